@@ -1,0 +1,1 @@
+//! The /v1 HTTP surface: routes, authentication, pages and JSON shapes.

@@ -1,0 +1,138 @@
+//! Identifiers. Sixteen random bytes each, written as lower-case hyphenated UUIDs.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The text was not a UUID in its hyphenated or plain form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected a UUID")]
+pub struct InvalidId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// Takes the sixteen bytes as they are.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Takes sixteen bytes from a column or a header; `None` when there are more or fewer.
+            #[must_use]
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+
+            /// The sixteen bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                uuid::Uuid::from_bytes(self.0).as_hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                uuid::Uuid::try_parse(text)
+                    .map(|id| Self(*id.as_bytes()))
+                    .map_err(|_| InvalidId)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names one ledger; drawn when its first event is written.
+    LedgerId
+);
+id!(
+    /// Names one event for good (UUIDv7).
+    EventId
+);
+id!(
+    /// Names the stream of one aggregate. The ids below are stream ids of a known kind.
+    StreamId
+);
+id!(
+    /// A task and its stream.
+    TaskId
+);
+id!(
+    /// An apply and its stream.
+    ApplyId
+);
+id!(
+    /// An approval and its stream.
+    ApprovalId
+);
+id!(
+    /// An agent's stream (its name is in the payloads only).
+    AgentId
+);
+id!(
+    /// An approver's stream (the principal is in the payloads only).
+    ApproverId
+);
+id!(
+    /// A delivery and its stream: one event for one callback.
+    DeliveryId
+);
+id!(
+    /// A registered callback of a task.
+    CallbackId
+);
+id!(
+    /// The `jti` of a capability token.
+    TokenId
+);
+id!(
+    /// What was sent upstream for one apply.
+    ExecutionId
+);
+id!(
+    /// An invitation to register one passkey.
+    EnrolmentId
+);
+id!(
+    /// One request to the service, as in its logs.
+    RequestId
+);
+id!(
+    /// One command; every event it leads to carries it.
+    CommandId
+);
+
+macro_rules! stream {
+    ($($name:ident),*) => {$(
+        impl From<$name> for StreamId {
+            fn from(id: $name) -> Self {
+                Self(id.0)
+            }
+        }
+
+        impl From<StreamId> for $name {
+            fn from(id: StreamId) -> Self {
+                Self(id.0)
+            }
+        }
+    )*};
+}
+stream!(LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId);

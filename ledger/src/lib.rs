@@ -1,0 +1,14 @@
+//! The ledger: operation catalog, events, aggregates that decide, and the hash-chained SQLite store
+//! with its single writer. Depends on no other crate of ours.
+
+mod catalog;
+mod clock;
+mod id;
+pub mod operation;
+
+pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
+pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+pub use id::{
+    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
+    EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
+};

@@ -1,0 +1,1 @@
+//! Read tables folded from the ledger, their queries, the runner and rebuild.

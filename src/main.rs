@@ -1,0 +1,2 @@
+//! The llm-permission-proxy binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Executor, callback dispatcher, expirer and their supervisor.
