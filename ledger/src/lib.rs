@@ -3,12 +3,16 @@
 
 mod catalog;
 mod clock;
+mod digest;
 mod id;
 pub mod operation;
+pub mod record;
 
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+pub use digest::InvalidDigest;
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
 };
+pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
