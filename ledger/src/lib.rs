@@ -1,6 +1,9 @@
 //! The ledger: operation catalog, events, aggregates that decide, and the hash-chained SQLite store
 //! with its single writer. Depends on no other crate of ours.
 
+mod callback_event;
+mod callback_secret;
+mod callback_url;
 mod catalog;
 mod clock;
 mod digest;
@@ -8,6 +11,9 @@ mod id;
 pub mod operation;
 pub mod record;
 
+pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
+pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
+pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES};
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 pub use digest::InvalidDigest;

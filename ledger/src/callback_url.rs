@@ -1,0 +1,405 @@
+//! Where a callback may be sent, checked by its form alone.
+//!
+//! The form is checked when a callback is registered and again before every attempt, because the
+//! allowlist may have shrunk in between. To which addresses the host leads is not a question of
+//! form: that is asked at the moment of connecting.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use url::{Host, Url};
+
+/// The longest accepted URL, in bytes, as written and as normalised.
+pub const MAX_CALLBACK_URL_BYTES: usize = 2048;
+
+/// Why a callback URL, or an entry of the allowlist, was refused.
+///
+/// The texts say what would be right and never repeat the URL: its path or query may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackUrlError {
+    /// More than [`MAX_CALLBACK_URL_BYTES`].
+    #[error("the callback URL is longer than {MAX_CALLBACK_URL_BYTES} bytes")]
+    TooLong,
+    /// Characters that a URL parser would silently drop or turn into others.
+    #[error("the callback URL contains white space, a control character or a backslash")]
+    BadCharacter,
+    /// Not an absolute URL.
+    #[error("the callback URL is not an absolute URL")]
+    Malformed(#[source] url::ParseError),
+    /// Another scheme than https.
+    #[error("the callback URL must begin with https://")]
+    NotHttps,
+    /// `https://user:password@host/`.
+    #[error("the callback URL must not carry a user name or password")]
+    HasCredentials,
+    /// `https://host/#fragment`; it would never be sent.
+    #[error("the callback URL must not carry a fragment")]
+    HasFragment,
+    /// Port 0 cannot be connected to.
+    #[error("the callback URL must not name port 0")]
+    PortZero,
+    /// An IP address, in whatever notation, where a name must stand.
+    #[error("the callback URL must name its host, not an IP address")]
+    IpLiteral,
+    /// The host is not in the allowlist.
+    #[error("host {host:?} is not among the hosts that callbacks may be sent to")]
+    HostNotAllowed {
+        /// The host in its normalised form.
+        host: String,
+    },
+    /// An entry of the allowlist that is no plain host name.
+    #[error("{entry:?} is not a host name: write it without scheme, port, path or wildcard")]
+    BadAllowlistEntry {
+        /// The entry as configured.
+        entry: String,
+    },
+}
+
+/// The hosts that callbacks may be sent to. An empty policy allows none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallbackPolicy {
+    allowed_hosts: BTreeSet<String>,
+}
+
+impl CallbackPolicy {
+    /// Takes host names, each meaning exactly itself: upper and lower case are the same, and names
+    /// beyond ASCII are brought into their IDNA form.
+    ///
+    /// # Errors
+    /// [`CallbackUrlError::BadAllowlistEntry`] for whatever is not a plain host name, IP addresses
+    /// included: they could never match.
+    pub fn new<I>(hosts: I) -> Result<Self, CallbackUrlError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let allowed_hosts = hosts
+            .into_iter()
+            .map(|entry| {
+                let entry = entry.as_ref();
+                normalise_host(entry).ok_or_else(|| CallbackUrlError::BadAllowlistEntry {
+                    entry: entry.to_owned(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { allowed_hosts })
+    }
+
+    /// Whether a host, in its normalised form, may be sent to.
+    #[must_use]
+    pub fn allows(&self, host: &str) -> bool {
+        self.allowed_hosts.contains(host)
+    }
+
+    /// The allowed hosts, normalised, in alphabetical order.
+    pub fn allowed_hosts(&self) -> impl Iterator<Item = &str> {
+        self.allowed_hosts.iter().map(String::as_str)
+    }
+}
+
+fn normalise_host(entry: &str) -> Option<String> {
+    // The parser lets `*` pass; taken literally it would look like a wildcard and match nothing.
+    if entry.is_empty() || entry.ends_with('.') || entry.contains('*') {
+        return None;
+    }
+    match Host::parse(entry) {
+        Ok(Host::Domain(name)) => Some(name),
+        Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => None,
+    }
+}
+
+/// A URL that a callback may be sent to, normalised: https, an allowlisted host name, no
+/// credentials, no fragment, at most [`MAX_CALLBACK_URL_BYTES`].
+///
+/// Its `Debug` shows the origin only, because the rest may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackUrl(Url);
+
+impl CallbackUrl {
+    /// Checks form and host.
+    ///
+    /// # Errors
+    /// [`CallbackUrlError`] with the first thing that is wrong.
+    pub fn parse(text: &str, policy: &CallbackPolicy) -> Result<Self, CallbackUrlError> {
+        if text.len() > MAX_CALLBACK_URL_BYTES {
+            return Err(CallbackUrlError::TooLong);
+        }
+        if text
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
+        {
+            return Err(CallbackUrlError::BadCharacter);
+        }
+        let url = Url::parse(text).map_err(CallbackUrlError::Malformed)?;
+        // The parser also takes `https:host`; only what reads as a URL is one.
+        if url.scheme() != "https" || !has_https_prefix(text) {
+            return Err(CallbackUrlError::NotHttps);
+        }
+        if !url.username().is_empty() || url.password().is_some() || authority_has_at(text) {
+            return Err(CallbackUrlError::HasCredentials);
+        }
+        if url.fragment().is_some() {
+            return Err(CallbackUrlError::HasFragment);
+        }
+        if url.port() == Some(0) {
+            return Err(CallbackUrlError::PortZero);
+        }
+        let host = match url.host() {
+            Some(Host::Domain(host)) => host,
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(CallbackUrlError::IpLiteral),
+            None => return Err(CallbackUrlError::Malformed(url::ParseError::EmptyHost)),
+        };
+        if !policy.allows(host) {
+            return Err(CallbackUrlError::HostNotAllowed {
+                host: host.to_owned(),
+            });
+        }
+        // Percent-encoding can make the normalised form three times as long.
+        if url.as_str().len() > MAX_CALLBACK_URL_BYTES {
+            return Err(CallbackUrlError::TooLong);
+        }
+        Ok(Self(url))
+    }
+
+    /// The normalised URL; parsing it again under the same policy gives an equal value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The normalised URL.
+    #[must_use]
+    pub const fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The host name, normalised.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The port, 443 when none is named.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port_or_known_default().unwrap_or(443)
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallbackUrl(https://{}:{}/..)", self.host(), self.port())
+    }
+}
+
+fn has_https_prefix(text: &str) -> bool {
+    text.get(..8)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("https://"))
+}
+
+/// `https://@host/` has an empty user name, which the parser drops; it is refused like any other.
+fn authority_has_at(text: &str) -> bool {
+    let rest = text.get(8..).unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn policy() -> CallbackPolicy {
+        CallbackPolicy::new(["localhost", "Hooks.Example.COM", "bücher.example"]).unwrap()
+    }
+
+    fn refusal(text: &str) -> CallbackUrlError {
+        CallbackUrl::parse(text, &policy()).unwrap_err()
+    }
+
+    #[test]
+    fn an_allowlisted_https_url_is_accepted_and_normalised() {
+        for (text, normalised) in [
+            ("https://localhost", "https://localhost/"),
+            (
+                "https://LOCALHOST:8443/hook?x=1",
+                "https://localhost:8443/hook?x=1",
+            ),
+            (
+                "HTTPS://hooks.example.com:443/a/../b",
+                "https://hooks.example.com/b",
+            ),
+            (
+                "https://BÜCHER.example/é",
+                "https://xn--bcher-kva.example/%C3%A9",
+            ),
+            (
+                "https://xn--bcher-kva.example/",
+                "https://xn--bcher-kva.example/",
+            ),
+            (
+                "https://hooks.example.com/me@work",
+                "https://hooks.example.com/me@work",
+            ),
+        ] {
+            let url = CallbackUrl::parse(text, &policy()).unwrap();
+            assert_eq!(url.as_str(), normalised);
+            assert_eq!(CallbackUrl::parse(url.as_str(), &policy()), Ok(url));
+        }
+    }
+
+    #[test]
+    fn every_other_scheme_is_refused() {
+        for text in [
+            "http://localhost/",
+            "ftp://localhost/",
+            "file:///etc/passwd",
+            "wss://localhost/",
+            "https:localhost/",
+            "https:/localhost/",
+            "data:text/plain,x",
+        ] {
+            assert_eq!(refusal(text), CallbackUrlError::NotHttps, "{text}");
+        }
+        assert!(matches!(refusal("/hook"), CallbackUrlError::Malformed(_)));
+        assert!(matches!(refusal(""), CallbackUrlError::Malformed(_)));
+        assert!(matches!(
+            refusal("https://"),
+            CallbackUrlError::Malformed(_)
+        ));
+    }
+
+    #[test]
+    fn an_ip_address_is_refused_in_every_notation() {
+        for text in [
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://0x7f.0.0.1/",
+            "https://0177.0.0.1/",
+            "https://127.0.0.1./",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]:8443/",
+            "https://%31%32%37.0.0.1/",
+            "https://127。0。0。1/",
+        ] {
+            assert_eq!(refusal(text), CallbackUrlError::IpLiteral, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_exactly_the_allowlisted_hosts_pass() {
+        for text in [
+            "https://example.com/",
+            "https://evil-hooks.example.com/",
+            "https://sub.hooks.example.com/",
+            "https://hooks.example.com.evil.net/",
+            "https://localhost./",
+            "https://foo.localhost/",
+        ] {
+            assert!(
+                matches!(refusal(text), CallbackUrlError::HostNotAllowed { .. }),
+                "{text}"
+            );
+        }
+        let none = CallbackPolicy::default();
+        assert!(CallbackUrl::parse("https://localhost/", &none).is_err());
+    }
+
+    #[test]
+    fn credentials_fragments_and_port_zero_are_refused() {
+        for text in [
+            "https://user@localhost/",
+            "https://user:secret@localhost/",
+            "https://:secret@localhost/",
+            "https://@localhost/",
+            "https://:@localhost/",
+            "https://localhost@evil.example/",
+        ] {
+            assert_eq!(refusal(text), CallbackUrlError::HasCredentials, "{text}");
+        }
+        assert_eq!(
+            refusal("https://localhost/#f"),
+            CallbackUrlError::HasFragment
+        );
+        assert_eq!(
+            refusal("https://localhost/#"),
+            CallbackUrlError::HasFragment
+        );
+        assert_eq!(refusal("https://localhost:0/"), CallbackUrlError::PortZero);
+    }
+
+    #[test]
+    fn characters_that_a_parser_would_drop_or_turn_are_refused() {
+        for text in [
+            " https://localhost/",
+            "https://localhost/ ",
+            "https://local\thost/",
+            "https://localhost/\r\nx: y",
+            "https:\\\\localhost\\hook",
+            "https://localhost\\@evil.example/",
+            "https://localhost/\u{0}",
+        ] {
+            assert_eq!(refusal(text), CallbackUrlError::BadCharacter, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_is_bounded_before_and_after_normalising() {
+        let fits = format!(
+            "https://localhost/{}",
+            "a".repeat(MAX_CALLBACK_URL_BYTES - 18)
+        );
+        assert!(CallbackUrl::parse(&fits, &policy()).is_ok());
+        assert_eq!(refusal(&format!("{fits}a")), CallbackUrlError::TooLong);
+        let grows = format!("https://localhost/{}", "é".repeat(1000));
+        assert_eq!(refusal(&grows), CallbackUrlError::TooLong);
+    }
+
+    #[test]
+    fn an_allowlist_entry_that_could_never_match_is_refused() {
+        for entry in [
+            "",
+            "*",
+            "*.example.com",
+            "https://localhost",
+            "localhost:8443",
+            "localhost/",
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "example.com.",
+            "a b",
+            "user@host",
+        ] {
+            let refused = CallbackPolicy::new([entry]).unwrap_err();
+            assert_eq!(
+                refused,
+                CallbackUrlError::BadAllowlistEntry {
+                    entry: entry.to_owned()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn debug_and_errors_do_not_show_the_path() {
+        let url = CallbackUrl::parse("https://localhost/s3cret?t=s3cret", &policy()).unwrap();
+        assert!(!format!("{url:?}").contains("s3cret"));
+        let refused = refusal("https://elsewhere.example/s3cret");
+        assert!(!format!("{refused:?} {refused}").contains("s3cret"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_accepted_has_an_allowed_host_and_stays_accepted(
+            text in "(https?|HTTPS):/{1,2}[a-z@:.%0-9\\[\\]#?é-]{0,12}(localhost|hooks\\.example\\.com)?[ -~]{0,20}"
+        ) {
+            if let Ok(url) = CallbackUrl::parse(&text, &policy()) {
+                prop_assert!(policy().allows(url.host()));
+                prop_assert!(url.as_str().starts_with("https://"));
+                prop_assert_eq!(CallbackUrl::parse(url.as_str(), &policy()), Ok(url));
+            }
+        }
+    }
+}
