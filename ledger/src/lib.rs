@@ -4,6 +4,7 @@
 mod callback_event;
 mod callback_secret;
 mod callback_url;
+pub mod canonical;
 mod catalog;
 mod clock;
 mod digest;
@@ -14,6 +15,7 @@ pub mod record;
 pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
 pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
 pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES};
+pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 pub use digest::InvalidDigest;

@@ -1,0 +1,122 @@
+//! Strict JSON in, canonical JSON out.
+//!
+//! What people approve, what is compared and what is signed is JSON, so two readers must never see
+//! two things in the same bytes. [`parse_strict`] therefore takes the I-JSON part of JSON only
+//! (RFC 7493): UTF-8, no duplicate keys, no integer that a double cannot hold. [`canonicalise`] writes
+//! the one form that RFC 8785 (JCS) gives every such value.
+//!
+//! JCS knows one kind of number, so `60` and `60.0` are the same. That is settled at parsing: a number
+//! without a fractional part becomes an integer, and typed readers of the [`Value`] see `60` however
+//! it was written.
+
+mod path;
+mod strict;
+
+use path::{Step, shown_path};
+use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde_json::Value;
+use std::cell::RefCell;
+
+/// How many arrays and objects may stand inside one another.
+pub const MAX_DEPTH: usize = 64;
+
+/// The largest integer, of either sign, that is taken: 2^53. Beyond it a double skips integers.
+pub const MAX_INTEGER: u64 = 1 << 53;
+
+/// Longest text of a problem found by a typed reader; it may quote the request.
+const MAX_PROBLEM_CHARS: usize = 300;
+
+/// Why bytes or a value were refused. The texts are for the caller who sent them: they name places and
+/// may quote a piece of what was sent, so they do not belong into logs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StrictJsonError {
+    /// Not JSON: a syntax error, bytes that are not UTF-8, a lone surrogate, or data after the end.
+    #[error("not valid JSON: {problem}")]
+    Syntax {
+        /// What is wrong, with line and column.
+        problem: String,
+    },
+    /// A key stands twice in one object.
+    #[error("{path}: this key is there more than once")]
+    DuplicateKey {
+        /// Which key, as a path from the root: `operations[0].params.ttl`.
+        path: String,
+    },
+    /// A number that not every reader would read as the same number.
+    #[error("{path}: numbers beyond ±2^53 are not exact in JSON; send it as a string")]
+    Number {
+        /// Where it stands.
+        path: String,
+    },
+    /// Arrays and objects are nested deeper than [`MAX_DEPTH`].
+    #[error("{path}: nested deeper than {MAX_DEPTH} levels")]
+    Depth {
+        /// Where the limit was passed.
+        path: String,
+    },
+    /// Valid JSON, but not what is expected here: an unknown or missing field, or a wrong type.
+    #[error("{path}: {problem}")]
+    Shape {
+        /// Where it stands; `.` is the whole.
+        path: String,
+        /// What is wrong; names the field.
+        problem: String,
+    },
+}
+
+/// Reads one JSON value and nothing else.
+///
+/// # Errors
+/// See [`StrictJsonError`]; never its `Shape`.
+pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
+    let refused = RefCell::new(None);
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let seed = strict::Strict {
+        at: &Step::Root,
+        depth: 0,
+        refused: &refused,
+    };
+    let read = seed
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
+    read.map_err(|error| {
+        refused
+            .into_inner()
+            .unwrap_or_else(|| StrictJsonError::Syntax {
+                problem: error.to_string(),
+            })
+    })
+}
+
+/// Reads one JSON value of a known shape, as strictly as [`parse_strict`].
+///
+/// Unknown fields are refused where `T` says so (`deny_unknown_fields`).
+///
+/// # Errors
+/// See [`StrictJsonError`].
+pub fn deserialize_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
+    serde_path_to_error::deserialize(parse_strict(bytes)?).map_err(|error| StrictJsonError::Shape {
+        path: shown_path(error.path()),
+        problem: error
+            .inner()
+            .to_string()
+            .chars()
+            .take(MAX_PROBLEM_CHARS)
+            .collect(),
+    })
+}
+
+/// The canonical bytes of a value (RFC 8785).
+///
+/// # Errors
+/// `Number` or `Depth` for a value that [`parse_strict`] would refuse: it was put together in the
+/// program, and its canonical form would not be its own.
+pub fn canonicalise(value: &Value) -> Result<Vec<u8>, StrictJsonError> {
+    strict::check(value, &Step::Root, 0)?;
+    serde_json_canonicalizer::to_vec(value).map_err(|error| StrictJsonError::Syntax {
+        problem: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
