@@ -8,6 +8,7 @@ pub mod canonical;
 mod catalog;
 mod clock;
 mod digest;
+pub mod fingerprint;
 mod id;
 pub mod operation;
 pub mod record;
@@ -19,6 +20,7 @@ pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_str
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 pub use digest::InvalidDigest;
+pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
