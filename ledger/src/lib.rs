@@ -12,6 +12,7 @@ pub mod fingerprint;
 mod id;
 pub mod operation;
 pub mod record;
+pub mod seal;
 
 pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
 pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
@@ -26,3 +27,4 @@ pub use id::{
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
 };
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
+pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
