@@ -9,6 +9,8 @@ mod catalog;
 mod clock;
 mod digest;
 pub mod fingerprint;
+pub mod challenge;
+pub mod statement;
 mod id;
 pub mod operation;
 pub mod record;
@@ -28,3 +30,5 @@ pub use id::{
 };
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
+pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
+pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
