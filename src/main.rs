@@ -1,2 +1,36 @@
 //! The llm-permission-proxy binary.
-fn main() {}
+
+mod cli;
+mod command;
+mod config;
+
+use clap::Parser;
+use cli::{Cli, Command, TokenCommand};
+use config::Environment;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let environment = Environment::read(cli.config.as_deref())?;
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) if args.check_config => command::check_config(&environment),
+        Command::Serve(_args) => anyhow::bail!("not wired yet"),
+        Command::Token(TokenCommand::Bootstrap(args)) => {
+            command::bootstrap_token(&environment, &args)
+        }
+        Command::Token(TokenCommand::Inspect { token }) => {
+            command::inspect_token(&environment, &token)
+        }
+        Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
+    }
+}

@@ -148,7 +148,13 @@ impl OperationKind {
                 "Sets how a zone talks TLS to its origin.",
             ),
         };
-        CatalogEntry { operation_id, level, risk, scope_type, summary }
+        CatalogEntry {
+            operation_id,
+            level,
+            risk,
+            scope_type,
+            summary,
+        }
     }
 
     /// The stable name, as in requests.
@@ -179,7 +185,10 @@ impl FromStr for OperationKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == name)
-            .ok_or_else(|| UnknownName { what: "operation", name: name.to_owned() })
+            .ok_or_else(|| UnknownName {
+                what: "operation",
+                name: name.to_owned(),
+            })
     }
 }
 
@@ -214,8 +223,20 @@ macro_rules! words {
     };
 }
 
-words!(Level, "level", Read = "read", Write = "write", Admin = "admin");
-words!(Risk, "risk tier", Safe = "safe", Elevated = "elevated", Sensitive = "sensitive");
+words!(
+    Level,
+    "level",
+    Read = "read",
+    Write = "write",
+    Admin = "admin"
+);
+words!(
+    Risk,
+    "risk tier",
+    Safe = "safe",
+    Elevated = "elevated",
+    Sensitive = "sensitive"
+);
 words!(ScopeType, "scope type", Zone = "zone", Account = "account");
 
 #[cfg(test)]

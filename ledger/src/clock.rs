@@ -37,13 +37,19 @@ impl Timestamp {
     /// This much later; saturates.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This much earlier; saturates.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long from `earlier` to this moment; zero when it is not earlier.
@@ -91,7 +97,9 @@ pub trait Random: Send + Sync + 'static {
     /// indexes over such ids grow at their end; 74 bits are random.
     fn uuid_v7(&self, now: Timestamp) -> [u8; 16] {
         let mut bytes = self.sixteen();
-        let millis = u64::try_from(now.as_micros().max(0) / 1000).unwrap_or(0).to_be_bytes();
+        let millis = u64::try_from(now.as_micros().max(0) / 1000)
+            .unwrap_or(0)
+            .to_be_bytes();
         for (to, from) in bytes.iter_mut().zip(millis.iter().skip(2)) {
             *to = *from;
         }
@@ -112,7 +120,10 @@ pub trait Random: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one door for the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one door for the wall clock"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_microsecond())
     }
@@ -123,7 +134,10 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::panic, reason = "without randomness no id, salt or nonce is safe: stop")]
+    #[expect(
+        clippy::panic,
+        reason = "without randomness no id, salt or nonce is safe: stop"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         if getrandom::fill(bytes).is_err() {
             panic!("the operating system gave no random numbers");

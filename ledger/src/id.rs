@@ -135,4 +135,6 @@ macro_rules! stream {
         }
     )*};
 }
-stream!(LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId);
+stream!(
+    LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId
+);

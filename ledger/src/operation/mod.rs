@@ -1,7 +1,7 @@
 //! Operations: one action from the catalog on one scope, with params checked against the rules that
 //! the upstream applies, in the form in which they will be sent.
 
-use crate::catalog::{ScopeType};
+use crate::catalog::ScopeType;
 use std::fmt;
 
 /// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,
@@ -14,7 +14,9 @@ impl ScopeId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fine = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         fine.then(|| Self(text.to_owned()))
     }
 

@@ -1,0 +1,176 @@
+//! The command line: what can be asked of the binary.
+
+mod duration;
+mod log;
+mod name;
+
+pub(crate) use log::{LogArgs, LogFormat};
+
+use clap::{Args, Parser, Subcommand};
+use duration::parse_ttl;
+use name::{parse_agent, parse_subject};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  llm-permission-proxy --check-config
+  llm-permission-proxy serve --config /etc/llm-permission-proxy.toml
+  llm-permission-proxy token bootstrap --agent deployer --subject ci --can-issue-tasks
+  curl $(llm-permission-proxy subject-headers --subject ci) http://localhost:8080/v1/operations
+
+Exit codes:
+  0  done
+  1  refused or failed; the reason is on standard error
+  2  the command line is wrong
+
+Settings come from the environment, then from the file given with --config, then from defaults;
+docs/configuration.md lists them. Colour is used on a terminal only, and not where NO_COLOR is set.";
+
+/// Capability tokens, human approval and an immutable ledger between LLM agents and privileged APIs.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "llm-permission-proxy", version, after_help = AFTER_HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Read settings from this TOML file too; the environment wins over it
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What `serve` takes; the same flags work without naming the command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// Validate the configuration, print it with secrets redacted, and exit with 0 or 1
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service (the default)
+    Serve(ServeArgs),
+    /// Mint and look at tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Print signed subject headers as curl options
+    #[command(after_help = SUBJECT_HEADERS_HELP)]
+    SubjectHeaders {
+        /// The subject to sign for
+        #[arg(long, value_parser = parse_subject)]
+        subject: String,
+    },
+}
+
+const SUBJECT_HEADERS_HELP: &str = "\
+Example:
+  curl $(llm-permission-proxy subject-headers --subject ci) \\
+       -H \"authorization: Bearer $TOKEN\" http://localhost:8080/v1/tasks/$TASK
+
+The headers are good for 60 seconds. Needs MTLS_BINDING_SHARED_SECRET.";
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Mint a bootstrap token and print it
+    #[command(after_help = BOOTSTRAP_HELP)]
+    Bootstrap(BootstrapArgs),
+    /// Decode a bootstrap or capability token and say whether it verifies
+    #[command(after_help = INSPECT_HELP)]
+    Inspect {
+        /// The token; - reads it from standard input, where no process list shows it
+        token: String,
+    },
+}
+
+const BOOTSTRAP_HELP: &str = "\
+Example:
+  TOKEN=$(llm-permission-proxy token bootstrap --agent deployer --subject ci --can-issue-tasks)
+
+Needs BOOTSTRAP_JWT_SECRET (and _ISSUER and _AUDIENCE where they are not the defaults).";
+
+const INSPECT_HELP: &str = "\
+Example:
+  echo \"$TOKEN\" | llm-permission-proxy token inspect -
+
+Exits with 0 when the token verifies and with 1 when it does not. Whether a capability token has been
+revoked stands in the ledger, which this command does not read.";
+
+/// The claims of a bootstrap token.
+#[derive(Debug, Args)]
+pub(crate) struct BootstrapArgs {
+    /// The agent that tasks made with this token belong to (claim sub, as agent:NAME)
+    #[arg(long, value_name = "NAME", value_parser = parse_agent)]
+    pub(crate) agent: String,
+
+    /// The client subject that may present it (claim bindings.mtls_subject)
+    #[arg(long, value_parser = parse_subject)]
+    pub(crate) subject: String,
+
+    /// Lets its bearer create and close tasks and settle unknown outcomes
+    #[arg(long)]
+    pub(crate) can_issue_tasks: bool,
+
+    /// Lets its bearer read and replace the permissions of agents
+    #[arg(long)]
+    pub(crate) can_manage_permissions: bool,
+
+    /// Lets its bearer register passkeys of approvers
+    #[arg(long)]
+    pub(crate) can_manage_approvers: bool,
+
+    /// How long it is good: a number of s, m, h or d, from 60s to 30d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_ttl)]
+    pub(crate) ttl: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default() {
+        let cli = Cli::try_parse_from(["x", "--check-config", "--config", "f.toml"]).unwrap();
+        assert!(cli.command.is_none() && cli.serve.check_config && cli.config.is_some());
+        let cli = Cli::try_parse_from(["x", "serve", "--config", "f.toml"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Serve(_))) && cli.config.is_some());
+    }
+
+    #[test]
+    fn a_wrong_ttl_is_a_usage_error() {
+        let parse = |ttl| {
+            let line = [
+                "x",
+                "token",
+                "bootstrap",
+                "--agent",
+                "a",
+                "--subject",
+                "s",
+                "--ttl",
+                ttl,
+            ];
+            Cli::try_parse_from(line)
+        };
+        assert!(parse("60s").is_ok() && parse("30d").is_ok());
+        for ttl in ["59s", "31d", "1w", "h", "-1h", "1.5h", ""] {
+            assert_eq!(parse(ttl).unwrap_err().exit_code(), 2, "{ttl}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The key under which secrets are sealed in the ledger: from the environment, or from a file beside
+//! the ledger that the first start makes.
+
+use super::problem::Problem;
+use super::sources::Sources;
+use super::storage::Storage;
+use super::variable::{self, Variable};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ledger::Random;
+use secrecy::SecretBox;
+use secrecy::zeroize::Zeroizing;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The length of a key, that of XChaCha20-Poly1305.
+const BYTES: usize = 32;
+
+/// More than a key file ever holds: base64 of 32 bytes and a line break.
+const MOST_FILE_BYTES: u64 = 256;
+
+/// One master key.
+pub(crate) type MasterKey = SecretBox<[u8; BYTES]>;
+
+/// The keys that seal and open.
+pub(crate) struct MasterKeys {
+    /// Seals, and opens what it sealed.
+    pub(crate) current: MasterKey,
+    /// Only open what they sealed once.
+    pub(crate) previous: Vec<MasterKey>,
+}
+
+/// Where the keys come from, before any file was touched.
+pub(crate) struct MasterKeySource {
+    given: Option<MasterKey>,
+    previous: Vec<MasterKey>,
+    file: PathBuf,
+    ledger: PathBuf,
+}
+
+impl MasterKeySource {
+    /// Reads the section; problems are left with `sources`.
+    pub(crate) fn read(sources: &mut Sources, storage: &Storage) -> Self {
+        let given = match sources.set(&variable::MASTER_KEY).map(str::to_owned) {
+            None => None,
+            Some(text) => key(sources, &variable::MASTER_KEY, &text),
+        };
+        let mut previous = Vec::new();
+        for text in sources.list(&variable::MASTER_KEY_PREVIOUS) {
+            previous.extend(key(sources, &variable::MASTER_KEY_PREVIOUS, &text));
+        }
+        Self {
+            given,
+            previous,
+            file: storage.key_file(),
+            ledger: storage.ledger.clone(),
+        }
+    }
+
+    /// Whether the key stands in (or will be made in) a file, and in which.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.given.is_none().then_some(self.file.as_path())
+    }
+
+    /// Looks at what [`MasterKeySource::open`] would use, and makes nothing.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        if self.given.is_some() {
+            return Ok(());
+        }
+        match read_file(&self.file)? {
+            Some(_) => Ok(()),
+            None => self.refuse_lost_key(),
+        }
+    }
+
+    /// The keys. Where MASTER_KEY is not set and neither a key file nor a ledger exists yet, the
+    /// file is made, readable by its owner alone, and on disk before this returns: what the key
+    /// seals must never outlive the key. A crash in between leaves at most an empty key file, which
+    /// the next start refuses by name.
+    pub(crate) fn open(self, random: &dyn Random) -> Result<MasterKeys, Problem> {
+        let current = match self.given {
+            Some(key) => key,
+            None => match read_file(&self.file)? {
+                Some(key) => key,
+                None => {
+                    self.refuse_lost_key()?;
+                    make_file(&self.file, random)?
+                }
+            },
+        };
+        Ok(MasterKeys {
+            current,
+            previous: self.previous,
+        })
+    }
+
+    /// A ledger that exists was sealed under a key that existed: making another would leave it
+    /// with secrets that nobody can open.
+    fn refuse_lost_key(&self) -> Result<(), Problem> {
+        let ledger_exists = std::fs::metadata(&self.ledger).is_ok_and(|file| file.len() > 0);
+        if !ledger_exists {
+            return Ok(());
+        }
+        Err(Problem::new(
+            variable::MASTER_KEY.name(),
+            format!(
+                "is not set and {} is missing, but the ledger exists: restore the key file or set \
+                 MASTER_KEY to the key this ledger was made with",
+                self.file.display()
+            ),
+        ))
+    }
+}
+
+fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<MasterKey> {
+    let key = decode(text.trim());
+    if key.is_none() {
+        sources.problem(
+            variable,
+            "is not 32 bytes in base64 (openssl rand -base64 32 makes one)",
+        );
+    }
+    key
+}
+
+fn decode(text: &str) -> Option<MasterKey> {
+    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+    let bytes: [u8; BYTES] = bytes.as_slice().try_into().ok()?;
+    Some(SecretBox::new(Box::new(bytes)))
+}
+
+fn problem(path: &Path, text: &str) -> Problem {
+    Problem::new("the key file", format!("{} {text}", path.display()))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Problem {
+    problem(path, &format!("cannot be used: {error}"))
+}
+
+/// `None` when there is no such file.
+fn read_file(path: &Path) -> Result<Option<MasterKey>, Problem> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let about = file.metadata().map_err(|error| failed(path, &error))?;
+    if !about.is_file() {
+        return Err(problem(path, "is not a regular file"));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(problem(
+            path,
+            "can be used by others than its owner; chmod 600 it",
+        ));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MOST_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(path, &error))?;
+    decode(text.trim()).map(Some).ok_or_else(|| {
+        problem(
+            path,
+            "does not hold 32 bytes in base64; restore it from a backup",
+        )
+    })
+}
+
+fn make_file(path: &Path, random: &dyn Random) -> Result<MasterKey, Problem> {
+    let mut key = Zeroizing::new([0_u8; BYTES]);
+    random.fill(key.as_mut_slice());
+    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    })();
+    written.map_err(|error: std::io::Error| failed(path, &error))?;
+    Ok(SecretBox::new(Box::new(*key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::SystemRandom;
+    use secrecy::ExposeSecret;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn source(folder: &Path) -> MasterKeySource {
+        let storage = Storage {
+            read_tables: folder.join("p.db"),
+            ledger: folder.join("p.ledger.db"),
+        };
+        MasterKeySource {
+            given: None,
+            previous: Vec::new(),
+            file: storage.key_file(),
+            ledger: storage.ledger,
+        }
+    }
+
+    #[test]
+    fn the_first_start_makes_a_private_file_and_the_second_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        source(folder.path()).check().unwrap();
+        assert!(
+            !folder.path().join("p.ledger.db.key").exists(),
+            "a check makes nothing"
+        );
+        let made = source(folder.path()).open(&SystemRandom).unwrap();
+        let mode = folder
+            .path()
+            .join("p.ledger.db.key")
+            .metadata()
+            .unwrap()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(folder.path().join("p.ledger.db"), b"something").unwrap();
+        let read = source(folder.path()).open(&SystemRandom).unwrap();
+        assert_eq!(made.current.expose_secret(), read.current.expose_secret());
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        source(folder.path()).open(&SystemRandom).unwrap();
+        let path = folder.path().join("p.ledger.db.key");
+        for mode in [0o640, 0o604, 0o620] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let problem = source(folder.path()).open(&SystemRandom).err().unwrap();
+            assert!(problem.to_string().contains("chmod 600"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_ledger_without_its_key_file_is_not_given_another_key() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("p.ledger.db"), b"something").unwrap();
+        assert_eq!(
+            source(folder.path()).check().unwrap_err().name(),
+            "MASTER_KEY"
+        );
+        assert!(source(folder.path()).open(&SystemRandom).is_err());
+        assert!(!folder.path().join("p.ledger.db.key").exists());
+    }
+
+    #[test]
+    fn a_torn_key_file_is_refused_and_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        source(folder.path()).open(&SystemRandom).unwrap();
+        let path = folder.path().join("p.ledger.db.key");
+        for text in ["", "dG9vIHNob3J0", "!!!"] {
+            std::fs::write(&path, text).unwrap();
+            let problem = source(folder.path())
+                .open(&SystemRandom)
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(text.is_empty() || !problem.contains(text), "{problem}");
+        }
+    }
+}

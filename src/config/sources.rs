@@ -1,0 +1,206 @@
+//! Where the values come from: the environment first, then the TOML file, then the defaults.
+
+use super::problem::{Problem, Warning};
+use super::variable::{self, Variable};
+use std::collections::BTreeMap;
+
+/// Where a value was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The process environment.
+    Environment,
+    /// The file given with `--config`.
+    File,
+    /// Nobody set it.
+    Default,
+}
+
+impl Origin {
+    /// How it is named to people.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// The values as written, and everything found wrong with them so far.
+///
+/// A section takes its variables from here and reports what it cannot use; reading goes on, so that
+/// all problems come out together.
+pub(crate) struct Sources {
+    values: BTreeMap<&'static str, (String, Origin)>,
+    insecure: bool,
+    problems: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+impl Sources {
+    /// Merges the environment (names that are not ours are other programs' and are left alone) over
+    /// the text of the TOML file (every name must be ours).
+    pub(crate) fn new(environment: &BTreeMap<String, String>, file: Option<&str>) -> Self {
+        let mut sources = Self {
+            values: BTreeMap::new(),
+            insecure: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        if let Some(text) = file {
+            sources.read_file(text);
+        }
+        for variable in variable::ALL {
+            if let Some(value) = environment.get(variable.name()) {
+                sources
+                    .values
+                    .insert(variable.name(), (value.clone(), Origin::Environment));
+            }
+        }
+        sources.insecure = sources.switch(&variable::ALLOW_INSECURE_DEFAULTS);
+        sources
+    }
+
+    fn read_file(&mut self, text: &str) {
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                // The error's own Display quotes the line, which may hold a secret.
+                let at = error.span().map_or(0, |span| span.start);
+                let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+                self.problem_named("--config", format!("line {line}: is not valid TOML"));
+                return;
+            }
+        };
+        for (key, value) in table {
+            let Some(variable) = variable::find(&key) else {
+                self.problem_named(
+                    &key,
+                    "is not a setting (unknown key in the file)".to_owned(),
+                );
+                continue;
+            };
+            match as_text(&value) {
+                Some(text) => {
+                    self.values.insert(variable.name(), (text, Origin::File));
+                }
+                None => self.problem(
+                    variable,
+                    "must be a string, a whole number, true or false, or a list of strings",
+                ),
+            }
+        }
+    }
+
+    /// Whether `ALLOW_INSECURE_DEFAULTS` is on.
+    pub(crate) const fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// The value as set; `None` when nobody set it. An empty value is a value.
+    pub(crate) fn set(&self, variable: &Variable) -> Option<&str> {
+        self.values
+            .get(variable.name())
+            .map(|(text, _)| text.as_str())
+    }
+
+    /// Where the value was found.
+    pub(crate) fn origin(&self, variable: &Variable) -> Origin {
+        self.values
+            .get(variable.name())
+            .map_or(Origin::Default, |(_, origin)| *origin)
+    }
+
+    /// The value as set or by default, without surrounding blanks. Empty is a problem, reported here
+    /// and answered with the default (nothing is started from it).
+    pub(crate) fn text(&mut self, variable: &Variable) -> String {
+        let default = variable.default().unwrap_or_default();
+        match self.set(variable).map(str::trim) {
+            None => default.to_owned(),
+            Some("") => {
+                self.problem(variable, "is empty; give it a value or remove it");
+                default.to_owned()
+            }
+            Some(text) => text.to_owned(),
+        }
+    }
+
+    /// The comma-separated items, trimmed. Empty items are a problem; an empty value is no items.
+    pub(crate) fn list(&mut self, variable: &Variable) -> Vec<String> {
+        let text = self
+            .set(variable)
+            .unwrap_or(variable.default().unwrap_or_default())
+            .trim();
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let items: Vec<String> = text.split(',').map(|item| item.trim().to_owned()).collect();
+        if items.iter().any(String::is_empty) {
+            self.problem(
+                variable,
+                "has an empty item; separate items with single commas",
+            );
+        }
+        items.into_iter().filter(|item| !item.is_empty()).collect()
+    }
+
+    /// A whole number within the range, both ends included.
+    pub(crate) fn number(&mut self, variable: &Variable, least: u32, most: u32) -> u32 {
+        let text = self.text(variable);
+        match text.parse::<u32>() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(_) | Err(_) => {
+                self.problem(
+                    variable,
+                    format!("must be a whole number from {least} to {most}"),
+                );
+                least
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn switch(&mut self, variable: &Variable) -> bool {
+        match self.text(variable).as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.problem(variable, "must be true or false");
+                false
+            }
+        }
+    }
+
+    /// Notes what is wrong with a variable.
+    pub(crate) fn problem(&mut self, variable: &Variable, text: impl Into<String>) {
+        self.problems.push(Problem::new(variable.name(), text));
+    }
+
+    fn problem_named(&mut self, name: &str, text: String) {
+        self.problems.push(Problem::new(name, text));
+    }
+
+    /// Notes what should be known about a variable.
+    pub(crate) fn warn(&mut self, variable: &Variable, text: impl Into<String>) {
+        self.warnings.push(Warning::new(variable.name(), text));
+    }
+
+    /// What was found wrong, and what should be known.
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Warning>) {
+        (self.problems, self.warnings)
+    }
+}
+
+fn as_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(on) => Some(on.to_string()),
+        toml::Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().filter(|text| !text.contains(',')))
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(",")),
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
