@@ -1,1 +1,3 @@
 //! Executor, callback dispatcher, expirer and their supervisor.
+
+pub mod callback;

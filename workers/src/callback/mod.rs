@@ -1,0 +1,19 @@
+//! Sending one callback delivery once: where it may go, how it is signed, how it ended, and when to
+//! try again. The loop that decides what is owed is the dispatcher's.
+
+mod address;
+mod backoff;
+mod failure;
+mod resolver;
+mod retry_after;
+mod sender;
+mod signature;
+
+pub use address::{AddressRange, AddressRefused, check_address, range_of};
+pub use backoff::Backoff;
+pub use failure::{AttemptFailure, FailureCode};
+pub use resolver::{HostRefused, Lookup, SystemLookup};
+pub use sender::{
+    Attempt, AttemptOutcome, CallbackSender, CallbackSenderConfig, CallbackSetupError,
+};
+pub use signature::{sign_body, sign_standard};

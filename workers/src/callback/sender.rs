@@ -1,0 +1,197 @@
+//! One attempt to deliver one event.
+
+use crate::callback::failure::AttemptFailure;
+use crate::callback::resolver::{GuardedResolver, Lookup, SystemLookup};
+use crate::callback::retry_after::retry_after;
+use crate::callback::signature::{
+    EVENT_ID_HEADER, SIGNATURE_HEADER, WEBHOOK_ID_HEADER, WEBHOOK_SIGNATURE_HEADER,
+    WEBHOOK_TIMESTAMP_HEADER, sign_body, sign_standard,
+};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use ipnet::IpNet;
+use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, EventId, Timestamp};
+use reqwest::{Certificate, Client, redirect};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const USER_AGENT: &str = concat!("llm-permission-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// What the operator decided about callbacks.
+#[derive(Debug, Clone)]
+pub struct CallbackSenderConfig {
+    /// The hosts that may be sent to.
+    pub policy: CallbackPolicy,
+    /// Restricted networks that these hosts may lead to.
+    pub allowed_nets: Vec<IpNet>,
+    /// PEM certificates that are trusted beside the system's.
+    pub extra_roots_pem: Option<Vec<u8>>,
+    /// For name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// For the whole attempt, until the head of the answer has come.
+    pub total_timeout: Duration,
+}
+
+impl CallbackSenderConfig {
+    /// No restricted networks, the system's roots, 5 s to connect and 10 s in all.
+    #[must_use]
+    pub const fn new(policy: CallbackPolicy) -> Self {
+        Self {
+            policy,
+            allowed_nets: Vec::new(),
+            extra_roots_pem: None,
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why callbacks cannot be sent at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackSetupError {
+    /// CALLBACK_CA_FILE holds no PEM certificate.
+    #[error("CALLBACK_CA_FILE holds no PEM certificate")]
+    NoRootsInFile,
+    /// CALLBACK_CA_FILE holds something that is no certificate.
+    #[error("CALLBACK_CA_FILE cannot be read as PEM certificates")]
+    UnreadableRoots(#[source] reqwest::Error),
+    /// A root that is not acceptable, or no root at all: neither in the file nor in the system.
+    #[error(
+        "TLS for callbacks cannot be set up: it takes the system's certificates (package \
+         ca-certificates) or roots in CALLBACK_CA_FILE"
+    )]
+    Tls(#[source] reqwest::Error),
+}
+
+/// One event for one callback, to be sent now.
+#[derive(Debug, Clone)]
+pub struct Attempt<'a> {
+    /// The recorded URL; its form and host are checked again.
+    pub url: &'a str,
+    /// What both signatures are made with.
+    pub secret: &'a CallbackSecret,
+    /// The same on every attempt.
+    pub event_id: EventId,
+    /// The JSON document, the same on every attempt.
+    pub body: Bytes,
+    /// The time of sending; it is signed.
+    pub now: Timestamp,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The receiver answered 2xx.
+    Delivered {
+        /// 200..=299.
+        status: u16,
+        /// From the first thought of connecting to the head of the answer.
+        duration: Duration,
+    },
+    /// Anything else.
+    Failed(AttemptFailure),
+}
+
+/// Sends attempts. Cheap to clone; each attempt opens a connection of its own, so that its address
+/// is checked each time and no receiver's connection outlives an answer.
+#[derive(Debug, Clone)]
+pub struct CallbackSender {
+    client: Client,
+    policy: Arc<CallbackPolicy>,
+}
+
+impl CallbackSender {
+    /// Takes names from the operating system's resolver.
+    ///
+    /// # Errors
+    /// [`CallbackSetupError`] when TLS cannot be set up.
+    pub fn new(config: CallbackSenderConfig) -> Result<Self, CallbackSetupError> {
+        Self::with_lookup(config, Arc::new(SystemLookup))
+    }
+
+    /// Takes names from `lookup`; the answers are checked all the same.
+    ///
+    /// # Errors
+    /// [`CallbackSetupError`] when TLS cannot be set up.
+    pub fn with_lookup(
+        config: CallbackSenderConfig,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, CallbackSetupError> {
+        // The HTTP client panics without a process-wide provider; whoever installs one first wins.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let resolver = GuardedResolver::new(lookup, config.allowed_nets.into());
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .dns_resolver(resolver)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .https_only(true)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.total_timeout)
+            .tls_certs_merge(roots(config.extra_roots_pem.as_deref())?);
+        let client = builder.build().map_err(CallbackSetupError::Tls)?;
+        Ok(Self {
+            client,
+            policy: Arc::new(config.policy),
+        })
+    }
+
+    /// Sends once and says how it ended; it never fails otherwise. The body of the answer is not
+    /// read. A caller that drops the future cannot know whether the receiver got the event.
+    pub async fn attempt(&self, attempt: Attempt<'_>) -> AttemptOutcome {
+        let url = match CallbackUrl::parse(attempt.url, &self.policy) {
+            Ok(url) => url,
+            Err(error) => return AttemptOutcome::Failed(AttemptFailure::of_url(&error)),
+        };
+        let now = attempt.now;
+        let request = self.request(&url, attempt);
+        let started = Instant::now();
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => AttemptOutcome::Delivered {
+                status: answer.status().as_u16(),
+                duration: started.elapsed(),
+            },
+            Ok(answer) => AttemptOutcome::Failed(AttemptFailure::of_status(
+                answer.status(),
+                retry_after(answer.headers(), now),
+            )),
+            Err(error) => AttemptOutcome::Failed(AttemptFailure::of_transport(&error)),
+        }
+    }
+
+    fn request(&self, url: &CallbackUrl, attempt: Attempt<'_>) -> reqwest::RequestBuilder {
+        let Attempt {
+            secret,
+            event_id,
+            body,
+            now,
+            url: _,
+        } = attempt;
+        self.client
+            .post(url.as_url().clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(EVENT_ID_HEADER, event_id.to_string())
+            .header(SIGNATURE_HEADER, sign_body(secret, &body))
+            .header(WEBHOOK_ID_HEADER, event_id.to_string())
+            .header(WEBHOOK_TIMESTAMP_HEADER, now.as_seconds())
+            .header(
+                WEBHOOK_SIGNATURE_HEADER,
+                sign_standard(secret, event_id, now, &body),
+            )
+            .body(body)
+    }
+}
+
+fn roots(pem: Option<&[u8]>) -> Result<Vec<Certificate>, CallbackSetupError> {
+    let Some(pem) = pem else {
+        return Ok(Vec::new());
+    };
+    let roots = Certificate::from_pem_bundle(pem).map_err(CallbackSetupError::UnreadableRoots)?;
+    if roots.is_empty() {
+        return Err(CallbackSetupError::NoRootsInFile);
+    }
+    Ok(roots)
+}

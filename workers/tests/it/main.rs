@@ -1,0 +1,10 @@
+//! What the workers do to the world outside, tried against stand-ins for it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that assumes wrongly has failed"
+)]
+
+mod callback;
