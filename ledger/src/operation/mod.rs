@@ -1,7 +1,52 @@
 //! Operations: one action from the catalog on one scope, with params checked against the rules that
 //! the upstream applies, in the form in which they will be sent.
+//!
+//! [`Operation::parse`] is the only way in. What it accepts is complete (defaults filled in, older
+//! field names translated), and [`Operation::to_json`] is what is fingerprinted, shown to approvers
+//! and sent from. Fields of params are Cloudflare's own; each module lists them.
 
-use crate::catalog::ScopeType;
+mod cache_purge;
+mod dns_name;
+mod dns_record_data;
+mod dns_record_fields;
+mod dns_record_read;
+mod dns_record_type;
+mod dns_record_write;
+mod fields;
+mod module_syntax;
+mod object_id;
+mod shown;
+mod ssl_mode;
+mod waf_action;
+mod waf_expression;
+mod waf_rule;
+mod waf_rules_read;
+mod waf_rules_write;
+mod warning;
+mod worker_binding;
+mod worker_module;
+mod worker_script;
+mod workers_deploy;
+
+pub use cache_purge::{CachePurge, PurgeFile};
+pub use dns_record_fields::{DnsRecordFields, RecordValue};
+pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
+pub use dns_record_type::RecordType;
+pub use dns_record_write::DnsRecordWrite;
+pub use object_id::ObjectId;
+pub use ssl_mode::SslMode;
+pub use waf_rule::WafRule;
+pub use waf_rules_read::{WafPhase, WafRulesRead};
+pub use waf_rules_write::{RuleChange, WafRulesWrite};
+pub use warning::Warning;
+pub use worker_module::{ModuleType, WorkerModule};
+pub use worker_script::ScriptName;
+pub use workers_deploy::{Entry, WorkersDeploy};
+
+use crate::catalog::{OperationKind, ScopeType};
+use fields::Fields;
+use serde_json::{Value, json};
+use shown::shown;
 use std::fmt;
 
 /// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,
@@ -13,11 +58,7 @@ impl ScopeId {
     /// Checks the form; `None` when it is not one safe path segment.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fine = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        fine.then(|| Self(text.to_owned()))
+        object_id::is_safe_segment(text).then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -42,6 +83,12 @@ pub struct Scope {
     pub id: ScopeId,
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.scope_type, self.id)
+    }
+}
+
 /// Why an operation was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -50,4 +97,208 @@ pub struct InvalidOperation {
     pub path: String,
     /// What is wrong and what would be right.
     pub problem: String,
+}
+
+impl InvalidOperation {
+    fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The params of an operation, one form for each entry of the catalog.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Params {
+    /// `dns.record.read`
+    DnsRecordRead(DnsRecordRead),
+    /// `dns.record.write`
+    DnsRecordWrite(DnsRecordWrite),
+    /// `cache.purge.execute`
+    CachePurge(CachePurge),
+    /// `workers.deploy.write`
+    WorkersDeploy(WorkersDeploy),
+    /// `waf.rules.read`
+    WafRulesRead(WafRulesRead),
+    /// `waf.rules.write`
+    WafRulesWrite(WafRulesWrite),
+    /// `ssl.mode.write`
+    SslMode(SslMode),
+}
+
+impl Params {
+    fn parse(kind: OperationKind, params: &Value) -> Result<Self, InvalidOperation> {
+        let mut fields = Fields::of(params, "params")?;
+        let parsed = match kind {
+            OperationKind::DnsRecordRead => Self::DnsRecordRead(DnsRecordRead::parse(&mut fields)?),
+            OperationKind::DnsRecordWrite => {
+                Self::DnsRecordWrite(DnsRecordWrite::parse(&mut fields)?)
+            }
+            OperationKind::CachePurgeExecute => Self::CachePurge(CachePurge::parse(&mut fields)?),
+            OperationKind::WorkersDeployWrite => {
+                Self::WorkersDeploy(WorkersDeploy::parse(&mut fields)?)
+            }
+            OperationKind::WafRulesRead => Self::WafRulesRead(WafRulesRead::parse(&mut fields)?),
+            OperationKind::WafRulesWrite => Self::WafRulesWrite(WafRulesWrite::parse(&mut fields)?),
+            OperationKind::SslModeWrite => Self::SslMode(SslMode::parse(&mut fields)?),
+        };
+        fields.finish()?;
+        Ok(parsed)
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::DnsRecordRead(read) => read.to_json(),
+            Self::DnsRecordWrite(write) => write.to_json(),
+            Self::CachePurge(purge) => purge.body(),
+            Self::WorkersDeploy(deploy) => deploy.to_json(),
+            Self::WafRulesRead(read) => read.to_json(),
+            Self::WafRulesWrite(write) => write.to_json(),
+            Self::SslMode(mode) => mode.body(),
+        }
+    }
+}
+
+/// One action on one scope, complete and valid.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Operation {
+    /// Which entry of the catalog; always the one that `params` belong to.
+    pub kind: OperationKind,
+    /// What it acts on; always of the type that the catalog says.
+    pub scope: Scope,
+    /// What to do there.
+    pub params: Params,
+}
+
+impl Operation {
+    /// Reads an operation of a request.
+    ///
+    /// # Errors
+    /// When the operation is not in the catalog, the scope is not of its type or not one id, or the
+    /// params are not what upstream would accept.
+    pub fn parse(
+        operation_id: &str,
+        scope_type: &str,
+        scope_id: &str,
+        params: &Value,
+    ) -> Result<Self, InvalidOperation> {
+        let kind: OperationKind = operation_id.parse().map_err(|_| {
+            let known = OperationKind::ALL.map(OperationKind::as_str).join(", ");
+            InvalidOperation::new(
+                "operation_id",
+                format!(
+                    "unknown operation {:?}; known are: {known}",
+                    shown(operation_id, 60)
+                ),
+            )
+        })?;
+        let expected = kind.entry().scope_type;
+        if scope_type.parse() != Ok(expected) {
+            return Err(InvalidOperation::new(
+                "scope_type",
+                format!("{kind} acts on scope_type {:?}", expected.as_str()),
+            ));
+        }
+        let id = ScopeId::parse(scope_id).ok_or_else(|| {
+            InvalidOperation::new(
+                "scope_id",
+                format!("must be one {expected} id: 1..64 characters of A-Z a-z 0-9 _ -"),
+            )
+        })?;
+        let params = Params::parse(kind, params)?;
+        Ok(Self {
+            kind,
+            scope: Scope {
+                scope_type: expected,
+                id,
+            },
+            params,
+        })
+    }
+
+    /// `{operation_id, scope_type, scope_id, params}` as it will be sent.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "operation_id": self.kind.as_str(),
+            "scope_type": self.scope.scope_type.as_str(),
+            "scope_id": self.scope.id.as_str(),
+            "params": self.params.to_json(),
+        })
+    }
+
+    /// Reads back what [`Self::to_json`] wrote, and any operation of a request in the same form.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`], and when a field is missing or unknown.
+    pub fn from_json(operation: &Value) -> Result<Self, InvalidOperation> {
+        let Some(object) = operation.as_object() else {
+            return Err(InvalidOperation::new("operation", "must be a JSON object"));
+        };
+        const KNOWN: [&str; 4] = ["operation_id", "scope_type", "scope_id", "params"];
+        if let Some(name) = object.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+            return Err(InvalidOperation::new(
+                shown(name, 60),
+                format!("unknown field; known here: {}", KNOWN.join(", ")),
+            ));
+        }
+        let text = |name: &str| {
+            let found = object.get(name).and_then(Value::as_str);
+            found.ok_or_else(|| InvalidOperation::new(name, "is required, a string"))
+        };
+        let params = object
+            .get("params")
+            .ok_or_else(|| InvalidOperation::new("params", "is required, an object"))?;
+        Self::parse(
+            text("operation_id")?,
+            text("scope_type")?,
+            text("scope_id")?,
+            params,
+        )
+    }
+
+    /// The risks that an approver must see before deciding.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        match &self.params {
+            Params::DnsRecordRead(_) | Params::WafRulesRead(_) => Vec::new(),
+            Params::DnsRecordWrite(write) => write.warnings(),
+            Params::CachePurge(purge) => purge.warnings(),
+            Params::WorkersDeploy(deploy) => deploy.warnings(),
+            Params::WafRulesWrite(write) => write.warnings(),
+            Params::SslMode(mode) => mode.warnings(),
+        }
+    }
+
+    /// One line for people, long texts shortened; the params in full are in [`Self::to_json`].
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let scope = &self.scope;
+        match &self.params {
+            Params::DnsRecordRead(read) => read.summary(scope),
+            Params::DnsRecordWrite(write) => write.summary(scope),
+            Params::CachePurge(purge) => purge.summary(scope),
+            Params::WorkersDeploy(deploy) => deploy.summary(scope),
+            Params::WafRulesRead(read) => read.summary(scope),
+            Params::WafRulesWrite(write) => write.summary(scope),
+            Params::SslMode(mode) => mode.summary(scope),
+        }
+    }
+
+    /// Whether it can change anything upstream; an operation that cannot may be sent again.
+    #[must_use]
+    pub fn changes_upstream(&self) -> bool {
+        !matches!(
+            self.params,
+            Params::DnsRecordRead(_) | Params::WafRulesRead(_)
+        )
+    }
+
+    /// Whether reading back can tell if it was carried out. A purge leaves nothing to read.
+    #[must_use]
+    pub fn reconcilable(&self) -> bool {
+        !matches!(self.params, Params::CachePurge(_))
+    }
 }

@@ -1,0 +1,19 @@
+//! Risks to show an approver.
+
+/// One risk of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable name, for rules and styles: `deletes_record`.
+    pub code: &'static str,
+    /// What can go wrong, for people.
+    pub text: String,
+}
+
+impl Warning {
+    pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+}
