@@ -1,1 +1,19 @@
-//! The /v1 HTTP surface: routes, authentication, pages and JSON shapes.
+//! The HTTP surface: routes, authentication, pages and JSON shapes. Every request is extracted into
+//! valid types, becomes a command or a question, and is answered; no policy lives here.
+
+pub mod auth;
+pub mod edge;
+pub mod extract;
+#[cfg(test)]
+mod gate;
+mod openapi;
+pub mod problem;
+mod router;
+mod routes;
+mod state;
+#[cfg(test)]
+mod testing;
+
+pub use problem::{ApiError, Problem};
+pub use router::build_router;
+pub use state::{ApiConfig, AppState, JwtSettings, Keys, MetricsText, Readiness, Services, Shared};

@@ -1,0 +1,372 @@
+//! Every refusal of the HTTP surface, and the one place where each becomes a status and a code.
+//!
+//! Answers are problem details (RFC 9457, `application/problem+json`) with two members of our own:
+//! `code`, stable and meant for programs, and `message`, equal to `detail` for older clients.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a request carries no identity that counts: 401.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthorized {
+    /// A signed subject header is absent, given twice or not in its form.
+    #[error(
+        "send x-client-subject, x-client-subject-ts and x-client-subject-sig, each once and in its form"
+    )]
+    SubjectHeaders,
+    /// The signed time is too far from the service's.
+    #[error(
+        "x-client-subject-ts is more than 60 seconds from the service's time: sign a fresh one"
+    )]
+    SubjectStale,
+    /// The signature over subject and time is not right.
+    #[error("x-client-subject-sig does not match the subject and time")]
+    SubjectSignature,
+    /// No bearer token.
+    #[error("send `authorization: Bearer TOKEN`")]
+    TokenMissing,
+    /// A token that is malformed, foreign, of another kind, or unknown to the ledger.
+    #[error("the token is not valid here")]
+    TokenInvalid,
+    /// A token past its `exp`.
+    #[error("the token has expired: ask for a new one")]
+    TokenExpired,
+    /// A token before its `nbf`.
+    #[error("the token is not valid yet")]
+    TokenNotYetValid,
+    /// A token that was taken back.
+    #[error("the token has been revoked")]
+    TokenRevoked,
+    /// The agent's permissions changed after the token was issued.
+    #[error(
+        "the agent's permissions changed after this token was issued: renew it with POST /v1/tasks/{{id}}/token"
+    )]
+    TokenStale,
+    /// A signed link or resume token that is forged, foreign or meant for something else.
+    #[error("the link or resume token is not valid")]
+    LinkInvalid,
+}
+
+impl Unauthorized {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::SubjectHeaders
+            | Self::SubjectStale
+            | Self::SubjectSignature
+            | Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::TokenNotYetValid
+            | Self::LinkInvalid => "unauthorized",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenStale => "token_stale",
+        }
+    }
+}
+
+/// Why an authenticated caller may not do this: 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The token is bound to another client.
+    #[error("the token belongs to another client subject")]
+    OtherSubject,
+    /// The bootstrap token lacks the right; the field names the claim.
+    #[error("the bootstrap token lacks the right {0}")]
+    MissingRight(&'static str),
+    /// The token's `sub` names no agent that tasks could belong to.
+    #[error("tasks belong to an agent: the bootstrap token's sub must be \"agent:NAME\"")]
+    NotAnAgent,
+    /// The path names a task that the token is not for.
+    #[error("the token is for another task")]
+    OtherTask,
+    /// The resume token belongs to another task, apply or list of operations.
+    #[error("the resume token is for another task or other operations")]
+    OtherResume,
+}
+
+/// Every refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Nobody that we know: 401.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// Known, but not allowed: 403.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The thing that the path names does not exist: 404.
+    #[error("no such {what}")]
+    NotFound {
+        /// What was looked for, in a word of the domain.
+        what: &'static str,
+    },
+    /// No route at this path: 404.
+    #[error("no such path: GET /v1/openapi.json lists what there is")]
+    UnknownPath,
+    /// A route, but not with this method: 405.
+    #[error("this path does not take that method: see the allow header")]
+    MethodNotAllowed,
+    /// The state of things stands against it: 409.
+    #[error("{detail}")]
+    Conflict {
+        /// What stands against it and what to do next.
+        detail: String,
+    },
+    /// It was there and is over: 410.
+    #[error("{detail}")]
+    Gone {
+        /// What happened to it.
+        detail: String,
+    },
+    /// The request itself is wrong: 400.
+    #[error("{detail}")]
+    BadRequest {
+        /// Which part, and what would be right.
+        detail: String,
+    },
+    /// The body is larger than the route takes: 413.
+    #[error("the body is larger than {limit} bytes")]
+    PayloadTooLarge {
+        /// The route's limit in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive in time: 408.
+    #[error("the body did not arrive in time")]
+    RequestTimeout,
+    /// More requests than the subject may make: 429.
+    #[error("too many requests from this subject: wait as long as retry-after says")]
+    RateLimited {
+        /// When the next one will be let through.
+        retry_after: Duration,
+    },
+    /// Cannot answer truthfully at the moment: 503.
+    #[error("{detail}")]
+    Unavailable {
+        /// What is missing.
+        detail: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Our fault: 500. The caller sees a request id only; the cause is logged once.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl ApiError {
+    /// A request that is wrong, with what is wrong in it.
+    pub fn bad_request(detail: impl fmt::Display) -> Self {
+        Self::BadRequest {
+            detail: detail.to_string(),
+        }
+    }
+
+    /// A fault of ours, with its cause.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// Status, title and code: the only mapping there is.
+    #[must_use]
+    pub fn status_and_code(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "Unauthorized", why.code()),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden", "forbidden"),
+            Self::NotFound { .. } | Self::UnknownPath => {
+                (StatusCode::NOT_FOUND, "Not found", "not_found")
+            }
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+                "method_not_allowed",
+            ),
+            Self::Conflict { .. } => (StatusCode::CONFLICT, "Conflict", "conflict"),
+            Self::Gone { .. } => (StatusCode::GONE, "Gone", "gone"),
+            Self::BadRequest { .. } => (StatusCode::BAD_REQUEST, "Bad request", "bad_request"),
+            Self::PayloadTooLarge { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "Payload too large",
+                "payload_too_large",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "Request timeout",
+                "request_timeout",
+            ),
+            Self::RateLimited { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "rate_limited",
+            ),
+            Self::Unavailable { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "unavailable",
+            ),
+            Self::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal server error",
+                "internal",
+            ),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::NotFound { .. }
+            | Self::UnknownPath
+            | Self::MethodNotAllowed
+            | Self::Conflict { .. }
+            | Self::Gone { .. }
+            | Self::BadRequest { .. }
+            | Self::PayloadTooLarge { .. }
+            | Self::RequestTimeout
+            | Self::Internal(_) => None,
+        }
+    }
+}
+
+/// Problem details (RFC 9457, section 3) as they are sent.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// `urn:llm-permission-proxy:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:llm-permission-proxy:problem:conflict")]
+    pub problem_type: String,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    pub status: u16,
+    /// What is wrong and what to do next, for people.
+    pub detail: String,
+    /// Stable, for programs.
+    #[schema(example = "conflict")]
+    pub code: String,
+    /// The same as `detail`.
+    pub message: String,
+    /// Only with `internal`: what to quote when asking for help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl Problem {
+    /// The problem for a status.
+    #[must_use]
+    pub fn new(status: StatusCode, title: &str, code: &str, detail: String) -> Self {
+        Self {
+            problem_type: format!("urn:llm-permission-proxy:problem:{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            message: detail.clone(),
+            detail,
+            code: code.to_owned(),
+            request_id: None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Serialising strings and a number into memory has no way to fail.
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+    }
+}
+
+/// Rides on a 500 answer to the edge, which knows the request id and logs the cause, once.
+#[derive(Clone)]
+pub(crate) struct Fault(pub(crate) Arc<dyn StdError + Send + Sync>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, title, code) = self.status_and_code();
+        let retry_after = self.retry_after();
+        let mut response = Problem::new(status, title, code, self.to_string()).into_response();
+        let headers = response.headers_mut();
+        if let Some(wait) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"llm-permission-proxy\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::Internal(cause) = self {
+            response.extensions_mut().insert(Fault(Arc::from(cause)));
+        }
+        response
+    }
+}
+
+/// Rounded up, and at least one: a `Retry-After: 0` invites the same refusal again.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs()
+        .saturating_add(u64::from(wait.subsec_nanos() > 0))
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn json(response: Response) -> serde_json::Value {
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_problem_with_code_and_message() {
+        let response = ApiError::Conflict {
+            detail: "it is closed".into(),
+        }
+        .into_response();
+        assert_eq!(response.status(), 409);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        let body = json(response).await;
+        assert_eq!(body["code"], "conflict");
+        assert_eq!(body["detail"], "it is closed");
+        assert_eq!(body["message"], body["detail"]);
+        assert_eq!(body["status"], 409);
+        assert_eq!(body["type"], "urn:llm-permission-proxy:problem:conflict");
+        assert!(body.get("request_id").is_none());
+    }
+
+    #[tokio::test]
+    async fn an_internal_error_hides_its_cause() {
+        let response = ApiError::internal("disk /secret/path is full").into_response();
+        assert!(response.extensions().get::<Fault>().is_some());
+        let body = json(response).await;
+        assert_eq!(body["detail"], "internal error");
+        assert!(!body.to_string().contains("disk"));
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        let wait = Duration::from_millis(1200);
+        let response = ApiError::RateLimited { retry_after: wait }.into_response();
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+    }
+
+    #[test]
+    fn a_401_names_its_scheme() {
+        let response = ApiError::from(Unauthorized::TokenMissing).into_response();
+        assert!(response.headers().contains_key("www-authenticate"));
+    }
+}

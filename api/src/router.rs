@@ -1,0 +1,219 @@
+//! The whole surface: every route, what surrounds them, and their description.
+
+use crate::edge::{access, panics, time_limit};
+use crate::openapi;
+use crate::problem::ApiError;
+use crate::routes::docs::Description;
+use crate::routes::{docs, health};
+use crate::state::AppState;
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Every described route. What is registered here is in the description, and only that.
+pub(crate) fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(health::router())
+        .merge(docs::router())
+}
+
+/// The service, ready to be served.
+///
+/// # Errors
+/// [`ApiError::Internal`] when the description does not serialise, which no request can cause.
+pub fn build_router(state: AppState) -> Result<Router, ApiError> {
+    let (routes, description) = described().split_for_parts();
+    let description = serde_json::to_vec(&description).map_err(ApiError::internal)?;
+    let mut routes = routes
+        .route("/docs", get(docs::docs))
+        .route("/docs/", get(docs::docs_index))
+        .route("/docs/{*file}", get(docs::docs_file));
+    if state.services.metrics.is_some() {
+        routes = routes.route("/metrics", get(health::metrics));
+    }
+    Ok(surrounded(routes, state).layer(Extension(Description(description.into()))))
+}
+
+/// Puts the edge around routes; from the inside out: time limit, panics, access log.
+fn surrounded(routes: Router<AppState>, state: AppState) -> Router {
+    routes
+        .fallback(async || ApiError::UnknownPath)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn(time_limit::enforce))
+        .layer(CatchPanicLayer::custom(panics::answer))
+        .layer(middleware::from_fn_with_state(state.clone(), access::log))
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::json::StrictJson;
+    use crate::testing::{config, json_body, state};
+    use axum::body::Body;
+    use axum::response::Response;
+    use axum::routing::post;
+    use http::Request;
+    use serde_json::Value;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    async fn probe(StrictJson(_): StrictJson<Value>) {}
+
+    async fn broken() {
+        panic!("the flux capacitor");
+    }
+
+    async fn ask(request: Request<Body>) -> Response {
+        let state = state(config(), Arc::default());
+        let (routes, _) = described().split_for_parts();
+        let routes = routes
+            .route("/probe", post(probe))
+            .route("/broken", get(broken));
+        surrounded(routes, state).oneshot(request).await.unwrap()
+    }
+
+    fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .body(body.into())
+            .unwrap()
+    }
+
+    async fn code(response: Response) -> (u16, String) {
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let status = response.status().as_u16();
+        let body = json_body(response).await;
+        assert_eq!(body["status"], status);
+        (status, body["code"].as_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_is_a_404_without_authentication() {
+        for path in ["/", "/v1", "/v1/nothing", "/v1/tasks/", "/v2/healthz"] {
+            let answer = code(ask(request("GET", path, "")).await).await;
+            assert_eq!(answer, (404, "not_found".into()), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_method_is_a_405_that_names_the_right_ones() {
+        let response = ask(request("DELETE", "/v1/healthz", "")).await;
+        assert_eq!(response.headers()["allow"], "GET,HEAD");
+        assert_eq!(code(response).await, (405, "method_not_allowed".into()));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_says_nothing_but_the_request() {
+        let mut broken = request("GET", "/broken", "");
+        let id = "0193f5a0-0000-7000-8000-000000000001";
+        broken
+            .headers_mut()
+            .insert("x-request-id", id.parse().unwrap());
+        let response = ask(broken).await;
+        assert_eq!(response.headers()["x-request-id"], id);
+        assert_eq!(response.status(), 500);
+        let body = json_body(response).await;
+        assert_eq!(body["code"], "internal");
+        assert_eq!(body["request_id"], id);
+        assert!(!body.to_string().contains("capacitor"));
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_a_413() {
+        let fits = format!("\"{}\"", "x".repeat(1024 * 1024 - 2));
+        assert_eq!(ask(request("POST", "/probe", fits)).await.status(), 200);
+        let larger = format!("\"{}\"", "x".repeat(1024 * 1024 - 1));
+        let answer = code(ask(request("POST", "/probe", larger)).await).await;
+        assert_eq!(answer, (413, "payload_too_large".into()));
+    }
+
+    #[tokio::test]
+    async fn bad_json_and_another_content_type_are_400() {
+        for body in ["", "{", "{\"a\":1,}", "nonsense"] {
+            let answer = code(ask(request("POST", "/probe", body)).await).await;
+            assert_eq!(answer, (400, "bad_request".into()), "{body}");
+        }
+        let mut form = request("POST", "/probe", "{}");
+        let kind = "application/x-www-form-urlencoded".parse().unwrap();
+        form.headers_mut().insert("content-type", kind);
+        assert_eq!(code(ask(form).await).await.0, 400);
+    }
+
+    #[tokio::test]
+    async fn a_request_id_that_is_none_is_replaced() {
+        let mut odd = request("GET", "/v1/healthz", "");
+        odd.headers_mut()
+            .insert("x-request-id", "x\"} injected".parse().unwrap());
+        let response = ask(odd).await;
+        let id = response.headers()["x-request-id"].to_str().unwrap();
+        assert!(uuid::Uuid::parse_str(id).is_ok(), "{id}");
+    }
+
+    #[tokio::test]
+    async fn the_description_lists_what_is_registered() {
+        let router = build_router(state(config(), Arc::default())).unwrap();
+        let response = router
+            .oneshot(request("GET", "/v1/openapi.json", ""))
+            .await
+            .unwrap();
+        let body = json_body(response).await;
+        assert_eq!(body["info"]["title"], "llm-permission-proxy");
+        assert!(body["paths"]["/v1/healthz"]["get"].is_object());
+    }
+
+    #[tokio::test]
+    async fn the_page_needs_nothing_from_elsewhere() {
+        let router = build_router(state(config(), Arc::default())).unwrap();
+        let page = router
+            .clone()
+            .oneshot(request("GET", "/docs/", ""))
+            .await
+            .unwrap();
+        assert_eq!(page.status(), 200);
+        let policy = page.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(policy.contains("script-src 'self';"), "{policy}");
+        let body = axum::body::to_bytes(page.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        let html = String::from_utf8(body.to_vec()).unwrap();
+        for tag in html.split("<script").skip(1) {
+            assert!(
+                tag.trim_start().starts_with("src=\"./"),
+                "an inline script: {tag}"
+            );
+        }
+        for file in [
+            "swagger-initializer.js",
+            "swagger-ui.css",
+            "swagger-ui-bundle.js",
+        ] {
+            let path = format!("/docs/{file}");
+            let response = router
+                .clone()
+                .oneshot(request("GET", &path, ""))
+                .await
+                .unwrap();
+            assert_eq!(response.status(), 200, "{file}");
+        }
+        let initializer = request("GET", "/docs/swagger-initializer.js", "");
+        let initializer = router.oneshot(initializer).await.unwrap();
+        let body = axum::body::to_bytes(initializer.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        let script = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            script.contains("/v1/openapi.json") && !script.contains("https://"),
+            "{script}"
+        );
+    }
+}

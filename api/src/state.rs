@@ -1,0 +1,170 @@
+//! What every handler can reach: settings, keys, clock, and the service behind the surface.
+
+use crate::auth::capability::TokenRegistry;
+use crate::auth::jwt::TokenKey;
+use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
+use crate::auth::subject::SubjectVerifier;
+use crate::edge::rate_limit::RateLimiter;
+use ledger::{Clock, Random};
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Secret, issuer and audience of one kind of JWT.
+#[derive(Debug, Clone)]
+pub struct JwtSettings {
+    /// The HS256 secret; its bytes are used as they are.
+    pub secret: SecretString,
+    /// `iss`
+    pub issuer: String,
+    /// `aud`
+    pub audience: String,
+}
+
+impl JwtSettings {
+    fn key(&self) -> TokenKey {
+        TokenKey::new(
+            self.secret.expose_secret().as_bytes(),
+            &self.issuer,
+            &self.audience,
+        )
+    }
+}
+
+/// Settings of the HTTP surface, already checked. Nothing here reads the environment.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Where people and orchestrators reach us; links begin with it.
+    pub base_url: Url,
+    /// Capability tokens.
+    pub capability_jwt: JwtSettings,
+    /// Bootstrap tokens.
+    pub bootstrap_jwt: JwtSettings,
+    /// MTLS_BINDING_SHARED_SECRET
+    pub subject_secret: SecretString,
+    /// APPROVAL_LINK_SECRET; also for enrolment links, under an audience of their own.
+    pub approval_link_secret: SecretString,
+    /// RESUME_TOKEN_SECRET
+    pub resume_token_secret: SecretString,
+    /// How long an approval can be decided, and as long again to continue after it was approved.
+    pub approval_ttl: Duration,
+    /// How long a WebAuthn challenge can be answered.
+    pub challenge_ttl: Duration,
+    /// The principals who may decide.
+    pub approvers: Vec<String>,
+    /// WEBAUTHN_RP_ID
+    pub webauthn_rp_id: String,
+    /// WEBAUTHN_ORIGIN
+    pub webauthn_origin: Url,
+    /// Requests a second for each subject, with a burst of twice that; 0 switches the limit off.
+    pub rate_limit_rps: u32,
+}
+
+/// Why the service should get no traffic at the moment; empty when it should.
+pub trait Readiness: Send + Sync + 'static {
+    /// The reasons, each a short phrase: `projection tasks is 1200 events behind`.
+    fn reasons_against(&self) -> Vec<String>;
+}
+
+impl<F: Fn() -> Vec<String> + Send + Sync + 'static> Readiness for F {
+    fn reasons_against(&self) -> Vec<String> {
+        self()
+    }
+}
+
+/// Gives the metrics in the Prometheus text format.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the surface stands on.
+pub struct Services {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and nonces.
+    pub random: Arc<dyn Random>,
+    /// What the ledger says of capability tokens.
+    pub tokens: Arc<dyn TokenRegistry>,
+    /// Whether to take traffic.
+    pub readiness: Arc<dyn Readiness>,
+    /// For `/metrics`; the route is absent without it.
+    pub metrics: Option<MetricsText>,
+}
+
+/// The keys of everything that is signed, prepared once.
+#[derive(Debug)]
+pub struct Keys {
+    /// Signed subject headers.
+    pub subject: SubjectVerifier,
+    /// Capability tokens.
+    pub capability: TokenKey,
+    /// Bootstrap tokens.
+    pub bootstrap: TokenKey,
+    /// Approval links.
+    pub approval_link: LinkKey<ApprovalLink>,
+    /// Enrolment links.
+    pub enrolment_link: LinkKey<EnrolmentLink>,
+    /// Resume tokens.
+    pub resume: LinkKey<Resume>,
+}
+
+impl Keys {
+    fn new(config: &ApiConfig) -> Self {
+        let link_secret = config.approval_link_secret.expose_secret().as_bytes();
+        Self {
+            subject: SubjectVerifier::new(config.subject_secret.expose_secret().as_bytes()),
+            capability: config.capability_jwt.key(),
+            bootstrap: config.bootstrap_jwt.key(),
+            approval_link: LinkKey::new(link_secret),
+            enrolment_link: LinkKey::new(link_secret),
+            resume: LinkKey::new(config.resume_token_secret.expose_secret().as_bytes()),
+        }
+    }
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// What [`AppState`] gives access to.
+pub struct Shared {
+    /// Settings.
+    pub config: ApiConfig,
+    /// Keys made from them.
+    pub keys: Keys,
+    /// The service behind.
+    pub services: Services,
+    /// Requests for each subject.
+    pub(crate) limiter: RateLimiter,
+}
+
+impl AppState {
+    /// Prepares keys and limits.
+    #[must_use]
+    pub fn new(config: ApiConfig, services: Services) -> Self {
+        let keys = Keys::new(&config);
+        let limiter = RateLimiter::new(config.rate_limit_rps);
+        Self(Arc::new(Shared {
+            config,
+            keys,
+            services,
+            limiter,
+        }))
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppState")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
