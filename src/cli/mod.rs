@@ -60,6 +60,8 @@ pub(crate) struct ServeArgs {
 pub(crate) enum Command {
     /// Run the service (the default)
     Serve(ServeArgs),
+    /// Ask the service at BIND_ADDR whether it is ready; exits with 0 when it is
+    Ready,
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),

@@ -27,7 +27,8 @@ impl Http {
     }
 }
 
-fn bind(sources: &mut Sources) -> SocketAddr {
+/// The address to listen on.
+pub(crate) fn bind(sources: &mut Sources) -> SocketAddr {
     let text = sources.text(&variable::BIND_ADDR);
     let Ok(address) = text.parse::<SocketAddr>() else {
         sources.problem(

@@ -26,7 +26,7 @@ pub(crate) use approvals::Approvals;
 pub(crate) use auth::{Auth, TokenFamily, subject_secret};
 pub(crate) use callbacks::Callbacks;
 pub(crate) use environment::Environment;
-pub(crate) use http::Http;
+pub(crate) use http::{Http, bind as http_bind};
 pub(crate) use master_key::{MasterKey, MasterKeySource, MasterKeys};
 pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use sources::Sources;

@@ -479,3 +479,22 @@ fn the_effective_configuration_tells_no_secret() {
         );
     }
 }
+
+#[test]
+fn every_variable_is_documented() {
+    let documentation = include_str!("../../docs/configuration.md");
+    for variable in variable::ALL {
+        let name = format!("`{}`", variable.name());
+        assert!(
+            documentation.contains(&name),
+            "{name} is missing from docs/configuration.md"
+        );
+        let default = variable
+            .default()
+            .map_or(String::new(), |default| format!("`{default}`"));
+        assert!(
+            documentation.contains(&default),
+            "the default of {name} is not documented"
+        );
+    }
+}

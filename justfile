@@ -1,0 +1,42 @@
+# The handful of commands people run. `just` lists them; none of them is needed to build.
+
+_default:
+    @just --list
+
+# Show the whole product on this machine: no configuration, nothing outside is touched.
+demo *ARGS:
+    cargo run --quiet -- demo {{ARGS}}
+
+# Serve with development defaults on localhost.
+serve *ARGS:
+    ALLOW_INSECURE_DEFAULTS=true cargo run -- serve {{ARGS}}
+
+# All tests (the browser tests want chromium and chromedriver).
+test *ARGS:
+    cargo nextest run --workspace {{ARGS}}
+
+# What a change must pass before it lands, without the tests.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    @if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; fi
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Start the release binary on an empty folder and look at it from outside.
+smoke:
+    scripts/bootstrap_sqlite_smoke_test.sh
+
+# Everything that continuous integration runs.
+ci:
+    .ci/run
+
+# The figures of docs/performance.md.
+bench *ARGS:
+    cargo run --release --quiet -p fixtures --bin bench -- {{ARGS}}
+
+# Build the container image.
+image:
+    docker build -t llm-permission-proxy .
