@@ -7,6 +7,7 @@ pub mod extract;
 #[cfg(test)]
 mod gate;
 mod openapi;
+pub mod pages;
 pub mod problem;
 mod router;
 mod routes;

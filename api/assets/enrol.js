@@ -1,0 +1,77 @@
+// The enrolment page: makes one passkey and registers it.
+
+import { able, countDown, explain, fromBase64url, hush, say, send, toBase64url, unable } from "./ceremony.js";
+
+const register = document.getElementById("register");
+const controls = document.getElementById("controls");
+let running = false;
+let closed = false;
+
+function close() {
+  closed = true;
+  register.disabled = true;
+}
+
+const stopClock = countDown(() => {
+  if (closed || running) return;
+  close();
+  say("bad", "This link has expired", "Ask an administrator for a new one.", { reload: true });
+});
+
+// PublicKeyCredentialCreationOptionsJSON (WebAuthn Level 3, section 5.1.8) to what create() takes.
+function parse(options) {
+  const binary = (descriptor) => ({ ...descriptor, id: fromBase64url(descriptor.id) });
+  return {
+    ...options,
+    challenge: fromBase64url(options.challenge),
+    user: { ...options.user, id: fromBase64url(options.user.id) },
+    excludeCredentials: (options.excludeCredentials ?? []).map(binary),
+  };
+}
+
+async function ceremony() {
+  const publicKey = parse(await send("options", {}));
+  const { rawId, response } = await navigator.credentials.create({ publicKey });
+  return send("verify", {
+    credential_id: toBase64url(rawId),
+    client_data_json: toBase64url(response.clientDataJSON),
+    attestation_object: toBase64url(response.attestationObject),
+  });
+}
+
+async function start() {
+  if (running || closed) return;
+  running = true;
+  register.disabled = true;
+  register.setAttribute("aria-busy", "true");
+  const label = register.textContent;
+  register.textContent = "Waiting for your passkey…";
+  hush();
+  try {
+    await ceremony();
+    close();
+    stopClock();
+    document.getElementById("clock").hidden = true;
+    controls.hidden = true;
+    say("good", "Your passkey is registered", "From now on you can decide with it. You can close this page.");
+  } catch (error) {
+    const refused = explain(error, "register");
+    if (refused.reload || refused.final) close();
+    say("bad", refused.title, refused.message, { reload: refused.reload });
+  } finally {
+    running = false;
+    register.removeAttribute("aria-busy");
+    register.textContent = label;
+    register.disabled = closed;
+    document.getElementById("message").focus();
+  }
+}
+
+if (able()) {
+  register.disabled = false;
+  register.addEventListener("click", start);
+} else {
+  close();
+  const refused = unable();
+  say("bad", refused.title, refused.message);
+}

@@ -1,0 +1,236 @@
+//! Serves every page with made-up content, to look at while designing:
+//! `cargo run -p api --example sample_pages -- 8090`. Nothing on these pages can be decided.
+
+use api::pages::{
+    ApprovalPage, Ended, EndedPage, EnrolmentPage, EnrolmentUsedPage, Moment, NoticePage,
+    OperationCard, Param, ShownText, UpstreamState, assets, respond,
+};
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+use ledger::{Clock, Risk, ScopeType, SystemClock};
+use serde_json::json;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+const WORKER: &str = "export default {\n\tasync fetch(request, env) {\n\t\tconst url = new URL(request.url);\n\t\tif (url.pathname === \"/health\") {\n\t\t\treturn new Response(\"ok\");\n\t\t}\n\t\t// route by country, fall back to the nearest origin\n\t\tconst origin = env.ORIGINS[request.cf.country] ?? env.ORIGINS.default;\n\t\treturn fetch(new Request(origin + url.pathname, request));\n\t},\n};\n";
+
+fn moment(from_now: i64) -> Moment {
+    let seconds = SystemClock.now().as_seconds() + from_now;
+    Moment::new(ledger::Timestamp::from_seconds(seconds))
+}
+
+fn card(operation_id: &'static str, summary: &str, risk: Risk) -> OperationCard {
+    OperationCard {
+        operation_id,
+        summary: ShownText::line(summary),
+        scope_type: ScopeType::Zone,
+        scope_id: ShownText::line("023e105f4ecef8ad9ca31a8372d0c353"),
+        risk,
+        warnings: Vec::new(),
+        params: Vec::new(),
+        upstream: UpstreamState::NotApplicable,
+    }
+}
+
+fn operations() -> Vec<OperationCard> {
+    let mut edit = card(
+        "dns.record.write",
+        "Replace the A record shop.example.com",
+        Risk::Elevated,
+    );
+    edit.warnings = vec![ShownText::line(
+        "Turns the proxy off: the origin's address becomes public, and traffic goes past the \
+         firewall.",
+    )];
+    edit.params = Param::rows(&json!({
+        "action": "update", "record_id": "372e67954025e0ba6aaa6d586b9e0b59", "type": "A",
+        "name": "shop.example.com", "content": "198.51.100.27", "ttl": 300, "proxied": false,
+        "comment": "moved by fdp.\u{202e}tnega\u{202c} \u{2039}U+0041\u{203a} <b>bold</b>",
+    }));
+    edit.upstream = UpstreamState::Present(Param::rows(&json!({
+        "type": "A", "name": "shop.example.com", "content": "198.51.100.4", "ttl": 1,
+        "proxied": true, "comment": "",
+    })));
+    let mut create = card(
+        "dns.record.write",
+        "Create the CNAME record аpi.example.com",
+        Risk::Elevated,
+    );
+    create.params = Param::rows(&json!({
+        "action": "create", "type": "CNAME", "name": "аpi.example.com",
+        "content": "edge.example.net", "ttl": 1, "proxied": true,
+    }));
+    create.upstream = UpstreamState::Absent;
+    let mut deploy = card(
+        "workers.deploy.write",
+        "Upload the Worker script geo-router",
+        Risk::Sensitive,
+    );
+    deploy.scope_type = ScopeType::Account;
+    deploy.warnings = vec![
+        ShownText::line("Replaces code that answers live requests."),
+        ShownText::line("Adds a secret binding: API_KEY."),
+    ];
+    deploy.params = Param::rows(&json!({
+        "script_name": "geo-router", "main_module": "worker.mjs", "script": WORKER,
+        "bindings": [{"type": "secret_text", "name": "API_KEY"}],
+    }));
+    deploy.upstream = UpstreamState::Unavailable(ShownText::line("upstream answered 403"));
+    let mut purge = card(
+        "cache.purge.execute",
+        "Purge 3 files from the cache",
+        Risk::Elevated,
+    );
+    purge.params = Param::rows(&json!({"files": [
+        "https://shop.example.com/index.html", "https://shop.example.com/app.js",
+        "https://shop.example.com/a/very/long/path/that/has/to/wrap/on/a/phone/because/it/is/long.css",
+    ]}));
+    vec![edit, create, deploy, purge]
+}
+
+fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> ApprovalPage {
+    ApprovalPage {
+        agent: ShownText::line("deploy-bot"),
+        task_name: ShownText::line("Move the shop to the new origin"),
+        task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
+        approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
+        operations,
+        approvers: vec![
+            ShownText::line("alice@example.com"),
+            ShownText::line("ops-oncall"),
+        ],
+        fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+        asked_at: moment(-23),
+        expires_at: moment(expires_in),
+        now: moment(0),
+        simulated,
+    }
+}
+
+fn simple() -> Vec<OperationCard> {
+    let mut mode = card(
+        "ssl.mode.write",
+        "Set the TLS mode to strict",
+        Risk::Sensitive,
+    );
+    mode.params = Param::rows(&json!({"value": "strict"}));
+    mode.upstream = UpstreamState::Present(Param::rows(&json!({"value": "full"})));
+    vec![mode]
+}
+
+fn marked(cards: Vec<OperationCard>) -> Vec<OperationCard> {
+    cards.into_iter().map(OperationCard::compared).collect()
+}
+
+fn ended(ended: Ended) -> EndedPage {
+    let decided = !matches!(ended, Ended::Expired);
+    EndedPage {
+        ended,
+        at: moment(-4000),
+        by: decided.then(|| ShownText::line("alice@example.com")),
+        reason: matches!(ended, Ended::Denied)
+            .then(|| ShownText::line("Not before the sale ends on Sunday.")),
+        agent: ShownText::line("deploy-bot"),
+        task_name: ShownText::line("Move the shop to the new origin"),
+        task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
+        operations: operations()
+            .into_iter()
+            .map(|operation| operation.summary)
+            .collect(),
+    }
+}
+
+fn enrolment() -> EnrolmentPage {
+    EnrolmentPage {
+        principal: ShownText::line("alice@example.com"),
+        label: None,
+        registered: 1,
+        expires_at: moment(870),
+        now: moment(0),
+    }
+}
+
+fn used(registered_at: Option<Moment>) -> EnrolmentUsedPage {
+    EnrolmentUsedPage {
+        principal: ShownText::line("alice@example.com"),
+        registered_at,
+        expires_at: moment(-100),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let port = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(8090);
+    let gone = StatusCode::GONE;
+    let request = || Some("0193a1f2-9999-7d43-9a55-3f1f5b0c9e11".to_owned());
+    let app = Router::new()
+        .route(
+            "/ask",
+            get(async || respond(StatusCode::OK, &ask(marked(operations()), false, 577))),
+        )
+        .route(
+            "/short",
+            get(async || respond(StatusCode::OK, &ask(marked(simple()), true, 45))),
+        )
+        .route(
+            "/over",
+            get(async || respond(StatusCode::OK, &ask(marked(simple()), false, 1))),
+        )
+        .route(
+            "/approved",
+            get(async move || respond(gone, &ended(Ended::Approved))),
+        )
+        .route(
+            "/consumed",
+            get(async move || respond(gone, &ended(Ended::Consumed))),
+        )
+        .route(
+            "/denied",
+            get(async move || respond(gone, &ended(Ended::Denied))),
+        )
+        .route(
+            "/expired",
+            get(async move || respond(gone, &ended(Ended::Expired))),
+        )
+        .route(
+            "/cancelled",
+            get(async move || respond(gone, &ended(Ended::Cancelled))),
+        )
+        .route(
+            "/enrol",
+            get(async || respond(StatusCode::OK, &enrolment())),
+        )
+        .route(
+            "/enrol-used",
+            get(async move || respond(gone, &used(Some(moment(-60))))),
+        )
+        .route(
+            "/enrol-expired",
+            get(async move || respond(gone, &used(None))),
+        )
+        .route(
+            "/invalid",
+            get(async || respond(StatusCode::UNAUTHORIZED, &NoticePage::link_not_valid())),
+        )
+        .route(
+            "/error",
+            get(async move || {
+                respond(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    &NoticePage::internal(request()),
+                )
+            }),
+        )
+        .merge(assets::router());
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    tokio::time::timeout(
+        Duration::from_secs(86_400),
+        axum::serve(listener, app).into_future(),
+    )
+    .await
+    .unwrap_or(Ok(()))
+}

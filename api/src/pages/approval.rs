@@ -1,0 +1,132 @@
+//! The question put to an approver, complete enough to be answered without looking anywhere else.
+
+use super::assets;
+use super::moment::Moment;
+use super::params::{Now, Param, ParamValue};
+use super::shown::ShownText;
+use askama::Template;
+use ledger::{Risk, ScopeType};
+
+/// Everything that one approval asks.
+#[derive(Debug, Clone, Template)]
+#[template(path = "approval.html")]
+pub struct ApprovalPage {
+    /// Who will act.
+    pub agent: ShownText,
+    /// The task's name, written by its orchestrator.
+    pub task_name: ShownText,
+    /// The task's id.
+    pub task_id: String,
+    /// The approval's id.
+    pub approval_id: String,
+    /// What will be done, in this order.
+    pub operations: Vec<OperationCard>,
+    /// The principals whose passkeys count.
+    pub approvers: Vec<ShownText>,
+    /// Lower-case hex of the 32 bytes that the decision is bound to.
+    pub fingerprint: String,
+    /// When it was asked.
+    pub asked_at: Moment,
+    /// Until when it can be decided.
+    pub expires_at: Moment,
+    /// The service's time as the page is made; the countdown runs from it, not from the device's clock.
+    pub now: Moment,
+    /// No upstream credential is configured: nothing outside will change.
+    pub simulated: bool,
+}
+
+/// One operation of the question.
+#[derive(Debug, Clone)]
+pub struct OperationCard {
+    /// Its name in the catalog.
+    pub operation_id: &'static str,
+    /// What it will do, in one sentence for people.
+    pub summary: ShownText,
+    /// Zone or account.
+    pub scope_type: ScopeType,
+    /// Which one.
+    pub scope_id: ShownText,
+    /// How much harm it can do.
+    pub risk: Risk,
+    /// What to look at twice; empty when nothing stands out.
+    pub warnings: Vec<ShownText>,
+    /// All params as they will be sent.
+    pub params: Vec<Param>,
+    /// What upstream has now.
+    pub upstream: UpstreamState,
+}
+
+/// What is known of the object that an operation will change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamState {
+    /// The operation replaces nothing that could be read.
+    NotApplicable,
+    /// A worker has yet to read it.
+    NotYetRead,
+    /// Nothing is there now.
+    Absent,
+    /// It could not be read; the reason for people.
+    Unavailable(ShownText),
+    /// What is there now, as far as no param has it beside itself.
+    Present(Vec<Param>),
+}
+
+impl OperationCard {
+    /// Sets each param beside what upstream has under the same name; upstream's other fields stay
+    /// where they are.
+    #[must_use]
+    pub fn compared(mut self) -> Self {
+        if let UpstreamState::Present(fields) = &mut self.upstream {
+            for param in &mut self.params {
+                let found = fields.iter().position(|field| field.name == param.name);
+                if let Some(at) = found {
+                    let field = fields.remove(at);
+                    param.now = if field.value == param.value {
+                        Now::Same
+                    } else {
+                        Now::Other(field.value)
+                    };
+                }
+            }
+        }
+        self
+    }
+}
+
+impl ApprovalPage {
+    fn assets(&self) -> String {
+        assets::base()
+    }
+
+    fn highest_risk(&self) -> Risk {
+        self.operations
+            .iter()
+            .map(|operation| operation.risk)
+            .max()
+            .unwrap_or(Risk::Sensitive)
+    }
+
+    fn warnings(&self) -> usize {
+        self.operations
+            .iter()
+            .map(|operation| operation.warnings.len())
+            .sum()
+    }
+
+    /// The fingerprint's beginning in groups of four.
+    fn short_fingerprint(&self) -> String {
+        grouped(self.fingerprint.get(..16).unwrap_or(&self.fingerprint))
+    }
+
+    fn full_fingerprint(&self) -> String {
+        grouped(&self.fingerprint)
+    }
+}
+
+fn grouped(hex: &str) -> String {
+    let digits: Vec<char> = hex.chars().collect();
+    let groups = digits
+        .chunks(4)
+        .map(|group| group.iter().collect::<String>());
+    groups.collect::<Vec<_>>().join(" ")
+}

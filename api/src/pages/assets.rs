@@ -1,0 +1,126 @@
+//! Style sheet, scripts and icon, embedded in the binary and served under one path for each build.
+//!
+//! A page names its assets below the bundle's digest, so a browser may keep them for good; the
+//! modules import each other relatively and so stay within one bundle. A page that was loaded before
+//! an upgrade still gets its (newer) assets under the old digest, but not to keep.
+
+use super::headers::set_common_headers;
+use axum::Router;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+
+#[derive(RustEmbed)]
+#[folder = "assets/"]
+struct Assets;
+
+/// The route's template; the address of an asset is [`base`] and its name.
+pub const ASSETS_ROUTE: &str = "/assets/{bundle}/{file}";
+
+/// Sixteen hex digits over every asset's name and content.
+static BUNDLE: LazyLock<String> = LazyLock::new(|| {
+    let mut names: Vec<_> = Assets::iter().collect();
+    names.sort();
+    let mut digest = Sha256::new();
+    for name in names {
+        if let Some(file) = Assets::get(&name) {
+            digest.update(name.as_bytes());
+            digest.update([0]);
+            digest.update(file.metadata.sha256_hash());
+        }
+    }
+    hex::encode(digest.finalize()).chars().take(16).collect()
+});
+
+/// The path under which pages name their assets, without a slash at its end.
+#[must_use]
+pub fn base() -> String {
+    format!("/assets/{}", *BUNDLE)
+}
+
+/// The public route that serves the assets.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route(ASSETS_ROUTE, get(serve))
+}
+
+async fn serve(Path((bundle, file)): Path<(String, String)>) -> Response {
+    let (Some(content), Some(media_type)) = (Assets::get(&file), media_type(&file)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let keep = if bundle == *BUNDLE {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-store"
+    };
+    let mut response = content.data.into_response();
+    let headers = response.headers_mut();
+    set_common_headers(headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    response
+}
+
+fn media_type(file: &str) -> Option<&'static str> {
+    match file.rsplit_once('.')?.1 {
+        "css" => Some("text/css; charset=utf-8"),
+        "js" => Some("text/javascript; charset=utf-8"),
+        "svg" => Some("image/svg+xml"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::Request;
+    use tower::ServiceExt;
+
+    async fn get(path: &str) -> Response {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router::<()>().oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_asset_is_served_typed_and_kept_under_its_digest_only() {
+        let mut served = 0;
+        for name in Assets::iter() {
+            let current = get(&format!("{}/{name}", base())).await;
+            assert_eq!(current.status(), StatusCode::OK, "{name}");
+            let cache = current.headers()[header::CACHE_CONTROL].to_str().unwrap();
+            assert!(cache.contains("immutable"));
+            let old = get(&format!("/assets/0123456789abcdef/{name}")).await;
+            assert_eq!(old.headers()[header::CACHE_CONTROL], "no-store");
+            served += 1;
+        }
+        assert!(served >= 4);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_an_asset_is_not_found() {
+        for path in [
+            "/assets/x/nothing.js",
+            "/assets/x/..%2F..%2FCargo.toml",
+            "/assets/x/",
+        ] {
+            assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_asset_reaches_outside() {
+        for name in Assets::iter() {
+            let file = Assets::get(&name).unwrap();
+            let text = std::str::from_utf8(&file.data).unwrap();
+            for foreign in ["http://", "https://", "@import", "eval(", "innerHTML"] {
+                let allowed = name.ends_with(".svg") && foreign == "http://";
+                assert!(allowed || !text.contains(foreign), "{name} has {foreign}");
+            }
+        }
+    }
+}

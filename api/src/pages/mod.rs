@@ -1,0 +1,42 @@
+//! What a person sees in a browser: the approval page, what became of an approval, enrolment, and
+//! refusals. Each page is a plain struct that holds everything it shows; none of them asks the ledger.
+
+mod approval;
+pub mod assets;
+mod ended;
+mod enrolment;
+mod headers;
+mod moment;
+mod notice;
+mod params;
+mod shown;
+
+pub use approval::{ApprovalPage, OperationCard, UpstreamState};
+pub use ended::{Ended, EndedPage};
+pub use enrolment::{EnrolmentPage, EnrolmentUsedPage};
+pub use headers::set_page_headers;
+pub use moment::Moment;
+pub use notice::NoticePage;
+pub use params::{Now, Param, ParamValue};
+pub use shown::ShownText;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use http::StatusCode;
+
+/// Renders a page with its status and all its headers.
+#[must_use]
+pub fn respond(status: StatusCode, page: &impl Template) -> Response {
+    let mut response = match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+        }
+    };
+    set_page_headers(response.headers_mut());
+    response
+}
+
+#[cfg(test)]
+mod tests;

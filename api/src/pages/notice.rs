@@ -1,0 +1,67 @@
+//! A link that opens nothing, and errors.
+
+use super::assets;
+use super::shown::ShownText;
+use askama::Template;
+
+/// A short message in place of the page that was asked for.
+#[derive(Debug, Clone, Template)]
+#[template(path = "notice.html")]
+pub struct NoticePage {
+    title: &'static str,
+    explanation: &'static str,
+    advice: &'static str,
+    request_id: Option<ShownText>,
+}
+
+impl NoticePage {
+    /// The link was forged, cut short, or is for another service. Says nothing of what exists.
+    #[must_use]
+    pub fn link_not_valid() -> Self {
+        Self {
+            title: "This link is not valid",
+            explanation: "It opens nothing here. Links are long, and some programs cut them off or \
+                          change them on the way.",
+            advice: "Open the link again from the message you got, or ask for a new one.",
+            request_id: None,
+        }
+    }
+
+    /// Nothing stands at this address.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self {
+            title: "There is nothing here",
+            explanation: "What this link named does not exist in this service.",
+            advice: "Check that you opened the newest link you were sent.",
+            request_id: None,
+        }
+    }
+
+    /// The service cannot answer now.
+    #[must_use]
+    pub fn unavailable(request_id: Option<String>) -> Self {
+        Self {
+            title: "Not available right now",
+            explanation: "The service is starting, catching up or busy. Nothing was decided and \
+                          nothing was lost.",
+            advice: "Reload this page in a moment.",
+            request_id: request_id.map(ShownText::line),
+        }
+    }
+
+    /// Something failed in the service itself.
+    #[must_use]
+    pub fn internal(request_id: Option<String>) -> Self {
+        Self {
+            title: "Something went wrong",
+            explanation: "The service made a mistake. Nothing was decided by you.",
+            advice: "Reload this page. If it stays like this, tell an operator the request's id.",
+            request_id: request_id.map(ShownText::line),
+        }
+    }
+
+    fn assets(&self) -> String {
+        assets::base()
+    }
+}

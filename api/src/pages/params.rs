@@ -1,0 +1,149 @@
+//! An operation's params, every one of them, as rows that a person can read.
+
+use super::shown::ShownText;
+use serde_json::Value;
+
+/// One param: its name and its whole value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// As in the request.
+    pub name: ShownText,
+    /// All of it.
+    pub value: ParamValue,
+    /// What upstream has now in its place, where that is known.
+    pub now: Now,
+}
+
+/// How a param compares with what upstream has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Now {
+    /// Nothing is known, or upstream has no such field.
+    Unknown,
+    /// The same value.
+    Same,
+    /// Another value, which will be replaced.
+    Other(ParamValue),
+}
+
+/// A value in the form that reads best; nothing is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParamValue {
+    /// One line of text.
+    Text(ShownText),
+    /// A number, true, false or null, as in JSON; told apart from the text that looks the same.
+    Literal(ShownText),
+    /// Several lines of text: a script.
+    Block(ShownText),
+    /// A list of texts.
+    List(Vec<ShownText>),
+    /// Anything nested, as indented JSON.
+    Json(ShownText),
+}
+
+/// A text this long is laid out as a block of its own.
+const LONG_TEXT: usize = 300;
+
+impl Param {
+    /// The rows of a JSON object, in its order; another value than an object is one row named
+    /// `value`.
+    #[must_use]
+    pub fn rows(params: &Value) -> Vec<Self> {
+        match params {
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(name, value)| Self::new(name, value))
+                .collect(),
+            Value::Null => Vec::new(),
+            other => vec![Self::new("value", other)],
+        }
+    }
+
+    fn new(name: &str, value: &Value) -> Self {
+        Self {
+            name: ShownText::line(name),
+            value: ParamValue::from(value),
+            now: Now::Unknown,
+        }
+    }
+}
+
+impl ParamValue {
+    /// The note on look-alike characters, over all of the value.
+    #[must_use]
+    pub fn lookalikes(&self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Literal(text) | Self::Block(text) | Self::Json(text) => {
+                text.lookalikes()
+            }
+            Self::List(items) => items.iter().find_map(ShownText::lookalikes),
+        }
+    }
+}
+
+impl From<&Value> for ParamValue {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::String(text) if text.contains('\n') || text.len() > LONG_TEXT => {
+                Self::Block(ShownText::block(text))
+            }
+            Value::String(text) => Self::Text(ShownText::line(text)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                Self::Literal(ShownText::line(value.to_string()))
+            }
+            Value::Array(items) => match texts(items) {
+                Some(items) => Self::List(items),
+                None => Self::json(value),
+            },
+            Value::Object(_) => Self::json(value),
+        }
+    }
+}
+
+impl ParamValue {
+    fn json(value: &Value) -> Self {
+        Self::Json(ShownText::block(format!("{value:#}")))
+    }
+}
+
+/// The items when each is a text of one line and there is at least one.
+fn texts(items: &[Value]) -> Option<Vec<ShownText>> {
+    let texts: Option<Vec<_>> = items
+        .iter()
+        .map(|item| item.as_str().map(ShownText::line))
+        .collect();
+    texts.filter(|texts| !texts.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_value_gets_the_form_that_reads_best() {
+        let rows = Param::rows(&json!({
+            "a": "one line", "b": "two\nlines", "c": 60, "d": true, "e": ["x", "y"],
+            "f": [{"g": 1}], "h": "true", "i": [],
+        }));
+        let forms: Vec<_> = rows
+            .iter()
+            .map(|row| match row.value {
+                ParamValue::Text(_) => 't',
+                ParamValue::Literal(_) => 'l',
+                ParamValue::Block(_) => 'b',
+                ParamValue::List(_) => 's',
+                ParamValue::Json(_) => 'j',
+            })
+            .collect();
+        assert_eq!(forms, ['t', 'b', 'l', 'l', 's', 'j', 't', 'j']);
+    }
+
+    #[test]
+    fn nested_values_are_complete() {
+        let rows = Param::rows(&json!({"rule": {"action": "skip", "expression": "true"}}));
+        let ParamValue::Json(text) = &rows[0].value else {
+            panic!("not JSON")
+        };
+        assert!(text == "{\n  \"action\": \"skip\",\n  \"expression\": \"true\"\n}");
+    }
+}

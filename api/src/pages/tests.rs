@@ -1,0 +1,204 @@
+use super::*;
+use http::header;
+use ledger::{Risk, ScopeType, Timestamp};
+use serde_json::json;
+
+/// Text that would break out of every place a template could put it in.
+const HOSTILE: &str = "\"'><img src=x onerror=alert(1)></script>\u{202e}{{7*7}}";
+
+fn hostile() -> ShownText {
+    ShownText::line(HOSTILE)
+}
+
+fn at(seconds: i64) -> Moment {
+    Moment::new(Timestamp::from_seconds(1_795_356_000 + seconds))
+}
+
+fn operation(upstream: UpstreamState) -> OperationCard {
+    OperationCard {
+        operation_id: "dns.record.write",
+        summary: hostile(),
+        scope_type: ScopeType::Zone,
+        scope_id: hostile(),
+        risk: Risk::Elevated,
+        warnings: vec![hostile()],
+        params: Param::rows(&json!({
+            HOSTILE: HOSTILE, "content": "192.0.2.7", "ttl": 60, "list": [HOSTILE, ""],
+            "script": format!("{HOSTILE}\n{}", "// line\n".repeat(5000)), "nested": {"a": [HOSTILE]},
+        })),
+        upstream,
+    }
+}
+
+fn approval() -> ApprovalPage {
+    let now = Param::rows(&json!({"content": "192.0.2.1", "ttl": 60, "priority": 10}));
+    ApprovalPage {
+        agent: hostile(),
+        task_name: hostile(),
+        task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
+        approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
+        operations: vec![
+            operation(UpstreamState::Present(now)).compared(),
+            operation(UpstreamState::Unavailable(hostile())),
+            operation(UpstreamState::NotYetRead),
+            operation(UpstreamState::Absent),
+            operation(UpstreamState::NotApplicable),
+        ],
+        approvers: vec![hostile()],
+        fingerprint: "0123456789abcdef".repeat(4),
+        asked_at: at(0),
+        expires_at: at(600),
+        now: at(5),
+        simulated: true,
+    }
+}
+
+fn ended(ended: Ended) -> EndedPage {
+    EndedPage {
+        ended,
+        at: at(60),
+        by: Some(hostile()),
+        reason: Some(hostile()),
+        agent: hostile(),
+        task_name: hostile(),
+        task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
+        operations: vec![hostile()],
+    }
+}
+
+fn every_page() -> Vec<String> {
+    let enrolment = EnrolmentPage {
+        principal: hostile(),
+        label: Some(hostile()),
+        registered: 2,
+        expires_at: at(900),
+        now: at(0),
+    };
+    let used = |registered_at| EnrolmentUsedPage {
+        principal: hostile(),
+        registered_at,
+        expires_at: at(900),
+    };
+    let mut pages: Vec<String> = [
+        Ended::Approved,
+        Ended::Consumed,
+        Ended::Denied,
+        Ended::Expired,
+        Ended::Cancelled,
+    ]
+    .into_iter()
+    .map(|how| ended(how).render().unwrap())
+    .collect();
+    pages.extend([
+        approval().render().unwrap(),
+        enrolment.render().unwrap(),
+        used(Some(at(1))).render().unwrap(),
+        used(None).render().unwrap(),
+        NoticePage::link_not_valid().render().unwrap(),
+        NoticePage::not_found().render().unwrap(),
+        NoticePage::unavailable(Some(HOSTILE.to_owned()))
+            .render()
+            .unwrap(),
+        NoticePage::internal(None).render().unwrap(),
+    ]);
+    pages
+}
+
+#[test]
+fn no_page_carries_markup_script_or_style_of_its_own_or_of_others() {
+    for html in every_page() {
+        assert!(!html.contains("<img"), "foreign markup");
+        assert!(!html.contains(" style="), "inline style");
+        assert!(!html.contains("<style"), "inline style sheet");
+        assert!(!html.contains('\u{202e}'), "raw override");
+        for script in html.split("<script").skip(1) {
+            assert!(
+                script.starts_with(" type=\"module\" src=\"/assets/"),
+                "inline script"
+            );
+            assert!(script.contains("\"></script>"));
+        }
+        assert!(
+            !html.contains("http://") && !html.contains("https://"),
+            "external address"
+        );
+    }
+}
+
+#[test]
+fn the_question_is_complete() {
+    let page = approval();
+    let html = page.render().unwrap();
+    for operation in &page.operations {
+        for param in &operation.params {
+            assert!(html.contains(&param.name.to_string()));
+            let texts = match &param.value {
+                ParamValue::Text(text)
+                | ParamValue::Literal(text)
+                | ParamValue::Block(text)
+                | ParamValue::Json(text) => vec![text],
+                ParamValue::List(items) => items.iter().collect(),
+            };
+            for text in texts.into_iter().filter(|text| !text.is_empty()) {
+                assert!(html.contains(&text.to_string()), "{text:?}");
+            }
+        }
+    }
+    assert_eq!(html.matches("// line").count(), 5 * 5000);
+    assert!(html.contains("0123 4567 89ab cdef 0123"));
+    assert!(html.contains("Simulation."));
+    assert!(html.contains("22 Nov 2026, 14:10:00 UTC"));
+    assert!(html.contains("5 warnings"));
+}
+
+#[test]
+fn what_is_replaced_stands_beside_what_replaces_it() {
+    let compared = &approval().operations[0];
+    let by_name = |name: &str| {
+        compared
+            .params
+            .iter()
+            .find(|param| param.name == *name)
+            .unwrap()
+    };
+    assert_eq!(
+        by_name("content").now,
+        Now::Other(ParamValue::Text(ShownText::line("192.0.2.1")))
+    );
+    assert_eq!(by_name("ttl").now, Now::Same);
+    assert_eq!(by_name("script").now, Now::Unknown);
+    let UpstreamState::Present(rest) = &compared.upstream else {
+        panic!("no upstream state")
+    };
+    assert_eq!(rest.len(), 1);
+    assert!(rest[0].name == *"priority");
+}
+
+#[test]
+fn buttons_wait_for_the_script_and_everything_else_can_be_read_without_it() {
+    let html = approval().render().unwrap();
+    assert!(html.contains(r#"id="approve" class="approve" disabled"#));
+    assert!(html.contains(r#"id="deny" class="deny" disabled"#));
+    assert!(html.contains("<noscript>"));
+}
+
+#[test]
+fn every_page_is_private_unframed_and_closed_to_foreign_content() {
+    let response = respond(StatusCode::GONE, &ended(Ended::Denied));
+    assert_eq!(response.status(), StatusCode::GONE);
+    let headers = response.headers();
+    assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+    assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+    assert_eq!(headers[header::X_FRAME_OPTIONS], "DENY");
+    assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    for rule in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(policy.contains(rule), "{rule}");
+    }
+    assert!(!policy.contains("unsafe"));
+}
