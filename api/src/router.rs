@@ -2,6 +2,7 @@
 
 use crate::edge::{access, panics, time_limit};
 use crate::openapi;
+use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{docs, health};
@@ -26,6 +27,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     let (routes, description) = described().split_for_parts();
     let description = serde_json::to_vec(&description).map_err(ApiError::internal)?;
     let mut routes = routes
+        .merge(assets::router())
         .route("/docs", get(docs::docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{*file}", get(docs::docs_file));

@@ -5,11 +5,11 @@
 //! an upgrade still gets its (newer) assets under the old digest, but not to keep.
 
 use super::headers::set_common_headers;
+use crate::problem::ApiError;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
 use http::header::{self, HeaderValue};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
@@ -50,7 +50,7 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 async fn serve(Path((bundle, file)): Path<(String, String)>) -> Response {
     let (Some(content), Some(media_type)) = (Assets::get(&file), media_type(&file)) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return ApiError::UnknownPath.into_response();
     };
     let keep = if bundle == *BUNDLE {
         "public, max-age=31536000, immutable"
@@ -78,7 +78,7 @@ fn media_type(file: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use axum::body::Body;
-    use http::Request;
+    use http::{Request, StatusCode};
     use tower::ServiceExt;
 
     async fn get(path: &str) -> Response {
