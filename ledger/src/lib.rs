@@ -1,6 +1,7 @@
 //! The ledger: operation catalog, events, aggregates that decide, and the hash-chained SQLite store
 //! with its single writer. Depends on no other crate of ours.
 
+pub mod assertion;
 mod callback_event;
 mod callback_secret;
 mod callback_url;
@@ -16,6 +17,10 @@ pub mod record;
 pub mod seal;
 pub mod statement;
 
+pub use assertion::{
+    Algorithm, Assertion, AssertionError, Expectation, KeyError, KeyThumbprint, PublicKey,
+    UnknownAlgorithm, Verified, verify_assertion,
+};
 pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
 pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
 pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES};
