@@ -3,6 +3,10 @@
 mod cli;
 mod command;
 mod config;
+mod operator;
+mod shutdown;
+mod telemetry;
+mod terminal;
 
 use clap::Parser;
 use cli::{Cli, Command, TokenCommand};

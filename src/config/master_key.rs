@@ -7,35 +7,24 @@ use super::storage::Storage;
 use super::variable::{self, Variable};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ledger::Random;
-use secrecy::SecretBox;
+use ledger::seal::MASTER_KEY_LEN;
+use ledger::{MasterKeys, Random};
 use secrecy::zeroize::Zeroizing;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The length of a key, that of XChaCha20-Poly1305.
-const BYTES: usize = 32;
-
 /// More than a key file ever holds: base64 of 32 bytes and a line break.
 const MOST_FILE_BYTES: u64 = 256;
 
-/// One master key.
-pub(crate) type MasterKey = SecretBox<[u8; BYTES]>;
-
-/// The keys that seal and open.
-pub(crate) struct MasterKeys {
-    /// Seals, and opens what it sealed.
-    pub(crate) current: MasterKey,
-    /// Only open what they sealed once.
-    pub(crate) previous: Vec<MasterKey>,
-}
+/// One key, wiped when it goes.
+type Key = Zeroizing<[u8; MASTER_KEY_LEN]>;
 
 /// Where the keys come from, before any file was touched.
 pub(crate) struct MasterKeySource {
-    given: Option<MasterKey>,
-    previous: Vec<MasterKey>,
+    given: Option<Key>,
+    previous: Vec<Key>,
     file: PathBuf,
     ledger: PathBuf,
 }
@@ -90,10 +79,7 @@ impl MasterKeySource {
                 }
             },
         };
-        Ok(MasterKeys {
-            current,
-            previous: self.previous,
-        })
+        Ok(MasterKeys::new(&current, &self.previous))
     }
 
     /// A ledger that exists was sealed under a key that existed: making another would leave it
@@ -114,7 +100,7 @@ impl MasterKeySource {
     }
 }
 
-fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<MasterKey> {
+fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<Key> {
     let key = decode(text.trim());
     if key.is_none() {
         sources.problem(
@@ -125,10 +111,10 @@ fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<MasterK
     key
 }
 
-fn decode(text: &str) -> Option<MasterKey> {
+fn decode(text: &str) -> Option<Key> {
     let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
-    let bytes: [u8; BYTES] = bytes.as_slice().try_into().ok()?;
-    Some(SecretBox::new(Box::new(bytes)))
+    let bytes: [u8; MASTER_KEY_LEN] = bytes.as_slice().try_into().ok()?;
+    Some(Zeroizing::new(bytes))
 }
 
 fn problem(path: &Path, text: &str) -> Problem {
@@ -140,7 +126,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Problem {
 }
 
 /// `None` when there is no such file.
-fn read_file(path: &Path) -> Result<Option<MasterKey>, Problem> {
+fn read_file(path: &Path) -> Result<Option<Key>, Problem> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -168,8 +154,8 @@ fn read_file(path: &Path) -> Result<Option<MasterKey>, Problem> {
     })
 }
 
-fn make_file(path: &Path, random: &dyn Random) -> Result<MasterKey, Problem> {
-    let mut key = Zeroizing::new([0_u8; BYTES]);
+fn make_file(path: &Path, random: &dyn Random) -> Result<Key, Problem> {
+    let mut key = Zeroizing::new([0_u8; MASTER_KEY_LEN]);
     random.fill(key.as_mut_slice());
     let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
     let written = (|| {
@@ -186,14 +172,13 @@ fn make_file(path: &Path, random: &dyn Random) -> Result<MasterKey, Problem> {
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     })();
     written.map_err(|error: std::io::Error| failed(path, &error))?;
-    Ok(SecretBox::new(Box::new(*key)))
+    Ok(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ledger::SystemRandom;
-    use secrecy::ExposeSecret;
     use std::os::unix::fs::PermissionsExt;
 
     fn source(folder: &Path) -> MasterKeySource {
@@ -227,7 +212,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(folder.path().join("p.ledger.db"), b"something").unwrap();
         let read = source(folder.path()).open(&SystemRandom).unwrap();
-        assert_eq!(made.current.expose_secret(), read.current.expose_secret());
+        assert_eq!(made.current(), read.current());
     }
 
     #[test]

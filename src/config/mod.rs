@@ -27,7 +27,7 @@ pub(crate) use auth::{Auth, TokenFamily, subject_secret};
 pub(crate) use callbacks::Callbacks;
 pub(crate) use environment::Environment;
 pub(crate) use http::{Http, bind as http_bind};
-pub(crate) use master_key::{MasterKey, MasterKeySource, MasterKeys};
+pub(crate) use master_key::MasterKeySource;
 pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use sources::Sources;
 pub(crate) use storage::Storage;

@@ -1,0 +1,82 @@
+//! The actions, as they cross the socket.
+
+use serde::{Deserialize, Serialize};
+
+/// What to do, to what, and why. Names and ids are as the person typed them; they are parsed where
+/// the action is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Action {
+    /// Settle an apply whose outcome is unknown.
+    ResolveApply {
+        /// The apply's id.
+        apply: String,
+        /// What the person found upstream.
+        outcome: Outcome,
+        /// Why they say so.
+        reason: String,
+    },
+    /// Close a task, revoke its tokens, cancel what is pending.
+    CloseTask {
+        /// The task's id.
+        task: String,
+        /// Why.
+        reason: String,
+    },
+    /// Try a delivery again that was given up.
+    RetryDelivery {
+        /// The delivery's id.
+        delivery: String,
+        /// Why.
+        reason: String,
+    },
+    /// Take a grant from an agent.
+    RevokeGrant {
+        /// The agent's name.
+        agent: String,
+        /// The operation's id in the catalog.
+        operation: String,
+        /// `zone` or `account`.
+        scope_type: String,
+        /// The scope's id, or `*`.
+        scope_id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Take a passkey from an approver.
+    RevokeCredential {
+        /// The approver's principal.
+        principal: String,
+        /// The credential's id, base64url.
+        credential: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a person found out about an apply whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It was carried out
+    Executed,
+    /// It was not carried out
+    NotExecuted,
+}
+
+/// How an action ended, in words for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub(crate) enum Performed {
+    /// It is recorded and holds.
+    Done {
+        /// What holds now.
+        text: String,
+    },
+    /// Nothing was changed.
+    Refused {
+        /// Why, and what to do.
+        text: String,
+    },
+}

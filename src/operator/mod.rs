@@ -1,0 +1,14 @@
+//! What an operator of the machine may do beside the API: settle, close, retry, take away.
+//!
+//! While the service runs, actions reach it through a Unix socket beside the ledger, because one
+//! process alone may write; otherwise the command opens the ledger itself.
+
+mod account;
+mod action;
+mod client;
+mod server;
+
+pub(crate) use account::Account;
+pub(crate) use action::{Action, Outcome, Performed};
+pub(crate) use client::ask_service;
+pub(crate) use server::ControlSocket;

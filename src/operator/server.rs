@@ -1,0 +1,165 @@
+//! The running service's end of the control socket.
+
+use super::account::Account;
+use super::action::{Action, Performed};
+use anyhow::Context;
+use std::fs::Permissions;
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+/// The longest request, in bytes.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// How long a connected process may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A socket that the service's own account and root may use. The file goes with the value; one that
+/// a killed service left behind is replaced, which is safe because only the holder of the ledger's
+/// writer lock comes here.
+pub(crate) struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Listens on the path. The writer lock of the ledger must be held.
+    ///
+    /// # Errors
+    /// When the path cannot be bound: too long for a socket (about 100 bytes), or not writable.
+    pub(crate) fn bind(path: &Path) -> anyhow::Result<Self> {
+        match std::fs::remove_file(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("removing an old control socket"),
+        }
+        let listener = UnixListener::bind(path)
+            .with_context(|| format!("listening on the control socket {}", path.display()))?;
+        // Until here the umask decides who may connect; whoever did is asked for their account.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))
+            .context("closing the control socket to others")?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Carries out what is asked, one connection after the other, until told to stop.
+    pub(crate) async fn serve<F>(
+        self,
+        perform: impl Fn(Account, Action) -> F,
+        stop: CancellationToken,
+    ) where
+        F: Future<Output = Performed>,
+    {
+        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
+            let conversation = match accepted {
+                Ok((stream, _)) => converse(stream, &perform).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = conversation {
+                tracing::warn!(error = format!("{error:#}"), "a control connection failed");
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // Left behind it does no harm: nobody answers there, and the next start replaces it.
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+async fn converse<F>(
+    mut stream: UnixStream,
+    perform: &impl Fn(Account, Action) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = Performed>,
+{
+    let account = Account::of_peer(&stream).context("asking who connects")?;
+    let own = Account::own()?;
+    if account.uid() != own.uid() && account.uid() != 0 {
+        anyhow::bail!("{} may not use the control socket", account.name());
+    }
+    let (reading, mut writing) = stream.split();
+    let mut line = String::new();
+    let mut reading = BufReader::new(reading.take(MOST_BYTES));
+    tokio::time::timeout(PATIENCE, reading.read_line(&mut line))
+        .await
+        .context("nothing was asked in time")??;
+    let performed = match serde_json::from_str(&line) {
+        Ok(action) => perform(account, action).await,
+        Err(error) => Performed::Refused {
+            text: format!("not understood: {error}"),
+        },
+    };
+    let mut answer = serde_json::to_vec(&performed)?;
+    answer.push(b'\n');
+    tokio::time::timeout(PATIENCE, writing.write_all(&answer))
+        .await
+        .context("the answer was not taken in time")??;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::ask_service;
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn action(reason: &str) -> Action {
+        Action::CloseTask {
+            task: "t".to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_action_crosses_with_the_account_that_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db.sock");
+        assert!(
+            ask_service(&path, &action("a")).unwrap().is_none(),
+            "nobody listens"
+        );
+        let stop = CancellationToken::new();
+        let socket = ControlSocket::bind(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        let served = tokio::spawn(socket.serve(
+            async |account: Account, action| {
+                let own = Account::own().unwrap();
+                assert_eq!(account, own);
+                Performed::Done {
+                    text: format!("{action:?}"),
+                }
+            },
+            stop.clone(),
+        ));
+        let asked = path.clone();
+        let answer = tokio::task::spawn_blocking(move || ask_service(&asked, &action("done")));
+        let Some(Performed::Done { text }) = answer.await.unwrap().unwrap() else {
+            panic!("not done");
+        };
+        assert!(text.contains("\"done\""), "{text}");
+        stop.cancel();
+        served.await.unwrap();
+        assert!(!path.exists(), "the socket goes with the service");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_service_left_behind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        assert!(ask_service(&path, &action("a")).unwrap().is_none());
+        ControlSocket::bind(&path).unwrap();
+    }
+}

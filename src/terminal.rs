@@ -1,0 +1,86 @@
+//! Colour for people, and for nobody else.
+
+use crate::config::Environment;
+use std::fmt;
+use std::io::IsTerminal;
+
+/// Whether standard output takes colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    colour: bool,
+}
+
+impl Terminal {
+    /// Looks at standard output and at what the person asked for.
+    pub(crate) fn of(environment: &Environment) -> Self {
+        Self {
+            colour: std::io::stdout().is_terminal() && !environment.no_color(),
+        }
+    }
+
+    /// The text in that style, where colour is taken.
+    pub(crate) fn paint<T: fmt::Display>(self, style: Style, text: T) -> Painted<T> {
+        Painted {
+            style: self.colour.then_some(style),
+            text,
+        }
+    }
+}
+
+/// What a colour stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A heading.
+    Strong,
+    /// Beside the point: times, positions.
+    Faint,
+    /// As hoped.
+    Good,
+    /// Waits or was refused.
+    Odd,
+    /// Failed.
+    Bad,
+}
+
+impl Style {
+    /// The parameters of ECMA-48's SGR.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Strong => "1",
+            Self::Faint => "2",
+            Self::Good => "32",
+            Self::Odd => "33",
+            Self::Bad => "31",
+        }
+    }
+}
+
+/// A text with its style; pads like the text itself.
+#[derive(Debug)]
+pub(crate) struct Painted<T> {
+    style: Option<Style>,
+    text: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(style) = self.style else {
+            return self.text.fmt(f);
+        };
+        write!(f, "\x1b[{}m", style.code())?;
+        self.text.fmt(f)?;
+        f.write_str("\x1b[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_painted_text_pads_like_a_plain_one() {
+        let shown = |colour| format!("[{:<4}]", Terminal { colour }.paint(Style::Good, "ok"));
+        assert_eq!(shown(false), "[ok  ]");
+        assert_eq!(shown(true), "[\x1b[32mok  \x1b[0m]");
+    }
+}
