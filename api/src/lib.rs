@@ -11,6 +11,7 @@ pub mod pages;
 pub mod problem;
 mod router;
 mod routes;
+mod shapes;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -81,6 +81,9 @@ pub enum Forbidden {
     /// The token's `sub` names no agent that tasks could belong to.
     #[error("tasks belong to an agent: the bootstrap token's sub must be \"agent:NAME\"")]
     NotAnAgent,
+    /// A task may never hold this.
+    #[error("permissions.admin is not available to tasks")]
+    PermissionsAdmin,
     /// The path names a task that the token is not for.
     #[error("the token is for another task")]
     OtherTask,

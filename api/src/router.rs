@@ -5,7 +5,7 @@ use crate::openapi;
 use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
-use crate::routes::{docs, health};
+use crate::routes::{catalog, docs, health};
 use crate::state::AppState;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(health::router())
+        .merge(catalog::router())
         .merge(docs::router())
 }
 

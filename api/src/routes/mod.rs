@@ -1,4 +1,5 @@
 //! One file for each resource. A handler extracts, commands or asks, and answers; nothing else.
 
+pub(crate) mod catalog;
 pub(crate) mod docs;
 pub(crate) mod health;

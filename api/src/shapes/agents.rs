@@ -1,0 +1,140 @@
+//! Agents' pre-approved permissions.
+
+use super::{Coverage, time, word};
+use crate::problem::ApiError;
+use ledger::operation::ScopeId;
+use ledger::{Level, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The whole set of an agent's permissions from here on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PermissionsRequest {
+    /// What replaces the present set; empty takes everything away.
+    permissions: Vec<Permission>,
+    /// Why, for the ledger.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// One pre-approved permission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Permission {
+    /// An operation of the catalog.
+    #[schema(example = "dns.record.write")]
+    operation_id: String,
+    /// The operation's scope type.
+    #[schema(example = "zone")]
+    scope_type: String,
+    /// Which one, or `*` for every one of that type.
+    scope_id: String,
+    /// Up to which level: read, write or admin.
+    #[schema(example = "write")]
+    granted_level: String,
+    /// Until when (RFC 3339); for good when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+/// A permission whose every part is valid.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ValidGrant {
+    pub(crate) covers: Coverage,
+    pub(crate) level: Level,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl PermissionsRequest {
+    pub(crate) fn read(self) -> Result<(Vec<ValidGrant>, Option<String>), ApiError> {
+        let grants = self
+            .permissions
+            .iter()
+            .enumerate()
+            .map(|(index, permission)| permission.read(&format!("permissions[{index}]")))
+            .collect::<Result<_, _>>()?;
+        Ok((grants, self.reason))
+    }
+}
+
+impl Permission {
+    fn read(&self, at: &str) -> Result<ValidGrant, ApiError> {
+        let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
+        let level = word(&format!("{at}.granted_level"), &self.granted_level)?;
+        let until = |text: &String| time(&format!("{at}.expires_at"), text);
+        let expires_at = self.expires_at.as_ref().map(until).transpose()?;
+        Ok(ValidGrant {
+            covers,
+            level,
+            expires_at,
+        })
+    }
+
+    pub(crate) fn write(covers: &Coverage, level: Level, expires_at: Option<Timestamp>) -> Self {
+        let scope_id = covers.scope_id.as_ref().map_or("*", ScopeId::as_str);
+        Self {
+            operation_id: covers.operation.to_string(),
+            scope_type: covers.operation.entry().scope_type.to_string(),
+            scope_id: scope_id.to_owned(),
+            granted_level: level.to_string(),
+            expires_at: expires_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// What an agent is granted beforehand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Permissions {
+    /// The agent's name.
+    pub(crate) agent_id: String,
+    /// The whole set.
+    pub(crate) permissions: Vec<Permission>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let request: PermissionsRequest = serde_json::from_value(json!({"permissions": [
+            {"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*",
+             "granted_level": "write"},
+            {"operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
+             "granted_level": "admin", "expires_at": "2027-01-01T00:00:00Z"},
+        ]}))
+        .unwrap();
+        let before = request.permissions.clone();
+        let (grants, _) = request.read().unwrap();
+        let after: Vec<_> = grants
+            .iter()
+            .map(|grant| Permission::write(&grant.covers, grant.level, grant.expires_at))
+            .collect();
+        assert_eq!(after, before);
+    }
+
+    #[test]
+    fn a_wrong_part_is_named() {
+        let fine = json!({"operation_id": "dns.record.write", "scope_type": "zone",
+            "scope_id": "z1", "granted_level": "write"});
+        for (field, value) in [
+            ("operation_id", "permissions.admin"),
+            ("scope_type", "account"),
+            ("scope_id", "a b"),
+            ("granted_level", "owner"),
+            ("expires_at", "soon"),
+        ] {
+            let mut permission = fine.clone();
+            permission[field] = json!(value);
+            let body = json!({"permissions": [permission]});
+            let request: PermissionsRequest = serde_json::from_value(body).unwrap();
+            let refused = request.read().unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("permissions[0].{field}")),
+                "{refused}"
+            );
+        }
+    }
+}

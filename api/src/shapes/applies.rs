@@ -1,0 +1,312 @@
+//! Applies as they are asked for.
+
+use super::callbacks::CallbackRequest;
+use crate::problem::ApiError;
+use ledger::OperationKind;
+use ledger::operation::Operation;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// The most operations of one apply.
+const MOST_OPERATIONS: usize = 100;
+
+/// Operations to be carried out, in order; the first that fails ends it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApplyRequest {
+    /// At least one.
+    #[schema(value_type = Vec<OperationRequest>)]
+    operations: Vec<Value>,
+    /// Replaces the task's callback, when the apply is accepted as new.
+    #[serde(default)]
+    pub(crate) callback: Option<CallbackRequest>,
+}
+
+/// The operations that a plan is asked for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlanRequest {
+    /// At least one.
+    #[schema(value_type = Vec<OperationRequest>)]
+    operations: Vec<Value>,
+}
+
+/// One operation on one scope.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what Operation::from_json reads")]
+pub(crate) struct OperationRequest {
+    /// An operation of the catalog.
+    #[schema(example = "dns.record.write")]
+    operation_id: String,
+    /// The operation's scope type.
+    #[schema(example = "zone")]
+    scope_type: String,
+    /// Which one.
+    scope_id: String,
+    /// The operation's own parameters.
+    #[schema(value_type = Object, example = json!({"type": "A", "name": "www.example.com", "content": "192.0.2.1", "ttl": 300}))]
+    params: Value,
+}
+
+impl ApplyRequest {
+    /// Every operation, completely checked; one bad one refuses all.
+    pub(crate) fn operations(&self) -> Result<Vec<Operation>, ApiError> {
+        read_operations(&self.operations)
+    }
+
+    /// Whether it uploads a Worker, which may be larger than other bodies.
+    pub(crate) fn uploads(&self) -> bool {
+        uploads(&self.operations)
+    }
+}
+
+impl PlanRequest {
+    /// As [`ApplyRequest::operations`].
+    pub(crate) fn operations(&self) -> Result<Vec<Operation>, ApiError> {
+        read_operations(&self.operations)
+    }
+
+    /// As [`ApplyRequest::uploads`].
+    pub(crate) fn uploads(&self) -> bool {
+        uploads(&self.operations)
+    }
+}
+
+fn read_operations(operations: &[Value]) -> Result<Vec<Operation>, ApiError> {
+    if !(1..=MOST_OPERATIONS).contains(&operations.len()) {
+        let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
+        return Err(ApiError::BadRequest { detail });
+    }
+    operations
+        .iter()
+        .enumerate()
+        .map(|(index, operation)| {
+            Operation::from_json(operation)
+                .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
+        })
+        .collect()
+}
+
+fn uploads(operations: &[Value]) -> bool {
+    let deploy = OperationKind::WorkersDeployWrite.as_str();
+    operations
+        .iter()
+        .any(|operation| operation.get("operation_id") == Some(&json!(deploy)))
+}
+
+/// Carries out what was approved.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContinueRequest {
+    /// From the 202 answer to the apply.
+    #[schema(value_type = String)]
+    pub(crate) resume_token: secrecy::SecretString,
+}
+
+/// A DNS record to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DnsCreateRequest {
+    /// The zone.
+    scope_id: String,
+    /// The record's full name.
+    #[schema(example = "www.example.com")]
+    name: String,
+    /// A, AAAA, CNAME, TXT, …
+    #[schema(example = "A")]
+    record_type: String,
+    /// What it says.
+    #[schema(example = "192.0.2.1")]
+    content: String,
+    /// 1 (automatic) or 60 to 86400 seconds.
+    #[serde(default)]
+    ttl: Option<i64>,
+    /// Whether traffic goes through the proxy.
+    #[serde(default)]
+    proxied: Option<bool>,
+}
+
+/// What to purge from a zone's cache: exactly one of the three.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CachePurgeRequest {
+    /// The zone.
+    scope_id: String,
+    /// Everything.
+    #[serde(default)]
+    purge_everything: Option<bool>,
+    /// URLs, or `{url, headers}`.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    files: Option<Vec<Value>>,
+    /// Cache tags.
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+/// A Worker script to be uploaded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkersDeployRequest {
+    /// The account.
+    scope_id: String,
+    /// The script's name.
+    script_name: String,
+    /// Its source: an ES module or a service worker.
+    script: String,
+}
+
+/// A shortcut stands for an apply of one operation.
+pub(crate) trait Shortcut {
+    /// Its operation, completely checked.
+    fn operation(self) -> Result<Operation, ApiError>;
+}
+
+impl Shortcut for DnsCreateRequest {
+    fn operation(self) -> Result<Operation, ApiError> {
+        let mut params = Map::new();
+        params.insert("type".to_owned(), self.record_type.into());
+        params.insert("name".to_owned(), self.name.into());
+        params.insert("content".to_owned(), self.content.into());
+        put(&mut params, "ttl", self.ttl);
+        put(&mut params, "proxied", self.proxied);
+        one(OperationKind::DnsRecordWrite, &self.scope_id, params)
+    }
+}
+
+impl Shortcut for CachePurgeRequest {
+    fn operation(self) -> Result<Operation, ApiError> {
+        let mut params = Map::new();
+        put(&mut params, "purge_everything", self.purge_everything);
+        put(&mut params, "files", self.files);
+        put(&mut params, "tags", self.tags);
+        one(OperationKind::CachePurgeExecute, &self.scope_id, params)
+    }
+}
+
+impl Shortcut for WorkersDeployRequest {
+    fn operation(self) -> Result<Operation, ApiError> {
+        let mut params = Map::new();
+        params.insert("script_name".to_owned(), self.script_name.into());
+        params.insert("script".to_owned(), self.script.into());
+        one(OperationKind::WorkersDeployWrite, &self.scope_id, params)
+    }
+}
+
+fn put<V: Into<Value>>(params: &mut Map<String, Value>, name: &str, value: Option<V>) {
+    if let Some(value) = value {
+        params.insert(name.to_owned(), value.into());
+    }
+}
+
+fn one(
+    kind: OperationKind,
+    scope_id: &str,
+    params: Map<String, Value>,
+) -> Result<Operation, ApiError> {
+    let entry = kind.entry();
+    let params = Value::Object(params);
+    Operation::parse(
+        entry.operation_id,
+        entry.scope_type.as_str(),
+        scope_id,
+        &params,
+    )
+    .map_err(|why| {
+        // The shortcut's fields stand where the params would.
+        let why = why.to_string();
+        let why = why.strip_prefix("params.").unwrap_or(&why);
+        ApiError::bad_request(why)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused<T>(read: Result<T, ApiError>) -> String {
+        match read {
+            Ok(_) => panic!("it was read"),
+            Err(why) => why.to_string(),
+        }
+    }
+
+    #[test]
+    fn one_bad_operation_refuses_all_and_is_named() {
+        let fine = json!({"operation_id": "ssl.mode.write", "scope_type": "zone",
+            "scope_id": "z1", "params": {"value": "strict"}});
+        let mut bad = fine.clone();
+        bad["params"]["value"] = json!("medium");
+        let request = ApplyRequest {
+            operations: vec![fine, bad],
+            callback: None,
+        };
+        let why = refused(request.operations());
+        assert!(why.starts_with("operations[1].params.value"), "{why}");
+
+        let none = ApplyRequest {
+            operations: Vec::new(),
+            callback: None,
+        };
+        assert!(refused(none.operations()).starts_with("operations:"));
+    }
+
+    #[test]
+    fn shortcuts_are_the_operations_they_stand_for() {
+        let dns: DnsCreateRequest = serde_json::from_value(json!({
+            "scope_id": "z1", "name": "www.example.com", "record_type": "A",
+            "content": "192.0.2.1", "ttl": 300, "proxied": false,
+        }))
+        .unwrap();
+        let long = Operation::from_json(&json!({
+            "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
+            "params": {"action": "create", "type": "A", "name": "www.example.com",
+                "content": "192.0.2.1", "ttl": 300, "proxied": false},
+        }))
+        .unwrap();
+        assert_eq!(dns.operation().unwrap(), long);
+
+        let purge: CachePurgeRequest =
+            serde_json::from_value(json!({"scope_id": "z1", "purge_everything": true})).unwrap();
+        assert_eq!(
+            purge.operation().unwrap().kind,
+            OperationKind::CachePurgeExecute
+        );
+
+        let deploy: WorkersDeployRequest = serde_json::from_value(json!({
+            "scope_id": "a1", "script_name": "hello", "script": "export default {}",
+        }))
+        .unwrap();
+        assert_eq!(
+            deploy.operation().unwrap().kind,
+            OperationKind::WorkersDeployWrite
+        );
+    }
+
+    #[test]
+    fn a_shortcut_names_its_own_fields() {
+        let dns: DnsCreateRequest = serde_json::from_value(json!({
+            "scope_id": "z1", "name": "www.example.com", "record_type": "A",
+            "content": "192.0.2.1", "ttl": 7,
+        }))
+        .unwrap();
+        let why = refused(dns.operation());
+        assert!(why.starts_with("ttl"), "{why}");
+    }
+
+    #[test]
+    fn uploads_are_recognised() {
+        let deploy = json!({"operation_id": "workers.deploy.write"});
+        let request = ApplyRequest {
+            operations: vec![json!({}), deploy],
+            callback: None,
+        };
+        assert!(request.uploads());
+        let request = ApplyRequest {
+            operations: vec![json!(3)],
+            callback: None,
+        };
+        assert!(!request.uploads());
+    }
+}

@@ -1,0 +1,114 @@
+//! Callbacks as a task or an apply registers them.
+
+use crate::problem::ApiError;
+use ledger::{CallbackEvent, CallbackPolicy, CallbackSecret, CallbackUrl};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// Where events of a task are to be sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallbackRequest {
+    /// An https URL on an allowlisted host.
+    #[schema(example = "https://orchestrator.example/hooks/proxy")]
+    url: String,
+    /// Which events; every one when left out.
+    #[serde(default)]
+    #[schema(example = json!(["approval.approved", "apply.finished"]))]
+    events: Option<Vec<String>>,
+    /// 1 to 256 bytes; signs every delivery. It is never shown again.
+    #[schema(value_type = String)]
+    secret: SecretString,
+}
+
+/// A callback whose every part is valid.
+#[derive(Debug)]
+pub(crate) struct ValidCallback {
+    pub(crate) url: CallbackUrl,
+    pub(crate) events: Vec<CallbackEvent>,
+    pub(crate) secret: CallbackSecret,
+}
+
+impl CallbackRequest {
+    /// Checks the form; where the host leads is checked at every attempt.
+    pub(crate) fn read(&self, policy: &CallbackPolicy) -> Result<ValidCallback, ApiError> {
+        let url = CallbackUrl::parse(&self.url, policy)
+            .map_err(|why| ApiError::bad_request(format!("callback.url: {why}")))?;
+        let events = match &self.events {
+            None => CallbackEvent::ALL.to_vec(),
+            Some(named) if named.is_empty() => {
+                let detail = "callback.events: name at least one event, or leave it out for all";
+                return Err(ApiError::bad_request(detail));
+            }
+            Some(named) => read_events(named)?,
+        };
+        let secret = CallbackSecret::new(self.secret.expose_secret().as_bytes())
+            .map_err(|why| ApiError::bad_request(format!("callback.secret: {why}")))?;
+        Ok(ValidCallback {
+            url,
+            events,
+            secret,
+        })
+    }
+}
+
+fn read_events(named: &[String]) -> Result<Vec<CallbackEvent>, ApiError> {
+    let mut events = Vec::new();
+    for (index, name) in named.iter().enumerate() {
+        let event: CallbackEvent = name
+            .parse()
+            .map_err(|why| ApiError::bad_request(format!("callback.events[{index}]: {why}")))?;
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(callback: Value) -> Result<ValidCallback, ApiError> {
+        let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
+        serde_json::from_value::<CallbackRequest>(callback)
+            .unwrap()
+            .read(&policy)
+    }
+
+    #[test]
+    fn without_events_it_wants_all() {
+        let callback = read(json!({"url": "https://hooks.example/x", "secret": "s"})).unwrap();
+        assert_eq!(callback.events, CallbackEvent::ALL);
+    }
+
+    #[test]
+    fn every_part_is_checked() {
+        let fine = json!({"url": "https://hooks.example/x", "secret": "s"});
+        for (field, value) in [
+            ("url", json!("http://hooks.example/x")),
+            ("url", json!("https://elsewhere.example/x")),
+            ("events", json!(["apply.exploded"])),
+            ("events", json!([])),
+            ("secret", json!("")),
+            ("secret", json!("s".repeat(257))),
+        ] {
+            let mut callback = fine.clone();
+            callback[field] = value;
+            let refused = read(callback).unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("callback.{field}")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let callback = json!({"url": "https://hooks.example/x", "secret": "hush-hush"});
+        let callback: CallbackRequest = serde_json::from_value(callback).unwrap();
+        assert!(!format!("{callback:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,46 @@
+//! The catalog of operations.
+
+use ledger::OperationKind;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What can be asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Catalog {
+    /// Every operation there is.
+    operations: Vec<CatalogOperation>,
+}
+
+/// One operation of the catalog.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CatalogOperation {
+    /// Its stable name.
+    #[schema(example = "dns.record.write")]
+    operation_id: &'static str,
+    /// `zone` or `account`.
+    scope_type: &'static str,
+    /// The least level that a grant must have.
+    required_level: &'static str,
+    /// `sensitive` always waits for a human.
+    risk_tier: &'static str,
+    /// What it does.
+    summary: &'static str,
+}
+
+impl Catalog {
+    pub(crate) fn whole() -> Self {
+        let operations = OperationKind::ALL
+            .map(|kind| {
+                let entry = kind.entry();
+                CatalogOperation {
+                    operation_id: entry.operation_id,
+                    scope_type: entry.scope_type.as_str(),
+                    required_level: entry.level.as_str(),
+                    risk_tier: entry.risk.as_str(),
+                    summary: entry.summary,
+                }
+            })
+            .into();
+        Self { operations }
+    }
+}

@@ -1,0 +1,106 @@
+//! What goes over the wire, one file for each resource: requests, which are read into valid types,
+//! and answers, which are written from them. Field names and words are fixed by the surface.
+
+pub(crate) mod agents;
+pub(crate) mod applies;
+pub(crate) mod approvals;
+pub(crate) mod approvers;
+pub(crate) mod callbacks;
+pub(crate) mod catalog;
+pub(crate) mod tasks;
+
+use crate::problem::ApiError;
+use ledger::operation::ScopeId;
+use ledger::{OperationKind, ScopeType, Timestamp};
+
+/// Which objects an entry of an allowlist or a grant covers: one, or `*`, every one of its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    pub(crate) operation: OperationKind,
+    /// `None` stands for `*`.
+    pub(crate) scope_id: Option<ScopeId>,
+}
+
+impl Coverage {
+    /// Reads the three fields that allowlist entries and grants have in common; `at` is where they
+    /// stand in the body.
+    pub(crate) fn read(
+        at: &str,
+        operation_id: &str,
+        scope_type: &str,
+        scope_id: &str,
+    ) -> Result<Self, ApiError> {
+        let operation: OperationKind = operation_id
+            .parse()
+            .map_err(|why| ApiError::bad_request(format!("{at}.operation_id: {why}")))?;
+        let expected: ScopeType = operation.entry().scope_type;
+        if scope_type.parse() != Ok(expected) {
+            let detail = format!("{at}.scope_type: {operation} acts on scope_type \"{expected}\"");
+            return Err(ApiError::BadRequest { detail });
+        }
+        let scope_id = match scope_id {
+            "*" => None,
+            one => Some(ScopeId::parse(one).ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "{at}.scope_id: \"*\", or 1 to 64 characters of A-Z a-z 0-9 _ -"
+                ))
+            })?),
+        };
+        Ok(Self {
+            operation,
+            scope_id,
+        })
+    }
+}
+
+/// Reads a word of a fixed set, naming the place.
+pub(crate) fn word<T>(at: &str, text: &str) -> Result<T, ApiError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    text.parse()
+        .map_err(|why| ApiError::bad_request(format!("{at}: {why}")))
+}
+
+/// Reads an RFC 3339 time with an offset, naming the place.
+pub(crate) fn time(at: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let read: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| ApiError::bad_request(format!("{at}: expected 2026-12-31T23:59:59Z")))?;
+    Ok(Timestamp::from_micros(read.as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_is_one_id_or_all_of_the_operations_type() {
+        let read = |operation, scope_type, id| Coverage::read("x", operation, scope_type, id);
+        let one = read("dns.record.write", "zone", "z1").unwrap();
+        assert_eq!(one.scope_id.unwrap().as_str(), "z1");
+        assert_eq!(
+            read("workers.deploy.write", "account", "*")
+                .unwrap()
+                .scope_id,
+            None
+        );
+        for (operation, scope_type, id, place) in [
+            ("dns.record.rename", "zone", "z1", "x.operation_id"),
+            ("dns.record.write", "account", "z1", "x.scope_type"),
+            ("dns.record.write", "zone", "", "x.scope_id"),
+            ("dns.record.write", "zone", "../z1", "x.scope_id"),
+        ] {
+            let refused = read(operation, scope_type, id).unwrap_err().to_string();
+            assert!(refused.starts_with(place), "{refused}");
+        }
+    }
+
+    #[test]
+    fn times_have_an_offset() {
+        let at = time("x", "2026-01-01T01:00:00+01:00").unwrap();
+        assert_eq!(at.to_string(), "2026-01-01T00:00:00Z");
+        assert!(time("x", "2026-01-01T01:00:00").is_err());
+        assert!(time("x", "tomorrow").is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! Tasks: making one, and what it looks like.
+
+use super::callbacks::{CallbackRequest, ValidCallback};
+use super::{Coverage, word};
+use crate::problem::{ApiError, Forbidden};
+use ledger::{CallbackPolicy, Level, Risk};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+const DEFAULT_TTL: u64 = 300;
+const TTL_RANGE: std::ops::RangeInclusive<u64> = 60..=3600;
+const MOST_OPERATIONS: usize = 100;
+
+/// Known to older orchestrators and never available to a task.
+const PERMISSIONS_ADMIN: &str = "permissions.admin";
+
+/// A task to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTaskRequest {
+    /// 1 to 200 characters, for people.
+    #[schema(example = "point www at the new origin")]
+    task_name: String,
+    /// What the task may do; at least one entry.
+    operations: Vec<AllowedOperation>,
+    /// Where its events go.
+    #[serde(default)]
+    callback: Option<CallbackRequest>,
+    /// How long its tokens live: 60 to 3600, 300 when left out.
+    #[serde(default)]
+    #[schema(minimum = 60, maximum = 3600, default = 300)]
+    expires_in_seconds: Option<u64>,
+}
+
+/// One (operation, scope) pair that the task may use.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AllowedOperation {
+    /// An operation of the catalog.
+    #[schema(example = "dns.record.write")]
+    operation_id: String,
+    /// The operation's scope type.
+    #[schema(example = "zone")]
+    scope_type: String,
+    /// Which one, or `*` for every one of that type.
+    #[schema(example = "023e105f4ecef8ad9ca31a8372d0c353")]
+    scope_id: String,
+    /// Raises the level that a grant must have; never lowers it.
+    #[serde(default)]
+    required_level: Option<String>,
+    /// Raises the risk; never lowers it.
+    #[serde(default)]
+    risk_tier: Option<String>,
+}
+
+/// A task whose every part is valid. Whether level and risk are not lowered is for the ledger.
+#[derive(Debug)]
+pub(crate) struct ValidTask {
+    pub(crate) name: String,
+    pub(crate) operations: Vec<ValidEntry>,
+    pub(crate) callback: Option<ValidCallback>,
+    pub(crate) token_ttl: Duration,
+}
+
+/// One valid entry of an allowlist.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ValidEntry {
+    pub(crate) covers: Coverage,
+    pub(crate) required_level: Option<Level>,
+    pub(crate) risk_tier: Option<Risk>,
+}
+
+impl CreateTaskRequest {
+    pub(crate) fn read(self, policy: &CallbackPolicy) -> Result<ValidTask, ApiError> {
+        if !(1..=200).contains(&self.task_name.chars().count()) {
+            return Err(ApiError::bad_request("task_name: 1 to 200 characters"));
+        }
+        if self.task_name.chars().any(char::is_control) {
+            return Err(ApiError::bad_request("task_name: no control characters"));
+        }
+        if !(1..=MOST_OPERATIONS).contains(&self.operations.len()) {
+            let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
+            return Err(ApiError::BadRequest { detail });
+        }
+        let operations = self
+            .operations
+            .iter()
+            .enumerate()
+            .map(|(index, operation)| operation.read(&format!("operations[{index}]")))
+            .collect::<Result<_, _>>()?;
+        let ttl = self.expires_in_seconds.unwrap_or(DEFAULT_TTL);
+        if !TTL_RANGE.contains(&ttl) {
+            return Err(ApiError::bad_request("expires_in_seconds: 60 to 3600"));
+        }
+        let callback = self
+            .callback
+            .map(|callback| callback.read(policy))
+            .transpose()?;
+        let token_ttl = Duration::from_secs(ttl);
+        Ok(ValidTask {
+            name: self.task_name,
+            operations,
+            callback,
+            token_ttl,
+        })
+    }
+}
+
+impl AllowedOperation {
+    fn read(&self, at: &str) -> Result<ValidEntry, ApiError> {
+        if self.operation_id == PERMISSIONS_ADMIN {
+            return Err(Forbidden::PermissionsAdmin.into());
+        }
+        let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
+        let level = |text: &String| word(&format!("{at}.required_level"), text);
+        let risk = |text: &String| word(&format!("{at}.risk_tier"), text);
+        Ok(ValidEntry {
+            covers,
+            required_level: self.required_level.as_ref().map(level).transpose()?,
+            risk_tier: self.risk_tier.as_ref().map(risk).transpose()?,
+        })
+    }
+}
+
+/// A task that was made, with the token that opens it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskCreated {
+    /// The task.
+    pub(crate) task_id: String,
+    /// Always `open`.
+    pub(crate) status: &'static str,
+    /// Shown once: a JWT, bound to the subject that asked.
+    pub(crate) capability_token: String,
+    /// How long it lives from now on.
+    pub(crate) capability_ttl_seconds: u64,
+    /// The callback's registration, when one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) callback_id: Option<String>,
+}
+
+/// A token in place of one that went stale or expired.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenRenewed {
+    /// The task.
+    pub(crate) task_id: String,
+    /// Shown to whoever held the old one: a JWT, bound to the same subject.
+    pub(crate) capability_token: String,
+    /// How long it lives from now on.
+    pub(crate) capability_ttl_seconds: u64,
+}
+
+/// A task as it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskView {
+    /// The task.
+    pub(crate) task_id: String,
+    /// As it was named.
+    pub(crate) task_name: String,
+    /// open, requires_approval, approved, applying, completed, failed, unknown, denied, expired or
+    /// closed: it follows the newest apply, and closed is final.
+    pub(crate) status: String,
+    /// idle, waiting_approval, ready, applying, completed, failed, unknown or closed.
+    pub(crate) apply_state: String,
+    /// The active callback; null when there is none.
+    pub(crate) callback_id: Option<String>,
+    /// RFC 3339, UTC.
+    pub(crate) created_at: String,
+    /// RFC 3339, UTC: the last change of the task or of one of its applies.
+    pub(crate) updated_at: String,
+}
+
+/// A task that was closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskClosed {
+    /// The task.
+    pub(crate) task_id: String,
+    /// Always `closed`.
+    pub(crate) status: &'static str,
+}
+
+/// Why a task is closed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloseTaskRequest {
+    /// For the ledger; up to 500 characters.
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn fine() -> Value {
+        json!({
+            "task_name": "t",
+            "operations": [{
+                "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
+            }],
+        })
+    }
+
+    fn read(task: &Value) -> Result<ValidTask, ApiError> {
+        let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
+        let request: CreateTaskRequest = ledger::deserialize_strict(task.to_string().as_bytes())
+            .map_err(ApiError::bad_request)?;
+        request.read(&policy)
+    }
+
+    #[test]
+    fn the_least_task_lives_five_minutes_a_token() {
+        let task = read(&fine()).unwrap();
+        assert_eq!(task.token_ttl, Duration::from_secs(300));
+        assert_eq!(task.operations.len(), 1);
+        assert!(task.callback.is_none());
+    }
+
+    #[test]
+    fn a_wrong_part_is_named() {
+        for (field, value, says) in [
+            ("task_name", json!(""), "task_name"),
+            ("task_name", json!("x".repeat(201)), "task_name"),
+            ("operations", json!([]), "operations"),
+            ("expires_in_seconds", json!(59), "expires_in_seconds"),
+            ("expires_in_seconds", json!(3601), "expires_in_seconds"),
+            ("expires_in_seconds", json!("300"), "expires_in_seconds"),
+            ("nonsense", json!(1), "nonsense"),
+        ] {
+            let mut task = fine();
+            task[field] = value;
+            let refused = read(&task).unwrap_err();
+            assert_eq!(refused.status_and_code().0, 400);
+            assert!(refused.to_string().contains(says), "{refused}");
+        }
+        for (field, value) in [
+            ("operation_id", json!("dns.record.rename")),
+            ("required_level", json!("root")),
+            ("risk_tier", json!("spicy")),
+            ("nonsense", json!(1)),
+        ] {
+            let mut task = fine();
+            task["operations"][0][field] = value;
+            let refused = read(&task).unwrap_err().to_string();
+            assert!(
+                refused.contains("operations[0]") && refused.contains(field),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_task_may_administer_permissions() {
+        let mut task = fine();
+        task["operations"][0]["operation_id"] = json!("permissions.admin");
+        assert_eq!(read(&task).unwrap_err().status_and_code().0, 403);
+    }
+
+    #[test]
+    fn the_edges_are_inside() {
+        for (field, value) in [
+            ("task_name", json!("ä".repeat(200))),
+            ("expires_in_seconds", json!(60)),
+            ("expires_in_seconds", json!(3600)),
+        ] {
+            let mut task = fine();
+            task[field] = value;
+            assert!(read(&task).is_ok(), "{field}");
+        }
+    }
+}
