@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
-const TAG_LEN: usize = 16;
 const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
 
@@ -84,9 +83,6 @@ impl Sealed {
         }
         let (key_id, rest) = rest.split_first_chunk().ok_or(SealError::Damaged)?;
         let (nonce, ciphertext) = rest.split_first_chunk().ok_or(SealError::Damaged)?;
-        if ciphertext.len() < TAG_LEN {
-            return Err(SealError::Damaged);
-        }
         Ok(Parts {
             key_id: MasterKeyId(*key_id),
             nonce,

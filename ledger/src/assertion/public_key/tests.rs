@@ -123,6 +123,14 @@ fn the_point_must_be_on_its_curve() {
         point
     );
     assert_eq!(with(|e| e[3].1 = format!("581f{}", &X[2..])), point);
+    // The same bytes side by side, cut in another place.
+    assert_eq!(
+        with(|e| {
+            e[3].1 = format!("581f{}", &X[..62]);
+            e[4].1 = format!("5821{}{Y}", &X[62..]);
+        }),
+        point
+    );
     assert_eq!(with(|e| e[3].1 = format!("582100{X}")), point);
 }
 
