@@ -30,16 +30,12 @@ pub(crate) enum Action {
         /// Why.
         reason: String,
     },
-    /// Take a grant from an agent.
-    RevokeGrant {
+    /// Take grants from an agent.
+    RevokeGrants {
         /// The agent's name.
         agent: String,
-        /// The operation's id in the catalog.
-        operation: String,
-        /// `zone` or `account`.
-        scope_type: String,
-        /// The scope's id, or `*`.
-        scope_id: String,
+        /// The operation's id in the catalog; all grants of the agent when absent.
+        operation: Option<String>,
         /// Why.
         reason: String,
     },

@@ -1,0 +1,182 @@
+//! Addresses, hosts, files and names.
+
+use super::*;
+
+#[test]
+fn addresses_are_checked() {
+    for value in ["localhost:8080", "8080", "127.0.0.1", ""] {
+        refuses("BIND_ADDR", value);
+    }
+    for value in [
+        "proxy.example",
+        "ftp://proxy.example",
+        "https://u:p@proxy.example",
+    ] {
+        refuses("BASE_URL", value);
+        refuses("WEBAUTHN_ORIGIN", value);
+    }
+    refuses("BASE_URL", "https://proxy.example/?x=1");
+    refuses("BASE_URL", "https://proxy.example/#x");
+    let (config, _) = accepted(&with(&[("BASE_URL", "https://proxy.example/under/")]));
+    assert_eq!(config.http.base_url.as_str(), "https://proxy.example/under");
+}
+
+#[test]
+fn the_relying_party_holds_its_origin() {
+    let party = |rp_id, origin| {
+        with(&[
+            ("WEBAUTHN_RP_ID", rp_id),
+            ("WEBAUTHN_ORIGIN", origin),
+            ("BASE_URL", origin),
+        ])
+    };
+    accepted(&party("example.com", "https://proxy.example.com"));
+    accepted(&party(
+        "proxy.example.com",
+        "https://proxy.example.com:8443/",
+    ));
+    for (rp_id, origin) in [
+        ("ample.com", "https://proxy.example.com"),
+        ("other.example.com", "https://proxy.example.com"),
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+    ] {
+        assert_eq!(
+            refused(&party(rp_id, origin), None),
+            ["WEBAUTHN_RP_ID"],
+            "{rp_id}"
+        );
+    }
+    let plain = party("proxy.example.com", "http://proxy.example.com");
+    assert_eq!(refused(&plain, None), ["WEBAUTHN_ORIGIN"]);
+    let path = party("localhost", "http://localhost:8080/path");
+    assert_eq!(refused(&path, None), ["WEBAUTHN_ORIGIN"]);
+    let (_, warnings) = accepted(&with(&[("BASE_URL", "https://proxy.example.com")]));
+    assert!(warnings.contains(&"WEBAUTHN_ORIGIN".to_owned()));
+}
+
+#[test]
+fn callback_hosts_are_names() {
+    let hosts = with(&[(
+        "CALLBACK_ALLOWED_HOSTS",
+        "Hooks.Example.com., b\u{fc}cher.example,localhost",
+    )]);
+    let (config, _) = accepted(&hosts);
+    let expected = ["hooks.example.com", "localhost", "xn--bcher-kva.example"];
+    assert_eq!(config.callbacks.allowed_hosts, expected);
+    assert!(
+        accepted(&with(&[("CALLBACK_ALLOWED_HOSTS", "")]))
+            .0
+            .callbacks
+            .allowed_hosts
+            .is_empty()
+    );
+    for value in [
+        "*.example.com",
+        "127.0.0.1",
+        "2130706433",
+        "[::1]",
+        "a:8080",
+        "https://a",
+        "a,,b",
+    ] {
+        refuses("CALLBACK_ALLOWED_HOSTS", value);
+    }
+}
+
+#[test]
+fn callback_networks_are_written_out() {
+    let (config, _) = accepted(&with(&[(
+        "CALLBACK_ALLOWED_NETS",
+        "10.1.0.0/16, fd00:1::/64",
+    )]));
+    assert_eq!(config.callbacks.allowed_nets.len(), 2);
+    for value in [
+        "10.1.0.0",
+        "10.1.0.1/16",
+        "0.0.0.0/0",
+        "::/0",
+        "10.1.0.0/33",
+    ] {
+        refuses("CALLBACK_ALLOWED_NETS", value);
+    }
+}
+
+#[test]
+fn a_ca_file_holds_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    let variables = with(&[("CALLBACK_CA_FILE", path.to_str().unwrap())]);
+    let (config, _) = accepted(&variables);
+    assert!(config.callbacks.read_ca_file().is_err(), "missing");
+    std::fs::write(&path, "no certificate").unwrap();
+    assert!(config.callbacks.read_ca_file().is_err(), "empty");
+    let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    std::fs::write(&path, pem).unwrap();
+    assert_eq!(
+        config.callbacks.read_ca_file().unwrap().unwrap(),
+        pem.as_bytes()
+    );
+}
+
+#[test]
+fn somebody_must_be_able_to_decide() {
+    let (config, _) = accepted(&with(&[("APPROVAL_APPROVERS", "bob, alice,bob")]));
+    assert_eq!(config.approvals.approvers, ["alice", "bob"]);
+    refuses("APPROVAL_APPROVERS", "");
+    refuses("APPROVAL_APPROVERS", "a,,b");
+    refuses("APPROVAL_APPROVERS", "a\u{7}b");
+    refuses("APPROVAL_APPROVERS", &"x".repeat(201));
+}
+
+#[test]
+fn the_upstream_token_does_not_travel_in_the_clear() {
+    let to = |base| {
+        with(&[
+            ("CLOUDFLARE_API_TOKEN", "token-of-cloudflare"),
+            ("CLOUDFLARE_API_BASE", base),
+        ])
+    };
+    assert!(
+        accepted(&to("https://api.example/client/v4"))
+            .0
+            .upstream
+            .token
+            .is_some()
+    );
+    accepted(&to("http://127.0.0.1:4010"));
+    assert_eq!(
+        refused(&to("http://api.example"), None),
+        ["CLOUDFLARE_API_BASE"]
+    );
+    refuses("CLOUDFLARE_API_TOKEN", "two words");
+    assert!(
+        accepted(&with(&[("CLOUDFLARE_API_TOKEN", "")]))
+            .0
+            .upstream
+            .token
+            .is_none()
+    );
+}
+
+#[test]
+fn the_ledger_has_a_file_of_its_own() {
+    let files =
+        |read_tables, ledger| with(&[("DATABASE_URL", read_tables), ("LEDGER_URL", ledger)]);
+    accepted(&files("sqlite://a.db", "sqlite://b.db"));
+    for ledger in [
+        "sqlite://a.db",
+        "sqlite:a.db",
+        "sqlite://./a.db",
+        "sqlite://x/../a.db?mode=rwc",
+    ] {
+        assert_eq!(
+            refused(&files("sqlite://a.db", ledger), None),
+            ["LEDGER_URL"],
+            "{ledger}"
+        );
+    }
+    assert_eq!(
+        refused(&files("sqlite::memory:", "sqlite://b.db"), None),
+        ["DATABASE_URL"]
+    );
+}

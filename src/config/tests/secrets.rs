@@ -1,0 +1,108 @@
+//! Secrets and keys.
+
+use super::*;
+use secrecy::ExposeSecret;
+
+#[test]
+fn all_missing_secrets_are_listed_at_once() {
+    let mut names = refused(&Variables::new(), None);
+    let mut expected = SECRETS.to_vec();
+    names.sort();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_weak_secret_is_refused() {
+    for name in SECRETS {
+        refuses(name, "");
+        refuses(name, "   ");
+        refuses(name, &"s".repeat(31));
+        refuses(name, &format!("{}\n", "s".repeat(32)));
+        refuses(
+            name,
+            &format!("insecure-development-only-{}", name.to_ascii_lowercase()),
+        );
+        accepted(&with(&[(name, &"s".repeat(32))]));
+    }
+}
+
+#[test]
+fn equal_secrets_are_refused() {
+    let twin = "t".repeat(32);
+    let variables = with(&[("JWT_SECRET", &twin), ("RESUME_TOKEN_SECRET", &twin)]);
+    assert_eq!(refused(&variables, None), ["RESUME_TOKEN_SECRET"]);
+    let token = secret("JWT_SECRET");
+    refuses("CLOUDFLARE_API_TOKEN", &token);
+}
+
+#[test]
+fn insecure_defaults_are_used_with_a_warning_for_each() {
+    let variables = Variables::from([("ALLOW_INSECURE_DEFAULTS".to_owned(), "true".to_owned())]);
+    let (config, warnings) = accepted(&variables);
+    for name in SECRETS {
+        assert!(
+            warnings.iter().any(|warning| warning == name),
+            "no warning for {name}"
+        );
+    }
+    let secret = config.auth.subject_secret.expose_secret();
+    assert_eq!(
+        secret,
+        "insecure-development-only-mtls_binding_shared_secret"
+    );
+}
+
+#[test]
+fn insecure_defaults_are_for_loopback_alone() {
+    let bind = |address| with(&[("ALLOW_INSECURE_DEFAULTS", "true"), ("BIND_ADDR", address)]);
+    for address in [
+        "127.0.0.1:0",
+        "127.9.9.9:80",
+        "[::1]:8080",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        accepted(&bind(address));
+    }
+    for address in [
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "10.0.0.1:8080",
+        "[::ffff:10.0.0.1]:1",
+    ] {
+        assert_eq!(refused(&bind(address), None), ["BIND_ADDR"], "{address}");
+        accepted(&with(&[("BIND_ADDR", address)]));
+    }
+    refuses("ALLOW_INSECURE_DEFAULTS", "1");
+    refuses("ALLOW_INSECURE_DEFAULTS", "TRUE");
+}
+
+#[test]
+fn master_keys_are_32_bytes() {
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let older = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let variables = with(&[("MASTER_KEY", key), ("MASTER_KEY_PREVIOUS", older)]);
+    let keys = accepted(&variables)
+        .0
+        .master_key
+        .open(&ledger::SystemRandom)
+        .unwrap();
+    let opened_by = |older: &str| {
+        let variables = with(&[("MASTER_KEY", older)]);
+        let source = accepted(&variables).0.master_key;
+        keys.knows(source.open(&ledger::SystemRandom).unwrap().current())
+    };
+    assert!(opened_by(key) && opened_by(older));
+    assert!(!opened_by("//////////////////////////////////////////8="));
+    for value in ["", "AAEC", "not base64 at all, and long enough......"] {
+        refuses("MASTER_KEY", value);
+    }
+    refuses("MASTER_KEY_PREVIOUS", "AAEC");
+    assert_eq!(
+        refused(
+            &with(&[("MASTER_KEY", key), ("MASTER_KEY_PREVIOUS", key)]),
+            None
+        ),
+        ["MASTER_KEY_PREVIOUS"]
+    );
+}
