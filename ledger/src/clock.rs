@@ -1,13 +1,32 @@
 //! The one door through which time and randomness come in.
 
 use crate::id::EventId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
 /// A moment in microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
+
+/// RFC 3339 where people read (JSON), microseconds in payloads (postcard).
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            let text = String::deserialize(from)?;
+            let at: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+            Ok(Self(at.as_microsecond()))
+        } else {
+            i64::deserialize(from).map(Self)
+        }
+    }
+}
 
 impl Timestamp {
     /// From microseconds since 1970.

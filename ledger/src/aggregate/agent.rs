@@ -1,0 +1,64 @@
+//! An agent and what was granted to it beforehand.
+
+use super::{Aggregate, task::covers};
+use crate::catalog::{Level, OperationKind};
+use crate::clock::Timestamp;
+use crate::event::{Event, Grant};
+use crate::id::AgentId;
+use crate::operation::Scope;
+
+/// The state of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Its stream.
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// Its grants.
+    pub grants: Vec<Grant>,
+    /// Raised with every change of the grants; 0 before the first.
+    pub permission_revision: u64,
+}
+
+impl Agent {
+    /// Whether a grant that has not ended covers the operation on the scope at the level.
+    #[must_use]
+    pub fn is_granted(
+        &self,
+        operation: OperationKind,
+        scope: &Scope,
+        level: Level,
+        now: Timestamp,
+    ) -> bool {
+        self.grants.iter().any(|grant| {
+            grant.operation == operation
+                && covers(grant.scope_type, &grant.scope_id, scope)
+                && grant.granted_level >= level
+                && grant.expires_at.is_none_or(|until| now < until)
+        })
+    }
+}
+
+impl Aggregate for Agent {
+    fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
+        match (event, state) {
+            (Event::AgentRegistered(registered), state) => {
+                *state = Some(Self {
+                    id: registered.agent_id,
+                    name: registered.name.clone(),
+                    grants: Vec::new(),
+                    permission_revision: 0,
+                });
+            }
+            (Event::PermissionsReplaced(replaced), Some(agent)) => {
+                agent.grants.clone_from(&replaced.grants);
+                agent.permission_revision = replaced.revision;
+            }
+            _ => {}
+        }
+    }
+
+    fn weight(&self) -> usize {
+        256 + self.grants.len() * 128
+    }
+}

@@ -1,0 +1,167 @@
+//! One attempt to carry out a list of operations.
+
+use super::Aggregate;
+use crate::clock::Timestamp;
+use crate::event::{
+    ApplyEnd, Authorisation, Event, OperationOutcome, OperationStarted, PermissionCheck,
+};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
+
+/// How far one operation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationState {
+    /// Not tried.
+    Waiting,
+    /// It may have had an effect; how it ended is not recorded yet.
+    Started(OperationStarted),
+    /// It ended.
+    Ended {
+        /// How.
+        outcome: OperationOutcome,
+        /// Found by reading back.
+        reconciled: bool,
+        /// Nothing was sent.
+        simulated: bool,
+    },
+}
+
+/// The state of an apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apply {
+    /// Its id.
+    pub id: ApplyId,
+    /// Its task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: String,
+    /// The key that names it within its task.
+    pub idempotency_key: String,
+    /// What it asks for, in 32 bytes.
+    pub fingerprint: Fingerprint,
+    /// What it asks for, in canonical JSON.
+    pub submission: String,
+    /// What was granted beforehand.
+    pub check: PermissionCheck,
+    /// The approval that it waits or waited for.
+    pub approval_id: Option<ApprovalId>,
+    /// It may run: granted from the start, or an approval was consumed for it.
+    pub authorised: bool,
+    /// The token that asked.
+    pub token_id: TokenId,
+    /// The task's callback when it was accepted.
+    pub callback_id: Option<CallbackId>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Its operations, in order.
+    pub operations: Vec<OperationState>,
+    /// Names what was sent upstream for it, from its first operation on.
+    pub execution_id: Option<ExecutionId>,
+    /// How it ended; a settled unknown counts as settled.
+    pub end: Option<ApplyEnd>,
+    /// Why it was stopped before its operations were tried.
+    pub stopped: Option<String>,
+    /// How a person settled its unknown outcome: carried out or not.
+    pub resolved: Option<bool>,
+    /// When it ended or was settled.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Apply {
+    /// The first operation that was not tried or has not ended, while the apply runs.
+    #[must_use]
+    pub fn next_operation(&self) -> Option<usize> {
+        self.operations.iter().position(|state| !matches!(state, OperationState::Ended { .. }))
+    }
+
+    /// Authorised and not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.authorised && self.end.is_none()
+    }
+}
+
+impl Aggregate for Apply {
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
+        if let Event::ApplyAccepted(accepted) = event {
+            let (approval_id, authorised) = match accepted.authorisation {
+                Authorisation::Granted => (None, true),
+                Authorisation::Awaiting(approval_id) => (Some(approval_id), false),
+            };
+            *state = Some(Self {
+                id: accepted.apply_id,
+                task_id: accepted.task_id,
+                agent: accepted.agent.clone(),
+                idempotency_key: accepted.idempotency_key.clone(),
+                fingerprint: accepted.fingerprint,
+                submission: accepted.submission.clone(),
+                check: accepted.check.clone(),
+                approval_id,
+                authorised,
+                token_id: accepted.token_id,
+                callback_id: accepted.callback_id,
+                accepted_at: at,
+                operations: vec![OperationState::Waiting; accepted.check.requested.len()],
+                execution_id: None,
+                end: None,
+                stopped: None,
+                resolved: None,
+                ended_at: None,
+            });
+            return;
+        }
+        let Some(apply) = state else { return };
+        match event {
+            Event::ApplyAuthorised(_) => apply.authorised = true,
+            Event::OperationStarted(started) => {
+                apply.execution_id = Some(started.execution_id);
+                if let Some(operation) = slot(&mut apply.operations, started.index) {
+                    *operation = OperationState::Started(started.clone());
+                }
+            }
+            Event::OperationEnded(ended) => {
+                if let Some(operation) = slot(&mut apply.operations, ended.index) {
+                    *operation = OperationState::Ended {
+                        outcome: ended.outcome.clone(),
+                        reconciled: ended.reconciled,
+                        simulated: ended.simulated,
+                    };
+                }
+            }
+            Event::ApplyEnded(ended) => {
+                apply.end = Some(ended.end);
+                apply.stopped.clone_from(&ended.stopped);
+                apply.ended_at = Some(at);
+            }
+            Event::ApplyResolved(resolved) => {
+                apply.resolved = Some(resolved.executed);
+                apply.end =
+                    Some(if resolved.executed { ApplyEnd::Completed } else { ApplyEnd::Failed });
+                apply.ended_at = Some(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let outcomes: usize = self
+            .operations
+            .iter()
+            .map(|operation| match operation {
+                OperationState::Ended {
+                    outcome: OperationOutcome::Succeeded { result, .. }, ..
+                } => result.len(),
+                OperationState::Ended {
+                    outcome: OperationOutcome::Failed { errors, message, .. },
+                    ..
+                } => errors.len() + message.len(),
+                _ => 64,
+            })
+            .sum();
+        768 + self.submission.len() + outcomes + self.check.requested.len() * 192
+    }
+}
+
+fn slot(operations: &mut [OperationState], index: u32) -> Option<&mut OperationState> {
+    usize::try_from(index).ok().and_then(|index| operations.get_mut(index))
+}

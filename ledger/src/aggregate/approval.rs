@@ -1,0 +1,174 @@
+//! The question put to humans about one fingerprint.
+
+use super::Aggregate;
+use crate::clock::Timestamp;
+use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, TaskId};
+use std::time::Duration;
+
+/// Where an approval stands in the log. Deadlines that have passed but are not recorded yet are
+/// seen by [`Approval::state_at`] only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// Undecided.
+    Pending,
+    /// Approved, not yet continued.
+    Approved,
+    /// Denied.
+    Denied,
+    /// Not decided, or not continued, in time.
+    Expired,
+    /// Withdrawn: its task was closed.
+    Cancelled,
+    /// Used, once.
+    Consumed,
+}
+
+impl ApprovalState {
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Consumed => "consumed",
+        }
+    }
+}
+
+/// The state of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// Its task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: String,
+    /// The apply that asked first.
+    pub apply_id: ApplyId,
+    /// What is approved.
+    pub fingerprint: Fingerprint,
+    /// When it was asked.
+    pub created_at: Timestamp,
+    /// Until when it can be decided.
+    pub expires_at: Timestamp,
+    /// How long an approval can be continued.
+    pub continuation: Duration,
+    /// Who may decide.
+    pub approvers: Vec<String>,
+    /// What upstream looked like, one for each operation, once it was read.
+    pub pre_state: Option<Vec<PreState>>,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// The decision and its proof.
+    pub decision: Option<ApprovalDecided>,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// When it came to its state.
+    pub changed_at: Timestamp,
+    /// The apply that it was used for.
+    pub consumed_by: Option<ApplyId>,
+}
+
+impl Approval {
+    /// When an approved one can no longer be continued.
+    #[must_use]
+    pub fn continue_until(&self) -> Option<Timestamp> {
+        match self.state {
+            ApprovalState::Approved => self.decided_at.map(|at| at.plus(self.continuation)),
+            _ => None,
+        }
+    }
+
+    /// The next deadline, when there is one: for the decision, or for the continuation.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self.state {
+            ApprovalState::Pending => Some(self.expires_at),
+            ApprovalState::Approved => self.continue_until(),
+            _ => None,
+        }
+    }
+
+    /// Where it stands at `now`, deadlines included: at the deadline itself it has expired.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> ApprovalState {
+        match self.deadline() {
+            Some(deadline) if now >= deadline => ApprovalState::Expired,
+            _ => self.state,
+        }
+    }
+}
+
+impl Aggregate for Approval {
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
+        if let Event::ApprovalRequested(asked) = event {
+            *state = Some(Self {
+                id: asked.approval_id,
+                task_id: asked.task_id,
+                agent: asked.agent.clone(),
+                apply_id: asked.apply_id,
+                fingerprint: asked.fingerprint,
+                created_at: at,
+                expires_at: asked.expires_at,
+                continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
+                approvers: asked.approvers.clone(),
+                pre_state: None,
+                state: ApprovalState::Pending,
+                decision: None,
+                decided_at: None,
+                changed_at: at,
+                consumed_by: None,
+            });
+            return;
+        }
+        let Some(approval) = state else { return };
+        let next = match event {
+            Event::PreStateRecorded(read) => {
+                approval.pre_state = Some(read.operations.clone());
+                return;
+            }
+            Event::ApprovalNarrowed(narrowed) => {
+                approval.approvers.clone_from(&narrowed.approvers);
+                return;
+            }
+            Event::ApprovalApproved(Approved(decision)) => {
+                approval.decision = Some(decision.clone());
+                approval.decided_at = Some(at);
+                ApprovalState::Approved
+            }
+            Event::ApprovalDenied(Denied(decision)) => {
+                approval.decision = Some(decision.clone());
+                approval.decided_at = Some(at);
+                ApprovalState::Denied
+            }
+            Event::ApprovalExpired(_) => ApprovalState::Expired,
+            Event::ApprovalCancelled(_) => ApprovalState::Cancelled,
+            Event::ApprovalConsumed(consumed) => {
+                approval.consumed_by = Some(consumed.apply_id);
+                ApprovalState::Consumed
+            }
+            _ => return,
+        };
+        approval.state = next;
+        approval.changed_at = at;
+    }
+
+    fn weight(&self) -> usize {
+        let read: usize = self
+            .pre_state
+            .iter()
+            .flatten()
+            .map(|state| match state {
+                PreState::Found(text) | PreState::Unavailable(text) => text.len(),
+                PreState::NotApplicable => 0,
+            })
+            .sum();
+        1024 + read + self.decision.as_ref().map_or(0, |_| 1024)
+    }
+}

@@ -1,0 +1,101 @@
+//! A principal who may decide, and the credentials registered for it.
+
+use super::Aggregate;
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::event::{CredentialPut, CredentialStatus, Event};
+use crate::id::{ApproverId, EnrolmentId};
+
+/// A registered credential, as its newest event says.
+pub type Credential = CredentialPut;
+
+/// An invitation to register a passkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Its id.
+    pub id: EnrolmentId,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+    /// It was used.
+    pub used: bool,
+}
+
+/// The state of an approver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approver {
+    /// Its stream.
+    pub id: ApproverId,
+    /// The principal.
+    pub principal: String,
+    /// Its credentials, in the order in which they were first registered.
+    pub credentials: Vec<Credential>,
+    /// Its invitations, oldest first.
+    pub enrolments: Vec<Enrolment>,
+}
+
+impl Approver {
+    /// The credential with that id.
+    #[must_use]
+    pub fn credential(&self, id: &Blob) -> Option<&Credential> {
+        self.credentials.iter().find(|credential| credential.credential_id == *id)
+    }
+
+    /// The credentials that may decide.
+    pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.credentials.iter().filter(|c| c.status == CredentialStatus::Active)
+    }
+
+    /// The invitation with that id.
+    #[must_use]
+    pub fn enrolment(&self, id: EnrolmentId) -> Option<&Enrolment> {
+        self.enrolments.iter().find(|enrolment| enrolment.id == id)
+    }
+}
+
+impl Aggregate for Approver {
+    fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
+        if let Event::ApproverRegistered(registered) = event {
+            *state = Some(Self {
+                id: registered.approver_id,
+                principal: registered.principal.clone(),
+                credentials: Vec::new(),
+                enrolments: Vec::new(),
+            });
+            return;
+        }
+        let Some(approver) = state else { return };
+        match event {
+            Event::CredentialPut(put) => {
+                if let Some(used) = put.enrolment_id
+                    && let Some(enrolment) = approver.enrolments.iter_mut().find(|e| e.id == used)
+                {
+                    enrolment.used = true;
+                }
+                match approver.credentials.iter_mut().find(|c| c.credential_id == put.credential_id)
+                {
+                    Some(known) => *known = put.clone(),
+                    None => approver.credentials.push(put.clone()),
+                }
+            }
+            Event::BackupEligibilityLearnt(learnt) => {
+                if let Some(known) = approver
+                    .credentials
+                    .iter_mut()
+                    .find(|c| c.credential_id == learnt.credential_id)
+                {
+                    known.backup_eligible = Some(learnt.backup_eligible);
+                }
+            }
+            Event::EnrolmentOpened(opened) => approver.enrolments.push(Enrolment {
+                id: opened.enrolment_id,
+                expires_at: opened.expires_at,
+                used: false,
+            }),
+            _ => {}
+        }
+    }
+
+    fn weight(&self) -> usize {
+        256 + self.credentials.len() * 512 + self.enrolments.len() * 48
+    }
+}

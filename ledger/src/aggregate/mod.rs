@@ -1,0 +1,39 @@
+//! Aggregates: what the events of one stream add up to, and nothing else. `evolve` is pure and
+//! cannot fail; an event that does not concern the aggregate leaves it as it is.
+
+mod agent;
+mod apply;
+mod approval;
+mod approver;
+mod delivery;
+mod task;
+
+pub use agent::Agent;
+pub use apply::{Apply, OperationState};
+pub use approval::{Approval, ApprovalState};
+pub use approver::{Approver, Credential, Enrolment};
+pub use delivery::{Delivery, DeliveryState};
+pub use task::{Callback, Task, Token};
+
+use crate::clock::Timestamp;
+use crate::event::Event;
+
+/// The fold of one stream.
+pub trait Aggregate: Clone + Send + Sync + 'static {
+    /// Takes in the next event of the stream; the first one makes the state.
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp);
+
+    /// About how many bytes it holds, for the cache's bound.
+    fn weight(&self) -> usize;
+}
+
+/// Folds a whole stream.
+pub fn fold<'a, A: Aggregate>(
+    events: impl IntoIterator<Item = (&'a Event, Timestamp)>,
+) -> Option<A> {
+    let mut state = None;
+    for (event, at) in events {
+        A::evolve(&mut state, event, at);
+    }
+    state
+}

@@ -1,0 +1,148 @@
+//! A bounded piece of work for one agent: its allowlist, tokens and callback.
+
+use super::Aggregate;
+use crate::blob::Blob;
+use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::clock::Timestamp;
+use crate::event::{AllowedOperation, Event, RegisteredCallback};
+use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::operation::Scope;
+
+/// A capability token as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its `jti`.
+    pub id: TokenId,
+    /// SHA-256 of its canonical claims.
+    pub claims_hash: Blob,
+    /// The subject it is bound to.
+    pub subject: String,
+    /// When it starts to be valid.
+    pub issued_at: Timestamp,
+    /// When it stops.
+    pub expires_at: Timestamp,
+    /// The permission revision that it speaks for.
+    pub permission_revision: u64,
+    /// When it was taken away, if it was.
+    pub revoked_at: Option<Timestamp>,
+    /// The token that replaced it, if one did.
+    pub replaced_by: Option<TokenId>,
+}
+
+/// A callback registration.
+pub type Callback = RegisteredCallback;
+
+/// The state of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// The agent's stream.
+    pub agent_id: AgentId,
+    /// The agent's name.
+    pub agent: String,
+    /// What the orchestrator calls it.
+    pub name: String,
+    /// The subject that its tokens are bound to.
+    pub subject: String,
+    /// What it may do.
+    pub allowed: Vec<AllowedOperation>,
+    /// How long its tokens live, in seconds.
+    pub token_ttl_seconds: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its tokens, oldest first.
+    pub tokens: Vec<Token>,
+    /// The active callback.
+    pub callback: Option<Callback>,
+    /// When it was closed, if it was.
+    pub closed_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// The token with that id.
+    #[must_use]
+    pub fn token(&self, id: TokenId) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.id == id)
+    }
+
+    /// The id of the active callback.
+    #[must_use]
+    pub fn callback_id(&self) -> Option<CallbackId> {
+        self.callback.as_ref().map(|callback| callback.callback_id)
+    }
+
+    /// The level and risk that the allowlist gives an operation on a scope; where several entries
+    /// match, the strictest of each. `None` when it is not allowed.
+    #[must_use]
+    pub fn allows(&self, operation: OperationKind, scope: &Scope) -> Option<(Level, Risk)> {
+        self.allowed
+            .iter()
+            .filter(|entry| {
+                entry.operation == operation
+                    && covers(entry.scope_type, &entry.scope_id, scope)
+            })
+            .map(|entry| (entry.required_level, entry.risk_tier))
+            .reduce(|(level, risk), (other_level, other_risk)| {
+                (level.max(other_level), risk.max(other_risk))
+            })
+    }
+}
+
+/// Whether (type, id or `*`) covers a scope.
+pub(crate) fn covers(scope_type: ScopeType, pattern: &str, scope: &Scope) -> bool {
+    scope_type == scope.scope_type && (pattern == "*" || pattern == scope.id.as_str())
+}
+
+impl Aggregate for Task {
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
+        if let Event::TaskCreated(created) = event {
+            *state = Some(Self {
+                id: created.task_id,
+                agent_id: created.agent_id,
+                agent: created.agent.clone(),
+                name: created.name.clone(),
+                subject: created.subject.clone(),
+                allowed: created.allowed.clone(),
+                token_ttl_seconds: created.token_ttl_seconds,
+                created_at: at,
+                tokens: Vec::new(),
+                callback: None,
+                closed_at: None,
+            });
+            return;
+        }
+        let Some(task) = state else { return };
+        match event {
+            Event::TokenIssued(issued) => {
+                if let Some(old) = issued.replaces
+                    && let Some(old) = task.tokens.iter_mut().find(|token| token.id == old)
+                {
+                    old.replaced_by = Some(issued.token_id);
+                }
+                task.tokens.push(Token {
+                    id: issued.token_id,
+                    claims_hash: issued.claims_hash.clone(),
+                    subject: issued.subject.clone(),
+                    issued_at: issued.issued_at,
+                    expires_at: issued.expires_at,
+                    permission_revision: issued.permission_revision,
+                    revoked_at: None,
+                    replaced_by: None,
+                });
+            }
+            Event::TokenRevoked(revoked) => {
+                if let Some(token) = task.tokens.iter_mut().find(|t| t.id == revoked.token_id) {
+                    token.revoked_at.get_or_insert(at);
+                }
+            }
+            Event::CallbackSet(set) => task.callback = Some(set.callback.clone()),
+            Event::TaskClosed(_) => task.closed_at = Some(at),
+            _ => {}
+        }
+    }
+
+    fn weight(&self) -> usize {
+        512 + self.tokens.len() * 256 + self.allowed.len() * 96
+    }
+}

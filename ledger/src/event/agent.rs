@@ -1,0 +1,41 @@
+//! Events of an agent's stream. Frozen forms.
+
+use crate::catalog::{Level, OperationKind, ScopeType};
+use crate::clock::Timestamp;
+use crate::id::AgentId;
+use serde::{Deserialize, Serialize};
+
+/// A pre-approved permission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The operation.
+    pub operation: OperationKind,
+    /// What kind of object.
+    pub scope_type: ScopeType,
+    /// Which object, or `*` for every one of that type.
+    pub scope_id: String,
+    /// Up to which level.
+    pub granted_level: Level,
+    /// Until when; for good when absent.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// `agent.registered` 1: the first time its name is heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRegistered {
+    /// The agent's stream.
+    pub agent_id: AgentId,
+    /// Its name.
+    pub name: String,
+}
+
+/// `agent.permissions_replaced` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionsReplaced {
+    /// The whole set from here on.
+    pub grants: Vec<Grant>,
+    /// One more than before; tokens that speak for an earlier one are stale.
+    pub revision: u64,
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}

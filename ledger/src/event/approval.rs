@@ -1,0 +1,106 @@
+//! Events of an approval's stream. Frozen forms.
+
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, TaskId};
+use serde::{Deserialize, Serialize};
+
+/// `approval.requested` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRequested {
+    /// The approval, which is also its stream.
+    pub approval_id: ApprovalId,
+    /// The task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: String,
+    /// The apply that asked first; its submission is what is approved.
+    pub apply_id: ApplyId,
+    /// What is approved.
+    pub fingerprint: Fingerprint,
+    /// Until when it can be decided.
+    pub expires_at: Timestamp,
+    /// How long after an approval it can be continued, in seconds.
+    pub continuation_seconds: u32,
+    /// The principals who may decide.
+    pub approvers: Vec<String>,
+}
+
+/// What one operation would change, as it was read upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreState {
+    /// JSON text of what stands there now.
+    Found(String),
+    /// There is nothing to read for this operation.
+    NotApplicable,
+    /// It could not be read, and why.
+    Unavailable(String),
+}
+
+/// `approval.pre_state_recorded` 1: read once for each approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreStateRecorded {
+    /// One for each operation, in order.
+    pub operations: Vec<PreState>,
+}
+
+/// `approval.narrowed` 1: from here on only these may decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalNarrowed {
+    /// A part of those who could decide before.
+    pub approvers: Vec<String>,
+}
+
+/// `approval.approved` 1 and `approval.denied` 1: who decided, and the whole proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDecided {
+    /// The approver.
+    pub principal: String,
+    /// What they wrote.
+    pub reason: Option<String>,
+    /// The canonical JSON statement that the challenge binds.
+    pub statement: String,
+    /// The credential, as registered.
+    pub credential_id: Blob,
+    /// RFC 9679 thumbprint of its public key.
+    pub public_key_thumbprint: Blob,
+    /// The assertion's client data, byte for byte.
+    pub client_data_json: Blob,
+    /// The assertion's authenticator data.
+    pub authenticator_data: Blob,
+    /// The assertion's signature.
+    pub signature: Blob,
+    /// The assertion's user handle.
+    pub user_handle: Option<Blob>,
+    /// The relying party id that was checked.
+    pub rp_id: String,
+    /// The origin that was checked.
+    pub origin: String,
+    /// The authenticator's signature counter.
+    pub sign_count: u32,
+}
+
+/// `approval.expired` 1: the deadline passed undecided, or approved but not continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalExpired {
+    /// The deadline that passed.
+    pub deadline: Timestamp,
+    /// It had been approved and was not continued in time.
+    pub was_approved: bool,
+}
+
+/// `approval.cancelled` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalCancelled {
+    /// Why: `task_closed`.
+    pub reason: String,
+}
+
+/// `approval.consumed` 1: once, for one apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalConsumed {
+    /// The apply that it authorises.
+    pub apply_id: ApplyId,
+}

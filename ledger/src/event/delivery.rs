@@ -1,0 +1,89 @@
+//! Events of a delivery's stream. Frozen forms.
+
+use crate::clock::Timestamp;
+use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, EventId, TaskId};
+use serde::{Deserialize, Serialize};
+
+/// `delivery.owed` 1: in the same commit as the event that it reports (the envelope's cause).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryOwed {
+    /// The delivery, which is also its stream.
+    pub delivery_id: DeliveryId,
+    /// The registration that it goes to.
+    pub callback_id: CallbackId,
+    /// The task.
+    pub task_id: TaskId,
+    /// The apply, where one is concerned.
+    pub apply_id: Option<ApplyId>,
+    /// The approval, where one is concerned.
+    pub approval_id: Option<ApprovalId>,
+    /// The event that it reports; the same on every try.
+    pub event_id: EventId,
+    /// The name at the surface: `approval.pending`, `apply.finished`.
+    pub event_name: String,
+    /// The body's `event` object as JSON text, the same on every try.
+    pub event: String,
+    /// How many tries it gets.
+    pub max_attempts: u32,
+}
+
+/// `delivery.attempt_started` 1: from here on the receiver may have seen it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptStarted {
+    /// 1 for the first; counted on after a retry by hand.
+    pub attempt: u32,
+}
+
+/// What happened to one try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// The receiver answered 2xx.
+    Delivered {
+        /// The HTTP status.
+        http_status: u16,
+    },
+    /// Anything else.
+    Failed {
+        /// The HTTP status, where there was an answer.
+        http_status: Option<u16>,
+        /// A stable code.
+        code: String,
+        /// What happened, for people; no secret in it.
+        message: String,
+    },
+    /// The service stopped while it was under way; the receiver may have seen it.
+    Interrupted,
+}
+
+/// What comes after a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterAttempt {
+    /// Nothing: it arrived.
+    Done,
+    /// Another try, not before this moment.
+    RetryAt(Timestamp),
+    /// Nothing, until somebody asks for a retry.
+    GivenUp,
+}
+
+/// `delivery.attempt_ended` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptEnded {
+    /// Which try.
+    pub attempt: u32,
+    /// What happened.
+    pub outcome: AttemptOutcome,
+    /// What comes next.
+    pub after: AfterAttempt,
+    /// How long it took, in microseconds.
+    pub duration_micros: u64,
+}
+
+/// `delivery.retry_requested` 1: somebody wants it tried again, with a fresh number of tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryRequested {
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}

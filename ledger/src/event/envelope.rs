@@ -1,0 +1,79 @@
+//! What every payload begins with: who acted, for which request, because of what. Frozen.
+
+use crate::blob::Blob;
+use crate::id::{CommandId, RequestId, TokenId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who acted. Frozen: variants are only ever added at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// A worker of the service itself.
+    System {
+        /// Which one: `executor`, `dispatcher`, `expirer`, `ledger`.
+        component: String,
+    },
+    /// An agent with a capability token.
+    Agent {
+        /// The agent's name.
+        agent: String,
+        /// The signed subject of the request.
+        subject: String,
+        /// The token's `jti`.
+        token: TokenId,
+    },
+    /// The holder of a bootstrap token.
+    Administrator {
+        /// The token's `sub`.
+        principal: String,
+        /// The signed subject of the request.
+        subject: String,
+    },
+    /// A human with a passkey.
+    Approver {
+        /// The approver's principal.
+        principal: String,
+        /// The credential that signed.
+        credential_id: Blob,
+    },
+    /// A person at the command line of the service's machine.
+    Operator {
+        /// The account's name there.
+        name: String,
+    },
+}
+
+impl Actor {
+    /// A worker of the service itself.
+    #[must_use]
+    pub fn system(component: &str) -> Self {
+        Self::System { component: component.to_owned() }
+    }
+}
+
+/// One short phrase for people: `agent ci-bot`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System { component } => write!(f, "the {component}"),
+            Self::Agent { agent, .. } => write!(f, "agent {agent}"),
+            Self::Administrator { principal, .. } => write!(f, "administrator {principal}"),
+            Self::Approver { principal, .. } => write!(f, "approver {principal}"),
+            Self::Operator { name } => write!(f, "operator {name}"),
+        }
+    }
+}
+
+/// The start of every payload. Frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Who acted.
+    pub actor: Actor,
+    /// The request that it was for, when it was for one.
+    pub request_id: Option<RequestId>,
+    /// The position of the event that this one answers, when there is one.
+    pub cause: Option<u64>,
+    /// The command; all events of one command carry the same.
+    pub command_id: CommandId,
+}

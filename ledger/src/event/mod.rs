@@ -1,0 +1,243 @@
+//! Events: immutable facts, each in a frozen postcard form behind a frozen envelope.
+//!
+//! To add a form: a struct in the file of its aggregate, a row in the table below, golden data in
+//! `fixtures/`, a line in the `evolve` of its aggregate and in the folds. Never change a struct that
+//! has landed: add the next schema version and an upcast in [`Event::decode`].
+
+mod agent;
+mod apply;
+mod approval;
+mod approver;
+mod delivery;
+mod envelope;
+mod task;
+
+pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
+pub use apply::{
+    ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
+    Authorisation, CheckedOperation, OperationEnded, OperationOutcome, OperationStarted,
+    PermissionCheck, RefusalsCounted,
+};
+pub use approval::{
+    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
+    ApprovalRequested, PreState, PreStateRecorded,
+};
+pub use approver::{
+    ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
+};
+pub use delivery::{
+    AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
+};
+pub use envelope::{Actor, Envelope};
+pub use task::{
+    AllowedOperation, CallbackSet, RegisteredCallback, TaskClosed, TaskCreated, TokenIssued,
+    TokenRevoked,
+};
+
+use crate::clock::Timestamp;
+use crate::id::{EventId, LedgerId, StreamId};
+use crate::record::Header;
+use serde::{Deserialize, Serialize};
+
+/// `ledger.created` 1: position 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerCreated {
+    /// Random; names this ledger for good.
+    pub ledger_id: LedgerId,
+    /// The record format.
+    pub format: u8,
+    /// The software that made it.
+    pub software_version: String,
+}
+
+/// The stored form could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// This binary does not know the form: it is older than the ledger.
+    #[error("event type {event_type} schema {schema_version} is not known to this version")]
+    UnknownForm {
+        /// The header's event type.
+        event_type: u16,
+        /// The header's schema version.
+        schema_version: u16,
+    },
+    /// The bytes are not of that form.
+    #[error("the payload of {name} cannot be read")]
+    Payload {
+        /// The event's name.
+        name: &'static str,
+        /// What postcard says.
+        #[source]
+        source: postcard::Error,
+    },
+    /// The payload goes on after its end.
+    #[error("the payload of {name} has {extra} bytes too many")]
+    Trailing {
+        /// The event's name.
+        name: &'static str,
+        /// How many.
+        extra: usize,
+    },
+}
+
+macro_rules! events {
+    ($($number:literal, $schema:literal, $name:literal => $variant:ident($form:ident);)+) => {
+        /// One fact, in the newest form of its type.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum Event {
+            $(#[doc = concat!("`", $name, "`")] $variant($form),)+
+        }
+
+        impl Event {
+            /// Every form that was ever written: (event type, schema version, name).
+            pub const FORMS: &'static [(u16, u16, &'static str)] = &[$(($number, $schema, $name)),+];
+
+            /// The number in the header.
+            #[must_use]
+            pub const fn event_type(&self) -> u16 {
+                match self { $(Self::$variant(_) => $number),+ }
+            }
+
+            /// The version of the payload's form.
+            #[must_use]
+            pub const fn schema_version(&self) -> u16 {
+                match self { $(Self::$variant(_) => $schema),+ }
+            }
+
+            /// The name, as DESIGN words: `apply.accepted`.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name),+ }
+            }
+
+            /// The payload: envelope, then the form.
+            pub fn encode(&self, envelope: &Envelope) -> Result<Vec<u8>, postcard::Error> {
+                let start = postcard::to_stdvec(envelope)?;
+                match self { $(Self::$variant(form) => postcard::to_extend(form, start)),+ }
+            }
+
+            /// Reads a payload of the given form.
+            pub fn decode(
+                event_type: u16,
+                schema_version: u16,
+                payload: &[u8],
+            ) -> Result<(Envelope, Self), DecodeError> {
+                match (event_type, schema_version) {
+                    $(($number, $schema) => {
+                        let fail = |source| DecodeError::Payload { name: $name, source };
+                        let (envelope, rest) = postcard::take_from_bytes(payload).map_err(fail)?;
+                        let (form, rest) =
+                            postcard::take_from_bytes::<$form>(rest).map_err(fail)?;
+                        if rest.is_empty() {
+                            Ok((envelope, Self::$variant(form)))
+                        } else {
+                            Err(DecodeError::Trailing { name: $name, extra: rest.len() })
+                        }
+                    })+
+                    _ => Err(DecodeError::UnknownForm { event_type, schema_version }),
+                }
+            }
+
+            /// Reads the readable JSON of a form, as golden data holds it.
+            pub fn from_json(
+                event_type: u16,
+                schema_version: u16,
+                json: serde_json::Value,
+            ) -> Option<Result<Self, serde_json::Error>> {
+                match (event_type, schema_version) {
+                    $(($number, $schema) => Some(serde_json::from_value(json).map(Self::$variant)),)+
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$form> for Event {
+            fn from(form: $form) -> Self {
+                Self::$variant(form)
+            }
+        })+
+    };
+}
+
+/// `approval.approved` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Approved(pub ApprovalDecided);
+
+/// `approval.denied` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Denied(pub ApprovalDecided);
+
+events! {
+    1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
+    10, 1, "task.created" => TaskCreated(TaskCreated);
+    11, 1, "task.token_issued" => TokenIssued(TokenIssued);
+    12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked);
+    13, 1, "task.callback_set" => CallbackSet(CallbackSet);
+    14, 1, "task.closed" => TaskClosed(TaskClosed);
+    20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted);
+    21, 1, "apply.refused" => ApplyRefused(ApplyRefused);
+    22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted);
+    23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised);
+    24, 1, "apply.operation_started" => OperationStarted(OperationStarted);
+    25, 1, "apply.operation_ended" => OperationEnded(OperationEnded);
+    26, 1, "apply.ended" => ApplyEnded(ApplyEnded);
+    27, 1, "apply.resolved" => ApplyResolved(ApplyResolved);
+    30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested);
+    31, 1, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded);
+    32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed);
+    33, 1, "approval.approved" => ApprovalApproved(Approved);
+    34, 1, "approval.denied" => ApprovalDenied(Denied);
+    35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired);
+    36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled);
+    37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed);
+    40, 1, "agent.registered" => AgentRegistered(AgentRegistered);
+    41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced);
+    50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered);
+    51, 1, "approver.credential_put" => CredentialPut(CredentialPut);
+    52, 1, "approver.backup_eligibility_learnt" => BackupEligibilityLearnt(BackupEligibilityLearnt);
+    53, 1, "approver.enrolment_opened" => EnrolmentOpened(EnrolmentOpened);
+    60, 1, "delivery.owed" => DeliveryOwed(DeliveryOwed);
+    61, 1, "delivery.attempt_started" => AttemptStarted(AttemptStarted);
+    62, 1, "delivery.attempt_ended" => AttemptEnded(AttemptEnded);
+    63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested);
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The canonical header.
+    pub header: Header,
+    /// Who acted, and why.
+    pub envelope: Envelope,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Recorded {
+    /// Its gapless number.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.header.position
+    }
+
+    /// The stream it belongs to.
+    #[must_use]
+    pub fn stream_id(&self) -> StreamId {
+        self.header.stream_id
+    }
+
+    /// Its name for good.
+    #[must_use]
+    pub fn event_id(&self) -> EventId {
+        self.header.event_id
+    }
+
+    /// When it was recorded.
+    #[must_use]
+    pub fn recorded_at(&self) -> Timestamp {
+        self.header.recorded_at
+    }
+}
