@@ -1,0 +1,96 @@
+//! What can go wrong in the ledger apart from refusals.
+
+use crate::event::DecodeError;
+use crate::rejection::Rejection;
+use std::path::PathBuf;
+
+/// Errors of this crate. Sources are kept and not repeated in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command was refused; nothing of it was recorded but what its refusal says.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The command is not in the log. Asking again is safe.
+    #[error("nothing was recorded; asking again is safe")]
+    NotRecorded,
+    /// The writer has stopped; the process must be started again.
+    #[error("the ledger's writer has stopped")]
+    Stopped,
+    /// Another process writes to this ledger.
+    #[error("another process already writes to this ledger (lock file {path}{holder})")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// ` held by process 123`, where the file says so.
+        holder: String,
+    },
+    /// The URL does not name a SQLite file.
+    #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
+    InvalidUrl {
+        /// What was given.
+        url: String,
+    },
+    /// The file holds something else.
+    #[error("{path} is not a ledger of this software (application id {found:#010x}); it is left as it is")]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+        /// Its application id.
+        found: i64,
+    },
+    /// A later version has written to the file.
+    #[error("the ledger has schema version {found}, this binary knows versions up to {known}; use a newer one")]
+    NewerSchema {
+        /// The file's.
+        found: i64,
+        /// The newest known here.
+        known: i64,
+    },
+    /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
+    #[error("the ledger is damaged at position {position}: {what}")]
+    Damaged {
+        /// The first position that is wrong.
+        position: u64,
+        /// What differs.
+        what: String,
+    },
+    /// A stored event could not be read.
+    #[error("the event at position {position} cannot be read")]
+    Decode {
+        /// Where.
+        position: u64,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// An event could not be written in its form.
+    #[error("an event could not be encoded")]
+    Encode(#[source] postcard::Error),
+    /// SQLite refused or failed.
+    #[error("the ledger's database failed while {doing}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file system refused or failed.
+    #[error("{path} could not be {doing}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was being done: `opened`, `locked`.
+        doing: &'static str,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Names what was being done when the database failed.
+    pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { doing, source }
+    }
+}

@@ -1,0 +1,294 @@
+//! The handle on an open ledger: commands go in, committed states and events come out.
+
+use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+use crate::command::Command;
+use crate::error::Error;
+use crate::event::{Actor, Envelope, Recorded};
+use crate::id::{CommandId, LedgerId, RequestId, StreamId};
+use crate::rules::Rules;
+use crate::store::{
+    Lookups, Reader, WriterLock, append, check_tail, connect_reader, connect_writer, file_of,
+    read_head, read_stream,
+};
+use crate::writer::{
+    Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, TypedJob, Watchers, Writer,
+    genesis,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many commands may wait for the writer before callers wait to be let in.
+const QUEUE: usize = 1024;
+
+/// How to open a ledger.
+pub struct LedgerOptions {
+    /// `sqlite://path/to/file.db`; the folder must exist.
+    pub url: String,
+    /// What decisions follow.
+    pub rules: Rules,
+    /// Where `now` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub random: Arc<dyn Random>,
+    /// Lets commits fail, in tests.
+    pub faults: Option<Arc<dyn CommitFaults>>,
+}
+
+impl LedgerOptions {
+    /// The machine's clock and random numbers, no faults.
+    #[must_use]
+    pub fn new(url: impl Into<String>, rules: Rules) -> Self {
+        Self {
+            url: url.into(),
+            rules,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            faults: None,
+        }
+    }
+}
+
+/// Who asks for a command, and for which request.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who acts.
+    pub actor: Actor,
+    /// The request it is for.
+    pub request_id: Option<RequestId>,
+}
+
+impl Origin {
+    /// A worker of the service.
+    #[must_use]
+    pub fn system(component: &str) -> Self {
+        Self { actor: Actor::system(component), request_id: None }
+    }
+}
+
+/// An open ledger. Clones share the one writer; the last one to go lets the writer finish.
+#[derive(Clone)]
+pub struct Ledger {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    shared: Arc<Shared>,
+    reader: Reader,
+    rules: Arc<Rules>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    path: PathBuf,
+}
+
+/// The writer's task. It ends when every [`Ledger`] handle is gone, or with the error that keeps
+/// it from writing: then the process must end too.
+pub type WriterTask = tokio::task::JoinHandle<Result<(), Error>>;
+
+impl Ledger {
+    /// Opens the file, or makes a new ledger in it; takes the writer lock, checks the tail.
+    pub async fn open(options: LedgerOptions) -> Result<(Self, WriterTask), Error> {
+        let path = file_of(&options.url)?;
+        let lock = WriterLock::acquire(&path)?;
+        let mut connection = connect_writer(&path).await?;
+        let head = match read_head(&mut connection).await? {
+            Some(mut head) => {
+                check_tail(&mut connection, &mut head).await?;
+                head
+            }
+            None => {
+                let now = options.clock.now();
+                let ledger_id = LedgerId::from_bytes(options.random.uuid_v7(now));
+                let (created, head) = genesis(ledger_id, &*options.random, now)?;
+                // A crash inside leaves an empty file, which the next start begins anew.
+                use sqlx::Connection as _;
+                let mut transaction = connection
+                    .begin()
+                    .await
+                    .map_err(Error::database("making a new ledger"))?;
+                append(&mut transaction, &[created], &Lookups::default(), &head).await?;
+                transaction.commit().await.map_err(Error::database("making a new ledger"))?;
+                head
+            }
+        };
+        let reader = Reader::new(connect_reader(&path).await?);
+        let newest = reader
+            .events_from(head.size.saturating_sub(1), 1)
+            .await?
+            .first()
+            .map_or(Timestamp::default(), Recorded::recorded_at);
+        let shared = Arc::new(Shared {
+            ledger_id: head.ledger_id,
+            cache: Cache::new(),
+            recent: RecentEvents::default(),
+            watchers: Watchers::default(),
+            size: watch::Sender::new(head.size),
+            failing: watch::Sender::new(None),
+            newest: AtomicI64::new(newest.as_micros()),
+        });
+        let rules = Arc::new(options.rules);
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            path: path.clone(),
+            connection,
+            head,
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&options.clock),
+            random: Arc::clone(&options.random),
+            rules: Arc::clone(&rules),
+            faults: options.faults,
+            refusals: Default::default(),
+            newest,
+        };
+        let task = tokio::spawn(async move {
+            // Held for as long as anything may be written.
+            let _lock = lock;
+            writer.run(queue).await
+        });
+        let ledger = Self {
+            jobs,
+            shared,
+            reader,
+            rules,
+            clock: options.clock,
+            random: options.random,
+            path,
+        };
+        Ok((ledger, task))
+    }
+
+    /// Runs a command on the writer. The answer comes when its events are durable. Dropping the
+    /// future takes nothing back.
+    pub async fn execute<C: Command>(&self, origin: Origin, command: C) -> Result<C::Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        let envelope = Envelope {
+            actor: origin.actor,
+            request_id: origin.request_id,
+            cause: None,
+            command_id: CommandId::from_bytes(self.random.uuid_v7(self.clock.now())),
+        };
+        let job = TypedJob { command: Some(command), envelope, decision: None, reply };
+        self.jobs.send(Box::new(job)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// The newest committed state of a stream; `None` when there is none of that kind.
+    pub async fn load<A: Stored>(
+        &self,
+        stream: impl Into<StreamId>,
+    ) -> Result<Option<Arc<A>>, Error> {
+        let stream = stream.into();
+        if let Some(entry) = self.shared.cache.get(stream) {
+            return Ok(entry.state.get());
+        }
+        let events = read_stream(self.reader.pool(), stream).await?;
+        Ok(Entry::fold(&events).state.get())
+    }
+
+    /// Waits until a stream's state satisfies `until`, at most for `patience`; gives the state as
+    /// it is then.
+    pub async fn wait_for<A: Stored>(
+        &self,
+        stream: impl Into<StreamId>,
+        patience: Duration,
+        until: impl Fn(&A) -> bool,
+    ) -> Result<Option<Arc<A>>, Error> {
+        let stream = stream.into();
+        let watch = self.shared.watchers.watch(stream);
+        let deadline = tokio::time::sleep(patience);
+        tokio::pin!(deadline);
+        loop {
+            let changed = watch.notify.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that no change in between is missed.
+            changed.as_mut().enable();
+            let state = self.load::<A>(stream).await?;
+            if state.as_deref().is_none_or(&until) {
+                return Ok(state);
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut deadline => return Ok(state),
+            }
+        }
+    }
+
+    /// Up to `limit` committed events from a position on.
+    pub async fn events_from(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Recorded>>, Error> {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(events) = self.shared.recent.from(position, most) {
+            return Ok(events);
+        }
+        let events = self.reader.events_from(position, limit).await?;
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// The log's size (the next position), and its changes.
+    #[must_use]
+    pub fn size(&self) -> watch::Receiver<u64> {
+        self.shared.size.subscribe()
+    }
+
+    /// Why commits fail at the moment; `None` while they do not.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.shared.failing.borrow().clone()
+    }
+
+    /// Whether the writer still takes commands.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+
+    /// How far the clock is behind the newest event; zero when it is not.
+    #[must_use]
+    pub fn clock_behind(&self) -> Duration {
+        Timestamp::from_micros(self.shared.newest.load(Ordering::Acquire)).since(self.clock.now())
+    }
+
+    /// `now` as decisions see it: never before the newest event.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().max(Timestamp::from_micros(self.shared.newest.load(Ordering::Acquire)))
+    }
+
+    /// This ledger's id.
+    #[must_use]
+    pub fn id(&self) -> LedgerId {
+        self.shared.ledger_id
+    }
+
+    /// The rules that decisions follow.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Where ids and nonces come from.
+    #[must_use]
+    pub fn random(&self) -> &Arc<dyn Random> {
+        &self.random
+    }
+
+    /// Reads the file as any other process could.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The ledger's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,268 @@
+//! Refusals: why a command was not carried out, in terms that the caller can act on.
+
+use crate::clock::Timestamp;
+use crate::id::ApplyId;
+
+/// What family a refusal belongs to; the surface gives each one status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// Who asks is not established.
+    Unauthorized,
+    /// Who asks is known and may not.
+    Forbidden,
+    /// It does not exist.
+    NotFound,
+    /// It does not fit what is already there.
+    Conflict,
+    /// It was there and has ended.
+    Gone,
+    /// The request is not of the right form.
+    Invalid,
+}
+
+/// Why a command was refused. The text says what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such token in this ledger.
+    #[error("the capability token is not known here; ask the orchestrator for a new task")]
+    TokenUnknown,
+    /// It was taken away.
+    #[error("the capability token was revoked; use the newest token of its task")]
+    TokenRevoked,
+    /// Its time is over.
+    #[error("the capability token has expired; renew it or make a new task")]
+    TokenExpired,
+    /// Its claims are not those that were issued.
+    #[error("the capability token's claims are not those that were issued")]
+    TokenAltered,
+    /// The agent's permissions have changed since it was issued.
+    #[error("the agent's permissions changed after this token was issued; renew it with POST /v1/tasks/{{id}}/token")]
+    TokenStale,
+    /// Another subject holds it.
+    #[error("the capability token is bound to another subject")]
+    SubjectMismatch,
+    /// The token is for another task.
+    #[error("the capability token belongs to another task")]
+    OtherTask,
+    /// No such task.
+    #[error("there is no such task")]
+    TaskNotFound,
+    /// It has ended for good.
+    #[error("the task is closed; make a new one")]
+    TaskClosed,
+    /// Outside the task's allowlist or the token.
+    #[error("{operation} on {scope} is outside what this task may do; ask for a task that allows it")]
+    OutsideAllowlist {
+        /// The operation.
+        operation: &'static str,
+        /// `zone z1`.
+        scope: String,
+    },
+    /// An agent name that cannot be one.
+    #[error("{what} must be 1 to {limit} visible characters")]
+    InvalidName {
+        /// Which name.
+        what: &'static str,
+        /// The most characters.
+        limit: usize,
+    },
+    /// The request, checked by its reader, was not valid.
+    #[error("{detail}")]
+    Invalid {
+        /// A stable code.
+        code: &'static str,
+        /// What is wrong and what would be right.
+        detail: String,
+    },
+    /// The key stands for other operations.
+    #[error("this Idempotency-Key was used for other operations; use a new key for them")]
+    KeyReused,
+    /// The approval was used by another apply.
+    #[error("the approval was used by apply {by}; ask again under a new Idempotency-Key")]
+    ApprovalConsumed {
+        /// Which one.
+        by: ApplyId,
+    },
+    /// Somebody said no.
+    #[error("the approval was denied{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
+    ApprovalDenied {
+        /// What they wrote.
+        reason: Option<String>,
+    },
+    /// Nobody decided, or continued, in time.
+    #[error("the approval expired at {at}; ask again under a new Idempotency-Key")]
+    ApprovalExpired {
+        /// When.
+        at: Timestamp,
+    },
+    /// Withdrawn.
+    #[error("the approval was cancelled because its task was closed")]
+    ApprovalCancelled,
+    /// Decided before.
+    #[error("the approval was already {state}")]
+    ApprovalDecided {
+        /// `approved`, `denied`, `consumed`.
+        state: &'static str,
+    },
+    /// No such approval.
+    #[error("there is no such approval")]
+    ApprovalNotFound,
+    /// Nothing waits.
+    #[error("no apply of this task waits for an approval")]
+    NothingPending,
+    /// The resume token is for something else.
+    #[error("the resume token does not belong to this task and these operations")]
+    ResumeMismatch,
+    /// The principal may not decide.
+    #[error("{principal} may not decide this approval")]
+    NotEligible {
+        /// Who.
+        principal: String,
+    },
+    /// The credential may not decide.
+    #[error("this passkey may not decide this approval; use one of an eligible approver")]
+    CredentialNotEligible,
+    /// The assertion does not prove the decision.
+    #[error("the passkey's answer does not prove this decision: {why}")]
+    AssertionInvalid {
+        /// Which check failed.
+        why: String,
+    },
+    /// The challenge's time is over.
+    #[error("the challenge is no longer valid; ask for a new one")]
+    ChallengeExpired,
+    /// The counter did not rise: the authenticator may have been copied.
+    #[error("the passkey's signature counter went back; it may have been copied")]
+    CounterWentBack,
+    /// The authenticator's backup eligibility is not what was registered.
+    #[error("the passkey's backup eligibility is not what was registered")]
+    BackupEligibilityChanged,
+    /// The id belongs to somebody else.
+    #[error("this credential id is registered for another approver")]
+    CredentialTaken,
+    /// No such credential.
+    #[error("there is no such credential")]
+    CredentialNotFound,
+    /// Used or over.
+    #[error("this enrolment link was used or has expired; ask for a new one")]
+    EnrolmentEnded,
+    /// No such invitation.
+    #[error("there is no such enrolment")]
+    EnrolmentNotFound,
+    /// No such apply.
+    #[error("there is no such apply")]
+    ApplyNotFound,
+    /// It is not in that state.
+    #[error("the apply has no unknown outcome to settle")]
+    NothingToResolve,
+    /// It is not to be executed now.
+    #[error("the apply is not waiting to be executed")]
+    NotExecutable,
+    /// No such delivery.
+    #[error("there is no such delivery")]
+    DeliveryNotFound,
+    /// It is not due.
+    #[error("the delivery is not due")]
+    DeliveryNotDue,
+    /// It arrived or is still being tried.
+    #[error("the delivery was not given up; there is nothing to retry")]
+    DeliveryNotGivenUp,
+    /// No renewal for this token.
+    #[error("this token cannot be renewed: {why}; make a new task")]
+    NotRenewable {
+        /// Which rule.
+        why: &'static str,
+    },
+}
+
+impl Rejection {
+    /// Its family.
+    #[must_use]
+    pub const fn kind(&self) -> RejectionKind {
+        use RejectionKind as Kind;
+        match self {
+            Self::TokenUnknown
+            | Self::TokenRevoked
+            | Self::TokenExpired
+            | Self::TokenAltered
+            | Self::TokenStale
+            | Self::AssertionInvalid { .. }
+            | Self::ChallengeExpired
+            | Self::CounterWentBack
+            | Self::BackupEligibilityChanged => Kind::Unauthorized,
+            Self::SubjectMismatch
+            | Self::OtherTask
+            | Self::OutsideAllowlist { .. }
+            | Self::ResumeMismatch
+            | Self::NotEligible { .. }
+            | Self::CredentialNotEligible => Kind::Forbidden,
+            Self::TaskNotFound
+            | Self::ApprovalNotFound
+            | Self::CredentialNotFound
+            | Self::EnrolmentNotFound
+            | Self::ApplyNotFound
+            | Self::DeliveryNotFound => Kind::NotFound,
+            Self::TaskClosed
+            | Self::KeyReused
+            | Self::ApprovalConsumed { .. }
+            | Self::ApprovalDenied { .. }
+            | Self::NothingPending
+            | Self::CredentialTaken
+            | Self::NothingToResolve
+            | Self::NotExecutable
+            | Self::DeliveryNotDue
+            | Self::DeliveryNotGivenUp
+            | Self::NotRenewable { .. } => Kind::Conflict,
+            Self::ApprovalExpired { .. }
+            | Self::ApprovalCancelled
+            | Self::ApprovalDecided { .. }
+            | Self::EnrolmentEnded => Kind::Gone,
+            Self::InvalidName { .. } | Self::Invalid { .. } => Kind::Invalid,
+        }
+    }
+
+    /// The stable code that callers can match on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TokenUnknown => "token_unknown",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenExpired => "token_expired",
+            Self::TokenAltered => "token_altered",
+            Self::TokenStale => "token_stale",
+            Self::SubjectMismatch => "subject_mismatch",
+            Self::OtherTask => "other_task",
+            Self::TaskNotFound => "task_not_found",
+            Self::TaskClosed => "task_closed",
+            Self::OutsideAllowlist { .. } => "outside_allowlist",
+            Self::InvalidName { .. } => "invalid_name",
+            Self::Invalid { code, .. } => code,
+            Self::KeyReused => "idempotency_key_reused",
+            Self::ApprovalConsumed { .. } => "approval_consumed",
+            Self::ApprovalDenied { .. } => "approval_denied",
+            Self::ApprovalExpired { .. } => "approval_expired",
+            Self::ApprovalCancelled => "approval_cancelled",
+            Self::ApprovalDecided { .. } => "approval_decided",
+            Self::ApprovalNotFound => "approval_not_found",
+            Self::NothingPending => "nothing_pending",
+            Self::ResumeMismatch => "resume_mismatch",
+            Self::NotEligible { .. } => "approver_not_eligible",
+            Self::CredentialNotEligible => "credential_not_eligible",
+            Self::AssertionInvalid { .. } => "assertion_invalid",
+            Self::ChallengeExpired => "challenge_expired",
+            Self::CounterWentBack => "counter_went_back",
+            Self::BackupEligibilityChanged => "backup_eligibility_changed",
+            Self::CredentialTaken => "credential_taken",
+            Self::CredentialNotFound => "credential_not_found",
+            Self::EnrolmentEnded => "enrolment_ended",
+            Self::EnrolmentNotFound => "enrolment_not_found",
+            Self::ApplyNotFound => "apply_not_found",
+            Self::NothingToResolve => "nothing_to_resolve",
+            Self::NotExecutable => "not_executable",
+            Self::DeliveryNotFound => "delivery_not_found",
+            Self::DeliveryNotDue => "delivery_not_due",
+            Self::DeliveryNotGivenUp => "delivery_not_given_up",
+            Self::NotRenewable { .. } => "token_not_renewable",
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! One writer for each ledger, across processes: an advisory lock on `<ledger>.lock`.
+
+use crate::error::Error;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Held while this process may write. The system lets go of it when the process ends, however it
+/// ends; the file itself stays.
+#[derive(Debug)]
+pub(crate) struct WriterLock {
+    _file: File,
+}
+
+impl WriterLock {
+    pub(crate) fn acquire(ledger: &Path) -> Result<Self, Error> {
+        let mut path = ledger.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |doing| {
+            let path = path.clone();
+            move |source| Error::File { path, doing, source }
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed("opened"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Who holds it only makes the message better.
+                if file.read_to_string(&mut holder).is_err() {
+                    holder.clear();
+                }
+                let holder = holder.trim();
+                let holder = if holder.is_empty() {
+                    String::new()
+                } else {
+                    format!(", held by process {holder}")
+                };
+                return Err(Error::Locked { path, holder });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::File { path, doing: "locked", source });
+            }
+        }
+        file.set_len(0).map_err(failed("written"))?;
+        file.rewind().map_err(failed("written"))?;
+        write!(file, "{}", std::process::id()).map_err(failed("written"))?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,247 @@
+//! What decisions look up, derived from the events and written with them.
+
+use super::append::MultiRow;
+use crate::blob::Blob;
+use crate::error::Error;
+use crate::event::{Approved, Authorisation, Denied, Event};
+use crate::fingerprint::Fingerprint;
+use crate::id::{StreamId, TaskId, TokenId};
+use sqlx::{Row as _, SqliteConnection};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// What is looked up. The numbers stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LookupKind {
+    /// Agent name → agent.
+    Agent = 1,
+    /// Principal → approver.
+    Approver = 2,
+    /// Credential id → approver.
+    Credential = 3,
+    /// Token id → task.
+    Token = 4,
+    /// (Task, idempotency key) → apply.
+    ApplyKey = 5,
+    /// (Task, fingerprint) → its newest approval.
+    Fingerprint = 6,
+    /// Credential id → signature counter.
+    CredentialCounter = 7,
+    /// Task → its newest approval.
+    NewestApproval = 8,
+    /// Enrolment id → approver.
+    Enrolment = 9,
+}
+
+/// A key of the lookup table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LookupKey(LookupKind, Vec<u8>);
+
+impl LookupKey {
+    pub(crate) fn agent(name: &str) -> Self {
+        Self(LookupKind::Agent, name.as_bytes().to_vec())
+    }
+
+    pub(crate) fn approver(principal: &str) -> Self {
+        Self(LookupKind::Approver, principal.as_bytes().to_vec())
+    }
+
+    pub(crate) fn credential(id: &Blob) -> Self {
+        Self(LookupKind::Credential, id.as_slice().to_vec())
+    }
+
+    pub(crate) fn token(id: TokenId) -> Self {
+        Self(LookupKind::Token, id.as_bytes().to_vec())
+    }
+
+    pub(crate) fn apply_key(task: TaskId, key: &str) -> Self {
+        Self(LookupKind::ApplyKey, [task.as_bytes().as_slice(), key.as_bytes()].concat())
+    }
+
+    pub(crate) fn fingerprint(task: TaskId, fingerprint: &Fingerprint) -> Self {
+        let key = [task.as_bytes().as_slice(), fingerprint.as_bytes()].concat();
+        Self(LookupKind::Fingerprint, key)
+    }
+
+    pub(crate) fn newest_approval(task: TaskId) -> Self {
+        Self(LookupKind::NewestApproval, task.as_bytes().to_vec())
+    }
+
+    pub(crate) fn enrolment(id: crate::id::EnrolmentId) -> Self {
+        Self(LookupKind::Enrolment, id.as_bytes().to_vec())
+    }
+
+    fn counter(id: &Blob) -> Self {
+        Self(LookupKind::CredentialCounter, id.as_slice().to_vec())
+    }
+
+    pub(crate) async fn read(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let failed = || Error::database("looking up a key");
+        let row = sqlx::query("SELECT value FROM lookups WHERE kind = ? AND key = ?")
+            .bind(self.0 as i64)
+            .bind(self.1.as_slice())
+            .fetch_optional(connection)
+            .await
+            .map_err(failed())?;
+        row.map(|row| row.try_get::<Vec<u8>, _>(0)).transpose().map_err(failed())
+    }
+}
+
+/// The key and the reading of a credential's signature counter.
+pub(crate) fn credential_counter(id: &Blob) -> (LookupKey, fn(&[u8]) -> u32) {
+    (LookupKey::counter(id), |value| value.try_into().map_or(0, u32::from_le_bytes))
+}
+
+/// What a batch adds to the lookup tables.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Lookups {
+    values: BTreeMap<LookupKey, Vec<u8>>,
+    /// `true`: opened in this batch and still open; `false`: closed in it.
+    open: BTreeMap<(TaskId, StreamId), bool>,
+}
+
+impl Lookups {
+    pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {
+        self.values.get(key)
+    }
+
+    /// Later entries win.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.values.extend(later.values);
+        self.open.extend(later.open);
+    }
+
+    /// The open streams of a task as of this batch, given those that stand in the file.
+    pub(crate) fn open_streams(&self, task: TaskId, mut stored: Vec<StreamId>) -> Vec<StreamId> {
+        for ((owner, stream), open) in &self.open {
+            if *owner == task {
+                stored.retain(|id| id != stream);
+                if *open {
+                    stored.push(*stream);
+                }
+            }
+        }
+        stored
+    }
+
+    /// Takes in one event. `task` is the task that the event's stream belongs to, where it does.
+    pub(crate) fn fold(
+        &mut self,
+        stream: StreamId,
+        task: Option<TaskId>,
+        event: &Event,
+    ) {
+        let mut put = |key: LookupKey, value: &[u8]| {
+            self.values.insert(key, value.to_vec());
+        };
+        match event {
+            Event::AgentRegistered(e) => put(LookupKey::agent(&e.name), stream.as_bytes()),
+            Event::ApproverRegistered(e) => {
+                put(LookupKey::approver(&e.principal), stream.as_bytes());
+            }
+            Event::EnrolmentOpened(e) => {
+                put(LookupKey::enrolment(e.enrolment_id), stream.as_bytes());
+            }
+            Event::CredentialPut(e) => {
+                put(LookupKey::credential(&e.credential_id), stream.as_bytes());
+                put(LookupKey::counter(&e.credential_id), &e.sign_count.to_le_bytes());
+            }
+            Event::ApprovalApproved(Approved(e)) | Event::ApprovalDenied(Denied(e)) => {
+                put(LookupKey::counter(&e.credential_id), &e.sign_count.to_le_bytes());
+                if matches!(event, Event::ApprovalDenied(_)) {
+                    self.set_open(task, stream, false);
+                }
+            }
+            Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
+            Event::ApplyAccepted(e) => {
+                put(LookupKey::apply_key(e.task_id, &e.idempotency_key), stream.as_bytes());
+                if e.authorisation == Authorisation::Granted {
+                    self.set_open(Some(e.task_id), stream, true);
+                }
+            }
+            Event::ApplyAuthorised(_) => self.set_open(task, stream, true),
+            Event::ApplyEnded(_) => self.set_open(task, stream, false),
+            Event::ApprovalRequested(e) => {
+                put(LookupKey::fingerprint(e.task_id, &e.fingerprint), stream.as_bytes());
+                put(LookupKey::newest_approval(e.task_id), stream.as_bytes());
+                self.set_open(Some(e.task_id), stream, true);
+            }
+            Event::ApprovalExpired(_)
+            | Event::ApprovalCancelled(_)
+            | Event::ApprovalConsumed(_) => self.set_open(task, stream, false),
+            _ => {}
+        }
+    }
+
+    fn set_open(&mut self, task: Option<TaskId>, stream: StreamId, open: bool) {
+        if let Some(task) = task {
+            self.open.insert((task, stream), open);
+        }
+    }
+
+    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        static PUT: LazyLock<MultiRow> = LazyLock::new(|| {
+            MultiRow::new(
+                "INSERT INTO lookups (kind, key, value) VALUES",
+                3,
+                " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
+            )
+        });
+        static OPEN: LazyLock<MultiRow> = LazyLock::new(|| {
+            MultiRow::new("INSERT OR IGNORE INTO open_streams (task_id, stream_id) VALUES", 2, "")
+        });
+        static CLOSE: LazyLock<MultiRow> = LazyLock::new(|| {
+            MultiRow::new(
+                "DELETE FROM open_streams WHERE (task_id, stream_id) IN (VALUES",
+                2,
+                ")",
+            )
+        });
+        let failed = || Error::database("writing lookups");
+        let rows: Vec<_> = self.values.iter().collect();
+        for (sql, rows) in PUT.chunks(&rows) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for (key, value) in rows {
+                query = query.bind(key.0 as i64).bind(key.1.as_slice()).bind(value.as_slice());
+            }
+            query.execute(&mut *connection).await.map_err(failed())?;
+        }
+        for (statement, wanted) in [(&OPEN, true), (&CLOSE, false)] {
+            let rows: Vec<_> =
+                self.open.iter().filter(|(_, open)| **open == wanted).map(|(id, _)| id).collect();
+            for (sql, rows) in statement.chunks(&rows) {
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+                for (task, stream) in rows {
+                    query = query
+                        .bind(task.as_bytes().as_slice())
+                        .bind(stream.as_bytes().as_slice());
+                }
+                query.execute(&mut *connection).await.map_err(failed())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The streams of a task that stand as open in the file.
+pub(crate) async fn read_open_streams(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+) -> Result<Vec<StreamId>, Error> {
+    let failed = || Error::database("reading open streams");
+    let rows = sqlx::query("SELECT stream_id FROM open_streams WHERE task_id = ?")
+        .bind(task.as_bytes().as_slice())
+        .fetch_all(connection)
+        .await
+        .map_err(failed())?;
+    let mut streams = Vec::with_capacity(rows.len());
+    for row in rows {
+        let bytes: Vec<u8> = row.try_get(0).map_err(failed())?;
+        streams.extend(StreamId::from_slice(&bytes));
+    }
+    Ok(streams)
+}
+

@@ -1,0 +1,17 @@
+//! The ledger's SQLite file: schema, appending, reading, the check at start. SQL of the ledger
+//! stands in this folder only.
+
+mod append;
+mod lock;
+mod lookup;
+mod read;
+mod schema;
+mod tail;
+
+pub(crate) use append::{Staged, append};
+pub(crate) use lock::WriterLock;
+pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};
+pub(crate) use read::read_stream;
+pub use read::Reader;
+pub(crate) use schema::{APPLICATION_ID, connect_reader, connect_writer, file_of};
+pub(crate) use tail::{Head, check_tail, read_head};

@@ -1,0 +1,184 @@
+//! Reading the log. Readers never hold up the writer.
+
+use super::append::signed;
+use crate::error::Error;
+use crate::event::{Event, Recorded};
+use crate::id::{EventId, StreamId};
+use crate::record::{Header, PayloadDigest, RecordHash};
+use crate::clock::Timestamp;
+use futures_util::stream::BoxStream;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
+
+/// A record as stored: its header, its stored hash, and salt and payload where they still are.
+#[derive(Debug, Clone)]
+pub(crate) struct RawRecord {
+    pub(crate) header: Header,
+    pub(crate) record_hash: RecordHash,
+    pub(crate) payload: Option<([u8; 16], Vec<u8>)>,
+}
+
+macro_rules! select {
+    ($where:literal) => {
+        concat!(
+            "SELECT position, event_id, stream_id, stream_version, event_type, schema_version, ",
+            "recorded_at, prev_hash, payload_len, payload_digest, record_hash, salt, payload ",
+            "FROM events LEFT JOIN payloads USING (position) WHERE ",
+            $where
+        )
+    };
+}
+
+impl RawRecord {
+    /// All records from a position on, in order.
+    pub(crate) fn stream(
+        connection: &mut SqliteConnection,
+        from: u64,
+    ) -> BoxStream<'_, Result<SqliteRow, sqlx::Error>> {
+        sqlx::query(select!("position >= ? ORDER BY position")).bind(signed(from)).fetch(connection)
+    }
+
+    pub(crate) fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        let failed = || Error::database("reading an event");
+        let position: i64 = row.try_get(0).map_err(failed())?;
+        let position = u64::try_from(position).unwrap_or(0);
+        let damaged = |column: &str| Error::Damaged {
+            position,
+            what: format!("column {column} does not hold what it should"),
+        };
+        let bytes = |index: usize| -> Result<&[u8], Error> { row.try_get(index).map_err(failed()) };
+        let number = |index: usize| -> Result<i64, Error> { row.try_get(index).map_err(failed()) };
+        let header = Header {
+            position,
+            event_id: EventId::from_slice(bytes(1)?).ok_or_else(|| damaged("event_id"))?,
+            stream_id: StreamId::from_slice(bytes(2)?).ok_or_else(|| damaged("stream_id"))?,
+            stream_version: u64::try_from(number(3)?).map_err(|_| damaged("stream_version"))?,
+            event_type: u16::try_from(number(4)?).map_err(|_| damaged("event_type"))?,
+            schema_version: u16::try_from(number(5)?).map_err(|_| damaged("schema_version"))?,
+            recorded_at: Timestamp::from_micros(number(6)?),
+            prev_hash: RecordHash::from_slice(bytes(7)?).ok_or_else(|| damaged("prev_hash"))?,
+            payload_len: u32::try_from(number(8)?).map_err(|_| damaged("payload_len"))?,
+            payload_digest: PayloadDigest::from_slice(bytes(9)?)
+                .ok_or_else(|| damaged("payload_digest"))?,
+        };
+        let record_hash =
+            RecordHash::from_slice(bytes(10)?).ok_or_else(|| damaged("record_hash"))?;
+        let salt: Option<&[u8]> = row.try_get(11).map_err(failed())?;
+        let payload: Option<Vec<u8>> = row.try_get(12).map_err(failed())?;
+        let payload = match (salt, payload) {
+            (Some(salt), Some(payload)) => {
+                Some((salt.try_into().map_err(|_| damaged("salt"))?, payload))
+            }
+            _ => None,
+        };
+        Ok(Self { header, record_hash, payload })
+    }
+
+    /// Decodes the payload.
+    pub(crate) fn into_recorded(self) -> Result<Recorded, Error> {
+        let position = self.header.position;
+        let Some((_, payload)) = self.payload else {
+            return Err(Error::Damaged { position, what: "its payload is missing".to_owned() });
+        };
+        let (envelope, event) =
+            Event::decode(self.header.event_type, self.header.schema_version, &payload)
+                .map_err(|source| Error::Decode { position, source })?;
+        Ok(Recorded { header: self.header, envelope, event })
+    }
+}
+
+fn decode_rows(rows: &[SqliteRow]) -> Result<Vec<Recorded>, Error> {
+    rows.iter().map(|row| RawRecord::from_row(row)?.into_recorded()).collect()
+}
+
+/// The next position, by what stands in the table.
+pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    let failed = || Error::database("reading the size of the log");
+    let row = sqlx::query("SELECT coalesce(max(position) + 1, 0) FROM events")
+        .fetch_one(connection)
+        .await
+        .map_err(failed())?;
+    let size: i64 = row.try_get(0).map_err(failed())?;
+    Ok(u64::try_from(size).unwrap_or(0))
+}
+
+/// The events of one stream, in order.
+pub(crate) async fn read_stream<'c, E>(
+    executor: E,
+    stream: StreamId,
+) -> Result<Vec<Recorded>, Error>
+where
+    E: sqlx::Executor<'c, Database = Sqlite>,
+{
+    let rows = sqlx::query(select!("stream_id = ? ORDER BY stream_version"))
+        .bind(stream.as_bytes().as_slice())
+        .fetch_all(executor)
+        .await
+        .map_err(Error::database("reading a stream"))?;
+    decode_rows(&rows)
+}
+
+/// Reads committed events from the ledger file.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pool: SqlitePool,
+}
+
+impl Reader {
+    pub(crate) const fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    pub(crate) const fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Opens a ledger file to read, without becoming its writer.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let path = super::file_of(url)?;
+        Ok(Self { pool: super::connect_reader(&path).await? })
+    }
+
+    /// The ledger's id; `None` in a file that holds no event yet.
+    pub async fn ledger_id(&self) -> Result<Option<crate::id::LedgerId>, Error> {
+        let mut connection =
+            self.pool.acquire().await.map_err(Error::database("opening a reader"))?;
+        Ok(super::read_head(&mut connection).await?.map(|head| head.ledger_id))
+    }
+
+    /// The size of the log: the next position.
+    pub async fn size(&self) -> Result<u64, Error> {
+        let mut connection =
+            self.pool.acquire().await.map_err(Error::database("opening a reader"))?;
+        stored_size(&mut connection).await
+    }
+
+    /// Up to `limit` events from a position on.
+    pub async fn events_from(&self, position: u64, limit: u32) -> Result<Vec<Recorded>, Error> {
+        let rows = sqlx::query(select!("position >= ? ORDER BY position LIMIT ?"))
+            .bind(signed(position))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Error::database("reading events"))?;
+        decode_rows(&rows)
+    }
+
+    /// The events of one stream, in order; none when there is no such stream.
+    pub async fn stream(&self, stream: impl Into<StreamId>) -> Result<Vec<Recorded>, Error> {
+        read_stream(&self.pool, stream.into()).await
+    }
+
+    /// The hash of the record at a position; `None` when the log is shorter.
+    pub async fn record_hash(&self, position: u64) -> Result<Option<RecordHash>, Error> {
+        let failed = || Error::database("reading a record's hash");
+        let row = sqlx::query("SELECT record_hash FROM events WHERE position = ?")
+            .bind(signed(position))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed())?;
+        let Some(row) = row else { return Ok(None) };
+        let hash: Vec<u8> = row.try_get(0).map_err(failed())?;
+        Ok(RecordHash::from_slice(&hash))
+    }
+}

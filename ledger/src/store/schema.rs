@@ -1,0 +1,164 @@
+//! The ledger file's schema, and how it is opened. The schema grows by numbered additive steps.
+
+use crate::error::Error;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `LPPL` in the file's header marks it as a ledger of ours.
+pub(crate) const APPLICATION_ID: i64 = 0x4C50_504C;
+
+/// One step for each schema version, from the empty file on. Steps that have landed never change.
+const STEPS: &[&str] = &[STEP_1];
+
+const STEP_1: &str = "
+-- The log. One row for each record; the columns are the canonical header and its hash.
+CREATE TABLE events (
+    position       INTEGER PRIMARY KEY,
+    event_id       BLOB NOT NULL CHECK (length(event_id) = 16),
+    stream_id      BLOB NOT NULL CHECK (length(stream_id) = 16),
+    stream_version INTEGER NOT NULL,
+    event_type     INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    recorded_at    INTEGER NOT NULL,
+    prev_hash      BLOB NOT NULL CHECK (length(prev_hash) = 32),
+    payload_len    INTEGER NOT NULL,
+    payload_digest BLOB NOT NULL CHECK (length(payload_digest) = 32),
+    record_hash    BLOB NOT NULL CHECK (length(record_hash) = 32),
+    UNIQUE (stream_id, stream_version)
+) STRICT;
+
+-- What the records say, apart from the headers so that hashes outlive payloads.
+CREATE TABLE payloads (
+    position INTEGER PRIMARY KEY,
+    salt     BLOB NOT NULL CHECK (length(salt) = 16),
+    payload  BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events cannot be updated'); END;
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events cannot be deleted'); END;
+-- INSERT OR REPLACE deletes without a delete trigger, so the insert itself must fit.
+CREATE TRIGGER events_no_replace BEFORE INSERT ON events
+WHEN NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM events)
+  OR EXISTS (SELECT 1 FROM events
+             WHERE stream_id = NEW.stream_id AND stream_version = NEW.stream_version)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next event'); END;
+CREATE TRIGGER payloads_no_update BEFORE UPDATE ON payloads
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: payloads cannot be updated'); END;
+CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: payloads cannot be deleted'); END;
+CREATE TRIGGER payloads_no_replace BEFORE INSERT ON payloads
+WHEN NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM payloads)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next payload'); END;
+
+-- What decisions look up; written with the events and derivable from them.
+CREATE TABLE lookups (
+    kind  INTEGER NOT NULL,
+    key   BLOB NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+-- Applies and approvals of a task that have not ended; derivable as well.
+CREATE TABLE open_streams (
+    task_id   BLOB NOT NULL,
+    stream_id BLOB NOT NULL,
+    PRIMARY KEY (task_id, stream_id)
+) STRICT, WITHOUT ROWID;
+
+-- The log's size and last hash, and up to where an earlier run had checked the chain.
+CREATE TABLE head (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    ledger_id     BLOB NOT NULL,
+    size          INTEGER NOT NULL,
+    record_hash   BLOB NOT NULL,
+    verified_size INTEGER NOT NULL,
+    verified_hash BLOB NOT NULL
+) STRICT;
+";
+
+/// The file that a `sqlite://` URL names.
+pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
+    let invalid = || Error::InvalidUrl { url: url.to_owned() };
+    let path = url.strip_prefix("sqlite:").ok_or_else(invalid)?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    if path.is_empty() || path.starts_with(':') {
+        return Err(invalid());
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(64)
+}
+
+/// Opens the file to write, creating it where it is missing, and brings its schema up to date.
+/// The caller holds the writer lock.
+pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = SqliteConnection::connect_with(&options(path).create_if_missing(true))
+        .await
+        .map_err(Error::database("opening the file"))?;
+    let application_id = pragma(&mut connection, "PRAGMA application_id").await?;
+    let version = pragma(&mut connection, "PRAGMA user_version").await?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if application_id != APPLICATION_ID {
+        let tables = pragma(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
+        if application_id != 0 || version != 0 || tables != 0 {
+            return Err(Error::ForeignFile { path: path.to_owned(), found: application_id });
+        }
+    }
+    if version > known {
+        return Err(Error::NewerSchema { found: version, known });
+    }
+    drop(connection);
+    // Only a file that is ours, or empty, is ever switched to WAL.
+    let options = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(Error::database("opening the file"))?;
+    for (step, sql) in (1_i64..).zip(STEPS).filter(|(step, _)| *step > version) {
+        let script = format!(
+            "BEGIN IMMEDIATE;{sql}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {step};COMMIT;"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(script))
+            .execute(&mut connection)
+            .await
+            .map_err(Error::database("bringing the schema up to date"))?;
+    }
+    Ok(connection)
+}
+
+/// Opens a pool of connections that only read. They never hold up the writer (WAL).
+pub(crate) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .connect_with(options(path).read_only(true))
+        .await
+        .map_err(Error::database("opening the file to read"))?;
+    let mut connection =
+        pool.acquire().await.map_err(Error::database("opening the file to read"))?;
+    let application_id = pragma(&mut connection, "PRAGMA application_id").await?;
+    if application_id != APPLICATION_ID {
+        return Err(Error::ForeignFile { path: path.to_owned(), found: application_id });
+    }
+    drop(connection);
+    Ok(pool)
+}
+
+async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, Error> {
+    let row = sqlx::query(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(Error::database("reading the file's header"))?;
+    row.try_get::<i64, _>(0).map_err(Error::database("reading the file's header"))
+}

@@ -1,0 +1,173 @@
+//! The head of the log, and the check of the chain's tail at start.
+
+use super::append::signed;
+use super::read::{RawRecord, stored_size};
+use crate::error::Error;
+use crate::id::LedgerId;
+use crate::record::{RecordHash, genesis_hash, payload_digest};
+use futures_util::TryStreamExt as _;
+use sqlx::{Row as _, SqliteConnection};
+
+/// How many events lie at least between the bookmark and the head, so that each start checks that
+/// the newest ones stand on disk as they were written.
+const BOOKMARK_LAG: u64 = 4096;
+
+/// Where the log ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) ledger_id: LedgerId,
+    /// The next position.
+    pub(crate) size: u64,
+    /// The hash of the last record; the genesis hash when there is none.
+    pub(crate) record_hash: RecordHash,
+    /// The bookmark: up to here the chain was checked.
+    verified: (u64, RecordHash),
+    /// What the bookmark becomes once the head is far enough ahead of it.
+    candidate: (u64, RecordHash),
+}
+
+impl Head {
+    pub(crate) fn genesis(ledger_id: LedgerId) -> Self {
+        let start = (0, genesis_hash(ledger_id));
+        Self {
+            ledger_id,
+            size: 0,
+            record_hash: start.1,
+            verified: start,
+            candidate: start,
+        }
+    }
+
+    /// The head after records were appended.
+    pub(crate) fn advanced(&self, size: u64, record_hash: RecordHash) -> Self {
+        let mut next = Self { size, record_hash, ..self.clone() };
+        if size.saturating_sub(next.candidate.0) >= BOOKMARK_LAG {
+            next.verified = next.candidate;
+            next.candidate = (size, record_hash);
+        }
+        next
+    }
+
+    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO head (id, ledger_id, size, record_hash, verified_size, verified_hash)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET size = ?2, record_hash = ?3,
+                 verified_size = ?4, verified_hash = ?5",
+        )
+        .bind(self.ledger_id.as_bytes().as_slice())
+        .bind(signed(self.size))
+        .bind(self.record_hash.as_bytes().as_slice())
+        .bind(signed(self.verified.0))
+        .bind(self.verified.1.as_bytes().as_slice())
+        .execute(connection)
+        .await
+        .map_err(Error::database("writing the head"))?;
+        Ok(())
+    }
+}
+
+/// Reads the head as it stands in the file; `None` in a new ledger.
+pub(crate) async fn read_head(connection: &mut SqliteConnection) -> Result<Option<Head>, Error> {
+    let failed = || Error::database("reading the head");
+    let row = sqlx::query(
+        "SELECT ledger_id, size, record_hash, verified_size, verified_hash FROM head WHERE id = 1",
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(failed())?;
+    let Some(row) = row else { return Ok(None) };
+    let number = |index: usize| -> Result<u64, Error> {
+        let value: i64 = row.try_get(index).map_err(failed())?;
+        u64::try_from(value).map_err(|_| damaged(0, "the head row holds a negative size"))
+    };
+    let hash = |index: usize| -> Result<RecordHash, Error> {
+        let value: Vec<u8> = row.try_get(index).map_err(failed())?;
+        RecordHash::from_slice(&value).ok_or_else(|| damaged(0, "the head row's hash is not one"))
+    };
+    let ledger_id: Vec<u8> = row.try_get(0).map_err(failed())?;
+    let ledger_id = LedgerId::from_slice(&ledger_id)
+        .ok_or_else(|| damaged(0, "the head row's ledger id is not one"))?;
+    let verified = (number(3)?, hash(4)?);
+    Ok(Some(Head {
+        ledger_id,
+        size: number(1)?,
+        record_hash: hash(2)?,
+        verified,
+        candidate: verified,
+    }))
+}
+
+fn damaged(position: u64, what: &str) -> Error {
+    Error::Damaged { position, what: what.to_owned() }
+}
+
+/// Checks everything from the bookmark to the head: positions without a gap, each record linked to
+/// the one before, each payload matching its digest, and the log exactly as long as the head says.
+pub(crate) async fn check_tail(
+    connection: &mut SqliteConnection,
+    head: &mut Head,
+) -> Result<(), Error> {
+    let (start, mut expected) = head.verified;
+    let stored = stored_size(connection).await?;
+    if stored < head.size {
+        return Err(Error::Damaged {
+            position: stored,
+            what: format!("the log ends here, but {} events had been committed", head.size),
+        });
+    }
+    if stored > head.size {
+        return Err(Error::Damaged {
+            position: head.size,
+            what: format!("{} events stand beyond the committed head", stored - head.size),
+        });
+    }
+    let mut next = start;
+    {
+        let mut rows = RawRecord::stream(connection, start);
+        while let Some(raw) =
+            rows.try_next().await.map_err(Error::database("checking the tail of the chain"))?
+        {
+            let raw = RawRecord::from_row(&raw)?;
+            let header = &raw.header;
+            if header.position != next {
+                return Err(damaged(next, "this position is missing"));
+            }
+            if header.prev_hash != expected {
+                return Err(Error::Damaged {
+                    position: next,
+                    what: format!(
+                        "it names {} as the record before it, which is {expected}",
+                        header.prev_hash
+                    ),
+                });
+            }
+            let computed = header.record_hash();
+            if computed != raw.record_hash {
+                return Err(Error::Damaged {
+                    position: next,
+                    what: format!("its hash is {computed}, but {} is stored", raw.record_hash),
+                });
+            }
+            match &raw.payload {
+                None => return Err(damaged(next, "its payload is missing")),
+                Some((salt, payload)) => {
+                    if payload_digest(salt, payload) != header.payload_digest
+                        || u32::try_from(payload.len()) != Ok(header.payload_len)
+                    {
+                        return Err(damaged(next, "its payload does not match its digest"));
+                    }
+                }
+            }
+            expected = computed;
+            next += 1;
+        }
+    }
+    if next != head.size || expected != head.record_hash {
+        return Err(Error::Damaged {
+            position: next,
+            what: format!("the chain ends at {expected}, the head says {}", head.record_hash),
+        });
+    }
+    Ok(())
+}

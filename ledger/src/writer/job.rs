@@ -1,0 +1,71 @@
+//! A command on its way: the caller waits at one end, the writer decides at the other.
+
+use super::unit::Unit;
+use crate::command::Command;
+use crate::error::Error;
+use crate::event::Envelope;
+use std::future::Future;
+use std::pin::Pin;
+use tokio::sync::oneshot;
+
+/// What became of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Its events, if any, are durable.
+    Recorded,
+    /// Nothing of it is in the log.
+    NotRecorded,
+    /// The writer stops.
+    Stopped,
+}
+
+/// A command whose type the writer need not know.
+pub(crate) trait Job: Send {
+    fn envelope(&self) -> Envelope;
+
+    /// Decides; `true` when its events are to be kept.
+    fn decide<'a>(
+        &'a mut self,
+        unit: &'a mut Unit<'_>,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
+    /// Tells the caller. Callers that are gone are not missed: what was decided stays decided.
+    fn answer(self: Box<Self>, outcome: Outcome);
+}
+
+pub(crate) struct TypedJob<C: Command> {
+    pub(crate) command: Option<C>,
+    pub(crate) envelope: Envelope,
+    pub(crate) decision: Option<Result<C::Answer, Error>>,
+    pub(crate) reply: oneshot::Sender<Result<C::Answer, Error>>,
+}
+
+impl<C: Command> Job for TypedJob<C> {
+    fn envelope(&self) -> Envelope {
+        self.envelope.clone()
+    }
+
+    fn decide<'a>(
+        &'a mut self,
+        unit: &'a mut Unit<'_>,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            let Some(command) = self.command.take() else { return false };
+            let decision = command.run(unit).await;
+            let keep = decision.is_ok();
+            self.decision = Some(decision);
+            keep
+        })
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        let answer = match (outcome, self.decision) {
+            (Outcome::Recorded, Some(decision)) => decision,
+            // A refusal that rests on states of a lost batch is not repeated: the caller asks again.
+            (Outcome::NotRecorded, _) => Err(Error::NotRecorded),
+            (Outcome::Stopped, _) | (Outcome::Recorded, None) => Err(Error::Stopped),
+        };
+        // The caller hung up; the answer stands in the log.
+        drop(self.reply.send(answer));
+    }
+}

@@ -1,0 +1,180 @@
+//! The aggregates that the writer keeps: one state for each stream, shared once committed.
+
+use crate::aggregate::{Aggregate, Agent, Apply, Approval, Approver, Delivery, Task};
+use crate::clock::Timestamp;
+use crate::event::{Event, Recorded};
+use crate::id::{StreamId, TaskId};
+use lru::LruCache;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The folded state of a stream of any kind.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum State {
+    /// No event yet, or a stream that nothing is decided on.
+    #[default]
+    None,
+    Task(Arc<Task>),
+    Apply(Arc<Apply>),
+    Approval(Arc<Approval>),
+    Agent(Arc<Agent>),
+    Approver(Arc<Approver>),
+    Delivery(Arc<Delivery>),
+}
+
+/// An aggregate that the writer keeps.
+pub trait Stored: Aggregate {
+    #[doc(hidden)]
+    fn from_state(state: &StateRef<'_>) -> Option<Arc<Self>>;
+}
+
+/// A look at a kept state; opaque outside the writer.
+#[derive(Debug)]
+pub struct StateRef<'a>(&'a State);
+
+macro_rules! stored {
+    ($($kind:ident),+) => {$(
+        impl Stored for $kind {
+            fn from_state(state: &StateRef<'_>) -> Option<Arc<Self>> {
+                match state.0 {
+                    State::$kind(state) => Some(Arc::clone(state)),
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+stored!(Task, Apply, Approval, Agent, Approver, Delivery);
+
+impl State {
+    pub(crate) fn get<A: Stored>(&self) -> Option<Arc<A>> {
+        A::from_state(&StateRef(self))
+    }
+
+    /// The task that the stream belongs to.
+    pub(crate) fn task_id(&self) -> Option<TaskId> {
+        match self {
+            Self::Task(task) => Some(task.id),
+            Self::Apply(apply) => Some(apply.task_id),
+            Self::Approval(approval) => Some(approval.task_id),
+            Self::Delivery(delivery) => Some(delivery.owed.task_id),
+            Self::None | Self::Agent(_) | Self::Approver(_) => None,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::None => 64,
+            Self::Task(state) => state.weight(),
+            Self::Apply(state) => state.weight(),
+            Self::Approval(state) => state.weight(),
+            Self::Agent(state) => state.weight(),
+            Self::Approver(state) => state.weight(),
+            Self::Delivery(state) => state.weight(),
+        }
+    }
+
+    fn evolve(&mut self, event: &Event, at: Timestamp) {
+        fn step<A: Aggregate>(
+            state: &mut State,
+            current: Option<Arc<A>>,
+            wrap: fn(Arc<A>) -> State,
+            event: &Event,
+            at: Timestamp,
+        ) {
+            let mut next = current.map(Arc::unwrap_or_clone);
+            A::evolve(&mut next, event, at);
+            *state = next.map_or(State::None, |next| wrap(Arc::new(next)));
+        }
+        match std::mem::take(self) {
+            Self::None => match event {
+                Event::TaskCreated(_) => step(self, None, State::Task, event, at),
+                Event::ApplyAccepted(_) => step(self, None, State::Apply, event, at),
+                Event::ApprovalRequested(_) => step(self, None, State::Approval, event, at),
+                Event::AgentRegistered(_) => step(self, None, State::Agent, event, at),
+                Event::ApproverRegistered(_) => step(self, None, State::Approver, event, at),
+                Event::DeliveryOwed(_) => step(self, None, State::Delivery, event, at),
+                _ => {}
+            },
+            Self::Task(state) => step(self, Some(state), State::Task, event, at),
+            Self::Apply(state) => step(self, Some(state), State::Apply, event, at),
+            Self::Approval(state) => step(self, Some(state), State::Approval, event, at),
+            Self::Agent(state) => step(self, Some(state), State::Agent, event, at),
+            Self::Approver(state) => step(self, Some(state), State::Approver, event, at),
+            Self::Delivery(state) => step(self, Some(state), State::Delivery, event, at),
+        }
+    }
+}
+
+/// A stream's state and its version, which is the number of its events.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) version: u64,
+    pub(crate) state: State,
+}
+
+impl Entry {
+    pub(crate) fn fold(events: &[Recorded]) -> Self {
+        let mut entry = Self::default();
+        for recorded in events {
+            entry.evolve(&recorded.event, recorded.recorded_at());
+        }
+        entry
+    }
+
+    pub(crate) fn evolve(&mut self, event: &Event, at: Timestamp) {
+        self.state.evolve(event, at);
+        self.version += 1;
+    }
+}
+
+/// The newest committed states, bounded by entries and by bytes. Only the writer puts anything in,
+/// after its commit, so what stands here is never behind an answer.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    entries: LruCache<StreamId, Entry>,
+    bytes: usize,
+}
+
+/// The most bytes that all kept states may weigh.
+const MAX_BYTES: usize = 24 * 1024 * 1024;
+/// A heavier state is read again each time.
+const MAX_ENTRY_BYTES: usize = 256 * 1024;
+
+impl Cache {
+    pub(crate) fn new() -> Self {
+        Self { inner: Mutex::new(Inner { entries: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    pub(crate) fn get(&self, stream: StreamId) -> Option<Entry> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.entries.get(&stream).cloned()
+    }
+
+    pub(crate) fn put(&self, stream: StreamId, entry: Entry) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = inner.entries.pop(&stream) {
+            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
+        }
+        let weight = entry.state.weight();
+        if weight > MAX_ENTRY_BYTES {
+            return;
+        }
+        inner.bytes += weight;
+        inner.entries.put(stream, entry);
+        while inner.bytes > MAX_BYTES {
+            let Some((_, old)) = inner.entries.pop_lru() else { break };
+            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.entries.clear();
+        inner.bytes = 0;
+    }
+}

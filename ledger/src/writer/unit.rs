@@ -1,0 +1,187 @@
+//! One command's view of the ledger inside a batch: what was committed, what earlier commands of
+//! the batch decided, and what it decides itself.
+
+use super::state::{Cache, Entry, Stored};
+use crate::clock::{Random, Timestamp};
+use crate::error::Error;
+use crate::event::{Envelope, Event};
+use crate::id::{EventId, LedgerId, StreamId, TaskId};
+use crate::rules::Rules;
+use crate::store::{LookupKey, Lookups, read_open_streams, read_stream};
+use sqlx::SqliteConnection;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An event as a decision makes it: everything but its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The stream that it is appended to.
+    pub stream: StreamId,
+    /// Its name for good.
+    pub event_id: EventId,
+    /// What happens.
+    pub event: Event,
+    /// The event of the same decision that it answers.
+    pub cause: Option<EventId>,
+}
+
+/// What a decision may know besides the states: time, randomness and rules come in from outside.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Never before the head's `recorded_at`.
+    pub now: Timestamp,
+    /// This ledger.
+    pub ledger_id: LedgerId,
+    /// Where ids come from.
+    pub random: &'a dyn Random,
+    /// What the operator configured.
+    pub rules: &'a Rules,
+}
+
+impl Context<'_> {
+    /// A new stream or other id.
+    #[must_use]
+    pub fn id<T: From<StreamId>>(&self) -> T {
+        T::from(StreamId::from_bytes(self.random.uuid_v7(self.now)))
+    }
+
+    /// An event with a fresh id.
+    #[must_use]
+    pub fn event(&self, stream: impl Into<StreamId>, event: impl Into<Event>) -> NewEvent {
+        NewEvent {
+            stream: stream.into(),
+            event_id: self.random.event_id(self.now),
+            event: event.into(),
+            cause: None,
+        }
+    }
+}
+
+/// What a batch has decided so far.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) changed: HashMap<StreamId, Entry>,
+    pub(crate) lookups: Lookups,
+    pub(crate) events: Vec<Decided>,
+}
+
+/// A decided event with the version it gets in its stream.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) new: NewEvent,
+    pub(crate) version: u64,
+    pub(crate) envelope: Envelope,
+}
+
+/// See the module's text.
+pub struct Unit<'w> {
+    pub(super) connection: &'w mut SqliteConnection,
+    pub(super) cache: &'w Cache,
+    pub(super) batch: &'w Batch,
+    pub(super) own: Batch,
+    pub(super) envelope: Envelope,
+    pub(super) context: Context<'w>,
+    pub(super) refusals: &'w mut super::refusals::Refusals,
+}
+
+impl<'w> Unit<'w> {
+    /// Time, randomness and rules.
+    #[must_use]
+    pub const fn context(&self) -> Context<'w> {
+        self.context
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Whether one more refusal of this task may be recorded by itself in this minute.
+    pub(crate) fn may_record_refusal(&mut self, task: TaskId) -> bool {
+        self.refusals.admit(task, self.context.now)
+    }
+
+    async fn entry(&mut self, stream: StreamId) -> Result<Entry, Error> {
+        if let Some(entry) = self.own.changed.get(&stream) {
+            return Ok(entry.clone());
+        }
+        if let Some(entry) = self.batch.changed.get(&stream) {
+            return Ok(entry.clone());
+        }
+        if let Some(entry) = self.cache.get(stream) {
+            return Ok(entry);
+        }
+        // No transaction is open while commands decide, so this is the committed state.
+        let entry = Entry::fold(&read_stream(&mut *self.connection, stream).await?);
+        if entry.version > 0 {
+            self.cache.put(stream, entry.clone());
+        }
+        Ok(entry)
+    }
+
+    /// The aggregate of that stream; `None` when there is none of that kind.
+    pub async fn load<A: Stored>(
+        &mut self,
+        stream: impl Into<StreamId>,
+    ) -> Result<Option<Arc<A>>, Error> {
+        Ok(self.entry(stream.into()).await?.state.get())
+    }
+
+    pub(crate) async fn look_up(&mut self, key: &LookupKey) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(value) = self.own.lookups.get(key).or_else(|| self.batch.lookups.get(key)) {
+            return Ok(Some(value.clone()));
+        }
+        key.read(self.connection).await
+    }
+
+    /// The stream that a key stands for.
+    pub(crate) async fn find(&mut self, key: &LookupKey) -> Result<Option<StreamId>, Error> {
+        Ok(self.look_up(key).await?.and_then(|value| StreamId::from_slice(&value)))
+    }
+
+    /// The aggregate that a key stands for.
+    pub(crate) async fn find_state<A: Stored>(
+        &mut self,
+        key: &LookupKey,
+    ) -> Result<Option<Arc<A>>, Error> {
+        match self.find(key).await? {
+            Some(stream) => self.load(stream).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The applies and approvals of a task that have not ended.
+    pub(crate) async fn open_streams(&mut self, task: TaskId) -> Result<Vec<StreamId>, Error> {
+        let stored = read_open_streams(self.connection, task).await?;
+        let stored = self.batch.lookups.open_streams(task, stored);
+        Ok(self.own.lookups.open_streams(task, stored))
+    }
+
+    /// Takes in what was decided; later loads of this command and of the batch see it.
+    pub async fn append(&mut self, events: Vec<NewEvent>) -> Result<(), Error> {
+        for new in events {
+            let mut entry = self.entry(new.stream).await?;
+            let version = entry.version;
+            entry.evolve(&new.event, self.context.now);
+            let task = entry.state.task_id();
+            self.own.lookups.fold(new.stream, task, &new.event);
+            self.own.changed.insert(new.stream, entry);
+            self.own.events.push(Decided { new, version, envelope: self.envelope.clone() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_decided(self) -> Batch {
+        self.own
+    }
+}
+
+impl Batch {
+    /// Takes over what a command decided; later entries win.
+    pub(crate) fn absorb(&mut self, decided: Self) {
+        self.changed.extend(decided.changed);
+        self.lookups.extend(decided.lookups);
+        self.events.extend(decided.events);
+    }
+}
