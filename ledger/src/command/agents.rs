@@ -1,0 +1,93 @@
+//! What an agent is granted beforehand.
+
+use super::Command;
+use super::tasks::register_agent;
+use crate::aggregate::Agent;
+use crate::catalog::OperationKind;
+use crate::error::Error;
+use crate::event::{Grant, PermissionsReplaced};
+use crate::rejection::Rejection;
+use crate::store::LookupKey;
+use crate::writer::Unit;
+use std::sync::Arc;
+
+/// Replaces an agent's grants and raises its permission revision: its tokens become stale.
+#[derive(Debug, Clone)]
+pub struct ReplacePermissions {
+    /// The agent's name.
+    pub agent: String,
+    /// The whole set from here on.
+    pub grants: Vec<Grant>,
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}
+
+impl Command for ReplacePermissions {
+    type Answer = Arc<Agent>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
+        check_name("agent", &self.agent)?;
+        if self.grants.len() > MAX_GRANTS {
+            return Err(Rejection::Invalid {
+                code: "too_many_permissions",
+                detail: format!("an agent has at most {MAX_GRANTS} permissions"),
+            }
+            .into());
+        }
+        let known = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let context = unit.context();
+        let mut events = Vec::with_capacity(2);
+        let (agent_id, revision) = match known {
+            Some(agent) => (agent.id, agent.permission_revision),
+            None => {
+                let (agent_id, event) = register_agent(&context, &self.agent);
+                events.push(event);
+                (agent_id, 0)
+            }
+        };
+        events.push(context.event(
+            agent_id,
+            PermissionsReplaced {
+                grants: self.grants,
+                revision: revision.saturating_add(1),
+                reason: self.reason,
+            },
+        ));
+        unit.append(events).await?;
+        Ok(unit.load::<Agent>(agent_id).await?.ok_or(Rejection::Invalid {
+            code: "invalid_name",
+            detail: "no such agent".to_owned(),
+        })?)
+    }
+}
+
+/// The most grants of one agent.
+const MAX_GRANTS: usize = 500;
+
+/// Takes away an agent's grants for an operation, or all of them.
+#[derive(Debug, Clone)]
+pub struct RevokeGrants {
+    /// The agent's name.
+    pub agent: String,
+    /// For which operation; all when absent.
+    pub operation: Option<OperationKind>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Command for RevokeGrants {
+    type Answer = Arc<Agent>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
+        let agent = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let mut grants = agent.map(|agent| agent.grants.clone()).unwrap_or_default();
+        grants.retain(|grant| self.operation.is_some_and(|operation| grant.operation != operation));
+        ReplacePermissions { agent: self.agent, grants, reason: self.reason }.run(unit).await
+    }
+}
+
+/// Agent names and principals: 1..=200 characters, none of them a control character.
+pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), Rejection> {
+    let fine = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if fine { Ok(()) } else { Err(Rejection::InvalidName { what, limit: 200 }) }
+}

@@ -1,0 +1,446 @@
+//! Submitting, continuing and refusing applies.
+
+use super::callbacks::{NewCallback, Subject, owe};
+use super::{Command, PresentedToken, check_token, permission_check};
+use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
+use crate::callback_event::CallbackEvent;
+use crate::error::Error;
+use crate::event::{
+    ApplyAccepted, ApplyAuthorised, ApplyRefused, ApprovalConsumed, ApprovalRequested,
+    Authorisation, CallbackSet, PermissionCheck,
+};
+use crate::fingerprint::{Fingerprint, Submission};
+use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::operation::Operation;
+use crate::rejection::Rejection;
+use crate::store::LookupKey;
+use crate::writer::{Context, NewEvent, Unit};
+use serde_json::json;
+use std::fmt;
+use std::sync::Arc;
+
+/// The key was empty, longer than 255 characters, or had one that is not visible ASCII.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an Idempotency-Key is 1 to 255 visible ASCII characters")]
+pub struct InvalidIdempotencyKey;
+
+/// Names an apply within its task, for good: 1..=255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Checks the form.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+        let fine = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        if fine { Ok(Self(text.to_owned())) } else { Err(InvalidIdempotencyKey) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An apply and what stands around it, as of the commit that answered.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// Its task.
+    pub task: Arc<Task>,
+    /// The apply.
+    pub apply: Arc<Apply>,
+    /// Its approval, where it needs one.
+    pub approval: Option<Arc<Approval>>,
+    /// `false` when the key was known already.
+    pub is_new: bool,
+}
+
+/// Asks for operations under a key. A refusal is recorded and is the inner `Err`.
+#[derive(Debug, Clone)]
+pub struct SubmitApply {
+    /// Who asks.
+    pub token: PresentedToken,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// What is asked for, at least one.
+    pub operations: Vec<Operation>,
+    /// Replaces the task's callback when the apply is accepted as new.
+    pub callback: Option<NewCallback>,
+}
+
+impl Command for SubmitApply {
+    type Answer = Result<Submitted, Rejection>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
+        let (task, agent) = authenticate(unit, &self.token).await?;
+        let submission = submission(&self.operations, &task, &unit.context());
+        let submission = match submission {
+            Ok(submission) => submission,
+            Err(refused) => return refuse(unit, &task, Some(&self.key), None, refused).await,
+        };
+        let fingerprint = Fingerprint::of(submission.as_bytes());
+        let key = LookupKey::apply_key(task.id, self.key.as_str());
+        if let Some(apply) = unit.find_state::<Apply>(&key).await? {
+            if apply.fingerprint != fingerprint {
+                let refused = Rejection::KeyReused;
+                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
+            return Ok(Ok(repeated(unit, task, apply).await?));
+        }
+        let check = match permission_check(
+            &task,
+            agent.as_deref(),
+            &self.operations,
+            unit.context().now,
+        ) {
+            Ok(check) => check,
+            Err(refused) => {
+                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
+        };
+        let known = LookupKey::fingerprint(task.id, &fingerprint);
+        let known = unit.find_state::<Approval>(&known).await?;
+        let asked = Asked {
+            key: &self.key,
+            token: &self.token,
+            submission,
+            fingerprint,
+            check,
+            callback: self.callback.as_ref(),
+        };
+        let apply_id: ApplyId = unit.context().id();
+        let events = decide_submit(asked, apply_id, &task, known.as_deref(), &unit.context())?;
+        unit.append(events).await?;
+        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
+    }
+}
+
+struct Asked<'a> {
+    key: &'a IdempotencyKey,
+    token: &'a PresentedToken,
+    submission: String,
+    fingerprint: Fingerprint,
+    check: PermissionCheck,
+    callback: Option<&'a NewCallback>,
+}
+
+fn decide_submit(
+    asked: Asked<'_>,
+    apply_id: ApplyId,
+    task: &Task,
+    known: Option<&Approval>,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    let mut events = Vec::with_capacity(4);
+    // The new callback hears of this apply already.
+    let mut registered = None;
+    if let Some(callback) = asked.callback {
+        let callback = callback.register(context, task.id)?;
+        let mut renewed = task.clone();
+        renewed.callback = Some(callback.clone());
+        registered = Some(renewed);
+        events.push(context.event(task.id, CallbackSet { callback }));
+    }
+    let task = registered.as_ref().unwrap_or(task);
+    let mut authorisation = Authorisation::Granted;
+    if !asked.check.missing.is_empty() {
+        let shared = known.filter(|approval| {
+            matches!(
+                approval.state_at(context.now),
+                ApprovalState::Pending | ApprovalState::Approved
+            )
+        });
+        let approval_id = match shared {
+            Some(approval) => approval.id,
+            None => {
+                if let Some(known) = known {
+                    events.extend(super::approvals::expire(context, task, known));
+                }
+                ask(context, task, apply_id, &asked, &mut events)
+            }
+        };
+        authorisation = Authorisation::Awaiting(approval_id);
+    }
+    events.push(context.event(
+        apply_id,
+        ApplyAccepted {
+            apply_id,
+            task_id: task.id,
+            agent: task.agent.clone(),
+            idempotency_key: asked.key.as_str().to_owned(),
+            fingerprint: asked.fingerprint,
+            submission: asked.submission,
+            check: asked.check,
+            authorisation,
+            token_id: asked.token.token_id,
+            callback_id: task.callback_id(),
+        },
+    ));
+    Ok(events)
+}
+
+fn ask(
+    context: &Context<'_>,
+    task: &Task,
+    apply_id: ApplyId,
+    asked: &Asked<'_>,
+    events: &mut Vec<NewEvent>,
+) -> ApprovalId {
+    let approval_id: ApprovalId = context.id();
+    let expires_at = context.now.plus(context.rules.approval_ttl);
+    let requested = context.event(
+        approval_id,
+        ApprovalRequested {
+            approval_id,
+            task_id: task.id,
+            agent: task.agent.clone(),
+            apply_id,
+            fingerprint: asked.fingerprint,
+            expires_at,
+            continuation_seconds: u32::try_from(context.rules.approval_ttl.as_secs())
+                .unwrap_or(u32::MAX),
+            approvers: context.rules.approvers.clone(),
+        },
+    );
+    let owed = owe(
+        context,
+        task,
+        &requested,
+        CallbackEvent::ApprovalPending,
+        &Subject {
+            approval_id: Some(approval_id),
+            apply_id: Some(apply_id),
+            idempotency_key: Some(asked.key.as_str()),
+        },
+        json!({
+            "apply_id": apply_id.to_string(),
+            "operation_fingerprint": asked.fingerprint.to_string(),
+            "expires_at": expires_at.to_string(),
+        }),
+    );
+    events.push(requested);
+    events.extend(owed);
+    approval_id
+}
+
+/// What a resume token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The task.
+    pub task_id: TaskId,
+    /// The approval to continue.
+    pub approval_id: ApprovalId,
+    /// What was approved.
+    pub fingerprint: Fingerprint,
+}
+
+/// Executes what was approved. Consuming the approval and authorising the apply are one commit.
+#[derive(Debug, Clone)]
+pub struct ContinueApply {
+    /// Who asks.
+    pub token: PresentedToken,
+    /// The apply's key; a new key stands for a new apply of the approved operations.
+    pub key: IdempotencyKey,
+    /// What the resume token says.
+    pub resume: Resume,
+}
+
+impl Command for ContinueApply {
+    type Answer = Result<Submitted, Rejection>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
+        let (task, _) = authenticate(unit, &self.token).await?;
+        let key = LookupKey::apply_key(task.id, self.key.as_str());
+        let apply = unit.find_state::<Apply>(&key).await?;
+        let approval = unit.load::<Approval>(self.resume.approval_id).await?;
+        let fits = self.resume.task_id == task.id
+            && approval.as_ref().is_some_and(|approval| {
+                approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
+            })
+            && apply.as_ref().is_none_or(|apply| {
+                apply.fingerprint == self.resume.fingerprint
+                    && apply.approval_id == Some(self.resume.approval_id)
+            });
+        let Some(approval) = approval.filter(|_| fits) else {
+            let refused = Rejection::ResumeMismatch;
+            let fingerprint = Some(self.resume.fingerprint);
+            return refuse(unit, &task, Some(&self.key), fingerprint, refused).await;
+        };
+        if let Some(apply) = apply {
+            let events = decide_continue(&task, &apply, &approval, &unit.context());
+            unit.append(events).await?;
+            return Ok(Ok(submitted(unit, task.id, apply.id, false).await?));
+        }
+        let first = unit.load::<Apply>(approval.apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let apply_id: ApplyId = unit.context().id();
+        let accepted = accept_again(&first, apply_id, &self, &task);
+        let accepted = unit.context().event(apply_id, accepted);
+        unit.append(vec![accepted]).await?;
+        let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let events = decide_continue(&task, &apply, &approval, &unit.context());
+        unit.append(events).await?;
+        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
+    }
+}
+
+fn accept_again(
+    first: &Apply,
+    apply_id: ApplyId,
+    command: &ContinueApply,
+    task: &Task,
+) -> ApplyAccepted {
+    ApplyAccepted {
+        apply_id,
+        task_id: task.id,
+        agent: task.agent.clone(),
+        idempotency_key: command.key.as_str().to_owned(),
+        fingerprint: first.fingerprint,
+        submission: first.submission.clone(),
+        check: first.check.clone(),
+        authorisation: Authorisation::Awaiting(command.resume.approval_id),
+        token_id: command.token.token_id,
+        callback_id: task.callback_id(),
+    }
+}
+
+fn decide_continue(
+    task: &Task,
+    apply: &Apply,
+    approval: &Approval,
+    context: &Context<'_>,
+) -> Vec<NewEvent> {
+    match approval.state_at(context.now) {
+        ApprovalState::Approved if !apply.authorised && apply.end.is_none() => {
+            let consumed = context.event(approval.id, ApprovalConsumed { apply_id: apply.id });
+            let authorised =
+                context.event(apply.id, ApplyAuthorised { approval_id: approval.id });
+            let cause = Some(consumed.event_id);
+            vec![consumed, NewEvent { cause, ..authorised }]
+        }
+        ApprovalState::Expired => super::approvals::expire(context, task, approval),
+        ApprovalState::Approved
+        | ApprovalState::Pending
+        | ApprovalState::Denied
+        | ApprovalState::Cancelled
+        | ApprovalState::Consumed => Vec::new(),
+    }
+}
+
+/// Records that an apply attempt was refused before it came to a decision.
+#[derive(Debug, Clone)]
+pub struct RefuseApply {
+    /// Who asked.
+    pub token: PresentedToken,
+    /// The key, where there was a valid one.
+    pub key: Option<IdempotencyKey>,
+    /// Why; the caller gets it back.
+    pub refusal: Rejection,
+}
+
+impl Command for RefuseApply {
+    type Answer = Rejection;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Rejection, Error> {
+        let (task, _) = authenticate(unit, &self.token).await?;
+        match refuse(unit, &task, self.key.as_ref(), None, self.refusal).await? {
+            Err(refused) => Ok(refused),
+            Ok(_) => Err(Error::Stopped),
+        }
+    }
+}
+
+async fn authenticate(
+    unit: &mut Unit<'_>,
+    token: &PresentedToken,
+) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
+    let task = unit.load::<Task>(token.task_id).await?;
+    let agent = match &task {
+        Some(task) => unit.load::<Agent>(task.agent_id).await?,
+        None => None,
+    };
+    check_token(token, task.as_deref(), agent.as_deref(), unit.context().now)?;
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    if task.closed_at.is_some() {
+        return Err(Rejection::TaskClosed.into());
+    }
+    Ok((task, agent))
+}
+
+fn submission(
+    operations: &[Operation],
+    task: &Task,
+    context: &Context<'_>,
+) -> Result<String, Rejection> {
+    let invalid = |detail: String| Rejection::Invalid { code: "invalid_operations", detail };
+    if operations.is_empty() {
+        return Err(invalid("operations must name at least one operation".to_owned()));
+    }
+    let submission = Submission {
+        ledger_id: context.ledger_id,
+        agent: task.agent.clone(),
+        task_id: task.id,
+        operations: operations.iter().map(Operation::to_json).collect(),
+    };
+    let bytes = submission.canonical_bytes().map_err(|error| invalid(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| invalid(error.to_string()))
+}
+
+/// A known key with the same operations: nothing new but a deadline that may have passed.
+async fn repeated(
+    unit: &mut Unit<'_>,
+    task: Arc<Task>,
+    apply: Arc<Apply>,
+) -> Result<Submitted, Error> {
+    if let Some(approval_id) = apply.approval_id
+        && let Some(approval) = unit.load::<Approval>(approval_id).await?
+    {
+        let events = super::approvals::expire(&unit.context(), &task, &approval);
+        unit.append(events).await?;
+    }
+    submitted(unit, task.id, apply.id, false).await
+}
+
+async fn submitted(
+    unit: &mut Unit<'_>,
+    task_id: TaskId,
+    apply_id: ApplyId,
+    is_new: bool,
+) -> Result<Submitted, Error> {
+    let task = unit.load::<Task>(task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+    let approval = match apply.approval_id {
+        Some(approval_id) => unit.load::<Approval>(approval_id).await?,
+        None => None,
+    };
+    Ok(Submitted { task, apply, approval, is_new })
+}
+
+async fn refuse<T>(
+    unit: &mut Unit<'_>,
+    task: &Task,
+    key: Option<&IdempotencyKey>,
+    fingerprint: Option<Fingerprint>,
+    refusal: Rejection,
+) -> Result<Result<T, Rejection>, Error> {
+    if unit.may_record_refusal(task.id) {
+        let context = unit.context();
+        let stream: ApplyId = context.id();
+        let refused = ApplyRefused {
+            task_id: task.id,
+            agent: task.agent.clone(),
+            idempotency_key: key.map(|key| key.as_str().to_owned()),
+            code: refusal.code().to_owned(),
+            detail: refusal.to_string(),
+            fingerprint,
+        };
+        let event = context.event(stream, refused);
+        unit.append(vec![event]).await?;
+    }
+    Ok(Err(refusal))
+}

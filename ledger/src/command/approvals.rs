@@ -1,0 +1,145 @@
+//! What happens to an approval besides its decision: narrowed, read upstream, expired.
+
+use super::callbacks::{Subject, owe};
+use super::{Command, PresentedToken, check_token};
+use crate::aggregate::{Agent, Approval, ApprovalState, Task};
+use crate::callback_event::CallbackEvent;
+use crate::error::Error;
+use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded};
+use crate::id::ApprovalId;
+use crate::rejection::Rejection;
+use crate::store::LookupKey;
+use crate::writer::{Context, NewEvent, Unit};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The events of a deadline that has passed but is not recorded yet; none otherwise.
+pub(super) fn expire(
+    context: &Context<'_>,
+    task: &Task,
+    approval: &Approval,
+) -> Vec<NewEvent> {
+    let was_approved = match approval.state {
+        ApprovalState::Pending => false,
+        ApprovalState::Approved => true,
+        ApprovalState::Denied
+        | ApprovalState::Expired
+        | ApprovalState::Cancelled
+        | ApprovalState::Consumed => return Vec::new(),
+    };
+    let Some(deadline) = approval.deadline().filter(|deadline| context.now >= *deadline) else {
+        return Vec::new();
+    };
+    let expired = context.event(approval.id, ApprovalExpired { deadline, was_approved });
+    let owed = owe(
+        context,
+        task,
+        &expired,
+        CallbackEvent::ApprovalExpired,
+        &Subject::approval(approval),
+        json!({"expired_at": deadline.to_string(), "was_approved": was_approved}),
+    );
+    std::iter::once(expired).chain(owed).collect()
+}
+
+/// Records that an approval's deadline has passed. Answers whether it was this that recorded it.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpireApproval {
+    /// Which one.
+    pub approval_id: ApprovalId,
+}
+
+impl Command for ExpireApproval {
+    type Answer = bool;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<bool, Error> {
+        let (approval, task) = approval_and_task(unit, self.approval_id).await?;
+        let events = expire(&unit.context(), &task, &approval);
+        let expired = !events.is_empty();
+        unit.append(events).await?;
+        Ok(expired)
+    }
+}
+
+/// Loads an approval and its task.
+pub(super) async fn approval_and_task(
+    unit: &mut Unit<'_>,
+    approval_id: ApprovalId,
+) -> Result<(Arc<Approval>, Arc<Task>), Error> {
+    let approval =
+        unit.load::<Approval>(approval_id).await?.ok_or(Rejection::ApprovalNotFound)?;
+    let task = unit.load::<Task>(approval.task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    Ok((approval, task))
+}
+
+/// Finds the approval that the task's newest apply waits for, and may narrow who decides it.
+#[derive(Debug, Clone)]
+pub struct NarrowApproval {
+    /// Who asks.
+    pub token: PresentedToken,
+    /// The one principal who may decide from here on; must be among those who may already.
+    pub principal: Option<String>,
+}
+
+impl Command for NarrowApproval {
+    type Answer = Arc<Approval>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approval>, Error> {
+        let task = unit.load::<Task>(self.token.task_id).await?;
+        let agent = match &task {
+            Some(task) => unit.load::<Agent>(task.agent_id).await?,
+            None => None,
+        };
+        check_token(&self.token, task.as_deref(), agent.as_deref(), unit.context().now)?;
+        let newest = LookupKey::newest_approval(self.token.task_id);
+        let approval =
+            unit.find_state::<Approval>(&newest).await?.ok_or(Rejection::NothingPending)?;
+        let events = decide_narrow(&approval, self.principal.as_deref(), &unit.context())?;
+        unit.append(events).await?;
+        Ok(unit.load::<Approval>(approval.id).await?.ok_or(Rejection::ApprovalNotFound)?)
+    }
+}
+
+fn decide_narrow(
+    approval: &Approval,
+    principal: Option<&str>,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    if approval.state_at(context.now) != ApprovalState::Pending {
+        return Err(Rejection::NothingPending);
+    }
+    let Some(principal) = principal else { return Ok(Vec::new()) };
+    if !approval.approvers.iter().any(|approver| approver == principal) {
+        return Err(Rejection::NotEligible { principal: principal.to_owned() });
+    }
+    if approval.approvers.len() == 1 {
+        return Ok(Vec::new());
+    }
+    let narrowed = ApprovalNarrowed { approvers: vec![principal.to_owned()] };
+    Ok(vec![context.event(approval.id, narrowed)])
+}
+
+/// Records what upstream looked like when the question was asked; the first reading stays.
+#[derive(Debug, Clone)]
+pub struct RecordPreState {
+    /// Which approval.
+    pub approval_id: ApprovalId,
+    /// One for each operation.
+    pub operations: Vec<PreState>,
+}
+
+impl Command for RecordPreState {
+    type Answer = ();
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<(), Error> {
+        let (approval, _) = approval_and_task(unit, self.approval_id).await?;
+        if approval.pre_state.is_none()
+            && approval.state_at(unit.context().now) == ApprovalState::Pending
+        {
+            let recorded = PreStateRecorded { operations: self.operations };
+            let event = unit.context().event(approval.id, recorded);
+            unit.append(vec![event]).await?;
+        }
+        Ok(())
+    }
+}

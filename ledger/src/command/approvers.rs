@@ -1,0 +1,221 @@
+//! Approvers' credentials: put by an administrator, or enrolled in a browser by invitation.
+
+use super::Command;
+use super::agents::check_name;
+use crate::aggregate::Approver;
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened};
+use crate::id::{ApproverId, EnrolmentId};
+use crate::rejection::Rejection;
+use crate::store::{LookupKey, credential_counter};
+use crate::writer::{Context, NewEvent, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an invitation can be used.
+const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
+
+/// A credential whose key was found valid.
+#[derive(Debug, Clone)]
+pub struct NewCredential {
+    /// The id by which its authenticator knows it, 1..=1023 bytes.
+    pub credential_id: Blob,
+    /// Whether it may decide.
+    pub status: CredentialStatus,
+    /// `ES256`, `ES384` or `RS256`.
+    pub algorithm: String,
+    /// The COSE key.
+    pub public_key: Blob,
+    /// RFC 9679 thumbprint of the key.
+    pub public_key_thumbprint: Blob,
+    /// Learnt at its first use when absent.
+    pub backup_eligible: Option<bool>,
+    /// The signature counter at registration.
+    pub sign_count: u32,
+}
+
+/// Adds a credential of an approver, or changes it.
+#[derive(Debug, Clone)]
+pub struct PutCredential {
+    /// The approver.
+    pub principal: String,
+    /// The credential.
+    pub credential: NewCredential,
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}
+
+impl Command for PutCredential {
+    type Answer = Arc<Approver>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
+        check_name("approver_principal", &self.principal)?;
+        let known = unit.find_state::<Approver>(&LookupKey::approver(&self.principal)).await?;
+        let (approver_id, events) =
+            identify(known.as_deref(), &self.principal, &unit.context());
+        unit.append(events).await?;
+        put(unit, approver_id, self.credential, None, self.reason).await
+    }
+}
+
+/// The approver's stream, made where it is heard of for the first time.
+fn identify(
+    known: Option<&Approver>,
+    principal: &str,
+    context: &Context<'_>,
+) -> (ApproverId, Vec<NewEvent>) {
+    if let Some(approver) = known {
+        return (approver.id, Vec::new());
+    }
+    let approver_id: ApproverId = context.id();
+    let registered = ApproverRegistered { approver_id, principal: principal.to_owned() };
+    (approver_id, vec![context.event(approver_id, registered)])
+}
+
+async fn put(
+    unit: &mut Unit<'_>,
+    approver_id: ApproverId,
+    credential: NewCredential,
+    enrolment_id: Option<EnrolmentId>,
+    reason: Option<String>,
+) -> Result<Arc<Approver>, Error> {
+    if !(1..=1023).contains(&credential.credential_id.as_slice().len()) {
+        return Err(Rejection::Invalid {
+            code: "invalid_credential_id",
+            detail: "credential_id must be 1 to 1023 bytes".to_owned(),
+        }
+        .into());
+    }
+    let holder = LookupKey::credential(&credential.credential_id);
+    let holder = unit.find(&holder).await?.map(ApproverId::from);
+    if holder.is_some_and(|holder| holder != approver_id) {
+        return Err(Rejection::CredentialTaken.into());
+    }
+    let approver =
+        unit.load::<Approver>(approver_id).await?.ok_or(Rejection::CredentialNotFound)?;
+    let known = approver.credential(&credential.credential_id);
+    // The counter of the same key only ever rises, whatever is put.
+    let mut sign_count = credential.sign_count;
+    let mut backup_eligible = credential.backup_eligible;
+    if let Some(known) = known.filter(|known| known.public_key == credential.public_key) {
+        backup_eligible = backup_eligible.or(known.backup_eligible);
+        let (key, read) = credential_counter(&credential.credential_id);
+        let counted = unit.look_up(&key).await?.map_or(0, |value| read(&value));
+        sign_count = sign_count.max(counted);
+    }
+    let event = unit.context().event(
+        approver_id,
+        CredentialPut {
+            credential_id: credential.credential_id,
+            status: credential.status,
+            algorithm: credential.algorithm,
+            public_key_format: "cose".to_owned(),
+            public_key: credential.public_key,
+            public_key_thumbprint: credential.public_key_thumbprint,
+            backup_eligible,
+            sign_count,
+            enrolment_id,
+            reason,
+        },
+    );
+    unit.append(vec![event]).await?;
+    Ok(unit.load::<Approver>(approver_id).await?.ok_or(Rejection::CredentialNotFound)?)
+}
+
+/// Takes a credential away; it cannot decide from the next request on.
+#[derive(Debug, Clone)]
+pub struct RevokeCredential {
+    /// The approver.
+    pub principal: String,
+    /// The credential.
+    pub credential_id: Blob,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Command for RevokeCredential {
+    type Answer = Arc<Approver>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
+        let approver = unit
+            .find_state::<Approver>(&LookupKey::approver(&self.principal))
+            .await?
+            .ok_or(Rejection::CredentialNotFound)?;
+        let known =
+            approver.credential(&self.credential_id).ok_or(Rejection::CredentialNotFound)?;
+        let credential = NewCredential {
+            credential_id: known.credential_id.clone(),
+            status: CredentialStatus::Revoked,
+            algorithm: known.algorithm.clone(),
+            public_key: known.public_key.clone(),
+            public_key_thumbprint: known.public_key_thumbprint.clone(),
+            backup_eligible: known.backup_eligible,
+            sign_count: known.sign_count,
+        };
+        put(unit, approver.id, credential, None, self.reason).await
+    }
+}
+
+/// Opens an invitation for an approver to register one passkey.
+#[derive(Debug, Clone)]
+pub struct OpenEnrolment {
+    /// The approver.
+    pub principal: String,
+}
+
+/// An invitation that was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenedEnrolment {
+    /// Its id.
+    pub enrolment_id: EnrolmentId,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+impl Command for OpenEnrolment {
+    type Answer = OpenedEnrolment;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<OpenedEnrolment, Error> {
+        check_name("approver_principal", &self.principal)?;
+        let known = unit.find_state::<Approver>(&LookupKey::approver(&self.principal)).await?;
+        let context = unit.context();
+        let (approver_id, mut events) = identify(known.as_deref(), &self.principal, &context);
+        let enrolment_id = EnrolmentId::from_bytes(context.random.sixteen());
+        let expires_at = context.now.plus(ENROLMENT_TTL);
+        events.push(context.event(approver_id, EnrolmentOpened { enrolment_id, expires_at }));
+        unit.append(events).await?;
+        Ok(OpenedEnrolment { enrolment_id, expires_at })
+    }
+}
+
+/// Uses an invitation: registers the passkey that a browser made.
+#[derive(Debug, Clone)]
+pub struct Enrol {
+    /// The invitation.
+    pub enrolment_id: EnrolmentId,
+    /// What the ceremony produced.
+    pub credential: NewCredential,
+}
+
+impl Command for Enrol {
+    type Answer = Arc<Approver>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
+        let approver = unit
+            .find_state::<Approver>(&LookupKey::enrolment(self.enrolment_id))
+            .await?
+            .ok_or(Rejection::EnrolmentNotFound)?;
+        let usable = approver
+            .enrolment(self.enrolment_id)
+            .is_some_and(|enrolment| !enrolment.used && unit.context().now < enrolment.expires_at);
+        if !usable {
+            return Err(Rejection::EnrolmentEnded.into());
+        }
+        if unit.find(&LookupKey::credential(&self.credential.credential_id)).await?.is_some() {
+            return Err(Rejection::CredentialTaken.into());
+        }
+        put(unit, approver.id, self.credential, Some(self.enrolment_id), None).await
+    }
+}

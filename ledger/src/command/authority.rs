@@ -1,0 +1,86 @@
+//! Who may do what: capability tokens against the ledger, operations against allowlist and grants.
+
+use crate::aggregate::{Agent, Task};
+use crate::blob::Blob;
+use crate::catalog::Risk;
+use crate::clock::Timestamp;
+use crate::event::{CheckedOperation, PermissionCheck};
+use crate::id::{TaskId, TokenId};
+use crate::operation::Operation;
+use crate::rejection::Rejection;
+use subtle::ConstantTimeEq as _;
+
+/// A capability token as a request presented it, its signature already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedToken {
+    /// Its `jti`.
+    pub token_id: TokenId,
+    /// Its `task_id`.
+    pub task_id: TaskId,
+    /// The hash of its claims, computed from what was presented.
+    pub claims_hash: Blob,
+    /// The signed subject of the request.
+    pub subject: String,
+}
+
+/// Checks a token against its task and its agent, in the order in which refusals matter.
+pub fn check_token(
+    presented: &PresentedToken,
+    task: Option<&Task>,
+    agent: Option<&Agent>,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let token = task.token(presented.token_id).ok_or(Rejection::TokenUnknown)?;
+    if !bool::from(token.claims_hash.as_slice().ct_eq(presented.claims_hash.as_slice())) {
+        return Err(Rejection::TokenAltered);
+    }
+    if token.subject != presented.subject {
+        return Err(Rejection::SubjectMismatch);
+    }
+    if token.revoked_at.is_some() {
+        return Err(Rejection::TokenRevoked);
+    }
+    if now >= token.expires_at {
+        return Err(Rejection::TokenExpired);
+    }
+    let revision = agent.map_or(0, |agent| agent.permission_revision);
+    if token.permission_revision < revision {
+        return Err(Rejection::TokenStale);
+    }
+    Ok(())
+}
+
+/// Checks every operation against the task's allowlist and the agent's grants.
+pub fn permission_check(
+    task: &Task,
+    agent: Option<&Agent>,
+    operations: &[Operation],
+    now: Timestamp,
+) -> Result<PermissionCheck, Rejection> {
+    let mut check = PermissionCheck::default();
+    for operation in operations {
+        let scope = &operation.scope;
+        let Some((level, risk)) = task.allows(operation.kind, scope) else {
+            return Err(Rejection::OutsideAllowlist {
+                operation: operation.kind.as_str(),
+                scope: format!("{} {}", scope.scope_type, scope.id),
+            });
+        };
+        let checked = CheckedOperation {
+            operation: operation.kind,
+            scope_type: scope.scope_type,
+            scope_id: scope.id.as_str().to_owned(),
+            required_level: level,
+        };
+        let granted =
+            agent.is_some_and(|agent| agent.is_granted(operation.kind, scope, level, now));
+        check.requested.push(checked.clone());
+        if granted && risk < Risk::Sensitive {
+            check.pre_approved.push(checked);
+        } else {
+            check.missing.push(checked);
+        }
+    }
+    Ok(check)
+}

@@ -1,0 +1,129 @@
+//! Registering a callback, and owing it a delivery in the same commit as the event it reports.
+
+use crate::aggregate::{Apply, Approval, Task};
+use crate::callback_event::CallbackEvent;
+use crate::callback_secret::CallbackSecret;
+use crate::callback_url::CallbackUrl;
+use crate::event::{DeliveryOwed, RegisteredCallback};
+use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
+use crate::rejection::Rejection;
+use crate::seal::SealContext;
+use crate::writer::{Context, NewEvent};
+use serde_json::{Map, Value};
+
+/// A callback as a request asks for it, its form already checked.
+#[derive(Debug, Clone)]
+pub struct NewCallback {
+    /// Where to.
+    pub url: CallbackUrl,
+    /// What for; empty means everything.
+    pub events: Vec<CallbackEvent>,
+    /// The signing secret in the clear; it is sealed before it is recorded.
+    pub secret: CallbackSecret,
+}
+
+impl NewCallback {
+    /// The name of the sealed field.
+    pub const SECRET_FIELD: &'static str = "callback.secret";
+
+    /// Seals the secret for this task and gives the registration an id.
+    pub(super) fn register(
+        &self,
+        context: &Context<'_>,
+        task: TaskId,
+    ) -> Result<RegisteredCallback, Rejection> {
+        let place = SealContext {
+            ledger_id: context.ledger_id,
+            stream: StreamId::from(task),
+            field: Self::SECRET_FIELD,
+        };
+        let sealed = context
+            .rules
+            .master_keys
+            .seal(context.random, &place, self.secret.expose())
+            .map_err(|error| Rejection::Invalid {
+                code: "invalid_callback",
+                detail: error.to_string(),
+            })?;
+        let wanted: &[CallbackEvent] =
+            if self.events.is_empty() { &CallbackEvent::ALL } else { &self.events };
+        Ok(RegisteredCallback {
+            callback_id: CallbackId::from_bytes(context.random.sixteen()),
+            url: self.url.as_str().to_owned(),
+            events: wanted.iter().map(|event| event.as_str().to_owned()).collect(),
+            sealed_secret: sealed.as_bytes().into(),
+        })
+    }
+}
+
+/// What a delivery is about.
+pub(super) struct Subject<'a> {
+    pub(super) approval_id: Option<ApprovalId>,
+    pub(super) apply_id: Option<ApplyId>,
+    pub(super) idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn apply(apply: &'a Apply) -> Self {
+        Self {
+            approval_id: apply.approval_id,
+            apply_id: Some(apply.id),
+            idempotency_key: Some(&apply.idempotency_key),
+        }
+    }
+
+    pub(super) fn approval(approval: &Approval) -> Self {
+        Self {
+            approval_id: Some(approval.id),
+            apply_id: Some(approval.apply_id),
+            idempotency_key: None,
+        }
+    }
+}
+
+/// The delivery that an event owes to the task's callback, where it wants to hear of it.
+pub(super) fn owe(
+    context: &Context<'_>,
+    task: &Task,
+    reported: &NewEvent,
+    name: CallbackEvent,
+    subject: &Subject<'_>,
+    payload: Value,
+) -> Option<NewEvent> {
+    let callback = task.callback.as_ref()?;
+    if !callback.events.iter().any(|wanted| wanted == name.as_str()) {
+        return None;
+    }
+    let mut event = Map::new();
+    let mut put = |key: &str, value: Value| {
+        event.insert(key.to_owned(), value);
+    };
+    put("event_id", reported.event_id.to_string().into());
+    put("event_type", name.as_str().into());
+    put("task_id", task.id.to_string().into());
+    if let Some(approval_id) = subject.approval_id {
+        put("approval_id", approval_id.to_string().into());
+    }
+    if let Some(key) = subject.idempotency_key {
+        put("idempotency_key", key.into());
+    }
+    put("timestamp", context.now.to_string().into());
+    put("payload", payload);
+    let delivery_id: DeliveryId = context.id();
+    let mut owed = context.event(
+        delivery_id,
+        DeliveryOwed {
+            delivery_id,
+            callback_id: callback.callback_id,
+            task_id: task.id,
+            apply_id: subject.apply_id,
+            approval_id: subject.approval_id,
+            event_id: reported.event_id,
+            event_name: name.as_str().to_owned(),
+            event: Value::Object(event).to_string(),
+            max_attempts: context.rules.callback_max_attempts,
+        },
+    );
+    owed.cause = Some(reported.event_id);
+    Some(owed)
+}

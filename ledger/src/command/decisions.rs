@@ -1,0 +1,218 @@
+//! A human decides: the whole proof is checked here, so that what stands in the log can be verified
+//! by anybody with the public key alone.
+
+use super::Command;
+use super::approvals::{approval_and_task, expire};
+use super::callbacks::{Subject, owe};
+use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
+use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
+use crate::blob::Blob;
+use crate::callback_event::CallbackEvent;
+use crate::challenge::Challenge;
+use crate::error::Error;
+use crate::event::{
+    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, Event,
+};
+use crate::id::{ApprovalId, LedgerId};
+use crate::rejection::Rejection;
+use crate::statement::{Decision, ReasonDigest, Statement};
+use crate::store::{LookupKey, credential_counter};
+use crate::writer::{Context, NewEvent, Unit};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Approves or denies, proven by a passkey.
+#[derive(Debug, Clone)]
+pub struct DecideApproval {
+    /// The question.
+    pub approval_id: ApprovalId,
+    /// The answer.
+    pub decision: Decision,
+    /// What the approver wrote, at most 1000 characters.
+    pub reason: Option<String>,
+    /// The proof.
+    pub assertion: Assertion,
+}
+
+impl Approval {
+    /// The statement that a decision on this approval signs.
+    #[must_use]
+    pub fn statement(
+        &self,
+        ledger_id: LedgerId,
+        decision: Decision,
+        reason: Option<&str>,
+    ) -> Statement {
+        Statement {
+            ledger_id,
+            task_id: self.task_id,
+            approval_id: self.id,
+            fingerprint: self.fingerprint,
+            decision,
+            reason_digest: reason.map(ReasonDigest::of),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+impl Command for DecideApproval {
+    /// The inner `Err` is a refusal that left a passed deadline in the log.
+    type Answer = Result<Arc<Approval>, Rejection>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
+        let (approval, task) = approval_and_task(unit, self.approval_id).await?;
+        let overdue = expire(&unit.context(), &task, &approval);
+        if let Some(deadline) = approval.deadline().filter(|_| !overdue.is_empty()) {
+            unit.append(overdue).await?;
+            return Ok(Err(Rejection::ApprovalExpired { at: deadline }));
+        }
+        let credential_id = Blob::from(self.assertion.credential_id.clone());
+        let holder = LookupKey::credential(&credential_id);
+        let approver = unit.find_state::<Approver>(&holder).await?;
+        let (key, read) = credential_counter(&credential_id);
+        let counted = unit.look_up(&key).await?.map_or(0, |value| read(&value));
+        let events =
+            decide(&self, &approval, &task, approver.as_deref(), counted, &unit.context())?;
+        unit.append(events).await?;
+        let approval = unit.load::<Approval>(approval.id).await?;
+        Ok(Ok(approval.ok_or(Rejection::ApprovalNotFound)?))
+    }
+}
+
+fn decide(
+    command: &DecideApproval,
+    approval: &Approval,
+    task: &Task,
+    approver: Option<&Approver>,
+    counted: u32,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    match approval.state {
+        ApprovalState::Pending => {}
+        ApprovalState::Expired => {
+            return Err(Rejection::ApprovalExpired { at: approval.changed_at });
+        }
+        ApprovalState::Cancelled => return Err(Rejection::ApprovalCancelled),
+        ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed => {
+            return Err(Rejection::ApprovalDecided { state: approval.state.as_str() });
+        }
+    }
+    if command.reason.as_ref().is_some_and(|reason| reason.chars().count() > 1000) {
+        return Err(Rejection::Invalid {
+            code: "reason_too_long",
+            detail: "reason must be at most 1000 characters".to_owned(),
+        });
+    }
+    let (approver, credential) = eligible(command, approval, approver)?;
+    let statement =
+        approval.statement(context.ledger_id, command.decision, command.reason.as_deref());
+    let verified = verify(command, credential, &statement, context)?;
+    // Counters that stay at zero are not kept by the authenticator.
+    let counts = verified.sign_count > 0 || counted > 0;
+    if counts && verified.sign_count <= counted {
+        return Err(Rejection::CounterWentBack);
+    }
+    let mut events = Vec::with_capacity(3);
+    match credential.backup_eligible {
+        Some(known) if known != verified.backup_eligible => {
+            return Err(Rejection::BackupEligibilityChanged);
+        }
+        Some(_) => {}
+        None => events.push(context.event(
+            approver.id,
+            BackupEligibilityLearnt {
+                credential_id: credential.credential_id.clone(),
+                backup_eligible: verified.backup_eligible,
+            },
+        )),
+    }
+    let decided = decided(command, approver, credential, &statement, &verified, context);
+    let (event, name): (Event, _) = match command.decision {
+        Decision::Approve => (Approved(decided).into(), CallbackEvent::ApprovalApproved),
+        Decision::Deny => (Denied(decided).into(), CallbackEvent::ApprovalDenied),
+    };
+    let event = context.event(approval.id, event);
+    let mut payload = json!({
+        "approver_principal": approver.principal,
+        "reason": command.reason,
+        "operation_fingerprint": approval.fingerprint.to_string(),
+    });
+    if command.decision == Decision::Approve
+        && let Some(payload) = payload.as_object_mut()
+    {
+        let until = context.now.plus(approval.continuation);
+        payload.insert("continue_until".to_owned(), until.to_string().into());
+    }
+    let owed = owe(context, task, &event, name, &Subject::approval(approval), payload);
+    events.push(event);
+    events.extend(owed);
+    Ok(events)
+}
+
+/// The approver and credential, where they may decide this. Whoever may not learns only that.
+fn eligible<'a>(
+    command: &DecideApproval,
+    approval: &Approval,
+    approver: Option<&'a Approver>,
+) -> Result<(&'a Approver, &'a Credential), Rejection> {
+    let approver = approver
+        .filter(|approver| approval.approvers.contains(&approver.principal))
+        .ok_or(Rejection::CredentialNotEligible)?;
+    let credential_id = Blob::from(command.assertion.credential_id.clone());
+    let credential = approver
+        .credential(&credential_id)
+        .filter(|credential| credential.status == CredentialStatus::Active)
+        .ok_or(Rejection::CredentialNotEligible)?;
+    Ok((approver, credential))
+}
+
+fn verify(
+    command: &DecideApproval,
+    credential: &Credential,
+    statement: &Statement,
+    context: &Context<'_>,
+) -> Result<Verified, Rejection> {
+    let invalid = |why: String| Rejection::AssertionInvalid { why };
+    let key = PublicKey::from_cose(credential.public_key.as_slice())
+        .map_err(|error| invalid(error.to_string()))?;
+    let expectation = Expectation {
+        rp_id: &context.rules.rp_id,
+        origin: &context.rules.origin,
+        challenge_binds: statement,
+    };
+    let verified = verify_assertion(&key, &command.assertion, &expectation)
+        .map_err(|error| invalid(error.to_string()))?;
+    let challenge: Challenge = verified.challenge;
+    if !challenge.check_mac(&context.rules.challenge_key) {
+        return Err(invalid("its challenge was not issued by this service".to_owned()));
+    }
+    if context.now >= challenge.valid_until() {
+        return Err(Rejection::ChallengeExpired);
+    }
+    Ok(verified)
+}
+
+fn decided(
+    command: &DecideApproval,
+    approver: &Approver,
+    credential: &Credential,
+    statement: &Statement,
+    verified: &Verified,
+    context: &Context<'_>,
+) -> ApprovalDecided {
+    let assertion = &command.assertion;
+    ApprovalDecided {
+        principal: approver.principal.clone(),
+        reason: command.reason.clone(),
+        statement: String::from_utf8_lossy(&statement.canonical_bytes()).into_owned(),
+        credential_id: credential.credential_id.clone(),
+        public_key_thumbprint: credential.public_key_thumbprint.clone(),
+        client_data_json: assertion.client_data_json.clone().into(),
+        authenticator_data: assertion.authenticator_data.clone().into(),
+        signature: assertion.signature.clone().into(),
+        user_handle: assertion.user_handle.clone().map(Blob::from),
+        rp_id: context.rules.rp_id.clone(),
+        origin: context.rules.origin.clone(),
+        sign_count: verified.sign_count,
+    }
+}

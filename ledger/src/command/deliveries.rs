@@ -1,0 +1,127 @@
+//! Trying deliveries: every try begins and ends in the log.
+
+use super::Command;
+use crate::aggregate::{Delivery, DeliveryState};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, RetryRequested};
+use crate::id::DeliveryId;
+use crate::rejection::Rejection;
+use crate::writer::{Context, NewEvent, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Claims a delivery that is due. Only who gets the answer may send it.
+#[derive(Debug, Clone, Copy)]
+pub struct StartAttempt {
+    /// Which one.
+    pub delivery_id: DeliveryId,
+}
+
+/// A try that was claimed.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The delivery.
+    pub delivery: Arc<Delivery>,
+    /// Which try, from 1.
+    pub attempt: u32,
+}
+
+impl Command for StartAttempt {
+    type Answer = Started;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Started, Error> {
+        let delivery =
+            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        let context = unit.context();
+        match delivery.state {
+            DeliveryState::Due(due) if context.now >= due => {}
+            _ => return Err(Rejection::DeliveryNotDue.into()),
+        }
+        let attempt = delivery.attempts.saturating_add(1);
+        unit.append(vec![context.event(self.delivery_id, AttemptStarted { attempt })]).await?;
+        let delivery =
+            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        Ok(Started { delivery, attempt })
+    }
+}
+
+/// Records how a try ended. The number of tries is bounded here.
+#[derive(Debug, Clone)]
+pub struct EndAttempt {
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// Which try.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// When to try again, if there is another try.
+    pub retry_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl Command for EndAttempt {
+    type Answer = AfterAttempt;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<AfterAttempt, Error> {
+        let delivery =
+            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        let (event, after) = decide_end(self, &delivery, &unit.context())?;
+        unit.append(vec![event]).await?;
+        Ok(after)
+    }
+}
+
+fn decide_end(
+    command: EndAttempt,
+    delivery: &Delivery,
+    context: &Context<'_>,
+) -> Result<(NewEvent, AfterAttempt), Rejection> {
+    if delivery.state != DeliveryState::UnderWay || delivery.attempts != command.attempt {
+        return Err(Rejection::DeliveryNotDue);
+    }
+    let after = match command.outcome {
+        AttemptOutcome::Delivered { .. } => AfterAttempt::Done,
+        AttemptOutcome::Failed { .. } | AttemptOutcome::Interrupted
+            if delivery.attempts_in_round >= delivery.owed.max_attempts =>
+        {
+            AfterAttempt::GivenUp
+        }
+        AttemptOutcome::Failed { .. } | AttemptOutcome::Interrupted => {
+            AfterAttempt::RetryAt(command.retry_at.max(context.now))
+        }
+    };
+    let ended = AttemptEnded {
+        attempt: command.attempt,
+        outcome: command.outcome,
+        after,
+        duration_micros: u64::try_from(command.duration.as_micros()).unwrap_or(u64::MAX),
+    };
+    Ok((context.event(delivery.owed.delivery_id, ended), after))
+}
+
+/// Tries a delivery again that was given up.
+#[derive(Debug, Clone)]
+pub struct RetryDelivery {
+    /// Which one.
+    pub delivery_id: DeliveryId,
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}
+
+impl Command for RetryDelivery {
+    type Answer = Arc<Delivery>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Delivery>, Error> {
+        let delivery =
+            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        if delivery.state != DeliveryState::GivenUp {
+            return Err(Rejection::DeliveryNotGivenUp.into());
+        }
+        let requested = RetryRequested { reason: self.reason };
+        let event = unit.context().event(self.delivery_id, requested);
+        unit.append(vec![event]).await?;
+        Ok(unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?)
+    }
+}

@@ -1,0 +1,218 @@
+//! Executing an apply, operation by operation: intent before effect, outcome after.
+
+use super::Command;
+use super::callbacks::{Subject, owe};
+use super::tasks::stop;
+use crate::aggregate::{Apply, OperationState, Task};
+use crate::callback_event::CallbackEvent;
+use crate::error::Error;
+use crate::event::{
+    ApplyEnd, ApplyEnded, ApplyResolved, OperationEnded, OperationOutcome, OperationStarted,
+};
+use crate::id::{ApplyId, ExecutionId};
+use crate::rejection::Rejection;
+use crate::writer::{Context, NewEvent, Unit};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Records the intent to carry out an apply's next operation. Only who gets
+/// [`OperationStart::Go`] may send it.
+#[derive(Debug, Clone)]
+pub struct StartOperation {
+    /// The apply.
+    pub apply_id: ApplyId,
+    /// The operation's index.
+    pub index: usize,
+    /// No credential is configured: nothing will be sent.
+    pub simulated: bool,
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query below the API base.
+    pub path: String,
+    /// Hex SHA-256 of the body, where there is one.
+    pub body_digest: Option<String>,
+}
+
+/// Whether to send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationStart {
+    /// The intent is committed.
+    Go,
+    /// The task was closed; the apply has ended instead.
+    Stopped,
+}
+
+impl Command for StartOperation {
+    type Answer = OperationStart;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<OperationStart, Error> {
+        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
+        let (events, start) = decide_start(&self, &apply, &task, &unit.context())?;
+        unit.append(events).await?;
+        Ok(start)
+    }
+}
+
+fn decide_start(
+    command: &StartOperation,
+    apply: &Apply,
+    task: &Task,
+    context: &Context<'_>,
+) -> Result<(Vec<NewEvent>, OperationStart), Rejection> {
+    let is_next = apply.next_operation() == Some(command.index)
+        && apply.operations.get(command.index) == Some(&OperationState::Waiting);
+    if !apply.is_running() || !is_next {
+        return Err(Rejection::NotExecutable);
+    }
+    if task.closed_at.is_some() {
+        return Ok((stop(context, task, apply), OperationStart::Stopped));
+    }
+    let started = OperationStarted {
+        index: u32::try_from(command.index).map_err(|_| Rejection::NotExecutable)?,
+        execution_id: apply
+            .execution_id
+            .unwrap_or_else(|| ExecutionId::from_bytes(context.random.uuid_v7(context.now))),
+        simulated: command.simulated,
+        method: command.method.clone(),
+        path: command.path.clone(),
+        body_digest: command.body_digest.clone(),
+    };
+    Ok((vec![context.event(apply.id, started)], OperationStart::Go))
+}
+
+/// Records how an operation ended and, where it was the last or did not succeed, the apply's end.
+#[derive(Debug, Clone)]
+pub struct EndOperation {
+    /// The apply.
+    pub apply_id: ApplyId,
+    /// The operation's index.
+    pub index: usize,
+    /// How it ended.
+    pub outcome: OperationOutcome,
+    /// Found by reading back.
+    pub reconciled: bool,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl Command for EndOperation {
+    type Answer = Arc<Apply>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Apply>, Error> {
+        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
+        let events = decide_end(&self, &apply, &task, &unit.context())?;
+        unit.append(events).await?;
+        Ok(unit.load::<Apply>(self.apply_id).await?.ok_or(Rejection::ApplyNotFound)?)
+    }
+}
+
+fn decide_end(
+    command: &EndOperation,
+    apply: &Apply,
+    task: &Task,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    let Some(OperationState::Started(started)) = apply.operations.get(command.index) else {
+        return Err(Rejection::NotExecutable);
+    };
+    let is_last = command.index + 1 == apply.operations.len();
+    let end = match &command.outcome {
+        OperationOutcome::Succeeded { .. } => is_last.then_some(ApplyEnd::Completed),
+        OperationOutcome::Failed { .. } => Some(ApplyEnd::Failed),
+        OperationOutcome::Unknown { .. } => Some(ApplyEnd::Unknown),
+    };
+    let ended = OperationEnded {
+        index: started.index,
+        outcome: command.outcome.clone(),
+        reconciled: command.reconciled,
+        simulated: started.simulated,
+        duration_micros: u64::try_from(command.duration.as_micros()).unwrap_or(u64::MAX),
+    };
+    let mut events = vec![context.event(apply.id, ended)];
+    if let Some(end) = end {
+        events.extend(finish(context, task, apply, end, started.simulated));
+    }
+    Ok(events)
+}
+
+fn finish(
+    context: &Context<'_>,
+    task: &Task,
+    apply: &Apply,
+    end: ApplyEnd,
+    simulated: bool,
+) -> Vec<NewEvent> {
+    let ended = context.event(apply.id, ApplyEnded { end, stopped: None });
+    let owed = report(context, task, apply, &ended, end, simulated);
+    std::iter::once(ended).chain(owed).collect()
+}
+
+fn report(
+    context: &Context<'_>,
+    task: &Task,
+    apply: &Apply,
+    reported: &NewEvent,
+    end: ApplyEnd,
+    simulated: bool,
+) -> Option<NewEvent> {
+    let (name, status) = match end {
+        ApplyEnd::Completed => (CallbackEvent::ApplyFinished, "completed"),
+        ApplyEnd::Failed => (CallbackEvent::ApplyFailed, "failed"),
+        ApplyEnd::Unknown => (CallbackEvent::ApplyUnknown, "unknown"),
+    };
+    let payload = json!({
+        "apply_id": apply.id.to_string(),
+        "execution_id": apply.execution_id.map(|id| id.to_string()),
+        "status": status,
+        "simulated": simulated,
+    });
+    owe(context, task, reported, name, &Subject::apply(apply), payload)
+}
+
+/// A person settles an unknown outcome.
+#[derive(Debug, Clone)]
+pub struct ResolveApply {
+    /// The apply.
+    pub apply_id: ApplyId,
+    /// Whether the operation had been carried out.
+    pub executed: bool,
+    /// What the person saw; not empty.
+    pub reason: String,
+}
+
+impl Command for ResolveApply {
+    type Answer = Arc<Apply>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Apply>, Error> {
+        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
+        if self.reason.trim().is_empty() {
+            return Err(Rejection::Invalid {
+                code: "reason_missing",
+                detail: "reason must say what was found upstream".to_owned(),
+            }
+            .into());
+        }
+        if apply.end != Some(ApplyEnd::Unknown) {
+            return Err(Rejection::NothingToResolve.into());
+        }
+        let context = unit.context();
+        let resolved = ApplyResolved { executed: self.executed, reason: self.reason };
+        let resolved = context.event(apply.id, resolved);
+        unit.append(vec![resolved.clone()]).await?;
+        let settled = unit.load::<Apply>(apply.id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let end = settled.end.unwrap_or(ApplyEnd::Unknown);
+        let owed = report(&context, &task, &settled, &resolved, end, false);
+        unit.append(owed.into_iter().collect()).await?;
+        Ok(settled)
+    }
+}
+
+async fn apply_and_task(
+    unit: &mut Unit<'_>,
+    apply_id: ApplyId,
+) -> Result<(Arc<Apply>, Arc<Task>), Error> {
+    let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+    let task = unit.load::<Task>(apply.task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    Ok((apply, task))
+}

@@ -1,0 +1,50 @@
+//! Commands: what can be asked of the ledger. Each file holds one family: the command's struct, the
+//! loading of the aggregates it concerns, and a pure `decide`.
+//!
+//! A command that fails leaves nothing in the log, with one exception: a refused apply attempt is
+//! itself recorded, and so its answer is a `Result` of its own.
+
+mod agents;
+mod applies;
+mod approvals;
+mod approvers;
+mod authority;
+mod callbacks;
+mod decisions;
+mod deliveries;
+mod executions;
+mod renewals;
+mod standing;
+mod tasks;
+
+pub use agents::{ReplacePermissions, RevokeGrants};
+pub use applies::{
+    ContinueApply, IdempotencyKey, InvalidIdempotencyKey, RefuseApply, Resume, SubmitApply,
+    Submitted,
+};
+pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};
+pub use approvers::{
+    Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
+};
+pub use authority::{PresentedToken, check_token, permission_check};
+pub use callbacks::NewCallback;
+pub use decisions::DecideApproval;
+pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
+pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
+pub use renewals::RenewToken;
+pub use standing::{Standing, standing};
+pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
+
+use crate::error::Error;
+use crate::writer::Unit;
+use std::future::Future;
+
+/// Something that can be asked of the ledger.
+pub trait Command: Send + 'static {
+    /// What the caller learns.
+    type Answer: Send + 'static;
+
+    /// Loads what the decision concerns, decides, and hands the events to the unit. An error drops
+    /// everything that was handed over.
+    fn run(self, unit: &mut Unit<'_>) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+}

@@ -1,0 +1,119 @@
+//! Renewing a capability token that a human kept waiting, or that a permission change made stale.
+
+use super::tasks::{IssuedToken, issue, issued};
+use super::{Command, PresentedToken, check_token};
+use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token};
+use crate::claims::CapabilityClaims;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::TokenRevoked;
+use crate::rejection::Rejection;
+use crate::writer::{Context, NewEvent, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Asked again within this time, the same new token is given.
+const REPEAT: Duration = Duration::from_secs(60);
+/// No renewal reaches further than this after the task was made.
+const TASK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Revokes the old token and issues a new one in the same commit.
+#[derive(Debug, Clone)]
+pub struct RenewToken {
+    /// The old token; its signature is checked, its time need not be.
+    pub token: PresentedToken,
+}
+
+impl Command for RenewToken {
+    type Answer = IssuedToken;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
+        let task = unit.load::<Task>(self.token.task_id).await?.ok_or(Rejection::TokenUnknown)?;
+        let agent = unit.load::<Agent>(task.agent_id).await?;
+        if let Some(token) = replacement(&self.token, &task, &unit.context()) {
+            let claims = CapabilityClaims::of(&task, token, unit.context().rules);
+            return Ok(IssuedToken { claims, task });
+        }
+        let mut approvals = Vec::new();
+        for stream in unit.open_streams(task.id).await? {
+            approvals.extend(unit.load::<Approval>(stream).await?);
+        }
+        let events =
+            decide_renew(&self.token, &task, agent.as_deref(), &approvals, &unit.context())?;
+        unit.append(events).await?;
+        issued(unit, task.id).await
+    }
+}
+
+/// The token that replaced this one a moment ago, while it still stands.
+fn replacement<'t>(
+    presented: &PresentedToken,
+    task: &'t Task,
+    context: &Context<'_>,
+) -> Option<&'t Token> {
+    let old = task.token(presented.token_id)?;
+    let revoked_at = old.revoked_at?;
+    let same = old.subject == presented.subject
+        && old.claims_hash == presented.claims_hash
+        && context.now.since(revoked_at) <= REPEAT;
+    task.token(old.replaced_by?)
+        .filter(|new| same && new.revoked_at.is_none() && task.closed_at.is_none())
+}
+
+fn decide_renew(
+    presented: &PresentedToken,
+    task: &Task,
+    agent: Option<&Agent>,
+    approvals: &[Arc<Approval>],
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    let refused = check_token(presented, Some(task), agent, context.now);
+    let old = task.token(presented.token_id).ok_or(Rejection::TokenUnknown)?;
+    let revision = agent.map_or(0, |agent| agent.permission_revision);
+    let stale = old.permission_revision < revision;
+    match refused {
+        Err(Rejection::TokenStale | Rejection::TokenExpired) => {}
+        Err(other) => return Err(other),
+        Ok(()) => return Err(Rejection::NotRenewable { why: "it is still valid" }),
+    }
+    let waiting = approvals
+        .iter()
+        // One that was asked after the token had ended did not keep it waiting.
+        .filter(|approval| approval.created_at < old.expires_at)
+        .filter_map(|approval| waits_until(approval, context.now))
+        .max();
+    let limit = match waiting {
+        Some(until) => until,
+        None if stale && context.now < old.expires_at => old.expires_at,
+        None => {
+            return Err(Rejection::NotRenewable {
+                why: "it has expired and no approval of its task is open",
+            });
+        }
+    };
+    let until = context
+        .now
+        .plus(Duration::from_secs(u64::from(task.token_ttl_seconds)))
+        .min(limit)
+        .min(task.created_at.plus(TASK_LIFE));
+    if until.as_seconds() <= context.now.as_seconds() {
+        return Err(Rejection::NotRenewable { why: "its task is a day old" });
+    }
+    let revoked = context.event(
+        task.id,
+        TokenRevoked { token_id: old.id, reason: "renewed".to_owned() },
+    );
+    Ok(vec![revoked, issue(context, task, revision, until, Some(old.id))])
+}
+
+/// Until when an approval may still be decided or continued.
+fn waits_until(approval: &Approval, now: Timestamp) -> Option<Timestamp> {
+    match approval.state_at(now) {
+        ApprovalState::Pending => Some(approval.expires_at.plus(approval.continuation)),
+        ApprovalState::Approved => approval.continue_until(),
+        ApprovalState::Denied
+        | ApprovalState::Expired
+        | ApprovalState::Cancelled
+        | ApprovalState::Consumed => None,
+    }
+}

@@ -1,0 +1,78 @@
+//! Where an apply stands, its approval included: what a repeated request is told.
+
+use crate::aggregate::{Apply, Approval, ApprovalState};
+use crate::clock::Timestamp;
+use crate::event::ApplyEnd;
+use crate::id::ApplyId;
+use crate::rejection::Rejection;
+
+/// Where an apply stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A human has not decided yet.
+    Waiting,
+    /// Approved; `continue` executes it.
+    Approved,
+    /// Authorised, not ended.
+    Running,
+    /// It ended.
+    Ended(ApplyEnd),
+    /// A human said no.
+    Denied {
+        /// What they wrote.
+        reason: Option<String>,
+    },
+    /// A deadline passed.
+    Expired {
+        /// Which one.
+        at: Timestamp,
+    },
+    /// Its task was closed while it waited.
+    Cancelled,
+    /// Another apply used the approval.
+    ConsumedElsewhere {
+        /// Which one.
+        by: ApplyId,
+    },
+}
+
+impl Standing {
+    /// The refusal that a caller gets, where the standing is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Rejection> {
+        match self {
+            Self::Waiting | Self::Approved | Self::Running | Self::Ended(_) => None,
+            Self::Denied { reason } => Some(Rejection::ApprovalDenied { reason: reason.clone() }),
+            Self::Expired { at } => Some(Rejection::ApprovalExpired { at: *at }),
+            Self::Cancelled => Some(Rejection::ApprovalCancelled),
+            Self::ConsumedElsewhere { by } => Some(Rejection::ApprovalConsumed { by: *by }),
+        }
+    }
+}
+
+/// Where an apply stands at `now`.
+#[must_use]
+pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> Standing {
+    if let Some(end) = apply.end {
+        return Standing::Ended(end);
+    }
+    if apply.authorised {
+        return Standing::Running;
+    }
+    let Some(approval) = approval else { return Standing::Waiting };
+    match approval.state_at(now) {
+        ApprovalState::Pending => Standing::Waiting,
+        ApprovalState::Approved => Standing::Approved,
+        ApprovalState::Denied => Standing::Denied {
+            reason: approval.decision.as_ref().and_then(|decision| decision.reason.clone()),
+        },
+        ApprovalState::Expired => {
+            Standing::Expired { at: approval.deadline().unwrap_or(approval.changed_at) }
+        }
+        ApprovalState::Cancelled => Standing::Cancelled,
+        ApprovalState::Consumed => match approval.consumed_by {
+            Some(by) if by != apply.id => Standing::ConsumedElsewhere { by },
+            _ => Standing::Running,
+        },
+    }
+}

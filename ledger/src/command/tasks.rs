@@ -1,0 +1,312 @@
+//! Making and closing tasks, and issuing their tokens.
+
+use super::callbacks::{NewCallback, Subject, owe};
+use super::{Command, PresentedToken, check_token};
+use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
+use crate::callback_event::CallbackEvent;
+use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::claims::CapabilityClaims;
+use crate::error::Error;
+use crate::event::{
+    AgentRegistered, AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackSet,
+    TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
+};
+use crate::id::{AgentId, StreamId, TaskId, TokenId};
+use crate::operation::ScopeId;
+use crate::rejection::Rejection;
+use crate::store::LookupKey;
+use crate::writer::{Context, NewEvent, Unit};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One (operation, scope) pair as a request asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedEntry {
+    /// The operation.
+    pub operation: OperationKind,
+    /// Which object; `None` stands for `*`, every one of the operation's scope type.
+    pub scope_id: Option<ScopeId>,
+    /// Raises the catalog's level.
+    pub required_level: Option<Level>,
+    /// Raises the catalog's risk.
+    pub risk_tier: Option<Risk>,
+}
+
+impl AllowedEntry {
+    fn resolve(&self) -> Result<AllowedOperation, Rejection> {
+        let entry = self.operation.entry();
+        let lowered = |what: &str, least: &str| Rejection::Invalid {
+            code: "catalog_lowered",
+            detail: format!(
+                "{what} of {} cannot be lower than the catalog's {least}",
+                self.operation
+            ),
+        };
+        let required_level = self.required_level.unwrap_or(entry.level);
+        if required_level < entry.level {
+            return Err(lowered("required_level", entry.level.as_str()));
+        }
+        let risk_tier = self.risk_tier.unwrap_or(entry.risk);
+        if risk_tier < entry.risk {
+            return Err(lowered("risk_tier", entry.risk.as_str()));
+        }
+        let scope_type: ScopeType = entry.scope_type;
+        Ok(AllowedOperation {
+            operation: self.operation,
+            scope_type,
+            scope_id: self.scope_id.as_ref().map_or("*", ScopeId::as_str).to_owned(),
+            required_level,
+            risk_tier,
+        })
+    }
+}
+
+/// Makes a task for an agent and issues its first token.
+#[derive(Debug, Clone)]
+pub struct CreateTask {
+    /// The agent's name.
+    pub agent: String,
+    /// The subject that the token is bound to.
+    pub subject: String,
+    /// 1..=200 characters.
+    pub name: String,
+    /// At least one.
+    pub operations: Vec<AllowedEntry>,
+    /// Where its events go.
+    pub callback: Option<NewCallback>,
+    /// How long each of its tokens lives, 60..=3600 s.
+    pub token_ttl: Duration,
+}
+
+/// A token that was issued: sign these claims.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The task.
+    pub task: Arc<Task>,
+    /// What the token says.
+    pub claims: CapabilityClaims,
+}
+
+impl Command for CreateTask {
+    type Answer = IssuedToken;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
+        let agent = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let task_id: TaskId = unit.context().id();
+        let events = decide_create(&self, agent.as_deref(), task_id, &unit.context())?;
+        unit.append(events).await?;
+        issued(unit, task_id).await
+    }
+}
+
+/// The newest token of a task.
+pub(super) async fn issued(unit: &mut Unit<'_>, task_id: TaskId) -> Result<IssuedToken, Error> {
+    let task = unit.load::<Task>(task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    let token = task.tokens.last().ok_or(Rejection::TokenUnknown)?;
+    let claims = CapabilityClaims::of(&task, token, unit.context().rules);
+    Ok(IssuedToken { claims, task })
+}
+
+fn decide_create(
+    command: &CreateTask,
+    agent: Option<&Agent>,
+    task_id: TaskId,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    if !(1..=200).contains(&command.name.chars().count()) {
+        return Err(Rejection::InvalidName { what: "task_name", limit: 200 });
+    }
+    if command.operations.is_empty() {
+        return Err(Rejection::Invalid {
+            code: "no_operations",
+            detail: "operations must name at least one operation".to_owned(),
+        });
+    }
+    let allowed = command
+        .operations
+        .iter()
+        .map(AllowedEntry::resolve)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut events = Vec::with_capacity(4);
+    let agent_id = match agent {
+        Some(agent) => agent.id,
+        None => {
+            let (agent_id, event) = register_agent(context, &command.agent);
+            events.push(event);
+            agent_id
+        }
+    };
+    let created = TaskCreated {
+        task_id,
+        agent_id,
+        agent: command.agent.clone(),
+        name: command.name.clone(),
+        subject: command.subject.clone(),
+        allowed,
+        token_ttl_seconds: u32::try_from(command.token_ttl.as_secs()).unwrap_or(u32::MAX),
+    };
+    let mut draft = None;
+    let created = context.event(task_id, created);
+    crate::aggregate::Aggregate::evolve(&mut draft, &created.event, context.now);
+    events.push(created);
+    if let Some(callback) = &command.callback {
+        let callback = callback.register(context, task_id)?;
+        events.push(context.event(task_id, CallbackSet { callback }));
+    }
+    let draft: Task = draft.ok_or(Rejection::TaskNotFound)?;
+    let revision = agent.map_or(0, |agent| agent.permission_revision);
+    let until = context.now.plus(command.token_ttl);
+    events.push(issue(context, &draft, revision, until, None));
+    Ok(events)
+}
+
+/// The first event of an agent that is heard of for the first time.
+pub(super) fn register_agent(context: &Context<'_>, name: &str) -> (AgentId, NewEvent) {
+    let agent_id: AgentId = context.id();
+    let event = context.event(agent_id, AgentRegistered { agent_id, name: name.to_owned() });
+    (agent_id, event)
+}
+
+/// Issues a token that lasts until the given moment, cut to whole seconds as in its claims.
+pub(super) fn issue(
+    context: &Context<'_>,
+    task: &Task,
+    permission_revision: u64,
+    until: crate::clock::Timestamp,
+    replaces: Option<TokenId>,
+) -> NewEvent {
+    let whole = crate::clock::Timestamp::from_seconds;
+    let mut token = Token {
+        id: TokenId::from_bytes(context.random.uuid_v7(context.now)),
+        claims_hash: crate::blob::Blob::default(),
+        subject: task.subject.clone(),
+        issued_at: whole(context.now.as_seconds()),
+        expires_at: whole(until.as_seconds()),
+        permission_revision,
+        revoked_at: None,
+        replaced_by: None,
+    };
+    token.claims_hash = CapabilityClaims::of(task, &token, context.rules).hash();
+    context.event(
+        task.id,
+        TokenIssued {
+            token_id: token.id,
+            claims_hash: token.claims_hash,
+            subject: token.subject,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            permission_revision,
+            replaces,
+        },
+    )
+}
+
+/// Closes a task for good: its tokens are revoked, what waits is cancelled, what has not begun to
+/// run does not run.
+#[derive(Debug, Clone)]
+pub struct CloseTask {
+    /// The task.
+    pub task_id: TaskId,
+    /// The capability token that asks; `None` when an administrator or operator does.
+    pub token: Option<PresentedToken>,
+    /// Why, when somebody said so.
+    pub reason: Option<String>,
+}
+
+impl Command for CloseTask {
+    type Answer = Arc<Task>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Task>, Error> {
+        let task = unit.load::<Task>(self.task_id).await?;
+        if let Some(token) = &self.token {
+            let agent = match &task {
+                Some(task) => unit.load::<Agent>(task.agent_id).await?,
+                None => None,
+            };
+            check_token(token, task.as_deref(), agent.as_deref(), unit.context().now)?;
+        }
+        let task = task.ok_or(Rejection::TaskNotFound)?;
+        if task.closed_at.is_some() {
+            return Ok(task);
+        }
+        let mut approvals = Vec::new();
+        let mut applies = Vec::new();
+        for stream in unit.open_streams(task.id).await? {
+            if let Some(approval) = unit.load::<Approval>(stream).await? {
+                approvals.push(approval);
+            } else if let Some(apply) = unit.load::<Apply>(stream).await? {
+                applies.push(apply);
+            }
+        }
+        let events =
+            decide_close(&task, &approvals, &applies, self.reason.as_deref(), &unit.context());
+        unit.append(events).await?;
+        Ok(unit.load::<Task>(self.task_id).await?.ok_or(Rejection::TaskNotFound)?)
+    }
+}
+
+fn decide_close(
+    task: &Task,
+    approvals: &[Arc<Approval>],
+    applies: &[Arc<Apply>],
+    reason: Option<&str>,
+    context: &Context<'_>,
+) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    for approval in approvals {
+        match approval.state_at(context.now) {
+            ApprovalState::Pending | ApprovalState::Approved => {
+                let reason = "task_closed".to_owned();
+                let cancelled = context.event(approval.id, ApprovalCancelled { reason });
+                let owed = owe(
+                    context,
+                    task,
+                    &cancelled,
+                    CallbackEvent::ApprovalCancelled,
+                    &Subject::approval(approval),
+                    json!({"reason": "task_closed"}),
+                );
+                events.push(cancelled);
+                events.extend(owed);
+            }
+            ApprovalState::Expired => {
+                events.extend(super::approvals::expire(context, task, approval));
+            }
+            ApprovalState::Denied | ApprovalState::Cancelled | ApprovalState::Consumed => {}
+        }
+    }
+    for apply in applies.iter().filter(|apply| apply.is_running()) {
+        // One that is under way ends by itself: its next operation is refused.
+        if apply.operations.iter().all(|state| *state == OperationState::Waiting) {
+            events.extend(stop(context, task, apply));
+        }
+    }
+    for token in &task.tokens {
+        if token.revoked_at.is_none() {
+            events.push(context.event(
+                task.id,
+                TokenRevoked { token_id: token.id, reason: "task_closed".to_owned() },
+            ));
+        }
+    }
+    events.push(context.event(task.id, TaskClosed { reason: reason.map(str::to_owned) }));
+    events
+}
+
+/// Ends an apply whose task was closed before its next operation.
+pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<NewEvent> {
+    let ended = context.event(
+        StreamId::from(apply.id),
+        ApplyEnded { end: ApplyEnd::Failed, stopped: Some("task_closed".to_owned()) },
+    );
+    let owed = owe(
+        context,
+        task,
+        &ended,
+        CallbackEvent::ApplyFailed,
+        &Subject::apply(apply),
+        json!({"apply_id": apply.id.to_string(), "status": "failed", "reason": "task_closed"}),
+    );
+    std::iter::once(ended).chain(owed).collect()
+}
