@@ -25,7 +25,10 @@ impl Blob {
     /// From base64url, with or without padding; `None` when it is not that.
     #[must_use]
     pub fn from_base64url(text: &str) -> Option<Self> {
-        URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok().map(Self)
+        URL_SAFE_NO_PAD
+            .decode(text.trim_end_matches('='))
+            .ok()
+            .map(Self)
     }
 }
 
@@ -55,7 +58,11 @@ impl fmt::Display for Blob {
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0) }
+        if to.is_human_readable() {
+            to.collect_str(self)
+        } else {
+            to.serialize_bytes(&self.0)
+        }
     }
 }
 

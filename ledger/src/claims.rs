@@ -61,8 +61,11 @@ impl CapabilityClaims {
     /// The claims of a task's token; the same whenever they are made again.
     #[must_use]
     pub fn of(task: &Task, token: &Token, rules: &Rules) -> Self {
-        let operations: BTreeSet<_> =
-            task.allowed.iter().map(|entry| entry.operation.as_str()).collect();
+        let operations: BTreeSet<_> = task
+            .allowed
+            .iter()
+            .map(|entry| entry.operation.as_str())
+            .collect();
         let scopes: BTreeSet<_> = task
             .allowed
             .iter()
@@ -83,7 +86,9 @@ impl CapabilityClaims {
             agent_id: task.agent.clone(),
             allowed_ops: operations.into_iter().map(str::to_owned).collect(),
             resource_scopes: scopes.into_iter().collect(),
-            bindings: Bindings { mtls_subject: token.subject.clone() },
+            bindings: Bindings {
+                mtls_subject: token.subject.clone(),
+            },
             perms_rev: token.permission_revision,
         }
     }

@@ -12,7 +12,11 @@ pub struct Timestamp(i64);
 /// RFC 3339 where people read (JSON), microseconds in payloads (postcard).
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+        if to.is_human_readable() {
+            to.collect_str(self)
+        } else {
+            self.0.serialize(to)
+        }
     }
 }
 

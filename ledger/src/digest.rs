@@ -5,15 +5,30 @@
 #[error("not a digest: expected 64 hexadecimal digits")]
 pub struct InvalidDigest;
 
-/// Makes a newtype over thirty-two bytes. Its serde form is the bytes themselves (in postcard
-/// thirty-two of them, without a length); its text form is lower-case hexadecimal.
+/// Makes a newtype over thirty-two bytes. In postcard it is the thirty-two bytes without a
+/// length; where people read, lower-case hexadecimal.
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-        )]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; 32]);
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if from.is_human_readable() {
+                    let text = <String as serde::Deserialize>::deserialize(from)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    <[u8; 32] as serde::Deserialize>::deserialize(from).map(Self)
+                }
+            }
+        }
 
         impl $name {
             /// Takes the thirty-two bytes as they are.

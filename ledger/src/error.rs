@@ -31,7 +31,9 @@ pub enum Error {
         url: String,
     },
     /// The file holds something else.
-    #[error("{path} is not a ledger of this software (application id {found:#010x}); it is left as it is")]
+    #[error(
+        "{path} is not a ledger of this software (application id {found:#010x}); it is left as it is"
+    )]
     ForeignFile {
         /// The file.
         path: PathBuf,
@@ -39,7 +41,9 @@ pub enum Error {
         found: i64,
     },
     /// A later version has written to the file.
-    #[error("the ledger has schema version {found}, this binary knows versions up to {known}; use a newer one")]
+    #[error(
+        "the ledger has schema version {found}, this binary knows versions up to {known}; use a newer one"
+    )]
     NewerSchema {
         /// The file's.
         found: i64,

@@ -64,7 +64,10 @@ impl Origin {
     /// A worker of the service.
     #[must_use]
     pub fn system(component: &str) -> Self {
-        Self { actor: Actor::system(component), request_id: None }
+        Self {
+            actor: Actor::system(component),
+            request_id: None,
+        }
     }
 }
 
@@ -106,7 +109,10 @@ impl Ledger {
                     .await
                     .map_err(Error::database("making a new ledger"))?;
                 append(&mut transaction, &[created], &Lookups::default(), &head).await?;
-                transaction.commit().await.map_err(Error::database("making a new ledger"))?;
+                transaction
+                    .commit()
+                    .await
+                    .map_err(Error::database("making a new ledger"))?;
                 head
             }
         };
@@ -158,7 +164,11 @@ impl Ledger {
 
     /// Runs a command on the writer. The answer comes when its events are durable. Dropping the
     /// future takes nothing back.
-    pub async fn execute<C: Command>(&self, origin: Origin, command: C) -> Result<C::Answer, Error> {
+    pub async fn execute<C: Command>(
+        &self,
+        origin: Origin,
+        command: C,
+    ) -> Result<C::Answer, Error> {
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope {
             actor: origin.actor,
@@ -166,8 +176,16 @@ impl Ledger {
             cause: None,
             command_id: CommandId::from_bytes(self.random.uuid_v7(self.clock.now())),
         };
-        let job = TypedJob { command: Some(command), envelope, decision: None, reply };
-        self.jobs.send(Box::new(job)).await.map_err(|_| Error::Stopped)?;
+        let job = TypedJob {
+            command: Some(command),
+            envelope,
+            decision: None,
+            reply,
+        };
+        self.jobs
+            .send(Box::new(job))
+            .await
+            .map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
     }
 
@@ -253,7 +271,9 @@ impl Ledger {
     /// `now` as decisions see it: never before the newest event.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now().max(Timestamp::from_micros(self.shared.newest.load(Ordering::Acquire)))
+        self.clock.now().max(Timestamp::from_micros(
+            self.shared.newest.load(Ordering::Acquire),
+        ))
     }
 
     /// This ledger's id.

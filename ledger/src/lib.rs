@@ -1,39 +1,59 @@
 //! The ledger: operation catalog, events, aggregates that decide, and the hash-chained SQLite store
 //! with its single writer. Depends on no other crate of ours.
 
+pub mod aggregate;
 pub mod assertion;
+mod blob;
 mod callback_event;
 mod callback_secret;
 mod callback_url;
 pub mod canonical;
 mod catalog;
 pub mod challenge;
+mod claims;
 mod clock;
+pub mod command;
 mod digest;
+mod error;
+pub mod event;
 pub mod fingerprint;
 mod id;
+mod ledger;
 pub mod operation;
 pub mod record;
+mod rejection;
+mod rules;
 pub mod seal;
 pub mod statement;
+mod store;
+mod writer;
 
 pub use assertion::{
     Algorithm, Assertion, AssertionError, Expectation, KeyError, KeyThumbprint, PublicKey,
     UnknownAlgorithm, Verified, verify_assertion,
 };
+pub use blob::Blob;
 pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
 pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
 pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES};
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
+pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 pub use digest::InvalidDigest;
+pub use error::Error;
+pub use event::{Actor, Envelope, Event, Recorded};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
 };
+pub use ledger::{Ledger, LedgerOptions, Origin, WriterTask};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
+pub use rejection::{Rejection, RejectionKind};
+pub use rules::Rules;
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
+pub use store::Reader;
+pub use writer::{CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit};

@@ -36,7 +36,9 @@ pub enum Rejection {
     #[error("the capability token's claims are not those that were issued")]
     TokenAltered,
     /// The agent's permissions have changed since it was issued.
-    #[error("the agent's permissions changed after this token was issued; renew it with POST /v1/tasks/{{id}}/token")]
+    #[error(
+        "the agent's permissions changed after this token was issued; renew it with POST /v1/tasks/{{id}}/token"
+    )]
     TokenStale,
     /// Another subject holds it.
     #[error("the capability token is bound to another subject")]
@@ -51,7 +53,9 @@ pub enum Rejection {
     #[error("the task is closed; make a new one")]
     TaskClosed,
     /// Outside the task's allowlist or the token.
-    #[error("{operation} on {scope} is outside what this task may do; ask for a task that allows it")]
+    #[error(
+        "{operation} on {scope} is outside what this task may do; ask for a task that allows it"
+    )]
     OutsideAllowlist {
         /// The operation.
         operation: &'static str,

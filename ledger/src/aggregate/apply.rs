@@ -71,7 +71,9 @@ impl Apply {
     /// The first operation that was not tried or has not ended, while the apply runs.
     #[must_use]
     pub fn next_operation(&self) -> Option<usize> {
-        self.operations.iter().position(|state| !matches!(state, OperationState::Ended { .. }))
+        self.operations
+            .iter()
+            .position(|state| !matches!(state, OperationState::Ended { .. }))
     }
 
     /// Authorised and not ended.
@@ -135,8 +137,14 @@ impl Aggregate for Apply {
             }
             Event::ApplyResolved(resolved) => {
                 apply.resolved = Some(resolved.executed);
-                apply.end =
-                    Some(if resolved.executed { ApplyEnd::Completed } else { ApplyEnd::Failed });
+                // Carried out in full only when nothing after the settled operation was left.
+                let all_tried = apply.next_operation().is_none();
+                let done = resolved.executed && all_tried;
+                apply.end = Some(if done {
+                    ApplyEnd::Completed
+                } else {
+                    ApplyEnd::Failed
+                });
                 apply.ended_at = Some(at);
             }
             _ => {}
@@ -149,10 +157,14 @@ impl Aggregate for Apply {
             .iter()
             .map(|operation| match operation {
                 OperationState::Ended {
-                    outcome: OperationOutcome::Succeeded { result, .. }, ..
+                    outcome: OperationOutcome::Succeeded { result, .. },
+                    ..
                 } => result.len(),
                 OperationState::Ended {
-                    outcome: OperationOutcome::Failed { errors, message, .. },
+                    outcome:
+                        OperationOutcome::Failed {
+                            errors, message, ..
+                        },
                     ..
                 } => errors.len() + message.len(),
                 _ => 64,
@@ -163,5 +175,7 @@ impl Aggregate for Apply {
 }
 
 fn slot(operations: &mut [OperationState], index: u32) -> Option<&mut OperationState> {
-    usize::try_from(index).ok().and_then(|index| operations.get_mut(index))
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| operations.get_mut(index))
 }

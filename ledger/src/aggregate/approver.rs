@@ -37,12 +37,16 @@ impl Approver {
     /// The credential with that id.
     #[must_use]
     pub fn credential(&self, id: &Blob) -> Option<&Credential> {
-        self.credentials.iter().find(|credential| credential.credential_id == *id)
+        self.credentials
+            .iter()
+            .find(|credential| credential.credential_id == *id)
     }
 
     /// The credentials that may decide.
     pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
-        self.credentials.iter().filter(|c| c.status == CredentialStatus::Active)
+        self.credentials
+            .iter()
+            .filter(|c| c.status == CredentialStatus::Active)
     }
 
     /// The invitation with that id.
@@ -71,7 +75,10 @@ impl Aggregate for Approver {
                 {
                     enrolment.used = true;
                 }
-                match approver.credentials.iter_mut().find(|c| c.credential_id == put.credential_id)
+                match approver
+                    .credentials
+                    .iter_mut()
+                    .find(|c| c.credential_id == put.credential_id)
                 {
                     Some(known) => *known = put.clone(),
                     None => approver.credentials.push(put.clone()),

@@ -79,8 +79,7 @@ impl Task {
         self.allowed
             .iter()
             .filter(|entry| {
-                entry.operation == operation
-                    && covers(entry.scope_type, &entry.scope_id, scope)
+                entry.operation == operation && covers(entry.scope_type, &entry.scope_id, scope)
             })
             .map(|entry| (entry.required_level, entry.risk_tier))
             .reduce(|(level, risk), (other_level, other_risk)| {

@@ -34,7 +34,9 @@ impl Command for ReplacePermissions {
             }
             .into());
         }
-        let known = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let known = unit
+            .find_state::<Agent>(&LookupKey::agent(&self.agent))
+            .await?;
         let context = unit.context();
         let mut events = Vec::with_capacity(2);
         let (agent_id, revision) = match known {
@@ -54,10 +56,13 @@ impl Command for ReplacePermissions {
             },
         ));
         unit.append(events).await?;
-        Ok(unit.load::<Agent>(agent_id).await?.ok_or(Rejection::Invalid {
-            code: "invalid_name",
-            detail: "no such agent".to_owned(),
-        })?)
+        Ok(unit
+            .load::<Agent>(agent_id)
+            .await?
+            .ok_or(Rejection::Invalid {
+                code: "invalid_name",
+                detail: "no such agent".to_owned(),
+            })?)
     }
 }
 
@@ -79,15 +84,30 @@ impl Command for RevokeGrants {
     type Answer = Arc<Agent>;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
-        let agent = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let agent = unit
+            .find_state::<Agent>(&LookupKey::agent(&self.agent))
+            .await?;
         let mut grants = agent.map(|agent| agent.grants.clone()).unwrap_or_default();
-        grants.retain(|grant| self.operation.is_some_and(|operation| grant.operation != operation));
-        ReplacePermissions { agent: self.agent, grants, reason: self.reason }.run(unit).await
+        grants.retain(|grant| {
+            self.operation
+                .is_some_and(|operation| grant.operation != operation)
+        });
+        ReplacePermissions {
+            agent: self.agent,
+            grants,
+            reason: self.reason,
+        }
+        .run(unit)
+        .await
     }
 }
 
 /// Agent names and principals: 1..=200 characters, none of them a control character.
 pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), Rejection> {
     let fine = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fine { Ok(()) } else { Err(Rejection::InvalidName { what, limit: 200 }) }
+    if fine {
+        Ok(())
+    } else {
+        Err(Rejection::InvalidName { what, limit: 200 })
+    }
 }

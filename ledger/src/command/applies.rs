@@ -32,7 +32,11 @@ impl IdempotencyKey {
     /// Checks the form.
     pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
         let fine = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if fine { Ok(Self(text.to_owned())) } else { Err(InvalidIdempotencyKey) }
+        if fine {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidIdempotencyKey)
+        }
     }
 
     /// The text.
@@ -277,12 +281,18 @@ impl Command for ContinueApply {
             unit.append(events).await?;
             return Ok(Ok(submitted(unit, task.id, apply.id, false).await?));
         }
-        let first = unit.load::<Apply>(approval.apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let first = unit
+            .load::<Apply>(approval.apply_id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?;
         let apply_id: ApplyId = unit.context().id();
         let accepted = accept_again(&first, apply_id, &self, &task);
         let accepted = unit.context().event(apply_id, accepted);
         unit.append(vec![accepted]).await?;
-        let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let apply = unit
+            .load::<Apply>(apply_id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?;
         let events = decide_continue(&task, &apply, &approval, &unit.context());
         unit.append(events).await?;
         Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
@@ -318,10 +328,20 @@ fn decide_continue(
     match approval.state_at(context.now) {
         ApprovalState::Approved if !apply.authorised && apply.end.is_none() => {
             let consumed = context.event(approval.id, ApprovalConsumed { apply_id: apply.id });
-            let authorised =
-                context.event(apply.id, ApplyAuthorised { approval_id: approval.id });
+            let authorised = context.event(
+                apply.id,
+                ApplyAuthorised {
+                    approval_id: approval.id,
+                },
+            );
             let cause = Some(consumed.event_id);
-            vec![consumed, NewEvent { cause, ..authorised }]
+            vec![
+                consumed,
+                NewEvent {
+                    cause,
+                    ..authorised
+                },
+            ]
         }
         ApprovalState::Expired => super::approvals::expire(context, task, approval),
         ApprovalState::Approved
@@ -348,7 +368,7 @@ impl Command for RefuseApply {
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Rejection, Error> {
         let (task, _) = authenticate(unit, &self.token).await?;
-        match refuse(unit, &task, self.key.as_ref(), None, self.refusal).await? {
+        match refuse::<()>(unit, &task, self.key.as_ref(), None, self.refusal).await? {
             Err(refused) => Ok(refused),
             Ok(_) => Err(Error::Stopped),
         }
@@ -377,9 +397,14 @@ fn submission(
     task: &Task,
     context: &Context<'_>,
 ) -> Result<String, Rejection> {
-    let invalid = |detail: String| Rejection::Invalid { code: "invalid_operations", detail };
+    let invalid = |detail: String| Rejection::Invalid {
+        code: "invalid_operations",
+        detail,
+    };
     if operations.is_empty() {
-        return Err(invalid("operations must name at least one operation".to_owned()));
+        return Err(invalid(
+            "operations must name at least one operation".to_owned(),
+        ));
     }
     let submission = Submission {
         ledger_id: context.ledger_id,
@@ -387,7 +412,9 @@ fn submission(
         task_id: task.id,
         operations: operations.iter().map(Operation::to_json).collect(),
     };
-    let bytes = submission.canonical_bytes().map_err(|error| invalid(error.to_string()))?;
+    let bytes = submission
+        .canonical_bytes()
+        .map_err(|error| invalid(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| invalid(error.to_string()))
 }
 
@@ -412,13 +439,24 @@ async fn submitted(
     apply_id: ApplyId,
     is_new: bool,
 ) -> Result<Submitted, Error> {
-    let task = unit.load::<Task>(task_id).await?.ok_or(Rejection::TaskNotFound)?;
-    let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
+    let task = unit
+        .load::<Task>(task_id)
+        .await?
+        .ok_or(Rejection::TaskNotFound)?;
+    let apply = unit
+        .load::<Apply>(apply_id)
+        .await?
+        .ok_or(Rejection::ApplyNotFound)?;
     let approval = match apply.approval_id {
         Some(approval_id) => unit.load::<Approval>(approval_id).await?,
         None => None,
     };
-    Ok(Submitted { task, apply, approval, is_new })
+    Ok(Submitted {
+        task,
+        apply,
+        approval,
+        is_new,
+    })
 }
 
 async fn refuse<T>(

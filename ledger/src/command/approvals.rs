@@ -14,11 +14,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
-pub(super) fn expire(
-    context: &Context<'_>,
-    task: &Task,
-    approval: &Approval,
-) -> Vec<NewEvent> {
+pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) -> Vec<NewEvent> {
     let was_approved = match approval.state {
         ApprovalState::Pending => false,
         ApprovalState::Approved => true,
@@ -27,10 +23,19 @@ pub(super) fn expire(
         | ApprovalState::Cancelled
         | ApprovalState::Consumed => return Vec::new(),
     };
-    let Some(deadline) = approval.deadline().filter(|deadline| context.now >= *deadline) else {
+    let Some(deadline) = approval
+        .deadline()
+        .filter(|deadline| context.now >= *deadline)
+    else {
         return Vec::new();
     };
-    let expired = context.event(approval.id, ApprovalExpired { deadline, was_approved });
+    let expired = context.event(
+        approval.id,
+        ApprovalExpired {
+            deadline,
+            was_approved,
+        },
+    );
     let owed = owe(
         context,
         task,
@@ -66,9 +71,14 @@ pub(super) async fn approval_and_task(
     unit: &mut Unit<'_>,
     approval_id: ApprovalId,
 ) -> Result<(Arc<Approval>, Arc<Task>), Error> {
-    let approval =
-        unit.load::<Approval>(approval_id).await?.ok_or(Rejection::ApprovalNotFound)?;
-    let task = unit.load::<Task>(approval.task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    let approval = unit
+        .load::<Approval>(approval_id)
+        .await?
+        .ok_or(Rejection::ApprovalNotFound)?;
+    let task = unit
+        .load::<Task>(approval.task_id)
+        .await?
+        .ok_or(Rejection::TaskNotFound)?;
     Ok((approval, task))
 }
 
@@ -90,13 +100,23 @@ impl Command for NarrowApproval {
             Some(task) => unit.load::<Agent>(task.agent_id).await?,
             None => None,
         };
-        check_token(&self.token, task.as_deref(), agent.as_deref(), unit.context().now)?;
+        check_token(
+            &self.token,
+            task.as_deref(),
+            agent.as_deref(),
+            unit.context().now,
+        )?;
         let newest = LookupKey::newest_approval(self.token.task_id);
-        let approval =
-            unit.find_state::<Approval>(&newest).await?.ok_or(Rejection::NothingPending)?;
+        let approval = unit
+            .find_state::<Approval>(&newest)
+            .await?
+            .ok_or(Rejection::NothingPending)?;
         let events = decide_narrow(&approval, self.principal.as_deref(), &unit.context())?;
         unit.append(events).await?;
-        Ok(unit.load::<Approval>(approval.id).await?.ok_or(Rejection::ApprovalNotFound)?)
+        Ok(unit
+            .load::<Approval>(approval.id)
+            .await?
+            .ok_or(Rejection::ApprovalNotFound)?)
     }
 }
 
@@ -108,14 +128,24 @@ fn decide_narrow(
     if approval.state_at(context.now) != ApprovalState::Pending {
         return Err(Rejection::NothingPending);
     }
-    let Some(principal) = principal else { return Ok(Vec::new()) };
-    if !approval.approvers.iter().any(|approver| approver == principal) {
-        return Err(Rejection::NotEligible { principal: principal.to_owned() });
+    let Some(principal) = principal else {
+        return Ok(Vec::new());
+    };
+    if !approval
+        .approvers
+        .iter()
+        .any(|approver| approver == principal)
+    {
+        return Err(Rejection::NotEligible {
+            principal: principal.to_owned(),
+        });
     }
     if approval.approvers.len() == 1 {
         return Ok(Vec::new());
     }
-    let narrowed = ApprovalNarrowed { approvers: vec![principal.to_owned()] };
+    let narrowed = ApprovalNarrowed {
+        approvers: vec![principal.to_owned()],
+    };
     Ok(vec![context.event(approval.id, narrowed)])
 }
 
@@ -136,7 +166,9 @@ impl Command for RecordPreState {
         if approval.pre_state.is_none()
             && approval.state_at(unit.context().now) == ApprovalState::Pending
         {
-            let recorded = PreStateRecorded { operations: self.operations };
+            let recorded = PreStateRecorded {
+                operations: self.operations,
+            };
             let event = unit.context().event(approval.id, recorded);
             unit.append(vec![event]).await?;
         }

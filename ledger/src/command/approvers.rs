@@ -52,9 +52,10 @@ impl Command for PutCredential {
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
         check_name("approver_principal", &self.principal)?;
-        let known = unit.find_state::<Approver>(&LookupKey::approver(&self.principal)).await?;
-        let (approver_id, events) =
-            identify(known.as_deref(), &self.principal, &unit.context());
+        let known = unit
+            .find_state::<Approver>(&LookupKey::approver(&self.principal))
+            .await?;
+        let (approver_id, events) = identify(known.as_deref(), &self.principal, &unit.context());
         unit.append(events).await?;
         put(unit, approver_id, self.credential, None, self.reason).await
     }
@@ -70,7 +71,10 @@ fn identify(
         return (approver.id, Vec::new());
     }
     let approver_id: ApproverId = context.id();
-    let registered = ApproverRegistered { approver_id, principal: principal.to_owned() };
+    let registered = ApproverRegistered {
+        approver_id,
+        principal: principal.to_owned(),
+    };
     (approver_id, vec![context.event(approver_id, registered)])
 }
 
@@ -93,8 +97,10 @@ async fn put(
     if holder.is_some_and(|holder| holder != approver_id) {
         return Err(Rejection::CredentialTaken.into());
     }
-    let approver =
-        unit.load::<Approver>(approver_id).await?.ok_or(Rejection::CredentialNotFound)?;
+    let approver = unit
+        .load::<Approver>(approver_id)
+        .await?
+        .ok_or(Rejection::CredentialNotFound)?;
     let known = approver.credential(&credential.credential_id);
     // The counter of the same key only ever rises, whatever is put.
     let mut sign_count = credential.sign_count;
@@ -121,7 +127,10 @@ async fn put(
         },
     );
     unit.append(vec![event]).await?;
-    Ok(unit.load::<Approver>(approver_id).await?.ok_or(Rejection::CredentialNotFound)?)
+    Ok(unit
+        .load::<Approver>(approver_id)
+        .await?
+        .ok_or(Rejection::CredentialNotFound)?)
 }
 
 /// Takes a credential away; it cannot decide from the next request on.
@@ -143,8 +152,9 @@ impl Command for RevokeCredential {
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?
             .ok_or(Rejection::CredentialNotFound)?;
-        let known =
-            approver.credential(&self.credential_id).ok_or(Rejection::CredentialNotFound)?;
+        let known = approver
+            .credential(&self.credential_id)
+            .ok_or(Rejection::CredentialNotFound)?;
         let credential = NewCredential {
             credential_id: known.credential_id.clone(),
             status: CredentialStatus::Revoked,
@@ -179,14 +189,25 @@ impl Command for OpenEnrolment {
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<OpenedEnrolment, Error> {
         check_name("approver_principal", &self.principal)?;
-        let known = unit.find_state::<Approver>(&LookupKey::approver(&self.principal)).await?;
+        let known = unit
+            .find_state::<Approver>(&LookupKey::approver(&self.principal))
+            .await?;
         let context = unit.context();
         let (approver_id, mut events) = identify(known.as_deref(), &self.principal, &context);
         let enrolment_id = EnrolmentId::from_bytes(context.random.sixteen());
         let expires_at = context.now.plus(ENROLMENT_TTL);
-        events.push(context.event(approver_id, EnrolmentOpened { enrolment_id, expires_at }));
+        events.push(context.event(
+            approver_id,
+            EnrolmentOpened {
+                enrolment_id,
+                expires_at,
+            },
+        ));
         unit.append(events).await?;
-        Ok(OpenedEnrolment { enrolment_id, expires_at })
+        Ok(OpenedEnrolment {
+            enrolment_id,
+            expires_at,
+        })
     }
 }
 
@@ -213,9 +234,20 @@ impl Command for Enrol {
         if !usable {
             return Err(Rejection::EnrolmentEnded.into());
         }
-        if unit.find(&LookupKey::credential(&self.credential.credential_id)).await?.is_some() {
+        if unit
+            .find(&LookupKey::credential(&self.credential.credential_id))
+            .await?
+            .is_some()
+        {
             return Err(Rejection::CredentialTaken.into());
         }
-        put(unit, approver.id, self.credential, Some(self.enrolment_id), None).await
+        put(
+            unit,
+            approver.id,
+            self.credential,
+            Some(self.enrolment_id),
+            None,
+        )
+        .await
     }
 }

@@ -31,8 +31,15 @@ pub fn check_token(
     now: Timestamp,
 ) -> Result<(), Rejection> {
     let task = task.ok_or(Rejection::TokenUnknown)?;
-    let token = task.token(presented.token_id).ok_or(Rejection::TokenUnknown)?;
-    if !bool::from(token.claims_hash.as_slice().ct_eq(presented.claims_hash.as_slice())) {
+    let token = task
+        .token(presented.token_id)
+        .ok_or(Rejection::TokenUnknown)?;
+    if !bool::from(
+        token
+            .claims_hash
+            .as_slice()
+            .ct_eq(presented.claims_hash.as_slice()),
+    ) {
         return Err(Rejection::TokenAltered);
     }
     if token.subject != presented.subject {

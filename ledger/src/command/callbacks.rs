@@ -45,12 +45,18 @@ impl NewCallback {
                 code: "invalid_callback",
                 detail: error.to_string(),
             })?;
-        let wanted: &[CallbackEvent] =
-            if self.events.is_empty() { &CallbackEvent::ALL } else { &self.events };
+        let wanted: &[CallbackEvent] = if self.events.is_empty() {
+            &CallbackEvent::ALL
+        } else {
+            &self.events
+        };
         Ok(RegisteredCallback {
             callback_id: CallbackId::from_bytes(context.random.sixteen()),
             url: self.url.as_str().to_owned(),
-            events: wanted.iter().map(|event| event.as_str().to_owned()).collect(),
+            events: wanted
+                .iter()
+                .map(|event| event.as_str().to_owned())
+                .collect(),
             sealed_secret: sealed.as_bytes().into(),
         })
     }

@@ -8,7 +8,6 @@ use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_event::CallbackEvent;
-use crate::challenge::Challenge;
 use crate::error::Error;
 use crate::event::{
     ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, Event,
@@ -71,8 +70,14 @@ impl Command for DecideApproval {
         let approver = unit.find_state::<Approver>(&holder).await?;
         let (key, read) = credential_counter(&credential_id);
         let counted = unit.look_up(&key).await?.map_or(0, |value| read(&value));
-        let events =
-            decide(&self, &approval, &task, approver.as_deref(), counted, &unit.context())?;
+        let events = decide(
+            &self,
+            &approval,
+            &task,
+            approver.as_deref(),
+            counted,
+            &unit.context(),
+        )?;
         unit.append(events).await?;
         let approval = unit.load::<Approval>(approval.id).await?;
         Ok(Ok(approval.ok_or(Rejection::ApprovalNotFound)?))
@@ -90,22 +95,33 @@ fn decide(
     match approval.state {
         ApprovalState::Pending => {}
         ApprovalState::Expired => {
-            return Err(Rejection::ApprovalExpired { at: approval.changed_at });
+            return Err(Rejection::ApprovalExpired {
+                at: approval.changed_at,
+            });
         }
         ApprovalState::Cancelled => return Err(Rejection::ApprovalCancelled),
         ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed => {
-            return Err(Rejection::ApprovalDecided { state: approval.state.as_str() });
+            return Err(Rejection::ApprovalDecided {
+                state: approval.state.as_str(),
+            });
         }
     }
-    if command.reason.as_ref().is_some_and(|reason| reason.chars().count() > 1000) {
+    if command
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().count() > 1000)
+    {
         return Err(Rejection::Invalid {
             code: "reason_too_long",
             detail: "reason must be at most 1000 characters".to_owned(),
         });
     }
     let (approver, credential) = eligible(command, approval, approver)?;
-    let statement =
-        approval.statement(context.ledger_id, command.decision, command.reason.as_deref());
+    let statement = approval.statement(
+        context.ledger_id,
+        command.decision,
+        command.reason.as_deref(),
+    );
     let verified = verify(command, credential, &statement, context)?;
     // Counters that stay at zero are not kept by the authenticator.
     let counts = verified.sign_count > 0 || counted > 0;
@@ -126,7 +142,9 @@ fn decide(
             },
         )),
     }
-    let decided = decided(command, approver, credential, &statement, &verified, context);
+    let decided = decided(
+        command, approver, credential, &statement, &verified, context,
+    );
     let (event, name): (Event, _) = match command.decision {
         Decision::Approve => (Approved(decided).into(), CallbackEvent::ApprovalApproved),
         Decision::Deny => (Denied(decided).into(), CallbackEvent::ApprovalDenied),
@@ -143,7 +161,14 @@ fn decide(
         let until = context.now.plus(approval.continuation);
         payload.insert("continue_until".to_owned(), until.to_string().into());
     }
-    let owed = owe(context, task, &event, name, &Subject::approval(approval), payload);
+    let owed = owe(
+        context,
+        task,
+        &event,
+        name,
+        &Subject::approval(approval),
+        payload,
+    );
     events.push(event);
     events.extend(owed);
     Ok(events)
@@ -176,15 +201,21 @@ fn verify(
     let key = PublicKey::from_cose(credential.public_key.as_slice())
         .map_err(|error| invalid(error.to_string()))?;
     let expectation = Expectation {
+        credential_id: credential.credential_id.as_slice(),
         rp_id: &context.rules.rp_id,
         origin: &context.rules.origin,
         challenge_binds: statement,
     };
     let verified = verify_assertion(&key, &command.assertion, &expectation)
         .map_err(|error| invalid(error.to_string()))?;
-    let challenge: Challenge = verified.challenge;
+    let challenge = command
+        .assertion
+        .challenge()
+        .map_err(|error| invalid(error.to_string()))?;
     if !challenge.check_mac(&context.rules.challenge_key) {
-        return Err(invalid("its challenge was not issued by this service".to_owned()));
+        return Err(invalid(
+            "its challenge was not issued by this service".to_owned(),
+        ));
     }
     if context.now >= challenge.valid_until() {
         return Err(Rejection::ChallengeExpired);

@@ -31,17 +31,24 @@ impl Command for StartAttempt {
     type Answer = Started;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Started, Error> {
-        let delivery =
-            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = unit
+            .load::<Delivery>(self.delivery_id)
+            .await?
+            .ok_or(Rejection::DeliveryNotFound)?;
         let context = unit.context();
         match delivery.state {
             DeliveryState::Due(due) if context.now >= due => {}
             _ => return Err(Rejection::DeliveryNotDue.into()),
         }
         let attempt = delivery.attempts.saturating_add(1);
-        unit.append(vec![context.event(self.delivery_id, AttemptStarted { attempt })]).await?;
-        let delivery =
-            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        unit.append(vec![
+            context.event(self.delivery_id, AttemptStarted { attempt }),
+        ])
+        .await?;
+        let delivery = unit
+            .load::<Delivery>(self.delivery_id)
+            .await?
+            .ok_or(Rejection::DeliveryNotFound)?;
         Ok(Started { delivery, attempt })
     }
 }
@@ -65,8 +72,10 @@ impl Command for EndAttempt {
     type Answer = AfterAttempt;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<AfterAttempt, Error> {
-        let delivery =
-            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = unit
+            .load::<Delivery>(self.delivery_id)
+            .await?
+            .ok_or(Rejection::DeliveryNotFound)?;
         let (event, after) = decide_end(self, &delivery, &unit.context())?;
         unit.append(vec![event]).await?;
         Ok(after)
@@ -114,14 +123,21 @@ impl Command for RetryDelivery {
     type Answer = Arc<Delivery>;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Delivery>, Error> {
-        let delivery =
-            unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = unit
+            .load::<Delivery>(self.delivery_id)
+            .await?
+            .ok_or(Rejection::DeliveryNotFound)?;
         if delivery.state != DeliveryState::GivenUp {
             return Err(Rejection::DeliveryNotGivenUp.into());
         }
-        let requested = RetryRequested { reason: self.reason };
+        let requested = RetryRequested {
+            reason: self.reason,
+        };
         let event = unit.context().event(self.delivery_id, requested);
         unit.append(vec![event]).await?;
-        Ok(unit.load::<Delivery>(self.delivery_id).await?.ok_or(Rejection::DeliveryNotFound)?)
+        Ok(unit
+            .load::<Delivery>(self.delivery_id)
+            .await?
+            .ok_or(Rejection::DeliveryNotFound)?)
     }
 }

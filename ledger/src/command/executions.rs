@@ -103,7 +103,10 @@ impl Command for EndOperation {
         let (apply, task) = apply_and_task(unit, self.apply_id).await?;
         let events = decide_end(&self, &apply, &task, &unit.context())?;
         unit.append(events).await?;
-        Ok(unit.load::<Apply>(self.apply_id).await?.ok_or(Rejection::ApplyNotFound)?)
+        Ok(unit
+            .load::<Apply>(self.apply_id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?)
     }
 }
 
@@ -167,7 +170,14 @@ fn report(
         "status": status,
         "simulated": simulated,
     });
-    owe(context, task, reported, name, &Subject::apply(apply), payload)
+    owe(
+        context,
+        task,
+        reported,
+        name,
+        &Subject::apply(apply),
+        payload,
+    )
 }
 
 /// A person settles an unknown outcome.
@@ -197,10 +207,16 @@ impl Command for ResolveApply {
             return Err(Rejection::NothingToResolve.into());
         }
         let context = unit.context();
-        let resolved = ApplyResolved { executed: self.executed, reason: self.reason };
+        let resolved = ApplyResolved {
+            executed: self.executed,
+            reason: self.reason,
+        };
         let resolved = context.event(apply.id, resolved);
         unit.append(vec![resolved.clone()]).await?;
-        let settled = unit.load::<Apply>(apply.id).await?.ok_or(Rejection::ApplyNotFound)?;
+        let settled = unit
+            .load::<Apply>(apply.id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?;
         let end = settled.end.unwrap_or(ApplyEnd::Unknown);
         let owed = report(&context, &task, &settled, &resolved, end, false);
         unit.append(owed.into_iter().collect()).await?;
@@ -212,7 +228,13 @@ async fn apply_and_task(
     unit: &mut Unit<'_>,
     apply_id: ApplyId,
 ) -> Result<(Arc<Apply>, Arc<Task>), Error> {
-    let apply = unit.load::<Apply>(apply_id).await?.ok_or(Rejection::ApplyNotFound)?;
-    let task = unit.load::<Task>(apply.task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    let apply = unit
+        .load::<Apply>(apply_id)
+        .await?
+        .ok_or(Rejection::ApplyNotFound)?;
+    let task = unit
+        .load::<Task>(apply.task_id)
+        .await?
+        .ok_or(Rejection::TaskNotFound)?;
     Ok((apply, task))
 }

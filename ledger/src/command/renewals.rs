@@ -28,7 +28,10 @@ impl Command for RenewToken {
     type Answer = IssuedToken;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
-        let task = unit.load::<Task>(self.token.task_id).await?.ok_or(Rejection::TokenUnknown)?;
+        let task = unit
+            .load::<Task>(self.token.task_id)
+            .await?
+            .ok_or(Rejection::TokenUnknown)?;
         let agent = unit.load::<Agent>(task.agent_id).await?;
         if let Some(token) = replacement(&self.token, &task, &unit.context()) {
             let claims = CapabilityClaims::of(&task, token, unit.context().rules);
@@ -38,8 +41,13 @@ impl Command for RenewToken {
         for stream in unit.open_streams(task.id).await? {
             approvals.extend(unit.load::<Approval>(stream).await?);
         }
-        let events =
-            decide_renew(&self.token, &task, agent.as_deref(), &approvals, &unit.context())?;
+        let events = decide_renew(
+            &self.token,
+            &task,
+            agent.as_deref(),
+            &approvals,
+            &unit.context(),
+        )?;
         unit.append(events).await?;
         issued(unit, task.id).await
     }
@@ -68,13 +76,19 @@ fn decide_renew(
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
     let refused = check_token(presented, Some(task), agent, context.now);
-    let old = task.token(presented.token_id).ok_or(Rejection::TokenUnknown)?;
+    let old = task
+        .token(presented.token_id)
+        .ok_or(Rejection::TokenUnknown)?;
     let revision = agent.map_or(0, |agent| agent.permission_revision);
     let stale = old.permission_revision < revision;
     match refused {
         Err(Rejection::TokenStale | Rejection::TokenExpired) => {}
         Err(other) => return Err(other),
-        Ok(()) => return Err(Rejection::NotRenewable { why: "it is still valid" }),
+        Ok(()) => {
+            return Err(Rejection::NotRenewable {
+                why: "it is still valid",
+            });
+        }
     }
     let waiting = approvals
         .iter()
@@ -97,13 +111,21 @@ fn decide_renew(
         .min(limit)
         .min(task.created_at.plus(TASK_LIFE));
     if until.as_seconds() <= context.now.as_seconds() {
-        return Err(Rejection::NotRenewable { why: "its task is a day old" });
+        return Err(Rejection::NotRenewable {
+            why: "its task is a day old",
+        });
     }
     let revoked = context.event(
         task.id,
-        TokenRevoked { token_id: old.id, reason: "renewed".to_owned() },
+        TokenRevoked {
+            token_id: old.id,
+            reason: "renewed".to_owned(),
+        },
     );
-    Ok(vec![revoked, issue(context, task, revision, until, Some(old.id))])
+    Ok(vec![
+        revoked,
+        issue(context, task, revision, until, Some(old.id)),
+    ])
 }
 
 /// Until when an approval may still be decided or continued.

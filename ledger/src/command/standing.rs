@@ -42,7 +42,9 @@ impl Standing {
     pub fn refusal(&self) -> Option<Rejection> {
         match self {
             Self::Waiting | Self::Approved | Self::Running | Self::Ended(_) => None,
-            Self::Denied { reason } => Some(Rejection::ApprovalDenied { reason: reason.clone() }),
+            Self::Denied { reason } => Some(Rejection::ApprovalDenied {
+                reason: reason.clone(),
+            }),
             Self::Expired { at } => Some(Rejection::ApprovalExpired { at: *at }),
             Self::Cancelled => Some(Rejection::ApprovalCancelled),
             Self::ConsumedElsewhere { by } => Some(Rejection::ApprovalConsumed { by: *by }),
@@ -59,16 +61,21 @@ pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> S
     if apply.authorised {
         return Standing::Running;
     }
-    let Some(approval) = approval else { return Standing::Waiting };
+    let Some(approval) = approval else {
+        return Standing::Waiting;
+    };
     match approval.state_at(now) {
         ApprovalState::Pending => Standing::Waiting,
         ApprovalState::Approved => Standing::Approved,
         ApprovalState::Denied => Standing::Denied {
-            reason: approval.decision.as_ref().and_then(|decision| decision.reason.clone()),
+            reason: approval
+                .decision
+                .as_ref()
+                .and_then(|decision| decision.reason.clone()),
         },
-        ApprovalState::Expired => {
-            Standing::Expired { at: approval.deadline().unwrap_or(approval.changed_at) }
-        }
+        ApprovalState::Expired => Standing::Expired {
+            at: approval.deadline().unwrap_or(approval.changed_at),
+        },
         ApprovalState::Cancelled => Standing::Cancelled,
         ApprovalState::Consumed => match approval.consumed_by {
             Some(by) if by != apply.id => Standing::ConsumedElsewhere { by },

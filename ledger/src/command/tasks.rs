@@ -55,7 +55,11 @@ impl AllowedEntry {
         Ok(AllowedOperation {
             operation: self.operation,
             scope_type,
-            scope_id: self.scope_id.as_ref().map_or("*", ScopeId::as_str).to_owned(),
+            scope_id: self
+                .scope_id
+                .as_ref()
+                .map_or("*", ScopeId::as_str)
+                .to_owned(),
             required_level,
             risk_tier,
         })
@@ -92,7 +96,9 @@ impl Command for CreateTask {
     type Answer = IssuedToken;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
-        let agent = unit.find_state::<Agent>(&LookupKey::agent(&self.agent)).await?;
+        let agent = unit
+            .find_state::<Agent>(&LookupKey::agent(&self.agent))
+            .await?;
         let task_id: TaskId = unit.context().id();
         let events = decide_create(&self, agent.as_deref(), task_id, &unit.context())?;
         unit.append(events).await?;
@@ -102,7 +108,10 @@ impl Command for CreateTask {
 
 /// The newest token of a task.
 pub(super) async fn issued(unit: &mut Unit<'_>, task_id: TaskId) -> Result<IssuedToken, Error> {
-    let task = unit.load::<Task>(task_id).await?.ok_or(Rejection::TaskNotFound)?;
+    let task = unit
+        .load::<Task>(task_id)
+        .await?
+        .ok_or(Rejection::TaskNotFound)?;
     let token = task.tokens.last().ok_or(Rejection::TokenUnknown)?;
     let claims = CapabilityClaims::of(&task, token, unit.context().rules);
     Ok(IssuedToken { claims, task })
@@ -115,7 +124,10 @@ fn decide_create(
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
     if !(1..=200).contains(&command.name.chars().count()) {
-        return Err(Rejection::InvalidName { what: "task_name", limit: 200 });
+        return Err(Rejection::InvalidName {
+            what: "task_name",
+            limit: 200,
+        });
     }
     if command.operations.is_empty() {
         return Err(Rejection::Invalid {
@@ -164,7 +176,13 @@ fn decide_create(
 /// The first event of an agent that is heard of for the first time.
 pub(super) fn register_agent(context: &Context<'_>, name: &str) -> (AgentId, NewEvent) {
     let agent_id: AgentId = context.id();
-    let event = context.event(agent_id, AgentRegistered { agent_id, name: name.to_owned() });
+    let event = context.event(
+        agent_id,
+        AgentRegistered {
+            agent_id,
+            name: name.to_owned(),
+        },
+    );
     (agent_id, event)
 }
 
@@ -239,10 +257,18 @@ impl Command for CloseTask {
                 applies.push(apply);
             }
         }
-        let events =
-            decide_close(&task, &approvals, &applies, self.reason.as_deref(), &unit.context());
+        let events = decide_close(
+            &task,
+            &approvals,
+            &applies,
+            self.reason.as_deref(),
+            &unit.context(),
+        );
         unit.append(events).await?;
-        Ok(unit.load::<Task>(self.task_id).await?.ok_or(Rejection::TaskNotFound)?)
+        Ok(unit
+            .load::<Task>(self.task_id)
+            .await?
+            .ok_or(Rejection::TaskNotFound)?)
     }
 }
 
@@ -278,7 +304,11 @@ fn decide_close(
     }
     for apply in applies.iter().filter(|apply| apply.is_running()) {
         // One that is under way ends by itself: its next operation is refused.
-        if apply.operations.iter().all(|state| *state == OperationState::Waiting) {
+        if apply
+            .operations
+            .iter()
+            .all(|state| *state == OperationState::Waiting)
+        {
             events.extend(stop(context, task, apply));
         }
     }
@@ -286,11 +316,19 @@ fn decide_close(
         if token.revoked_at.is_none() {
             events.push(context.event(
                 task.id,
-                TokenRevoked { token_id: token.id, reason: "task_closed".to_owned() },
+                TokenRevoked {
+                    token_id: token.id,
+                    reason: "task_closed".to_owned(),
+                },
             ));
         }
     }
-    events.push(context.event(task.id, TaskClosed { reason: reason.map(str::to_owned) }));
+    events.push(context.event(
+        task.id,
+        TaskClosed {
+            reason: reason.map(str::to_owned),
+        },
+    ));
     events
 }
 
@@ -298,7 +336,10 @@ fn decide_close(
 pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<NewEvent> {
     let ended = context.event(
         StreamId::from(apply.id),
-        ApplyEnded { end: ApplyEnd::Failed, stopped: Some("task_closed".to_owned()) },
+        ApplyEnded {
+            end: ApplyEnd::Failed,
+            stopped: Some("task_closed".to_owned()),
+        },
     );
     let owed = owe(
         context,

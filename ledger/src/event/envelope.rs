@@ -48,7 +48,9 @@ impl Actor {
     /// A worker of the service itself.
     #[must_use]
     pub fn system(component: &str) -> Self {
-        Self::System { component: component.to_owned() }
+        Self::System {
+            component: component.to_owned(),
+        }
     }
 }
 

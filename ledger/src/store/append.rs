@@ -4,7 +4,7 @@ use super::lookup::Lookups;
 use super::tail::Head;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{Event, Recorded};
+use crate::event::Recorded;
 use crate::record::Header;
 use sqlx::SqliteConnection;
 use std::fmt::Write as _;
@@ -21,10 +21,6 @@ pub(crate) struct Staged {
 impl Staged {
     pub(crate) fn header(&self) -> &Header {
         &self.recorded.header
-    }
-
-    pub(crate) fn event(&self) -> &Event {
-        &self.recorded.event
     }
 
     pub(crate) fn recorded_at(&self) -> Timestamp {
@@ -52,7 +48,10 @@ impl MultiRow {
     pub(super) fn chunks<'r, T>(&self, mut rows: &'r [T]) -> Vec<(Arc<str>, &'r [T])> {
         let mut out = Vec::new();
         while !rows.is_empty() {
-            let fitting = CHUNKS.iter().zip(&self.0).find(|(size, _)| **size <= rows.len());
+            let fitting = CHUNKS
+                .iter()
+                .zip(&self.0)
+                .find(|(size, _)| **size <= rows.len());
             let Some((size, sql)) = fitting else { break };
             let (chunk, rest) = rows.split_at(*size);
             out.push((Arc::clone(sql), chunk));

@@ -19,7 +19,11 @@ impl WriterLock {
         let path = PathBuf::from(path);
         let failed = |doing| {
             let path = path.clone();
-            move |source| Error::File { path, doing, source }
+            move |source| Error::File {
+                path,
+                doing,
+                source,
+            }
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -45,7 +49,11 @@ impl WriterLock {
                 return Err(Error::Locked { path, holder });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(Error::File { path, doing: "locked", source });
+                return Err(Error::File {
+                    path,
+                    doing: "locked",
+                    source,
+                });
             }
         }
         file.set_len(0).map_err(failed("written"))?;

@@ -55,7 +55,10 @@ impl LookupKey {
     }
 
     pub(crate) fn apply_key(task: TaskId, key: &str) -> Self {
-        Self(LookupKind::ApplyKey, [task.as_bytes().as_slice(), key.as_bytes()].concat())
+        Self(
+            LookupKind::ApplyKey,
+            [task.as_bytes().as_slice(), key.as_bytes()].concat(),
+        )
     }
 
     pub(crate) fn fingerprint(task: TaskId, fingerprint: &Fingerprint) -> Self {
@@ -86,13 +89,17 @@ impl LookupKey {
             .fetch_optional(connection)
             .await
             .map_err(failed())?;
-        row.map(|row| row.try_get::<Vec<u8>, _>(0)).transpose().map_err(failed())
+        row.map(|row| row.try_get::<Vec<u8>, _>(0))
+            .transpose()
+            .map_err(failed())
     }
 }
 
 /// The key and the reading of a credential's signature counter.
 pub(crate) fn credential_counter(id: &Blob) -> (LookupKey, fn(&[u8]) -> u32) {
-    (LookupKey::counter(id), |value| value.try_into().map_or(0, u32::from_le_bytes))
+    (LookupKey::counter(id), |value| {
+        value.try_into().map_or(0, u32::from_le_bytes)
+    })
 }
 
 /// What a batch adds to the lookup tables.
@@ -128,12 +135,7 @@ impl Lookups {
     }
 
     /// Takes in one event. `task` is the task that the event's stream belongs to, where it does.
-    pub(crate) fn fold(
-        &mut self,
-        stream: StreamId,
-        task: Option<TaskId>,
-        event: &Event,
-    ) {
+    pub(crate) fn fold(&mut self, stream: StreamId, task: Option<TaskId>, event: &Event) {
         let mut put = |key: LookupKey, value: &[u8]| {
             self.values.insert(key, value.to_vec());
         };
@@ -147,17 +149,26 @@ impl Lookups {
             }
             Event::CredentialPut(e) => {
                 put(LookupKey::credential(&e.credential_id), stream.as_bytes());
-                put(LookupKey::counter(&e.credential_id), &e.sign_count.to_le_bytes());
+                put(
+                    LookupKey::counter(&e.credential_id),
+                    &e.sign_count.to_le_bytes(),
+                );
             }
             Event::ApprovalApproved(Approved(e)) | Event::ApprovalDenied(Denied(e)) => {
-                put(LookupKey::counter(&e.credential_id), &e.sign_count.to_le_bytes());
+                put(
+                    LookupKey::counter(&e.credential_id),
+                    &e.sign_count.to_le_bytes(),
+                );
                 if matches!(event, Event::ApprovalDenied(_)) {
                     self.set_open(task, stream, false);
                 }
             }
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::ApplyAccepted(e) => {
-                put(LookupKey::apply_key(e.task_id, &e.idempotency_key), stream.as_bytes());
+                put(
+                    LookupKey::apply_key(e.task_id, &e.idempotency_key),
+                    stream.as_bytes(),
+                );
                 if e.authorisation == Authorisation::Granted {
                     self.set_open(Some(e.task_id), stream, true);
                 }
@@ -165,7 +176,10 @@ impl Lookups {
             Event::ApplyAuthorised(_) => self.set_open(task, stream, true),
             Event::ApplyEnded(_) => self.set_open(task, stream, false),
             Event::ApprovalRequested(e) => {
-                put(LookupKey::fingerprint(e.task_id, &e.fingerprint), stream.as_bytes());
+                put(
+                    LookupKey::fingerprint(e.task_id, &e.fingerprint),
+                    stream.as_bytes(),
+                );
                 put(LookupKey::newest_approval(e.task_id), stream.as_bytes());
                 self.set_open(Some(e.task_id), stream, true);
             }
@@ -191,7 +205,11 @@ impl Lookups {
             )
         });
         static OPEN: LazyLock<MultiRow> = LazyLock::new(|| {
-            MultiRow::new("INSERT OR IGNORE INTO open_streams (task_id, stream_id) VALUES", 2, "")
+            MultiRow::new(
+                "INSERT OR IGNORE INTO open_streams (task_id, stream_id) VALUES",
+                2,
+                "",
+            )
         });
         static CLOSE: LazyLock<MultiRow> = LazyLock::new(|| {
             MultiRow::new(
@@ -205,13 +223,20 @@ impl Lookups {
         for (sql, rows) in PUT.chunks(&rows) {
             let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
             for (key, value) in rows {
-                query = query.bind(key.0 as i64).bind(key.1.as_slice()).bind(value.as_slice());
+                query = query
+                    .bind(key.0 as i64)
+                    .bind(key.1.as_slice())
+                    .bind(value.as_slice());
             }
             query.execute(&mut *connection).await.map_err(failed())?;
         }
         for (statement, wanted) in [(&OPEN, true), (&CLOSE, false)] {
-            let rows: Vec<_> =
-                self.open.iter().filter(|(_, open)| **open == wanted).map(|(id, _)| id).collect();
+            let rows: Vec<_> = self
+                .open
+                .iter()
+                .filter(|(_, open)| **open == wanted)
+                .map(|(id, _)| id)
+                .collect();
             for (sql, rows) in statement.chunks(&rows) {
                 let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
                 for (task, stream) in rows {
@@ -244,4 +269,3 @@ pub(crate) async fn read_open_streams(
     }
     Ok(streams)
 }
-

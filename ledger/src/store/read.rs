@@ -1,11 +1,11 @@
 //! Reading the log. Readers never hold up the writer.
 
 use super::append::signed;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Event, Recorded};
 use crate::id::{EventId, StreamId};
 use crate::record::{Header, PayloadDigest, RecordHash};
-use crate::clock::Timestamp;
 use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
@@ -35,7 +35,9 @@ impl RawRecord {
         connection: &mut SqliteConnection,
         from: u64,
     ) -> BoxStream<'_, Result<SqliteRow, sqlx::Error>> {
-        sqlx::query(select!("position >= ? ORDER BY position")).bind(signed(from)).fetch(connection)
+        sqlx::query(select!("position >= ? ORDER BY position"))
+            .bind(signed(from))
+            .fetch(connection)
     }
 
     pub(crate) fn from_row(row: &SqliteRow) -> Result<Self, Error> {
@@ -71,24 +73,37 @@ impl RawRecord {
             }
             _ => None,
         };
-        Ok(Self { header, record_hash, payload })
+        Ok(Self {
+            header,
+            record_hash,
+            payload,
+        })
     }
 
     /// Decodes the payload.
     pub(crate) fn into_recorded(self) -> Result<Recorded, Error> {
         let position = self.header.position;
         let Some((_, payload)) = self.payload else {
-            return Err(Error::Damaged { position, what: "its payload is missing".to_owned() });
+            return Err(Error::Damaged {
+                position,
+                what: "its payload is missing".to_owned(),
+            });
         };
         let (envelope, event) =
             Event::decode(self.header.event_type, self.header.schema_version, &payload)
                 .map_err(|source| Error::Decode { position, source })?;
-        Ok(Recorded { header: self.header, envelope, event })
+        Ok(Recorded {
+            header: self.header,
+            envelope,
+            event,
+        })
     }
 }
 
 fn decode_rows(rows: &[SqliteRow]) -> Result<Vec<Recorded>, Error> {
-    rows.iter().map(|row| RawRecord::from_row(row)?.into_recorded()).collect()
+    rows.iter()
+        .map(|row| RawRecord::from_row(row)?.into_recorded())
+        .collect()
 }
 
 /// The next position, by what stands in the table.
@@ -136,20 +151,30 @@ impl Reader {
     /// Opens a ledger file to read, without becoming its writer.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let path = super::file_of(url)?;
-        Ok(Self { pool: super::connect_reader(&path).await? })
+        Ok(Self {
+            pool: super::connect_reader(&path).await?,
+        })
     }
 
     /// The ledger's id; `None` in a file that holds no event yet.
     pub async fn ledger_id(&self) -> Result<Option<crate::id::LedgerId>, Error> {
-        let mut connection =
-            self.pool.acquire().await.map_err(Error::database("opening a reader"))?;
-        Ok(super::read_head(&mut connection).await?.map(|head| head.ledger_id))
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(Error::database("opening a reader"))?;
+        Ok(super::read_head(&mut connection)
+            .await?
+            .map(|head| head.ledger_id))
     }
 
     /// The size of the log: the next position.
     pub async fn size(&self) -> Result<u64, Error> {
-        let mut connection =
-            self.pool.acquire().await.map_err(Error::database("opening a reader"))?;
+        let mut connection = self
+            .pool
+            .acquire()
+            .await
+            .map_err(Error::database("opening a reader"))?;
         stored_size(&mut connection).await
     }
 

@@ -82,7 +82,9 @@ CREATE TABLE head (
 
 /// The file that a `sqlite://` URL names.
 pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
-    let invalid = || Error::InvalidUrl { url: url.to_owned() };
+    let invalid = || Error::InvalidUrl {
+        url: url.to_owned(),
+    };
     let path = url.strip_prefix("sqlite:").ok_or_else(invalid)?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
@@ -112,11 +114,17 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     if application_id != APPLICATION_ID {
         let tables = pragma(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
         if application_id != 0 || version != 0 || tables != 0 {
-            return Err(Error::ForeignFile { path: path.to_owned(), found: application_id });
+            return Err(Error::ForeignFile {
+                path: path.to_owned(),
+                found: application_id,
+            });
         }
     }
     if version > known {
-        return Err(Error::NewerSchema { found: version, known });
+        return Err(Error::NewerSchema {
+            found: version,
+            known,
+        });
     }
     drop(connection);
     // Only a file that is ours, or empty, is ever switched to WAL.
@@ -145,11 +153,16 @@ pub(crate) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
         .connect_with(options(path).read_only(true))
         .await
         .map_err(Error::database("opening the file to read"))?;
-    let mut connection =
-        pool.acquire().await.map_err(Error::database("opening the file to read"))?;
+    let mut connection = pool
+        .acquire()
+        .await
+        .map_err(Error::database("opening the file to read"))?;
     let application_id = pragma(&mut connection, "PRAGMA application_id").await?;
     if application_id != APPLICATION_ID {
-        return Err(Error::ForeignFile { path: path.to_owned(), found: application_id });
+        return Err(Error::ForeignFile {
+            path: path.to_owned(),
+            found: application_id,
+        });
     }
     drop(connection);
     Ok(pool)
@@ -160,5 +173,6 @@ async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<
         .fetch_one(connection)
         .await
         .map_err(Error::database("reading the file's header"))?;
-    row.try_get::<i64, _>(0).map_err(Error::database("reading the file's header"))
+    row.try_get::<i64, _>(0)
+        .map_err(Error::database("reading the file's header"))
 }

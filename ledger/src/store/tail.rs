@@ -40,7 +40,11 @@ impl Head {
 
     /// The head after records were appended.
     pub(crate) fn advanced(&self, size: u64, record_hash: RecordHash) -> Self {
-        let mut next = Self { size, record_hash, ..self.clone() };
+        let mut next = Self {
+            size,
+            record_hash,
+            ..self.clone()
+        };
         if size.saturating_sub(next.candidate.0) >= BOOKMARK_LAG {
             next.verified = next.candidate;
             next.candidate = (size, record_hash);
@@ -99,7 +103,10 @@ pub(crate) async fn read_head(connection: &mut SqliteConnection) -> Result<Optio
 }
 
 fn damaged(position: u64, what: &str) -> Error {
-    Error::Damaged { position, what: what.to_owned() }
+    Error::Damaged {
+        position,
+        what: what.to_owned(),
+    }
 }
 
 /// Checks everything from the bookmark to the head: positions without a gap, each record linked to
@@ -113,20 +120,28 @@ pub(crate) async fn check_tail(
     if stored < head.size {
         return Err(Error::Damaged {
             position: stored,
-            what: format!("the log ends here, but {} events had been committed", head.size),
+            what: format!(
+                "the log ends here, but {} events had been committed",
+                head.size
+            ),
         });
     }
     if stored > head.size {
         return Err(Error::Damaged {
             position: head.size,
-            what: format!("{} events stand beyond the committed head", stored - head.size),
+            what: format!(
+                "{} events stand beyond the committed head",
+                stored - head.size
+            ),
         });
     }
     let mut next = start;
     {
         let mut rows = RawRecord::stream(connection, start);
-        while let Some(raw) =
-            rows.try_next().await.map_err(Error::database("checking the tail of the chain"))?
+        while let Some(raw) = rows
+            .try_next()
+            .await
+            .map_err(Error::database("checking the tail of the chain"))?
         {
             let raw = RawRecord::from_row(&raw)?;
             let header = &raw.header;
@@ -166,7 +181,10 @@ pub(crate) async fn check_tail(
     if next != head.size || expected != head.record_hash {
         return Err(Error::Damaged {
             position: next,
-            what: format!("the chain ends at {expected}, the head says {}", head.record_hash),
+            what: format!(
+                "the chain ends at {expected}, the head says {}",
+                head.record_hash
+            ),
         });
     }
     Ok(())

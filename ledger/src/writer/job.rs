@@ -50,7 +50,9 @@ impl<C: Command> Job for TypedJob<C> {
         unit: &'a mut Unit<'_>,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
-            let Some(command) = self.command.take() else { return false };
+            let Some(command) = self.command.take() else {
+                return false;
+            };
             let decision = command.run(unit).await;
             let keep = decision.is_ok();
             self.decision = Some(decision);

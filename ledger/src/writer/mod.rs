@@ -131,7 +131,11 @@ fn stage(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<Staged, Error> {
-    let Decided { new, version, envelope } = decided;
+    let Decided {
+        new,
+        version,
+        envelope,
+    } = decided;
     let payload = new.event.encode(&envelope).map_err(Error::Encode)?;
     let salt = random.sixteen();
     let header = Header {
@@ -147,7 +151,15 @@ fn stage(
             .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
         payload_digest: payload_digest(&salt, &payload),
     };
-    Ok(Staged { recorded: Recorded { header, envelope, event: new.event }, salt, payload })
+    Ok(Staged {
+        recorded: Recorded {
+            header,
+            envelope,
+            event: new.event,
+        },
+        salt,
+        payload,
+    })
 }
 
 impl Writer {
@@ -158,12 +170,18 @@ impl Writer {
         while jobs.recv_many(&mut waiting, MAX_BATCH).await > 0 {
             let outcome = self.serve(&mut waiting).await;
             if let Err(error) = outcome {
-                tracing::error!(error = &error as &dyn std::error::Error, "the ledger cannot be written any more");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the ledger cannot be written any more"
+                );
                 return Err(error);
             }
         }
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "closing the ledger");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "closing the ledger"
+            );
         }
         Ok(())
     }
@@ -204,7 +222,9 @@ impl Writer {
         let (commit, staged) = self.commit(batch, now, commands).await;
         match commit {
             Commit::Done => {
-                self.shared.failing.send_if_modified(|failing| failing.take().is_some());
+                self.shared
+                    .failing
+                    .send_if_modified(|failing| failing.take().is_some());
                 self.publish(staged);
                 for job in waiting.drain(..) {
                     job.answer(Outcome::Recorded);
@@ -212,7 +232,11 @@ impl Writer {
                 Ok(())
             }
             Commit::Lost(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, commands, "a commit was lost");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    commands,
+                    "a commit was lost"
+                );
                 self.shared.failing.send_replace(Some(describe(&error)));
                 for job in waiting.drain(..) {
                     job.answer(Outcome::NotRecorded);
@@ -236,7 +260,12 @@ impl Writer {
                 new: NewEvent {
                     stream,
                     event_id: self.random.event_id(now),
-                    event: RefusalsCounted { task_id, minute, count }.into(),
+                    event: RefusalsCounted {
+                        task_id,
+                        minute,
+                        count,
+                    }
+                    .into(),
                     cause: None,
                 },
                 version: 0,
@@ -257,7 +286,11 @@ impl Writer {
         commands: usize,
     ) -> (Commit, (Batch, Vec<Staged>, Head)) {
         let started = Instant::now();
-        let Batch { changed, lookups, events } = batch;
+        let Batch {
+            changed,
+            lookups,
+            events,
+        } = batch;
         let mut staged = Vec::with_capacity(events.len());
         let mut size = self.head.size;
         let mut prev_hash = self.head.record_hash;
@@ -274,7 +307,15 @@ impl Writer {
                     staged.push(event);
                 }
                 Err(error) => {
-                    let rest = (Batch { changed, lookups, events: Vec::new() }, staged, self.head.clone());
+                    let rest = (
+                        Batch {
+                            changed,
+                            lookups,
+                            events: Vec::new(),
+                        },
+                        staged,
+                        self.head.clone(),
+                    );
                     return (Commit::Lost(error), rest);
                 }
             }
@@ -289,11 +330,23 @@ impl Writer {
             let seconds = started.elapsed().as_secs_f64();
             metrics::histogram!("ledger_commit_seconds").record(seconds);
             metrics::counter!("ledger_commits_total").increment(1);
-            metrics::counter!("ledger_events_total").increment(u64::try_from(staged.len()).unwrap_or(0));
+            metrics::counter!("ledger_events_total")
+                .increment(u64::try_from(staged.len()).unwrap_or(0));
             metrics::histogram!("ledger_commit_commands")
                 .record(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
         }
-        (commit, (Batch { changed, lookups, events: Vec::new() }, staged, next))
+        (
+            commit,
+            (
+                Batch {
+                    changed,
+                    lookups,
+                    events: Vec::new(),
+                },
+                staged,
+                next,
+            ),
+        )
     }
 
     async fn write(
@@ -334,7 +387,9 @@ impl Writer {
             Ok(head) if head.size == next.size && head.record_hash == next.record_hash => {
                 Commit::Done
             }
-            Ok(head) if head.size == self.head.size && head.record_hash == self.head.record_hash => {
+            Ok(head)
+                if head.size == self.head.size && head.record_hash == self.head.record_hash =>
+            {
                 Commit::Lost(error)
             }
             Ok(head) => Commit::Fatal(Error::Damaged {
@@ -351,10 +406,16 @@ impl Writer {
         std::mem::swap(&mut connection, &mut self.connection);
         // The old connection may hold an open transaction: closing it rolls that back.
         if let Err(error) = connection.close_hard().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "closing after a failed commit");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "closing after a failed commit"
+            );
         }
         let Some(mut head) = read_head(&mut self.connection).await? else {
-            return Err(Error::Damaged { position: 0, what: "the head row is gone".to_owned() });
+            return Err(Error::Damaged {
+                position: 0,
+                what: "the head row is gone".to_owned(),
+            });
         };
         check_tail(&mut self.connection, &mut head).await?;
         Ok(head)
@@ -366,12 +427,17 @@ impl Writer {
             self.shared.cache.put(stream, entry);
         }
         self.newest = staged.last().map_or(self.newest, Staged::recorded_at);
+        self.shared.newest.store(
+            self.newest.as_micros(),
+            std::sync::atomic::Ordering::Release,
+        );
+        let streams: Vec<StreamId> = staged
+            .iter()
+            .map(|event| event.header().stream_id)
+            .collect();
         self.shared
-            .newest
-            .store(self.newest.as_micros(), std::sync::atomic::Ordering::Release);
-        let streams: Vec<StreamId> =
-            staged.iter().map(|event| event.header().stream_id).collect();
-        self.shared.recent.push(staged.into_iter().map(|event| Arc::new(event.recorded)));
+            .recent
+            .push(staged.into_iter().map(|event| Arc::new(event.recorded)));
         self.head = next;
         self.shared.size.send_replace(self.head.size);
         for stream in streams {
@@ -389,6 +455,12 @@ fn describe(error: &Error) -> String {
 
 /// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
 fn is_failed_sync(error: &Error) -> bool {
-    let Error::Database { source: sqlx::Error::Database(source), .. } = error else { return false };
+    let Error::Database {
+        source: sqlx::Error::Database(source),
+        ..
+    } = error
+    else {
+        return false;
+    };
     matches!(source.code().as_deref(), Some("1034" | "1290"))
 }

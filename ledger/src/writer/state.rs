@@ -1,6 +1,6 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
-use crate::aggregate::{Aggregate, Agent, Apply, Approval, Approver, Delivery, Task};
+use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
 use crate::clock::Timestamp;
 use crate::event::{Event, Recorded};
 use crate::id::{StreamId, TaskId};
@@ -147,7 +147,12 @@ const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
 impl Cache {
     pub(crate) fn new() -> Self {
-        Self { inner: Mutex::new(Inner { entries: LruCache::unbounded(), bytes: 0 }) }
+        Self {
+            inner: Mutex::new(Inner {
+                entries: LruCache::unbounded(),
+                bytes: 0,
+            }),
+        }
     }
 
     pub(crate) fn get(&self, stream: StreamId) -> Option<Entry> {
@@ -167,7 +172,9 @@ impl Cache {
         inner.bytes += weight;
         inner.entries.put(stream, entry);
         while inner.bytes > MAX_BYTES {
-            let Some((_, old)) = inner.entries.pop_lru() else { break };
+            let Some((_, old)) = inner.entries.pop_lru() else {
+                break;
+            };
             inner.bytes = inner.bytes.saturating_sub(old.state.weight());
         }
     }

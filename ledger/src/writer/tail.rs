@@ -29,7 +29,9 @@ impl RecentEvents {
             inner.events.push_back(event);
         }
         while inner.events.len() > MAX_EVENTS || inner.bytes > MAX_BYTES {
-            let Some(old) = inner.events.pop_front() else { break };
+            let Some(old) = inner.events.pop_front() else {
+                break;
+            };
             inner.bytes = inner.bytes.saturating_sub(weight(&old));
         }
     }
@@ -39,8 +41,15 @@ impl RecentEvents {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = inner.events.front()?.position();
         let skip = usize::try_from(position.checked_sub(first)?).ok()?;
-        (skip <= inner.events.len())
-            .then(|| inner.events.iter().skip(skip).take(limit).cloned().collect())
+        (skip <= inner.events.len()).then(|| {
+            inner
+                .events
+                .iter()
+                .skip(skip)
+                .take(limit)
+                .cloned()
+                .collect()
+        })
     }
 }
 

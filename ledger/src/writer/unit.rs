@@ -129,7 +129,12 @@ impl<'w> Unit<'w> {
     }
 
     pub(crate) async fn look_up(&mut self, key: &LookupKey) -> Result<Option<Vec<u8>>, Error> {
-        if let Some(value) = self.own.lookups.get(key).or_else(|| self.batch.lookups.get(key)) {
+        if let Some(value) = self
+            .own
+            .lookups
+            .get(key)
+            .or_else(|| self.batch.lookups.get(key))
+        {
             return Ok(Some(value.clone()));
         }
         key.read(self.connection).await
@@ -137,7 +142,10 @@ impl<'w> Unit<'w> {
 
     /// The stream that a key stands for.
     pub(crate) async fn find(&mut self, key: &LookupKey) -> Result<Option<StreamId>, Error> {
-        Ok(self.look_up(key).await?.and_then(|value| StreamId::from_slice(&value)))
+        Ok(self
+            .look_up(key)
+            .await?
+            .and_then(|value| StreamId::from_slice(&value)))
     }
 
     /// The aggregate that a key stands for.
@@ -167,7 +175,11 @@ impl<'w> Unit<'w> {
             let task = entry.state.task_id();
             self.own.lookups.fold(new.stream, task, &new.event);
             self.own.changed.insert(new.stream, entry);
-            self.own.events.push(Decided { new, version, envelope: self.envelope.clone() });
+            self.own.events.push(Decided {
+                new,
+                version,
+                envelope: self.envelope.clone(),
+            });
         }
         Ok(())
     }

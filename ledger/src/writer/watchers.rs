@@ -23,7 +23,11 @@ impl Watchers {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, notify) = streams.entry(stream).or_default();
         *count += 1;
-        Watch { watchers: self, stream, notify: Arc::clone(notify) }
+        Watch {
+            watchers: self,
+            stream,
+            notify: Arc::clone(notify),
+        }
     }
 }
 
@@ -37,7 +41,11 @@ pub(crate) struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let mut streams = self.watchers.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self
+            .watchers
+            .streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((count, _)) = streams.get_mut(&self.stream) {
             *count -= 1;
             if *count == 0 {
