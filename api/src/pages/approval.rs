@@ -5,6 +5,7 @@ use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
 use askama::Template;
+use ledger::operation::Operation;
 use ledger::{Risk, ScopeType};
 
 /// Everything that one approval asks.
@@ -72,6 +73,31 @@ pub enum UpstreamState {
 }
 
 impl OperationCard {
+    /// The card of an operation as it will be sent, beside what upstream has now.
+    #[must_use]
+    pub fn of(operation: &Operation, upstream: UpstreamState) -> Self {
+        let entry = operation.kind.entry();
+        let scope = &operation.scope;
+        // The card names the scope on a line of its own.
+        let summary = operation.summary().replacen(&format!(" in {scope}"), "", 1);
+        let json = operation.to_json();
+        let card = Self {
+            operation_id: entry.operation_id,
+            summary: ShownText::line(summary),
+            scope_type: scope.scope_type,
+            scope_id: ShownText::line(scope.id.as_str()),
+            risk: entry.risk,
+            warnings: operation
+                .warnings()
+                .into_iter()
+                .map(|warning| ShownText::line(warning.text))
+                .collect(),
+            params: json.get("params").map(Param::rows).unwrap_or_default(),
+            upstream,
+        };
+        card.compared()
+    }
+
     /// Sets each param beside what upstream has under the same name; upstream's other fields stay
     /// where they are.
     #[must_use]

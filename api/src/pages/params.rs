@@ -45,25 +45,54 @@ const LONG_TEXT: usize = 300;
 
 impl Param {
     /// The rows of a JSON object, in its order; another value than an object is one row named
-    /// `value`.
+    /// `value`. What is nested around a script gets a row for each of its parts
+    /// (`modules[0].content`), so that the script is laid out as such and not as a JSON string.
     #[must_use]
     pub fn rows(params: &Value) -> Vec<Self> {
+        let mut rows = Vec::new();
         match params {
-            Value::Object(fields) => fields
-                .iter()
-                .map(|(name, value)| Self::new(name, value))
-                .collect(),
-            Value::Null => Vec::new(),
-            other => vec![Self::new("value", other)],
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    add(&mut rows, name.clone(), value);
+                }
+            }
+            Value::Null => {}
+            other => add(&mut rows, "value".to_owned(), other),
         }
+        rows
     }
+}
 
-    fn new(name: &str, value: &Value) -> Self {
-        Self {
+fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
+    match value {
+        Value::Object(fields) if holds_long_text(value) => {
+            for (field, value) in fields {
+                add(rows, format!("{name}.{field}"), value);
+            }
+        }
+        Value::Array(items) if holds_long_text(value) => {
+            for (index, item) in items.iter().enumerate() {
+                add(rows, format!("{name}[{index}]"), item);
+            }
+        }
+        value => rows.push(Param {
             name: ShownText::line(name),
             value: ParamValue::from(value),
             now: Now::Unknown,
-        }
+        }),
+    }
+}
+
+fn is_long(text: &str) -> bool {
+    text.contains('\n') || text.len() > LONG_TEXT
+}
+
+fn holds_long_text(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_long(text),
+        Value::Array(items) => items.iter().any(holds_long_text),
+        Value::Object(fields) => fields.values().any(holds_long_text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -83,9 +112,7 @@ impl ParamValue {
 impl From<&Value> for ParamValue {
     fn from(value: &Value) -> Self {
         match value {
-            Value::String(text) if text.contains('\n') || text.len() > LONG_TEXT => {
-                Self::Block(ShownText::block(text))
-            }
+            Value::String(text) if is_long(text) => Self::Block(ShownText::block(text)),
             Value::String(text) => Self::Text(ShownText::line(text)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {
                 Self::Literal(ShownText::line(value.to_string()))
@@ -136,6 +163,26 @@ mod tests {
             })
             .collect();
         assert_eq!(forms, ['t', 'b', 'l', 'l', 's', 'j', 't', 'j']);
+    }
+
+    #[test]
+    fn a_nested_script_is_laid_out_as_a_script() {
+        let rows = Param::rows(&json!({"modules": [
+            {"name": "a.mjs", "content": "one\ntwo"}, {"name": "b.txt", "content": "short"},
+        ]}));
+        let names: Vec<_> = rows.iter().map(|row| format!("{:?}", row.name)).collect();
+        assert_eq!(
+            names,
+            [
+                "\"modules[0].content\"",
+                "\"modules[0].name\"",
+                "\"modules[1]\""
+            ]
+        );
+        assert_eq!(
+            rows[0].value,
+            ParamValue::Block(ShownText::block("one\ntwo"))
+        );
     }
 
     #[test]

@@ -175,6 +175,26 @@ fn what_is_replaced_stands_beside_what_replaces_it() {
 }
 
 #[test]
+fn a_card_shows_the_operation_as_it_will_be_sent() {
+    let operation = ledger::operation::Operation::parse(
+        "ssl.mode.write",
+        "zone",
+        "023e105f4ecef8ad9ca31a8372d0c353",
+        &json!({"value": "flexible"}),
+    )
+    .unwrap();
+    let now = UpstreamState::Present(Param::rows(&json!({"value": "full"})));
+    let card = OperationCard::of(&operation, now);
+    assert_eq!(card.operation_id, "ssl.mode.write");
+    assert!(!format!("{:?}", card.summary).contains("023e105f"));
+    assert!(!card.warnings.is_empty());
+    assert_eq!(
+        card.params[0].now,
+        Now::Other(ParamValue::Text(ShownText::line("full")))
+    );
+}
+
+#[test]
 fn buttons_wait_for_the_script_and_everything_else_can_be_read_without_it() {
     let html = approval().render().unwrap();
     assert!(html.contains(r#"id="approve" class="approve" disabled"#));
