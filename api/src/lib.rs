@@ -8,6 +8,7 @@ pub mod extract;
 mod gate;
 mod openapi;
 pub mod pages;
+pub mod passkey;
 pub mod problem;
 mod router;
 mod routes;

@@ -1,0 +1,166 @@
+//! A decision: the options for `navigator.credentials.get()` and the check of what it gives back.
+
+use super::PasskeyRefused;
+use super::relying_party::{RelyingParty, with_challenge};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ledger::{Assertion, Challenge, Expectation, PublicKey, Statement, Verified};
+use serde::Serialize;
+use webauthn_rs_core::error::WebauthnError;
+use webauthn_rs_core::proto::{
+    AttestationFormat, AttestationMetadata, AuthenticatorAssertionResponseRaw, COSEKey, Credential,
+    ParsedAttestation, ParsedAttestationData, PublicKeyCredential, RegisteredExtensions,
+    UserVerificationPolicy,
+};
+
+/// A credential that may decide, as the ledger knows it.
+#[derive(Debug, Clone)]
+pub struct EligibleCredential {
+    /// Its id.
+    pub credential_id: Vec<u8>,
+    /// Its key, checked when it was registered.
+    pub public_key: PublicKey,
+    /// The highest count seen; 0 for authenticators that do not count.
+    pub sign_count: u32,
+    /// Whether it may exist on more than one device; `None` until a first valid assertion tells.
+    pub backup_eligible: Option<bool>,
+}
+
+/// What a page needs to ask for a decision; binary values are unpadded base64url.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AssertionOptions {
+    /// 72 bytes that bind the decision.
+    pub challenge: String,
+    /// Milliseconds.
+    pub timeout: u32,
+    /// The relying party id.
+    pub rp_id: String,
+    /// Always `required`.
+    #[schema(value_type = String, example = "required")]
+    pub user_verification: &'static str,
+    /// The credentials that may decide.
+    pub allow_credentials: Vec<AllowedCredential>,
+}
+
+/// One of the credentials that may decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AllowedCredential {
+    /// Its id.
+    pub id: String,
+    /// Always `public-key`.
+    #[schema(value_type = String, example = "public-key")]
+    pub kind: &'static str,
+}
+
+impl RelyingParty {
+    /// The options with a challenge that was made for one decision.
+    #[must_use]
+    pub fn assertion_options<'a>(
+        &self,
+        challenge: &Challenge,
+        credential_ids: impl IntoIterator<Item = &'a [u8]>,
+    ) -> AssertionOptions {
+        let allowed = |id| AllowedCredential {
+            id: URL_SAFE_NO_PAD.encode(id),
+            kind: "public-key",
+        };
+        AssertionOptions {
+            challenge: URL_SAFE_NO_PAD.encode(challenge.to_bytes()),
+            timeout: self.timeout_millis(),
+            rp_id: self.rp_id.clone(),
+            user_verification: "required",
+            allow_credentials: credential_ids.into_iter().map(allowed).collect(),
+        }
+    }
+
+    /// Checks that this credential's holder, verified by the authenticator, answered exactly this
+    /// challenge and with it made exactly this decision: by the library's rules, and then by the ones
+    /// that an auditor will apply, so that nothing is recorded that could not be verified later.
+    ///
+    /// That the service made the challenge and that it is not too old is for the caller to check
+    /// ([`Challenge::check_mac`], [`Challenge::valid_until`]). A credential whose backup eligibility
+    /// is not known yet takes the answer's; the caller records it.
+    ///
+    /// # Errors
+    /// The first rule that does not hold; see [`PasskeyRefused`].
+    pub fn verify_assertion(
+        &self,
+        credential: &EligibleCredential,
+        challenge: &Challenge,
+        assertion: &Assertion,
+        statement: &Statement,
+    ) -> Result<Verified, PasskeyRefused> {
+        let known = library_credential(credential, assertion)?;
+        let builder = self.core.new_challenge_authenticate_builder(
+            Vec::new(),
+            Some(UserVerificationPolicy::Required),
+        )?;
+        let (_, state) = self.core.generate_challenge_authenticate(builder)?;
+        let state = with_challenge(&state, &challenge.to_bytes())?;
+        self.core
+            .authenticate_single_credential(&browser_answer(assertion), &state, &known)?;
+        let expectation = Expectation {
+            credential_id: &credential.credential_id,
+            rp_id: &self.rp_id,
+            origin: &self.origin,
+            challenge_binds: statement,
+        };
+        Ok(ledger::verify_assertion(
+            &credential.public_key,
+            assertion,
+            &expectation,
+        )?)
+    }
+}
+
+/// Where authenticator data has its flags (WebAuthn Level 3, section 6.1), and the bit in them that
+/// says backup eligibility.
+const FLAGS_AT: usize = 32;
+const BACKUP_ELIGIBLE: u8 = 1 << 3;
+
+fn library_credential(
+    credential: &EligibleCredential,
+    assertion: &Assertion,
+) -> Result<Credential, PasskeyRefused> {
+    let answered = || {
+        let flags = assertion.authenticator_data.get(FLAGS_AT);
+        flags.is_some_and(|flags| flags & BACKUP_ELIGIBLE != 0)
+    };
+    Ok(Credential {
+        cred_id: credential.credential_id.clone(),
+        cred: library_key(&credential.public_key)?,
+        counter: credential.sign_count,
+        transports: None,
+        user_verified: true,
+        backup_eligible: credential.backup_eligible.unwrap_or_else(answered),
+        backup_state: false,
+        registration_policy: UserVerificationPolicy::Required,
+        extensions: RegisteredExtensions::none(),
+        attestation: ParsedAttestation {
+            data: ParsedAttestationData::None,
+            metadata: AttestationMetadata::None,
+        },
+        attestation_format: AttestationFormat::None,
+    })
+}
+
+fn library_key(key: &PublicKey) -> Result<COSEKey, PasskeyRefused> {
+    let cbor: serde_cbor_2::Value =
+        serde_cbor_2::from_slice(&key.to_cose()).map_err(WebauthnError::ParseCBORFailure)?;
+    Ok(COSEKey::try_from(&cbor)?)
+}
+
+fn browser_answer(assertion: &Assertion) -> PublicKeyCredential {
+    PublicKeyCredential {
+        id: URL_SAFE_NO_PAD.encode(&assertion.credential_id),
+        raw_id: assertion.credential_id.clone(),
+        response: AuthenticatorAssertionResponseRaw {
+            authenticator_data: assertion.authenticator_data.clone(),
+            client_data_json: assertion.client_data_json.clone(),
+            signature: assertion.signature.clone(),
+            user_handle: assertion.user_handle.clone(),
+        },
+        extensions: Default::default(),
+        type_: "public-key".to_owned(),
+    }
+}
