@@ -1,3 +1,4 @@
 //! Executor, callback dispatcher, expirer and their supervisor.
 
 pub mod callback;
+pub mod cloudflare;

@@ -1,0 +1,330 @@
+//! Sending requests within limits of time and size.
+
+use super::answer::{Answer, Body, NoAnswer, outcome_of};
+use super::outcome::{Outcome, code};
+use super::request::{UpstreamBody, UpstreamRequest};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use ledger::operation::{Operation, ScopeId};
+use reqwest::{Client, Url, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+const USER_AGENT: &str = concat!("llm-permission-proxy/", env!("CARGO_PKG_VERSION"));
+/// How upstream names a request.
+const REQUEST_ID_HEADER: &str = "cf-ray";
+/// How often a request that was throttled is tried again by itself.
+const MOST_RETRIES: u32 = 2;
+/// The longest wait before that; upstream's usual penalty of five minutes is the caller's matter.
+const LONGEST_RETRY_WAIT: u64 = 3;
+
+/// How upstream is reached.
+#[derive(Debug, Clone)]
+pub struct CloudflareConfig {
+    /// The API's base URL with its version: `https://api.cloudflare.com/client/v4`. Plain http is
+    /// for loopback hosts only, since the token goes with every request.
+    pub base_url: String,
+    /// The API token.
+    pub token: SecretString,
+    /// For name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// For a whole request, its answer read to the end.
+    pub total_timeout: Duration,
+    /// The same for uploads of scripts.
+    pub upload_timeout: Duration,
+    /// The largest answer that is read, in bytes.
+    pub most_answer_bytes: usize,
+    /// How long to wait before each read-back after the first, while upstream shows the state from
+    /// before a request whose answer was lost.
+    pub read_back_delays: Vec<Duration>,
+}
+
+impl CloudflareConfig {
+    /// 5 s to connect, 30 s in all (90 s for uploads), answers up to 16 MiB, read-backs over 7 s.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>, token: SecretString) -> Self {
+        Self {
+            base_url: base_url.into(),
+            token,
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(30),
+            upload_timeout: Duration::from_secs(90),
+            most_answer_bytes: 16 * 1024 * 1024,
+            read_back_delays: [1, 2, 4].map(Duration::from_secs).to_vec(),
+        }
+    }
+}
+
+/// Why nothing can be sent upstream at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudflareSetupError {
+    /// Not an absolute http(s) URL without credentials, query and fragment.
+    #[error("CLOUDFLARE_API_BASE must be a URL such as https://api.cloudflare.com/client/v4")]
+    BaseUrl,
+    /// The token would cross a network in plain text.
+    #[error("CLOUDFLARE_API_BASE must be https unless its host is a loopback address")]
+    PlainText,
+    /// Empty, or with characters that no header can carry.
+    #[error("CLOUDFLARE_API_TOKEN must consist of visible ASCII characters")]
+    Token,
+    /// No usable roots of trust.
+    #[error("TLS for upstream cannot be set up: it takes the system's certificates")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// What upstream says of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenState {
+    /// Good.
+    Active,
+    /// Known, but disabled or expired; upstream's word for it.
+    Inactive(String),
+    /// Not known, or not allowed to ask.
+    Refused(String),
+    /// Upstream could not be asked.
+    Unknown(String),
+}
+
+/// Sends operations upstream. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct CloudflareClient {
+    http: Client,
+    base: String,
+    token: SecretString,
+    total_timeout: Duration,
+    upload_timeout: Duration,
+    most_answer_bytes: usize,
+    pub(super) read_back_delays: Vec<Duration>,
+}
+
+impl std::fmt::Debug for CloudflareClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CloudflareClient")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CloudflareClient {
+    /// # Errors
+    /// [`CloudflareSetupError`] when the base URL or the token cannot be used, or TLS not set up.
+    pub fn new(config: CloudflareConfig) -> Result<Self, CloudflareSetupError> {
+        let base = Url::parse(&config.base_url).map_err(|_| CloudflareSetupError::BaseUrl)?;
+        let is_plain = base.scheme() == "http";
+        let is_base = (is_plain || base.scheme() == "https")
+            && base.has_host()
+            && base.username().is_empty()
+            && base.password().is_none()
+            && base.query().is_none()
+            && base.fragment().is_none();
+        if !is_base {
+            return Err(CloudflareSetupError::BaseUrl);
+        }
+        if is_plain && !is_loopback(&base) {
+            return Err(CloudflareSetupError::PlainText);
+        }
+        let token = config.token.expose_secret();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(CloudflareSetupError::Token);
+        }
+        // The HTTP client panics without a process-wide provider; whoever installs one first wins.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            // Whether to try again is decided here, where it is known what was applied.
+            .retry(reqwest::retry::never())
+            .connect_timeout(config.connect_timeout);
+        if is_plain {
+            // A machine without certificates can still run the demo and the tests.
+            builder = builder.tls_certs_only([]);
+        } else {
+            builder = builder.https_only(true);
+        }
+        Ok(Self {
+            http: builder.build().map_err(CloudflareSetupError::Tls)?,
+            base: base.as_str().trim_end_matches('/').to_owned(),
+            token: config.token,
+            total_timeout: config.total_timeout,
+            upload_timeout: config.upload_timeout,
+            most_answer_bytes: config.most_answer_bytes,
+            read_back_delays: config.read_back_delays,
+        })
+    }
+
+    /// Carries one operation out and says how that ended; it never fails otherwise. The caller has
+    /// recorded the intent before, and records the outcome after. A caller that drops the future
+    /// must treat the request as lost.
+    pub async fn send(&self, operation: &Operation) -> Outcome {
+        let started = Instant::now();
+        let outcome = self.send_request(&UpstreamRequest::of(operation)).await;
+        let ended = match &outcome {
+            Outcome::Succeeded { .. } => "succeeded",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Lost { .. } => "lost",
+        };
+        metrics::histogram!(
+            "upstream_request_duration_seconds",
+            "operation" => operation.kind.as_str(),
+            "outcome" => ended,
+        )
+        .record(started.elapsed().as_secs_f64());
+        outcome
+    }
+
+    /// Asks upstream about the token; `account` for a token that an account owns.
+    pub async fn verify_token(&self, account: Option<&ScopeId>) -> TokenState {
+        let path = match account {
+            Some(account) => format!("/accounts/{account}/tokens/verify"),
+            None => "/user/tokens/verify".to_owned(),
+        };
+        match self.send_request(&UpstreamRequest::get(path)).await {
+            Outcome::Succeeded { result, .. } => {
+                match result.get("status").and_then(Value::as_str) {
+                    Some("active") => TokenState::Active,
+                    Some(status) => TokenState::Inactive(status.to_owned()),
+                    None => TokenState::Unknown("the answer names no status".to_owned()),
+                }
+            }
+            Outcome::Failed {
+                code: code::UNAUTHORIZED | code::REFUSED,
+                message,
+                ..
+            } => TokenState::Refused(message),
+            Outcome::Failed { message: why, .. } | Outcome::Lost { why, .. } => {
+                TokenState::Unknown(why)
+            }
+        }
+    }
+
+    /// Sends a request; again only where it was throttled, which means that it was not applied,
+    /// and upstream asks for a short wait.
+    pub(super) async fn send_request(&self, request: &UpstreamRequest) -> Outcome {
+        let mut retries = 0;
+        loop {
+            let answer = self.fetch(request).await;
+            if let Ok(Answer {
+                status: 429,
+                retry_after: Some(seconds),
+                ..
+            }) = answer
+                && seconds <= LONGEST_RETRY_WAIT
+                && retries < MOST_RETRIES
+            {
+                retries += 1;
+                tracing::info!(attempt = retries, seconds, "upstream throttles; waiting");
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                continue;
+            }
+            return outcome_of(answer, request.is_read());
+        }
+    }
+
+    /// One request, one answer.
+    pub(super) async fn fetch(&self, request: &UpstreamRequest) -> Result<Answer, NoAnswer> {
+        let url = format!("{}{}", self.base, request.path_and_query());
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .bearer_auth(self.token.expose_secret())
+            .timeout(match request.body {
+                UpstreamBody::None | UpstreamBody::Json(_) => self.total_timeout,
+                UpstreamBody::Multipart { .. } => self.upload_timeout,
+            });
+        if let Some((content_type, bytes)) = request.body.encoded() {
+            builder = builder.header(CONTENT_TYPE, content_type).body(bytes);
+        }
+        let mut response = builder.send().await.map_err(|error| {
+            let why = self.without_token(&described(&error));
+            if error.is_connect() || error.is_builder() {
+                NoAnswer::NotSent(format!("no connection to upstream: {why}"))
+            } else {
+                NoAnswer::MaybeSent(format!("no answer from upstream: {why}"))
+            }
+        })?;
+        let status = response.status().as_u16();
+        let headers = response.headers();
+        let request_id = text_of(headers, REQUEST_ID_HEADER);
+        let retry_after =
+            text_of(headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
+        let content_type = text_of(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+        let body = self.body_of(&mut response).await;
+        Ok(Answer {
+            status,
+            request_id,
+            retry_after,
+            content_type,
+            body,
+        })
+    }
+
+    /// Reads the body up to the limit, and takes the token out of it should upstream repeat it.
+    async fn body_of(&self, response: &mut reqwest::Response) -> Body {
+        let mut bytes = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if bytes.len() + chunk.len() > self.most_answer_bytes => {
+                    return Body::Oversized;
+                }
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) => return Body::Broken(self.without_token(&described(&error))),
+            }
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if text.contains(self.token.expose_secret()) => {
+                Body::Complete(self.without_token(text).into_bytes())
+            }
+            _ => Body::Complete(bytes),
+        }
+    }
+
+    fn without_token(&self, text: &str) -> String {
+        text.replace(self.token.expose_secret(), "[token]")
+    }
+}
+
+fn is_loopback(base: &Url) -> bool {
+    match base.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}
+
+/// The error with its causes, without the URL: that is in the intent already.
+fn described(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() {
+        "timed out".to_owned()
+    } else {
+        String::new()
+    };
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = if text.is_empty() {
+                part
+            } else {
+                format!("{text}: {part}")
+            };
+        }
+        cause = error.source();
+    }
+    if text.is_empty() {
+        "the request failed".to_owned()
+    } else {
+        text
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}

@@ -1,0 +1,259 @@
+//! An operation as the one request that carries it out.
+
+use super::multipart::{self, Form};
+use http::Method;
+use ledger::operation::{
+    DnsRecordRead, DnsRecordWrite, Operation, Params, WafRulesRead, WafRulesWrite, WorkersDeploy,
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use url::form_urlencoded;
+
+/// A request below the API's base URL (`…/client/v4`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamRequest {
+    /// GET, POST, PUT, PATCH or DELETE.
+    pub method: Method,
+    /// `/zones/…`; every segment that comes from params is made of `[A-Za-z0-9_-]`.
+    pub path: String,
+    /// Query parameters, unescaped.
+    pub query: Vec<(&'static str, String)>,
+    /// What is sent.
+    pub body: UpstreamBody,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UpstreamBody {
+    /// None.
+    None,
+    /// `application/json`
+    Json(Value),
+    /// `multipart/form-data`, ready to be sent.
+    Multipart {
+        /// The media type with the boundary.
+        content_type: String,
+        /// The form.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What the log says of a request before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestDescription {
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query below the API's base URL.
+    pub path: String,
+    /// SHA-256 of the body's bytes exactly as they are sent; `None` without a body.
+    pub body_sha256: Option<[u8; 32]>,
+}
+
+impl UpstreamBody {
+    /// Media type and bytes as they are sent; the same each time.
+    #[must_use]
+    pub fn encoded(&self) -> Option<(&str, Vec<u8>)> {
+        match self {
+            Self::None => None,
+            Self::Json(value) => Some(("application/json", value.to_string().into_bytes())),
+            Self::Multipart {
+                content_type,
+                bytes,
+            } => Some((content_type, bytes.clone())),
+        }
+    }
+}
+
+impl UpstreamRequest {
+    /// The request that carries the operation out.
+    #[must_use]
+    pub fn of(operation: &Operation) -> Self {
+        let scope = operation.scope.id.as_str();
+        match &operation.params {
+            Params::DnsRecordRead(read) => dns_record_read(scope, read),
+            Params::DnsRecordWrite(write) => dns_record_write(scope, write),
+            Params::CachePurge(purge) => Self::json(
+                Method::POST,
+                format!("/zones/{scope}/purge_cache"),
+                purge.body(),
+            ),
+            Params::WorkersDeploy(deploy) => workers_deploy(scope, deploy),
+            Params::WafRulesRead(read) => waf_rules_read(scope, read),
+            Params::WafRulesWrite(write) => waf_rules_write(scope, write),
+            Params::SslMode(mode) => Self::json(
+                Method::PATCH,
+                format!("/zones/{scope}/settings/ssl"),
+                mode.body(),
+            ),
+        }
+    }
+
+    /// What the log says of it.
+    #[must_use]
+    pub fn description(&self) -> RequestDescription {
+        RequestDescription {
+            method: self.method.to_string(),
+            path: self.path_and_query(),
+            body_sha256: self
+                .body
+                .encoded()
+                .map(|(_, bytes)| Sha256::digest(bytes).into()),
+        }
+    }
+
+    /// Path and query as they stand in the request.
+    #[must_use]
+    pub fn path_and_query(&self) -> String {
+        if self.query.is_empty() {
+            return self.path.clone();
+        }
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(
+                self.query
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str())),
+            )
+            .finish();
+        format!("{}?{query}", self.path)
+    }
+
+    /// Whether sending it twice is as good as sending it once.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    pub(super) fn get(path: String) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            query: Vec::new(),
+            body: UpstreamBody::None,
+        }
+    }
+
+    pub(super) fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
+        self.query = query;
+        self
+    }
+
+    fn delete(path: String) -> Self {
+        Self {
+            method: Method::DELETE,
+            path,
+            query: Vec::new(),
+            body: UpstreamBody::None,
+        }
+    }
+
+    fn json(method: Method, path: String, body: Value) -> Self {
+        Self {
+            method,
+            path,
+            query: Vec::new(),
+            body: UpstreamBody::Json(body),
+        }
+    }
+}
+
+fn dns_record_read(zone: &str, read: &DnsRecordRead) -> UpstreamRequest {
+    let records = format!("/zones/{zone}/dns_records");
+    match read {
+        DnsRecordRead::One(record_id) => UpstreamRequest::get(format!("{records}/{record_id}")),
+        DnsRecordRead::List(filter) => UpstreamRequest::get(records).with_query(filter.query()),
+    }
+}
+
+fn dns_record_write(zone: &str, write: &DnsRecordWrite) -> UpstreamRequest {
+    let records = format!("/zones/{zone}/dns_records");
+    match write {
+        DnsRecordWrite::Create(record) => {
+            UpstreamRequest::json(Method::POST, records, Value::Object(record.body()))
+        }
+        DnsRecordWrite::Update { record_id, record } => UpstreamRequest::json(
+            Method::PUT,
+            format!("{records}/{record_id}"),
+            Value::Object(record.body()),
+        ),
+        DnsRecordWrite::Edit { record_id, change } => UpstreamRequest::json(
+            Method::PATCH,
+            format!("{records}/{record_id}"),
+            Value::Object(change.body()),
+        ),
+        DnsRecordWrite::Delete { record_id } => {
+            UpstreamRequest::delete(format!("{records}/{record_id}"))
+        }
+    }
+}
+
+fn workers_deploy(account: &str, deploy: &WorkersDeploy) -> UpstreamRequest {
+    let modules = deploy.modules().iter();
+    let Form {
+        content_type,
+        bytes,
+    } = multipart::upload(
+        &Value::Object(deploy.metadata()),
+        modules.map(|module| {
+            (
+                module.name(),
+                module.module_type().as_str(),
+                module.content(),
+            )
+        }),
+    );
+    let query = if deploy.inherits_strictly() {
+        vec![("bindings_inherit", "strict".to_owned())]
+    } else {
+        Vec::new()
+    };
+    UpstreamRequest {
+        method: Method::PUT,
+        path: format!(
+            "/accounts/{account}/workers/scripts/{}",
+            deploy.script_name()
+        ),
+        query,
+        body: UpstreamBody::Multipart {
+            content_type,
+            bytes,
+        },
+    }
+}
+
+fn waf_rules_read(zone: &str, read: &WafRulesRead) -> UpstreamRequest {
+    let rulesets = format!("/zones/{zone}/rulesets");
+    UpstreamRequest::get(match read {
+        WafRulesRead::List => rulesets,
+        WafRulesRead::Ruleset(ruleset_id) => format!("{rulesets}/{ruleset_id}"),
+        WafRulesRead::Phase(phase) => format!("{rulesets}/phases/{phase}/entrypoint"),
+    })
+}
+
+fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
+    let rulesets = format!("/zones/{zone}/rulesets");
+    match write {
+        WafRulesWrite::AddRule { ruleset_id, rule } => UpstreamRequest::json(
+            Method::POST,
+            format!("{rulesets}/{ruleset_id}/rules"),
+            rule.body(),
+        ),
+        WafRulesWrite::UpdateRule {
+            ruleset_id,
+            rule_id,
+            change,
+        } => UpstreamRequest::json(
+            Method::PATCH,
+            format!("{rulesets}/{ruleset_id}/rules/{rule_id}"),
+            change.body(),
+        ),
+        WafRulesWrite::DeleteRule {
+            ruleset_id,
+            rule_id,
+        } => UpstreamRequest::delete(format!("{rulesets}/{ruleset_id}/rules/{rule_id}")),
+        WafRulesWrite::ReplacePhase { phase, rules } => UpstreamRequest::json(
+            Method::PUT,
+            format!("{rulesets}/phases/{phase}/entrypoint"),
+            json!({"rules": rules.iter().map(|rule| rule.body()).collect::<Vec<_>>()}),
+        ),
+    }
+}
