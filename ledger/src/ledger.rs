@@ -1,5 +1,6 @@
 //! The handle on an open ledger: commands go in, committed states and events come out.
 
+use crate::aggregate::Approver;
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
@@ -7,8 +8,8 @@ use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::rules::Rules;
 use crate::store::{
-    Lookups, Reader, WriterLock, append, check_tail, connect_reader, connect_writer, file_of,
-    read_head, read_stream,
+    LookupKey, Lookups, Reader, WriterLock, append, check_tail, connect_reader, connect_writer,
+    file_of, read_head, read_stream,
 };
 use crate::writer::{
     Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, TypedJob, Watchers, Writer,
@@ -200,6 +201,23 @@ impl Ledger {
         }
         let events = read_stream(self.reader.pool(), stream).await?;
         Ok(Entry::fold(&events).state.get())
+    }
+
+    /// The approver of that principal, in its newest committed state; `None` when nobody has heard
+    /// of it.
+    pub async fn approver(&self, principal: &str) -> Result<Option<Arc<Approver>>, Error> {
+        let mut connection = self
+            .reader
+            .pool()
+            .acquire()
+            .await
+            .map_err(Error::database("looking up an approver"))?;
+        let found = LookupKey::approver(principal).read(&mut connection).await?;
+        drop(connection);
+        match found.and_then(|value| StreamId::from_slice(&value)) {
+            Some(stream) => self.load(stream).await,
+            None => Ok(None),
+        }
     }
 
     /// Waits until a stream's state satisfies `until`, at most for `patience`; gives the state as
