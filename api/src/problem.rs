@@ -5,6 +5,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use ledger::{Rejection, RejectionKind};
 use serde::Serialize;
 use std::error::Error as StdError;
 use std::fmt;
@@ -39,14 +40,6 @@ pub enum Unauthorized {
     /// A token before its `nbf`.
     #[error("the token is not valid yet")]
     TokenNotYetValid,
-    /// A token that was taken back.
-    #[error("the token has been revoked")]
-    TokenRevoked,
-    /// The agent's permissions changed after the token was issued.
-    #[error(
-        "the agent's permissions changed after this token was issued: renew it with POST /v1/tasks/{{id}}/token"
-    )]
-    TokenStale,
     /// A signed link or resume token that is forged, foreign or meant for something else.
     #[error("the link or resume token is not valid")]
     LinkInvalid,
@@ -63,8 +56,6 @@ impl Unauthorized {
             | Self::TokenNotYetValid
             | Self::LinkInvalid => "unauthorized",
             Self::TokenExpired => "token_expired",
-            Self::TokenRevoked => "token_revoked",
-            Self::TokenStale => "token_stale",
         }
     }
 }
@@ -87,9 +78,6 @@ pub enum Forbidden {
     /// The path names a task that the token is not for.
     #[error("the token is for another task")]
     OtherTask,
-    /// The resume token belongs to another task, apply or list of operations.
-    #[error("the resume token is for another task or other operations")]
-    OtherResume,
 }
 
 /// Every refusal.
@@ -101,6 +89,9 @@ pub enum ApiError {
     /// Known, but not allowed: 403.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// A command was refused by the ledger; family and code are the refusal's own.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
     /// The thing that the path names does not exist: 404.
     #[error("no such {what}")]
     NotFound {
@@ -178,6 +169,10 @@ impl ApiError {
         match self {
             Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "Unauthorized", why.code()),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden", "forbidden"),
+            Self::Refused(rejection) => {
+                let (status, title) = family(rejection.kind());
+                (status, title, rejection.code())
+            }
             Self::NotFound { .. } | Self::UnknownPath => {
                 (StatusCode::NOT_FOUND, "Not found", "not_found")
             }
@@ -224,6 +219,7 @@ impl ApiError {
             }
             Self::Unauthorized(_)
             | Self::Forbidden(_)
+            | Self::Refused(_)
             | Self::NotFound { .. }
             | Self::UnknownPath
             | Self::MethodNotAllowed
@@ -233,6 +229,41 @@ impl ApiError {
             | Self::PayloadTooLarge { .. }
             | Self::RequestTimeout
             | Self::Internal(_) => None,
+        }
+    }
+}
+
+/// Each family of the ledger's refusals has one status.
+const fn family(kind: RejectionKind) -> (StatusCode, &'static str) {
+    match kind {
+        RejectionKind::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        RejectionKind::Forbidden => (StatusCode::FORBIDDEN, "Forbidden"),
+        RejectionKind::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+        RejectionKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
+        RejectionKind::Gone => (StatusCode::GONE, "Gone"),
+        RejectionKind::Invalid => (StatusCode::BAD_REQUEST, "Bad request"),
+    }
+}
+
+/// What the ledger cannot do at the moment is a 503; what it should never say is our fault.
+impl From<ledger::Error> for ApiError {
+    fn from(error: ledger::Error) -> Self {
+        use ledger::Error;
+        match error {
+            Error::Rejected(rejection) => Self::Refused(rejection),
+            Error::NotRecorded | Error::Stopped => Self::Unavailable {
+                detail: error.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
+            Error::Locked { .. }
+            | Error::InvalidUrl { .. }
+            | Error::ForeignFile { .. }
+            | Error::NewerSchema { .. }
+            | Error::Damaged { .. }
+            | Error::Decode { .. }
+            | Error::Encode(_)
+            | Error::Database { .. }
+            | Error::File { .. } => Self::internal(error),
         }
     }
 }

@@ -53,13 +53,12 @@ fn surrounded(routes: Router<AppState>, state: AppState) -> Router {
 mod tests {
     use super::*;
     use crate::extract::json::StrictJson;
-    use crate::testing::{config, json_body, state};
+    use crate::testing::{Answer, Stage};
     use axum::body::Body;
     use axum::response::Response;
     use axum::routing::post;
     use http::Request;
     use serde_json::Value;
-    use std::sync::Arc;
     use tower::ServiceExt;
 
     async fn probe(StrictJson(_): StrictJson<Value>) {}
@@ -68,13 +67,33 @@ mod tests {
         panic!("the flux capacitor");
     }
 
-    async fn ask(request: Request<Body>) -> Response {
-        let state = state(config(), Arc::default());
+    async fn ask(request: Request<Body>) -> Answer {
+        let stage = Stage::new().await;
         let (routes, _) = described().split_for_parts();
         let routes = routes
             .route("/probe", post(probe))
             .route("/broken", get(broken));
-        surrounded(routes, state).oneshot(request).await.unwrap()
+        let response = surrounded(routes, stage.state.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
+        Answer::of(response).await
+    }
+
+    async fn text(request: Request<Body>) -> (Response<()>, String) {
+        let stage = Stage::new().await;
+        let (parts, body) = stage
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (
+            Response::from_parts(parts, ()),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
     }
 
     fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
@@ -85,31 +104,26 @@ mod tests {
             .unwrap()
     }
 
-    async fn code(response: Response) -> (u16, String) {
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/problem+json"
-        );
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        let status = response.status().as_u16();
-        let body = json_body(response).await;
-        assert_eq!(body["status"], status);
-        (status, body["code"].as_str().unwrap().to_owned())
+    fn refusal(answer: &Answer) -> (u16, &str) {
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(answer.body["status"], answer.status);
+        (answer.status, answer.code())
     }
 
     #[tokio::test]
     async fn an_unknown_path_is_a_404_without_authentication() {
         for path in ["/", "/v1", "/v1/nothing", "/v1/tasks/", "/v2/healthz"] {
-            let answer = code(ask(request("GET", path, "")).await).await;
-            assert_eq!(answer, (404, "not_found".into()), "{path}");
+            let answer = ask(request("GET", path, "")).await;
+            assert_eq!(refusal(&answer), (404, "not_found"), "{path}");
         }
     }
 
     #[tokio::test]
     async fn another_method_is_a_405_that_names_the_right_ones() {
-        let response = ask(request("DELETE", "/v1/healthz", "")).await;
-        assert_eq!(response.headers()["allow"], "GET,HEAD");
-        assert_eq!(code(response).await, (405, "method_not_allowed".into()));
+        let answer = ask(request("DELETE", "/v1/healthz", "")).await;
+        assert_eq!(answer.headers["allow"], "GET,HEAD");
+        assert_eq!(refusal(&answer), (405, "method_not_allowed"));
     }
 
     #[tokio::test]
@@ -119,34 +133,39 @@ mod tests {
         broken
             .headers_mut()
             .insert("x-request-id", id.parse().unwrap());
-        let response = ask(broken).await;
-        assert_eq!(response.headers()["x-request-id"], id);
-        assert_eq!(response.status(), 500);
-        let body = json_body(response).await;
-        assert_eq!(body["code"], "internal");
-        assert_eq!(body["request_id"], id);
-        assert!(!body.to_string().contains("capacitor"));
+        let answer = ask(broken).await;
+        assert_eq!(answer.headers["x-request-id"], id);
+        assert_eq!(refusal(&answer), (500, "internal"));
+        assert_eq!(answer.body["request_id"], id);
+        assert!(!answer.body.to_string().contains("capacitor"));
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_a_413() {
         let fits = format!("\"{}\"", "x".repeat(1024 * 1024 - 2));
-        assert_eq!(ask(request("POST", "/probe", fits)).await.status(), 200);
+        assert_eq!(ask(request("POST", "/probe", fits)).await.status, 200);
         let larger = format!("\"{}\"", "x".repeat(1024 * 1024 - 1));
-        let answer = code(ask(request("POST", "/probe", larger)).await).await;
-        assert_eq!(answer, (413, "payload_too_large".into()));
+        let answer = ask(request("POST", "/probe", larger)).await;
+        assert_eq!(refusal(&answer), (413, "payload_too_large"));
     }
 
     #[tokio::test]
     async fn bad_json_and_another_content_type_are_400() {
-        for body in ["", "{", "{\"a\":1,}", "nonsense"] {
-            let answer = code(ask(request("POST", "/probe", body)).await).await;
-            assert_eq!(answer, (400, "bad_request".into()), "{body}");
+        for body in [
+            "",
+            "{",
+            "{\"a\":1,}",
+            "nonsense",
+            "{\"a\":1,\"a\":2}",
+            "9007199254740993",
+        ] {
+            let answer = ask(request("POST", "/probe", body)).await;
+            assert_eq!(refusal(&answer), (400, "bad_request"), "{body}");
         }
         let mut form = request("POST", "/probe", "{}");
         let kind = "application/x-www-form-urlencoded".parse().unwrap();
         form.headers_mut().insert("content-type", kind);
-        assert_eq!(code(ask(form).await).await.0, 400);
+        assert_eq!(refusal(&ask(form).await), (400, "bad_request"));
     }
 
     #[tokio::test]
@@ -154,69 +173,38 @@ mod tests {
         let mut odd = request("GET", "/v1/healthz", "");
         odd.headers_mut()
             .insert("x-request-id", "x\"} injected".parse().unwrap());
-        let response = ask(odd).await;
-        let id = response.headers()["x-request-id"].to_str().unwrap();
+        let answer = ask(odd).await;
+        let id = answer.headers["x-request-id"].to_str().unwrap();
         assert!(uuid::Uuid::parse_str(id).is_ok(), "{id}");
     }
 
     #[tokio::test]
     async fn the_description_lists_what_is_registered() {
-        let router = build_router(state(config(), Arc::default())).unwrap();
-        let response = router
-            .oneshot(request("GET", "/v1/openapi.json", ""))
-            .await
-            .unwrap();
-        let body = json_body(response).await;
-        assert_eq!(body["info"]["title"], "llm-permission-proxy");
-        assert!(body["paths"]["/v1/healthz"]["get"].is_object());
+        let stage = Stage::new().await;
+        let asked = request("GET", "/v1/openapi.json", "");
+        let answer = Answer::of(stage.router.clone().oneshot(asked).await.unwrap()).await;
+        assert_eq!(answer.body["info"]["title"], "llm-permission-proxy");
+        assert!(answer.body["paths"]["/v1/healthz"]["get"].is_object());
     }
 
     #[tokio::test]
     async fn the_page_needs_nothing_from_elsewhere() {
-        let router = build_router(state(config(), Arc::default())).unwrap();
-        let page = router
-            .clone()
-            .oneshot(request("GET", "/docs/", ""))
-            .await
-            .unwrap();
+        let (page, html) = text(request("GET", "/docs/", "")).await;
         assert_eq!(page.status(), 200);
-        let policy = page.headers()["content-security-policy"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("script-src 'self';"), "{policy}");
-        let body = axum::body::to_bytes(page.into_body(), usize::MAX)
-            .await
-            .unwrap();
-        let html = String::from_utf8(body.to_vec()).unwrap();
         for tag in html.split("<script").skip(1) {
             assert!(
                 tag.trim_start().starts_with("src=\"./"),
                 "an inline script: {tag}"
             );
         }
-        for file in [
-            "swagger-initializer.js",
-            "swagger-ui.css",
-            "swagger-ui-bundle.js",
-        ] {
-            let path = format!("/docs/{file}");
-            let response = router
-                .clone()
-                .oneshot(request("GET", &path, ""))
-                .await
-                .unwrap();
-            assert_eq!(response.status(), 200, "{file}");
+        for file in ["swagger-ui.css", "swagger-ui-bundle.js", "index.css"] {
+            let (found, _) = text(request("GET", &format!("/docs/{file}"), "")).await;
+            assert_eq!(found.status(), 200, "{file}");
         }
-        let initializer = request("GET", "/docs/swagger-initializer.js", "");
-        let initializer = router.oneshot(initializer).await.unwrap();
-        let body = axum::body::to_bytes(initializer.into_body(), usize::MAX)
-            .await
-            .unwrap();
-        let script = String::from_utf8(body.to_vec()).unwrap();
-        assert!(
-            script.contains("/v1/openapi.json") && !script.contains("https://"),
-            "{script}"
-        );
+        let (_, script) = text(request("GET", "/docs/swagger-initializer.js", "")).await;
+        assert!(script.contains("/v1/openapi.json"), "{script}");
+        assert!(!script.contains("https://"), "{script}");
     }
 }

@@ -1,11 +1,10 @@
 //! What every handler can reach: settings, keys, clock, and the service behind the surface.
 
-use crate::auth::capability::TokenRegistry;
 use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
 use crate::edge::rate_limit::RateLimiter;
-use ledger::{Clock, Random};
+use ledger::{CallbackPolicy, Ledger};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -48,16 +47,10 @@ pub struct ApiConfig {
     pub approval_link_secret: SecretString,
     /// RESUME_TOKEN_SECRET
     pub resume_token_secret: SecretString,
-    /// How long an approval can be decided, and as long again to continue after it was approved.
-    pub approval_ttl: Duration,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
-    /// The principals who may decide.
-    pub approvers: Vec<String>,
-    /// WEBAUTHN_RP_ID
-    pub webauthn_rp_id: String,
-    /// WEBAUTHN_ORIGIN
-    pub webauthn_origin: Url,
+    /// Where callbacks may go.
+    pub callback_policy: CallbackPolicy,
     /// Requests a second for each subject, with a burst of twice that; 0 switches the limit off.
     pub rate_limit_rps: u32,
 }
@@ -79,12 +72,8 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What the surface stands on.
 pub struct Services {
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Ids and nonces.
-    pub random: Arc<dyn Random>,
-    /// What the ledger says of capability tokens.
-    pub tokens: Arc<dyn TokenRegistry>,
+    /// Commands go in here, and time and ids come from it.
+    pub ledger: Ledger,
     /// Whether to take traffic.
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.

@@ -1,175 +1,258 @@
-//! A surface for tests: fixed time, known secrets, and a registry that vouches for what it is told.
+//! A surface for tests: a ledger of its own in a temporary folder, a clock that stands still until it
+//! is moved, and known secrets.
 
-use crate::auth::bootstrap::Bindings;
-use crate::auth::capability::{
-    Answer, CapabilityClaims, CapabilityToken, ResourceScope, TokenRegistry, TokenStanding,
-};
+use crate::auth::capability::CapabilityToken;
 use crate::auth::subject::Subject;
+use crate::router::build_router;
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
+use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use http::Request;
 use http::request::Builder;
-use http::{Method, Request};
-use ledger::{Clock, SystemRandom, TaskId, Timestamp, TokenId};
-use secrecy::SecretString;
+use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
+use ledger::{
+    CallbackPolicy, ChallengeKey, Clock, Ledger, LedgerOptions, MasterKeys, OperationKind, Origin,
+    Rules, Timestamp, WriterTask,
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tower::ServiceExt;
 
-/// The time of every test request.
-pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+/// The time at which every stage begins.
+pub(crate) const BEGIN: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// The client that test tokens are bound to.
 pub(crate) const CLIENT: &str = "client-a";
 
-struct FixedClock;
+/// The agent that test tasks belong to.
+pub(crate) const AGENT: &str = "ci";
 
-impl Clock for FixedClock {
+/// Stands still until it is moved.
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        NOW
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
 }
 
-/// Vouches for tokens that a test has put in.
-#[derive(Default)]
-pub(crate) struct KnownTokens(Mutex<HashMap<TokenId, TokenStanding>>);
+/// The whole surface over a fresh ledger.
+pub(crate) struct Stage {
+    pub(crate) state: AppState,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) router: Router,
+    _writer: WriterTask,
+    _folder: tempfile::TempDir,
+}
 
-impl KnownTokens {
-    pub(crate) fn put(&self, id: TokenId, standing: TokenStanding) {
-        self.0.lock().unwrap().insert(id, standing);
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// With other settings than the usual ones.
+    pub(crate) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock(AtomicI64::new(BEGIN.as_micros())));
+        let url = format!("sqlite://{}/test.ledger.db", folder.path().display());
+        let mut options = LedgerOptions::new(url, rules(&config));
+        options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let (ledger, writer) = Ledger::open(options).await.unwrap();
+        let services = Services {
+            ledger,
+            readiness: Arc::new(Vec::new),
+            metrics: None,
+        };
+        let state = AppState::new(config, services);
+        let router = build_router(state.clone()).unwrap();
+        Self {
+            state,
+            clock,
+            router,
+            _writer: writer,
+            _folder: folder,
+        }
+    }
+
+    /// A request with signed subject headers.
+    pub(crate) fn signed(&self, method: &str, path: &str, client: &str) -> Builder {
+        let subject = Subject::parse(client).unwrap();
+        let now = self.clock.now();
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-client-subject", client)
+            .header("x-client-subject-ts", now.as_seconds().to_string())
+            .header(
+                "x-client-subject-sig",
+                self.state.keys.subject.sign(&subject, now),
+            )
+    }
+
+    /// Sends a request of the usual client.
+    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        self.send_with(method, path, token, &[], body).await
+    }
+
+    /// As [`Self::send`], with more headers; a null body is no body.
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let mut request = self
+            .signed(method, path, CLIENT)
+            .header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        Answer::of(response).await
+    }
+
+    /// A bootstrap token, its claims changed as the test needs it.
+    pub(crate) fn bootstrap(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = bootstrap_claims(&self.state, self.clock.now());
+        change(&mut claims);
+        self.state.keys.bootstrap.sign(&claims).unwrap()
+    }
+
+    /// A task of an agent that may do everything everywhere, and its token.
+    pub(crate) async fn task(&self, agent: &str) -> (IssuedToken, String) {
+        let operations = OperationKind::ALL
+            .map(|operation| AllowedEntry {
+                operation,
+                scope_id: None,
+                required_level: None,
+                risk_tier: None,
+            })
+            .to_vec();
+        let command = CreateTask {
+            agent: agent.to_owned(),
+            subject: CLIENT.to_owned(),
+            name: "a task".to_owned(),
+            operations,
+            callback: None,
+            token_ttl: Duration::from_secs(300),
+        };
+        let ledger = &self.state.services.ledger;
+        let issued = ledger
+            .execute(Origin::system("test"), command)
+            .await
+            .unwrap();
+        let token = CapabilityToken::sign(&self.state.keys.capability, &issued.claims).unwrap();
+        (issued, token.into_revealed())
     }
 }
 
-impl TokenRegistry for KnownTokens {
-    fn standing(&self, id: TokenId) -> Answer<'_, Option<TokenStanding>> {
-        let standing = self.0.lock().unwrap().get(&id).cloned();
-        Box::pin(async move { Ok(standing) })
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    /// Null when it was not JSON.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Self {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("")
     }
 }
 
-fn jwt(secret: &str, issuer: &str, audience: &str) -> JwtSettings {
+fn jwt(name: &str, issuer: &str, audience: &str) -> JwtSettings {
     JwtSettings {
-        secret: secret.into(),
+        secret: secret(name),
         issuer: issuer.into(),
         audience: audience.into(),
     }
 }
 
-/// Settings with secrets of the right length.
-pub(crate) fn config() -> ApiConfig {
-    let secret =
-        |name: &str| SecretString::from(format!("{name}-0123456789-0123456789-0123456789"));
+fn secret(name: &str) -> SecretString {
+    SecretString::from(format!("{name}-0123456789-0123456789-0123456789"))
+}
+
+fn config() -> ApiConfig {
     ApiConfig {
         base_url: "http://localhost:8080".parse().unwrap(),
-        capability_jwt: jwt(
-            "capability-0123456789-0123456789",
-            "llm-permission-proxy",
-            "llm-proxy-api",
-        ),
+        capability_jwt: jwt("capability", "llm-permission-proxy", "llm-proxy-api"),
         bootstrap_jwt: jwt(
-            "bootstrap-0123456789-0123456789",
+            "bootstrap",
             "llm-permission-proxy-bootstrap",
             "llm-proxy-bootstrap",
         ),
         subject_secret: secret("subject"),
         approval_link_secret: secret("link"),
         resume_token_secret: secret("resume"),
-        approval_ttl: Duration::from_secs(600),
         challenge_ttl: Duration::from_secs(90),
-        approvers: vec!["default".into()],
-        webauthn_rp_id: "localhost".into(),
-        webauthn_origin: "http://localhost:8080".parse().unwrap(),
+        callback_policy: CallbackPolicy::new(["localhost"]).unwrap(),
         rate_limit_rps: 0,
     }
 }
 
-/// A state over a registry.
-pub(crate) fn state(config: ApiConfig, tokens: Arc<KnownTokens>) -> AppState {
-    let services = Services {
-        clock: Arc::new(FixedClock),
-        random: Arc::new(SystemRandom),
-        tokens,
-        readiness: Arc::new(Vec::new),
-        metrics: None,
-    };
-    AppState::new(config, services)
-}
-
-/// A request with signed subject headers.
-pub(crate) fn signed(state: &AppState, method: Method, path: &str, client: &str) -> Builder {
-    let subject = Subject::parse(client).unwrap();
-    Request::builder()
-        .method(method)
-        .uri(path)
-        .header("x-client-subject", client)
-        .header("x-client-subject-ts", NOW.as_seconds().to_string())
-        .header(
-            "x-client-subject-sig",
-            state.keys.subject.sign(&subject, NOW),
-        )
+fn rules(config: &ApiConfig) -> Rules {
+    let link_secret = config.approval_link_secret.expose_secret().as_bytes();
+    Rules {
+        approval_ttl: Duration::from_secs(600),
+        approvers: vec!["default".into(), "security".into()],
+        callback_max_attempts: 5,
+        rp_id: "localhost".into(),
+        origin: "http://localhost:8080".into(),
+        challenge_key: ChallengeKey::derive(link_secret),
+        master_keys: Arc::new(MasterKeys::new(&[7; 32].into(), &[])),
+        token_issuer: config.capability_jwt.issuer.clone(),
+        token_audience: config.capability_jwt.audience.clone(),
+    }
 }
 
 /// The claims of a bootstrap token with every right.
-pub(crate) fn bootstrap_claims(state: &AppState) -> Value {
+pub(crate) fn bootstrap_claims(state: &AppState, now: Timestamp) -> Value {
     json!({
         "iss": state.keys.bootstrap.issuer(),
         "aud": state.keys.bootstrap.audience(),
-        "sub": "agent:ci",
+        "sub": format!("agent:{AGENT}"),
         "jti": "bootstrap-1",
-        "exp": NOW.as_seconds() + 300,
+        "exp": now.as_seconds() + 300,
         "bindings": {"mtls_subject": CLIENT},
         "can_issue_tasks": true,
         "can_manage_permissions": true,
         "can_manage_approvers": true,
     })
-}
-
-/// The claims of a capability token for a task.
-pub(crate) fn capability_claims(state: &AppState, task_id: TaskId) -> CapabilityClaims {
-    CapabilityClaims {
-        iss: state.keys.capability.issuer().into(),
-        sub: "agent:ci".into(),
-        aud: state.keys.capability.audience().into(),
-        jti: TokenId::from_bytes([9; 16]),
-        iat: NOW.as_seconds() - 10,
-        nbf: NOW.as_seconds() - 10,
-        exp: NOW.as_seconds() + 290,
-        task_id,
-        agent_id: "ci".into(),
-        allowed_ops: vec!["dns.record.write".into()],
-        resource_scopes: vec![ResourceScope {
-            kind: "zone".into(),
-            id: "z1".into(),
-        }],
-        bindings: Bindings {
-            mtls_subject: CLIENT.into(),
-        },
-        perms_rev: 0,
-    }
-}
-
-/// Signs claims and makes the registry vouch for them.
-pub(crate) fn issue(state: &AppState, known: &KnownTokens, claims: &CapabilityClaims) -> String {
-    let claims_hash = *claims.hash().unwrap().as_bytes();
-    known.put(
-        claims.jti,
-        TokenStanding {
-            claims_hash,
-            revoked: false,
-            stale: false,
-        },
-    );
-    CapabilityToken::sign(&state.keys.capability, claims)
-        .unwrap()
-        .reveal()
-        .to_owned()
-}
-
-/// An answer's body as JSON.
-pub(crate) async fn json_body(response: Response<Body>) -> Value {
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-        .await
-        .unwrap();
-    serde_json::from_slice(&body).unwrap()
 }

@@ -3,15 +3,8 @@
 use super::jwt::{LEEWAY, TokenKey, Validity};
 use super::subject::Subject;
 use crate::problem::{ApiError, Forbidden, Unauthorized};
-use ledger::Timestamp;
+use ledger::{Actor, Bindings, Timestamp};
 use serde::{Deserialize, Serialize};
-
-/// To which client a token is bound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bindings {
-    /// Must equal the signed subject of every request that uses the token.
-    pub mtls_subject: String,
-}
 
 /// The claims of a bootstrap token. Others are tolerated: its issuer may be another program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +129,15 @@ impl Administrator {
     #[must_use]
     pub const fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Administrator {
+            principal: self.principal.clone(),
+            subject: self.subject.as_str().to_owned(),
+        }
     }
 
     /// The agent that tasks made with this token belong to.

@@ -1,109 +1,22 @@
 //! Capability tokens: what one agent may do for one task, for some minutes.
 //!
-//! A token is nothing but a signed copy of what the ledger says of it. Its claims follow from
-//! recorded facts alone, so that the same facts give the same token again, and the ledger keeps a
-//! hash of the claims, so that a signing secret in the wrong hands is not enough to make one.
+//! A token is nothing but a signed copy of what the ledger says of it: its claims follow from
+//! recorded facts alone, and the ledger keeps their hash, so that a signing secret in the wrong
+//! hands is not enough to make one.
 
-use super::bootstrap::Bindings;
 use super::jwt::{TokenKey, Validity};
 use crate::problem::{ApiError, Unauthorized};
-use ledger::{TaskId, Timestamp, TokenId};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use ledger::command::PresentedToken;
+use ledger::{CapabilityClaims, TaskId, Timestamp, TokenId};
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
-/// One scope that the token reaches: `{kind, id}`; the id `*` covers every one of the kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResourceScope {
-    /// `zone` or `account`.
-    pub kind: String,
-    /// Which one, or `*`.
-    pub id: String,
-}
-
-/// The claims, in the order in which they are written. Only we issue these tokens, so anything
-/// unknown in one is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CapabilityClaims {
-    /// Issuer.
-    pub iss: String,
-    /// `agent:NAME`.
-    pub sub: String,
-    /// Audience.
-    pub aud: String,
-    /// The token's id.
-    pub jti: TokenId,
-    /// When it was issued, in seconds since 1970.
-    pub iat: i64,
-    /// Not valid before, in seconds since 1970.
-    pub nbf: i64,
-    /// Not valid at or after, in seconds since 1970.
-    pub exp: i64,
-    /// The only task whose paths it opens.
-    pub task_id: TaskId,
-    /// The agent's name.
-    pub agent_id: String,
-    /// The operations it may ask for, each once, in the catalog's order.
-    pub allowed_ops: Vec<String>,
-    /// The scopes it may ask for, each once, sorted.
-    pub resource_scopes: Vec<ResourceScope>,
-    /// The client that it is bound to.
-    pub bindings: Bindings,
-    /// The agent's permission revision that it speaks for.
-    pub perms_rev: u64,
-}
-
-/// SHA-256 of the claims as signed: of the bytes between the token's two dots, decoded. Anybody who
-/// holds a token can compute it with a shell and compare it with the ledger.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ClaimsHash([u8; 32]);
-
-impl ClaimsHash {
-    /// The digest.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClaimsHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl CapabilityClaims {
-    /// The hash that the ledger keeps. Parsing a token and writing its claims again gives the same
-    /// bytes, because the field order is fixed, unknown fields are refused and there are no floats.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] when the claims do not serialise to JSON.
-    pub fn hash(&self) -> Result<ClaimsHash, ApiError> {
-        let bytes = serde_json::to_vec(self).map_err(ApiError::internal)?;
-        Ok(ClaimsHash(Sha256::digest(&bytes).into()))
-    }
-
-    /// When it is valid.
-    #[must_use]
-    pub const fn validity(&self) -> Validity {
-        Validity {
-            nbf: Some(self.nbf),
-            exp: self.exp,
-        }
-    }
-}
-
-/// A signed capability token, to be handed out once and never logged.
+/// A signed capability token, to be handed out and never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CapabilityToken(String);
 
 impl CapabilityToken {
-    /// Signs the claims.
+    /// Signs the claims that the ledger has issued.
     ///
     /// # Errors
     /// [`ApiError::Internal`] when the claims do not serialise to JSON.
@@ -111,10 +24,10 @@ impl CapabilityToken {
         key.sign(claims).map(Self)
     }
 
-    /// The token's text, for the answer that hands it out.
+    /// The token's text, by value, for the answer that hands it out.
     #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
+    pub fn into_revealed(self) -> String {
+        self.0
     }
 }
 
@@ -124,80 +37,81 @@ impl fmt::Debug for CapabilityToken {
     }
 }
 
-/// What the ledger says of a capability token at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenStanding {
-    /// The hash of the claims that were issued under this id.
-    pub claims_hash: [u8; 32],
-    /// Taken back: the task was closed or the token renewed.
-    pub revoked: bool,
-    /// The agent's permissions are at a later revision than the token speaks for.
-    pub stale: bool,
+/// The claims of a token whose signature, issuer and audience are right, with its ids read. Whether
+/// the ledger stands by it is another question.
+#[derive(Debug, Clone)]
+pub struct OpenedToken {
+    claims: CapabilityClaims,
+    token_id: TokenId,
+    task_id: TaskId,
 }
 
-impl TokenStanding {
-    /// Whether a token with these claims was ever issued.
+impl OpenedToken {
+    /// Opens a token at any time; renewal takes those that are past theirs.
     ///
     /// # Errors
-    /// 401 when other claims were issued under this id.
-    pub fn vouch_for_issue(&self, claims: &CapabilityClaims) -> Result<(), ApiError> {
-        if bool::from(self.claims_hash.ct_eq(claims.hash()?.as_bytes())) {
-            Ok(())
-        } else {
-            Err(Unauthorized::TokenInvalid.into())
-        }
+    /// [`Unauthorized::TokenInvalid`]: forged, foreign or of another kind.
+    pub fn open(key: &TokenKey, token: &str) -> Result<Self, Unauthorized> {
+        let claims: CapabilityClaims = key.open(token).ok_or(Unauthorized::TokenInvalid)?;
+        let token_id = claims.jti.parse().map_err(|_| Unauthorized::TokenInvalid)?;
+        let task_id = claims
+            .task_id
+            .parse()
+            .map_err(|_| Unauthorized::TokenInvalid)?;
+        Ok(Self {
+            claims,
+            token_id,
+            task_id,
+        })
     }
 
-    /// Whether the ledger stands by a token with these claims.
+    /// Checks its time, without leeway: the clock that wrote it is the one that reads it.
     ///
     /// # Errors
-    /// 401: other claims than were issued, revoked, stale.
-    pub fn vouch_for(&self, claims: &CapabilityClaims) -> Result<(), ApiError> {
-        self.vouch_for_issue(claims)?;
-        if self.revoked {
-            return Err(Unauthorized::TokenRevoked.into());
-        }
-        if self.stale {
-            return Err(Unauthorized::TokenStale.into());
-        }
-        Ok(())
+    /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
+    pub fn at(self, now: Timestamp) -> Result<Self, Unauthorized> {
+        let validity = Validity {
+            nbf: Some(self.claims.nbf),
+            exp: self.claims.exp,
+        };
+        validity.check(now, Duration::ZERO).map(|()| self)
     }
-}
 
-/// An answer that takes a moment.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
+    /// The only task whose paths it opens.
+    #[must_use]
+    pub const fn task_id(&self) -> TaskId {
+        self.task_id
+    }
 
-/// Where the ledger's word on tokens comes from.
-pub trait TokenRegistry: Send + Sync + 'static {
-    /// The standing of a token; `None` when no such token was issued. It is read from the log's own
-    /// state, never from a read table, so that what was taken away is gone with the next request.
-    fn standing(&self, id: TokenId) -> Answer<'_, Option<TokenStanding>>;
-}
+    /// The agent's name.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        &self.claims.agent_id
+    }
 
-/// Opens a token of ours and checks its time, without leeway: the clock that wrote it is the one
-/// that reads it. Whether the ledger stands by it is another question.
-///
-/// # Errors
-/// 401: forged, foreign, of another kind, or out of its time.
-pub fn open(key: &TokenKey, token: &str, now: Timestamp) -> Result<CapabilityClaims, Unauthorized> {
-    let claims = open_at_any_time(key, token)?;
-    claims.validity().check(now, Duration::ZERO)?;
-    Ok(claims)
-}
+    /// The client that it is bound to.
+    #[must_use]
+    pub fn bound_to(&self) -> &str {
+        &self.claims.bindings.mtls_subject
+    }
 
-/// As [`open`], for renewal, which takes tokens past their time.
-///
-/// # Errors
-/// 401: forged, foreign or of another kind.
-pub fn open_at_any_time(key: &TokenKey, token: &str) -> Result<CapabilityClaims, Unauthorized> {
-    key.open(token).ok_or(Unauthorized::TokenInvalid)
+    /// The token as the ledger wants to see it, presented by a client.
+    #[must_use]
+    pub fn presented_by(&self, subject: &str) -> PresentedToken {
+        PresentedToken {
+            token_id: self.token_id,
+            task_id: self.task_id,
+            claims_hash: self.claims.hash(),
+            subject: subject.to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ledger::{Bindings, ScopeClaim};
+    use serde_json::Value;
 
     fn key() -> TokenKey {
         TokenKey::new(&[7; 32], "us", "here")
@@ -208,14 +122,14 @@ mod tests {
             iss: "us".into(),
             sub: "agent:ci".into(),
             aud: "here".into(),
-            jti: TokenId::from_bytes([1; 16]),
+            jti: TokenId::from_bytes([1; 16]).to_string(),
             iat: 1_000,
             nbf: 1_000,
             exp: 1_300,
-            task_id: TaskId::from_bytes([2; 16]),
+            task_id: TaskId::from_bytes([2; 16]).to_string(),
             agent_id: "ci".into(),
             allowed_ops: vec!["dns.record.write".into()],
-            resource_scopes: vec![ResourceScope {
+            resource_scopes: vec![ScopeClaim {
                 kind: "zone".into(),
                 id: "z1".into(),
             }],
@@ -226,74 +140,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_hash_is_of_the_bytes_that_are_signed() {
-        let token = CapabilityToken::sign(&key(), &claims()).unwrap();
-        let payload = token.reveal().split('.').nth(1).unwrap();
-        let signed = URL_SAFE_NO_PAD.decode(payload).unwrap();
-        let digest: [u8; 32] = Sha256::digest(&signed).into();
-        assert_eq!(claims().hash().unwrap().as_bytes(), &digest);
+    fn refusal(claims: &Value) -> Option<Unauthorized> {
+        OpenedToken::open(&key(), &key().sign(claims).unwrap()).err()
+    }
 
-        let opened = open(&key(), token.reveal(), Timestamp::from_seconds(1_299)).unwrap();
-        assert_eq!(opened, claims());
-        assert_eq!(opened.hash().unwrap(), claims().hash().unwrap());
+    #[test]
+    fn it_presents_the_hash_of_what_was_signed() {
+        let token = CapabilityToken::sign(&key(), &claims()).unwrap();
+        assert_eq!(format!("{token:?}"), "CapabilityToken(redacted)");
+        let opened = OpenedToken::open(&key(), &token.into_revealed()).unwrap();
+        let presented = opened.presented_by("client-b");
+        assert_eq!(presented.claims_hash, claims().hash());
+        assert_eq!(
+            presented.subject, "client-b",
+            "who presents it, not who it is bound to"
+        );
+        assert_eq!(opened.bound_to(), "client-a");
     }
 
     #[test]
     fn it_ends_on_the_second() {
-        let token = CapabilityToken::sign(&key(), &claims()).unwrap();
-        let at = |seconds| open(&key(), token.reveal(), Timestamp::from_seconds(seconds)).map(drop);
+        let token = CapabilityToken::sign(&key(), &claims())
+            .unwrap()
+            .into_revealed();
+        let at = |seconds| {
+            let opened = OpenedToken::open(&key(), &token).unwrap();
+            opened.at(Timestamp::from_seconds(seconds)).map(drop)
+        };
         assert_eq!(at(999), Err(Unauthorized::TokenNotYetValid));
         assert_eq!(at(1_000), Ok(()));
+        assert_eq!(at(1_299), Ok(()));
         assert_eq!(at(1_300), Err(Unauthorized::TokenExpired));
-        assert!(open_at_any_time(&key(), token.reveal()).is_ok());
     }
 
     #[test]
-    fn the_ledger_must_stand_by_it() {
-        let claims_hash = *claims().hash().unwrap().as_bytes();
-        let fine = TokenStanding {
-            claims_hash,
-            revoked: false,
-            stale: false,
-        };
-        assert!(fine.vouch_for(&claims()).is_ok());
-
-        let refused = |standing: TokenStanding| match standing.vouch_for(&claims()) {
-            Err(ApiError::Unauthorized(why)) => Some(why),
-            _ => None,
-        };
-        let other = TokenStanding {
-            claims_hash: [0; 32],
-            ..fine.clone()
-        };
-        assert_eq!(refused(other), Some(Unauthorized::TokenInvalid));
-        let revoked = TokenStanding {
-            revoked: true,
-            ..fine.clone()
-        };
-        assert_eq!(refused(revoked), Some(Unauthorized::TokenRevoked));
-        let stale = TokenStanding {
-            stale: true,
-            ..fine
-        };
-        assert_eq!(refused(stale), Some(Unauthorized::TokenStale));
-    }
-
-    #[test]
-    fn a_token_with_anything_more_is_not_ours() {
-        let mut more = serde_json::to_value(claims()).unwrap();
-        more["can_issue_tasks"] = true.into();
-        let token = key().sign(&more).unwrap();
-        assert_eq!(
-            open_at_any_time(&key(), &token),
-            Err(Unauthorized::TokenInvalid)
-        );
-    }
-
-    #[test]
-    fn debug_shows_no_token() {
-        let token = CapabilityToken::sign(&key(), &claims()).unwrap();
-        assert_eq!(format!("{token:?}"), "CapabilityToken(redacted)");
+    fn a_token_with_anything_more_or_other_is_not_ours() {
+        let fine = serde_json::to_value(claims()).unwrap();
+        assert_eq!(refusal(&fine), None);
+        for (claim, value) in [("can_issue_tasks", Value::from(true)), ("jti", "1".into())] {
+            let mut claims = fine.clone();
+            claims[claim] = value;
+            assert_eq!(
+                refusal(&claims),
+                Some(Unauthorized::TokenInvalid),
+                "{claim}"
+            );
+        }
     }
 }

@@ -5,15 +5,19 @@
 //! token is bound to (403), rights (403), the path's task (403).
 
 use super::bootstrap::{Administrator, Right};
-use super::capability::{self, CapabilityClaims};
+use super::capability::OpenedToken;
 use super::subject::{Subject, only};
 use crate::problem::{ApiError, Forbidden, Unauthorized};
 use crate::state::AppState;
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use ledger::{TaskId, Timestamp, TokenId};
+use ledger::aggregate::{Agent, Task};
+use ledger::command::{PresentedToken, check_token};
+use ledger::{Actor, Rejection, Timestamp};
 use std::marker::PhantomData;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
 
 /// The path parameter that names a task.
 const TASK: &str = "task_id";
@@ -57,6 +61,12 @@ impl<R> Bootstrap<R> {
     pub const fn administrator(&self) -> &Administrator {
         &self.administrator
     }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.administrator.actor()
+    }
 }
 
 impl<R: Demand> FromRequestParts<AppState> for Bootstrap<R> {
@@ -77,39 +87,28 @@ impl<R: Demand> FromRequestParts<AppState> for Bootstrap<R> {
 /// The caller holds a capability token for the task that the path names.
 #[derive(Debug, Clone)]
 pub struct Capability {
-    claims: CapabilityClaims,
-    subject: Subject,
+    token: OpenedToken,
+    presented: PresentedToken,
+    task: Arc<Task>,
 }
 
 impl Capability {
-    /// The task.
+    /// The task, as of the moment when the token was checked.
     #[must_use]
-    pub const fn task_id(&self) -> TaskId {
-        self.claims.task_id
+    pub const fn task(&self) -> &Arc<Task> {
+        &self.task
     }
 
-    /// The token.
+    /// The token, for commands: they check it again, on the writer.
     #[must_use]
-    pub const fn token_id(&self) -> TokenId {
-        self.claims.jti
+    pub fn presented(&self) -> PresentedToken {
+        self.presented.clone()
     }
 
-    /// The agent's name.
+    /// Who acts.
     #[must_use]
-    pub fn agent(&self) -> &str {
-        &self.claims.agent_id
-    }
-
-    /// The client that asked.
-    #[must_use]
-    pub const fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    /// What the token says.
-    #[must_use]
-    pub const fn claims(&self) -> &CapabilityClaims {
-        &self.claims
+    pub fn actor(&self) -> Actor {
+        agent(&self.token, &self.presented)
     }
 }
 
@@ -118,8 +117,8 @@ impl FromRequestParts<AppState> for Capability {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let (subject, now) = subject(parts, state)?;
-        let claims = capability::open(&state.keys.capability, bearer(parts)?, now)?;
-        admit(parts, state, claims, subject).await
+        let token = OpenedToken::open(&state.keys.capability, bearer(parts)?)?.at(now)?;
+        admit(parts, state, token, &subject).await
     }
 }
 
@@ -139,12 +138,10 @@ impl FromRequestParts<AppState> for TaskCloser {
         let (subject, now) = subject(parts, state)?;
         let token = bearer(parts)?;
         // Secrets and audiences differ, so a token opens with one key at most.
-        match capability::open_at_any_time(&state.keys.capability, token) {
-            Ok(claims) => {
-                claims.validity().check(now, std::time::Duration::ZERO)?;
-                admit(parts, state, claims, subject)
-                    .await
-                    .map(|agent| Self::Agent(Box::new(agent)))
+        match OpenedToken::open(&state.keys.capability, token) {
+            Ok(token) => {
+                let admitted = admit(parts, state, token.at(now)?, &subject).await?;
+                Ok(Self::Agent(Box::new(admitted)))
             }
             Err(_) => {
                 let key = &state.keys.bootstrap;
@@ -156,37 +153,25 @@ impl FromRequestParts<AppState> for TaskCloser {
     }
 }
 
-/// The caller holds a capability token that was issued for the path's task to this client, but that
-/// may have expired or gone stale: whether it can be renewed is for the ledger to decide.
+/// The caller holds a capability token that was signed for the path's task and this client, but
+/// that may have expired or gone stale: whether it can be renewed is for the ledger to decide.
 #[derive(Debug, Clone)]
 pub struct Renewal {
-    claims: CapabilityClaims,
-    subject: Subject,
+    token: OpenedToken,
+    presented: PresentedToken,
 }
 
 impl Renewal {
-    /// The task.
-    #[must_use]
-    pub const fn task_id(&self) -> TaskId {
-        self.claims.task_id
-    }
-
     /// The token to be replaced.
     #[must_use]
-    pub const fn token_id(&self) -> TokenId {
-        self.claims.jti
+    pub fn presented(&self) -> PresentedToken {
+        self.presented.clone()
     }
 
-    /// The agent's name.
+    /// Who acts.
     #[must_use]
-    pub fn agent(&self) -> &str {
-        &self.claims.agent_id
-    }
-
-    /// The client that asked.
-    #[must_use]
-    pub const fn subject(&self) -> &Subject {
-        &self.subject
+    pub fn actor(&self) -> Actor {
+        agent(&self.token, &self.presented)
     }
 }
 
@@ -195,35 +180,67 @@ impl FromRequestParts<AppState> for Renewal {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let (subject, _) = subject(parts, state)?;
-        let claims = capability::open_at_any_time(&state.keys.capability, bearer(parts)?)?;
-        let standing = state.services.tokens.standing(claims.jti).await?;
-        standing
-            .ok_or(Unauthorized::TokenInvalid)?
-            .vouch_for_issue(&claims)?;
-        bound_to(&claims, &subject)?;
-        for_this_task(parts, &claims).await?;
-        Ok(Self { claims, subject })
+        let token = OpenedToken::open(&state.keys.capability, bearer(parts)?)?;
+        let presented = token.presented_by(subject.as_str());
+        known(state, &presented).await?;
+        bound_to(&token, &subject)?;
+        for_this_task(parts, &token).await?;
+        Ok(Self { token, presented })
+    }
+}
+
+fn agent(token: &OpenedToken, presented: &PresentedToken) -> Actor {
+    Actor::Agent {
+        agent: token.agent().to_owned(),
+        subject: presented.subject.clone(),
+        token: presented.token_id,
     }
 }
 
 async fn admit(
     parts: &mut Parts,
     state: &AppState,
-    claims: CapabilityClaims,
-    subject: Subject,
+    token: OpenedToken,
+    subject: &Subject,
 ) -> Result<Capability, ApiError> {
-    let standing = state.services.tokens.standing(claims.jti).await?;
-    standing
-        .ok_or(Unauthorized::TokenInvalid)?
-        .vouch_for(&claims)?;
-    bound_to(&claims, &subject)?;
-    for_this_task(parts, &claims).await?;
-    Ok(Capability { claims, subject })
+    let ledger = &state.services.ledger;
+    let presented = token.presented_by(subject.as_str());
+    let task = known(state, &presented).await?;
+    let agent = ledger.load::<Agent>(task.agent_id).await?;
+    check_token(&presented, Some(&task), agent.as_deref(), ledger.now())?;
+    bound_to(&token, subject)?;
+    for_this_task(parts, &token).await?;
+    Ok(Capability {
+        token,
+        presented,
+        task,
+    })
+}
+
+/// The task that a token was issued for, when it was issued with these claims.
+async fn known(state: &AppState, presented: &PresentedToken) -> Result<Arc<Task>, ApiError> {
+    let task = state
+        .services
+        .ledger
+        .load::<Task>(presented.task_id)
+        .await?;
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let token = task
+        .token(presented.token_id)
+        .ok_or(Rejection::TokenUnknown)?;
+    let same = token
+        .claims_hash
+        .as_slice()
+        .ct_eq(presented.claims_hash.as_slice());
+    if !bool::from(same) {
+        return Err(Rejection::TokenAltered.into());
+    }
+    Ok(task)
 }
 
 /// The signed subject, within its rate. An unsigned one has no rate of its own to use up.
 fn subject(parts: &Parts, state: &AppState) -> Result<(Subject, Timestamp), ApiError> {
-    let now = state.services.clock.now();
+    let now = state.services.ledger.clock().now();
     let subject = state.keys.subject.verify(&parts.headers, now)?;
     state
         .limiter
@@ -241,8 +258,8 @@ fn bearer(parts: &Parts) -> Result<&str, Unauthorized> {
     }
 }
 
-fn bound_to(claims: &CapabilityClaims, subject: &Subject) -> Result<(), Forbidden> {
-    if claims.bindings.mtls_subject == subject.as_str() {
+fn bound_to(token: &OpenedToken, subject: &Subject) -> Result<(), Forbidden> {
+    if token.bound_to() == subject.as_str() {
         Ok(())
     } else {
         Err(Forbidden::OtherSubject)
@@ -250,13 +267,13 @@ fn bound_to(claims: &CapabilityClaims, subject: &Subject) -> Result<(), Forbidde
 }
 
 /// A path that names no task at all is not this token's task either.
-async fn for_this_task(parts: &mut Parts, claims: &CapabilityClaims) -> Result<(), ApiError> {
+async fn for_this_task(parts: &mut Parts, token: &OpenedToken) -> Result<(), ApiError> {
     let params: RawPathParams = parts.extract().await.map_err(ApiError::internal)?;
     let named = params
         .iter()
         .find(|(name, _)| *name == TASK)
         .and_then(|(_, id)| id.parse().ok());
-    if named == Some(claims.task_id) {
+    if named == Some(token.task_id()) {
         Ok(())
     } else {
         Err(Forbidden::OtherTask.into())

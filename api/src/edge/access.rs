@@ -22,8 +22,8 @@ pub(crate) async fn log(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let services = &state.services;
-    let id = accept_or_draw(request.headers(), &*services.random, services.clock.now());
+    let ledger = &state.services.ledger;
+    let id = accept_or_draw(request.headers(), &**ledger.random(), ledger.clock().now());
     request.extensions_mut().insert(id);
     let route = request
         .extensions()
