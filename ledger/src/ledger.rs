@@ -1,11 +1,11 @@
 //! The handle on an open ledger: commands go in, committed states and events come out.
 
-use crate::aggregate::Approver;
+use crate::aggregate::{Agent, Approval, Approver};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
-use crate::id::{CommandId, LedgerId, RequestId, StreamId};
+use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
     LookupKey, Lookups, Reader, WriterLock, append, check_tail, connect_reader, connect_writer,
@@ -206,13 +206,27 @@ impl Ledger {
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
     /// of it.
     pub async fn approver(&self, principal: &str) -> Result<Option<Arc<Approver>>, Error> {
+        self.find(&LookupKey::approver(principal)).await
+    }
+
+    /// The agent of that name, in its newest committed state; `None` when nobody has heard of it.
+    pub async fn agent(&self, name: &str) -> Result<Option<Arc<Agent>>, Error> {
+        self.find(&LookupKey::agent(name)).await
+    }
+
+    /// The approval that was asked last for a task, in its newest committed state.
+    pub async fn newest_approval(&self, task: TaskId) -> Result<Option<Arc<Approval>>, Error> {
+        self.find(&LookupKey::newest_approval(task)).await
+    }
+
+    async fn find<A: Stored>(&self, key: &LookupKey) -> Result<Option<Arc<A>>, Error> {
         let mut connection = self
             .reader
             .pool()
             .acquire()
             .await
-            .map_err(Error::database("looking up an approver"))?;
-        let found = LookupKey::approver(principal).read(&mut connection).await?;
+            .map_err(Error::database("looking up a stream"))?;
+        let found = key.read(&mut connection).await?;
         drop(connection);
         match found.and_then(|value| StreamId::from_slice(&value)) {
             Some(stream) => self.load(stream).await,
