@@ -1,0 +1,3 @@
+//! The ledger from outside: commands as given/when/then, the store, the failure contract.
+
+mod walk;
