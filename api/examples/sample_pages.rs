@@ -151,10 +151,10 @@ fn enrolment() -> EnrolmentPage {
     }
 }
 
-fn used(registered_at: Option<Moment>) -> EnrolmentUsedPage {
+fn used(used: bool) -> EnrolmentUsedPage {
     EnrolmentUsedPage {
         principal: ShownText::line("alice@example.com"),
-        registered_at,
+        used,
         expires_at: moment(-100),
     }
 }
@@ -204,13 +204,10 @@ async fn main() -> std::io::Result<()> {
             "/enrol",
             get(async || respond(StatusCode::OK, &enrolment())),
         )
-        .route(
-            "/enrol-used",
-            get(async move || respond(gone, &used(Some(moment(-60))))),
-        )
+        .route("/enrol-used", get(async move || respond(gone, &used(true))))
         .route(
             "/enrol-expired",
-            get(async move || respond(gone, &used(None))),
+            get(async move || respond(gone, &used(false))),
         )
         .route(
             "/invalid",

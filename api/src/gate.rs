@@ -3,6 +3,7 @@
 
 use crate::auth::capability::CapabilityToken;
 use crate::auth::jwt::TokenKey;
+use crate::auth::link::{ApprovalLink, EnrolmentLink};
 use crate::auth::subject::Subject;
 use crate::router::described;
 use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
@@ -10,7 +11,7 @@ use axum::body::Body;
 use http::Request;
 use http::request::Builder;
 use ledger::command::{CloseTask, ReplacePermissions};
-use ledger::{CapabilityClaims, Origin, Timestamp};
+use ledger::{ApprovalId, CapabilityClaims, EnrolmentId, Origin, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
@@ -38,6 +39,13 @@ const DOORS: &[(&str, &str, Door)] = &[
     ("GET", "/v1/readyz", Door::Open),
     ("GET", "/v1/openapi.json", Door::Open),
     ("GET", "/v1/operations", Door::Open),
+    ("GET", "/v1/approve/{link}", Door::Link),
+    ("GET", "/v1/approve/{link}/options", Door::Link),
+    ("POST", "/v1/approve/{link}/options", Door::Link),
+    ("POST", "/v1/approve/{link}/verify", Door::Link),
+    ("GET", "/v1/enrol/{link}", Door::Link),
+    ("POST", "/v1/enrol/{link}/options", Door::Link),
+    ("POST", "/v1/enrol/{link}/verify", Door::Link),
 ];
 
 /// Another program's secret.
@@ -443,5 +451,44 @@ async fn an_open_door_asks_for_nothing() {
             .ask(Request::builder().method(*method).uri(*path), "")
             .await;
         assert!((200..300).contains(&answer.status), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_door_opens_to_its_own_kind_of_link_only() {
+    let house = House::build().await;
+    let state = &house.stage.state;
+    let approval = ApprovalLink {
+        approval_id: ApprovalId::from_bytes([1; 16]),
+        task_id: TaskId::from_bytes([2; 16]),
+    };
+    let approval = state.keys.approval_link.sign(approval).unwrap();
+    let enrolment = EnrolmentLink {
+        enrolment_id: EnrolmentId::from_bytes([1; 16]),
+        principal: "default".to_owned(),
+        exp: i64::MAX / 2_000_000,
+    };
+    let enrolment = state.keys.enrolment_link.sign(enrolment).unwrap();
+    for (method, path, _) in DOORS.iter().filter(|(_, _, door)| *door == Door::Link) {
+        let (right, wrong) = if path.contains("approve") {
+            (&approval, &enrolment)
+        } else {
+            (&enrolment, &approval)
+        };
+        let ask = async |link: &str| {
+            let path = path.replace("{link}", link);
+            let request = Request::builder().method(*method).uri(path);
+            house.ask(request, "{\"nonsense\":").await
+        };
+        for link in ["nonsense", "a.b.c", wrong.reveal()] {
+            let answer = ask(link).await;
+            assert_eq!(answer.status, 401, "{method} {path}: {answer:?}");
+            assert_eq!(answer.code(), "unauthorized");
+        }
+        let answer = ask(right.reveal()).await;
+        assert!(
+            [400, 404].contains(&answer.status),
+            "{method} {path}: {answer:?}"
+        );
     }
 }

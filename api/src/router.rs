@@ -5,7 +5,7 @@ use crate::openapi;
 use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
-use crate::routes::{catalog, docs, health};
+use crate::routes::{approve, catalog, docs, enrol, health};
 use crate::state::AppState;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -16,8 +16,10 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(health::router())
+        .merge(approve::router())
         .merge(catalog::router())
         .merge(docs::router())
+        .merge(enrol::router())
 }
 
 /// The service, ready to be served.

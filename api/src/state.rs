@@ -4,6 +4,7 @@ use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
 use crate::edge::rate_limit::RateLimiter;
+use crate::passkey::{RegistrationKey, RelyingParty};
 use ledger::{CallbackPolicy, Ledger};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -49,6 +50,10 @@ pub struct ApiConfig {
     pub resume_token_secret: SecretString,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
+    /// As whom passkeys know this service; the ledger's rules name the same id and origin.
+    pub relying_party: RelyingParty,
+    /// No upstream credential is configured, so approvals change nothing outside; pages say so.
+    pub simulated: bool,
     /// Where callbacks may go.
     pub callback_policy: CallbackPolicy,
     /// Requests a second for each subject, with a burst of twice that; 0 switches the limit off.
@@ -93,6 +98,8 @@ pub struct Keys {
     pub approval_link: LinkKey<ApprovalLink>,
     /// Enrolment links.
     pub enrolment_link: LinkKey<EnrolmentLink>,
+    /// Challenges of registrations.
+    pub registration: RegistrationKey,
     /// Resume tokens.
     pub resume: LinkKey<Resume>,
 }
@@ -106,6 +113,7 @@ impl Keys {
             bootstrap: config.bootstrap_jwt.key(),
             approval_link: LinkKey::new(link_secret),
             enrolment_link: LinkKey::new(link_secret),
+            registration: RegistrationKey::derive(link_secret),
             resume: LinkKey::new(config.resume_token_secret.expose_secret().as_bytes()),
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::auth::capability::CapabilityToken;
 use crate::auth::subject::Subject;
+use crate::passkey::RelyingParty;
 use crate::router::build_router;
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
 use axum::Router;
@@ -222,6 +223,13 @@ fn config() -> ApiConfig {
         approval_link_secret: secret("link"),
         resume_token_secret: secret("resume"),
         challenge_ttl: Duration::from_secs(90),
+        relying_party: RelyingParty::new(
+            "localhost",
+            "http://localhost:8080",
+            Duration::from_secs(90),
+        )
+        .unwrap(),
+        simulated: true,
         callback_policy: CallbackPolicy::new(["localhost"]).unwrap(),
         rate_limit_rps: 0,
     }

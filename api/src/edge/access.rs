@@ -76,11 +76,20 @@ fn report_fault(mut response: Response, id: RequestId) -> Response {
         return response;
     };
     tracing::error!(error = %chain(&*cause), "internal error");
+    if is_page(&response) {
+        return response;
+    }
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     let detail = format!("internal error; quote request id {id}");
     let mut problem = Problem::new(status, "Internal server error", "internal", detail);
     problem.request_id = Some(id.to_string());
     problem.into_response()
+}
+
+/// Pages name the request themselves.
+fn is_page(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// An error with its sources, `outer: inner: innermost`.

@@ -2,5 +2,6 @@
 
 pub mod idempotency;
 pub mod json;
+pub(crate) mod link;
 pub mod params;
 pub mod prefer;

@@ -14,8 +14,10 @@ pub enum Ended {
     Consumed,
     /// Refused by an approver.
     Denied,
-    /// Nobody decided in time, or nobody continued in time.
+    /// Nobody decided in time.
     Expired,
+    /// Approved, but the agent did not continue in time.
+    Lapsed,
     /// Its task was closed or its apply was withdrawn.
     Cancelled,
 }
@@ -43,6 +45,19 @@ pub struct EndedPage {
 }
 
 impl EndedPage {
+    /// What happened in one line, for whoever does not read pages.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut line = format!("{}: {} {}", self.ended.title(), self.ended.verb(), self.at);
+        if let Some(by) = &self.by {
+            line.push_str(&format!(" by {}", by.original()));
+        }
+        if let Some(reason) = &self.reason {
+            line.push_str(&format!(", reason: {}", reason.original()));
+        }
+        line
+    }
+
     fn assets(&self) -> String {
         assets::base()
     }
@@ -53,7 +68,7 @@ impl Ended {
         match self {
             Self::Approved | Self::Consumed => "good",
             Self::Denied => "bad",
-            Self::Expired | Self::Cancelled => "neutral",
+            Self::Expired | Self::Lapsed | Self::Cancelled => "neutral",
         }
     }
 
@@ -63,6 +78,7 @@ impl Ended {
             Self::Consumed => "Approved and carried out",
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
+            Self::Lapsed => "Approved, but not used in time",
             Self::Cancelled => "This request was cancelled",
         }
     }
@@ -79,7 +95,12 @@ impl Ended {
             }
             Self::Denied => "Nothing was sent. The agent has been told.",
             Self::Expired => "Nothing was sent. If it is still wanted, the agent has to ask again.",
-            Self::Cancelled => "Nothing was sent, and nothing is waiting for you.",
+            Self::Lapsed => {
+                "Nothing was sent: the agent did not continue in time, and the approval is over."
+            }
+            Self::Cancelled => {
+                "Nothing was sent, and nothing is waiting for you: the task was closed."
+            }
         }
     }
 
@@ -87,7 +108,7 @@ impl Ended {
         match self {
             Self::Approved | Self::Consumed => "Approved",
             Self::Denied => "Denied",
-            Self::Expired => "Expired",
+            Self::Expired | Self::Lapsed => "Expired",
             Self::Cancelled => "Cancelled",
         }
     }

@@ -27,8 +27,8 @@ pub struct EnrolmentPage {
 pub struct EnrolmentUsedPage {
     /// Whose passkey it was to be.
     pub principal: ShownText,
-    /// When a passkey was registered with it; `None` when it expired unused.
-    pub registered_at: Option<Moment>,
+    /// A passkey was registered with it; otherwise it expired unused.
+    pub used: bool,
     /// Until when the link worked.
     pub expires_at: Moment,
 }

@@ -9,6 +9,8 @@ mod headers;
 mod moment;
 mod notice;
 mod params;
+mod question;
+mod refusal;
 mod shown;
 
 pub use approval::{ApprovalPage, OperationCard, UpstreamState};
@@ -18,6 +20,8 @@ pub use headers::set_page_headers;
 pub use moment::Moment;
 pub use notice::NoticePage;
 pub use params::{Now, Param, ParamValue};
+pub(crate) use question::Question;
+pub(crate) use refusal::{WantsPage, respond_notice};
 pub use shown::ShownText;
 
 use askama::Template;

@@ -45,6 +45,12 @@ impl ShownText {
         }
     }
 
+    /// The text as it was written, for answers that are not pages.
+    #[must_use]
+    pub fn original(&self) -> &str {
+        &self.text
+    }
+
     /// Whether there is nothing to show.
     #[must_use]
     pub fn is_empty(&self) -> bool {

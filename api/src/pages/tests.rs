@@ -74,9 +74,9 @@ fn every_page() -> Vec<String> {
         expires_at: at(900),
         now: at(0),
     };
-    let used = |registered_at| EnrolmentUsedPage {
+    let used = |used| EnrolmentUsedPage {
         principal: hostile(),
-        registered_at,
+        used,
         expires_at: at(900),
     };
     let mut pages: Vec<String> = [
@@ -84,6 +84,7 @@ fn every_page() -> Vec<String> {
         Ended::Consumed,
         Ended::Denied,
         Ended::Expired,
+        Ended::Lapsed,
         Ended::Cancelled,
     ]
     .into_iter()
@@ -92,8 +93,8 @@ fn every_page() -> Vec<String> {
     pages.extend([
         approval().render().unwrap(),
         enrolment.render().unwrap(),
-        used(Some(at(1))).render().unwrap(),
-        used(None).render().unwrap(),
+        used(true).render().unwrap(),
+        used(false).render().unwrap(),
         NoticePage::link_not_valid().render().unwrap(),
         NoticePage::not_found().render().unwrap(),
         NoticePage::unavailable(Some(HOSTILE.to_owned()))

@@ -7,6 +7,7 @@ pub(crate) mod approvals;
 pub(crate) mod approvers;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod passkeys;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;

@@ -1,0 +1,119 @@
+//! From what the ledger knows of an approval to the page that its link shows.
+
+use super::approval::{ApprovalPage, OperationCard, UpstreamState};
+use super::ended::{Ended, EndedPage};
+use super::moment::Moment;
+use super::params::Param;
+use super::shown::ShownText;
+use crate::problem::ApiError;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::event::PreState;
+use ledger::operation::Operation;
+use ledger::{Timestamp, operations_of};
+use serde_json::Value;
+
+/// An approval with everything that its page needs besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) approval: &'a Approval,
+    pub(crate) task: &'a Task,
+    /// The apply that asked first; what it submitted is what is approved.
+    pub(crate) apply: &'a Apply,
+    pub(crate) now: Timestamp,
+}
+
+impl Question<'_> {
+    /// The page while it can be decided.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when the submission in the ledger cannot be read.
+    pub(crate) fn page(&self, simulated: bool) -> Result<ApprovalPage, ApiError> {
+        let approval = self.approval;
+        let operations = self.operations()?;
+        let cards = operations.iter().enumerate().map(|(index, operation)| {
+            let allowed = self.task.allows(operation.kind, &operation.scope);
+            let mut card = OperationCard::of(operation, self.upstream(index, operation));
+            // The task's allowlist may have raised what the catalog says.
+            card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
+            card
+        });
+        Ok(ApprovalPage {
+            agent: ShownText::line(&approval.agent),
+            task_name: ShownText::line(&self.task.name),
+            task_id: approval.task_id.to_string(),
+            approval_id: approval.id.to_string(),
+            operations: cards.collect(),
+            approvers: approval.approvers.iter().map(ShownText::line).collect(),
+            fingerprint: approval.fingerprint.to_string(),
+            asked_at: Moment::new(approval.created_at),
+            expires_at: Moment::new(approval.expires_at),
+            now: Moment::new(self.now),
+            simulated,
+        })
+    }
+
+    /// The page once it cannot; `None` while it can.
+    ///
+    /// # Errors
+    /// As for [`Self::page`].
+    pub(crate) fn ended(&self) -> Result<Option<EndedPage>, ApiError> {
+        let approval = self.approval;
+        let decision = approval.decision.as_ref();
+        let deadline = approval.deadline().unwrap_or(approval.changed_at);
+        let decided_at = approval.decided_at.unwrap_or(approval.changed_at);
+        let (ended, at) = match approval.state_at(self.now) {
+            ApprovalState::Pending => return Ok(None),
+            ApprovalState::Approved => (Ended::Approved, decided_at),
+            ApprovalState::Consumed => (Ended::Consumed, decided_at),
+            ApprovalState::Denied => (Ended::Denied, decided_at),
+            ApprovalState::Expired if decision.is_some() => (Ended::Lapsed, deadline),
+            ApprovalState::Expired => (Ended::Expired, approval.expires_at),
+            ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
+        };
+        let summaries = self.operations()?;
+        Ok(Some(EndedPage {
+            ended,
+            at: Moment::new(at),
+            by: decision.map(|decision| ShownText::line(&decision.principal)),
+            reason: decision
+                .and_then(|decision| decision.reason.as_ref())
+                .filter(|reason| !reason.is_empty())
+                .map(ShownText::block),
+            agent: ShownText::line(&approval.agent),
+            task_name: ShownText::line(&self.task.name),
+            task_id: approval.task_id.to_string(),
+            operations: summaries
+                .iter()
+                .map(|operation| ShownText::line(operation.summary()))
+                .collect(),
+        }))
+    }
+
+    fn operations(&self) -> Result<Vec<Operation>, ApiError> {
+        let submitted =
+            operations_of(self.apply.submission.as_bytes()).map_err(ApiError::internal)?;
+        submitted
+            .iter()
+            .map(|operation| Operation::from_json(operation).map_err(ApiError::internal))
+            .collect()
+    }
+
+    fn upstream(&self, index: usize, operation: &Operation) -> UpstreamState {
+        let Some(read) = &self.approval.pre_state else {
+            return if operation.changes_upstream() {
+                UpstreamState::NotYetRead
+            } else {
+                UpstreamState::NotApplicable
+            };
+        };
+        match read.get(index) {
+            None | Some(PreState::NotApplicable) => UpstreamState::NotApplicable,
+            Some(PreState::Unavailable(why)) => UpstreamState::Unavailable(ShownText::line(why)),
+            Some(PreState::Found(text)) => match serde_json::from_str(text) {
+                Ok(Value::Null) => UpstreamState::Absent,
+                Ok(found) => UpstreamState::Present(Param::rows(&found)),
+                Err(_) => UpstreamState::Present(Param::rows(&Value::String(text.clone()))),
+            },
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Refusals where a person may be looking: a page for browsers, problem details for programs.
+
+use super::notice::NoticePage;
+use super::respond;
+use crate::problem::ApiError;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use http::request::Parts;
+use ledger::RequestId;
+use std::convert::Infallible;
+
+/// Whether whoever asks reads pages: `Accept` names `text/html`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WantsPage(pub(crate) bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for WantsPage {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let accepts = parts.headers.get_all(header::ACCEPT).iter();
+        let html = accepts
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.to_ascii_lowercase().contains("text/html"));
+        Ok(Self(html))
+    }
+}
+
+/// The refusal as a page, with the refusal's status. A fault's cause rides along to be logged.
+pub(crate) fn respond_notice(error: ApiError, request: RequestId) -> Response {
+    let refusal = error.into_response();
+    let status = refusal.status();
+    let page = match status.as_u16() {
+        401 | 403 => NoticePage::link_not_valid(),
+        404 | 410 => NoticePage::not_found(),
+        503 => NoticePage::unavailable(Some(request.to_string())),
+        _ => NoticePage::internal(Some(request.to_string())),
+    };
+    let mut response = respond(status, &page);
+    if let Some(wait) = refusal.headers().get(header::RETRY_AFTER) {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, wait.clone());
+    }
+    *response.extensions_mut() = refusal.extensions().clone();
+    response
+}

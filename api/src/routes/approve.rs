@@ -1,0 +1,295 @@
+//! Behind an approval link: the page, and the ceremony that decides. Whoever holds the link may look;
+//! only an eligible passkey decides.
+
+use crate::auth::link::ApprovalLink;
+use crate::edge::request_id::ThisRequest;
+use crate::extract::json::{OptionalJson, StrictJson};
+use crate::extract::link::Link;
+use crate::extract::params::QueryParams;
+use crate::pages::{self, Question, WantsPage};
+use crate::passkey::{AssertionOptions, EligibleCredential, PasskeyRefused};
+use crate::problem::{ApiError, Problem};
+use crate::shapes::passkeys::{Decided, DecisionRequest, VerifyRequest};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::command::DecideApproval;
+use ledger::{Actor, Assertion, Blob, Challenge, Decision, Origin, PublicKey, Rejection};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(options, options_with_reason))
+        .routes(routes!(verify))
+}
+
+/// The approval page
+///
+/// Everything that is asked, in full. Decided, expired and cancelled approvals answer 410 with what
+/// happened. Refusals are pages for whoever asks for `text/html` and problem details for others.
+#[utoipa::path(get, path = "/v1/approve/{link}", tag = "approvals",
+    params(("link" = String, Path, description = "from approval_url")),
+    responses(
+        (status = 200, content_type = "text/html", body = String),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+    ))]
+async fn show(
+    State(state): State<AppState>,
+    ThisRequest(request_id): ThisRequest,
+    link: Result<Link<ApprovalLink>, ApiError>,
+    wants: WantsPage,
+) -> Response {
+    let page = match link {
+        Ok(Link(link)) => page(&state, &link, wants).await,
+        Err(refused) => Err(refused),
+    };
+    match page {
+        Ok(response) => response,
+        Err(error) if wants.0 => pages::respond_notice(error, request_id),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn page(
+    state: &AppState,
+    link: &ApprovalLink,
+    wants: WantsPage,
+) -> Result<Response, ApiError> {
+    let approval = opened(state, link).await?;
+    let ledger = &state.services.ledger;
+    let task = ledger.load::<Task>(approval.task_id).await?;
+    let apply = ledger.load::<Apply>(approval.apply_id).await?;
+    let (Some(task), Some(apply)) = (task, apply) else {
+        return Err(ApiError::internal("an approval without its task or apply"));
+    };
+    let question = Question {
+        approval: &approval,
+        task: &task,
+        apply: &apply,
+        now: ledger.now(),
+    };
+    match question.ended()? {
+        Some(ended) if wants.0 => Ok(pages::respond(StatusCode::GONE, &ended)),
+        Some(ended) => Err(ApiError::Gone {
+            detail: ended.in_words(),
+        }),
+        None => {
+            let page = question.page(state.config.simulated)?;
+            Ok(pages::respond(StatusCode::OK, &page))
+        }
+    }
+}
+
+/// Options for a decision
+///
+/// A challenge that binds the decision, and the credentials that may answer it. Asking again leaves
+/// earlier challenges valid.
+#[utoipa::path(get, path = "/v1/approve/{link}/options", tag = "approvals",
+    params(("link" = String, Path, description = "from approval_url"), DecisionRequest),
+    responses(
+        (status = 200, body = AssertionOptions), (status = 400, body = Problem),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+    ))]
+async fn options(
+    State(state): State<AppState>,
+    Link(link): Link<ApprovalLink>,
+    QueryParams(request): QueryParams<DecisionRequest>,
+) -> Result<Json<AssertionOptions>, ApiError> {
+    issue(&state, &link, request).await.map(Json)
+}
+
+/// Options for a decision, with a reason that does not stand in a URL
+#[utoipa::path(post, path = "/v1/approve/{link}/options", tag = "approvals",
+    params(("link" = String, Path, description = "from approval_url")),
+    request_body = Option<DecisionRequest>,
+    responses(
+        (status = 200, body = AssertionOptions), (status = 400, body = Problem),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+    ))]
+async fn options_with_reason(
+    State(state): State<AppState>,
+    Link(link): Link<ApprovalLink>,
+    OptionalJson(request): OptionalJson<DecisionRequest>,
+) -> Result<Json<AssertionOptions>, ApiError> {
+    issue(&state, &link, request.unwrap_or_default())
+        .await
+        .map(Json)
+}
+
+/// Decides
+///
+/// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
+/// the ones that the options were asked for.
+#[utoipa::path(post, path = "/v1/approve/{link}/verify", tag = "approvals",
+    params(("link" = String, Path, description = "from approval_url")),
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, body = Decided), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+    ))]
+async fn verify(
+    State(state): State<AppState>,
+    ThisRequest(request_id): ThisRequest,
+    Link(link): Link<ApprovalLink>,
+    StrictJson(request): StrictJson<VerifyRequest>,
+) -> Result<Json<Decided>, ApiError> {
+    let approval = undecided(&state, &link).await?;
+    let decision = request.decision()?;
+    let assertion = request.assertion()?;
+    let (principal, credential) = eligible(&state, &approval, &assertion).await?;
+    check(&state, &approval, &credential, &assertion, &request)?;
+    let actor = Actor::Approver {
+        principal,
+        credential_id: Blob::from(credential.credential_id),
+    };
+    let origin = Origin {
+        actor,
+        request_id: Some(request_id),
+    };
+    let command = DecideApproval {
+        approval_id: approval.id,
+        decision,
+        reason: request.reason,
+        assertion,
+    };
+    let approval = state.services.ledger.execute(origin, command).await??;
+    Ok(Json(Decided {
+        approval_id: approval.id.to_string(),
+        status: match decision {
+            Decision::Approve => "approved",
+            Decision::Deny => "denied",
+        },
+        task_id: approval.task_id.to_string(),
+    }))
+}
+
+/// The approval that a link is for.
+async fn opened(state: &AppState, link: &ApprovalLink) -> Result<Arc<Approval>, ApiError> {
+    let ledger = &state.services.ledger;
+    let approval = ledger.load::<Approval>(link.approval_id).await?;
+    Ok(approval
+        .filter(|approval| approval.task_id == link.task_id)
+        .ok_or(Rejection::ApprovalNotFound)?)
+}
+
+/// As [`opened`], refusing one that there is nothing left to decide on.
+async fn undecided(state: &AppState, link: &ApprovalLink) -> Result<Arc<Approval>, ApiError> {
+    let approval = opened(state, link).await?;
+    let refusal = match approval.state_at(state.services.ledger.now()) {
+        ApprovalState::Pending => return Ok(approval),
+        ApprovalState::Expired => Rejection::ApprovalExpired {
+            at: approval.deadline().unwrap_or(approval.changed_at),
+        },
+        ApprovalState::Cancelled => Rejection::ApprovalCancelled,
+        decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {
+            Rejection::ApprovalDecided {
+                state: decided.as_str(),
+            }
+        }
+    };
+    Err(refusal.into())
+}
+
+async fn issue(
+    state: &AppState,
+    link: &ApprovalLink,
+    request: DecisionRequest,
+) -> Result<AssertionOptions, ApiError> {
+    let approval = undecided(state, link).await?;
+    let decision = request.decision()?;
+    let ledger = &state.services.ledger;
+    let statement = approval.statement(ledger.id(), decision, request.reason.as_deref());
+    let valid_until = ledger
+        .now()
+        .plus(state.config.challenge_ttl)
+        .min(approval.expires_at);
+    let challenge = Challenge::issue(
+        &ledger.rules().challenge_key,
+        ledger.random().sixteen(),
+        valid_until,
+        &statement,
+    );
+    let mut credential_ids = Vec::new();
+    for principal in &approval.approvers {
+        if let Some(approver) = ledger.approver(principal).await? {
+            let active = approver.active_credentials();
+            credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
+        }
+    }
+    let ids = credential_ids.iter().map(Blob::as_slice);
+    Ok(state
+        .config
+        .relying_party
+        .assertion_options(&challenge, ids))
+}
+
+/// The principal and credential that signed, where they may decide this.
+async fn eligible(
+    state: &AppState,
+    approval: &Approval,
+    assertion: &Assertion,
+) -> Result<(String, EligibleCredential), ApiError> {
+    for principal in &approval.approvers {
+        let Some(approver) = state.services.ledger.approver(principal).await? else {
+            continue;
+        };
+        let mut active = approver.active_credentials();
+        let found = active.find(|one| one.credential_id.as_slice() == assertion.credential_id);
+        if let Some(found) = found {
+            let key =
+                PublicKey::from_cose(found.public_key.as_slice()).map_err(ApiError::internal)?;
+            let credential = EligibleCredential {
+                credential_id: assertion.credential_id.clone(),
+                public_key: key,
+                sign_count: found.sign_count,
+                backup_eligible: found.backup_eligible,
+            };
+            return Ok((principal.clone(), credential));
+        }
+    }
+    Err(Rejection::CredentialNotEligible.into())
+}
+
+/// The library's rules, before the ledger applies its own: it alone knows the newest count, and
+/// whether the challenge is still good at the moment of the decision.
+fn check(
+    state: &AppState,
+    approval: &Approval,
+    credential: &EligibleCredential,
+    assertion: &Assertion,
+    request: &VerifyRequest,
+) -> Result<(), ApiError> {
+    let ledger_id = state.services.ledger.id();
+    let statement = approval.statement(ledger_id, request.decision()?, request.reason.as_deref());
+    let party = &state.config.relying_party;
+    assertion
+        .challenge()
+        .map_err(PasskeyRefused::from)
+        .and_then(|challenge| party.verify_assertion(credential, &challenge, assertion, &statement))
+        .map(|_| ())
+        .map_err(refused)
+}
+
+fn refused(why: PasskeyRefused) -> ApiError {
+    match why {
+        PasskeyRefused::UnknownCredential => Rejection::CredentialNotEligible.into(),
+        PasskeyRefused::Counter => Rejection::CounterWentBack.into(),
+        PasskeyRefused::BackupFlags => Rejection::BackupEligibilityChanged.into(),
+        PasskeyRefused::ChallengeExpired => Rejection::ChallengeExpired.into(),
+        PasskeyRefused::Setup(cause) => ApiError::internal(cause),
+        why => Rejection::AssertionInvalid {
+            why: why.to_string(),
+        }
+        .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,500 @@
+//! From an invitation to a decision, over the whole surface, with a software passkey.
+
+use crate::auth::link::{ApprovalLink, EnrolmentLink};
+use crate::testing::{AGENT, Answer, CLIENT, Stage};
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Request;
+use ledger::aggregate::{Approval, ApprovalState};
+use ledger::command::{
+    CloseTask, IdempotencyKey, OpenEnrolment, PresentedToken, RecordPreState, RevokeCredential,
+    SubmitApply, Submitted,
+};
+use ledger::event::PreState;
+use ledger::operation::Operation;
+use ledger::{ApprovalId, Blob, Origin};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt;
+use url::Url;
+use webauthn_authenticator_rs::prelude::WebauthnAuthenticator;
+use webauthn_authenticator_rs::softpasskey::SoftPasskey;
+use webauthn_rs_core::proto::{
+    CreationChallengeResponse, PublicKeyCredentialCreationOptions, RequestChallengeResponse,
+};
+
+const ORIGIN: &str = "http://localhost:8080";
+
+/// A person with a passkey.
+struct Person {
+    passkey: SoftPasskey,
+    credential_id: String,
+}
+
+/// A question that waits, and the path of its link.
+struct Asked {
+    approval_id: ApprovalId,
+    path: String,
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Stage {
+    async fn ask(&self, method: &str, path: &str, accept: &str, body: &Value) -> (Answer, String) {
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("accept", accept)
+            .body(body)
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+        };
+        (answer, text)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, "application/json", body).await.0
+    }
+
+    async fn look(&self, path: &str) -> (Answer, String) {
+        self.ask("GET", path, "text/html,*/*", &Value::Null).await
+    }
+
+    async fn invite(&self, principal: &str) -> String {
+        let command = OpenEnrolment {
+            principal: principal.to_owned(),
+        };
+        let ledger = &self.state.services.ledger;
+        let opened = ledger
+            .execute(Origin::system("test"), command)
+            .await
+            .unwrap();
+        let link = EnrolmentLink {
+            enrolment_id: opened.enrolment_id,
+            principal: principal.to_owned(),
+            exp: opened.expires_at.as_seconds(),
+        };
+        let token = self.state.keys.enrolment_link.sign(link).unwrap();
+        format!("/v1/enrol/{}", token.reveal())
+    }
+
+    /// Makes a passkey as the page would, and gives the body that the page would send.
+    async fn make_passkey(&self, path: &str) -> (SoftPasskey, Value) {
+        let options = self.post(&format!("{path}/options"), &json!({})).await;
+        assert_eq!(options.status, 200, "{options:?}");
+        let mut public_key: PublicKeyCredentialCreationOptions =
+            serde_json::from_value(options.body).unwrap();
+        public_key
+            .authenticator_selection
+            .as_mut()
+            .unwrap()
+            .require_resident_key = false;
+        let mut passkey = SoftPasskey::new(true);
+        let made = passkey
+            .do_registration(
+                Url::parse(ORIGIN).unwrap(),
+                CreationChallengeResponse { public_key },
+            )
+            .unwrap();
+        let body = json!({
+            "credential_id": base64url(&made.raw_id),
+            "client_data_json": base64url(&made.response.client_data_json),
+            "attestation_object": base64url(&made.response.attestation_object),
+        });
+        (passkey, body)
+    }
+
+    async fn enrol(&self, principal: &str) -> Person {
+        let path = self.invite(principal).await;
+        let (passkey, body) = self.make_passkey(&path).await;
+        let made = self.post(&format!("{path}/verify"), &body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(made.body["approver_principal"], principal);
+        let credential_id = made.body["credential_id"].as_str().unwrap().to_owned();
+        Person {
+            passkey,
+            credential_id,
+        }
+    }
+
+    /// An apply that waits for a human.
+    async fn question(&self) -> Asked {
+        let (issued, _) = self.task(AGENT).await;
+        let token = PresentedToken {
+            token_id: issued.task.tokens[0].id,
+            task_id: issued.task.id,
+            claims_hash: issued.task.tokens[0].claims_hash.clone(),
+            subject: CLIENT.to_owned(),
+        };
+        let operation = Operation::parse(
+            "ssl.mode.write",
+            "zone",
+            "023e105f4ecef8ad9ca31a8372d0c353",
+            &json!({"value": "flexible"}),
+        );
+        let command = SubmitApply {
+            token,
+            key: IdempotencyKey::parse("key-1").unwrap(),
+            operations: vec![operation.unwrap()],
+            callback: None,
+        };
+        let ledger = &self.state.services.ledger;
+        let submitted: Submitted = ledger
+            .execute(Origin::system("test"), command)
+            .await
+            .unwrap()
+            .unwrap();
+        let approval_id = submitted.apply.approval_id.unwrap();
+        let link = ApprovalLink {
+            approval_id,
+            task_id: issued.task.id,
+        };
+        let token = self.state.keys.approval_link.sign(link).unwrap();
+        Asked {
+            approval_id,
+            path: format!("/v1/approve/{}", token.reveal()),
+        }
+    }
+
+    async fn approval(&self, asked: &Asked) -> Arc<Approval> {
+        let ledger = &self.state.services.ledger;
+        ledger.load(asked.approval_id).await.unwrap().unwrap()
+    }
+}
+
+impl Person {
+    /// Asks for options, answers them as a browser would, and gives the body for verify.
+    async fn sign(&mut self, stage: &Stage, asked: &Asked, words: &Value) -> Value {
+        let options = stage.post(&format!("{}/options", asked.path), words).await;
+        assert_eq!(options.status, 200, "{options:?}");
+        self.answer(&options.body, words)
+    }
+
+    fn answer(&mut self, options: &Value, words: &Value) -> Value {
+        let allowed: Vec<_> = options["allow_credentials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| json!({"id": one["id"], "type": one["kind"]}))
+            .collect();
+        let request = json!({"publicKey": {
+            "challenge": options["challenge"], "timeout": options["timeout"],
+            "rpId": options["rp_id"], "userVerification": options["user_verification"],
+            "allowCredentials": allowed,
+        }});
+        let request: RequestChallengeResponse = serde_json::from_value(request).unwrap();
+        let given = self
+            .passkey
+            .do_authentication(Url::parse(ORIGIN).unwrap(), request)
+            .unwrap();
+        let mut body = words.clone();
+        body["credential_id"] = base64url(&given.raw_id).into();
+        body["client_data_json"] = base64url(&given.response.client_data_json).into();
+        body["authenticator_data"] = base64url(&given.response.authenticator_data).into();
+        body["signature"] = base64url(&given.response.signature).into();
+        body
+    }
+
+    async fn decide(&mut self, stage: &Stage, asked: &Asked, words: &Value) -> Answer {
+        let body = self.sign(stage, asked, words).await;
+        stage.post(&format!("{}/verify", asked.path), &body).await
+    }
+}
+
+#[tokio::test]
+async fn an_enrolled_approver_approves_and_the_page_says_so() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 200);
+    for part in [
+        "flexible",
+        "ssl.mode.write",
+        "Simulation.",
+        "security",
+        "Not read yet",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    let done = person.decide(&stage, &asked, &json!({})).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let approval = stage.approval(&asked).await;
+    let expected = json!({
+        "approval_id": asked.approval_id.to_string(), "status": "approved",
+        "task_id": approval.task_id.to_string(),
+    });
+    assert_eq!(done.body, expected);
+    assert_eq!(approval.state, ApprovalState::Approved);
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("Already approved") && html.contains("default"));
+}
+
+#[tokio::test]
+async fn a_denial_carries_its_reason_and_options_can_come_by_get() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let words = json!({"decision": "deny", "reason": "not on a Friday"});
+    let path = format!(
+        "{}/options?decision=deny&reason=not%20on%20a%20Friday",
+        asked.path
+    );
+    let (options, _) = stage
+        .ask("GET", &path, "application/json", &Value::Null)
+        .await;
+    let body = person.answer(&options.body, &words);
+    let done = stage.post(&format!("{}/verify", asked.path), &body).await;
+    assert_eq!(
+        (done.status, &done.body["status"]),
+        (200, &json!("denied")),
+        "{done:?}"
+    );
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("not on a Friday"));
+    let (gone, _) = stage.ask("GET", &asked.path, "*/*", &Value::Null).await;
+    assert_eq!(gone.headers["content-type"], "application/problem+json");
+    assert!(
+        gone.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("reason: not on a Friday")
+    );
+    for step in ["options", "verify"] {
+        let again = stage.post(&format!("{}/{step}", asked.path), &body).await;
+        let expected = if step == "options" { 400 } else { 410 };
+        assert_eq!(again.status, expected, "{step}: {again:?}");
+    }
+    let options = stage
+        .post(&format!("{}/options", asked.path), &json!({}))
+        .await;
+    assert_eq!((options.status, options.code()), (410, "approval_decided"));
+}
+
+#[tokio::test]
+async fn a_proof_for_one_decision_or_reason_is_none_for_another() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let verify = format!("{}/verify", asked.path);
+    let signed = person
+        .sign(&stage, &asked, &json!({"decision": "deny"}))
+        .await;
+    for (field, value) in [("decision", json!("approve")), ("reason", json!("because"))] {
+        let mut changed = signed.clone();
+        changed[field] = value;
+        let refused = stage.post(&verify, &changed).await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (401, "assertion_invalid"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(stage.approval(&asked).await.state, ApprovalState::Pending);
+    assert_eq!(stage.post(&verify, &signed).await.status, 200);
+}
+
+#[tokio::test]
+async fn asking_again_leaves_another_persons_challenge_valid_and_only_one_decides() {
+    let stage = Stage::new().await;
+    let mut first = stage.enrol("default").await;
+    let mut second = stage.enrol("security").await;
+    let asked = stage.question().await;
+    let one = first.sign(&stage, &asked, &json!({})).await;
+    let other = second
+        .sign(&stage, &asked, &json!({"decision": "deny"}))
+        .await;
+    let verify = format!("{}/verify", asked.path);
+    assert_eq!(stage.post(&verify, &one).await.status, 200);
+    let late = stage.post(&verify, &other).await;
+    assert_eq!(
+        (late.status, late.code()),
+        (410, "approval_decided"),
+        "{late:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_and_a_revoked_passkey_learn_only_that() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let mut stranger = stage.enrol("mallory").await;
+    let asked = stage.question().await;
+    let options = stage
+        .post(&format!("{}/options", asked.path), &json!({}))
+        .await;
+    let ids = options.body["allow_credentials"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(ids[0]["id"], person.credential_id.as_str());
+
+    let mut forged = options.body.clone();
+    forged["allow_credentials"] = json!([{"id": stranger.credential_id, "kind": "public-key"}]);
+    let body = stranger.answer(&forged, &json!({}));
+    let verify = format!("{}/verify", asked.path);
+    let refused = stage.post(&verify, &body).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "credential_not_eligible")
+    );
+
+    let body = person.answer(&options.body, &json!({}));
+    let revoke = RevokeCredential {
+        principal: "default".to_owned(),
+        credential_id: Blob::from_base64url(&person.credential_id).unwrap(),
+        reason: None,
+    };
+    let ledger = &stage.state.services.ledger;
+    ledger
+        .execute(Origin::system("test"), revoke)
+        .await
+        .unwrap();
+    let refused = stage.post(&verify, &body).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "credential_not_eligible")
+    );
+}
+
+#[tokio::test]
+async fn challenges_and_questions_run_out() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let verify = format!("{}/verify", asked.path);
+    let body = person.sign(&stage, &asked, &json!({})).await;
+    stage.clock.advance(Duration::from_secs(90));
+    let late = stage.post(&verify, &body).await;
+    assert_eq!(
+        (late.status, late.code()),
+        (401, "challenge_expired"),
+        "{late:?}"
+    );
+    stage.clock.advance(Duration::from_secs(510));
+    let gone = stage.post(&verify, &body).await;
+    assert_eq!(
+        (gone.status, gone.code()),
+        (410, "approval_expired"),
+        "{gone:?}"
+    );
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This request has expired"));
+}
+
+#[tokio::test]
+async fn a_used_answer_and_a_counter_that_stands_still_are_refused() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let other = stage.question().await;
+    let body = person.sign(&stage, &asked, &json!({})).await;
+    let elsewhere = stage.post(&format!("{}/verify", other.path), &body).await;
+    assert_eq!(
+        (elsewhere.status, elsewhere.code()),
+        (401, "assertion_invalid")
+    );
+    let older = person.sign(&stage, &other, &json!({})).await;
+    let newer = person.sign(&stage, &asked, &json!({})).await;
+    assert_eq!(
+        stage
+            .post(&format!("{}/verify", asked.path), &newer)
+            .await
+            .status,
+        200
+    );
+    let back = stage.post(&format!("{}/verify", other.path), &older).await;
+    assert_eq!(
+        (back.status, back.code()),
+        (401, "counter_went_back"),
+        "{back:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() {
+    let stage = Stage::new().await;
+    let asked = stage.question().await;
+    let ledger = &stage.state.services.ledger;
+    let read = RecordPreState {
+        approval_id: asked.approval_id,
+        operations: vec![PreState::Found(json!({"value": "strict"}).to_string())],
+    };
+    ledger.execute(Origin::system("test"), read).await.unwrap();
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains("class=\"was\"") && html.contains("strict"));
+    let close = CloseTask {
+        task_id: stage.approval(&asked).await.task_id,
+        token: None,
+        reason: None,
+    };
+    ledger.execute(Origin::system("test"), close).await.unwrap();
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("cancelled"));
+}
+
+#[tokio::test]
+async fn a_bad_link_is_a_page_for_people_and_a_problem_for_programs() {
+    let stage = Stage::new().await;
+    for path in ["/v1/approve/nonsense", "/v1/enrol/nonsense"] {
+        let (page, html) = stage.look(path).await;
+        assert_eq!(page.status, 401);
+        assert!(html.contains("This link is not valid"));
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self'"));
+        let (problem, _) = stage.ask("GET", path, "*/*", &Value::Null).await;
+        assert_eq!((problem.status, problem.code()), (401, "unauthorized"));
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_registers_one_passkey_in_its_time() {
+    let stage = Stage::new().await;
+    let path = stage.invite("default").await;
+    let (page, html) = stage.look(&path).await;
+    assert_eq!(page.status, 200);
+    assert!(html.contains("default"));
+    let verify = format!("{path}/verify");
+    let (_, first) = stage.make_passkey(&path).await;
+    let (_, second) = stage.make_passkey(&path).await;
+    assert_eq!(stage.post(&verify, &first).await.status, 201);
+    let again = stage.post(&verify, &second).await;
+    assert_eq!(
+        (again.status, again.code()),
+        (410, "enrolment_ended"),
+        "{again:?}"
+    );
+    let (page, html) = stage.look(&path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This link has been used"));
+
+    let unused = stage.invite("default").await;
+    let other = stage.invite("default").await;
+    let crossed = stage.post(&format!("{other}/verify"), &second).await;
+    assert_eq!(crossed.status, 400, "{crossed:?}");
+    stage.clock.advance(Duration::from_secs(15 * 60));
+    let (page, html) = stage.look(&unused).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This link has expired"));
+}
