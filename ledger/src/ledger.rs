@@ -144,6 +144,7 @@ impl Ledger {
             rules: Arc::clone(&rules),
             faults: options.faults,
             refusals: Default::default(),
+            known: Default::default(),
             newest,
         };
         let task = tokio::spawn(async move {

@@ -81,6 +81,10 @@ pub struct SubmitApply {
 impl Command for SubmitApply {
     type Answer = Result<Submitted, Rejection>;
 
+    fn looks_up(&self) -> Vec<LookupKey> {
+        vec![LookupKey::apply_key(self.token.task_id, self.key.as_str())]
+    }
+
     async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
         let (task, agent) = authenticate(unit, &self.token).await?;
         let submission = submission(&self.operations, &task, &unit.context());
@@ -108,8 +112,13 @@ impl Command for SubmitApply {
                 return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
         };
-        let known = LookupKey::fingerprint(task.id, &fingerprint);
-        let known = unit.find_state::<Approval>(&known).await?;
+        // Only a question to humans needs to know whether it was asked before.
+        let known = if check.missing.is_empty() {
+            None
+        } else {
+            let known = LookupKey::fingerprint(task.id, &fingerprint);
+            unit.find_state::<Approval>(&known).await?
+        };
         let asked = Asked {
             key: &self.key,
             token: &self.token,

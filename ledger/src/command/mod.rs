@@ -36,6 +36,7 @@ pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 
 use crate::error::Error;
+use crate::store::LookupKey;
 use crate::writer::Unit;
 use std::future::Future;
 
@@ -43,6 +44,12 @@ use std::future::Future;
 pub trait Command: Send + 'static {
     /// What the caller learns.
     type Answer: Send + 'static;
+
+    /// Keys that it will look up for sure, so that those of a whole batch are read together.
+    #[doc(hidden)]
+    fn looks_up(&self) -> Vec<LookupKey> {
+        Vec::new()
+    }
 
     /// Loads what the decision concerns, decides, and hands the events to the unit. An error drops
     /// everything that was handed over.

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// What is looked up. The numbers stand in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LookupKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum LookupKind {
     /// Agent name → agent.
     Agent = 1,
     /// Principal → approver.
@@ -34,8 +34,8 @@ pub(crate) enum LookupKind {
 }
 
 /// A key of the lookup table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LookupKey(LookupKind, Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupKey(LookupKind, Vec<u8>);
 
 impl LookupKey {
     pub(crate) fn agent(name: &str) -> Self {
@@ -79,19 +79,42 @@ impl LookupKey {
     }
 
     pub(crate) async fn read(
-        &self,
+        self,
         connection: &mut SqliteConnection,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let failed = || Error::database("looking up a key");
-        let row = sqlx::query("SELECT value FROM lookups WHERE kind = ? AND key = ?")
-            .bind(self.0 as i64)
-            .bind(self.1.as_slice())
-            .fetch_optional(connection)
-            .await
-            .map_err(failed())?;
-        row.map(|row| row.try_get::<Vec<u8>, _>(0))
-            .transpose()
-            .map_err(failed())
+        let found = Self::read_all(&[self], connection).await?;
+        Ok(found.into_iter().next().map(|(_, value)| value))
+    }
+
+    /// Reads the values of many keys; those without a value are left out.
+    pub(crate) async fn read_all(
+        keys: &[Self],
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<(Self, Vec<u8>)>, Error> {
+        static READ: LazyLock<MultiRow> = LazyLock::new(|| {
+            MultiRow::new(
+                "SELECT kind, key, value FROM lookups WHERE (kind, key) IN (VALUES",
+                2,
+                ")",
+            )
+        });
+        let failed = || Error::database("looking up keys");
+        let mut found = Vec::with_capacity(keys.len());
+        for (sql, chunk) in READ.chunks(keys) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for key in chunk {
+                query = query.bind(key.0 as i64).bind(key.1.as_slice());
+            }
+            for row in query.fetch_all(&mut *connection).await.map_err(failed())? {
+                let kind: i64 = row.try_get(0).map_err(failed())?;
+                let key: Vec<u8> = row.try_get(1).map_err(failed())?;
+                let value: Vec<u8> = row.try_get(2).map_err(failed())?;
+                if let Some(asked) = chunk.iter().find(|k| k.0 as i64 == kind && k.1 == key) {
+                    found.push((asked.clone(), value));
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -113,6 +136,11 @@ pub(crate) struct Lookups {
 impl Lookups {
     pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {
         self.values.get(key)
+    }
+
+    /// What the batch puts.
+    pub(crate) fn into_values(self) -> BTreeMap<LookupKey, Vec<u8>> {
+        self.values
     }
 
     /// Later entries win.

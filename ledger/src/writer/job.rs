@@ -4,6 +4,7 @@ use super::unit::Unit;
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::Envelope;
+use crate::store::LookupKey;
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::oneshot;
@@ -22,6 +23,9 @@ pub(crate) enum Outcome {
 /// A command whose type the writer need not know.
 pub(crate) trait Job: Send {
     fn envelope(&self) -> Envelope;
+
+    /// See [`Command::looks_up`].
+    fn looks_up(&self) -> Vec<LookupKey>;
 
     /// Decides; `true` when its events are to be kept.
     fn decide<'a>(
@@ -43,6 +47,13 @@ pub(crate) struct TypedJob<C: Command> {
 impl<C: Command> Job for TypedJob<C> {
     fn envelope(&self) -> Envelope {
         self.envelope.clone()
+    }
+
+    fn looks_up(&self) -> Vec<LookupKey> {
+        self.command
+            .as_ref()
+            .map(Command::looks_up)
+            .unwrap_or_default()
     }
 
     fn decide<'a>(

@@ -5,6 +5,7 @@
 //! who ask again find it.
 
 mod job;
+mod known;
 mod refusals;
 mod state;
 mod tail;
@@ -12,6 +13,7 @@ mod unit;
 mod watchers;
 
 pub(crate) use job::{Job, Outcome, TypedJob};
+pub(crate) use known::KnownKeys;
 pub use state::Stored;
 pub(crate) use state::{Cache, Entry};
 pub(crate) use tail::RecentEvents;
@@ -80,6 +82,7 @@ pub(crate) struct Writer {
     pub(crate) rules: Arc<Rules>,
     pub(crate) faults: Option<Arc<dyn CommitFaults>>,
     pub(crate) refusals: Refusals,
+    pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
 }
 
@@ -190,10 +193,16 @@ impl Writer {
     async fn serve(&mut self, waiting: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
         let now = self.clock.now().max(self.newest);
         let mut batch = Batch::default();
+        let keys = waiting.iter().flat_map(|job| job.looks_up()).collect();
+        if let Err(error) = self.known.prefetch(keys, &mut self.connection).await {
+            // Each command meets the error itself, where it matters to it.
+            tracing::warn!(error = &error as &dyn std::error::Error, "looking up keys");
+        }
         for job in waiting.iter_mut() {
             let mut unit = Unit {
                 connection: &mut self.connection,
                 cache: &self.shared.cache,
+                known: &mut self.known,
                 batch: &batch,
                 own: Batch::default(),
                 envelope: job.envelope(),
@@ -383,6 +392,7 @@ impl Writer {
             return Commit::Fatal(error);
         }
         self.shared.cache.clear();
+        self.known.clear();
         match self.reopen().await {
             Ok(head) if head.size == next.size && head.record_hash == next.record_hash => {
                 Commit::Done
@@ -426,6 +436,7 @@ impl Writer {
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
         }
+        self.known.learn(batch.lookups);
         self.newest = staged.last().map_or(self.newest, Staged::recorded_at);
         self.shared.newest.store(
             self.newest.as_micros(),

@@ -1,6 +1,7 @@
 //! One command's view of the ledger inside a batch: what was committed, what earlier commands of
 //! the batch decided, and what it decides itself.
 
+use super::known::KnownKeys;
 use super::state::{Cache, Entry, Stored};
 use crate::clock::{Random, Timestamp};
 use crate::error::Error;
@@ -77,6 +78,7 @@ pub(crate) struct Decided {
 pub struct Unit<'w> {
     pub(super) connection: &'w mut SqliteConnection,
     pub(super) cache: &'w Cache,
+    pub(super) known: &'w mut KnownKeys,
     pub(super) batch: &'w Batch,
     pub(super) own: Batch,
     pub(super) envelope: Envelope,
@@ -137,7 +139,7 @@ impl<'w> Unit<'w> {
         {
             return Ok(Some(value.clone()));
         }
-        key.read(self.connection).await
+        self.known.get(key, self.connection).await
     }
 
     /// The stream that a key stands for.

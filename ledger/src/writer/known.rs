@@ -1,0 +1,73 @@
+//! Lookups that the writer has read or written, absent ones included. Nobody else writes to the
+//! file, so what is known stays true until the writer itself changes it.
+
+use crate::error::Error;
+use crate::store::{LookupKey, Lookups};
+use lru::LruCache;
+use sqlx::SqliteConnection;
+use std::num::NonZeroUsize;
+
+/// The most keys that are kept.
+const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+
+/// A bounded memory of the lookup table.
+#[derive(Debug)]
+pub(crate) struct KnownKeys {
+    keys: LruCache<LookupKey, Option<Vec<u8>>>,
+}
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        Self {
+            keys: LruCache::new(MAX_KEYS),
+        }
+    }
+}
+
+impl KnownKeys {
+    /// The value of a key, read where it is not known yet.
+    pub(crate) async fn get(
+        &mut self,
+        key: &LookupKey,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(known) = self.keys.get(key) {
+            return Ok(known.clone());
+        }
+        let value = key.clone().read(connection).await?;
+        self.keys.put(key.clone(), value.clone());
+        Ok(value)
+    }
+
+    /// Reads what is not known yet of many keys at once.
+    pub(crate) async fn prefetch(
+        &mut self,
+        mut wanted: Vec<LookupKey>,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), Error> {
+        wanted.retain(|key| !self.keys.contains(key));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = LookupKey::read_all(&wanted, connection).await?;
+        for key in wanted {
+            self.keys.put(key, None);
+        }
+        for (key, value) in found {
+            self.keys.put(key, Some(value));
+        }
+        Ok(())
+    }
+
+    /// Takes in what was committed.
+    pub(crate) fn learn(&mut self, lookups: Lookups) {
+        for (key, value) in lookups.into_values() {
+            self.keys.put(key, Some(value));
+        }
+    }
+
+    /// Forgets everything, after a commit that may not have happened.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+    }
+}
