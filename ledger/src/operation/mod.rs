@@ -28,6 +28,11 @@ mod worker_module;
 mod worker_script;
 mod workers_deploy;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod refusals;
+
 pub use cache_purge::{CachePurge, PurgeFile};
 pub use dns_record_fields::{DnsRecordFields, RecordValue};
 pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};

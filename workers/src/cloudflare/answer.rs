@@ -39,16 +39,20 @@ struct Envelope {
 }
 
 impl Envelope {
+    /// Some answers leave `success` out and have a `result` only (the deletion of a DNS record as it
+    /// is published); they count as success, which the status decides together with this.
     fn read(bytes: &[u8]) -> Option<Self> {
         let Value::Object(mut object) = serde_json::from_slice(bytes).ok()? else {
             return None;
         };
+        let success = match object.get("success") {
+            Some(success) => success.as_bool()?,
+            None => object.get("result")?.is_object(),
+        };
+        let errors = object.remove("errors").filter(Value::is_array);
         Some(Self {
-            success: object.get("success")?.as_bool()?,
-            errors: object
-                .remove("errors")
-                .filter(Value::is_array)
-                .unwrap_or_else(|| json!([])),
+            success,
+            errors: errors.unwrap_or_else(|| json!([])),
             result: object.remove("result").unwrap_or(Value::Null),
         })
     }
