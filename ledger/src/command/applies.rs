@@ -1,6 +1,7 @@
 //! Submitting, continuing and refusing applies.
 
 use super::callbacks::{NewCallback, Subject, owe};
+use super::standing::approval_standing;
 use super::{Command, PresentedToken, check_token, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
@@ -295,6 +296,13 @@ impl Command for ContinueApply {
             .await?
             .ok_or(Rejection::ApplyNotFound)?;
         let apply_id: ApplyId = unit.context().id();
+        // What has ended does not use up a new key.
+        let now = unit.context().now;
+        if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
+            let events = super::approvals::expire(&unit.context(), &task, &approval);
+            unit.append(events).await?;
+            return Ok(Err(refused));
+        }
         let accepted = accept_again(&first, apply_id, &self, &task);
         let accepted = unit.context().event(apply_id, accepted);
         unit.append(vec![accepted]).await?;

@@ -64,6 +64,11 @@ pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> S
     let Some(approval) = approval else {
         return Standing::Waiting;
     };
+    approval_standing(apply.id, approval, now)
+}
+
+/// Where an apply stands that is not authorised, by its approval.
+pub(super) fn approval_standing(apply: ApplyId, approval: &Approval, now: Timestamp) -> Standing {
     match approval.state_at(now) {
         ApprovalState::Pending => Standing::Waiting,
         ApprovalState::Approved => Standing::Approved,
@@ -78,7 +83,7 @@ pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> S
         },
         ApprovalState::Cancelled => Standing::Cancelled,
         ApprovalState::Consumed => match approval.consumed_by {
-            Some(by) if by != apply.id => Standing::ConsumedElsewhere { by },
+            Some(by) if by != apply => Standing::ConsumedElsewhere { by },
             _ => Standing::Running,
         },
     }
