@@ -1,3 +1,4 @@
 //! The ledger from outside: commands as given/when/then, the store, the failure contract.
 
+mod golden_events;
 mod walk;
