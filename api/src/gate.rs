@@ -46,6 +46,79 @@ const DOORS: &[(&str, &str, Door)] = &[
     ("GET", "/v1/enrol/{link}", Door::Link),
     ("POST", "/v1/enrol/{link}/options", Door::Link),
     ("POST", "/v1/enrol/{link}/verify", Door::Link),
+    ("POST", "/v1/tasks", Door::Bootstrap("can_issue_tasks")),
+    ("POST", "/v1/tasks/{task_id}/close", Door::Closer),
+    ("POST", "/v1/tasks/{task_id}/token", Door::Renewal),
+    ("POST", "/v1/tasks/{task_id}/plan", Door::Capability),
+    ("POST", "/v1/tasks/{task_id}/apply", Door::Capability),
+    (
+        "POST",
+        "/v1/tasks/{task_id}/apply/continue",
+        Door::Capability,
+    ),
+    (
+        "GET",
+        "/v1/tasks/{task_id}/applies/{apply_id}",
+        Door::Capability,
+    ),
+    (
+        "POST",
+        "/v1/applies/{apply_id}/resolve",
+        Door::Bootstrap("can_issue_tasks"),
+    ),
+    ("POST", "/v1/tasks/{task_id}/dns/create", Door::Capability),
+    ("POST", "/v1/tasks/{task_id}/cache/purge", Door::Capability),
+    (
+        "POST",
+        "/v1/tasks/{task_id}/workers/deploy",
+        Door::Capability,
+    ),
+    (
+        "GET",
+        "/v1/tasks/{task_id}/approval-status",
+        Door::Capability,
+    ),
+    ("POST", "/v1/tasks/{task_id}/approve", Door::Capability),
+    (
+        "GET",
+        "/v1/tasks/{task_id}/approve/discord-message",
+        Door::Capability,
+    ),
+    (
+        "GET",
+        "/v1/agents/{agent}/permissions",
+        Door::Bootstrap("can_manage_permissions"),
+    ),
+    (
+        "PATCH",
+        "/v1/agents/{agent}/permissions",
+        Door::Bootstrap("can_manage_permissions"),
+    ),
+    (
+        "GET",
+        "/v1/approvers/{principal}/credentials",
+        Door::Bootstrap("can_manage_approvers"),
+    ),
+    (
+        "POST",
+        "/v1/approvers/{principal}/credentials",
+        Door::Bootstrap("can_manage_approvers"),
+    ),
+    (
+        "DELETE",
+        "/v1/approvers/{principal}/credentials/{credential_id}",
+        Door::Bootstrap("can_manage_approvers"),
+    ),
+    (
+        "POST",
+        "/v1/approvers/{principal}/enrolment",
+        Door::Bootstrap("can_manage_approvers"),
+    ),
+    (
+        "POST",
+        "/v1/callbacks/{delivery_id}/retry",
+        Door::Bootstrap("can_issue_tasks"),
+    ),
 ];
 
 /// Another program's secret.

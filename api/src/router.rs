@@ -5,7 +5,10 @@ use crate::openapi;
 use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
-use crate::routes::{approve, catalog, docs, enrol, health};
+use crate::routes::{
+    agents, applies, approvals, approve, approvers, callbacks, catalog, docs, enrol, health,
+    shortcuts, tasks,
+};
 use crate::state::AppState;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -20,6 +23,13 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(catalog::router())
         .merge(docs::router())
         .merge(enrol::router())
+        .merge(tasks::router())
+        .merge(applies::router())
+        .merge(shortcuts::router())
+        .merge(approvals::router())
+        .merge(agents::router())
+        .merge(approvers::router())
+        .merge(callbacks::router())
 }
 
 /// The service, ready to be served.

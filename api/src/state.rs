@@ -5,7 +5,9 @@ use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
 use crate::edge::rate_limit::RateLimiter;
 use crate::passkey::{RegistrationKey, RelyingParty};
-use ledger::{CallbackPolicy, Ledger};
+use crate::problem::ApiError;
+use ledger::aggregate::Approval;
+use ledger::{CallbackPolicy, Ledger, TaskId};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -147,6 +149,45 @@ impl AppState {
             services,
             limiter,
         }))
+    }
+}
+
+/// Where things are, for people and programs outside.
+impl AppState {
+    /// A path of ours as an absolute URL.
+    fn absolute(&self, path: &str) -> String {
+        format!(
+            "{}{path}",
+            self.config.base_url.as_str().trim_end_matches('/')
+        )
+    }
+
+    /// Where a task's newest approval can be asked for.
+    #[must_use]
+    pub fn approval_status_url(&self, task_id: TaskId) -> String {
+        self.absolute(&format!("/v1/tasks/{task_id}/approval-status"))
+    }
+
+    /// The link for humans. Whoever holds it sees the page.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when it cannot be signed.
+    pub fn approval_url(&self, approval: &Approval) -> Result<String, ApiError> {
+        let link = ApprovalLink {
+            approval_id: approval.id,
+            task_id: approval.task_id,
+        };
+        let link = self.keys.approval_link.sign(link)?;
+        Ok(self.absolute(&format!("/v1/approve/{}", link.reveal())))
+    }
+
+    /// The link for one registration of a passkey.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] when it cannot be signed.
+    pub fn enrolment_url(&self, link: EnrolmentLink) -> Result<String, ApiError> {
+        let link = self.keys.enrolment_link.sign(link)?;
+        Ok(self.absolute(&format!("/v1/enrol/{}", link.reveal())))
     }
 }
 

@@ -44,6 +44,24 @@ pub struct Resume {
     pub iat: i64,
 }
 
+impl Resume {
+    /// As the ledger wants it.
+    ///
+    /// # Errors
+    /// [`Unauthorized::LinkInvalid`] when the fingerprint is none, which we have never signed.
+    pub fn read(self) -> Result<ledger::command::Resume, ApiError> {
+        let fingerprint = self
+            .fingerprint
+            .parse()
+            .map_err(|_| Unauthorized::LinkInvalid)?;
+        Ok(ledger::command::Resume {
+            task_id: self.task_id,
+            approval_id: self.approval_id,
+            fingerprint,
+        })
+    }
+}
+
 impl Said for Resume {
     const AUDIENCE: &'static str = "resume";
 }

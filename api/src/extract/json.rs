@@ -36,6 +36,25 @@ where
     }
 }
 
+/// As [`StrictJson`], with the number of bytes that it was, for routes whose limit depends on what is
+/// in the body.
+#[derive(Debug, Clone)]
+pub struct SizedJson<T, const LIMIT: usize = BODY_LIMIT>(pub T, pub usize);
+
+impl<S, T, const LIMIT: usize> FromRequest<S> for SizedJson<T, LIMIT>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        json_or_unsaid(request.headers())?;
+        let body = read(request, state, LIMIT).await?;
+        parse(&body).map(|value| Self(value, body.len()))
+    }
+}
+
 /// As [`StrictJson`], for routes where the body may be left out.
 #[derive(Debug, Clone)]
 pub struct OptionalJson<T>(pub Option<T>);

@@ -57,6 +57,20 @@ impl ShownText {
         self.text.is_empty()
     }
 
+    /// The text on one line without markup, for messages that are no pages: what hides or moves its
+    /// neighbours is spelled out as on a page.
+    pub(crate) fn spelled_out(&self) -> String {
+        let mut plain = String::with_capacity(self.text.len());
+        for c in self.text.chars() {
+            if c != ' ' && (c == MARK || is_hidden(c)) {
+                plain.push_str(&format!("\u{2039}U+{:04X}\u{203a}", u32::from(c)));
+            } else {
+                plain.push(c);
+            }
+        }
+        plain
+    }
+
     /// The original's length in bytes of UTF-8.
     #[must_use]
     pub fn bytes(&self) -> usize {

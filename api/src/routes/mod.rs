@@ -1,7 +1,15 @@
 //! One file for each resource. A handler extracts, commands or asks, and answers; nothing else.
 
+pub(crate) mod agents;
+pub(crate) mod applies;
+mod applying;
+pub(crate) mod approvals;
 pub(crate) mod approve;
+pub(crate) mod approvers;
+pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod docs;
 pub(crate) mod enrol;
 pub(crate) mod health;
+pub(crate) mod shortcuts;
+pub(crate) mod tasks;

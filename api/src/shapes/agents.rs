@@ -1,9 +1,9 @@
 //! Agents' pre-approved permissions.
 
-use super::{Coverage, time, word};
+use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
+use ledger::event::Grant;
 use ledger::operation::ScopeId;
-use ledger::{Level, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,47 +38,45 @@ pub(crate) struct Permission {
     expires_at: Option<String>,
 }
 
-/// A permission whose every part is valid.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ValidGrant {
-    pub(crate) covers: Coverage,
-    pub(crate) level: Level,
-    pub(crate) expires_at: Option<Timestamp>,
-}
-
 impl PermissionsRequest {
-    pub(crate) fn read(self) -> Result<(Vec<ValidGrant>, Option<String>), ApiError> {
+    pub(crate) fn read(self) -> Result<(Vec<Grant>, Option<String>), ApiError> {
         let grants = self
             .permissions
             .iter()
             .enumerate()
             .map(|(index, permission)| permission.read(&format!("permissions[{index}]")))
             .collect::<Result<_, _>>()?;
-        Ok((grants, self.reason))
+        Ok((grants, reason(self.reason)?))
     }
 }
 
 impl Permission {
-    fn read(&self, at: &str) -> Result<ValidGrant, ApiError> {
+    fn read(&self, at: &str) -> Result<Grant, ApiError> {
         let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
-        let level = word(&format!("{at}.granted_level"), &self.granted_level)?;
+        let granted_level = word(&format!("{at}.granted_level"), &self.granted_level)?;
         let until = |text: &String| time(&format!("{at}.expires_at"), text);
-        let expires_at = self.expires_at.as_ref().map(until).transpose()?;
-        Ok(ValidGrant {
-            covers,
-            level,
-            expires_at,
+        Ok(Grant {
+            operation: covers.operation,
+            scope_type: covers.operation.entry().scope_type,
+            scope_id: covers
+                .scope_id
+                .as_ref()
+                .map_or("*", ScopeId::as_str)
+                .to_owned(),
+            granted_level,
+            expires_at: self.expires_at.as_ref().map(until).transpose()?,
         })
     }
+}
 
-    pub(crate) fn write(covers: &Coverage, level: Level, expires_at: Option<Timestamp>) -> Self {
-        let scope_id = covers.scope_id.as_ref().map_or("*", ScopeId::as_str);
+impl From<&Grant> for Permission {
+    fn from(grant: &Grant) -> Self {
         Self {
-            operation_id: covers.operation.to_string(),
-            scope_type: covers.operation.entry().scope_type.to_string(),
-            scope_id: scope_id.to_owned(),
-            granted_level: level.to_string(),
-            expires_at: expires_at.map(|at| at.to_string()),
+            operation_id: grant.operation.to_string(),
+            scope_type: grant.scope_type.to_string(),
+            scope_id: grant.scope_id.clone(),
+            granted_level: grant.granted_level.to_string(),
+            expires_at: grant.expires_at.map(|at| at.to_string()),
         }
     }
 }
@@ -108,10 +106,7 @@ mod tests {
         .unwrap();
         let before = request.permissions.clone();
         let (grants, _) = request.read().unwrap();
-        let after: Vec<_> = grants
-            .iter()
-            .map(|grant| Permission::write(&grant.covers, grant.level, grant.expires_at))
-            .collect();
+        let after: Vec<_> = grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
     }
 

@@ -1,6 +1,7 @@
 //! Applies as they are asked for.
 
 use super::callbacks::CallbackRequest;
+use super::reason;
 use crate::problem::ApiError;
 use ledger::OperationKind;
 use ledger::operation::Operation;
@@ -102,6 +103,34 @@ pub(crate) struct ContinueRequest {
     /// From the 202 answer to the apply.
     #[schema(value_type = String)]
     pub(crate) resume_token: secrecy::SecretString,
+}
+
+/// How an unknown outcome turned out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResolveRequest {
+    /// `executed` or `not_executed`.
+    outcome: String,
+    /// What was found upstream; 1 to 1000 characters.
+    reason: String,
+}
+
+impl ResolveRequest {
+    /// Whether it was carried out, and what was found.
+    pub(crate) fn read(self) -> Result<(bool, String), ApiError> {
+        let executed = match self.outcome.as_str() {
+            "executed" => true,
+            "not_executed" => false,
+            _ => {
+                return Err(ApiError::bad_request(
+                    "outcome: \"executed\" or \"not_executed\"",
+                ));
+            }
+        };
+        let reason = reason(Some(self.reason))?;
+        let reason = reason.ok_or_else(|| ApiError::bad_request("reason: say what was found"))?;
+        Ok((executed, reason))
+    }
 }
 
 /// A DNS record to be created.

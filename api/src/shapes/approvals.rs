@@ -1,5 +1,10 @@
 //! Approvals as an agent sees them.
 
+use crate::pages::ShownText;
+use crate::problem::ApiError;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::operation::Operation;
+use ledger::{Timestamp, operations_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,6 +29,31 @@ pub(crate) struct ApprovalStatus {
     /// What the approver wrote; empty when they denied without a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) denied_reason: Option<String>,
+}
+
+impl ApprovalStatus {
+    /// As it stands at `now`: a deadline binds at once, whether or not it is recorded yet.
+    pub(crate) fn of(approval: &Approval, now: Timestamp) -> Self {
+        let decision = approval.decision.as_ref();
+        let denied = approval.state == ApprovalState::Denied;
+        let approved = decision.is_some() && !denied;
+        let reason = decision
+            .and_then(|decision| decision.reason.clone())
+            .unwrap_or_default();
+        Self {
+            approval_id: approval.id.to_string(),
+            state: approval.state_at(now).as_str().to_owned(),
+            task_id: approval.task_id.to_string(),
+            operation_fingerprint: approval.fingerprint.to_string(),
+            created_at: approval.created_at.to_string(),
+            expires_at: approval.expires_at.to_string(),
+            approved_at: approval
+                .decided_at
+                .filter(|_| approved)
+                .map(|at| at.to_string()),
+            denied_reason: denied.then_some(reason),
+        }
+    }
 }
 
 /// Asks for the approval's link.
@@ -63,4 +93,56 @@ pub(crate) struct DiscordMessage {
     pub(crate) approve_url: String,
     /// How long it can still be decided.
     pub(crate) expires_in_seconds: u64,
+}
+
+impl DiscordMessage {
+    /// Text that agents wrote is shown with everything in it that does not show by itself.
+    pub(crate) fn of(
+        task: &Task,
+        approval: &Approval,
+        apply: &Apply,
+        approve_url: String,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let operations = operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?;
+        let mut summary = for_chat(format!("{} asks: {}", task.agent, task.name));
+        for operation in &operations {
+            let operation = Operation::from_json(operation).map_err(ApiError::internal)?;
+            summary.push_str("\n- ");
+            summary.push_str(&for_chat(operation.summary()));
+        }
+        Ok(Self {
+            approval_id: approval.id.to_string(),
+            button_text: "Review and decide".to_owned(),
+            approver_summary: summary,
+            approve_url,
+            expires_in_seconds: approval.expires_at.since(now).as_secs(),
+        })
+    }
+}
+
+/// Nothing in it is markup to a chat client, and nothing in it hides.
+fn for_chat(text: String) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in ShownText::line(text).spelled_out().chars() {
+        if "\\*_~`|<>[]()#@".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_cannot_write_markup_into_a_chat() {
+        assert_eq!(
+            for_chat("[ok](https://x) @everyone\u{202e}\nnext".into()),
+            "\\[ok\\]\\(https://x\\) \\@everyone\u{2039}U+202E\u{203a}\u{2039}U+000A\u{203a}next"
+        );
+        assert_eq!(for_chat("www.example.com".into()), "www.example.com");
+    }
 }

@@ -1,9 +1,11 @@
 //! Callbacks as a task or an apply registers them.
 
+use super::reason;
 use crate::problem::ApiError;
+use ledger::command::NewCallback;
 use ledger::{CallbackEvent, CallbackPolicy, CallbackSecret, CallbackUrl};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Where events of a task are to be sent.
@@ -22,17 +24,9 @@ pub(crate) struct CallbackRequest {
     secret: SecretString,
 }
 
-/// A callback whose every part is valid.
-#[derive(Debug)]
-pub(crate) struct ValidCallback {
-    pub(crate) url: CallbackUrl,
-    pub(crate) events: Vec<CallbackEvent>,
-    pub(crate) secret: CallbackSecret,
-}
-
 impl CallbackRequest {
     /// Checks the form; where the host leads is checked at every attempt.
-    pub(crate) fn read(&self, policy: &CallbackPolicy) -> Result<ValidCallback, ApiError> {
+    pub(crate) fn read(&self, policy: &CallbackPolicy) -> Result<NewCallback, ApiError> {
         let url = CallbackUrl::parse(&self.url, policy)
             .map_err(|why| ApiError::bad_request(format!("callback.url: {why}")))?;
         let events = match &self.events {
@@ -45,7 +39,7 @@ impl CallbackRequest {
         };
         let secret = CallbackSecret::new(self.secret.expose_secret().as_bytes())
             .map_err(|why| ApiError::bad_request(format!("callback.secret: {why}")))?;
-        Ok(ValidCallback {
+        Ok(NewCallback {
             url,
             events,
             secret,
@@ -66,12 +60,38 @@ fn read_events(named: &[String]) -> Result<Vec<CallbackEvent>, ApiError> {
     Ok(events)
 }
 
+/// Why a delivery is tried again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryRequest {
+    /// For the ledger; up to 1000 characters.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl RetryRequest {
+    pub(crate) fn read(self) -> Result<Option<String>, ApiError> {
+        reason(self.reason)
+    }
+}
+
+/// A delivery that is owed again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetryStarted {
+    /// The delivery.
+    pub(crate) delivery_id: String,
+    /// The event that it carries; the same on every try.
+    pub(crate) event_id: String,
+    /// Always `pending`.
+    pub(crate) status: &'static str,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn read(callback: Value) -> Result<ValidCallback, ApiError> {
+    fn read(callback: Value) -> Result<NewCallback, ApiError> {
         let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
         serde_json::from_value::<CallbackRequest>(callback)
             .unwrap()

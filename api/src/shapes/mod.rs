@@ -2,6 +2,7 @@
 //! and answers, which are written from them. Field names and words are fixed by the surface.
 
 pub(crate) mod agents;
+pub(crate) mod answers;
 pub(crate) mod applies;
 pub(crate) mod approvals;
 pub(crate) mod approvers;
@@ -69,6 +70,16 @@ pub(crate) fn time(at: &str, text: &str) -> Result<Timestamp, ApiError> {
         .parse()
         .map_err(|_| ApiError::bad_request(format!("{at}: expected 2026-12-31T23:59:59Z")))?;
     Ok(Timestamp::from_micros(read.as_microsecond()))
+}
+
+/// A reason that somebody gives for the ledger: absent, or 1..=1000 characters.
+pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, ApiError> {
+    match text {
+        None => Ok(None),
+        Some(text) if text.trim().is_empty() => Ok(None),
+        Some(text) if text.chars().count() <= 1000 => Ok(Some(text)),
+        Some(_) => Err(ApiError::bad_request("reason: at most 1000 characters")),
+    }
 }
 
 #[cfg(test)]

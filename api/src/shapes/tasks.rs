@@ -1,9 +1,10 @@
 //! Tasks: making one, and what it looks like.
 
-use super::callbacks::{CallbackRequest, ValidCallback};
-use super::{Coverage, word};
+use super::callbacks::CallbackRequest;
+use super::{Coverage, reason, word};
 use crate::problem::{ApiError, Forbidden};
-use ledger::{CallbackPolicy, Level, Risk};
+use ledger::CallbackPolicy;
+use ledger::command::{AllowedEntry, NewCallback};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -58,17 +59,9 @@ pub(crate) struct AllowedOperation {
 #[derive(Debug)]
 pub(crate) struct ValidTask {
     pub(crate) name: String,
-    pub(crate) operations: Vec<ValidEntry>,
-    pub(crate) callback: Option<ValidCallback>,
+    pub(crate) operations: Vec<AllowedEntry>,
+    pub(crate) callback: Option<NewCallback>,
     pub(crate) token_ttl: Duration,
-}
-
-/// One valid entry of an allowlist.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ValidEntry {
-    pub(crate) covers: Coverage,
-    pub(crate) required_level: Option<Level>,
-    pub(crate) risk_tier: Option<Risk>,
 }
 
 impl CreateTaskRequest {
@@ -108,15 +101,20 @@ impl CreateTaskRequest {
 }
 
 impl AllowedOperation {
-    fn read(&self, at: &str) -> Result<ValidEntry, ApiError> {
+    fn read(&self, at: &str) -> Result<AllowedEntry, ApiError> {
         if self.operation_id == PERMISSIONS_ADMIN {
             return Err(Forbidden::PermissionsAdmin.into());
         }
         let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
         let level = |text: &String| word(&format!("{at}.required_level"), text);
         let risk = |text: &String| word(&format!("{at}.risk_tier"), text);
-        Ok(ValidEntry {
-            covers,
+        let Coverage {
+            operation,
+            scope_id,
+        } = covers;
+        Ok(AllowedEntry {
+            operation,
+            scope_id,
             required_level: self.required_level.as_ref().map(level).transpose()?,
             risk_tier: self.risk_tier.as_ref().map(risk).transpose()?,
         })
@@ -183,9 +181,15 @@ pub(crate) struct TaskClosed {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloseTaskRequest {
-    /// For the ledger; up to 500 characters.
+    /// For the ledger; up to 1000 characters.
     #[serde(default)]
-    pub(crate) reason: Option<String>,
+    reason: Option<String>,
+}
+
+impl CloseTaskRequest {
+    pub(crate) fn read(self) -> Result<Option<String>, ApiError> {
+        reason(self.reason)
+    }
 }
 
 #[cfg(test)]

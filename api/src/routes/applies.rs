@@ -1,0 +1,269 @@
+//! Applies: planning, asking, continuing, reading, settling.
+
+use super::applying::{Asked, Attempt};
+use crate::auth::guard::{Bootstrap, Capability, IssueTasks};
+use crate::edge::request_id::ThisRequest;
+use crate::extract::idempotency::Idempotency;
+use crate::extract::json::{BODY_LIMIT, DEPLOY_BODY_LIMIT, SizedJson, StrictJson};
+use crate::extract::params::PathParams;
+use crate::extract::prefer::PreferWait;
+use crate::problem::{ApiError, Problem};
+use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Plan};
+use crate::shapes::applies::{ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use ledger::aggregate::{Agent, Apply, Approval};
+use ledger::command::{ContinueApply, ResolveApply, permission_check, standing};
+use ledger::{ApplyId, Origin, Rejection};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(plan))
+        .routes(routes!(apply))
+        .routes(routes!(continue_apply))
+        .routes(routes!(get_apply))
+        .routes(routes!(resolve_apply))
+}
+
+/// What an apply would do
+///
+/// Nothing is recorded and nothing is sent.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/plan", tag = "applies",
+    params(("task_id" = String, Path, description = "The task")),
+    request_body = PlanRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = Plan),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn plan(
+    State(state): State<AppState>,
+    who: Capability,
+    SizedJson(request, size): SizedJson<PlanRequest, DEPLOY_BODY_LIMIT>,
+) -> Result<Json<Plan>, ApiError> {
+    within_limit(size, request.uploads())?;
+    let operations = request.operations()?;
+    let ledger = &state.services.ledger;
+    let agent = ledger.load::<Agent>(who.task().agent_id).await?;
+    let check = permission_check(who.task(), agent.as_deref(), &operations, ledger.now())?;
+    Ok(Json(Plan::of(who.task().id, &check, &operations)))
+}
+
+/// Ask for operations to be carried out
+///
+/// Pre-approved ones are carried out at once; the others wait for a human. The same key with the
+/// same operations always gets the answer for the one apply that it names, and upstream is called
+/// once. `Prefer: wait=N` holds the answer back until there is news, 60 seconds at most.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/apply", tag = "applies",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters"),
+        ("Prefer" = Option<String>, Header, description = "wait=N, in seconds"),
+    ),
+    request_body = ApplyRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, description = "Carried out", body = ApplyEnded),
+        (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
+            body = inline(ApplyWaitingOrRunning)),
+        (status = 409, description = "Ended otherwise, as application/json", body = ApplyEnded),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn apply(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    PreferWait(wait): PreferWait,
+    key: Result<Idempotency, ApiError>,
+    request: Result<SizedJson<ApplyRequest, DEPLOY_BODY_LIMIT>, ApiError>,
+) -> Result<Response, ApiError> {
+    let asked = request.and_then(|SizedJson(request, size)| {
+        within_limit(size, request.uploads())?;
+        let operations = request.operations()?;
+        let policy = &state.config.callback_policy;
+        let callback = request
+            .callback
+            .map(|callback| callback.read(policy))
+            .transpose()?;
+        Ok(Asked {
+            operations,
+            callback,
+        })
+    });
+    let attempt = Attempt {
+        state: &state,
+        who: &who,
+        request_id,
+        wait,
+    };
+    attempt.submit(key.map(|Idempotency(key)| key), asked).await
+}
+
+/// Carry out what was approved
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/apply/continue", tag = "applies",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Idempotency-Key" = String, Header, description = "The key of the apply"),
+        ("Prefer" = Option<String>, Header, description = "wait=N, in seconds"),
+    ),
+    request_body = ContinueRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, description = "Carried out", body = ApplyEnded),
+        (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
+            body = inline(ApplyWaitingOrRunning)),
+        (status = 409, description = "Ended otherwise, as application/json", body = ApplyEnded),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn continue_apply(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    PreferWait(wait): PreferWait,
+    key: Result<Idempotency, ApiError>,
+    request: Result<StrictJson<ContinueRequest>, ApiError>,
+) -> Result<Response, ApiError> {
+    let attempt = Attempt {
+        state: &state,
+        who: &who,
+        request_id,
+        wait,
+    };
+    let key = match key {
+        Ok(Idempotency(key)) => key,
+        Err(why) => return Err(attempt.refused(None, why).await),
+    };
+    let opened = request.and_then(|StrictJson(request)| {
+        Ok(state
+            .keys
+            .resume
+            .open(request.resume_token.expose_secret())?)
+    });
+    let resume = match opened.and_then(|said| said.read()) {
+        Ok(resume) => resume,
+        Err(why) => return Err(attempt.refused(Some(key), why).await),
+    };
+    let command = ContinueApply {
+        token: who.presented(),
+        key,
+        resume,
+    };
+    let submitted = state
+        .services
+        .ledger
+        .execute(attempt.origin(), command)
+        .await??;
+    attempt.answer(submitted).await
+}
+
+/// The two path parameters of an apply.
+#[derive(Debug, Deserialize)]
+struct ApplyPath {
+    apply_id: ApplyId,
+}
+
+/// One apply in full
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}/applies/{apply_id}", tag = "applies",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("apply_id" = String, Path, description = "The apply"),
+    ),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = ApplyDetail),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn get_apply(
+    State(state): State<AppState>,
+    who: Capability,
+    PathParams(path): PathParams<ApplyPath>,
+) -> Result<Json<ApplyDetail>, ApiError> {
+    let apply = state.services.ledger.load::<Apply>(path.apply_id).await?;
+    let apply = apply.filter(|apply| apply.task_id == who.task().id);
+    let apply = apply.ok_or(Rejection::ApplyNotFound)?;
+    detail(&state, &apply).await.map(Json)
+}
+
+/// Settle an outcome that nobody knows
+///
+/// For a person who has looked upstream. 409 when the apply has no unknown outcome.
+#[utoipa::path(
+    post, path = "/v1/applies/{apply_id}/resolve", tag = "applies",
+    params(("apply_id" = String, Path, description = "The apply")),
+    request_body = ResolveRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
+    responses(
+        (status = 200, body = ApplyDetail),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn resolve_apply(
+    State(state): State<AppState>,
+    who: Bootstrap<IssueTasks>,
+    ThisRequest(request_id): ThisRequest,
+    PathParams(path): PathParams<ApplyPath>,
+    StrictJson(request): StrictJson<ResolveRequest>,
+) -> Result<Json<ApplyDetail>, ApiError> {
+    let (executed, reason) = request.read()?;
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let command = ResolveApply {
+        apply_id: path.apply_id,
+        executed,
+        reason,
+    };
+    let apply = state.services.ledger.execute(origin, command).await?;
+    detail(&state, &apply).await.map(Json)
+}
+
+async fn detail(state: &AppState, apply: &Apply) -> Result<ApplyDetail, ApiError> {
+    let ledger = &state.services.ledger;
+    let approval = match apply.approval_id {
+        Some(approval) => ledger.load::<Approval>(approval).await?,
+        None => None,
+    };
+    Ok(ApplyDetail::of(
+        apply,
+        &standing(apply, approval.as_deref(), ledger.now()),
+    ))
+}
+
+/// Only uploads may be larger than other bodies.
+fn within_limit(size: usize, uploads: bool) -> Result<(), ApiError> {
+    if size <= BODY_LIMIT || uploads {
+        Ok(())
+    } else {
+        Err(ApiError::PayloadTooLarge { limit: BODY_LIMIT })
+    }
+}
+
+/// The two shapes of a 202.
+#[derive(utoipa::ToSchema)]
+#[schema(title = "ApplyWaitingOrRunning")]
+#[expect(
+    dead_code,
+    reason = "describes the answer, which is written from either"
+)]
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum ApplyWaitingOrRunning {
+    Waiting(ApplyWaiting),
+    Running(ApplyRunning),
+}

@@ -1,0 +1,212 @@
+//! What every way of asking for an apply has in common: recording refused attempts, waiting as long
+//! as the caller wants, and answering with where the apply stands.
+
+use crate::auth::guard::Capability;
+use crate::auth::link::Resume;
+use crate::problem::ApiError;
+use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, PermissionCheckView};
+use crate::state::AppState;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use ledger::aggregate::{Apply, Approval, ApprovalState};
+use ledger::command::{
+    IdempotencyKey, NewCallback, RefuseApply, Standing, SubmitApply, Submitted, standing,
+};
+use ledger::event::ApplyEnd;
+use ledger::operation::Operation;
+use ledger::{Origin, Rejection, RequestId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request waits for an authorised apply to end when it does not say: most operations end
+/// within a second or two, and most clients give up at 60 s.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When to ask again for something that waits for a human.
+const HUMAN_PACE: u64 = 5;
+
+/// When to ask again for something that runs.
+const MACHINE_PACE: u64 = 1;
+
+/// One attempt of an authenticated agent.
+pub(crate) struct Attempt<'a> {
+    pub(crate) state: &'a AppState,
+    pub(crate) who: &'a Capability,
+    pub(crate) request_id: RequestId,
+    /// How long the caller wants to wait, where it said so.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// What is asked for, completely checked.
+pub(crate) struct Asked {
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) callback: Option<NewCallback>,
+}
+
+impl Attempt<'_> {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            actor: self.who.actor(),
+            request_id: Some(self.request_id),
+        }
+    }
+
+    /// Submits what could be read, and records what could not.
+    pub(crate) async fn submit(
+        &self,
+        key: Result<IdempotencyKey, ApiError>,
+        asked: Result<Asked, ApiError>,
+    ) -> Result<Response, ApiError> {
+        let key = match key {
+            Ok(key) => key,
+            Err(why) => return Err(self.refused(None, why).await),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(why) => return Err(self.refused(Some(key), why).await),
+        };
+        let command = SubmitApply {
+            token: self.who.presented(),
+            key,
+            operations: asked.operations,
+            callback: asked.callback,
+        };
+        let submitted = self
+            .state
+            .services
+            .ledger
+            .execute(self.origin(), command)
+            .await??;
+        self.answer(submitted).await
+    }
+
+    /// Records a refused attempt and gives the refusal back; or what kept it from being recorded,
+    /// because no answer leaves before its record.
+    pub(crate) async fn refused(&self, key: Option<IdempotencyKey>, why: ApiError) -> ApiError {
+        let (status, _, code) = why.status_and_code();
+        if status.is_server_error() {
+            return why;
+        }
+        let refusal = Rejection::Invalid {
+            code,
+            detail: why.to_string(),
+        };
+        let command = RefuseApply {
+            token: self.who.presented(),
+            key,
+            refusal,
+        };
+        match self
+            .state
+            .services
+            .ledger
+            .execute(self.origin(), command)
+            .await
+        {
+            Ok(_) => why,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Answers with where the apply stands, after waiting as long as the caller wants.
+    pub(crate) async fn answer(&self, submitted: Submitted) -> Result<Response, ApiError> {
+        let ledger = &self.state.services.ledger;
+        let Submitted {
+            mut apply,
+            mut approval,
+            ..
+        } = submitted;
+        let begun = tokio::time::Instant::now();
+        let now_at = |apply: &Apply, approval: Option<&Arc<Approval>>| {
+            standing(apply, approval.map(|approval| &**approval), ledger.now())
+        };
+        if let (Standing::Waiting, Some(wait), Some(asked)) =
+            (now_at(&apply, approval.as_ref()), self.wait, &approval)
+        {
+            let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
+            approval = ledger.wait_for(asked.id, wait, decided).await?;
+        }
+        if now_at(&apply, approval.as_ref()) == Standing::Running {
+            let patience = self
+                .wait
+                .unwrap_or(PATIENCE)
+                .saturating_sub(begun.elapsed());
+            let ended = |apply: &Apply| apply.end.is_some();
+            let after = ledger.wait_for(apply.id, patience, ended).await?;
+            apply = after.ok_or(Rejection::ApplyNotFound)?;
+        }
+        self.respond(&apply, approval.as_deref())
+    }
+
+    fn respond(&self, apply: &Apply, approval: Option<&Approval>) -> Result<Response, ApiError> {
+        let standing = standing(apply, approval, self.state.services.ledger.now());
+        if let Some(refusal) = standing.refusal() {
+            return Err(refusal.into());
+        }
+        match standing {
+            Standing::Ended(end) => Ok(ended(apply, end)),
+            Standing::Running => Ok(running(apply)),
+            Standing::Approved => self.waiting(apply, approval, ("approved", "ready")),
+            _ => self.waiting(apply, approval, ("requires_approval", "waiting_approval")),
+        }
+    }
+
+    fn waiting(
+        &self,
+        apply: &Apply,
+        approval: Option<&Approval>,
+        (status, apply_state): (&'static str, &'static str),
+    ) -> Result<Response, ApiError> {
+        let approval =
+            approval.ok_or_else(|| ApiError::internal("an apply waits for no approval"))?;
+        let resume = Resume {
+            approval_id: approval.id,
+            task_id: apply.task_id,
+            fingerprint: apply.fingerprint.to_string(),
+            iat: self.state.services.ledger.now().as_seconds(),
+        };
+        let body = ApplyWaiting {
+            status,
+            task_id: apply.task_id.to_string(),
+            apply_id: apply.id.to_string(),
+            apply_state,
+            approval_id: approval.id.to_string(),
+            approval_status_url: self.state.approval_status_url(apply.task_id),
+            approval_url: self.state.approval_url(approval)?,
+            resume_token: self.state.keys.resume.sign(resume)?.into_revealed(),
+            idempotency_key: apply.idempotency_key.clone(),
+            retry_after_seconds: HUMAN_PACE,
+            callback_id: apply.callback_id.map(|id| id.to_string()),
+            permission_check: PermissionCheckView::from(&apply.check),
+        };
+        Ok(later(HUMAN_PACE, Json(body)))
+    }
+}
+
+/// 200 when everything was carried out; 409, with the same shape, when not.
+fn ended(apply: &Apply, end: ApplyEnd) -> Response {
+    let status = match end {
+        ApplyEnd::Completed => StatusCode::OK,
+        ApplyEnd::Failed | ApplyEnd::Unknown => StatusCode::CONFLICT,
+    };
+    (status, Json(ApplyEnded::of(apply, end))).into_response()
+}
+
+fn running(apply: &Apply) -> Response {
+    let body = ApplyRunning {
+        status: "in_progress",
+        task_id: apply.task_id.to_string(),
+        apply_id: apply.id.to_string(),
+        apply_state: "applying",
+        idempotency_key: apply.idempotency_key.clone(),
+        execution_id: apply.execution_id.map(|id| id.to_string()),
+        retry_after_seconds: MACHINE_PACE,
+    };
+    later(MACHINE_PACE, Json(body))
+}
+
+fn later(seconds: u64, body: impl IntoResponse) -> Response {
+    let retry_after = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
+    (StatusCode::ACCEPTED, retry_after, body).into_response()
+}

@@ -1,0 +1,130 @@
+//! Approvals as the agent that waits for them sees them. The page for humans is elsewhere.
+
+use crate::auth::guard::Capability;
+use crate::edge::request_id::ThisRequest;
+use crate::extract::json::OptionalJson;
+use crate::extract::prefer::PreferWait;
+use crate::problem::{ApiError, Problem};
+use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use ledger::aggregate::{Apply, Approval, ApprovalState};
+use ledger::command::NarrowApproval;
+use ledger::{Origin, Rejection, TaskId};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(approval_status))
+        .routes(routes!(approve))
+        .routes(routes!(discord_message))
+}
+
+/// The task's newest approval
+///
+/// `Prefer: wait=N` holds the answer back while it is pending, 60 seconds at most.
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}/approval-status", tag = "approvals",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Prefer" = Option<String>, Header, description = "wait=N, in seconds"),
+    ),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = ApprovalStatus),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn approval_status(
+    State(state): State<AppState>,
+    who: Capability,
+    PreferWait(wait): PreferWait,
+) -> Result<Json<ApprovalStatus>, ApiError> {
+    let ledger = &state.services.ledger;
+    let mut approval = newest(&state, who.task().id).await?;
+    if let Some(wait) = wait {
+        let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
+        let after = ledger.wait_for(approval.id, wait, decided).await?;
+        approval = after.ok_or(Rejection::ApprovalNotFound)?;
+    }
+    Ok(Json(ApprovalStatus::of(&approval, ledger.now())))
+}
+
+/// The link to the task's pending approval
+///
+/// Naming an approver narrows who may decide to that one; it never widens it.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/approve", tag = "approvals",
+    params(("task_id" = String, Path, description = "The task")),
+    request_body(content = Option<ApproveRequest>),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 201, body = ApprovalLinkView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn approve(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    OptionalJson(request): OptionalJson<ApproveRequest>,
+) -> Result<(StatusCode, Json<ApprovalLinkView>), ApiError> {
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let principal = request.unwrap_or_default().approver_principal;
+    let command = NarrowApproval {
+        token: who.presented(),
+        principal,
+    };
+    let approval = state.services.ledger.execute(origin, command).await?;
+    let view = ApprovalLinkView {
+        task_id: approval.task_id.to_string(),
+        approval_id: approval.id.to_string(),
+        approval_url: state.approval_url(&approval)?,
+        approval_status_url: state.approval_status_url(approval.task_id),
+        expires_at: approval.expires_at.to_string(),
+    };
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// The pending approval as a chat message
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}/approve/discord-message", tag = "approvals",
+    params(("task_id" = String, Path, description = "The task")),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = DiscordMessage),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn discord_message(
+    State(state): State<AppState>,
+    who: Capability,
+) -> Result<Json<DiscordMessage>, ApiError> {
+    let ledger = &state.services.ledger;
+    let approval = newest(&state, who.task().id).await?;
+    let now = ledger.now();
+    if approval.state_at(now) != ApprovalState::Pending {
+        return Err(ApiError::NotFound {
+            what: "pending approval",
+        });
+    }
+    let apply = ledger
+        .load::<Apply>(approval.apply_id)
+        .await?
+        .ok_or(Rejection::ApplyNotFound)?;
+    let url = state.approval_url(&approval)?;
+    DiscordMessage::of(who.task(), &approval, &apply, url, now).map(Json)
+}
+
+async fn newest(state: &AppState, task: TaskId) -> Result<Arc<Approval>, ApiError> {
+    let approval = state.services.ledger.newest_approval(task).await?;
+    Ok(approval.ok_or(Rejection::ApprovalNotFound)?)
+}

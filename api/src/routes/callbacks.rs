@@ -1,0 +1,55 @@
+//! Deliveries of callbacks, as far as operators act on them.
+
+use crate::auth::guard::{Bootstrap, IssueTasks};
+use crate::edge::request_id::ThisRequest;
+use crate::extract::json::OptionalJson;
+use crate::extract::params::PathParams;
+use crate::problem::{ApiError, Problem};
+use crate::shapes::callbacks::{RetryRequest, RetryStarted};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use ledger::command::RetryDelivery;
+use ledger::{DeliveryId, Origin};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(retry_delivery))
+}
+
+/// Try a delivery again that was given up
+#[utoipa::path(
+    post, path = "/v1/callbacks/{delivery_id}/retry", tag = "callbacks",
+    params(("delivery_id" = String, Path, description = "The delivery")),
+    request_body(content = Option<RetryRequest>),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
+    responses(
+        (status = 200, body = RetryStarted),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn retry_delivery(
+    State(state): State<AppState>,
+    who: Bootstrap<IssueTasks>,
+    ThisRequest(request_id): ThisRequest,
+    PathParams(delivery_id): PathParams<DeliveryId>,
+    OptionalJson(request): OptionalJson<RetryRequest>,
+) -> Result<Json<RetryStarted>, ApiError> {
+    let reason = request.unwrap_or_default().read()?;
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let command = RetryDelivery {
+        delivery_id,
+        reason,
+    };
+    let delivery = state.services.ledger.execute(origin, command).await?;
+    Ok(Json(RetryStarted {
+        delivery_id: delivery.owed.delivery_id.to_string(),
+        event_id: delivery.owed.event_id.to_string(),
+        status: "pending",
+    }))
+}

@@ -1,0 +1,131 @@
+//! Shortcuts: applies of one operation, with its fields in the body.
+
+use super::applying::{Asked, Attempt};
+use crate::auth::guard::Capability;
+use crate::edge::request_id::ThisRequest;
+use crate::extract::idempotency::Idempotency;
+use crate::extract::json::{DEPLOY_BODY_LIMIT, StrictJson};
+use crate::extract::prefer::PreferWait;
+use crate::problem::{ApiError, Problem};
+use crate::shapes::answers::ApplyEnded;
+use crate::shapes::applies::{CachePurgeRequest, DnsCreateRequest, Shortcut, WorkersDeployRequest};
+use crate::state::AppState;
+use axum::extract::State;
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create_dns_record))
+        .routes(routes!(purge_cache))
+        .routes(routes!(deploy_worker))
+}
+
+/// Create a DNS record: an apply of dns.record.write
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/dns/create", tag = "shortcuts",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters"),
+    ),
+    request_body = DnsCreateRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn create_dns_record(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    PreferWait(wait): PreferWait,
+    key: Result<Idempotency, ApiError>,
+    request: Result<StrictJson<DnsCreateRequest>, ApiError>,
+) -> Result<Response, ApiError> {
+    let attempt = Attempt {
+        state: &state,
+        who: &who,
+        request_id,
+        wait,
+    };
+    submit(attempt, key, request).await
+}
+
+/// Purge a zone's cache: an apply of cache.purge.execute
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/cache/purge", tag = "shortcuts",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters"),
+    ),
+    request_body = CachePurgeRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn purge_cache(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    PreferWait(wait): PreferWait,
+    key: Result<Idempotency, ApiError>,
+    request: Result<StrictJson<CachePurgeRequest>, ApiError>,
+) -> Result<Response, ApiError> {
+    let attempt = Attempt {
+        state: &state,
+        who: &who,
+        request_id,
+        wait,
+    };
+    submit(attempt, key, request).await
+}
+
+/// Upload a Worker script: an apply of workers.deploy.write
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/workers/deploy", tag = "shortcuts",
+    params(
+        ("task_id" = String, Path, description = "The task"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters"),
+    ),
+    request_body = WorkersDeployRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn deploy_worker(
+    State(state): State<AppState>,
+    who: Capability,
+    ThisRequest(request_id): ThisRequest,
+    PreferWait(wait): PreferWait,
+    key: Result<Idempotency, ApiError>,
+    request: Result<StrictJson<WorkersDeployRequest, DEPLOY_BODY_LIMIT>, ApiError>,
+) -> Result<Response, ApiError> {
+    let attempt = Attempt {
+        state: &state,
+        who: &who,
+        request_id,
+        wait,
+    };
+    submit(attempt, key, request).await
+}
+
+async fn submit<T: Shortcut, const LIMIT: usize>(
+    attempt: Attempt<'_>,
+    key: Result<Idempotency, ApiError>,
+    request: Result<StrictJson<T, LIMIT>, ApiError>,
+) -> Result<Response, ApiError> {
+    let asked = request.and_then(|StrictJson(request)| {
+        Ok(Asked {
+            operations: vec![request.operation()?],
+            callback: None,
+        })
+    });
+    attempt.submit(key.map(|Idempotency(key)| key), asked).await
+}

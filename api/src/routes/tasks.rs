@@ -1,0 +1,162 @@
+//! Tasks: making, reading, closing, and renewing their tokens.
+
+use crate::auth::capability::CapabilityToken;
+use crate::auth::guard::{Bootstrap, IssueTasks, Renewal, TaskCloser};
+use crate::edge::request_id::ThisRequest;
+use crate::extract::json::{OptionalJson, StrictJson};
+use crate::extract::params::PathParams;
+use crate::problem::{ApiError, Problem};
+use crate::shapes::tasks::{
+    CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TokenRenewed,
+};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
+use ledger::{Origin, TaskId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create_task))
+        .routes(routes!(close_task))
+        .routes(routes!(renew_token))
+}
+
+/// Make a task
+///
+/// It belongs to the agent that the bootstrap token's `sub` names. The capability token is shown
+/// once, and bound to the subject that asked.
+#[utoipa::path(
+    post, path = "/v1/tasks", tag = "tasks", request_body = CreateTaskRequest,
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
+    responses(
+        (status = 201, body = TaskCreated),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn create_task(
+    State(state): State<AppState>,
+    who: Bootstrap<IssueTasks>,
+    ThisRequest(request_id): ThisRequest,
+    StrictJson(request): StrictJson<CreateTaskRequest>,
+) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
+    let agent = who.administrator().agent_name()?.to_owned();
+    let subject = who.administrator().subject().as_str().to_owned();
+    let task = request.read(&state.config.callback_policy)?;
+    let command = CreateTask {
+        agent,
+        subject,
+        name: task.name,
+        operations: task.operations,
+        callback: task.callback,
+        token_ttl: task.token_ttl,
+    };
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let issued = state.services.ledger.execute(origin, command).await?;
+    let created = TaskCreated {
+        task_id: issued.task.id.to_string(),
+        status: "open",
+        capability_ttl_seconds: time_left(&state, &issued),
+        capability_token: sign(&state, &issued)?,
+        callback_id: issued.task.callback_id().map(|id| id.to_string()),
+    };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Close a task for good
+///
+/// Its tokens are revoked, what waits for a human is cancelled, what has not begun does not run.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/close", tag = "tasks",
+    params(("task_id" = String, Path, description = "The task")),
+    request_body(content = Option<CloseTaskRequest>),
+    security(
+        ("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = []),
+        ("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = []),
+    ),
+    responses(
+        (status = 200, body = TaskClosed),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn close_task(
+    State(state): State<AppState>,
+    who: TaskCloser,
+    ThisRequest(request_id): ThisRequest,
+    PathParams(task_id): PathParams<TaskId>,
+    OptionalJson(request): OptionalJson<CloseTaskRequest>,
+) -> Result<Json<TaskClosed>, ApiError> {
+    let (actor, token) = match &who {
+        TaskCloser::Agent(agent) => (agent.actor(), Some(agent.presented())),
+        TaskCloser::Administrator(administrator) => (administrator.actor(), None),
+    };
+    let reason = request.unwrap_or_default().read()?;
+    let origin = Origin {
+        actor,
+        request_id: Some(request_id),
+    };
+    let command = CloseTask {
+        task_id,
+        token,
+        reason,
+    };
+    let task = state.services.ledger.execute(origin, command).await?;
+    Ok(Json(TaskClosed {
+        task_id: task.id.to_string(),
+        status: "closed",
+    }))
+}
+
+/// Renew a token that went stale or expired while an approval was open
+///
+/// The old token is revoked in the same commit; asked again within a minute, the same new one is
+/// given.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/token", tag = "tasks",
+    params(("task_id" = String, Path, description = "The task")),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = TokenRenewed),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn renew_token(
+    State(state): State<AppState>,
+    who: Renewal,
+    ThisRequest(request_id): ThisRequest,
+) -> Result<Json<TokenRenewed>, ApiError> {
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let command = RenewToken {
+        token: who.presented(),
+    };
+    let issued = state.services.ledger.execute(origin, command).await?;
+    Ok(Json(TokenRenewed {
+        task_id: issued.task.id.to_string(),
+        capability_ttl_seconds: time_left(&state, &issued),
+        capability_token: sign(&state, &issued)?,
+    }))
+}
+
+fn sign(state: &AppState, issued: &IssuedToken) -> Result<String, ApiError> {
+    let token = CapabilityToken::sign(&state.keys.capability, &issued.claims)?;
+    Ok(token.into_revealed())
+}
+
+/// The same token may be handed out a moment after it was issued.
+fn time_left(state: &AppState, issued: &IssuedToken) -> u64 {
+    let left = issued
+        .claims
+        .exp
+        .saturating_sub(state.services.ledger.now().as_seconds());
+    u64::try_from(left).unwrap_or(0)
+}

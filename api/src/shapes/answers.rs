@@ -1,0 +1,377 @@
+//! What an apply is answered with. One shape for each way it can stand.
+
+use ledger::aggregate::{Apply, OperationState};
+use ledger::command::Standing;
+use ledger::event::{ApplyEnd, CheckedOperation, OperationOutcome, PermissionCheck};
+use ledger::operation::Operation;
+use ledger::{TaskId, operations_of};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// It waits for a human, or was approved and waits to be continued: 202.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplyWaiting {
+    /// `requires_approval`, or `approved`: then `continue` executes it.
+    pub(crate) status: &'static str,
+    /// The task.
+    pub(crate) task_id: String,
+    /// The apply.
+    pub(crate) apply_id: String,
+    /// `waiting_approval` or `ready`.
+    pub(crate) apply_state: &'static str,
+    /// The approval.
+    pub(crate) approval_id: String,
+    /// For the agent.
+    pub(crate) approval_status_url: String,
+    /// For a human.
+    pub(crate) approval_url: String,
+    /// To be handed to `continue`.
+    pub(crate) resume_token: String,
+    /// The key that asked.
+    pub(crate) idempotency_key: String,
+    /// When to ask again.
+    pub(crate) retry_after_seconds: u64,
+    /// The callback that will hear of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) callback_id: Option<String>,
+    /// What was granted beforehand and what was not.
+    pub(crate) permission_check: PermissionCheckView,
+}
+
+/// It runs longer than the request may wait: 202.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplyRunning {
+    /// Always `in_progress`.
+    pub(crate) status: &'static str,
+    /// The task.
+    pub(crate) task_id: String,
+    /// The apply.
+    pub(crate) apply_id: String,
+    /// Always `applying`.
+    pub(crate) apply_state: &'static str,
+    /// The key that asked; asking again under it gives the end when there is one.
+    pub(crate) idempotency_key: String,
+    /// Names what is sent upstream, once something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) execution_id: Option<String>,
+    /// When to ask again.
+    pub(crate) retry_after_seconds: u64,
+}
+
+/// It ended: 200 when everything was carried out, 409 otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplyEnded {
+    /// `completed`, `failed` or `unknown`.
+    pub(crate) status: &'static str,
+    /// The task.
+    pub(crate) task_id: String,
+    /// The apply.
+    pub(crate) apply_id: String,
+    /// The same word as `status`.
+    pub(crate) apply_state: &'static str,
+    /// The key that asked.
+    pub(crate) idempotency_key: String,
+    /// Names what was sent upstream; null when nothing was.
+    pub(crate) execution_id: Option<String>,
+    /// True when no credential is configured and nothing was really sent.
+    pub(crate) simulated: bool,
+    /// One for each operation, in order.
+    pub(crate) results: Vec<OperationResult>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OperationResult {
+    /// The operation.
+    pub(crate) operation_id: &'static str,
+    /// Whether it was surely carried out.
+    pub(crate) success: bool,
+    /// `succeeded`, `failed`, `unknown`, `not_executed` or `not_tried`.
+    pub(crate) outcome: &'static str,
+    /// Upstream's name for the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cloudflare_request_id: Option<String>,
+    /// What upstream said; null when it was not asked.
+    #[schema(value_type = Object)]
+    pub(crate) result: Value,
+}
+
+/// What was asked for and what of it was granted beforehand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PermissionCheckView {
+    /// Every operation asked for.
+    requested: Vec<CheckedView>,
+    /// Those that a grant covers and whose risk needs no human.
+    pre_approved: Vec<CheckedView>,
+    /// Those that need a human.
+    missing: Vec<CheckedView>,
+}
+
+/// One operation in a permission check.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckedView {
+    operation_id: &'static str,
+    scope_type: &'static str,
+    scope_id: String,
+    /// The level that a grant must have.
+    required_level: &'static str,
+}
+
+impl From<&PermissionCheck> for PermissionCheckView {
+    fn from(check: &PermissionCheck) -> Self {
+        let views =
+            |operations: &[CheckedOperation]| operations.iter().map(CheckedView::from).collect();
+        Self {
+            requested: views(&check.requested),
+            pre_approved: views(&check.pre_approved),
+            missing: views(&check.missing),
+        }
+    }
+}
+
+impl From<&CheckedOperation> for CheckedView {
+    fn from(operation: &CheckedOperation) -> Self {
+        Self {
+            operation_id: operation.operation.as_str(),
+            scope_type: operation.scope_type.as_str(),
+            scope_id: operation.scope_id.clone(),
+            required_level: operation.required_level.as_str(),
+        }
+    }
+}
+
+/// The word for an end, in answers.
+pub(crate) const fn end_word(end: ApplyEnd) -> &'static str {
+    match end {
+        ApplyEnd::Completed => "completed",
+        ApplyEnd::Failed => "failed",
+        ApplyEnd::Unknown => "unknown",
+    }
+}
+
+impl ApplyEnded {
+    /// The same for the same apply, whenever it is asked for.
+    pub(crate) fn of(apply: &Apply, end: ApplyEnd) -> Self {
+        let word = end_word(end);
+        Self {
+            status: word,
+            task_id: apply.task_id.to_string(),
+            apply_id: apply.id.to_string(),
+            apply_state: word,
+            idempotency_key: apply.idempotency_key.clone(),
+            execution_id: apply.execution_id.map(|id| id.to_string()),
+            simulated: apply.operations.iter().any(was_simulated),
+            results: results(apply),
+        }
+    }
+}
+
+fn was_simulated(operation: &OperationState) -> bool {
+    match operation {
+        OperationState::Waiting => false,
+        OperationState::Started(started) => started.simulated,
+        OperationState::Ended { simulated, .. } => *simulated,
+    }
+}
+
+/// What became of each operation of an apply.
+pub(crate) fn results(apply: &Apply) -> Vec<OperationResult> {
+    apply
+        .check
+        .requested
+        .iter()
+        .zip(&apply.operations)
+        .map(|(asked, state)| result(asked, state, apply))
+        .collect()
+}
+
+fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> OperationResult {
+    let (success, outcome, cloudflare_request_id, result) = match state {
+        OperationState::Waiting => (false, "not_tried", None, not_tried(apply)),
+        OperationState::Started(_) => (false, "unknown", None, Value::Null),
+        OperationState::Ended { outcome, .. } => ended(outcome, apply.resolved),
+    };
+    OperationResult {
+        operation_id: asked.operation.as_str(),
+        success,
+        outcome,
+        cloudflare_request_id,
+        result,
+    }
+}
+
+fn not_tried(apply: &Apply) -> Value {
+    match &apply.stopped {
+        Some(why) => json!({"not_tried": why}),
+        None => json!({"not_tried": "an operation before it did not succeed"}),
+    }
+}
+
+type Ended = (bool, &'static str, Option<String>, Value);
+
+fn ended(outcome: &OperationOutcome, resolved: Option<bool>) -> Ended {
+    match outcome {
+        OperationOutcome::Succeeded {
+            request_id, result, ..
+        } => (true, "succeeded", request_id.clone(), as_json(result)),
+        OperationOutcome::Failed {
+            request_id,
+            code,
+            message,
+            errors,
+            ..
+        } => {
+            let result = json!({"code": code, "message": message, "errors": as_json(errors)});
+            (false, "failed", request_id.clone(), result)
+        }
+        OperationOutcome::Unknown { why } => match resolved {
+            None => (false, "unknown", None, json!({"unknown": why})),
+            Some(true) => (true, "succeeded", None, json!({"settled_by": "a person"})),
+            Some(false) => (
+                false,
+                "not_executed",
+                None,
+                json!({"settled_by": "a person"}),
+            ),
+        },
+    }
+}
+
+/// Upstream's JSON as JSON; what is none is passed on as text.
+fn as_json(text: &str) -> Value {
+    if text.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+/// What an apply would do; nothing is recorded or sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Plan {
+    /// The task.
+    pub(crate) task_id: String,
+    /// Whether a human would have to approve it.
+    pub(crate) requires_approval: bool,
+    /// What is granted beforehand and what is not.
+    pub(crate) permission_check: PermissionCheckView,
+    /// What would be asked of upstream, one for each operation.
+    pub(crate) planned_diff: Vec<PlannedOperation>,
+}
+
+/// What one operation would do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlannedOperation {
+    /// The operation.
+    pub(crate) operation_id: &'static str,
+    /// `zone` or `account`.
+    pub(crate) scope_type: &'static str,
+    /// Which one.
+    pub(crate) scope_id: String,
+    /// In one line, for people.
+    pub(crate) summary: String,
+    /// The params as they would be sent.
+    #[schema(value_type = Object)]
+    pub(crate) params: Value,
+    /// What an approver would be warned of.
+    pub(crate) warnings: Vec<String>,
+    /// Whether it could change anything.
+    pub(crate) changes_upstream: bool,
+}
+
+impl Plan {
+    pub(crate) fn of(task_id: TaskId, check: &PermissionCheck, operations: &[Operation]) -> Self {
+        Self {
+            task_id: task_id.to_string(),
+            requires_approval: !check.missing.is_empty(),
+            permission_check: PermissionCheckView::from(check),
+            planned_diff: operations.iter().map(PlannedOperation::from).collect(),
+        }
+    }
+}
+
+impl From<&Operation> for PlannedOperation {
+    fn from(operation: &Operation) -> Self {
+        let params = operation.to_json().get("params").cloned();
+        Self {
+            operation_id: operation.kind.as_str(),
+            scope_type: operation.scope.scope_type.as_str(),
+            scope_id: operation.scope.id.as_str().to_owned(),
+            summary: operation.summary(),
+            params: params.unwrap_or_default(),
+            warnings: operation
+                .warnings()
+                .into_iter()
+                .map(|warning| warning.text)
+                .collect(),
+            changes_upstream: operation.changes_upstream(),
+        }
+    }
+}
+
+/// One apply in full.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplyDetail {
+    /// The apply.
+    pub(crate) apply_id: String,
+    /// Its task.
+    pub(crate) task_id: String,
+    /// waiting_approval, ready, applying, completed, failed, unknown, denied, expired, cancelled or
+    /// consumed_elsewhere.
+    pub(crate) state: &'static str,
+    /// The key that named it.
+    pub(crate) idempotency_key: String,
+    /// Hex SHA-256 of what was asked.
+    pub(crate) operation_fingerprint: String,
+    /// The approval that it waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval_id: Option<String>,
+    /// Names what was sent upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) execution_id: Option<String>,
+    /// RFC 3339, UTC.
+    pub(crate) accepted_at: String,
+    /// RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_at: Option<String>,
+    /// True when nothing was really sent.
+    pub(crate) simulated: bool,
+    /// What was asked, as it was or will be sent.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) operations: Vec<Value>,
+    /// What became of each.
+    pub(crate) results: Vec<OperationResult>,
+    /// What was granted beforehand.
+    pub(crate) permission_check: PermissionCheckView,
+}
+
+impl ApplyDetail {
+    pub(crate) fn of(apply: &Apply, standing: &Standing) -> Self {
+        let state = match standing {
+            Standing::Waiting => "waiting_approval",
+            Standing::Approved => "ready",
+            Standing::Running => "applying",
+            Standing::Ended(end) => end_word(*end),
+            Standing::Denied { .. } => "denied",
+            Standing::Expired { .. } => "expired",
+            Standing::Cancelled => "cancelled",
+            Standing::ConsumedElsewhere { .. } => "consumed_elsewhere",
+        };
+        Self {
+            apply_id: apply.id.to_string(),
+            task_id: apply.task_id.to_string(),
+            state,
+            idempotency_key: apply.idempotency_key.clone(),
+            operation_fingerprint: apply.fingerprint.to_string(),
+            approval_id: apply.approval_id.map(|id| id.to_string()),
+            execution_id: apply.execution_id.map(|id| id.to_string()),
+            accepted_at: apply.accepted_at.to_string(),
+            ended_at: apply.ended_at.map(|at| at.to_string()),
+            simulated: apply.operations.iter().any(was_simulated),
+            // The submission was written by the ledger itself, so it reads.
+            operations: operations_of(apply.submission.as_bytes()).unwrap_or_default(),
+            results: results(apply),
+            permission_check: PermissionCheckView::from(&apply.check),
+        }
+    }
+}
