@@ -207,20 +207,20 @@ impl Ledger {
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
     /// of it.
     pub async fn approver(&self, principal: &str) -> Result<Option<Arc<Approver>>, Error> {
-        self.find(&LookupKey::approver(principal)).await
+        self.find(LookupKey::approver(principal)).await
     }
 
     /// The agent of that name, in its newest committed state; `None` when nobody has heard of it.
     pub async fn agent(&self, name: &str) -> Result<Option<Arc<Agent>>, Error> {
-        self.find(&LookupKey::agent(name)).await
+        self.find(LookupKey::agent(name)).await
     }
 
     /// The approval that was asked last for a task, in its newest committed state.
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<Arc<Approval>>, Error> {
-        self.find(&LookupKey::newest_approval(task)).await
+        self.find(LookupKey::newest_approval(task)).await
     }
 
-    async fn find<A: Stored>(&self, key: &LookupKey) -> Result<Option<Arc<A>>, Error> {
+    async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
         let mut connection = self
             .reader
             .pool()
