@@ -79,10 +79,10 @@ impl LookupKey {
     }
 
     pub(crate) async fn read(
-        self,
+        &self,
         connection: &mut SqliteConnection,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let found = Self::read_all(&[self], connection).await?;
+        let found = Self::read_all(std::slice::from_ref(self), connection).await?;
         Ok(found.into_iter().next().map(|(_, value)| value))
     }
 

@@ -34,7 +34,7 @@ impl KnownKeys {
         if let Some(known) = self.keys.get(key) {
             return Ok(known.clone());
         }
-        let value = key.clone().read(connection).await?;
+        let value = key.read(connection).await?;
         self.keys.put(key.clone(), value.clone());
         Ok(value)
     }
