@@ -29,9 +29,7 @@ mod worker_script;
 mod workers_deploy;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod refusals;
+mod tests;
 
 pub use cache_purge::{CachePurge, PurgeFile};
 pub use dns_record_fields::{DnsRecordFields, RecordValue};

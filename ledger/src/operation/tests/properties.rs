@@ -1,6 +1,6 @@
 //! Properties that hold for every operation, tried with params made by chance.
 
-use super::{InvalidOperation, Operation};
+use crate::operation::{InvalidOperation, Operation};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
