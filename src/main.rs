@@ -4,12 +4,14 @@ mod cli;
 mod command;
 mod config;
 mod operator;
+mod service;
 mod shutdown;
+mod story;
 mod telemetry;
 mod terminal;
 
 use clap::Parser;
-use cli::{Cli, Command, TokenCommand};
+use cli::{Cli, Command, LedgerCommand, TokenCommand};
 use config::Environment;
 use std::process::ExitCode;
 
@@ -36,6 +38,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(TokenCommand::Inspect { token }) => {
             command::inspect_token(&environment, &token)
         }
+        Command::Ledger(LedgerCommand::Tail(args)) => command::ledger_tail(&environment, &args),
+        Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
+        Command::Apply(args) => command::operate(&environment, args.into()),
+        Command::Task(args) => command::operate(&environment, args.into()),
+        Command::Delivery(args) => command::operate(&environment, args.into()),
+        Command::Grant(args) => command::operate(&environment, args.into()),
+        Command::Credential(args) => command::operate(&environment, args.into()),
+        Command::Projections(_) | Command::Demo { .. } => anyhow::bail!("not wired yet"),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
     }
 }

@@ -1,10 +1,18 @@
 //! The command line: what can be asked of the binary.
 
 mod duration;
+mod ledger;
 mod log;
 mod name;
+mod operate;
+mod projections;
 
+pub(crate) use ledger::{LedgerCommand, TailArgs};
 pub(crate) use log::{LogArgs, LogFormat};
+pub(crate) use operate::{
+    ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
+};
+pub(crate) use projections::ProjectionsCommand;
 
 use clap::{Args, Parser, Subcommand};
 use duration::parse_ttl;
@@ -18,6 +26,8 @@ Examples:
   llm-permission-proxy serve --config /etc/llm-permission-proxy.toml
   llm-permission-proxy token bootstrap --agent deployer --subject ci --can-issue-tasks
   curl $(llm-permission-proxy subject-headers --subject ci) http://localhost:8080/v1/operations
+  llm-permission-proxy ledger tail --follow
+  llm-permission-proxy apply resolve APPLY --outcome executed --reason \"seen in the dashboard\"
 
 Exit codes:
   0  done
@@ -60,8 +70,36 @@ pub(crate) struct ServeArgs {
 pub(crate) enum Command {
     /// Run the service (the default)
     Serve(ServeArgs),
+    /// Show the whole product on this machine; no configuration, nothing outside is touched
+    #[command(after_help = DEMO_HELP)]
+    Demo {
+        /// Leave it running, and print links to use in a real browser
+        #[arg(long)]
+        keep: bool,
+    },
     /// Ask the service at BIND_ADDR whether it is ready; exits with 0 when it is
     Ready,
+    /// Read the log
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Look at the read tables, or make them again
+    #[command(subcommand)]
+    Projections(ProjectionsCommand),
+    /// Settle what is unknown
+    #[command(subcommand)]
+    Apply(ApplyCommand),
+    /// End tasks
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Send callbacks again
+    #[command(subcommand)]
+    Delivery(DeliveryCommand),
+    /// Take grants away
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Take passkeys away
+    #[command(subcommand)]
+    Credential(CredentialCommand),
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -73,6 +111,10 @@ pub(crate) enum Command {
         subject: String,
     },
 }
+
+const DEMO_HELP: &str = "\
+Runs the service on free ports of this machine with a stand-in for Cloudflare and a receiver of
+callbacks, all in a temporary folder, and tells what happens. Exits with 0 when everything went as told.";
 
 const SUBJECT_HEADERS_HELP: &str = "\
 Example:
@@ -152,6 +194,22 @@ mod tests {
         assert!(cli.command.is_none() && cli.serve.check_config && cli.config.is_some());
         let cli = Cli::try_parse_from(["x", "serve", "--config", "f.toml"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Serve(_))) && cli.config.is_some());
+    }
+
+    #[test]
+    fn an_action_needs_its_reason_and_says_what_it_is_about() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("x task close t --reason done").is_ok());
+        assert!(parse("x grant revoke --agent a --all --reason done").is_ok());
+        for line in [
+            "x task close t",
+            "x task close --reason done",
+            "x grant revoke --agent a --reason done",
+            "x grant revoke --agent a --all --operation ssl.mode.write --reason done",
+            "x apply resolve a --outcome maybe --reason done",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

@@ -3,20 +3,36 @@
 mod bootstrap_token;
 mod check_config;
 mod inspect_token;
+mod ledger_check;
+mod ledger_tail;
+mod operate;
 mod ready;
 mod subject_headers;
 
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
 pub(crate) use inspect_token::inspect_token;
+pub(crate) use ledger_check::ledger_check;
+pub(crate) use ledger_tail::ledger_tail;
+pub(crate) use operate::operate;
 pub(crate) use ready::ready;
 pub(crate) use subject_headers::subject_headers;
 
 use crate::config::Warning;
+use anyhow::Context;
+use tokio::runtime::Runtime;
 
 /// Tells warnings on standard error, away from what a script reads.
 fn tell(warnings: &[Warning]) {
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
+}
+
+/// For commands that wait for something.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }

@@ -68,18 +68,18 @@ impl MasterKeySource {
     /// file is made, readable by its owner alone, and on disk before this returns: what the key
     /// seals must never outlive the key. A crash in between leaves at most an empty key file, which
     /// the next start refuses by name.
-    pub(crate) fn open(self, random: &dyn Random) -> Result<MasterKeys, Problem> {
-        let current = match self.given {
+    pub(crate) fn open(&self, random: &dyn Random) -> Result<MasterKeys, Problem> {
+        if let Some(given) = &self.given {
+            return Ok(MasterKeys::new(given, &self.previous));
+        }
+        let key = match read_file(&self.file)? {
             Some(key) => key,
-            None => match read_file(&self.file)? {
-                Some(key) => key,
-                None => {
-                    self.refuse_lost_key()?;
-                    make_file(&self.file, random)?
-                }
-            },
+            None => {
+                self.refuse_lost_key()?;
+                make_file(&self.file, random)?
+            }
         };
-        Ok(MasterKeys::new(&current, &self.previous))
+        Ok(MasterKeys::new(&key, &self.previous))
     }
 
     /// A ledger that exists was sealed under a key that existed: making another would leave it

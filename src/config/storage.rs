@@ -74,6 +74,16 @@ impl Storage {
         }
     }
 
+    /// The read tables' file as a URL.
+    pub(crate) fn read_tables_url(&self) -> String {
+        as_url(&self.read_tables)
+    }
+
+    /// The ledger's file as a URL.
+    pub(crate) fn ledger_url(&self) -> String {
+        as_url(&self.ledger)
+    }
+
     /// The socket through which commands reach a running service.
     pub(crate) fn control_socket(&self) -> PathBuf {
         with_suffix(&self.ledger, ".sock")

@@ -6,9 +6,11 @@
 mod account;
 mod action;
 mod client;
+mod perform;
 mod server;
 
 pub(crate) use account::Account;
 pub(crate) use action::{Action, Outcome, Performed};
 pub(crate) use client::ask_service;
+pub(crate) use perform::perform;
 pub(crate) use server::ControlSocket;

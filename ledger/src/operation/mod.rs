@@ -37,6 +37,7 @@ pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
 pub use dns_record_type::RecordType;
 pub use dns_record_write::DnsRecordWrite;
 pub use object_id::ObjectId;
+pub use shown::shown;
 pub use ssl_mode::SslMode;
 pub use waf_rule::WafRule;
 pub use waf_rules_read::{WafPhase, WafRulesRead};
@@ -49,7 +50,6 @@ pub use workers_deploy::{Entry, WorkersDeploy};
 use crate::catalog::{OperationKind, ScopeType};
 use fields::Fields;
 use serde_json::{Value, json};
-use shown::shown;
 use std::fmt;
 
 /// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 /// The text on one line, at most `max` characters of it, with control characters, line breaks and
 /// characters that change the direction of reading or cannot be seen written as `\u{…}`.
-pub(super) fn shown(text: &str, max: usize) -> String {
+#[must_use]
+pub fn shown(text: &str, max: usize) -> String {
     let mut line = String::new();
     for (index, character) in text.chars().enumerate() {
         if index == max {

@@ -1,0 +1,177 @@
+//! What an operator of the machine may do beside the API.
+
+use crate::operator::{Action, Outcome};
+use clap::{Args, Subcommand};
+
+const EFFECT_HELP: &str = "\
+Goes through the control socket of the service that runs on this ledger; where none runs, the ledger is
+opened here, and the whole configuration of the service is needed. Recorded with the account's name and
+the reason. Exits with 0 when it is recorded and with 1 when it was refused.";
+
+/// Why; no action goes without.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reason {
+    /// Why: recorded for good, beside the account's name
+    #[arg(long = "reason", value_name = "TEXT", value_parser = parse_reason)]
+    text: String,
+}
+
+fn parse_reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 1000 || text.chars().any(char::is_control) {
+        return Err("expected 1 to 1000 characters on one line".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// `apply …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApplyCommand {
+    /// Settle an apply whose outcome is unknown, after looking upstream
+    #[command(after_help = EFFECT_HELP)]
+    Resolve {
+        /// The apply's id
+        apply: String,
+        /// What you found upstream
+        #[arg(long)]
+        outcome: Outcome,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// `task …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Close a task for good: revoke its tokens, cancel what is pending
+    #[command(after_help = EFFECT_HELP)]
+    Close {
+        /// The task's id
+        task: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// `delivery …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeliveryCommand {
+    /// Try a callback again that was given up
+    #[command(after_help = EFFECT_HELP)]
+    Retry {
+        /// The delivery's id
+        delivery: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// `grant …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantCommand {
+    /// Take pre-approved permissions from an agent; its tokens become stale
+    #[command(after_help = EFFECT_HELP)]
+    Revoke {
+        /// The agent's name
+        #[arg(long, value_name = "NAME")]
+        agent: String,
+        #[command(flatten)]
+        which: WhichGrants,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// One operation's grants or all of them, never neither.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WhichGrants {
+    /// The grants for this operation, such as dns.record.write
+    #[arg(long, value_name = "OPERATION")]
+    operation: Option<String>,
+    /// Every grant of the agent
+    #[arg(long)]
+    all: bool,
+}
+
+/// `credential …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// Take a passkey from an approver
+    #[command(after_help = EFFECT_HELP)]
+    Revoke {
+        /// The approver
+        #[arg(long, value_name = "NAME")]
+        principal: String,
+        /// The credential's id, base64url
+        #[arg(long, value_name = "ID")]
+        credential: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+impl From<ApplyCommand> for Action {
+    fn from(command: ApplyCommand) -> Self {
+        let ApplyCommand::Resolve {
+            apply,
+            outcome,
+            reason,
+        } = command;
+        Self::ResolveApply {
+            apply,
+            outcome,
+            reason: reason.text,
+        }
+    }
+}
+
+impl From<TaskCommand> for Action {
+    fn from(command: TaskCommand) -> Self {
+        let TaskCommand::Close { task, reason } = command;
+        Self::CloseTask {
+            task,
+            reason: reason.text,
+        }
+    }
+}
+
+impl From<DeliveryCommand> for Action {
+    fn from(command: DeliveryCommand) -> Self {
+        let DeliveryCommand::Retry { delivery, reason } = command;
+        Self::RetryDelivery {
+            delivery,
+            reason: reason.text,
+        }
+    }
+}
+
+impl From<GrantCommand> for Action {
+    fn from(command: GrantCommand) -> Self {
+        let GrantCommand::Revoke {
+            agent,
+            which,
+            reason,
+        } = command;
+        Self::RevokeGrants {
+            agent,
+            operation: which.operation,
+            reason: reason.text,
+        }
+    }
+}
+
+impl From<CredentialCommand> for Action {
+    fn from(command: CredentialCommand) -> Self {
+        let CredentialCommand::Revoke {
+            principal,
+            credential,
+            reason,
+        } = command;
+        Self::RevokeCredential {
+            principal,
+            credential,
+            reason: reason.text,
+        }
+    }
+}

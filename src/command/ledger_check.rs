@@ -1,0 +1,37 @@
+//! `ledger check`.
+
+use crate::config::{Environment, Storage};
+use crate::service::refuse_missing;
+use crate::story::check_chain;
+use anyhow::Context;
+use ledger::Reader;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Records between two words about progress.
+const EVERY: u64 = 100_000;
+
+/// Recomputes the chain and prints what it came to.
+pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode> {
+    let (storage, _) = environment.part(Storage::read)?;
+    refuse_missing(&storage.ledger)?;
+    let watched = std::io::stderr().is_terminal();
+    let checked = super::runtime()?.block_on(async {
+        let reader = Reader::open(&storage.ledger_url())
+            .await
+            .context("the ledger cannot be read")?;
+        let progress = |done: u64| {
+            if watched && done % EVERY == 0 {
+                eprintln!("{done} records follow from one another so far");
+            }
+        };
+        anyhow::Ok(check_chain(&reader, progress).await?)
+    })?;
+    println!("ledger     {}", checked.ledger_id);
+    println!(
+        "records    {}, each follows from the one before it",
+        checked.size
+    );
+    println!("head hash  {}", checked.head);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,109 @@
+//! `ledger tail`.
+
+use crate::cli::TailArgs;
+use crate::config::{Environment, Storage};
+use crate::service::refuse_missing;
+use crate::story::summary;
+use crate::terminal::{Style, Terminal};
+use anyhow::Context;
+use ledger::operation::shown;
+use ledger::{Reader, Recorded};
+use serde_json::json;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Events read at a time.
+const STEP: u32 = 500;
+
+/// How often the file is looked at for more.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Prints events, and with `--follow` goes on until it is interrupted.
+pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow::Result<ExitCode> {
+    let (storage, _) = environment.part(Storage::read)?;
+    refuse_missing(&storage.ledger)?;
+    let terminal = Terminal::of(environment);
+    let printed = super::runtime()?.block_on(async {
+        let reader = Reader::open(&storage.ledger_url())
+            .await
+            .context("the ledger cannot be read")?;
+        print(&reader, args, terminal).await
+    });
+    match printed {
+        // Whoever read the lines has had enough: head, a pager.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        printed => printed.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+async fn print(reader: &Reader, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
+    let mut next = match args.from {
+        Some(position) => position,
+        None => reader.size().await?.saturating_sub(args.lines),
+    };
+    loop {
+        let events = reader.events_from(next, STEP).await?;
+        let mut out = std::io::stdout().lock();
+        for event in &events {
+            if args.json {
+                serde_json::to_writer(&mut out, &object(event)).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            } else {
+                writeln!(out, "{}", line(event, terminal))?;
+            }
+        }
+        out.flush()?;
+        drop(out);
+        next = events.last().map_or(next, |event| event.position() + 1);
+        if events.is_empty() {
+            if !args.follow {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Position, time, event, who, what; the stream at the end, to be copied.
+fn line(event: &Recorded, terminal: Terminal) -> String {
+    let at = event.recorded_at().to_string();
+    let who = shown(&event.envelope.actor.to_string(), 40);
+    format!(
+        "{} {} {} {who:<20} {} {}",
+        terminal.paint(Style::Faint, format_args!("{:>8}", event.position())),
+        terminal.paint(Style::Faint, format_args!("{at:<27}")),
+        terminal.paint(Style::Strong, format_args!("{:<33}", event.event.name())),
+        summary(&event.event),
+        terminal.paint(Style::Faint, event.stream_id()),
+    )
+}
+
+/// The whole record. `record_hash` is recomputed from the header.
+fn object(event: &Recorded) -> serde_json::Value {
+    let header = &event.header;
+    json!({
+        "position": header.position,
+        "event": event.event.name(),
+        "recorded_at": header.recorded_at,
+        "header": {
+            "event_id": header.event_id,
+            "stream_id": header.stream_id,
+            "stream_version": header.stream_version,
+            "event_type": header.event_type,
+            "schema_version": header.schema_version,
+            "prev_hash": header.prev_hash.to_string(),
+            "payload_len": header.payload_len,
+            "payload_digest": header.payload_digest.to_string(),
+            "record_hash": header.record_hash().to_string(),
+        },
+        "envelope": event.envelope,
+        "payload": event.event,
+    })
+}

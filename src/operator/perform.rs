@@ -1,0 +1,122 @@
+//! Carrying actions out on the ledger, in the running service and without one.
+
+use super::account::Account;
+use super::action::{Action, Outcome, Performed};
+use ledger::command::RevokeGrants;
+use ledger::command::{CloseTask, Command, ResolveApply, RetryDelivery, RevokeCredential};
+use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, OperationKind, Origin, TaskId};
+
+/// Has the ledger record the action, as done by that account.
+pub(crate) async fn perform(ledger: &Ledger, account: &Account, action: Action) -> Performed {
+    match carry_out(ledger, account, action).await {
+        Ok(text) => Performed::Done { text },
+        Err(text) => Performed::Refused { text },
+    }
+}
+
+async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result<String, String> {
+    let who = account.name();
+    match action {
+        Action::ResolveApply {
+            apply,
+            outcome,
+            reason,
+        } => {
+            let apply_id: ApplyId = parsed("apply", &apply)?;
+            let executed = outcome == Outcome::Executed;
+            let command = ResolveApply {
+                apply_id,
+                executed,
+                reason,
+            };
+            record(ledger, account, command).await?;
+            let end = if executed {
+                "carried out"
+            } else {
+                "not carried out"
+            };
+            Ok(format!("apply {apply_id} is settled as {end}, by {who}"))
+        }
+        Action::CloseTask { task, reason } => {
+            let task_id: TaskId = parsed("task", &task)?;
+            let command = CloseTask {
+                task_id,
+                token: None,
+                reason: Some(reason),
+            };
+            record(ledger, account, command).await?;
+            Ok(format!(
+                "task {task_id} is closed and its tokens are revoked, by {who}"
+            ))
+        }
+        Action::RetryDelivery { delivery, reason } => {
+            let delivery_id: DeliveryId = parsed("delivery", &delivery)?;
+            let command = RetryDelivery {
+                delivery_id,
+                reason: Some(reason),
+            };
+            record(ledger, account, command).await?;
+            Ok(format!("delivery {delivery_id} is due again, by {who}"))
+        }
+        Action::RevokeGrants {
+            agent,
+            operation,
+            reason,
+        } => {
+            let operation: Option<OperationKind> = operation
+                .map(|name| name.parse().map_err(|error| format!("{error}")))
+                .transpose()?;
+            let command = RevokeGrants {
+                agent: agent.clone(),
+                operation,
+                reason: Some(reason),
+            };
+            let left = record(ledger, account, command).await?.grants.len();
+            Ok(format!(
+                "agent {agent} has {left} grants left and its tokens are stale, by {who}"
+            ))
+        }
+        Action::RevokeCredential {
+            principal,
+            credential,
+            reason,
+        } => {
+            let credential_id = Blob::from_base64url(&credential)
+                .ok_or("a credential's id is base64url, as GET …/credentials shows it")?;
+            let command = RevokeCredential {
+                principal: principal.clone(),
+                credential_id,
+                reason: Some(reason),
+            };
+            record(ledger, account, command).await?;
+            Ok(format!(
+                "passkey {credential} of {principal} may decide nothing any more, by {who}"
+            ))
+        }
+    }
+}
+
+fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not the id of a {what}: expected a UUID"))
+}
+
+async fn record<C: Command>(
+    ledger: &Ledger,
+    account: &Account,
+    command: C,
+) -> Result<C::Answer, String> {
+    let origin = Origin {
+        actor: Actor::Operator {
+            name: account.name().to_owned(),
+        },
+        request_id: None,
+    };
+    ledger
+        .execute(origin, command)
+        .await
+        .map_err(|error| match error {
+            Error::Rejected(refusal) => refusal.to_string(),
+            error => format!("{:#}", anyhow::Error::from(error)),
+        })
+}

@@ -1,0 +1,90 @@
+//! The ledger with its keys and its writer's task.
+
+use super::rules::rules;
+use crate::config::{Config, Problems};
+use anyhow::Context;
+use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, WriterTask};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the writer may take to finish what it was given.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An open ledger; this process is its one writer.
+pub(crate) struct OpenedLedger {
+    /// The handle.
+    pub(crate) ledger: Ledger,
+    /// Ends with an error when the ledger cannot be written any more; then the process must end.
+    pub(crate) writer: WriterTask,
+}
+
+impl OpenedLedger {
+    /// Opens the ledger of a service, and makes it at the first start. The key comes first: a key
+    /// file is made only while there is no ledger, so that none is ever made beside secrets that
+    /// it cannot open.
+    ///
+    /// # Errors
+    /// Files that cannot be made, a key that is missing, and everything that [`Ledger::open`]
+    /// refuses: a second writer, damage, a foreign file.
+    pub(crate) async fn open_or_make(config: &Config) -> anyhow::Result<Self> {
+        config.storage.prepare().map_err(Problems::from)?;
+        let keys = config
+            .master_key
+            .open(&SystemRandom)
+            .map_err(Problems::from)?;
+        Self::open(config, keys).await
+    }
+
+    /// Opens a ledger that exists.
+    ///
+    /// # Errors
+    /// As [`OpenedLedger::open_or_make`], and where there is none.
+    pub(crate) async fn open_existing(config: &Config) -> anyhow::Result<Self> {
+        refuse_missing(&config.storage.ledger)?;
+        Self::open_or_make(config).await
+    }
+
+    async fn open(config: &Config, keys: MasterKeys) -> anyhow::Result<Self> {
+        let options = LedgerOptions::new(config.storage.ledger_url(), rules(config, keys));
+        let (ledger, writer) = Ledger::open(options)
+            .await
+            .context("the ledger cannot be opened")?;
+        Ok(Self { ledger, writer })
+    }
+
+    /// Lets go of the last handle and waits for the writer to finish.
+    ///
+    /// # Errors
+    /// When it ended with one, or other handles are still held after 20 s.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        let Self { ledger, writer } = self;
+        drop(ledger);
+        close_writer(writer).await
+    }
+}
+
+/// Waits for the writer after the last handle has gone.
+///
+/// # Errors
+/// As [`OpenedLedger::close`].
+pub(crate) async fn close_writer(writer: WriterTask) -> anyhow::Result<()> {
+    tokio::time::timeout(PATIENCE, writer)
+        .await
+        .context("something still holds the ledger; what was answered is recorded")?
+        .context("the ledger's writer broke down")?
+        .context("the ledger cannot be written any more")
+}
+
+/// Refuses a path where no ledger stands, before anything would be made there.
+///
+/// # Errors
+/// No file, or an empty one.
+pub(crate) fn refuse_missing(path: &Path) -> anyhow::Result<()> {
+    let stands = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    anyhow::ensure!(
+        stands,
+        "there is no ledger at {}; LEDGER_URL and DATABASE_URL say where it is",
+        path.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Events told to people, one line each, and the check of what holds them together.
+
+mod chain;
+mod summary;
+
+pub(crate) use chain::{ChainError, CheckedChain, check_chain};
+pub(crate) use summary::summary;
