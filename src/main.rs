@@ -30,7 +30,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let environment = Environment::read(cli.config.as_deref())?;
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) if args.check_config => command::check_config(&environment),
-        Command::Serve(_args) => anyhow::bail!("not wired yet"),
+        Command::Serve(args) => command::serve(&environment, &args),
         Command::Ready => command::ready(&environment),
         Command::Token(TokenCommand::Bootstrap(args)) => {
             command::bootstrap_token(&environment, &args)

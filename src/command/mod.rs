@@ -7,6 +7,7 @@ mod ledger_check;
 mod ledger_tail;
 mod operate;
 mod ready;
+mod serve;
 mod subject_headers;
 
 pub(crate) use bootstrap_token::bootstrap_token;
@@ -16,6 +17,7 @@ pub(crate) use ledger_check::ledger_check;
 pub(crate) use ledger_tail::ledger_tail;
 pub(crate) use operate::operate;
 pub(crate) use ready::ready;
+pub(crate) use serve::serve;
 pub(crate) use subject_headers::subject_headers;
 
 use crate::config::Warning;
@@ -35,4 +37,11 @@ fn runtime() -> anyhow::Result<Runtime> {
         .enable_all()
         .build()
         .context("starting the runtime")
+}
+
+/// TLS towards callbacks and upstream uses the process's provider.
+fn install_crypto() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider was installed before"))
 }

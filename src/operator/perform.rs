@@ -66,6 +66,9 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let operation: Option<OperationKind> = operation
                 .map(|name| name.parse().map_err(|error| format!("{error}")))
                 .transpose()?;
+            // The command itself takes any name; a mistyped one would be registered.
+            let known = ledger.agent(&agent).await.map_err(failure)?;
+            known.ok_or_else(|| format!("there is no agent {agent:?}"))?;
             let command = RevokeGrants {
                 agent: agent.clone(),
                 operation,
@@ -112,11 +115,9 @@ async fn record<C: Command>(
         },
         request_id: None,
     };
-    ledger
-        .execute(origin, command)
-        .await
-        .map_err(|error| match error {
-            Error::Rejected(refusal) => refusal.to_string(),
-            error => format!("{:#}", anyhow::Error::from(error)),
-        })
+    ledger.execute(origin, command).await.map_err(failure)
+}
+
+fn failure(error: Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }

@@ -42,7 +42,10 @@ pub(crate) async fn serve(
         ended = &mut serving => return ended.context("serving"),
         () = stop.cancelled() => {}
     }
-    tracing::info!(connections = handle.connection_count(), "no longer accepting");
+    tracing::info!(
+        connections = handle.connection_count(),
+        "no longer accepting"
+    );
     handle.graceful_shutdown(Some(DRAIN_PATIENCE));
     serving.await.context("serving")
 }

@@ -10,8 +10,8 @@ use ledger::CallbackPolicy;
 /// # Errors
 /// When a callback host that the configuration accepted is refused by the ledger.
 pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
-    let callback_policy = CallbackPolicy::new(&config.callbacks.allowed_hosts)
-        .context("CALLBACK_ALLOWED_HOSTS")?;
+    let callback_policy =
+        CallbackPolicy::new(&config.callbacks.allowed_hosts).context("CALLBACK_ALLOWED_HOSTS")?;
     Ok(ApiConfig {
         base_url: config.http.base_url.clone(),
         capability_jwt: jwt(&config.auth.capability),

@@ -1,0 +1,35 @@
+//! `serve`.
+
+use crate::cli::ServeArgs;
+use crate::config::Environment;
+use crate::service;
+use crate::shutdown::Signals;
+use crate::telemetry::{Metrics, start_logging};
+use anyhow::Context;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+/// Runs the service until it is told to end.
+pub(crate) fn serve(environment: &Environment, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    start_logging(&args.log, environment)?;
+    let (config, warnings) = environment.config()?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    config.check_files()?;
+    super::install_crypto()?;
+    let metrics = Metrics::start()?;
+    super::runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(Signals::catch()?.obey(stop.clone()));
+        let bind = config.http.bind;
+        let listener = TcpListener::bind(bind).with_context(|| format!("listening on {bind}"))?;
+        let upkeep = tokio::spawn(metrics.clone().keep_up(stop.clone()));
+        service::run(&config, listener, Some(metrics), stop.clone()).await?;
+        stop.cancel();
+        upkeep.await.context("the metrics' upkeep broke down")?;
+        anyhow::Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
