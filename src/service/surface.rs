@@ -1,17 +1,24 @@
 //! The HTTP surface's settings, from the configuration.
 
+use super::rules::without_slash;
 use crate::config::{Config, TokenFamily};
 use anyhow::Context;
+use api::passkey::RelyingParty;
 use api::{ApiConfig, JwtSettings};
 use ledger::CallbackPolicy;
 
 /// What the surface is told.
 ///
 /// # Errors
-/// When a callback host that the configuration accepted is refused by the ledger.
+/// When what the configuration accepted is refused by those who use it.
 pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
     let callback_policy =
         CallbackPolicy::new(&config.callbacks.allowed_hosts).context("CALLBACK_ALLOWED_HOSTS")?;
+    let relying_party = RelyingParty::new(
+        &config.webauthn.rp_id,
+        without_slash(&config.webauthn.origin),
+        config.approvals.challenge_ttl,
+    )?;
     Ok(ApiConfig {
         base_url: config.http.base_url.clone(),
         capability_jwt: jwt(&config.auth.capability),
@@ -20,6 +27,8 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         approval_link_secret: config.auth.approval_link_secret.clone(),
         resume_token_secret: config.auth.resume_token_secret.clone(),
         challenge_ttl: config.approvals.challenge_ttl,
+        relying_party,
+        simulated: config.upstream.token.is_none(),
         callback_policy,
         rate_limit_rps: config.http.rate_limit,
     })
