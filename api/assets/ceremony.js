@@ -37,6 +37,14 @@ export async function send(step, body) {
   throw refusal(response, answer);
 }
 
+// What the service says with these codes is meant for agents.
+const ENDED = {
+  approval_expired: ["The time to decide is over", "Nothing was sent. If it is still wanted, the agent has to ask again."],
+  approval_decided: ["Somebody decided before you", "Your answer was not needed any more."],
+  approval_cancelled: ["This request was cancelled", "Its task was closed. Nothing was sent."],
+  enrolment_ended: ["This link is used up", "It was used already, or it has expired."],
+};
+
 function refusal(response, problem) {
   const said = typeof problem.detail === "string" ? problem.detail : "";
   switch (response.status) {
@@ -51,7 +59,7 @@ function refusal(response, problem) {
     case 409:
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
-      return new Refused("There is nothing left to decide", said || "Reload this page to see what happened.", { reload: true });
+      return new Refused(...(ENDED[problem.code] ?? ["This is over", "Reload this page to see what happened."]), { reload: true });
     case 429: {
       const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
       return new Refused("Too many tries", `Wait ${seconds > 0 ? `${seconds} seconds` : "a moment"}, then try again.`);

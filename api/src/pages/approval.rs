@@ -79,7 +79,10 @@ impl OperationCard {
         let entry = operation.kind.entry();
         let scope = &operation.scope;
         // The card names the scope on a line of its own.
-        let summary = operation.summary().replacen(&format!(" in {scope}"), "", 1);
+        let summary = operation.summary();
+        let summary = [" in", " of"].into_iter().fold(summary, |line, before| {
+            line.replacen(&format!("{before} {scope}"), "", 1)
+        });
         let json = operation.to_json();
         let card = Self {
             operation_id: entry.operation_id,

@@ -1,6 +1,7 @@
 //! The rules one by one with an authenticator made by hand, the software passkey, and vectors made by
 //! another implementation.
 
+mod browser;
 mod golden;
 mod rules;
 mod software_passkey;
