@@ -176,7 +176,7 @@ impl WorkersDeploy {
                 "migrates_durable_objects",
                 "migrations of Durable Objects cannot be undone",
             ));
-            if migrations.to_string().contains("\"deleted_classes\":[\"") {
+            if deletes_classes(migrations) {
                 warnings.push(Warning::new(
                     "deletes_durable_objects",
                     "a migration deletes classes of Durable Objects with all their data",
@@ -202,6 +202,15 @@ impl WorkersDeploy {
             self.modules.len()
         )
     }
+}
+
+/// Whether the migrations, or any step of them, delete a class.
+fn deletes_classes(migrations: &Value) -> bool {
+    let list = |name: &str| {
+        let found = migrations.get(name).and_then(Value::as_array);
+        found.map(Vec::as_slice).unwrap_or_default()
+    };
+    !list("deleted_classes").is_empty() || list("steps").iter().any(deletes_classes)
 }
 
 fn short_form(script: &str) -> (Entry, Vec<WorkerModule>) {

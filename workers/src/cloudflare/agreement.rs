@@ -5,17 +5,13 @@ use serde_json::{Map, Value};
 /// Whether a DNS record is as the fields of a request say. Upstream may show more fields than were
 /// sent; it writes names and types in its own case, TXT content in quotes, and forces an automatic
 /// TTL on proxied records.
-pub(super) fn record_agrees(intended: &Map<String, Value>, found: &Value) -> bool {
-    let is_proxied = found.get("proxied") == Some(&Value::Bool(true));
+pub(super) fn record_agrees(intended: &Map<String, Value>, record: &Value) -> bool {
+    let is_proxied = record.get("proxied") == Some(&Value::Bool(true));
     intended.iter().all(|(field, intended)| {
-        let found = found.get(field).unwrap_or(&Value::Null);
+        let found = record.get(field).unwrap_or(&Value::Null);
         match field.as_str() {
             "name" | "type" => texts_agree(intended, found, |text| text.to_ascii_lowercase()),
-            "content" => texts_agree(intended, found, |text| {
-                text.trim_matches('"')
-                    .trim_end_matches('.')
-                    .to_ascii_lowercase()
-            }),
+            "content" => contents_agree(intended, found, record),
             "ttl" if is_proxied => true,
             "tags" => sorted(intended) == sorted(found),
             _ => agrees(intended, found),
@@ -52,6 +48,32 @@ pub(super) fn agrees(intended: &Value, found: &Value) -> bool {
         (Value::Array(list), Value::Null) => list.is_empty(),
         _ => intended == found,
     }
+}
+
+/// Texts as they are, host names in any case; `@` is the zone, which the record's name ends in.
+fn contents_agree(intended: &Value, found: &Value, record: &Value) -> bool {
+    let is_text = matches!(
+        record.get("type").and_then(Value::as_str),
+        Some("TXT" | "OPENPGPKEY")
+    );
+    if is_text {
+        // Long texts may come back in quoted pieces.
+        return texts_agree(intended, found, |text| {
+            text.trim_matches('"').replace("\" \"", "")
+        });
+    }
+    if intended == "@" {
+        let name = record
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        return found
+            .as_str()
+            .is_some_and(|zone| !zone.is_empty() && name.ends_with(zone));
+    }
+    texts_agree(intended, found, |text| {
+        text.trim_end_matches('.').to_ascii_lowercase()
+    })
 }
 
 fn texts_agree(intended: &Value, found: &Value, as_compared: impl Fn(&str) -> String) -> bool {
@@ -92,6 +114,26 @@ mod tests {
             "ttl": 1.0, "tags": ["a:1", "b:2"], "comment": null, "proxiable": false,
         });
         assert!(record_agrees(&intended, &found));
+    }
+
+    #[test]
+    fn texts_keep_their_case_and_hosts_do_not() {
+        let record = |kind: &str, content: &str| json!({"type": kind, "name": "www.example.com", "content": content});
+        for (kind, content, found, agree) in [
+            ("TXT", "Abc", "\"Abc\"", true),
+            ("TXT", "Abc", "\"abc\"", false),
+            ("TXT", "ab", "\"a\" \"b\"", true),
+            ("CNAME", "Host.example.net", "host.example.net", true),
+            ("CNAME", "@", "example.com", true),
+            ("CNAME", "@", "example.net", false),
+        ] {
+            let intended = fields(&json!({ "content": content }));
+            assert_eq!(
+                record_agrees(&intended, &record(kind, found)),
+                agree,
+                "{content} {found}"
+            );
+        }
     }
 
     #[test]

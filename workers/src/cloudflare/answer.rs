@@ -73,6 +73,7 @@ impl Envelope {
             format!("{code} {message}")
                 .trim()
                 .chars()
+                .filter(|character| !character.is_control())
                 .take(500)
                 .collect::<String>()
         });

@@ -21,6 +21,11 @@ const MOST_RETRIES: u32 = 2;
 /// The longest wait before that; upstream's usual penalty of five minutes is the caller's matter.
 const LONGEST_RETRY_WAIT: u64 = 3;
 
+/// How long a connection is kept for the next request.
+const LONGEST_IDLE: Duration = Duration::from_secs(10);
+/// Longest name of a request that is kept, in bytes; upstream's have 20.
+const LONGEST_REQUEST_ID: usize = 128;
+
 /// How upstream is reached.
 #[derive(Debug, Clone)]
 pub struct CloudflareConfig {
@@ -138,6 +143,9 @@ impl CloudflareClient {
             .redirect(redirect::Policy::none())
             // Whether to try again is decided here, where it is known what was applied.
             .retry(reqwest::retry::never())
+            // Upstream may close a connection that idles just as a request is written to it, and that
+            // request would count as lost; so none idles for long.
+            .pool_idle_timeout(LONGEST_IDLE)
             .connect_timeout(config.connect_timeout);
         if is_plain {
             // A machine without certificates can still run the demo and the tests.
@@ -248,7 +256,9 @@ impl CloudflareClient {
         })?;
         let status = response.status().as_u16();
         let headers = response.headers();
-        let request_id = text_of(headers, REQUEST_ID_HEADER);
+        let request_id = text_of(headers, REQUEST_ID_HEADER)
+            .filter(|text| text.len() <= LONGEST_REQUEST_ID)
+            .map(|text| self.without_token(&text));
         let retry_after =
             text_of(headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
         let content_type = text_of(headers, CONTENT_TYPE.as_str()).unwrap_or_default();

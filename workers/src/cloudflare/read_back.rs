@@ -22,10 +22,12 @@ impl CloudflareClient {
     async fn read(&self, request: UpstreamRequest) -> Result<Option<Value>, Unreadable> {
         match self.send_request(&request).await {
             Outcome::Succeeded { result, .. } => Ok(Some(result)),
+            // Upstream's own word for it; a page from somebody in between says nothing.
             Outcome::Failed {
                 code: code::NOT_FOUND,
+                errors: Value::Array(errors),
                 ..
-            } => Ok(None),
+            } if !errors.is_empty() => Ok(None),
             Outcome::Failed { message: why, .. } | Outcome::Lost { why, .. } => Err(why),
         }
     }

@@ -10,7 +10,7 @@ mod shown_to_people;
 mod waf;
 
 use super::{InvalidOperation, Operation};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 fn parse(operation_id: &str, params: &Value) -> Result<Operation, InvalidOperation> {
     let scope = if operation_id.starts_with("workers.") {

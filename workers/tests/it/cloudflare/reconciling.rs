@@ -191,6 +191,28 @@ async fn the_same_code_under_other_bindings_is_another_upload() {
 }
 
 #[tokio::test]
+async fn only_upstream_itself_can_say_that_a_record_is_gone() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let client = client(&upstream);
+    let id = upstream.put_record(
+        ZONE,
+        &json!({"type": "A", "name": "a", "content": "192.0.2.1"}),
+    );
+    let delete = operation(
+        "dns.record.write",
+        json!({"action": "delete", "record_id": id}),
+    );
+    for _ in 0..2 {
+        upstream.on_next(Fault::Page(404));
+    }
+    let found = client.reconcile(&delete, None).await;
+    assert!(matches!(found, Reconciled::Unknown { .. }), "{found:?}");
+    upstream.take_record(ZONE, &id);
+    let found = client.reconcile(&delete, None).await;
+    assert!(matches!(found, Reconciled::Applied { .. }), "{found:?}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_back_is_unknown() {
     let upstream = FakeUpstream::start().await.unwrap();
     let client = client(&upstream);
