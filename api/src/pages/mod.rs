@@ -6,6 +6,7 @@ pub mod assets;
 mod ended;
 mod enrolment;
 mod headers;
+mod hidden;
 mod moment;
 mod notice;
 mod params;

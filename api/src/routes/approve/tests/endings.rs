@@ -1,0 +1,126 @@
+//! Time that runs out, answers used twice, and what the links show afterwards.
+
+use super::*;
+
+#[tokio::test]
+async fn challenges_and_questions_run_out() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let verify = format!("{}/verify", asked.path);
+    let body = person.sign(&stage, &asked, &json!({})).await;
+    stage.clock.advance(Duration::from_secs(90));
+    let late = stage.post(&verify, &body).await;
+    assert_eq!(
+        (late.status, late.code()),
+        (401, "challenge_expired"),
+        "{late:?}"
+    );
+    stage.clock.advance(Duration::from_secs(510));
+    let gone = stage.post(&verify, &body).await;
+    assert_eq!(
+        (gone.status, gone.code()),
+        (410, "approval_expired"),
+        "{gone:?}"
+    );
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This request has expired"));
+}
+
+#[tokio::test]
+async fn a_used_answer_and_a_counter_that_stands_still_are_refused() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let other = stage.question().await;
+    let body = person.sign(&stage, &asked, &json!({})).await;
+    let elsewhere = stage.post(&format!("{}/verify", other.path), &body).await;
+    assert_eq!(
+        (elsewhere.status, elsewhere.code()),
+        (401, "assertion_invalid")
+    );
+    let older = person.sign(&stage, &other, &json!({})).await;
+    let newer = person.sign(&stage, &asked, &json!({})).await;
+    assert_eq!(
+        stage
+            .post(&format!("{}/verify", asked.path), &newer)
+            .await
+            .status,
+        200
+    );
+    let back = stage.post(&format!("{}/verify", other.path), &older).await;
+    assert_eq!(
+        (back.status, back.code()),
+        (401, "counter_went_back"),
+        "{back:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() {
+    let stage = Stage::new().await;
+    let asked = stage.question().await;
+    let ledger = &stage.state.services.ledger;
+    let read = RecordPreState {
+        approval_id: asked.approval_id,
+        operations: vec![PreState::Found(json!({"value": "strict"}).to_string())],
+    };
+    ledger.execute(Origin::system("test"), read).await.unwrap();
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains("class=\"was\"") && html.contains("strict"));
+    let close = CloseTask {
+        task_id: stage.approval(&asked).await.task_id,
+        token: None,
+        reason: None,
+    };
+    ledger.execute(Origin::system("test"), close).await.unwrap();
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("cancelled"));
+}
+
+#[tokio::test]
+async fn a_bad_link_is_a_page_for_people_and_a_problem_for_programs() {
+    let stage = Stage::new().await;
+    for path in ["/v1/approve/nonsense", "/v1/enrol/nonsense"] {
+        let (page, html) = stage.look(path).await;
+        assert_eq!(page.status, 401);
+        assert!(html.contains("This link is not valid"));
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self'"));
+        let (problem, _) = stage.ask("GET", path, "*/*", &Value::Null).await;
+        assert_eq!((problem.status, problem.code()), (401, "unauthorized"));
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_registers_one_passkey_in_its_time() {
+    let stage = Stage::new().await;
+    let path = stage.invite("default").await;
+    let (page, html) = stage.look(&path).await;
+    assert_eq!(page.status, 200);
+    assert!(html.contains("default"));
+    let verify = format!("{path}/verify");
+    let (_, first) = stage.make_passkey(&path).await;
+    let (_, second) = stage.make_passkey(&path).await;
+    assert_eq!(stage.post(&verify, &first).await.status, 201);
+    let again = stage.post(&verify, &second).await;
+    assert_eq!(
+        (again.status, again.code()),
+        (410, "enrolment_ended"),
+        "{again:?}"
+    );
+    let (page, html) = stage.look(&path).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This link has been used"));
+
+    let unused = stage.invite("default").await;
+    let other = stage.invite("default").await;
+    let crossed = stage.post(&format!("{other}/verify"), &second).await;
+    assert_eq!(crossed.status, 400, "{crossed:?}");
+    stage.clock.advance(Duration::from_secs(15 * 60));
+    let (page, html) = stage.look(&unused).await;
+    assert_eq!(page.status, 410);
+    assert!(html.contains("This link has expired"));
+}
