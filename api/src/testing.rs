@@ -9,6 +9,7 @@ use crate::state::{ApiConfig, AppState, JwtSettings, Services};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use fixtures::clock::TestClock;
 use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
@@ -19,7 +20,6 @@ use ledger::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -32,26 +32,10 @@ pub(crate) const CLIENT: &str = "client-a";
 /// The agent that test tasks belong to.
 pub(crate) const AGENT: &str = "ci";
 
-/// Stands still until it is moved.
-pub(crate) struct TestClock(AtomicI64);
-
-impl TestClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0
-            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// The whole surface over a fresh ledger.
 pub(crate) struct Stage {
     pub(crate) state: AppState,
-    pub(crate) clock: Arc<TestClock>,
+    pub(crate) clock: TestClock,
     pub(crate) router: Router,
     _writer: WriterTask,
     _folder: tempfile::TempDir,
@@ -67,10 +51,10 @@ impl Stage {
         let mut config = config();
         change(&mut config);
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock(AtomicI64::new(BEGIN.as_micros())));
+        let clock = TestClock::at(BEGIN);
         let url = format!("sqlite://{}/test.ledger.db", folder.path().display());
         let mut options = LedgerOptions::new(url, rules(&config));
-        options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        options.clock = Arc::new(clock.clone());
         let (ledger, writer) = Ledger::open(options).await.unwrap();
         let services = Services {
             ledger,
@@ -167,8 +151,14 @@ impl Stage {
             .execute(Origin::system("test"), command)
             .await
             .unwrap();
+        let token = self.sign(&issued);
+        (issued, token)
+    }
+
+    /// The token that was issued, signed.
+    pub(crate) fn sign(&self, issued: &IssuedToken) -> String {
         let token = CapabilityToken::sign(&self.state.keys.capability, &issued.claims).unwrap();
-        (issued, token.into_revealed())
+        token.into_revealed()
     }
 }
 

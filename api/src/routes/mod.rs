@@ -13,3 +13,6 @@ pub(crate) mod enrol;
 pub(crate) mod health;
 pub(crate) mod shortcuts;
 pub(crate) mod tasks;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Carries out what was authorised, as the real executor would: intent, effect, outcome.
+
+use ledger::aggregate::Apply;
+use ledger::command::{EndOperation, OperationStart, StartOperation};
+use ledger::event::{Authorisation, OperationOutcome};
+use ledger::{ApplyId, Event, Ledger, Origin};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What upstream does with the operation of an index.
+type Upstream = Box<dyn Fn(usize) -> OperationOutcome + Send>;
+
+pub(super) struct Executor {
+    upstream: Arc<Mutex<Upstream>>,
+    open: watch::Sender<bool>,
+}
+
+impl Executor {
+    pub(super) fn start(ledger: Ledger) -> Self {
+        let fine: Upstream = Box::new(|_| succeeded());
+        let upstream = Arc::new(Mutex::new(fine));
+        let open = watch::Sender::new(true);
+        tokio::spawn(follow(ledger, Arc::clone(&upstream), open.subscribe()));
+        Self { upstream, open }
+    }
+
+    /// From here on upstream answers like this.
+    pub(super) fn answers(&self, upstream: impl Fn(usize) -> OperationOutcome + Send + 'static) {
+        *self.upstream.lock().unwrap() = Box::new(upstream);
+    }
+
+    /// Nothing is carried out until [`Self::release`].
+    pub(super) fn hold(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub(super) fn release(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+pub(super) fn succeeded() -> OperationOutcome {
+    OperationOutcome::Succeeded {
+        http_status: Some(200),
+        request_id: Some("ray-1".into()),
+        result: "{\"id\":\"r1\"}".into(),
+    }
+}
+
+pub(super) fn failed() -> OperationOutcome {
+    OperationOutcome::Failed {
+        http_status: Some(400),
+        request_id: Some("ray-2".into()),
+        code: "upstream_refused".into(),
+        message: "the record exists".into(),
+        errors: "[{\"code\":81057}]".into(),
+    }
+}
+
+pub(super) fn unknown() -> OperationOutcome {
+    OperationOutcome::Unknown {
+        why: "the connection broke".into(),
+    }
+}
+
+async fn follow(ledger: Ledger, upstream: Arc<Mutex<Upstream>>, mut open: watch::Receiver<bool>) {
+    let mut size = ledger.size();
+    let mut next = 0;
+    loop {
+        for recorded in ledger.events_from(next, 1_000).await.unwrap() {
+            next = recorded.header.position + 1;
+            let stream = recorded.header.stream_id;
+            let authorised = match &recorded.event {
+                Event::ApplyAccepted(accepted) => {
+                    matches!(accepted.authorisation, Authorisation::Granted)
+                }
+                Event::ApplyAuthorised(_) => true,
+                _ => false,
+            };
+            if authorised {
+                open.wait_for(|open| *open).await.unwrap();
+                carry_out(&ledger, &upstream, stream.into()).await;
+            }
+        }
+        if size.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn carry_out(ledger: &Ledger, upstream: &Mutex<Upstream>, apply_id: ApplyId) {
+    let operations = ledger
+        .load::<Apply>(apply_id)
+        .await
+        .unwrap()
+        .unwrap()
+        .operations
+        .len();
+    for index in 0..operations {
+        let start = StartOperation {
+            apply_id,
+            index,
+            simulated: false,
+            method: "POST".into(),
+            path: "/zones/z1/dns_records".into(),
+            body_digest: None,
+        };
+        let origin = || Origin::system("executor");
+        if ledger.execute(origin(), start).await.unwrap() != OperationStart::Go {
+            return;
+        }
+        let outcome = upstream.lock().unwrap()(index);
+        let succeeded = matches!(outcome, OperationOutcome::Succeeded { .. });
+        let duration = Duration::from_millis(1);
+        let end = EndOperation {
+            apply_id,
+            index,
+            outcome,
+            reconciled: false,
+            duration,
+        };
+        ledger.execute(origin(), end).await.unwrap();
+        if !succeeded {
+            return;
+        }
+    }
+}
