@@ -49,6 +49,9 @@ pub enum Rejection {
     /// No such task.
     #[error("there is no such task")]
     TaskNotFound,
+    /// No agent of that name was ever heard of.
+    #[error("there is no such agent")]
+    AgentNotFound,
     /// It has ended for good.
     #[error("the task is closed; make a new one")]
     TaskClosed,
@@ -201,6 +204,7 @@ impl Rejection {
             | Self::NotEligible { .. }
             | Self::CredentialNotEligible => Kind::Forbidden,
             Self::TaskNotFound
+            | Self::AgentNotFound
             | Self::ApprovalNotFound
             | Self::CredentialNotFound
             | Self::EnrolmentNotFound
@@ -237,6 +241,7 @@ impl Rejection {
             Self::SubjectMismatch => "subject_mismatch",
             Self::OtherTask => "other_task",
             Self::TaskNotFound => "task_not_found",
+            Self::AgentNotFound => "agent_not_found",
             Self::TaskClosed => "task_closed",
             Self::OutsideAllowlist { .. } => "outside_allowlist",
             Self::InvalidName { .. } => "invalid_name",

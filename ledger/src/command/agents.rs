@@ -86,8 +86,9 @@ impl Command for RevokeGrants {
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
         let agent = unit
             .find_state::<Agent>(&LookupKey::agent(&self.agent))
-            .await?;
-        let mut grants = agent.map(|agent| agent.grants.clone()).unwrap_or_default();
+            .await?
+            .ok_or(Rejection::AgentNotFound)?;
+        let mut grants = agent.grants.clone();
         grants.retain(|grant| {
             self.operation
                 .is_some_and(|operation| grant.operation != operation)

@@ -123,6 +123,7 @@ fn decide_create(
     task_id: TaskId,
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
+    super::agents::check_name("agent", &command.agent)?;
     if !(1..=200).contains(&command.name.chars().count()) {
         return Err(Rejection::InvalidName {
             what: "task_name",
