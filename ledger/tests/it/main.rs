@@ -1,5 +1,11 @@
 //! The ledger from outside: commands as given/when/then, the store, the failure contract.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the functions that tests share may fail as tests do"
+)]
+
 mod golden_events;
 mod idempotency;
 mod permissions;
