@@ -125,3 +125,118 @@ fn put_headers(headers: &mut HeaderMap, id: RequestId) {
         headers.insert(X_REQUEST_ID, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{AGENT, Stage};
+    use axum::body::Body;
+    use http::Request;
+    use serde_json::{Value, json};
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use tower::ServiceExt;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Everything that was logged on this thread while `work` ran, down to the finest level.
+    async fn logged(work: impl Future<Output = ()>) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        work.await;
+        drop(guard);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_log_names_routes_and_never_a_link_or_token() {
+        let stage = Stage::new().await;
+        let (task, token) = stage.task(AGENT).await;
+        let path = |rest: &str| format!("/v1/tasks/{}{rest}", task.task.id);
+        let body = json!({
+            "operations": [{
+                "operation_id": "ssl.mode.write", "scope_type": "zone", "scope_id": "z1",
+                "params": {"value": "off"},
+            }],
+            "callback": {"url": "https://localhost:9/hook", "secret": "callback-secret"},
+        });
+        let key = [("idempotency-key", "k1")];
+        let mut secrets = vec![token.clone(), "callback-secret".to_owned()];
+        let log = logged(async {
+            let waiting = stage
+                .send_with("POST", &path("/apply"), &token, &key, &body)
+                .await;
+            assert_eq!(waiting.status, 202, "{waiting:?}");
+            let url = waiting.body["approval_url"].as_str().unwrap().to_owned();
+            let link = url.rsplit('/').next().unwrap().to_owned();
+            let resume = waiting.body["resume_token"].clone();
+            for rest in ["", "/options", "/nowhere"] {
+                let page = format!("/v1/approve/{link}{rest}");
+                stage
+                    .send("GET", &page, "bearer-of-nothing", &Value::Null)
+                    .await;
+            }
+            let resumed = json!({"resume_token": resume});
+            stage
+                .send_with("POST", &path("/apply/continue"), &token, &key, &resumed)
+                .await;
+            secrets.extend([
+                link,
+                resume.as_str().unwrap().to_owned(),
+                "bearer-of-nothing".into(),
+            ]);
+        })
+        .await;
+        for secret in secrets {
+            let parts = secret.split('.').filter(|part| part.len() > 12);
+            for part in parts.chain([secret.as_str()]) {
+                // Every token of ours begins with the same header.
+                let common = part.starts_with("eyJ0eXAiOiJKV1Qi") && !part.contains('.');
+                assert!(common || !log.contains(part), "{part} is in the log");
+            }
+        }
+        assert!(log.contains("/v1/approve/{link}/options"), "{log}");
+        assert!(log.contains("(unmatched)"));
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_logged_once_with_its_request() {
+        use crate::problem::ApiError;
+        let stage = Stage::new().await;
+        let broken = async || ApiError::internal("the disk is full");
+        let routes = axum::Router::new().route("/broken", axum::routing::get(broken));
+        let state = stage.state.clone();
+        let layer = axum::middleware::from_fn_with_state(state.clone(), super::log);
+        let routes = routes.layer(layer).with_state(state);
+        let id = "0193f5a0-0000-7000-8000-000000000001";
+        let log = logged(async {
+            let request = Request::builder().uri("/broken").header("x-request-id", id);
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(routes.oneshot(request).await.unwrap().status(), 500);
+        })
+        .await;
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("the disk is full"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains(id));
+    }
+}
