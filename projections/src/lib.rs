@@ -1,1 +1,30 @@
 //! Read tables folded from the ledger, their queries, the runner and rebuild.
+//!
+//! The tables are disposable: they hold nothing that the ledger does not, and the same events always
+//! give the same rows, whether they are folded one by one, in batches, over several starts or in a
+//! rebuild. Nothing decides from them. Each file in `tables/` owns one: its definition, its fold and
+//! its queries.
+
+mod error;
+mod fold;
+mod moment;
+mod projections;
+mod rebuild;
+mod runner;
+mod source;
+mod store;
+mod tables;
+mod words;
+
+pub use error::Error;
+pub use projections::{Depths, ProjectionOptions, Projections, Status};
+pub use rebuild::{FileStatus, RebuildReport, Schema, inspect, rebuild};
+pub use runner::{Progress, Runner};
+pub use tables::{
+    ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
+    OperationSummary, PermissionView, TaskView, TimelineEntry, TimelineFilter,
+};
+pub use words::{
+    ApplyState, ApprovalWord, AttemptWord, DeliveryWord, OperationProgress, TaskStatus,
+    UnknownWord, Validity,
+};

@@ -1,0 +1,137 @@
+//! What can go wrong with the read tables.
+
+use std::path::PathBuf;
+
+/// Errors of this crate. Sources are kept and not repeated in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL does not name a SQLite file.
+    #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
+    InvalidUrl {
+        /// What was given.
+        url: String,
+    },
+    /// The read tables were to stand in the ledger's own file.
+    #[error("{path} is the ledger; the read tables need a file of their own")]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("{path} does not hold our read tables ({found}); it is left as it is")]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+    /// Another process folds into this file.
+    #[error("another process already folds into these read tables (lock file {path})")]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The read tables were folded from another ledger.
+    #[error(
+        "the read tables belong to ledger {remembered}, this is ledger {found}; put the right ledger back, or delete the read tables to have them made anew"
+    )]
+    OtherLedger {
+        /// The ledger that they were folded from.
+        remembered: String,
+        /// The ledger that was opened.
+        found: String,
+    },
+    /// The ledger ends before the position up to which it was folded.
+    #[error(
+        "the ledger has {found} events, but the read tables have already folded {remembered}; put the complete ledger back, or delete the read tables to have them made anew"
+    )]
+    LedgerShorter {
+        /// How many events the read tables have folded.
+        remembered: u64,
+        /// How many the ledger has.
+        found: u64,
+    },
+    /// The ledger is not the one that was folded: its past differs.
+    #[error(
+        "the record at position {position} has hash {found}, but the read tables were folded from one with hash {remembered}; put the right ledger back, or delete the read tables to have them made anew"
+    )]
+    OtherHistory {
+        /// The last folded position.
+        position: u64,
+        /// The hash that the read tables remember.
+        remembered: String,
+        /// The hash in the ledger.
+        found: String,
+    },
+    /// The ledger's file holds no event.
+    #[error("the ledger is empty: there is nothing to fold")]
+    EmptyLedger,
+    /// An event contradicts what was folded before it. Folding stops here.
+    #[error("cannot fold event {position} ({event}): {why}")]
+    Unfoldable {
+        /// Where.
+        position: u64,
+        /// The event's name.
+        event: &'static str,
+        /// What does not fit.
+        why: String,
+    },
+    /// Folding stopped earlier; nothing newer than that is shown.
+    #[error("the read tables have stopped: {why}")]
+    Stopped {
+        /// What stopped it.
+        why: String,
+    },
+    /// The read tables have not reached the ledger's head in time. Asking again is safe.
+    #[error("the read tables are {behind} events behind the ledger")]
+    Lagging {
+        /// How many events are missing.
+        behind: u64,
+    },
+    /// A row does not hold what it should: somebody else wrote to the file.
+    #[error(
+        "column {column} of {table} does not hold what it should; delete the read tables to have them made anew"
+    )]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// Somebody else moved the cursor while we were folding.
+    #[error("the cursor is not at {expected} any more: another process folds into this file")]
+    CursorMoved {
+        /// Where we had left it.
+        expected: u64,
+    },
+    /// The ledger could not be read.
+    #[error("the ledger could not be read")]
+    Ledger(#[from] ledger::Error),
+    /// SQLite refused or failed.
+    #[error("the read tables' database failed while {doing}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file system refused or failed.
+    #[error("{path} could not be {doing}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was being done: `made`, `opened`, `locked`.
+        doing: &'static str,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Names what was being done when the database failed.
+    pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { doing, source }
+    }
+}

@@ -1,0 +1,149 @@
+//! Opening the file: ours, or empty, or refused.
+
+use super::state::State;
+use crate::error::Error;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `LPPR` in the file's header marks it as read tables of ours.
+pub(super) const APPLICATION_ID: i64 = 0x4C50_5052;
+/// `LPPL`: a ledger of ours.
+const LEDGER_APPLICATION_ID: i64 = 0x4C50_504C;
+
+/// Readers at a time; the API and the workers share them.
+const READERS: u32 = 8;
+
+/// The file that a `sqlite://` URL names.
+pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
+    let path = url
+        .strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path))
+        .map(|path| path.split('?').next().unwrap_or(path));
+    match path {
+        Some(path) if !path.is_empty() && !path.starts_with(':') => Ok(PathBuf::from(path)),
+        _ => Err(Error::InvalidUrl {
+            url: url.to_owned(),
+        }),
+    }
+}
+
+/// Refuses the ledger's own file, under whatever name, before anything is opened.
+pub(crate) fn refuse_ledger(read_tables: &Path, ledger: &Path) -> Result<(), Error> {
+    let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    };
+    if same(read_tables, ledger) {
+        return Err(Error::SameFile {
+            path: read_tables.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(256)
+}
+
+/// Opens the file to fold into, making it and its folder where they are missing. A file that is
+/// neither ours nor empty is refused and left as it is. The caller holds the lock.
+pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = SqliteConnection::connect_with(&options(path).create_if_missing(true))
+        .await
+        .map_err(Error::database("opening the file"))?;
+    refuse_foreign(&mut connection, path).await?;
+    connection
+        .close()
+        .await
+        .map_err(Error::database("opening the file"))?;
+    // Only a file that is ours, or empty, is ever switched to WAL.
+    let options = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A crash of the machine may cost the newest batches, which are then folded again.
+        .synchronous(SqliteSynchronous::Normal);
+    SqliteConnection::connect_with(&options)
+        .await
+        .map_err(Error::database("opening the file"))
+}
+
+/// Opens the file to look at it, changing nothing.
+pub(crate) async fn inspect_connection(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = SqliteConnection::connect_with(&options(path).read_only(true))
+        .await
+        .map_err(Error::database("opening the file"))?;
+    refuse_foreign(&mut connection, path).await?;
+    Ok(connection)
+}
+
+/// Opens a pool of connections that only read.
+pub(crate) async fn connect_readers(path: &Path) -> Result<SqlitePool, Error> {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options(path).read_only(true))
+        .await
+        .map_err(Error::database("opening the file to read"))
+}
+
+async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
+    let foreign = |found: String| Error::ForeignFile {
+        path: path.to_owned(),
+        found,
+    };
+    let application_id = number(connection, "PRAGMA application_id").await?;
+    let tables = table_names(connection).await?;
+    match application_id {
+        APPLICATION_ID => {
+            // A table that we did not make is somebody's, and a rebuild must not take it.
+            let ours = State::read(connection).await.map(|state| state.tables);
+            let known = |table: &String| match &ours {
+                Some(ours) => ours.contains(table),
+                None => super::schema::table_names().contains(&table.as_str()),
+            };
+            match tables.iter().find(|table| !known(table)) {
+                Some(table) => Err(foreign(format!("table {table} is not one of ours"))),
+                None => Ok(()),
+            }
+        }
+        LEDGER_APPLICATION_ID => Err(foreign("it is a ledger".to_owned())),
+        0 => {
+            let version = number(connection, "PRAGMA user_version").await?;
+            match tables.first() {
+                Some(table) => Err(foreign(format!(
+                    "it has a table {table} of another program"
+                ))),
+                None if version != 0 => Err(foreign(format!("its user version is {version}"))),
+                None => Ok(()),
+            }
+        }
+        other => Err(foreign(format!("application id {other:#010x}"))),
+    }
+}
+
+/// The tables that stand in the file, SQLite's own left out.
+pub(crate) async fn table_names(connection: &mut SqliteConnection) -> Result<Vec<String>, Error> {
+    let failed = || Error::database("reading the file's header");
+    let rows = sqlx::query(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed())?;
+    rows.iter()
+        .map(|row| row.try_get::<String, _>(0).map_err(failed()))
+        .collect()
+}
+
+async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, Error> {
+    let failed = || Error::database("reading the file's header");
+    let row = sqlx::query(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(failed())?;
+    row.try_get::<i64, _>(0).map_err(failed())
+}

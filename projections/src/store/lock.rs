@@ -1,0 +1,36 @@
+//! One process folds into a file at a time: an advisory lock on `<read tables>.lock`.
+
+use crate::error::Error;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Held while this process may fold. The system lets go of it when the process ends, however it
+/// ends; the file itself stays.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    pub(crate) fn acquire(read_tables: &Path) -> Result<Self, Error> {
+        let mut path = read_tables.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |doing, source| Error::File {
+            path: path.clone(),
+            doing,
+            source,
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| failed("opened", source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path }),
+            Err(TryLockError::Error(source)) => Err(failed("locked", source)),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `agents`: who has been heard of, and how often their grants changed.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::store::{Spec, row};
+use ledger::{AgentId, Event, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "agents",
+    revision: 1,
+    ddl: "
+-- Agents, by the name under which they make tasks and are granted permissions.
+CREATE TABLE agents (
+    agent_id            TEXT PRIMARY KEY,
+    agent               TEXT NOT NULL UNIQUE,
+    permission_revision INTEGER NOT NULL,  -- tokens that speak for an earlier one are stale
+    permission_count    INTEGER NOT NULL,
+    registered_at       TEXT NOT NULL,
+    updated_at          TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+",
+};
+
+row! {
+    /// An agent.
+    pub(crate) struct AgentRow in SPEC, key (agent_id: AgentId = "agent_id") {
+        agent_id: AgentId,
+        pub(crate) agent: String,
+        pub(crate) permission_revision: u64,
+        pub(crate) permission_count: u32,
+        registered_at: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    match &folding.recorded.event {
+        Event::AgentRegistered(registered) => folding.tables.agents.insert(AgentRow {
+            agent_id: registered.agent_id,
+            agent: registered.name.clone(),
+            permission_revision: 0,
+            permission_count: 0,
+            registered_at: at,
+            updated_at: at,
+        }),
+        Event::PermissionsReplaced(replaced) => {
+            let id = AgentId::from(folding.recorded.stream_id());
+            let Some(agent) = folding.tables.agents.edit(folding.db, &id).await? else {
+                return Err(folding.missing("agent", id));
+            };
+            agent.permission_revision = replaced.revision;
+            agent.permission_count = u32::try_from(replaced.grants.len()).unwrap_or(u32::MAX);
+            agent.updated_at = at;
+        }
+        _ => {}
+    }
+    Ok(())
+}

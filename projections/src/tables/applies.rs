@@ -1,0 +1,421 @@
+//! `applies`: every attempt to carry out operations that was accepted, and what became of it.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_all, read_one};
+use crate::store::{Columns, Spec, json_column, row};
+use crate::words::{ApplyState, ApprovalWord, OperationProgress, TaskStatus};
+use ledger::event::{
+    ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationOutcome, OperationStarted,
+};
+use ledger::{
+    ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, OperationKind, ScopeType,
+    TaskId, Timestamp, TokenId,
+};
+use serde::{Deserialize, Serialize};
+
+const SPEC: Spec = Spec {
+    name: "applies",
+    revision: 1,
+    ddl: "
+-- Applies that were accepted. Refused attempts stand in the audit timeline only.
+CREATE TABLE applies (
+    apply_id              TEXT PRIMARY KEY,
+    task_id               TEXT NOT NULL,
+    agent                 TEXT NOT NULL,
+    idempotency_key       TEXT NOT NULL,
+    operation_fingerprint TEXT NOT NULL,
+    status                TEXT NOT NULL,   -- as in tasks; 'failed' also when another apply used the
+                                           -- approval, 'closed' when the task's end withdrew it
+    apply_state           TEXT NOT NULL,   -- as in tasks
+    approval_id           TEXT,            -- the approval that it waits or waited for
+    execution_id          TEXT,            -- from its first operation on
+    token_id              TEXT NOT NULL,   -- the token that asked
+    callback_id           TEXT,            -- the task's callback when it was accepted
+    operations            TEXT NOT NULL,   -- JSON list: each operation and how far it is
+    simulated             TEXT,            -- yes: nothing was sent; empty before its first operation
+    accepted_at           TEXT NOT NULL,
+    authorised_at         TEXT,
+    ended_at              TEXT,
+    end_reason            TEXT,            -- why it ended without trying all operations
+    resolved_as           TEXT,            -- executed, not_executed: how a person settled 'unknown'
+    resolved_reason       TEXT,
+    position              INTEGER NOT NULL -- of the event that accepted it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX applies_by_task ON applies (task_id, position);
+CREATE INDEX applies_by_approval ON applies (approval_id) WHERE approval_id IS NOT NULL;
+CREATE INDEX applies_unknown ON applies (position) WHERE status = 'unknown';
+",
+};
+
+/// One operation of an apply and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationSummary {
+    /// The operation.
+    #[serde(with = "operation_word")]
+    pub operation_id: OperationKind,
+    /// What kind of object.
+    #[serde(with = "scope_word")]
+    pub scope_type: ScopeType,
+    /// Which object.
+    pub scope_id: String,
+    /// How far it is.
+    pub progress: OperationProgress,
+    /// Upstream's HTTP status, where there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Upstream's name for the request (`cf-ray`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloudflare_request_id: Option<String>,
+    /// The stable code of its failure, or why its outcome is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The outcome was found by reading back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconciled: bool,
+}
+
+macro_rules! word_in_json {
+    ($module:ident, $type:ty) => {
+        mod $module {
+            use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+            pub(super) fn serialize<S: Serializer>(word: &$type, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(word.as_str())
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<$type, D::Error> {
+                String::deserialize(from)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+word_in_json!(operation_word, ledger::OperationKind);
+word_in_json!(scope_word, ledger::ScopeType);
+
+json_column!(Vec<OperationSummary>);
+
+row! {
+    /// An apply.
+    pub struct ApplyView in SPEC, key (id: ApplyId = "apply_id") {
+        /// Its id.
+        pub id: ApplyId = "apply_id",
+        /// Its task.
+        pub task_id: TaskId,
+        /// The agent's name.
+        pub agent: String,
+        /// The key that names it within its task.
+        pub idempotency_key: String,
+        /// What it asks for.
+        pub fingerprint: Fingerprint = "operation_fingerprint",
+        /// Where it stands, never `open`. `failed` also when another apply used the approval that it
+        /// waited for; `closed` when its task was closed while it waited.
+        pub status: TaskStatus,
+        /// What can be done about it.
+        pub state: ApplyState = "apply_state",
+        /// The approval that it waits or waited for.
+        pub approval_id: Option<ApprovalId>,
+        /// Names what was sent upstream for it, from its first operation on.
+        pub execution_id: Option<ExecutionId>,
+        /// The token that asked.
+        pub token_id: TokenId,
+        /// The task's callback when it was accepted.
+        pub callback_id: Option<CallbackId>,
+        /// Its operations in their order.
+        pub operations: Vec<OperationSummary>,
+        /// Whether nothing was sent; absent before its first operation.
+        pub simulated: Option<bool>,
+        /// When it was accepted.
+        pub accepted_at: Timestamp,
+        /// When it could run: granted from the start, or an approval was used for it.
+        pub authorised_at: Option<Timestamp>,
+        /// When it ended, was settled, or lost what it waited for.
+        pub ended_at: Option<Timestamp>,
+        /// Why it ended without trying all its operations: `task_closed`, `approval_denied`,
+        /// `approval_expired`, or `approval_used_by` and the apply that used it.
+        pub end_reason: Option<String>,
+        /// How a person settled its unknown outcome: `executed` or `not_executed`.
+        pub resolved_as: Option<String>,
+        /// What that person saw.
+        pub resolved_reason: Option<String>,
+        /// The position of the event that accepted it; applies of a task are ordered by it.
+        pub position: u64,
+    }
+}
+
+impl ApplyView {
+    fn stand(&mut self, status: TaskStatus) {
+        self.status = status;
+        self.state = status.apply_state();
+    }
+
+    /// Takes over what became of the approval that it waits for.
+    fn hear(&mut self, approval: ApprovalWord, consumed_by: Option<ApplyId>, at: Timestamp) {
+        let (status, reason) = match approval {
+            ApprovalWord::Pending => (TaskStatus::RequiresApproval, None),
+            ApprovalWord::Approved => (TaskStatus::Approved, None),
+            ApprovalWord::Denied => (TaskStatus::Denied, Some("approval_denied".to_owned())),
+            ApprovalWord::Expired => (TaskStatus::Expired, Some("approval_expired".to_owned())),
+            ApprovalWord::Cancelled => (TaskStatus::Closed, Some("task_closed".to_owned())),
+            // The event that authorises its user comes next.
+            ApprovalWord::Consumed if consumed_by == Some(self.id) => return,
+            ApprovalWord::Consumed => {
+                let by = consumed_by.map(|by| by.to_string()).unwrap_or_default();
+                (TaskStatus::Failed, Some(format!("approval_used_by {by}")))
+            }
+        };
+        self.stand(status);
+        if reason.is_some() {
+            self.ended_at = Some(at);
+            self.end_reason = reason;
+        }
+    }
+
+    fn operation(&mut self, index: u32) -> Option<&mut OperationSummary> {
+        self.operations.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    match &folding.recorded.event {
+        Event::ApplyAccepted(accepted) => accept(folding, accepted).await,
+        Event::ApplyAuthorised(_) => {
+            let apply = edit(folding).await?;
+            apply.authorised_at = Some(at);
+            apply.stand(TaskStatus::Applying);
+            Ok(())
+        }
+        Event::OperationStarted(started) => start(folding, started).await,
+        Event::OperationEnded(ended) => end_operation(folding, ended).await,
+        Event::ApplyEnded(ended) => {
+            let apply = edit(folding).await?;
+            apply.ended_at = Some(at);
+            apply.end_reason.clone_from(&ended.stopped);
+            apply.stand(match ended.end {
+                ApplyEnd::Completed => TaskStatus::Completed,
+                ApplyEnd::Failed => TaskStatus::Failed,
+                ApplyEnd::Unknown => TaskStatus::Unknown,
+            });
+            Ok(())
+        }
+        Event::ApplyResolved(resolved) => {
+            let apply = edit(folding).await?;
+            let tried = |operation: &OperationSummary| {
+                !matches!(
+                    operation.progress,
+                    OperationProgress::Waiting | OperationProgress::Started
+                )
+            };
+            // Carried out in full only when nothing after the settled operation was left.
+            let complete = resolved.executed && apply.operations.iter().all(tried);
+            apply.stand(if complete {
+                TaskStatus::Completed
+            } else {
+                TaskStatus::Failed
+            });
+            let word = if resolved.executed {
+                "executed"
+            } else {
+                "not_executed"
+            };
+            apply.resolved_as = Some(word.to_owned());
+            apply.resolved_reason = Some(resolved.reason.clone());
+            apply.ended_at = Some(at);
+            Ok(())
+        }
+        Event::ApprovalRequested(requested) => {
+            folding
+                .tables
+                .waiting
+                .put(requested.approval_id, Vec::new());
+            Ok(())
+        }
+        Event::ApprovalApproved(_)
+        | Event::ApprovalDenied(_)
+        | Event::ApprovalExpired(_)
+        | Event::ApprovalCancelled(_)
+        | Event::ApprovalConsumed(_) => tell_waiting(folding).await,
+        _ => Ok(()),
+    }
+}
+
+async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let operations = accepted.check.requested.iter();
+    let mut apply = ApplyView {
+        id: accepted.apply_id,
+        task_id: accepted.task_id,
+        agent: accepted.agent.clone(),
+        idempotency_key: accepted.idempotency_key.clone(),
+        fingerprint: accepted.fingerprint,
+        status: TaskStatus::Applying,
+        state: ApplyState::Applying,
+        approval_id: None,
+        execution_id: None,
+        token_id: accepted.token_id,
+        callback_id: accepted.callback_id,
+        operations: operations
+            .map(|operation| OperationSummary {
+                operation_id: operation.operation,
+                scope_type: operation.scope_type,
+                scope_id: operation.scope_id.clone(),
+                progress: OperationProgress::Waiting,
+                http_status: None,
+                cloudflare_request_id: None,
+                error: None,
+                reconciled: false,
+            })
+            .collect(),
+        simulated: None,
+        accepted_at: at,
+        authorised_at: Some(at),
+        ended_at: None,
+        end_reason: None,
+        resolved_as: None,
+        resolved_reason: None,
+        position: folding.recorded.position(),
+    };
+    if let Authorisation::Awaiting(id) = accepted.authorisation {
+        let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+            return Err(folding.missing("approval", id));
+        };
+        apply.approval_id = Some(id);
+        apply.authorised_at = None;
+        // A late key hears what became of the approval before it came.
+        apply.hear(approval.state, approval.consumed_by, at);
+        if let Some(waiting) = folding.tables.waiting.get_mut(&id) {
+            waiting.push(apply.id);
+        }
+    }
+    folding.tables.applies.insert(apply);
+    Ok(())
+}
+
+async fn start(folding: &mut Folding<'_>, started: &OperationStarted) -> Result<(), Error> {
+    let outside = folding.unfoldable(format!("the apply has no operation {}", started.index));
+    let apply = edit(folding).await?;
+    apply.execution_id = Some(started.execution_id);
+    apply.simulated = Some(started.simulated);
+    let operation = apply.operation(started.index).ok_or(outside)?;
+    operation.progress = OperationProgress::Started;
+    Ok(())
+}
+
+async fn end_operation(folding: &mut Folding<'_>, ended: &OperationEnded) -> Result<(), Error> {
+    let outside = folding.unfoldable(format!("the apply has no operation {}", ended.index));
+    let apply = edit(folding).await?;
+    let operation = apply.operation(ended.index).ok_or(outside)?;
+    operation.reconciled = ended.reconciled;
+    match &ended.outcome {
+        OperationOutcome::Succeeded {
+            http_status,
+            request_id,
+            ..
+        } => {
+            operation.progress = OperationProgress::Succeeded;
+            operation.http_status = *http_status;
+            operation.cloudflare_request_id.clone_from(request_id);
+        }
+        OperationOutcome::Failed {
+            http_status,
+            request_id,
+            code,
+            ..
+        } => {
+            operation.progress = OperationProgress::Failed;
+            operation.http_status = *http_status;
+            operation.cloudflare_request_id.clone_from(request_id);
+            operation.error = Some(code.clone());
+        }
+        OperationOutcome::Unknown { why } => {
+            operation.progress = OperationProgress::Unknown;
+            operation.error = Some(why.clone());
+        }
+    }
+    Ok(())
+}
+
+async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApplyView, Error> {
+    let id = ApplyId::from(folding.recorded.stream_id());
+    let missing = folding.missing("apply", id);
+    let apply = folding.tables.applies.edit(folding.db, &id).await?;
+    apply.ok_or(missing)
+}
+
+/// Tells every apply that waits for the event's approval what became of it.
+async fn tell_waiting(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let id = ApprovalId::from(folding.recorded.stream_id());
+    let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+        return Err(folding.missing("approval", id));
+    };
+    let (state, consumed_by) = (approval.state, approval.consumed_by);
+    for apply_id in waiting_for(folding, id).await? {
+        let Some(apply) = folding.tables.applies.edit(folding.db, &apply_id).await? else {
+            return Err(folding.missing("apply", apply_id));
+        };
+        if apply.status.is_waiting() {
+            apply.hear(state, consumed_by, at);
+        }
+    }
+    Ok(())
+}
+
+async fn waiting_for(
+    folding: &mut Folding<'_>,
+    approval: ApprovalId,
+) -> Result<Vec<ApplyId>, Error> {
+    if let Some(waiting) = folding.tables.waiting.get(&approval) {
+        return Ok(waiting.clone());
+    }
+    let rows = sqlx::query("SELECT apply_id FROM applies WHERE approval_id = ? ORDER BY position")
+        .bind(approval.to_string())
+        .fetch_all(&mut *folding.db)
+        .await
+        .map_err(Error::database("reading the applies of an approval"))?;
+    let mut waiting = Vec::with_capacity(rows.len());
+    for row in &rows {
+        waiting.push(Columns::new(row, SPEC.name).get::<ApplyId>("apply_id")?);
+    }
+    for apply in folding.tables.applies.unwritten() {
+        if apply.approval_id == Some(approval) && !waiting.contains(&apply.id) {
+            waiting.push(apply.id);
+        }
+    }
+    folding.tables.waiting.put(approval, waiting.clone());
+    Ok(waiting)
+}
+
+impl Projections {
+    /// An apply.
+    pub async fn apply(&self, id: ApplyId) -> Result<Option<ApplyView>, Error> {
+        read_one(self.readers(), &id).await
+    }
+
+    /// The applies of a task, newest first; those before a given one, when one is given (none when
+    /// that is not one of this task's).
+    pub async fn applies(
+        &self,
+        task: TaskId,
+        limit: u32,
+        before: Option<ApplyId>,
+    ) -> Result<Vec<ApplyView>, Error> {
+        let query = match before {
+            None => sqlx::query(
+                "SELECT * FROM applies WHERE task_id = ? ORDER BY position DESC LIMIT ?",
+            )
+            .bind(task.to_string()),
+            Some(before) => sqlx::query(
+                "SELECT * FROM applies WHERE task_id = ?1 AND position <
+                     (SELECT position FROM applies WHERE apply_id = ?2 AND task_id = ?1)
+                 ORDER BY position DESC LIMIT ?3",
+            )
+            .bind(task.to_string())
+            .bind(before.to_string()),
+        };
+        read_all(self.readers(), query.bind(i64::from(limit))).await
+    }
+}

@@ -1,0 +1,264 @@
+//! `approvals`: questions put to humans, and what became of them.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::moment;
+use crate::projections::{Projections, read_all, read_ids, read_one};
+use crate::store::{Spec, row};
+use crate::words::ApprovalWord;
+use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
+use ledger::{ApplyId, ApprovalId, Blob, Event, Fingerprint, TaskId, Timestamp};
+use sqlx::Row as _;
+use std::time::Duration;
+
+const SPEC: Spec = Spec {
+    name: "approvals",
+    revision: 1,
+    ddl: "
+-- Approvals. The links and tokens that lead to one are not kept anywhere.
+CREATE TABLE approvals (
+    approval_id           TEXT PRIMARY KEY,
+    task_id               TEXT NOT NULL,
+    agent                 TEXT NOT NULL,
+    apply_id              TEXT NOT NULL,     -- the apply that asked first
+    operation_fingerprint TEXT NOT NULL,     -- what is approved, and nothing else
+    state                 TEXT NOT NULL,     -- pending, approved, denied, expired, cancelled, consumed
+    approvers             TEXT NOT NULL,     -- the principals who may decide, as a JSON list
+    created_at            TEXT NOT NULL,
+    expires_at            TEXT NOT NULL,     -- until then it can be decided
+    continuation_seconds  INTEGER NOT NULL,  -- how long after an approval it can be continued
+    deadline              TEXT,              -- the next deadline: of the decision, then of continuing
+    decided_at            TEXT,
+    decided_by            TEXT,
+    decision_reason       TEXT,
+    credential_id         TEXT,              -- the passkey that signed the decision
+    pre_state_at          TEXT,              -- when it was read what the operations would change
+    ended_at              TEXT,
+    end_reason            TEXT,
+    consumed_by           TEXT,              -- the apply that it authorised
+    updated_at            TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approvals_by_task ON approvals (task_id, created_at);
+CREATE INDEX approvals_by_deadline ON approvals (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX approvals_without_pre_state ON approvals (created_at)
+    WHERE state = 'pending' AND pre_state_at IS NULL;
+",
+};
+
+row! {
+    /// An approval.
+    pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
+        /// Its id.
+        pub id: ApprovalId = "approval_id",
+        /// Its task.
+        pub task_id: TaskId,
+        /// The agent's name.
+        pub agent: String,
+        /// The apply that asked first; others may wait for it too.
+        pub apply_id: ApplyId,
+        /// What is approved.
+        pub fingerprint: Fingerprint = "operation_fingerprint",
+        /// Where it stands in the log; a deadline that has passed is not seen here until it is recorded.
+        pub state: ApprovalWord,
+        /// The principals who may decide.
+        pub approvers: Vec<String>,
+        /// When it was asked.
+        pub created_at: Timestamp,
+        /// Until when it can be decided.
+        pub expires_at: Timestamp,
+        /// How long after an approval it can be continued.
+        pub continuation_seconds: u32,
+        /// The next deadline: of the decision while it is pending, of continuing while it is approved.
+        pub deadline: Option<Timestamp>,
+        /// When it was decided.
+        pub decided_at: Option<Timestamp>,
+        /// Who decided.
+        pub decided_by: Option<String>,
+        /// What they wrote.
+        pub decision_reason: Option<String>,
+        /// The passkey that signed the decision.
+        pub credential_id: Option<Blob>,
+        /// When it was recorded what the operations would change.
+        pub pre_state_at: Option<Timestamp>,
+        /// When it came to its final state.
+        pub ended_at: Option<Timestamp>,
+        /// What ended it, besides a denial or its use: `task_closed`, `not_decided_in_time`,
+        /// `not_continued_in_time`.
+        pub end_reason: Option<String>,
+        /// The apply that it authorised.
+        pub consumed_by: Option<ApplyId>,
+        /// When it last changed.
+        pub updated_at: Timestamp,
+    }
+}
+
+impl ApprovalView {
+    /// When it was approved, where it was.
+    #[must_use]
+    pub fn approved_at(&self) -> Option<Timestamp> {
+        self.decided_at.filter(|_| !self.was_denied())
+    }
+
+    /// What the person who denied it wrote.
+    #[must_use]
+    pub fn denied_reason(&self) -> Option<&str> {
+        self.decision_reason
+            .as_deref()
+            .filter(|_| self.was_denied())
+    }
+
+    fn was_denied(&self) -> bool {
+        self.state == ApprovalWord::Denied
+    }
+
+    fn end(&mut self, state: ApprovalWord, reason: Option<&str>, at: Timestamp) {
+        self.state = state;
+        self.deadline = None;
+        self.ended_at = Some(at);
+        self.end_reason = reason.map(str::to_owned);
+    }
+
+    fn decide(&mut self, decided: &ApprovalDecided, at: Timestamp) {
+        self.decided_at = Some(at);
+        self.decided_by = Some(decided.principal.clone());
+        self.decision_reason.clone_from(&decided.reason);
+        self.credential_id = Some(decided.credential_id.clone());
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    match &folding.recorded.event {
+        Event::ApprovalRequested(requested) => request(folding, requested),
+        Event::PreStateRecorded(_) => edit(folding).await?.pre_state_at = Some(at),
+        Event::ApprovalNarrowed(narrowed) => {
+            edit(folding)
+                .await?
+                .approvers
+                .clone_from(&narrowed.approvers);
+        }
+        Event::ApprovalApproved(Approved(decided)) => {
+            let approval = edit(folding).await?;
+            approval.decide(decided, at);
+            approval.state = ApprovalWord::Approved;
+            let window = Duration::from_secs(u64::from(approval.continuation_seconds));
+            approval.deadline = Some(at.plus(window));
+        }
+        Event::ApprovalDenied(Denied(decided)) => {
+            let approval = edit(folding).await?;
+            approval.decide(decided, at);
+            approval.end(ApprovalWord::Denied, None, at);
+        }
+        Event::ApprovalExpired(expired) => {
+            let reason = if expired.was_approved {
+                "not_continued_in_time"
+            } else {
+                "not_decided_in_time"
+            };
+            edit(folding)
+                .await?
+                .end(ApprovalWord::Expired, Some(reason), at);
+        }
+        Event::ApprovalCancelled(cancelled) => {
+            edit(folding)
+                .await?
+                .end(ApprovalWord::Cancelled, Some(&cancelled.reason), at);
+        }
+        Event::ApprovalConsumed(consumed) => {
+            let approval = edit(folding).await?;
+            approval.end(ApprovalWord::Consumed, None, at);
+            approval.consumed_by = Some(consumed.apply_id);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn request(folding: &mut Folding<'_>, requested: &ApprovalRequested) {
+    let at = folding.recorded.recorded_at();
+    folding.tables.approvals.insert(ApprovalView {
+        id: requested.approval_id,
+        task_id: requested.task_id,
+        agent: requested.agent.clone(),
+        apply_id: requested.apply_id,
+        fingerprint: requested.fingerprint,
+        state: ApprovalWord::Pending,
+        approvers: requested.approvers.clone(),
+        created_at: at,
+        expires_at: requested.expires_at,
+        continuation_seconds: requested.continuation_seconds,
+        deadline: Some(requested.expires_at),
+        decided_at: None,
+        decided_by: None,
+        decision_reason: None,
+        credential_id: None,
+        pre_state_at: None,
+        ended_at: None,
+        end_reason: None,
+        consumed_by: None,
+        updated_at: at,
+    });
+}
+
+async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApprovalView, Error> {
+    let at = folding.recorded.recorded_at();
+    let id = ApprovalId::from(folding.recorded.stream_id());
+    let missing = folding.missing("approval", id);
+    let approval = folding.tables.approvals.edit(folding.db, &id).await?;
+    let approval = approval.ok_or(missing)?;
+    approval.updated_at = at;
+    Ok(approval)
+}
+
+impl Projections {
+    /// An approval.
+    pub async fn approval(&self, id: ApprovalId) -> Result<Option<ApprovalView>, Error> {
+        read_one(self.readers(), &id).await
+    }
+
+    /// The newest approval that a task asked for.
+    pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approvals WHERE task_id = ?
+             ORDER BY created_at DESC, approval_id DESC LIMIT 1",
+        );
+        let newest = read_all(self.readers(), query.bind(task.to_string())).await?;
+        Ok(newest.into_iter().next())
+    }
+
+    /// Approvals whose deadline has passed at `now` but is not recorded: pending past `expires_at`,
+    /// approved past their continuation window. The most overdue first.
+    pub async fn overdue_approvals(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ApprovalId>, Error> {
+        let query = sqlx::query(
+            "SELECT approval_id FROM approvals WHERE deadline <= ? ORDER BY deadline LIMIT ?",
+        );
+        let query = query.bind(moment::to_text(now)).bind(i64::from(limit));
+        read_ids(self.readers(), query, "approvals", "approval_id").await
+    }
+
+    /// When the next deadline passes, or has passed.
+    pub async fn next_approval_deadline(&self) -> Result<Option<Timestamp>, Error> {
+        let failed = || Error::database("reading the next deadline");
+        let row = sqlx::query("SELECT min(deadline) FROM approvals WHERE deadline IS NOT NULL")
+            .fetch_one(self.readers())
+            .await
+            .map_err(failed())?;
+        let deadline: Option<String> = row.try_get(0).map_err(failed())?;
+        Ok(deadline.as_deref().and_then(moment::from_text))
+    }
+
+    /// Pending approvals for which it was not read yet what their operations would change, oldest
+    /// first.
+    pub async fn approvals_without_pre_state(&self, limit: u32) -> Result<Vec<ApprovalId>, Error> {
+        let query = sqlx::query(
+            "SELECT approval_id FROM approvals
+             WHERE state = 'pending' AND pre_state_at IS NULL ORDER BY created_at LIMIT ?",
+        );
+        let query = query.bind(i64::from(limit));
+        read_ids(self.readers(), query, "approvals", "approval_id").await
+    }
+}

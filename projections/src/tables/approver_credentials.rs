@@ -1,0 +1,159 @@
+//! `approver_credentials`: the passkeys that may decide.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_all};
+use crate::store::{Spec, row};
+use crate::words::Validity;
+use ledger::event::{
+    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Denied,
+};
+use ledger::{ApproverId, Blob, EnrolmentId, Event, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "approver_credentials",
+    revision: 1,
+    ddl: "
+-- Passkeys. Public keys only; nothing here can sign.
+CREATE TABLE approver_credentials (
+    credential_id         TEXT PRIMARY KEY,   -- base64url, as the authenticator names it
+    approver_principal    TEXT NOT NULL,
+    status                TEXT NOT NULL,      -- active, revoked
+    algorithm             TEXT NOT NULL,      -- ES256, ES384, RS256
+    public_key_format     TEXT NOT NULL,      -- cose (RFC 9052)
+    public_key_b64        TEXT NOT NULL,      -- base64url
+    public_key_thumbprint TEXT NOT NULL,      -- RFC 9679, base64url
+    backup_eligible       TEXT,               -- yes, no; empty until its first use tells
+    sign_count            INTEGER NOT NULL,   -- the newest one that the authenticator gave
+    enrolment_id          TEXT,               -- the invitation, when it was registered in a browser
+    reason                TEXT,               -- why it was last changed, where somebody said so
+    registered_at         TEXT NOT NULL,
+    updated_at            TEXT NOT NULL,
+    last_used_at          TEXT                -- its newest decision
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approver_credentials_by_principal
+    ON approver_credentials (approver_principal, registered_at);
+",
+};
+
+row! {
+    /// A credential of an approver.
+    pub struct CredentialView in SPEC, key (credential_id: Blob = "credential_id") {
+        /// As the authenticator names it.
+        pub credential_id: Blob,
+        /// Whose it is.
+        pub principal: String = "approver_principal",
+        /// Whether it may decide.
+        pub status: Validity,
+        /// `ES256`, `ES384` or `RS256`.
+        pub algorithm: String,
+        /// `cose`
+        pub public_key_format: String,
+        /// The COSE key (RFC 9052).
+        pub public_key: Blob = "public_key_b64",
+        /// RFC 9679 thumbprint of the key.
+        pub public_key_thumbprint: Blob,
+        /// Whether the authenticator may back the key up; absent until its first use.
+        pub backup_eligible: Option<bool>,
+        /// The newest signature counter that it gave.
+        pub sign_count: u32,
+        /// The invitation that was used, when it was registered in a browser.
+        pub enrolment_id: Option<EnrolmentId>,
+        /// Why it was last changed, where somebody said so.
+        pub reason: Option<String>,
+        /// When it was first registered.
+        pub registered_at: Timestamp,
+        /// When it was last changed.
+        pub updated_at: Timestamp,
+        /// When it last decided.
+        pub last_used_at: Option<Timestamp>,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    match &folding.recorded.event {
+        Event::CredentialPut(put) => fold_put(folding, put).await,
+        Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt).await,
+        Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
+            fold_use(folding, decided).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn fold_put(folding: &mut Folding<'_>, put: &CredentialPut) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let approver_id = ApproverId::from(folding.recorded.stream_id());
+    let approver = folding
+        .tables
+        .approvers
+        .get(folding.db, &approver_id)
+        .await?;
+    let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
+        return Err(folding.missing("approver", approver_id));
+    };
+    let known = folding
+        .tables
+        .credentials
+        .get(folding.db, &put.credential_id)
+        .await?;
+    let (registered_at, last_used_at) = known.map_or((at, None), |known| {
+        (known.registered_at, known.last_used_at)
+    });
+    folding.tables.credentials.insert(CredentialView {
+        credential_id: put.credential_id.clone(),
+        principal,
+        status: match put.status {
+            CredentialStatus::Active => Validity::Active,
+            CredentialStatus::Revoked => Validity::Revoked,
+        },
+        algorithm: put.algorithm.clone(),
+        public_key_format: put.public_key_format.clone(),
+        public_key: put.public_key.clone(),
+        public_key_thumbprint: put.public_key_thumbprint.clone(),
+        backup_eligible: put.backup_eligible,
+        sign_count: put.sign_count,
+        enrolment_id: put.enrolment_id,
+        reason: put.reason.clone(),
+        registered_at,
+        updated_at: at,
+        last_used_at,
+    });
+    Ok(())
+}
+
+async fn fold_learnt(
+    folding: &mut Folding<'_>,
+    learnt: &BackupEligibilityLearnt,
+) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let id = &learnt.credential_id;
+    let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
+        return Err(folding.missing("credential", id));
+    };
+    credential.backup_eligible = Some(learnt.backup_eligible);
+    credential.updated_at = at;
+    Ok(())
+}
+
+async fn fold_use(folding: &mut Folding<'_>, decided: &ApprovalDecided) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let id = &decided.credential_id;
+    let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
+        return Err(folding.missing("credential", id));
+    };
+    credential.sign_count = decided.sign_count;
+    credential.last_used_at = Some(at);
+    Ok(())
+}
+
+impl Projections {
+    /// An approver's credentials, revoked ones included, in the order of their registration.
+    pub async fn credentials(&self, principal: &str) -> Result<Vec<CredentialView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approver_credentials WHERE approver_principal = ?
+             ORDER BY registered_at, credential_id",
+        );
+        read_all(self.readers(), query.bind(principal.to_owned())).await
+    }
+}

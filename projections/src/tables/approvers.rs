@@ -1,0 +1,39 @@
+//! `approvers`: the principals who may have credentials.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::store::{Spec, row};
+use ledger::{ApproverId, Event, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "approvers",
+    revision: 1,
+    ddl: "
+-- Principals who were given a credential, or invited to register one.
+CREATE TABLE approvers (
+    approver_id        TEXT PRIMARY KEY,
+    approver_principal TEXT NOT NULL UNIQUE,
+    registered_at      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+",
+};
+
+row! {
+    /// An approver.
+    pub(crate) struct ApproverRow in SPEC, key (approver_id: ApproverId = "approver_id") {
+        approver_id: ApproverId,
+        pub(crate) principal: String = "approver_principal",
+        registered_at: Timestamp,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    if let Event::ApproverRegistered(registered) = &folding.recorded.event {
+        folding.tables.approvers.insert(ApproverRow {
+            approver_id: registered.approver_id,
+            principal: registered.principal.clone(),
+            registered_at: folding.recorded.recorded_at(),
+        });
+    }
+    Ok(())
+}

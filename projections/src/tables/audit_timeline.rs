@@ -1,0 +1,160 @@
+//! `audit_timeline`: one line for each event, for people.
+
+use super::summary::summary;
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_all};
+use crate::store::{Spec, row};
+use ledger::{ApplyId, ApprovalId, DeliveryId, Event, EventId, RequestId, TaskId, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "audit_timeline",
+    revision: 1,
+    ddl: "
+-- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
+CREATE TABLE audit_timeline (
+    position   INTEGER PRIMARY KEY,
+    at         TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    who        TEXT NOT NULL,
+    summary    TEXT NOT NULL,
+    task_id    TEXT,     -- the task that it concerns, where it concerns one
+    subject_id TEXT NOT NULL,  -- the task, apply, approval, agent, approver or delivery itself
+    request_id TEXT,     -- as in the service's log
+    cause      INTEGER,  -- the position of the event that it answers
+    event_id   TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_timeline_by_task ON audit_timeline (task_id, position)
+    WHERE task_id IS NOT NULL;
+",
+};
+
+row! {
+    /// One event of the ledger, for people.
+    pub struct TimelineEntry in SPEC, key (position: u64 = "position") {
+        /// The event's position.
+        pub position: u64,
+        /// When it was recorded.
+        pub at: Timestamp,
+        /// Its name: `apply.accepted`.
+        pub event: String,
+        /// Who acted: `agent ci-bot`.
+        pub who: String,
+        /// What happened, in one line. Names that agents chose stand in it as they are.
+        pub summary: String,
+        /// The task that it concerns, where it concerns one.
+        pub task_id: Option<TaskId>,
+        /// The task, apply, approval, agent, approver or delivery itself.
+        pub subject_id: ledger::StreamId,
+        /// The request that it was for, as in the service's log.
+        pub request_id: Option<RequestId>,
+        /// The position of the event that it answers.
+        pub cause: Option<u64>,
+        /// The event's name for good.
+        pub event_id: EventId,
+    }
+}
+
+/// Which part of the timeline to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineFilter {
+    /// Only what concerns this task.
+    pub task: Option<TaskId>,
+    /// From this position on.
+    pub from: u64,
+    /// At most so many entries.
+    pub limit: u32,
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let task_id = task_of(folding).await?;
+    let recorded = folding.recorded;
+    folding.tables.timeline.push(TimelineEntry {
+        position: recorded.position(),
+        at: recorded.recorded_at(),
+        event: recorded.event.name().to_owned(),
+        who: recorded.envelope.actor.to_string(),
+        summary: summary(&recorded.event),
+        task_id,
+        subject_id: recorded.stream_id(),
+        request_id: recorded.envelope.request_id,
+        cause: recorded.envelope.cause,
+        event_id: recorded.event_id(),
+    });
+    Ok(())
+}
+
+/// The task that an event concerns, by what the event says or by whose stream it stands in.
+async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
+    let stream = folding.recorded.stream_id();
+    let task_id = match &folding.recorded.event {
+        Event::LedgerCreated(_)
+        | Event::AgentRegistered(_)
+        | Event::PermissionsReplaced(_)
+        | Event::ApproverRegistered(_)
+        | Event::CredentialPut(_)
+        | Event::BackupEligibilityLearnt(_)
+        | Event::EnrolmentOpened(_) => return Ok(None),
+        Event::TaskCreated(_)
+        | Event::TokenIssued(_)
+        | Event::TokenRevoked(_)
+        | Event::CallbackSet(_)
+        | Event::TaskClosed(_) => TaskId::from(stream),
+        Event::ApplyAccepted(accepted) => accepted.task_id,
+        Event::ApplyRefused(refused) => refused.task_id,
+        Event::RefusalsCounted(counted) => counted.task_id,
+        Event::ApprovalRequested(requested) => requested.task_id,
+        Event::DeliveryOwed(owed) => owed.task_id,
+        Event::ApplyAuthorised(_)
+        | Event::OperationStarted(_)
+        | Event::OperationEnded(_)
+        | Event::ApplyEnded(_)
+        | Event::ApplyResolved(_) => {
+            let id = ApplyId::from(stream);
+            match folding.tables.applies.get(folding.db, &id).await? {
+                Some(apply) => apply.task_id,
+                None => return Err(folding.missing("apply", id)),
+            }
+        }
+        Event::PreStateRecorded(_)
+        | Event::ApprovalNarrowed(_)
+        | Event::ApprovalApproved(_)
+        | Event::ApprovalDenied(_)
+        | Event::ApprovalExpired(_)
+        | Event::ApprovalCancelled(_)
+        | Event::ApprovalConsumed(_) => {
+            let id = ApprovalId::from(stream);
+            match folding.tables.approvals.get(folding.db, &id).await? {
+                Some(approval) => approval.task_id,
+                None => return Err(folding.missing("approval", id)),
+            }
+        }
+        Event::AttemptStarted(_) | Event::AttemptEnded(_) | Event::RetryRequested(_) => {
+            let id = DeliveryId::from(stream);
+            match folding.tables.deliveries.get(folding.db, &id).await? {
+                Some(delivery) => delivery.task_id,
+                None => return Err(folding.missing("delivery", id)),
+            }
+        }
+    };
+    Ok(Some(task_id))
+}
+
+impl Projections {
+    /// The timeline in its order, from a position on.
+    pub async fn timeline(&self, filter: TimelineFilter) -> Result<Vec<TimelineEntry>, Error> {
+        let from = i64::try_from(filter.from).unwrap_or(i64::MAX);
+        let query = match filter.task {
+            None => sqlx::query(
+                "SELECT * FROM audit_timeline WHERE position >= ? ORDER BY position LIMIT ?",
+            ),
+            Some(task) => sqlx::query(
+                "SELECT * FROM audit_timeline WHERE task_id = ? AND position >= ?
+                 ORDER BY position LIMIT ?",
+            )
+            .bind(task.to_string()),
+        };
+        let query = query.bind(from).bind(i64::from(filter.limit));
+        read_all(self.readers(), query).await
+    }
+}

@@ -1,0 +1,111 @@
+//! `callbacks`: where tasks want their events sent.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_one};
+use crate::store::{Spec, row};
+use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "callbacks",
+    revision: 1,
+    ddl: "
+-- Callback registrations. A replaced one still gets what was owed to it before.
+CREATE TABLE callbacks (
+    callback_id   TEXT PRIMARY KEY,
+    task_id       TEXT NOT NULL,
+    url           TEXT NOT NULL,
+    endpoint      TEXT NOT NULL,  -- scheme, host and port of the URL
+    events        TEXT NOT NULL,  -- the event names it wants, as a JSON list
+    sealed_secret BLOB NOT NULL,  -- opens only with the master key, which is not in any database
+    registered_at TEXT NOT NULL,
+    replaced_at   TEXT            -- empty: it is the task's current one
+) STRICT, WITHOUT ROWID;
+",
+};
+
+row! {
+    /// A registered callback.
+    pub struct CallbackView in SPEC, key (callback_id: CallbackId = "callback_id") {
+        /// Its id.
+        pub callback_id: CallbackId,
+        /// The task that it belongs to.
+        pub task_id: TaskId,
+        /// Where to.
+        pub url: String,
+        /// Scheme, host and port of the URL.
+        pub endpoint: String,
+        /// The event names that it wants.
+        pub events: Vec<String>,
+        /// The signing secret, sealed for (ledger, task stream, `callback.secret`).
+        pub sealed_secret: Sealed,
+        /// When it was registered.
+        pub registered_at: Timestamp,
+        /// When another one took its place.
+        pub replaced_at: Option<Timestamp>,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let Event::CallbackSet(set) = &folding.recorded.event else {
+        return Ok(());
+    };
+    let at = folding.recorded.recorded_at();
+    let task_id = TaskId::from(folding.recorded.stream_id());
+    let Some(task) = folding.tables.tasks.get(folding.db, &task_id).await? else {
+        return Err(folding.missing("task", task_id));
+    };
+    if let Some(before) = task.callback_id {
+        let Some(replaced) = folding.tables.callbacks.edit(folding.db, &before).await? else {
+            return Err(folding.missing("callback", before));
+        };
+        replaced.replaced_at = Some(at);
+    }
+    folding.tables.callbacks.insert(CallbackView {
+        callback_id: set.callback.callback_id,
+        task_id,
+        url: set.callback.url.clone(),
+        endpoint: endpoint(&set.callback.url),
+        events: set.callback.events.clone(),
+        sealed_secret: Sealed::from_bytes(set.callback.sealed_secret.as_slice().to_vec()),
+        registered_at: at,
+        replaced_at: None,
+    });
+    Ok(())
+}
+
+/// Scheme, host and port: deliveries that share them go to the same receiver.
+fn endpoint(url: &str) -> String {
+    let parts = url::Url::parse(url).ok();
+    let origin = parts.as_ref().and_then(|url| {
+        let host = url.host_str()?;
+        let port = url.port_or_known_default()?;
+        Some(format!("{}://{host}:{port}", url.scheme()))
+    });
+    // Registration admits https URLs only; whatever else stands there is an endpoint of its own.
+    origin.unwrap_or_else(|| url.to_owned())
+}
+
+impl Projections {
+    /// A callback registration, replaced ones included.
+    pub async fn callback(&self, id: CallbackId) -> Result<Option<CallbackView>, Error> {
+        read_one(self.readers(), &id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn the_endpoint_has_scheme_host_and_port_and_nothing_else() {
+        assert_eq!(
+            endpoint("https://hooks.example.com/a/b?token=x"),
+            "https://hooks.example.com:443"
+        );
+        assert_eq!(
+            endpoint("https://localhost:8443/"),
+            "https://localhost:8443"
+        );
+    }
+}

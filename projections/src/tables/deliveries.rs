@@ -1,0 +1,298 @@
+//! `deliveries`: what is owed to callbacks, and how far it is.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::moment;
+use crate::projections::{Projections, read_all, read_one};
+use crate::store::{Columns, Spec, row};
+use crate::words::DeliveryWord;
+use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed};
+use ledger::{ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, TaskId, Timestamp};
+use sqlx::Row as _;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "deliveries",
+    revision: 1,
+    ddl: "
+-- Deliveries: one event for one callback.
+CREATE TABLE deliveries (
+    delivery_id       TEXT PRIMARY KEY,
+    task_id           TEXT NOT NULL,
+    callback_id       TEXT NOT NULL,
+    endpoint          TEXT NOT NULL,     -- scheme, host and port of the callback's URL
+    event_id          TEXT NOT NULL,     -- the same on every try
+    event_type        TEXT NOT NULL,     -- approval.pending, apply.finished, …
+    apply_id          TEXT,
+    approval_id       TEXT,
+    state             TEXT NOT NULL,     -- owed, under_way, delivered, given_up
+    due_at            TEXT,              -- the next try, while it is owed
+    attempts          INTEGER NOT NULL,  -- tries started, all in all
+    attempts_in_round INTEGER NOT NULL,  -- tries started since it was owed, or asked for again
+    max_attempts      INTEGER NOT NULL,  -- tries in a round
+    last_http_status  INTEGER,
+    last_error        TEXT,              -- the stable code of the newest failure
+    last_error_text   TEXT,
+    owed_at           TEXT NOT NULL,
+    delivered_at      TEXT,
+    updated_at        TEXT NOT NULL,
+    position          INTEGER NOT NULL   -- of the event that made it owed
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_by_task ON deliveries (task_id, position);
+CREATE INDEX deliveries_owed ON deliveries (endpoint, due_at) WHERE state = 'owed';
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'owed';
+CREATE INDEX deliveries_under_way ON deliveries (updated_at) WHERE state = 'under_way';
+CREATE INDEX deliveries_given_up ON deliveries (updated_at) WHERE state = 'given_up';
+",
+};
+
+row! {
+    /// A delivery.
+    pub struct DeliveryView in SPEC, key (id: DeliveryId = "delivery_id") {
+        /// Its id.
+        pub id: DeliveryId = "delivery_id",
+        /// The task.
+        pub task_id: TaskId,
+        /// The registration that it goes to.
+        pub callback_id: CallbackId,
+        /// Scheme, host and port of the callback's URL.
+        pub endpoint: String,
+        /// The event that it reports.
+        pub event_id: EventId,
+        /// The event's name at the surface: `apply.finished`.
+        pub event_type: String,
+        /// The apply, where one is concerned.
+        pub apply_id: Option<ApplyId>,
+        /// The approval, where one is concerned.
+        pub approval_id: Option<ApprovalId>,
+        /// Where it stands.
+        pub state: DeliveryWord,
+        /// The next try, while it is owed.
+        pub due_at: Option<Timestamp>,
+        /// Tries started, all in all.
+        pub attempts: u32,
+        /// Tries started since it was owed, or since it was asked for again.
+        pub attempts_in_round: u32,
+        /// Tries in a round.
+        pub max_attempts: u32,
+        /// The receiver's newest answer.
+        pub last_http_status: Option<u16>,
+        /// The stable code of the newest failure.
+        pub last_error: Option<String>,
+        /// The newest failure, for people.
+        pub last_error_text: Option<String>,
+        /// When it was first owed.
+        pub owed_at: Timestamp,
+        /// When it arrived.
+        pub delivered_at: Option<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Timestamp,
+        /// The position of the event that made it owed.
+        pub position: u64,
+    }
+}
+
+/// A delivery whose next try is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The registration that it goes to.
+    pub callback_id: CallbackId,
+    /// Scheme, host and port of the callback's URL.
+    pub endpoint: String,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    match &folding.recorded.event {
+        Event::DeliveryOwed(owed) => owe(folding, owed).await?,
+        Event::AttemptStarted(started) => {
+            let delivery = edit(folding).await?;
+            delivery.state = DeliveryWord::UnderWay;
+            delivery.due_at = None;
+            delivery.attempts = started.attempt;
+            delivery.attempts_in_round = delivery.attempts_in_round.saturating_add(1);
+        }
+        Event::AttemptEnded(ended) => {
+            let delivery = edit(folding).await?;
+            end_attempt(delivery, ended, at);
+        }
+        Event::RetryRequested(_) => {
+            let delivery = edit(folding).await?;
+            delivery.state = DeliveryWord::Owed;
+            delivery.due_at = Some(at);
+            delivery.attempts_in_round = 0;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+async fn owe(folding: &mut Folding<'_>, owed: &DeliveryOwed) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let callback = &owed.callback_id;
+    let Some(callback) = folding.tables.callbacks.get(folding.db, callback).await? else {
+        return Err(folding.missing("callback", callback));
+    };
+    let endpoint = callback.endpoint.clone();
+    folding.tables.deliveries.insert(DeliveryView {
+        id: owed.delivery_id,
+        task_id: owed.task_id,
+        callback_id: owed.callback_id,
+        endpoint,
+        event_id: owed.event_id,
+        event_type: owed.event_name.clone(),
+        apply_id: owed.apply_id,
+        approval_id: owed.approval_id,
+        state: DeliveryWord::Owed,
+        due_at: Some(at),
+        attempts: 0,
+        attempts_in_round: 0,
+        max_attempts: owed.max_attempts,
+        last_http_status: None,
+        last_error: None,
+        last_error_text: None,
+        owed_at: at,
+        delivered_at: None,
+        updated_at: at,
+        position: folding.recorded.position(),
+    });
+    Ok(())
+}
+
+fn end_attempt(delivery: &mut DeliveryView, ended: &AttemptEnded, at: Timestamp) {
+    match &ended.outcome {
+        AttemptOutcome::Delivered { http_status } => {
+            delivery.last_http_status = Some(*http_status);
+            delivery.last_error = None;
+            delivery.last_error_text = None;
+            delivery.delivered_at = Some(at);
+        }
+        AttemptOutcome::Failed {
+            http_status,
+            code,
+            message,
+        } => {
+            delivery.last_http_status = *http_status;
+            delivery.last_error = Some(code.clone());
+            delivery.last_error_text = Some(message.clone());
+        }
+        AttemptOutcome::Interrupted => {
+            delivery.last_http_status = None;
+            delivery.last_error = Some("interrupted".to_owned());
+            delivery.last_error_text =
+                Some("the service stopped while the try was under way".to_owned());
+        }
+    }
+    (delivery.state, delivery.due_at) = match ended.after {
+        AfterAttempt::Done => (DeliveryWord::Delivered, None),
+        AfterAttempt::RetryAt(due) => (DeliveryWord::Owed, Some(due)),
+        AfterAttempt::GivenUp => (DeliveryWord::GivenUp, None),
+    };
+}
+
+async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut DeliveryView, Error> {
+    let at = folding.recorded.recorded_at();
+    let id = DeliveryId::from(folding.recorded.stream_id());
+    let missing = folding.missing("delivery", id);
+    let delivery = folding.tables.deliveries.edit(folding.db, &id).await?;
+    let delivery = delivery.ok_or(missing)?;
+    delivery.updated_at = at;
+    Ok(delivery)
+}
+
+impl Projections {
+    /// A delivery.
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryView>, Error> {
+        read_one(self.readers(), &id).await
+    }
+
+    /// The deliveries of a task, newest first.
+    pub async fn deliveries(&self, task: TaskId, limit: u32) -> Result<Vec<DeliveryView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM deliveries WHERE task_id = ? ORDER BY position DESC LIMIT ?",
+        );
+        let query = query.bind(task.to_string()).bind(i64::from(limit));
+        read_all(self.readers(), query).await
+    }
+
+    /// Deliveries whose next try is due at `now`: of each endpoint the `per_endpoint` longest due,
+    /// and of these the `limit` longest due, so that a long backlog of one does not hide another's.
+    pub async fn due_deliveries(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        per_endpoint: u32,
+    ) -> Result<Vec<DueDelivery>, Error> {
+        // Jumps from endpoint to endpoint in the index instead of reading a whole backlog.
+        let query = sqlx::query(
+            "WITH RECURSIVE endpoints(endpoint) AS (
+                 SELECT min(endpoint) FROM deliveries WHERE state = 'owed'
+                 UNION ALL
+                 SELECT (SELECT min(endpoint) FROM deliveries
+                         WHERE state = 'owed' AND endpoint > endpoints.endpoint)
+                 FROM endpoints WHERE endpoints.endpoint IS NOT NULL
+             )
+             SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at
+             FROM endpoints JOIN deliveries AS due ON due.delivery_id IN (
+                 SELECT delivery_id FROM deliveries
+                 WHERE state = 'owed' AND endpoint = endpoints.endpoint AND due_at <= ?1
+                 ORDER BY due_at, delivery_id LIMIT ?3)
+             ORDER BY due.due_at, due.delivery_id LIMIT ?2",
+        );
+        let rows = query
+            .bind(moment::to_text(now))
+            .bind(i64::from(limit))
+            .bind(i64::from(per_endpoint))
+            .fetch_all(self.readers())
+            .await
+            .map_err(Error::database("reading the deliveries that are due"))?;
+        rows.iter()
+            .map(|row| {
+                let row = Columns::new(row, SPEC.name);
+                Ok(DueDelivery {
+                    delivery_id: row.get("delivery_id")?,
+                    callback_id: row.get("callback_id")?,
+                    endpoint: row.get("endpoint")?,
+                    due_at: row.get("due_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// When the next try is due, or has been due since.
+    pub async fn next_delivery_due(&self) -> Result<Option<Timestamp>, Error> {
+        let failed = || Error::database("reading the next due delivery");
+        let row = sqlx::query("SELECT min(due_at) FROM deliveries WHERE state = 'owed'")
+            .fetch_one(self.readers())
+            .await
+            .map_err(failed())?;
+        let due: Option<String> = row.try_get(0).map_err(failed())?;
+        Ok(due.as_deref().and_then(moment::from_text))
+    }
+
+    /// Deliveries with a try under way, and which try; at a start these were interrupted. The ones
+    /// that have been under way longest first.
+    pub async fn interrupted_deliveries(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<(DeliveryId, u32)>, Error> {
+        let query = sqlx::query(
+            "SELECT delivery_id, attempts FROM deliveries WHERE state = 'under_way'
+             ORDER BY updated_at LIMIT ?",
+        );
+        let rows = query
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+            .map_err(Error::database("reading interrupted deliveries"))?;
+        rows.iter()
+            .map(|row| {
+                let row = Columns::new(row, SPEC.name);
+                Ok((row.get("delivery_id")?, row.get("attempts")?))
+            })
+            .collect()
+    }
+}

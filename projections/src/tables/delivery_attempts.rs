@@ -1,0 +1,119 @@
+//! `delivery_attempts`: every try of every delivery.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_all};
+use crate::store::{Spec, row};
+use crate::words::AttemptWord;
+use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome};
+use ledger::{DeliveryId, Event, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "delivery_attempts",
+    revision: 1,
+    ddl: "
+-- Tries of deliveries.
+CREATE TABLE delivery_attempts (
+    delivery_id     TEXT NOT NULL,
+    attempt         INTEGER NOT NULL,  -- from 1, counted on after a retry by hand
+    outcome         TEXT NOT NULL,     -- under_way, delivered, failed, interrupted
+    http_status     INTEGER,
+    error           TEXT,              -- a stable code
+    error_text      TEXT,
+    started_at      TEXT NOT NULL,
+    ended_at        TEXT,
+    duration_micros INTEGER,
+    retry_at        TEXT,              -- the next try, where there was to be one
+    PRIMARY KEY (delivery_id, attempt)
+) STRICT, WITHOUT ROWID;
+",
+};
+
+row! {
+    /// One try of a delivery.
+    pub struct AttemptView in SPEC,
+    key (delivery_id: DeliveryId = "delivery_id", attempt: u32 = "attempt") {
+        /// The delivery.
+        pub delivery_id: DeliveryId,
+        /// Which try, from 1.
+        pub attempt: u32,
+        /// How it went.
+        pub outcome: AttemptWord,
+        /// The receiver's answer, where there was one.
+        pub http_status: Option<u16>,
+        /// A stable code.
+        pub error: Option<String>,
+        /// What happened, for people.
+        pub error_text: Option<String>,
+        /// When it was claimed.
+        pub started_at: Timestamp,
+        /// When it ended.
+        pub ended_at: Option<Timestamp>,
+        /// How long it took, in microseconds.
+        pub duration_micros: Option<u64>,
+        /// The next try, where there was to be one.
+        pub retry_at: Option<Timestamp>,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let at = folding.recorded.recorded_at();
+    let delivery_id = DeliveryId::from(folding.recorded.stream_id());
+    match &folding.recorded.event {
+        Event::AttemptStarted(started) => folding.tables.attempts.insert(AttemptView {
+            delivery_id,
+            attempt: started.attempt,
+            outcome: AttemptWord::UnderWay,
+            http_status: None,
+            error: None,
+            error_text: None,
+            started_at: at,
+            ended_at: None,
+            duration_micros: None,
+            retry_at: None,
+        }),
+        Event::AttemptEnded(ended) => {
+            let key = (delivery_id, ended.attempt);
+            let Some(attempt) = folding.tables.attempts.edit(folding.db, &key).await? else {
+                return Err(folding.missing("attempt", ended.attempt));
+            };
+            end(attempt, ended, at);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn end(attempt: &mut AttemptView, ended: &AttemptEnded, at: Timestamp) {
+    attempt.ended_at = Some(at);
+    attempt.duration_micros = Some(ended.duration_micros);
+    if let AfterAttempt::RetryAt(due) = ended.after {
+        attempt.retry_at = Some(due);
+    }
+    match &ended.outcome {
+        AttemptOutcome::Delivered { http_status } => {
+            attempt.outcome = AttemptWord::Delivered;
+            attempt.http_status = Some(*http_status);
+        }
+        AttemptOutcome::Failed {
+            http_status,
+            code,
+            message,
+        } => {
+            attempt.outcome = AttemptWord::Failed;
+            attempt.http_status = *http_status;
+            attempt.error = Some(code.clone());
+            attempt.error_text = Some(message.clone());
+        }
+        AttemptOutcome::Interrupted => attempt.outcome = AttemptWord::Interrupted,
+    }
+}
+
+impl Projections {
+    /// The tries of a delivery, oldest first.
+    pub async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptView>, Error> {
+        let query =
+            sqlx::query("SELECT * FROM delivery_attempts WHERE delivery_id = ? ORDER BY attempt");
+        read_all(self.readers(), query.bind(delivery.to_string())).await
+    }
+}

@@ -1,0 +1,70 @@
+//! `execution_queue`: what the executor owes. A row comes when an apply may run and goes when it ends.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_ids};
+use crate::store::{Spec, row};
+use ledger::event::Authorisation;
+use ledger::{ApplyId, Event, TaskId, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "execution_queue",
+    revision: 1,
+    ddl: "
+-- Applies that may run and have not ended, whether or not they have begun.
+CREATE TABLE execution_queue (
+    apply_id      TEXT PRIMARY KEY,
+    task_id       TEXT NOT NULL,
+    authorised_at TEXT NOT NULL,
+    position      INTEGER NOT NULL  -- of the event that authorised it; the oldest goes first
+) STRICT, WITHOUT ROWID;
+CREATE INDEX execution_queue_in_order ON execution_queue (position);
+",
+};
+
+row! {
+    /// An apply that waits to be executed or is being executed.
+    pub(crate) struct QueueRow in SPEC, key (apply_id: ApplyId = "apply_id") {
+        apply_id: ApplyId,
+        task_id: TaskId,
+        authorised_at: Timestamp,
+        position: u64,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let apply_id = ApplyId::from(folding.recorded.stream_id());
+    match &folding.recorded.event {
+        Event::ApplyAccepted(accepted) if accepted.authorisation == Authorisation::Granted => {
+            enqueue(folding, apply_id, accepted.task_id);
+        }
+        Event::ApplyAuthorised(_) => {
+            let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
+                return Err(folding.missing("apply", apply_id));
+            };
+            let task_id = apply.task_id;
+            enqueue(folding, apply_id, task_id);
+        }
+        Event::ApplyEnded(_) => folding.tables.queue.remove(&apply_id),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn enqueue(folding: &mut Folding<'_>, apply_id: ApplyId, task_id: TaskId) {
+    folding.tables.queue.insert(QueueRow {
+        apply_id,
+        task_id,
+        authorised_at: folding.recorded.recorded_at(),
+        position: folding.recorded.position(),
+    });
+}
+
+impl Projections {
+    /// Applies that may run and have not ended, oldest first.
+    pub async fn ready_applies(&self, limit: u32) -> Result<Vec<ApplyId>, Error> {
+        let query = sqlx::query("SELECT apply_id FROM execution_queue ORDER BY position LIMIT ?");
+        let query = query.bind(i64::from(limit));
+        read_ids(self.readers(), query, SPEC.name, "apply_id").await
+    }
+}

@@ -1,0 +1,31 @@
+//! The read tables. Each file owns one: its definition, its fold, its queries.
+
+pub(crate) mod agents;
+pub(crate) mod applies;
+pub(crate) mod approvals;
+pub(crate) mod approver_credentials;
+pub(crate) mod approvers;
+pub(crate) mod audit_timeline;
+pub(crate) mod callbacks;
+pub(crate) mod capability_tokens;
+pub(crate) mod deliveries;
+pub(crate) mod delivery_attempts;
+pub(crate) mod execution_queue;
+pub(crate) mod permissions;
+pub(crate) mod tasks;
+
+mod summary;
+
+pub(crate) use agents::AgentRow;
+pub use applies::{ApplyView, OperationSummary};
+pub use approvals::ApprovalView;
+pub use approver_credentials::CredentialView;
+pub(crate) use approvers::ApproverRow;
+pub use audit_timeline::{TimelineEntry, TimelineFilter};
+pub use callbacks::CallbackView;
+pub(crate) use capability_tokens::TokenRow;
+pub use deliveries::{DeliveryView, DueDelivery};
+pub use delivery_attempts::AttemptView;
+pub(crate) use execution_queue::QueueRow;
+pub use permissions::PermissionView;
+pub use tasks::TaskView;

@@ -1,0 +1,89 @@
+//! `permissions`: what agents are granted beforehand.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_all};
+use crate::store::{Spec, row};
+use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "permissions",
+    revision: 1,
+    ddl: "
+-- Grants. An operation that a grant covers, and that is not sensitive, needs no human.
+CREATE TABLE permissions (
+    agent         TEXT NOT NULL,
+    number        INTEGER NOT NULL,  -- its place in the set, from 1
+    operation_id  TEXT NOT NULL,
+    scope_type    TEXT NOT NULL,
+    scope_id      TEXT NOT NULL,     -- '*' covers every one of that type
+    granted_level TEXT NOT NULL,
+    expires_at    TEXT,              -- empty: for good
+    granted_at    TEXT NOT NULL,
+    PRIMARY KEY (agent, number)
+) STRICT, WITHOUT ROWID;
+",
+};
+
+row! {
+    /// A grant of an agent.
+    pub struct PermissionView in SPEC,
+    key (agent: String = "agent", number: u32 = "number") {
+        /// The agent's name.
+        pub agent: String,
+        /// Its place in the agent's set, from 1.
+        pub number: u32,
+        /// The operation.
+        pub operation: OperationKind = "operation_id",
+        /// What kind of object.
+        pub scope_type: ScopeType,
+        /// Which object, or `*`.
+        pub scope_id: String,
+        /// Up to which level.
+        pub granted_level: Level,
+        /// Until when; for good when absent. A grant that has ended stays in the set.
+        pub expires_at: Option<Timestamp>,
+        /// Since when it stands in the set as it is.
+        pub granted_at: Timestamp,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let Event::PermissionsReplaced(replaced) = &folding.recorded.event else {
+        return Ok(());
+    };
+    let id = AgentId::from(folding.recorded.stream_id());
+    let Some(agent) = folding.tables.agents.get(folding.db, &id).await? else {
+        return Err(folding.missing("agent", id));
+    };
+    let (name, before) = (agent.agent.clone(), agent.permission_count);
+    let mut number = 0_u32;
+    for grant in &replaced.grants {
+        number = number.saturating_add(1);
+        folding.tables.permissions.put(PermissionView {
+            agent: name.clone(),
+            number,
+            operation: grant.operation,
+            scope_type: grant.scope_type,
+            scope_id: grant.scope_id.clone(),
+            granted_level: grant.granted_level,
+            expires_at: grant.expires_at,
+            granted_at: folding.recorded.recorded_at(),
+        });
+    }
+    for left_over in number.saturating_add(1)..=before {
+        folding
+            .tables
+            .permissions
+            .remove(&(name.clone(), left_over));
+    }
+    Ok(())
+}
+
+impl Projections {
+    /// An agent's grants in their order; none for an agent that was not heard of.
+    pub async fn permissions(&self, agent: &str) -> Result<Vec<PermissionView>, Error> {
+        let query = sqlx::query("SELECT * FROM permissions WHERE agent = ? ORDER BY number");
+        read_all(self.readers(), query.bind(agent.to_owned())).await
+    }
+}

@@ -1,0 +1,179 @@
+//! `tasks`: bounded pieces of work, each standing where its newest apply stands.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::projections::{Projections, read_one};
+use crate::store::{Spec, json_column, row};
+use crate::words::{ApplyState, TaskStatus};
+use ledger::event::{AllowedOperation, TaskCreated};
+use ledger::{ApplyId, CallbackId, Event, TaskId, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "tasks",
+    revision: 1,
+    ddl: "
+-- Tasks. Status and apply state are those of the newest apply, until the task is closed.
+CREATE TABLE tasks (
+    task_id            TEXT PRIMARY KEY,
+    task_name          TEXT NOT NULL,
+    agent              TEXT NOT NULL,
+    subject            TEXT NOT NULL,     -- the client that its tokens are bound to
+    status             TEXT NOT NULL,     -- open, requires_approval, approved, applying, completed,
+                                          -- failed, unknown, denied, expired, closed
+    apply_state        TEXT NOT NULL,     -- idle, waiting_approval, ready, applying, completed,
+                                          -- failed, unknown, closed
+    allowed_operations TEXT NOT NULL,     -- JSON list; scope_id '*' is every one of that type
+    token_ttl_seconds  INTEGER NOT NULL,
+    newest_apply_id    TEXT,
+    callback_id        TEXT,
+    created_at         TEXT NOT NULL,
+    updated_at         TEXT NOT NULL,
+    closed_at          TEXT,
+    close_reason       TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tasks_by_agent ON tasks (agent, created_at);
+",
+};
+
+json_column!(Vec<AllowedOperation>);
+
+row! {
+    /// A task.
+    pub struct TaskView in SPEC, key (id: TaskId = "task_id") {
+        /// Its id.
+        pub id: TaskId = "task_id",
+        /// What the orchestrator calls it.
+        pub name: String = "task_name",
+        /// The agent's name.
+        pub agent: String,
+        /// The subject that its tokens are bound to.
+        pub subject: String,
+        /// Where it stands.
+        pub status: TaskStatus,
+        /// What can be done about its newest apply.
+        pub apply_state: ApplyState,
+        /// What it may do.
+        pub allowed: Vec<AllowedOperation> = "allowed_operations",
+        /// How long its tokens live.
+        pub token_ttl_seconds: u32,
+        /// The apply that it stands where it stands for.
+        pub newest_apply_id: Option<ApplyId>,
+        /// The active callback.
+        pub callback_id: Option<CallbackId>,
+        /// When it was made.
+        pub created_at: Timestamp,
+        /// When it last changed.
+        pub updated_at: Timestamp,
+        /// When it was closed.
+        pub closed_at: Option<Timestamp>,
+        /// Why it was closed, where somebody said so.
+        pub close_reason: Option<String>,
+    }
+}
+
+pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+    let stream = folding.recorded.stream_id();
+    match &folding.recorded.event {
+        Event::TaskCreated(created) => {
+            create(folding, created);
+            Ok(())
+        }
+        Event::CallbackSet(set) => {
+            let task = edit(folding, stream.into()).await?;
+            task.callback_id = Some(set.callback.callback_id);
+            Ok(())
+        }
+        Event::TaskClosed(closed) => {
+            let at = folding.recorded.recorded_at();
+            let task = edit(folding, stream.into()).await?;
+            task.status = TaskStatus::Closed;
+            task.apply_state = ApplyState::Closed;
+            task.closed_at = Some(at);
+            task.close_reason.clone_from(&closed.reason);
+            Ok(())
+        }
+        Event::ApplyAccepted(accepted) => {
+            let task = edit(folding, accepted.task_id).await?;
+            task.newest_apply_id = Some(accepted.apply_id);
+            follow(folding, accepted.task_id).await
+        }
+        Event::ApplyAuthorised(_) | Event::ApplyEnded(_) | Event::ApplyResolved(_) => {
+            let id = ApplyId::from(stream);
+            let Some(apply) = folding.tables.applies.get(folding.db, &id).await? else {
+                return Err(folding.missing("apply", id));
+            };
+            let task_id = apply.task_id;
+            follow(folding, task_id).await
+        }
+        Event::ApprovalApproved(_)
+        | Event::ApprovalDenied(_)
+        | Event::ApprovalExpired(_)
+        | Event::ApprovalCancelled(_)
+        | Event::ApprovalConsumed(_) => {
+            let id = stream.into();
+            let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+                return Err(folding.missing("approval", id));
+            };
+            let task_id = approval.task_id;
+            follow(folding, task_id).await
+        }
+        _ => Ok(()),
+    }
+}
+
+fn create(folding: &mut Folding<'_>, created: &TaskCreated) {
+    let at = folding.recorded.recorded_at();
+    folding.tables.tasks.insert(TaskView {
+        id: created.task_id,
+        name: created.name.clone(),
+        agent: created.agent.clone(),
+        subject: created.subject.clone(),
+        status: TaskStatus::Open,
+        apply_state: ApplyState::Idle,
+        allowed: created.allowed.clone(),
+        token_ttl_seconds: created.token_ttl_seconds,
+        newest_apply_id: None,
+        callback_id: None,
+        created_at: at,
+        updated_at: at,
+        closed_at: None,
+        close_reason: None,
+    });
+}
+
+async fn edit<'t>(folding: &'t mut Folding<'_>, id: TaskId) -> Result<&'t mut TaskView, Error> {
+    let at = folding.recorded.recorded_at();
+    let missing = folding.missing("task", id);
+    let task = folding.tables.tasks.edit(folding.db, &id).await?;
+    let task = task.ok_or(missing)?;
+    task.updated_at = at;
+    Ok(task)
+}
+
+/// Takes over where the newest apply stands, unless the task is closed or already stands there.
+async fn follow(folding: &mut Folding<'_>, id: TaskId) -> Result<(), Error> {
+    let Some(task) = folding.tables.tasks.get(folding.db, &id).await? else {
+        return Err(folding.missing("task", id));
+    };
+    let Some(apply_id) = task.newest_apply_id else {
+        return Ok(());
+    };
+    let stands = task.status;
+    let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
+        return Err(folding.missing("apply", apply_id));
+    };
+    let status = apply.status;
+    if stands != TaskStatus::Closed && stands != status {
+        let task = edit(folding, id).await?;
+        task.status = status;
+        task.apply_state = status.apply_state();
+    }
+    Ok(())
+}
+
+impl Projections {
+    /// A task.
+    pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, Error> {
+        read_one(self.readers(), &id).await
+    }
+}
