@@ -1,0 +1,4 @@
+//! Tests of the read tables over real ledgers.
+
+mod following;
+mod world;
