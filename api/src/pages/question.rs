@@ -59,7 +59,7 @@ impl Question<'_> {
     pub(crate) fn ended(&self) -> Result<Option<EndedPage>, ApiError> {
         let approval = self.approval;
         let decision = approval.decision.as_ref();
-        let deadline = approval.deadline().unwrap_or(approval.changed_at);
+        let deadline = approval.expiry();
         let decided_at = approval.decided_at.unwrap_or(approval.changed_at);
         let (ended, at) = match approval.state_at(self.now) {
             ApprovalState::Pending => return Ok(None),

@@ -185,7 +185,7 @@ async fn undecided(state: &AppState, link: &ApprovalLink) -> Result<Arc<Approval
     let refusal = match approval.state_at(state.services.ledger.now()) {
         ApprovalState::Pending => return Ok(approval),
         ApprovalState::Expired => Rejection::ApprovalExpired {
-            at: approval.deadline().unwrap_or(approval.changed_at),
+            at: approval.expiry(),
         },
         ApprovalState::Cancelled => Rejection::ApprovalCancelled,
         decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {

@@ -71,6 +71,8 @@ pub struct Approval {
     pub decided_at: Option<Timestamp>,
     /// When it came to its state.
     pub changed_at: Timestamp,
+    /// The deadline that it missed, once that is recorded.
+    pub expired_at: Option<Timestamp>,
     /// The apply that it was used for.
     pub consumed_by: Option<ApplyId>,
 }
@@ -93,6 +95,15 @@ impl Approval {
             ApprovalState::Approved => self.continue_until(),
             _ => None,
         }
+    }
+
+    /// When it expired, or will where nothing happens before; the same before and after the expiry
+    /// is recorded.
+    #[must_use]
+    pub fn expiry(&self) -> Timestamp {
+        self.expired_at
+            .or_else(|| self.deadline())
+            .unwrap_or(self.changed_at)
     }
 
     /// Where it stands at `now`, deadlines included: at the deadline itself it has expired.
@@ -123,6 +134,7 @@ impl Aggregate for Approval {
                 decision: None,
                 decided_at: None,
                 changed_at: at,
+                expired_at: None,
                 consumed_by: None,
             });
             return;
@@ -147,7 +159,10 @@ impl Aggregate for Approval {
                 approval.decided_at = Some(at);
                 ApprovalState::Denied
             }
-            Event::ApprovalExpired(_) => ApprovalState::Expired,
+            Event::ApprovalExpired(expired) => {
+                approval.expired_at = Some(expired.deadline);
+                ApprovalState::Expired
+            }
             Event::ApprovalCancelled(_) => ApprovalState::Cancelled,
             Event::ApprovalConsumed(consumed) => {
                 approval.consumed_by = Some(consumed.apply_id);

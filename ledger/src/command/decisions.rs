@@ -96,7 +96,7 @@ fn decide(
         ApprovalState::Pending => {}
         ApprovalState::Expired => {
             return Err(Rejection::ApprovalExpired {
-                at: approval.changed_at,
+                at: approval.expiry(),
             });
         }
         ApprovalState::Cancelled => return Err(Rejection::ApprovalCancelled),

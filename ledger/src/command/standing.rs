@@ -79,7 +79,7 @@ pub(super) fn approval_standing(apply: ApplyId, approval: &Approval, now: Timest
                 .and_then(|decision| decision.reason.clone()),
         },
         ApprovalState::Expired => Standing::Expired {
-            at: approval.deadline().unwrap_or(approval.changed_at),
+            at: approval.expiry(),
         },
         ApprovalState::Cancelled => Standing::Cancelled,
         ApprovalState::Consumed => match approval.consumed_by {
