@@ -6,6 +6,7 @@
     reason = "the functions that tests share may fail as tests do"
 )]
 
+mod approvals;
 mod golden_events;
 mod idempotency;
 mod permissions;
