@@ -1,4 +1,31 @@
 //! Executor, callback dispatcher, expirer and their supervisor.
+//!
+//! A worker takes no input: it wakes, reads from the read tables what it owes, claims it through a
+//! command of the ledger, does it, and appends the outcome. It holds no transaction across I/O, and
+//! whatever moment the process ends at, the next start finds in the log what is left to do.
+//!
+//! | worker | owes |
+//! |---|---|
+//! | `executor` | the operations of applies that may run |
+//! | `pre_state` | what an approval's operations would change |
+//! | `expirer` | the passing of deadlines |
+//! | `dispatcher` | the deliveries that events owe |
 
 pub mod callback;
 pub mod cloudflare;
+mod depth_gauges;
+mod dispatcher;
+mod error;
+mod excerpt;
+mod executor;
+mod expirer;
+mod in_flight;
+mod pre_state;
+mod recording;
+mod supervisor;
+mod worker;
+
+pub use error::Error;
+pub use executor::Upstream;
+pub use supervisor::{HealthReader, Supervisor, WorkersConfig, start};
+pub use worker::WorkerHealth;

@@ -1,0 +1,45 @@
+//! How much waits in each queue, for whoever watches the metrics.
+
+use crate::error::Error;
+use crate::worker::{Signals, Worker};
+use projections::Projections;
+use std::time::Duration;
+
+/// Between two readings; a scrape is rarely more frequent.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keeps the gauges `queue_depth{queue}`.
+pub(crate) struct DepthGauges {
+    projections: Projections,
+}
+
+impl DepthGauges {
+    pub(crate) fn new(projections: &Projections) -> Self {
+        Self {
+            projections: projections.clone(),
+        }
+    }
+}
+
+impl Worker for DepthGauges {
+    const NAME: &'static str = "depth_gauges";
+
+    async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        while signals.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let depths = self.projections.depths().await?;
+            for (queue, depth) in [
+                ("ready_applies", depths.ready_applies),
+                ("due_deliveries", depths.due_deliveries),
+                ("pending_approvals", depths.pending_approvals),
+                ("given_up_deliveries", depths.given_up_deliveries),
+                ("unknown_applies", depths.unknown_applies),
+            ] {
+                let depth = u32::try_from(depth).unwrap_or(u32::MAX);
+                metrics::gauge!("queue_depth", "queue" => queue).set(f64::from(depth));
+            }
+            signals.pulse.beat();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! One try of one delivery, from its claim to its recorded end.
+
+use super::endpoints::Place;
+use crate::callback::{Attempt, AttemptOutcome as Sent, Backoff, CallbackSender};
+use crate::error::Error;
+use crate::recording::Recorder;
+use bytes::Bytes;
+use ledger::aggregate::{Delivery, DeliveryState};
+use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
+use ledger::event::{AfterAttempt, AttemptOutcome};
+use ledger::{
+    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId, TaskId,
+    Timestamp,
+};
+use projections::{CallbackView, Projections};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The code of a try whose registration is not in the read tables.
+const CALLBACK_UNKNOWN: &str = "callback_unknown";
+/// The code of a try whose secret does not open under the configured master keys.
+const SECRET_UNREADABLE: &str = "secret_unreadable";
+
+/// What every try needs.
+#[derive(Clone)]
+pub(super) struct Courier {
+    pub(super) recorder: Recorder,
+    pub(super) projections: Projections,
+    pub(super) sender: CallbackSender,
+    pub(super) keys: Arc<MasterKeys>,
+    pub(super) backoff: Backoff,
+}
+
+/// What a try came to, before it is recorded.
+struct Try {
+    outcome: AttemptOutcome,
+    /// How long the receiver asked to be left alone.
+    retry_after: Option<Duration>,
+}
+
+impl Try {
+    fn failed(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            outcome: AttemptOutcome::Failed {
+                http_status: None,
+                code: code.to_owned(),
+                message: message.into(),
+            },
+            retry_after: None,
+        }
+    }
+}
+
+impl Courier {
+    /// Claims the delivery, sends it once, records how that ended. Holds its place at the endpoint
+    /// until then.
+    pub(super) async fn deliver(self, delivery_id: DeliveryId, place: Place) -> Result<(), Error> {
+        let claim = StartAttempt { delivery_id };
+        let Started { delivery, attempt } = match self.recorder.record(claim).await {
+            Ok(started) => started,
+            // The read tables were behind, or a retry by hand came first.
+            Err(ledger::Error::Rejected(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let began = Instant::now();
+        let tried = self.attempt(&delivery).await;
+        self.end(&delivery, attempt, tried, began.elapsed()).await?;
+        drop(place);
+        Ok(())
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> Try {
+        let owed = &delivery.owed;
+        // The registration that it is owed to; the task may have another by now.
+        let callback = match self.projections.callback(owed.callback_id).await {
+            Ok(Some(callback)) => callback,
+            Ok(None) => {
+                return Try::failed(CALLBACK_UNKNOWN, "the callback's registration is not there");
+            }
+            Err(error) => {
+                let error = Error::from(error).chain();
+                return Try::failed(CALLBACK_UNKNOWN, error);
+            }
+        };
+        let secret = match self.open(owed.task_id, &callback) {
+            Ok(secret) => secret,
+            Err(why) => return Try::failed(SECRET_UNREADABLE, why),
+        };
+        let body = Bytes::from(format!("{{\"event\":{}}}", owed.event));
+        let attempt = Attempt {
+            url: &callback.url,
+            secret: &secret,
+            event_id: owed.event_id,
+            body,
+            now: self.recorder.ledger().now(),
+        };
+        match self.sender.attempt(attempt).await {
+            Sent::Delivered { status, .. } => Try {
+                outcome: AttemptOutcome::Delivered {
+                    http_status: status,
+                },
+                retry_after: None,
+            },
+            Sent::Failed(failure) => Try {
+                outcome: AttemptOutcome::Failed {
+                    http_status: failure.http_status,
+                    code: failure.code.as_str().to_owned(),
+                    message: failure.detail,
+                },
+                retry_after: failure.retry_after,
+            },
+        }
+    }
+
+    fn open(&self, task_id: TaskId, callback: &CallbackView) -> Result<CallbackSecret, String> {
+        let place = SealContext {
+            ledger_id: self.recorder.ledger().id(),
+            stream: StreamId::from(task_id),
+            field: NewCallback::SECRET_FIELD,
+        };
+        let sealed = Sealed::from_bytes(callback.sealed_secret.clone());
+        let opened = self
+            .keys
+            .open(&place, &sealed)
+            .map_err(|error| error.to_string())?;
+        CallbackSecret::new(opened.as_slice()).map_err(|error| error.to_string())
+    }
+
+    /// Ends a try that nobody works on any more. Does nothing when it has ended.
+    pub(super) async fn end_interrupted(&self, delivery_id: DeliveryId) -> Result<(), Error> {
+        let delivery = self.recorder.ledger().load::<Delivery>(delivery_id).await?;
+        let Some(delivery) = delivery.filter(|found| found.state == DeliveryState::UnderWay) else {
+            return Ok(());
+        };
+        let interrupted = Try {
+            outcome: AttemptOutcome::Interrupted,
+            retry_after: None,
+        };
+        self.end(&delivery, delivery.attempts, interrupted, Duration::ZERO)
+            .await
+    }
+
+    async fn end(
+        &self,
+        delivery: &Delivery,
+        attempt: u32,
+        tried: Try,
+        duration: Duration,
+    ) -> Result<(), Error> {
+        let (outcome, http_status) = match &tried.outcome {
+            AttemptOutcome::Delivered { http_status } => ("delivered".to_owned(), Some(*http_status)),
+            AttemptOutcome::Failed {
+                http_status, code, ..
+            } => (code.clone(), *http_status),
+            AttemptOutcome::Interrupted => ("interrupted".to_owned(), None),
+        };
+        let ended = EndAttempt {
+            delivery_id: delivery.owed.delivery_id,
+            attempt,
+            outcome: tried.outcome,
+            retry_at: self.retry_at(delivery.attempts_in_round, tried.retry_after),
+            duration,
+        };
+        let after = match self.recorder.record(ended).await {
+            Ok(after) => after,
+            Err(ledger::Error::Rejected(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let then = match after {
+            AfterAttempt::Done => "done".to_owned(),
+            AfterAttempt::RetryAt(at) => format!("retry at {at}"),
+            AfterAttempt::GivenUp => "given up".to_owned(),
+        };
+        tracing::info!(
+            delivery.id = %delivery.owed.delivery_id,
+            task.id = %delivery.owed.task_id,
+            event = delivery.owed.event_name,
+            attempt,
+            outcome,
+            http_status,
+            then,
+            duration_ms = duration.as_millis(),
+            "callback tried"
+        );
+        metrics::histogram!("callback_attempt_duration_seconds", "outcome" => outcome.clone())
+            .record(duration.as_secs_f64());
+        metrics::counter!("callback_attempts_total", "outcome" => outcome).increment(1);
+        if after == AfterAttempt::GivenUp {
+            metrics::counter!("callback_deliveries_given_up_total").increment(1);
+        }
+        Ok(())
+    }
+
+    fn retry_at(&self, failures: u32, retry_after: Option<Duration>) -> Timestamp {
+        let ledger: &Ledger = self.recorder.ledger();
+        let mut jitter = [0; 8];
+        ledger.random().fill(&mut jitter);
+        let delay = self.backoff.delay(failures, jitter, retry_after);
+        ledger.now().plus(delay)
+    }
+}

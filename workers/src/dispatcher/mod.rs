@@ -1,0 +1,169 @@
+//! Sends the callbacks that events owe, several at a time and each endpoint by itself.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `delivery` | one try, from its claim to its recorded end |
+//! | `endpoints` | how many tries go to each endpoint at a time |
+
+mod delivery;
+mod endpoints;
+
+use crate::error::Error;
+use crate::in_flight::InFlight;
+use crate::recording::Recorder;
+use crate::supervisor::WorkersConfig;
+use crate::worker::{Signals, Worker, paced};
+use delivery::Courier;
+use endpoints::{Endpoints, MOST, MOST_EACH};
+use futures_util::future::try_join_all;
+use ledger::{DeliveryId, Ledger};
+use projections::Projections;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many interrupted tries are ended in one commit.
+const INTERRUPTED_BATCH: u32 = 256;
+const FOLD_PATIENCE: Duration = Duration::from_secs(5);
+/// Before the next look when something is due that could not be taken.
+const BLOCKED_SLEEP: Duration = Duration::from_millis(250);
+
+/// Wakes when something has been folded, when a delivery is due, and at an interval.
+pub(crate) struct Dispatcher {
+    courier: Courier,
+    deliveries: InFlight<DeliveryId>,
+    endpoints: Endpoints,
+    batch_size: usize,
+    interval: Duration,
+    drain: Duration,
+}
+
+/// What one look came to.
+struct Look {
+    /// Something due was left: its endpoint has its share, or the batch was full.
+    left_some: bool,
+    sleep: Duration,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(config: WorkersConfig, ledger: &Ledger, projections: &Projections) -> Self {
+        Self {
+            courier: Courier {
+                recorder: Recorder::new(ledger.clone(), Self::NAME),
+                projections: projections.clone(),
+                sender: config.callbacks,
+                keys: Arc::clone(&ledger.rules().master_keys),
+                backoff: config.callback_backoff,
+            },
+            deliveries: InFlight::new(MOST),
+            endpoints: Endpoints::default(),
+            batch_size: usize::try_from(config.callback_batch_size).unwrap_or(usize::MAX),
+            interval: config.callback_interval,
+            drain: config.drain,
+        }
+    }
+
+    /// Ends the tries that were under way when the service stopped: their receivers may have got
+    /// them, and get them again.
+    async fn end_interrupted(&self) -> Result<(), Error> {
+        let projections = &self.courier.projections;
+        loop {
+            let found = projections.interrupted_deliveries(INTERRUPTED_BATCH).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let ended = found
+                .iter()
+                .map(|(delivery_id, _)| self.courier.end_interrupted(*delivery_id));
+            try_join_all(ended).await?;
+            // Otherwise the same ones would be found again.
+            projections.caught_up(FOLD_PATIENCE).await?;
+        }
+    }
+
+    /// Takes what is due, of each endpoint no more than its share.
+    async fn take(&mut self) -> Result<Look, Error> {
+        let now = self.courier.recorder.ledger().now();
+        let projections = &self.courier.projections;
+        let each = 2 * MOST_EACH;
+        // Rows of endpoints that have their share must not crowd out those of others.
+        let limit = self.batch_size + self.endpoints.busy() * each + self.deliveries.held();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let each = u32::try_from(each).unwrap_or(u32::MAX);
+        let due = projections.due_deliveries(now, limit, each).await?;
+        let next = projections.next_delivery_due().await?;
+        let mut taken = 0;
+        let mut left_some = false;
+        for delivery in due {
+            if !self.deliveries.is_free(&delivery.delivery_id) {
+                continue;
+            }
+            if taken >= self.batch_size {
+                left_some = true;
+                break;
+            }
+            let Some(place) = self.endpoints.enter(&delivery.endpoint) else {
+                left_some = true;
+                continue;
+            };
+            taken += 1;
+            let courier = self.courier.clone();
+            self.deliveries.spawn(
+                delivery.delivery_id,
+                courier.deliver(delivery.delivery_id, place),
+            );
+        }
+        let in_flight = u32::try_from(self.deliveries.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("dispatcher_deliveries_in_flight").set(f64::from(in_flight));
+        let sleep = match next.map(|next| next.since(now)) {
+            // Due and taken, or due and left: what comes after it is not known.
+            Some(Duration::ZERO) => BLOCKED_SLEEP,
+            Some(wait) => wait,
+            None => self.interval,
+        };
+        Ok(Look {
+            left_some,
+            sleep: sleep.min(self.interval),
+        })
+    }
+}
+
+impl Worker for Dispatcher {
+    const NAME: &'static str = "dispatcher";
+
+    async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
+        self.deliveries.abort().await;
+        self.end_interrupted().await?;
+        let mut progress = self.courier.projections.progress();
+        let mut wake = signals.wake.clone();
+        loop {
+            progress.borrow_and_update();
+            wake.borrow_and_update();
+            let looked = Instant::now();
+            let look = self.take().await?;
+            signals.pulse.beat();
+            let sleep = tokio::time::sleep(look.sleep);
+            tokio::pin!(sleep);
+            loop {
+                tokio::select! {
+                    () = signals.stop.cancelled() => {
+                        self.deliveries.drain(self.drain).await;
+                        return Ok(());
+                    }
+                    changed = paced(&mut progress, looked) => { changed?; break }
+                    Ok(()) = wake.changed() => break,
+                    () = &mut sleep => break,
+                    change = self.deliveries.changed() => {
+                        for failed in &change.failed {
+                            self.courier.end_interrupted(failed.key).await?;
+                        }
+                        signals.note(Self::NAME, change.failed)?;
+                        if look.left_some || change.has_rested {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What became of an operation, in the words of the log.
+
+use crate::cloudflare::{Outcome, Reconciled};
+use crate::excerpt::{MOST_ERRORS_BYTES, MOST_RESULT_BYTES, json_text, message};
+use ledger::event::OperationOutcome;
+use serde_json::Value;
+
+/// The code of an operation that was not sent because its stored form cannot be read.
+pub(super) const UNREADABLE: &str = "operation_unreadable";
+/// The code of an operation that was not sent because the credential is gone.
+pub(super) const NO_CREDENTIAL: &str = "credential_missing";
+/// The code of an operation that was not sent because the executor failed over it again and again.
+pub(super) const EXECUTOR_FAILED: &str = "executor_failed";
+/// The code of a read whose answer was lost when the service stopped.
+pub(super) const INTERRUPTED: &str = "interrupted";
+/// The code of an operation that reading back showed not to have been applied.
+pub(super) const NOT_APPLIED: &str = "upstream_not_applied";
+
+/// How an operation ended, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Conclusion {
+    pub(super) outcome: OperationOutcome,
+    /// Found by reading back.
+    pub(super) reconciled: bool,
+}
+
+impl Conclusion {
+    fn told(outcome: OperationOutcome) -> Self {
+        Self {
+            outcome,
+            reconciled: false,
+        }
+    }
+
+    /// A result that is not upstream's.
+    pub(super) fn simulated(result: &Value) -> Self {
+        Self::told(OperationOutcome::Succeeded {
+            http_status: None,
+            request_id: None,
+            result: json_text(result, MOST_RESULT_BYTES),
+        })
+    }
+
+    /// Surely not carried out, for a reason on this side.
+    pub(super) fn not_sent(code: &str, why: impl Into<String>) -> Self {
+        Self::told(OperationOutcome::Failed {
+            http_status: None,
+            request_id: None,
+            code: code.to_owned(),
+            message: message(why.into()),
+            errors: "[]".to_owned(),
+        })
+    }
+
+    /// A person has to settle it.
+    pub(super) fn unknown(why: impl Into<String>) -> Self {
+        Self::told(OperationOutcome::Unknown {
+            why: message(why.into()),
+        })
+    }
+
+    /// What upstream said; `Err` with the reason when its answer was lost.
+    pub(super) fn of(outcome: Outcome) -> Result<Self, String> {
+        Ok(Self::told(match outcome {
+            Outcome::Succeeded {
+                http_status,
+                request_id,
+                result,
+            } => OperationOutcome::Succeeded {
+                http_status: Some(http_status),
+                request_id,
+                result: json_text(&result, MOST_RESULT_BYTES),
+            },
+            Outcome::Failed {
+                http_status,
+                request_id,
+                code,
+                message: text,
+                errors,
+            } => OperationOutcome::Failed {
+                http_status,
+                request_id,
+                code: code.to_owned(),
+                message: message(text),
+                errors: json_text(&errors, MOST_ERRORS_BYTES),
+            },
+            Outcome::Lost { why, .. } => return Err(why),
+        }))
+    }
+
+    /// What reading back found after `lost`, the reason why there is no answer.
+    pub(super) fn read_back(found: Reconciled, lost: &str) -> Self {
+        let outcome = match found {
+            Reconciled::Applied { result } => OperationOutcome::Succeeded {
+                http_status: None,
+                request_id: None,
+                result: json_text(&result, MOST_RESULT_BYTES),
+            },
+            Reconciled::NotApplied { why } => OperationOutcome::Failed {
+                http_status: None,
+                request_id: None,
+                code: NOT_APPLIED.to_owned(),
+                message: message(format!("{lost}; read back: {why}")),
+                errors: "[]".to_owned(),
+            },
+            Reconciled::Unknown { why } => {
+                return Self::unknown(format!("{lost}; read back: {why}"));
+            }
+        };
+        Self {
+            outcome,
+            reconciled: true,
+        }
+    }
+
+    /// The outcome's name in logs and metrics.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.outcome {
+            OperationOutcome::Succeeded { .. } => "succeeded",
+            OperationOutcome::Failed { .. } => "failed",
+            OperationOutcome::Unknown { .. } => "unknown",
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! One apply, from where the log says it stands to its end.
+//!
+//! What a crash leaves behind, and what the next start makes of it:
+//!
+//! | crash | in the log | next start |
+//! |---|---|---|
+//! | before the intent is committed | operation waiting | starts it |
+//! | after that, before or after sending, before the outcome is committed | started | simulated: ends it; a read: sends it again; otherwise reads back, never sends |
+//! | after the outcome is committed | ended | goes on with the next operation |
+
+use super::conclusion::{
+    Conclusion, EXECUTOR_FAILED, INTERRUPTED, NO_CREDENTIAL, UNREADABLE,
+};
+use super::upstream::Upstream;
+use crate::cloudflare::{CloudflareClient, RequestDescription, UpstreamRequest, simulate};
+use crate::error::Error;
+use crate::recording::Recorder;
+use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::command::{EndOperation, OperationStart, StartOperation};
+use ledger::event::PreState;
+use ledger::operation::Operation;
+use ledger::{ApplyId, Rejection, operations_of};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long reading back may take in all before the outcome counts as unknown.
+const READ_BACK_PATIENCE: Duration = Duration::from_secs(120);
+/// After so many failures of the executor itself an apply is concluded without asking upstream.
+const MOST_FAILURES: u32 = 3;
+/// Why there is no answer to what an earlier process started.
+const STOPPED: &str = "the service stopped before the answer was recorded";
+
+/// Everything that one apply needs.
+pub(super) struct Execution {
+    pub(super) recorder: Recorder,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) stop: CancellationToken,
+    pub(super) apply_id: ApplyId,
+    /// How often this was tried and failed for reasons on this side.
+    pub(super) failures: u32,
+}
+
+/// Where this apply is carried out. One that has begun to be simulated stays so: its results would
+/// otherwise be partly true.
+enum Way<'a> {
+    Simulated,
+    Sent(&'a CloudflareClient),
+    /// It was begun with a credential that is gone.
+    Closed,
+}
+
+impl Execution {
+    /// Carries the apply out as far as it may be. When told to stop it leaves after the operation
+    /// that is under way; the next start goes on.
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let Some(mut apply) = self.recorder.ledger().load::<Apply>(self.apply_id).await? else {
+            tracing::error!(apply.id = %self.apply_id, "the execution queue names an unknown apply");
+            return Ok(());
+        };
+        if !apply.is_running() {
+            return Ok(());
+        }
+        let operations = read_operations(&apply);
+        while apply.is_running() {
+            let Some(index) = apply.next_operation() else {
+                return Ok(());
+            };
+            let operation = match &operations {
+                Ok(operations) => operations.get(index).ok_or("it is not in the submission"),
+                Err(why) => Err(why.as_str()),
+            };
+            let began = Instant::now();
+            let conclusion = match apply.operations.get(index) {
+                Some(OperationState::Started(_)) => self.settle(&apply, index, operation).await,
+                Some(OperationState::Waiting) if self.stop.is_cancelled() => return Ok(()),
+                Some(OperationState::Waiting) => {
+                    if !self.may_start(&apply, index, operation).await? {
+                        return Ok(());
+                    }
+                    self.carry_out(&apply, index, operation).await
+                }
+                Some(OperationState::Ended { .. }) | None => return Ok(()),
+            };
+            self.report(&apply, operation, &conclusion, began.elapsed());
+            let ended = EndOperation {
+                apply_id: apply.id,
+                index,
+                outcome: conclusion.outcome,
+                reconciled: conclusion.reconciled,
+                duration: began.elapsed(),
+            };
+            apply = match self.recorder.record(ended).await {
+                Ok(apply) => apply,
+                Err(ledger::Error::Rejected(Rejection::NotExecutable)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Commits the intent. `false` when the apply is not to go on: its task was closed, or somebody
+    /// else executes it.
+    async fn may_start(
+        &self,
+        apply: &Apply,
+        index: usize,
+        operation: Result<&Operation, &str>,
+    ) -> Result<bool, Error> {
+        let request = operation.map_or_else(
+            |_| RequestDescription {
+                method: "none".to_owned(),
+                path: String::new(),
+                body_sha256: None,
+            },
+            |operation| UpstreamRequest::of(operation).description(),
+        );
+        let start = StartOperation {
+            apply_id: apply.id,
+            index,
+            simulated: matches!(self.way(apply), Way::Simulated),
+            method: request.method,
+            path: request.path,
+            body_digest: request.body_sha256.map(hex::encode),
+        };
+        // Nothing has been sent: when told to stop there is no need to get this into the log.
+        match self.stop.run_until_cancelled(self.recorder.record(start)).await {
+            None | Some(Ok(OperationStart::Stopped)) => Ok(false),
+            Some(Ok(OperationStart::Go)) => Ok(true),
+            Some(Err(ledger::Error::Rejected(Rejection::NotExecutable))) => Ok(false),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    fn way(&self, apply: &Apply) -> Way<'_> {
+        let mut begun = apply.operations.iter().filter_map(|state| match state {
+            OperationState::Waiting => None,
+            OperationState::Started(started) => Some(started.simulated),
+            OperationState::Ended { simulated, .. } => Some(*simulated),
+        });
+        match (begun.next_back(), &*self.upstream) {
+            (Some(true), _) | (None, Upstream::Simulated) => Way::Simulated,
+            (Some(false), Upstream::Simulated) => Way::Closed,
+            (Some(false) | None, Upstream::Cloudflare(client)) => Way::Sent(client),
+        }
+    }
+
+    /// Does what the committed intent says.
+    async fn carry_out(
+        &self,
+        apply: &Apply,
+        index: usize,
+        operation: Result<&Operation, &str>,
+    ) -> Conclusion {
+        let operation = match operation {
+            Ok(operation) => operation,
+            Err(why) => return Conclusion::not_sent(UNREADABLE, unreadable(why)),
+        };
+        if self.failures >= MOST_FAILURES {
+            return Conclusion::not_sent(EXECUTOR_FAILED, failed_too_often(self.failures));
+        }
+        match self.way(apply) {
+            Way::Simulated => Conclusion::simulated(&simulate(operation)),
+            Way::Closed => Conclusion::not_sent(
+                NO_CREDENTIAL,
+                "the Cloudflare token was taken away after the apply had begun; nothing was sent",
+            ),
+            Way::Sent(client) => self.send(client, apply, index, operation).await,
+        }
+    }
+
+    async fn send(
+        &self,
+        client: &CloudflareClient,
+        apply: &Apply,
+        index: usize,
+        operation: &Operation,
+    ) -> Conclusion {
+        match Conclusion::of(client.send(operation).await) {
+            Ok(conclusion) => conclusion,
+            Err(lost) => self.read_back(client, apply, index, operation, &lost).await,
+        }
+    }
+
+    /// Ends what an earlier process, or a task that failed, started. Nothing that may have changed
+    /// something is sent again.
+    async fn settle(
+        &self,
+        apply: &Apply,
+        index: usize,
+        operation: Result<&Operation, &str>,
+    ) -> Conclusion {
+        let way = self.way(apply);
+        let operation = match (operation, &way) {
+            (Ok(operation), _) => operation,
+            (Err(why), Way::Simulated) => {
+                return Conclusion::not_sent(UNREADABLE, unreadable(why));
+            }
+            (Err(why), _) => {
+                return Conclusion::unknown(format!("{STOPPED}; {}", unreadable(why)));
+            }
+        };
+        let is_read = !operation.changes_upstream();
+        let without_upstream = |why: String| {
+            if is_read {
+                Conclusion::not_sent(INTERRUPTED, why)
+            } else {
+                Conclusion::unknown(why)
+            }
+        };
+        match way {
+            Way::Simulated => Conclusion::simulated(&simulate(operation)),
+            _ if self.failures >= MOST_FAILURES => {
+                without_upstream(format!("{STOPPED}; {}", failed_too_often(self.failures)))
+            }
+            Way::Closed => without_upstream(format!(
+                "{STOPPED}; no Cloudflare token is configured to find out"
+            )),
+            Way::Sent(client) if is_read => self.send(client, apply, index, operation).await,
+            Way::Sent(client) => {
+                self.read_back(client, apply, index, operation, STOPPED).await
+            }
+        }
+    }
+
+    async fn read_back(
+        &self,
+        client: &CloudflareClient,
+        apply: &Apply,
+        index: usize,
+        operation: &Operation,
+        lost: &str,
+    ) -> Conclusion {
+        tracing::warn!(
+            apply.id = %apply.id,
+            operation = operation.kind.as_str(),
+            index,
+            lost,
+            "the answer was lost; reading back"
+        );
+        let before = self.pre_state(apply, index).await;
+        let found = client.reconcile(operation, before.as_ref());
+        match tokio::time::timeout(READ_BACK_PATIENCE, found).await {
+            Ok(found) => Conclusion::read_back(found, lost),
+            Err(_) => Conclusion::unknown(format!(
+                "{lost}; reading back did not end within {} seconds",
+                READ_BACK_PATIENCE.as_secs()
+            )),
+        }
+    }
+
+    /// What stood upstream when the apply's approval was asked for, as far as that is known.
+    async fn pre_state(&self, apply: &Apply, index: usize) -> Option<Value> {
+        let approval = self
+            .recorder
+            .ledger()
+            .load::<Approval>(apply.approval_id?)
+            .await
+            .inspect_err(|error| tracing::warn!(%error, "reading back without the pre-state"))
+            .ok()??;
+        match approval.pre_state.as_ref()?.get(index)? {
+            PreState::Found(text) => serde_json::from_str(text).ok(),
+            PreState::NotApplicable | PreState::Unavailable(_) => None,
+        }
+    }
+
+    fn report(
+        &self,
+        apply: &Apply,
+        operation: Result<&Operation, &str>,
+        conclusion: &Conclusion,
+        took: Duration,
+    ) {
+        let kind = operation.map_or("unreadable", |operation| operation.kind.as_str());
+        let simulated = matches!(self.way(apply), Way::Simulated);
+        metrics::counter!(
+            "operations_total",
+            "operation" => kind,
+            "outcome" => conclusion.name(),
+            "simulated" => if simulated { "true" } else { "false" },
+            "reconciled" => if conclusion.reconciled { "true" } else { "false" },
+        )
+        .increment(1);
+        let duration_ms = took.as_millis();
+        if simulated {
+            tracing::debug!(
+                apply.id = %apply.id,
+                task.id = %apply.task_id,
+                operation = kind,
+                outcome = conclusion.name(),
+                "operation simulated"
+            );
+        } else {
+            tracing::info!(
+                apply.id = %apply.id,
+                task.id = %apply.task_id,
+                operation = kind,
+                outcome = conclusion.name(),
+                reconciled = conclusion.reconciled,
+                duration_ms,
+                "operation ended"
+            );
+        }
+    }
+}
+
+/// The operations in the submission that was fingerprinted; all of them or none.
+pub(crate) fn read_operations(apply: &Apply) -> Result<Vec<Operation>, String> {
+    let operations =
+        operations_of(apply.submission.as_bytes()).map_err(|error| error.to_string())?;
+    operations
+        .iter()
+        .map(|operation| Operation::from_json(operation).map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn unreadable(why: &str) -> String {
+    format!("this version cannot read the operations of the apply ({why})")
+}
+
+fn failed_too_often(failures: u32) -> String {
+    format!("the executor failed {failures} times over this apply; see the service's log")
+}

@@ -1,0 +1,122 @@
+//! Carries out applies that may run: several at a time, the operations of each one after another.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `upstream` | where operations are carried out |
+//! | `execution` | one apply, from where the log says it stands to its end |
+//! | `conclusion` | what became of an operation, in the words of the log |
+
+mod conclusion;
+mod execution;
+mod upstream;
+
+pub(crate) use execution::read_operations;
+pub use upstream::Upstream;
+
+use crate::error::Error;
+use crate::in_flight::InFlight;
+use crate::recording::Recorder;
+use crate::supervisor::WorkersConfig;
+use crate::worker::{Signals, Worker};
+use execution::Execution;
+use ledger::{ApplyId, Ledger};
+use projections::Projections;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Takes authorised applies from the execution queue.
+pub(crate) struct Executor {
+    recorder: Recorder,
+    projections: Projections,
+    upstream: Arc<Upstream>,
+    applies: InFlight<ApplyId>,
+    drain: Duration,
+}
+
+impl Executor {
+    pub(crate) fn new(
+        config: &WorkersConfig,
+        ledger: &Ledger,
+        projections: &Projections,
+    ) -> Self {
+        Self {
+            recorder: Recorder::new(ledger.clone(), Self::NAME),
+            projections: projections.clone(),
+            upstream: Arc::new(config.upstream.clone()),
+            applies: InFlight::new(config.applies_at_a_time),
+            drain: config.drain,
+        }
+    }
+
+    /// Takes what is ready and nobody works on; whether there may be more than could be taken.
+    ///
+    /// The read table may be behind and show applies that have ended: an [`Execution`] asks the
+    /// ledger first. What was started by an earlier process and has no outcome is found here too,
+    /// and settled instead of started.
+    async fn take(&mut self, signals: &Signals) -> Result<bool, Error> {
+        let room = self.applies.room();
+        if room == 0 {
+            return Ok(true);
+        }
+        let limit = self.applies.held() + 2 * room;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let ready = self.projections.ready_applies(limit).await?;
+        let is_whole = u32::try_from(ready.len()).is_ok_and(|found| found < limit);
+        for apply_id in ready {
+            if self.applies.room() == 0 {
+                return Ok(true);
+            }
+            if self.applies.is_free(&apply_id) {
+                let execution = Execution {
+                    recorder: self.recorder.clone(),
+                    upstream: Arc::clone(&self.upstream),
+                    stop: signals.stop.clone(),
+                    apply_id,
+                    failures: self.applies.failures(&apply_id),
+                };
+                self.applies.spawn(apply_id, execution.run());
+            }
+        }
+        Ok(!is_whole)
+    }
+}
+
+impl Worker for Executor {
+    const NAME: &'static str = "executor";
+
+    async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
+        // What a run before this one left in flight must be at rest before it is settled.
+        self.applies.abort().await;
+        let mut progress = self.projections.progress();
+        let mut look = true;
+        let mut backlog = false;
+        loop {
+            if look {
+                progress.borrow_and_update();
+                backlog = self.take(signals).await?;
+                signals.pulse.beat();
+                let in_flight = u32::try_from(self.applies.len()).unwrap_or(u32::MAX);
+                metrics::gauge!("executor_applies_in_flight").set(f64::from(in_flight));
+            }
+            let has_room = self.applies.room() > 0;
+            look = tokio::select! {
+                biased;
+                () = signals.stop.cancelled() => break,
+                changed = progress.changed(), if has_room => {
+                    changed.map_err(|_| Error::ReadTablesStopped)?;
+                    true
+                }
+                change = self.applies.changed() => {
+                    let retry = change.has_rested;
+                    signals.note(Self::NAME, change.failed)?;
+                    backlog || retry
+                }
+            };
+        }
+        let left = self.applies.drain(self.drain).await;
+        if left > 0 {
+            tracing::warn!(applies = left, "still in flight at the end; the next start settles them");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads, once for each approval, what its operations would change, so that the approver sees it.
+
+use crate::cloudflare::{self, CloudflareClient};
+use crate::error::Error;
+use crate::executor::{Upstream, read_operations};
+use crate::in_flight::InFlight;
+use crate::recording::Recorder;
+use crate::supervisor::WorkersConfig;
+use crate::worker::{Signals, Worker, paced};
+use ledger::aggregate::{Apply, Approval, ApprovalState};
+use ledger::command::RecordPreState;
+use ledger::event::PreState;
+use ledger::operation::Operation;
+use ledger::{ApprovalId, Ledger};
+use projections::Projections;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How many approvals are read for at a time.
+const AT_A_TIME: usize = 8;
+/// How long reading for one approval may take in all; what was not read by then is unavailable.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The most that is recorded for one approval, in bytes of JSON.
+const MOST_BYTES: usize = 512 * 1024;
+const SIMULATED: &str = "no Cloudflare token is configured; operations are simulated";
+
+/// Takes pending approvals that nobody has read for yet.
+pub(crate) struct PreStateReader {
+    recorder: Recorder,
+    projections: Projections,
+    upstream: Arc<Upstream>,
+    approvals: InFlight<ApprovalId>,
+}
+
+impl PreStateReader {
+    pub(crate) fn new(
+        config: &WorkersConfig,
+        ledger: &Ledger,
+        projections: &Projections,
+    ) -> Self {
+        Self {
+            recorder: Recorder::new(ledger.clone(), Self::NAME),
+            projections: projections.clone(),
+            upstream: Arc::new(config.upstream.clone()),
+            approvals: InFlight::new(AT_A_TIME),
+        }
+    }
+
+    async fn take(&mut self) -> Result<(), Error> {
+        let limit = self.approvals.held() + 2 * self.approvals.room();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        for approval_id in self.projections.approvals_without_pre_state(limit).await? {
+            if self.approvals.room() > 0 && self.approvals.is_free(&approval_id) {
+                let reading = Reading {
+                    recorder: self.recorder.clone(),
+                    upstream: Arc::clone(&self.upstream),
+                    approval_id,
+                    failures: self.approvals.failures(&approval_id),
+                };
+                self.approvals.spawn(approval_id, reading.run());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Worker for PreStateReader {
+    const NAME: &'static str = "pre_state_reader";
+
+    async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
+        self.approvals.abort().await;
+        let mut progress = self.projections.progress();
+        loop {
+            progress.borrow_and_update();
+            let looked = Instant::now();
+            self.take().await?;
+            signals.pulse.beat();
+            tokio::select! {
+                () = signals.stop.cancelled() => break,
+                changed = paced(&mut progress, looked) => changed?,
+                change = self.approvals.changed() => signals.note(Self::NAME, change.failed)?,
+            }
+        }
+        // Reading changes nothing: the next start reads again.
+        self.approvals.abort().await;
+        Ok(())
+    }
+}
+
+/// One approval.
+struct Reading {
+    recorder: Recorder,
+    upstream: Arc<Upstream>,
+    approval_id: ApprovalId,
+    failures: u32,
+}
+
+impl Reading {
+    async fn run(self) -> Result<(), Error> {
+        let ledger = self.recorder.ledger();
+        let Some(approval) = ledger.load::<Approval>(self.approval_id).await? else {
+            return Ok(());
+        };
+        let is_pending = approval.state_at(ledger.now()) == ApprovalState::Pending;
+        if approval.pre_state.is_some() || !is_pending {
+            return Ok(());
+        }
+        let Some(apply) = ledger.load::<Apply>(approval.apply_id).await? else {
+            return Ok(());
+        };
+        let operations = self.read(&apply).await;
+        let record = RecordPreState {
+            approval_id: self.approval_id,
+            operations,
+        };
+        match self.recorder.record(record).await {
+            Ok(()) | Err(ledger::Error::Rejected(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One for each operation of the apply, whatever happens.
+    async fn read(&self, apply: &Apply) -> Vec<PreState> {
+        let unavailable =
+            |why: &str| vec![PreState::Unavailable(why.to_owned()); apply.operations.len()];
+        let operations = match read_operations(apply) {
+            Ok(operations) if operations.len() == apply.operations.len() => operations,
+            Ok(_) => return unavailable("the submission holds another number of operations"),
+            Err(why) => return unavailable(&why),
+        };
+        match &*self.upstream {
+            Upstream::Simulated => operations
+                .iter()
+                .map(|operation| match operation.changes_upstream() && operation.reconcilable() {
+                    true => PreState::Unavailable(SIMULATED.to_owned()),
+                    false => PreState::NotApplicable,
+                })
+                .collect(),
+            Upstream::Cloudflare(_) if self.failures > 0 => {
+                unavailable("reading it failed; see the service's log")
+            }
+            Upstream::Cloudflare(client) => read_upstream(client, &operations).await,
+        }
+    }
+}
+
+async fn read_upstream(client: &CloudflareClient, operations: &[Operation]) -> Vec<PreState> {
+    let until = Instant::now() + PATIENCE;
+    let mut bytes = 0;
+    let mut states = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let read = timeout_at(until, client.read_pre_state(operation)).await;
+        states.push(match read {
+            Ok(cloudflare::PreState::Value(value)) => {
+                let text = value.to_string();
+                bytes += text.len();
+                if bytes <= MOST_BYTES {
+                    PreState::Found(text)
+                } else {
+                    PreState::Unavailable("too large to be recorded".to_owned())
+                }
+            }
+            Ok(cloudflare::PreState::NotApplicable) => PreState::NotApplicable,
+            Ok(cloudflare::PreState::Unavailable(why)) => PreState::Unavailable(why),
+            Err(_) => PreState::Unavailable("upstream did not answer in time".to_owned()),
+        });
+    }
+    states
+}

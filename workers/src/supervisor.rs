@@ -1,0 +1,207 @@
+//! Starts the workers once the read tables have caught up, starts them again when they fail, and
+//! lets them finish at the end.
+
+use crate::callback::{Backoff, CallbackSender};
+use crate::depth_gauges::DepthGauges;
+use crate::dispatcher::Dispatcher;
+use crate::error::Error;
+use crate::executor::{Executor, Upstream};
+use crate::expirer::Expirer;
+use crate::pre_state::PreStateReader;
+use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
+use futures_util::FutureExt as _;
+use ledger::Ledger;
+use projections::Projections;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A worker that ran for this long before it failed is started again without a long pause.
+const STEADY: Duration = Duration::from_secs(60);
+/// How long one wait for the read tables lasts before health says that they are behind.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How the workers work.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// Where operations are carried out.
+    pub upstream: Upstream,
+    /// How many applies are executed at a time.
+    pub applies_at_a_time: usize,
+    /// Sends callbacks.
+    pub callbacks: CallbackSender,
+    /// CALLBACK_BATCH_SIZE: how many deliveries are taken in one look.
+    pub callback_batch_size: u32,
+    /// CALLBACK_WORKER_INTERVAL_SECS: the longest sleep between two looks at what is owed.
+    pub callback_interval: Duration,
+    /// When a failed delivery is tried again.
+    pub callback_backoff: Backoff,
+    /// How long what is in flight may take to end once the workers are told to stop. What has not
+    /// ended by then is settled by the next start.
+    pub drain: Duration,
+}
+
+impl WorkersConfig {
+    /// 64 applies at a time, 50 deliveries a look, a look every 2 s at least, the default back-off,
+    /// 20 s to drain.
+    #[must_use]
+    pub fn new(upstream: Upstream, callbacks: CallbackSender) -> Self {
+        Self {
+            upstream,
+            applies_at_a_time: 64,
+            callbacks,
+            callback_batch_size: 50,
+            callback_interval: Duration::from_secs(2),
+            callback_backoff: Backoff::default(),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The running workers. Dropping it aborts them, which is as safe as a crash: the next start settles
+/// what was in flight.
+#[derive(Debug)]
+pub struct Supervisor {
+    pulses: Vec<Pulse>,
+    tasks: JoinSet<()>,
+    wake: watch::Sender<()>,
+}
+
+/// Starts all workers; they begin when the read tables have caught up and end when `stop` is
+/// cancelled. Must be called within a tokio runtime.
+#[must_use = "dropping the supervisor aborts the workers"]
+pub fn start(
+    config: WorkersConfig,
+    ledger: &Ledger,
+    projections: &Projections,
+    stop: &CancellationToken,
+) -> Supervisor {
+    let mut supervisor = Supervisor {
+        pulses: Vec::new(),
+        tasks: JoinSet::new(),
+        wake: watch::Sender::new(()),
+    };
+    let mut keep = Keep {
+        supervisor: &mut supervisor,
+        projections,
+        stop,
+    };
+    keep.running(Executor::new(&config, ledger, projections));
+    keep.running(PreStateReader::new(&config, ledger, projections));
+    keep.running(Expirer::new(ledger, projections));
+    keep.running(DepthGauges::new(projections));
+    keep.running(Dispatcher::new(config, ledger, projections));
+    supervisor
+}
+
+impl Supervisor {
+    /// How each worker is.
+    #[must_use]
+    pub fn health(&self) -> Vec<WorkerHealth> {
+        self.pulses.iter().map(Pulse::health).collect()
+    }
+
+    /// A handle on the health for who does not own the supervisor.
+    #[must_use]
+    pub fn health_reader(&self) -> HealthReader {
+        HealthReader(self.pulses.clone())
+    }
+
+    /// Lets the workers look at the clock again: deadlines and due times may have come.
+    pub fn wake(&self) {
+        self.wake.send_replace(());
+    }
+
+    /// Waits until all workers have ended; cancel their `stop` first. Takes at most as long as
+    /// [`WorkersConfig::drain`] and a little.
+    pub async fn drained(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Reads how the workers are.
+#[derive(Debug, Clone)]
+pub struct HealthReader(Vec<Pulse>);
+
+impl HealthReader {
+    /// How each worker is.
+    #[must_use]
+    pub fn health(&self) -> Vec<WorkerHealth> {
+        self.0.iter().map(Pulse::health).collect()
+    }
+}
+
+struct Keep<'a> {
+    supervisor: &'a mut Supervisor,
+    projections: &'a Projections,
+    stop: &'a CancellationToken,
+}
+
+impl Keep<'_> {
+    fn running<W: Worker>(&mut self, worker: W) {
+        let pulse = Pulse::new(W::NAME);
+        self.supervisor.pulses.push(pulse.clone());
+        let signals = Signals {
+            stop: self.stop.clone(),
+            wake: self.supervisor.wake.subscribe(),
+            pulse,
+        };
+        let projections = self.projections.clone();
+        self.supervisor.tasks.spawn(async move {
+            if let Some(()) = until_caught_up(&projections, &signals).await {
+                keep_running(worker, &signals).await;
+            }
+            signals.pulse.ended();
+        });
+    }
+}
+
+/// `None` when the workers are to stop before.
+async fn until_caught_up(projections: &Projections, signals: &Signals) -> Option<()> {
+    loop {
+        let caught_up = projections.caught_up(CATCH_UP_PATIENCE);
+        match signals.stop.run_until_cancelled(caught_up).await? {
+            Ok(()) => return Some(()),
+            Err(error) => {
+                signals.pulse.waits(&Error::ReadTables(error));
+                let pause = tokio::time::sleep(FIRST_PAUSE);
+                signals.stop.run_until_cancelled(pause).await?;
+            }
+        }
+    }
+}
+
+async fn keep_running<W: Worker>(mut worker: W, signals: &Signals) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let started = Instant::now();
+        // A worker holds nothing across a panic but tasks, which its next run aborts first.
+        let run = AssertUnwindSafe(worker.run(signals)).catch_unwind().await;
+        let error = match run {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(payload) => Error::of_panic(&*payload),
+        };
+        signals.pulse.fell(&error);
+        metrics::counter!("worker_restarts_total", "worker" => W::NAME).increment(1);
+        if started.elapsed() >= STEADY {
+            pause = FIRST_PAUSE;
+        }
+        tracing::error!(
+            worker = W::NAME,
+            error = %error.chain(),
+            pause_ms = pause.as_millis(),
+            "a worker failed; it is started again"
+        );
+        let wait = tokio::time::sleep(pause);
+        if signals.stop.run_until_cancelled(wait).await.is_none() {
+            return;
+        }
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
