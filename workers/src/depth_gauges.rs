@@ -26,7 +26,12 @@ impl Worker for DepthGauges {
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         let mut ticks = tokio::time::interval(INTERVAL);
-        while signals.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        while signals
+            .stop
+            .run_until_cancelled(ticks.tick())
+            .await
+            .is_some()
+        {
             let depths = self.projections.depths().await?;
             for (queue, depth) in [
                 ("ready_applies", depths.ready_applies),

@@ -68,7 +68,11 @@ impl Expirer {
         let longest = LONGEST_SLEEP.min(ledger.rules().approval_ttl);
         let next = self.projections.next_approval_deadline().await?;
         let sleep = next.map_or(longest, |next| next.since(ledger.now()).min(longest));
-        Ok(if sleep.is_zero() { SHORTEST_SLEEP } else { sleep })
+        Ok(if sleep.is_zero() {
+            SHORTEST_SLEEP
+        } else {
+            sleep
+        })
     }
 }
 

@@ -34,11 +34,7 @@ pub(crate) struct PreStateReader {
 }
 
 impl PreStateReader {
-    pub(crate) fn new(
-        config: &WorkersConfig,
-        ledger: &Ledger,
-        projections: &Projections,
-    ) -> Self {
+    pub(crate) fn new(config: &WorkersConfig, ledger: &Ledger, projections: &Projections) -> Self {
         Self {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
@@ -132,10 +128,12 @@ impl Reading {
         match &*self.upstream {
             Upstream::Simulated => operations
                 .iter()
-                .map(|operation| match operation.changes_upstream() && operation.reconcilable() {
-                    true => PreState::Unavailable(SIMULATED.to_owned()),
-                    false => PreState::NotApplicable,
-                })
+                .map(
+                    |operation| match operation.changes_upstream() && operation.reconcilable() {
+                        true => PreState::Unavailable(SIMULATED.to_owned()),
+                        false => PreState::NotApplicable,
+                    },
+                )
                 .collect(),
             Upstream::Cloudflare(_) if self.failures > 0 => {
                 unavailable("reading it failed; see the service's log")

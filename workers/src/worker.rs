@@ -115,7 +115,10 @@ impl Pulse {
     }
 
     pub(crate) fn health(&self) -> WorkerHealth {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -132,5 +135,8 @@ pub(crate) async fn paced(
     looked: Instant,
 ) -> Result<(), Error> {
     tokio::time::sleep_until(looked + PACE).await;
-    progress.changed().await.map_err(|_| Error::ReadTablesStopped)
+    progress
+        .changed()
+        .await
+        .map_err(|_| Error::ReadTablesStopped)
 }

@@ -148,7 +148,9 @@ impl Courier {
         duration: Duration,
     ) -> Result<(), Error> {
         let (outcome, http_status) = match &tried.outcome {
-            AttemptOutcome::Delivered { http_status } => ("delivered".to_owned(), Some(*http_status)),
+            AttemptOutcome::Delivered { http_status } => {
+                ("delivered".to_owned(), Some(*http_status))
+            }
             AttemptOutcome::Failed {
                 http_status, code, ..
             } => (code.clone(), *http_status),

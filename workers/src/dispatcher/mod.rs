@@ -68,7 +68,9 @@ impl Dispatcher {
     async fn end_interrupted(&self) -> Result<(), Error> {
         let projections = &self.courier.projections;
         loop {
-            let found = projections.interrupted_deliveries(INTERRUPTED_BATCH).await?;
+            let found = projections
+                .interrupted_deliveries(INTERRUPTED_BATCH)
+                .await?;
             if found.is_empty() {
                 return Ok(());
             }

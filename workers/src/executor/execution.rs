@@ -8,9 +8,7 @@
 //! | after that, before or after sending, before the outcome is committed | started | simulated: ends it; a read: sends it again; otherwise reads back, never sends |
 //! | after the outcome is committed | ended | goes on with the next operation |
 
-use super::conclusion::{
-    Conclusion, EXECUTOR_FAILED, INTERRUPTED, NO_CREDENTIAL, UNREADABLE,
-};
+use super::conclusion::{Conclusion, EXECUTOR_FAILED, INTERRUPTED, NO_CREDENTIAL, UNREADABLE};
 use super::upstream::Upstream;
 use crate::cloudflare::{CloudflareClient, RequestDescription, UpstreamRequest, simulate};
 use crate::error::Error;
@@ -125,7 +123,11 @@ impl Execution {
             body_digest: request.body_sha256.map(hex::encode),
         };
         // Nothing has been sent: when told to stop there is no need to get this into the log.
-        match self.stop.run_until_cancelled(self.recorder.record(start)).await {
+        match self
+            .stop
+            .run_until_cancelled(self.recorder.record(start))
+            .await
+        {
             None | Some(Ok(OperationStart::Stopped)) => Ok(false),
             Some(Ok(OperationStart::Go)) => Ok(true),
             Some(Err(ledger::Error::Rejected(Rejection::NotExecutable))) => Ok(false),
@@ -219,7 +221,8 @@ impl Execution {
             )),
             Way::Sent(client) if is_read => self.send(client, apply, index, operation).await,
             Way::Sent(client) => {
-                self.read_back(client, apply, index, operation, STOPPED).await
+                self.read_back(client, apply, index, operation, STOPPED)
+                    .await
             }
         }
     }

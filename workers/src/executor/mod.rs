@@ -34,11 +34,7 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(
-        config: &WorkersConfig,
-        ledger: &Ledger,
-        projections: &Projections,
-    ) -> Self {
+    pub(crate) fn new(config: &WorkersConfig, ledger: &Ledger, projections: &Projections) -> Self {
         Self {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
@@ -115,7 +111,10 @@ impl Worker for Executor {
         }
         let left = self.applies.drain(self.drain).await;
         if left > 0 {
-            tracing::warn!(applies = left, "still in flight at the end; the next start settles them");
+            tracing::warn!(
+                applies = left,
+                "still in flight at the end; the next start settles them"
+            );
         }
         Ok(())
     }

@@ -9,3 +9,4 @@
 
 mod callback;
 mod cloudflare;
+mod service;

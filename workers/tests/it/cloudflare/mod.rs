@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use workers::cloudflare::{CloudflareClient, CloudflareConfig};
 
-const ZONE: &str = "z1";
+pub(crate) const ZONE: &str = "z1";
 const ACCOUNT: &str = "a1";
 const CUSTOM: &str = "http_request_firewall_custom";
 
@@ -24,7 +24,7 @@ fn config(base_url: impl Into<String>) -> CloudflareConfig {
     }
 }
 
-fn client(upstream: &FakeUpstream) -> CloudflareClient {
+pub(crate) fn client(upstream: &FakeUpstream) -> CloudflareClient {
     CloudflareClient::new(config(upstream.base_url())).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn hasty_client(upstream: &FakeUpstream) -> CloudflareClient {
     .unwrap()
 }
 
-fn operation(operation_id: &str, params: Value) -> Operation {
+pub(crate) fn operation(operation_id: &str, params: Value) -> Operation {
     let (scope_type, scope) = if operation_id.starts_with("workers.") {
         ("account", ACCOUNT)
     } else {
@@ -47,7 +47,7 @@ fn operation(operation_id: &str, params: Value) -> Operation {
     Operation::parse(operation_id, scope_type, scope, &params).unwrap()
 }
 
-fn create(name: &str) -> Operation {
+pub(crate) fn create(name: &str) -> Operation {
     operation(
         "dns.record.write",
         json!({"type": "A", "name": name, "content": "192.0.2.1"}),
@@ -55,7 +55,7 @@ fn create(name: &str) -> Operation {
 }
 
 /// One operation of every kind that can be read back, with what upstream must have for it.
-fn readable_mutations(upstream: &FakeUpstream) -> Vec<Operation> {
+pub(crate) fn readable_mutations(upstream: &FakeUpstream) -> Vec<Operation> {
     let record = |name: &str| {
         upstream.put_record(
             ZONE,

@@ -1,0 +1,102 @@
+//! Requests whose answer never came: read back, never sent again.
+
+use super::*;
+use crate::cloudflare::{create, operation, readable_mutations};
+use fixtures::upstream::Fault;
+use serde_json::json;
+
+/// Runs one operation that meets the fault, with an approval where it needs one.
+async fn run_into(upstream: &FakeUpstream, operation: Operation, fault: Fault) -> Arc<Apply> {
+    let service = Service::start(Outside::cloudflare(upstream)).await;
+    let token = service.ledger.task().await;
+    let before = upstream.mutations("").len();
+    upstream.on_next_mutation(fault);
+    let submitted = service.submit(&token, "key", vec![operation]).await;
+    if submitted.approval.is_some() {
+        approve(&service.ledger, &submitted).await;
+        let command = commands::continue_apply(&token, &submitted);
+        service.ledger.run(command).await.unwrap().unwrap();
+    }
+    let apply = ended(&service.ledger, submitted.apply.id).await;
+    assert_eq!(
+        upstream.mutations("").len(),
+        before + 1,
+        "sent exactly once"
+    );
+    service.end().await;
+    apply
+}
+
+#[tokio::test]
+async fn carried_out_and_not_answered_is_found_for_each_operation() {
+    let count = readable_mutations(&FakeUpstream::start().await.unwrap()).len();
+    for index in 0..count {
+        let upstream = FakeUpstream::start().await.unwrap();
+        let operation = readable_mutations(&upstream).swap_remove(index);
+        let apply = run_into(&upstream, operation.clone(), Fault::DropAfter).await;
+        assert_eq!(apply.end, COMPLETED, "{operation:?}: {apply:?}");
+        assert!(outcome(&apply, 0).1, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn not_carried_out_and_not_answered_is_never_taken_for_done() {
+    let count = readable_mutations(&FakeUpstream::start().await.unwrap()).len();
+    for index in 0..count {
+        let upstream = FakeUpstream::start().await.unwrap();
+        let operation = readable_mutations(&upstream).swap_remove(index);
+        let apply = run_into(&upstream, operation.clone(), Fault::DropBefore).await;
+        assert!(
+            matches!(apply.end, FAILED | UNKNOWN),
+            "{operation:?}: {apply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lost_create_that_is_not_there_may_still_appear() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let apply = run_into(&upstream, create("www"), Fault::DropBefore).await;
+    assert_eq!(apply.end, UNKNOWN);
+    assert!(unknown_because(&apply, 0).contains("may still appear"));
+}
+
+#[tokio::test]
+async fn a_lost_edit_that_is_not_there_has_failed() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let apply = run_into(&upstream, edit(&upstream), Fault::DropBefore).await;
+    assert_eq!(apply.end, FAILED);
+    assert_eq!(failed_with(&apply, 0), "upstream_not_applied");
+}
+
+#[tokio::test]
+async fn a_lost_purge_is_for_a_person_to_settle() {
+    for fault in [Fault::DropBefore, Fault::DropAfter, Fault::StatusAfter(502)] {
+        let upstream = FakeUpstream::start().await.unwrap();
+        let purge = operation("cache.purge.execute", json!({"purge_everything": true}));
+        let apply = run_into(&upstream, purge, fault).await;
+        assert_eq!(apply.end, UNKNOWN);
+    }
+}
+
+#[tokio::test]
+async fn other_ends_of_a_request_are_recorded_as_they_are() {
+    for (fault, end, code) in [
+        (
+            Fault::Throttle { retry_after: 300 },
+            FAILED,
+            Some("upstream_rate_limited"),
+        ),
+        (Fault::Status(403), FAILED, Some("upstream_unauthorized")),
+        (Fault::StatusAfter(500), COMPLETED, None),
+        (Fault::Malformed, COMPLETED, None),
+        (Fault::Oversized(8 * 1024 * 1024), COMPLETED, None),
+    ] {
+        let upstream = FakeUpstream::start().await.unwrap();
+        let apply = run_into(&upstream, create("www"), fault.clone()).await;
+        assert_eq!(apply.end, end, "{fault:?}");
+        if let Some(code) = code {
+            assert_eq!(failed_with(&apply, 0), code, "{fault:?}");
+        }
+    }
+}
