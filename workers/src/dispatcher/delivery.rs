@@ -9,7 +9,7 @@ use ledger::aggregate::{Delivery, DeliveryState};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{
-    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId, TaskId,
+    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, StreamId, TaskId,
     Timestamp,
 };
 use projections::{CallbackView, Projections};
@@ -118,10 +118,9 @@ impl Courier {
             stream: StreamId::from(task_id),
             field: NewCallback::SECRET_FIELD,
         };
-        let sealed = Sealed::from_bytes(callback.sealed_secret.clone());
         let opened = self
             .keys
-            .open(&place, &sealed)
+            .open(&place, &callback.sealed_secret)
             .map_err(|error| error.to_string())?;
         CallbackSecret::new(opened.as_slice()).map_err(|error| error.to_string())
     }
