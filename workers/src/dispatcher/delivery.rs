@@ -9,8 +9,7 @@ use ledger::aggregate::{Delivery, DeliveryState};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{
-    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, StreamId, TaskId,
-    Timestamp,
+    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, StreamId, TaskId, Timestamp,
 };
 use projections::{CallbackView, Projections};
 use std::sync::Arc;
