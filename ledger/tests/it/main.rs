@@ -7,9 +7,12 @@
 )]
 
 mod approvals;
+mod decisions;
+mod enrolments;
 mod golden_events;
 mod idempotency;
 mod permissions;
+mod renewals;
 mod scene;
 mod tasks;
 mod walk;
