@@ -268,6 +268,33 @@ impl From<ledger::Error> for ApiError {
     }
 }
 
+/// Read tables that lag or have stopped are a 503 that says so; the rest should never be met here.
+impl From<projections::Error> for ApiError {
+    fn from(error: projections::Error) -> Self {
+        use projections::Error;
+        match error {
+            Error::Lagging { .. } | Error::Stopped { .. } => Self::Unavailable {
+                detail: error.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
+            Error::Ledger(error) => error.into(),
+            Error::InvalidUrl { .. }
+            | Error::SameFile { .. }
+            | Error::ForeignFile { .. }
+            | Error::InUse { .. }
+            | Error::OtherLedger { .. }
+            | Error::LedgerShorter { .. }
+            | Error::OtherHistory { .. }
+            | Error::EmptyLedger
+            | Error::Unfoldable { .. }
+            | Error::Damaged { .. }
+            | Error::CursorMoved { .. }
+            | Error::Database { .. }
+            | Error::File { .. } => Self::internal(error),
+        }
+    }
+}
+
 /// Problem details (RFC 9457, section 3) as they are sent.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Problem {

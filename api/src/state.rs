@@ -8,6 +8,7 @@ use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
 use ledger::aggregate::Approval;
 use ledger::{CallbackPolicy, Ledger, TaskId};
+use projections::Projections;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -81,6 +82,8 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Services {
     /// Commands go in here, and time and ids come from it.
     pub ledger: Ledger,
+    /// What is listed and shown comes from here.
+    pub projections: Projections,
     /// Whether to take traffic.
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
@@ -151,6 +154,22 @@ impl AppState {
         }))
     }
 }
+
+impl AppState {
+    /// The read tables, once they hold everything that the ledger holds now: a read never goes back
+    /// in time.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] with the lag when that takes longer than [`PATIENCE`].
+    pub(crate) async fn current_views(&self) -> Result<&Projections, ApiError> {
+        let views = &self.services.projections;
+        views.caught_up(PATIENCE).await?;
+        Ok(views)
+    }
+}
+
+/// How long a read waits for the read tables.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where things are, for people and programs outside.
 impl AppState {

@@ -17,10 +17,12 @@ use ledger::{
     CallbackPolicy, ChallengeKey, Clock, Ledger, LedgerOptions, MasterKeys, OperationKind, Origin,
     Rules, Timestamp, WriterTask,
 };
+use projections::{ProjectionOptions, Projections};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// The time at which every stage begins.
@@ -56,8 +58,16 @@ impl Stage {
         let mut options = LedgerOptions::new(url, rules(&config));
         options.clock = Arc::new(clock.clone());
         let (ledger, writer) = Ledger::open(options).await.unwrap();
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let options = ProjectionOptions {
+            url,
+            ledger: ledger.clone(),
+        };
+        let (projections, runner) = Projections::open(options).await.unwrap();
+        tokio::spawn(runner.run(CancellationToken::new()));
         let services = Services {
             ledger,
+            projections,
             readiness: Arc::new(Vec::new),
             metrics: None,
         };

@@ -124,14 +124,14 @@ impl FromRequestParts<AppState> for Capability {
 
 /// The caller holds the task's capability token, or a bootstrap token with `can_issue_tasks`.
 #[derive(Debug, Clone)]
-pub enum TaskCloser {
+pub enum TaskParty {
     /// The agent itself.
     Agent(Box<Capability>),
-    /// Whoever opened the task, or a colleague.
+    /// Whoever opened the task, or a colleague who may open tasks.
     Administrator(Administrator),
 }
 
-impl FromRequestParts<AppState> for TaskCloser {
+impl FromRequestParts<AppState> for TaskParty {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {

@@ -12,7 +12,7 @@ pub(super) enum Door {
     /// The task's capability token.
     Capability,
     /// Either of the two.
-    Closer,
+    Party,
     /// The task's capability token, stale or expired as it may be.
     Renewal,
 }
@@ -36,11 +36,13 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("POST", "/v1/enrol/{link}/options", Door::Link),
     ("POST", "/v1/enrol/{link}/verify", Door::Link),
     ("POST", "/v1/tasks", ISSUE_TASKS),
-    ("POST", "/v1/tasks/{task_id}/close", Door::Closer),
+    ("GET", "/v1/tasks/{task_id}", Door::Capability),
+    ("POST", "/v1/tasks/{task_id}/close", Door::Party),
     ("POST", "/v1/tasks/{task_id}/token", Door::Renewal),
     ("POST", "/v1/tasks/{task_id}/plan", Door::Capability),
     ("POST", "/v1/tasks/{task_id}/apply", Door::Capability),
     ("POST", "/v1/tasks/{task_id}/apply/continue", Door::Capability),
+    ("GET", "/v1/tasks/{task_id}/applies", Door::Capability),
     ("GET", "/v1/tasks/{task_id}/applies/{apply_id}", Door::Capability),
     ("POST", "/v1/applies/{apply_id}/resolve", ISSUE_TASKS),
     ("POST", "/v1/tasks/{task_id}/dns/create", Door::Capability),
@@ -55,5 +57,6 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("POST", "/v1/approvers/{principal}/credentials", MANAGE_APPROVERS),
     ("DELETE", "/v1/approvers/{principal}/credentials/{credential_id}", MANAGE_APPROVERS),
     ("POST", "/v1/approvers/{principal}/enrolment", MANAGE_APPROVERS),
+    ("GET", "/v1/tasks/{task_id}/deliveries", Door::Party),
     ("POST", "/v1/callbacks/{delivery_id}/retry", ISSUE_TASKS),
 ];

@@ -133,7 +133,7 @@ impl House {
     pub(super) fn fitting(&self, door: Door) -> String {
         match door {
             Door::Bootstrap(_) => self.bootstrap(|_| ()),
-            Door::Capability | Door::Closer | Door::Renewal | Door::Open | Door::Link => {
+            Door::Capability | Door::Party | Door::Renewal | Door::Open | Door::Link => {
                 self.token.clone()
             }
         }
@@ -300,7 +300,7 @@ impl House {
                 all.extend(self.capabilities(method, path));
                 all.push(wrong_kind(&self.bootstrap(|_| ())));
             }
-            Door::Closer => {
+            Door::Party => {
                 all.extend(self.capabilities(method, path));
                 all.extend(self.bootstraps(method, path, "can_issue_tasks"));
             }

@@ -5,11 +5,11 @@ use crate::auth::guard::{Bootstrap, Capability, IssueTasks};
 use crate::edge::request_id::ThisRequest;
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, DEPLOY_BODY_LIMIT, SizedJson, StrictJson};
-use crate::extract::params::PathParams;
+use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Plan};
-use crate::shapes::applies::{ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
+use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
@@ -19,6 +19,7 @@ use ledger::command::{ContinueApply, ResolveApply, permission_check, standing};
 use ledger::{ApplyId, Origin, Rejection};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,6 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(plan))
         .routes(routes!(apply))
         .routes(routes!(continue_apply))
+        .routes(routes!(list_applies))
         .routes(routes!(get_apply))
         .routes(routes!(resolve_apply))
 }
@@ -167,6 +169,43 @@ async fn continue_apply(
         .execute(attempt.origin(), command)
         .await??;
     attempt.answer(submitted).await
+}
+
+/// Which page of a task's applies.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// How many at most: 1 to 100, 20 when left out.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// The `next_before` of the page before this one.
+    #[param(value_type = Option<String>)]
+    before: Option<ApplyId>,
+}
+
+/// A task's applies, newest first
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}/applies", tag = "applies",
+    params(("task_id" = String, Path, description = "The task"), Page),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = Applies),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list_applies(
+    State(state): State<AppState>,
+    who: Capability,
+    QueryParams(page): QueryParams<Page>,
+) -> Result<Json<Applies>, ApiError> {
+    let limit = page.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(ApiError::bad_request("limit: 1 to 100"));
+    }
+    let views = state.current_views().await?;
+    let applies = views.applies(who.task().id, limit, page.before).await?;
+    Ok(Json(Applies::page(&applies, limit)))
 }
 
 /// The two path parameters of an apply.

@@ -1,22 +1,54 @@
 //! Deliveries of callbacks, as far as operators act on them.
 
-use crate::auth::guard::{Bootstrap, IssueTasks};
+use crate::auth::guard::{Bootstrap, IssueTasks, TaskParty};
 use crate::edge::request_id::ThisRequest;
 use crate::extract::json::OptionalJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
-use crate::shapes::callbacks::{RetryRequest, RetryStarted};
+use crate::shapes::callbacks::{Deliveries, RetryRequest, RetryStarted};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use ledger::command::RetryDelivery;
-use ledger::{DeliveryId, Origin};
+use ledger::{DeliveryId, Origin, TaskId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The routes of this file.
 pub(crate) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(retry_delivery))
+    OpenApiRouter::new()
+        .routes(routes!(list_deliveries))
+        .routes(routes!(retry_delivery))
+}
+
+/// The most deliveries in one answer.
+const MOST: u32 = 100;
+
+/// What a task's callbacks are owed and have got
+///
+/// The newest hundred, newest first.
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}/deliveries", tag = "callbacks",
+    params(("task_id" = String, Path, description = "The task")),
+    security(
+        ("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = []),
+        ("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = []),
+    ),
+    responses(
+        (status = 200, body = Deliveries),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list_deliveries(
+    State(state): State<AppState>,
+    _: TaskParty,
+    PathParams(task_id): PathParams<TaskId>,
+) -> Result<Json<Deliveries>, ApiError> {
+    let views = state.current_views().await?;
+    let known = views.task(task_id).await?;
+    known.ok_or(ledger::Rejection::TaskNotFound)?;
+    let deliveries = views.deliveries(task_id, MOST).await?;
+    Ok(Json(Deliveries::from(deliveries)))
 }
 
 /// Try a delivery again that was given up

@@ -1,13 +1,13 @@
 //! Tasks: making, reading, closing, and renewing their tokens.
 
 use crate::auth::capability::CapabilityToken;
-use crate::auth::guard::{Bootstrap, IssueTasks, Renewal, TaskCloser};
+use crate::auth::guard::{Bootstrap, Capability, IssueTasks, Renewal, TaskParty};
 use crate::edge::request_id::ThisRequest;
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::tasks::{
-    CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TokenRenewed,
+    CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskView, TokenRenewed,
 };
 use crate::state::AppState;
 use axum::Json;
@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create_task))
+        .routes(routes!(get_task))
         .routes(routes!(close_task))
         .routes(routes!(renew_token))
 }
@@ -70,6 +71,27 @@ async fn create_task(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
+/// A task as it stands
+#[utoipa::path(
+    get, path = "/v1/tasks/{task_id}", tag = "tasks",
+    params(("task_id" = String, Path, description = "The task")),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
+    responses(
+        (status = 200, body = TaskView),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn get_task(
+    State(state): State<AppState>,
+    who: Capability,
+) -> Result<Json<TaskView>, ApiError> {
+    let views = state.current_views().await?;
+    let found = views.task(who.task().id).await?;
+    // The token was just checked against this task, so only a lost read table can lack it.
+    let view = found.ok_or_else(|| ApiError::internal("the read tables lack a known task"))?;
+    Ok(Json(TaskView::from(view)))
+}
+
 /// Close a task for good
 ///
 /// Its tokens are revoked, what waits for a human is cancelled, what has not begun does not run.
@@ -88,14 +110,14 @@ async fn create_task(
 )]
 async fn close_task(
     State(state): State<AppState>,
-    who: TaskCloser,
+    who: TaskParty,
     ThisRequest(request_id): ThisRequest,
     PathParams(task_id): PathParams<TaskId>,
     OptionalJson(request): OptionalJson<CloseTaskRequest>,
 ) -> Result<Json<TaskClosed>, ApiError> {
     let (actor, token) = match &who {
-        TaskCloser::Agent(agent) => (agent.actor(), Some(agent.presented())),
-        TaskCloser::Administrator(administrator) => (administrator.actor(), None),
+        TaskParty::Agent(agent) => (agent.actor(), Some(agent.presented())),
+        TaskParty::Administrator(administrator) => (administrator.actor(), None),
     };
     let reason = request.unwrap_or_default().read()?;
     let origin = Origin {

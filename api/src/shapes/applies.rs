@@ -5,7 +5,8 @@ use super::reason;
 use crate::problem::ApiError;
 use ledger::OperationKind;
 use ledger::operation::Operation;
-use serde::Deserialize;
+use projections::ApplyView;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -184,6 +185,78 @@ pub(crate) struct WorkersDeployRequest {
     script_name: String,
     /// Its source: an ES module or a service worker.
     script: String,
+}
+
+/// A page of a task's applies, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Applies {
+    applies: Vec<ApplySummary>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<String>,
+}
+
+/// One apply in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplySummary {
+    apply_id: String,
+    /// requires_approval, approved, applying, completed, failed, unknown, denied, expired or closed.
+    status: &'static str,
+    /// waiting_approval, ready, applying, completed, failed, unknown or closed.
+    apply_state: &'static str,
+    /// The key that named it.
+    idempotency_key: String,
+    /// Hex SHA-256 of what was asked.
+    operation_fingerprint: String,
+    /// The approval that it waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_id: Option<String>,
+    /// Names what was sent upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_id: Option<String>,
+    /// Its operations, in order.
+    operations: Vec<&'static str>,
+    /// RFC 3339, UTC.
+    accepted_at: String,
+    /// RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<String>,
+}
+
+impl Applies {
+    /// A page that is full may have another one after it.
+    pub(crate) fn page(applies: &[ApplyView], limit: u32) -> Self {
+        let full = u32::try_from(applies.len()).is_ok_and(|count| count >= limit);
+        let next = applies
+            .last()
+            .filter(|_| full)
+            .map(|last| last.id.to_string());
+        Self {
+            applies: applies.iter().map(ApplySummary::from).collect(),
+            next_before: next,
+        }
+    }
+}
+
+impl From<&ApplyView> for ApplySummary {
+    fn from(view: &ApplyView) -> Self {
+        Self {
+            apply_id: view.id.to_string(),
+            status: view.status.as_str(),
+            apply_state: view.state.as_str(),
+            idempotency_key: view.idempotency_key.clone(),
+            operation_fingerprint: view.fingerprint.to_string(),
+            approval_id: view.approval_id.map(|id| id.to_string()),
+            execution_id: view.execution_id.map(|id| id.to_string()),
+            operations: view
+                .operations
+                .iter()
+                .map(|one| one.operation_id.as_str())
+                .collect(),
+            accepted_at: view.accepted_at.to_string(),
+            ended_at: view.ended_at.map(|at| at.to_string()),
+        }
+    }
 }
 
 /// A shortcut stands for an apply of one operation.

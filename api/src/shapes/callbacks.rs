@@ -4,6 +4,7 @@ use super::reason;
 use crate::problem::ApiError;
 use ledger::command::NewCallback;
 use ledger::{CallbackEvent, CallbackPolicy, CallbackSecret, CallbackUrl};
+use projections::DeliveryView;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,6 +59,67 @@ fn read_events(named: &[String]) -> Result<Vec<CallbackEvent>, ApiError> {
         }
     }
     Ok(events)
+}
+
+/// What a task's callbacks are owed and have got, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Deliveries {
+    deliveries: Vec<DeliverySummary>,
+}
+
+/// One event for one callback.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliverySummary {
+    /// To be named when it is tried again.
+    delivery_id: String,
+    callback_id: String,
+    event_id: String,
+    /// The event's name.
+    event_type: String,
+    /// Scheme, host and port of the callback's URL.
+    endpoint: String,
+    /// Where it stands; one that was given up can be retried.
+    state: &'static str,
+    /// Tries so far.
+    attempts: u32,
+    /// The next try, while it is owed; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    /// The receiver's newest answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_http_status: Option<u16>,
+    /// The newest failure, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    /// When it arrived; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_at: Option<String>,
+}
+
+impl From<Vec<DeliveryView>> for Deliveries {
+    fn from(views: Vec<DeliveryView>) -> Self {
+        Self {
+            deliveries: views.into_iter().map(DeliverySummary::from).collect(),
+        }
+    }
+}
+
+impl From<DeliveryView> for DeliverySummary {
+    fn from(view: DeliveryView) -> Self {
+        Self {
+            delivery_id: view.id.to_string(),
+            callback_id: view.callback_id.to_string(),
+            event_id: view.event_id.to_string(),
+            event_type: view.event_type,
+            endpoint: view.endpoint,
+            state: view.state.as_str(),
+            attempts: view.attempts,
+            due_at: view.due_at.map(|at| at.to_string()),
+            last_http_status: view.last_http_status,
+            last_error: view.last_error_text,
+            delivered_at: view.delivered_at.map(|at| at.to_string()),
+        }
+    }
 }
 
 /// Why a delivery is tried again.

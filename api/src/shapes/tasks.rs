@@ -157,15 +157,29 @@ pub(crate) struct TaskView {
     pub(crate) task_name: String,
     /// open, requires_approval, approved, applying, completed, failed, unknown, denied, expired or
     /// closed: it follows the newest apply, and closed is final.
-    pub(crate) status: String,
+    pub(crate) status: &'static str,
     /// idle, waiting_approval, ready, applying, completed, failed, unknown or closed.
-    pub(crate) apply_state: String,
+    pub(crate) apply_state: &'static str,
     /// The active callback; null when there is none.
     pub(crate) callback_id: Option<String>,
     /// RFC 3339, UTC.
     pub(crate) created_at: String,
     /// RFC 3339, UTC: the last change of the task or of one of its applies.
     pub(crate) updated_at: String,
+}
+
+impl From<projections::TaskView> for TaskView {
+    fn from(view: projections::TaskView) -> Self {
+        Self {
+            task_id: view.id.to_string(),
+            task_name: view.name,
+            status: view.status.as_str(),
+            apply_state: view.apply_state.as_str(),
+            callback_id: view.callback_id.map(|id| id.to_string()),
+            created_at: view.created_at.to_string(),
+            updated_at: view.updated_at.to_string(),
+        }
+    }
 }
 
 /// A task that was closed.

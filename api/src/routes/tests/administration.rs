@@ -27,15 +27,20 @@ async fn a_task_is_made_with_a_token_that_opens_it() {
     assert_eq!(made.body["capability_ttl_seconds"], 600);
     assert!(made.body["callback_id"].is_string());
     let token = made.body["capability_token"].as_str().unwrap();
-    let path = format!(
-        "/v1/tasks/{}/approval-status",
-        made.body["task_id"].as_str().unwrap()
-    );
-    assert_eq!(
-        stage.send("GET", &path, token, &Value::Null).await.status,
-        404,
-        "let in"
-    );
+    let path = format!("/v1/tasks/{}", made.body["task_id"].as_str().unwrap());
+    let view = stage.send("GET", &path, token, &Value::Null).await;
+    assert_eq!(view.status, 200, "{view:?}");
+    for (field, value) in [
+        ("task_id", &made.body["task_id"]),
+        ("task_name", &task()["task_name"]),
+        ("status", &json!("open")),
+        ("apply_state", &json!("idle")),
+        ("callback_id", &made.body["callback_id"]),
+        ("created_at", &json!("2027-01-15T08:00:00Z")),
+        ("updated_at", &json!("2027-01-15T08:00:00Z")),
+    ] {
+        assert_eq!(&view.body[field], value, "{field}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod administration;
 mod applying;
 mod approving;
 mod executor;
+mod reading;
 mod refusing;
 mod renewing;
 
