@@ -11,6 +11,7 @@ use crate::telemetry::Metrics;
 use anyhow::Context;
 use api::{AppState, Services, build_router};
 use ledger::Ledger;
+use projections::{ProjectionOptions, Projections};
 use std::net::TcpListener;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -74,10 +75,21 @@ async fn stages(
         stop_control.clone(),
     ));
 
+    let options = ProjectionOptions {
+        url: config.storage.read_tables_url(),
+        ledger: ledger.clone(),
+    };
+    let (projections, runner) = Projections::open(options)
+        .await
+        .context("the read tables cannot be opened")?;
+    let stop_folding = CancellationToken::new();
+    let folding = tokio::spawn(runner.run(stop_folding.clone()));
+
     let address = listener.local_addr().context("the listener's address")?;
     let judged = ledger.clone();
     let services = Services {
         ledger: ledger.clone(),
+        projections,
         readiness: Arc::new(move || against_ledger(&judged)),
         metrics: metrics.map(|metrics| Arc::new(move || metrics.render()) as _),
     };
@@ -86,6 +98,8 @@ async fn stages(
     tracing::info!(%address, base_url = without_slash(&config.http.base_url), "listening");
     let served = http::serve(listener, router, stop).await;
 
+    stop_folding.cancel();
+    folding.await.context("folding the ledger broke down")??;
     stop_control.cancel();
     control.await.context("the control socket broke down")?;
     drop(ledger);
