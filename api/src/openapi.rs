@@ -50,3 +50,40 @@ pub(crate) fn head() -> OpenApi {
         .components(Some(components))
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::router::described;
+    use serde_json::Value;
+
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_route_says_what_it_is() {
+        let description = serde_json::to_value(described().into_openapi()).unwrap();
+        let mut found = Vec::new();
+        references(&description, &mut found);
+        assert!(found.len() > 50);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(description.pointer(pointer).is_some(), "{reference}");
+        }
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(operation["tags"][0].is_string(), "{method} {path}");
+                let own = !path.contains("{link}") && operation["tags"][0] != "service";
+                assert_eq!(operation["security"].is_array(), own, "{method} {path}");
+            }
+        }
+    }
+}

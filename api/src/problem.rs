@@ -3,6 +3,8 @@
 //! Answers are problem details (RFC 9457, `application/problem+json`) with two members of our own:
 //! `code`, stable and meant for programs, and `message`, equal to `detail` for older clients.
 
+mod causes;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ledger::{Rejection, RejectionKind};
@@ -242,56 +244,6 @@ const fn family(kind: RejectionKind) -> (StatusCode, &'static str) {
         RejectionKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
         RejectionKind::Gone => (StatusCode::GONE, "Gone"),
         RejectionKind::Invalid => (StatusCode::BAD_REQUEST, "Bad request"),
-    }
-}
-
-/// What the ledger cannot do at the moment is a 503; what it should never say is our fault.
-impl From<ledger::Error> for ApiError {
-    fn from(error: ledger::Error) -> Self {
-        use ledger::Error;
-        match error {
-            Error::Rejected(rejection) => Self::Refused(rejection),
-            Error::NotRecorded | Error::Stopped => Self::Unavailable {
-                detail: error.to_string(),
-                retry_after: Duration::from_secs(1),
-            },
-            Error::Locked { .. }
-            | Error::InvalidUrl { .. }
-            | Error::ForeignFile { .. }
-            | Error::NewerSchema { .. }
-            | Error::Damaged { .. }
-            | Error::Decode { .. }
-            | Error::Encode(_)
-            | Error::Database { .. }
-            | Error::File { .. } => Self::internal(error),
-        }
-    }
-}
-
-/// Read tables that lag or have stopped are a 503 that says so; the rest should never be met here.
-impl From<projections::Error> for ApiError {
-    fn from(error: projections::Error) -> Self {
-        use projections::Error;
-        match error {
-            Error::Lagging { .. } | Error::Stopped { .. } => Self::Unavailable {
-                detail: error.to_string(),
-                retry_after: Duration::from_secs(1),
-            },
-            Error::Ledger(error) => error.into(),
-            Error::InvalidUrl { .. }
-            | Error::SameFile { .. }
-            | Error::ForeignFile { .. }
-            | Error::InUse { .. }
-            | Error::OtherLedger { .. }
-            | Error::LedgerShorter { .. }
-            | Error::OtherHistory { .. }
-            | Error::EmptyLedger
-            | Error::Unfoldable { .. }
-            | Error::Damaged { .. }
-            | Error::CursorMoved { .. }
-            | Error::Database { .. }
-            | Error::File { .. } => Self::internal(error),
-        }
     }
 }
 

@@ -8,7 +8,9 @@ use crate::extract::json::{DEPLOY_BODY_LIMIT, StrictJson};
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::ApplyEnded;
-use crate::shapes::applies::{CachePurgeRequest, DnsCreateRequest, Shortcut, WorkersDeployRequest};
+use crate::shapes::shortcuts::{
+    CachePurgeRequest, DnsCreateRequest, Shortcut, WorkersDeployRequest,
+};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::response::Response;

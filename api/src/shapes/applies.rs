@@ -7,7 +7,7 @@ use ledger::OperationKind;
 use ledger::operation::Operation;
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// The most operations of one apply.
@@ -134,59 +134,6 @@ impl ResolveRequest {
     }
 }
 
-/// A DNS record to be created.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DnsCreateRequest {
-    /// The zone.
-    scope_id: String,
-    /// The record's full name.
-    #[schema(example = "www.example.com")]
-    name: String,
-    /// A, AAAA, CNAME, TXT, …
-    #[schema(example = "A")]
-    record_type: String,
-    /// What it says.
-    #[schema(example = "192.0.2.1")]
-    content: String,
-    /// 1 (automatic) or 60 to 86400 seconds.
-    #[serde(default)]
-    ttl: Option<i64>,
-    /// Whether traffic goes through the proxy.
-    #[serde(default)]
-    proxied: Option<bool>,
-}
-
-/// What to purge from a zone's cache: exactly one of the three.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CachePurgeRequest {
-    /// The zone.
-    scope_id: String,
-    /// Everything.
-    #[serde(default)]
-    purge_everything: Option<bool>,
-    /// URLs, or `{url, headers}`.
-    #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>)]
-    files: Option<Vec<Value>>,
-    /// Cache tags.
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-}
-
-/// A Worker script to be uploaded.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct WorkersDeployRequest {
-    /// The account.
-    scope_id: String,
-    /// The script's name.
-    script_name: String,
-    /// Its source: an ES module or a service worker.
-    script: String,
-}
-
 /// A page of a task's applies, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Applies {
@@ -259,70 +206,6 @@ impl From<&ApplyView> for ApplySummary {
     }
 }
 
-/// A shortcut stands for an apply of one operation.
-pub(crate) trait Shortcut {
-    /// Its operation, completely checked.
-    fn operation(self) -> Result<Operation, ApiError>;
-}
-
-impl Shortcut for DnsCreateRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
-        let mut params = Map::new();
-        params.insert("type".to_owned(), self.record_type.into());
-        params.insert("name".to_owned(), self.name.into());
-        params.insert("content".to_owned(), self.content.into());
-        put(&mut params, "ttl", self.ttl);
-        put(&mut params, "proxied", self.proxied);
-        one(OperationKind::DnsRecordWrite, &self.scope_id, params)
-    }
-}
-
-impl Shortcut for CachePurgeRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
-        let mut params = Map::new();
-        put(&mut params, "purge_everything", self.purge_everything);
-        put(&mut params, "files", self.files);
-        put(&mut params, "tags", self.tags);
-        one(OperationKind::CachePurgeExecute, &self.scope_id, params)
-    }
-}
-
-impl Shortcut for WorkersDeployRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
-        let mut params = Map::new();
-        params.insert("script_name".to_owned(), self.script_name.into());
-        params.insert("script".to_owned(), self.script.into());
-        one(OperationKind::WorkersDeployWrite, &self.scope_id, params)
-    }
-}
-
-fn put<V: Into<Value>>(params: &mut Map<String, Value>, name: &str, value: Option<V>) {
-    if let Some(value) = value {
-        params.insert(name.to_owned(), value.into());
-    }
-}
-
-fn one(
-    kind: OperationKind,
-    scope_id: &str,
-    params: Map<String, Value>,
-) -> Result<Operation, ApiError> {
-    let entry = kind.entry();
-    let params = Value::Object(params);
-    Operation::parse(
-        entry.operation_id,
-        entry.scope_type.as_str(),
-        scope_id,
-        &params,
-    )
-    .map_err(|why| {
-        // The shortcut's fields stand where the params would.
-        let why = why.to_string();
-        let why = why.strip_prefix("params.").unwrap_or(&why);
-        ApiError::bad_request(why)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,49 +235,6 @@ mod tests {
             callback: None,
         };
         assert!(refused(none.operations()).starts_with("operations:"));
-    }
-
-    #[test]
-    fn shortcuts_are_the_operations_they_stand_for() {
-        let dns: DnsCreateRequest = serde_json::from_value(json!({
-            "scope_id": "z1", "name": "www.example.com", "record_type": "A",
-            "content": "192.0.2.1", "ttl": 300, "proxied": false,
-        }))
-        .unwrap();
-        let long = Operation::from_json(&json!({
-            "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
-            "params": {"action": "create", "type": "A", "name": "www.example.com",
-                "content": "192.0.2.1", "ttl": 300, "proxied": false},
-        }))
-        .unwrap();
-        assert_eq!(dns.operation().unwrap(), long);
-
-        let purge: CachePurgeRequest =
-            serde_json::from_value(json!({"scope_id": "z1", "purge_everything": true})).unwrap();
-        assert_eq!(
-            purge.operation().unwrap().kind,
-            OperationKind::CachePurgeExecute
-        );
-
-        let deploy: WorkersDeployRequest = serde_json::from_value(json!({
-            "scope_id": "a1", "script_name": "hello", "script": "export default {}",
-        }))
-        .unwrap();
-        assert_eq!(
-            deploy.operation().unwrap().kind,
-            OperationKind::WorkersDeployWrite
-        );
-    }
-
-    #[test]
-    fn a_shortcut_names_its_own_fields() {
-        let dns: DnsCreateRequest = serde_json::from_value(json!({
-            "scope_id": "z1", "name": "www.example.com", "record_type": "A",
-            "content": "192.0.2.1", "ttl": 7,
-        }))
-        .unwrap();
-        let why = refused(dns.operation());
-        assert!(why.starts_with("ttl"), "{why}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod approvers;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod passkeys;
+pub(crate) mod shortcuts;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;

@@ -1,0 +1,54 @@
+//! How errors of the crates behind the surface become refusals.
+
+use super::ApiError;
+use std::time::Duration;
+
+/// What the ledger cannot do at the moment is a 503; what it should never say is our fault.
+impl From<ledger::Error> for ApiError {
+    fn from(error: ledger::Error) -> Self {
+        use ledger::Error;
+        match error {
+            Error::Rejected(rejection) => Self::Refused(rejection),
+            Error::NotRecorded | Error::Stopped => Self::Unavailable {
+                detail: error.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
+            Error::Locked { .. }
+            | Error::InvalidUrl { .. }
+            | Error::ForeignFile { .. }
+            | Error::NewerSchema { .. }
+            | Error::Damaged { .. }
+            | Error::Decode { .. }
+            | Error::Encode(_)
+            | Error::Database { .. }
+            | Error::File { .. } => Self::internal(error),
+        }
+    }
+}
+
+/// Read tables that lag or have stopped are a 503 that says so; the rest should never be met here.
+impl From<projections::Error> for ApiError {
+    fn from(error: projections::Error) -> Self {
+        use projections::Error;
+        match error {
+            Error::Lagging { .. } | Error::Stopped { .. } => Self::Unavailable {
+                detail: error.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
+            Error::Ledger(error) => error.into(),
+            Error::InvalidUrl { .. }
+            | Error::SameFile { .. }
+            | Error::ForeignFile { .. }
+            | Error::InUse { .. }
+            | Error::OtherLedger { .. }
+            | Error::LedgerShorter { .. }
+            | Error::OtherHistory { .. }
+            | Error::EmptyLedger
+            | Error::Unfoldable { .. }
+            | Error::Damaged { .. }
+            | Error::CursorMoved { .. }
+            | Error::Database { .. }
+            | Error::File { .. } => Self::internal(error),
+        }
+    }
+}
