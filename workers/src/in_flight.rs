@@ -186,3 +186,81 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
         self.taken.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    struct OnDrop(Arc<AtomicBool>);
+
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_taken_once_and_free_again_at_its_end() {
+        let mut in_flight = InFlight::new(2);
+        in_flight.spawn(1, async { Ok(()) });
+        assert!(!in_flight.is_free(&1) && in_flight.is_free(&2));
+        assert_eq!((in_flight.len(), in_flight.room()), (1, 1));
+        assert!(in_flight.changed().await.failed.is_empty());
+        assert!(in_flight.is_free(&1));
+        assert_eq!(in_flight.room(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_fails_rests_longer_each_time() {
+        let mut in_flight = InFlight::new(2);
+        let mut rests = Vec::new();
+        for failures in 1..=8 {
+            in_flight.spawn(7, async {
+                if true {
+                    panic!("a defect");
+                }
+                Ok(())
+            });
+            let failed = in_flight.changed().await.failed;
+            assert!(matches!(
+                &failed[..],
+                [Failed {
+                    key: 7,
+                    error: Error::Panicked { .. }
+                }]
+            ));
+            assert_eq!(in_flight.failures(&7), failures);
+            assert!(!in_flight.is_free(&7));
+            let began = Instant::now();
+            assert!(in_flight.changed().await.has_rested);
+            assert!(in_flight.is_free(&7));
+            rests.push(began.elapsed().as_secs());
+        }
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        in_flight.spawn(7, async { Ok(()) });
+        in_flight.changed().await;
+        assert_eq!(in_flight.failures(&7), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_within_its_bound_and_leaves_nothing_running() {
+        let mut in_flight = InFlight::new(3);
+        in_flight.spawn(1, async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok(())
+        });
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let held = OnDrop(Arc::clone(&is_gone));
+        in_flight.spawn(2, async move {
+            let _held = held;
+            pending().await
+        });
+        let began = Instant::now();
+        assert_eq!(in_flight.drain(Duration::from_secs(20)).await, 1);
+        assert_eq!(began.elapsed(), Duration::from_secs(20));
+        assert!(is_gone.load(Ordering::SeqCst));
+        assert_eq!(in_flight.len(), 0);
+    }
+}

@@ -205,3 +205,61 @@ async fn keep_running<W: Worker>(mut worker: W, signals: &Signals) {
         pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    enum Turn {
+        Panic,
+        Fail,
+        Work,
+    }
+
+    struct Scripted(VecDeque<Turn>);
+
+    impl Worker for Scripted {
+        const NAME: &'static str = "scripted";
+
+        async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
+            match self.0.pop_front() {
+                Some(Turn::Panic) => panic!("at its {} next turns", self.0.len()),
+                Some(Turn::Fail) => Err(Error::ReadTablesStopped),
+                Some(Turn::Work) | None => {
+                    signals.pulse.beat();
+                    signals.stop.cancelled().await;
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_fails_is_started_again_and_health_says_so() {
+        let pulse = Pulse::new(Scripted::NAME);
+        let wake = watch::Sender::new(());
+        let stop = CancellationToken::new();
+        let signals = Signals {
+            stop: stop.clone(),
+            wake: wake.subscribe(),
+            pulse: pulse.clone(),
+        };
+        let worker = Scripted([Turn::Panic, Turn::Fail, Turn::Work].into());
+        let keeping = tokio::spawn(async move { keep_running(worker, &signals).await });
+
+        tokio::time::sleep(FIRST_PAUSE / 2).await;
+        let after_panic = pulse.health();
+        assert!(!after_panic.alive);
+        let why = "it panicked: at its 2 next turns";
+        assert_eq!(after_panic.last_error.as_deref(), Some(why));
+        tokio::time::sleep(FIRST_PAUSE).await;
+        let after_error = pulse.health();
+        assert_eq!((after_error.alive, after_error.restarts), (false, 2));
+        tokio::time::sleep(FIRST_PAUSE * 2).await;
+        assert!(pulse.health().alive);
+
+        stop.cancel();
+        keeping.await.unwrap();
+    }
+}

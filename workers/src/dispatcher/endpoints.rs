@@ -88,16 +88,13 @@ mod tests {
     #[test]
     fn many_slow_endpoints_leave_room_for_one_more() {
         let endpoints = Endpoints::default();
-        let mut places = Vec::new();
-        for n in 0..MOST - 1 {
+        let greedy = |n: usize| {
             let endpoint = format!("https://slow{n}");
-            while let Some(place) = endpoints.enter(&endpoint) {
-                places.push(place);
-                if places.len() >= MOST - 1 {
-                    break;
-                }
-            }
-        }
+            let endpoints = &endpoints;
+            std::iter::from_fn(move || endpoints.enter(&endpoint))
+        };
+        let places: Vec<_> = (0..).flat_map(greedy).take(MOST - 1).collect();
+        assert_eq!(places.len(), MOST - 1);
         let one_more = endpoints.enter("https://quick");
         assert!(one_more.is_some());
         assert!(endpoints.enter("https://none").is_none());
