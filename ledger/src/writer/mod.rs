@@ -4,6 +4,7 @@
 //! it; a crash before it leaves nothing of the batch, a crash after it leaves all of it and callers
 //! who ask again find it.
 
+mod commit;
 mod job;
 mod known;
 mod refusals;
@@ -12,6 +13,7 @@ mod tail;
 mod unit;
 mod watchers;
 
+pub(crate) use commit::genesis;
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
 pub use state::Stored;
@@ -22,22 +24,23 @@ pub(crate) use watchers::Watchers;
 
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
-use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded, RefusalsCounted};
+use crate::event::{Actor, Envelope, RefusalsCounted};
 use crate::id::{CommandId, LedgerId, StreamId};
-use crate::record::{FORMAT, Header, RecordHash, payload_digest};
 use crate::rules::Rules;
-use crate::store::{Head, Staged, append, check_tail, connect_writer, read_head};
-use refusals::Refusals;
+use crate::store::{Head, Staged};
+use commit::Commit;
+use refusals::{Ended, Refusals};
 use sqlx::{Connection as _, SqliteConnection};
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use unit::{Batch, Decided};
 
 /// The most commands that share one commit.
 const MAX_BATCH: usize = 256;
+/// How long a count of refusals waits for a command to be recorded with.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A place in the commit at which a test can let it fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,100 +89,18 @@ pub(crate) struct Writer {
     pub(crate) newest: Timestamp,
 }
 
-/// How a commit ended.
-enum Commit {
-    /// The batch is in the log.
-    Done,
-    /// Nothing of it is.
-    Lost(Error),
-    /// Nobody may go on: what the disk holds cannot be trusted to be what it says.
-    Fatal(Error),
-}
-
-/// Writes position 0 of a new ledger.
-pub(crate) fn genesis(
-    ledger_id: LedgerId,
-    random: &dyn Random,
-    now: Timestamp,
-) -> Result<(Staged, Head), Error> {
-    let head = Head::genesis(ledger_id);
-    let created = Decided {
-        new: NewEvent {
-            stream: StreamId::from(ledger_id),
-            event_id: random.event_id(now),
-            event: Event::from(LedgerCreated {
-                ledger_id,
-                format: FORMAT,
-                software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            }),
-            cause: None,
-        },
-        version: 0,
-        envelope: Envelope {
-            actor: Actor::system("ledger"),
-            request_id: None,
-            cause: None,
-            command_id: CommandId::from_bytes(random.uuid_v7(now)),
-        },
-    };
-    let staged = stage(created, 0, head.record_hash, now, random)?;
-    let head = head.advanced(1, staged.header().record_hash());
-    Ok((staged, head))
-}
-
-fn stage(
-    decided: Decided,
-    position: u64,
-    prev_hash: RecordHash,
-    now: Timestamp,
-    random: &dyn Random,
-) -> Result<Staged, Error> {
-    let Decided {
-        new,
-        version,
-        envelope,
-    } = decided;
-    let payload = new.event.encode(&envelope).map_err(Error::Encode)?;
-    let salt = random.sixteen();
-    let header = Header {
-        position,
-        event_id: new.event_id,
-        stream_id: new.stream,
-        stream_version: version,
-        event_type: new.event.event_type(),
-        schema_version: new.event.schema_version(),
-        recorded_at: now,
-        prev_hash,
-        payload_len: u32::try_from(payload.len())
-            .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
-        payload_digest: payload_digest(&salt, &payload),
-    };
-    Ok(Staged {
-        recorded: Recorded {
-            header,
-            envelope,
-            event: new.event,
-        },
-        salt,
-        payload,
-    })
-}
-
 impl Writer {
     /// Serves commands until all senders are gone (then the log is complete) or writing cannot go
     /// on, which is the error.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<(), Error> {
         let mut waiting: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
-        while jobs.recv_many(&mut waiting, MAX_BATCH).await > 0 {
-            let outcome = self.serve(&mut waiting).await;
-            if let Err(error) = outcome {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the ledger cannot be written any more"
-                );
-                return Err(error);
-            }
+        while self.receive(&mut jobs, &mut waiting).await {
+            let ended = |refusals: &mut Refusals, now| refusals.take_ended(now);
+            self.serve_or_stop(&mut waiting, ended).await?;
         }
+        // The minute that is running ends with the process.
+        let all = |refusals: &mut Refusals, _| refusals.take_all();
+        self.serve_or_stop(&mut waiting, all).await?;
         if let Err(error) = self.connection.close().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -189,10 +110,47 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits for commands, or for the end of a minute whose refusals were counted; `false` when all
+    /// senders are gone.
+    async fn receive(
+        &self,
+        jobs: &mut mpsc::Receiver<Box<dyn Job>>,
+        waiting: &mut Vec<Box<dyn Job>>,
+    ) -> bool {
+        let received = jobs.recv_many(waiting, MAX_BATCH);
+        if !self.refusals.is_counting() {
+            return received.await > 0;
+        }
+        match tokio::time::timeout(MINUTE, received).await {
+            Ok(received) => received > 0,
+            Err(_) => true,
+        }
+    }
+
+    async fn serve_or_stop(
+        &mut self,
+        waiting: &mut Vec<Box<dyn Job>>,
+        ended: impl FnOnce(&mut Refusals, Timestamp) -> Vec<Ended>,
+    ) -> Result<(), Error> {
+        self.serve(waiting, ended).await.inspect_err(|error| {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "the ledger cannot be written any more"
+            );
+        })
+    }
+
     /// One batch: decide, commit, publish, answer.
-    async fn serve(&mut self, waiting: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
+    async fn serve(
+        &mut self,
+        waiting: &mut Vec<Box<dyn Job>>,
+        ended: impl FnOnce(&mut Refusals, Timestamp) -> Vec<Ended>,
+    ) -> Result<(), Error> {
         let now = self.clock.now().max(self.newest);
         let mut batch = Batch::default();
+        // Before anything is decided, so that a new minute begins with a count of its own.
+        let ended = ended(&mut self.refusals, now);
+        self.count_refusals(&mut batch, ended, now);
         let keys = waiting.iter().flat_map(|job| job.looks_up()).collect();
         if let Err(error) = self.known.prefetch(keys, &mut self.connection).await {
             // Each command meets the error itself, where it matters to it.
@@ -220,8 +178,8 @@ impl Writer {
                 batch.absorb(decided);
             }
         }
-        self.count_refusals(&mut batch, now);
         if batch.events.is_empty() {
+            self.refusals.keep();
             for job in waiting.drain(..) {
                 job.answer(Outcome::Recorded);
             }
@@ -235,6 +193,7 @@ impl Writer {
                     .failing
                     .send_if_modified(|failing| failing.take().is_some());
                 self.publish(staged);
+                self.refusals.keep();
                 for job in waiting.drain(..) {
                     job.answer(Outcome::Recorded);
                 }
@@ -247,6 +206,7 @@ impl Writer {
                     "a commit was lost"
                 );
                 self.shared.failing.send_replace(Some(describe(&error)));
+                self.refusals.undo();
                 for job in waiting.drain(..) {
                     job.answer(Outcome::NotRecorded);
                 }
@@ -262,8 +222,13 @@ impl Writer {
         }
     }
 
-    fn count_refusals(&mut self, batch: &mut Batch, now: Timestamp) {
-        for (task_id, minute, count) in self.refusals.take_ended(now) {
+    fn count_refusals(&self, batch: &mut Batch, ended: Vec<Ended>, now: Timestamp) {
+        for Ended {
+            task: task_id,
+            minute,
+            count,
+        } in ended
+        {
             let stream = StreamId::from_bytes(self.random.uuid_v7(now));
             batch.events.push(Decided {
                 new: NewEvent {
@@ -286,149 +251,6 @@ impl Writer {
                 },
             });
         }
-    }
-
-    async fn commit(
-        &mut self,
-        batch: Batch,
-        now: Timestamp,
-        commands: usize,
-    ) -> (Commit, (Batch, Vec<Staged>, Head)) {
-        let started = Instant::now();
-        let Batch {
-            changed,
-            lookups,
-            events,
-        } = batch;
-        let mut staged = Vec::with_capacity(events.len());
-        let mut size = self.head.size;
-        let mut prev_hash = self.head.record_hash;
-        let mut positions = HashMap::with_capacity(events.len());
-        for mut decided in events {
-            if let Some(cause) = decided.new.cause {
-                decided.envelope.cause = positions.get(&cause).copied();
-            }
-            positions.insert(decided.new.event_id, size);
-            match stage(decided, size, prev_hash, now, &*self.random) {
-                Ok(event) => {
-                    prev_hash = event.header().record_hash();
-                    size += 1;
-                    staged.push(event);
-                }
-                Err(error) => {
-                    let rest = (
-                        Batch {
-                            changed,
-                            lookups,
-                            events: Vec::new(),
-                        },
-                        staged,
-                        self.head.clone(),
-                    );
-                    return (Commit::Lost(error), rest);
-                }
-            }
-        }
-        let next = self.head.advanced(size, prev_hash);
-        let written = self.write(&staged, &lookups, &next).await;
-        let commit = match written {
-            Ok(()) => Commit::Done,
-            Err(error) => self.settle(error, &next).await,
-        };
-        if matches!(commit, Commit::Done) {
-            let seconds = started.elapsed().as_secs_f64();
-            metrics::histogram!("ledger_commit_seconds").record(seconds);
-            metrics::counter!("ledger_commits_total").increment(1);
-            metrics::counter!("ledger_events_total")
-                .increment(u64::try_from(staged.len()).unwrap_or(0));
-            metrics::histogram!("ledger_commit_commands")
-                .record(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
-        }
-        (
-            commit,
-            (
-                Batch {
-                    changed,
-                    lookups,
-                    events: Vec::new(),
-                },
-                staged,
-                next,
-            ),
-        )
-    }
-
-    async fn write(
-        &mut self,
-        staged: &[Staged],
-        lookups: &crate::store::Lookups,
-        next: &Head,
-    ) -> Result<(), Error> {
-        let faults = self.faults.clone();
-        let strike = |point, doing| match faults.as_ref().and_then(|f| f.strike(point)) {
-            Some(source) => Err(Error::Database { doing, source }),
-            None => Ok(()),
-        };
-        strike(CommitPoint::Write, "starting a commit")?;
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.connection)
-            .await
-            .map_err(Error::database("starting a commit"))?;
-        append(&mut self.connection, staged, lookups, next).await?;
-        strike(CommitPoint::Commit, "committing")?;
-        sqlx::query("COMMIT")
-            .execute(&mut self.connection)
-            .await
-            .map_err(Error::database("committing"))?;
-        strike(CommitPoint::Committed, "committing")
-    }
-
-    /// After a failed or uncertain commit nothing in memory is trusted: the file is opened anew,
-    /// and what it shows is what happened.
-    async fn settle(&mut self, error: Error, next: &Head) -> Commit {
-        if is_failed_sync(&error) {
-            // The kernel may have dropped the pages that it could not write: reading them back
-            // proves nothing about the disk.
-            return Commit::Fatal(error);
-        }
-        self.shared.cache.clear();
-        self.known.clear();
-        match self.reopen().await {
-            Ok(head) if head.size == next.size && head.record_hash == next.record_hash => {
-                Commit::Done
-            }
-            Ok(head)
-                if head.size == self.head.size && head.record_hash == self.head.record_hash =>
-            {
-                Commit::Lost(error)
-            }
-            Ok(head) => Commit::Fatal(Error::Damaged {
-                position: head.size,
-                what: "after a failed commit the log shows neither the state before nor after it"
-                    .to_owned(),
-            }),
-            Err(fatal) => Commit::Fatal(fatal),
-        }
-    }
-
-    async fn reopen(&mut self) -> Result<Head, Error> {
-        let mut connection = connect_writer(&self.path).await?;
-        std::mem::swap(&mut connection, &mut self.connection);
-        // The old connection may hold an open transaction: closing it rolls that back.
-        if let Err(error) = connection.close_hard().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "closing after a failed commit"
-            );
-        }
-        let Some(mut head) = read_head(&mut self.connection).await? else {
-            return Err(Error::Damaged {
-                position: 0,
-                what: "the head row is gone".to_owned(),
-            });
-        };
-        check_tail(&mut self.connection, &mut head).await?;
-        Ok(head)
     }
 
     /// From here on the batch is visible: states first, then the size, then whoever waits.
@@ -462,16 +284,4 @@ fn describe(error: &Error) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
-}
-
-/// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
-fn is_failed_sync(error: &Error) -> bool {
-    let Error::Database {
-        source: sqlx::Error::Database(source),
-        ..
-    } = error
-    else {
-        return false;
-    };
-    matches!(source.code().as_deref(), Some("1034" | "1290"))
 }

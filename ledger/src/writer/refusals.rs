@@ -6,47 +6,101 @@
 use crate::clock::Timestamp;
 use crate::id::TaskId;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// How many are recorded by themselves for each task and minute.
 const EACH_MINUTE: u64 = 10;
-/// How many tasks are counted at once. Beyond it nothing is recorded one by one but counted.
+/// How many tasks are counted at once. Those beyond are recorded one by one: more events than there
+/// should be, and none lost.
 const MAX_TASKS: usize = 10_000;
 
-/// The running counts.
+/// Refusals of one task and minute beyond those recorded one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) task: TaskId,
+    /// The minute, as seconds since 1970.
+    pub(crate) minute: i64,
+    pub(crate) count: u64,
+}
+
+/// The running counts, and what the batch under way has done to them.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     tasks: HashMap<TaskId, (i64, u64)>,
+    admitted: Vec<TaskId>,
+    taken: Vec<Ended>,
 }
 
 impl Refusals {
-    /// Counts one more; `true` when it is to be recorded by itself.
+    /// Counts one more; `true` when it is to be recorded by itself. The minutes that are over have
+    /// been taken out before.
     pub(crate) fn admit(&mut self, task: TaskId, now: Timestamp) -> bool {
-        if !self.tasks.contains_key(&task) && self.tasks.len() >= MAX_TASKS {
-            return false;
-        }
-        let minute = minute_of(now);
-        let entry = self.tasks.entry(task).or_insert((minute, 0));
-        if entry.0 != minute && entry.1 <= EACH_MINUTE {
-            *entry = (minute, 0);
-        }
-        entry.1 += 1;
-        entry.1 <= EACH_MINUTE
+        let full = self.tasks.len() >= MAX_TASKS;
+        let count = match self.tasks.entry(task) {
+            Entry::Occupied(counted) => &mut counted.into_mut().1,
+            Entry::Vacant(_) if full => return true,
+            Entry::Vacant(free) => &mut free.insert((minute_of(now), 0)).1,
+        };
+        *count += 1;
+        self.admitted.push(task);
+        *count <= EACH_MINUTE
     }
 
-    /// Takes out the minutes that are over: (task, minute in seconds, refusals beyond the tenth).
-    pub(crate) fn take_ended(&mut self, now: Timestamp) -> Vec<(TaskId, i64, u64)> {
+    /// Takes out the minutes that are over and had more than are recorded one by one.
+    pub(crate) fn take_ended(&mut self, now: Timestamp) -> Vec<Ended> {
         let current = minute_of(now);
+        self.take(|minute| minute != current)
+    }
+
+    /// Takes out all of them: nothing will be counted any more.
+    pub(crate) fn take_all(&mut self) -> Vec<Ended> {
+        self.take(|_| true)
+    }
+
+    fn take(&mut self, over: impl Fn(i64) -> bool) -> Vec<Ended> {
         let mut ended = Vec::new();
         self.tasks.retain(|task, (minute, count)| {
-            if *minute == current {
+            if !over(*minute) {
                 return true;
             }
             if *count > EACH_MINUTE {
-                ended.push((*task, *minute, *count - EACH_MINUTE));
+                ended.push(Ended {
+                    task: *task,
+                    minute: *minute,
+                    count: *count - EACH_MINUTE,
+                });
             }
             false
         });
+        self.taken.extend(&ended);
         ended
+    }
+
+    /// Whether there is something that only a later minute will record.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.tasks.values().any(|(_, count)| *count > EACH_MINUTE)
+    }
+
+    /// The batch is in the log.
+    pub(crate) fn keep(&mut self) {
+        self.admitted.clear();
+        self.taken.clear();
+    }
+
+    /// Nothing of the batch is in the log, and its callers were told so: they will ask again.
+    pub(crate) fn undo(&mut self) {
+        for task in self.admitted.drain(..) {
+            if let Entry::Occupied(mut counted) = self.tasks.entry(task) {
+                counted.get_mut().1 = counted.get().1.saturating_sub(1);
+                if counted.get().1 == 0 {
+                    counted.remove();
+                }
+            }
+        }
+        for ended in self.taken.drain(..) {
+            let count = ended.count.saturating_add(EACH_MINUTE);
+            self.tasks.insert(ended.task, (ended.minute, count));
+        }
     }
 }
 
@@ -58,19 +112,69 @@ fn minute_of(at: Timestamp) -> i64 {
 mod tests {
     use super::*;
 
+    const TASK: TaskId = TaskId::from_bytes([1; 16]);
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
+    fn ended(minute: i64, count: u64) -> Ended {
+        Ended {
+            task: TASK,
+            minute,
+            count,
+        }
+    }
+
+    fn admitted(refusals: &mut Refusals, times: usize, now: Timestamp) -> usize {
+        (0..times).filter(|_| refusals.admit(TASK, now)).count()
+    }
+
     #[test]
     fn ten_refusals_a_minute_are_recorded_and_the_rest_is_counted_once() {
-        let task = TaskId::from_bytes([1; 16]);
         let mut refusals = Refusals::default();
-        let admitted = (0..25).filter(|_| refusals.admit(task, at(60))).count();
-        assert_eq!(admitted, 10);
+        assert_eq!(admitted(&mut refusals, 25, at(60)), 10);
+        assert!(refusals.is_counting());
         assert_eq!(refusals.take_ended(at(119)), vec![]);
-        assert_eq!(refusals.take_ended(at(120)), vec![(task, 60, 15)]);
+        assert_eq!(refusals.take_ended(at(120)), vec![ended(60, 15)]);
         assert_eq!(refusals.take_ended(at(180)), vec![]);
-        assert!(refusals.admit(task, at(180)));
+        assert!(refusals.admit(TASK, at(180)));
+    }
+
+    #[test]
+    fn what_a_lost_batch_counted_is_as_if_it_had_not_been_asked() {
+        let mut refusals = Refusals::default();
+        admitted(&mut refusals, 8, at(60));
+        refusals.keep();
+        assert_eq!(admitted(&mut refusals, 5, at(60)), 2);
+        refusals.undo();
+        assert!(!refusals.is_counting());
+        assert_eq!(admitted(&mut refusals, 5, at(60)), 2);
+    }
+
+    #[test]
+    fn a_count_that_a_lost_batch_took_out_is_taken_out_again() {
+        let mut refusals = Refusals::default();
+        admitted(&mut refusals, 12, at(60));
+        refusals.keep();
+        assert_eq!(refusals.take_ended(at(120)), vec![ended(60, 2)]);
+        assert_eq!(admitted(&mut refusals, 1, at(120)), 1);
+        refusals.undo();
+        assert_eq!(refusals.take_ended(at(120)), vec![ended(60, 2)]);
+        refusals.keep();
+        assert_eq!(admitted(&mut refusals, 11, at(120)), 10);
+        assert_eq!(refusals.take_all(), vec![ended(120, 1)]);
+    }
+
+    #[test]
+    fn tasks_beyond_the_bound_are_recorded_one_by_one() {
+        let mut refusals = Refusals::default();
+        for number in 0..u64::try_from(MAX_TASKS).unwrap() {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_le_bytes());
+            assert!(refusals.admit(TaskId::from_bytes(id), at(0)));
+        }
+        let beyond = TaskId::from_bytes([0xFF; 16]);
+        assert!((0..50).all(|_| refusals.admit(beyond, at(0))));
     }
 }

@@ -1,0 +1,249 @@
+//! The commit: one transaction for a batch, and what to believe when it fails.
+
+use super::unit::{Batch, Decided};
+use super::{CommitPoint, NewEvent, Writer};
+use crate::clock::{Random, Timestamp};
+use crate::error::Error;
+use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
+use crate::id::{CommandId, LedgerId, StreamId};
+use crate::record::{FORMAT, Header, RecordHash, payload_digest};
+use crate::store::{Head, Lookups, Staged, append, check_tail, connect_writer, read_head};
+use sqlx::Connection as _;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// How a commit ended.
+pub(super) enum Commit {
+    /// The batch is in the log.
+    Done,
+    /// Nothing of it is.
+    Lost(Error),
+    /// Nobody may go on: what the disk holds cannot be trusted to be what it says.
+    Fatal(Error),
+}
+
+/// Writes position 0 of a new ledger.
+pub(crate) fn genesis(
+    ledger_id: LedgerId,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<(Staged, Head), Error> {
+    let head = Head::genesis(ledger_id);
+    let created = Decided {
+        new: NewEvent {
+            stream: StreamId::from(ledger_id),
+            event_id: random.event_id(now),
+            event: Event::from(LedgerCreated {
+                ledger_id,
+                format: FORMAT,
+                software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            }),
+            cause: None,
+        },
+        version: 0,
+        envelope: Envelope {
+            actor: Actor::system("ledger"),
+            request_id: None,
+            cause: None,
+            command_id: CommandId::from_bytes(random.uuid_v7(now)),
+        },
+    };
+    let staged = stage(created, 0, head.record_hash, now, random)?;
+    let head = head.advanced(1, staged.header().record_hash());
+    Ok((staged, head))
+}
+
+fn stage(
+    decided: Decided,
+    position: u64,
+    prev_hash: RecordHash,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<Staged, Error> {
+    let Decided {
+        new,
+        version,
+        envelope,
+    } = decided;
+    let payload = new.event.encode(&envelope).map_err(Error::Encode)?;
+    let salt = random.sixteen();
+    let header = Header {
+        position,
+        event_id: new.event_id,
+        stream_id: new.stream,
+        stream_version: version,
+        event_type: new.event.event_type(),
+        schema_version: new.event.schema_version(),
+        recorded_at: now,
+        prev_hash,
+        payload_len: u32::try_from(payload.len())
+            .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
+        payload_digest: payload_digest(&salt, &payload),
+    };
+    Ok(Staged {
+        recorded: Recorded {
+            header,
+            envelope,
+            event: new.event,
+        },
+        salt,
+        payload,
+    })
+}
+
+impl Writer {
+    pub(super) async fn commit(
+        &mut self,
+        batch: Batch,
+        now: Timestamp,
+        commands: usize,
+    ) -> (Commit, (Batch, Vec<Staged>, Head)) {
+        let started = Instant::now();
+        let Batch {
+            changed,
+            lookups,
+            events,
+        } = batch;
+        let mut staged = Vec::with_capacity(events.len());
+        let mut size = self.head.size;
+        let mut prev_hash = self.head.record_hash;
+        let mut positions = HashMap::with_capacity(events.len());
+        for mut decided in events {
+            if let Some(cause) = decided.new.cause {
+                decided.envelope.cause = positions.get(&cause).copied();
+            }
+            positions.insert(decided.new.event_id, size);
+            match stage(decided, size, prev_hash, now, &*self.random) {
+                Ok(event) => {
+                    prev_hash = event.header().record_hash();
+                    size += 1;
+                    staged.push(event);
+                }
+                Err(error) => {
+                    let rest = (
+                        Batch {
+                            changed,
+                            lookups,
+                            events: Vec::new(),
+                        },
+                        staged,
+                        self.head.clone(),
+                    );
+                    return (Commit::Lost(error), rest);
+                }
+            }
+        }
+        let next = self.head.advanced(size, prev_hash);
+        let written = self.write(&staged, &lookups, &next).await;
+        let commit = match written {
+            Ok(()) => Commit::Done,
+            Err(error) => self.settle(error, &next).await,
+        };
+        if matches!(commit, Commit::Done) {
+            let seconds = started.elapsed().as_secs_f64();
+            metrics::histogram!("ledger_commit_seconds").record(seconds);
+            metrics::counter!("ledger_commits_total").increment(1);
+            metrics::counter!("ledger_events_total")
+                .increment(u64::try_from(staged.len()).unwrap_or(0));
+            metrics::histogram!("ledger_commit_commands")
+                .record(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
+        }
+        (
+            commit,
+            (
+                Batch {
+                    changed,
+                    lookups,
+                    events: Vec::new(),
+                },
+                staged,
+                next,
+            ),
+        )
+    }
+
+    async fn write(
+        &mut self,
+        staged: &[Staged],
+        lookups: &Lookups,
+        next: &Head,
+    ) -> Result<(), Error> {
+        let faults = self.faults.clone();
+        let strike = |point, doing| match faults.as_ref().and_then(|f| f.strike(point)) {
+            Some(source) => Err(Error::Database { doing, source }),
+            None => Ok(()),
+        };
+        strike(CommitPoint::Write, "starting a commit")?;
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut self.connection)
+            .await
+            .map_err(Error::database("starting a commit"))?;
+        append(&mut self.connection, staged, lookups, next).await?;
+        strike(CommitPoint::Commit, "committing")?;
+        sqlx::query("COMMIT")
+            .execute(&mut self.connection)
+            .await
+            .map_err(Error::database("committing"))?;
+        strike(CommitPoint::Committed, "committing")
+    }
+
+    /// After a failed or uncertain commit nothing in memory is trusted: the file is opened anew,
+    /// and what it shows is what happened.
+    async fn settle(&mut self, error: Error, next: &Head) -> Commit {
+        if is_failed_sync(&error) {
+            // The kernel may have dropped the pages that it could not write: reading them back
+            // proves nothing about the disk.
+            return Commit::Fatal(error);
+        }
+        self.shared.cache.clear();
+        self.known.clear();
+        match self.reopen().await {
+            Ok(head) if head.size == next.size && head.record_hash == next.record_hash => {
+                Commit::Done
+            }
+            Ok(head)
+                if head.size == self.head.size && head.record_hash == self.head.record_hash =>
+            {
+                Commit::Lost(error)
+            }
+            Ok(head) => Commit::Fatal(Error::Damaged {
+                position: head.size,
+                what: "after a failed commit the log shows neither the state before nor after it"
+                    .to_owned(),
+            }),
+            Err(fatal) => Commit::Fatal(fatal),
+        }
+    }
+
+    async fn reopen(&mut self) -> Result<Head, Error> {
+        let mut connection = connect_writer(&self.path).await?;
+        std::mem::swap(&mut connection, &mut self.connection);
+        // The old connection may hold an open transaction: closing it rolls that back.
+        if let Err(error) = connection.close_hard().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "closing after a failed commit"
+            );
+        }
+        let Some(mut head) = read_head(&mut self.connection).await? else {
+            return Err(Error::Damaged {
+                position: 0,
+                what: "the head row is gone".to_owned(),
+            });
+        };
+        check_tail(&mut self.connection, &mut head).await?;
+        Ok(head)
+    }
+}
+
+/// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
+fn is_failed_sync(error: &Error) -> bool {
+    let Error::Database {
+        source: sqlx::Error::Database(source),
+        ..
+    } = error
+    else {
+        return false;
+    };
+    matches!(source.code().as_deref(), Some("1034" | "1290"))
+}
