@@ -8,10 +8,13 @@
 
 mod approvals;
 mod decisions;
+mod deliveries;
 mod enrolments;
+mod executions;
 mod golden_events;
 mod idempotency;
 mod permissions;
+mod refusals;
 mod renewals;
 mod scene;
 mod tasks;
