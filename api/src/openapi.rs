@@ -1,7 +1,10 @@
 //! The parts of the description that belong to no single route.
 
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, RefOr,
+};
 
 /// Title, version and the ways to authenticate.
 pub(crate) fn head() -> OpenApi {
@@ -51,10 +54,56 @@ pub(crate) fn head() -> OpenApi {
         .build()
 }
 
+/// Gives every response the description that the standard demands (OpenAPI 3.1, section 4.8.17).
+/// What needs more words than its status says them at the handler.
+pub(crate) fn complete(mut description: OpenApi) -> OpenApi {
+    let items = description.paths.paths.values_mut();
+    for operation in items.flat_map(operations) {
+        for (status, response) in &mut operation.responses.responses {
+            if let RefOr::T(response) = response
+                && response.description.is_empty()
+            {
+                response.description = meaning(status).to_owned();
+            }
+        }
+    }
+    description
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" => "As it stands now",
+        "201" => "Made",
+        "202" => "Not finished yet",
+        "400" => "The request is not of the right form; the detail names the place",
+        "401" => "Who asks is not established",
+        "403" => "Who asks may not",
+        "404" => "It does not exist",
+        "409" => "The state of things stands against it",
+        "410" => "It was there and is over",
+        "413" => "The body is too large",
+        _ => "Refused; code and detail say why and what to do next",
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::complete;
     use crate::router::described;
     use serde_json::Value;
+    use std::collections::BTreeSet;
 
     fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
         match value {
@@ -69,7 +118,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere_and_every_route_says_what_it_is() {
-        let description = serde_json::to_value(described().into_openapi()).unwrap();
+        let description = serde_json::to_value(complete(described().into_openapi())).unwrap();
         let mut found = Vec::new();
         references(&description, &mut found);
         assert!(found.len() > 50);
@@ -77,10 +126,19 @@ mod tests {
             let pointer = reference.strip_prefix('#').unwrap();
             assert!(description.pointer(pointer).is_some(), "{reference}");
         }
+        let mut ids = BTreeSet::new();
         for (path, item) in description["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(
+                    ids.insert(operation["operationId"].as_str()),
+                    "{method} {path}"
+                );
                 assert!(operation["tags"][0].is_string(), "{method} {path}");
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let words = response["description"].as_str().unwrap_or("");
+                    assert!(!words.is_empty(), "{method} {path}: {status}");
+                }
                 let own = !path.contains("{link}") && operation["tags"][0] != "service";
                 assert_eq!(operation["security"].is_array(), own, "{method} {path}");
             }

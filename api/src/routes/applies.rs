@@ -78,7 +78,9 @@ async fn plan(
         (status = 200, description = "Carried out", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
             body = inline(ApplyWaitingOrRunning)),
-        (status = 409, description = "Ended otherwise, as application/json", body = ApplyEnded),
+        (status = 409, description = "Ended otherwise (application/json), or refused", content(
+            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -126,7 +128,9 @@ async fn apply(
         (status = 200, description = "Carried out", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
             body = inline(ApplyWaitingOrRunning)),
-        (status = 409, description = "Ended otherwise, as application/json", body = ApplyEnded),
+        (status = 409, description = "Ended otherwise (application/json), or refused", content(
+            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -34,7 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 ///
 /// Everything that is asked, in full. Decided, expired and cancelled approvals answer 410 with what
 /// happened. Refusals are pages for whoever asks for `text/html` and problem details for others.
-#[utoipa::path(get, path = "/v1/approve/{link}", tag = "approvals",
+#[utoipa::path(get, path = "/v1/approve/{link}", operation_id = "approval_page", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     responses(
         (status = 200, content_type = "text/html", body = String),
@@ -91,7 +91,7 @@ async fn page(
 ///
 /// A challenge that binds the decision, and the credentials that may answer it. Asking again leaves
 /// earlier challenges valid.
-#[utoipa::path(get, path = "/v1/approve/{link}/options", tag = "approvals",
+#[utoipa::path(get, path = "/v1/approve/{link}/options", operation_id = "decision_options", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url"), DecisionRequest),
     responses(
         (status = 200, body = AssertionOptions), (status = 400, body = Problem),
@@ -106,7 +106,7 @@ async fn options(
 }
 
 /// Options for a decision, with a reason that does not stand in a URL
-#[utoipa::path(post, path = "/v1/approve/{link}/options", tag = "approvals",
+#[utoipa::path(post, path = "/v1/approve/{link}/options", operation_id = "decision_options_with_reason", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     request_body = Option<DecisionRequest>,
     responses(
@@ -127,7 +127,7 @@ async fn options_with_reason(
 ///
 /// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
 /// the ones that the options were asked for.
-#[utoipa::path(post, path = "/v1/approve/{link}/verify", tag = "approvals",
+#[utoipa::path(post, path = "/v1/approve/{link}/verify", operation_id = "decide", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     request_body = VerifyRequest,
     responses(

@@ -36,7 +36,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// The enrolment page
 ///
 /// Where an invited approver makes a passkey. A link that was used or has expired answers 410.
-#[utoipa::path(get, path = "/v1/enrol/{link}", tag = "approvers",
+#[utoipa::path(get, path = "/v1/enrol/{link}", operation_id = "enrolment_page", tag = "approvers",
     params(("link" = String, Path, description = "from enrolment_url")),
     responses(
         (status = 200, content_type = "text/html", body = String),
@@ -93,7 +93,7 @@ async fn page(
 /// Options for a registration
 ///
 /// `PublicKeyCredentialCreationOptionsJSON` of Web Authentication Level 3, section 5.1.8.
-#[utoipa::path(post, path = "/v1/enrol/{link}/options", tag = "approvers",
+#[utoipa::path(post, path = "/v1/enrol/{link}/options", operation_id = "enrolment_options", tag = "approvers",
     params(("link" = String, Path, description = "from enrolment_url")),
     responses(
         (status = 200, body = Value), (status = 401, body = Problem),
@@ -123,7 +123,7 @@ async fn options(
 }
 
 /// Registers the passkey
-#[utoipa::path(post, path = "/v1/enrol/{link}/verify", tag = "approvers",
+#[utoipa::path(post, path = "/v1/enrol/{link}/verify", operation_id = "enrol", tag = "approvers",
     params(("link" = String, Path, description = "from enrolment_url")),
     request_body = RegistrationRequest,
     responses(
