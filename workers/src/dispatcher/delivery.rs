@@ -11,7 +11,7 @@ use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{
     CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, StreamId, TaskId, Timestamp,
 };
-use projections::{CallbackView, Projections};
+use projections::{CallbackView, DueDelivery, Projections};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,13 @@ impl Try {
 impl Courier {
     /// Claims the delivery, sends it once, records how that ended. Holds its place at the endpoint
     /// until then.
-    pub(super) async fn deliver(self, delivery_id: DeliveryId, place: Place) -> Result<(), Error> {
-        let claim = StartAttempt { delivery_id };
+    pub(super) async fn deliver(self, due: DueDelivery, place: Place) -> Result<(), Error> {
+        // The registration that it is owed to; the task may have another by now. Looked up before
+        // the claim: a try should not be used up by what is wrong on this side.
+        let callback = self.projections.callback(due.callback_id).await?;
+        let claim = StartAttempt {
+            delivery_id: due.delivery_id,
+        };
         let Started { delivery, attempt } = match self.recorder.record(claim).await {
             Ok(started) => started,
             // The read tables were behind, or a retry by hand came first.
@@ -62,35 +67,26 @@ impl Courier {
             Err(error) => return Err(error.into()),
         };
         let began = Instant::now();
-        let tried = self.attempt(&delivery).await;
+        let tried = self.attempt(&delivery, callback.as_ref()).await;
         self.end(&delivery, attempt, tried, began.elapsed()).await?;
         drop(place);
         Ok(())
     }
 
-    async fn attempt(&self, delivery: &Delivery) -> Try {
+    async fn attempt(&self, delivery: &Delivery, callback: Option<&CallbackView>) -> Try {
         let owed = &delivery.owed;
-        // The registration that it is owed to; the task may have another by now.
-        let callback = match self.projections.callback(owed.callback_id).await {
-            Ok(Some(callback)) => callback,
-            Ok(None) => {
-                return Try::failed(CALLBACK_UNKNOWN, "the callback's registration is not there");
-            }
-            Err(error) => {
-                let error = Error::from(error).chain();
-                return Try::failed(CALLBACK_UNKNOWN, error);
-            }
+        let Some(callback) = callback else {
+            return Try::failed(CALLBACK_UNKNOWN, "the callback's registration is not there");
         };
-        let secret = match self.open(owed.task_id, &callback) {
+        let secret = match self.open(owed.task_id, callback) {
             Ok(secret) => secret,
             Err(why) => return Try::failed(SECRET_UNREADABLE, why),
         };
-        let body = Bytes::from(format!("{{\"event\":{}}}", owed.event));
         let attempt = Attempt {
             url: &callback.url,
             secret: &secret,
             event_id: owed.event_id,
-            body,
+            body: Bytes::from(format!("{{\"event\":{}}}", owed.event)),
             now: self.recorder.ledger().now(),
         };
         match self.sender.attempt(attempt).await {

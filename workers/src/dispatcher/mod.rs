@@ -9,7 +9,7 @@ mod delivery;
 mod endpoints;
 
 use crate::error::Error;
-use crate::in_flight::InFlight;
+use crate::in_flight::{Changed, InFlight};
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker, paced};
@@ -97,7 +97,8 @@ impl Dispatcher {
         let mut taken = 0;
         let mut left_some = false;
         for delivery in due {
-            if !self.deliveries.is_free(&delivery.delivery_id) {
+            let delivery_id = delivery.delivery_id;
+            if !self.deliveries.is_free(&delivery_id) {
                 continue;
             }
             if taken >= self.batch_size {
@@ -110,10 +111,8 @@ impl Dispatcher {
             };
             taken += 1;
             let courier = self.courier.clone();
-            self.deliveries.spawn(
-                delivery.delivery_id,
-                courier.deliver(delivery.delivery_id, place),
-            );
+            self.deliveries
+                .spawn(delivery_id, courier.deliver(delivery, place));
         }
         let in_flight = u32::try_from(self.deliveries.len()).unwrap_or(u32::MAX);
         metrics::gauge!("dispatcher_deliveries_in_flight").set(f64::from(in_flight));
@@ -130,15 +129,39 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// Ends tries whose tasks failed; whether it is time for another look.
+    async fn take_note(
+        &self,
+        change: Changed<DeliveryId>,
+        left_some: bool,
+        signals: &Signals,
+    ) -> Result<bool, Error> {
+        for failed in &change.failed {
+            let ending = self.courier.end_interrupted(failed.key);
+            if let Some(ended) = signals.stop.run_until_cancelled(ending).await {
+                ended?;
+            }
+        }
+        signals.note(Self::NAME, change.failed)?;
+        Ok(left_some || change.has_rested)
+    }
+}
+
 impl Worker for Dispatcher {
     const NAME: &'static str = "dispatcher";
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         self.deliveries.abort().await;
-        self.end_interrupted().await?;
+        // Recording takes as long as it takes; being told to stop ends the wait.
+        let settled = signals.stop.run_until_cancelled(self.end_interrupted());
+        match settled.await {
+            Some(settled) => settled?,
+            None => return Ok(()),
+        }
         let mut progress = self.courier.projections.progress();
         let mut wake = signals.wake.clone();
-        loop {
+        while !signals.stop.is_cancelled() {
             progress.borrow_and_update();
             wake.borrow_and_update();
             let looked = Instant::now();
@@ -148,24 +171,19 @@ impl Worker for Dispatcher {
             tokio::pin!(sleep);
             loop {
                 tokio::select! {
-                    () = signals.stop.cancelled() => {
-                        self.deliveries.drain(self.drain).await;
-                        return Ok(());
-                    }
+                    () = signals.stop.cancelled() => break,
                     changed = paced(&mut progress, looked) => { changed?; break }
                     Ok(()) = wake.changed() => break,
                     () = &mut sleep => break,
                     change = self.deliveries.changed() => {
-                        for failed in &change.failed {
-                            self.courier.end_interrupted(failed.key).await?;
-                        }
-                        signals.note(Self::NAME, change.failed)?;
-                        if look.left_some || change.has_rested {
+                        if self.take_note(change, look.left_some, signals).await? {
                             break;
                         }
                     }
                 }
             }
         }
+        self.deliveries.drain(self.drain).await;
+        Ok(())
     }
 }
