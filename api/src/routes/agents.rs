@@ -65,7 +65,7 @@ async fn replace_permissions(
     PathParams(agent): PathParams<String>,
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let (grants, reason) = request.read()?;
+    let (grants, reason) = request.read(&agent)?;
     let origin = Origin {
         actor: who.actor(),
         request_id: Some(request_id),

@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PermissionsRequest {
+    /// May be sent back as it was read; it must be the agent of the path.
+    #[serde(default)]
+    agent_id: Option<String>,
     /// What replaces the present set; empty takes everything away.
     permissions: Vec<Permission>,
     /// Why, for the ledger.
@@ -39,7 +42,12 @@ pub(crate) struct Permission {
 }
 
 impl PermissionsRequest {
-    pub(crate) fn read(self) -> Result<(Vec<Grant>, Option<String>), ApiError> {
+    pub(crate) fn read(self, agent: &str) -> Result<(Vec<Grant>, Option<String>), ApiError> {
+        if self.agent_id.is_some_and(|named| named != agent) {
+            return Err(ApiError::bad_request(
+                "agent_id: the path names another agent",
+            ));
+        }
         let grants = self
             .permissions
             .iter()
@@ -105,7 +113,7 @@ mod tests {
         ]}))
         .unwrap();
         let before = request.permissions.clone();
-        let (grants, _) = request.read().unwrap();
+        let (grants, _) = request.read("ci").unwrap();
         let after: Vec<_> = grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
     }
@@ -125,7 +133,7 @@ mod tests {
             permission[field] = json!(value);
             let body = json!({"permissions": [permission]});
             let request: PermissionsRequest = serde_json::from_value(body).unwrap();
-            let refused = request.read().unwrap_err().to_string();
+            let refused = request.read("ci").unwrap_err().to_string();
             assert!(
                 refused.starts_with(&format!("permissions[0].{field}")),
                 "{refused}"

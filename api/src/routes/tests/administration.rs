@@ -92,6 +92,13 @@ async fn permissions_are_replaced_as_a_whole() {
     );
     let read = stage.send("GET", &path, &bootstrap, &Value::Null).await;
     assert_eq!(read.body, replaced.body);
+    let sent_back = stage.send("PATCH", &path, &bootstrap, &read.body).await;
+    assert_eq!((sent_back.status, &sent_back.body), (200, &read.body));
+    let other = json!({"agent_id": "another", "permissions": []});
+    assert_eq!(
+        stage.send("PATCH", &path, &bootstrap, &other).await.status,
+        400
+    );
     let mut odd = body;
     odd["permissions"][0]["nonsense"] = json!(1);
     let refused = stage.send("PATCH", &path, &bootstrap, &odd).await;
