@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(refusal(&answer), (400, "bad_request"), "{body}");
         }
         let mut form = request("POST", "/probe", "{}");
-        let kind = "application/x-www-form-urlencoded".parse().unwrap();
+        let kind = "multipart/form-data; boundary=x".parse().unwrap();
         form.headers_mut().insert("content-type", kind);
         assert_eq!(refusal(&ask(form).await), (400, "bad_request"));
     }

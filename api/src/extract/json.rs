@@ -73,8 +73,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     }
 }
 
-/// Lenient: clients that say nothing, or plain text, and send JSON are common. What says that it is
-/// something else is not JSON.
+/// Lenient: clients that say nothing, plain text, or (curl, unless told) form data, and send JSON are
+/// common, and the JSON itself is read strictly. What says that it is something else is not JSON.
 fn json_or_unsaid(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
@@ -89,6 +89,7 @@ fn json_or_unsaid(headers: &HeaderMap) -> Result<(), ApiError> {
     let essence = essence.to_ascii_lowercase();
     let fine = essence.is_empty()
         || essence == "text/plain"
+        || essence == "application/x-www-form-urlencoded"
         || essence.ends_with("/json")
         || essence.ends_with("+json");
     if fine {
