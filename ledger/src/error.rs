@@ -50,6 +50,12 @@ pub enum Error {
         /// The newest known here.
         known: i64,
     },
+    /// Somebody changed tables or triggers.
+    #[error("the ledger's schema is not as this software made it: {what}")]
+    SchemaChanged {
+        /// Which part: `trigger events_no_delete is missing`.
+        what: String,
+    },
     /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
     #[error("the ledger is damaged at position {position}: {what}")]
     Damaged {

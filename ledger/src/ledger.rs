@@ -8,8 +8,8 @@ use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
-    LookupKey, Lookups, Reader, WriterLock, append, check_tail, connect_reader, connect_writer,
-    file_of, read_head, read_stream,
+    LookupKey, Lookups, Reader, WriterLock, append, check_empty, check_tail, connect_reader,
+    connect_writer, file_of, read_head, read_stream,
 };
 use crate::writer::{
     Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, TypedJob, Watchers, Writer,
@@ -95,11 +95,12 @@ impl Ledger {
         let lock = WriterLock::acquire(&path)?;
         let mut connection = connect_writer(&path).await?;
         let head = match read_head(&mut connection).await? {
-            Some(mut head) => {
-                check_tail(&mut connection, &mut head).await?;
+            Some(head) => {
+                check_tail(&mut connection, &head).await?;
                 head
             }
             None => {
+                check_empty(&mut connection).await?;
                 let now = options.clock.now();
                 let ledger_id = LedgerId::from_bytes(options.random.uuid_v7(now));
                 let (created, head) = genesis(ledger_id, &*options.random, now)?;

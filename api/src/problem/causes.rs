@@ -17,6 +17,7 @@ impl From<ledger::Error> for ApiError {
             | Error::InvalidUrl { .. }
             | Error::ForeignFile { .. }
             | Error::NewerSchema { .. }
+            | Error::SchemaChanged { .. }
             | Error::Damaged { .. }
             | Error::Decode { .. }
             | Error::Encode(_)

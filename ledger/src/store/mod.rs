@@ -14,4 +14,4 @@ pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_stream
 pub use read::Reader;
 pub(crate) use read::read_stream;
 pub(crate) use schema::{connect_reader, connect_writer, file_of};
-pub(crate) use tail::{Head, check_tail, read_head};
+pub(crate) use tail::{Head, check_empty, check_tail, read_head};

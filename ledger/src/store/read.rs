@@ -108,8 +108,25 @@ fn decode_rows(rows: &[SqliteRow]) -> Result<Vec<Recorded>, Error> {
 
 /// The next position, by what stands in the table.
 pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    next_position(
+        connection,
+        "SELECT coalesce(max(position) + 1, 0) FROM events",
+    )
+    .await
+}
+
+/// The next position of a payload, by what stands in the table.
+pub(super) async fn stored_payloads(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    next_position(
+        connection,
+        "SELECT coalesce(max(position) + 1, 0) FROM payloads",
+    )
+    .await
+}
+
+async fn next_position(connection: &mut SqliteConnection, sql: &'static str) -> Result<u64, Error> {
     let failed = || Error::database("reading the size of the log");
-    let row = sqlx::query("SELECT coalesce(max(position) + 1, 0) FROM events")
+    let row = sqlx::query(sql)
         .fetch_one(connection)
         .await
         .map_err(failed())?;

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,45 +106,110 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// Opens the file to write, creating it where it is missing, and brings its schema up to date.
 /// The caller holds the writer lock.
 pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = SqliteConnection::connect_with(&options(path).create_if_missing(true))
+    let version = inspect(path).await?;
+    // Only a file that is ours, or empty, is ever switched to WAL.
+    let options = options(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(Error::database("opening the file"))?;
+    make(&mut connection, version).await?;
+    check_objects(&mut connection).await?;
+    Ok(connection)
+}
+
+/// The schema version of a file that is ours or empty. Any other file is refused, and left byte for
+/// byte as it is: opened to be written, SQLite would already mend or checkpoint it.
+async fn inspect(path: &Path) -> Result<i64, Error> {
+    let is_empty = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    if is_empty {
+        return Ok(0);
+    }
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    // Left by a crash while a new file was switched to WAL; only a writer can roll it back.
+    let read_only = !Path::new(&journal).exists();
+    let mut connection = SqliteConnection::connect_with(&options(path).read_only(read_only))
         .await
         .map_err(Error::database("opening the file"))?;
     let application_id = pragma(&mut connection, "PRAGMA application_id").await?;
     let version = pragma(&mut connection, "PRAGMA user_version").await?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if application_id != APPLICATION_ID {
-        let tables = pragma(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
-        if application_id != 0 || version != 0 || tables != 0 {
-            return Err(Error::ForeignFile {
-                path: path.to_owned(),
-                found: application_id,
-            });
-        }
+    let objects = pragma(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
+    connection
+        .close()
+        .await
+        .map_err(Error::database("closing the file"))?;
+    let is_blank = application_id == 0 && version == 0 && objects == 0;
+    if application_id != APPLICATION_ID && !is_blank {
+        return Err(Error::ForeignFile {
+            path: path.to_owned(),
+            found: application_id,
+        });
     }
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if version > known {
         return Err(Error::NewerSchema {
             found: version,
             known,
         });
     }
-    drop(connection);
-    // Only a file that is ours, or empty, is ever switched to WAL.
-    let options = options(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options)
-        .await
-        .map_err(Error::database("opening the file"))?;
+    Ok(version)
+}
+
+async fn make(connection: &mut SqliteConnection, version: i64) -> Result<(), Error> {
     for (step, sql) in (1_i64..).zip(STEPS).filter(|(step, _)| *step > version) {
         let script = format!(
             "BEGIN IMMEDIATE;{sql}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {step};COMMIT;"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(script))
-            .execute(&mut connection)
+            .execute(&mut *connection)
             .await
             .map_err(Error::database("bringing the schema up to date"))?;
     }
-    Ok(connection)
+    Ok(())
+}
+
+/// The triggers that keep the log append-only must be there, and nothing beside them that could
+/// undo what they do.
+async fn check_objects(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let mut model = SqliteConnection::connect("sqlite::memory:")
+        .await
+        .map_err(Error::database("making a model of the schema"))?;
+    make(&mut model, 0).await?;
+    let expected = objects(&mut model).await?;
+    let found = objects(connection).await?;
+    for (name, sql) in &expected {
+        let what = match found.get(name) {
+            Some(same) if same == sql => continue,
+            Some(_) => format!("{name} was changed"),
+            None => format!("{name} is missing"),
+        };
+        return Err(Error::SchemaChanged { what });
+    }
+    match found.keys().find(|name| !expected.contains_key(*name)) {
+        Some(extra) => Err(Error::SchemaChanged {
+            what: format!("{extra} does not belong there"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Tables, indexes and triggers with the SQL that made them; SQLite's own are left out.
+async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, String>, Error> {
+    let failed = || Error::database("reading the schema");
+    let rows = sqlx::query(
+        "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema
+         WHERE substr(name, 1, 7) <> 'sqlite_'",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed())?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, sqlx::Error>>()
+        .map_err(failed())
 }
 
 /// Opens a pool of connections that only read. They never hold up the writer (WAL).

@@ -1,7 +1,7 @@
 //! The head of the log, and the check of the chain's tail at start.
 
 use super::append::signed;
-use super::read::{RawRecord, stored_size};
+use super::read::{RawRecord, stored_payloads, stored_size};
 use crate::error::Error;
 use crate::id::LedgerId;
 use crate::record::{RecordHash, genesis_hash, payload_digest};
@@ -113,9 +113,48 @@ fn damaged(position: u64, what: &str) -> Error {
 /// the one before, each payload matching its digest, and the log exactly as long as the head says.
 pub(crate) async fn check_tail(
     connection: &mut SqliteConnection,
-    head: &mut Head,
+    head: &Head,
 ) -> Result<(), Error> {
-    let (start, mut expected) = head.verified;
+    check_sizes(connection, head).await?;
+    check_start(connection, head).await?;
+    let (mut next, mut expected) = head.verified;
+    {
+        let mut rows = RawRecord::stream(connection, next);
+        while let Some(row) = rows
+            .try_next()
+            .await
+            .map_err(Error::database("checking the tail of the chain"))?
+        {
+            let raw = RawRecord::from_row(&row)?;
+            expected = check_record(&raw, next, expected)?;
+            next += 1;
+        }
+    }
+    if next != head.size || expected != head.record_hash {
+        return Err(Error::Damaged {
+            position: next,
+            what: format!(
+                "the chain ends at {expected}, the head says {}",
+                head.record_hash
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// A file without a head is one that nothing was ever written to.
+pub(crate) async fn check_empty(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let stored = stored_size(connection).await?;
+    if stored == 0 {
+        return Ok(());
+    }
+    Err(Error::Damaged {
+        position: stored,
+        what: "the head row is gone, but events stand in the log".to_owned(),
+    })
+}
+
+async fn check_sizes(connection: &mut SqliteConnection, head: &Head) -> Result<(), Error> {
     let stored = stored_size(connection).await?;
     if stored < head.size {
         return Err(Error::Damaged {
@@ -135,57 +174,73 @@ pub(crate) async fn check_tail(
             ),
         });
     }
-    let mut next = start;
-    {
-        let mut rows = RawRecord::stream(connection, start);
-        while let Some(raw) = rows
-            .try_next()
-            .await
-            .map_err(Error::database("checking the tail of the chain"))?
-        {
-            let raw = RawRecord::from_row(&raw)?;
-            let header = &raw.header;
-            if header.position != next {
-                return Err(damaged(next, "this position is missing"));
-            }
-            if header.prev_hash != expected {
-                return Err(Error::Damaged {
-                    position: next,
-                    what: format!(
-                        "it names {} as the record before it, which is {expected}",
-                        header.prev_hash
-                    ),
-                });
-            }
-            let computed = header.record_hash();
-            if computed != raw.record_hash {
-                return Err(Error::Damaged {
-                    position: next,
-                    what: format!("its hash is {computed}, but {} is stored", raw.record_hash),
-                });
-            }
-            match &raw.payload {
-                None => return Err(damaged(next, "its payload is missing")),
-                Some((salt, payload)) => {
-                    if payload_digest(salt, payload) != header.payload_digest
-                        || u32::try_from(payload.len()) != Ok(header.payload_len)
-                    {
-                        return Err(damaged(next, "its payload does not match its digest"));
-                    }
-                }
-            }
-            expected = computed;
-            next += 1;
-        }
-    }
-    if next != head.size || expected != head.record_hash {
+    let payloads = stored_payloads(connection).await?;
+    if payloads != stored {
         return Err(Error::Damaged {
-            position: next,
-            what: format!(
-                "the chain ends at {expected}, the head says {}",
-                head.record_hash
-            ),
+            position: payloads.min(stored),
+            what: format!("there are {stored} events, but payloads up to {payloads}"),
         });
     }
     Ok(())
+}
+
+/// The chain begins in the ledger that the head names. What hangs on the id (statements,
+/// fingerprints, sealed values) would otherwise come apart from the log.
+async fn check_start(connection: &mut SqliteConnection, head: &Head) -> Result<(), Error> {
+    let genesis = genesis_hash(head.ledger_id);
+    let mut rows = RawRecord::stream(connection, 0);
+    let first = rows
+        .try_next()
+        .await
+        .map_err(Error::database("checking the start of the chain"))?;
+    let Some(first) = first else {
+        return Err(damaged(0, "this position is missing"));
+    };
+    let first = RawRecord::from_row(&first)?;
+    if first.header.position != 0 {
+        return Err(damaged(0, "this position is missing"));
+    }
+    if first.header.prev_hash != genesis {
+        return Err(damaged(
+            0,
+            "it does not begin the ledger that the head names",
+        ));
+    }
+    if head.verified.0 == 0 && head.verified.1 != genesis {
+        return Err(damaged(0, "the head does not begin at the first event"));
+    }
+    Ok(())
+}
+
+/// Checks one record against its place, and gives its hash.
+fn check_record(raw: &RawRecord, position: u64, expected: RecordHash) -> Result<RecordHash, Error> {
+    let header = &raw.header;
+    if header.position != position {
+        return Err(damaged(position, "this position is missing"));
+    }
+    if header.prev_hash != expected {
+        return Err(Error::Damaged {
+            position,
+            what: format!(
+                "it names {} as the record before it, which is {expected}",
+                header.prev_hash
+            ),
+        });
+    }
+    let computed = header.record_hash();
+    if computed != raw.record_hash {
+        return Err(Error::Damaged {
+            position,
+            what: format!("its hash is {computed}, but {} is stored", raw.record_hash),
+        });
+    }
+    let Some((salt, payload)) = &raw.payload else {
+        return Err(damaged(position, "its payload is missing"));
+    };
+    if payload_digest(salt, payload) != header.payload_digest
+        || u32::try_from(payload.len()) != Ok(header.payload_len)
+    {
+        return Err(damaged(position, "its payload does not match its digest"));
+    }
+    Ok(computed)
 }

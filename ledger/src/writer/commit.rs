@@ -218,20 +218,21 @@ impl Writer {
     async fn reopen(&mut self) -> Result<Head, Error> {
         let mut connection = connect_writer(&self.path).await?;
         std::mem::swap(&mut connection, &mut self.connection);
-        // The old connection may hold an open transaction: closing it rolls that back.
-        if let Err(error) = connection.close_hard().await {
+        // The old connection may hold an open transaction: closing it rolls that back, and only
+        // then does the file show what will stay.
+        if let Err(error) = connection.close().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "closing after a failed commit"
             );
         }
-        let Some(mut head) = read_head(&mut self.connection).await? else {
+        let Some(head) = read_head(&mut self.connection).await? else {
             return Err(Error::Damaged {
                 position: 0,
                 what: "the head row is gone".to_owned(),
             });
         };
-        check_tail(&mut self.connection, &mut head).await?;
+        check_tail(&mut self.connection, &head).await?;
         Ok(head)
     }
 }
