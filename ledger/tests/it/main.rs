@@ -18,5 +18,6 @@ mod permissions;
 mod refusals;
 mod renewals;
 mod scene;
+mod store;
 mod tasks;
 mod walk;

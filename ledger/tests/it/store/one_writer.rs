@@ -1,0 +1,63 @@
+//! A ledger has one writer, across processes.
+
+use fixtures::rules::TestRules;
+use fixtures::test_ledger::TestLedger;
+use ledger::{Error, Ledger, LedgerOptions, Reader};
+use std::process::Command;
+
+const URL: &str = "LEDGER_TEST_SECOND_WRITER";
+
+#[tokio::test]
+async fn a_second_writer_in_the_same_process_is_refused() {
+    let ledger = TestLedger::open().await;
+    let options = LedgerOptions::new(ledger.url(), TestRules::default().build());
+    let Err(Error::Locked { path, holder }) = Ledger::open(options).await else {
+        panic!("a second writer was let in");
+    };
+    assert_eq!(path.file_name().unwrap(), "proxy.ledger.db.lock");
+    let pid = std::process::id();
+    assert_eq!(holder, format!(", held by process {pid}"));
+    // The first one is none the worse, and may be read beside.
+    ledger.task().await;
+    assert!(Reader::open(&ledger.url()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_with_a_clear_message() {
+    let ledger = TestLedger::open().await;
+    let second = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "store::one_writer::second_process",
+            "--nocapture",
+        ])
+        .env(URL, ledger.url())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stdout);
+    let expected = format!(
+        "another process already writes to this ledger (lock file {}.lock, held by process {})",
+        ledger.path().display(),
+        std::process::id()
+    );
+    assert!(said.contains(&expected), "{said}");
+}
+
+/// What the second process does; by itself it has nothing to open.
+#[tokio::test]
+async fn second_process() {
+    #[expect(clippy::disallowed_methods, reason = "how the first process tells it")]
+    let Ok(url) = std::env::var(URL) else { return };
+    let options = LedgerOptions::new(url, TestRules::default().build());
+    match Ledger::open(options).await {
+        Ok(_) => println!("a second writer was let in"),
+        Err(error) => println!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn the_lock_is_free_again_when_the_writer_has_ended() {
+    let closed = TestLedger::open().await.close().await;
+    closed.try_open().await.unwrap();
+    closed.try_open().await.unwrap();
+}

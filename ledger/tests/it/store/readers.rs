@@ -1,0 +1,61 @@
+//! Readers never hold up the writer.
+
+use super::foreign;
+use crate::scene::Scene;
+use ledger::Reader;
+use sqlx::Row as _;
+
+#[tokio::test]
+async fn a_long_read_does_not_stop_commits_and_sees_one_moment() {
+    let scene = Scene::new().await;
+    let size = i64::try_from(scene.size_now()).unwrap();
+    let mut reader = foreign(scene.path()).await;
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    let mut counted = Vec::new();
+    for _ in 0..20 {
+        let row = sqlx::query("SELECT count(*) FROM events")
+            .fetch_one(&mut reader)
+            .await
+            .unwrap();
+        counted.push(row.get::<i64, _>(0));
+        scene.task().await;
+    }
+    assert_eq!(counted, [size; 20]);
+    sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
+    let row = sqlx::query("SELECT count(*) FROM events")
+        .fetch_one(&mut reader)
+        .await
+        .unwrap();
+    assert_eq!(row.get::<i64, _>(0), size + 40);
+}
+
+#[tokio::test]
+async fn a_reader_of_another_process_sees_every_answer_that_was_given() {
+    let scene = Scene::new().await;
+    let reader = Reader::open(&scene.url()).await.unwrap();
+    assert_eq!(reader.ledger_id().await.unwrap(), Some(scene.id()));
+    for _ in 0..10 {
+        let token = scene.task().await;
+        assert_eq!(reader.size().await.unwrap(), scene.size_now());
+        assert_eq!(reader.stream(token.task.id).await.unwrap().len(), 2);
+    }
+    assert_eq!(
+        reader.record_hash(scene.size_now()).await.unwrap(),
+        None,
+        "the size is the next position"
+    );
+}
+
+#[tokio::test]
+async fn events_come_in_pages_from_memory_as_from_the_file() {
+    let scene = Scene::new().await;
+    let size = scene.size_now();
+    for from in 0..=size + 1 {
+        for limit in [0, 1, 3, 100] {
+            let memory = scene.events_from(from, limit).await.unwrap();
+            let file = scene.reader().events_from(from, limit).await.unwrap();
+            let memory: Vec<_> = memory.iter().map(|event| (**event).clone()).collect();
+            assert_eq!(memory, file, "{limit} from {from}");
+        }
+    }
+}
