@@ -85,21 +85,21 @@ pub(crate) struct Folding<'a> {
     pub(crate) recorded: &'a Recorded,
 }
 
+/// The event concerns something that no event before it has made.
+pub(crate) fn missing(recorded: &Recorded, what: &str, id: impl Display) -> Error {
+    unfoldable(recorded, format!("{what} {id} is not known"))
+}
+
+/// The event contradicts the events before it.
+pub(crate) fn unfoldable(recorded: &Recorded, why: String) -> Error {
+    Error::Unfoldable {
+        position: recorded.position(),
+        event: recorded.event.name(),
+        why,
+    }
+}
+
 impl Folding<'_> {
-    /// The event concerns something that no event before it has made.
-    pub(crate) fn missing(&self, what: &str, id: impl Display) -> Error {
-        self.unfoldable(format!("{what} {id} is not known"))
-    }
-
-    /// The event contradicts the events before it.
-    pub(crate) fn unfoldable(&self, why: String) -> Error {
-        Error::Unfoldable {
-            position: self.recorded.position(),
-            event: self.recorded.event.name(),
-            why,
-        }
-    }
-
     /// Each table in turn. A table is folded after those whose newest rows it looks at, and before
     /// those that look at its own as they were.
     async fn fold(&mut self) -> Result<(), Error> {
@@ -135,8 +135,8 @@ impl Folder {
         }
     }
 
-    /// Folds events that begin at the cursor, all in one transaction. After an error the file is as
-    /// it was, and so is the cursor.
+    /// Folds events that begin at the cursor, all in one transaction. After an error nothing or
+    /// all of it is in the file, and the cursor is where the file says.
     pub(crate) async fn fold<'e>(
         &mut self,
         events: impl ExactSizeIterator<Item = &'e Recorded>,
@@ -149,6 +149,10 @@ impl Folder {
             self.tables = Tables::default();
             // When this fails too, the connection's next BEGIN says so.
             drop(sqlx::query("ROLLBACK").execute(&mut self.db).await);
+            // A commit that was reported as failed may have happened all the same.
+            if let Some(state) = State::read(&mut self.db).await {
+                self.state = state;
+            }
         } else {
             metrics::histogram!("projections_fold_seconds").record(started.elapsed().as_secs_f64());
             metrics::counter!("projections_events_total").increment(count);
@@ -173,7 +177,8 @@ impl Folder {
                 recorded,
             };
             if recorded.position() != next {
-                return Err(folding.unfoldable(format!("position {next} was to come next")));
+                let why = format!("position {next} was to come next");
+                return Err(unfoldable(recorded, why));
             }
             folding.fold().await?;
             next = next.saturating_add(1);
@@ -192,3 +197,6 @@ impl Folder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

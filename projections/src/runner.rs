@@ -90,12 +90,12 @@ impl Runner {
         let source = Source::Live(self.ledger.clone());
         while self.folder.state.cursor < head {
             let folded = self.fold_next(&source).await;
+            let cursor = self.folder.state.cursor;
+            self.told.cursor.send_replace(cursor);
             if let Err(error) = folded {
                 self.told.stopped.send_replace(Some(describe(&error)));
                 return Err(error);
             }
-            let cursor = self.folder.state.cursor;
-            self.told.cursor.send_replace(cursor);
             on_progress(Progress {
                 done: cursor.saturating_sub(start),
                 total: head.saturating_sub(start),

@@ -30,31 +30,30 @@ impl Source {
         }
     }
 
-    /// Folds up to `limit` events in one transaction. When one of them cannot be read, those before
-    /// it are folded first, so that the cursor stands exactly at what stopped it.
+    /// Folds up to `limit` events in one transaction. When one of them cannot be read or folded,
+    /// those before it are folded all the same, so that the cursor stands exactly at what stopped it.
     pub(crate) async fn fold_next(&self, folder: &mut Folder, limit: u32) -> Result<(), Error> {
-        let cursor = folder.state.cursor;
-        match self.events_from(cursor, limit).await {
-            Ok(events) => fold(folder, events).await,
-            Err(
-                error @ (ledger::Error::Decode { position, .. }
-                | ledger::Error::Damaged { position, .. }),
-            ) => {
-                let readable = position.saturating_sub(cursor);
-                if let Ok(readable @ 1..) = u32::try_from(readable) {
-                    let events = self.events_from(cursor, readable).await?;
-                    fold(folder, events).await?;
-                }
-                Err(error.into())
-            }
-            Err(error) => Err(error.into()),
+        let stopped = match self.try_fold(folder, limit).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let position = match &stopped {
+            Error::Unfoldable { position, .. }
+            | Error::Ledger(
+                ledger::Error::Decode { position, .. } | ledger::Error::Damaged { position, .. },
+            ) => *position,
+            _ => return Err(stopped),
+        };
+        if let Ok(good @ 1..) = u32::try_from(position.saturating_sub(folder.state.cursor)) {
+            self.try_fold(folder, good.min(limit)).await?;
         }
+        Err(stopped)
     }
-}
 
-async fn fold(folder: &mut Folder, events: Events) -> Result<(), Error> {
-    match events {
-        Events::Shared(events) => folder.fold(events.iter().map(|event| &**event)).await,
-        Events::Owned(events) => folder.fold(events.iter()).await,
+    async fn try_fold(&self, folder: &mut Folder, limit: u32) -> Result<(), Error> {
+        match self.events_from(folder.state.cursor, limit).await? {
+            Events::Shared(events) => folder.fold(events.iter().map(|event| &**event)).await,
+            Events::Owned(events) => folder.fold(events.iter()).await,
+        }
     }
 }

@@ -54,9 +54,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// Opens the file to fold into, making it and its folder where they are missing. A file that is
 /// neither ours nor empty is refused and left as it is. The caller holds the lock.
 pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = SqliteConnection::connect_with(&options(path).create_if_missing(true))
-        .await
-        .map_err(Error::database("opening the file"))?;
+    let mut connection = connect(path, options(path).create_if_missing(true)).await?;
     refuse_foreign(&mut connection, path).await?;
     connection
         .close()
@@ -67,16 +65,31 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
         .journal_mode(SqliteJournalMode::Wal)
         // A crash of the machine may cost the newest batches, which are then folded again.
         .synchronous(SqliteSynchronous::Normal);
+    connect(path, options).await
+}
+
+async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {
     SqliteConnection::connect_with(&options)
         .await
-        .map_err(Error::database("opening the file"))
+        .map_err(|error| unreadable(path, error))
+}
+
+/// A file that is no database at all is as foreign as one of another program.
+fn unreadable(path: &Path, error: sqlx::Error) -> Error {
+    /// SQLITE_NOTADB
+    const NOT_A_DATABASE: &str = "26";
+    match error.as_database_error().and_then(|error| error.code()) {
+        Some(code) if code == NOT_A_DATABASE => Error::ForeignFile {
+            path: path.to_owned(),
+            found: "it is not a SQLite database".to_owned(),
+        },
+        _ => Error::database("opening the file")(error),
+    }
 }
 
 /// Opens the file to look at it, changing nothing.
 pub(crate) async fn inspect_connection(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = SqliteConnection::connect_with(&options(path).read_only(true))
-        .await
-        .map_err(Error::database("opening the file"))?;
+    let mut connection = connect(path, options(path).read_only(true)).await?;
     refuse_foreign(&mut connection, path).await?;
     Ok(connection)
 }
@@ -95,7 +108,9 @@ async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Resul
         path: path.to_owned(),
         found,
     };
-    let application_id = number(connection, "PRAGMA application_id").await?;
+    let application_id = number(connection, "PRAGMA application_id")
+        .await
+        .map_err(|error| unreadable(path, error))?;
     let tables = table_names(connection).await?;
     match application_id {
         APPLICATION_ID => {
@@ -112,7 +127,9 @@ async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Resul
         }
         LEDGER_APPLICATION_ID => Err(foreign("it is a ledger".to_owned())),
         0 => {
-            let version = number(connection, "PRAGMA user_version").await?;
+            let version = number(connection, "PRAGMA user_version")
+                .await
+                .map_err(|error| unreadable(path, error))?;
             match tables.first() {
                 Some(table) => Err(foreign(format!(
                     "it has a table {table} of another program"
@@ -139,11 +156,7 @@ pub(crate) async fn table_names(connection: &mut SqliteConnection) -> Result<Vec
         .collect()
 }
 
-async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, Error> {
-    let failed = || Error::database("reading the file's header");
-    let row = sqlx::query(sql)
-        .fetch_one(connection)
-        .await
-        .map_err(failed())?;
-    row.try_get::<i64, _>(0).map_err(failed())
+async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    row.try_get::<i64, _>(0)
 }

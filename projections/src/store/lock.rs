@@ -1,4 +1,5 @@
-//! One process folds into a file at a time: an advisory lock on `<read tables>.lock`.
+//! One process folds into a file at a time: an advisory lock on
+//! `<read tables>.fold.lock` (a ledger's own lock has another name).
 
 use crate::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,7 +15,7 @@ pub(crate) struct FolderLock {
 impl FolderLock {
     pub(crate) fn acquire(read_tables: &Path) -> Result<Self, Error> {
         let mut path = read_tables.as_os_str().to_owned();
-        path.push(".lock");
+        path.push(".fold.lock");
         let path = PathBuf::from(path);
         let failed = |doing, source| Error::File {
             path: path.clone(),

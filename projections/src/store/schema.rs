@@ -10,25 +10,32 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 const STATE_TABLE: &str = "projection_state";
 
+/// Calls a macro with the row of every table.
+macro_rules! for_each_row {
+    ($each:ident) => {
+        $each!(
+            tables::AgentRow,
+            tables::PermissionView,
+            tables::ApproverRow,
+            tables::CredentialView,
+            tables::TaskView,
+            tables::TokenRow,
+            tables::CallbackView,
+            tables::ApprovalView,
+            tables::ApplyView,
+            tables::QueueRow,
+            tables::DeliveryView,
+            tables::AttemptView,
+            tables::TimelineEntry
+        )
+    };
+}
+
 fn specs() -> Vec<Spec> {
-    fn of<R: Row>() -> Spec {
-        R::SPEC
+    macro_rules! spec {
+        ($($row:ty),+) => { vec![$(<$row as Row>::SPEC),+] };
     }
-    vec![
-        of::<tables::AgentRow>(),
-        of::<tables::PermissionView>(),
-        of::<tables::ApproverRow>(),
-        of::<tables::CredentialView>(),
-        of::<tables::TaskView>(),
-        of::<tables::TokenRow>(),
-        of::<tables::CallbackView>(),
-        of::<tables::ApprovalView>(),
-        of::<tables::ApplyView>(),
-        of::<tables::QueueRow>(),
-        of::<tables::DeliveryView>(),
-        of::<tables::AttemptView>(),
-        of::<tables::TimelineEntry>(),
-    ]
+    for_each_row!(spec)
 }
 
 /// The names of all tables.
@@ -79,4 +86,42 @@ pub(crate) async fn create_all(
     };
     state.create(db).await?;
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::{Connection as _, Row as _};
+
+    async fn names(db: &mut SqliteConnection, sql: &'static str, table: &str) -> Vec<String> {
+        sqlx::query(sql)
+            .bind(table.to_owned())
+            .fetch_all(db)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect()
+    }
+
+    async fn check<R: Row>(db: &mut SqliteConnection) {
+        let table = R::SPEC.name;
+        let columns = "SELECT name FROM pragma_table_info(?) ORDER BY cid";
+        assert_eq!(names(db, columns, table).await, R::COLUMNS, "{table}");
+        let key = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk";
+        assert_eq!(names(db, key, table).await, R::KEY, "{table}");
+    }
+
+    #[tokio::test]
+    async fn rows_have_the_columns_of_their_tables_in_order() {
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let ledger_id = LedgerId::from_bytes([7; 16]);
+        let state = create_all(&mut db, ledger_id, &[]).await.unwrap();
+
+        macro_rules! check_each {
+            ($($row:ty),+) => { $(check::<$row>(&mut db).await;)+ };
+        }
+        for_each_row!(check_each);
+        assert_eq!(State::read(&mut db).await, Some(state));
+    }
 }

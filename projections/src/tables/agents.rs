@@ -1,7 +1,7 @@
 //! `agents`: who has been heard of, and how often their grants changed.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::store::{Spec, row};
 use ledger::{AgentId, Event, Timestamp};
 
@@ -47,7 +47,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         Event::PermissionsReplaced(replaced) => {
             let id = AgentId::from(folding.recorded.stream_id());
             let Some(agent) = folding.tables.agents.edit(folding.db, &id).await? else {
-                return Err(folding.missing("agent", id));
+                return Err(missing(folding.recorded, "agent", id));
             };
             agent.permission_revision = replaced.revision;
             agent.permission_count = u32::try_from(replaced.grants.len()).unwrap_or(u32::MAX);

@@ -1,18 +1,16 @@
 //! `applies`: every attempt to carry out operations that was accepted, and what became of it.
 
+use super::operation_summary::OperationSummary;
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing, unfoldable};
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Columns, Spec, json_column, row};
+use crate::store::{Columns, Spec, row};
 use crate::words::{ApplyState, ApprovalWord, OperationProgress, TaskStatus};
-use ledger::event::{
-    ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationOutcome, OperationStarted,
-};
+use ledger::event::{ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationStarted};
 use ledger::{
-    ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, OperationKind, ScopeType,
-    TaskId, Timestamp, TokenId,
+    ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, Recorded, TaskId, Timestamp,
+    TokenId,
 };
-use serde::{Deserialize, Serialize};
 
 const SPEC: Spec = Spec {
     name: "applies",
@@ -47,55 +45,6 @@ CREATE INDEX applies_by_approval ON applies (approval_id) WHERE approval_id IS N
 CREATE INDEX applies_unknown ON applies (position) WHERE status = 'unknown';
 ",
 };
-
-/// One operation of an apply and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationSummary {
-    /// The operation.
-    #[serde(with = "operation_word")]
-    pub operation_id: OperationKind,
-    /// What kind of object.
-    #[serde(with = "scope_word")]
-    pub scope_type: ScopeType,
-    /// Which object.
-    pub scope_id: String,
-    /// How far it is.
-    pub progress: OperationProgress,
-    /// Upstream's HTTP status, where there was an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_status: Option<u16>,
-    /// Upstream's name for the request (`cf-ray`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloudflare_request_id: Option<String>,
-    /// The stable code of its failure, or why its outcome is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The outcome was found by reading back.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reconciled: bool,
-}
-
-macro_rules! word_in_json {
-    ($module:ident, $type:ty) => {
-        mod $module {
-            use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-            pub(super) fn serialize<S: Serializer>(word: &$type, to: S) -> Result<S::Ok, S::Error> {
-                to.serialize_str(word.as_str())
-            }
-
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-                from: D,
-            ) -> Result<$type, D::Error> {
-                String::deserialize(from)?.parse().map_err(D::Error::custom)
-            }
-        }
-    };
-}
-word_in_json!(operation_word, ledger::OperationKind);
-word_in_json!(scope_word, ledger::ScopeType);
-
-json_column!(Vec<OperationSummary>);
 
 row! {
     /// An apply.
@@ -173,8 +122,15 @@ impl ApplyView {
         }
     }
 
-    fn operation(&mut self, index: u32) -> Option<&mut OperationSummary> {
-        self.operations.get_mut(usize::try_from(index).ok()?)
+    fn operation(
+        &mut self,
+        recorded: &Recorded,
+        index: u32,
+    ) -> Result<&mut OperationSummary, Error> {
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.operations.get_mut(index))
+            .ok_or_else(|| unfoldable(recorded, format!("the apply has no operation {index}")))
     }
 }
 
@@ -203,14 +159,9 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         }
         Event::ApplyResolved(resolved) => {
             let apply = edit(folding).await?;
-            let tried = |operation: &OperationSummary| {
-                !matches!(
-                    operation.progress,
-                    OperationProgress::Waiting | OperationProgress::Started
-                )
-            };
             // Carried out in full only when nothing after the settled operation was left.
-            let complete = resolved.executed && apply.operations.iter().all(tried);
+            let complete =
+                resolved.executed && apply.operations.iter().all(OperationSummary::has_ended);
             apply.stand(if complete {
                 TaskStatus::Completed
             } else {
@@ -257,18 +208,7 @@ async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(
         execution_id: None,
         token_id: accepted.token_id,
         callback_id: accepted.callback_id,
-        operations: operations
-            .map(|operation| OperationSummary {
-                operation_id: operation.operation,
-                scope_type: operation.scope_type,
-                scope_id: operation.scope_id.clone(),
-                progress: OperationProgress::Waiting,
-                http_status: None,
-                cloudflare_request_id: None,
-                error: None,
-                reconciled: false,
-            })
-            .collect(),
+        operations: operations.map(OperationSummary::waiting).collect(),
         simulated: None,
         accepted_at: at,
         authorised_at: Some(at),
@@ -280,7 +220,7 @@ async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(
     };
     if let Authorisation::Awaiting(id) = accepted.authorisation {
         let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
-            return Err(folding.missing("approval", id));
+            return Err(missing(folding.recorded, "approval", id));
         };
         apply.approval_id = Some(id);
         apply.authorised_at = None;
@@ -295,54 +235,27 @@ async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(
 }
 
 async fn start(folding: &mut Folding<'_>, started: &OperationStarted) -> Result<(), Error> {
-    let outside = folding.unfoldable(format!("the apply has no operation {}", started.index));
+    let recorded = folding.recorded;
     let apply = edit(folding).await?;
     apply.execution_id = Some(started.execution_id);
     apply.simulated = Some(started.simulated);
-    let operation = apply.operation(started.index).ok_or(outside)?;
+    let operation = apply.operation(recorded, started.index)?;
     operation.progress = OperationProgress::Started;
     Ok(())
 }
 
 async fn end_operation(folding: &mut Folding<'_>, ended: &OperationEnded) -> Result<(), Error> {
-    let outside = folding.unfoldable(format!("the apply has no operation {}", ended.index));
+    let recorded = folding.recorded;
     let apply = edit(folding).await?;
-    let operation = apply.operation(ended.index).ok_or(outside)?;
-    operation.reconciled = ended.reconciled;
-    match &ended.outcome {
-        OperationOutcome::Succeeded {
-            http_status,
-            request_id,
-            ..
-        } => {
-            operation.progress = OperationProgress::Succeeded;
-            operation.http_status = *http_status;
-            operation.cloudflare_request_id.clone_from(request_id);
-        }
-        OperationOutcome::Failed {
-            http_status,
-            request_id,
-            code,
-            ..
-        } => {
-            operation.progress = OperationProgress::Failed;
-            operation.http_status = *http_status;
-            operation.cloudflare_request_id.clone_from(request_id);
-            operation.error = Some(code.clone());
-        }
-        OperationOutcome::Unknown { why } => {
-            operation.progress = OperationProgress::Unknown;
-            operation.error = Some(why.clone());
-        }
-    }
+    apply.operation(recorded, ended.index)?.end(ended);
     Ok(())
 }
 
 async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApplyView, Error> {
     let id = ApplyId::from(folding.recorded.stream_id());
-    let missing = folding.missing("apply", id);
+    let recorded = folding.recorded;
     let apply = folding.tables.applies.edit(folding.db, &id).await?;
-    apply.ok_or(missing)
+    apply.ok_or_else(|| missing(recorded, "apply", id))
 }
 
 /// Tells every apply that waits for the event's approval what became of it.
@@ -350,12 +263,12 @@ async fn tell_waiting(folding: &mut Folding<'_>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
     let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
-        return Err(folding.missing("approval", id));
+        return Err(missing(folding.recorded, "approval", id));
     };
     let (state, consumed_by) = (approval.state, approval.consumed_by);
     for apply_id in waiting_for(folding, id).await? {
         let Some(apply) = folding.tables.applies.edit(folding.db, &apply_id).await? else {
-            return Err(folding.missing("apply", apply_id));
+            return Err(missing(folding.recorded, "apply", apply_id));
         };
         if apply.status.is_waiting() {
             apply.hear(state, consumed_by, at);

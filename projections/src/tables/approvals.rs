@@ -1,7 +1,7 @@
 //! `approvals`: questions put to humans, and what became of them.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::moment;
 use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::store::{Spec, row};
@@ -203,9 +203,9 @@ fn request(folding: &mut Folding<'_>, requested: &ApprovalRequested) {
 async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApprovalView, Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
-    let missing = folding.missing("approval", id);
+    let recorded = folding.recorded;
     let approval = folding.tables.approvals.edit(folding.db, &id).await?;
-    let approval = approval.ok_or(missing)?;
+    let approval = approval.ok_or_else(|| missing(recorded, "approval", id))?;
     approval.updated_at = at;
     Ok(approval)
 }

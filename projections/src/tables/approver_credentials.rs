@@ -1,7 +1,7 @@
 //! `approver_credentials`: the passkeys that may decide.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use crate::words::Validity;
@@ -90,7 +90,7 @@ async fn fold_put(folding: &mut Folding<'_>, put: &CredentialPut) -> Result<(), 
         .get(folding.db, &approver_id)
         .await?;
     let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
-        return Err(folding.missing("approver", approver_id));
+        return Err(missing(folding.recorded, "approver", approver_id));
     };
     let known = folding
         .tables
@@ -129,7 +129,7 @@ async fn fold_learnt(
     let at = folding.recorded.recorded_at();
     let id = &learnt.credential_id;
     let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
-        return Err(folding.missing("credential", id));
+        return Err(missing(folding.recorded, "credential", id));
     };
     credential.backup_eligible = Some(learnt.backup_eligible);
     credential.updated_at = at;
@@ -140,7 +140,7 @@ async fn fold_use(folding: &mut Folding<'_>, decided: &ApprovalDecided) -> Resul
     let at = folding.recorded.recorded_at();
     let id = &decided.credential_id;
     let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
-        return Err(folding.missing("credential", id));
+        return Err(missing(folding.recorded, "credential", id));
     };
     credential.sign_count = decided.sign_count;
     credential.last_used_at = Some(at);

@@ -2,7 +2,7 @@
 
 use super::summary::summary;
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use ledger::{ApplyId, ApprovalId, DeliveryId, Event, EventId, RequestId, TaskId, Timestamp};
@@ -40,7 +40,8 @@ row! {
         pub event: String,
         /// Who acted: `agent ci-bot`.
         pub who: String,
-        /// What happened, in one line. Names that agents chose stand in it as they are.
+        /// What happened, in one line; control characters in what people and agents wrote are made
+        /// visible. Still to be escaped where it is shown.
         pub summary: String,
         /// The task that it concerns, where it concerns one.
         pub task_id: Option<TaskId>,
@@ -113,7 +114,7 @@ async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
             let id = ApplyId::from(stream);
             match folding.tables.applies.get(folding.db, &id).await? {
                 Some(apply) => apply.task_id,
-                None => return Err(folding.missing("apply", id)),
+                None => return Err(missing(folding.recorded, "apply", id)),
             }
         }
         Event::PreStateRecorded(_)
@@ -126,14 +127,14 @@ async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
             let id = ApprovalId::from(stream);
             match folding.tables.approvals.get(folding.db, &id).await? {
                 Some(approval) => approval.task_id,
-                None => return Err(folding.missing("approval", id)),
+                None => return Err(missing(folding.recorded, "approval", id)),
             }
         }
         Event::AttemptStarted(_) | Event::AttemptEnded(_) | Event::RetryRequested(_) => {
             let id = DeliveryId::from(stream);
             match folding.tables.deliveries.get(folding.db, &id).await? {
                 Some(delivery) => delivery.task_id,
-                None => return Err(folding.missing("delivery", id)),
+                None => return Err(missing(folding.recorded, "delivery", id)),
             }
         }
     };

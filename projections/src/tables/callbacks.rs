@@ -1,7 +1,7 @@
 //! `callbacks`: where tasks want their events sent.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_one};
 use crate::store::{Spec, row};
 use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
@@ -53,11 +53,11 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let task_id = TaskId::from(folding.recorded.stream_id());
     let Some(task) = folding.tables.tasks.get(folding.db, &task_id).await? else {
-        return Err(folding.missing("task", task_id));
+        return Err(missing(folding.recorded, "task", task_id));
     };
     if let Some(before) = task.callback_id {
         let Some(replaced) = folding.tables.callbacks.edit(folding.db, &before).await? else {
-            return Err(folding.missing("callback", before));
+            return Err(missing(folding.recorded, "callback", before));
         };
         replaced.replaced_at = Some(at);
     }

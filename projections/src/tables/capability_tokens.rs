@@ -1,7 +1,7 @@
 //! `capability_tokens`: what was issued to agents. No token stands here, only what its claims hash to.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::store::{Spec, row};
 use crate::words::Validity;
 use ledger::{Event, TaskId, Timestamp, TokenId};
@@ -53,7 +53,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         Event::TokenIssued(issued) => {
             let task_id = TaskId::from(folding.recorded.stream_id());
             let Some(task) = folding.tables.tasks.get(folding.db, &task_id).await? else {
-                return Err(folding.missing("task", task_id));
+                return Err(missing(folding.recorded, "task", task_id));
             };
             let agent = task.agent.clone();
             folding.tables.tokens.insert(TokenRow {
@@ -74,7 +74,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         Event::TokenRevoked(revoked) => {
             let id = revoked.token_id;
             let Some(token) = folding.tables.tokens.edit(folding.db, &id).await? else {
-                return Err(folding.missing("token", id));
+                return Err(missing(folding.recorded, "token", id));
             };
             token.status = Validity::Revoked;
             token.revoked_at.get_or_insert(at);

@@ -1,7 +1,7 @@
 //! `deliveries`: what is owed to callbacks, and how far it is.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::moment;
 use crate::projections::{Projections, read_all, read_one};
 use crate::store::{Columns, Spec, row};
@@ -134,7 +134,7 @@ async fn owe(folding: &mut Folding<'_>, owed: &DeliveryOwed) -> Result<(), Error
     let at = folding.recorded.recorded_at();
     let callback = &owed.callback_id;
     let Some(callback) = folding.tables.callbacks.get(folding.db, callback).await? else {
-        return Err(folding.missing("callback", callback));
+        return Err(missing(folding.recorded, "callback", callback));
     };
     let endpoint = callback.endpoint.clone();
     folding.tables.deliveries.insert(DeliveryView {
@@ -196,9 +196,9 @@ fn end_attempt(delivery: &mut DeliveryView, ended: &AttemptEnded, at: Timestamp)
 async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut DeliveryView, Error> {
     let at = folding.recorded.recorded_at();
     let id = DeliveryId::from(folding.recorded.stream_id());
-    let missing = folding.missing("delivery", id);
+    let recorded = folding.recorded;
     let delivery = folding.tables.deliveries.edit(folding.db, &id).await?;
-    let delivery = delivery.ok_or(missing)?;
+    let delivery = delivery.ok_or_else(|| missing(recorded, "delivery", id))?;
     delivery.updated_at = at;
     Ok(delivery)
 }

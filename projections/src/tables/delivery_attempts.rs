@@ -1,7 +1,7 @@
 //! `delivery_attempts`: every try of every delivery.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use crate::words::AttemptWord;
@@ -75,7 +75,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         Event::AttemptEnded(ended) => {
             let key = (delivery_id, ended.attempt);
             let Some(attempt) = folding.tables.attempts.edit(folding.db, &key).await? else {
-                return Err(folding.missing("attempt", ended.attempt));
+                return Err(missing(folding.recorded, "attempt", ended.attempt));
             };
             end(attempt, ended, at);
         }

@@ -1,7 +1,7 @@
 //! `execution_queue`: what the executor owes. A row comes when an apply may run and goes when it ends.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_ids};
 use crate::store::{Spec, row};
 use ledger::event::Authorisation;
@@ -40,7 +40,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         }
         Event::ApplyAuthorised(_) => {
             let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
-                return Err(folding.missing("apply", apply_id));
+                return Err(missing(folding.recorded, "apply", apply_id));
             };
             let task_id = apply.task_id;
             enqueue(folding, apply_id, task_id);

@@ -14,10 +14,11 @@ pub(crate) mod execution_queue;
 pub(crate) mod permissions;
 pub(crate) mod tasks;
 
+mod operation_summary;
 mod summary;
 
 pub(crate) use agents::AgentRow;
-pub use applies::{ApplyView, OperationSummary};
+pub use applies::ApplyView;
 pub use approvals::ApprovalView;
 pub use approver_credentials::CredentialView;
 pub(crate) use approvers::ApproverRow;
@@ -27,5 +28,6 @@ pub(crate) use capability_tokens::TokenRow;
 pub use deliveries::{DeliveryView, DueDelivery};
 pub use delivery_attempts::AttemptView;
 pub(crate) use execution_queue::QueueRow;
+pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
 pub use tasks::TaskView;

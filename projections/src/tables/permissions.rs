@@ -1,7 +1,7 @@
 //! `permissions`: what agents are granted beforehand.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
@@ -54,7 +54,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
     };
     let id = AgentId::from(folding.recorded.stream_id());
     let Some(agent) = folding.tables.agents.get(folding.db, &id).await? else {
-        return Err(folding.missing("agent", id));
+        return Err(missing(folding.recorded, "agent", id));
     };
     let (name, before) = (agent.agent.clone(), agent.permission_count);
     let mut number = 0_u32;

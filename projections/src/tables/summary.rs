@@ -6,10 +6,18 @@ use ledger::event::{
     AttemptOutcome, Authorisation, CheckedOperation, CredentialStatus, Denied, OperationEnded,
     OperationOutcome, PreState,
 };
+use ledger::operation::shown;
 use ledger::{Event, Timestamp};
 
-/// What happened, without who did it and when.
+/// The most characters of a summary; the ledger has everything in full.
+const MOST: usize = 400;
+
+/// What happened, without who did it and when: one line, with control characters made visible.
 pub(super) fn summary(event: &Event) -> String {
+    shown(&told(event), MOST)
+}
+
+fn told(event: &Event) -> String {
     match event {
         Event::LedgerCreated(e) => format!("ledger {} begins", e.ledger_id),
         Event::TaskCreated(e) => format!(

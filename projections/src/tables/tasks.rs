@@ -1,7 +1,7 @@
 //! `tasks`: bounded pieces of work, each standing where its newest apply stands.
 
 use crate::error::Error;
-use crate::fold::Folding;
+use crate::fold::{Folding, missing};
 use crate::projections::{Projections, read_one};
 use crate::store::{Spec, json_column, row};
 use crate::words::{ApplyState, TaskStatus};
@@ -100,7 +100,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         Event::ApplyAuthorised(_) | Event::ApplyEnded(_) | Event::ApplyResolved(_) => {
             let id = ApplyId::from(stream);
             let Some(apply) = folding.tables.applies.get(folding.db, &id).await? else {
-                return Err(folding.missing("apply", id));
+                return Err(missing(folding.recorded, "apply", id));
             };
             let task_id = apply.task_id;
             follow(folding, task_id).await
@@ -112,7 +112,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         | Event::ApprovalConsumed(_) => {
             let id = stream.into();
             let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
-                return Err(folding.missing("approval", id));
+                return Err(missing(folding.recorded, "approval", id));
             };
             let task_id = approval.task_id;
             follow(folding, task_id).await
@@ -143,9 +143,9 @@ fn create(folding: &mut Folding<'_>, created: &TaskCreated) {
 
 async fn edit<'t>(folding: &'t mut Folding<'_>, id: TaskId) -> Result<&'t mut TaskView, Error> {
     let at = folding.recorded.recorded_at();
-    let missing = folding.missing("task", id);
+    let recorded = folding.recorded;
     let task = folding.tables.tasks.edit(folding.db, &id).await?;
-    let task = task.ok_or(missing)?;
+    let task = task.ok_or_else(|| missing(recorded, "task", id))?;
     task.updated_at = at;
     Ok(task)
 }
@@ -153,14 +153,14 @@ async fn edit<'t>(folding: &'t mut Folding<'_>, id: TaskId) -> Result<&'t mut Ta
 /// Takes over where the newest apply stands, unless the task is closed or already stands there.
 async fn follow(folding: &mut Folding<'_>, id: TaskId) -> Result<(), Error> {
     let Some(task) = folding.tables.tasks.get(folding.db, &id).await? else {
-        return Err(folding.missing("task", id));
+        return Err(missing(folding.recorded, "task", id));
     };
     let Some(apply_id) = task.newest_apply_id else {
         return Ok(());
     };
     let stands = task.status;
     let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
-        return Err(folding.missing("apply", apply_id));
+        return Err(missing(folding.recorded, "apply", apply_id));
     };
     let status = apply.status;
     if stands != TaskStatus::Closed && stands != status {

@@ -1,4 +1,20 @@
 //! Tests of the read tables over real ledgers.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what does not hold in a test ends it"
+)]
+
+mod acts;
+mod dump;
+mod files;
 mod following;
+mod queues;
+mod sameness;
+mod standing;
+mod step;
+mod stops;
+mod story;
 mod world;

@@ -1,0 +1,211 @@
+//! What the workers find: callbacks, deliveries, approvals to be read upstream.
+
+use crate::world::{self, catch_up};
+use fixtures::commands;
+use fixtures::test_ledger::TestLedger;
+use ledger::command::{
+    CreateTask, EndAttempt, IssuedToken, NewCallback, RecordPreState, RetryDelivery, StartAttempt,
+    SubmitApply,
+};
+use ledger::event::{AttemptOutcome, PreState};
+use ledger::{DeliveryId, SealContext, Timestamp};
+use projections::{DeliveryWord, Projections, Runner};
+use std::time::Duration;
+
+async fn task_with_callback(ledger: &TestLedger, port: u16) -> IssuedToken {
+    let command = CreateTask {
+        callback: Some(commands::callback(port, "a secret")),
+        ..commands::create_task()
+    };
+    let origin = commands::administrator();
+    ledger.execute(origin, command).await.unwrap()
+}
+
+/// Owes one delivery for each key: an approval that is pending.
+async fn owe(ledger: &TestLedger, token: &IssuedToken, keys: u8) {
+    for key in 0..keys {
+        let mode = commands::dns_create(&format!("host-{key}.example.com"));
+        let submitted = ledger
+            .submit(token, &format!("key-{key}"), vec![mode])
+            .await;
+        submitted.unwrap().unwrap();
+    }
+}
+
+async fn due(projections: &Projections, now: Timestamp) -> Vec<(String, DeliveryId)> {
+    let due = projections.due_deliveries(now, 100, 2).await.unwrap();
+    due.into_iter()
+        .map(|due| (due.endpoint, due.delivery_id))
+        .collect()
+}
+
+async fn fail(ledger: &TestLedger, runner: &mut Runner, delivery_id: DeliveryId) -> u32 {
+    let started = ledger.run(StartAttempt { delivery_id }).await.unwrap();
+    let command = EndAttempt {
+        delivery_id,
+        attempt: started.attempt,
+        outcome: AttemptOutcome::Failed {
+            http_status: Some(503),
+            code: "http_status".to_owned(),
+            message: "HTTP 503".to_owned(),
+        },
+        retry_at: ledger.now().plus(Duration::from_secs(30)),
+        duration: Duration::from_millis(1),
+    };
+    ledger.run(command).await.unwrap();
+    catch_up(runner).await;
+    started.attempt
+}
+
+#[tokio::test]
+async fn a_long_backlog_of_one_endpoint_does_not_hide_another() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let busy = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &busy, 5).await;
+    ledger.clock.advance(Duration::from_secs(1));
+    let calm = task_with_callback(&ledger, 9443).await;
+    owe(&ledger, &calm, 1).await;
+    catch_up(&mut runner).await;
+    let now = ledger.now();
+
+    let found = due(&projections, now).await;
+
+    let endpoints: Vec<_> = found
+        .iter()
+        .map(|(endpoint, _)| endpoint.as_str())
+        .collect();
+    let busy = "https://localhost:8443";
+    assert_eq!(endpoints, [busy, busy, "https://localhost:9443"]);
+    let one = projections.due_deliveries(now, 1, 2).await.unwrap();
+    assert_eq!(one.len(), 1);
+    assert!(
+        due(&projections, Timestamp::from_seconds(0))
+            .await
+            .is_empty()
+    );
+    assert_eq!(projections.depths().await.unwrap().due_deliveries, 6);
+    let first = now.minus(Duration::from_secs(1));
+    assert_eq!(projections.next_delivery_due().await.unwrap(), Some(first));
+}
+
+#[tokio::test]
+async fn a_delivery_goes_from_owed_to_given_up_and_back() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let token = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &token, 1).await;
+    catch_up(&mut runner).await;
+    let (_, id) = due(&projections, ledger.now()).await.remove(0);
+
+    ledger.run(StartAttempt { delivery_id: id }).await.unwrap();
+    catch_up(&mut runner).await;
+    let interrupted = projections.interrupted_deliveries(9).await.unwrap();
+    assert_eq!(interrupted, [(id, 1)]);
+    assert!(due(&projections, ledger.now()).await.is_empty());
+    let command = EndAttempt {
+        delivery_id: id,
+        attempt: 1,
+        outcome: AttemptOutcome::Interrupted,
+        retry_at: ledger.now(),
+        duration: Duration::ZERO,
+    };
+    ledger.run(command).await.unwrap();
+    catch_up(&mut runner).await;
+    for attempt in 2..=5 {
+        ledger.clock.advance(Duration::from_secs(30));
+        assert_eq!(fail(&ledger, &mut runner, id).await, attempt);
+    }
+    let given_up = projections.delivery(id).await.unwrap().unwrap();
+    assert_eq!(given_up.state, DeliveryWord::GivenUp);
+    assert_eq!((given_up.attempts, given_up.due_at), (5, None));
+    assert_eq!(given_up.last_error.as_deref(), Some("http_status"));
+    assert_eq!(given_up.last_http_status, Some(503));
+    assert_eq!(projections.depths().await.unwrap().given_up_deliveries, 1);
+
+    let reason = None;
+    ledger
+        .run(RetryDelivery {
+            delivery_id: id,
+            reason,
+        })
+        .await
+        .unwrap();
+    catch_up(&mut runner).await;
+
+    let again = projections.delivery(id).await.unwrap().unwrap();
+    assert_eq!(again.state, DeliveryWord::Owed);
+    assert_eq!((again.attempts, again.attempts_in_round), (5, 0));
+    let tries = projections.attempts(id).await.unwrap();
+    assert_eq!(tries.len(), 5);
+    assert_eq!(
+        tries[1].retry_at,
+        Some(tries[1].ended_at.unwrap().plus(Duration::from_secs(30)))
+    );
+    let of_task = projections.deliveries(token.task.id, 9).await.unwrap();
+    assert_eq!(of_task, [again]);
+}
+
+#[tokio::test]
+async fn a_replaced_callback_keeps_what_was_owed_to_it() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let token = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &token, 1).await;
+    let command = SubmitApply {
+        callback: Some(commands::callback(9443, "another secret")),
+        ..commands::submit(&token, "key-9", vec![commands::purge()])
+    };
+    let origin = commands::agent(&token);
+    ledger.execute(origin, command).await.unwrap().unwrap();
+    catch_up(&mut runner).await;
+
+    let due = projections
+        .due_deliveries(ledger.now(), 9, 9)
+        .await
+        .unwrap();
+    assert_eq!(due.len(), 2);
+    let endpoint_of = |port: u16| format!("https://localhost:{port}");
+    for due in due {
+        let callback = projections
+            .callback(due.callback_id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(callback.endpoint, due.endpoint);
+        let replaced = callback.replaced_at.is_some();
+        assert_eq!(replaced, callback.endpoint == endpoint_of(8443));
+        // The secret opens at its place, and at no other.
+        let keys = &ledger.rules().master_keys;
+        let place = SealContext {
+            ledger_id: ledger.id(),
+            stream: token.task.id.into(),
+            field: NewCallback::SECRET_FIELD,
+        };
+        assert!(keys.open(&place, &callback.sealed_secret).is_ok());
+    }
+    let task = projections.task(token.task.id).await.unwrap().unwrap();
+    let current = projections
+        .callback(task.callback_id.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(current.unwrap().replaced_at, None);
+}
+
+#[tokio::test]
+async fn pending_approvals_are_read_upstream_once() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let token = ledger.task().await;
+    owe(&ledger, &token, 2).await;
+    catch_up(&mut runner).await;
+    let unread = projections.approvals_without_pre_state(9).await.unwrap();
+    assert_eq!(unread.len(), 2);
+    assert_eq!(projections.depths().await.unwrap().pending_approvals, 2);
+    let command = RecordPreState {
+        approval_id: unread[0],
+        operations: vec![PreState::NotApplicable],
+    };
+    ledger.run(command).await.unwrap();
+    catch_up(&mut runner).await;
+
+    let left = projections.approvals_without_pre_state(9).await.unwrap();
+
+    assert_eq!(left, unread[1..]);
+}

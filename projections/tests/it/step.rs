@@ -1,0 +1,114 @@
+//! What can happen in a story.
+
+use proptest::prelude::*;
+
+/// One thing that somebody tries; whether the ledger lets them is part of the story. Numbers choose
+/// among what there is.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Grant {
+        operations: usize,
+    },
+    CreateTask {
+        with_callback: bool,
+    },
+    Submit {
+        task: usize,
+        key: u8,
+        operation: u8,
+        with_callback: bool,
+    },
+    Continue {
+        submitted: usize,
+        new_key: Option<u8>,
+    },
+    Decide {
+        approval: usize,
+        approver: usize,
+        approve: bool,
+    },
+    Narrow {
+        task: usize,
+        approver: usize,
+    },
+    ReadPreState {
+        approval: usize,
+    },
+    Expire {
+        approval: usize,
+    },
+    StartOperation {
+        apply: usize,
+        simulated: bool,
+    },
+    EndOperation {
+        apply: usize,
+        how: u8,
+    },
+    Resolve {
+        apply: usize,
+        executed: bool,
+    },
+    Close {
+        task: usize,
+    },
+    Hammer {
+        task: usize,
+    },
+    Renew {
+        task: usize,
+    },
+    StartAttempt {
+        delivery: usize,
+    },
+    EndAttempt {
+        delivery: usize,
+        how: u8,
+    },
+    RetryDelivery {
+        delivery: usize,
+    },
+    Invite {
+        approver: usize,
+    },
+    Credential {
+        approver: usize,
+        revoke: bool,
+    },
+    Wait {
+        seconds: u64,
+    },
+}
+
+/// A step; what moves a story on is likelier than what ends it.
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    let any_of = 0..8_usize;
+    let flag = any::<bool>();
+    prop_oneof![
+        1 => (0..8_usize).prop_map(|operations| Step::Grant { operations }),
+        2 => flag.prop_map(|with_callback| Step::CreateTask { with_callback }),
+        8 => (0..3_usize, 0..6_u8, 0..5_u8, prop::bool::weighted(0.2)).prop_map(
+            |(task, key, operation, with_callback)| Step::Submit { task, key, operation, with_callback }
+        ),
+        4 => (any_of.clone(), prop::option::weighted(0.3, 0..6_u8))
+            .prop_map(|(submitted, new_key)| Step::Continue { submitted, new_key }),
+        5 => (any_of.clone(), 0..2_usize, prop::bool::weighted(0.7))
+            .prop_map(|(approval, approver, approve)| Step::Decide { approval, approver, approve }),
+        1 => (0..3_usize, 0..2_usize).prop_map(|(task, approver)| Step::Narrow { task, approver }),
+        1 => any_of.clone().prop_map(|approval| Step::ReadPreState { approval }),
+        1 => any_of.clone().prop_map(|approval| Step::Expire { approval }),
+        5 => (any_of.clone(), flag)
+            .prop_map(|(apply, simulated)| Step::StartOperation { apply, simulated }),
+        5 => (any_of.clone(), 0..4_u8).prop_map(|(apply, how)| Step::EndOperation { apply, how }),
+        2 => (any_of.clone(), flag).prop_map(|(apply, executed)| Step::Resolve { apply, executed }),
+        1 => (0..3_usize).prop_map(|task| Step::Close { task }),
+        1 => (0..3_usize).prop_map(|task| Step::Hammer { task }),
+        1 => (0..3_usize).prop_map(|task| Step::Renew { task }),
+        3 => any_of.clone().prop_map(|delivery| Step::StartAttempt { delivery }),
+        3 => (any_of.clone(), 0..3_u8).prop_map(|(delivery, how)| Step::EndAttempt { delivery, how }),
+        1 => any_of.prop_map(|delivery| Step::RetryDelivery { delivery }),
+        1 => (0..3_usize).prop_map(|approver| Step::Invite { approver }),
+        1 => (0..2_usize, flag).prop_map(|(approver, revoke)| Step::Credential { approver, revoke }),
+        2 => prop_oneof![1..90_u64, Just(700)].prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
