@@ -1,11 +1,15 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
+mod control;
+mod gauges;
 mod http;
 mod opened_ledger;
+mod read_tables;
 mod readiness;
 mod rules;
 mod running;
 mod surface;
+mod workforce;
 
 pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
 pub(crate) use running::run;

@@ -1,13 +1,45 @@
 //! Whether the service should get traffic.
 
 use ledger::Ledger;
+use projections::Projections;
 use std::time::Duration;
+use workers::HealthReader;
 
 /// A clock this far behind the newest event is wrong, not late.
 const MOST_BEHIND: Duration = Duration::from_secs(60);
 
-/// What speaks against the ledger.
-pub(crate) fn against_ledger(ledger: &Ledger) -> Vec<String> {
+/// A few events of lag come and go with every commit; these many are a reader's wait.
+const MOST_LAG: u64 = 1_000;
+
+/// What is looked at for each answer.
+pub(crate) struct Readiness {
+    pub(crate) ledger: Ledger,
+    pub(crate) projections: Projections,
+    pub(crate) workers: HealthReader,
+}
+
+impl api::Readiness for Readiness {
+    fn reasons_against(&self) -> Vec<String> {
+        let mut reasons = against_ledger(&self.ledger);
+        let tables = self.projections.status();
+        let lag = tables.head.saturating_sub(tables.cursor);
+        if let Some(why) = tables.stopped {
+            reasons.push(format!("the read tables have stopped: {why}"));
+        } else if lag > MOST_LAG {
+            reasons.push(format!(
+                "the read tables are {lag} events behind the ledger"
+            ));
+        }
+        for worker in self.workers.health() {
+            if !worker.alive {
+                reasons.push(format!("worker {} is not working", worker.name));
+            }
+        }
+        reasons
+    }
+}
+
+fn against_ledger(ledger: &Ledger) -> Vec<String> {
     let mut reasons = Vec::new();
     if !ledger.is_open() {
         reasons.push("the ledger's writer has stopped".to_owned());

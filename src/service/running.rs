@@ -1,20 +1,25 @@
 //! Start order and end order.
 
+use super::control::Control;
+use super::gauges::keep_gauges;
 use super::http;
 use super::opened_ledger::{OpenedLedger, close_writer};
-use super::readiness::against_ledger;
+use super::read_tables::ReadTables;
+use super::readiness::Readiness;
 use super::rules::without_slash;
 use super::surface::surface;
+use super::workforce::workforce;
 use crate::config::Config;
-use crate::operator::{ControlSocket, perform};
 use crate::telemetry::Metrics;
 use anyhow::Context;
 use api::{AppState, Services, build_router};
+use axum::Router;
 use ledger::Ledger;
-use projections::{ProjectionOptions, Projections};
+use projections::Projections;
 use std::net::TcpListener;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use workers::HealthReader;
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
@@ -37,14 +42,20 @@ pub(crate) async fn run(
         "the ledger is open"
     );
     let ending = stop.child_token();
-    let stages = stages(config, listener, metrics, ledger, ending.clone());
-    tokio::pin!(stages);
+    let stages = Stages {
+        config,
+        metrics,
+        ledger,
+        stop: ending.clone(),
+    };
+    let served = stages.run(listener);
+    tokio::pin!(served);
     let served = tokio::select! {
-        served = &mut stages => served,
+        served = &mut served => served,
         ended = &mut writer => {
             // Nothing can be recorded any more, so nothing may be answered or done any more.
             ending.cancel();
-            drop(stages.await);
+            drop(served.await);
             return ended
                 .context("the ledger's writer broke down")?
                 .context("the ledger cannot be written any more");
@@ -57,51 +68,73 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn stages(
-    config: &Config,
-    listener: TcpListener,
+/// Everything above the ledger.
+struct Stages<'c> {
+    config: &'c Config,
     metrics: Option<Metrics>,
     ledger: Ledger,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let control = ControlSocket::bind(&config.storage.control_socket())?;
-    let stop_control = CancellationToken::new();
-    let controlled = ledger.clone();
-    let control = tokio::spawn(control.serve(
-        move |account, action| {
-            let ledger = controlled.clone();
-            async move { perform(&ledger, &account, action).await }
-        },
-        stop_control.clone(),
-    ));
+}
 
-    let options = ProjectionOptions {
-        url: config.storage.read_tables_url(),
-        ledger: ledger.clone(),
-    };
-    let (projections, runner) = Projections::open(options)
-        .await
-        .context("the read tables cannot be opened")?;
-    let stop_folding = CancellationToken::new();
-    let folding = tokio::spawn(runner.run(stop_folding.clone()));
+impl Stages<'_> {
+    async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
+        let tables = ReadTables::open(&self.config.storage, &self.ledger).await?;
+        let served = self.with_workers(listener, &tables.projections).await;
+        let closed = tables.close().await;
+        served.and(closed)
+    }
 
-    let address = listener.local_addr().context("the listener's address")?;
-    let judged = ledger.clone();
-    let services = Services {
-        ledger: ledger.clone(),
-        projections,
-        readiness: Arc::new(move || against_ledger(&judged)),
-        metrics: metrics.map(|metrics| Arc::new(move || metrics.render()) as _),
-    };
-    let router = build_router(AppState::new(surface(config)?, services))
-        .context("preparing the HTTP surface")?;
-    tracing::info!(%address, base_url = without_slash(&config.http.base_url), "listening");
-    let served = http::serve(listener, router, stop).await;
+    async fn with_workers(
+        self,
+        listener: TcpListener,
+        projections: &Projections,
+    ) -> anyhow::Result<()> {
+        let stop_work = CancellationToken::new();
+        let workers = workers::start(
+            workforce(self.config)?,
+            &self.ledger,
+            projections,
+            &stop_work,
+        );
+        let gauges = tokio::spawn(keep_gauges(projections.clone(), stop_work.clone()));
+        let health = workers.health_reader();
+        let served = self.with_surface(listener, projections, health).await;
+        stop_work.cancel();
+        workers.drained().await;
+        gauges.await.context("the gauges broke down")?;
+        served
+    }
 
-    stop_folding.cancel();
-    folding.await.context("folding the ledger broke down")??;
-    stop_control.cancel();
-    control.await.context("the control socket broke down")?;
-    drop(ledger);
-    served
+    async fn with_surface(
+        self,
+        listener: TcpListener,
+        projections: &Projections,
+        workers: HealthReader,
+    ) -> anyhow::Result<()> {
+        let control = Control::open(&self.config.storage, &self.ledger)?;
+        let router = self.router(projections, workers)?;
+        let address = listener.local_addr().context("the listener's address")?;
+        let base_url = without_slash(&self.config.http.base_url);
+        tracing::info!(%address, base_url, "listening");
+        let served = http::serve(listener, router, self.stop).await;
+        let closed = control.close().await;
+        served.and(closed)
+    }
+
+    fn router(&self, projections: &Projections, workers: HealthReader) -> anyhow::Result<Router> {
+        let readiness = Readiness {
+            ledger: self.ledger.clone(),
+            projections: projections.clone(),
+            workers,
+        };
+        let metrics = self.metrics.clone();
+        let services = Services {
+            ledger: self.ledger.clone(),
+            projections: projections.clone(),
+            readiness: Arc::new(readiness),
+            metrics: metrics.map(|metrics| Arc::new(move || metrics.render()) as _),
+        };
+        build_router(AppState::new(surface(self.config)?, services))
+            .context("preparing the HTTP surface")
+    }
 }

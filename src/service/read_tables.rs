@@ -1,0 +1,86 @@
+//! The read tables: opened, brought up to the ledger, and kept there.
+
+use crate::config::Storage;
+use anyhow::Context;
+use ledger::Ledger;
+use projections::{ProjectionOptions, Projections, Runner};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Between two words about progress.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Read tables that follow the ledger.
+pub(crate) struct ReadTables {
+    /// The handle.
+    pub(crate) projections: Projections,
+    following: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl ReadTables {
+    /// Opens the file, folds what is missing, and goes on from there. Work that takes long is told
+    /// in the log every two seconds.
+    ///
+    /// # Errors
+    /// A foreign file, a ledger that is not the one the tables were made from, an event that cannot
+    /// be folded.
+    pub(crate) async fn open(storage: &Storage, ledger: &Ledger) -> anyhow::Result<Self> {
+        let options = ProjectionOptions {
+            url: storage.read_tables_url(),
+            ledger: ledger.clone(),
+        };
+        let (projections, mut runner) = Projections::open(options)
+            .await
+            .context("the read tables cannot be opened")?;
+        catch_up(&mut runner).await?;
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        let following = tokio::spawn(async move {
+            if let Err(error) = runner.run(told).await {
+                // Reads answer 503 from here on, and readiness says why; what was accepted stays
+                // in the ledger.
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the read tables no longer follow the ledger"
+                );
+            }
+        });
+        Ok(Self {
+            projections,
+            following,
+            stop,
+        })
+    }
+
+    /// Ends following.
+    ///
+    /// # Errors
+    /// When it broke down.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.following.await.context("folding broke down")
+    }
+}
+
+async fn catch_up(runner: &mut Runner) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut told = began;
+    runner
+        .catch_up(|progress| {
+            if told.elapsed() >= EVERY {
+                told = Instant::now();
+                tracing::info!(
+                    done = progress.done,
+                    total = progress.total,
+                    "bringing the read tables up to the ledger"
+                );
+            }
+        })
+        .await
+        .context("the read tables cannot be brought up to the ledger")?;
+    let duration_ms = began.elapsed().as_millis();
+    tracing::info!(duration_ms, "the read tables have caught up");
+    Ok(())
+}
