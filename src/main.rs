@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod config;
+mod demo;
 mod operator;
 mod service;
 mod shutdown;
@@ -45,7 +46,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Delivery(args) => command::operate(&environment, args.into()),
         Command::Grant(args) => command::operate(&environment, args.into()),
         Command::Credential(args) => command::operate(&environment, args.into()),
-        Command::Projections(_) | Command::Demo { .. } => anyhow::bail!("not wired yet"),
+        Command::Demo { keep } => command::demo(&environment, keep),
+        Command::Projections(_) => anyhow::bail!("not wired yet"),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
     }
 }

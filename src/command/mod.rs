@@ -2,6 +2,7 @@
 
 mod bootstrap_token;
 mod check_config;
+mod demo;
 mod inspect_token;
 mod ledger_check;
 mod ledger_tail;
@@ -12,6 +13,7 @@ mod subject_headers;
 
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
+pub(crate) use demo::demo;
 pub(crate) use inspect_token::inspect_token;
 pub(crate) use ledger_check::ledger_check;
 pub(crate) use ledger_tail::ledger_tail;

@@ -3,5 +3,5 @@
 mod chain;
 mod summary;
 
-pub(crate) use chain::{ChainError, CheckedChain, check_chain};
+pub(crate) use chain::check_chain;
 pub(crate) use summary::summary;

@@ -1,0 +1,318 @@
+//! The binary as a process of its own, with everything that it speaks to.
+
+use fixtures::approver::SoftApprover;
+use fixtures::caller::{Caller, Identity, Reply};
+use fixtures::receiver::Receiver;
+use fixtures::upstream::FakeUpstream;
+use ledger::{Reader, Recorded};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// For whatever must come about; a machine that is busy may need some of it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
+pub const BASE_URL: &str = "http://localhost:8080";
+pub const AGENT: &str = "deployer";
+pub const ZONE: &str = "z1";
+pub const ACCOUNT: &str = "a1";
+pub const CALLBACK_SECRET: &str = "a secret of the tests";
+
+/// Waits until the look finds something.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A folder, settings, and the world around the service; processes come and go in it.
+pub struct Surroundings {
+    pub upstream: FakeUpstream,
+    pub receiver: Receiver,
+    pub settings: BTreeMap<&'static str, String>,
+    folder: TempDir,
+}
+
+impl Surroundings {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = FakeUpstream::start().await.unwrap();
+        let receiver = Receiver::start().await.unwrap();
+        let ca_file = folder.path().join("ca.pem");
+        std::fs::write(&ca_file, receiver.ca_pem()).unwrap();
+        let secret = |of: &str| format!("{of} secret of the tests, long enough for all");
+        let settings = BTreeMap::from([
+            ("BIND_ADDR", "127.0.0.1:0".to_owned()),
+            (
+                "DATABASE_URL",
+                format!("sqlite://{}/data/proxy.db", folder.path().display()),
+            ),
+            ("JWT_SECRET", secret("capability")),
+            ("BOOTSTRAP_JWT_SECRET", secret("bootstrap")),
+            ("MTLS_BINDING_SHARED_SECRET", secret("subject")),
+            ("APPROVAL_LINK_SECRET", secret("link")),
+            ("RESUME_TOKEN_SECRET", secret("resume")),
+            ("CALLBACK_CA_FILE", ca_file.display().to_string()),
+            ("CALLBACK_WORKER_INTERVAL_SECS", "1".to_owned()),
+            ("CLOUDFLARE_API_BASE", upstream.base_url()),
+            ("CLOUDFLARE_API_TOKEN", upstream.token().to_owned()),
+            ("APPROVAL_APPROVERS", "alice".to_owned()),
+        ]);
+        Self {
+            upstream,
+            receiver,
+            settings,
+            folder,
+        }
+    }
+
+    pub fn ledger_file(&self) -> PathBuf {
+        self.folder.path().join("data/proxy.ledger.db")
+    }
+
+    pub fn read_tables_file(&self) -> PathBuf {
+        self.folder.path().join("data/proxy.db")
+    }
+
+    /// The binary with nothing but these settings around it.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = bare(line);
+        command.envs(&self.settings).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Starts the service and waits until it is ready.
+    pub async fn start(&self) -> Service {
+        let log = self.folder.path().join("log");
+        let mut process = self
+            .command("serve --log-format json")
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .map(Process)
+            .unwrap();
+        let address = until("listening", async || {
+            let lines = std::fs::read_to_string(&log).unwrap();
+            assert!(process.0.try_wait().unwrap().is_none(), "it ended: {lines}");
+            lines.lines().find_map(address_in)
+        })
+        .await;
+        let identity = Identity {
+            subject: "ci".to_owned(),
+            agent: AGENT.to_owned(),
+            subject_secret: self.settings["MTLS_BINDING_SHARED_SECRET"].clone(),
+            bootstrap_secret: self.settings["BOOTSTRAP_JWT_SECRET"].clone(),
+        };
+        let service = Service {
+            process,
+            caller: Caller::new(address, BASE_URL, identity).unwrap(),
+            hooks: self.receiver.url("/hooks"),
+        };
+        until("readiness", async || {
+            let reply = service.caller.ask(Method::GET, "/v1/readyz", None).await;
+            reply.ok().filter(|reply| reply.status == 200)
+        })
+        .await;
+        service
+    }
+
+    /// Every event in the ledger file, read as any other process would.
+    pub async fn events(&self) -> Vec<Recorded> {
+        let url = format!("sqlite://{}", self.ledger_file().display());
+        let reader = Reader::open(&url).await.unwrap();
+        reader.events_from(0, 100_000).await.unwrap()
+    }
+
+    /// Waits until an event of that name stands in the ledger file.
+    pub async fn event(&self, name: &str) -> Recorded {
+        until(name, async || {
+            let events = self.events().await;
+            events.into_iter().find(|event| event.event.name() == name)
+        })
+        .await
+    }
+}
+
+/// The binary without any setting.
+pub fn bare(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llm-permission-proxy"));
+    command
+        .args(line.split_whitespace())
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "listening")
+        .then(|| line["address"].as_str()?.parse().ok())
+        .flatten()
+}
+
+/// Killed when it goes, so that no test leaves one behind.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A running service.
+pub struct Service {
+    pub caller: Caller,
+    process: Process,
+    hooks: String,
+}
+
+/// A task and what its agent holds.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub id: String,
+    pub token: String,
+}
+
+impl Service {
+    /// SIGKILL: no last word.
+    pub fn kill(mut self) {
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub async fn stop(mut self) -> ExitStatus {
+        let pid = self.process.0.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+        until("the end", async || self.process.0.try_wait().unwrap()).await
+    }
+
+    pub async fn grant(&self, operations: &[&str]) {
+        let permissions: Vec<Value> = operations
+            .iter()
+            .map(|operation| {
+                json!({
+                    "operation_id": operation, "scope_type": "zone", "scope_id": "*",
+                    "granted_level": "write",
+                })
+            })
+            .collect();
+        let body = json!({"permissions": permissions});
+        let path = format!("/v1/agents/{AGENT}/permissions");
+        let reply = self.caller.administer(Method::PATCH, &path, Some(&body));
+        assert_eq!(reply.await.unwrap().status, 200);
+    }
+
+    pub async fn register(&self, approver: &SoftApprover) {
+        let reply = self.caller.register(approver).await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+
+    /// A task for DNS, purges and Workers, with a callback for everything.
+    pub async fn open_task(&self) -> Task {
+        let body = json!({
+            "task_name": "a task of the tests",
+            "operations": [
+                {"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": ZONE},
+                {"operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": ZONE},
+                {"operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": ACCOUNT},
+            ],
+            "callback": {"url": self.hooks, "secret": CALLBACK_SECRET},
+            "expires_in_seconds": 3600,
+        });
+        let reply = self.caller.administer(Method::POST, "/v1/tasks", Some(&body));
+        let reply = reply.await.unwrap();
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        Task {
+            id: reply.text_at("task_id").to_owned(),
+            token: reply.text_at("capability_token").to_owned(),
+        }
+    }
+
+    pub async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {
+        self.try_apply(task, key, operation).await.unwrap()
+    }
+
+    /// `None` when the service is gone before it has answered.
+    pub async fn try_apply(&self, task: &Task, key: &str, operation: &Value) -> Option<Reply> {
+        let path = format!("/v1/tasks/{}/apply", task.id);
+        let body = json!({"operations": [operation]});
+        let reply = self
+            .caller
+            .ask_with(Method::POST, &path, &task.token, Some(key), Some(&body));
+        reply.await.ok()
+    }
+
+    /// `None` when the service is gone before it has answered.
+    pub async fn resume(&self, task: &Task, key: &str, resume_token: &str) -> Option<Reply> {
+        let path = format!("/v1/tasks/{}/apply/continue", task.id);
+        let body = json!({"resume_token": resume_token});
+        let reply = self
+            .caller
+            .ask_with(Method::POST, &path, &task.token, Some(key), Some(&body));
+        reply.await.ok()
+    }
+
+    /// Asks under a key until the apply has ended.
+    pub async fn ended(&self, task: &Task, key: &str, operation: &Value) -> Reply {
+        until("the apply's end", async || {
+            let reply = self.apply(task, key, operation).await;
+            let ended = ["completed", "failed", "unknown"].contains(&reply.text_at("status"));
+            ended.then_some(reply)
+        })
+        .await
+    }
+}
+
+pub fn record(name: &str) -> Value {
+    json!({
+        "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": ZONE,
+        "params": {"type": "A", "name": format!("{name}.example.com"), "content": "192.0.2.1", "ttl": 300},
+    })
+}
+
+pub fn purge(tag: &str) -> Value {
+    json!({
+        "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": ZONE,
+        "params": {"tags": [tag]},
+    })
+}
+
+pub fn deployment() -> Value {
+    json!({
+        "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": ACCOUNT,
+        "params": {"script_name": "hello", "script": "export default {};"},
+    })
+}
+
+/// Standard output and standard error as text.
+pub fn said(output: &Output) -> (String, String) {
+    let text = |mut bytes: &[u8]| {
+        let mut text = String::new();
+        bytes.read_to_string(&mut text).unwrap();
+        text
+    };
+    (text(&output.stdout), text(&output.stderr))
+}
