@@ -6,6 +6,7 @@ use anyhow::Context;
 use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, WriterTask};
 use std::path::Path;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// How long the writer may take to finish what it was given.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,9 +69,18 @@ impl OpenedLedger {
 /// # Errors
 /// As [`OpenedLedger::close`].
 pub(crate) async fn close_writer(writer: WriterTask) -> anyhow::Result<()> {
-    tokio::time::timeout(PATIENCE, writer)
-        .await
-        .context("something still holds the ledger; what was answered is recorded")?
+    let ended = tokio::time::timeout(PATIENCE, writer).await;
+    writer_end(ended.context("something still holds the ledger; what was answered is recorded")?)
+}
+
+/// How the writer's task ended.
+///
+/// # Errors
+/// When it panicked, or ended with an error.
+pub(crate) fn writer_end(
+    ended: Result<Result<(), ledger::Error>, JoinError>,
+) -> anyhow::Result<()> {
+    ended
         .context("the ledger's writer broke down")?
         .context("the ledger cannot be written any more")
 }

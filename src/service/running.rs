@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::gauges::keep_gauges;
 use super::http;
-use super::opened_ledger::{OpenedLedger, close_writer};
+use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
 use super::rules::without_slash;
@@ -50,20 +50,18 @@ pub(crate) async fn run(
     };
     let served = stages.run(listener);
     tokio::pin!(served);
-    let served = tokio::select! {
-        served = &mut served => served,
+    let (served, wrote) = tokio::select! {
+        served = &mut served => (served, close_writer(writer).await),
         ended = &mut writer => {
-            // Nothing can be recorded any more, so nothing may be answered or done any more.
+            // Unless the last handle has just gone: nothing can be recorded any more, so nothing
+            // may be answered or done any more.
             ending.cancel();
-            drop(served.await);
-            return ended
-                .context("the ledger's writer broke down")?
-                .context("the ledger cannot be written any more");
+            (served.await, writer_end(ended))
         }
     };
-    let closed = close_writer(writer).await;
+    // When the writer has failed, what else failed is only what followed from it.
+    wrote?;
     served?;
-    closed?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -2,9 +2,5 @@
 
 mod service;
 
-mod commands;
 mod demo;
-mod killed;
-mod once;
-mod operators;
 mod starting;

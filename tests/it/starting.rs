@@ -1,0 +1,117 @@
+//! Starting and stopping, and what a start refuses.
+
+use crate::service::{Surroundings, bare, said};
+use reqwest::Method;
+
+#[tokio::test]
+async fn it_starts_stops_and_starts_again() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let health = service.caller.ask(Method::GET, "/v1/healthz", None);
+    assert_eq!(health.await.unwrap().text, r#"{"ok":true}"#);
+    assert!(service.stop().await.success());
+    let before = surroundings.events().await;
+    let service = surroundings.start().await;
+    assert!(service.stop().await.success());
+    assert_eq!(surroundings.events().await, before, "a start records nothing");
+}
+
+#[tokio::test]
+async fn a_second_start_on_one_ledger_is_refused() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let second = surroundings.run("serve --log-format json");
+    let (_, complained) = said(&second);
+    assert_eq!(second.status.code(), Some(1), "{complained}");
+    assert!(
+        complained.contains("another process already writes to this ledger"),
+        "{complained}"
+    );
+    assert!(complained.contains("held by process"), "{complained}");
+    let ready = service.caller.ask(Method::GET, "/v1/readyz", None);
+    assert_eq!(ready.await.unwrap().status, 200, "the first is not disturbed");
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn the_read_tables_may_be_deleted() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let task = service.open_task().await;
+    assert!(service.stop().await.success());
+    for end in ["", "-wal", "-shm"] {
+        let mut file = surroundings.read_tables_file().into_os_string();
+        file.push(end);
+        drop(std::fs::remove_file(file));
+    }
+    let service = surroundings.start().await;
+    let path = format!("/v1/tasks/{}", task.id);
+    let reply = service
+        .caller
+        .ask_with(Method::GET, &path, &task.token, None, None)
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_ledger_of_other_read_tables_stops_the_start() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    for end in ["", "-wal", "-shm"] {
+        let mut file = surroundings.ledger_file().into_os_string();
+        file.push(end);
+        drop(std::fs::remove_file(file));
+    }
+    let refused = surroundings.run("serve --log-format json");
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("read tables"), "{complained}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let output = bare("serve").env("BIND_ADDR", "nowhere").output().unwrap();
+    let (_, complained) = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    for name in [
+        "BIND_ADDR",
+        "JWT_SECRET",
+        "BOOTSTRAP_JWT_SECRET",
+        "MTLS_BINDING_SHARED_SECRET",
+        "APPROVAL_LINK_SECRET",
+        "RESUME_TOKEN_SECRET",
+    ] {
+        assert!(complained.contains(&format!("- {name} ")), "{complained}");
+    }
+    assert!(!complained.contains("nowhere"), "a value is shown: {complained}");
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_open_the_ledgers_secrets_stops_the_start() {
+    let mut surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let another = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned();
+    surroundings.settings.insert("MASTER_KEY", another);
+    let refused = surroundings.run("serve --log-format json");
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("MASTER_KEY"), "{complained}");
+}
+
+#[tokio::test]
+async fn the_configuration_is_checked_without_making_anything() {
+    let surroundings = Surroundings::new().await;
+    let checked = surroundings.run("--check-config");
+    let (shown, complained) = said(&checked);
+    assert!(checked.status.success(), "{complained}");
+    assert!(shown.contains("JWT_SECRET = \"[redacted]\""), "{shown}");
+    assert!(shown.contains("BIND_ADDR = \"127.0.0.1:0\""), "{shown}");
+    assert!(!shown.contains(&surroundings.settings["JWT_SECRET"]));
+    assert!(!surroundings.ledger_file().exists());
+}
