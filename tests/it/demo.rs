@@ -11,7 +11,10 @@ fn the_demo_goes_as_it_tells_and_leaves_nothing_behind() {
     let (told, complained) = said(&output);
     assert!(output.status.success(), "{told}\n{complained}");
     assert!(told.contains("All of it went as told"), "{told}");
-    assert!(told.contains("each follows from the one before it"), "{told}");
+    assert!(
+        told.contains("each follows from the one before it"),
+        "{told}"
+    );
     assert!(complained.is_empty(), "{complained}");
     assert!(!told.contains('\x1b'), "colour without a terminal");
     let wide = told.lines().find(|line| line.chars().count() > 80);

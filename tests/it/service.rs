@@ -242,7 +242,9 @@ impl Service {
             "callback": {"url": self.hooks, "secret": CALLBACK_SECRET},
             "expires_in_seconds": 3600,
         });
-        let reply = self.caller.administer(Method::POST, "/v1/tasks", Some(&body));
+        let reply = self
+            .caller
+            .administer(Method::POST, "/v1/tasks", Some(&body));
         let reply = reply.await.unwrap();
         assert_eq!(reply.status, 201, "{}", reply.text);
         Task {

@@ -13,7 +13,11 @@ async fn it_starts_stops_and_starts_again() {
     let before = surroundings.events().await;
     let service = surroundings.start().await;
     assert!(service.stop().await.success());
-    assert_eq!(surroundings.events().await, before, "a start records nothing");
+    assert_eq!(
+        surroundings.events().await,
+        before,
+        "a start records nothing"
+    );
 }
 
 #[tokio::test]
@@ -29,7 +33,11 @@ async fn a_second_start_on_one_ledger_is_refused() {
     );
     assert!(complained.contains("held by process"), "{complained}");
     let ready = service.caller.ask(Method::GET, "/v1/readyz", None);
-    assert_eq!(ready.await.unwrap().status, 200, "the first is not disturbed");
+    assert_eq!(
+        ready.await.unwrap().status,
+        200,
+        "the first is not disturbed"
+    );
     assert!(service.stop().await.success());
 }
 
@@ -87,7 +95,10 @@ fn everything_that_is_wrong_is_said_at_once() {
     ] {
         assert!(complained.contains(&format!("- {name} ")), "{complained}");
     }
-    assert!(!complained.contains("nowhere"), "a value is shown: {complained}");
+    assert!(
+        !complained.contains("nowhere"),
+        "a value is shown: {complained}"
+    );
 }
 
 #[tokio::test]
