@@ -26,6 +26,7 @@ mod rules;
 pub mod seal;
 pub mod statement;
 mod store;
+pub mod tlog;
 mod writer;
 
 pub use assertion::{
