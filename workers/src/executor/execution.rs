@@ -149,7 +149,7 @@ impl Execution {
     }
 
     /// Does what the committed intent says.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         apply: &Apply,
         index: usize,
@@ -187,7 +187,7 @@ impl Execution {
 
     /// Ends what an earlier process, or a task that failed, started. Nothing that may have changed
     /// something is sent again.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         apply: &Apply,
         index: usize,

@@ -8,6 +8,8 @@
 
 mod conclusion;
 mod execution;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub(crate) use execution::read_operations;
