@@ -56,6 +56,14 @@ pub enum Error {
         /// Which part: `trigger events_no_delete is missing`.
         what: String,
     },
+    /// The lookup tables are not what the events make them.
+    #[error("the ledger's table {table} does not follow from its events: {what}")]
+    LookupsDiffer {
+        /// `lookups` or `open_streams`.
+        table: &'static str,
+        /// The row, in hexadecimal.
+        what: String,
+    },
     /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
     #[error("the ledger is damaged at position {position}: {what}")]
     Damaged {

@@ -18,6 +18,7 @@ impl From<ledger::Error> for ApiError {
             | Error::ForeignFile { .. }
             | Error::NewerSchema { .. }
             | Error::SchemaChanged { .. }
+            | Error::LookupsDiffer { .. }
             | Error::Damaged { .. }
             | Error::Decode { .. }
             | Error::Encode(_)

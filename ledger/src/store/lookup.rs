@@ -7,7 +7,7 @@ use crate::event::{Approved, Authorisation, Denied, Event};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId};
 use sqlx::{Row as _, SqliteConnection};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What is looked up. The numbers stand in the file.
@@ -141,6 +141,18 @@ impl Lookups {
     /// What the batch puts.
     pub(crate) fn into_values(self) -> BTreeMap<LookupKey, Vec<u8>> {
         self.values
+    }
+
+    /// The rows of both tables after these events and no others.
+    pub(super) fn rows(&self) -> (BTreeSet<Vec<Vec<u8>>>, BTreeSet<Vec<Vec<u8>>>) {
+        let values = self.values.iter().map(|(LookupKey(kind, key), value)| {
+            let kind = (*kind as i64).to_string().into_bytes();
+            vec![kind, key.clone(), value.clone()]
+        });
+        let open = self.open.iter().filter(|(_, open)| **open);
+        let open = open
+            .map(|((task, stream), _)| vec![task.as_bytes().to_vec(), stream.as_bytes().to_vec()]);
+        (values.collect(), open.collect())
     }
 
     /// Later entries win.

@@ -7,6 +7,7 @@ mod lookup;
 mod read;
 mod schema;
 mod tail;
+mod verify;
 
 pub(crate) use append::{Staged, append};
 pub(crate) use lock::WriterLock;

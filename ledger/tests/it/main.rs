@@ -8,10 +8,12 @@
 )]
 
 mod approvals;
+mod consistency;
 mod decisions;
 mod deliveries;
 mod enrolments;
 mod executions;
+mod failures;
 mod golden_events;
 mod idempotency;
 mod permissions;

@@ -1,0 +1,110 @@
+//! The lookup tables are what the events make them, and nothing else.
+
+use super::lookup::Lookups;
+use super::read::{RawRecord, Reader};
+use crate::error::Error;
+use crate::event::Event;
+use crate::id::{StreamId, TaskId};
+use futures_util::TryStreamExt as _;
+use sqlx::{Row as _, SqliteConnection};
+use std::collections::{BTreeSet, HashMap};
+
+/// A row of either table, as its columns.
+type Row = Vec<Vec<u8>>;
+
+impl Reader {
+    /// Folds the whole log and compares the lookup tables with what they should hold. It reads
+    /// every event and keeps every key in memory: for audits and tests, not for a start.
+    ///
+    /// # Errors
+    /// [`Error::LookupsDiffer`] with the first row that is missing or too many; and what keeps the
+    /// log from being read.
+    pub async fn verify_lookups(&self) -> Result<(), Error> {
+        // One transaction, so that log and tables are of the same moment.
+        let mut snapshot = self
+            .pool()
+            .begin()
+            .await
+            .map_err(Error::database("opening a reader"))?;
+        let expected = fold(&mut snapshot).await?;
+        let (values, open) = expected.rows();
+        let tables = [
+            (
+                "lookups",
+                "SELECT CAST(kind AS TEXT), key, value FROM lookups",
+                3,
+                values,
+            ),
+            (
+                "open_streams",
+                "SELECT task_id, stream_id FROM open_streams",
+                2,
+                open,
+            ),
+        ];
+        for (table, sql, columns, expected) in tables {
+            let found = read(&mut snapshot, sql, columns).await?;
+            let differs = |what: &str, row: &Row| Error::LookupsDiffer {
+                table,
+                what: format!("{what} {}", shown(row)),
+            };
+            if let Some(row) = expected.difference(&found).next() {
+                return Err(differs("there should be", row));
+            }
+            if let Some(row) = found.difference(&expected).next() {
+                return Err(differs("there should not be", row));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, Error> {
+    let mut lookups = Lookups::default();
+    let mut tasks: HashMap<StreamId, TaskId> = HashMap::new();
+    let mut rows = RawRecord::stream(connection, 0);
+    while let Some(row) = rows
+        .try_next()
+        .await
+        .map_err(Error::database("reading the log"))?
+    {
+        let recorded = RawRecord::from_row(&row)?.into_recorded()?;
+        let stream = recorded.stream_id();
+        match &recorded.event {
+            Event::ApplyAccepted(accepted) => {
+                tasks.insert(stream, accepted.task_id);
+            }
+            Event::ApprovalRequested(requested) => {
+                tasks.insert(stream, requested.task_id);
+            }
+            _ => {}
+        }
+        lookups.fold(stream, tasks.get(&stream).copied(), &recorded.event);
+    }
+    Ok(lookups)
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    columns: usize,
+) -> Result<BTreeSet<Row>, Error> {
+    let failed = || Error::database("reading lookups");
+    let rows = sqlx::query(sql)
+        .fetch_all(connection)
+        .await
+        .map_err(failed())?;
+    rows.iter()
+        .map(|row| {
+            (0..columns)
+                .map(|index| row.try_get_unchecked::<Vec<u8>, _>(index))
+                .collect()
+        })
+        .collect::<Result<_, sqlx::Error>>()
+        .map_err(failed())
+}
+
+fn shown(row: &Row) -> String {
+    let columns: Vec<_> = row.iter().map(hex::encode).collect();
+    columns.join(" ")
+}

@@ -1,0 +1,92 @@
+//! What must hold of every ledger at every moment: one place, used by many scenarios.
+
+use fixtures::test_ledger::TestLedger;
+use ledger::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task, fold};
+use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+
+/// Chain, versions, causes, states in memory and lookup tables, all against the file.
+pub(crate) async fn check(ledger: &TestLedger) {
+    let events = ledger.reader().events_from(0, 100_000).await.unwrap();
+    assert_eq!(events.len() as u64, *ledger.size().borrow());
+    chain(ledger, &events);
+    once(&events);
+    states(ledger, &events).await;
+    ledger.reader().verify_lookups().await.unwrap();
+}
+
+fn chain(ledger: &TestLedger, events: &[Recorded]) {
+    let mut hash = genesis_hash(ledger.id());
+    let mut versions: HashMap<StreamId, u64> = HashMap::new();
+    let mut newest = events[0].recorded_at();
+    for (position, recorded) in events.iter().enumerate() {
+        let header = &recorded.header;
+        assert_eq!(header.position, position as u64);
+        assert_eq!(header.prev_hash, hash, "the link at {position}");
+        hash = header.record_hash();
+        let version = versions.entry(header.stream_id).or_default();
+        assert_eq!(header.stream_version, *version, "the version at {position}");
+        *version += 1;
+        assert!(header.recorded_at >= newest, "time goes back at {position}");
+        newest = header.recorded_at;
+        if let Some(cause) = recorded.envelope.cause {
+            assert!(cause < header.position, "{position} is caused by {cause}");
+        }
+    }
+}
+
+/// What may happen once only.
+fn once(events: &[Recorded]) {
+    let mut seen = HashSet::new();
+    let ids: HashSet<_> = events.iter().map(Recorded::event_id).collect();
+    assert_eq!(ids.len(), events.len(), "event ids are unique");
+    for recorded in events {
+        let stream = recorded.stream_id();
+        let what = match &recorded.event {
+            Event::ApprovalConsumed(_) => "consumed".to_owned(),
+            Event::ApprovalApproved(_) | Event::ApprovalDenied(_) => "decided".to_owned(),
+            Event::ApplyEnded(_) => "ended".to_owned(),
+            Event::ApplyAuthorised(_) => "authorised".to_owned(),
+            Event::OperationStarted(started) => format!("started {}", started.index),
+            Event::OperationEnded(ended) => format!("ended {}", ended.index),
+            Event::TaskClosed(_) => "closed".to_owned(),
+            _ => continue,
+        };
+        assert!(
+            seen.insert((stream, what.clone())),
+            "{what} twice in {stream}"
+        );
+    }
+}
+
+async fn states(ledger: &TestLedger, events: &[Recorded]) {
+    let mut streams: BTreeMap<StreamId, Vec<&Recorded>> = BTreeMap::new();
+    for recorded in events {
+        streams
+            .entry(recorded.stream_id())
+            .or_default()
+            .push(recorded);
+    }
+    for (stream, events) in streams {
+        match &events[0].event {
+            Event::TaskCreated(_) => same::<Task>(ledger, stream, &events).await,
+            Event::ApplyAccepted(_) => same::<Apply>(ledger, stream, &events).await,
+            Event::ApprovalRequested(_) => same::<Approval>(ledger, stream, &events).await,
+            Event::AgentRegistered(_) => same::<Agent>(ledger, stream, &events).await,
+            Event::ApproverRegistered(_) => same::<Approver>(ledger, stream, &events).await,
+            Event::DeliveryOwed(_) => same::<Delivery>(ledger, stream, &events).await,
+            _ => {}
+        }
+    }
+}
+
+async fn same<A: Stored + Aggregate + Debug + PartialEq>(
+    ledger: &TestLedger,
+    stream: StreamId,
+    events: &[&Recorded],
+) {
+    let folded: Option<A> = fold(events.iter().map(|r| (&r.event, r.recorded_at())));
+    let kept = ledger.load::<A>(stream).await.unwrap();
+    assert_eq!(kept.as_deref(), folded.as_ref(), "{stream}");
+}
