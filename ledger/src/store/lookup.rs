@@ -125,6 +125,9 @@ pub(crate) fn credential_counter(id: &Blob) -> (LookupKey, fn(&[u8]) -> u32) {
     })
 }
 
+/// Rows of a table, each as its columns.
+pub(super) type Rows = BTreeSet<Vec<Vec<u8>>>;
+
 /// What a batch adds to the lookup tables.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Lookups {
@@ -144,7 +147,7 @@ impl Lookups {
     }
 
     /// The rows of both tables after these events and no others.
-    pub(super) fn rows(&self) -> (BTreeSet<Vec<Vec<u8>>>, BTreeSet<Vec<Vec<u8>>>) {
+    pub(super) fn rows(&self) -> (Rows, Rows) {
         let values = self.values.iter().map(|(LookupKey(kind, key), value)| {
             let kind = (*kind as i64).to_string().into_bytes();
             vec![kind, key.clone(), value.clone()]

@@ -1,16 +1,13 @@
 //! The lookup tables are what the events make them, and nothing else.
 
-use super::lookup::Lookups;
+use super::lookup::{Lookups, Rows};
 use super::read::{RawRecord, Reader};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{StreamId, TaskId};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
-use std::collections::{BTreeSet, HashMap};
-
-/// A row of either table, as its columns.
-type Row = Vec<Vec<u8>>;
+use std::collections::HashMap;
 
 impl Reader {
     /// Folds the whole log and compares the lookup tables with what they should hold. It reads
@@ -44,7 +41,7 @@ impl Reader {
         ];
         for (table, sql, columns, expected) in tables {
             let found = read(&mut snapshot, sql, columns).await?;
-            let differs = |what: &str, row: &Row| Error::LookupsDiffer {
+            let differs = |what: &str, row: &[Vec<u8>]| Error::LookupsDiffer {
                 table,
                 what: format!("{what} {}", shown(row)),
             };
@@ -88,7 +85,7 @@ async fn read(
     connection: &mut SqliteConnection,
     sql: &'static str,
     columns: usize,
-) -> Result<BTreeSet<Row>, Error> {
+) -> Result<Rows, Error> {
     let failed = || Error::database("reading lookups");
     let rows = sqlx::query(sql)
         .fetch_all(connection)
@@ -104,7 +101,7 @@ async fn read(
         .map_err(failed())
 }
 
-fn shown(row: &Row) -> String {
+fn shown(row: &[Vec<u8>]) -> String {
     let columns: Vec<_> = row.iter().map(hex::encode).collect();
     columns.join(" ")
 }

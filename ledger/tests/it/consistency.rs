@@ -1,9 +1,12 @@
 //! What must hold of every ledger at every moment: one place, used by many scenarios.
 
 use fixtures::test_ledger::TestLedger;
-use ledger::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task, fold};
+use ledger::aggregate::{
+    Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Task, fold,
+};
 use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use sqlx::Row as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
 
 /// Chain, versions, causes, states in memory and lookup tables, all against the file.
@@ -14,6 +17,39 @@ pub(crate) async fn check(ledger: &TestLedger) {
     once(&events);
     states(ledger, &events).await;
     ledger.reader().verify_lookups().await.unwrap();
+    open_streams(ledger, &events).await;
+}
+
+/// The table of open streams against the states themselves: authorised applies that have not ended,
+/// approvals that are pending or approved.
+async fn open_streams(ledger: &TestLedger, events: &[Recorded]) {
+    let mut expected = BTreeSet::new();
+    for recorded in events {
+        let stream = recorded.stream_id();
+        let is_open = match &recorded.event {
+            Event::ApplyAccepted(_) => {
+                let apply = ledger.load::<Apply>(stream).await.unwrap();
+                apply.unwrap().is_running()
+            }
+            Event::ApprovalRequested(_) => {
+                let approval = ledger.load::<Approval>(stream).await.unwrap();
+                let state = approval.unwrap().state;
+                matches!(state, ApprovalState::Pending | ApprovalState::Approved)
+            }
+            _ => continue,
+        };
+        if is_open {
+            expected.insert(stream.as_bytes().to_vec());
+        }
+    }
+    let mut connection = crate::store::foreign(ledger.path()).await;
+    let rows = sqlx::query("SELECT stream_id FROM open_streams")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let found: BTreeSet<Vec<u8>> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), rows.len());
 }
 
 fn chain(ledger: &TestLedger, events: &[Recorded]) {

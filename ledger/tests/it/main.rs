@@ -23,3 +23,4 @@ mod scene;
 mod store;
 mod tasks;
 mod walk;
+mod walks;

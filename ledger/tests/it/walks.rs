@@ -1,0 +1,412 @@
+//! Random walks over commands, clocks, failing commits and restarts: after each, log, memory and
+//! lookup tables must say the same.
+
+use crate::consistency;
+use crate::scene::{Scene, end, failed, start, succeeded, unknown};
+use fixtures::commands::{
+    callback, continue_apply, dns_create, grant_all, presented, purge, ssl_mode, submit,
+};
+use fixtures::faults::{FULL, Faults};
+use fixtures::rules::TestRules;
+use fixtures::test_ledger::{Setup, TestLedger};
+use ledger::aggregate::{Approval, Delivery};
+use ledger::command::{
+    CloseTask, EndAttempt, ExpireApproval, IssuedToken, NarrowApproval, RenewToken, ResolveApply,
+    RetryDelivery, StartAttempt, SubmitApply, Submitted,
+};
+use ledger::event::AttemptOutcome;
+use ledger::operation::Operation;
+use ledger::{CommitPoint, Decision, DeliveryId, Error, Event, Timestamp};
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Submit {
+        key: u8,
+        operations: u8,
+    },
+    SubmitWithCallback {
+        key: u8,
+        operations: u8,
+    },
+    Decide {
+        apply: usize,
+        approve: bool,
+    },
+    Continue {
+        apply: usize,
+    },
+    ContinueTogether {
+        one: usize,
+        two: usize,
+    },
+    Expire {
+        apply: usize,
+    },
+    Narrow,
+    Start {
+        apply: usize,
+        index: usize,
+    },
+    End {
+        apply: usize,
+        index: usize,
+        outcome: u8,
+    },
+    Resolve {
+        apply: usize,
+        executed: bool,
+    },
+    Attempt {
+        delivery: usize,
+    },
+    EndAttempt {
+        delivery: usize,
+        delivered: bool,
+    },
+    Retry {
+        delivery: usize,
+    },
+    Renew,
+    Grant,
+    Close,
+    Advance {
+        seconds: u16,
+    },
+    Fail {
+        point: u8,
+    },
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let apply = || 0..6_usize;
+    prop_oneof![
+        6 => (0..5_u8, 0..4_u8).prop_map(|(key, operations)| Step::Submit { key, operations }),
+        1 => (0..5_u8, 0..4_u8)
+            .prop_map(|(key, operations)| Step::SubmitWithCallback { key, operations }),
+        5 => (apply(), any::<bool>()).prop_map(|(apply, approve)| Step::Decide { apply, approve }),
+        4 => apply().prop_map(|apply| Step::Continue { apply }),
+        2 => (apply(), apply()).prop_map(|(one, two)| Step::ContinueTogether { one, two }),
+        1 => apply().prop_map(|apply| Step::Expire { apply }),
+        1 => Just(Step::Narrow),
+        6 => (apply(), 0..2_usize).prop_map(|(apply, index)| Step::Start { apply, index }),
+        6 => (apply(), 0..2_usize, 0..3_u8)
+            .prop_map(|(apply, index, outcome)| Step::End { apply, index, outcome }),
+        1 => (apply(), any::<bool>()).prop_map(|(apply, executed)| Step::Resolve { apply, executed }),
+        3 => apply().prop_map(|delivery| Step::Attempt { delivery }),
+        3 => (apply(), any::<bool>())
+            .prop_map(|(delivery, delivered)| Step::EndAttempt { delivery, delivered }),
+        1 => apply().prop_map(|delivery| Step::Retry { delivery }),
+        2 => Just(Step::Renew),
+        1 => Just(Step::Grant),
+        1 => Just(Step::Close),
+        3 => (0..90_u16).prop_map(|seconds| Step::Advance { seconds }),
+        2 => (0..3_u8).prop_map(|point| Step::Fail { point }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn operations(number: u8) -> Vec<Operation> {
+    match number {
+        0 => vec![ssl_mode("strict")],
+        1 => vec![ssl_mode("off"), purge()],
+        2 => vec![purge()],
+        _ => vec![dns_create("a.example.com"), dns_create("b.example.com")],
+    }
+}
+
+struct Walk {
+    scene: Scene,
+    faults: Arc<Faults>,
+    token: IssuedToken,
+    applies: Vec<Submitted>,
+}
+
+impl Walk {
+    async fn new() -> Self {
+        let faults = Arc::new(Faults::default());
+        let rules = TestRules {
+            approval_ttl: Duration::from_secs(60),
+            callback_max_attempts: 2,
+            ..TestRules::default()
+        };
+        let scene = Scene::with(Setup {
+            rules: rules.build(),
+            faults: Some(Arc::clone(&faults) as _),
+            ..Setup::default()
+        })
+        .await;
+        let token = scene.token.clone();
+        Self {
+            scene,
+            faults,
+            token,
+            applies: Vec::new(),
+        }
+    }
+
+    async fn submit(&mut self, command: SubmitApply) {
+        if let Some(Ok(submitted)) = answer(self.scene.run(command).await)
+            && submitted.is_new
+        {
+            self.applies.push(submitted);
+        }
+    }
+
+    async fn delivery(&self, number: usize) -> Option<DeliveryId> {
+        let owed = self
+            .scene
+            .all()
+            .await
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::DeliveryOwed(owed) => Some(owed.delivery_id),
+                _ => None,
+            });
+        owed.into_iter().nth(number)
+    }
+
+    async fn take(mut self, step: Step) -> Self {
+        let scene = &self.scene;
+        let applies = self.applies.clone();
+        match step {
+            Step::Submit { key, operations: n } => {
+                let command = submit(&self.token, &format!("k{key}"), operations(n));
+                self.submit(command).await;
+            }
+            Step::SubmitWithCallback { key, operations: n } => {
+                let command = SubmitApply {
+                    callback: Some(callback(9, "secret")),
+                    ..submit(&self.token, &format!("k{key}"), operations(n))
+                };
+                self.submit(command).await;
+            }
+            Step::Decide { apply, approve } => {
+                let Some(id) = applies.get(apply).and_then(|a| a.apply.approval_id) else {
+                    return self;
+                };
+                let approval = scene.load::<Approval>(id).await.unwrap().unwrap();
+                let decision = if approve {
+                    Decision::Approve
+                } else {
+                    Decision::Deny
+                };
+                let command = scene.alice.decide(&scene.ledger, &approval, decision, None);
+                answer(scene.run(command).await);
+            }
+            Step::Continue { apply } => {
+                if let Some(asked) = applies.get(apply).filter(|a| a.approval.is_some()) {
+                    answer(scene.run(continue_apply(&self.token, asked)).await);
+                }
+            }
+            Step::ContinueTogether { one, two } => {
+                let waiting = |n: usize| applies.get(n).filter(|a| a.approval.is_some());
+                if let (Some(one), Some(two)) = (waiting(one), waiting(two)) {
+                    let (one, two) = tokio::join!(
+                        scene.run(continue_apply(&self.token, one)),
+                        scene.run(continue_apply(&self.token, two))
+                    );
+                    answer(one);
+                    answer(two);
+                }
+            }
+            Step::Expire { apply } => {
+                if let Some(id) = applies.get(apply).and_then(|a| a.apply.approval_id) {
+                    answer(scene.run(ExpireApproval { approval_id: id }).await);
+                }
+            }
+            Step::Narrow => {
+                let token = presented(&self.token);
+                let principal = Some("default".to_owned());
+                answer(scene.run(NarrowApproval { token, principal }).await);
+            }
+            Step::Start { apply, index } => {
+                if let Some(apply) = applies.get(apply) {
+                    answer(scene.run(start(apply.apply.id, index)).await);
+                }
+            }
+            Step::End {
+                apply,
+                index,
+                outcome,
+            } => {
+                let outcome = match outcome {
+                    0 => succeeded(),
+                    1 => failed(),
+                    _ => unknown(),
+                };
+                if let Some(apply) = applies.get(apply) {
+                    answer(scene.run(end(apply.apply.id, index, outcome)).await);
+                }
+            }
+            Step::Resolve { apply, executed } => {
+                if let Some(apply) = applies.get(apply) {
+                    let command = ResolveApply {
+                        apply_id: apply.apply.id,
+                        executed,
+                        reason: "looked".to_owned(),
+                    };
+                    answer(scene.run(command).await);
+                }
+            }
+            Step::Attempt { delivery } => {
+                if let Some(delivery_id) = self.delivery(delivery).await {
+                    answer(scene.run(StartAttempt { delivery_id }).await);
+                }
+            }
+            Step::EndAttempt {
+                delivery,
+                delivered,
+            } => {
+                if let Some(delivery_id) = self.delivery(delivery).await {
+                    let state = scene.load::<Delivery>(delivery_id).await.unwrap().unwrap();
+                    let outcome = if delivered {
+                        AttemptOutcome::Delivered { http_status: 200 }
+                    } else {
+                        AttemptOutcome::Interrupted
+                    };
+                    let command = EndAttempt {
+                        delivery_id,
+                        attempt: state.attempts,
+                        outcome,
+                        retry_at: Timestamp::default(),
+                        duration: Duration::ZERO,
+                    };
+                    answer(scene.run(command).await);
+                }
+            }
+            Step::Retry { delivery } => {
+                if let Some(delivery_id) = self.delivery(delivery).await {
+                    let reason = None;
+                    answer(
+                        scene
+                            .run(RetryDelivery {
+                                delivery_id,
+                                reason,
+                            })
+                            .await,
+                    );
+                }
+            }
+            Step::Renew => {
+                let token = presented(&self.token);
+                if let Some(renewed) = answer(scene.run(RenewToken { token }).await) {
+                    self.token = renewed;
+                }
+            }
+            Step::Grant => {
+                answer(scene.run(grant_all()).await);
+            }
+            Step::Close => {
+                let command = CloseTask {
+                    task_id: self.token.task.id,
+                    token: None,
+                    reason: None,
+                };
+                answer(scene.run(command).await);
+                if let Some(token) = answer(scene.run(fixtures::commands::create_task()).await) {
+                    self.token = token;
+                }
+            }
+            Step::Advance { seconds } => {
+                scene.clock.advance(Duration::from_secs(u64::from(seconds)));
+            }
+            Step::Fail { point } => {
+                let point = match point {
+                    0 => CommitPoint::Write,
+                    1 => CommitPoint::Commit,
+                    _ => CommitPoint::Committed,
+                };
+                self.faults.plan(point, FULL);
+            }
+            Step::Restart => {
+                let Scene {
+                    ledger,
+                    alice,
+                    token,
+                } = self.scene;
+                let ledger: TestLedger = ledger.restart().await;
+                self.scene = Scene {
+                    ledger,
+                    alice,
+                    token,
+                };
+            }
+        }
+        self
+    }
+}
+
+/// Refused and lost commands are part of a walk; anything else that goes wrong is not.
+fn answer<T: std::fmt::Debug>(answer: Result<T, Error>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(Error::Rejected(_) | Error::NotRecorded) => None,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn log_memory_and_lookups_say_the_same_after_any_walk(
+        steps in prop::collection::vec(step(), 1..60)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut walk = Walk::new().await;
+            for step in steps {
+                walk = walk.take(step).await;
+            }
+            consistency::check(&walk.scene.ledger).await;
+            let ledger = walk.scene.ledger.restart().await;
+            consistency::check(&ledger).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn lookups_that_do_not_follow_from_the_events_are_found() {
+    for (sql, expected, says) in [
+        (
+            "DELETE FROM lookups WHERE kind = 5",
+            "lookups",
+            "there should be ",
+        ),
+        (
+            "INSERT INTO lookups VALUES (1, x'00', x'00')",
+            "lookups",
+            "there should not be ",
+        ),
+        (
+            "UPDATE lookups SET value = randomblob(16) WHERE kind = 6",
+            "lookups",
+            "there should be ",
+        ),
+        (
+            "DELETE FROM open_streams",
+            "open_streams",
+            "there should be ",
+        ),
+    ] {
+        let scene = Scene::new().await;
+        scene.asked("k").await;
+        scene.reader().verify_lookups().await.unwrap();
+        let mut connection = crate::store::foreign(scene.path()).await;
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        match scene.reader().verify_lookups().await {
+            Err(Error::LookupsDiffer { table, what }) => {
+                assert_eq!(table, expected);
+                assert!(what.starts_with(says), "{what}");
+            }
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+}
