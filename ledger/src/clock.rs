@@ -1,9 +1,15 @@
 //! The one door through which time and randomness come in.
 
+#[cfg(feature = "store")]
+mod system;
+
 use crate::id::EventId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
+
+#[cfg(feature = "store")]
+pub use system::{SystemClock, SystemRandom};
 
 /// A moment in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -135,35 +141,5 @@ pub trait Random: Send + Sync + 'static {
     /// A fresh event id.
     fn event_id(&self, now: Timestamp) -> EventId {
         EventId::from_bytes(self.uuid_v7(now))
-    }
-}
-
-/// The machine's wall clock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one door for the wall clock"
-    )]
-    fn now(&self) -> Timestamp {
-        Timestamp(jiff::Timestamp::now().as_microsecond())
-    }
-}
-
-/// The operating system's random numbers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemRandom;
-
-impl Random for SystemRandom {
-    #[expect(
-        clippy::panic,
-        reason = "without randomness no id, salt or nonce is safe: stop"
-    )]
-    fn fill(&self, bytes: &mut [u8]) {
-        if getrandom::fill(bytes).is_err() {
-            panic!("the operating system gave no random numbers");
-        }
     }
 }

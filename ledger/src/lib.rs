@@ -1,5 +1,8 @@
 //! The ledger: operation catalog, events, aggregates that decide, and the hash-chained SQLite store
 //! with its single writer. Depends on no other crate of ours.
+//!
+//! Without the default feature `store` it is what an auditor needs: records, events, what they add up to,
+//! what is signed, and the transparency log; pure, and fit for WebAssembly.
 
 pub mod aggregate;
 pub mod assertion;
@@ -12,12 +15,15 @@ mod catalog;
 pub mod challenge;
 mod claims;
 mod clock;
+#[cfg(feature = "store")]
 pub mod command;
 mod digest;
+#[cfg(feature = "store")]
 mod error;
 pub mod event;
 pub mod fingerprint;
 mod id;
+#[cfg(feature = "store")]
 mod ledger;
 pub mod operation;
 pub mod record;
@@ -25,8 +31,10 @@ mod rejection;
 mod rules;
 pub mod seal;
 pub mod statement;
+#[cfg(feature = "store")]
 mod store;
 pub mod tlog;
+#[cfg(feature = "store")]
 mod writer;
 
 pub use assertion::{
@@ -41,8 +49,11 @@ pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_str
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
-pub use clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+pub use clock::{Clock, Random, Timestamp};
+#[cfg(feature = "store")]
+pub use clock::{SystemClock, SystemRandom};
 pub use digest::InvalidDigest;
+#[cfg(feature = "store")]
 pub use error::Error;
 pub use event::{Actor, Envelope, Event, Recorded};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
@@ -50,11 +61,14 @@ pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
 };
+#[cfg(feature = "store")]
 pub use ledger::{Ledger, LedgerOptions, Origin, WriterTask};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
 pub use rules::Rules;
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
+#[cfg(feature = "store")]
 pub use store::Reader;
+#[cfg(feature = "store")]
 pub use writer::{CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit};

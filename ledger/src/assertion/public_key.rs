@@ -5,7 +5,7 @@ mod cose;
 use crate::digest::digest;
 use cose::Parameters;
 use p256::ecdsa::signature::Verifier as _;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -15,6 +15,11 @@ use std::str::FromStr;
 const RSA_MODULUS_LEN: std::ops::RangeInclusive<usize> = 256..=512;
 /// 65537, the one public exponent that authenticators use.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
+/// What stands before a SHA-256 digest in a signature (RFC 8017, section 9.2, note 1).
+const SHA256_PREFIX: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
+];
 
 /// How a credential signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,12 +161,7 @@ impl PublicKey {
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Key::Es384(key) => p384::ecdsa::Signature::from_der(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            Key::Rs256 { modulus } => RsaPublicKeyComponents {
-                n: modulus.as_slice(),
-                e: RSA_EXPONENT.as_slice(),
-            }
-            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
-            .is_ok(),
+            Key::Rs256 { modulus } => verify_rs256(modulus, message, signature),
         }
     }
 }
@@ -170,6 +170,18 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({} {})", self.algorithm(), self.thumbprint())
     }
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.2).
+fn verify_rs256(modulus: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let modulus = BigUint::from_bytes_be(modulus);
+    let padding = Pkcs1v15Sign {
+        hash_len: Some(<Sha256 as sha2::digest::OutputSizeUser>::output_size()),
+        prefix: Box::new(SHA256_PREFIX),
+    };
+    RsaPublicKey::new(modulus, BigUint::from_bytes_be(&RSA_EXPONENT))
+        .and_then(|key| key.verify(padding, &Sha256::digest(message), signature))
+        .is_ok()
 }
 
 impl Key {
