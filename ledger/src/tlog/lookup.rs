@@ -1,7 +1,9 @@
 //! Computations over stored hashes, apart from how the hashes are read.
 
+use super::frontier::StoredHash;
 use super::hash::{TreeHash, node_hash};
 use super::node::{Node, subtrees};
+use std::collections::HashMap;
 
 /// Why something cannot be computed from the stored hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +96,22 @@ impl<T> Lookup<T> {
             });
         }
         Ok((self.complete)(hashes))
+    }
+
+    /// Makes the result of rows in any order, as a store gives them. Rows that were not asked for do
+    /// not matter.
+    ///
+    /// # Errors
+    /// [`TreeError::HashCount`] when some are missing.
+    pub fn complete_rows(self, rows: impl IntoIterator<Item = StoredHash>) -> Result<T, TreeError> {
+        let rows: HashMap<u64, TreeHash> =
+            rows.into_iter().map(|row| (row.index, row.hash)).collect();
+        let hashes: Vec<TreeHash> = self
+            .indexes
+            .iter()
+            .filter_map(|index| rows.get(index).copied())
+            .collect();
+        self.complete(&hashes)
     }
 
     /// Reads the hashes in one batch and makes the result of them.

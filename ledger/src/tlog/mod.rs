@@ -4,7 +4,7 @@
 //! - an RFC 6962 Merkle tree with SHA-256 whose leaf at index `n` is the canonical header of the record
 //!   at position `n` ([`Frontier`], [`InclusionProof`], [`ConsistencyProof`]),
 //! - signed notes, checkpoints and cosignatures as C2SP specifies them (signed-note, tlog-checkpoint,
-//!   tlog-cosignature, tlog-policy),
+//!   tlog-cosignature, tlog-policy), and what is sent to a witness (tlog-witness),
 //! - the tiles and entry bundles of C2SP tlog-tiles.
 //!
 //! # How hashes are stored
@@ -27,6 +27,7 @@ mod note;
 mod policy;
 mod policy_file;
 mod tile;
+mod witness_request;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogOrigin};
 pub use consistency::ConsistencyProof;
@@ -41,6 +42,7 @@ pub use node::{MAX_TREE_SIZE, Node, stored_count};
 pub use note::{MAX_NOTE_BYTES, Note, NoteError, NoteSignature};
 pub use policy::{PolicyError, PolicyLog, PolicyWitness, QuorumReport, WitnessPolicy};
 pub use tile::{InvalidTilePath, TILE_WIDTH, Tile, TilePath};
+pub use witness_request::{WitnessRefusal, WitnessRequest, Witnessed};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod other_implementation;
 mod policy;
 mod tile;
 mod tree;
+mod witness_request;
 
 /// The stored hashes of a tree, in memory; a hash that is not stored is left out of what is read.
 #[derive(Default)]

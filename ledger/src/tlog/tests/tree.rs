@@ -171,6 +171,26 @@ fn a_proof_whose_hashes_are_not_all_stored_is_not_made() {
     assert_eq!(read, Err(TreeError::HashCount { expected, found }));
 }
 
+#[test]
+fn rows_may_come_in_any_order_and_with_others() {
+    let log = small();
+    let rows = log.hashes.iter().zip(0..);
+    let rows = rows.map(|(hash, index)| StoredHash { index, hash: *hash });
+    let mut rows: Vec<StoredHash> = rows.collect();
+    rows.reverse();
+    let proof = InclusionProof::lookup(37, 69).unwrap();
+    let proof = proof.complete_rows(rows.iter().copied()).unwrap();
+    assert_eq!(proof, log.inclusion(37, 69));
+
+    let lookup = ConsistencyProof::lookup(37, 69).unwrap();
+    let expected = lookup.indexes().len();
+    let dropped = lookup.indexes()[0];
+    let found = expected - 1;
+    let rest = rows.into_iter().filter(|row| row.index != dropped);
+    let refused = lookup.complete_rows(rest);
+    assert_eq!(refused, Err(TreeError::HashCount { expected, found }));
+}
+
 proptest! {
     #[test]
     fn proofs_need_few_hashes_and_none_twice(to in 1..MAX_TREE_SIZE, a: u64, b: u64) {
