@@ -1,5 +1,6 @@
 //! The llm-permission-proxy binary.
 
+mod chain;
 mod cli;
 mod command;
 mod config;
@@ -7,12 +8,11 @@ mod demo;
 mod operator;
 mod service;
 mod shutdown;
-mod story;
 mod telemetry;
 mod terminal;
 
 use clap::Parser;
-use cli::{Cli, Command, LedgerCommand, TokenCommand};
+use cli::{Cli, Command, LedgerCommand, ProjectionsCommand, TokenCommand};
 use config::Environment;
 use std::process::ExitCode;
 
@@ -47,7 +47,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Grant(args) => command::operate(&environment, args.into()),
         Command::Credential(args) => command::operate(&environment, args.into()),
         Command::Demo { keep } => command::demo(&environment, keep),
-        Command::Projections(_) => anyhow::bail!("not wired yet"),
+        Command::Projections(ProjectionsCommand::Status) => {
+            command::projections_status(&environment)
+        }
+        Command::Projections(ProjectionsCommand::Rebuild) => {
+            command::projections_rebuild(&environment)
+        }
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
     }
 }

@@ -6,13 +6,14 @@ use crate::auth::subject::SubjectVerifier;
 use crate::edge::rate_limit::RateLimiter;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
-use ledger::aggregate::Approval;
-use ledger::{CallbackPolicy, Ledger, TaskId};
+use ledger::aggregate::{Approval, ApprovalState};
+use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
 use projections::Projections;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// Secret, issuer and audience of one kind of JWT.
@@ -88,6 +89,8 @@ pub struct Services {
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
     pub metrics: Option<MetricsText>,
+    /// The service is to end: nobody is kept waiting for a human any longer.
+    pub ending: CancellationToken,
 }
 
 /// The keys of everything that is signed, prepared once.
@@ -170,6 +173,27 @@ impl AppState {
 
 /// How long a read waits for the read tables.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+impl AppState {
+    /// Waits until an approval is no longer pending, at most for `patience`, and not beyond the
+    /// service's end; gives it as it is then.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn wait_for_decision(
+        &self,
+        approval: ApprovalId,
+        patience: Duration,
+    ) -> Result<Option<Arc<Approval>>, ledger::Error> {
+        let ledger = &self.services.ledger;
+        let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
+        let waiting = ledger.wait_for(approval, patience, decided);
+        match self.services.ending.run_until_cancelled(waiting).await {
+            Some(waited) => waited,
+            None => ledger.load(approval).await,
+        }
+    }
+}
 
 /// Where things are, for people and programs outside.
 impl AppState {

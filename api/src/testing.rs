@@ -70,6 +70,7 @@ impl Stage {
             projections,
             readiness: Arc::new(Vec::new),
             metrics: None,
+            ending: CancellationToken::new(),
         };
         let state = AppState::new(config, services);
         let router = build_router(state.clone()).unwrap();

@@ -22,7 +22,7 @@ pub use rebuild::{FileStatus, RebuildReport, Schema, inspect, rebuild};
 pub use runner::{Progress, Runner};
 pub use tables::{
     ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
-    OperationSummary, PermissionView, TaskView, TimelineEntry, TimelineFilter,
+    OperationSummary, PermissionView, TaskView, TimelineEntry, TimelineFilter, summary,
 };
 pub use words::{
     ApplyState, ApprovalWord, AttemptWord, DeliveryWord, OperationProgress, TaskStatus,

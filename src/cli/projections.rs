@@ -18,5 +18,5 @@ Works while the service runs. Exits with 0 when the read tables can be used as t
 events is usual beside a running service) and with 1 when they are missing or for another ledger.";
 
 const REBUILD_HELP: &str = "\
-The service must be stopped; it is refused while a process holds the ledger. The whole configuration of
-the service is needed.";
+The service must be stopped: it is refused while one uses the read tables. Reads the ledger of LEDGER_URL
+(beside DATABASE_URL where that is not set) and changes nothing in it.";

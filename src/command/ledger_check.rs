@@ -1,8 +1,8 @@
 //! `ledger check`.
 
+use crate::chain::check_chain;
 use crate::config::{Environment, Storage};
 use crate::service::refuse_missing;
-use crate::story::check_chain;
 use anyhow::Context;
 use ledger::Reader;
 use std::io::IsTerminal;
@@ -21,7 +21,7 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
             .await
             .context("the ledger cannot be read")?;
         let progress = |done: u64| {
-            if watched && done % EVERY == 0 {
+            if watched && done.is_multiple_of(EVERY) {
                 eprintln!("{done} records follow from one another so far");
             }
         };

@@ -3,11 +3,12 @@
 use crate::cli::TailArgs;
 use crate::config::{Environment, Storage};
 use crate::service::refuse_missing;
-use crate::story::summary;
 use crate::terminal::{Style, Terminal};
 use anyhow::Context;
+use ledger::event::{AfterAttempt, ApplyEnd};
 use ledger::operation::shown;
-use ledger::{Reader, Recorded};
+use ledger::{Event, Reader, Recorded};
+use projections::summary;
 use serde_json::json;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -79,10 +80,36 @@ fn line(event: &Recorded, terminal: Terminal) -> String {
         "{} {} {} {who:<20} {} {}",
         terminal.paint(Style::Faint, format_args!("{:>8}", event.position())),
         terminal.paint(Style::Faint, format_args!("{at:<27}")),
-        terminal.paint(Style::Strong, format_args!("{:<33}", event.event.name())),
+        terminal.paint(
+            style(&event.event),
+            format_args!("{:<33}", event.event.name())
+        ),
         summary(&event.event),
         terminal.paint(Style::Faint, event.stream_id()),
     )
+}
+
+/// What went well, what went badly, and what somebody may want to look at.
+fn style(event: &Event) -> Style {
+    match event {
+        Event::ApplyEnded(ended) => match ended.end {
+            ApplyEnd::Completed => Style::Good,
+            ApplyEnd::Failed => Style::Bad,
+            ApplyEnd::Unknown => Style::Odd,
+        },
+        Event::AttemptEnded(ended) => match ended.after {
+            AfterAttempt::Done => Style::Good,
+            AfterAttempt::RetryAt(_) => Style::Odd,
+            AfterAttempt::GivenUp => Style::Bad,
+        },
+        Event::ApprovalApproved(_) => Style::Good,
+        Event::ApplyRefused(_)
+        | Event::RefusalsCounted(_)
+        | Event::ApprovalDenied(_)
+        | Event::ApprovalExpired(_)
+        | Event::ApprovalCancelled(_) => Style::Odd,
+        _ => Style::Strong,
+    }
 }
 
 /// The whole record. `record_hash` is recomputed from the header.

@@ -20,6 +20,7 @@ impl Problem {
     }
 
     /// The variable, key or file that is wrong.
+    #[cfg(test)]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -29,11 +29,7 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller) -> anyhow::Result<T
     expect_same("the apply", &done.text_at("status"), &"completed")?;
     teller.seen(&format!("200 completed, in {}", shortly(done.took)))?;
     ensure!(
-        stage
-            .upstream
-            .records(ZONE)
-            .iter()
-            .any(|record| leads_to_shop(record)),
+        stage.upstream.records(ZONE).iter().any(leads_to_shop),
         "upstream does not hold the record"
     );
     teller.seen("upstream holds CNAME www.example.com → shop.pages.dev")?;

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use super::teller::Teller;
-use crate::story::{check_chain, summary};
+use crate::chain::check_chain;
 use anyhow::{Context, ensure};
 use ledger::aggregate::{Approval, fold};
 use ledger::event::ApprovalDecided;
@@ -10,6 +10,7 @@ use ledger::{
     Assertion, Decision, Event, Expectation, LedgerId, PublicKey, Reader, Recorded,
     verify_assertion,
 };
+use projections::summary;
 use std::time::Duration;
 
 /// More events than the demo makes.

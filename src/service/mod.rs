@@ -1,13 +1,13 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
 mod control;
-mod gauges;
 mod http;
 mod opened_ledger;
 mod read_tables;
 mod readiness;
 mod rules;
 mod running;
+mod sealed;
 mod surface;
 mod workforce;
 

@@ -1,12 +1,12 @@
 //! Start order and end order.
 
 use super::control::Control;
-use super::gauges::keep_gauges;
 use super::http;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
 use super::rules::without_slash;
+use super::sealed::check_sealed;
 use super::surface::surface;
 use super::workforce::workforce;
 use crate::config::Config;
@@ -77,7 +77,10 @@ struct Stages<'c> {
 impl Stages<'_> {
     async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
         let tables = ReadTables::open(&self.config.storage, &self.ledger).await?;
-        let served = self.with_workers(listener, &tables.projections).await;
+        let served = match check_sealed(&self.ledger, &tables.projections).await {
+            Ok(()) => self.with_workers(listener, &tables.projections).await,
+            Err(refused) => Err(refused),
+        };
         let closed = tables.close().await;
         served.and(closed)
     }
@@ -94,12 +97,10 @@ impl Stages<'_> {
             projections,
             &stop_work,
         );
-        let gauges = tokio::spawn(keep_gauges(projections.clone(), stop_work.clone()));
         let health = workers.health_reader();
         let served = self.with_surface(listener, projections, health).await;
         stop_work.cancel();
         workers.drained().await;
-        gauges.await.context("the gauges broke down")?;
         served
     }
 
@@ -131,6 +132,7 @@ impl Stages<'_> {
             projections: projections.clone(),
             readiness: Arc::new(readiness),
             metrics: metrics.map(|metrics| Arc::new(move || metrics.render()) as _),
+            ending: self.stop.clone(),
         };
         build_router(AppState::new(surface(self.config)?, services))
             .context("preparing the HTTP surface")

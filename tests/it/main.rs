@@ -1,6 +1,16 @@
 //! The real binary: started, asked, stopped, killed and started again.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests share fails the test that uses it"
+)]
+
 mod service;
 
+mod commands;
 mod demo;
+mod killed;
+mod once;
+mod operators;
 mod starting;

@@ -17,19 +17,19 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// For whatever must come about; a machine that is busy may need some of it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-pub const BASE_URL: &str = "http://localhost:8080";
-pub const AGENT: &str = "deployer";
-pub const ZONE: &str = "z1";
-pub const ACCOUNT: &str = "a1";
-pub const CALLBACK_SECRET: &str = "a secret of the tests";
+pub(crate) const BASE_URL: &str = "http://localhost:8080";
+pub(crate) const AGENT: &str = "deployer";
+pub(crate) const ZONE: &str = "z1";
+pub(crate) const ACCOUNT: &str = "a1";
+pub(crate) const CALLBACK_SECRET: &str = "a secret of the tests";
 
 /// Waits until the look finds something.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look().await {
@@ -41,15 +41,15 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 }
 
 /// A folder, settings, and the world around the service; processes come and go in it.
-pub struct Surroundings {
-    pub upstream: FakeUpstream,
-    pub receiver: Receiver,
-    pub settings: BTreeMap<&'static str, String>,
+pub(crate) struct Surroundings {
+    pub(crate) upstream: FakeUpstream,
+    pub(crate) receiver: Receiver,
+    pub(crate) settings: BTreeMap<&'static str, String>,
     folder: TempDir,
 }
 
 impl Surroundings {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = FakeUpstream::start().await.unwrap();
         let receiver = Receiver::start().await.unwrap();
@@ -81,28 +81,28 @@ impl Surroundings {
         }
     }
 
-    pub fn ledger_file(&self) -> PathBuf {
+    pub(crate) fn ledger_file(&self) -> PathBuf {
         self.folder.path().join("data/proxy.ledger.db")
     }
 
-    pub fn read_tables_file(&self) -> PathBuf {
+    pub(crate) fn read_tables_file(&self) -> PathBuf {
         self.folder.path().join("data/proxy.db")
     }
 
     /// The binary with nothing but these settings around it.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = bare(line);
         command.envs(&self.settings).current_dir(self.folder.path());
         command
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         self.command(line).output().unwrap()
     }
 
     /// Starts the service and waits until it is ready.
-    pub async fn start(&self) -> Service {
+    pub(crate) async fn start(&self) -> Service {
         let log = self.folder.path().join("log");
         let mut process = self
             .command("serve --log-format json")
@@ -137,14 +137,14 @@ impl Surroundings {
     }
 
     /// Every event in the ledger file, read as any other process would.
-    pub async fn events(&self) -> Vec<Recorded> {
+    pub(crate) async fn events(&self) -> Vec<Recorded> {
         let url = format!("sqlite://{}", self.ledger_file().display());
         let reader = Reader::open(&url).await.unwrap();
         reader.events_from(0, 100_000).await.unwrap()
     }
 
     /// Waits until an event of that name stands in the ledger file.
-    pub async fn event(&self, name: &str) -> Recorded {
+    pub(crate) async fn event(&self, name: &str) -> Recorded {
         until(name, async || {
             let events = self.events().await;
             events.into_iter().find(|event| event.event.name() == name)
@@ -154,7 +154,7 @@ impl Surroundings {
 }
 
 /// The binary without any setting.
-pub fn bare(line: &str) -> Command {
+pub(crate) fn bare(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llm-permission-proxy"));
     command
         .args(line.split_whitespace())
@@ -181,35 +181,45 @@ impl Drop for Process {
 }
 
 /// A running service.
-pub struct Service {
-    pub caller: Caller,
+pub(crate) struct Service {
+    pub(crate) caller: Caller,
     process: Process,
     hooks: String,
 }
 
 /// A task and what its agent holds.
 #[derive(Debug, Clone)]
-pub struct Task {
-    pub id: String,
-    pub token: String,
+pub(crate) struct Task {
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
 impl Service {
     /// SIGKILL: no last word.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.process.0.kill().unwrap();
         self.process.0.wait().unwrap();
     }
 
-    /// SIGTERM, and waits for the end.
-    pub async fn stop(mut self) -> ExitStatus {
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
         let pid = self.process.0.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) async fn stop(self) -> ExitStatus {
+        self.terminate();
+        self.end().await
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn end(mut self) -> ExitStatus {
         until("the end", async || self.process.0.try_wait().unwrap()).await
     }
 
-    pub async fn grant(&self, operations: &[&str]) {
+    pub(crate) async fn grant(&self, operations: &[&str]) {
         let permissions: Vec<Value> = operations
             .iter()
             .map(|operation| {
@@ -225,13 +235,13 @@ impl Service {
         assert_eq!(reply.await.unwrap().status, 200);
     }
 
-    pub async fn register(&self, approver: &SoftApprover) {
+    pub(crate) async fn register(&self, approver: &SoftApprover) {
         let reply = self.caller.register(approver).await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.text);
     }
 
     /// A task for DNS, purges and Workers, with a callback for everything.
-    pub async fn open_task(&self) -> Task {
+    pub(crate) async fn open_task(&self) -> Task {
         let body = json!({
             "task_name": "a task of the tests",
             "operations": [
@@ -253,12 +263,17 @@ impl Service {
         }
     }
 
-    pub async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {
+    pub(crate) async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {
         self.try_apply(task, key, operation).await.unwrap()
     }
 
     /// `None` when the service is gone before it has answered.
-    pub async fn try_apply(&self, task: &Task, key: &str, operation: &Value) -> Option<Reply> {
+    pub(crate) async fn try_apply(
+        &self,
+        task: &Task,
+        key: &str,
+        operation: &Value,
+    ) -> Option<Reply> {
         let path = format!("/v1/tasks/{}/apply", task.id);
         let body = json!({"operations": [operation]});
         let reply = self
@@ -268,7 +283,7 @@ impl Service {
     }
 
     /// `None` when the service is gone before it has answered.
-    pub async fn resume(&self, task: &Task, key: &str, resume_token: &str) -> Option<Reply> {
+    pub(crate) async fn resume(&self, task: &Task, key: &str, resume_token: &str) -> Option<Reply> {
         let path = format!("/v1/tasks/{}/apply/continue", task.id);
         let body = json!({"resume_token": resume_token});
         let reply = self
@@ -278,7 +293,7 @@ impl Service {
     }
 
     /// Asks under a key until the apply has ended.
-    pub async fn ended(&self, task: &Task, key: &str, operation: &Value) -> Reply {
+    pub(crate) async fn ended(&self, task: &Task, key: &str, operation: &Value) -> Reply {
         until("the apply's end", async || {
             let reply = self.apply(task, key, operation).await;
             let ended = ["completed", "failed", "unknown"].contains(&reply.text_at("status"));
@@ -288,21 +303,21 @@ impl Service {
     }
 }
 
-pub fn record(name: &str) -> Value {
+pub(crate) fn record(name: &str) -> Value {
     json!({
         "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": ZONE,
         "params": {"type": "A", "name": format!("{name}.example.com"), "content": "192.0.2.1", "ttl": 300},
     })
 }
 
-pub fn purge(tag: &str) -> Value {
+pub(crate) fn purge(tag: &str) -> Value {
     json!({
         "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": ZONE,
         "params": {"tags": [tag]},
     })
 }
 
-pub fn deployment() -> Value {
+pub(crate) fn deployment() -> Value {
     json!({
         "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": ACCOUNT,
         "params": {"script_name": "hello", "script": "export default {};"},
@@ -310,7 +325,7 @@ pub fn deployment() -> Value {
 }
 
 /// Standard output and standard error as text.
-pub fn said(output: &Output) -> (String, String) {
+pub(crate) fn said(output: &Output) -> (String, String) {
     let text = |mut bytes: &[u8]| {
         let mut text = String::new();
         bytes.read_to_string(&mut text).unwrap();

@@ -1,6 +1,6 @@
 //! Starting and stopping, and what a start refuses.
 
-use crate::service::{Surroundings, bare, said};
+use crate::service::{Surroundings, bare, deployment, said};
 use reqwest::Method;
 
 #[tokio::test]
@@ -125,4 +125,24 @@ async fn the_configuration_is_checked_without_making_anything() {
     assert!(shown.contains("BIND_ADDR = \"127.0.0.1:0\""), "{shown}");
     assert!(!shown.contains(&surroundings.settings["JWT_SECRET"]));
     assert!(!surroundings.ledger_file().exists());
+}
+
+#[tokio::test]
+async fn nobody_who_waits_for_a_human_holds_up_the_end() {
+    let surroundings = Surroundings::new().await;
+    let mut service = surroundings.start().await;
+    let task = service.open_task().await;
+    service.caller = service.caller.waiting(60);
+    let operation = deployment();
+    let asking = service.apply(&task, "k", &operation);
+    let ending = async {
+        surroundings.event("apply.accepted").await;
+        service.terminate();
+    };
+    let (reply, ()) = tokio::join!(asking, ending);
+    assert_eq!(
+        (reply.status, reply.text_at("status")),
+        (202, "requires_approval")
+    );
+    assert!(service.end().await.success());
 }

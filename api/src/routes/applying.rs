@@ -9,7 +9,7 @@ use crate::state::AppState;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ledger::aggregate::{Apply, Approval, ApprovalState};
+use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
     IdempotencyKey, NewCallback, RefuseApply, Standing, SubmitApply, Submitted, standing,
 };
@@ -124,8 +124,7 @@ impl Attempt<'_> {
         if let (Standing::Waiting, Some(wait), Some(asked)) =
             (now_at(&apply, approval.as_ref()), self.wait, &approval)
         {
-            let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
-            approval = ledger.wait_for(asked.id, wait, decided).await?;
+            approval = self.state.wait_for_decision(asked.id, wait).await?;
         }
         if now_at(&apply, approval.as_ref()) == Standing::Running {
             let patience = self

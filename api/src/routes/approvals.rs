@@ -48,8 +48,7 @@ async fn approval_status(
     let ledger = &state.services.ledger;
     let mut approval = newest(&state, who.task().id).await?;
     if let Some(wait) = wait {
-        let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
-        let after = ledger.wait_for(approval.id, wait, decided).await?;
+        let after = state.wait_for_decision(approval.id, wait).await?;
         approval = after.ok_or(Rejection::ApprovalNotFound)?;
     }
     Ok(Json(ApprovalStatus::of(&approval, ledger.now())))

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
-use crate::projections::{Projections, read_one};
+use crate::projections::{Projections, read_all, read_one};
 use crate::store::{Spec, row};
 use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
 
@@ -90,6 +90,12 @@ impl Projections {
     /// A callback registration, replaced ones included.
     pub async fn callback(&self, id: CallbackId) -> Result<Option<CallbackView>, Error> {
         read_one(self.readers(), &id).await
+    }
+
+    /// Up to `limit` registrations, in the order of their ids, which are random: a sample of all.
+    pub async fn sample_of_callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, Error> {
+        let query = sqlx::query("SELECT * FROM callbacks ORDER BY callback_id LIMIT ?").bind(limit);
+        read_all(self.readers(), query).await
     }
 }
 

@@ -30,4 +30,5 @@ pub use delivery_attempts::AttemptView;
 pub(crate) use execution_queue::QueueRow;
 pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
+pub use summary::summary;
 pub use tasks::TaskView;

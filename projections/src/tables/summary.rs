@@ -13,7 +13,8 @@ use ledger::{Event, Timestamp};
 const MOST: usize = 400;
 
 /// What happened, without who did it and when: one line, with control characters made visible.
-pub(super) fn summary(event: &Event) -> String {
+#[must_use]
+pub fn summary(event: &Event) -> String {
     shown(&told(event), MOST)
 }
 

@@ -1,0 +1,37 @@
+//! Whether the master keys open what the ledger holds.
+
+use anyhow::Context;
+use ledger::command::NewCallback;
+use ledger::{Ledger, SealContext, StreamId};
+use projections::Projections;
+
+/// How many sealed values are tried: a sample, so that a start costs the same whatever the ledger's
+/// length is.
+const MOST: u32 = 64;
+
+/// Opens some of the sealed values. With a wrong key every callback would fail, one after the other
+/// and long after the start; so the start fails instead.
+///
+/// # Errors
+/// The first value that does not open.
+pub(crate) async fn check_sealed(ledger: &Ledger, projections: &Projections) -> anyhow::Result<()> {
+    for callback in projections.sample_of_callbacks(MOST).await? {
+        let place = SealContext {
+            ledger_id: ledger.id(),
+            stream: StreamId::from(callback.task_id),
+            field: NewCallback::SECRET_FIELD,
+        };
+        ledger
+            .rules()
+            .master_keys
+            .open(&place, &callback.sealed_secret)
+            .with_context(|| {
+                format!(
+                    "the secret of callback {} does not open; MASTER_KEY and MASTER_KEY_PREVIOUS \
+                     (or the key file) must hold the keys of this ledger",
+                    callback.callback_id
+                )
+            })?;
+    }
+    Ok(())
+}

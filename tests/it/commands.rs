@@ -1,0 +1,138 @@
+//! The command line beside the service.
+
+use crate::service::{Surroundings, bare, purge, said};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+#[test]
+fn a_command_line_that_is_wrong_is_told_apart_from_a_refusal() {
+    assert_eq!(bare("ledger tial").output().unwrap().status.code(), Some(2));
+    assert_eq!(bare("ledger tail").output().unwrap().status.code(), Some(1));
+    let help = bare("--help").output().unwrap();
+    let (told, _) = said(&help);
+    assert!(help.status.success());
+    for command in [
+        "serve",
+        "demo",
+        "ready",
+        "ledger",
+        "projections",
+        "apply",
+        "credential",
+    ] {
+        assert!(told.contains(&format!("  {command}")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn the_tail_shows_people_one_line_and_programs_everything() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let task = service.open_task().await;
+    let (lines, _) = said(&surroundings.run("ledger tail -n 1000"));
+    let events = surroundings.events().await;
+    assert_eq!(lines.lines().count(), events.len(), "{lines}");
+    let created = lines
+        .lines()
+        .find(|line| line.contains("task.created"))
+        .unwrap();
+    assert!(created.contains("a task of the tests"), "{created}");
+    assert!(
+        created.contains("administrator agent:deployer"),
+        "{created}"
+    );
+    assert!(created.ends_with(&task.id), "{created}");
+
+    let (one, _) = said(&surroundings.run("ledger tail --json --from 0 "));
+    let first: Value = serde_json::from_str(one.lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"], "ledger.created");
+    assert_eq!(first["position"], 0);
+    assert_eq!(first["header"]["stream_version"], 0);
+    assert_eq!(first["envelope"]["actor"]["system"]["component"], "ledger");
+    assert!(first["payload"]["ledger_id"].is_string(), "{first}");
+    let hash = events[0].header.record_hash().to_string();
+    assert_eq!(first["header"]["record_hash"], hash);
+
+    let (two, _) = said(&surroundings.run("ledger tail -n 2"));
+    assert_eq!(two.lines().count(), 2);
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn the_tail_follows_a_service_that_runs() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let mut tail = surroundings
+        .command("ledger tail --follow --json --from 1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let task = service.open_task().await;
+    let found = tokio::task::spawn_blocking(move || {
+        lines
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+            .find(|event| event["event"] == "task.token_issued")
+    });
+    let found = found.await.unwrap().unwrap();
+    assert_eq!(found["header"]["stream_id"], task.id);
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+}
+
+#[tokio::test]
+async fn the_chain_is_checked_from_its_first_record() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let checked = surroundings.run("ledger check");
+    let (told, complained) = said(&checked);
+    assert!(checked.status.success(), "{complained}");
+    let events = surroundings.events().await;
+    assert!(
+        told.contains(&format!("records    {}", events.len())),
+        "{told}"
+    );
+    let head = events.last().unwrap().header.record_hash().to_string();
+    assert!(told.contains(&head), "{told}");
+}
+
+#[tokio::test]
+async fn the_read_tables_can_be_made_again() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.grant(&["cache.purge.execute"]).await;
+    let task = service.open_task().await;
+    assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
+    let refused = surroundings.run("projections rebuild");
+    assert_eq!(refused.status.code(), Some(1), "a service uses them");
+    assert!(surroundings.run("projections status").status.success());
+    assert!(service.stop().await.success());
+    let (before, _) = said(&surroundings.run("projections status"));
+    assert!(before.contains("all of them"), "{before}");
+
+    let rebuilt = surroundings.run("projections rebuild");
+    let (told, complained) = said(&rebuilt);
+    assert!(rebuilt.status.success(), "{complained}");
+    assert!(told.contains(" events made "), "{told}");
+    let (after, _) = said(&surroundings.run("projections status"));
+    assert_eq!(after, before);
+    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+}
+
+#[tokio::test]
+async fn readiness_can_be_asked_for() {
+    let mut surroundings = Surroundings::new().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    surroundings.settings.insert("BIND_ADDR", address);
+    assert_eq!(surroundings.run("ready").status.code(), Some(1));
+    let service = surroundings.start().await;
+    let ready = surroundings.run("ready");
+    assert!(ready.status.success());
+    assert_eq!(said(&ready).0.trim(), r#"{"ready":true}"#);
+    assert!(service.stop().await.success());
+}

@@ -1,0 +1,298 @@
+//! SIGKILL at each step of an apply and of a delivery, and a start after it: nothing executed twice,
+//! nothing owed forgotten, nothing left in a state that does not move.
+
+use crate::service::{
+    CALLBACK_SECRET, Service, Surroundings, Task, deployment, purge, record, until,
+};
+use fixtures::approver::SoftApprover;
+use fixtures::receiver::{Answer, ReceivedRequest};
+use fixtures::upstream::Fault;
+use ledger::event::AttemptOutcome;
+use ledger::{DeliveryId, Event};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Long enough for a kill to come between two steps.
+const SLOWLY: Duration = Duration::from_millis(40);
+
+/// A service with a task whose operations are granted.
+async fn granted(surroundings: &Surroundings) -> (Service, Task) {
+    let service = surroundings.start().await;
+    service
+        .grant(&["dns.record.write", "cache.purge.execute"])
+        .await;
+    let task = service.open_task().await;
+    (service, task)
+}
+
+/// Asks for an operation and kills the service as soon as `moment` is over.
+async fn killed_during(
+    service: Service,
+    task: &Task,
+    operation: &Value,
+    moment: impl Future<Output = ()>,
+) {
+    {
+        let asking = service.try_apply(task, "k", operation);
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            () = moment => {}
+            // Answered before the moment came: it is killed after the answer, then.
+            _ = &mut asking => {}
+        }
+    }
+    service.kill();
+}
+
+/// Waits until every delivery that is owed has arrived, and checks that none is missing, that each
+/// try bears its event's id, and that its signatures hold.
+async fn all_owed_arrived(surroundings: &Surroundings) {
+    let owed = until("all deliveries", async || {
+        let events = surroundings.events().await;
+        let mut owed = BTreeSet::new();
+        let mut arrived = BTreeSet::new();
+        for event in &events {
+            match &event.event {
+                Event::DeliveryOwed(one) => drop(owed.insert(one.event_id.to_string())),
+                Event::AttemptEnded(ended)
+                    if matches!(ended.outcome, AttemptOutcome::Delivered { .. }) =>
+                {
+                    arrived.insert(event.stream_id());
+                }
+                _ => {}
+            }
+        }
+        (owed.len() == arrived.len()).then_some(owed)
+    })
+    .await;
+    let received = surroundings.receiver.received();
+    let ids: BTreeSet<String> = received.iter().map(event_id).collect();
+    assert_eq!(ids, owed, "every owed event, and nothing else");
+    for request in &received {
+        request.verify(CALLBACK_SECRET.as_bytes()).unwrap();
+    }
+}
+
+fn event_id(request: &ReceivedRequest) -> String {
+    let body = request.json();
+    let id = body["event"]["event_id"].as_str().unwrap();
+    assert_eq!(request.header("webhook-id"), Some(id));
+    id.to_owned()
+}
+
+/// Kills when an event stands in the file, starts again, and looks at what became of it all.
+async fn killed_at(event: &str, operation: Value, mutations: &str) {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    surroundings.upstream.on_next_mutation(Fault::Delay(SLOWLY));
+    surroundings
+        .receiver
+        .script([Answer::default().after(SLOWLY)]);
+    let moment = async { drop(surroundings.event(event).await) };
+    killed_during(service, &task, &operation, moment).await;
+
+    let service = surroundings.start().await;
+    let ended = service.ended(&task, "k", &operation).await;
+    let sent = surroundings.upstream.mutations(mutations).len();
+    assert!(sent <= 1, "sent {sent} times");
+    if ended.text_at("status") == "completed" {
+        assert_eq!(sent, 1, "done without doing it");
+    } else {
+        // Nobody could tell: a person may settle it now.
+        assert_eq!(ended.text_at("status"), "unknown", "{}", ended.text);
+        let line = format!(
+            "apply resolve {} --outcome executed --reason looked",
+            ended.text_at("apply_id")
+        );
+        assert!(surroundings.run(&line).status.success());
+    }
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+    let checked = surroundings.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+/// One test for each step: the event after which the service is killed.
+macro_rules! killed_at {
+    ($($name:ident = $event:literal;)+) => {$(
+        mod $name {
+            use super::{killed_at, purge, record};
+
+            #[tokio::test]
+            async fn a_record() {
+                killed_at($event, record("www"), "dns_records").await;
+            }
+
+            #[tokio::test]
+            async fn a_purge() {
+                killed_at($event, purge("a"), "purge_cache").await;
+            }
+        }
+    )+};
+}
+
+killed_at! {
+    after_accepting = "apply.accepted";
+    after_starting_the_operation = "apply.operation_started";
+    after_ending_the_operation = "apply.operation_ended";
+    after_ending_the_apply = "apply.ended";
+    after_owing_the_delivery = "delivery.owed";
+    after_starting_the_delivery = "delivery.attempt_started";
+    after_ending_the_delivery = "delivery.attempt_ended";
+}
+
+#[tokio::test]
+async fn a_record_that_upstream_made_is_found_and_not_made_again() {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    surroundings.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&surroundings, "dns_records").await };
+    killed_during(service, &task, &record("www"), held).await;
+    // A request that is held is never carried out when its sender is gone; so this one is, here.
+    let made = &record("www")["params"];
+    surroundings.upstream.put_record("z1", made);
+
+    let service = surroundings.start().await;
+    let ended = service.ended(&task, "k", &record("www")).await;
+    assert_eq!((ended.status, ended.text_at("status")), (200, "completed"));
+    assert_eq!(surroundings.upstream.mutations("dns_records").len(), 1);
+    let found = surroundings.event("apply.operation_ended").await;
+    let Event::OperationEnded(operation) = &found.event else {
+        panic!("{found:?}");
+    };
+    assert!(operation.reconciled, "it was found by looking");
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_record_that_is_not_there_is_unknown_and_not_made_again() {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    surroundings.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&surroundings, "dns_records").await };
+    killed_during(service, &task, &record("www"), held).await;
+
+    let service = surroundings.start().await;
+    let ended = service.ended(&task, "k", &record("www")).await;
+    assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
+    assert_eq!(surroundings.upstream.mutations("dns_records").len(), 1);
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_purge_under_way_is_unknown_and_not_sent_again() {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    surroundings.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&surroundings, "purge_cache").await };
+    killed_during(service, &task, &purge("a"), held).await;
+
+    let service = surroundings.start().await;
+    let ended = service.ended(&task, "k", &purge("a")).await;
+    assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
+    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_decision_outlives_the_process_and_is_executed_once() {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let asked = service.apply(&task, "k", &deployment()).await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    service.kill();
+
+    let service = surroundings.start().await;
+    let decided = service
+        .caller
+        .decide(&alice, asked.text_at("approval_url"), "approve", None)
+        .await
+        .unwrap();
+    assert_eq!(decided.status, 200, "{}", decided.text);
+    service.kill();
+
+    let service = surroundings.start().await;
+    surroundings.upstream.on_next_mutation(Fault::DropAfter);
+    let resume_token = asked.text_at("resume_token");
+    {
+        let resuming = service.resume(&task, "k", resume_token);
+        tokio::pin!(resuming);
+        tokio::select! {
+            () = until_sent(&surroundings, "scripts") => {}
+            // It looked, and found what was done, before it was killed.
+            _ = &mut resuming => {}
+        }
+    }
+    service.kill();
+
+    let service = surroundings.start().await;
+    let ended = until("the end", async || {
+        let reply = service.resume(&task, "k", resume_token).await?;
+        (reply.text_at("status") != "in_progress").then_some(reply)
+    })
+    .await;
+    assert_eq!(ended.status, 200, "{}", ended.text);
+    assert_eq!(surroundings.upstream.mutations("scripts").len(), 1);
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_under_way_is_tried_again_with_the_same_id() {
+    let surroundings = Surroundings::new().await;
+    surroundings.receiver.script([Answer::hanging()]);
+    let (service, task) = granted(&surroundings).await;
+    assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
+    surroundings.receiver.wait_for(1).await.unwrap();
+    service.kill();
+    surroundings.receiver.release();
+
+    let service = surroundings.start().await;
+    let received = surroundings.receiver.wait_for(2).await.unwrap();
+    assert_eq!(event_id(&received[0]), event_id(&received[1]));
+    all_owed_arrived(&surroundings).await;
+    let interrupted = surroundings.events().await.into_iter().find(|event| {
+        matches!(&event.event, Event::AttemptEnded(ended)
+            if ended.outcome == AttemptOutcome::Interrupted)
+    });
+    assert!(interrupted.is_some(), "the interrupted try is on record");
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_waits_for_its_next_try_is_not_forgotten() {
+    let surroundings = Surroundings::new().await;
+    surroundings.receiver.script([Answer::status(503)]);
+    let (service, task) = granted(&surroundings).await;
+    assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
+    let failed = surroundings.event("delivery.attempt_ended").await;
+    service.kill();
+
+    let service = surroundings.start().await;
+    all_owed_arrived(&surroundings).await;
+    let delivery = DeliveryId::from(failed.stream_id());
+    let tries = surroundings
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| DeliveryId::from(event.stream_id()) == delivery)
+        .filter(|event| event.event.name() == "delivery.attempt_started")
+        .count();
+    assert_eq!(tries, 2);
+    assert!(service.stop().await.success());
+}
+
+/// Waits until upstream has got a request that could change something.
+async fn until_sent(surroundings: &Surroundings, part: &str) {
+    until("a request upstream", async || {
+        (!surroundings.upstream.mutations(part).is_empty()).then_some(())
+    })
+    .await;
+}
