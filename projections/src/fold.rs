@@ -182,11 +182,12 @@ impl Folder {
             }
             folding.fold().await?;
             next = next.saturating_add(1);
-            last = Some(recorded.header.record_hash());
+            last = Some(recorded);
         }
         self.tables.flush(&mut self.db).await?;
         let mut state = self.state.clone();
-        if let Some(hash) = last {
+        if let Some(last) = last {
+            let hash = last.header.record_hash();
             state.advance(&mut self.db, next, hash).await?;
         }
         sqlx::query("COMMIT")

@@ -15,6 +15,12 @@ const LEDGER_APPLICATION_ID: i64 = 0x4C50_504C;
 /// Readers at a time; the API and the workers share them.
 const READERS: u32 = 8;
 
+/// How much of the file the folding connection keeps in memory, in KiB.
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+
+/// How long SQLite's log gets before it is copied into the file, in pages of 4 KiB.
+const CHECKPOINT_PAGES: u32 = 4096;
+
 /// The file that a `sqlite://` URL names.
 pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
     let path = url
@@ -64,7 +70,10 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     let options = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         // A crash of the machine may cost the newest batches, which are then folded again.
-        .synchronous(SqliteSynchronous::Normal);
+        .synchronous(SqliteSynchronous::Normal)
+        // A batch's pages stay in memory, and the log is copied back now and then, not each time.
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
     connect(path, options).await
 }
 

@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// How many rows one statement takes. Few sizes, so that each is prepared once and kept.
-const CHUNKS: [usize; 4] = [128, 32, 8, 1];
+/// How many rows one statement takes. Few sizes, so that each is prepared once and kept, and halves
+/// of one another, so that any number of rows takes few statements.
+const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// One statement for each chunk size.
-pub(crate) struct MultiRow([Arc<str>; 4]);
+pub(crate) struct MultiRow([Arc<str>; CHUNKS.len()]);
 
 impl MultiRow {
     /// `head (?, …), (?, …) … tail` with as many places in a row as there are columns.

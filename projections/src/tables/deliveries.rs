@@ -39,7 +39,6 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_by_task ON deliveries (task_id, position);
 CREATE INDEX deliveries_owed ON deliveries (endpoint, due_at) WHERE state = 'owed';
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'owed';
 CREATE INDEX deliveries_under_way ON deliveries (updated_at) WHERE state = 'under_way';
 CREATE INDEX deliveries_given_up ON deliveries (updated_at) WHERE state = 'given_up';
 ",
@@ -203,6 +202,20 @@ async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut DeliveryView, 
     Ok(delivery)
 }
 
+/// The endpoints to which something is owed. Jumps from one to the next in the index instead of
+/// reading a whole backlog.
+macro_rules! endpoints {
+    () => {
+        "WITH RECURSIVE endpoints(endpoint) AS (
+             SELECT min(endpoint) FROM deliveries WHERE state = 'owed'
+             UNION ALL
+             SELECT (SELECT min(endpoint) FROM deliveries
+                     WHERE state = 'owed' AND endpoint > endpoints.endpoint)
+             FROM endpoints WHERE endpoints.endpoint IS NOT NULL
+         ) "
+    };
+}
+
 impl Projections {
     /// A delivery.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryView>, Error> {
@@ -226,22 +239,15 @@ impl Projections {
         limit: u32,
         per_endpoint: u32,
     ) -> Result<Vec<DueDelivery>, Error> {
-        // Jumps from endpoint to endpoint in the index instead of reading a whole backlog.
-        let query = sqlx::query(
-            "WITH RECURSIVE endpoints(endpoint) AS (
-                 SELECT min(endpoint) FROM deliveries WHERE state = 'owed'
-                 UNION ALL
-                 SELECT (SELECT min(endpoint) FROM deliveries
-                         WHERE state = 'owed' AND endpoint > endpoints.endpoint)
-                 FROM endpoints WHERE endpoints.endpoint IS NOT NULL
-             )
-             SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at
+        let query = sqlx::query(concat!(
+            endpoints!(),
+            "SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at
              FROM endpoints JOIN deliveries AS due ON due.delivery_id IN (
                  SELECT delivery_id FROM deliveries
                  WHERE state = 'owed' AND endpoint = endpoints.endpoint AND due_at <= ?1
                  ORDER BY due_at, delivery_id LIMIT ?3)
              ORDER BY due.due_at, due.delivery_id LIMIT ?2",
-        );
+        ));
         let rows = query
             .bind(moment::to_text(now))
             .bind(i64::from(limit))
@@ -265,10 +271,15 @@ impl Projections {
     /// When the next try is due, or has been due since.
     pub async fn next_delivery_due(&self) -> Result<Option<Timestamp>, Error> {
         let failed = || Error::database("reading the next due delivery");
-        let row = sqlx::query("SELECT min(due_at) FROM deliveries WHERE state = 'owed'")
-            .fetch_one(self.readers())
-            .await
-            .map_err(failed())?;
+        let row = sqlx::query(concat!(
+            endpoints!(),
+            "SELECT min((SELECT min(due_at) FROM deliveries
+                         WHERE state = 'owed' AND endpoint = endpoints.endpoint))
+             FROM endpoints"
+        ))
+        .fetch_one(self.readers())
+        .await
+        .map_err(failed())?;
         let due: Option<String> = row.try_get(0).map_err(failed())?;
         Ok(due.as_deref().and_then(moment::from_text))
     }
