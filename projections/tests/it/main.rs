@@ -12,6 +12,7 @@ mod dump;
 mod files;
 mod following;
 mod queues;
+mod reading;
 mod sameness;
 mod standing;
 mod step;
