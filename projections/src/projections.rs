@@ -120,6 +120,13 @@ impl Projections {
         }
     }
 
+    /// Sets the gauge `projections_lag_events`. The runner does so whenever it wakes; this is for
+    /// somebody who looks now and then, also when the runner has stopped.
+    pub fn measure_lag(&self) {
+        let status = self.status();
+        set_lag(status.head.saturating_sub(status.cursor));
+    }
+
     /// What waits for somebody.
     pub async fn depths(&self) -> Result<Depths, Error> {
         let failed = || Error::database("reading queue depths");
@@ -150,6 +157,11 @@ impl Projections {
     pub(crate) const fn readers(&self) -> &SqlitePool {
         &self.readers
     }
+}
+
+pub(crate) fn set_lag(events: u64) {
+    let events = u32::try_from(events).unwrap_or(u32::MAX);
+    metrics::gauge!("projections_lag_events").set(f64::from(events));
 }
 
 pub(crate) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::Folder;
-use crate::projections::{ProjectionOptions, Told};
+use crate::projections::{ProjectionOptions, Told, set_lag};
 use crate::source::Source;
 use crate::store::{
     FolderLock, State, connect_writer, create_all, file_of, refuse_ledger, schema_hash,
@@ -163,13 +163,8 @@ impl Runner {
     }
 
     fn measure_lag(&self) {
-        let lag = self
-            .ledger
-            .size()
-            .borrow()
-            .saturating_sub(self.folder.state.cursor);
-        metrics::gauge!("projections_lag_events")
-            .set(f64::from(u32::try_from(lag).unwrap_or(u32::MAX)));
+        let head = *self.ledger.size().borrow();
+        set_lag(head.saturating_sub(self.folder.state.cursor));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Between two readings; a scrape is rarely more frequent.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Keeps the gauges `queue_depth{queue}`.
+/// Keeps the gauges `queue_depth{queue}` and `projections_lag_events`.
 pub(crate) struct DepthGauges {
     projections: Projections,
 }
@@ -32,6 +32,7 @@ impl Worker for DepthGauges {
             .await
             .is_some()
         {
+            self.projections.measure_lag();
             let depths = self.projections.depths().await?;
             for (queue, depth) in [
                 ("ready_applies", depths.ready_applies),
