@@ -11,6 +11,7 @@
 
 mod path;
 mod strict;
+mod typed;
 
 use path::{Step, shown_path};
 use serde::de::{DeserializeOwned, DeserializeSeed};
@@ -23,11 +24,11 @@ pub const MAX_DEPTH: usize = 64;
 /// The largest integer, of either sign, that is taken: 2^53. Beyond it a double skips integers.
 pub const MAX_INTEGER: u64 = 1 << 53;
 
-/// Longest text of a problem found by a typed reader; it may quote the request.
+/// Longest text of a problem found by a typed reader; it may name an unknown field.
 const MAX_PROBLEM_CHARS: usize = 300;
 
-/// Why bytes or a value were refused. The texts are for the caller who sent them: they name places and
-/// may quote a piece of what was sent, so they do not belong into logs.
+/// Why bytes or a value were refused. The texts are for the caller who sent them, and refused applies
+/// are recorded with them: they name places and keys, and never quote a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StrictJsonError {
     /// Not JSON: a syntax error, bytes that are not UTF-8, a lone surrogate, or data after the end.
@@ -37,31 +38,39 @@ pub enum StrictJsonError {
         problem: String,
     },
     /// A key stands twice in one object.
-    #[error("{path}: this key is there more than once")]
+    #[error("{}this key is there more than once", before(path))]
     DuplicateKey {
         /// Which key, as a path from the root: `operations[0].params.ttl`.
         path: String,
     },
     /// A number that not every reader would read as the same number.
-    #[error("{path}: numbers beyond ±2^53 are not exact in JSON; send it as a string")]
+    #[error("{}numbers beyond ±2^53 are not exact in JSON", before(path))]
     Number {
         /// Where it stands.
         path: String,
     },
     /// Arrays and objects are nested deeper than [`MAX_DEPTH`].
-    #[error("{path}: nested deeper than {MAX_DEPTH} levels")]
+    #[error("{}nested deeper than {MAX_DEPTH} levels", before(path))]
     Depth {
         /// Where the limit was passed.
         path: String,
     },
     /// Valid JSON, but not what is expected here: an unknown or missing field, or a wrong type.
-    #[error("{path}: {problem}")]
+    #[error("{}{problem}", before(path))]
     Shape {
         /// Where it stands; `.` is the whole.
         path: String,
         /// What is wrong; names the field.
         problem: String,
     },
+}
+
+/// The place as it stands before a problem; the whole needs no name.
+fn before(path: &str) -> String {
+    match path {
+        "." => String::new(),
+        _ => format!("{path}: "),
+    }
 }
 
 /// Reads one JSON value and nothing else.
@@ -90,12 +99,14 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
 
 /// Reads one JSON value of a known shape, as strictly as [`parse_strict`].
 ///
-/// Unknown fields are refused where `T` says so (`deny_unknown_fields`).
+/// Unknown fields are refused where `T` says so (`deny_unknown_fields`), and a struct is never read
+/// from an array.
 ///
 /// # Errors
 /// See [`StrictJsonError`].
 pub fn deserialize_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
-    serde_path_to_error::deserialize(parse_strict(bytes)?).map_err(|error| StrictJsonError::Shape {
+    let value = typed::Typed(parse_strict(bytes)?);
+    serde_path_to_error::deserialize(value).map_err(|error| StrictJsonError::Shape {
         path: shown_path(error.path()),
         problem: error
             .inner()
