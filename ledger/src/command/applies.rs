@@ -1,14 +1,12 @@
-//! Submitting, continuing and refusing applies.
+//! Submitting and refusing applies.
 
 use super::callbacks::{NewCallback, Subject, owe};
-use super::standing::approval_standing;
-use super::{Command, PresentedToken, check_token, permission_check};
+use super::{Command, IdempotencyKey, PresentedToken, check_token, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyAuthorised, ApplyRefused, ApprovalConsumed, ApprovalRequested,
-    Authorisation, CallbackSet, PermissionCheck,
+    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackSet, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -17,41 +15,7 @@ use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
 use serde_json::json;
-use std::fmt;
 use std::sync::Arc;
-
-/// The key was empty, longer than 255 characters, or had one that is not visible ASCII.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an Idempotency-Key is 1 to 255 visible ASCII characters")]
-pub struct InvalidIdempotencyKey;
-
-/// Names an apply within its task, for good: 1..=255 visible ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// Checks the form.
-    pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
-        let fine = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if fine {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidIdempotencyKey)
-        }
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// An apply and what stands around it, as of the commit that answered.
 #[derive(Debug, Clone)]
@@ -243,132 +207,6 @@ fn ask(
     approval_id
 }
 
-/// What a resume token says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resume {
-    /// The task.
-    pub task_id: TaskId,
-    /// The approval to continue.
-    pub approval_id: ApprovalId,
-    /// What was approved.
-    pub fingerprint: Fingerprint,
-}
-
-/// Executes what was approved. Consuming the approval and authorising the apply are one commit.
-#[derive(Debug, Clone)]
-pub struct ContinueApply {
-    /// Who asks.
-    pub token: PresentedToken,
-    /// The apply's key; a new key stands for a new apply of the approved operations.
-    pub key: IdempotencyKey,
-    /// What the resume token says.
-    pub resume: Resume,
-}
-
-impl Command for ContinueApply {
-    type Answer = Result<Submitted, Rejection>;
-
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
-        let (task, _) = authenticate(unit, &self.token).await?;
-        let key = LookupKey::apply_key(task.id, self.key.as_str());
-        let apply = unit.find_state::<Apply>(&key).await?;
-        let approval = unit.load::<Approval>(self.resume.approval_id).await?;
-        let fits = self.resume.task_id == task.id
-            && approval.as_ref().is_some_and(|approval| {
-                approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
-            })
-            && apply.as_ref().is_none_or(|apply| {
-                apply.fingerprint == self.resume.fingerprint
-                    && apply.approval_id == Some(self.resume.approval_id)
-            });
-        let Some(approval) = approval.filter(|_| fits) else {
-            let refused = Rejection::ResumeMismatch;
-            let fingerprint = Some(self.resume.fingerprint);
-            return refuse(unit, &task, Some(&self.key), fingerprint, refused).await;
-        };
-        if let Some(apply) = apply {
-            let events = decide_continue(&task, &apply, &approval, &unit.context());
-            unit.append(events).await?;
-            return Ok(Ok(submitted(unit, task.id, apply.id, false).await?));
-        }
-        let first = unit
-            .load::<Apply>(approval.apply_id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?;
-        let apply_id: ApplyId = unit.context().id();
-        // What has ended does not use up a new key.
-        let now = unit.context().now;
-        if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
-            let events = super::approvals::expire(&unit.context(), &task, &approval);
-            unit.append(events).await?;
-            return Ok(Err(refused));
-        }
-        let accepted = accept_again(&first, apply_id, &self, &task);
-        let accepted = unit.context().event(apply_id, accepted);
-        unit.append(vec![accepted]).await?;
-        let apply = unit
-            .load::<Apply>(apply_id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?;
-        let events = decide_continue(&task, &apply, &approval, &unit.context());
-        unit.append(events).await?;
-        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
-    }
-}
-
-fn accept_again(
-    first: &Apply,
-    apply_id: ApplyId,
-    command: &ContinueApply,
-    task: &Task,
-) -> ApplyAccepted {
-    ApplyAccepted {
-        apply_id,
-        task_id: task.id,
-        agent: task.agent.clone(),
-        idempotency_key: command.key.as_str().to_owned(),
-        fingerprint: first.fingerprint,
-        submission: first.submission.clone(),
-        check: first.check.clone(),
-        authorisation: Authorisation::Awaiting(command.resume.approval_id),
-        token_id: command.token.token_id,
-        callback_id: task.callback_id(),
-    }
-}
-
-fn decide_continue(
-    task: &Task,
-    apply: &Apply,
-    approval: &Approval,
-    context: &Context<'_>,
-) -> Vec<NewEvent> {
-    match approval.state_at(context.now) {
-        ApprovalState::Approved if !apply.authorised && apply.end.is_none() => {
-            let consumed = context.event(approval.id, ApprovalConsumed { apply_id: apply.id });
-            let authorised = context.event(
-                apply.id,
-                ApplyAuthorised {
-                    approval_id: approval.id,
-                },
-            );
-            let cause = Some(consumed.event_id);
-            vec![
-                consumed,
-                NewEvent {
-                    cause,
-                    ..authorised
-                },
-            ]
-        }
-        ApprovalState::Expired => super::approvals::expire(context, task, approval),
-        ApprovalState::Approved
-        | ApprovalState::Pending
-        | ApprovalState::Denied
-        | ApprovalState::Cancelled
-        | ApprovalState::Consumed => Vec::new(),
-    }
-}
-
 /// Records that an apply attempt was refused before it came to a decision.
 #[derive(Debug, Clone)]
 pub struct RefuseApply {
@@ -392,7 +230,7 @@ impl Command for RefuseApply {
     }
 }
 
-async fn authenticate(
+pub(super) async fn authenticate(
     unit: &mut Unit<'_>,
     token: &PresentedToken,
 ) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
@@ -450,7 +288,7 @@ async fn repeated(
     submitted(unit, task.id, apply.id, false).await
 }
 
-async fn submitted(
+pub(super) async fn submitted(
     unit: &mut Unit<'_>,
     task_id: TaskId,
     apply_id: ApplyId,
@@ -476,7 +314,7 @@ async fn submitted(
     })
 }
 
-async fn refuse<T>(
+pub(super) async fn refuse<T>(
     unit: &mut Unit<'_>,
     task: &Task,
     key: Option<&IdempotencyKey>,

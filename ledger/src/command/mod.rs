@@ -10,27 +10,28 @@ mod approvals;
 mod approvers;
 mod authority;
 mod callbacks;
+mod continuations;
 mod decisions;
 mod deliveries;
 mod executions;
+mod idempotency_key;
 mod renewals;
 mod standing;
 mod tasks;
 
 pub use agents::{ReplacePermissions, RevokeGrants};
-pub use applies::{
-    ContinueApply, IdempotencyKey, InvalidIdempotencyKey, RefuseApply, Resume, SubmitApply,
-    Submitted,
-};
+pub use applies::{RefuseApply, SubmitApply, Submitted};
 pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};
 pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
 pub use authority::{PresentedToken, check_token, permission_check};
 pub use callbacks::NewCallback;
+pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
+pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use renewals::RenewToken;
 pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};

@@ -1,0 +1,139 @@
+//! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
+
+use super::applies::{Submitted, authenticate, refuse, submitted};
+use super::standing::approval_standing;
+use super::{Command, IdempotencyKey, PresentedToken};
+use crate::aggregate::{Apply, Approval, ApprovalState, Task};
+use crate::error::Error;
+use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisation};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::rejection::Rejection;
+use crate::store::LookupKey;
+use crate::writer::{Context, NewEvent, Unit};
+
+/// What a resume token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The task.
+    pub task_id: TaskId,
+    /// The approval to continue.
+    pub approval_id: ApprovalId,
+    /// What was approved.
+    pub fingerprint: Fingerprint,
+}
+
+/// Executes what was approved. Consuming the approval and authorising the apply are one commit.
+#[derive(Debug, Clone)]
+pub struct ContinueApply {
+    /// Who asks.
+    pub token: PresentedToken,
+    /// The apply's key; a new key stands for a new apply of the approved operations.
+    pub key: IdempotencyKey,
+    /// What the resume token says.
+    pub resume: Resume,
+}
+
+impl Command for ContinueApply {
+    type Answer = Result<Submitted, Rejection>;
+
+    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
+        let (task, _) = authenticate(unit, &self.token).await?;
+        let key = LookupKey::apply_key(task.id, self.key.as_str());
+        let apply = unit.find_state::<Apply>(&key).await?;
+        let approval = unit.load::<Approval>(self.resume.approval_id).await?;
+        let fits = self.resume.task_id == task.id
+            && approval.as_ref().is_some_and(|approval| {
+                approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
+            })
+            && apply.as_ref().is_none_or(|apply| {
+                apply.fingerprint == self.resume.fingerprint
+                    && apply.approval_id == Some(self.resume.approval_id)
+            });
+        let Some(approval) = approval.filter(|_| fits) else {
+            let refused = Rejection::ResumeMismatch;
+            let fingerprint = Some(self.resume.fingerprint);
+            return refuse(unit, &task, Some(&self.key), fingerprint, refused).await;
+        };
+        if let Some(apply) = apply {
+            let events = decide_continue(&task, &apply, &approval, &unit.context());
+            unit.append(events).await?;
+            return Ok(Ok(submitted(unit, task.id, apply.id, false).await?));
+        }
+        let first = unit
+            .load::<Apply>(approval.apply_id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?;
+        let apply_id: ApplyId = unit.context().id();
+        // What has ended does not use up a new key.
+        let now = unit.context().now;
+        if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
+            let events = super::approvals::expire(&unit.context(), &task, &approval);
+            unit.append(events).await?;
+            return Ok(Err(refused));
+        }
+        let accepted = accept_again(&first, apply_id, &self, &task);
+        let accepted = unit.context().event(apply_id, accepted);
+        unit.append(vec![accepted]).await?;
+        let apply = unit
+            .load::<Apply>(apply_id)
+            .await?
+            .ok_or(Rejection::ApplyNotFound)?;
+        let events = decide_continue(&task, &apply, &approval, &unit.context());
+        unit.append(events).await?;
+        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
+    }
+}
+
+fn accept_again(
+    first: &Apply,
+    apply_id: ApplyId,
+    command: &ContinueApply,
+    task: &Task,
+) -> ApplyAccepted {
+    ApplyAccepted {
+        apply_id,
+        task_id: task.id,
+        agent: task.agent.clone(),
+        idempotency_key: command.key.as_str().to_owned(),
+        fingerprint: first.fingerprint,
+        submission: first.submission.clone(),
+        check: first.check.clone(),
+        authorisation: Authorisation::Awaiting(command.resume.approval_id),
+        token_id: command.token.token_id,
+        callback_id: task.callback_id(),
+    }
+}
+
+fn decide_continue(
+    task: &Task,
+    apply: &Apply,
+    approval: &Approval,
+    context: &Context<'_>,
+) -> Vec<NewEvent> {
+    match approval.state_at(context.now) {
+        ApprovalState::Approved if !apply.authorised && apply.end.is_none() => {
+            let consumed = context.event(approval.id, ApprovalConsumed { apply_id: apply.id });
+            let authorised = context.event(
+                apply.id,
+                ApplyAuthorised {
+                    approval_id: approval.id,
+                },
+            );
+            let cause = Some(consumed.event_id);
+            vec![
+                consumed,
+                NewEvent {
+                    cause,
+                    ..authorised
+                },
+            ]
+        }
+        ApprovalState::Expired => super::approvals::expire(context, task, approval),
+        ApprovalState::Approved
+        | ApprovalState::Pending
+        | ApprovalState::Denied
+        | ApprovalState::Cancelled
+        | ApprovalState::Consumed => Vec::new(),
+    }
+}
