@@ -6,9 +6,8 @@ use crate::aggregate::{Agent, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded};
-use crate::id::ApprovalId;
+use crate::id::{ApprovalId, TaskId};
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
 use serde_json::json;
 use std::sync::Arc;
@@ -82,7 +81,7 @@ pub(super) async fn approval_and_task(
     Ok((approval, task))
 }
 
-/// Finds the approval that the task's newest apply waits for, and may narrow who decides it.
+/// Finds the newest question of the task that is open, and may narrow who decides it.
 #[derive(Debug, Clone)]
 pub struct NarrowApproval {
     /// Who asks.
@@ -106,9 +105,7 @@ impl Command for NarrowApproval {
             agent.as_deref(),
             unit.context().now,
         )?;
-        let newest = LookupKey::newest_approval(self.token.task_id);
-        let approval = unit
-            .find_state::<Approval>(&newest)
+        let approval = newest_pending(unit, self.token.task_id)
             .await?
             .ok_or(Rejection::NothingPending)?;
         let events = decide_narrow(&approval, self.principal.as_deref(), &unit.context())?;
@@ -118,6 +115,25 @@ impl Command for NarrowApproval {
             .await?
             .ok_or(Rejection::ApprovalNotFound)?)
     }
+}
+
+/// The question of the task that was asked last among those that are still open.
+async fn newest_pending(unit: &mut Unit<'_>, task: TaskId) -> Result<Option<Arc<Approval>>, Error> {
+    let now = unit.context().now;
+    let mut newest: Option<Arc<Approval>> = None;
+    for stream in unit.open_streams(task).await? {
+        let Some(approval) = unit.load::<Approval>(stream).await? else {
+            continue;
+        };
+        // Stream ids grow with time, which settles a tie.
+        let later = |known: &Arc<Approval>| {
+            (known.created_at, known.id) < (approval.created_at, approval.id)
+        };
+        if approval.state_at(now) == ApprovalState::Pending && newest.as_ref().is_none_or(later) {
+            newest = Some(approval);
+        }
+    }
+    Ok(newest)
 }
 
 fn decide_narrow(

@@ -452,6 +452,23 @@ async fn narrowing_needs_a_question_that_is_open() {
 }
 
 #[tokio::test]
+async fn an_older_question_is_found_when_the_newest_is_decided() {
+    let scene = Scene::new().await;
+    let older = scene.asked("k1").await;
+    scene.clock.advance(Duration::from_secs(1));
+    let newer = scene.submitted("k2", vec![ssl_mode("off")]).await;
+    let found = async || {
+        let token = presented(&scene.token);
+        let principal = None;
+        let found = scene.run(NarrowApproval { token, principal }).await;
+        found.unwrap().id
+    };
+    assert_eq!(found().await, newer.approval.as_ref().unwrap().id);
+    scene.decided(&newer, Decision::Deny).await;
+    assert_eq!(found().await, older.approval.as_ref().unwrap().id);
+}
+
+#[tokio::test]
 async fn the_pre_state_is_recorded_once_and_before_the_decision_only() {
     let scene = Scene::new().await;
     let asked = scene.asked("k1").await;

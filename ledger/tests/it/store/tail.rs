@@ -1,6 +1,8 @@
 //! Whatever was changed in the file stops the start, with the position and what differs.
 
 use super::{damage, foreign, tamper, written};
+use crate::scene::Scene;
+use fixtures::commands::create_task;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use std::path::Path;
 
@@ -253,6 +255,40 @@ async fn a_head_that_is_gone_is_found() {
             "the head row is gone, but events stand in the log".to_owned()
         )
     );
+}
+
+#[tokio::test]
+async fn a_long_log_is_checked_from_its_bookmark_on() {
+    let scene = Scene::new().await;
+    while scene.size_now() < 9000 {
+        let tasks = (0..250).map(|_| scene.run(create_task()));
+        futures_util::future::join_all(tasks).await;
+    }
+    let closed = scene.ledger.close().await;
+    let bookmark = async |path: &Path| {
+        let mut connection = foreign(path).await;
+        let row = sqlx::query("SELECT verified_size, size FROM head")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let number = |index| u64::try_from(row.get::<i64, _>(index)).unwrap();
+        (number(0), number(1))
+    };
+    let (verified, size) = bookmark(closed.path()).await;
+    assert!(
+        verified > 0 && size - verified >= 4096,
+        "{verified} of {size}"
+    );
+    closed.try_open().await.unwrap();
+    // At the bookmark itself the chain is held to what was known good.
+    tamper(
+        closed.path(),
+        "UPDATE head SET verified_hash = x'0000000000000000000000000000000000000000000000000000000000000000'",
+    )
+    .await;
+    let (at, what) = damage(closed.try_open().await);
+    assert_eq!(at, verified);
+    assert!(what.starts_with("it names "), "{what}");
 }
 
 #[tokio::test]
