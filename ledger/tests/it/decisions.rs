@@ -1,14 +1,12 @@
 //! Who may decide, and what proves it.
 
-use crate::scene::{Scene, refusal};
+use crate::scene::{Scene, refused};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{callback, create_task, presented, ssl_mode, submit};
 use fixtures::rules::{APPROVER, ORIGIN, RP_ID, TestRules};
 use fixtures::test_ledger::Setup;
-use ledger::aggregate::{Approval, ApprovalState, Approver};
-use ledger::command::{
-    CreateTask, DecideApproval, NarrowApproval, PutCredential, RevokeCredential, Submitted,
-};
+use ledger::aggregate::{Approval, ApprovalState};
+use ledger::command::{CreateTask, DecideApproval, NarrowApproval, RevokeCredential, Submitted};
 use ledger::event::{ApprovalDecided, Approved, CredentialStatus, Denied, Event};
 use ledger::{
     Blob, Challenge, ChallengeKey, Decision, Expectation, PublicKey, Rejection, Statement,
@@ -52,17 +50,6 @@ impl<'a> Ceremony<'a> {
             assertion: by.assert(self.rp_id, self.origin, &challenge.to_bytes()),
         }
     }
-}
-
-async fn refused(scene: &Scene, command: DecideApproval) -> Rejection {
-    let before = scene.size_now();
-    let refused = refusal(scene.run(command).await);
-    assert_eq!(
-        scene.size_now(),
-        before,
-        "a refused decision changes nothing"
-    );
-    refused
 }
 
 fn approval_of(asked: &Submitted) -> &Arc<Approval> {
@@ -383,106 +370,6 @@ async fn asking_for_a_challenge_again_leaves_an_earlier_one_valid() {
 }
 
 #[tokio::test]
-async fn a_counter_must_rise_and_counts_across_questions() {
-    let scene = Scene::new().await;
-    let one = scene.asked("k1").await;
-    scene.alice.set_counter(6);
-    scene.decided(&one, Decision::Approve).await;
-    let two = scene.submitted("k2", vec![ssl_mode("off")]).await;
-    for copied in [0, 5, 6] {
-        scene.alice.set_counter(copied);
-        let command = scene
-            .alice
-            .decide(&scene.ledger, approval_of(&two), Decision::Deny, None);
-        assert_eq!(refused(&scene, command).await, Rejection::CounterWentBack);
-    }
-    scene.decided(&two, Decision::Deny).await;
-}
-
-#[tokio::test]
-async fn a_counter_that_falls_back_to_zero_went_back() {
-    let scene = Scene::new().await;
-    let one = scene.asked("k1").await;
-    scene.decided(&one, Decision::Approve).await;
-    let two = scene.submitted("k2", vec![ssl_mode("off")]).await;
-    let copied = SoftApprover::new(APPROVER).without_counter();
-    let command = copied.decide(&scene.ledger, approval_of(&two), Decision::Deny, None);
-    assert_eq!(refused(&scene, command).await, Rejection::CounterWentBack);
-}
-
-#[tokio::test]
-async fn an_authenticator_that_does_not_count_may_decide_again() {
-    let mut scene = Scene::new().await;
-    scene.alice = SoftApprover::new(APPROVER).without_counter();
-    for key in ["k1", "k2", "k3"] {
-        let asked = scene.asked(key).await;
-        scene.decided(&asked, Decision::Deny).await;
-    }
-}
-
-#[tokio::test]
-async fn registering_the_same_key_again_does_not_turn_its_counter_back() {
-    let scene = Scene::new().await;
-    let one = scene.asked("k1").await;
-    scene.alice.set_counter(41);
-    scene.decided(&one, Decision::Approve).await;
-    scene.run(scene.alice.registration()).await.unwrap();
-    let two = scene.submitted("k2", vec![ssl_mode("off")]).await;
-    scene.alice.set_counter(0);
-    let copied = scene
-        .alice
-        .decide(&scene.ledger, approval_of(&two), Decision::Deny, None);
-    assert_eq!(refused(&scene, copied).await, Rejection::CounterWentBack);
-}
-
-#[tokio::test]
-async fn backup_eligibility_is_learnt_at_the_first_valid_assertion_and_held_to() {
-    for eligible in [true, false] {
-        let mut scene = Scene::new().await;
-        if eligible {
-            scene.alice = SoftApprover::new(APPROVER).backup_eligible();
-        }
-        let one = scene.asked("k1").await;
-        let before = scene.size_now();
-        scene.decided(&one, Decision::Deny).await;
-        assert_eq!(
-            scene.names_since(before).await,
-            ["approver.backup_eligibility_learnt", "approval.denied"]
-        );
-        let two = scene.submitted("k2", vec![ssl_mode("off")]).await;
-        let mut changed = SoftApprover::new(APPROVER);
-        if !eligible {
-            changed = changed.backup_eligible();
-        }
-        changed.set_counter(100);
-        let command = changed.decide(&scene.ledger, approval_of(&two), Decision::Deny, None);
-        assert_eq!(
-            refused(&scene, command).await,
-            Rejection::BackupEligibilityChanged
-        );
-        let before = scene.size_now();
-        scene.decided(&two, Decision::Deny).await;
-        assert_eq!(scene.names_since(before).await, ["approval.denied"]);
-    }
-}
-
-#[tokio::test]
-async fn a_registered_backup_eligibility_is_not_learnt_but_checked() {
-    let scene = Scene::new().await;
-    let mut registration = scene.alice.registration();
-    registration.credential.backup_eligible = Some(true);
-    scene.run(registration).await.unwrap();
-    let asked = scene.asked("k1").await;
-    let command = scene
-        .alice
-        .decide(&scene.ledger, approval_of(&asked), Decision::Deny, None);
-    assert_eq!(
-        refused(&scene, command).await,
-        Rejection::BackupEligibilityChanged
-    );
-}
-
-#[tokio::test]
 async fn a_reason_has_at_most_a_thousand_characters() {
     let scene = Scene::new().await;
     let asked = scene.asked("k").await;
@@ -500,58 +387,6 @@ async fn a_reason_has_at_most_a_thousand_characters() {
         "reason_too_long"
     );
     assert!(scene.run(decide(1000)).await.unwrap().is_ok());
-}
-
-#[tokio::test]
-async fn a_credential_belongs_to_one_approver() {
-    let scene = Scene::new().await;
-    let stolen = PutCredential {
-        principal: "mallory".to_owned(),
-        ..scene.alice.registration()
-    };
-    let before = scene.size_now();
-    assert_eq!(refusal(scene.run(stolen).await), Rejection::CredentialTaken);
-    assert_eq!(
-        scene.size_now(),
-        before,
-        "nor is the approver registered who tried"
-    );
-}
-
-#[tokio::test]
-async fn a_credential_id_has_1_to_1023_bytes() {
-    let scene = Scene::new().await;
-    for (length, fine) in [(0, false), (1, true), (1023, true), (1024, false)] {
-        let mut registration = SoftApprover::new("bob").registration();
-        registration.credential.credential_id = Blob::from(vec![1; length]);
-        assert_eq!(scene.run(registration).await.is_ok(), fine, "{length}");
-    }
-}
-
-#[tokio::test]
-async fn a_revoked_credential_can_be_activated_again_and_keeps_its_counter() {
-    let scene = Scene::new().await;
-    let one = scene.asked("k1").await;
-    scene.alice.set_counter(9);
-    scene.decided(&one, Decision::Deny).await;
-    let revoke = |id: &[u8]| RevokeCredential {
-        principal: APPROVER.to_owned(),
-        credential_id: Blob::from(id),
-        reason: None,
-    };
-    assert_eq!(
-        refusal(scene.run(revoke(b"nobody's")).await),
-        Rejection::CredentialNotFound
-    );
-    scene
-        .run(revoke(scene.alice.credential_id()))
-        .await
-        .unwrap();
-    let approver: Arc<Approver> = scene.run(scene.alice.registration()).await.unwrap();
-    assert_eq!(approver.credentials.len(), 1);
-    assert_eq!(approver.credentials[0].status, CredentialStatus::Active);
-    assert_eq!(approver.credentials[0].sign_count, 10);
-    assert_eq!(approver.credentials[0].backup_eligible, Some(false));
 }
 
 #[tokio::test]

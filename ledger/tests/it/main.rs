@@ -9,6 +9,8 @@
 
 mod approvals;
 mod consistency;
+mod credentials;
+mod deadlines;
 mod decisions;
 mod deliveries;
 mod enrolments;

@@ -5,7 +5,7 @@ use fixtures::commands::{agent, continue_apply, ssl_mode};
 use fixtures::rules::APPROVER;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::Approval;
-use ledger::command::{EndOperation, IssuedToken, StartOperation, Submitted};
+use ledger::command::{DecideApproval, EndOperation, IssuedToken, StartOperation, Submitted};
 use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
 use ledger::{ApplyId, ApprovalId, Decision, Error, Event, Recorded, Rejection};
@@ -171,4 +171,16 @@ pub(crate) fn unknown() -> OperationOutcome {
     OperationOutcome::Unknown {
         why: "the connection broke".to_owned(),
     }
+}
+
+/// A decision that is refused, and changes nothing.
+pub(crate) async fn refused(scene: &Scene, command: DecideApproval) -> Rejection {
+    let before = scene.size_now();
+    let refused = refusal(scene.run(command).await);
+    assert_eq!(
+        scene.size_now(),
+        before,
+        "a refused decision changes nothing"
+    );
+    refused
 }
