@@ -16,6 +16,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+/// Requests a second for one link, with a burst of twice that: a few people with the page open ask
+/// less, and a ceremony costs a signature check.
+const MOST_FOR_A_LINK: u32 = 20;
+
 /// Secret, issuer and audience of one kind of JWT.
 #[derive(Debug, Clone)]
 pub struct JwtSettings {
@@ -141,6 +145,8 @@ pub struct Shared {
     pub services: Services,
     /// Requests for each subject.
     pub(crate) limiter: RateLimiter,
+    /// Requests for each approval and each invitation, by whoever has the link.
+    pub(crate) links: RateLimiter,
 }
 
 impl AppState {
@@ -149,11 +155,13 @@ impl AppState {
     pub fn new(config: ApiConfig, services: Services) -> Self {
         let keys = Keys::new(&config);
         let limiter = RateLimiter::new(config.rate_limit_rps);
+        let links = RateLimiter::new(config.rate_limit_rps.min(MOST_FOR_A_LINK));
         Self(Arc::new(Shared {
             config,
             keys,
             services,
             limiter,
+            links,
         }))
     }
 }

@@ -11,17 +11,28 @@ use http::request::Parts;
 pub(crate) trait InPath: Said + Send {
     /// What opens it.
     fn key(keys: &Keys) -> &LinkKey<Self>;
+
+    /// What it leads to; all links to the same share one rate.
+    fn leads_to(&self) -> String;
 }
 
 impl InPath for ApprovalLink {
     fn key(keys: &Keys) -> &LinkKey<Self> {
         &keys.approval_link
     }
+
+    fn leads_to(&self) -> String {
+        self.approval_id.to_string()
+    }
 }
 
 impl InPath for EnrolmentLink {
     fn key(keys: &Keys) -> &LinkKey<Self> {
         &keys.enrolment_link
+    }
+
+    fn leads_to(&self) -> String {
+        self.enrolment_id.to_string()
     }
 }
 
@@ -34,6 +45,12 @@ impl<T: InPath> FromRequestParts<AppState> for Link<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let PathParams(link) = PathParams::<String>::from_request_parts(parts, state).await?;
-        Ok(Self(T::key(&state.keys).open(&link)?))
+        let link = T::key(&state.keys).open(&link)?;
+        // After the signature, so that nobody without a link can fill the table or use a rate up.
+        state
+            .links
+            .admit(&link.leads_to())
+            .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        Ok(Self(link))
     }
 }

@@ -38,6 +38,18 @@ impl NoticePage {
         }
     }
 
+    /// The link is opened more often than people do.
+    #[must_use]
+    pub fn too_often() -> Self {
+        Self {
+            title: "Too many tries",
+            explanation: "This link is being opened more often than people open links. Nothing was \
+                          decided.",
+            advice: "Wait a few seconds, then reload this page.",
+            request_id: None,
+        }
+    }
+
     /// The service cannot answer now.
     #[must_use]
     pub fn unavailable(request_id: Option<String>) -> Self {
