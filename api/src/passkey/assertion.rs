@@ -113,6 +113,12 @@ impl RelyingParty {
     }
 }
 
+/// Whether the library can check decisions with this key. It takes RSA with a modulus of 2048 bits
+/// only, so a longer key would be registered and then refused whenever it is used.
+pub(crate) fn is_usable(key: &PublicKey) -> bool {
+    library_key(key).is_ok()
+}
+
 /// Where authenticator data has its flags (WebAuthn Level 3, section 6.1), and the bit in them that
 /// says backup eligibility.
 const FLAGS_AT: usize = 32;

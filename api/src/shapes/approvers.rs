@@ -1,6 +1,7 @@
 //! Approvers' credentials, and invitations to register one.
 
 use super::{reason, word};
+use crate::passkey::is_usable;
 use crate::problem::ApiError;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -70,6 +71,12 @@ impl CredentialRequest {
             .ok_or_else(|| ApiError::bad_request("public_key_b64: not base64"))?;
         let key = PublicKey::from_cose(&bytes)
             .map_err(|why| ApiError::bad_request(format!("public_key_b64: {why}")))?;
+        if !is_usable(&key) {
+            return Err(ApiError::bad_request(
+                "public_key_b64: an RS256 key must have a modulus of 2048 bits; register an ES256 \
+                 key instead",
+            ));
+        }
         if key.algorithm() != algorithm {
             let detail = format!("algorithm: the key is for {}", key.algorithm().as_str());
             return Err(ApiError::BadRequest { detail });

@@ -189,6 +189,34 @@ async fn a_key_that_is_none_is_refused_at_once() {
     }
 }
 
+/// A COSE key of RS256 whose modulus has so many bytes.
+fn rsa(modulus_len: u16) -> Vec<u8> {
+    let mut key = vec![0xa4, 0x01, 0x03, 0x03, 0x39, 0x01, 0x00, 0x20, 0x59];
+    key.extend(modulus_len.to_be_bytes());
+    key.extend(vec![0xc1; usize::from(modulus_len)]);
+    key.extend([0x21, 0x43, 0x01, 0x00, 0x01]);
+    key
+}
+
+#[tokio::test]
+async fn an_rsa_key_that_no_decision_could_be_checked_with_is_refused() {
+    let stage = Stage::new().await;
+    let bootstrap = stage.bootstrap(|_| ());
+    for (modulus_len, status) in [(256, 200), (384, 400), (512, 400)] {
+        let credential = json!({
+            "credential_id": "AQID", "algorithm": "RS256",
+            "public_key_b64": URL_SAFE_NO_PAD.encode(rsa(modulus_len)),
+        });
+        let path = "/v1/approvers/default/credentials";
+        let answer = stage.send("POST", path, &bootstrap, &credential).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        if status == 400 {
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.contains("2048 bits"), "{detail}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_invitation_is_a_link() {
     let stage = Stage::new().await;
