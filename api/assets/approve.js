@@ -1,6 +1,6 @@
 // The approval page: approve or deny, each confirmed with a passkey.
 
-import { Refused, able, countDown, explain, fromBase64url, hush, say, send, toBase64url, unable } from "./ceremony.js";
+import { Refused, able, countDown, explain, fromBase64url, hush, over, say, send, standing, toBase64url, unable } from "./ceremony.js";
 
 const approve = document.getElementById("approve");
 const deny = document.getElementById("deny");
@@ -26,6 +26,53 @@ const stopClock = countDown(() => {
   close();
   say("bad", "This request has expired", "Nothing was sent. If it is still wanted, the agent has to ask again.", { reload: true });
 });
+
+// How often an open page asks whether it still shows how things stand: often while what is there
+// upstream is still being read, which takes a moment, and seldom after that.
+const SOON = 2000;
+const LATER = 10000;
+const content = document.getElementById("content");
+
+let timer;
+let asking = false;
+
+async function watch() {
+  clearTimeout(timer);
+  if (closed || asking) return;
+  if (!running && !document.hidden) {
+    asking = true;
+    const now = await standing();
+    asking = false;
+    // A ceremony that began meanwhile tells its own end, and so does the clock.
+    if (now && !running && !closed) heed(now);
+  }
+  if (!closed) timer = setTimeout(watch, content.dataset.upstream === "unread" ? SOON : LATER);
+}
+
+function heed(now) {
+  if (now.state !== "pending" && now.state !== "expired") {
+    stopClock();
+    close();
+    const { title, message } = over(now.state);
+    say("", title, message, { reload: true });
+  } else if (now.upstream_read && content.dataset.upstream === "unread") {
+    offerUpstream();
+  }
+}
+
+// The page does not change under the eyes of whoever reads it; they are told that there is more.
+function offerUpstream() {
+  delete content.dataset.upstream;
+  for (const line of document.querySelectorAll(".unread")) {
+    const link = document.createElement("a");
+    link.href = location.pathname;
+    link.textContent = "Reload this page";
+    line.replaceChildren("It has been read now. ", link, " to see what would be replaced.");
+  }
+  if (document.getElementById("message").hidden) {
+    say("", "There is more to see", "What is there upstream now has been read.", { reload: true });
+  }
+}
 
 async function ceremony(decision) {
   const words = { decision };
@@ -108,3 +155,6 @@ if (able()) {
   const refused = unable();
   say("bad", refused.title, refused.message);
 }
+timer = setTimeout(watch, SOON);
+// A tab that comes back shows at once what happened meanwhile.
+document.addEventListener("visibilitychange", watch);

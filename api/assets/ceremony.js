@@ -37,13 +37,34 @@ export async function send(step, body) {
   throw refusal(response, answer);
 }
 
+/** Where the question of this page stands now; `null` when nobody can say at the moment. */
+export async function standing() {
+  try {
+    const response = await fetch(`${path}/state`, {
+      headers: { accept: "application/json" },
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
 // What the service says with these codes is meant for agents.
 const ENDED = {
-  approval_expired: ["The time to decide is over", "Nothing was sent. If it is still wanted, the agent has to ask again."],
+  approval_expired: ["This request has expired", "Nothing was sent. If it is still wanted, the agent has to ask again."],
   approval_decided: ["Somebody decided before you", "Your answer was not needed any more."],
   approval_cancelled: ["This request was cancelled", "Its task was closed. Nothing was sent."],
   enrolment_ended: ["This link is used up", "It was used already, or it has expired."],
 };
+
+/** What became of a question, as a refusal to decide it. */
+export function over(state) {
+  const code = { expired: "approval_expired", cancelled: "approval_cancelled" }[state] ?? "approval_decided";
+  return new Refused(...ENDED[code], { reload: true });
+}
 
 function refusal(response, problem) {
   const said = typeof problem.detail === "string" ? problem.detail : "";

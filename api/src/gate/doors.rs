@@ -29,6 +29,7 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("GET", "/v1/openapi.json", Door::Open),
     ("GET", "/v1/operations", Door::Open),
     ("GET", "/v1/approve/{link}", Door::Link),
+    ("GET", "/v1/approve/{link}/state", Door::Link),
     ("GET", "/v1/approve/{link}/options", Door::Link),
     ("POST", "/v1/approve/{link}/options", Door::Link),
     ("POST", "/v1/approve/{link}/verify", Door::Link),

@@ -142,6 +142,13 @@ impl ApprovalPage {
             .sum()
     }
 
+    /// Whether something about upstream will still be read, so that the page changes.
+    fn awaits_upstream(&self) -> bool {
+        self.operations
+            .iter()
+            .any(|operation| operation.upstream == UpstreamState::NotYetRead)
+    }
+
     /// The fingerprint's beginning in groups of four.
     fn short_fingerprint(&self) -> String {
         grouped(self.fingerprint.get(..16).unwrap_or(&self.fingerprint))

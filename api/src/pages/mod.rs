@@ -13,6 +13,7 @@ mod params;
 mod question;
 mod refusal;
 mod shown;
+mod upstream;
 
 pub use approval::{ApprovalPage, OperationCard, UpstreamState};
 pub use ended::{Ended, EndedPage};

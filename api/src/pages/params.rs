@@ -66,8 +66,12 @@ impl Param {
 fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
     match value {
         Value::Object(fields) if holds_long_text(value) => {
-            for (field, value) in fields {
-                add(rows, format!("{name}.{field}"), value);
+            // What names a script comes before it, or it would be met only after many lines.
+            for long in [false, true] {
+                let fields = fields.iter();
+                for (field, value) in fields.filter(|(_, value)| holds_long_text(value) == long) {
+                    add(rows, format!("{name}.{field}"), value);
+                }
             }
         }
         Value::Array(items) if holds_long_text(value) => {
@@ -104,7 +108,10 @@ impl ParamValue {
             Self::Text(text) | Self::Literal(text) | Self::Block(text) | Self::Json(text) => {
                 text.lookalikes()
             }
-            Self::List(items) => items.iter().find_map(ShownText::lookalikes),
+            Self::List(items) => {
+                let all: String = items.iter().map(ShownText::original).collect();
+                ShownText::line(all).lookalikes()
+            }
         }
     }
 }
@@ -174,13 +181,13 @@ mod tests {
         assert_eq!(
             names,
             [
-                "\"modules[0].content\"",
                 "\"modules[0].name\"",
+                "\"modules[0].content\"",
                 "\"modules[1]\""
             ]
         );
         assert_eq!(
-            rows[0].value,
+            rows[1].value,
             ParamValue::Block(ShownText::block("one\ntwo"))
         );
     }

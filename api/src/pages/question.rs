@@ -3,14 +3,12 @@
 use super::approval::{ApprovalPage, OperationCard, UpstreamState};
 use super::ended::{Ended, EndedPage};
 use super::moment::Moment;
-use super::params::Param;
 use super::shown::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::PreState;
 use ledger::operation::Operation;
 use ledger::{Timestamp, operations_of};
-use serde_json::Value;
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +30,11 @@ impl Question<'_> {
         let operations = self.operations()?;
         let cards = operations.iter().enumerate().map(|(index, operation)| {
             let allowed = self.task.allows(operation.kind, &operation.scope);
-            let mut card = OperationCard::of(operation, self.upstream(index, operation));
+            let read = approval.pre_state.as_ref().map(|read| {
+                // One for each operation; where there is none, nothing was read.
+                read.get(index).unwrap_or(&PreState::NotApplicable)
+            });
+            let mut card = OperationCard::of(operation, UpstreamState::of(operation, read));
             // The task's allowlist may have raised what the catalog says.
             card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
             card
@@ -96,24 +98,5 @@ impl Question<'_> {
             .iter()
             .map(|operation| Operation::from_json(operation).map_err(ApiError::internal))
             .collect()
-    }
-
-    fn upstream(&self, index: usize, operation: &Operation) -> UpstreamState {
-        let Some(read) = &self.approval.pre_state else {
-            return if operation.changes_upstream() {
-                UpstreamState::NotYetRead
-            } else {
-                UpstreamState::NotApplicable
-            };
-        };
-        match read.get(index) {
-            None | Some(PreState::NotApplicable) => UpstreamState::NotApplicable,
-            Some(PreState::Unavailable(why)) => UpstreamState::Unavailable(ShownText::line(why)),
-            Some(PreState::Found(text)) => match serde_json::from_str(text) {
-                Ok(Value::Null) => UpstreamState::Absent,
-                Ok(found) => UpstreamState::Present(Param::rows(&found)),
-                Err(_) => UpstreamState::Present(Param::rows(&Value::String(text.clone()))),
-            },
-        }
     }
 }

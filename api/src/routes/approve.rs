@@ -9,7 +9,7 @@ use crate::extract::params::QueryParams;
 use crate::pages::{self, Question, WantsPage};
 use crate::passkey::{AssertionOptions, EligibleCredential, PasskeyRefused};
 use crate::problem::{ApiError, Problem};
-use crate::shapes::passkeys::{Decided, DecisionRequest, VerifyRequest};
+use crate::shapes::passkeys::{Decided, DecisionRequest, Standing, VerifyRequest};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
@@ -26,6 +26,7 @@ use utoipa_axum::routes;
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(show))
+        .routes(routes!(standing))
         .routes(routes!(options, options_with_reason))
         .routes(routes!(verify))
 }
@@ -85,6 +86,29 @@ async fn page(
             Ok(pages::respond(StatusCode::OK, &page))
         }
     }
+}
+
+/// Where the question stands
+///
+/// For a page that is open: whether there is still something to decide, and whether it would show
+/// more if it were loaded again.
+#[utoipa::path(get, path = "/v1/approve/{link}/state", tag = "approvals",
+    params(("link" = String, Path, description = "from approval_url")),
+    responses(
+        (status = 200, body = Standing), (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    ))]
+async fn standing(
+    State(state): State<AppState>,
+    Link(link): Link<ApprovalLink>,
+) -> Result<Json<Standing>, ApiError> {
+    let approval = opened(&state, &link).await?;
+    let now = state.services.ledger.now();
+    Ok(Json(Standing {
+        approval_id: approval.id.to_string(),
+        state: approval.state_at(now).as_str(),
+        upstream_read: approval.pre_state.is_some(),
+    }))
 }
 
 /// Options for a decision

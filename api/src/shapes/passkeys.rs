@@ -53,6 +53,17 @@ pub(crate) struct Decided {
     pub(crate) task_id: String,
 }
 
+/// Where a question stands, for a page that is open.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Standing {
+    /// The approval.
+    pub(crate) approval_id: String,
+    /// `pending`, `approved`, `denied`, `expired`, `cancelled` or `consumed`.
+    pub(crate) state: &'static str,
+    /// What the operations would change has been read upstream, or needs no reading.
+    pub(crate) upstream_read: bool,
+}
+
 /// What a browser made of the creation options. Binary values are base64url.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

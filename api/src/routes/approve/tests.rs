@@ -78,6 +78,14 @@ impl Stage {
         self.ask("GET", path, "text/html,*/*", &Value::Null).await
     }
 
+    /// State, and whether upstream has been read.
+    async fn standing(&self, asked: &Asked) -> Value {
+        let path = format!("{}/state", asked.path);
+        let (answer, _) = self.ask("GET", &path, "*/*", &Value::Null).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        json!([answer.body["state"], answer.body["upstream_read"]])
+    }
+
     async fn invite(&self, principal: &str) -> String {
         let command = OpenEnrolment {
             principal: principal.to_owned(),

@@ -62,13 +62,19 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     let stage = Stage::new().await;
     let asked = stage.question().await;
     let ledger = &stage.state.services.ledger;
+    let (_, html) = stage.look(&asked.path).await;
+    assert!(html.contains("data-upstream=\"unread\"") && html.contains("Not read yet"));
+    assert_eq!(stage.standing(&asked).await, json!(["pending", false]));
     let read = RecordPreState {
         approval_id: asked.approval_id,
-        operations: vec![PreState::Found(json!({"value": "strict"}).to_string())],
+        operations: vec![PreState::Found(
+            json!({"ssl": {"value": "strict"}}).to_string(),
+        )],
     };
     ledger.execute(Origin::system("test"), read).await.unwrap();
     let (_, html) = stage.look(&asked.path).await;
     assert!(html.contains("class=\"was\"") && html.contains("strict"));
+    assert_eq!(stage.standing(&asked).await, json!(["pending", true]));
     let close = CloseTask {
         task_id: stage.approval(&asked).await.task_id,
         token: None,
@@ -78,6 +84,25 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     let (page, html) = stage.look(&asked.path).await;
     assert_eq!(page.status, 410);
     assert!(html.contains("cancelled"));
+    assert_eq!(stage.standing(&asked).await, json!(["cancelled", true]));
+}
+
+#[tokio::test]
+async fn a_link_is_opened_as_often_as_people_open_links() {
+    let stage = Stage::with(|config| config.rate_limit_rps = 1).await;
+    let asked = stage.question().await;
+    let other = stage.question().await;
+    for _ in 0..2 {
+        assert_eq!(stage.look(&asked.path).await.0.status, 200);
+    }
+    let (page, html) = stage.look(&asked.path).await;
+    assert_eq!(page.status, 429);
+    assert_eq!(page.headers["retry-after"], "1");
+    assert!(html.contains("Too many tries"));
+    let options = format!("{}/options", asked.path);
+    let refused = stage.post(&options, &json!({})).await;
+    assert_eq!((refused.status, refused.code()), (429, "rate_limited"));
+    assert_eq!(stage.look(&other.path).await.0.status, 200);
 }
 
 #[tokio::test]
