@@ -11,9 +11,13 @@ demo *ARGS:
 serve *ARGS:
     ALLOW_INSECURE_DEFAULTS=true cargo run -- serve {{ARGS}}
 
-# All tests (the browser tests want chromium and chromedriver).
+# All tests but those in a browser.
 test *ARGS:
     cargo nextest run --workspace {{ARGS}}
+
+# The pages in a real browser; chromium and chromedriver must be installed.
+test-browser *ARGS:
+    cargo nextest run --workspace --test browser {{ARGS}}
 
 # What a change must pass before it lands, without the tests.
 check:

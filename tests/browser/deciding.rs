@@ -1,0 +1,131 @@
+//! Approving and denying.
+
+use crate::driver::Driver;
+use crate::enrolling::enrol;
+use crate::proof::Proof;
+use crate::service::Service;
+use fantoccini::key::Key;
+use ledger::{AssertionError, Decision};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_proven_by_its_event_and_the_public_key() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    assert_eq!(
+        browser.heading().await,
+        "deploy-bot asks to carry out one operation"
+    );
+    browser.click("#approve").await;
+    let told = browser.told("Approved").await;
+    assert!(told.contains("exactly these operations, once"), "{told}");
+    browser.expect_silent_console().await;
+    let status = service.approval_status(&asked).await;
+    assert_eq!(status["state"], "approved");
+
+    let proof = Proof::read(&service.payloads("approval.approved")[0]);
+    assert_eq!((proof.principal(), proof.reason()), ("default", None));
+    let statement = proof.statement(&asked, Decision::Approve, None);
+    let verified = proof.verify(&person.passkey, &service.origin, &statement);
+    assert!(verified.unwrap().user_verified);
+    let other = proof.statement(&asked, Decision::Deny, None);
+    assert_eq!(
+        proof.verify(&person.passkey, &service.origin, &other),
+        Err(AssertionError::OtherStatement)
+    );
+
+    browser.goto(&asked.url).await;
+    assert_eq!(browser.heading().await, "Already approved");
+    browser.expect_console_with_only("410").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_carries_its_reason() {
+    const REASON: &str = "Not today – <b>really</b>";
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    browser.click("#deny").await;
+    browser.told("Why not?").await;
+    assert!(service.payloads("approval.denied").is_empty());
+    browser.write("#reason", REASON).await;
+    browser.click("#deny").await;
+    browser.told("Denied").await;
+    browser.expect_silent_console().await;
+    let status = service.approval_status(&asked).await;
+    assert_eq!(
+        (&status["state"], &status["denied_reason"]),
+        (&"denied".into(), &REASON.into())
+    );
+
+    let proof = Proof::read(&service.payloads("approval.denied")[0]);
+    assert_eq!(proof.reason(), Some(REASON));
+    let statement = proof.statement(&asked, Decision::Deny, Some(REASON));
+    assert!(
+        proof
+            .verify(&person.passkey, &service.origin, &statement)
+            .is_ok()
+    );
+    let other = proof.statement(&asked, Decision::Deny, Some("Not today"));
+    assert_eq!(
+        proof.verify(&person.passkey, &service.origin, &other),
+        Err(AssertionError::OtherStatement)
+    );
+
+    browser.goto(&asked.url).await;
+    assert_eq!(browser.heading().await, "Denied");
+    assert!(browser.text("main").await.contains(REASON));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyboard_is_enough() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    let way = browser.tab_to("approve").await;
+    let deny = way.iter().position(|id| id == "deny");
+    assert!(deny.is_some(), "Deny is reached before Approve: {way:?}");
+    browser.press(Key::Enter).await;
+    browser.told("Approved").await;
+    assert_eq!(
+        browser.focused().await,
+        "message",
+        "the focus goes to what is told"
+    );
+
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    browser.tab_to("deny").await;
+    browser.press(Key::Enter).await;
+    browser.told("Why not?").await;
+    assert_eq!(browser.focused().await, "reason");
+    browser.type_text("too early").await;
+    browser.tab_to("deny").await;
+    browser.press(Key::Enter).await;
+    browser.told("Denied").await;
+    let denied = service.payloads("approval.denied");
+    assert_eq!(denied[0]["reason"], "too early");
+    browser.expect_silent_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_is_registered_by_keyboard_too() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let (browser, _) = crate::browser::Browser::with_authenticator(&driver).await;
+    browser.goto(&service.invite("default").await).await;
+    browser.tab_to("register").await;
+    browser.press(Key::Enter).await;
+    browser.told("Your passkey is registered").await;
+    browser.expect_silent_console().await;
+}

@@ -1,0 +1,75 @@
+//! Every page on a telephone and on a desk, in light and in dark.
+
+use crate::browser::Browser;
+use crate::driver::Driver;
+use crate::enrolling::enrol;
+use crate::reading::operations;
+use crate::service::Service;
+
+const WINDOWS: [(u32, u32); 2] = [(360, 740), (1280, 900)];
+const SCHEMES: [&str; 2] = ["light", "dark"];
+
+/// What sticks out to the side: everything must fit the window but what scrolls in a frame of its
+/// own.
+const TOO_WIDE: &str = "return document.documentElement.scrollWidth - window.innerWidth";
+
+/// Looks at the page that is open in every window and scheme.
+async fn look(browser: &Browser, name: &str) {
+    for (width, height) in WINDOWS {
+        for scheme in SCHEMES {
+            browser.look_with(width, height, scheme).await;
+            let too_wide = browser.script(TOO_WIDE, Vec::new()).await;
+            assert!(
+                too_wide.as_i64() <= Some(0),
+                "{name} scrolls sideways by {too_wide} px at {width} px"
+            );
+            browser
+                .screenshot(&format!("{name}-{width}-{scheme}"))
+                .await;
+        }
+    }
+    let ground = |scheme| async move {
+        browser.look_with(360, 740, scheme).await;
+        let ground = "return getComputedStyle(document.body).backgroundColor";
+        browser.script(ground, Vec::new()).await
+    };
+    assert_ne!(ground("light").await, ground("dark").await, "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_fit_the_window_in_light_and_dark() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    look(browser, "enrolled").await;
+    let unused = service.invite("default").await;
+    browser.goto(&unused).await;
+    look(browser, "enrol").await;
+
+    let asked = service.ask(&operations()).await;
+    browser.goto(&asked.url).await;
+    look(browser, "approval").await;
+    let bottom = "window.scrollTo(0, document.body.scrollHeight)";
+    browser.script(bottom, Vec::new()).await;
+    look(browser, "approval-end").await;
+    browser.click("#deny").await;
+    browser.told("Why not?").await;
+    look(browser, "approval-reason").await;
+    browser.click("#approve").await;
+    browser.told("Approved").await;
+    look(browser, "approval-approved").await;
+    browser.goto(&asked.url).await;
+    look(browser, "decided").await;
+
+    let closed = service.ask_for_purge().await;
+    browser.goto(&closed.url).await;
+    look(browser, "short-approval").await;
+    service.close(&closed).await;
+    browser.goto(&closed.url).await;
+    look(browser, "cancelled").await;
+    browser
+        .goto(&format!("{}/v1/approve/none", service.origin))
+        .await;
+    look(browser, "no-link").await;
+}

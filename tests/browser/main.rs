@@ -1,0 +1,24 @@
+//! The pages in a real browser: the real binary serves them, Chromium shows them, and its virtual
+//! authenticator (WebAuthn Level 3, section 11) holds the passkeys.
+//!
+//! `cargo nextest run --test browser`; `chromium` and `chromedriver` must be on PATH. Screenshots of
+//! all pages are left in `target/screenshots`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the functions that tests share may fail as tests do"
+)]
+
+mod browser;
+mod deciding;
+mod driver;
+mod enrolling;
+mod layout;
+mod passkey;
+mod proof;
+mod reading;
+mod refusing;
+mod service;
+mod waiting;
