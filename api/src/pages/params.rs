@@ -30,7 +30,8 @@ pub enum Now {
 pub enum ParamValue {
     /// One line of text.
     Text(ShownText),
-    /// A number, true, false or null, as in JSON; told apart from the text that looks the same.
+    /// A number, true, false, null or an empty list or object, as in JSON; told apart from the text
+    /// that looks the same.
     Literal(ShownText),
     /// Several lines of text: a script.
     Block(ShownText),
@@ -124,6 +125,8 @@ impl From<&Value> for ParamValue {
             Value::Null | Value::Bool(_) | Value::Number(_) => {
                 Self::Literal(ShownText::line(value.to_string()))
             }
+            Value::Array(items) if items.is_empty() => Self::Literal(ShownText::line("[]")),
+            Value::Object(fields) if fields.is_empty() => Self::Literal(ShownText::line("{}")),
             Value::Array(items) => match texts(items) {
                 Some(items) => Self::List(items),
                 None => Self::json(value),
@@ -169,7 +172,7 @@ mod tests {
                 ParamValue::Json(_) => 'j',
             })
             .collect();
-        assert_eq!(forms, ['t', 'b', 'l', 'l', 's', 'j', 't', 'j']);
+        assert_eq!(forms, ['t', 'b', 'l', 'l', 's', 'j', 't', 'l']);
     }
 
     #[test]
