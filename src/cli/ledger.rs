@@ -18,13 +18,13 @@ Examples:
   llm-permission-proxy ledger tail -n 50
   llm-permission-proxy ledger tail --follow --json | jq 'select(.event == \"approval.denied\")'
 
-Reads the file of LEDGER_URL (beside DATABASE_URL where that is not set), whether or not the service
-runs; it never writes. A line has the position, the time (UTC), the event, who acted, and what happened.
-With --json a line is an object with all of the header, the envelope and the payload.";
+Reads the file of LEDGER_URL (beside DATABASE_URL where that is not set), whether or not the
+service runs; it never writes. A line has the position, the time (UTC), the event, who acted, what
+happened, and the stream. With --json it is an object with header, envelope and payload.";
 
 const CHECK_HELP: &str = "\
-Exits with 0 when every record follows from the one before it, and with 1 at the first that does not.
-Reads the file of LEDGER_URL, whether or not the service runs.";
+Exits with 0 when every record follows from the one before it, and with 1 at the first that does
+not. Reads the file of LEDGER_URL, whether or not the service runs.";
 
 /// Which events, and how they are shown.
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ Exit codes:
   2  the command line is wrong
 
 Settings come from the environment, then from the file given with --config, then from defaults;
-docs/configuration.md lists them. Colour is used on a terminal only, and not where NO_COLOR is set.";
+docs/configuration.md lists them. Colour is used on a terminal only, and not with NO_COLOR set.";
 
 /// Capability tokens, human approval and an immutable ledger between LLM agents and privileged APIs.
 ///
@@ -114,7 +114,8 @@ pub(crate) enum Command {
 
 const DEMO_HELP: &str = "\
 Runs the service on free ports of this machine with a stand-in for Cloudflare and a receiver of
-callbacks, all in a temporary folder, and tells what happens. Exits with 0 when everything went as told.";
+callbacks, all in a temporary folder, and tells what happens. Exits with 0 when everything went as
+told.";
 
 const SUBJECT_HEADERS_HELP: &str = "\
 Example:
@@ -147,8 +148,8 @@ const INSPECT_HELP: &str = "\
 Example:
   echo \"$TOKEN\" | llm-permission-proxy token inspect -
 
-Exits with 0 when the token verifies and with 1 when it does not. Whether a capability token has been
-revoked stands in the ledger, which this command does not read.";
+Exits with 0 when the token verifies and with 1 when it does not. Whether a capability token has
+been revoked stands in the ledger, which this command does not read.";
 
 /// The claims of a bootstrap token.
 #[derive(Debug, Args)]

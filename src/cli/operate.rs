@@ -4,9 +4,11 @@ use crate::operator::{Action, Outcome};
 use clap::{Args, Subcommand};
 
 const EFFECT_HELP: &str = "\
-Goes through the control socket of the service that runs on this ledger; where none runs, the ledger is
-opened here, and the whole configuration of the service is needed. Recorded with the account's name and
-the reason. Exits with 0 when it is recorded and with 1 when it was refused.";
+Goes through the control socket of the service that runs on this ledger. Where none runs, the
+ledger is opened here, and all of the service's settings are needed.
+
+Recorded with the account's name and the reason. Exits with 0 when it is recorded and with 1 when it
+was refused.";
 
 /// Why; no action goes without.
 #[derive(Debug, Clone, Args)]

@@ -14,9 +14,10 @@ pub(crate) enum ProjectionsCommand {
 }
 
 const STATUS_HELP: &str = "\
-Works while the service runs. Exits with 0 when the read tables can be used as they are (a lag of some
-events is usual beside a running service) and with 1 when they are missing or for another ledger.";
+Works while the service runs. Exits with 0 when the read tables can be used as they are (a lag of
+some events is usual beside a running service) and with 1 when they are missing, of another version
+or of another ledger.";
 
 const REBUILD_HELP: &str = "\
-The service must be stopped: it is refused while one uses the read tables. Reads the ledger of LEDGER_URL
-(beside DATABASE_URL where that is not set) and changes nothing in it.";
+The service must be stopped: it is refused while one uses the read tables. Reads the ledger of
+LEDGER_URL (beside DATABASE_URL where that is not set) and changes nothing in it.";

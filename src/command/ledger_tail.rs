@@ -77,7 +77,7 @@ fn line(event: &Recorded, terminal: Terminal) -> String {
     let at = event.recorded_at().to_string();
     let who = shown(&event.envelope.actor.to_string(), 40);
     format!(
-        "{} {} {} {who:<20} {} {}",
+        "{} {} {} {who:<28} {} {}",
         terminal.paint(Style::Faint, format_args!("{:>8}", event.position())),
         terminal.paint(Style::Faint, format_args!("{at:<27}")),
         terminal.paint(
