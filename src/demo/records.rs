@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use ledger::aggregate::{Approval, fold};
 use ledger::event::ApprovalDecided;
 use ledger::{
-    Assertion, Decision, Event, Expectation, LedgerId, PublicKey, Reader, Recorded,
+    Actor, Assertion, Decision, Event, Expectation, LedgerId, PublicKey, Reader, Recorded,
     verify_assertion,
 };
 use projections::summary;
@@ -28,7 +28,11 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller) -> anyhow::Result<(
         .context("not every delivery came to its end")??;
     teller.heading("What the ledger tells, from its first event")?;
     for event in &events {
-        teller.event(event.position(), event.event.name(), &summary(&event.event))?;
+        teller.event(
+            event.position(),
+            who(&event.envelope.actor),
+            &summary(&event.event),
+        )?;
     }
     teller.heading("What an auditor can check without trusting the service")?;
     let checked = check_chain(&reader, |_| ()).await?;
@@ -45,6 +49,17 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller) -> anyhow::Result<(
     ensure!(proven == 2, "{proven} decisions instead of two");
     teller.seen("both decisions were signed by Alice's passkey: her public key alone proves it")?;
     Ok(())
+}
+
+/// Who acted, as short as it can be said.
+fn who(actor: &Actor) -> &str {
+    match actor {
+        Actor::System { component } => component,
+        Actor::Agent { agent, .. } => agent,
+        Actor::Administrator { .. } => "administrator",
+        Actor::Approver { principal, .. } => principal,
+        Actor::Operator { .. } => "operator",
+    }
 }
 
 /// The whole ledger, once every delivery that is owed has ended.

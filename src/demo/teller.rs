@@ -11,8 +11,8 @@ const COLUMNS: usize = 80;
 /// In front of everything that belongs to a scene.
 const INDENT: &str = "   ";
 
-/// Columns for the longest name of an event.
-const NAME: usize = 34;
+/// Columns for who acted.
+const WHO: usize = 16;
 
 /// Tells and counts what was seen to hold.
 pub(super) struct Teller {
@@ -87,11 +87,12 @@ impl Teller {
     }
 
     /// One event of the timeline, cut at the edge.
-    pub(super) fn event(&self, position: u64, name: &str, summary: &str) -> io::Result<()> {
-        let room = COLUMNS.saturating_sub(INDENT.len() + 6 + NAME + 1);
+    pub(super) fn event(&self, position: u64, who: &str, summary: &str) -> io::Result<()> {
+        let room = COLUMNS.saturating_sub(INDENT.len() + 6 + WHO + 1);
         let summary = cut(summary, room);
+        let who = cut(who, WHO);
         let position = self.terminal.paint(Style::Faint, format!("{position:>4}"));
-        line(&format_args!("{INDENT}{position}  {name:<NAME$} {summary}"))
+        line(&format_args!("{INDENT}{position}  {who:<WHO$} {summary}"))
     }
 
     /// The last word.
