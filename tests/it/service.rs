@@ -40,6 +40,8 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
+const SERVE: &str = "serve --log-format json";
+
 /// A folder, settings, and the world around the service; processes come and go in it.
 pub(crate) struct Surroundings {
     pub(crate) upstream: FakeUpstream,
@@ -103,9 +105,29 @@ impl Surroundings {
 
     /// Starts the service and waits until it is ready.
     pub(crate) async fn start(&self) -> Service {
+        self.started(self.command(SERVE)).await
+    }
+
+    /// Starts it where no file may become larger than this, as on a disk that is full.
+    pub(crate) async fn start_with_room(&self, kibibytes: u32) -> Service {
+        let binary = env!("CARGO_BIN_EXE_llm-permission-proxy");
+        let blocks = kibibytes * 2;
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{binary}' {SERVE}"),
+            ])
+            .env_clear()
+            .stdin(Stdio::null())
+            .envs(&self.settings)
+            .current_dir(self.folder.path());
+        self.started(command).await
+    }
+
+    async fn started(&self, mut command: Command) -> Service {
         let log = self.folder.path().join("log");
-        let mut process = self
-            .command("serve --log-format json")
+        let mut process = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -242,6 +264,11 @@ impl Service {
 
     /// A task for DNS, purges and Workers, with a callback for everything.
     pub(crate) async fn open_task(&self) -> Task {
+        self.try_open_task().await.unwrap()
+    }
+
+    /// The same, or the refusal.
+    pub(crate) async fn try_open_task(&self) -> Result<Task, Reply> {
         let body = json!({
             "task_name": "a task of the tests",
             "operations": [
@@ -256,11 +283,13 @@ impl Service {
             .caller
             .administer(Method::POST, "/v1/tasks", Some(&body));
         let reply = reply.await.unwrap();
-        assert_eq!(reply.status, 201, "{}", reply.text);
-        Task {
+        if reply.status != 201 {
+            return Err(reply);
+        }
+        Ok(Task {
             id: reply.text_at("task_id").to_owned(),
             token: reply.text_at("capability_token").to_owned(),
-        }
+        })
     }
 
     pub(crate) async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {

@@ -146,3 +146,33 @@ async fn nobody_who_waits_for_a_human_holds_up_the_end() {
     );
     assert!(service.end().await.success());
 }
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_loses_nothing_that_was_answered() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start_with_room(512).await;
+    let mut opened = Vec::new();
+    let refused = loop {
+        match service.try_open_task().await {
+            Ok(task) => opened.push(task),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    let ready = service.caller.ask(Method::GET, "/v1/readyz", None);
+    let ready = ready.await.unwrap();
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert!(!opened.is_empty());
+    service.kill();
+
+    let service = surroundings.start().await;
+    for task in opened {
+        let path = format!("/v1/tasks/{}", task.id);
+        let reply = service
+            .caller
+            .ask_with(Method::GET, &path, &task.token, None, None);
+        let reply = reply.await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    assert!(service.stop().await.success());
+}
