@@ -1,4 +1,5 @@
-//! One writer for each ledger, across processes: an advisory lock on `<ledger>.lock`.
+//! One writer for each ledger, across processes: an advisory lock on `<ledger>.lock`, beside the file
+//! itself: SQLite follows symbolic links, and a ledger that is reached by another name is the same one.
 
 use crate::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,7 +15,7 @@ pub(crate) struct WriterLock {
 
 impl WriterLock {
     pub(crate) fn acquire(ledger: &Path) -> Result<Self, Error> {
-        let mut path = ledger.as_os_str().to_owned();
+        let mut path = followed(ledger).into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |doing| {
@@ -61,4 +62,9 @@ impl WriterLock {
         write!(file, "{}", std::process::id()).map_err(failed("written"))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Where the file is, or will be. What cannot be found out, opening the file will tell.
+fn followed(ledger: &Path) -> PathBuf {
+    ledger.canonicalize().unwrap_or_else(|_| ledger.to_owned())
 }

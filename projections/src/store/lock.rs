@@ -1,5 +1,5 @@
 //! One process folds into a file at a time: an advisory lock on
-//! `<read tables>.fold.lock` (a ledger's own lock has another name).
+//! `<read tables>.fold.lock` (a ledger's own lock has another name), symbolic links followed.
 
 use crate::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,7 +14,10 @@ pub(crate) struct FolderLock {
 
 impl FolderLock {
     pub(crate) fn acquire(read_tables: &Path) -> Result<Self, Error> {
-        let mut path = read_tables.as_os_str().to_owned();
+        let file = read_tables.canonicalize();
+        let mut path = file
+            .unwrap_or_else(|_| read_tables.to_owned())
+            .into_os_string();
         path.push(".fold.lock");
         let path = PathBuf::from(path);
         let failed = |doing, source| Error::File {

@@ -23,6 +23,19 @@ async fn a_second_writer_in_the_same_process_is_refused() {
 }
 
 #[tokio::test]
+async fn a_ledger_by_another_name_is_the_same_ledger() {
+    let ledger = TestLedger::open().await;
+    let link = ledger.dir().join("link.db");
+    std::os::unix::fs::symlink(ledger.path(), &link).unwrap();
+    let url = format!("sqlite://{}", link.display());
+    let options = LedgerOptions::new(url, TestRules::default().build());
+    assert!(matches!(
+        Ledger::open(options).await,
+        Err(Error::Locked { .. })
+    ));
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_with_a_clear_message() {
     let ledger = TestLedger::open().await;
     let second = Command::new(std::env::current_exe().unwrap())
