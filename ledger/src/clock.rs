@@ -11,6 +11,9 @@ use std::time::Duration;
 #[cfg(feature = "store")]
 pub use system::{SystemClock, SystemRandom};
 
+/// How far the clock may be behind the newest event: beyond that it is wrong, not late.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
 /// A moment in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);

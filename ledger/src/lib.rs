@@ -49,7 +49,7 @@ pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_str
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
-pub use clock::{Clock, Random, Timestamp};
+pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 #[cfg(feature = "store")]
 pub use clock::{SystemClock, SystemRandom};
 pub use digest::InvalidDigest;

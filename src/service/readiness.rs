@@ -1,12 +1,8 @@
 //! Whether the service should get traffic.
 
-use ledger::Ledger;
+use ledger::{CLOCK_TOLERANCE, Ledger};
 use projections::Projections;
-use std::time::Duration;
 use workers::HealthReader;
-
-/// A clock this far behind the newest event is wrong, not late.
-const MOST_BEHIND: Duration = Duration::from_secs(60);
 
 /// A few events of lag come and go with every commit; these many are a reader's wait.
 const MOST_LAG: u64 = 1_000;
@@ -49,7 +45,7 @@ fn against_ledger(ledger: &Ledger) -> Vec<String> {
         reasons.push("the last commit to the ledger failed".to_owned());
     }
     let behind = ledger.clock_behind();
-    if behind > MOST_BEHIND {
+    if behind > CLOCK_TOLERANCE {
         reasons.push(format!(
             "the clock is {} s behind the newest event",
             behind.as_secs()

@@ -65,7 +65,7 @@ impl OpenedToken {
         })
     }
 
-    /// Checks its time, without leeway: the clock that wrote it is the one that reads it.
+    /// Checks its time, without leeway: `now` is the ledger's, which wrote it.
     ///
     /// # Errors
     /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].

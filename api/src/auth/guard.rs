@@ -14,7 +14,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use ledger::aggregate::{Agent, Task};
 use ledger::command::{PresentedToken, check_token};
-use ledger::{Actor, Rejection, Timestamp};
+use ledger::{Actor, CLOCK_TOLERANCE, Rejection, Timestamp};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -116,9 +116,9 @@ impl FromRequestParts<AppState> for Capability {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let (subject, now) = subject(parts, state)?;
-        let token = OpenedToken::open(&state.keys.capability, bearer(parts)?)?.at(now)?;
-        admit(parts, state, token, &subject).await
+        let (subject, _) = subject(parts, state)?;
+        let token = OpenedToken::open(&state.keys.capability, bearer(parts)?)?;
+        admit(parts, state, token.at(ledger_time(state))?, &subject).await
     }
 }
 
@@ -140,7 +140,8 @@ impl FromRequestParts<AppState> for TaskParty {
         // Secrets and audiences differ, so a token opens with one key at most.
         match OpenedToken::open(&state.keys.capability, token) {
             Ok(token) => {
-                let admitted = admit(parts, state, token.at(now)?, &subject).await?;
+                let token = token.at(ledger_time(state))?;
+                let admitted = admit(parts, state, token, &subject).await?;
                 Ok(Self::Agent(Box::new(admitted)))
             }
             Err(_) => {
@@ -236,6 +237,17 @@ async fn known(state: &AppState, presented: &PresentedToken) -> Result<Arc<Task>
         return Err(Rejection::TokenAltered.into());
     }
     Ok(task)
+}
+
+/// The time by which the ledger issues tokens, which a clock that was set back a little does not
+/// follow. Behind a clock that is plainly wrong no token counts that was issued by that time.
+fn ledger_time(state: &AppState) -> Timestamp {
+    let ledger = &state.services.ledger;
+    if ledger.clock_behind() <= CLOCK_TOLERANCE {
+        ledger.now()
+    } else {
+        ledger.clock().now()
+    }
 }
 
 /// The signed subject, within its rate. An unsigned one has no rate of its own to use up.

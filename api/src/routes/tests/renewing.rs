@@ -2,6 +2,7 @@
 
 use super::{Scene, ssl};
 use crate::testing::{AGENT, Answer};
+use ledger::Clock;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -72,4 +73,23 @@ async fn an_expired_token_is_renewed_only_while_an_approval_is_open() {
         (refused.status, refused.code()),
         (409, "token_not_renewable")
     );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_a_little_does_not_lock_out_new_tokens() {
+    let scene = Scene::new().await;
+    let begin = scene.stage.clock.now();
+    let back = |seconds| ledger::Timestamp::from_seconds(begin.as_seconds() - seconds);
+    scene.stage.clock.set(back(60));
+    assert_eq!(scene.apply("k1", &[ssl()]).await.status, 202);
+    let (_, token) = scene.stage.task(AGENT).await;
+    let scene = Scene { token, ..scene };
+    let other = scene.apply("k1", &[ssl()]).await;
+    assert_eq!(
+        (other.status, other.code()),
+        (403, "forbidden"),
+        "known, for another task"
+    );
+    scene.stage.clock.set(back(61));
+    assert_eq!(scene.apply("k1", &[ssl()]).await.status, 401);
 }
