@@ -175,7 +175,7 @@ pub enum Rejection {
     #[error("the delivery was not given up; there is nothing to retry")]
     DeliveryNotGivenUp,
     /// No renewal for this token.
-    #[error("this token cannot be renewed: {why}; make a new task")]
+    #[error("this token cannot be renewed: {why}")]
     NotRenewable {
         /// Which rule.
         why: &'static str,

@@ -44,7 +44,13 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::bad_request(rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let why = text
+                    .rsplit_once("query string: ")
+                    .map_or(&*text, |(_, why)| why);
+                Err(ApiError::bad_request(format!("query: {why}")))
+            }
         }
     }
 }

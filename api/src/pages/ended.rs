@@ -48,13 +48,14 @@ impl EndedPage {
     /// What happened in one line, for whoever does not read pages.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let mut line = format!("{}: {} {}", self.ended.title(), self.ended.verb(), self.at);
+        let mut line = format!("{} ({}", self.ended.title(), self.at);
         if let Some(by) = &self.by {
-            line.push_str(&format!(" by {}", by.original()));
+            line.push_str(&format!(", by {}", by.original()));
         }
         if let Some(reason) = &self.reason {
             line.push_str(&format!(", reason: {}", reason.original()));
         }
+        line.push(')');
         line
     }
 

@@ -62,7 +62,9 @@ pub enum PasskeyRefused {
     #[error("the passkey's public key cannot be used")]
     Key(#[from] KeyError),
     /// It does not hold against the rules by which auditors verify.
-    #[error("the answer does not prove the decision")]
+    #[error(
+        "it is to another question, decision or reason, or not as auditors need it: ask for new options"
+    )]
     Unprovable(#[from] AssertionError),
     /// Anything else that is not as the standard says.
     #[error("the answer is not what an authenticator gives")]

@@ -86,7 +86,7 @@ fn decide_renew(
         Err(other) => return Err(other),
         Ok(()) => {
             return Err(Rejection::NotRenewable {
-                why: "it is still valid",
+                why: "it is still valid, use it",
             });
         }
     }
@@ -101,7 +101,7 @@ fn decide_renew(
         None if stale && context.now < old.expires_at => old.expires_at,
         None => {
             return Err(Rejection::NotRenewable {
-                why: "it has expired and no approval of its task is open",
+                why: "it has expired and no approval of its task is open; make a new task",
             });
         }
     };
@@ -112,7 +112,7 @@ fn decide_renew(
         .min(task.created_at.plus(TASK_LIFE));
     if until.as_seconds() <= context.now.as_seconds() {
         return Err(Rejection::NotRenewable {
-            why: "its task is a day old",
+            why: "its task is a day old; make a new one",
         });
     }
     let revoked = context.event(

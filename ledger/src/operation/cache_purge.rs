@@ -132,9 +132,7 @@ impl CachePurge {
         .flatten();
         match (asked.next(), asked.next()) {
             (Some(purge), None) => Ok(purge),
-            (None, _) => {
-                Err(fields.refuse_all(format!("needs exactly one of {} (true)", KINDS.join(", "))))
-            }
+            (None, _) => Err(fields.refuse_all(format!("needs one of {}", KINDS.join(", ")))),
             (Some(_), Some(_)) => Err(fields.refuse_all(format!(
                 "has more than one of {}; make one operation for each",
                 KINDS.join(", ")

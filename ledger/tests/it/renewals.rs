@@ -101,7 +101,7 @@ async fn a_valid_token_is_not_renewed() {
     assert_eq!(
         refusal(scene.run(renew(&scene.token)).await),
         Rejection::NotRenewable {
-            why: "it is still valid"
+            why: "it is still valid, use it"
         }
     );
 }
