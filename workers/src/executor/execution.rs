@@ -122,12 +122,7 @@ impl Execution {
             path: request.path,
             body_digest: request.body_sha256.map(hex::encode),
         };
-        // Nothing has been sent: when told to stop there is no need to get this into the log.
-        match self
-            .stop
-            .run_until_cancelled(self.recorder.record(start))
-            .await
-        {
+        match self.recorder.record_unless(&self.stop, start).await {
             None | Some(Ok(OperationStart::Stopped)) => Ok(false),
             Some(Ok(OperationStart::Go)) => Ok(true),
             Some(Err(ledger::Error::Rejected(Rejection::NotExecutable))) => Ok(false),
