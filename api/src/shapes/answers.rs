@@ -5,6 +5,7 @@ use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, OperationOutcome, PermissionCheck};
 use ledger::operation::Operation;
 use ledger::{TaskId, operations_of};
+use projections::TaskStatus;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -87,7 +88,8 @@ pub(crate) struct OperationResult {
     pub(crate) operation_id: &'static str,
     /// Whether it was surely carried out.
     pub(crate) success: bool,
-    /// `succeeded`, `failed`, `unknown`, `not_executed` or `not_tried`.
+    /// `succeeded`, `failed`, `unknown`, `not_executed` or `not_tried`; `waiting` or `applying` while
+    /// the apply has not ended.
     pub(crate) outcome: &'static str,
     /// Upstream's name for the request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,8 +190,9 @@ pub(crate) fn results(apply: &Apply) -> Vec<OperationResult> {
 
 fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> OperationResult {
     let (success, outcome, cloudflare_request_id, result) = match state {
+        OperationState::Waiting if apply.end.is_none() => (false, "waiting", None, Value::Null),
         OperationState::Waiting => (false, "not_tried", None, not_tried(apply)),
-        OperationState::Started(_) => (false, "unknown", None, Value::Null),
+        OperationState::Started(_) => (false, "applying", None, Value::Null),
         OperationState::Ended { outcome, .. } => ended(outcome, apply.resolved),
     };
     OperationResult {
@@ -204,7 +207,7 @@ fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> Op
 fn not_tried(apply: &Apply) -> Value {
     match &apply.stopped {
         Some(why) => json!({"not_tried": why}),
-        None => json!({"not_tried": "an operation before it did not succeed"}),
+        None => json!({"not_tried": "the apply had stopped at an operation before it"}),
     }
 }
 
@@ -316,9 +319,11 @@ pub(crate) struct ApplyDetail {
     pub(crate) apply_id: String,
     /// Its task.
     pub(crate) task_id: String,
-    /// waiting_approval, ready, applying, completed, failed, unknown, denied, expired, cancelled or
-    /// consumed_elsewhere.
-    pub(crate) state: &'static str,
+    /// The word that its task's `status` has while it is the newest; `failed` also when another apply
+    /// used the approval.
+    pub(crate) status: &'static str,
+    /// The word that its task's `apply_state` has while it is the newest.
+    pub(crate) apply_state: &'static str,
     /// The key that named it.
     pub(crate) idempotency_key: String,
     /// Hex SHA-256 of what was asked.
@@ -347,20 +352,24 @@ pub(crate) struct ApplyDetail {
 
 impl ApplyDetail {
     pub(crate) fn of(apply: &Apply, standing: &Standing) -> Self {
-        let state = match standing {
-            Standing::Waiting => "waiting_approval",
-            Standing::Approved => "ready",
-            Standing::Running => "applying",
-            Standing::Ended(end) => end_word(*end),
-            Standing::Denied { .. } => "denied",
-            Standing::Expired { .. } => "expired",
-            Standing::Cancelled => "cancelled",
-            Standing::ConsumedElsewhere { .. } => "consumed_elsewhere",
+        let status = match standing {
+            Standing::Waiting => TaskStatus::RequiresApproval,
+            Standing::Approved => TaskStatus::Approved,
+            Standing::Running => TaskStatus::Applying,
+            Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
+            Standing::Ended(ApplyEnd::Failed) | Standing::ConsumedElsewhere { .. } => {
+                TaskStatus::Failed
+            }
+            Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,
+            Standing::Denied { .. } => TaskStatus::Denied,
+            Standing::Expired { .. } => TaskStatus::Expired,
+            Standing::Cancelled => TaskStatus::Closed,
         };
         Self {
             apply_id: apply.id.to_string(),
             task_id: apply.task_id.to_string(),
-            state,
+            status: status.as_str(),
+            apply_state: status.apply_state().as_str(),
             idempotency_key: apply.idempotency_key.clone(),
             operation_fingerprint: apply.fingerprint.to_string(),
             approval_id: apply.approval_id.map(|id| id.to_string()),

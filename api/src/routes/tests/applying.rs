@@ -115,7 +115,7 @@ async fn what_nobody_knows_is_settled_by_a_person_once() {
     assert_eq!(settle("executed", " ").await.status, 400);
     let settled = settle("executed", "the record is there").await;
     assert_eq!(
-        (settled.status, &settled.body["state"]),
+        (settled.status, &settled.body["status"]),
         (200, &json!("completed"))
     );
     assert_eq!(settle("executed", "again").await.status, 409);
@@ -211,9 +211,10 @@ async fn an_apply_can_be_read_by_its_task_only() {
     let rest = format!("/applies/{}", answer.body["apply_id"].as_str().unwrap());
     let detail = scene.get(&rest).await;
     assert_eq!(
-        (detail.status, &detail.body["state"]),
+        (detail.status, &detail.body["status"]),
         (200, &json!("completed"))
     );
+    assert_eq!(detail.body["apply_state"], "completed");
     assert_eq!(detail.body["results"], answer.body["results"]);
     assert_eq!(
         detail.body["operations"][0]["params"]["name"],

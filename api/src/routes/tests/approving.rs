@@ -38,6 +38,14 @@ async fn what_needs_a_human_waits_and_says_for_whom() {
         "a fresh one"
     );
 
+    let path = format!("/applies/{}", body["apply_id"].as_str().unwrap());
+    let (detail, list) = (scene.get(&path).await, scene.get("/applies").await);
+    for word in ["status", "apply_state"] {
+        assert_eq!(detail.body[word], body[word]);
+        assert_eq!(list.body["applies"][0][word], body[word]);
+    }
+    assert_eq!(detail.body["results"][0]["outcome"], "waiting");
+
     let status = scene.get("/approval-status").await;
     assert_eq!(
         (status.status, &status.body["state"]),
