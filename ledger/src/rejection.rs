@@ -27,7 +27,9 @@ pub enum Rejection {
     #[error("the capability token is not known here; ask the orchestrator for a new task")]
     TokenUnknown,
     /// It was taken away.
-    #[error("the capability token was revoked: its task is closed, or use the newest token of its task")]
+    #[error(
+        "the capability token was revoked: its task is closed, or use the newest token of its task"
+    )]
     TokenRevoked,
     /// Its time is over.
     #[error("the capability token has expired; renew it or make a new task")]
