@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long requests that run when the end begins may go on.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Serves until `stop`, then lets what runs end, and returns when no connection is left or the
 /// patience is.
