@@ -289,6 +289,56 @@ async fn what_waits_for_its_next_try_is_not_forgotten() {
     assert!(service.stop().await.success());
 }
 
+/// Kills again and again, each time some events further on, while several applies are under way.
+#[tokio::test]
+async fn killed_over_and_over_under_load() {
+    const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+    let surroundings = Surroundings::new().await;
+    let (service, task) = granted(&surroundings).await;
+    assert!(service.stop().await.success());
+    let mut names = Vec::new();
+    for (round, further) in [2, 5, 9, 14, 20, 27].into_iter().enumerate() {
+        let service = surroundings.start().await;
+        let size = surroundings.events().await.len() + further;
+        let wanted = KEYS.map(|key| format!("{key}{round}"));
+        {
+            let operations = wanted.each_ref().map(|name| record(name));
+            let ask = |index: usize| service.try_apply(&task, &wanted[index], &operations[index]);
+            let asking = async { drop(tokio::join!(ask(0), ask(1), ask(2), ask(3))) };
+            let far_enough = until("events", async || {
+                (surroundings.events().await.len() >= size).then_some(())
+            });
+            tokio::pin!(asking);
+            tokio::select! {
+                () = far_enough => {}
+                () = &mut asking => {}
+            }
+        }
+        service.kill();
+        names.extend(wanted);
+    }
+
+    let service = surroundings.start().await;
+    for name in &names {
+        let ended = service.ended(&task, name, &record(name)).await;
+        let sent = surroundings
+            .upstream
+            .mutations("dns_records")
+            .iter()
+            .filter(|request| request.json()["name"] == format!("{name}.example.com"))
+            .count();
+        assert!(sent <= 1, "{name} was sent {sent} times");
+        match ended.text_at("status") {
+            "completed" => assert_eq!(sent, 1, "{name} is done without being sent"),
+            status => assert_eq!(status, "unknown", "{}", ended.text),
+        }
+    }
+    all_owed_arrived(&surroundings).await;
+    assert!(service.stop().await.success());
+    assert!(surroundings.run("ledger check").status.success());
+    assert!(surroundings.run("projections status").status.success());
+}
+
 /// Waits until upstream has got a request that could change something.
 async fn until_sent(surroundings: &Surroundings, part: &str) {
     until("a request upstream", async || {
