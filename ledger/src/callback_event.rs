@@ -68,12 +68,11 @@ impl fmt::Display for CallbackEvent {
     }
 }
 
-/// No callback event has this name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown callback event {name:?}")]
-pub struct UnknownCallbackEvent {
-    name: String,
-}
+/// No callback event has this name, which the text leaves out: it can be of any length, and is
+/// recorded where it refuses an apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown callback event; known are: {}", CallbackEvent::ALL.map(CallbackEvent::as_str).join(", "))]
+pub struct UnknownCallbackEvent;
 
 impl FromStr for CallbackEvent {
     type Err = UnknownCallbackEvent;
@@ -82,9 +81,7 @@ impl FromStr for CallbackEvent {
         Self::ALL
             .into_iter()
             .find(|event| event.as_str() == name)
-            .ok_or_else(|| UnknownCallbackEvent {
-                name: name.to_owned(),
-            })
+            .ok_or(UnknownCallbackEvent)
     }
 }
 
@@ -111,5 +108,7 @@ mod tests {
         ] {
             assert!(name.parse::<CallbackEvent>().is_err(), "{name:?}");
         }
+        let text = UnknownCallbackEvent.to_string();
+        assert!(text.ends_with("apply.failed, apply.unknown"), "{text}");
     }
 }
