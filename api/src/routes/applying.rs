@@ -147,7 +147,15 @@ impl Attempt<'_> {
             Standing::Ended(end) => Ok(ended(apply, end)),
             Standing::Running => Ok(running(apply)),
             Standing::Approved => self.waiting(apply, approval, ("approved", "ready")),
-            _ => self.waiting(apply, approval, ("requires_approval", "waiting_approval")),
+            Standing::Waiting => {
+                self.waiting(apply, approval, ("requires_approval", "waiting_approval"))
+            }
+            refused @ (Standing::Denied { .. }
+            | Standing::Expired { .. }
+            | Standing::Cancelled
+            | Standing::ConsumedElsewhere { .. }) => {
+                Err(ApiError::internal(format!("{refused:?} was not refused")))
+            }
         }
     }
 
