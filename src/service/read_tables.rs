@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 /// Between two words about progress.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// How long the end waits for the last events to be folded.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Read tables that follow the ledger.
 pub(crate) struct ReadTables {
     /// The handle.
@@ -54,11 +57,13 @@ impl ReadTables {
         })
     }
 
-    /// Ends following.
+    /// Folds what the workers have recorded last, and ends following.
     ///
     /// # Errors
     /// When it broke down.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
+        // What is not folded by now, the next start folds.
+        drop(self.projections.caught_up(PATIENCE).await);
         self.stop.cancel();
         self.following.await.context("folding broke down")
     }
