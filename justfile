@@ -39,7 +39,8 @@ ci:
 
 # The figures of docs/performance.md.
 bench *ARGS:
-    cargo run --release --quiet -p fixtures --bin bench -- {{ARGS}}
+    cargo build --release --workspace --bins
+    ${CARGO_TARGET_DIR:-target}/release/bench {{ARGS}}
 
 # Build the container image.
 image:
