@@ -4,6 +4,7 @@ use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
 use crate::edge::rate_limit::RateLimiter;
+use crate::extract::large_bodies::LargeBodies;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
 use ledger::aggregate::{Approval, ApprovalState};
@@ -147,6 +148,8 @@ pub struct Shared {
     pub(crate) limiter: RateLimiter,
     /// Requests for each approval and each invitation, by whoever has the link.
     pub(crate) links: RateLimiter,
+    /// Room for large bodies.
+    pub(crate) large_bodies: LargeBodies,
 }
 
 impl AppState {
@@ -162,6 +165,7 @@ impl AppState {
             services,
             limiter,
             links,
+            large_bodies: LargeBodies::new(),
         }))
     }
 }

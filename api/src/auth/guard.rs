@@ -250,14 +250,16 @@ fn ledger_time(state: &AppState) -> Timestamp {
     }
 }
 
-/// The signed subject, within its rate. An unsigned one has no rate of its own to use up.
-fn subject(parts: &Parts, state: &AppState) -> Result<(Subject, Timestamp), ApiError> {
+/// The signed subject, within its rate. An unsigned one has no rate of its own to use up. It stays with
+/// the request, for what else is counted for each subject.
+fn subject(parts: &mut Parts, state: &AppState) -> Result<(Subject, Timestamp), ApiError> {
     let now = state.services.ledger.clock().now();
     let subject = state.keys.subject.verify(&parts.headers, now)?;
     state
         .limiter
         .admit(subject.as_str())
         .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+    parts.extensions.insert(subject.clone());
     Ok((subject, now))
 }
 

@@ -1,8 +1,11 @@
 //! JSON bodies, read strictly: what a person approves must be what every reader of the same bytes
 //! would understand.
 
+use super::large_bodies::Room;
+use crate::auth::subject::Subject;
 use crate::problem::ApiError;
-use axum::body::Bytes;
+use crate::state::AppState;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -17,12 +20,12 @@ pub const DEPLOY_BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
-/// A JSON body of at most `LIMIT` bytes. Duplicate keys, unknown fields, and integers that not every
-/// reader can hold are refused, naming the place.
+/// A JSON body of at most [`BODY_LIMIT`] bytes. Duplicate keys, unknown fields, and integers that not
+/// every reader can hold are refused, naming the place.
 #[derive(Debug, Clone)]
-pub struct StrictJson<T, const LIMIT: usize = BODY_LIMIT>(pub T);
+pub struct StrictJson<T>(pub T);
 
-impl<S, T, const LIMIT: usize> FromRequest<S> for StrictJson<T, LIMIT>
+impl<S, T> FromRequest<S> for StrictJson<T>
 where
     S: Send + Sync,
     T: DeserializeOwned,
@@ -31,27 +34,36 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         json_or_unsaid(request.headers())?;
-        let body = read(request, state, LIMIT).await?;
+        let body = read(request, state, BODY_LIMIT).await?;
         parse(&body).map(Self)
     }
 }
 
-/// As [`StrictJson`], with the number of bytes that it was, for routes whose limit depends on what is
-/// in the body.
-#[derive(Debug, Clone)]
-pub struct SizedJson<T, const LIMIT: usize = BODY_LIMIT>(pub T, pub usize);
+/// As [`StrictJson`], of at most [`DEPLOY_BODY_LIMIT`] bytes, behind a guard. With it come the number
+/// of bytes that it was, for routes whose limit depends on what is in the body, and the room that it
+/// takes, which is to be held for as long as its content is.
+#[derive(Debug)]
+pub(crate) struct LargeJson<T>(pub(crate) T, pub(crate) usize, pub(crate) Room);
 
-impl<S, T, const LIMIT: usize> FromRequest<S> for SizedJson<T, LIMIT>
-where
-    S: Send + Sync,
-    T: DeserializeOwned,
-{
+impl<T: DeserializeOwned> FromRequest<AppState> for LargeJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         json_or_unsaid(request.headers())?;
-        let body = read(request, state, LIMIT).await?;
-        parse(&body).map(|value| Self(value, body.len()))
+        // A body that does not say how long it is can be as long as any.
+        let most = u64::try_from(DEPLOY_BODY_LIMIT).unwrap_or(u64::MAX);
+        let length = request.body().size_hint().exact().unwrap_or(most);
+        if length > most {
+            return Err(ApiError::PayloadTooLarge {
+                limit: DEPLOY_BODY_LIMIT,
+            });
+        }
+        let subject = request.extensions().get::<Subject>().ok_or_else(|| {
+            ApiError::internal("a route takes large bodies from whoever sends them")
+        })?;
+        let room = state.large_bodies.admit(subject.as_str(), length)?;
+        let body = read(request, state, DEPLOY_BODY_LIMIT).await?;
+        parse(&body).map(|value| Self(value, body.len(), room))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod idempotency;
 pub mod json;
+pub(crate) mod large_bodies;
 pub(crate) mod link;
 pub mod params;
 pub mod prefer;

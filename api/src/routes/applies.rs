@@ -4,7 +4,7 @@ use super::applying::{Asked, Attempt};
 use crate::auth::guard::{Bootstrap, Capability, IssueTasks};
 use crate::edge::request_id::ThisRequest;
 use crate::extract::idempotency::Idempotency;
-use crate::extract::json::{BODY_LIMIT, DEPLOY_BODY_LIMIT, SizedJson, StrictJson};
+use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
@@ -50,7 +50,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn plan(
     State(state): State<AppState>,
     who: Capability,
-    SizedJson(request, size): SizedJson<PlanRequest, DEPLOY_BODY_LIMIT>,
+    LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
     within_limit(size, request.uploads())?;
     let operations = request.operations()?;
@@ -90,9 +90,9 @@ async fn apply(
     ThisRequest(request_id): ThisRequest,
     PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
-    request: Result<SizedJson<ApplyRequest, DEPLOY_BODY_LIMIT>, ApiError>,
+    request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let asked = request.and_then(|SizedJson(request, size)| {
+    let asked = request.and_then(|LargeJson(request, size, room)| {
         within_limit(size, request.uploads())?;
         let operations = request.operations()?;
         let policy = &state.config.callback_policy;
@@ -103,6 +103,7 @@ async fn apply(
         Ok(Asked {
             operations,
             callback,
+            room: Some(room),
         })
     });
     let attempt = Attempt {

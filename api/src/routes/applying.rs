@@ -3,6 +3,7 @@
 
 use crate::auth::guard::Capability;
 use crate::auth::link::Resume;
+use crate::extract::large_bodies::Room;
 use crate::problem::ApiError;
 use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, PermissionCheckView};
 use crate::state::AppState;
@@ -42,6 +43,8 @@ pub(crate) struct Attempt<'a> {
 pub(crate) struct Asked {
     pub(crate) operations: Vec<Operation>,
     pub(crate) callback: Option<NewCallback>,
+    /// What the operations take, where they came in a large body.
+    pub(crate) room: Option<Room>,
 }
 
 impl Attempt<'_> {
@@ -78,6 +81,8 @@ impl Attempt<'_> {
             .ledger
             .execute(self.origin(), command)
             .await??;
+        // Not held while a human thinks.
+        drop(asked.room);
         self.answer(submitted).await
     }
 

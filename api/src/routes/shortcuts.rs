@@ -4,7 +4,8 @@ use super::applying::{Asked, Attempt};
 use crate::auth::guard::Capability;
 use crate::edge::request_id::ThisRequest;
 use crate::extract::idempotency::Idempotency;
-use crate::extract::json::{DEPLOY_BODY_LIMIT, StrictJson};
+use crate::extract::json::{LargeJson, StrictJson};
+use crate::extract::large_bodies::Room;
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::ApplyEnded;
@@ -53,6 +54,7 @@ async fn create_dns_record(
         request_id,
         wait,
     };
+    let request = request.map(|StrictJson(request)| (request, None));
     submit(attempt, key, request).await
 }
 
@@ -84,6 +86,7 @@ async fn purge_cache(
         request_id,
         wait,
     };
+    let request = request.map(|StrictJson(request)| (request, None));
     submit(attempt, key, request).await
 }
 
@@ -107,7 +110,7 @@ async fn deploy_worker(
     ThisRequest(request_id): ThisRequest,
     PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
-    request: Result<StrictJson<WorkersDeployRequest, DEPLOY_BODY_LIMIT>, ApiError>,
+    request: Result<LargeJson<WorkersDeployRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let attempt = Attempt {
         state: &state,
@@ -115,18 +118,20 @@ async fn deploy_worker(
         request_id,
         wait,
     };
+    let request = request.map(|LargeJson(request, _, room)| (request, Some(room)));
     submit(attempt, key, request).await
 }
 
-async fn submit<T: Shortcut, const LIMIT: usize>(
+async fn submit<T: Shortcut>(
     attempt: Attempt<'_>,
     key: Result<Idempotency, ApiError>,
-    request: Result<StrictJson<T, LIMIT>, ApiError>,
+    request: Result<(T, Option<Room>), ApiError>,
 ) -> Result<Response, ApiError> {
-    let asked = request.and_then(|StrictJson(request)| {
+    let asked = request.and_then(|(request, room)| {
         Ok(Asked {
             operations: vec![request.operation()?],
             callback: None,
+            room,
         })
     });
     attempt.submit(key.map(|Idempotency(key)| key), asked).await

@@ -148,3 +148,26 @@ async fn requests_are_limited_for_each_subject() {
     assert_eq!(answers[2].code(), "rate_limited");
     assert_eq!(answers[2].headers["retry-after"], "1");
 }
+
+#[tokio::test]
+async fn a_large_body_waits_its_turn_and_is_not_recorded_as_refused() {
+    let scene = Scene::granted().await;
+    let state = &scene.stage.state;
+    let large = 10 * 1024 * 1024;
+    let hold = || state.large_bodies.admit(CLIENT, large).unwrap();
+    let held = [hold(), hold()];
+    let upload = json!({"scope_id": "a1", "script_name": "hello",
+        "script": "x".repeat(2 * 1024 * 1024)});
+    let answer = scene.keyed("/workers/deploy", "k1", &upload).await;
+    assert_eq!((answer.status, answer.code()), (503, "unavailable"));
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    assert_eq!(refusals(&scene).await, 0);
+    let small = scene.apply("k2", &[dns("a.example.com")]).await;
+    assert_eq!(small.status, 200, "{small:?}");
+    drop(held);
+    for key in ["k1", "k3", "k4"] {
+        let answer = scene.keyed("/workers/deploy", key, &upload).await;
+        assert_eq!(answer.status, 202, "room is given back: {answer:?}");
+    }
+}
