@@ -57,6 +57,8 @@ pub struct Apply {
     pub operations: Vec<OperationState>,
     /// Names what was sent upstream for it, from its first operation on.
     pub execution_id: Option<ExecutionId>,
+    /// When the intent of the operation that was started last was recorded.
+    pub started_at: Option<Timestamp>,
     /// How it ended; a settled unknown counts as settled.
     pub end: Option<ApplyEnd>,
     /// Why it was stopped before its operations were tried.
@@ -105,6 +107,7 @@ impl Aggregate for Apply {
                 accepted_at: at,
                 operations: vec![OperationState::Waiting; accepted.check.requested.len()],
                 execution_id: None,
+                started_at: None,
                 end: None,
                 stopped: None,
                 resolved: None,
@@ -117,6 +120,7 @@ impl Aggregate for Apply {
             Event::ApplyAuthorised(_) => apply.authorised = true,
             Event::OperationStarted(started) => {
                 apply.execution_id = Some(started.execution_id);
+                apply.started_at = Some(at);
                 if let Some(operation) = slot(&mut apply.operations, started.index) {
                     *operation = OperationState::Started(started.clone());
                 }

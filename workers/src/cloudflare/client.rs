@@ -20,6 +20,8 @@ const REQUEST_ID_HEADER: &str = "cf-ray";
 const MOST_RETRIES: u32 = 2;
 /// The longest wait before that; upstream's usual penalty of five minutes is the caller's matter.
 const LONGEST_RETRY_WAIT: u64 = 3;
+/// How long after the end of a request upstream may still carry it out, generously.
+const LANDING: Duration = Duration::from_secs(60);
 
 /// How long a connection is kept for the next request.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
@@ -182,6 +184,18 @@ impl CloudflareClient {
         )
         .record(started.elapsed().as_secs_f64());
         outcome
+    }
+
+    /// How long after its intent was recorded an operation may still be carried out upstream: every
+    /// attempt to its timeout, the waits between them, and a minute for what is under way there.
+    #[must_use]
+    pub fn may_land_within(&self) -> Duration {
+        let attempt = self.total_timeout.max(self.upload_timeout);
+        let wait = Duration::from_secs(LONGEST_RETRY_WAIT);
+        attempt
+            .saturating_add(wait)
+            .saturating_mul(MOST_RETRIES + 1)
+            .saturating_add(LANDING)
     }
 
     /// Asks upstream about the token; `account` for a token that an account owns.

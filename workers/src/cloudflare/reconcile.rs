@@ -1,7 +1,8 @@
 //! What became of a request whose answer was lost, found out by reading back.
 //!
-//! Found as intended: applied. Found as it was before, for some seconds: not applied. What a lost
-//! create would have made may still appear, and a purge leaves no trace: unknown.
+//! Found as intended: applied. Found as it was before: not applied, as long as the request cannot
+//! land any more, which the caller knows. What a lost create would have made may still appear, and a
+//! purge leaves no trace: unknown.
 
 use super::agreement::{agrees, record_agrees, rule_agrees};
 use super::client::CloudflareClient;
@@ -19,7 +20,8 @@ pub enum Reconciled {
         /// What stands there now.
         result: Value,
     },
-    /// Upstream is as it was before.
+    /// Upstream is as it was before. Within [`CloudflareClient::may_land_within`] of sending, the
+    /// request may still be carried out.
     NotApplied {
         /// What was found, for people.
         why: String,

@@ -16,6 +16,15 @@ pub(super) const INTERRUPTED: &str = "interrupted";
 /// The code of an operation that reading back showed not to have been applied.
 pub(super) const NOT_APPLIED: &str = "upstream_not_applied";
 
+/// Whether a request whose answer was lost may still be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Landing {
+    /// It was sent moments ago, or may have been.
+    Possible,
+    /// Every attempt has timed out, and upstream has had time to finish what it had begun.
+    Over,
+}
+
 /// How an operation ended, and how that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Conclusion {
@@ -88,14 +97,20 @@ impl Conclusion {
         }))
     }
 
-    /// What reading back found after `lost`, the reason why there is no answer.
-    pub(super) fn read_back(found: Reconciled, lost: &str) -> Self {
+    /// What reading back found after `lost`, the reason why there is no answer. The state from
+    /// before proves that nothing was done only when nothing can land any more.
+    pub(super) fn read_back(found: Reconciled, lost: &str, landing: Landing) -> Self {
         let outcome = match found {
             Reconciled::Applied { result } => OperationOutcome::Succeeded {
                 http_status: None,
                 request_id: None,
                 result: json_text(&result, MOST_RESULT_BYTES),
             },
+            Reconciled::NotApplied { why } if landing == Landing::Possible => {
+                return Self::unknown(format!(
+                    "{lost}; read back: {why}, but the request may still be carried out"
+                ));
+            }
             Reconciled::NotApplied { why } => OperationOutcome::Failed {
                 http_status: None,
                 request_id: None,

@@ -5,10 +5,12 @@
 //! | crash | in the log | next start |
 //! |---|---|---|
 //! | before the intent is committed | operation waiting | starts it |
-//! | after that, before or after sending, before the outcome is committed | started | simulated: ends it; a read: sends it again; otherwise reads back, never sends |
+//! | after that, before or after sending, before the outcome is committed | started | simulated: ends it; a read: sends it again; otherwise reads back, never sends; what is not there counts as not applied only once nothing can land any more |
 //! | after the outcome is committed | ended | goes on with the next operation |
 
-use super::conclusion::{Conclusion, EXECUTOR_FAILED, INTERRUPTED, NO_CREDENTIAL, UNREADABLE};
+use super::conclusion::{
+    Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, NO_CREDENTIAL, UNREADABLE,
+};
 use super::upstream::Upstream;
 use crate::cloudflare::{CloudflareClient, RequestDescription, UpstreamRequest, simulate};
 use crate::error::Error;
@@ -176,7 +178,10 @@ impl Execution {
     ) -> Conclusion {
         match Conclusion::of(client.send(operation).await) {
             Ok(conclusion) => conclusion,
-            Err(lost) => self.read_back(client, apply, index, operation, &lost).await,
+            Err(lost) => {
+                self.read_back(client, apply, index, operation, (&lost, Landing::Possible))
+                    .await
+            }
         }
     }
 
@@ -216,9 +221,23 @@ impl Execution {
             )),
             Way::Sent(client) if is_read => self.send(client, apply, index, operation).await,
             Way::Sent(client) => {
-                self.read_back(client, apply, index, operation, STOPPED)
+                let landing = self.landing(client, apply);
+                self.read_back(client, apply, index, operation, (STOPPED, landing))
                     .await
             }
+        }
+    }
+
+    /// Whether what an earlier process sent may still be carried out, by the intent's age.
+    fn landing(&self, client: &CloudflareClient, apply: &Apply) -> Landing {
+        let now = self.recorder.ledger().now();
+        let is_over = apply
+            .started_at
+            .is_some_and(|started| now.since(started) >= client.may_land_within());
+        if is_over {
+            Landing::Over
+        } else {
+            Landing::Possible
         }
     }
 
@@ -228,7 +247,7 @@ impl Execution {
         apply: &Apply,
         index: usize,
         operation: &Operation,
-        lost: &str,
+        (lost, landing): (&str, Landing),
     ) -> Conclusion {
         tracing::warn!(
             apply.id = %apply.id,
@@ -240,7 +259,7 @@ impl Execution {
         let before = self.pre_state(apply, index).await;
         let found = client.reconcile(operation, before.as_ref());
         match tokio::time::timeout(READ_BACK_PATIENCE, found).await {
-            Ok(found) => Conclusion::read_back(found, lost),
+            Ok(found) => Conclusion::read_back(found, lost, landing),
             Err(_) => Conclusion::unknown(format!(
                 "{lost}; reading back did not end within {} seconds",
                 READ_BACK_PATIENCE.as_secs()

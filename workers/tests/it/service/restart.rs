@@ -27,9 +27,24 @@ async fn started(operations: Vec<Operation>, simulated: bool) -> (TestLedger, Ap
 }
 
 #[tokio::test]
-async fn killed_after_the_intent_and_not_carried_out() {
+async fn killed_moments_ago_and_not_carried_out_it_may_still_be() {
     let upstream = FakeUpstream::start().await.unwrap();
     let (ledger, apply_id) = started(vec![edit(&upstream), create("next")], false).await;
+    ledger.clock.advance(Duration::from_secs(60));
+    let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
+
+    let apply = ended(&service.ledger, apply_id).await;
+    assert_eq!(apply.end, UNKNOWN);
+    assert!(unknown_because(&apply, 0).contains("may still be carried out"));
+    assert!(upstream.mutations("").is_empty(), "nothing is sent again");
+    service.end().await;
+}
+
+#[tokio::test]
+async fn killed_long_ago_and_not_carried_out() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let (ledger, apply_id) = started(vec![edit(&upstream), create("next")], false).await;
+    ledger.clock.advance(client(&upstream).may_land_within());
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
 
     let apply = ended(&service.ledger, apply_id).await;
@@ -119,6 +134,7 @@ async fn killed_while_waiting_for_the_answer() {
     soon("the request", upstream.wait_for(1)).await.unwrap();
 
     let ledger = service.crash().await.open().await.unwrap();
+    ledger.clock.advance(client(&upstream).may_land_within());
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
     let apply = ended(&service.ledger, submitted.apply.id).await;
     // Whether upstream carries it out after all is upstream's to say; what counts is what was found.
