@@ -21,11 +21,11 @@ const MOST_BYTES: u64 = 64 * 1024;
 pub(crate) fn ask_service(socket: &Path, action: &Action) -> anyhow::Result<Option<Performed>> {
     let mut stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
-        // No file, or a file that a killed service has left behind.
+        // No file, a file that a killed service has left behind, or a path too long for a socket.
         Err(error)
             if matches!(
                 error.kind(),
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput
             ) =>
         {
             return Ok(None);

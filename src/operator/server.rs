@@ -19,6 +19,11 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// How long a connected process may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The wait after a connection could not be accepted, at first and at most: what keeps one from
+/// being accepted (no free file descriptor) does not pass at once.
+const FIRST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
 /// A socket that the service's own account and root may use. The file goes with the value; one that
 /// a killed service left behind is replaced, which is safe because only the holder of the ledger's
 /// writer lock comes here.
@@ -57,12 +62,9 @@ impl ControlSocket {
     ) where
         F: Future<Output = Performed>,
     {
-        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            let conversation = match accepted {
-                Ok((stream, _)) => converse(stream, &perform).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = conversation {
+        let listener = &self.listener;
+        while let Some((stream, _)) = accepted(|| listener.accept(), &stop).await {
+            if let Err(error) = converse(stream, &perform).await {
                 tracing::warn!(error = format!("{error:#}"), "a control connection failed");
             }
         }
@@ -73,6 +75,26 @@ impl Drop for ControlSocket {
     fn drop(&mut self) {
         // Left behind it does no harm: nobody answers there, and the next start replaces it.
         drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// The next connection, however long it takes; `None` when told to stop.
+async fn accepted<T, F>(accept: impl Fn() -> F, stop: &CancellationToken) -> Option<T>
+where
+    F: Future<Output = std::io::Result<T>>,
+{
+    let mut rest = FIRST_REST;
+    loop {
+        match stop.run_until_cancelled(accept()).await? {
+            Ok(connection) => return Some(connection),
+            Err(error) => tracing::warn!(
+                %error,
+                wait_ms = rest.as_millis(),
+                "a control connection cannot be accepted"
+            ),
+        }
+        stop.run_until_cancelled(tokio::time::sleep(rest)).await?;
+        rest = rest.saturating_mul(2).min(LONGEST_REST);
     }
 }
 
@@ -151,6 +173,22 @@ mod tests {
         stop.cancel();
         served.await.unwrap();
         assert!(!path.exists(), "the socket goes with the service");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_accepted_is_tried_again_ever_more_seldom() {
+        let tries = std::cell::Cell::new(0);
+        let accept = || {
+            tries.set(tries.get() + 1);
+            std::future::ready(if tries.get() < 20 {
+                Err(std::io::Error::from(ErrorKind::OutOfMemory))
+            } else {
+                Ok(tries.get())
+            })
+        };
+        let began = tokio::time::Instant::now();
+        assert_eq!(accepted(accept, &CancellationToken::new()).await, Some(20));
+        assert!(began.elapsed() > LONGEST_REST * 10);
     }
 
     #[tokio::test]

@@ -14,12 +14,20 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Listens beside the ledger.
-    ///
-    /// # Errors
-    /// When the socket cannot be made.
-    pub(crate) fn open(storage: &Storage, ledger: &Ledger) -> anyhow::Result<Self> {
-        let socket = ControlSocket::bind(&storage.control_socket())?;
+    /// Listens beside the ledger. `None` when the socket cannot be made, as where the ledger's path
+    /// is too long for one: the service is as good without, and the API takes the same actions.
+    pub(crate) fn open(storage: &Storage, ledger: &Ledger) -> Option<Self> {
+        let socket = match ControlSocket::bind(&storage.control_socket()) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "no control socket: operator commands cannot reach this service while it runs; \
+                     use the API, or a shorter path for the ledger"
+                );
+                return None;
+            }
+        };
         let stop = CancellationToken::new();
         let ledger = ledger.clone();
         let serving = tokio::spawn(socket.serve(
@@ -37,7 +45,7 @@ impl Control {
             },
             stop.clone(),
         ));
-        Ok(Self { serving, stop })
+        Some(Self { serving, stop })
     }
 
     /// Takes the socket away, after the action that is under way.

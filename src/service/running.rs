@@ -110,13 +110,16 @@ impl Stages<'_> {
         projections: &Projections,
         workers: HealthReader,
     ) -> anyhow::Result<()> {
-        let control = Control::open(&self.config.storage, &self.ledger)?;
+        let control = Control::open(&self.config.storage, &self.ledger);
         let router = self.router(projections, workers)?;
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
         let served = http::serve(listener, router, self.stop).await;
-        let closed = control.close().await;
+        let closed = match control {
+            Some(control) => control.close().await,
+            None => Ok(()),
+        };
         served.and(closed)
     }
 

@@ -91,6 +91,15 @@ impl Surroundings {
         self.folder.path().join("data/proxy.db")
     }
 
+    /// What the newest process has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// The binary with nothing but these settings around it.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = bare(line);
@@ -126,7 +135,7 @@ impl Surroundings {
     }
 
     async fn started(&self, mut command: Command) -> Service {
-        let log = self.folder.path().join("log");
+        let log = self.log_file();
         let mut process = command
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

@@ -80,6 +80,21 @@ async fn a_ledger_of_other_read_tables_stops_the_start() {
     assert!(complained.contains("read tables"), "{complained}");
 }
 
+#[tokio::test]
+async fn a_path_too_long_for_a_control_socket_does_not_stop_the_start() {
+    let mut surroundings = Surroundings::new().await;
+    let folder = surroundings.ledger_file().with_file_name("deep".repeat(30));
+    let url = format!("sqlite://{}/l.db", folder.display());
+    surroundings.settings.insert("LEDGER_URL", url);
+    let service = surroundings.start().await;
+    assert!(surroundings.log().contains("no control socket"));
+    service.open_task().await;
+    let close = surroundings.run("task close 0 --reason none");
+    let (_, complained) = said(&close);
+    assert_eq!(close.status.code(), Some(1), "{complained}");
+    assert!(service.stop().await.success());
+}
+
 #[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let output = bare("serve").env("BIND_ADDR", "nowhere").output().unwrap();
