@@ -9,6 +9,7 @@
 mod service;
 
 mod commands;
+mod crowd;
 mod demo;
 mod killed;
 mod once;
