@@ -4,6 +4,8 @@ use crate::error::Error;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,9 +109,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// The caller holds the writer lock.
 pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
     let version = inspect(path).await?;
+    make_private(path)?;
     // Only a file that is ours, or empty, is ever switched to WAL.
     let options = options(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let mut connection = SqliteConnection::connect_with(&options)
@@ -118,6 +120,27 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     make(&mut connection, version).await?;
     check_objects(&mut connection).await?;
     Ok(connection)
+}
+
+/// Makes the file where it is missing, for its owner alone: what agents ask for stands in it in full.
+/// SQLite gives its log and its shared memory the same mode. A crash right after leaves an empty file,
+/// which the next start takes as its own.
+fn make_private(path: &Path) -> Result<(), Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| Error::File {
+            path: path.to_owned(),
+            doing: "made",
+            source,
+        })
 }
 
 /// The schema version of a file that is ours or empty. Any other file is refused, and left byte for

@@ -4,6 +4,8 @@ use super::state::State;
 use crate::error::Error;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,10 +59,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(256)
 }
 
-/// Opens the file to fold into, making it and its folder where they are missing. A file that is
+/// Opens the file to fold into, making it where it is missing. A file that is
 /// neither ours nor empty is refused and left as it is. The caller holds the lock.
 pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = connect(path, options(path).create_if_missing(true)).await?;
+    make_private(path)?;
+    let mut connection = connect(path, options(path)).await?;
     refuse_foreign(&mut connection, path).await?;
     connection
         .close()
@@ -75,6 +78,26 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
     connect(path, options).await
+}
+
+/// Makes the file where it is missing, for its owner alone: what agents ask for stands in it. SQLite
+/// gives its log and its shared memory the same mode.
+fn make_private(path: &Path) -> Result<(), Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| Error::File {
+            path: path.to_owned(),
+            doing: "made",
+            source,
+        })
 }
 
 async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Held while this process may fold. The system lets go of it when the process ends, however it
@@ -28,6 +29,7 @@ impl FolderLock {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .write(true)
             .open(&path)
             .map_err(|source| failed("opened", source))?;

@@ -250,3 +250,17 @@ async fn a_rebuild_reports_its_progress_and_can_be_looked_at() {
         report.rows
     );
 }
+
+#[tokio::test]
+async fn what_new_read_tables_make_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let ledger = TestLedger::open().await;
+    let (_reads, mut runner) = world::open(&ledger).await.unwrap();
+    catch_up(&mut runner).await;
+    for end in ["", "-wal", "-shm", ".fold.lock"] {
+        let mut path = path_of(&ledger).into_os_string();
+        path.push(end);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+}

@@ -197,3 +197,16 @@ async fn the_file_says_what_it_is() {
     assert_eq!(pragma(&mut connection, "application_id").await, 0x4C50_504C);
     assert_eq!(pragma(&mut connection, "user_version").await, 1);
 }
+
+#[tokio::test]
+async fn what_a_new_ledger_makes_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let ledger = TestLedger::open().await;
+    ledger.task().await;
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let mut path = ledger.path().as_os_str().to_owned();
+        path.push(end);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+}
