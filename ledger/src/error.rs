@@ -24,6 +24,16 @@ pub enum Error {
         /// ` held by process 123`, where the file says so.
         holder: String,
     },
+    /// The file has more names than one, and a lock could only be held on one of them.
+    #[error(
+        "{path} has {names} names (hard links); remove the others, or make them copies, and start again"
+    )]
+    HardLinked {
+        /// The name that was given.
+        path: PathBuf,
+        /// How many there are.
+        names: u64,
+    },
     /// The URL does not name a SQLite file.
     #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
     InvalidUrl {

@@ -14,6 +14,7 @@ impl From<ledger::Error> for ApiError {
                 retry_after: Duration::from_secs(1),
             },
             Error::Locked { .. }
+            | Error::HardLinked { .. }
             | Error::InvalidUrl { .. }
             | Error::ForeignFile { .. }
             | Error::NewerSchema { .. }

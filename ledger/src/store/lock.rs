@@ -1,10 +1,11 @@
 //! One writer for each ledger, across processes: an advisory lock on `<ledger>.lock`, beside the file
 //! itself: SQLite follows symbolic links, and a ledger that is reached by another name is the same one.
+//! A hard link would have a lock of its own, so a file with two names is not opened at all.
 
 use crate::error::Error;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Held while this process may write. The system lets go of it when the process ends, however it
@@ -16,6 +17,7 @@ pub(crate) struct WriterLock {
 
 impl WriterLock {
     pub(crate) fn acquire(ledger: &Path) -> Result<Self, Error> {
+        refuse_hard_links(ledger)?;
         let mut path = followed(ledger).into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
@@ -63,6 +65,18 @@ impl WriterLock {
         file.rewind().map_err(failed("written"))?;
         write!(file, "{}", std::process::id()).map_err(failed("written"))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// SQLite finds its log by the file's name as well: writers under two names would destroy the ledger.
+fn refuse_hard_links(ledger: &Path) -> Result<(), Error> {
+    match std::fs::metadata(ledger) {
+        Ok(file) if file.nlink() > 1 => Err(Error::HardLinked {
+            path: ledger.to_owned(),
+            names: file.nlink(),
+        }),
+        // What cannot be looked at, opening the file will tell.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -36,6 +36,21 @@ async fn a_ledger_by_another_name_is_the_same_ledger() {
 }
 
 #[tokio::test]
+async fn a_ledger_with_two_names_is_not_opened_under_either() {
+    let closed = TestLedger::open().await.close().await;
+    let link = closed.path().with_file_name("link.db");
+    std::fs::hard_link(closed.path(), &link).unwrap();
+    for path in [closed.path(), link.as_path()] {
+        let url = format!("sqlite://{}", path.display());
+        let options = LedgerOptions::new(url, TestRules::default().build());
+        let refused = Ledger::open(options).await;
+        assert!(matches!(refused, Err(Error::HardLinked { names: 2, .. })));
+    }
+    std::fs::remove_file(link).unwrap();
+    closed.try_open().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_with_a_clear_message() {
     let ledger = TestLedger::open().await;
     let second = Command::new(std::env::current_exe().unwrap())
