@@ -89,6 +89,16 @@ impl MasterKeySource {
         if !ledger_exists {
             return Ok(());
         }
+        // The key that is missing is none of its.
+        if ledger::is_plainly_foreign(&self.ledger) {
+            return Err(Problem::new(
+                variable::LEDGER_URL.name(),
+                format!(
+                    "leads to {}, which is not a ledger of this software; it is left as it is",
+                    self.ledger.display()
+                ),
+            ));
+        }
         Err(Problem::new(
             variable::MASTER_KEY.name(),
             format!(
@@ -230,12 +240,36 @@ mod tests {
     #[test]
     fn a_ledger_without_its_key_file_is_not_given_another_key() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("p.ledger.db"), b"something").unwrap();
+        let mut header = [0_u8; 100];
+        header[..16].copy_from_slice(b"SQLite format 3\0");
+        header[68..72].copy_from_slice(b"LPPL");
+        std::fs::write(folder.path().join("p.ledger.db"), header).unwrap();
         assert_eq!(
             source(folder.path()).check().unwrap_err().name(),
             "MASTER_KEY"
         );
         assert!(source(folder.path()).open(&SystemRandom).is_err());
+        assert!(!folder.path().join("p.ledger.db.key").exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_ledger_is_not_taken_for_one_that_lost_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.ledger.db");
+        let mut other = [0_u8; 100];
+        other[..16].copy_from_slice(b"SQLite format 3\0");
+        let mut read_tables = other;
+        read_tables[68..72].copy_from_slice(b"LPPR");
+        for content in [b"something".as_slice(), &other, &read_tables] {
+            std::fs::write(&path, content).unwrap();
+            for problem in [
+                source(folder.path()).check().unwrap_err(),
+                source(folder.path()).open(&SystemRandom).err().unwrap(),
+            ] {
+                assert_eq!(problem.name(), "LEDGER_URL");
+                assert!(!problem.to_string().contains("restore"), "{problem}");
+            }
+        }
         assert!(!folder.path().join("p.ledger.db.key").exists());
     }
 

@@ -2,6 +2,7 @@
 //! stands in this folder only.
 
 mod append;
+mod header;
 mod lock;
 mod lookup;
 mod read;
@@ -10,6 +11,7 @@ mod tail;
 mod verify;
 
 pub(crate) use append::{Staged, append};
+pub use header::is_plainly_foreign;
 pub(crate) use lock::WriterLock;
 pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};
 pub use read::Reader;

@@ -196,6 +196,9 @@ async fn the_file_says_what_it_is() {
     };
     assert_eq!(pragma(&mut connection, "application_id").await, 0x4C50_504C);
     assert_eq!(pragma(&mut connection, "user_version").await, 1);
+    assert!(!ledger::is_plainly_foreign(ledger.path()));
+    let closed = ledger.close().await;
+    assert!(!ledger::is_plainly_foreign(closed.path()));
 }
 
 #[tokio::test]
