@@ -115,6 +115,8 @@ pub enum ApiError {
     /// It was there and is over: 410.
     #[error("{detail}")]
     Gone {
+        /// As the ledger names the same refusal.
+        code: &'static str,
         /// What happened to it.
         detail: String,
     },
@@ -184,7 +186,7 @@ impl ApiError {
                 "method_not_allowed",
             ),
             Self::Conflict { .. } => (StatusCode::CONFLICT, "Conflict", "conflict"),
-            Self::Gone { .. } => (StatusCode::GONE, "Gone", "gone"),
+            Self::Gone { code, .. } => (StatusCode::GONE, "Gone", *code),
             Self::BadRequest { .. } => (StatusCode::BAD_REQUEST, "Bad request", "bad_request"),
             Self::PayloadTooLarge { .. } => (
                 StatusCode::PAYLOAD_TOO_LARGE,

@@ -108,7 +108,7 @@ pub enum Rejection {
     #[error("the approval was cancelled because its task was closed")]
     ApprovalCancelled,
     /// Decided before.
-    #[error("the approval was already {state}")]
+    #[error("the approval was already {}", if *state == "consumed" { "approved and used" } else { state })]
     ApprovalDecided {
         /// `approved`, `denied`, `consumed`.
         state: &'static str,

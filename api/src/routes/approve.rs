@@ -17,7 +17,9 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::command::DecideApproval;
-use ledger::{Actor, Assertion, Blob, Challenge, Decision, Origin, PublicKey, Rejection};
+use ledger::{
+    Actor, Assertion, Blob, Challenge, Decision, Origin, PublicKey, Rejection, Timestamp,
+};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -79,6 +81,7 @@ async fn page(
     match question.ended()? {
         Some(ended) if wants.0 => Ok(pages::respond(StatusCode::GONE, &ended)),
         Some(ended) => Err(ApiError::Gone {
+            code: over(&approval, question.now).map_or("gone", |refusal| refusal.code()),
             detail: ended.in_words(),
         }),
         None => {
@@ -206,19 +209,26 @@ async fn opened(state: &AppState, link: &ApprovalLink) -> Result<Arc<Approval>, 
 /// As [`opened`], refusing one that there is nothing left to decide on.
 async fn undecided(state: &AppState, link: &ApprovalLink) -> Result<Arc<Approval>, ApiError> {
     let approval = opened(state, link).await?;
-    let refusal = match approval.state_at(state.services.ledger.now()) {
-        ApprovalState::Pending => return Ok(approval),
-        ApprovalState::Expired => Rejection::ApprovalExpired {
+    match over(&approval, state.services.ledger.now()) {
+        None => Ok(approval),
+        Some(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Why there is nothing left to decide; `None` while there is.
+fn over(approval: &Approval, now: Timestamp) -> Option<Rejection> {
+    match approval.state_at(now) {
+        ApprovalState::Pending => None,
+        ApprovalState::Expired => Some(Rejection::ApprovalExpired {
             at: approval.expiry(),
-        },
-        ApprovalState::Cancelled => Rejection::ApprovalCancelled,
+        }),
+        ApprovalState::Cancelled => Some(Rejection::ApprovalCancelled),
         decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {
-            Rejection::ApprovalDecided {
+            Some(Rejection::ApprovalDecided {
                 state: decided.as_str(),
-            }
+            })
         }
-    };
-    Err(refusal.into())
+    }
 }
 
 async fn issue(

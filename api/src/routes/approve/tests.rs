@@ -282,6 +282,7 @@ async fn a_denial_carries_its_reason_and_options_can_come_by_get() {
     assert!(html.contains("not on a Friday"));
     let (gone, _) = stage.ask("GET", &asked.path, "*/*", &Value::Null).await;
     assert_eq!(gone.headers["content-type"], "application/problem+json");
+    assert_eq!((gone.status, gone.code()), (410, "approval_decided"));
     assert!(
         gone.body["detail"]
             .as_str()

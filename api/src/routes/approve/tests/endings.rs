@@ -26,6 +26,8 @@ async fn challenges_and_questions_run_out() {
     let (page, html) = stage.look(&asked.path).await;
     assert_eq!(page.status, 410);
     assert!(html.contains("This request has expired"));
+    let (problem, _) = stage.ask("GET", &asked.path, "*/*", &Value::Null).await;
+    assert_eq!((problem.status, problem.code()), (410, "approval_expired"));
 }
 
 #[tokio::test]
@@ -84,6 +86,11 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     let (page, html) = stage.look(&asked.path).await;
     assert_eq!(page.status, 410);
     assert!(html.contains("cancelled"));
+    let (problem, _) = stage.ask("GET", &asked.path, "*/*", &Value::Null).await;
+    assert_eq!(
+        (problem.status, problem.code()),
+        (410, "approval_cancelled")
+    );
     assert_eq!(stage.standing(&asked).await, json!(["cancelled", true]));
 }
 
