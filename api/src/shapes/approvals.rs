@@ -121,7 +121,9 @@ impl DiscordMessage {
     }
 }
 
-/// Nothing in it is markup to a chat client, and nothing in it hides.
+/// Nothing in it is markup to a chat client, nothing in it calls anybody, and nothing in it hides but
+/// what this puts there: chat clients look for mentions (`@everyone`, `<@1>`, `<#1>`, `<@&1>`) behind
+/// the backslash as well, so a space of no width breaks them.
 fn for_chat(text: String) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in ShownText::line(text).spelled_out().chars() {
@@ -129,6 +131,9 @@ fn for_chat(text: String) -> String {
             escaped.push('\\');
         }
         escaped.push(c);
+        if matches!(c, '@' | '#' | '<') {
+            escaped.push('\u{200b}');
+        }
     }
     escaped
 }
@@ -141,8 +146,18 @@ mod tests {
     fn agents_cannot_write_markup_into_a_chat() {
         assert_eq!(
             for_chat("[ok](https://x) @everyone\u{202e}\nnext".into()),
-            "\\[ok\\]\\(https://x\\) \\@everyone\u{2039}U+202E\u{203a}\u{2039}U+000A\u{203a}next"
+            "\\[ok\\]\\(https://x\\) \\@\u{200b}everyone\u{2039}U+202E\u{203a}\u{2039}U+000A\u{203a}next"
         );
         assert_eq!(for_chat("www.example.com".into()), "www.example.com");
+    }
+
+    #[test]
+    fn agents_cannot_call_people_in_a_chat() {
+        for mention in ["@everyone", "@here", "<@1>", "<@!1>", "<@&1>", "<#1>"] {
+            let shown = for_chat(mention.into()).replace('\\', "");
+            for call in ["@e", "@h", "@1", "@!", "@&", "<@", "<#", "#1"] {
+                assert!(!shown.contains(call), "{mention}: {shown}");
+            }
+        }
     }
 }
