@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use ledger::Origin;
 use ledger::command::ReplacePermissions;
+use ledger::event::Grant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,10 +39,13 @@ async fn get_permissions(
 ) -> Result<Json<Permissions>, ApiError> {
     let known = state.services.ledger.agent(&agent).await?;
     let grants = known.as_ref().map_or(&[][..], |known| &known.grants);
-    let permissions = grants.iter().map(Permission::from).collect();
+    // What has run out grants nothing, and could not be sent back.
+    let now = state.services.ledger.now();
+    let standing = |grant: &&Grant| grant.expires_at.is_none_or(|until| now < until);
+    let permissions = grants.iter().filter(standing).map(Permission::from);
     Ok(Json(Permissions {
         agent_id: agent,
-        permissions,
+        permissions: permissions.collect(),
     }))
 }
 
@@ -65,7 +69,7 @@ async fn replace_permissions(
     PathParams(agent): PathParams<String>,
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let (grants, reason) = request.read(&agent)?;
+    let (grants, reason) = request.read(&agent, state.services.ledger.now())?;
     let origin = Origin {
         actor: who.actor(),
         request_id: Some(request_id),

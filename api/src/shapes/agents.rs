@@ -2,6 +2,7 @@
 
 use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
+use ledger::Timestamp;
 use ledger::event::Grant;
 use ledger::operation::ScopeId;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,11 @@ pub(crate) struct Permission {
 }
 
 impl PermissionsRequest {
-    pub(crate) fn read(self, agent: &str) -> Result<(Vec<Grant>, Option<String>), ApiError> {
+    pub(crate) fn read(
+        self,
+        agent: &str,
+        now: Timestamp,
+    ) -> Result<(Vec<Grant>, Option<String>), ApiError> {
         if self.agent_id.is_some_and(|named| named != agent) {
             return Err(ApiError::bad_request(
                 "agent_id: the path names another agent",
@@ -52,17 +57,23 @@ impl PermissionsRequest {
             .permissions
             .iter()
             .enumerate()
-            .map(|(index, permission)| permission.read(&format!("permissions[{index}]")))
+            .map(|(index, permission)| permission.read(&format!("permissions[{index}]"), now))
             .collect::<Result<_, _>>()?;
         Ok((grants, reason(self.reason)?))
     }
 }
 
 impl Permission {
-    fn read(&self, at: &str) -> Result<Grant, ApiError> {
+    fn read(&self, at: &str, now: Timestamp) -> Result<Grant, ApiError> {
         let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
         let granted_level = word(&format!("{at}.granted_level"), &self.granted_level)?;
-        let until = |text: &String| time(&format!("{at}.expires_at"), text);
+        let until = |text: &String| {
+            let at = format!("{at}.expires_at");
+            match time(&at, text)? {
+                until if until > now => Ok(until),
+                _ => Err(ApiError::bad_request(format!("{at}: is in the past"))),
+            }
+        };
         Ok(Grant {
             operation: covers.operation,
             scope_type: covers.operation.entry().scope_type,
@@ -113,7 +124,9 @@ mod tests {
         ]}))
         .unwrap();
         let before = request.permissions.clone();
-        let (grants, _) = request.read("ci").unwrap();
+        let (grants, _) = request
+            .read("ci", Timestamp::from_seconds(1_790_000_000))
+            .unwrap();
         let after: Vec<_> = grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
     }
@@ -128,12 +141,16 @@ mod tests {
             ("scope_id", "a b"),
             ("granted_level", "owner"),
             ("expires_at", "soon"),
+            ("expires_at", "2026-01-01T00:00:00Z"),
         ] {
             let mut permission = fine.clone();
             permission[field] = json!(value);
             let body = json!({"permissions": [permission]});
             let request: PermissionsRequest = serde_json::from_value(body).unwrap();
-            let refused = request.read("ci").unwrap_err().to_string();
+            let refused = request
+                .read("ci", Timestamp::from_seconds(1_790_000_000))
+                .unwrap_err()
+                .to_string();
             assert!(
                 refused.starts_with(&format!("permissions[0].{field}")),
                 "{refused}"

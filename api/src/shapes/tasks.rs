@@ -69,6 +69,9 @@ impl CreateTaskRequest {
         if !(1..=200).contains(&self.task_name.chars().count()) {
             return Err(ApiError::bad_request("task_name: 1 to 200 characters"));
         }
+        if self.task_name.trim().is_empty() {
+            return Err(ApiError::bad_request("task_name: something visible"));
+        }
         if self.task_name.chars().any(char::is_control) {
             return Err(ApiError::bad_request("task_name: no control characters"));
         }
@@ -240,6 +243,7 @@ mod tests {
         for (field, value, says) in [
             ("task_name", json!(""), "task_name"),
             ("task_name", json!("x".repeat(201)), "task_name"),
+            ("task_name", json!(" \u{3000} "), "task_name"),
             ("operations", json!([]), "operations"),
             ("expires_in_seconds", json!(59), "expires_in_seconds"),
             ("expires_in_seconds", json!(3601), "expires_in_seconds"),
