@@ -277,3 +277,18 @@ impl Rejection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_decides_late_is_told_in_plain_words() {
+        let told = |state| Rejection::ApprovalDecided { state }.to_string();
+        assert_eq!(told("denied"), "the approval was already denied");
+        assert_eq!(
+            told("consumed"),
+            "the approval was already approved and used"
+        );
+    }
+}

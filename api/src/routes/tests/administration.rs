@@ -99,6 +99,18 @@ async fn permissions_are_replaced_as_a_whole() {
         stage.send("PATCH", &path, &bootstrap, &other).await.status,
         400
     );
+    stage
+        .clock
+        .advance(std::time::Duration::from_secs(3 * 365 * 86_400));
+    let bootstrap = stage.bootstrap(|_| ());
+    let read = stage.send("GET", &path, &bootstrap, &Value::Null).await;
+    assert_eq!(
+        read.body["permissions"],
+        json!([permissions[1]]),
+        "what ran out is not listed"
+    );
+    let over = stage.send("PATCH", &path, &bootstrap, &body).await;
+    assert_eq!((over.status, over.code()), (400, "bad_request"), "{over:?}");
     let mut odd = body;
     odd["permissions"][0]["nonsense"] = json!(1);
     let refused = stage.send("PATCH", &path, &bootstrap, &odd).await;
