@@ -25,6 +25,7 @@ type Key = Zeroizing<[u8; MASTER_KEY_LEN]>;
 pub(crate) struct MasterKeySource {
     given: Option<Key>,
     previous: Vec<Key>,
+    is_lost: bool,
     file: PathBuf,
     ledger: PathBuf,
 }
@@ -40,12 +41,26 @@ impl MasterKeySource {
         for text in sources.list(&variable::MASTER_KEY_PREVIOUS) {
             previous.extend(key(sources, &variable::MASTER_KEY_PREVIOUS, &text));
         }
+        let is_lost = sources.switch(&variable::MASTER_KEY_LOST);
+        if is_lost {
+            sources.warn(
+                &variable::MASTER_KEY_LOST,
+                "is true: a start goes on although the ledger holds secrets that its keys do not \
+                 open; callbacks with those secrets are not delivered",
+            );
+        }
         Self {
             given,
             previous,
+            is_lost,
             file: storage.key_file(),
             ledger: storage.ledger.clone(),
         }
+    }
+
+    /// Whether the operator has said that an earlier key is gone for good.
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// Whether the key stands in (or will be made in) a file, and in which.
@@ -82,8 +97,8 @@ impl MasterKeySource {
         Ok(MasterKeys::new(&key, &self.previous))
     }
 
-    /// A ledger that exists was sealed under a key that existed: making another would leave it
-    /// with secrets that nobody can open.
+    /// A ledger that exists was sealed under a key that existed: making another leaves it with
+    /// secrets that nobody can open, so the operator must have said that this is known.
     fn refuse_lost_key(&self) -> Result<(), Problem> {
         let ledger_exists = std::fs::metadata(&self.ledger).is_ok_and(|file| file.len() > 0);
         if !ledger_exists {
@@ -99,11 +114,15 @@ impl MasterKeySource {
                 ),
             ));
         }
+        if self.is_lost {
+            return Ok(());
+        }
         Err(Problem::new(
             variable::MASTER_KEY.name(),
             format!(
                 "is not set and {} is missing, but the ledger exists: restore the key file or set \
-                 MASTER_KEY to the key this ledger was made with",
+                 MASTER_KEY to the key this ledger was made with; where it is gone for good, \
+                 docs/operations.md says how to go on",
                 self.file.display()
             ),
         ))
@@ -199,6 +218,7 @@ mod tests {
         MasterKeySource {
             given: None,
             previous: Vec::new(),
+            is_lost: false,
             file: storage.key_file(),
             ledger: storage.ledger,
         }
@@ -271,6 +291,23 @@ mod tests {
             }
         }
         assert!(!folder.path().join("p.ledger.db.key").exists());
+    }
+
+    #[test]
+    fn a_key_that_is_said_to_be_lost_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut header = [0_u8; 100];
+        header[..16].copy_from_slice(b"SQLite format 3\0");
+        header[68..72].copy_from_slice(b"LPPL");
+        std::fs::write(folder.path().join("p.ledger.db"), header).unwrap();
+        let lost = MasterKeySource {
+            is_lost: true,
+            ..source(folder.path())
+        };
+        lost.check().unwrap();
+        let made = lost.open(&SystemRandom).unwrap();
+        let read = source(folder.path()).open(&SystemRandom).unwrap();
+        assert_eq!(made.current(), read.current());
     }
 
     #[test]

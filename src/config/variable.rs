@@ -75,6 +75,7 @@ variables! {
     RESUME_TOKEN_SECRET = Variable::secret("RESUME_TOKEN_SECRET");
     MASTER_KEY = Variable::secret("MASTER_KEY");
     MASTER_KEY_PREVIOUS = Variable::secret("MASTER_KEY_PREVIOUS");
+    MASTER_KEY_LOST = Variable::plain("MASTER_KEY_LOST", "false");
     CALLBACK_ALLOWED_HOSTS = Variable::plain("CALLBACK_ALLOWED_HOSTS", "localhost");
     CALLBACK_ALLOWED_NETS = Variable::optional("CALLBACK_ALLOWED_NETS");
     CALLBACK_CA_FILE = Variable::optional("CALLBACK_CA_FILE");

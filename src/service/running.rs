@@ -77,7 +77,8 @@ struct Stages<'c> {
 impl Stages<'_> {
     async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
         let tables = ReadTables::open(&self.config.storage, &self.ledger).await?;
-        let served = match check_sealed(&self.ledger, &tables.projections).await {
+        let key_is_lost = self.config.master_key.is_lost();
+        let served = match check_sealed(&self.ledger, &tables.projections, key_is_lost).await {
             Ok(()) => self.with_workers(listener, &tables.projections).await,
             Err(refused) => Err(refused),
         };

@@ -128,6 +128,15 @@ async fn a_key_that_does_not_open_the_ledgers_secrets_stops_the_start() {
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("MASTER_KEY"), "{complained}");
+
+    surroundings
+        .settings
+        .insert("MASTER_KEY_LOST", "true".to_owned());
+    let service = surroundings.start().await;
+    let log = surroundings.log();
+    assert!(log.contains("secrets of callbacks do not open"), "{log}");
+    service.open_task().await;
+    assert!(service.stop().await.success());
 }
 
 #[tokio::test]
