@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// The read tables were folded from another ledger.
     #[error(
-        "the read tables belong to ledger {remembered}, this is ledger {found}; put the right ledger back, or delete the read tables to have them made anew"
+        "the ledger may have been replaced: the read tables belong to ledger {remembered}, this is ledger {found}; put the right ledger back. Deleting the read tables has them made anew, and removes the only sign of it here"
     )]
     OtherLedger {
         /// The ledger that they were folded from.
@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// The ledger ends before the position up to which it was folded.
     #[error(
-        "the ledger has {found} events, but the read tables have already folded {remembered}; put the complete ledger back, or delete the read tables to have them made anew"
+        "the ledger may have been rolled back or cut: it has {found} events, but the read tables have already folded {remembered}; put the complete ledger back. Deleting the read tables has them made anew, and removes the only sign of it here: do so only when you restored a backup yourself"
     )]
     LedgerShorter {
         /// How many events the read tables have folded.
@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// The ledger is not the one that was folded: its past differs.
     #[error(
-        "the record at position {position} has hash {found}, but the read tables were folded from one with hash {remembered}; put the right ledger back, or delete the read tables to have them made anew"
+        "the ledger may have been rewritten: the record at position {position} has hash {found}, but the read tables were folded from one with hash {remembered}; put the right ledger back. Deleting the read tables has them made anew, and removes the only sign of it here"
     )]
     OtherHistory {
         /// The last folded position.
