@@ -41,6 +41,14 @@ pub enum Error {
         /// The ledger that was opened.
         found: String,
     },
+    /// The read tables were folded from a ledger, and there is none.
+    #[error(
+        "the read tables were folded from ledger {remembered}, and there is no ledger here; put it back, or check LEDGER_URL and DATABASE_URL"
+    )]
+    LedgerMissing {
+        /// The ledger that they were folded from.
+        remembered: String,
+    },
     /// The ledger ends before the position up to which it was folded.
     #[error(
         "the ledger may have been rolled back or cut: it has {found} events, but the read tables have already folded {remembered}; put the complete ledger back. Deleting the read tables has them made anew, and removes the only sign of it here: do so only when you restored a backup yourself"

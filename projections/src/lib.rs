@@ -6,6 +6,7 @@
 //! its queries.
 
 mod error;
+mod first_start;
 mod fold;
 mod moment;
 mod projections;
@@ -17,6 +18,7 @@ mod tables;
 mod words;
 
 pub use error::Error;
+pub use first_start::refuse_without_ledger;
 pub use projections::{Depths, ProjectionOptions, Projections, Status};
 pub use rebuild::{FileStatus, RebuildReport, Schema, inspect, rebuild};
 pub use runner::{Progress, Runner};

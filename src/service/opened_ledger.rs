@@ -20,15 +20,21 @@ pub(crate) struct OpenedLedger {
 }
 
 impl OpenedLedger {
-    /// Opens the ledger of a service, and makes it at the first start. The key comes first: a key
-    /// file is made only while there is no ledger, so that none is ever made beside secrets that
-    /// it cannot open.
+    /// Opens the ledger of a service, and makes it at the first start. Before anything is made, read
+    /// tables are looked at that stand there already: a wrong `DATABASE_URL` must not leave a new
+    /// ledger behind. Then the key: a key file is made only while there is no ledger, so that none
+    /// is ever made beside secrets that it cannot open.
     ///
     /// # Errors
-    /// Files that cannot be made, a key that is missing, and everything that [`Ledger::open`]
+    /// Files that cannot be made, read tables of others, a key that is missing, and everything that [`Ledger::open`]
     /// refuses: a second writer, damage, a foreign file.
     pub(crate) async fn open_or_make(config: &Config) -> anyhow::Result<Self> {
         config.storage.prepare().map_err(Problems::from)?;
+        if !stands(&config.storage.ledger) {
+            projections::refuse_without_ledger(&config.storage.read_tables_url())
+                .await
+                .context("no ledger is made beside these read tables")?;
+        }
         let keys = config
             .master_key
             .open(&SystemRandom)
@@ -90,11 +96,15 @@ pub(crate) fn writer_end(
 /// # Errors
 /// No file, or an empty one.
 pub(crate) fn refuse_missing(path: &Path) -> anyhow::Result<()> {
-    let stands = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     anyhow::ensure!(
-        stands,
+        stands(path),
         "there is no ledger at {}; LEDGER_URL and DATABASE_URL say where it is",
         path.display()
     );
     Ok(())
+}
+
+/// Whether there is a ledger: an empty file is none.
+fn stands(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }

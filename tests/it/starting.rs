@@ -78,6 +78,42 @@ async fn a_ledger_of_other_read_tables_stops_the_start() {
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("read tables"), "{complained}");
+    assert!(!surroundings.ledger_file().exists(), "nothing is made");
+}
+
+#[tokio::test]
+async fn a_wrong_database_leaves_neither_ledger_nor_key_behind() {
+    let surroundings = Surroundings::new().await;
+    let file = surroundings.read_tables_file();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "a letter, and no database at all").unwrap();
+    let refused = surroundings.run("serve --log-format json");
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(
+        complained.contains("does not hold our read tables"),
+        "{complained}"
+    );
+    let left: Vec<_> = std::fs::read_dir(file.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["proxy.db"]);
+}
+
+#[tokio::test]
+async fn read_tables_in_use_leave_neither_ledger_nor_key_behind() {
+    let mut surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let another = surroundings.ledger_file().with_file_name("another.db");
+    let url = format!("sqlite://{}", another.display());
+    surroundings.settings.insert("LEDGER_URL", url);
+    let refused = surroundings.run("serve --log-format json");
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("already folds"), "{complained}");
+    assert!(!another.exists() && !another.with_file_name("another.db.key").exists());
+    assert!(service.stop().await.success());
 }
 
 #[tokio::test]

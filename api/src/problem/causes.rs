@@ -44,6 +44,7 @@ impl From<projections::Error> for ApiError {
             | Error::ForeignFile { .. }
             | Error::InUse { .. }
             | Error::OtherLedger { .. }
+            | Error::LedgerMissing { .. }
             | Error::LedgerShorter { .. }
             | Error::OtherHistory { .. }
             | Error::EmptyLedger
