@@ -70,9 +70,16 @@ pub(crate) fn projections_rebuild(environment: &Environment) -> anyhow::Result<E
                 eprintln!("{} of {} events", progress.done, progress.total);
             }
         };
-        projections::rebuild(&storage.read_tables_url(), &reader, on_progress)
-            .await
-            .context("the read tables cannot be made again")
+        let rebuilt = projections::rebuild(&storage.read_tables_url(), &reader, on_progress).await;
+        rebuilt.map_err(|error| {
+            let why = match error {
+                projections::Error::InUse { .. } => {
+                    "the read tables cannot be made again while the service runs: stop the service first"
+                }
+                _ => "the read tables cannot be made again",
+            };
+            anyhow::Error::from(error).context(why)
+        })
     })?;
     println!(
         "{} events made {} rows, in {:.1} s",

@@ -32,6 +32,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     teller.command("as_agent -H 'prefer: wait=60' $BASE_URL/v1/tasks/$TASK/approval-status")?;
     teller.command("as_agent -H 'idempotency-key: yours-1' --json \"$RESUME\" \\")?;
     teller.fact("", "$BASE_URL/v1/tasks/$TASK/apply/continue")?;
+    teller.command("$PROXY ready")?;
     teller.command("$PROXY ledger tail --follow")?;
     teller.command("curl -s $BASE_URL/metrics")?;
     Ok(())

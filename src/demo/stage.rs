@@ -77,7 +77,9 @@ impl Stage {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("taking a free port")?;
         let address = listener.local_addr()?;
         let base_url = format!("http://localhost:{}", address.port());
-        let settings = settings(folder.path(), &ca_file, &base_url, &upstream);
+        let mut settings = settings(folder.path(), &ca_file, &base_url, &upstream);
+        // For `ready` in another shell.
+        settings.insert("BIND_ADDR".to_owned(), address.to_string());
         let (config, _) = Config::from_sources(&settings, None)?;
         let (for_service, _) = Config::from_sources(&settings, None)?;
         let identity = Identity {

@@ -108,6 +108,7 @@ async fn the_read_tables_can_be_made_again() {
     assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
     let refused = surroundings.run("projections rebuild");
     assert_eq!(refused.status.code(), Some(1), "a service uses them");
+    assert!(said(&refused).1.contains("stop the service first"));
     assert!(surroundings.run("projections status").status.success());
     assert!(service.stop().await.success());
     let (before, _) = said(&surroundings.run("projections status"));
