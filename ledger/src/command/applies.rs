@@ -1,7 +1,8 @@
 //! Submitting and refusing applies.
 
+use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, owe};
-use super::{Command, IdempotencyKey, PresentedToken, check_token, permission_check};
+use super::{Command, IdempotencyKey, PresentedToken, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
@@ -234,13 +235,7 @@ pub(super) async fn authenticate(
     unit: &mut Unit<'_>,
     token: &PresentedToken,
 ) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
-    let task = unit.load::<Task>(token.task_id).await?;
-    let agent = match &task {
-        Some(task) => unit.load::<Agent>(task.agent_id).await?,
-        None => None,
-    };
-    check_token(token, task.as_deref(), agent.as_deref(), unit.context().now)?;
-    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let (task, agent) = admit(unit, token.task_id, token).await?;
     if task.closed_at.is_some() {
         return Err(Rejection::TaskClosed.into());
     }

@@ -1,8 +1,9 @@
 //! What happens to an approval besides its decision: narrowed, read upstream, expired.
 
+use super::authority::admit;
 use super::callbacks::{Subject, owe};
-use super::{Command, PresentedToken, check_token};
-use crate::aggregate::{Agent, Approval, ApprovalState, Task};
+use super::{Command, PresentedToken};
+use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded};
@@ -94,17 +95,7 @@ impl Command for NarrowApproval {
     type Answer = Arc<Approval>;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approval>, Error> {
-        let task = unit.load::<Task>(self.token.task_id).await?;
-        let agent = match &task {
-            Some(task) => unit.load::<Agent>(task.agent_id).await?,
-            None => None,
-        };
-        check_token(
-            &self.token,
-            task.as_deref(),
-            agent.as_deref(),
-            unit.context().now,
-        )?;
+        admit(unit, self.token.task_id, &self.token).await?;
         let approval = newest_pending(unit, self.token.task_id)
             .await?
             .ok_or(Rejection::NothingPending)?;

@@ -4,10 +4,13 @@ use crate::aggregate::{Agent, Task};
 use crate::blob::Blob;
 use crate::catalog::Risk;
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::event::{CheckedOperation, PermissionCheck};
 use crate::id::{TaskId, TokenId};
 use crate::operation::Operation;
 use crate::rejection::Rejection;
+use crate::writer::Unit;
+use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 /// A capability token as a request presented it, its signature already checked.
@@ -56,6 +59,27 @@ pub fn check_token(
         return Err(Rejection::TokenStale);
     }
     Ok(())
+}
+
+/// Loads a task and its agent, and checks that the token may act in that task now.
+pub(super) async fn admit(
+    unit: &mut Unit<'_>,
+    task_id: TaskId,
+    presented: &PresentedToken,
+) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
+    let task = unit.load::<Task>(task_id).await?;
+    let agent = match &task {
+        Some(task) => unit.load::<Agent>(task.agent_id).await?,
+        None => None,
+    };
+    check_token(
+        presented,
+        task.as_deref(),
+        agent.as_deref(),
+        unit.context().now,
+    )?;
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    Ok((task, agent))
 }
 
 /// Checks every operation against the task's allowlist and the agent's grants.

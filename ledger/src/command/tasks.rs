@@ -1,7 +1,8 @@
 //! Making and closing tasks, and issuing their tokens.
 
+use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, owe};
-use super::{Command, PresentedToken, check_token};
+use super::{Command, PresentedToken};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_event::CallbackEvent;
 use crate::catalog::{Level, OperationKind, Risk, ScopeType};
@@ -237,15 +238,13 @@ impl Command for CloseTask {
     type Answer = Arc<Task>;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Task>, Error> {
-        let task = unit.load::<Task>(self.task_id).await?;
-        if let Some(token) = &self.token {
-            let agent = match &task {
-                Some(task) => unit.load::<Agent>(task.agent_id).await?,
-                None => None,
-            };
-            check_token(token, task.as_deref(), agent.as_deref(), unit.context().now)?;
-        }
-        let task = task.ok_or(Rejection::TaskNotFound)?;
+        let task = match &self.token {
+            Some(token) => admit(unit, self.task_id, token).await?.0,
+            None => {
+                let task = unit.load::<Task>(self.task_id).await?;
+                task.ok_or(Rejection::TaskNotFound)?
+            }
+        };
         if task.closed_at.is_some() {
             return Ok(task);
         }
