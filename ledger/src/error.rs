@@ -2,6 +2,7 @@
 
 use crate::event::DecodeError;
 use crate::rejection::Rejection;
+use crate::tlog::TreeError;
 use std::path::PathBuf;
 
 /// Errors of this crate. Sources are kept and not repeated in the text.
@@ -81,6 +82,13 @@ pub enum Error {
         position: u64,
         /// What differs.
         what: String,
+    },
+    /// The transparency log's tree does not hold what is asked of it.
+    #[error("the ledger's tree cannot give that")]
+    Tree {
+        /// Why.
+        #[from]
+        source: TreeError,
     },
     /// A stored event could not be read.
     #[error("the event at position {position} cannot be read")]

@@ -8,12 +8,13 @@ use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
-    LookupKey, Lookups, Reader, WriterLock, append, check_empty, check_tail, connect_reader,
-    connect_writer, file_of, read_head, read_stream,
+    LookupKey, Lookups, Reader, WriterLock, append, append_tree, check_empty, check_tail,
+    connect_reader, connect_writer, file_of, grow, read_frontier, read_head, read_stream,
 };
+use crate::tlog::{Frontier, record_leaf};
 use crate::writer::{
-    Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, TypedJob, Watchers, Writer,
-    genesis,
+    Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, Tree, TypedJob, Watchers,
+    Writer, genesis,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,7 +111,10 @@ impl Ledger {
                     .begin()
                     .await
                     .map_err(Error::database("making a new ledger"))?;
+                let mut tree = Frontier::empty();
+                let rows = grow(&mut tree, [record_leaf(created.header())])?;
                 append(&mut transaction, &[created], &Lookups::default(), &head).await?;
+                append_tree(&mut transaction, &rows).await?;
                 transaction
                     .commit()
                     .await
@@ -118,6 +122,7 @@ impl Ledger {
                 head
             }
         };
+        let tree = Tree::new(read_frontier(&mut connection).await?, head.size);
         let reader = Reader::new(connect_reader(&path).await?);
         let newest = reader
             .events_from(head.size.saturating_sub(1), 1)
@@ -130,6 +135,7 @@ impl Ledger {
             recent: RecentEvents::default(),
             watchers: Watchers::default(),
             size: watch::Sender::new(head.size),
+            tree: watch::Sender::new(tree.whole().cloned()),
             failing: watch::Sender::new(None),
             newest: AtomicI64::new(newest.as_micros()),
         });
@@ -139,6 +145,7 @@ impl Ledger {
             path: path.clone(),
             connection,
             head,
+            tree,
             shared: Arc::clone(&shared),
             clock: Arc::clone(&options.clock),
             random: Arc::clone(&options.random),
@@ -282,6 +289,13 @@ impl Ledger {
     #[must_use]
     pub fn size(&self) -> watch::Receiver<u64> {
         self.shared.size.subscribe()
+    }
+
+    /// The tree over the whole log and its growth; `None` while that of a ledger from an earlier
+    /// version is still being filled.
+    #[must_use]
+    pub fn tree(&self) -> watch::Receiver<Option<Frontier>> {
+        self.shared.tree.subscribe()
     }
 
     /// Why commits fail at the moment; `None` while they do not.

@@ -8,6 +8,7 @@ mod lookup;
 mod read;
 mod schema;
 mod tail;
+mod tree;
 mod verify;
 
 pub(crate) use append::{Staged, append};
@@ -18,3 +19,4 @@ pub use read::Reader;
 pub(crate) use read::read_stream;
 pub(crate) use schema::{connect_reader, connect_writer, file_of};
 pub(crate) use tail::{Head, check_empty, check_tail, read_head};
+pub(crate) use tree::{append_tree, grow, read_frontier, read_leaves};

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) const APPLICATION_ID: i64 = 0x4C50_504C;
 
 /// One step for each schema version, from the empty file on. Steps that have landed never change.
-const STEPS: &[&str] = &[STEP_1];
+const STEPS: &[&str] = &[STEP_1, STEP_2];
 
 const STEP_1: &str = "
 -- The log. One row for each record; the columns are the canonical header and its hash.
@@ -81,6 +81,49 @@ CREATE TABLE head (
     verified_size INTEGER NOT NULL,
     verified_hash BLOB NOT NULL
 ) STRICT;
+";
+
+const STEP_2: &str = "
+-- The Merkle tree over the headers (RFC 6962). The row of a position holds the hash of its leaf,
+-- then, from the bottom up, those of the subtrees that this leaf completes; 32 bytes each.
+CREATE TABLE tree (
+    position INTEGER PRIMARY KEY,
+    hashes   BLOB NOT NULL CHECK (length(hashes) >= 32 AND length(hashes) % 32 = 0)
+) STRICT;
+CREATE TRIGGER tree_no_update BEFORE UPDATE ON tree
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: the tree cannot be updated'); END;
+CREATE TRIGGER tree_no_delete BEFORE DELETE ON tree
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: the tree cannot be deleted'); END;
+CREATE TRIGGER tree_no_replace BEFORE INSERT ON tree
+WHEN NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM tree)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next leaf'); END;
+
+-- Whose checkpoints speak for this ledger. Once this stands here, a start wants the newest of them.
+CREATE TABLE signing (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    origin TEXT NOT NULL,
+    vkey   TEXT NOT NULL
+) STRICT;
+
+-- Which payloads were taken away, each by a later event (type 2, ledger.erased) that says why.
+CREATE TABLE erasures (
+    position  INTEGER PRIMARY KEY,
+    erased_by INTEGER NOT NULL CHECK (erased_by > position)
+) STRICT;
+CREATE INDEX erasures_erased_by ON erasures (erased_by);
+CREATE TRIGGER erasures_no_update BEFORE UPDATE ON erasures
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: an erasure cannot be changed'); END;
+CREATE TRIGGER erasures_no_delete BEFORE DELETE ON erasures
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: an erasure cannot be taken back'); END;
+CREATE TRIGGER erasures_recorded BEFORE INSERT ON erasures
+WHEN EXISTS (SELECT 1 FROM erasures WHERE position = NEW.position)
+  OR (SELECT event_type FROM events WHERE position = NEW.erased_by) IS NOT 2
+  OR (SELECT event_type FROM events WHERE position = NEW.position) IN (1, 2, 3)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this was erased'); END;
+DROP TRIGGER payloads_no_delete;
+CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads
+WHEN NOT EXISTS (SELECT 1 FROM erasures WHERE position = OLD.position)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: payloads cannot be deleted'); END;
 ";
 
 /// The file that a `sqlite://` URL names.

@@ -2,9 +2,11 @@
 
 use super::append::signed;
 use super::read::{RawRecord, stored_payloads, stored_size};
+use super::tree::{check_tree, compute, grow, read_frontier};
 use crate::error::Error;
 use crate::id::LedgerId;
 use crate::record::{RecordHash, genesis_hash, payload_digest};
+use crate::tlog::{Frontier, record_leaf};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
 
@@ -117,16 +119,28 @@ pub(crate) async fn check_tail(
 ) -> Result<(), Error> {
     check_sizes(connection, head).await?;
     check_start(connection, head).await?;
-    let (mut next, mut expected) = head.verified;
+    let (from, mut expected) = head.verified;
+    let mut next = from;
+    let mut rows = Vec::new();
+    let stored = read_frontier(connection).await?;
+    // One that is still being filled is compared when it is whole.
+    let is_whole = stored.size() == head.size && next <= head.size;
+    let mut tree = match is_whole {
+        true => Some(compute(connection, Frontier::lookup(next)?).await?),
+        false => None,
+    };
     {
-        let mut rows = RawRecord::stream(connection, next);
-        while let Some(row) = rows
+        let mut records = RawRecord::stream(connection, next);
+        while let Some(row) = records
             .try_next()
             .await
             .map_err(Error::database("checking the tail of the chain"))?
         {
             let raw = RawRecord::from_row(&row)?;
             expected = check_record(&raw, next, expected)?;
+            if let Some(tree) = &mut tree {
+                rows.extend(grow(tree, [record_leaf(&raw.header)])?);
+            }
             next += 1;
         }
     }
@@ -139,13 +153,17 @@ pub(crate) async fn check_tail(
             ),
         });
     }
-    Ok(())
+    match tree {
+        Some(_) => check_tree(connection, from, &rows).await,
+        None => Ok(()),
+    }
 }
 
 /// A file without a head is one that nothing was ever written to.
 pub(crate) async fn check_empty(connection: &mut SqliteConnection) -> Result<(), Error> {
     let stored = stored_size(connection).await?;
-    if stored == 0 {
+    let leaves = read_frontier(connection).await?.size();
+    if stored == 0 && leaves == 0 {
         return Ok(());
     }
     Err(Error::Damaged {
@@ -179,6 +197,13 @@ async fn check_sizes(connection: &mut SqliteConnection, head: &Head) -> Result<(
         return Err(Error::Damaged {
             position: payloads.min(stored),
             what: format!("there are {stored} events, but payloads up to {payloads}"),
+        });
+    }
+    let leaves = read_frontier(connection).await?.size();
+    if leaves > stored {
+        return Err(Error::Damaged {
+            position: stored,
+            what: format!("there are {stored} events, but leaves of the tree up to {leaves}"),
         });
     }
     Ok(())

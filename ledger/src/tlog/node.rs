@@ -66,11 +66,16 @@ impl Node {
         self.index
     }
 
+    /// Its last leaf, the one that completes it.
+    #[must_use]
+    pub const fn last_leaf(self) -> u64 {
+        ((self.index + 1) << self.level) - 1
+    }
+
     /// The index under which its hash is stored.
     #[must_use]
     pub fn stored_index(self) -> u64 {
-        let last_leaf = ((self.index + 1) << self.level) - 1;
-        stored_before(last_leaf) + u64::from(self.level)
+        stored_before(self.last_leaf()) + u64::from(self.level)
     }
 }
 

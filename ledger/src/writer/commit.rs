@@ -7,7 +7,11 @@ use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::record::{FORMAT, Header, RecordHash, payload_digest};
-use crate::store::{Head, Lookups, Staged, append, check_tail, connect_writer, read_head};
+use crate::store::{
+    Head, Lookups, Staged, append, append_tree, check_tail, connect_writer, grow, read_frontier,
+    read_head,
+};
+use crate::tlog::{Frontier, record_leaf};
 use sqlx::Connection as _;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -91,13 +95,21 @@ fn stage(
     })
 }
 
+/// What a batch made of the log, once it is there.
+pub(super) struct Committed {
+    pub(super) batch: Batch,
+    pub(super) staged: Vec<Staged>,
+    pub(super) head: Head,
+    pub(super) tree: Frontier,
+}
+
 impl Writer {
     pub(super) async fn commit(
         &mut self,
         batch: Batch,
         now: Timestamp,
         commands: usize,
-    ) -> (Commit, (Batch, Vec<Staged>, Head)) {
+    ) -> (Commit, Committed) {
         let started = Instant::now();
         let Batch {
             changed,
@@ -120,21 +132,19 @@ impl Writer {
                     staged.push(event);
                 }
                 Err(error) => {
-                    let rest = (
-                        Batch {
-                            changed,
-                            lookups,
-                            events: Vec::new(),
-                        },
+                    let nothing = Committed {
+                        batch: Batch::default(),
                         staged,
-                        self.head.clone(),
-                    );
-                    return (Commit::Lost(error), rest);
+                        head: self.head.clone(),
+                        tree: self.tree.frontier().clone(),
+                    };
+                    return (Commit::Lost(error), nothing);
                 }
             }
         }
         let next = self.head.advanced(size, prev_hash);
-        let written = self.write(&staged, &lookups, &next).await;
+        let mut tree = self.tree.frontier().clone();
+        let written = self.write(&staged, &lookups, &next, &mut tree).await;
         let commit = match written {
             Ok(()) => Commit::Done,
             Err(error) => self.settle(error, &next).await,
@@ -148,18 +158,18 @@ impl Writer {
             metrics::histogram!("ledger_commit_commands")
                 .record(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
         }
-        (
-            commit,
-            (
-                Batch {
-                    changed,
-                    lookups,
-                    events: Vec::new(),
-                },
-                staged,
-                next,
-            ),
-        )
+        let batch = Batch {
+            changed,
+            lookups,
+            events: Vec::new(),
+        };
+        let committed = Committed {
+            batch,
+            staged,
+            head: next,
+            tree,
+        };
+        (commit, committed)
     }
 
     async fn write(
@@ -167,6 +177,7 @@ impl Writer {
         staged: &[Staged],
         lookups: &Lookups,
         next: &Head,
+        tree: &mut Frontier,
     ) -> Result<(), Error> {
         let faults = self.faults.clone();
         let strike = |point, doing| match faults.as_ref().and_then(|f| f.strike(point)) {
@@ -179,6 +190,12 @@ impl Writer {
             .await
             .map_err(Error::database("starting a commit"))?;
         append(&mut self.connection, staged, lookups, next).await?;
+        // A tree that is still being filled gets these leaves in their turn.
+        if tree.size() == self.head.size {
+            let leaves = staged.iter().map(|event| record_leaf(event.header()));
+            let rows = grow(tree, leaves)?;
+            append_tree(&mut self.connection, &rows).await?;
+        }
         strike(CommitPoint::Commit, "committing")?;
         sqlx::query("COMMIT")
             .execute(&mut self.connection)
@@ -189,7 +206,7 @@ impl Writer {
 
     /// After a failed or uncertain commit nothing in memory is trusted: the file is opened anew,
     /// and what it shows is what happened.
-    async fn settle(&mut self, error: Error, next: &Head) -> Commit {
+    pub(super) async fn settle(&mut self, error: Error, next: &Head) -> Commit {
         if is_failed_sync(&error) {
             // The kernel may have dropped the pages that it could not write: reading them back
             // proves nothing about the disk.
@@ -233,6 +250,8 @@ impl Writer {
             });
         };
         check_tail(&mut self.connection, &head).await?;
+        let tree = read_frontier(&mut self.connection).await?;
+        self.tree.put(tree, head.size);
         Ok(head)
     }
 }

@@ -5,6 +5,7 @@
 //! who ask again find it.
 
 mod commit;
+mod fill;
 mod job;
 mod known;
 mod refusals;
@@ -14,6 +15,7 @@ mod unit;
 mod watchers;
 
 pub(crate) use commit::genesis;
+pub(crate) use fill::Tree;
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
 pub use state::Stored;
@@ -28,7 +30,8 @@ use crate::event::{Actor, Envelope, RefusalsCounted};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::rules::Rules;
 use crate::store::{Head, Staged};
-use commit::Commit;
+use crate::tlog::Frontier;
+use commit::{Commit, Committed};
 use refusals::{Ended, Refusals};
 use sqlx::{Connection as _, SqliteConnection};
 use std::path::PathBuf;
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
+    /// The tree over the whole log as of the last commit; `None` while it is still being filled.
+    pub(crate) tree: watch::Sender<Option<Frontier>>,
     /// Why the last commit failed, while nothing has been committed since.
     pub(crate) failing: watch::Sender<Option<String>>,
     /// `recorded_at` of the newest event, in microseconds.
@@ -79,6 +84,8 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     pub(crate) connection: SqliteConnection,
     pub(crate) head: Head,
+    /// As far as it is stored; behind the head only in a file that an earlier version wrote.
+    pub(crate) tree: Tree,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -97,6 +104,7 @@ impl Writer {
         while self.receive(&mut jobs, &mut waiting).await {
             let ended = |refusals: &mut Refusals, now| refusals.take_ended(now);
             self.serve_or_stop(&mut waiting, ended).await?;
+            self.fill_some().await?;
         }
         // The minute that is running ends with the process.
         let all = |refusals: &mut Refusals, _| refusals.take_all();
@@ -118,7 +126,15 @@ impl Writer {
         waiting: &mut Vec<Box<dyn Job>>,
     ) -> bool {
         let received = jobs.recv_many(waiting, MAX_BATCH);
-        if !self.refusals.is_counting() {
+        if self.tree.is_filling() {
+            // Commands come first, and the tree grows between them.
+            return tokio::select! {
+                biased;
+                received = received => received > 0,
+                () = std::future::ready(()) => true,
+            };
+        }
+        if !self.refusals.is_counting() && !self.tree.is_paused() {
             return received.await > 0;
         }
         match tokio::time::timeout(MINUTE, received).await {
@@ -186,13 +202,13 @@ impl Writer {
             return Ok(());
         }
         let commands = waiting.len();
-        let (commit, staged) = self.commit(batch, now, commands).await;
+        let (commit, committed) = self.commit(batch, now, commands).await;
         match commit {
             Commit::Done => {
                 self.shared
                     .failing
                     .send_if_modified(|failing| failing.take().is_some());
-                self.publish(staged);
+                self.publish(committed);
                 self.refusals.keep();
                 for job in waiting.drain(..) {
                     job.answer(Outcome::Recorded);
@@ -254,7 +270,13 @@ impl Writer {
     }
 
     /// From here on the batch is visible: states first, then the size, then whoever waits.
-    fn publish(&mut self, (batch, staged, next): (Batch, Vec<Staged>, Head)) {
+    fn publish(&mut self, committed: Committed) {
+        let Committed {
+            batch,
+            staged,
+            head,
+            tree,
+        } = committed;
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
         }
@@ -271,7 +293,9 @@ impl Writer {
         self.shared
             .recent
             .push(staged.into_iter().map(|event| Arc::new(event.recorded)));
-        self.head = next;
+        self.head = head;
+        self.tree.put(tree, self.head.size);
+        self.shared.tree.send_replace(self.tree.whole().cloned());
         self.shared.size.send_replace(self.head.size);
         for stream in streams {
             self.shared.watchers.wake(stream);

@@ -4,6 +4,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{
     Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Task, fold,
 };
+use ledger::tlog::{Frontier, record_leaf};
 use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
 use sqlx::Row as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,10 +15,24 @@ pub(crate) async fn check(ledger: &TestLedger) {
     let events = ledger.reader().events_from(0, 100_000).await.unwrap();
     assert_eq!(events.len() as u64, *ledger.size().borrow());
     chain(ledger, &events);
+    tree(ledger, &events).await;
     once(&events);
     states(ledger, &events).await;
     ledger.reader().verify_lookups().await.unwrap();
     open_streams(ledger, &events).await;
+}
+
+/// The stored tree against one that is grown from the headers.
+async fn tree(ledger: &TestLedger, events: &[Recorded]) {
+    let mut grown = Frontier::empty();
+    for recorded in events {
+        let leaf = record_leaf(&recorded.header);
+        grown.append(leaf, &mut Vec::new()).unwrap();
+    }
+    let stored = Frontier::lookup(grown.size()).unwrap();
+    assert_eq!(ledger.reader().compute(stored).await.unwrap(), grown);
+    let beyond = Frontier::lookup(grown.size() + 1).unwrap();
+    assert!(ledger.reader().compute(beyond).await.is_err());
 }
 
 /// The table of open streams against the states themselves: authorised applies that have not ended,

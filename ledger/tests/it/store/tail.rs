@@ -162,6 +162,7 @@ async fn deleted_last_events_are_found_even_where_the_head_was_set_back() {
     let sql = format!(
         "DELETE FROM events WHERE position >= {first}; \
          DELETE FROM payloads WHERE position >= {first}; \
+         DELETE FROM tree WHERE position >= {first}; \
          UPDATE head SET size = {first}"
     );
     tamper(closed.path(), &sql).await;

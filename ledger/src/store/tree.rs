@@ -1,0 +1,187 @@
+//! The Merkle tree's table: one row for each position, written with the event that stands there.
+
+use super::append::{MultiRow, signed};
+use super::read::{RawRecord, Reader};
+use crate::error::Error;
+use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash, record_leaf};
+use futures_util::TryStreamExt as _;
+use sqlx::{Row as _, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// The hashes that one leaf adds, the leaf's own first.
+#[derive(Debug)]
+pub(crate) struct TreeRow {
+    position: u64,
+    hashes: Vec<u8>,
+}
+
+/// Grows the tree by leaves, and gives the rows to store for them.
+pub(crate) fn grow(
+    frontier: &mut Frontier,
+    leaves: impl IntoIterator<Item = TreeHash>,
+) -> Result<Vec<TreeRow>, Error> {
+    let mut stored: Vec<StoredHash> = Vec::new();
+    leaves
+        .into_iter()
+        .map(|leaf| {
+            let position = frontier.size();
+            stored.clear();
+            frontier.append(leaf, &mut stored)?;
+            let mut hashes = Vec::with_capacity(stored.len() * TreeHash::LEN);
+            for row in &stored {
+                hashes.extend_from_slice(row.hash.as_bytes());
+            }
+            Ok(TreeRow { position, hashes })
+        })
+        .collect()
+}
+
+/// Writes rows. The transaction is the caller's.
+pub(crate) async fn append_tree(
+    connection: &mut SqliteConnection,
+    rows: &[TreeRow],
+) -> Result<(), Error> {
+    static INSERT: LazyLock<MultiRow> =
+        LazyLock::new(|| MultiRow::new("INSERT INTO tree (position, hashes) VALUES", 2, ""));
+    for (sql, rows) in INSERT.chunks(rows) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for row in rows {
+            query = query.bind(signed(row.position)).bind(row.hashes.as_slice());
+        }
+        query
+            .execute(&mut *connection)
+            .await
+            .map_err(Error::database("appending to the tree"))?;
+    }
+    Ok(())
+}
+
+/// The tree as far as it is stored. It ends before the log does in a file that an earlier version
+/// wrote, until it has been filled.
+pub(crate) async fn read_frontier(connection: &mut SqliteConnection) -> Result<Frontier, Error> {
+    let failed = || Error::database("reading the size of the tree");
+    let row = sqlx::query("SELECT coalesce(max(position) + 1, 0) FROM tree")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed())?;
+    let size: i64 = row.try_get(0).map_err(failed())?;
+    let size = u64::try_from(size).unwrap_or(0);
+    compute(connection, Frontier::lookup(size)?).await
+}
+
+/// The leaves of up to `most` records from where the tree ends.
+pub(crate) async fn read_leaves(
+    connection: &mut SqliteConnection,
+    from: u64,
+    most: usize,
+) -> Result<Vec<TreeHash>, Error> {
+    let mut leaves = Vec::with_capacity(most);
+    let mut rows = RawRecord::stream(connection, from);
+    while leaves.len() < most {
+        let row = rows
+            .try_next()
+            .await
+            .map_err(Error::database("reading the log"))?;
+        let Some(row) = row else { break };
+        leaves.push(record_leaf(&RawRecord::from_row(&row)?.header));
+    }
+    Ok(leaves)
+}
+
+/// Whether the stored rows from a position on are these.
+pub(crate) async fn check_tree(
+    connection: &mut SqliteConnection,
+    from: u64,
+    expected: &[TreeRow],
+) -> Result<(), Error> {
+    let failed = || Error::database("checking the tree");
+    let mut stored =
+        sqlx::query("SELECT position, hashes FROM tree WHERE position >= ? ORDER BY position")
+            .bind(signed(from))
+            .fetch(connection);
+    for row in expected {
+        let found = stored.try_next().await.map_err(failed())?;
+        let same = match found {
+            Some(found) => {
+                let position: i64 = found.try_get(0).map_err(failed())?;
+                let hashes: &[u8] = found.try_get(1).map_err(failed())?;
+                position == signed(row.position) && hashes == row.hashes
+            }
+            None => false,
+        };
+        if !same {
+            return Err(Error::Damaged {
+                position: row.position,
+                what: "the tree's row does not follow from the records".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the hashes that a lookup needs, and computes what it is for.
+pub(crate) async fn compute<T>(
+    connection: &mut SqliteConnection,
+    lookup: Lookup<T>,
+) -> Result<T, Error> {
+    let nodes = lookup
+        .indexes()
+        .iter()
+        .map(|index| Node::at_stored_index(*index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let positions: BTreeSet<u64> = nodes.iter().map(|node| node.last_leaf()).collect();
+    let rows = read_rows(connection, positions).await?;
+    let hashes: Vec<TreeHash> = nodes
+        .iter()
+        .filter_map(|node| {
+            let level = usize::from(node.level());
+            let row = rows.get(&node.last_leaf())?;
+            TreeHash::from_slice(row.chunks_exact(TreeHash::LEN).nth(level)?)
+        })
+        .collect();
+    Ok(lookup.complete(&hashes)?)
+}
+
+async fn read_rows(
+    connection: &mut SqliteConnection,
+    positions: BTreeSet<u64>,
+) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+    static READ: LazyLock<MultiRow> = LazyLock::new(|| {
+        MultiRow::new(
+            "SELECT position, hashes FROM tree WHERE position IN (VALUES",
+            1,
+            ")",
+        )
+    });
+    let failed = || Error::database("reading the tree");
+    let positions: Vec<u64> = positions.into_iter().collect();
+    let mut rows = BTreeMap::new();
+    for (sql, chunk) in READ.chunks(&positions) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for position in chunk {
+            query = query.bind(signed(*position));
+        }
+        for row in query.fetch_all(&mut *connection).await.map_err(failed())? {
+            let position: i64 = row.try_get(0).map_err(failed())?;
+            let hashes: Vec<u8> = row.try_get(1).map_err(failed())?;
+            rows.insert(u64::try_from(position).unwrap_or(0), hashes);
+        }
+    }
+    Ok(rows)
+}
+
+impl Reader {
+    /// Computes a proof, a tile or a frontier from the stored tree.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] when the tree does not reach so far (yet), and what keeps it from being read.
+    pub async fn compute<T>(&self, lookup: Lookup<T>) -> Result<T, Error> {
+        let mut connection = self
+            .pool()
+            .acquire()
+            .await
+            .map_err(Error::database("opening a reader"))?;
+        compute(&mut connection, lookup).await
+    }
+}
