@@ -20,6 +20,7 @@ impl From<ledger::Error> for ApiError {
             | Error::NewerSchema { .. }
             | Error::SchemaChanged { .. }
             | Error::LookupsDiffer { .. }
+            | Error::Tree { .. }
             | Error::Damaged { .. }
             | Error::Decode { .. }
             | Error::Encode(_)
