@@ -69,6 +69,6 @@ pub use rules::Rules;
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
 #[cfg(feature = "store")]
-pub use store::{Reader, is_plainly_foreign};
+pub use store::{CheckedLedger, Reader, is_plainly_foreign};
 #[cfg(feature = "store")]
 pub use writer::{CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit};

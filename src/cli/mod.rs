@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the binary.
 
+mod backup;
 mod duration;
 mod ledger;
 mod log;
@@ -7,6 +8,7 @@ mod name;
 mod operate;
 mod projections;
 
+pub(crate) use backup::BackupArgs;
 pub(crate) use ledger::{LedgerCommand, TailArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use operate::{
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     /// Read the log
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Copy the ledger, also while the service runs
+    Backup(BackupArgs),
     /// Look at the read tables, or make them again
     #[command(subcommand)]
     Projections(ProjectionsCommand),

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each.
 
+mod backup;
 mod bootstrap_token;
 mod check_config;
 mod demo;
@@ -12,6 +13,7 @@ mod ready;
 mod serve;
 mod subject_headers;
 
+pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
 pub(crate) use demo::demo;

@@ -30,7 +30,7 @@ pub(crate) use http::{Http, bind as http_bind};
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use sources::Sources;
-pub(crate) use storage::Storage;
+pub(crate) use storage::{Storage, as_url};
 pub(crate) use upstream::Upstream;
 pub(crate) use webauthn::Webauthn;
 

@@ -8,6 +8,7 @@
 
 mod service;
 
+mod backups;
 mod commands;
 mod crowd;
 mod demo;

@@ -119,19 +119,24 @@ impl Surroundings {
 
     /// Starts it where no file may become larger than this, as on a disk that is full.
     pub(crate) async fn start_with_room(&self, kibibytes: u32) -> Service {
+        self.started(self.command_with_room(SERVE, kibibytes)).await
+    }
+
+    /// The binary where no file may become larger than this.
+    pub(crate) fn command_with_room(&self, line: &str, kibibytes: u32) -> Command {
         let binary = env!("CARGO_BIN_EXE_llm-permission-proxy");
         let blocks = kibibytes * 2;
         let mut command = Command::new("sh");
         command
             .args([
                 "-c",
-                &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{binary}' {SERVE}"),
+                &format!("trap '' XFSZ; ulimit -f {blocks}; exec '{binary}' {line}"),
             ])
             .env_clear()
             .stdin(Stdio::null())
             .envs(&self.settings)
             .current_dir(self.folder.path());
-        self.started(command).await
+        command
     }
 
     async fn started(&self, mut command: Command) -> Service {

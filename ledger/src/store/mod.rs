@@ -2,6 +2,8 @@
 //! stands in this folder only.
 
 mod append;
+mod backup;
+mod checked;
 mod header;
 mod lock;
 mod lookup;
@@ -12,6 +14,7 @@ mod tree;
 mod verify;
 
 pub(crate) use append::{Staged, append};
+pub use checked::CheckedLedger;
 pub use header::is_plainly_foreign;
 pub(crate) use lock::WriterLock;
 pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};

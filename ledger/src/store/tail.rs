@@ -54,6 +54,15 @@ impl Head {
         next
     }
 
+    /// The same head with nothing checked yet, so that a check begins at position 0.
+    pub(super) fn unchecked(self) -> Self {
+        let start = (0, genesis_hash(self.ledger_id));
+        Self {
+            verified: start,
+            ..self
+        }
+    }
+
     pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
         sqlx::query(
             "INSERT INTO head (id, ledger_id, size, record_hash, verified_size, verified_hash)

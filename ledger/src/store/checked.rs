@@ -1,0 +1,78 @@
+//! Checking a ledger file without becoming its writer.
+
+use super::read::{RawRecord, Reader};
+use super::tail::{Head, check_tail, read_head};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::LedgerId;
+use crate::record::RecordHash;
+use futures_util::TryStreamExt as _;
+use sqlx::SqliteConnection;
+
+/// What a ledger file holds whose records were checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckedLedger {
+    /// Which ledger.
+    pub ledger_id: LedgerId,
+    /// How many records it has: the next position.
+    pub size: u64,
+    /// The hash of the last record, and so of all.
+    pub record_hash: RecordHash,
+    /// When the last one was recorded.
+    pub newest: Timestamp,
+}
+
+impl Reader {
+    /// Checks the newest records as a start does, those of the last few thousand positions at least:
+    /// gapless, each linked to the one before, each payload and the tree as they should be. `None`
+    /// where nothing was ever recorded.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the first position that is wrong, and what keeps the file from being read.
+    pub async fn check_newest(&self) -> Result<Option<CheckedLedger>, Error> {
+        self.check(|head| head).await
+    }
+
+    /// The same from position 0 on. Reads the whole file, in constant memory.
+    ///
+    /// # Errors
+    /// As [`Reader::check_newest`].
+    pub async fn check_all(&self) -> Result<Option<CheckedLedger>, Error> {
+        self.check(|head| head.unchecked()).await
+    }
+
+    async fn check(
+        &self,
+        as_of: impl FnOnce(Head) -> Head + Send,
+    ) -> Result<Option<CheckedLedger>, Error> {
+        // One transaction, so that head and records are of the same moment beside a writer.
+        let mut snapshot = self
+            .pool()
+            .begin()
+            .await
+            .map_err(Error::database("opening a reader"))?;
+        let Some(head) = read_head(&mut snapshot).await? else {
+            return Ok(None);
+        };
+        let head = as_of(head);
+        check_tail(&mut snapshot, &head).await?;
+        Ok(Some(CheckedLedger {
+            ledger_id: head.ledger_id,
+            size: head.size,
+            record_hash: head.record_hash,
+            newest: newest(&mut snapshot, head.size).await?,
+        }))
+    }
+}
+
+async fn newest(connection: &mut SqliteConnection, size: u64) -> Result<Timestamp, Error> {
+    let mut rows = RawRecord::stream(connection, size.saturating_sub(1));
+    let row = rows
+        .try_next()
+        .await
+        .map_err(Error::database("reading the newest event"))?;
+    match row {
+        Some(row) => Ok(RawRecord::from_row(&row)?.header.recorded_at),
+        None => Ok(Timestamp::default()),
+    }
+}

@@ -1,0 +1,143 @@
+//! Backups: beside a running service, of a damaged ledger, onto a disk that is full.
+
+use crate::service::{Surroundings, said};
+use ledger::Reader;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+async fn events_in(file: &Path) -> Vec<ledger::Recorded> {
+    let url = format!("sqlite://{}", file.display());
+    let reader = Reader::open(&url).await.unwrap();
+    reader.events_from(0, 100_000).await.unwrap()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_backup_beside_a_running_service_holds_what_was_answered_before_it() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    let before = surroundings.events().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    let mut backing_up = surroundings
+        .command(&format!("backup {}", file.display()))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while backing_up.try_wait().unwrap().is_none() {
+        service.open_task().await;
+    }
+    let output = backing_up.wait_with_output().unwrap();
+    let (told, complained) = said(&output);
+    assert!(output.status.success(), "{complained}");
+    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+
+    let kept = events_in(&file).await;
+    let written = surroundings.events().await;
+    assert!(kept.len() >= before.len(), "{told}");
+    assert_eq!(kept, written[..kept.len()]);
+    let head = kept.last().unwrap().header.record_hash().to_string();
+    assert!(
+        told.contains(&format!("records    {},", kept.len())),
+        "{told}"
+    );
+    assert!(told.contains(&head), "{told}");
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_backup_has_no_key_in_it_and_says_where_the_key_is() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    let (told, _) = said(&surroundings.run(&format!("backup {}", file.display())));
+    let key_file = surroundings.ledger_file().with_extension("db.key");
+    assert!(told.contains(&key_file.display().to_string()), "{told}");
+    let key = std::fs::read_to_string(&key_file).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let found = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+    assert!(found(b"a task of the tests"));
+    assert!(!found(key.trim().as_bytes()));
+}
+
+#[tokio::test]
+async fn a_backup_never_replaces_a_file() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    assert!(service.stop().await.success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    std::fs::write(&file, "something dear").unwrap();
+    let refused = surroundings.run(&format!("backup {}", file.display()));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).1.contains("exists already"), "{refused:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"something dear");
+    assert_eq!(names_in(folder.path()), ["l.db"]);
+
+    let own = surroundings.ledger_file();
+    let refused = surroundings.run(&format!("backup {}", own.display()));
+    assert_eq!(refused.status.code(), Some(1));
+    let nowhere = folder.path().join("nowhere/l.db");
+    let refused = surroundings.run(&format!("backup {}", nowhere.display()));
+    assert!(said(&refused).1.contains("make it first"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_makes_no_backup() {
+    let mut surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("l.db");
+    let made = surroundings.run(&format!("backup {}", ledger.display()));
+    assert!(made.status.success(), "{made:?}");
+    let bytes = std::fs::read(&ledger).unwrap();
+    let name = b"a task of the tests";
+    let at = bytes.windows(name.len()).position(|window| window == name);
+    let damaged = File::options().write(true).open(&ledger).unwrap();
+    damaged.write_all_at(b"A", at.unwrap() as u64).unwrap();
+
+    let url = format!("sqlite://{}", ledger.display());
+    surroundings.settings.insert("LEDGER_URL", url);
+    let file = folder.path().join("again.db");
+    let refused = surroundings.run(&format!("backup {}", file.display()));
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("damaged at position"), "{complained}");
+    assert_eq!(names_in(folder.path()), ["l.db"]);
+}
+
+#[tokio::test]
+async fn a_backup_that_does_not_fit_is_said_and_leaves_nothing() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    for _ in 0..50 {
+        service.open_task().await;
+    }
+    assert!(service.stop().await.success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    let line = format!("backup {}", file.display());
+    let refused = surroundings.command_with_room(&line, 64).output().unwrap();
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(
+        complained.contains("the backup cannot be written"),
+        "{complained}"
+    );
+    assert!(names_in(folder.path()).is_empty());
+}
