@@ -10,9 +10,10 @@ mod service;
 mod shutdown;
 mod telemetry;
 mod terminal;
+mod witness;
 
 use clap::Parser;
-use cli::{Cli, Command, LedgerCommand, ProjectionsCommand, TokenCommand};
+use cli::{Cli, Command, LedgerCommand, ProjectionsCommand, TokenCommand, WitnessCommand};
 use config::Environment;
 use std::process::ExitCode;
 
@@ -53,6 +54,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Projections(ProjectionsCommand::Rebuild) => {
             command::projections_rebuild(&environment)
+        }
+        Command::Witness(WitnessCommand::Key(args)) => command::witness_key(args),
+        Command::Witness(WitnessCommand::Init(args)) => command::witness_init(&args),
+        Command::Witness(WitnessCommand::Serve(args)) => {
+            command::witness_serve(&environment, &args)
         }
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
     }

@@ -7,6 +7,7 @@ mod log;
 mod name;
 mod operate;
 mod projections;
+mod witness;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use ledger::{LedgerCommand, TailArgs};
@@ -15,6 +16,7 @@ pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
 pub(crate) use projections::ProjectionsCommand;
+pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
 use clap::{Args, Parser, Subcommand};
 use duration::parse_ttl;
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Watch other logs and cosign their checkpoints
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Print signed subject headers as curl options
     #[command(after_help = SUBJECT_HEADERS_HELP)]
     SubjectHeaders {

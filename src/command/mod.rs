@@ -12,6 +12,7 @@ mod projections;
 mod ready;
 mod serve;
 mod subject_headers;
+mod witness_serve;
 
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
@@ -25,6 +26,7 @@ pub(crate) use projections::{projections_rebuild, projections_status};
 pub(crate) use ready::ready;
 pub(crate) use serve::serve;
 pub(crate) use subject_headers::subject_headers;
+pub(crate) use witness_serve::{witness_init, witness_key, witness_serve};
 
 use crate::config::Warning;
 use anyhow::Context;

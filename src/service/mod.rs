@@ -11,5 +11,6 @@ mod sealed;
 mod surface;
 mod workforce;
 
+pub(crate) use http::serve as serve_http;
 pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
 pub(crate) use running::run;

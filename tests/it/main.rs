@@ -16,3 +16,4 @@ mod killed;
 mod once;
 mod operators;
 mod starting;
+mod witness;
