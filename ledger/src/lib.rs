@@ -22,6 +22,7 @@ mod digest;
 mod error;
 pub mod event;
 pub mod fingerprint;
+mod fork;
 mod id;
 #[cfg(feature = "store")]
 mod ledger;
@@ -57,6 +58,7 @@ pub use digest::InvalidDigest;
 pub use error::Error;
 pub use event::{Actor, Envelope, Event, Recorded};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
+pub use fork::{Fork, ForkError};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,

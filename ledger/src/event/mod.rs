@@ -10,6 +10,7 @@ mod approval;
 mod approver;
 mod delivery;
 mod envelope;
+mod fork;
 mod task;
 
 pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
@@ -29,6 +30,7 @@ pub use delivery::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
 pub use envelope::{Actor, Envelope};
+pub use fork::LedgerForked;
 pub use task::{
     AllowedOperation, CallbackSet, RegisteredCallback, TaskClosed, TaskCreated, TokenIssued,
     TokenRevoked,
@@ -172,6 +174,7 @@ pub struct Denied(pub ApprovalDecided);
 
 events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
+    3, 1, "ledger.forked" => LedgerForked(LedgerForked);
     10, 1, "task.created" => TaskCreated(TaskCreated);
     11, 1, "task.token_issued" => TokenIssued(TokenIssued);
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked);

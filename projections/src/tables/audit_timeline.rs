@@ -90,6 +90,7 @@ async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
     let stream = folding.recorded.stream_id();
     let task_id = match &folding.recorded.event {
         Event::LedgerCreated(_)
+        | Event::LedgerForked(_)
         | Event::AgentRegistered(_)
         | Event::PermissionsReplaced(_)
         | Event::ApproverRegistered(_)

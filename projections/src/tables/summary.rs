@@ -21,6 +21,14 @@ pub fn summary(event: &Event) -> String {
 fn told(event: &Event) -> String {
     match event {
         Event::LedgerCreated(e) => format!("ledger {} begins", e.ledger_id),
+        Event::LedgerForked(e) => format!(
+            "goes on as {} from a backup with {}; {} had signed {}: {}",
+            e.new_origin,
+            count(usize::try_from(e.forked_at).unwrap_or(usize::MAX), "event"),
+            e.old_origin,
+            e.old_size,
+            e.reason
+        ),
         Event::TaskCreated(e) => format!(
             "task {:?} for agent {}, {} allowed",
             e.name,
