@@ -2,7 +2,7 @@
 
 use crate::event::DecodeError;
 use crate::rejection::Rejection;
-use crate::tlog::TreeError;
+use crate::tlog::{CheckpointError, TreeError};
 use std::path::PathBuf;
 
 /// Errors of this crate. Sources are kept and not repeated in the text.
@@ -89,6 +89,67 @@ pub enum Error {
         /// Why.
         #[from]
         source: TreeError,
+    },
+    /// The key that signs checkpoints cannot be had.
+    #[error("the ledger's signing key cannot be used")]
+    SigningKey {
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The checkpoints of this ledger have been signed by another key or for another origin.
+    #[error(
+        "this ledger's checkpoints are signed as {recorded}, not as {found}; set LEDGER_ORIGIN and \
+         LEDGER_SIGNING_KEY (or the key file) back"
+    )]
+    OtherSigner {
+        /// Origin and key as the ledger has them.
+        recorded: String,
+        /// As they were given.
+        found: String,
+    },
+    /// The ledger was signed, and the file that remembers how far is gone.
+    #[error(
+        "{path} is missing: it holds the newest checkpoint that was signed of this ledger, without \
+         which an old copy of the ledger cannot be told from the newest; put it back, or restore \
+         with the newest checkpoint that is known (docs/operations.md)"
+    )]
+    SigningStateMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The file holds something else than a checkpoint of this ledger.
+    #[error("{path} does not hold a checkpoint of this ledger")]
+    SigningState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CheckpointError,
+    },
+    /// An old copy.
+    #[error(
+        "the ledger has {found} events, but a checkpoint over {signed} has been signed ({path}): this \
+         is an old copy, or events were cut off; put the newest one back (docs/operations.md)"
+    )]
+    BehindCheckpoint {
+        /// The file with the checkpoint.
+        path: PathBuf,
+        /// The checkpoint's size, in events.
+        signed: u64,
+        /// The ledger's.
+        found: u64,
+    },
+    /// Another history.
+    #[error(
+        "the ledger's first {signed} events are not those that a checkpoint was signed over ({path}): \
+         this is another history; put the right one back (docs/operations.md)"
+    )]
+    NotFromCheckpoint {
+        /// The file with the checkpoint.
+        path: PathBuf,
+        /// The checkpoint's size, in events.
+        signed: u64,
     },
     /// A stored event could not be read.
     #[error("the event at position {position} cannot be read")]

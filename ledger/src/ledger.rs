@@ -1,6 +1,7 @@
 //! The handle on an open ledger: commands go in, committed states and events come out.
 
 use crate::aggregate::{Agent, Approval, Approver};
+use crate::checkpoints::{Checkpoints, MakeSigning, start};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
@@ -37,6 +38,8 @@ pub struct LedgerOptions {
     pub random: Arc<dyn Random>,
     /// Lets commits fail, in tests.
     pub faults: Option<Arc<dyn CommitFaults>>,
+    /// How checkpoints are signed; without it none are, and nothing is compared with those that were.
+    pub signing: Option<MakeSigning>,
 }
 
 impl LedgerOptions {
@@ -49,6 +52,7 @@ impl LedgerOptions {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             faults: None,
+            signing: None,
         }
     }
 }
@@ -83,6 +87,7 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     path: PathBuf,
+    checkpoints: Option<Checkpoints>,
 }
 
 /// The writer's task. It ends when every [`Ledger`] handle is gone, or with the error that keeps
@@ -139,6 +144,13 @@ impl Ledger {
             failing: watch::Sender::new(None),
             newest: AtomicI64::new(newest.as_micros()),
         });
+        let (signer, checkpoints) = match options.signing {
+            Some(make) => {
+                let started = start(&mut connection, &head, &shared.tree, make).await?;
+                (Some(started.0), Some(started.1))
+            }
+            None => (None, None),
+        };
         let rules = Arc::new(options.rules);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
@@ -158,7 +170,18 @@ impl Ledger {
         let task = tokio::spawn(async move {
             // Held for as long as anything may be written.
             let _lock = lock;
-            writer.run(queue).await
+            let Some(signer) = signer else {
+                return writer.run(queue).await;
+            };
+            let (end, ended) = oneshot::channel();
+            let signing = tokio::spawn(signer.run(ended));
+            let written = writer.run(queue).await;
+            // What was written last is signed before the lock goes.
+            let told = end.send(written.is_ok());
+            if told.is_err() || signing.await.is_err() {
+                tracing::error!("the last checkpoint was not signed");
+            }
+            written
         });
         let ledger = Self {
             jobs,
@@ -168,6 +191,7 @@ impl Ledger {
             clock: options.clock,
             random: options.random,
             path,
+            checkpoints,
         };
         Ok((ledger, task))
     }
@@ -296,6 +320,12 @@ impl Ledger {
     #[must_use]
     pub fn tree(&self) -> watch::Receiver<Option<Frontier>> {
         self.shared.tree.subscribe()
+    }
+
+    /// The ledger's checkpoints; `None` when it was opened without a key.
+    #[must_use]
+    pub const fn checkpoints(&self) -> Option<&Checkpoints> {
+        self.checkpoints.as_ref()
     }
 
     /// Why commits fail at the moment; `None` while they do not.

@@ -13,11 +13,15 @@ mod callback_url;
 pub mod canonical;
 mod catalog;
 pub mod challenge;
+#[cfg(feature = "store")]
+mod checkpoints;
 mod claims;
 mod clock;
 #[cfg(feature = "store")]
 pub mod command;
 mod digest;
+#[cfg(feature = "store")]
+mod durable;
 #[cfg(feature = "store")]
 mod error;
 pub mod event;
@@ -49,11 +53,15 @@ pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBA
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
+#[cfg(feature = "store")]
+pub use checkpoints::{Checkpoints, MakeSigning, SignedCheckpoint, Signing, SigningRequest};
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 #[cfg(feature = "store")]
 pub use clock::{SystemClock, SystemRandom};
 pub use digest::InvalidDigest;
+#[cfg(feature = "store")]
+pub use durable::replace_file;
 #[cfg(feature = "store")]
 pub use error::Error;
 pub use event::{Actor, Envelope, Event, Recorded};
@@ -71,6 +79,6 @@ pub use rules::Rules;
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
 #[cfg(feature = "store")]
-pub use store::{CheckedLedger, Reader, is_plainly_foreign};
+pub use store::{CheckedLedger, Reader, StoredRecord, is_plainly_foreign};
 #[cfg(feature = "store")]
 pub use writer::{CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit};

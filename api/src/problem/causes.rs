@@ -21,6 +21,12 @@ impl From<ledger::Error> for ApiError {
             | Error::SchemaChanged { .. }
             | Error::LookupsDiffer { .. }
             | Error::Tree { .. }
+            | Error::SigningKey { .. }
+            | Error::OtherSigner { .. }
+            | Error::SigningStateMissing { .. }
+            | Error::SigningState { .. }
+            | Error::BehindCheckpoint { .. }
+            | Error::NotFromCheckpoint { .. }
             | Error::Damaged { .. }
             | Error::Decode { .. }
             | Error::Encode(_)

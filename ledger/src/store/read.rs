@@ -5,17 +5,20 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Event, Recorded};
 use crate::id::{EventId, StreamId};
-use crate::record::{Header, PayloadDigest, RecordHash};
+use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
 use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 /// A record as stored: its header, its stored hash, and salt and payload where they still are.
 #[derive(Debug, Clone)]
-pub(crate) struct RawRecord {
-    pub(crate) header: Header,
-    pub(crate) record_hash: RecordHash,
-    pub(crate) payload: Option<([u8; 16], Vec<u8>)>,
+pub struct StoredRecord {
+    /// The header.
+    pub header: Header,
+    /// The hash as it is stored; what it should be, the header tells.
+    pub record_hash: RecordHash,
+    /// Salt and payload; `None` once they were erased.
+    pub payload: Option<([u8; SALT_LEN], Vec<u8>)>,
 }
 
 macro_rules! select {
@@ -29,7 +32,7 @@ macro_rules! select {
     };
 }
 
-impl RawRecord {
+impl StoredRecord {
     /// All records from a position on, in order.
     pub(crate) fn stream(
         connection: &mut SqliteConnection,
@@ -102,7 +105,7 @@ impl RawRecord {
 
 fn decode_rows(rows: &[SqliteRow]) -> Result<Vec<Recorded>, Error> {
     rows.iter()
-        .map(|row| RawRecord::from_row(row)?.into_recorded())
+        .map(|row| StoredRecord::from_row(row)?.into_recorded())
         .collect()
 }
 
@@ -204,6 +207,21 @@ impl Reader {
             .await
             .map_err(Error::database("reading events"))?;
         decode_rows(&rows)
+    }
+
+    /// Up to `limit` records from a position on, as they are stored: nothing is decoded or compared.
+    pub async fn records_from(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredRecord>, Error> {
+        let rows = sqlx::query(select!("position >= ? ORDER BY position LIMIT ?"))
+            .bind(signed(position))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Error::database("reading records"))?;
+        rows.iter().map(StoredRecord::from_row).collect()
     }
 
     /// The events of one stream, in order; none when there is no such stream.

@@ -1,7 +1,7 @@
 //! The head of the log, and the check of the chain's tail at start.
 
 use super::append::signed;
-use super::read::{RawRecord, stored_payloads, stored_size};
+use super::read::{StoredRecord, stored_payloads, stored_size};
 use super::tree::{check_tree, compute, grow, read_frontier};
 use crate::error::Error;
 use crate::id::LedgerId;
@@ -139,13 +139,13 @@ pub(crate) async fn check_tail(
         false => None,
     };
     {
-        let mut records = RawRecord::stream(connection, next);
+        let mut records = StoredRecord::stream(connection, next);
         while let Some(row) = records
             .try_next()
             .await
             .map_err(Error::database("checking the tail of the chain"))?
         {
-            let raw = RawRecord::from_row(&row)?;
+            let raw = StoredRecord::from_row(&row)?;
             expected = check_record(&raw, next, expected)?;
             if let Some(tree) = &mut tree {
                 rows.extend(grow(tree, [record_leaf(&raw.header)])?);
@@ -222,7 +222,7 @@ async fn check_sizes(connection: &mut SqliteConnection, head: &Head) -> Result<(
 /// fingerprints, sealed values) would otherwise come apart from the log.
 async fn check_start(connection: &mut SqliteConnection, head: &Head) -> Result<(), Error> {
     let genesis = genesis_hash(head.ledger_id);
-    let mut rows = RawRecord::stream(connection, 0);
+    let mut rows = StoredRecord::stream(connection, 0);
     let first = rows
         .try_next()
         .await
@@ -230,7 +230,7 @@ async fn check_start(connection: &mut SqliteConnection, head: &Head) -> Result<(
     let Some(first) = first else {
         return Err(damaged(0, "this position is missing"));
     };
-    let first = RawRecord::from_row(&first)?;
+    let first = StoredRecord::from_row(&first)?;
     if first.header.position != 0 {
         return Err(damaged(0, "this position is missing"));
     }
@@ -247,7 +247,11 @@ async fn check_start(connection: &mut SqliteConnection, head: &Head) -> Result<(
 }
 
 /// Checks one record against its place, and gives its hash.
-fn check_record(raw: &RawRecord, position: u64, expected: RecordHash) -> Result<RecordHash, Error> {
+fn check_record(
+    raw: &StoredRecord,
+    position: u64,
+    expected: RecordHash,
+) -> Result<RecordHash, Error> {
     let header = &raw.header;
     if header.position != position {
         return Err(damaged(position, "this position is missing"));

@@ -1,7 +1,7 @@
 //! The Merkle tree's table: one row for each position, written with the event that stands there.
 
 use super::append::{MultiRow, signed};
-use super::read::{RawRecord, Reader};
+use super::read::{Reader, StoredRecord};
 use crate::error::Error;
 use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash, record_leaf};
 use futures_util::TryStreamExt as _;
@@ -77,14 +77,14 @@ pub(crate) async fn read_leaves(
     most: usize,
 ) -> Result<Vec<TreeHash>, Error> {
     let mut leaves = Vec::with_capacity(most);
-    let mut rows = RawRecord::stream(connection, from);
+    let mut rows = StoredRecord::stream(connection, from);
     while leaves.len() < most {
         let row = rows
             .try_next()
             .await
             .map_err(Error::database("reading the log"))?;
         let Some(row) = row else { break };
-        leaves.push(record_leaf(&RawRecord::from_row(&row)?.header));
+        leaves.push(record_leaf(&StoredRecord::from_row(&row)?.header));
     }
     Ok(leaves)
 }

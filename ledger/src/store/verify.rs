@@ -1,7 +1,7 @@
 //! The lookup tables are what the events make them, and nothing else.
 
 use super::lookup::{Lookups, Rows};
-use super::read::{RawRecord, Reader};
+use super::read::{Reader, StoredRecord};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{StreamId, TaskId};
@@ -59,13 +59,13 @@ impl Reader {
 async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, Error> {
     let mut lookups = Lookups::default();
     let mut tasks: HashMap<StreamId, TaskId> = HashMap::new();
-    let mut rows = RawRecord::stream(connection, 0);
+    let mut rows = StoredRecord::stream(connection, 0);
     while let Some(row) = rows
         .try_next()
         .await
         .map_err(Error::database("reading the log"))?
     {
-        let recorded = RawRecord::from_row(&row)?.into_recorded()?;
+        let recorded = StoredRecord::from_row(&row)?.into_recorded()?;
         let stream = recorded.stream_id();
         match &recorded.event {
             Event::ApplyAccepted(accepted) => {

@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod checkpoints;
 mod consistency;
 mod credentials;
 mod deadlines;

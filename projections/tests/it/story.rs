@@ -40,7 +40,7 @@ impl Story {
             rules: rules.build(),
             clock: TestClock::default(),
             random: Arc::new(SeededRandom::new(5)),
-            faults: None,
+            ..Setup::default()
         };
         let mut story = Self {
             ledger: TestLedger::with(setup).await,

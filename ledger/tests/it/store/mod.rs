@@ -6,7 +6,7 @@ mod readers;
 mod recovery;
 mod schema;
 mod tail;
-mod tree;
+pub(crate) mod tree;
 
 use crate::scene::{Scene, end, start, succeeded};
 use fixtures::commands::{dns_create, purge};

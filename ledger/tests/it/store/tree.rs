@@ -8,7 +8,7 @@ use fixtures::test_ledger::Closed;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 /// The file as the version before the tree had written it.
-async fn without_tree(closed: &Closed) {
+pub(crate) async fn without_tree(closed: &Closed) {
     let mut connection = foreign(closed.path()).await;
     let sql = "DROP TABLE tree; DROP TABLE signing; DROP TABLE erasures;
         DROP TRIGGER payloads_no_delete;

@@ -1,0 +1,127 @@
+//! Checkpoints: signed statements of the tree's size and root (C2SP tlog-checkpoint), made when the
+//! log has grown.
+//!
+//! A signature is for good: a log that signs two trees of one size, or a tree that does not go on from
+//! one signed before, has forked. So the signed note stands on disk, in a file apart from the ledger,
+//! before anybody sees it, and a ledger that does not go on from it is not opened. A crash after the
+//! file was replaced leaves a checkpoint that nobody has seen; it is of events that are committed, and
+//! the next start publishes it.
+
+mod signer;
+mod start;
+mod state_file;
+
+pub(crate) use signer::Signer;
+pub(crate) use start::start;
+pub use start::{MakeSigning, Signing, SigningRequest};
+pub(crate) use state_file::StateFile;
+
+use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A checkpoint with the note that the log signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    checkpoint: Checkpoint,
+    note: Note,
+}
+
+impl SignedCheckpoint {
+    /// What is stated.
+    #[must_use]
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The size of the tree: how many events it covers.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.checkpoint.size()
+    }
+
+    /// The statement as it was signed.
+    #[must_use]
+    pub const fn note(&self) -> &Note {
+        &self.note
+    }
+}
+
+/// The checkpoints of an open ledger. Clones see the same.
+#[derive(Debug, Clone)]
+pub struct Checkpoints(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    origin: LogOrigin,
+    key: LogKey,
+    newest: watch::Sender<Option<Arc<SignedCheckpoint>>>,
+    failing: watch::Sender<Option<String>>,
+}
+
+impl Checkpoints {
+    fn new(origin: LogOrigin, key: LogKey, newest: Option<SignedCheckpoint>) -> Self {
+        Self(Arc::new(Inner {
+            origin,
+            key,
+            newest: watch::Sender::new(newest.map(Arc::new)),
+            failing: watch::Sender::new(None),
+        }))
+    }
+
+    /// Whose checkpoints they are.
+    #[must_use]
+    pub fn origin(&self) -> &LogOrigin {
+        &self.0.origin
+    }
+
+    /// The key that verifies them.
+    #[must_use]
+    pub fn key(&self) -> &LogKey {
+        &self.0.key
+    }
+
+    /// The newest; `None` while the tree of a ledger from an earlier version is still being filled.
+    #[must_use]
+    pub fn newest(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.0.newest.borrow().clone()
+    }
+
+    /// The newest, and those to come.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Option<Arc<SignedCheckpoint>>> {
+        self.0.newest.subscribe()
+    }
+
+    /// The newest as soon as it covers the event at a position; `None` when none does after `patience`.
+    pub async fn covering(
+        &self,
+        position: u64,
+        patience: Duration,
+    ) -> Option<Arc<SignedCheckpoint>> {
+        let mut newest = self.subscribe();
+        let covering = newest.wait_for(|newest| {
+            newest
+                .as_ref()
+                .is_some_and(|newest| newest.size() > position)
+        });
+        let newest = tokio::time::timeout(patience, covering).await.ok()?.ok()?;
+        newest.clone()
+    }
+
+    /// Why no checkpoint can be signed at the moment; `None` while they can.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.0.failing.borrow().clone()
+    }
+
+    fn publish(&self, signed: SignedCheckpoint) {
+        self.0.failing.send_replace(None);
+        self.0.newest.send_replace(Some(Arc::new(signed)));
+    }
+
+    fn fail(&self, why: String) {
+        self.0.failing.send_replace(Some(why));
+    }
+}

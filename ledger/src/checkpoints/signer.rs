@@ -1,0 +1,116 @@
+//! The loop that signs.
+
+use super::{Checkpoints, SignedCheckpoint, StateFile};
+use crate::error::Error;
+use crate::tlog::{Checkpoint, Frontier, LogSigner};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+/// The least time between two checkpoints, and until one that could not be written is tried again.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Signs the tree when it has grown.
+pub(crate) struct Signer {
+    signer: Arc<LogSigner>,
+    state: StateFile,
+    checkpoints: Checkpoints,
+    /// The size of the newest checkpoint.
+    signed: u64,
+    tree: watch::Receiver<Option<Frontier>>,
+}
+
+impl Signer {
+    pub(super) fn new(
+        signer: LogSigner,
+        state: StateFile,
+        checkpoints: Checkpoints,
+        signed: u64,
+        tree: &watch::Sender<Option<Frontier>>,
+    ) -> Self {
+        let mut tree = tree.subscribe();
+        // What stands there at the start has perhaps not been signed.
+        tree.mark_changed();
+        Self {
+            signer: Arc::new(signer),
+            state,
+            checkpoints,
+            signed,
+            tree,
+        }
+    }
+
+    /// Signs at most once in a second, until the writer has ended: then once more, when it ended well.
+    /// `ended` tells.
+    pub(crate) async fn run(mut self, mut ended: oneshot::Receiver<bool>) {
+        let mut next = Instant::now();
+        loop {
+            let grown = async {
+                let grown = self.tree.changed().await;
+                tokio::time::sleep_until(next).await;
+                grown
+            };
+            let well = tokio::select! {
+                grown = grown => {
+                    if grown.is_ok() {
+                        self.sign().await;
+                        next = Instant::now() + PACE;
+                        continue;
+                    }
+                    true
+                }
+                well = &mut ended => well.unwrap_or(false),
+            };
+            if well {
+                self.sign().await;
+            }
+            return;
+        }
+    }
+
+    /// Signs the tree as it is now, if it has grown. What cannot be written is tried again in a
+    /// second, and told until then.
+    async fn sign(&mut self) {
+        let tree = self.tree.borrow_and_update().clone();
+        let Some(tree) = tree.filter(|tree| tree.size() > self.signed) else {
+            return;
+        };
+        match self.put(&tree).await {
+            Ok(signed) => {
+                self.signed = signed.size();
+                metrics::gauge!("ledger_checkpoint_size").set(gauge(signed.size()));
+                self.checkpoints.publish(signed);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    size = tree.size(),
+                    "a checkpoint could not be kept, so it is not published"
+                );
+                self.checkpoints.fail(error.to_string());
+                self.tree.mark_changed();
+            }
+        }
+    }
+
+    /// Signs a tree and puts the note on disk.
+    async fn put(&self, tree: &Frontier) -> Result<SignedCheckpoint, Error> {
+        let origin = self.checkpoints.origin().clone();
+        let checkpoint = Checkpoint::new(origin, tree.size(), tree.root());
+        let note = self.signer.sign_checkpoint(&checkpoint);
+        let signed = SignedCheckpoint { checkpoint, note };
+        let state = self.state.clone();
+        // Writing to a disk takes as long as it takes, and must not hold up what else runs.
+        let written = tokio::task::spawn_blocking(move || state.replace(&signed).map(|()| signed));
+        written.await.map_err(|_| Error::Stopped)?
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge of events is exact up to 2^53 of them"
+)]
+fn gauge(size: u64) -> f64 {
+    size as f64
+}

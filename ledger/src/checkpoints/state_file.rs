@@ -1,0 +1,72 @@
+//! The file that remembers, apart from the ledger, what was signed last.
+
+use super::SignedCheckpoint;
+use crate::durable::replace_file;
+use crate::error::Error;
+use crate::tlog::{Checkpoint, LogKey, LogOrigin, MAX_NOTE_BYTES, Note};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+/// The newest checkpoint that may have been seen, as the signed note.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    pub(crate) const fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds; `None` when there is no file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that holds anything but a checkpoint of this log signed by this
+    /// key.
+    pub(crate) fn read(
+        &self,
+        origin: &LogOrigin,
+        key: &LogKey,
+    ) -> Result<Option<SignedCheckpoint>, Error> {
+        let file = |source| Error::File {
+            path: self.path.clone(),
+            doing: "read",
+            source,
+        };
+        let mut text = String::new();
+        let limit = u64::try_from(MAX_NOTE_BYTES).unwrap_or(u64::MAX);
+        match File::open(&self.path) {
+            Ok(open) => open
+                .take(limit)
+                .read_to_string(&mut text)
+                .map_err(file)
+                .map(drop)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file(error)),
+        }
+        let unreadable = |source| Error::SigningState {
+            path: self.path.clone(),
+            source,
+        };
+        let note: Note = text.parse().map_err(|e| unreadable(From::from(e)))?;
+        let checkpoint = Checkpoint::open(&note, key, origin).map_err(unreadable)?;
+        Ok(Some(SignedCheckpoint { checkpoint, note }))
+    }
+
+    /// Puts a signed checkpoint on disk. Only then may anybody see it.
+    ///
+    /// # Errors
+    /// What the system says; the signature must not leave.
+    pub(crate) fn replace(&self, signed: &SignedCheckpoint) -> Result<(), Error> {
+        replace_file(&self.path, signed.note.to_string().as_bytes()).map_err(|source| Error::File {
+            path: self.path.clone(),
+            doing: "written",
+            source,
+        })
+    }
+}
