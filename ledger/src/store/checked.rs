@@ -1,6 +1,6 @@
 //! Checking a ledger file without becoming its writer.
 
-use super::read::{RawRecord, Reader};
+use super::read::{Reader, StoredRecord};
 use super::tail::{Head, check_tail, read_head};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -66,13 +66,13 @@ impl Reader {
 }
 
 async fn newest(connection: &mut SqliteConnection, size: u64) -> Result<Timestamp, Error> {
-    let mut rows = RawRecord::stream(connection, size.saturating_sub(1));
+    let mut rows = StoredRecord::stream(connection, size.saturating_sub(1));
     let row = rows
         .try_next()
         .await
         .map_err(Error::database("reading the newest event"))?;
     match row {
-        Some(row) => Ok(RawRecord::from_row(&row)?.header.recorded_at),
+        Some(row) => Ok(StoredRecord::from_row(&row)?.header.recorded_at),
         None => Ok(Timestamp::default()),
     }
 }
