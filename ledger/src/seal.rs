@@ -8,6 +8,7 @@
 //! value copied to another place does not open.
 
 use crate::clock::Random;
+use crate::event::NameKind;
 use crate::id::{LedgerId, StreamId};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -19,6 +20,7 @@ const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
 const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
+const NAME_KEY_CONTEXT: &str = "llm-permission-proxy erased name key v1";
 
 /// Length of a master key in bytes.
 pub const MASTER_KEY_LEN: usize = 32;
@@ -26,6 +28,14 @@ pub const MASTER_KEY_LEN: usize = 32;
 /// Names a master key without telling anything about it: the first eight bytes of a digest of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MasterKeyId([u8; 8]);
+
+impl MasterKeyId {
+    /// Its eight bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
 
 impl fmt::Display for MasterKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +136,7 @@ pub enum SealError {
 struct MasterKey {
     id: MasterKeyId,
     cipher: XChaCha20Poly1305,
+    name_key: Zeroizing<[u8; 32]>,
 }
 
 impl MasterKey {
@@ -136,6 +147,7 @@ impl MasterKey {
             id: MasterKeyId([a, b, c, d, e, f, g, h]),
             // The cipher wipes its key when dropped.
             cipher: XChaCha20Poly1305::new((&*seal_key).into()),
+            name_key: Zeroizing::new(blake3::derive_key(NAME_KEY_CONTEXT, key.as_slice())),
         }
     }
 }
@@ -235,10 +247,28 @@ impl MasterKeys {
             .map_err(|_| SealError::Damaged)
     }
 
+    /// The digests of a name that was erased, under each key, that of the current key first. A name
+    /// is recognised by its digest for as long as the key that it was erased under is configured;
+    /// without the key the digest cannot be tried against names.
+    ///
+    /// Keyed BLAKE3 over `ledger id [16] · kind u8 · name`.
+    pub(crate) fn name_digests(
+        &self,
+        ledger_id: LedgerId,
+        kind: NameKind,
+        name: &[u8],
+    ) -> impl Iterator<Item = [u8; 32]> {
+        let covered = [ledger_id.as_bytes().as_slice(), &[kind.number()], name].concat();
+        self.keys()
+            .map(move |key| *blake3::keyed_hash(&key.name_key, &covered).as_bytes())
+    }
+
     fn key(&self, key_id: MasterKeyId) -> Option<&MasterKey> {
-        std::iter::once(&self.current)
-            .chain(&self.older)
-            .find(|key| key.id == key_id)
+        self.keys().find(|key| key.id == key_id)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &MasterKey> {
+        std::iter::once(&self.current).chain(&self.older)
     }
 }
 

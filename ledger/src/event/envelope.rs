@@ -58,6 +58,7 @@ impl Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::System { component } if component.is_empty() => f.write_str("(erased)"),
             Self::System { component } => write!(f, "the {component}"),
             Self::Agent { agent, .. } => write!(f, "agent {agent}"),
             Self::Administrator { principal, .. } => write!(f, "administrator {principal}"),
@@ -78,4 +79,17 @@ pub struct Envelope {
     pub cause: Option<u64>,
     /// The command; all events of one command carry the same.
     pub command_id: CommandId,
+}
+
+impl Envelope {
+    /// What stands in for the envelope of an event whose payload was erased: nobody, for nothing.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self {
+            actor: Actor::system(""),
+            request_id: None,
+            cause: None,
+            command_id: CommandId::from_bytes([0; 16]),
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod approval;
 mod approver;
 mod delivery;
 mod envelope;
+mod erasure;
 mod fork;
 mod task;
 
@@ -30,6 +31,10 @@ pub use delivery::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
 pub use envelope::{Actor, Envelope};
+pub use erasure::{
+    ErasedName, ErasedPayload, ErasedStream, ErasedSubject, KeptCounter, LedgerErased, NameKind,
+    PositionRange, StreamKind,
+};
 pub use fork::LedgerForked;
 pub use task::{
     AllowedOperation, CallbackSet, RegisteredCallback, TaskClosed, TaskCreated, TokenIssued,
@@ -89,6 +94,8 @@ macro_rules! events {
         #[serde(untagged)]
         pub enum Event {
             $(#[doc = concat!("`", $name, "`")] $variant($form),)+
+            /// Any event whose payload was erased. Never written: what it was written as is gone.
+            Erased(ErasedPayload),
         }
 
         impl Event {
@@ -98,25 +105,40 @@ macro_rules! events {
             /// The number in the header.
             #[must_use]
             pub const fn event_type(&self) -> u16 {
-                match self { $(Self::$variant(_) => $number),+ }
+                match self {
+                    $(Self::$variant(_) => $number,)+
+                    Self::Erased(erased) => erased.event_type,
+                }
             }
 
             /// The version of the payload's form.
             #[must_use]
             pub const fn schema_version(&self) -> u16 {
-                match self { $(Self::$variant(_) => $schema),+ }
+                match self {
+                    $(Self::$variant(_) => $schema,)+
+                    Self::Erased(erased) => erased.schema_version,
+                }
             }
 
-            /// The name, as DESIGN words: `apply.accepted`.
+            /// The name, as DESIGN words: `apply.accepted`; of an erased event, the name that it had.
             #[must_use]
-            pub const fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name),+ }
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)+
+                    Self::Erased(erased) => name_of(erased.event_type).unwrap_or("unknown"),
+                }
             }
 
             /// The payload: envelope, then the form.
+            ///
+            /// # Errors
+            /// For [`Event::Erased`], which has none any more.
             pub fn encode(&self, envelope: &Envelope) -> Result<Vec<u8>, postcard::Error> {
                 let start = postcard::to_stdvec(envelope)?;
-                match self { $(Self::$variant(form) => postcard::to_extend(form, start)),+ }
+                match self {
+                    $(Self::$variant(form) => postcard::to_extend(form, start),)+
+                    Self::Erased(_) => Err(postcard::Error::WontImplement),
+                }
             }
 
             /// Reads a payload of the given form.
@@ -174,6 +196,7 @@ pub struct Denied(pub ApprovalDecided);
 
 events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
+    2, 1, "ledger.erased" => LedgerErased(LedgerErased);
     3, 1, "ledger.forked" => LedgerForked(LedgerForked);
     10, 1, "task.created" => TaskCreated(TaskCreated);
     11, 1, "task.token_issued" => TokenIssued(TokenIssued);
@@ -208,6 +231,15 @@ events! {
     63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested);
 }
 
+/// The name of an event type; `None` for one of a later version.
+#[must_use]
+pub fn name_of(event_type: u16) -> Option<&'static str> {
+    Event::FORMS
+        .iter()
+        .find(|(number, _, _)| *number == event_type)
+        .map(|(_, _, name)| *name)
+}
+
 /// An event as it stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
@@ -220,6 +252,26 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// An event whose payload was erased by the event at that position.
+    #[must_use]
+    pub fn erased(header: Header, erased_by: u64) -> Self {
+        Self {
+            header,
+            envelope: Envelope::erased(),
+            event: Event::Erased(ErasedPayload {
+                event_type: header.event_type,
+                schema_version: header.schema_version,
+                erased_by,
+            }),
+        }
+    }
+
+    /// Whether its payload was erased.
+    #[must_use]
+    pub const fn is_erased(&self) -> bool {
+        matches!(self.event, Event::Erased(_))
+    }
+
     /// Its gapless number.
     #[must_use]
     pub fn position(&self) -> u64 {

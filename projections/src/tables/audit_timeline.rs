@@ -91,6 +91,8 @@ async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
     let task_id = match &folding.recorded.event {
         Event::LedgerCreated(_)
         | Event::LedgerForked(_)
+        | Event::LedgerErased(_)
+        | Event::Erased(_)
         | Event::AgentRegistered(_)
         | Event::PermissionsReplaced(_)
         | Event::ApproverRegistered(_)

@@ -29,6 +29,15 @@ fn told(event: &Event) -> String {
             e.old_size,
             e.reason
         ),
+        Event::LedgerErased(e) => format!(
+            "{} {} erased, {} in {}: {}",
+            e.subject.kind().as_str(),
+            e.subject.stream(),
+            count(usize::try_from(e.count()).unwrap_or(usize::MAX), "payload"),
+            count(e.streams.len(), "stream"),
+            e.reason
+        ),
+        Event::Erased(e) => format!("erased by the event at position {}", e.erased_by),
         Event::TaskCreated(e) => format!(
             "task {:?} for agent {}, {} allowed",
             e.name,

@@ -86,7 +86,10 @@ async fn stories_tell_of_everything_that_can_happen() {
         told.extend(events.unwrap().iter().map(|recorded| recorded.event.name()));
     }
     let forms = Event::FORMS.iter().map(|(_, _, name)| *name);
-    let untold: Vec<_> = forms.filter(|name| !told.contains(name)).collect();
+    // Nothing is erased while a story is told; that has tests of its own.
+    let untold: Vec<_> = forms
+        .filter(|name| *name != "ledger.erased" && !told.contains(name))
+        .collect();
     assert!(untold.is_empty(), "{untold:?}");
 }
 
