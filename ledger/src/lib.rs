@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod assertion;
+pub mod audit;
 mod blob;
 mod callback_event;
 mod callback_secret;

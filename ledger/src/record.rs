@@ -23,6 +23,9 @@
 use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::id::{EventId, LedgerId, StreamId};
+use blake3::Hasher;
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
+use std::sync::LazyLock;
 
 /// Length of an encoded [`Header`] in bytes.
 pub const HEADER_LEN: usize = 133;
@@ -146,15 +149,24 @@ impl Header {
     /// The record's hash: what the next record's `prev_hash` must be.
     #[must_use]
     pub fn record_hash(&self) -> RecordHash {
-        RecordHash::from_bytes(blake3::derive_key(RECORD_CONTEXT, &self.encode()))
+        record_hash_of(&self.encode())
     }
+}
+
+/// The hash of the record with this encoded header.
+pub(crate) fn record_hash_of(header: &[u8; HEADER_LEN]) -> RecordHash {
+    static KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(RECORD_CONTEXT));
+    let mut hasher = Hasher::new_from_context_key(&KEY);
+    hasher.update(header);
+    RecordHash::from_bytes(*hasher.finalize().as_bytes())
 }
 
 /// Digest of a payload under its random salt. Without the salt, which is erased with the payload, the
 /// digest cannot be used to guess what the payload was.
 #[must_use]
 pub fn payload_digest(salt: &[u8; SALT_LEN], payload: &[u8]) -> PayloadDigest {
-    let mut hasher = blake3::Hasher::new_derive_key(PAYLOAD_CONTEXT);
+    static KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(PAYLOAD_CONTEXT));
+    let mut hasher = Hasher::new_from_context_key(&KEY);
     hasher.update(salt).update(payload);
     PayloadDigest::from_bytes(*hasher.finalize().as_bytes())
 }

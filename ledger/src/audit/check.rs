@@ -1,0 +1,121 @@
+//! The rules that a ledger is held to, each with a stable code.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+macro_rules! checks {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $rule:literal;)+) => {
+        /// One rule. Its code never changes its meaning; new rules get new codes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Check {
+            $(#[doc = $rule] $variant,)+
+        }
+
+        impl Check {
+            /// Every rule.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name for programs: `record_hash`.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The rule in one sentence, for people.
+            #[must_use]
+            pub const fn rule(self) -> &'static str {
+                match self { $(Self::$variant => $rule),+ }
+            }
+        }
+    };
+}
+
+checks! {
+    BundleForm = "bundle_form", "A bundle is of a format that is known and follows it to the last byte.";
+    BundleEnd = "bundle_end", "A bundle ends with its end frame, and holds what that counts.";
+    BundleDigest = "bundle_digest", "A bundle's bytes are those that its end frame names.";
+
+    HeaderForm = "header_form", "Every record has a header of format 1.";
+    Position = "position", "Positions are gapless and in order.";
+    RecordHash = "record_hash", "A record's stored hash is the hash of its header.";
+    Genesis = "genesis", "Position 0 is ledger.created, and the chain begins at its ledger id.";
+    Chain = "chain", "Every record names the hash of the record before it.";
+    RecordedAt = "recorded_at", "The time of recording never goes back.";
+    StreamVersion = "stream_version", "The versions of a stream are gapless, from 0.";
+
+    PayloadMissing = "payload_missing", "A payload is there, unless a later event says that it was erased.";
+    PayloadLength = "payload_length", "A payload has the length that its header names.";
+    PayloadDigest = "payload_digest", "A payload has, under its salt, the digest that its header names.";
+    PayloadForm = "payload_form", "A payload is exactly one envelope and one event of the form that its header names.";
+    Envelope = "envelope", "An event is caused by an earlier one.";
+
+    CheckpointMissing = "checkpoint_missing", "At least one checkpoint of the trusted key covers the records.";
+    CheckpointForm = "checkpoint_form", "A checkpoint can be read.";
+    CheckpointSignature = "checkpoint_signature", "A checkpoint is signed by the trusted key.";
+    CheckpointOrigin = "checkpoint_origin", "A checkpoint is of the log that the trusted key belongs to.";
+    Cosignature = "cosignature", "A cosignature of a trusted witness is valid.";
+    WitnessPolicy = "witness_policy", "A checkpoint is witnessed as the policy asks.";
+    TreeRoot = "tree_root", "The tree over the records has the root that the checkpoint names.";
+    Consistency = "consistency", "All checkpoints are of one history.";
+    Coverage = "coverage", "The records reach at least as far as every checkpoint.";
+
+    LedgerIdentity = "ledger_id", "Whatever names a ledger names this one.";
+    StreamStart = "stream_start", "A stream begins with an event that makes its aggregate, and holds no event of another kind.";
+    StreamIdentity = "stream_identity", "An event that begins a stream names that stream.";
+    AfterEnd = "after_end", "Nothing happens in a stream after its end.";
+    Unique = "unique", "Names, credentials, tokens and idempotency keys are registered once.";
+    Reference = "reference", "What an event refers to was recorded before it.";
+    TaskClosed = "task_closed", "Nothing is begun in a task after it was closed.";
+    Token = "token", "An apply is asked for with a token of its task that is in force.";
+    PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
+    Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
+    PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist.";
+    Authorisation = "authorisation", "Nothing is executed without grants for all of it, or an approval that was consumed for it.";
+    ApprovedOperations = "approved_operations", "What is executed is what was approved.";
+    ExecutionOnce = "execution_once", "An approval is consumed once, and an apply authorised once.";
+    ExecutionOrder = "execution_order", "Operations run in order, each started before it ends, and the apply ends as they did.";
+    ApprovalState = "approval_state", "An approval is decided while it is open, and continued while it is approved.";
+    Deadline = "deadline", "Deadlines bind.";
+
+    Credential = "credential", "A registered credential is a sound public key with its own thumbprint.";
+    Enrolment = "enrolment", "An invitation is used once, in time.";
+    DecisionCredential = "decision_credential", "A decision is made with a credential that was registered before it, active, and of a principal who may decide.";
+    DecisionStatement = "decision_statement", "A decision's statement is about exactly this approval, its operations and this decision.";
+    DecisionAssertion = "decision_assertion", "A decision's assertion is by that credential's key, with the user verified.";
+    DecisionChallenge = "decision_challenge", "A decision's challenge binds its statement, and was answered in time.";
+    DecisionCounter = "decision_counter", "A credential's signature counter rises.";
+    ApproversList = "approvers_list", "Every deciding key is on the auditor's list.";
+
+    Delivery = "delivery", "A delivery is tried only while it is due, each try once.";
+    DeliveryEvent = "delivery_event", "A delivery is owed to the task's callback for the event that it reports.";
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Check;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_words_and_none_is_used_twice() {
+        let codes: HashSet<&str> = Check::ALL.iter().map(|check| check.code()).collect();
+        assert_eq!(codes.len(), Check::ALL.len());
+        for code in codes {
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{code}"
+            );
+        }
+    }
+}

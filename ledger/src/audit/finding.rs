@@ -1,0 +1,118 @@
+//! What was found wrong, and what could not be looked at.
+
+use super::check::Check;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many findings are kept where nothing else is asked for.
+pub const MAX_FINDINGS: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The record that it is about, where it is about one.
+    pub position: Option<u64>,
+    /// The rule that does not hold.
+    pub check: Check,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = self.position {
+            write!(f, "at position {position}: ")?;
+        }
+        write!(f, "{} ({})", self.reason, self.check)
+    }
+}
+
+/// Checks that could not be made, and why: nothing is wrong, but less is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Impossible {
+    /// The rule.
+    pub check: Check,
+    /// Why it could not be checked.
+    pub why: Obstacle,
+    /// How often.
+    pub count: u64,
+    /// The first record for which it was so.
+    pub first_position: u64,
+}
+
+/// What keeps a rule from being checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// What it depends on was recorded before the first record that is looked at.
+    BeforeRange,
+    /// What it depends on was erased.
+    Erased,
+    /// What it depends on cannot be read, which is a finding of its own.
+    Unreadable,
+}
+
+impl Obstacle {
+    /// For people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeRange => "it depends on records before the first one here",
+            Self::Erased => "it depends on payloads that are not there",
+            Self::Unreadable => "it depends on payloads that cannot be read",
+        }
+    }
+}
+
+/// Collects both, within a bound. The first findings are kept, later ones counted.
+#[derive(Debug)]
+pub(super) struct Findings {
+    kept: Vec<Finding>,
+    more: u64,
+    limit: usize,
+    impossible: BTreeMap<(Check, Obstacle), (u64, u64)>,
+}
+
+impl Findings {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self {
+            kept: Vec::new(),
+            more: 0,
+            limit,
+            impossible: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, position: Option<u64>, check: Check, reason: impl Into<String>) {
+        if self.kept.len() >= self.limit.max(1) {
+            self.more += 1;
+            return;
+        }
+        self.kept.push(Finding {
+            position,
+            check,
+            reason: reason.into(),
+        });
+    }
+
+    pub(super) fn cannot(&mut self, position: u64, check: Check, why: Obstacle) {
+        let (count, _) = self.impossible.entry((check, why)).or_insert((0, position));
+        *count += 1;
+    }
+
+    /// The findings, those of the earliest records first, those about no record last; how many more
+    /// there were; and what could not be checked.
+    pub(super) fn into_parts(mut self) -> (Vec<Finding>, u64, Vec<Impossible>) {
+        self.kept
+            .sort_by_key(|finding| finding.position.unwrap_or(u64::MAX));
+        let impossible = self.impossible.into_iter();
+        let impossible = impossible.map(|((check, why), (count, first_position))| Impossible {
+            check,
+            why,
+            count,
+            first_position,
+        });
+        (self.kept, self.more, impossible.collect())
+    }
+}

@@ -1,0 +1,305 @@
+//! Applies: asked for, authorised, executed in order, ended.
+
+use super::streams::{Kind, Seen, State};
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::event::{
+    ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, Authorisation, Event, OperationEnded,
+    OperationOutcome, OperationStarted,
+};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApprovalId, ExecutionId, TaskId};
+
+/// How the operation that ended last did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Succeeded,
+    Failed,
+    Unknown,
+}
+
+/// An apply that has not come to its end.
+#[derive(Debug)]
+pub(super) struct ApplyState {
+    task_id: TaskId,
+    pub(super) fingerprint: Fingerprint,
+    /// What it waits or waited for.
+    pub(super) approval: Option<ApprovalId>,
+    pub(super) authorised: bool,
+    /// How many operations it has.
+    operations: usize,
+    /// How many have ended.
+    ended: usize,
+    /// One has begun and not ended; whether it is simulated.
+    running: Option<bool>,
+    last: Option<Last>,
+    execution_id: Option<ExecutionId>,
+    /// It ended with an unknown outcome, which somebody may settle.
+    unsettled: bool,
+}
+
+impl History {
+    pub(super) fn apply_event(&mut self, now: &mut Now<'_>, event: Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::ApplyAccepted(accepted) => self.apply_accepted(now, &accepted),
+            Event::ApplyRefused(refused) => {
+                self.counts.refused += 1;
+                self.is_task(now, refused.task_id);
+                self.streams.put(stream, State::Ended(Kind::Apply));
+            }
+            Event::RefusalsCounted(counted) => {
+                self.counts.refused = self.counts.refused.saturating_add(counted.count);
+                self.is_task(now, counted.task_id);
+                self.streams.put(stream, State::Ended(Kind::Apply));
+            }
+            Event::ApplyAuthorised(authorised) => self.apply_authorised(now, &authorised),
+            Event::OperationStarted(started) => self.operation_started(now, &started),
+            Event::OperationEnded(ended) => self.operation_ended(now, &ended),
+            Event::ApplyEnded(ended) => self.apply_ended(now, &ended),
+            Event::ApplyResolved(_) => {
+                let unsettled = matches!(self.streams.state(stream), Some(State::Apply(apply)) if apply.unsettled);
+                now.expect(unsettled, Check::ExecutionOrder, || {
+                    "there was no unknown outcome to settle".to_owned()
+                });
+                self.streams.put(stream, State::Ended(Kind::Apply));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_task(&mut self, now: &mut Now<'_>, id: TaskId) {
+        let known = self.streams.find(id, |state| {
+            matches!(state, State::Task(_) | State::ClosedTask(_)).then_some(())
+        });
+        known.or_tell(now, Check::Reference, || {
+            format!("task {id} was not created before")
+        });
+    }
+
+    fn apply_accepted(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
+        self.counts.applies += 1;
+        let stream = now.header.stream_id;
+        now.expect(
+            accepted.apply_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins apply {} in stream {stream}", accepted.apply_id),
+        );
+        let (fingerprint, operations) = self.submission(now, accepted);
+        self.asked_in_task(now, accepted);
+        self.permissions(now, accepted);
+        let approval = match accepted.authorisation {
+            Authorisation::Granted => None,
+            Authorisation::Awaiting(approval) => Some(approval),
+        };
+        if let Some(approval) = approval {
+            self.waits_for(now, accepted, approval, fingerprint);
+        }
+        let apply = ApplyState {
+            task_id: accepted.task_id,
+            fingerprint,
+            approval,
+            authorised: approval.is_none(),
+            operations,
+            ended: 0,
+            running: None,
+            last: None,
+            execution_id: None,
+            unsettled: false,
+        };
+        self.streams.put(stream, State::Apply(Box::new(apply)));
+    }
+
+    /// Its task is open, its token is in force, its key is new.
+    fn asked_in_task(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
+        let Some(known) = self.open_task(now, accepted.task_id) else {
+            return;
+        };
+        let is_new = known.keys.insert(accepted.idempotency_key.clone());
+        now.expect(is_new, Check::Unique, || {
+            format!(
+                "its key {:?} names an earlier apply of the task",
+                accepted.idempotency_key
+            )
+        });
+        now.expect(known.task.agent == accepted.agent, Check::Reference, || {
+            format!(
+                "its task is of agent {:?}, not {:?}",
+                known.task.agent, accepted.agent
+            )
+        });
+        let Some(token) = known.task.token(accepted.token_id).cloned() else {
+            let reason = format!("token {} was not issued in its task", accepted.token_id);
+            return now.wrong(Check::Token, reason);
+        };
+        let agent_id = known.task.agent_id;
+        let in_force = token.revoked_at.is_none() && now.at() < token.expires_at;
+        now.expect(in_force, Check::Token, || {
+            format!(
+                "token {} was revoked, or ended at {}",
+                token.id, token.expires_at
+            )
+        });
+        if let Seen::Here(agent) = self.agent(agent_id) {
+            let revision = agent.permission_revision;
+            now.expect(token.permission_revision >= revision, Check::Token, || {
+                format!(
+                    "token {} speaks for grants that have changed since",
+                    token.id
+                )
+            });
+        }
+    }
+
+    /// The approval that it waits for is open, and about the same operations.
+    fn waits_for(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+        approval: ApprovalId,
+        fingerprint: Fingerprint,
+    ) {
+        let missing = || format!("approval {approval}, which it waits for, is not open");
+        let Some(question) = self
+            .question(approval)
+            .or_tell(now, Check::ApprovalState, missing)
+        else {
+            return;
+        };
+        now.expect(question.is_open_at(now.at()), Check::Deadline, || {
+            format!("approval {approval}, which it waits for, had ended")
+        });
+        let same = question.fingerprint == fingerprint && question.task_id == accepted.task_id;
+        now.expect(same, Check::ApprovedOperations, || {
+            format!("approval {approval}, which it waits for, is about other operations")
+        });
+    }
+
+    fn apply_authorised(&mut self, now: &mut Now<'_>, authorised: &ApplyAuthorised) {
+        let stream = now.header.stream_id;
+        let asked = authorised.approval_id;
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return;
+        };
+        let (waits_for, fingerprint, task_id) = (apply.approval, apply.fingerprint, apply.task_id);
+        if apply.authorised {
+            return now.wrong(Check::ExecutionOnce, "the apply was authorised before");
+        }
+        apply.authorised = true;
+        self.counts.continued += 1;
+        now.expect(waits_for == Some(asked), Check::Authorisation, || {
+            format!("it waits for another approval than {asked}")
+        });
+        self.open_task(now, task_id);
+        let missing = || format!("approval {asked} was not consumed for it");
+        let question = self
+            .question(asked)
+            .or_tell(now, Check::Authorisation, missing);
+        let Some(question) = question else { return };
+        let (consumed_by, approved) = (question.consumed_by(), question.fingerprint);
+        now.expect(
+            consumed_by.is_some_and(|by| by.as_bytes() == stream.as_bytes()),
+            Check::Authorisation,
+            missing,
+        );
+        now.expect(approved == fingerprint, Check::ApprovedOperations, || {
+            format!("{approved} was approved, {fingerprint} is executed")
+        });
+        if consumed_by.is_some() {
+            self.streams.put(asked.into(), State::Consumed);
+        }
+    }
+
+    fn operation_started(&mut self, now: &mut Now<'_>, started: &OperationStarted) {
+        let Some(State::Apply(apply)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let task_id = apply.task_id;
+        now.expect(apply.authorised, Check::Authorisation, || {
+            "an operation is started and nothing has authorised the apply".to_owned()
+        });
+        let is_next = usize::try_from(started.index) == Ok(apply.ended)
+            && apply.ended < apply.operations
+            && apply.running.is_none()
+            && !apply.unsettled
+            && apply.last.is_none_or(|last| last == Last::Succeeded);
+        now.expect(is_next, Check::ExecutionOrder, || {
+            format!("operation {} is not the next to be started", started.index)
+        });
+        let execution = *apply.execution_id.get_or_insert(started.execution_id);
+        now.expect(
+            execution == started.execution_id,
+            Check::ExecutionOnce,
+            || {
+                format!(
+                    "execution {} is a second one, the first is {execution}",
+                    started.execution_id
+                )
+            },
+        );
+        apply.running = Some(started.simulated);
+        if started.simulated {
+            self.counts.operations_simulated += 1;
+        } else {
+            self.counts.operations_started += 1;
+        }
+        self.open_task(now, task_id);
+    }
+
+    fn operation_ended(&mut self, now: &mut Now<'_>, ended: &OperationEnded) {
+        let Some(State::Apply(apply)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let index = usize::try_from(ended.index);
+        let under_way = apply.running.is_some() && index == Ok(apply.ended);
+        now.expect(under_way, Check::ExecutionOrder, || {
+            format!("operation {} ends and was not started", ended.index)
+        });
+        now.expect(
+            apply
+                .running
+                .is_none_or(|simulated| simulated == ended.simulated),
+            Check::ExecutionOrder,
+            || {
+                format!(
+                    "operation {} was started and ended one simulated, one not",
+                    ended.index
+                )
+            },
+        );
+        apply.running = None;
+        apply.ended += 1;
+        apply.last = Some(match ended.outcome {
+            OperationOutcome::Succeeded { .. } => Last::Succeeded,
+            OperationOutcome::Failed { .. } => Last::Failed,
+            OperationOutcome::Unknown { .. } => Last::Unknown,
+        });
+    }
+
+    fn apply_ended(&mut self, now: &mut Now<'_>, ended: &ApplyEnded) {
+        let stream = now.header.stream_id;
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return;
+        };
+        let as_they_did = match (ended.end, apply.last) {
+            _ if apply.running.is_some() || !apply.authorised || apply.unsettled => false,
+            (ApplyEnd::Failed, Some(Last::Succeeded) | None) => ended.stopped.is_some(),
+            (ApplyEnd::Completed, Some(Last::Succeeded)) => {
+                apply.ended == apply.operations && ended.stopped.is_none()
+            }
+            (ApplyEnd::Failed, Some(Last::Failed)) | (ApplyEnd::Unknown, Some(Last::Unknown)) => {
+                ended.stopped.is_none()
+            }
+            _ => false,
+        };
+        now.expect(as_they_did, Check::ExecutionOrder, || {
+            "the apply does not end as its operations did".to_owned()
+        });
+        if ended.end == ApplyEnd::Unknown {
+            apply.unsettled = true;
+        } else {
+            self.streams.put(stream, State::Ended(Kind::Apply));
+        }
+        self.counts.applies_ended += 1;
+    }
+}

@@ -1,0 +1,223 @@
+//! Approvals: asked, decided once, consumed once.
+
+use super::streams::{Kind, Seen, State};
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::clock::Timestamp;
+use crate::event::{ApprovalConsumed, ApprovalExpired, ApprovalRequested, Approved, Denied, Event};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::statement::Decision;
+use std::time::Duration;
+
+/// Where an approval stands that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Pending,
+    /// Since when.
+    Approved(Timestamp),
+    /// For whom; its apply's authorisation comes next.
+    Consumed(ApplyId),
+}
+
+/// An approval that has not come to its end.
+#[derive(Debug)]
+pub(super) struct QuestionState {
+    pub(super) task_id: TaskId,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) expires_at: Timestamp,
+    continuation: Duration,
+    pub(super) approvers: Vec<String>,
+    was_read: bool,
+    phase: Phase,
+}
+
+impl QuestionState {
+    pub(super) fn is_pending(&self) -> bool {
+        self.phase == Phase::Pending
+    }
+
+    pub(super) const fn consumed_by(&self) -> Option<ApplyId> {
+        match self.phase {
+            Phase::Consumed(by) => Some(by),
+            Phase::Pending | Phase::Approved(_) => None,
+        }
+    }
+
+    /// The deadline that runs, and whether it is that of a continuation.
+    fn deadline(&self) -> Option<(Timestamp, bool)> {
+        match self.phase {
+            Phase::Pending => Some((self.expires_at, false)),
+            Phase::Approved(at) => Some((at.plus(self.continuation), true)),
+            Phase::Consumed(_) => None,
+        }
+    }
+
+    /// It can still be decided, or continued.
+    pub(super) fn is_open_at(&self, now: Timestamp) -> bool {
+        self.deadline().is_some_and(|(deadline, _)| now < deadline)
+    }
+}
+
+impl History {
+    /// An approval that has not ended.
+    pub(super) fn question(&mut self, id: ApprovalId) -> Seen<&mut QuestionState> {
+        self.streams.find(id, |state| match state {
+            State::Approval(question) => Some(&mut **question),
+            _ => None,
+        })
+    }
+
+    pub(super) fn approval_event(&mut self, now: &mut Now<'_>, event: Event) {
+        let stream = now.header.stream_id;
+        let over = State::Ended(Kind::Approval);
+        match event {
+            Event::ApprovalRequested(asked) => self.approval_requested(now, asked),
+            Event::ApprovalApproved(Approved(decided)) => {
+                self.decided(now, &decided, Decision::Approve);
+                self.counts.approved += 1;
+                if let Some(State::Approval(question)) = self.streams.state(stream) {
+                    question.phase = Phase::Approved(now.at());
+                }
+            }
+            Event::ApprovalDenied(Denied(decided)) => {
+                self.decided(now, &decided, Decision::Deny);
+                self.counts.denied += 1;
+                self.streams.put(stream, over);
+            }
+            Event::ApprovalConsumed(consumed) => self.approval_consumed(now, &consumed),
+            Event::ApprovalExpired(expired) => {
+                self.approval_expired(now, &expired);
+                self.streams.put(stream, over);
+            }
+            Event::ApprovalCancelled(_) => {
+                self.is_unconsumed(now);
+                self.streams.put(stream, over);
+            }
+            Event::PreStateRecorded(_) => {
+                if let Some(State::Approval(question)) = self.streams.state(stream) {
+                    let first = question.is_pending() && !question.was_read;
+                    question.was_read = true;
+                    now.expect(first, Check::ApprovalState, || {
+                        "what stands upstream is read once, while the approval is pending"
+                            .to_owned()
+                    });
+                }
+            }
+            Event::ApprovalNarrowed(narrowed) => {
+                if let Some(State::Approval(question)) = self.streams.state(stream) {
+                    let part = question.is_pending()
+                        && narrowed
+                            .approvers
+                            .iter()
+                            .all(|who| question.approvers.contains(who));
+                    now.expect(part, Check::ApprovalState, || {
+                        "who decides is narrowed to somebody who could not decide".to_owned()
+                    });
+                    question.approvers = narrowed.approvers;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn approval_requested(&mut self, now: &mut Now<'_>, asked: ApprovalRequested) {
+        self.counts.approvals += 1;
+        let stream = now.header.stream_id;
+        now.expect(
+            asked.approval_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || {
+                format!(
+                    "it begins approval {} in stream {stream}",
+                    asked.approval_id
+                )
+            },
+        );
+        now.expect(
+            now.header.recorded_at < asked.expires_at,
+            Check::Deadline,
+            || format!("it ended at {} before it was asked", asked.expires_at),
+        );
+        self.open_task(now, asked.task_id);
+        let question = QuestionState {
+            task_id: asked.task_id,
+            fingerprint: asked.fingerprint,
+            expires_at: asked.expires_at,
+            continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
+            approvers: asked.approvers,
+            was_read: false,
+            phase: Phase::Pending,
+        };
+        self.streams
+            .put(stream, State::Approval(Box::new(question)));
+    }
+
+    fn approval_consumed(&mut self, now: &mut Now<'_>, consumed: &ApprovalConsumed) {
+        let stream = now.header.stream_id;
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return;
+        };
+        match question.phase {
+            Phase::Approved(_) => {
+                let open = question.is_open_at(now.at());
+                now.expect(open, Check::Deadline, || {
+                    "it was continued after its time".to_owned()
+                });
+            }
+            Phase::Pending => now.wrong(
+                Check::ApprovalState,
+                "it is consumed and nobody approved it",
+            ),
+            Phase::Consumed(by) => {
+                return now.wrong(
+                    Check::ExecutionOnce,
+                    format!("it was consumed before, by {by}"),
+                );
+            }
+        }
+        question.phase = Phase::Consumed(consumed.apply_id);
+        let task_id = question.task_id;
+        let apply_id = consumed.apply_id;
+        let waits = self.streams.find(apply_id, |state| match state {
+            State::Apply(apply) if !apply.authorised => Some(apply.approval),
+            _ => None,
+        });
+        let missing = || format!("apply {apply_id}, which consumes it, does not wait for anything");
+        if let Some(waits) = waits.or_tell(now, Check::Authorisation, missing) {
+            now.expect(
+                waits.is_some_and(|approval| approval.as_bytes() == stream.as_bytes()),
+                Check::Authorisation,
+                || format!("apply {apply_id}, which consumes it, waits for another approval"),
+            );
+        }
+        self.open_task(now, task_id);
+    }
+
+    fn approval_expired(&mut self, now: &mut Now<'_>, expired: &ApprovalExpired) {
+        let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let deadline = question.deadline();
+        now.expect(deadline.is_some(), Check::ApprovalState, || {
+            "it expires and was consumed".to_owned()
+        });
+        let missed = deadline == Some((expired.deadline, expired.was_approved))
+            && now.header.recorded_at >= expired.deadline;
+        now.expect(deadline.is_none() || missed, Check::Deadline, || {
+            format!(
+                "it expires at {}, which is not the deadline that ran",
+                expired.deadline
+            )
+        });
+    }
+
+    fn is_unconsumed(&mut self, now: &mut Now<'_>) {
+        if let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) {
+            let open = question.consumed_by().is_none();
+            now.expect(open, Check::ApprovalState, || {
+                "it is withdrawn and was consumed".to_owned()
+            });
+        }
+    }
+}

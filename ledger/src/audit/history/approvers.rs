@@ -1,0 +1,189 @@
+//! Approvers, their credentials and invitations.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::aggregate::{Aggregate as _, Approver};
+use crate::assertion::{KeyThumbprint, PublicKey};
+use crate::audit::check::Check;
+use crate::event::{BackupEligibilityLearnt, CredentialPut, Event};
+use crate::id::StreamId;
+
+/// A credential as it was registered last.
+#[derive(Debug, Clone)]
+pub(super) struct KnownCredential {
+    /// Whose.
+    pub(super) approver: StreamId,
+    /// As its newest event says, with what was learnt since.
+    pub(super) put: CredentialPut,
+    /// The key, where it is sound.
+    pub(super) key: Option<PublicKey>,
+    /// Where this key was registered, and by whom.
+    pub(super) position: u64,
+    pub(super) registered_by: String,
+    /// The signature counter.
+    pub(super) counter: u32,
+}
+
+impl History {
+    pub(super) fn approver_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::ApproverRegistered(registered) => {
+                self.counts.approvers += 1;
+                now.expect(
+                    registered.approver_id.as_bytes() == stream.as_bytes(),
+                    Check::StreamIdentity,
+                    || {
+                        format!(
+                            "it begins approver {} in stream {stream}",
+                            registered.approver_id
+                        )
+                    },
+                );
+                let before = self.principals.insert(registered.principal.clone(), stream);
+                now.expect(before.is_none(), Check::Unique, || {
+                    format!("approver {:?} was registered before", registered.principal)
+                });
+                let mut approver = None;
+                Approver::evolve(&mut approver, event, now.at());
+                if let Some(approver) = approver {
+                    self.streams
+                        .put(stream, State::Approver(Box::new(approver)));
+                }
+            }
+            Event::CredentialPut(put) => self.credential_put(now, put),
+            Event::BackupEligibilityLearnt(learnt) => self.eligibility_learnt(now, learnt),
+            Event::EnrolmentOpened(opened) => {
+                now.expect(
+                    now.header.recorded_at < opened.expires_at,
+                    Check::Enrolment,
+                    || {
+                        format!(
+                            "the invitation ended at {} before it was made",
+                            opened.expires_at
+                        )
+                    },
+                );
+                self.evolve_approver(now, event);
+            }
+            _ => {}
+        }
+    }
+
+    fn evolve_approver(&mut self, now: &Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        if let Some(State::Approver(known)) = self.streams.state(stream) {
+            let mut approver = Some((**known).clone());
+            Approver::evolve(&mut approver, event, now.at());
+            if let Some(approver) = approver {
+                **known = approver;
+            }
+        }
+    }
+
+    fn credential_put(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
+        let stream = now.header.stream_id;
+        let id = &put.credential_id;
+        let key = sound_key(now, put);
+        self.used_invitation(now, put);
+        let known = self.credentials.get(id);
+        if let Some(known) = known
+            && known.approver != stream
+        {
+            let reason = format!("credential {id} is registered for another approver");
+            now.wrong(Check::Unique, reason);
+        }
+        let same_key = known.filter(|known| known.put.public_key == put.public_key);
+        now.expect(
+            same_key.is_none_or(|known| put.sign_count >= known.counter),
+            Check::DecisionCounter,
+            || {
+                format!(
+                    "the counter of credential {id} goes back to {}",
+                    put.sign_count
+                )
+            },
+        );
+        let (position, registered_by) = match same_key {
+            Some(known) => (known.position, known.registered_by.clone()),
+            None => (now.position(), now.envelope.actor.to_string()),
+        };
+        let credential = KnownCredential {
+            approver: stream,
+            put: put.clone(),
+            key,
+            position,
+            registered_by,
+            counter: put.sign_count,
+        };
+        self.credentials.insert(id.clone(), credential);
+        self.evolve_approver(now, &Event::CredentialPut(put.clone()));
+    }
+
+    fn used_invitation(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
+        let Some(used) = put.enrolment_id else { return };
+        let Some(State::Approver(approver)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        match approver.enrolment(used) {
+            None => now.wrong(
+                Check::Enrolment,
+                format!("invitation {used} was not made before"),
+            ),
+            // Revoking a credential, or changing it, does not name its invitation again.
+            Some(invitation) if invitation.used => {
+                now.wrong(
+                    Check::Enrolment,
+                    format!("invitation {used} was used before"),
+                );
+            }
+            Some(invitation) => {
+                let until = invitation.expires_at;
+                now.expect(now.header.recorded_at < until, Check::Enrolment, || {
+                    format!("invitation {used} ended at {until}")
+                });
+            }
+        }
+    }
+
+    fn eligibility_learnt(&mut self, now: &mut Now<'_>, learnt: &BackupEligibilityLearnt) {
+        let id = &learnt.credential_id;
+        match self.credentials.get_mut(id) {
+            Some(known) if known.approver == now.header.stream_id => {
+                let first = known.put.backup_eligible.is_none();
+                known.put.backup_eligible = Some(learnt.backup_eligible);
+                now.expect(first, Check::Credential, || {
+                    format!("the backup eligibility of credential {id} was known before")
+                });
+            }
+            _ => now.wrong(
+                Check::Reference,
+                format!("credential {id} was not registered for this approver"),
+            ),
+        }
+    }
+}
+
+/// The key, where it is sound and everything beside it is true of it.
+fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
+    let id = &put.credential_id;
+    let key = match PublicKey::from_cose(put.public_key.as_slice()) {
+        Ok(key) => key,
+        Err(error) => {
+            now.wrong(
+                Check::Credential,
+                format!("the key of credential {id}: {error}"),
+            );
+            return None;
+        }
+    };
+    let thumbprint = key.thumbprint();
+    let true_of_it = KeyThumbprint::from_slice(put.public_key_thumbprint.as_slice())
+        == Some(thumbprint)
+        && put.algorithm == key.algorithm().as_str()
+        && put.public_key_format == "cose";
+    now.expect(true_of_it, Check::Credential, || {
+        format!("credential {id} names another algorithm, format or thumbprint than its key has, {thumbprint}")
+    });
+    Some(key)
+}

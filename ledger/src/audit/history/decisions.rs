@@ -1,0 +1,254 @@
+//! A decision: who, about what, and the passkey's signature over exactly that.
+
+use super::approvers::KnownCredential;
+use super::streams::State;
+use super::{History, Now};
+use crate::assertion::{Assertion, AssertionError, Expectation, KeyThumbprint, verify_assertion};
+use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
+use crate::audit::report::DecidingKey;
+use crate::canonical::parse_strict;
+use crate::event::{ApprovalDecided, CredentialStatus};
+use crate::id::{ApprovalId, LedgerId};
+use crate::statement::{Decision, ReasonDigest, Statement};
+
+impl History {
+    pub(super) fn decided(
+        &mut self,
+        now: &mut Now<'_>,
+        decided: &ApprovalDecided,
+        decision: Decision,
+    ) {
+        let Some((statement, eligible)) = self.asked(now, decided, decision) else {
+            return;
+        };
+        now.expect(eligible, Check::DecisionCredential, || {
+            format!("{:?} may not decide this approval", decided.principal)
+        });
+        now.expect(
+            statement.canonical_bytes() == decided.statement.as_bytes(),
+            Check::DecisionStatement,
+            || "its statement is not that of this approval, decision and reason".to_owned(),
+        );
+        let Some(mut credential) = self.deciding_credential(now, decided) else {
+            return;
+        };
+        if let Some(key) = &credential.key {
+            self.check_pin(now, key.thumbprint());
+        }
+        check_signature(now, decided, &credential, &statement);
+        if decided.sign_count > 0 || credential.counter > 0 {
+            now.expect(
+                decided.sign_count > credential.counter,
+                Check::DecisionCounter,
+                || {
+                    format!(
+                        "the counter goes from {} to {}",
+                        credential.counter, decided.sign_count
+                    )
+                },
+            );
+        }
+        credential.counter = decided.sign_count;
+        self.note_key(decided, &credential);
+        self.credentials
+            .insert(decided.credential_id.clone(), credential);
+    }
+
+    /// The statement that this decision must have signed, and whether the principal was asked.
+    fn asked(
+        &mut self,
+        now: &mut Now<'_>,
+        decided: &ApprovalDecided,
+        decision: Decision,
+    ) -> Option<(Statement, bool)> {
+        let stream = now.header.stream_id;
+        let named = ledger_of(&decided.statement);
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return None;
+        };
+        if !question.is_pending() {
+            now.wrong(Check::ApprovalState, "it is decided and was decided before");
+            return None;
+        }
+        let expires_at = question.expires_at;
+        now.expect(now.header.recorded_at < expires_at, Check::Deadline, || {
+            format!("it is decided after it ended at {expires_at}")
+        });
+        let eligible = question.approvers.contains(&decided.principal);
+        let (task_id, fingerprint) = (question.task_id, question.fingerprint);
+        // In a range that does not hold the ledger's beginning, the first that names it is believed.
+        if let (None, Some(named)) = (self.ledger_id, named) {
+            self.is_this_ledger(now, named);
+        }
+        let Some(ledger_id) = self.ledger_id else {
+            now.wrong(Check::DecisionStatement, "its statement names no ledger");
+            return None;
+        };
+        let statement = Statement {
+            ledger_id,
+            task_id,
+            approval_id: ApprovalId::from_bytes(*stream.as_bytes()),
+            fingerprint,
+            decision,
+            reason_digest: decided.reason.as_deref().map(ReasonDigest::of),
+            expires_at,
+        };
+        Some((statement, eligible))
+    }
+
+    /// The credential as it was registered before the decision.
+    fn deciding_credential(
+        &mut self,
+        now: &mut Now<'_>,
+        decided: &ApprovalDecided,
+    ) -> Option<KnownCredential> {
+        let id = &decided.credential_id;
+        let Some(known) = self.credentials.get(id).cloned() else {
+            match self.approver_hidden {
+                Some(why) => now.cannot(Check::DecisionAssertion, why),
+                None => {
+                    let reason = format!("credential {id} was not registered before");
+                    now.wrong(Check::DecisionCredential, reason);
+                }
+            }
+            return None;
+        };
+        now.expect(
+            known.put.status == CredentialStatus::Active,
+            Check::DecisionCredential,
+            || format!("credential {id} was revoked before"),
+        );
+        now.expect(
+            known.put.public_key_thumbprint == decided.public_key_thumbprint,
+            Check::DecisionCredential,
+            || format!("credential {id} was registered with another key"),
+        );
+        match self.streams.state(known.approver) {
+            Some(State::Approver(approver)) => {
+                let holder = approver.principal.clone();
+                now.expect(
+                    holder == decided.principal,
+                    Check::DecisionCredential,
+                    || {
+                        format!(
+                            "credential {id} is of {holder:?}, not of {:?}",
+                            decided.principal
+                        )
+                    },
+                );
+            }
+            _ => now.cannot(
+                Check::DecisionCredential,
+                self.approver_hidden.unwrap_or(Obstacle::BeforeRange),
+            ),
+        }
+        Some(known)
+    }
+
+    fn check_pin(&mut self, now: &mut Now<'_>, key: KeyThumbprint) {
+        let listed = self
+            .pinned
+            .as_ref()
+            .is_none_or(|pinned| pinned.contains(&key));
+        now.expect(listed, Check::ApproversList, || {
+            format!("the key with thumbprint {key} decided, and is not on the list")
+        });
+    }
+
+    /// Keeps account of which keys decided, for the report.
+    fn note_key(&mut self, decided: &ApprovalDecided, credential: &KnownCredential) {
+        let thumbprint = credential.put.public_key_thumbprint.as_slice().to_vec();
+        let known = KeyThumbprint::from_slice(&thumbprint);
+        let comment = self.pinned.as_ref().and_then(|pins| pins.comment(&known?));
+        let key = self.keys.entry(thumbprint).or_insert_with(|| DecidingKey {
+            thumbprint: hex::encode(credential.put.public_key_thumbprint.as_slice()),
+            principal: decided.principal.clone(),
+            credential_id: decided.credential_id.clone(),
+            registered_at_position: credential.position,
+            registered_by: credential.registered_by.clone(),
+            listed_as: comment.map(str::to_owned),
+            rp_ids: Vec::new(),
+            origins: Vec::new(),
+            decisions: 0,
+        });
+        key.decisions += 1;
+        remember(&mut key.rp_ids, &decided.rp_id);
+        remember(&mut key.origins, &decided.origin);
+    }
+}
+
+/// Few, as they are the service's own address.
+const MAX_PLACES: usize = 16;
+
+fn remember(places: &mut Vec<String>, place: &str) {
+    if places.len() < MAX_PLACES && !places.iter().any(|known| known == place) {
+        places.push(place.to_owned());
+    }
+}
+
+fn ledger_of(statement: &str) -> Option<LedgerId> {
+    let statement = parse_strict(statement.as_bytes()).ok()?;
+    statement.get("ledger_id")?.as_str()?.parse().ok()
+}
+
+fn check_signature(
+    now: &mut Now<'_>,
+    decided: &ApprovalDecided,
+    credential: &KnownCredential,
+    statement: &Statement,
+) {
+    // An unsound key was told of where it was registered.
+    let Some(key) = &credential.key else {
+        return now.wrong(
+            Check::DecisionAssertion,
+            "its credential's key is not sound",
+        );
+    };
+    let bytes = |blob: &crate::blob::Blob| blob.as_slice().to_vec();
+    let assertion = Assertion {
+        credential_id: bytes(&decided.credential_id),
+        client_data_json: bytes(&decided.client_data_json),
+        authenticator_data: bytes(&decided.authenticator_data),
+        signature: bytes(&decided.signature),
+        user_handle: decided.user_handle.as_ref().map(bytes),
+    };
+    let expectation = Expectation {
+        credential_id: decided.credential_id.as_slice(),
+        rp_id: &decided.rp_id,
+        origin: &decided.origin,
+        challenge_binds: statement,
+    };
+    match verify_assertion(key, &assertion, &expectation) {
+        Ok(verified) => {
+            let until = verified.valid_until;
+            now.expect(
+                now.header.recorded_at < until,
+                Check::DecisionChallenge,
+                || format!("its challenge was good until {until} only"),
+            );
+            now.expect(
+                verified.sign_count == decided.sign_count,
+                Check::DecisionCounter,
+                || {
+                    format!(
+                        "{} was signed as the counter, {} recorded",
+                        verified.sign_count, decided.sign_count
+                    )
+                },
+            );
+            let known = credential.put.backup_eligible;
+            now.expect(
+                known.is_none_or(|known| known == verified.backup_eligible),
+                Check::DecisionCredential,
+                || "the credential's backup eligibility has changed".to_owned(),
+            );
+        }
+        Err(
+            error @ (AssertionError::OtherStatement
+            | AssertionError::Challenge(_)
+            | AssertionError::ChallengeEncoding),
+        ) => now.wrong(Check::DecisionChallenge, error.to_string()),
+        Err(error) => now.wrong(Check::DecisionAssertion, error.to_string()),
+    }
+}

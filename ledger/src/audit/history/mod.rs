@@ -1,0 +1,234 @@
+//! What the events say, held against the rules that they must have been decided by.
+//!
+//! One entry for each stream; those that have ended keep only what later events may be held against.
+//! A stream whose beginning is not there (it lies before the range, was erased, or cannot be read) is
+//! hidden: rules that need it are counted as impossible, not as broken.
+
+mod applies;
+mod approvals;
+mod approvers;
+mod decisions;
+mod deliveries;
+mod streams;
+mod submission;
+mod tasks;
+
+use super::check::Check;
+use super::finding::{Findings, Obstacle};
+use super::log::AuditRecord;
+use super::options::{Depth, PinnedApprovers};
+use super::report::{DecidingKey, HistoryReport, Range};
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::event::{Envelope, Event};
+use crate::id::LedgerId;
+use crate::record::Header;
+use approvers::KnownCredential;
+use deliveries::Reported;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use streams::{Kind, State, Streams};
+
+/// The fold over events.
+#[derive(Debug)]
+pub(super) struct History {
+    depth: Depth,
+    pinned: Option<PinnedApprovers>,
+    ledger_id: Option<LedgerId>,
+    streams: Streams,
+    /// Agents' names and approvers' principals that are taken.
+    agents: HashMap<String, crate::id::StreamId>,
+    principals: HashMap<String, crate::id::StreamId>,
+    credentials: HashMap<Blob, KnownCredential>,
+    /// An approver's payload is gone: its credentials are not known.
+    approver_hidden: Option<Obstacle>,
+    /// What a delivery may be owed for: the newest events that are reported.
+    reported: VecDeque<Reported>,
+    keys: BTreeMap<Vec<u8>, DecidingKey>,
+    /// Records whose payload is gone, and nobody has said why yet.
+    missing: Vec<Range>,
+    counts: HistoryReport,
+}
+
+/// One event, as rules see it.
+struct Now<'a> {
+    header: &'a Header,
+    envelope: &'a Envelope,
+    findings: &'a mut Findings,
+}
+
+impl Now<'_> {
+    const fn position(&self) -> u64 {
+        self.header.position
+    }
+
+    const fn at(&self) -> Timestamp {
+        self.header.recorded_at
+    }
+
+    fn wrong(&mut self, check: Check, reason: impl Into<String>) {
+        self.findings.add(Some(self.header.position), check, reason);
+    }
+
+    /// A rule that holds unless told otherwise.
+    fn expect(&mut self, holds: bool, check: Check, reason: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong(check, reason());
+        }
+    }
+
+    fn cannot(&mut self, check: Check, why: Obstacle) {
+        self.findings.cannot(self.header.position, check, why);
+    }
+}
+
+impl History {
+    pub(super) fn new(from: u64, depth: Depth, pinned: Option<PinnedApprovers>) -> Self {
+        Self {
+            depth,
+            pinned,
+            ledger_id: None,
+            streams: Streams::new(from > 0),
+            agents: HashMap::new(),
+            principals: HashMap::new(),
+            credentials: HashMap::new(),
+            approver_hidden: (from > 0).then_some(Obstacle::BeforeRange),
+            reported: VecDeque::new(),
+            keys: BTreeMap::new(),
+            missing: Vec::new(),
+            counts: HistoryReport::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, record: &AuditRecord<'_>, findings: &mut Findings) {
+        if record.content.is_none() {
+            Range::push(&mut self.missing, record.header.position);
+        }
+        if !self.depth.reads_payloads() {
+            return;
+        }
+        let header = &record.header;
+        let kind = Kind::of(header.event_type);
+        let fits = self.streams.advance(header, kind, findings);
+        let Some(content) = record.content else {
+            self.hide(header, kind, Obstacle::Erased);
+            return;
+        };
+        match Event::decode(header.event_type, header.schema_version, content.payload) {
+            Ok((envelope, event)) => {
+                let mut now = Now {
+                    header,
+                    envelope: &envelope,
+                    findings,
+                };
+                check_cause(&mut now);
+                if fits {
+                    self.event(&mut now, event);
+                }
+            }
+            Err(error) => {
+                let reason = match std::error::Error::source(&error) {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                };
+                findings.add(Some(header.position), Check::PayloadForm, reason);
+                self.hide(header, kind, Obstacle::Unreadable);
+            }
+        }
+    }
+
+    /// From here on nothing can be said about the stream.
+    fn hide(&mut self, header: &Header, kind: Option<Kind>, why: Obstacle) {
+        if kind == Some(Kind::Approver) {
+            self.approver_hidden.get_or_insert(why);
+        }
+        if let Some(kind) = kind {
+            self.streams.put(header.stream_id, State::Hidden(kind, why));
+        }
+    }
+
+    fn event(&mut self, now: &mut Now<'_>, event: Event) {
+        self.counts.events += 1;
+        if !self.streams.may_go_on(now, &event) {
+            return;
+        }
+        match event {
+            Event::LedgerCreated(created) => {
+                let named = created.ledger_id;
+                self.streams.put(now.header.stream_id, State::Ledger);
+                now.expect(
+                    named.as_bytes() == now.header.stream_id.as_bytes(),
+                    Check::StreamIdentity,
+                    || {
+                        format!(
+                            "it begins ledger {named} in stream {}",
+                            now_stream(now.header)
+                        )
+                    },
+                );
+                now.expect(now.header.position == 0, Check::Genesis, || {
+                    "a ledger is created at position 0 and nowhere else".to_owned()
+                });
+                self.is_this_ledger(now, named);
+                self.counts.software_version = Some(created.software_version);
+            }
+            event => self.aggregate_event(now, event),
+        }
+    }
+
+    fn aggregate_event(&mut self, now: &mut Now<'_>, event: Event) {
+        deliveries::report(&mut self.reported, now, &event);
+        match Kind::of(event.event_type()) {
+            Some(Kind::Task) => self.task_event(now, &event),
+            Some(Kind::Apply) => self.apply_event(now, event),
+            Some(Kind::Approval) => self.approval_event(now, event),
+            Some(Kind::Agent) => self.agent_event(now, &event),
+            Some(Kind::Approver) => self.approver_event(now, &event),
+            Some(Kind::Delivery) => self.delivery_event(now, event),
+            Some(Kind::Ledger) | None => {}
+        }
+    }
+
+    /// Whatever names a ledger must name the same one.
+    fn is_this_ledger(&mut self, now: &mut Now<'_>, named: LedgerId) {
+        let known = *self.ledger_id.get_or_insert(named);
+        now.expect(known == named, Check::LedgerIdentity, || {
+            format!("it names ledger {named}, this is {known}")
+        });
+    }
+
+    pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
+        for range in &self.missing {
+            let reason = match range.last - range.first {
+                0 => "its payload is missing".to_owned(),
+                _ => format!(
+                    "the payloads from here to position {} are missing",
+                    range.last
+                ),
+            };
+            let reason = format!("{reason}, and no later event says that they were erased");
+            findings.add(Some(range.first), Check::PayloadMissing, reason);
+        }
+        self.counts.ledger_id = self.ledger_id;
+        self.counts.streams = self.streams.len();
+        self.counts.deciding_keys = self.keys.into_values().collect();
+        self.counts
+    }
+}
+
+fn now_stream(header: &Header) -> crate::id::StreamId {
+    header.stream_id
+}
+
+fn check_cause(now: &mut Now<'_>) {
+    let (position, cause) = (now.position(), now.envelope.cause);
+    now.expect(
+        cause.is_none_or(|cause| cause < position),
+        Check::Envelope,
+        || {
+            format!(
+                "it says that it was caused by position {}",
+                cause.unwrap_or_default()
+            )
+        },
+    );
+}

@@ -1,0 +1,314 @@
+//! The entry of each stream, and what may be asked of it.
+
+use super::Now;
+use super::applies::ApplyState;
+use super::approvals::QuestionState;
+use super::deliveries::DeliveryEntry;
+use super::tasks::{ClosedTask, TaskState};
+use crate::aggregate::{Agent, Approver};
+use crate::audit::check::Check;
+use crate::audit::finding::{Findings, Obstacle};
+use crate::event::Event;
+use crate::id::StreamId;
+use crate::record::Header;
+use std::collections::HashMap;
+
+/// What a stream is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ledger,
+    Task,
+    Apply,
+    Approval,
+    Agent,
+    Approver,
+    Delivery,
+}
+
+impl Kind {
+    /// By the number of an event; `None` for numbers that are not given out.
+    pub(super) const fn of(event_type: u16) -> Option<Self> {
+        Some(match event_type {
+            1..=9 => Self::Ledger,
+            10..=19 => Self::Task,
+            20..=29 => Self::Apply,
+            30..=39 => Self::Approval,
+            40..=49 => Self::Agent,
+            50..=59 => Self::Approver,
+            60..=69 => Self::Delivery,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Task => "task",
+            Self::Apply => "apply",
+            Self::Approval => "approval",
+            Self::Agent => "agent",
+            Self::Approver => "approver",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// What is known of a stream.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Its first event is being looked at.
+    Beginning,
+    Ledger,
+    Task(Box<TaskState>),
+    ClosedTask(Box<ClosedTask>),
+    Apply(Box<ApplyState>),
+    Approval(Box<QuestionState>),
+    Agent(Box<Agent>),
+    Approver(Box<Approver>),
+    Delivery(Box<DeliveryEntry>),
+    /// Nothing more may happen in it.
+    Ended(Kind),
+    /// An approval that was consumed and whose apply was authorised.
+    Consumed,
+    /// Its beginning is not to be had.
+    Hidden(Kind, Obstacle),
+}
+
+impl State {
+    const fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Beginning => return None,
+            Self::Ledger => Kind::Ledger,
+            Self::Task(_) | Self::ClosedTask(_) => Kind::Task,
+            Self::Apply(_) => Kind::Apply,
+            Self::Approval(_) | Self::Consumed => Kind::Approval,
+            Self::Agent(_) => Kind::Agent,
+            Self::Approver(_) => Kind::Approver,
+            Self::Delivery(_) => Kind::Delivery,
+            Self::Ended(kind) | Self::Hidden(kind, _) => *kind,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    next_version: u64,
+    state: State,
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(super) struct Streams {
+    entries: HashMap<StreamId, Entry>,
+    /// There are records before the first one here.
+    partial: bool,
+    /// Something could not be looked at, and why.
+    hidden: Option<Obstacle>,
+}
+
+/// What looking something up came to.
+pub(super) enum Seen<T> {
+    /// It is there.
+    Here(T),
+    /// It may be, but cannot be looked at.
+    Hidden(Obstacle),
+    /// It was never recorded, or has ended.
+    Never,
+}
+
+impl Streams {
+    pub(super) fn new(partial: bool) -> Self {
+        Self {
+            entries: HashMap::new(),
+            partial,
+            hidden: None,
+        }
+    }
+
+    /// Why an event may have been recorded that is not known here.
+    pub(super) const fn hides_something(&self) -> Option<Obstacle> {
+        match self.hidden {
+            None if self.partial => Some(Obstacle::BeforeRange),
+            hidden => hidden,
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts one more event of the stream, by its header. `false` when it cannot be of the aggregate
+    /// that the stream holds, so that the event says nothing about it.
+    pub(super) fn advance(
+        &mut self,
+        header: &Header,
+        kind: Option<Kind>,
+        findings: &mut Findings,
+    ) -> bool {
+        let partial = self.partial;
+        let entry = self.entries.entry(header.stream_id).or_insert_with(|| {
+            let before = partial && header.stream_version > 0;
+            Entry {
+                next_version: if before { header.stream_version } else { 0 },
+                state: match kind {
+                    Some(kind) if before => State::Hidden(kind, Obstacle::BeforeRange),
+                    _ => State::Beginning,
+                },
+            }
+        });
+        let expected = entry.next_version;
+        entry.next_version = header.stream_version.saturating_add(1);
+        let at = Some(header.position);
+        if header.stream_version != expected {
+            let reason = format!(
+                "it has version {} in stream {}, which is at {expected}",
+                header.stream_version, header.stream_id
+            );
+            findings.add(at, Check::StreamVersion, reason);
+        }
+        match (entry.state.kind(), kind) {
+            (Some(known), Some(kind)) if known != kind => {
+                let reason = format!(
+                    "an event of kind {} stands in the stream of one of kind {}",
+                    kind.name(),
+                    known.name()
+                );
+                findings.add(at, Check::StreamStart, reason);
+                false
+            }
+            (_, None) => true,
+            _ => true,
+        }
+    }
+
+    /// Whether an event may be looked at further: a stream begins with the event that makes its
+    /// aggregate, that one comes nowhere else, and nothing comes after the end.
+    pub(super) fn may_go_on(&mut self, now: &mut Now<'_>, event: &Event) -> bool {
+        let begins = begins(event);
+        let stream = now.header.stream_id;
+        let Some(entry) = self.entries.get_mut(&stream) else {
+            return false;
+        };
+        match &entry.state {
+            State::Beginning if begins => true,
+            State::Beginning => {
+                let name = event.name();
+                now.wrong(
+                    Check::StreamStart,
+                    format!("a stream cannot begin with {name}"),
+                );
+                if let Some(kind) = Kind::of(event.event_type()) {
+                    entry.state = State::Hidden(kind, Obstacle::Unreadable);
+                }
+                false
+            }
+            // A credential stands for itself, even where its approver's beginning is not here.
+            State::Hidden(..) => matches!(event, Event::CredentialPut(_)),
+            State::Consumed if matches!(event, Event::ApprovalConsumed(_)) => {
+                let reason = "the approval was consumed before".to_owned();
+                now.wrong(Check::ExecutionOnce, reason);
+                false
+            }
+            State::Ended(kind) => {
+                let reason = format!(
+                    "{} comes after the end of its {}",
+                    event.name(),
+                    kind.name()
+                );
+                now.wrong(Check::AfterEnd, reason);
+                false
+            }
+            State::Consumed | State::ClosedTask(_) => {
+                let kind = entry.state.kind().map_or("stream", Kind::name);
+                let reason = format!("{} comes after the end of its {kind}", event.name());
+                now.wrong(Check::AfterEnd, reason);
+                false
+            }
+            _ if begins => {
+                let reason = format!("{} comes again in its stream", event.name());
+                now.wrong(Check::StreamStart, reason);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn put(&mut self, stream: StreamId, state: State) {
+        if let State::Hidden(_, why) = state {
+            self.hidden = Some(why);
+        }
+        if let Some(entry) = self.entries.get_mut(&stream) {
+            entry.state = state;
+        }
+    }
+
+    pub(super) fn state(&mut self, stream: impl Into<StreamId>) -> Option<&mut State> {
+        self.entries
+            .get_mut(&stream.into())
+            .map(|entry| &mut entry.state)
+    }
+
+    /// Looks up a state that `pick` recognises.
+    pub(super) fn find<'a, T>(
+        &'a mut self,
+        stream: impl Into<StreamId>,
+        pick: impl FnOnce(&'a mut State) -> Option<T>,
+    ) -> Seen<T> {
+        let partial = self.partial;
+        match self.entries.get_mut(&stream.into()) {
+            None if partial => Seen::Hidden(Obstacle::BeforeRange),
+            None => Seen::Never,
+            Some(entry) => match &entry.state {
+                State::Hidden(_, why) => Seen::Hidden(*why),
+                _ => pick(&mut entry.state).map_or(Seen::Never, Seen::Here),
+            },
+        }
+    }
+}
+
+impl<T> Seen<T> {
+    pub(super) fn map<U>(self, with: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Here(value) => Seen::Here(with(value)),
+            Self::Hidden(why) => Seen::Hidden(why),
+            Self::Never => Seen::Never,
+        }
+    }
+
+    /// The value; where it is hidden, `check` could not be made, and where it is not there, that is
+    /// wrong.
+    pub(super) fn or_tell(
+        self,
+        now: &mut Now<'_>,
+        check: Check,
+        reason: impl FnOnce() -> String,
+    ) -> Option<T> {
+        match self {
+            Self::Here(value) => Some(value),
+            Self::Hidden(why) => {
+                now.cannot(check, why);
+                None
+            }
+            Self::Never => {
+                now.wrong(check, reason());
+                None
+            }
+        }
+    }
+}
+
+/// Whether the event makes the aggregate of its stream.
+const fn begins(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::LedgerCreated(_)
+            | Event::TaskCreated(_)
+            | Event::ApplyAccepted(_)
+            | Event::ApplyRefused(_)
+            | Event::RefusalsCounted(_)
+            | Event::ApprovalRequested(_)
+            | Event::AgentRegistered(_)
+            | Event::ApproverRegistered(_)
+            | Event::DeliveryOwed(_)
+    )
+}

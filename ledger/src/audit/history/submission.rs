@@ -1,0 +1,160 @@
+//! What an apply asks for: its canonical bytes against its fingerprint, its check and its grants.
+
+use super::tasks::TaskState;
+use super::{History, Now};
+use crate::aggregate::Agent;
+use crate::audit::check::Check;
+use crate::audit::history::streams::Seen;
+use crate::catalog::Risk;
+use crate::event::{ApplyAccepted, Authorisation, CheckedOperation, PermissionCheck};
+use crate::fingerprint::{Fingerprint, Submission};
+use crate::operation::{Scope, ScopeId};
+use serde_json::Value;
+
+impl History {
+    /// The fingerprint, computed anew, and how many operations it covers.
+    pub(super) fn submission(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+    ) -> (Fingerprint, usize) {
+        let fingerprint = Fingerprint::of(accepted.submission.as_bytes());
+        now.expect(fingerprint == accepted.fingerprint, Check::Fingerprint, || {
+            format!(
+                "the operations that are sent have the fingerprint {fingerprint}, {} was recorded",
+                accepted.fingerprint
+            )
+        });
+        let requested = &accepted.check.requested;
+        match Submission::read(accepted.submission.as_bytes()) {
+            Ok(submission) => {
+                now.expect(
+                    submission.task_id == accepted.task_id,
+                    Check::Fingerprint,
+                    || {
+                        format!(
+                            "the operations are for task {}, the apply is of {}",
+                            submission.task_id, accepted.task_id
+                        )
+                    },
+                );
+                now.expect(
+                    submission.agent == accepted.agent,
+                    Check::Fingerprint,
+                    || {
+                        format!(
+                            "the operations are for agent {:?}, the apply is of {:?}",
+                            submission.agent, accepted.agent
+                        )
+                    },
+                );
+                self.is_this_ledger(now, submission.ledger_id);
+                let same = submission.operations.len() == requested.len()
+                    && submission
+                        .operations
+                        .iter()
+                        .zip(requested)
+                        .all(|(sent, checked)| is_of(sent, checked));
+                now.expect(same, Check::PermissionCheck, || {
+                    "the operations that were checked are not those that are sent".to_owned()
+                });
+                (fingerprint, submission.operations.len())
+            }
+            Err(error) => {
+                now.wrong(Check::Fingerprint, error.to_string());
+                (fingerprint, requested.len())
+            }
+        }
+    }
+
+    /// The check against the allowlist, and the grants where nobody was asked.
+    pub(super) fn permissions(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
+        let check = &accepted.check;
+        now.expect(is_partition(check), Check::PermissionCheck, || {
+            "what was granted and what was missing are not together what was asked for".to_owned()
+        });
+        let granted = accepted.authorisation == Authorisation::Granted;
+        now.expect(
+            !granted || check.missing.is_empty(),
+            Check::Authorisation,
+            || "it was taken as granted, although grants were missing".to_owned(),
+        );
+        let task = self.streams.find(accepted.task_id, |state| match state {
+            super::State::Task(known) => Some(&**known),
+            _ => None,
+        });
+        let task: &TaskState = match task {
+            Seen::Here(task) => task,
+            Seen::Hidden(why) => return now.cannot(Check::PermissionCheck, why),
+            Seen::Never => return,
+        };
+        let agent_id = task.task.agent_id;
+        let levels: Vec<_> = check
+            .requested
+            .iter()
+            .map(|checked| {
+                scope_of(checked).and_then(|scope| task.task.allows(checked.operation, &scope))
+            })
+            .collect();
+        for (checked, allowed) in check.requested.iter().zip(&levels) {
+            let fits = allowed.is_some_and(|(level, _)| level == checked.required_level);
+            now.expect(fits, Check::PermissionCheck, || {
+                format!(
+                    "{} on {} {} is not in the task's allowlist at that level",
+                    checked.operation.as_str(),
+                    checked.scope_type,
+                    checked.scope_id
+                )
+            });
+        }
+        if !granted {
+            return;
+        }
+        let agent: &Agent = match self.agent(agent_id) {
+            Seen::Here(agent) => agent,
+            Seen::Hidden(why) => return now.cannot(Check::Authorisation, why),
+            Seen::Never => return,
+        };
+        for (checked, allowed) in check.requested.iter().zip(levels) {
+            let safe = allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
+            let covered = scope_of(checked).is_some_and(|scope| {
+                agent.is_granted(checked.operation, &scope, checked.required_level, now.at())
+            });
+            now.expect(safe && covered, Check::Authorisation, || {
+                format!(
+                    "{} on {} {} needed an approval: no grant in force covered it",
+                    checked.operation.as_str(),
+                    checked.scope_type,
+                    checked.scope_id
+                )
+            });
+        }
+    }
+}
+
+fn is_of(sent: &Value, checked: &CheckedOperation) -> bool {
+    let is = |field: &str, word: &str| sent.get(field).and_then(Value::as_str) == Some(word);
+    is("operation_id", checked.operation.as_str())
+        && is("scope_type", checked.scope_type.as_str())
+        && is("scope_id", &checked.scope_id)
+}
+
+fn scope_of(checked: &CheckedOperation) -> Option<Scope> {
+    ScopeId::parse(&checked.scope_id).map(|id| Scope {
+        scope_type: checked.scope_type,
+        id,
+    })
+}
+
+/// Each operation asked for is, in its order, either granted or missing.
+fn is_partition(check: &PermissionCheck) -> bool {
+    let mut granted = check.pre_approved.iter().peekable();
+    let mut missing = check.missing.iter().peekable();
+    let all = check.requested.iter().all(|asked| {
+        if granted.peek() == Some(&asked) {
+            return granted.next().is_some();
+        }
+        missing.next() == Some(asked)
+    });
+    all && granted.next().is_none() && missing.next().is_none()
+}

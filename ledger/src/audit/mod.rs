@@ -1,0 +1,32 @@
+//! The auditor's verifier: whether a ledger is what its operator says, from its records, a trusted key
+//! and an anchor of the auditor's own. Pure: it builds without SQLite and async runtimes, and for
+//! WebAssembly.
+//!
+//! - [`Verifier`] takes records one by one and ends in a [`Report`]; each rule is a [`Check`].
+//! - [`verify_bundle`] reads a bundle, the file that `ledger export` writes ([`BundleWriter`]).
+//!
+//! What a report proves, and to whom, stands in `docs/audit.md`.
+
+mod bundle;
+mod check;
+mod checkpoints;
+mod finding;
+mod history;
+mod log;
+mod options;
+mod report;
+mod text;
+mod verifier;
+
+pub use bundle::{
+    BUNDLE_FORMAT, BundleError, BundleFrame, BundleMeta, BundleNote, BundleReader, BundleRecord,
+    BundleWriter, MAX_FRAME_BYTES, verify_bundle,
+};
+pub use check::Check;
+pub use finding::{Finding, Impossible, MAX_FINDINGS, Obstacle};
+pub use log::{AuditRecord, Content};
+pub use options::{Depth, InvalidPin, PinnedApprovers, VerifyOptions};
+pub use report::{
+    CheckedCheckpoint, DecidingKey, HistoryReport, NoteSource, Range, Report, WitnessedBy,
+};
+pub use verifier::Verifier;

@@ -1,0 +1,278 @@
+//! What a verification came to.
+
+use super::finding::{Finding, Findings, Impossible};
+use super::log::Log;
+use super::options::Depth;
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::id::LedgerId;
+use crate::record::RecordHash;
+use crate::tlog::{Checkpoint, Cosignature, TreeHash};
+use serde::Serialize;
+
+/// Where a checkpoint came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteSource {
+    /// The bundle that is verified.
+    Bundle,
+    /// The file beside the ledger.
+    Stored,
+    /// The service that was asked.
+    Service,
+    /// The auditor, who kept it from earlier.
+    Since,
+}
+
+impl NoteSource {
+    /// For people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "the bundle's checkpoint",
+            Self::Stored => "the stored checkpoint",
+            Self::Service => "the service's checkpoint",
+            Self::Since => "the checkpoint that was kept",
+        }
+    }
+}
+
+/// A valid cosignature of a trusted witness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WitnessedBy {
+    /// Its name.
+    pub witness: String,
+    /// When, by its clock.
+    pub at: Timestamp,
+}
+
+impl From<&Cosignature> for WitnessedBy {
+    fn from(cosignature: &Cosignature) -> Self {
+        Self {
+            witness: cosignature.witness.as_str().to_owned(),
+            at: cosignature.at,
+        }
+    }
+}
+
+/// One checkpoint that was given, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckedCheckpoint {
+    /// Where it came from.
+    pub source: NoteSource,
+    /// Its log; this and the next two only where a trusted key has signed it.
+    pub origin: Option<String>,
+    /// How many records it covers.
+    pub size: Option<u64>,
+    /// The root of their tree.
+    pub root: Option<TreeHash>,
+    /// The valid cosignatures of the policy's witnesses.
+    pub cosignatures: Vec<WitnessedBy>,
+    /// They are enough for the policy.
+    pub witnessed: bool,
+    /// The records have this root, or are proven to be the beginning of it.
+    pub holds: bool,
+}
+
+impl CheckedCheckpoint {
+    pub(super) const fn unread(source: NoteSource) -> Self {
+        Self {
+            source,
+            origin: None,
+            size: None,
+            root: None,
+            cosignatures: Vec::new(),
+            witnessed: false,
+            holds: false,
+        }
+    }
+
+    pub(super) fn name(&mut self, checkpoint: &Checkpoint) {
+        self.origin = Some(checkpoint.origin().as_str().to_owned());
+        self.size = Some(checkpoint.size());
+        self.root = Some(*checkpoint.root());
+    }
+}
+
+/// Positions from the first to the last, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// The first position.
+    pub first: u64,
+    /// The last position.
+    pub last: u64,
+}
+
+impl Range {
+    /// Adds the next position to ascending ranges.
+    pub(super) fn push(ranges: &mut Vec<Self>, position: u64) {
+        match ranges.last_mut() {
+            Some(range) if range.last.checked_add(1) == Some(position) => range.last = position,
+            _ => ranges.push(Self {
+                first: position,
+                last: position,
+            }),
+        }
+    }
+}
+
+/// A key that decided, and how it came into the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecidingKey {
+    /// SHA-256 thumbprint (RFC 9679) in hexadecimal: compare it with the approver's own.
+    pub thumbprint: String,
+    /// Whose, as the ledger says.
+    pub principal: String,
+    /// The credential's id.
+    pub credential_id: Blob,
+    /// Where the key was registered.
+    pub registered_at_position: u64,
+    /// Who registered it.
+    pub registered_by: String,
+    /// What the auditor's list says beside it.
+    pub listed_as: Option<String>,
+    /// The relying party ids that it signed for.
+    pub rp_ids: Vec<String>,
+    /// The origins that it signed at.
+    pub origins: Vec<String>,
+    /// How many decisions.
+    pub decisions: u64,
+}
+
+/// What the events amount to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct HistoryReport {
+    /// The ledger that the events name.
+    pub ledger_id: Option<LedgerId>,
+    /// The software that made the ledger.
+    pub software_version: Option<String>,
+    /// Events that were read.
+    pub events: u64,
+    /// Streams that they belong to.
+    pub streams: u64,
+    /// Agents registered.
+    pub agents: u64,
+    /// Tasks created.
+    pub tasks: u64,
+    /// Tasks closed.
+    pub tasks_closed: u64,
+    /// Applies accepted.
+    pub applies: u64,
+    /// Applies that came to an end.
+    pub applies_ended: u64,
+    /// Apply attempts refused.
+    pub refused: u64,
+    /// Approvals asked for.
+    pub approvals: u64,
+    /// Decisions to approve.
+    pub approved: u64,
+    /// Decisions to deny.
+    pub denied: u64,
+    /// Applies authorised by an approval that was consumed for them.
+    pub continued: u64,
+    /// Operations that were sent.
+    pub operations_started: u64,
+    /// Operations that nothing was sent for.
+    pub operations_simulated: u64,
+    /// Approvers registered.
+    pub approvers: u64,
+    /// Deliveries owed.
+    pub deliveries: u64,
+    /// Tries of deliveries.
+    pub delivery_attempts: u64,
+    /// Deliveries that arrived.
+    pub delivered: u64,
+    /// The keys that decided.
+    pub deciding_keys: Vec<DecidingKey>,
+    /// Positions whose payloads were erased, as later events say.
+    pub erased: Vec<Range>,
+}
+
+/// What a verification came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Nothing was found wrong.
+    pub verified: bool,
+    /// Payloads were read too.
+    pub everything: bool,
+    /// The ledger, as its first record or its events name it.
+    pub ledger_id: Option<LedgerId>,
+    /// The position of the first record.
+    pub from: u64,
+    /// The position after the last record.
+    pub to: u64,
+    /// How many records were looked at.
+    pub records: u64,
+    /// When the first and the last were recorded.
+    pub recorded: Option<(Timestamp, Timestamp)>,
+    /// The hash of the last record, and so of all.
+    pub head_hash: Option<RecordHash>,
+    /// The root of the tree over everything up to the last record.
+    pub root: TreeHash,
+    /// Every checkpoint that was given.
+    pub checkpoints: Vec<CheckedCheckpoint>,
+    /// Records below this position are covered by a signed checkpoint.
+    pub signed_size: u64,
+    /// Records below this one by a checkpoint that was witnessed as the policy asks.
+    pub witnessed_size: u64,
+    /// Records below this one by a checkpoint that the auditor kept.
+    pub remembered_size: u64,
+    /// At least one anchor that is not the operator's own holds.
+    pub anchored: bool,
+    /// What the events amount to, where payloads were read.
+    pub history: HistoryReport,
+    /// What is wrong, the earliest records first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those that are kept.
+    pub more_findings: u64,
+    /// What could not be checked.
+    pub impossible: Vec<Impossible>,
+}
+
+impl Report {
+    pub(super) fn new(
+        log: &Log,
+        depth: Depth,
+        checkpoints: Vec<CheckedCheckpoint>,
+        history: HistoryReport,
+        findings: Findings,
+    ) -> Self {
+        let (findings, more_findings, impossible) = findings.into_parts();
+        let covered = |wanted: fn(&CheckedCheckpoint) -> bool| {
+            let held = checkpoints
+                .iter()
+                .filter(|given| given.holds && wanted(given));
+            let size = held.filter_map(|given| given.size).max().unwrap_or(0);
+            size.min(log.next())
+        };
+        let signed_size = covered(|_| true);
+        let witnessed_size = covered(|given| given.witnessed);
+        let remembered_size = covered(|given| given.source == NoteSource::Since);
+        Self {
+            verified: findings.is_empty(),
+            everything: depth.reads_payloads(),
+            ledger_id: log.ledger_id().or(history.ledger_id),
+            from: log.from(),
+            to: log.next(),
+            records: log.records(),
+            recorded: log.times(),
+            head_hash: log.head(),
+            root: log.frontier().root(),
+            signed_size,
+            witnessed_size,
+            remembered_size,
+            anchored: witnessed_size > 0 || remembered_size > 0,
+            checkpoints,
+            history,
+            findings,
+            more_findings,
+            impossible,
+        }
+    }
+
+    /// The first thing that is wrong.
+    #[must_use]
+    pub fn first(&self) -> Option<&Finding> {
+        self.findings.first()
+    }
+}

@@ -1,0 +1,191 @@
+//! The report as people read it.
+
+use super::finding::Impossible;
+use super::report::{CheckedCheckpoint, Range, Report};
+use std::fmt;
+
+/// Findings and ranges that are printed; the rest is counted. JSON has all that were kept.
+const SHOWN: usize = 20;
+
+/// Ends without a line end.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.records(f)?;
+        for checkpoint in &self.checkpoints {
+            write!(f, "\ncheckpoint    {checkpoint}")?;
+        }
+        self.coverage(f)?;
+        if self.everything {
+            self.story(f)?;
+        } else {
+            write!(
+                f,
+                "\npayloads      digests only: what they say was not read"
+            )?;
+        }
+        self.limits(f)?;
+        self.verdict(f)
+    }
+}
+
+impl Report {
+    fn records(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ledger_id {
+            Some(id) => write!(f, "ledger        {id}")?,
+            None => write!(f, "ledger        not named by what was read")?,
+        }
+        write!(
+            f,
+            "\nrecords       {}, positions {} to before {}",
+            self.records, self.from, self.to
+        )?;
+        if let Some((first, last)) = self.recorded {
+            write!(f, "\nrecorded      {first} to {last}")?;
+        }
+        if let Some(head) = self.head_hash {
+            write!(f, "\nhead hash     {head}")?;
+        }
+        write!(f, "\ntree root     {}", self.root)
+    }
+
+    fn coverage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let covered = |f: &mut fmt::Formatter<'_>, what: &str, size: u64| -> fmt::Result {
+            if size > self.from {
+                write!(f, "\n{what:<13} the records before position {size}")?;
+                if size < self.to {
+                    write!(f, "; the {} after them are not", self.to - size)?;
+                }
+            }
+            Ok(())
+        };
+        covered(f, "signed", self.signed_size)?;
+        covered(f, "witnessed", self.witnessed_size)?;
+        covered(f, "remembered", self.remembered_size)?;
+        if !self.anchored {
+            write!(
+                f,
+                "\nno anchor     Nothing here was witnessed, and no earlier checkpoint was given. An operator who\n              \
+                 rewrites everything and signs again is only caught by somebody who remembers."
+            )?;
+        }
+        Ok(())
+    }
+
+    fn story(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = &self.history;
+        write!(
+            f,
+            "\nevents        {} in {} streams: {} tasks, {} applies, {} attempts refused, {} deliveries",
+            told.events, told.streams, told.tasks, told.applies, told.refused, told.deliveries
+        )?;
+        write!(
+            f,
+            "\ndecisions     {} approvals asked for, {} approved, {} denied, {} continued",
+            told.approvals, told.approved, told.denied, told.continued
+        )?;
+        write!(
+            f,
+            "\noperations    {} sent, {} simulated",
+            told.operations_started, told.operations_simulated
+        )?;
+        for key in &told.deciding_keys {
+            write!(
+                f,
+                "\ndeciding key  {} of {}, {} decisions\n              registered at position {} by {}{}",
+                key.thumbprint,
+                key.principal,
+                key.decisions,
+                key.registered_at_position,
+                key.registered_by,
+                match &key.listed_as {
+                    Some(comment) => format!("; on the list as {comment}"),
+                    None => String::new(),
+                },
+            )?;
+            write!(
+                f,
+                "\n              used at {} for {}",
+                key.origins.join(", "),
+                key.rp_ids.join(", ")
+            )?;
+        }
+        for range in told.erased.iter().take(SHOWN) {
+            write!(f, "\nerased        {range}")?;
+        }
+        more(f, told.erased.len())
+    }
+
+    fn limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for limit in &self.impossible {
+            write!(f, "\nnot checked   {limit}")?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.first() else {
+            return write!(f, "\n\nVERIFIED: nothing is wrong with these records.");
+        };
+        write!(f, "\n\nNOT VERIFIED: {first}")?;
+        for finding in self.findings.iter().skip(1).take(SHOWN) {
+            write!(f, "\n         also {finding}")?;
+        }
+        let left = self.findings.len().saturating_sub(SHOWN + 1);
+        let left = self
+            .more_findings
+            .saturating_add(u64::try_from(left).unwrap_or(0));
+        if left > 0 {
+            write!(f, "\n         and {left} more")?;
+        }
+        Ok(())
+    }
+}
+
+fn more(f: &mut fmt::Formatter<'_>, all: usize) -> fmt::Result {
+    match all.checked_sub(SHOWN) {
+        Some(left) if left > 0 => write!(f, "\n              and {left} more"),
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Display for CheckedCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source.as_str();
+        let (Some(origin), Some(size)) = (&self.origin, self.size) else {
+            return write!(f, "{source}: not a checkpoint of the trusted key");
+        };
+        write!(f, "{source}: {size} records of {origin}, ")?;
+        f.write_str(if self.holds { "holds" } else { "DOES NOT HOLD" })?;
+        for cosigned in &self.cosignatures {
+            write!(
+                f,
+                "\n              cosigned by {} at {}",
+                cosigned.witness, cosigned.at
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "position {}", self.first)
+        } else {
+            write!(f, "positions {} to {}", self.first, self.last)
+        }
+    }
+}
+
+impl fmt::Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} events, the first at position {}: {}",
+            self.check,
+            self.count,
+            self.first_position,
+            self.why.as_str()
+        )
+    }
+}

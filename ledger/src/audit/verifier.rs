@@ -1,0 +1,119 @@
+//! The verifier: fed record by record, it keeps what later records must agree with.
+
+use super::check::Check;
+use super::checkpoints::Checkpoints;
+use super::finding::Findings;
+use super::history::History;
+use super::log::{AuditRecord, Log};
+use super::options::{Depth, VerifyOptions};
+use super::report::{NoteSource, Report};
+use crate::tlog::{ConsistencyProof, Frontier};
+
+/// Verifies a ledger, or a range of it, in one pass.
+///
+/// First the checkpoints ([`Self::checkpoint`]; those of [`VerifyOptions::since`] are taken from
+/// there), then the records in their order ([`Self::record`]), then [`Self::finish`]. What it keeps
+/// grows with the number of streams, not with the number of records or the size of payloads.
+#[derive(Debug)]
+pub struct Verifier {
+    options: VerifyOptions,
+    findings: Findings,
+    checkpoints: Checkpoints,
+    log: Log,
+    history: History,
+    begun: bool,
+}
+
+impl Verifier {
+    /// Of a whole ledger: the first record is at position 0.
+    #[must_use]
+    pub fn new(options: VerifyOptions) -> Self {
+        Self::from_frontier(options, Frontier::empty())
+    }
+
+    /// Of a range: the first record is at the frontier's size. The frontier is taken as it comes; that
+    /// it is right is proven by the first checkpoint that holds.
+    #[must_use]
+    pub fn from_frontier(options: VerifyOptions, frontier: Frontier) -> Self {
+        let mut verifier = Self {
+            findings: Findings::new(options.max_findings),
+            checkpoints: Checkpoints::default(),
+            history: History::new(frontier.size(), options.depth, options.approvers.clone()),
+            log: Log::new(frontier),
+            options,
+            begun: false,
+        };
+        for note in std::mem::take(&mut verifier.options.since) {
+            verifier.checkpoint(NoteSource::Since, &note.to_string(), None);
+        }
+        verifier
+    }
+
+    /// Takes a checkpoint, as the text of a signed note. One that reaches beyond the last record needs
+    /// a proof that it continues the records. It must come before the first record.
+    pub fn checkpoint(&mut self, source: NoteSource, note: &str, bridge: Option<ConsistencyProof>) {
+        self.checkpoints
+            .add(source, note, bridge, &self.options, &mut self.findings);
+    }
+
+    /// Takes the next record.
+    pub fn record(&mut self, record: &AuditRecord<'_>) {
+        self.begin();
+        self.log.take(record, &mut self.findings);
+        self.checkpoints
+            .pass(self.log.frontier(), &mut self.findings);
+        self.history.take(record, &mut self.findings);
+    }
+
+    /// Something that its source could not make a record of. The next record is expected in its place.
+    pub fn unreadable(&mut self, position: Option<u64>, check: Check, reason: impl Into<String>) {
+        self.findings.add(position, check, reason);
+    }
+
+    /// The position at which the next record is expected.
+    #[must_use]
+    pub const fn next_position(&self) -> u64 {
+        self.log.next()
+    }
+
+    /// What it all comes to.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        self.begin();
+        let mut findings = self.findings;
+        let history = self.history.finish(&mut findings);
+        let checkpoints = self.checkpoints.finish(self.log.frontier(), &mut findings);
+        if let Some(policy) = &self.options.policy
+            && policy.needs_witnesses()
+            && !checkpoints
+                .iter()
+                .any(|given| given.holds && given.witnessed)
+        {
+            let reason = "no checkpoint that covers these records is cosigned as the policy asks";
+            findings.add(None, Check::WitnessPolicy, reason);
+        }
+        Report::new(
+            &self.log,
+            self.options.depth,
+            checkpoints,
+            history,
+            findings,
+        )
+    }
+
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.checkpoints.arm(self.log.frontier());
+            self.checkpoints
+                .pass(self.log.frontier(), &mut self.findings);
+        }
+    }
+}
+
+impl Depth {
+    /// Whether payloads are read.
+    #[must_use]
+    pub(super) const fn reads_payloads(self) -> bool {
+        matches!(self, Self::Everything)
+    }
+}
