@@ -172,6 +172,15 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// SQLite refused or failed where records are read in bulk.
+    #[error("the ledger's database failed while {doing}")]
+    Scan {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
     File {
@@ -189,5 +198,10 @@ impl Error {
     /// Names what was being done when the database failed.
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { doing, source }
+    }
+
+    /// Names what was being done when a bulk read failed.
+    pub(crate) fn scan(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Scan { doing, source }
     }
 }

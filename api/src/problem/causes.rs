@@ -31,6 +31,7 @@ impl From<ledger::Error> for ApiError {
             | Error::Decode { .. }
             | Error::Encode(_)
             | Error::Database { .. }
+            | Error::Scan { .. }
             | Error::File { .. } => Self::internal(error),
         }
     }

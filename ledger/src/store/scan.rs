@@ -1,0 +1,245 @@
+//! Reading all records in order, as fast as SQLite gives them: for whoever verifies or exports millions.
+//!
+//! It goes around the pool, through a library that reads rows several times as fast, and reads headers
+//! and payloads with a statement each, side by side: a join looks each payload up.
+
+use super::append::signed;
+use super::schema::APPLICATION_ID;
+use crate::audit::{AuditRecord, Content};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::{EventId, StreamId};
+use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row, Rows, Statement};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+const EVENTS: &str = "SELECT position, event_id, stream_id, stream_version, event_type, \
+    schema_version, recorded_at, prev_hash, payload_len, payload_digest, record_hash \
+    FROM events WHERE position >= ?1 AND position < ?2 ORDER BY position";
+
+const PAYLOADS: &str = "SELECT position, salt, payload FROM payloads \
+    WHERE position >= ?1 AND position < ?2 ORDER BY position";
+
+/// A ledger file as of one moment, opened to be read from one end to the other. The writer goes on
+/// meanwhile; SQLite's log only grows until this is dropped.
+#[derive(Debug)]
+pub struct RecordScan {
+    connection: Connection,
+}
+
+/// What stands at one position.
+#[derive(Debug)]
+pub enum Scanned<'a> {
+    /// A record; nothing of it is compared or decoded.
+    Record(AuditRecord<'a>),
+    /// Rows that cannot be a record.
+    Malformed {
+        /// Where they stand.
+        position: u64,
+        /// What is wrong with them.
+        what: &'static str,
+    },
+}
+
+impl RecordScan {
+    /// Opens the file and takes its moment.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a ledger.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = || Error::scan("opening the file");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(failed())?;
+        let found: i64 = connection
+            .query_row("PRAGMA application_id", (), |row| row.get(0))
+            .map_err(failed())?;
+        if found != APPLICATION_ID {
+            return Err(Error::ForeignFile {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        connection.execute_batch("BEGIN").map_err(failed())?;
+        // The moment is that of the first read.
+        let scan = Self { connection };
+        scan.size()?;
+        Ok(scan)
+    }
+
+    /// The size of the log: the next position.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn size(&self) -> Result<u64, Error> {
+        let size: i64 = self
+            .connection
+            .query_row(
+                "SELECT coalesce(max(position) + 1, 0) FROM events",
+                (),
+                |row| row.get(0),
+            )
+            .map_err(Error::scan("reading the size of the log"))?;
+        Ok(u64::try_from(size).unwrap_or(0))
+    }
+
+    /// Gives the records from a position to before another, in their order, until `take` has enough.
+    ///
+    /// # Errors
+    /// When the file cannot be read on. What can be read and is wrong goes to `take`.
+    pub fn for_each(
+        &self,
+        from: u64,
+        to: u64,
+        mut take: impl FnMut(Scanned<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let failed = || Error::scan("reading records");
+        let range = (signed(from), signed(to));
+        let mut events = self.prepare(EVENTS)?;
+        let mut events = events.query(range).map_err(failed())?;
+        let mut payloads = self.prepare(PAYLOADS)?;
+        let mut payloads = Payloads::begin(payloads.query(range).map_err(failed())?)?;
+        let mut next = from;
+        while let Some(row) = events.next().map_err(failed())? {
+            let position = number(row, 0).unwrap_or(next);
+            next = position.saturating_add(1);
+            while let Some(orphan) = payloads.passed(position)? {
+                if take(orphan).is_break() {
+                    return Ok(());
+                }
+            }
+            if take(record(row, position, &payloads)).is_break() {
+                return Ok(());
+            }
+        }
+        while let Some(orphan) = payloads.passed(u64::MAX)? {
+            if take(orphan).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, sql: &str) -> Result<Statement<'_>, Error> {
+        self.connection
+            .prepare(sql)
+            .map_err(Error::scan("reading records"))
+    }
+}
+
+/// One row of the payloads' table, and those after it.
+struct Payloads<'s> {
+    rows: Rows<'s>,
+    at: Option<u64>,
+    /// The salt, where it is one.
+    salt: Option<[u8; SALT_LEN]>,
+    payload: Vec<u8>,
+    /// Its record has been there.
+    given: bool,
+}
+
+impl<'s> Payloads<'s> {
+    fn begin(rows: Rows<'s>) -> Result<Self, Error> {
+        let mut payloads = Self {
+            rows,
+            at: None,
+            salt: None,
+            payload: Vec::new(),
+            given: false,
+        };
+        payloads.advance()?;
+        Ok(payloads)
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        let row = self.rows.next().map_err(Error::scan("reading payloads"))?;
+        self.payload.clear();
+        self.given = false;
+        self.at = row.map(|row| number(row, 0).unwrap_or(u64::MAX));
+        self.salt = row
+            .and_then(|row| bytes(row, 1))
+            .and_then(|salt| salt.try_into().ok());
+        match row.and_then(|row| bytes(row, 2)) {
+            Some(payload) => self.payload.extend_from_slice(payload),
+            None => self.salt = None,
+        }
+        Ok(())
+    }
+
+    /// Goes on to the position, and tells of a payload on the way that is no event's.
+    fn passed(&mut self, position: u64) -> Result<Option<Scanned<'static>>, Error> {
+        while let Some(at) = self.at.filter(|at| *at < position) {
+            let orphan = !self.given;
+            self.advance()?;
+            if orphan {
+                let what = "a payload stands where there is no event";
+                return Ok(Some(Scanned::Malformed { position: at, what }));
+            }
+        }
+        self.given = self.at == Some(position);
+        Ok(None)
+    }
+}
+
+/// The record of a row, with its payload where that is at the same position.
+fn record<'a>(row: &'a Row<'_>, position: u64, payloads: &'a Payloads<'_>) -> Scanned<'a> {
+    let malformed = |what| Scanned::Malformed { position, what };
+    let content = match (payloads.given, &payloads.salt) {
+        (false, _) => None,
+        (true, Some(salt)) => Some(Content {
+            salt,
+            payload: &payloads.payload,
+        }),
+        (true, None) => return malformed("its payload or salt is not one"),
+    };
+    match (header(row, position), array(row, 10)) {
+        (Some(header), Some(hash)) => Scanned::Record(AuditRecord {
+            header,
+            record_hash: Some(RecordHash::from_bytes(hash)),
+            content,
+        }),
+        _ => malformed("its columns do not hold a header and a hash"),
+    }
+}
+
+fn header(row: &Row<'_>, position: u64) -> Option<Header> {
+    Some(Header {
+        position,
+        event_id: EventId::from_bytes(array(row, 1)?),
+        stream_id: StreamId::from_bytes(array(row, 2)?),
+        stream_version: number(row, 3)?,
+        event_type: u16::try_from(number(row, 4)?).ok()?,
+        schema_version: u16::try_from(number(row, 5)?).ok()?,
+        recorded_at: Timestamp::from_micros(integer(row, 6)?),
+        prev_hash: RecordHash::from_bytes(array(row, 7)?),
+        payload_len: u32::try_from(number(row, 8)?).ok()?,
+        payload_digest: PayloadDigest::from_bytes(array(row, 9)?),
+    })
+}
+
+fn integer(row: &Row<'_>, column: usize) -> Option<i64> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Integer(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn number(row: &Row<'_>, column: usize) -> Option<u64> {
+    u64::try_from(integer(row, column)?).ok()
+}
+
+fn bytes<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r [u8]> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Blob(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+fn array<const N: usize>(row: &Row<'_>, column: usize) -> Option<[u8; N]> {
+    bytes(row, column)?.try_into().ok()
+}
