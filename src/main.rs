@@ -1,10 +1,12 @@
 //! The llm-permission-proxy binary.
 
+mod asking;
 mod chain;
 mod cli;
 mod command;
 mod config;
 mod demo;
+mod doctor;
 mod operator;
 mod service;
 mod shutdown;
@@ -42,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Ledger(LedgerCommand::Tail(args)) => command::ledger_tail(&environment, &args),
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
+        Command::Doctor(args) => command::doctor(&environment, &args),
         Command::Backup(args) => command::backup(&environment, &args),
         Command::Apply(args) => command::operate(&environment, args.into()),
         Command::Task(args) => command::operate(&environment, args.into()),

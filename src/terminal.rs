@@ -18,6 +18,12 @@ impl Terminal {
         }
     }
 
+    /// One that takes no colour.
+    #[cfg(test)]
+    pub(crate) const fn plain() -> Self {
+        Self { colour: false }
+    }
+
     /// The text in that style, where colour is taken.
     pub(crate) fn paint<T: fmt::Display>(self, style: Style, text: T) -> Painted<T> {
         Painted {

@@ -61,6 +61,16 @@ pub enum Error {
         /// The newest known here.
         known: i64,
     },
+    /// The file is of an earlier version, and only a start brings it up to date.
+    #[error(
+        "the ledger has schema version {found}, and this binary checks version {known}; starting the service brings it up to date"
+    )]
+    OlderSchema {
+        /// The file's.
+        found: i64,
+        /// That of this binary.
+        known: i64,
+    },
     /// Somebody changed tables or triggers.
     #[error("the ledger's schema is not as this software made it: {what}")]
     SchemaChanged {
@@ -195,6 +205,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the file is not what was written to it, so that only a copy of it helps. What may pass
+    /// or can be set right (a disk that is full, a file of somebody else) is no damage.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. }
+            | Self::SchemaChanged { .. }
+            | Self::LookupsDiffer { .. }
+            | Self::Decode { .. } => true,
+            Self::Database { source, .. } => source
+                .as_database_error()
+                .and_then(|error| error.code()?.parse::<u32>().ok())
+                // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
+                .is_some_and(|code| matches!(code & 0xFF, 11 | 26)),
+            _ => false,
+        }
+    }
+
     /// Names what was being done when the database failed.
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { doing, source }

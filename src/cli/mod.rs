@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary.
 
 mod backup;
+mod doctor;
 mod duration;
 mod ledger;
 mod log;
@@ -10,6 +11,7 @@ mod projections;
 mod witness;
 
 pub(crate) use backup::BackupArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use ledger::{LedgerCommand, TailArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use operate::{
@@ -83,6 +85,8 @@ pub(crate) enum Command {
     },
     /// Ask the service at BIND_ADDR whether it is ready; exits with 0 when it is
     Ready,
+    /// Look at everything that the service needs, and say what to do
+    Doctor(DoctorArgs),
     /// Read the log
     #[command(subcommand)]
     Ledger(LedgerCommand),

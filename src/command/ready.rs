@@ -1,70 +1,21 @@
 //! `ready`: whether the service on this machine would take requests.
 
 use super::tell;
+use crate::asking::{ask_ready, reachable};
 use crate::config::{Environment, http_bind};
-use anyhow::{Context, bail};
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use anyhow::Context;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How long connecting, and every read, may take.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-/// More than any readiness answer with its headers.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// Asks `/v1/readyz` and prints the answer; fails where it is not 200.
 pub(crate) fn ready(environment: &Environment) -> anyhow::Result<ExitCode> {
     let (bind, warnings) = environment.part(http_bind)?;
     tell(&warnings);
     let address = reachable(bind);
-    let answer = ask(address).with_context(|| format!("asking {address}"))?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("the answer is not HTTP")?;
-    println!("{body}");
-    let ready = head.split(' ').nth(1) == Some("200");
-    Ok(if ready {
+    let answer = ask_ready(address).with_context(|| format!("asking {address}"))?;
+    println!("{}", answer.body);
+    Ok(if answer.ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// One request of HTTP/1.0, after which the service closes the connection.
-fn ask(address: SocketAddr) -> anyhow::Result<String> {
-    if address.port() == 0 {
-        bail!("BIND_ADDR has port 0: the service's port is not known");
-    }
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /v1/readyz HTTP/1.0\r\nhost: {address}\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MOST_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-/// A service that listens on every address is reached on loopback.
-fn reachable(bind: SocketAddr) -> SocketAddr {
-    let ip = match bind.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, bind.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unspecified_address_is_reached_on_loopback() {
-        let of = |text: &str| reachable(text.parse().unwrap()).to_string();
-        assert_eq!(of("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(of("[::]:8080"), "[::1]:8080");
-        assert_eq!(of("10.0.0.1:80"), "10.0.0.1:80");
-    }
 }

@@ -74,7 +74,6 @@ impl Problems {
     }
 
     /// The problems.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

@@ -116,6 +116,10 @@ where
     tokio::time::timeout(PATIENCE, reading.read_line(&mut line))
         .await
         .context("nothing was asked in time")??;
+    if line.is_empty() {
+        // Somebody only looked whether the service listens.
+        return Ok(());
+    }
     let performed = match serde_json::from_str(&line) {
         Ok(action) => perform(account, action).await,
         Err(error) => Performed::Refused {

@@ -18,6 +18,7 @@ impl From<ledger::Error> for ApiError {
             | Error::InvalidUrl { .. }
             | Error::ForeignFile { .. }
             | Error::NewerSchema { .. }
+            | Error::OlderSchema { .. }
             | Error::SchemaChanged { .. }
             | Error::LookupsDiffer { .. }
             | Error::Tree { .. }

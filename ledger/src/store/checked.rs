@@ -1,6 +1,7 @@
 //! Checking a ledger file without becoming its writer.
 
 use super::read::{Reader, StoredRecord};
+use super::schema::{check_schema, known_version};
 use super::tail::{Head, check_tail, read_head};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -23,7 +24,7 @@ pub struct CheckedLedger {
 }
 
 impl Reader {
-    /// Checks the newest records as a start does, those of the last few thousand positions at least:
+    /// Checks tables and triggers, and the newest records as a start does, those of the last few thousand positions at least:
     /// gapless, each linked to the one before, each payload and the tree as they should be. `None`
     /// where nothing was ever recorded.
     ///
@@ -51,6 +52,11 @@ impl Reader {
             .begin()
             .await
             .map_err(Error::database("opening a reader"))?;
+        let found = check_schema(&mut snapshot).await?;
+        let known = known_version();
+        if found < known {
+            return Err(Error::OlderSchema { found, known });
+        }
         let Some(head) = read_head(&mut snapshot).await? else {
             return Ok(None);
         };

@@ -160,8 +160,8 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(Error::database("opening the file"))?;
-    make(&mut connection, version).await?;
-    check_objects(&mut connection).await?;
+    make(&mut connection, version, known_version()).await?;
+    check_schema(&mut connection).await?;
     Ok(connection)
 }
 
@@ -214,18 +214,27 @@ async fn inspect(path: &Path) -> Result<i64, Error> {
             found: application_id,
         });
     }
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if version > known {
-        return Err(Error::NewerSchema {
-            found: version,
-            known,
-        });
-    }
+    refuse_newer(version)?;
     Ok(version)
 }
 
-async fn make(connection: &mut SqliteConnection, version: i64) -> Result<(), Error> {
-    for (step, sql) in (1_i64..).zip(STEPS).filter(|(step, _)| *step > version) {
+/// The newest schema version that this software knows.
+pub(super) fn known_version() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+fn refuse_newer(found: i64) -> Result<(), Error> {
+    let known = known_version();
+    if found > known {
+        return Err(Error::NewerSchema { found, known });
+    }
+    Ok(())
+}
+
+/// Takes the schema from one version to another, step by step.
+async fn make(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), Error> {
+    let steps = (1_i64..).zip(STEPS);
+    for (step, sql) in steps.filter(|(step, _)| *step > from && *step <= to) {
         let script = format!(
             "BEGIN IMMEDIATE;{sql}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {step};COMMIT;"
         );
@@ -238,12 +247,14 @@ async fn make(connection: &mut SqliteConnection, version: i64) -> Result<(), Err
 }
 
 /// The triggers that keep the log append-only must be there, and nothing beside them that could
-/// undo what they do.
-async fn check_objects(connection: &mut SqliteConnection) -> Result<(), Error> {
+/// undo what they do. Gives the version that the file is of.
+pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i64, Error> {
+    let version = pragma(connection, "PRAGMA user_version").await?;
+    refuse_newer(version)?;
     let mut model = SqliteConnection::connect("sqlite::memory:")
         .await
         .map_err(Error::database("making a model of the schema"))?;
-    make(&mut model, 0).await?;
+    make(&mut model, 0, version).await?;
     let expected = objects(&mut model).await?;
     let found = objects(connection).await?;
     for (name, sql) in &expected {
@@ -258,7 +269,7 @@ async fn check_objects(connection: &mut SqliteConnection) -> Result<(), Error> {
         Some(extra) => Err(Error::SchemaChanged {
             what: format!("{extra} does not belong there"),
         }),
-        None => Ok(()),
+        None => Ok(version),
     }
 }
 

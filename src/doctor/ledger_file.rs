@@ -1,0 +1,78 @@
+//! The ledger: its schema, its newest records, and the clock beside them.
+
+use super::finding::Finding;
+use super::quantity::time;
+use crate::config::Storage;
+use crate::service::refuse_missing;
+use ledger::{CLOCK_TOLERANCE, CheckedLedger, Clock as _, Error, Reader, SystemClock, Timestamp};
+
+const CHECK: &str = "ledger";
+const CLOCK: &str = "clock";
+
+/// Checks what a start would check. Gives the ledger as it was found, for what is compared with it.
+pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Option<CheckedLedger> {
+    if refuse_missing(&storage.ledger).is_err() {
+        findings.push(Finding::warning(
+            CHECK,
+            format!("there is none at {}", storage.ledger.display()),
+            "the first start makes it; if this is not the first, look at LEDGER_URL and \
+             DATABASE_URL before you start anything",
+        ));
+        return None;
+    }
+    let checked = match Reader::open(&storage.ledger_url()).await {
+        Ok(reader) => reader.check_newest().await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(Some(ledger)) => {
+            findings.push(Finding::ok(
+                CHECK,
+                format!("{} events, and the newest hold together", ledger.size),
+            ));
+            findings.push(clock(ledger.newest, SystemClock.now()));
+            Some(ledger)
+        }
+        Ok(None) => {
+            findings.push(Finding::ok(CHECK, "made, and empty"));
+            None
+        }
+        Err(error) => {
+            findings.push(unsound(error));
+            None
+        }
+    }
+}
+
+fn unsound(error: Error) -> Finding {
+    let advice = match &error {
+        Error::NewerSchema { .. } => "install the release that wrote to it",
+        Error::OlderSchema { .. } => "back it up with the release that made it, then start",
+        Error::ForeignFile { .. } => "LEDGER_URL leads to another program's file: set it right",
+        error if error.is_damage() => {
+            "do not start it: copy the file as it is, restore a backup, and find out what wrote \
+             to it (docs/operations.md, Storage trouble)"
+        }
+        _ => {
+            "run doctor as the service's account; if it is that one, look at the system's log for \
+             what the disk says"
+        }
+    };
+    let found = format!("{:#}", anyhow::Error::from(error));
+    Finding::problem(CHECK, found, advice)
+}
+
+fn clock(newest: Timestamp, now: Timestamp) -> Finding {
+    let ahead = newest.since(now);
+    if ahead > CLOCK_TOLERANCE {
+        return Finding::problem(
+            CLOCK,
+            format!("{} behind the newest event", time(ahead)),
+            "set the clock right (docs/operations.md, The clock once jumped far ahead)",
+        );
+    }
+    Finding::ok(
+        CLOCK,
+        format!("the newest event is {} old", time(now.since(newest))),
+    )
+}

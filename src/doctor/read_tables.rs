@@ -1,0 +1,84 @@
+//! The read tables: whose they are, whether they are of this version, and how far behind.
+
+use super::finding::Finding;
+use crate::config::Storage;
+use ledger::CheckedLedger;
+use projections::{FileStatus, Schema};
+
+const CHECK: &str = "read tables";
+
+/// More lag than comes and goes with every commit.
+const MOST_LAG: u64 = 1_000;
+
+/// Compares them with the ledger as it was found.
+pub(super) async fn look(storage: &Storage, ledger: Option<CheckedLedger>) -> Vec<Finding> {
+    if !storage.read_tables.exists() {
+        return vec![Finding::ok(CHECK, "none yet: the next start makes them")];
+    }
+    let finding = match projections::inspect(&storage.read_tables_url()).await {
+        Ok(status) => match ledger {
+            Some(ledger) => compared(&status, &ledger),
+            None => alone(&status),
+        },
+        Err(error) => {
+            let foreign = matches!(error, projections::Error::ForeignFile { .. });
+            let advice = if foreign {
+                "DATABASE_URL leads to another program's file: set it right"
+            } else {
+                "nothing is lost: with the service stopped, `projections rebuild`, or delete the \
+                 file with its -wal and -shm and start"
+            };
+            let found = format!("{:#}", anyhow::Error::from(error));
+            Finding::problem(CHECK, found, advice)
+        }
+    };
+    vec![finding]
+}
+
+fn compared(status: &FileStatus, ledger: &CheckedLedger) -> Finding {
+    if status
+        .ledger_id
+        .is_some_and(|their_ledger| their_ledger != ledger.ledger_id)
+    {
+        return Finding::problem(
+            CHECK,
+            "made from another ledger",
+            "put the right ledger back, or set LEDGER_URL and DATABASE_URL right; delete the read \
+             tables only when you know why they differ",
+        );
+    }
+    if status.cursor > ledger.size {
+        return Finding::problem(
+            CHECK,
+            format!(
+                "{} events, and the ledger has {}",
+                status.cursor, ledger.size
+            ),
+            "the ledger may have been rolled back: put the complete one back; a backup is put back \
+             with `restore`",
+        );
+    }
+    let behind = ledger.size.saturating_sub(status.cursor);
+    match status.schema {
+        Schema::Missing => Finding::ok(CHECK, "none yet: the next start makes them"),
+        Schema::Changed => Finding::ok(CHECK, "of another version: the next start makes them anew"),
+        Schema::Current if behind > MOST_LAG => Finding::warning(
+            CHECK,
+            format!("{behind} events behind the ledger"),
+            "beside a running service: /v1/readyz says whether they have stopped; otherwise the next start \
+             catches up",
+        ),
+        Schema::Current => Finding::ok(CHECK, format!("{behind} events behind the ledger")),
+    }
+}
+
+fn alone(status: &FileStatus) -> Finding {
+    match status.ledger_id {
+        None => Finding::ok(CHECK, "empty"),
+        Some(ledger) => Finding::problem(
+            CHECK,
+            format!("made from ledger {ledger}, which cannot be read here"),
+            "put the ledger back first; leave the read tables where they are",
+        ),
+    }
+}
