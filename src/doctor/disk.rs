@@ -1,6 +1,6 @@
 //! Room on the file systems that hold the two databases.
 
-use super::files::folder_of;
+use super::files::{folder_of, with_end};
 use super::finding::Finding;
 use super::quantity::bytes;
 use crate::config::Storage;
@@ -76,6 +76,7 @@ fn judge(folder: &Path, room: &Room, needed: u64) -> Finding {
 fn stored(storage: &Storage) -> u64 {
     [&storage.ledger, &storage.read_tables]
         .iter()
+        .flat_map(|file| ["", "-wal"].map(|end| with_end(file, end)))
         .filter_map(|file| std::fs::metadata(file).ok())
         .map(|file| file.len())
         .sum()

@@ -1,7 +1,7 @@
 //! The ledger: its schema, its newest records, and the clock beside them.
 
 use super::finding::Finding;
-use super::quantity::time;
+use super::quantity::{counted, time};
 use crate::config::Storage;
 use crate::service::refuse_missing;
 use ledger::{CLOCK_TOLERANCE, CheckedLedger, Clock as _, Error, Reader, SystemClock, Timestamp};
@@ -28,7 +28,10 @@ pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Opti
         Ok(Some(ledger)) => {
             findings.push(Finding::ok(
                 CHECK,
-                format!("{} events, and the newest hold together", ledger.size),
+                format!(
+                    "{}, and the newest hold together",
+                    counted(ledger.size, "event")
+                ),
             ));
             findings.push(clock(ledger.newest, SystemClock.now()));
             Some(ledger)

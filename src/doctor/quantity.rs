@@ -1,8 +1,16 @@
-//! Bytes and lengths of time, as people say them.
+//! Numbers, bytes and lengths of time, as people say them.
 
 use std::time::Duration;
 
 const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
+/// `1 event`, `12 events`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
 
 /// `3.2 GiB`, `512 bytes`.
 pub(super) fn bytes(count: u64) -> String {

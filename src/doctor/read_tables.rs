@@ -1,6 +1,7 @@
 //! The read tables: whose they are, whether they are of this version, and how far behind.
 
 use super::finding::Finding;
+use super::quantity::counted;
 use crate::config::Storage;
 use ledger::CheckedLedger;
 use projections::{FileStatus, Schema};
@@ -64,11 +65,14 @@ fn compared(status: &FileStatus, ledger: &CheckedLedger) -> Finding {
         Schema::Changed => Finding::ok(CHECK, "of another version: the next start makes them anew"),
         Schema::Current if behind > MOST_LAG => Finding::warning(
             CHECK,
-            format!("{behind} events behind the ledger"),
+            format!("{} behind the ledger", counted(behind, "event")),
             "beside a running service: /v1/readyz says whether they have stopped; otherwise the next start \
              catches up",
         ),
-        Schema::Current => Finding::ok(CHECK, format!("{behind} events behind the ledger")),
+        Schema::Current => Finding::ok(
+            CHECK,
+            format!("{} behind the ledger", counted(behind, "event")),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! All findings, for people and for programs.
 
 use super::finding::{Finding, Grade};
+use super::quantity::counted;
 use crate::terminal::{Style, Terminal};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -20,9 +21,12 @@ impl Report {
         self.count(Grade::Problem) == 0
     }
 
-    fn count(&self, grade: Grade) -> usize {
-        let of_it = |finding: &&Finding| finding.grade() == grade;
-        self.findings.iter().filter(of_it).count()
+    fn count(&self, grade: Grade) -> u64 {
+        let mut count = 0;
+        for finding in &self.findings {
+            count += u64::from(finding.grade() == grade);
+        }
+        count
     }
 
     /// One line for each finding and one for what to do, then how many are bad.
@@ -68,13 +72,6 @@ impl Report {
             "findings": self.findings,
         });
         format!("{report:#}\n")
-    }
-}
-
-fn counted(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
     }
 }
 

@@ -12,6 +12,7 @@ mod backups;
 mod commands;
 mod crowd;
 mod demo;
+mod doctor;
 mod killed;
 mod once;
 mod operators;
