@@ -9,7 +9,7 @@ use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
-use projections::Projections;
+use projections::{Projection, Projections};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -171,14 +171,17 @@ impl AppState {
 }
 
 impl AppState {
-    /// The read tables, once they hold everything that the ledger holds now: a read never goes back
-    /// in time.
+    /// The read tables, once the projections that are to be read hold everything that the ledger
+    /// holds now: a read never goes back in time.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] with the lag when that takes longer than [`PATIENCE`].
-    pub(crate) async fn current_views(&self) -> Result<&Projections, ApiError> {
+    pub(crate) async fn current_views(
+        &self,
+        read: &[Projection],
+    ) -> Result<&Projections, ApiError> {
         let views = &self.services.projections;
-        views.caught_up(PATIENCE).await?;
+        views.caught_up(read, PATIENCE).await?;
         Ok(views)
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with the read tables.
 
+use crate::projection::Projection;
+use crate::projections::Stop;
 use std::path::PathBuf;
 
 /// Errors of this crate. Sources are kept and not repeated in the text.
@@ -84,15 +86,44 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
-    /// Folding stopped earlier; nothing newer than that is shown.
-    #[error("the read tables have stopped: {why}")]
-    Stopped {
-        /// What stopped it.
+    /// An event is not in a form that this version can read. What needs it stops here.
+    #[error("cannot read event {position}: {why}")]
+    Unreadable {
+        /// Where.
+        position: u64,
+        /// Why not.
         why: String,
     },
-    /// The read tables have not reached the ledger's head in time. Asking again is safe.
-    #[error("the read tables are {behind} events behind the ledger")]
+    /// The ledger gave other events than those that come next.
+    #[error("event {expected} was to come next, not {found}")]
+    OutOfOrder {
+        /// What was asked for.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// The projection stopped earlier; nothing newer than that is shown.
+    #[error("the projection {projection} has stopped {stop}")]
+    Stopped {
+        /// Which.
+        projection: Projection,
+        /// Where, and what stopped it.
+        stop: Stop,
+    },
+    /// The runner that folds is gone.
+    #[error("nothing is folded any more")]
+    Ended,
+    /// No projection has that name, or it is being made anew already, or not.
+    #[error("{why}")]
+    Refused {
+        /// Why nothing was done.
+        why: String,
+    },
+    /// A projection that is read has not reached the ledger's head in time. Asking again is safe.
+    #[error("the projection {projection} is {behind} events behind the ledger")]
     Lagging {
+        /// Which.
+        projection: Projection,
         /// How many events are missing.
         behind: u64,
     },
@@ -124,6 +155,15 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// SQLite refused or failed while folding.
+    #[error("the read tables' file failed while {doing}")]
+    Sqlite {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
     File {
@@ -138,6 +178,28 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names what was being done when the fold's file failed.
+    pub(crate) fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Sqlite { doing, source }
+    }
+
+    /// Whether another try may succeed: the file may be locked, or the disk full, for a while.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Sqlite { .. } | Self::Database { .. })
+    }
+
+    /// The error with its sources, on one line.
+    pub(crate) fn on_one_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// Names what was being done when the database failed.
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { doing, source }

@@ -8,7 +8,12 @@
 mod error;
 mod first_start;
 mod fold;
+mod folder;
+mod groups;
+mod inspect;
 mod moment;
+mod opening;
+mod projection;
 mod projections;
 mod rebuild;
 mod runner;
@@ -19,8 +24,10 @@ mod words;
 
 pub use error::Error;
 pub use first_start::refuse_without_ledger;
-pub use projections::{Depths, ProjectionOptions, Projections, Status};
-pub use rebuild::{FileStatus, RebuildReport, Schema, inspect, rebuild};
+pub use inspect::{FileStatus, ProjectionFile, Schema, inspect};
+pub use projection::{Projection, UnknownProjection};
+pub use projections::{Depths, ProjectionOptions, ProjectionStatus, Projections, Status, Stop};
+pub use rebuild::{RebuildReport, rebuild};
 pub use runner::{Progress, Runner};
 pub use tables::{
     ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,

@@ -6,9 +6,16 @@ use ledger::Timestamp;
 
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
-/// `2026-11-22T14:07:57.000000Z`. What lies beyond the calendar (years before -9999 or after 9999)
-/// becomes its first or last moment.
+/// `2026-11-22T14:07:57.000000Z`.
 pub(crate) fn to_text(at: Timestamp) -> String {
+    let mut text = String::new();
+    write(at, &mut text);
+    text
+}
+
+/// Adds the moment to a text. What lies beyond the calendar (years before -9999 or after 9999)
+/// becomes its first or last moment.
+pub(crate) fn write(at: Timestamp, text: &mut String) {
     let at = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or({
         if at.as_micros() < 0 {
             jiff::Timestamp::MIN
@@ -16,7 +23,8 @@ pub(crate) fn to_text(at: Timestamp) -> String {
             jiff::Timestamp::MAX
         }
     });
-    PRINTER.timestamp_to_string(&at)
+    // Writing into memory does not fail.
+    let _ = PRINTER.print_timestamp(&at, text);
 }
 
 /// Reads what [`to_text`] wrote.

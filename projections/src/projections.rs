@@ -1,13 +1,16 @@
 //! The handle on the read tables: how far they are, and what stands in them.
 
 use crate::error::Error;
+use crate::projection::Projection;
 use crate::runner::Runner;
-use crate::store::{Column, Columns, Row, RowKey, connect_readers, find};
+use crate::store::{Column, Columns, Place, Row, connect_readers};
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Row as _, Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool};
+use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Where the read tables are, and what they are folded from.
 pub struct ProjectionOptions {
@@ -20,12 +23,36 @@ pub struct ProjectionOptions {
 /// How far the read tables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// How many events they hold: the next position to fold.
-    pub cursor: u64,
     /// How many events the ledger holds.
     pub head: u64,
-    /// Why nothing is folded any more; `None` while folding goes on.
-    pub stopped: Option<String>,
+    /// Each projection.
+    pub projections: Vec<ProjectionStatus>,
+}
+
+/// How far a projection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectionStatus {
+    /// Which.
+    pub projection: Projection,
+    /// How many events it holds: the next position to fold.
+    pub cursor: u64,
+    /// Where and why nothing is folded any more; `None` while folding goes on.
+    pub stop: Option<Stop>,
+}
+
+/// What a projection does not go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The position that it stands before.
+    pub position: u64,
+    /// What is wrong with what stands there, or with the tables.
+    pub why: String,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at position {}: {}", self.position, self.why)
+    }
 }
 
 /// What waits for somebody, for metrics.
@@ -43,18 +70,21 @@ pub struct Depths {
     pub unknown_applies: u64,
 }
 
-/// What the runner tells.
+/// What the runner tells about a projection.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) cursor: watch::Sender<u64>,
-    pub(crate) stopped: watch::Sender<Option<String>>,
+    pub(crate) stop: watch::Sender<Option<Stop>>,
 }
+
+/// What the runner tells about all projections, in their order.
+pub(crate) type ToldAll = [Told; Projection::ALL.len()];
 
 /// The read tables, to be read. Clones share one pool of readers.
 #[derive(Clone)]
 pub struct Projections {
     readers: SqlitePool,
-    told: Arc<Told>,
+    told: Arc<ToldAll>,
     head: watch::Receiver<u64>,
 }
 
@@ -76,34 +106,59 @@ impl Projections {
         Ok((projections, runner))
     }
 
-    /// The cursor as a size, and its changes.
-    #[must_use]
-    pub fn progress(&self) -> watch::Receiver<u64> {
-        self.told.cursor.subscribe()
+    fn told(&self, projection: Projection) -> &Told {
+        // One for each, in the order of their declaration.
+        let [agents, approvers, tasks, callbacks, timeline] = &*self.told;
+        match projection {
+            Projection::Agents => agents,
+            Projection::Approvers => approvers,
+            Projection::Tasks => tasks,
+            Projection::Callbacks => callbacks,
+            Projection::Timeline => timeline,
+        }
     }
 
-    /// Waits until everything is folded that the ledger holds now, at most for `patience`.
+    /// A projection's cursor as a size, and its changes.
+    #[must_use]
+    pub fn progress(&self, of: Projection) -> watch::Receiver<u64> {
+        self.told(of).cursor.subscribe()
+    }
+
+    /// Waits until the projections that are to be read hold everything that the ledger holds now, at
+    /// most for `patience`. Others may lag or have stopped.
     ///
     /// # Errors
     /// [`Error::Lagging`] when that takes longer, [`Error::Stopped`] when it will not happen.
-    pub async fn caught_up(&self, patience: Duration) -> Result<(), Error> {
+    pub async fn caught_up(&self, read: &[Projection], patience: Duration) -> Result<(), Error> {
         let head = *self.head.borrow();
-        let mut cursor = self.told.cursor.subscribe();
+        let deadline = Instant::now() + patience;
+        for projection in read {
+            self.reached(*projection, head, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn reached(&self, of: Projection, head: u64, deadline: Instant) -> Result<(), Error> {
+        let told = self.told(of);
+        let mut cursor = told.cursor.subscribe();
         if *cursor.borrow_and_update() >= head {
             return Ok(());
         }
-        let mut stopped = self.told.stopped.subscribe();
+        let mut stop = told.stop.subscribe();
         tokio::select! {
-            reached = cursor.wait_for(|cursor| *cursor >= head) => match reached {
-                Ok(_) => Ok(()),
-                Err(_) => Err(Error::Stopped { why: "the runner is gone".to_owned() }),
-            },
-            why = stopped.wait_for(Option::is_some) => Err(Error::Stopped {
-                why: why.ok().and_then(|why| why.clone()).unwrap_or_default(),
-            }),
-            () = tokio::time::sleep(patience) => {
-                let cursor = *self.told.cursor.borrow();
-                Err(Error::Lagging { behind: head.saturating_sub(cursor) })
+            reached = cursor.wait_for(|cursor| *cursor >= head) => {
+                reached.map(drop).map_err(|_| Error::Ended)
+            }
+            stopped = stop.wait_for(Option::is_some) => {
+                let stop = stopped.ok().and_then(|stop| stop.clone());
+                Err(stop.map_or(Error::Ended, |stop| Error::Stopped { projection: of, stop }))
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                let cursor = *told.cursor.borrow();
+                Err(Error::Lagging {
+                    projection: of,
+                    behind: head.saturating_sub(cursor),
+                })
             }
         }
     }
@@ -111,20 +166,26 @@ impl Projections {
     /// How far the read tables are.
     #[must_use]
     pub fn status(&self) -> Status {
-        // In this order the cursor is never ahead of the head.
-        let cursor = *self.told.cursor.borrow();
+        let of = |projection| {
+            let told = self.told(projection);
+            ProjectionStatus {
+                projection,
+                cursor: *told.cursor.borrow(),
+                stop: told.stop.borrow().clone(),
+            }
+        };
+        // In this order no cursor is ahead of the head.
+        let projections = Projection::ALL.map(of).to_vec();
         Status {
-            cursor,
             head: *self.head.borrow(),
-            stopped: self.told.stopped.borrow().clone(),
+            projections,
         }
     }
 
-    /// Sets the gauge `projections_lag_events`. The runner does so whenever it wakes; this is for
-    /// somebody who looks now and then, also when the runner has stopped.
-    pub fn measure_lag(&self) {
-        let status = self.status();
-        set_lag(status.head.saturating_sub(status.cursor));
+    /// Sets the gauges `projections_lag_events` and `projections_stopped`. The runner does so
+    /// whenever it wakes; this is for somebody who looks now and then, also when it has ended.
+    pub fn measure(&self) {
+        measure(&self.status());
     }
 
     /// What waits for somebody.
@@ -159,19 +220,33 @@ impl Projections {
     }
 }
 
-pub(crate) fn set_lag(events: u64) {
-    let events = u32::try_from(events).unwrap_or(u32::MAX);
-    metrics::gauge!("projections_lag_events").set(f64::from(events));
+/// Sets the gauges of each projection.
+pub(crate) fn measure(status: &Status) {
+    for one in &status.projections {
+        let name = one.projection.as_str();
+        let lag = status.head.saturating_sub(one.cursor);
+        let lag = u32::try_from(lag).unwrap_or(u32::MAX);
+        metrics::gauge!("projections_lag_events", "projection" => name).set(f64::from(lag));
+        let stopped = f64::from(u8::from(one.stop.is_some()));
+        metrics::gauge!("projections_stopped", "projection" => name).set(stopped);
+    }
 }
 
 pub(crate) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
-/// Reads a row by its key.
+/// Reads a row by a key of one column.
 pub(crate) async fn read_one<R: Row>(readers: &SqlitePool, key: &R::Key) -> Result<Option<R>, Error>
 where
-    R::Key: RowKey,
+    R::Key: Display,
 {
-    find(readers, key).await
+    let find = &R::statements(Place::Live).find;
+    let row = sqlx::query(AssertSqlSafe(find.as_str()))
+        .bind(key.to_string())
+        .fetch_optional(readers)
+        .await
+        .map_err(Error::database("reading a row"))?;
+    row.map(|row| R::read(&Columns::new(&row, R::SPEC.name)))
+        .transpose()
 }
 
 /// Reads whole rows.

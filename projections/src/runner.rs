@@ -1,24 +1,24 @@
 //! The one task that folds: it wakes when the ledger grows and brings the tables up to its head.
 
 use crate::error::Error;
-use crate::fold::Folder;
-use crate::projections::{ProjectionOptions, Told, set_lag};
-use crate::source::Source;
-use crate::store::{
-    FolderLock, State, connect_writer, create_all, file_of, refuse_ledger, schema_hash,
+use crate::folder::Folder;
+use crate::opening;
+use crate::projection::Projection;
+use crate::projections::{
+    ProjectionOptions, ProjectionStatus, Status, Stop, Told, ToldAll, measure,
 };
-use ledger::Ledger;
-use sqlx::{Connection as _, SqliteConnection};
+use crate::source::Source;
+use crate::store::{FolderLock, Place};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The most events that share one transaction.
-pub(crate) const BATCH: u32 = 2000;
+const BATCH: u64 = 2000;
 
-/// How often a batch is tried again after the database failed, before folding stops.
+/// How often a batch is tried again after the file failed, before folding stops.
 const TRIES: u32 = 5;
 
 /// How far a long fold is.
@@ -32,123 +32,114 @@ pub struct Progress {
 
 /// Folds the ledger into the read tables.
 pub struct Runner {
-    ledger: Ledger,
-    folder: Folder,
-    told: Arc<Told>,
+    source: Source,
+    size: watch::Receiver<u64>,
+    folder: Arc<Mutex<Folder>>,
+    told: Arc<ToldAll>,
     /// Held for as long as anything may be folded.
     _lock: FolderLock,
 }
 
 impl Runner {
     pub(crate) async fn open(options: ProjectionOptions) -> Result<(Self, PathBuf), Error> {
-        let ledger = options.ledger;
-        let path = file_of(&options.url)?;
-        refuse_ledger(&path, ledger.path())?;
-        make_folder(&path)?;
-        let lock = FolderLock::acquire(&path)?;
-        let mut db = connect_writer(&path).await?;
-        let state = match State::read(&mut db).await {
-            Some(state) => {
-                check(&state, &ledger).await?;
-                if state.schema_hash == schema_hash() {
-                    state
-                } else {
-                    tracing::info!(
-                        events = *ledger.size().borrow(),
-                        "the read tables' definitions have changed: they are made anew"
-                    );
-                    remake(&mut db, ledger.id(), Some(&state)).await?
-                }
+        let opened = opening::open(&options).await?;
+        let folder = opened.folder;
+        let told = Projection::ALL.map(|projection| {
+            let live = folder
+                .fold_of(projection, Place::Live)
+                .map(|live| live.standing.cursor);
+            Told {
+                cursor: watch::Sender::new(live.unwrap_or_default()),
+                stop: watch::Sender::new(None),
             }
-            None => remake(&mut db, ledger.id(), None).await?,
-        };
-        let told = Arc::new(Told {
-            cursor: watch::Sender::new(state.cursor),
-            stopped: watch::Sender::new(None),
         });
         let runner = Self {
-            ledger,
-            folder: Folder::new(db, state),
-            told,
-            _lock: lock,
+            size: options.ledger.size(),
+            source: Source::Live(options.ledger),
+            folder: Arc::new(Mutex::new(folder)),
+            told: Arc::new(told),
+            _lock: opened.lock,
         };
-        Ok((runner, path))
+        Ok((runner, opened.path))
     }
 
-    pub(crate) fn told(&self) -> Arc<Told> {
+    pub(crate) fn told(&self) -> Arc<ToldAll> {
         Arc::clone(&self.told)
     }
 
-    /// Folds everything that the ledger holds now.
+    /// Folds everything that the ledger holds now. A projection that meets what it cannot fold
+    /// stops there, which is no error here: the others go on, and [`crate::Status`] says which and
+    /// why.
     ///
     /// # Errors
-    /// When an event cannot be read or folded, or the database fails repeatedly; what was folded
-    /// before stays, and [`crate::Status::stopped`] says why.
+    /// When the ledger cannot be read or the file fails repeatedly; what was folded before stays.
     pub async fn catch_up(&mut self, mut on_progress: impl FnMut(Progress)) -> Result<(), Error> {
-        let head = *self.ledger.size().borrow();
-        let start = self.folder.state.cursor;
-        let source = Source::Live(self.ledger.clone());
-        while self.folder.state.cursor < head {
-            let folded = self.fold_next(&source).await;
-            let cursor = self.folder.state.cursor;
-            self.told.cursor.send_replace(cursor);
-            if let Err(error) = folded {
-                self.told.stopped.send_replace(Some(describe(&error)));
-                return Err(error);
-            }
+        let head = *self.size.borrow();
+        let Some((start, _)) = self.folder().next(Place::Live, head, BATCH) else {
+            return Ok(());
+        };
+        loop {
+            let next = self.folder().next(Place::Live, head, BATCH);
+            let Some((from, limit)) = next else {
+                return Ok(());
+            };
+            self.fold_next(from, limit).await?;
+            let next = self.folder().next(Place::Live, head, BATCH);
+            let reached = next.map_or(head, |(from, _)| from);
             on_progress(Progress {
-                done: cursor.saturating_sub(start),
+                done: reached.saturating_sub(start),
                 total: head.saturating_sub(start),
             });
         }
-        Ok(())
     }
 
     /// Catches up, then follows the ledger until `stop` is cancelled.
     ///
     /// # Errors
-    /// What stops the folding, as in [`Runner::catch_up`].
+    /// What ends the folding, as in [`Runner::catch_up`].
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        let mut size = self.ledger.size();
-        loop {
-            size.borrow_and_update();
-            self.measure_lag();
-            let caught_up = stop.run_until_cancelled(self.catch_up(|_| {})).await;
-            match caught_up {
-                None => break,
-                Some(Err(error)) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        event.position = self.folder.state.cursor,
-                        "the read tables have stopped"
-                    );
-                    return Err(error);
-                }
-                Some(Ok(())) => {}
+        let ended = self.follow(&stop).await;
+        if let Err(error) = &ended {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "the read tables have stopped"
+            );
+            self.stop_all(error);
+        }
+        ended
+    }
+
+    async fn follow(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        while !stop.is_cancelled() {
+            let head = *self.size.borrow_and_update();
+            let next = self.folder().next(Place::Live, head, BATCH);
+            if let Some((from, limit)) = next {
+                self.fold_next(from, limit).await?;
+                continue;
             }
-            self.measure_lag();
-            match stop.run_until_cancelled(size.changed()).await {
+            self.measure();
+            match stop.run_until_cancelled(self.size.changed()).await {
                 Some(Ok(())) => {}
                 // The ledger is gone, and with it whatever could still come.
                 Some(Err(_)) | None => break,
             }
         }
-        if let Err(error) = self.folder.db.close().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "closing the read tables"
-            );
-        }
         Ok(())
     }
 
-    /// Folds the next batch; a failing database is given a few more chances.
-    async fn fold_next(&mut self, source: &Source) -> Result<(), Error> {
+    fn folder(&self) -> MutexGuard<'_, Folder> {
+        // A fold that panicked has left its transaction open, and the next BEGIN says so.
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Folds a batch; what may pass is given a few more chances.
+    async fn fold_next(&mut self, from: u64, limit: u32) -> Result<(), Error> {
         let mut tries = 1;
         loop {
-            let folded = source.fold_next(&mut self.folder, BATCH).await;
+            let folded = self.try_fold(from, limit).await;
+            self.tell();
             match folded {
-                Err(error @ Error::Database { .. }) if tries < TRIES => {
+                Err(error) if error.may_pass() && tries < TRIES => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         tries,
@@ -162,91 +153,74 @@ impl Runner {
         }
     }
 
-    fn measure_lag(&self) {
-        let head = *self.ledger.size().borrow();
-        set_lag(head.saturating_sub(self.folder.state.cursor));
+    async fn try_fold(&self, from: u64, limit: u32) -> Result<(), Error> {
+        let items = self.source.items(from, limit).await?;
+        let folder = Arc::clone(&self.folder);
+        // SQLite blocks.
+        let folded = tokio::task::spawn_blocking(move || {
+            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
+            folder.fold(from, &items)
+        });
+        folded.await.map_err(|_| Error::Ended)?
     }
-}
 
-/// The error with its sources, on one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-pub(crate) fn make_folder(path: &std::path::Path) -> Result<(), Error> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|source| Error::File {
-                path: folder.to_owned(),
-                doing: "made",
-                source,
-            })
+    /// Tells readers and logs where the projections stand.
+    fn tell(&self) {
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+            let (cursor, stop) = {
+                let folder = self.folder();
+                let Some(fold) = folder.fold_of(projection, Place::Live) else {
+                    continue;
+                };
+                (fold.standing.cursor, fold.stop.clone())
+            };
+            told.cursor.send_if_modified(|told| {
+                let moved = *told != cursor;
+                *told = cursor;
+                moved
+            });
+            if let Some(stop) = stop {
+                stop_telling(projection, told, stop);
+            }
         }
-        _ => Ok(()),
+    }
+
+    /// Nothing is folded any more, for a reason that concerns all projections.
+    fn stop_all(&self, error: &Error) {
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+            let position = *told.cursor.borrow();
+            let why = error.on_one_line();
+            stop_telling(projection, told, Stop { position, why });
+        }
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let told = Projection::ALL.into_iter().zip(&*self.told);
+        let projections = told.map(|(projection, told)| ProjectionStatus {
+            projection,
+            cursor: *told.cursor.borrow(),
+            stop: told.stop.borrow().clone(),
+        });
+        measure(&Status {
+            projections: projections.collect(),
+            head: *self.size.borrow(),
+        });
     }
 }
 
-/// Drops what was there and makes empty tables, in one transaction.
-pub(crate) async fn remake(
-    db: &mut SqliteConnection,
-    ledger_id: ledger::LedgerId,
-    before: Option<&State>,
-) -> Result<State, Error> {
-    let mut transaction = db
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(Error::database("making the read tables"))?;
-    let drop = match before {
-        Some(state) => state.tables.clone(),
-        None => crate::store::table_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-    };
-    let state = create_all(&mut transaction, ledger_id, &drop).await?;
-    transaction
-        .commit()
-        .await
-        .map_err(Error::database("making the read tables"))?;
-    Ok(state)
-}
-
-/// Whether the ledger holds what was folded. A shorter or another one stops the start: going on
-/// would skip events, or mix two histories.
-async fn check(state: &State, ledger: &Ledger) -> Result<(), Error> {
-    if state.ledger_id != ledger.id() {
-        return Err(Error::OtherLedger {
-            remembered: state.ledger_id.to_string(),
-            found: ledger.id().to_string(),
-        });
-    }
-    let size = *ledger.size().borrow();
-    if state.cursor > size {
-        return Err(Error::LedgerShorter {
-            remembered: state.cursor,
-            found: size,
-        });
-    }
-    let Some(position) = state.cursor.checked_sub(1) else {
-        return Ok(());
-    };
-    let found = ledger.reader().record_hash(position).await?;
-    if found != state.record_hash {
-        let text = |hash: Option<ledger::RecordHash>| {
-            hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string())
-        };
-        return Err(Error::OtherHistory {
-            position,
-            remembered: text(state.record_hash),
-            found: text(found),
-        });
-    }
-    Ok(())
+fn stop_telling(projection: Projection, told: &Told, stop: Stop) {
+    told.stop.send_if_modified(|told| {
+        if told.is_some() {
+            return false;
+        }
+        tracing::error!(
+            projection = projection.as_str(),
+            event.position = stop.position,
+            why = stop.why,
+            "a projection has stopped"
+        );
+        *told = Some(stop);
+        true
+    });
 }

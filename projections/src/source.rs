@@ -1,59 +1,119 @@
 //! Where events come from: a running ledger, or its file.
 
 use crate::error::Error;
-use crate::fold::Folder;
-use ledger::{Ledger, Reader, Recorded};
+use ledger::{Ledger, Reader, RecordHash, Recorded};
 use std::sync::Arc;
 
 /// A ledger to fold.
 pub(crate) enum Source {
     /// The one that this process writes; its newest events are in memory.
     Live(Ledger),
-    /// A file that nobody writes.
+    /// A file that nobody of this process writes.
     File(Reader),
 }
 
-/// Events as their source holds them.
-enum Events {
-    Shared(Vec<Arc<Recorded>>),
-    Owned(Vec<Recorded>),
+/// What stands at a position.
+pub(crate) enum Item {
+    /// An event that others hold too.
+    Shared(Arc<Recorded>),
+    /// An event.
+    Owned(Recorded),
+    /// Something that this version cannot read.
+    Unreadable(Unreadable),
+}
+
+/// A record that cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) position: u64,
+    /// The header's event type, where it can be trusted.
+    pub(crate) event_type: Option<u16>,
+    pub(crate) record_hash: RecordHash,
+    /// Why it cannot be read.
+    pub(crate) why: String,
+}
+
+impl Unreadable {
+    pub(crate) fn error(&self) -> Error {
+        Error::Unreadable {
+            position: self.position,
+            why: self.why.clone(),
+        }
+    }
+}
+
+impl Item {
+    pub(crate) fn recorded(&self) -> Result<&Recorded, &Unreadable> {
+        match self {
+            Self::Shared(recorded) => Ok(recorded),
+            Self::Owned(recorded) => Ok(recorded),
+            Self::Unreadable(unreadable) => Err(unreadable),
+        }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        match self.recorded() {
+            Ok(recorded) => recorded.position(),
+            Err(unreadable) => unreadable.position,
+        }
+    }
+
+    pub(crate) fn record_hash(&self) -> RecordHash {
+        match self.recorded() {
+            Ok(recorded) => recorded.header.record_hash(),
+            Err(unreadable) => unreadable.record_hash,
+        }
+    }
 }
 
 impl Source {
-    async fn events_from(&self, position: u64, limit: u32) -> Result<Events, ledger::Error> {
-        match self {
-            Self::Live(ledger) => ledger
-                .events_from(position, limit)
-                .await
-                .map(Events::Shared),
-            Self::File(reader) => reader.events_from(position, limit).await.map(Events::Owned),
-        }
-    }
-
-    /// Folds up to `limit` events in one transaction. When one of them cannot be read or folded,
-    /// those before it are folded all the same, so that the cursor stands exactly at what stopped it.
-    pub(crate) async fn fold_next(&self, folder: &mut Folder, limit: u32) -> Result<(), Error> {
-        let stopped = match self.try_fold(folder, limit).await {
-            Ok(()) => return Ok(()),
+    /// Up to `limit` items from a position on; fewer where one cannot be read, which then comes
+    /// alone.
+    pub(crate) async fn items(&self, position: u64, limit: u32) -> Result<Vec<Item>, Error> {
+        let error = match self.events(position, limit).await {
+            Ok(items) => return Ok(items),
             Err(error) => error,
         };
-        let position = match &stopped {
-            Error::Unfoldable { position, .. }
-            | Error::Ledger(
-                ledger::Error::Decode { position, .. } | ledger::Error::Damaged { position, .. },
-            ) => *position,
-            _ => return Err(stopped),
+        let (ledger::Error::Decode { position: at, .. }
+        | ledger::Error::Damaged { position: at, .. }) = error
+        else {
+            return Err(error.into());
         };
-        if let Ok(good @ 1..) = u32::try_from(position.saturating_sub(folder.state.cursor)) {
-            self.try_fold(folder, good.min(limit)).await?;
+        match u32::try_from(at.saturating_sub(position)) {
+            Ok(before @ 1..) => Ok(self.events(position, before.min(limit)).await?),
+            _ => Ok(vec![Item::Unreadable(self.unreadable(at, error).await?)]),
         }
-        Err(stopped)
     }
 
-    async fn try_fold(&self, folder: &mut Folder, limit: u32) -> Result<(), Error> {
-        match self.events_from(folder.state.cursor, limit).await? {
-            Events::Shared(events) => folder.fold(events.iter().map(|event| &**event)).await,
-            Events::Owned(events) => folder.fold(events.iter()).await,
+    async fn events(&self, position: u64, limit: u32) -> Result<Vec<Item>, ledger::Error> {
+        match self {
+            Self::Live(ledger) => {
+                let events = ledger.events_from(position, limit).await?;
+                Ok(events.into_iter().map(Item::Shared).collect())
+            }
+            Self::File(reader) => {
+                let events = reader.events_from(position, limit).await?;
+                Ok(events.into_iter().map(Item::Owned).collect())
+            }
         }
+    }
+
+    async fn unreadable(&self, position: u64, error: ledger::Error) -> Result<Unreadable, Error> {
+        let reader = match self {
+            Self::Live(ledger) => ledger.reader(),
+            Self::File(reader) => reader,
+        };
+        // A record whose hash cannot be read either stops everything: no cursor could stand after it.
+        let Some((event_type, record_hash)) = reader.form(position).await? else {
+            return Err(error.into());
+        };
+        // What a damaged record says of its type cannot be trusted.
+        let is_damaged = matches!(error, ledger::Error::Damaged { .. });
+        Ok(Unreadable {
+            position,
+            event_type: Some(event_type).filter(|_| !is_damaged),
+            record_hash,
+            why: Error::from(error).on_one_line(),
+        })
     }
 }

@@ -30,6 +30,15 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
         status.cursor,
         standing(&status, size, own)
     );
+    for one in &status.projections {
+        let beside = one.rebuilding.map(|folded| format!("; {folded} made anew beside"));
+        println!(
+            "  {:<24} {:>10} events{}",
+            one.projection.as_str(),
+            one.cursor,
+            beside.unwrap_or_default()
+        );
+    }
     for (table, rows) in &status.tables {
         println!("  {table:<24} {rows:>10} rows");
     }

@@ -3,7 +3,7 @@
 use crate::config::Storage;
 use anyhow::Context;
 use ledger::Ledger;
-use projections::{ProjectionOptions, Projections, Runner};
+use projections::{Projection, ProjectionOptions, Projections, Runner};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,8 @@ impl ReadTables {
     /// in the log every two seconds.
     ///
     /// # Errors
-    /// A foreign file, a ledger that is not the one the tables were made from, an event that cannot
-    /// be folded.
+    /// A foreign file, a ledger that is not the one the tables were made from, a file that fails. A
+    /// projection that meets an event which it cannot fold stops and is no reason not to start.
     pub(crate) async fn open(storage: &Storage, ledger: &Ledger) -> anyhow::Result<Self> {
         let options = ProjectionOptions {
             url: storage.read_tables_url(),
@@ -63,7 +63,7 @@ impl ReadTables {
     /// When it broke down.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         // What is not folded by now, the next start folds.
-        drop(self.projections.caught_up(PATIENCE).await);
+        drop(self.projections.caught_up(&Projection::ALL, PATIENCE).await);
         self.stop.cancel();
         self.following.await.context("folding broke down")
     }
@@ -86,6 +86,6 @@ async fn catch_up(runner: &mut Runner) -> anyhow::Result<()> {
         .await
         .context("the read tables cannot be brought up to the ledger")?;
     let duration_ms = began.elapsed().as_millis();
-    tracing::info!(duration_ms, "the read tables have caught up");
+    tracing::info!(duration_ms, "the read tables are folded");
     Ok(())
 }

@@ -18,13 +18,16 @@ impl api::Readiness for Readiness {
     fn reasons_against(&self) -> Vec<String> {
         let mut reasons = against_ledger(&self.ledger);
         let tables = self.projections.status();
-        let lag = tables.head.saturating_sub(tables.cursor);
-        if let Some(why) = tables.stopped {
-            reasons.push(format!("the read tables have stopped: {why}"));
-        } else if lag > MOST_LAG {
-            reasons.push(format!(
-                "the read tables are {lag} events behind the ledger"
-            ));
+        for one in tables.projections {
+            let name = one.projection;
+            let lag = tables.head.saturating_sub(one.cursor);
+            if let Some(stop) = one.stop {
+                reasons.push(format!("projection {name} has stopped {stop}"));
+            } else if lag > MOST_LAG {
+                reasons.push(format!(
+                    "projection {name} is {lag} events behind the ledger"
+                ));
+            }
         }
         for worker in self.workers.health() {
             if !worker.alive {

@@ -2,13 +2,14 @@
 
 use crate::error::Error;
 use crate::worker::{Signals, Worker};
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::time::Duration;
 
 /// Between two readings; a scrape is rarely more frequent.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Keeps the gauges `queue_depth{queue}` and `projections_lag_events`.
+/// Keeps the gauges `queue_depth{queue}`, `projections_lag_events{projection}` and
+/// `projections_stopped{projection}`.
 pub(crate) struct DepthGauges {
     projections: Projections,
 }
@@ -23,6 +24,7 @@ impl DepthGauges {
 
 impl Worker for DepthGauges {
     const NAME: &'static str = "depth_gauges";
+    const READS: &'static [Projection] = &[];
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -32,7 +34,7 @@ impl Worker for DepthGauges {
             .await
             .is_some()
         {
-            self.projections.measure_lag();
+            self.projections.measure();
             let depths = self.projections.depths().await?;
             for (queue, depth) in [
                 ("ready_applies", depths.ready_applies),

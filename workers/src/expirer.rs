@@ -7,7 +7,7 @@ use crate::worker::{Signals, Worker};
 use futures_util::future::join_all;
 use ledger::command::ExpireApproval;
 use ledger::{ApprovalId, Ledger};
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::time::Duration;
 
 /// How many are expired in one look; they share a commit.
@@ -62,7 +62,9 @@ impl Expirer {
                 break;
             }
             // Otherwise the same ones would be found again at once.
-            self.projections.caught_up(FOLD_PATIENCE).await?;
+            self.projections
+                .caught_up(Self::READS, FOLD_PATIENCE)
+                .await?;
         }
         let ledger = self.recorder.ledger();
         let longest = LONGEST_SLEEP.min(ledger.rules().approval_ttl);
@@ -78,6 +80,7 @@ impl Expirer {
 
 impl Worker for Expirer {
     const NAME: &'static str = "expirer";
+    const READS: &'static [Projection] = &[Projection::Tasks];
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         let mut wake = signals.wake.clone();

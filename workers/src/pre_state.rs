@@ -12,7 +12,7 @@ use ledger::command::RecordPreState;
 use ledger::event::PreState;
 use ledger::operation::Operation;
 use ledger::{ApprovalId, Ledger};
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -63,10 +63,11 @@ impl PreStateReader {
 
 impl Worker for PreStateReader {
     const NAME: &'static str = "pre_state_reader";
+    const READS: &'static [Projection] = &[Projection::Tasks];
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         self.approvals.abort().await;
-        let mut progress = self.projections.progress();
+        let mut progress = self.projections.progress(Projection::Tasks);
         loop {
             progress.borrow_and_update();
             let looked = Instant::now();

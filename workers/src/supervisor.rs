@@ -11,7 +11,7 @@ use crate::pre_state::PreStateReader;
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
 use futures_util::FutureExt as _;
 use ledger::Ledger;
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -153,7 +153,7 @@ impl Keep<'_> {
         };
         let projections = self.projections.clone();
         self.supervisor.tasks.spawn(async move {
-            if let Some(()) = until_caught_up(&projections, &signals).await {
+            if let Some(()) = until_caught_up(&projections, W::READS, &signals).await {
                 keep_running(worker, &signals).await;
             }
             signals.pulse.ended();
@@ -162,9 +162,13 @@ impl Keep<'_> {
 }
 
 /// `None` when the workers are to stop before.
-async fn until_caught_up(projections: &Projections, signals: &Signals) -> Option<()> {
+async fn until_caught_up(
+    projections: &Projections,
+    reads: &[Projection],
+    signals: &Signals,
+) -> Option<()> {
     loop {
-        let caught_up = projections.caught_up(CATCH_UP_PATIENCE);
+        let caught_up = projections.caught_up(reads, CATCH_UP_PATIENCE);
         match signals.stop.run_until_cancelled(caught_up).await? {
             Ok(()) => return Some(()),
             Err(error) => {
@@ -221,6 +225,7 @@ mod tests {
 
     impl Worker for Scripted {
         const NAME: &'static str = "scripted";
+        const READS: &'static [Projection] = &[];
 
         async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
             match self.0.pop_front() {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::in_flight::Failed;
+use projections::Projection;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) trait Worker: Send + 'static {
     /// Its name in health, logs and metrics, and in the events that it appends.
     const NAME: &'static str;
+
+    /// What it reads: it starts once these hold everything that the ledger held then.
+    const READS: &'static [Projection];
 
     /// Works until told to stop and has then drained, or until it cannot go on. It is called again
     /// after an error or a panic: tasks of the run before are then to be aborted first.

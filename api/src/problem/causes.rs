@@ -43,7 +43,7 @@ impl From<projections::Error> for ApiError {
     fn from(error: projections::Error) -> Self {
         use projections::Error;
         match error {
-            Error::Lagging { .. } | Error::Stopped { .. } => Self::Unavailable {
+            Error::Lagging { .. } | Error::Stopped { .. } | Error::Ended => Self::Unavailable {
                 detail: error.to_string(),
                 retry_after: Duration::from_secs(1),
             },
@@ -58,8 +58,12 @@ impl From<projections::Error> for ApiError {
             | Error::OtherHistory { .. }
             | Error::EmptyLedger
             | Error::Unfoldable { .. }
+            | Error::Unreadable { .. }
+            | Error::OutOfOrder { .. }
+            | Error::Refused { .. }
             | Error::Damaged { .. }
             | Error::CursorMoved { .. }
+            | Error::Sqlite { .. }
             | Error::Database { .. }
             | Error::File { .. } => Self::internal(error),
         }

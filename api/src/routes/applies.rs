@@ -17,6 +17,7 @@ use axum::response::Response;
 use ledger::aggregate::{Agent, Apply, Approval};
 use ledger::command::{ContinueApply, ResolveApply, permission_check, standing};
 use ledger::{ApplyId, Origin, Rejection};
+use projections::Projection;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -208,7 +209,7 @@ async fn list_applies(
     if !(1..=100).contains(&limit) {
         return Err(ApiError::bad_request("limit: 1 to 100"));
     }
-    let views = state.current_views().await?;
+    let views = state.current_views(&[Projection::Tasks]).await?;
     let applies = views.applies(who.task().id, limit, page.before).await?;
     Ok(Json(Applies::page(&applies, limit)))
 }

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use ledger::command::RetryDelivery;
 use ledger::{DeliveryId, Origin, TaskId};
+use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,7 +45,9 @@ async fn list_deliveries(
     _: TaskParty,
     PathParams(task_id): PathParams<TaskId>,
 ) -> Result<Json<Deliveries>, ApiError> {
-    let views = state.current_views().await?;
+    let views = state
+        .current_views(&[Projection::Tasks, Projection::Callbacks])
+        .await?;
     let known = views.task(task_id).await?;
     known.ok_or(ledger::Rejection::TaskNotFound)?;
     let deliveries = views.deliveries(task_id, MOST).await?;

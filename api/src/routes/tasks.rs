@@ -15,6 +15,7 @@ use axum::extract::State;
 use http::StatusCode;
 use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
 use ledger::{Origin, TaskId};
+use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -85,7 +86,7 @@ async fn get_task(
     State(state): State<AppState>,
     who: Capability,
 ) -> Result<Json<TaskView>, ApiError> {
-    let views = state.current_views().await?;
+    let views = state.current_views(&[Projection::Tasks]).await?;
     let found = views.task(who.task().id).await?;
     // The token was just checked against this task, so only a lost read table can lack it.
     let view = found.ok_or_else(|| ApiError::internal("the read tables lack a known task"))?;

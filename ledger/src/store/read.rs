@@ -241,4 +241,21 @@ impl Reader {
         let hash: Vec<u8> = row.try_get(0).map_err(failed())?;
         Ok(RecordHash::from_slice(&hash))
     }
+
+    /// The event type and the hash of the record at a position, whether or not this version can read
+    /// what it says; `None` when the log is shorter or its row holds neither.
+    pub async fn form(&self, position: u64) -> Result<Option<(u16, RecordHash)>, Error> {
+        let failed = || Error::database("reading a record's form");
+        let row = sqlx::query("SELECT event_type, record_hash FROM events WHERE position = ?")
+            .bind(signed(position))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed())?;
+        let Some(row) = row else { return Ok(None) };
+        let event_type: i64 = row.try_get(0).map_err(failed())?;
+        let hash: Vec<u8> = row.try_get(1).map_err(failed())?;
+        Ok(u16::try_from(event_type)
+            .ok()
+            .zip(RecordHash::from_slice(&hash)))
+    }
 }

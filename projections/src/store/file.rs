@@ -2,8 +2,9 @@
 
 use super::state::State;
 use crate::error::Error;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,12 @@ const READERS: u32 = 8;
 
 /// How much of the file the folding connection keeps in memory, in KiB.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
+
+/// How long a statement waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 256;
 
 /// How long SQLite's log gets before it is copied into the file, in pages of 4 KiB.
 const CHECKPOINT_PAGES: u32 = 4096;
@@ -51,33 +58,24 @@ pub(crate) fn refuse_ledger(read_tables: &Path, ledger: &Path) -> Result<(), Err
     Ok(())
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(false)
-        .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(256)
-}
-
 /// Opens the file to fold into, making it where it is missing. A file that is
 /// neither ours nor empty is refused and left as it is. The caller holds the lock.
-pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
+pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {
     make_private(path)?;
-    let mut connection = connect(path, options(path)).await?;
-    refuse_foreign(&mut connection, path).await?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    refuse_foreign(&connection, path)?;
+    // Only a file that is ours, or empty, is ever switched to WAL. A crash of the machine may cost
+    // the newest batches, which are then folded again. A batch's pages stay in memory, and the log
+    // is copied back now and then, not each time.
     connection
-        .close()
-        .await
-        .map_err(Error::database("opening the file"))?;
-    // Only a file that is ours, or empty, is ever switched to WAL.
-    let options = options(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A crash of the machine may cost the newest batches, which are then folded again.
-        .synchronous(SqliteSynchronous::Normal)
-        // A batch's pages stay in memory, and the log is copied back now and then, not each time.
-        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
-    connect(path, options).await
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = NORMAL;
+             PRAGMA cache_size = -{WRITER_CACHE_KIB};
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+        ))
+        .map_err(Error::sqlite("opening the file"))?;
+    Ok(connection)
 }
 
 /// Makes the file where it is missing, for its owner alone: what agents ask for stands in it. SQLite
@@ -100,54 +98,63 @@ fn make_private(path: &Path) -> Result<(), Error> {
         })
 }
 
-async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {
-    SqliteConnection::connect_with(&options)
-        .await
-        .map_err(|error| unreadable(path, error))
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
+    let failed = || Error::sqlite("opening the file");
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
+    connection.busy_timeout(PATIENCE).map_err(failed())?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
 /// A file that is no database at all is as foreign as one of another program.
-fn unreadable(path: &Path, error: sqlx::Error) -> Error {
-    /// SQLITE_NOTADB
-    const NOT_A_DATABASE: &str = "26";
-    match error.as_database_error().and_then(|error| error.code()) {
-        Some(code) if code == NOT_A_DATABASE => Error::ForeignFile {
+fn unreadable(path: &Path, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => Error::ForeignFile {
             path: path.to_owned(),
             found: "it is not a SQLite database".to_owned(),
         },
-        _ => Error::database("opening the file")(error),
+        _ => Error::sqlite("opening the file")(error),
     }
 }
 
 /// Opens the file to look at it, changing nothing.
-pub(crate) async fn inspect_connection(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = connect(path, options(path).read_only(true)).await?;
-    refuse_foreign(&mut connection, path).await?;
+pub(crate) fn connect_inspector(path: &Path) -> Result<Connection, Error> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    refuse_foreign(&connection, path)?;
     Ok(connection)
 }
 
 /// Opens a pool of connections that only read.
 pub(crate) async fn connect_readers(path: &Path) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .busy_timeout(PATIENCE)
+        .statement_cache_capacity(STATEMENTS)
+        .read_only(true);
     SqlitePoolOptions::new()
         .max_connections(READERS)
-        .connect_with(options(path).read_only(true))
+        .connect_with(options)
         .await
         .map_err(Error::database("opening the file to read"))
 }
 
-async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
+fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
     let foreign = |found: String| Error::ForeignFile {
         path: path.to_owned(),
         found,
     };
-    let application_id = number(connection, "PRAGMA application_id")
-        .await
-        .map_err(|error| unreadable(path, error))?;
-    let tables = table_names(connection).await?;
+    let number = |sql: &str| -> Result<i64, Error> {
+        db.query_row(sql, [], |row| row.get(0))
+            .map_err(|error| unreadable(path, error))
+    };
+    let application_id = number("PRAGMA application_id")?;
+    let tables = table_names(db)?;
     match application_id {
         APPLICATION_ID => {
             // A table that we did not make is somebody's, and a rebuild must not take it.
-            let ours = State::read(connection).await.map(|state| state.tables);
+            let ours = State::read(db).map(|state| state.tables);
             let known = |table: &String| match &ours {
                 Some(ours) => ours.contains(table),
                 None => super::schema::table_names().contains(&table.as_str()),
@@ -159,9 +166,7 @@ async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Resul
         }
         LEDGER_APPLICATION_ID => Err(foreign("it is a ledger".to_owned())),
         0 => {
-            let version = number(connection, "PRAGMA user_version")
-                .await
-                .map_err(|error| unreadable(path, error))?;
+            let version = number("PRAGMA user_version")?;
             match tables.first() {
                 Some(table) => Err(foreign(format!(
                     "it has a table {table} of another program"
@@ -175,20 +180,14 @@ async fn refuse_foreign(connection: &mut SqliteConnection, path: &Path) -> Resul
 }
 
 /// The tables that stand in the file, SQLite's own left out.
-pub(crate) async fn table_names(connection: &mut SqliteConnection) -> Result<Vec<String>, Error> {
-    let failed = || Error::database("reading the file's header");
-    let rows = sqlx::query(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(failed())?;
-    rows.iter()
-        .map(|row| row.try_get::<String, _>(0).map_err(failed()))
-        .collect()
-}
-
-async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
-    let row = sqlx::query(sql).fetch_one(connection).await?;
-    row.try_get::<i64, _>(0)
+pub(crate) fn table_names(db: &Connection) -> Result<Vec<String>, Error> {
+    let failed = || Error::sqlite("reading the file's header");
+    let mut query = db
+        .prepare_cached(
+            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
+             AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+        )
+        .map_err(failed())?;
+    let rows = query.query_map([], |row| row.get(0)).map_err(failed())?;
+    rows.collect::<Result<_, _>>().map_err(failed())
 }

@@ -1,21 +1,26 @@
 //! The read tables' SQLite file, and how rows are kept in memory until a batch is written.
 
 mod column;
+mod columns;
 mod file;
 mod lock;
-mod multi_row;
+mod place;
 mod row;
 mod schema;
 mod state;
 mod table;
 
-pub(crate) use column::{Binder, Column, Columns, RowKey, json_column};
+pub(crate) use column::{Column, json_column};
+pub(crate) use columns::{Binder, Columns};
 pub(crate) use file::{
-    connect_readers, connect_writer, file_of, inspect_connection, refuse_ledger,
+    connect_inspector, connect_readers, connect_writer, file_of, refuse_ledger,
     table_names as stored_tables,
 };
 pub(crate) use lock::FolderLock;
+pub(crate) use place::Place;
 pub(crate) use row::{Row, Spec, Statements, row};
-pub(crate) use schema::{create_all, schema_hash, table_names};
-pub(crate) use state::State;
-pub(crate) use table::{Table, append_rows, find};
+pub(crate) use schema::{
+    create_all, drop_tables, forget_next, left_over, note_tables, remake, schema_hash, table_names,
+};
+pub(crate) use state::{Standing, State};
+pub(crate) use table::{Stored, Table, append_rows};

@@ -1,17 +1,45 @@
 //! A row: a plain struct whose fields are the columns of one table.
 
-use super::column::{Binder, Columns, RowKey};
-use super::multi_row::MultiRow;
+use super::column::RowKey;
+use super::columns::{Binder, Columns};
+use super::place::Place;
 use crate::error::Error;
 
 /// What a table is made of.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
     /// The table's name.
     pub(crate) name: &'static str,
-    /// Its `CREATE TABLE` and `CREATE INDEX` statements, with their comments.
-    pub(crate) ddl: &'static str,
     /// Raised when the same events are to give other rows: the tables are then made anew.
     pub(crate) revision: u32,
+    /// What follows the name in `CREATE TABLE`, with comments.
+    pub(crate) definition: &'static str,
+    /// Each index: its name, and what follows the table's name in `CREATE INDEX`.
+    pub(crate) indexes: &'static [(&'static str, &'static str)],
+}
+
+impl Spec {
+    /// Makes the table, without its indexes.
+    pub(crate) fn create_table(&self, place: Place) -> String {
+        format!(
+            "CREATE TABLE {} {};\n",
+            place.table(self.name),
+            self.definition
+        )
+    }
+
+    /// Makes the table's indexes. An index cannot be renamed with its table, so those of a rebuilt
+    /// table end in the number of the rebuild.
+    pub(crate) fn create_indexes(&self, place: Place, generation: u64) -> String {
+        let table = place.table(self.name);
+        self.indexes
+            .iter()
+            .map(|(name, on)| match generation {
+                0 => format!("CREATE INDEX {name} ON {table} {on};\n"),
+                nth => format!("CREATE INDEX {name}_{nth} ON {table} {on};\n"),
+            })
+            .collect()
+    }
 }
 
 /// A row of one table.
@@ -20,7 +48,7 @@ pub(crate) trait Row: Clone + Send + Sync + 'static {
     type Key: RowKey;
     /// The table.
     const SPEC: Spec;
-    /// The columns, in the order of the DDL and of [`Row::bind`].
+    /// The columns, in the order of the definition and of [`Row::bind`].
     const COLUMNS: &'static [&'static str];
     /// The columns of the primary key.
     const KEY: &'static [&'static str];
@@ -28,38 +56,37 @@ pub(crate) trait Row: Clone + Send + Sync + 'static {
     /// What names this row.
     fn key(&self) -> Self::Key;
     /// Adds the value of each column.
-    fn bind(&self, to: &mut Binder);
+    fn bind(&self, to: &mut Binder<'_, '_>);
     /// Reads the columns back.
     fn read(from: &Columns<'_>) -> Result<Self, Error>;
-    /// The statements that write rows, constant for a table.
-    fn statements() -> &'static Statements;
+    /// The statements for the table in that place.
+    fn statements(place: Place) -> &'static Statements;
 }
 
 /// The statements that a table's rows are written, found and taken away with.
 pub(crate) struct Statements {
-    pub(crate) put: MultiRow,
-    pub(crate) delete: MultiRow,
-    pub(crate) find: std::sync::Arc<str>,
+    pub(crate) put: String,
+    pub(crate) delete: String,
+    pub(crate) find: String,
 }
 
 impl Statements {
-    pub(crate) fn of<R: Row>() -> Self {
-        let name = R::SPEC.name;
+    pub(crate) fn of<R: Row>(place: Place) -> Self {
+        let name = place.table(R::SPEC.name);
         let columns = R::COLUMNS.join(", ");
-        let key = R::KEY.join(", ");
-        let places = vec!["?"; R::KEY.len()].join(", ");
+        let places = |columns: &[&str]| vec!["?"; columns.len()].join(", ");
+        let wanted: Vec<_> = R::KEY
+            .iter()
+            .map(|column| format!("{column} = ?"))
+            .collect();
+        let wanted = wanted.join(" AND ");
         Self {
-            put: MultiRow::new(
-                &format!("INSERT OR REPLACE INTO {name} ({columns}) VALUES"),
-                R::COLUMNS.len(),
-                "",
+            put: format!(
+                "INSERT OR REPLACE INTO {name} ({columns}) VALUES ({})",
+                places(R::COLUMNS)
             ),
-            delete: MultiRow::new(
-                &format!("DELETE FROM {name} WHERE ({key}) IN (VALUES"),
-                R::KEY.len(),
-                ")",
-            ),
-            find: format!("SELECT {columns} FROM {name} WHERE ({key}) = ({places})").into(),
+            delete: format!("DELETE FROM {name} WHERE {wanted}"),
+            find: format!("SELECT {columns} FROM {name} WHERE {wanted}"),
         }
     }
 }
@@ -91,7 +118,7 @@ macro_rules! row {
                 $crate::store::row!(@key_of self $($key),+)
             }
 
-            fn bind(&self, to: &mut $crate::store::Binder) {
+            fn bind(&self, to: &mut $crate::store::Binder<'_, '_>) {
                 $($crate::store::Column::bind(&self.$field, to);)+
             }
 
@@ -101,10 +128,17 @@ macro_rules! row {
                 })
             }
 
-            fn statements() -> &'static $crate::store::Statements {
-                static STATEMENTS: std::sync::LazyLock<$crate::store::Statements> =
-                    std::sync::LazyLock::new($crate::store::Statements::of::<$name>);
-                &STATEMENTS
+            fn statements(place: $crate::store::Place) -> &'static $crate::store::Statements {
+                use std::sync::LazyLock;
+                use $crate::store::{Place, Statements};
+                static LIVE: LazyLock<Statements> =
+                    LazyLock::new(|| Statements::of::<$name>(Place::Live));
+                static NEXT: LazyLock<Statements> =
+                    LazyLock::new(|| Statements::of::<$name>(Place::Next));
+                match place {
+                    Place::Live => &LIVE,
+                    Place::Next => &NEXT,
+                }
             }
         }
     };

@@ -1,127 +1,241 @@
-//! All tables together: their definitions, what these add up to, and making them.
+//! All tables together: their definitions, what these add up to, making them, putting rebuilt ones
+//! in the place of old ones. Transactions are the caller's throughout.
 
-use super::row::{Row, Spec};
-use super::state::{self, State};
+use super::file;
+use super::place::{OLD, Place};
+use super::state::{self, PROJECTIONS_TABLE, STATE_TABLE, Standing, State};
 use crate::error::Error;
-use crate::tables;
+use crate::projection::Projection;
 use ledger::LedgerId;
+use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, SqliteConnection};
 
-const STATE_TABLE: &str = "projection_state";
-
-/// Calls a macro with the row of every table.
-macro_rules! for_each_row {
-    ($each:ident) => {
-        $each!(
-            tables::AgentRow,
-            tables::PermissionView,
-            tables::ApproverRow,
-            tables::CredentialView,
-            tables::TaskView,
-            tables::TokenRow,
-            tables::CallbackView,
-            tables::ApprovalView,
-            tables::ApplyView,
-            tables::QueueRow,
-            tables::DeliveryView,
-            tables::AttemptView,
-            tables::TimelineEntry
-        )
-    };
-}
-
-fn specs() -> Vec<Spec> {
-    macro_rules! spec {
-        ($($row:ty),+) => { vec![$(<$row as Row>::SPEC),+] };
-    }
-    for_each_row!(spec)
-}
-
-/// The names of all tables.
+/// The names of all tables in use.
 pub(crate) fn table_names() -> Vec<&'static str> {
-    specs()
-        .into_iter()
-        .map(|spec| spec.name)
-        .chain([STATE_TABLE])
+    let all = Projection::ALL.into_iter();
+    all.flat_map(names_of)
+        .chain([STATE_TABLE, PROJECTIONS_TABLE])
         .collect()
 }
 
-/// Names the definitions of the tables and of their folds; another hash means that the rows have
-/// to be made anew.
-pub(crate) fn schema_hash() -> String {
-    let mut hash = Sha256::new().chain_update(state::DDL);
-    for spec in specs() {
-        hash.update(spec.ddl);
+fn names_of(projection: Projection) -> impl Iterator<Item = &'static str> {
+    projection.specs().into_iter().map(|spec| spec.name)
+}
+
+/// Names the definitions of a projection's tables and of their folds; another hash means that the
+/// rows have to be made anew.
+pub(crate) fn schema_hash(projection: Projection) -> String {
+    let mut hash = Sha256::new();
+    for spec in projection.specs() {
+        hash.update(spec.create_table(Place::Live));
+        hash.update(spec.create_indexes(Place::Live, 0));
         hash.update(spec.revision.to_le_bytes());
     }
     hex::encode(hash.finalize())
 }
 
-/// Drops the given tables and makes all of ours, empty, with the cursor at 0. The transaction is
-/// the caller's.
-pub(crate) async fn create_all(
-    db: &mut SqliteConnection,
+/// Names the definitions of everything in the file.
+pub(crate) fn file_hash() -> String {
+    let mut hash = Sha256::new().chain_update(state::DDL);
+    for projection in Projection::ALL {
+        hash.update(schema_hash(projection));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Drops the given tables and makes all of ours, empty, with the cursors at 0.
+pub(crate) fn create_all(
+    db: &Connection,
     ledger_id: LedgerId,
     drop: &[String],
-) -> Result<State, Error> {
-    let mut script = format!("PRAGMA application_id = {};", super::file::APPLICATION_ID);
-    for table in drop {
-        script.push_str(&format!("DROP TABLE IF EXISTS \"{table}\";"));
-    }
-    script.push_str(state::DDL);
-    for spec in specs() {
-        script.push_str(spec.ddl);
-    }
-    sqlx::raw_sql(AssertSqlSafe(script))
-        .execute(&mut *db)
-        .await
-        .map_err(Error::database("making the read tables"))?;
+) -> Result<(), Error> {
+    drop_tables(db, drop)?;
+    let id = file::APPLICATION_ID;
+    run(db, &format!("PRAGMA application_id = {id};{}", state::DDL))?;
     let state = State {
         ledger_id,
         cursor: 0,
         record_hash: None,
-        schema_hash: schema_hash(),
+        schema_hash: file_hash(),
         tables: table_names().into_iter().map(str::to_owned).collect(),
     };
-    state.create(db).await?;
-    Ok(state)
+    state.create(db)?;
+    for projection in Projection::ALL {
+        make(db, projection, Place::Live, 0)?;
+    }
+    note_tables(db)
+}
+
+/// Makes the tables and indexes of a projection, empty, with its cursor at 0. None may stand there.
+pub(crate) fn make(
+    db: &Connection,
+    projection: Projection,
+    place: Place,
+    generation: u64,
+) -> Result<Standing, Error> {
+    for spec in projection.specs() {
+        run(db, &spec.create_table(place))?;
+        run(db, &spec.create_indexes(place, generation))?;
+    }
+    let standing = Standing {
+        projection,
+        place,
+        cursor: 0,
+        record_hash: None,
+        schema_hash: schema_hash(projection),
+        generation,
+    };
+    standing.put(db)?;
+    Ok(standing)
+}
+
+/// Makes a projection's tables in use anew, empty.
+pub(crate) fn remake(db: &Connection, projection: Projection) -> Result<Standing, Error> {
+    let names: Vec<_> = names_of(projection).map(str::to_owned).collect();
+    drop_tables(db, &names)?;
+    let made = make(db, projection, Place::Live, 0)?;
+    note_tables(db)?;
+    Ok(made)
+}
+
+#[cfg(test)]
+/// Puts the tables of [`Place::Next`] in the place of the live ones, which stay under other names
+/// until they are dropped.
+pub(crate) fn replace(db: &Connection, projection: Projection) -> Result<(), Error> {
+    for name in names_of(projection) {
+        let next = Place::Next.table(name);
+        run(db, &format!("ALTER TABLE {name} RENAME TO {name}{OLD}"))?;
+        run(db, &format!("ALTER TABLE {next} RENAME TO {name}"))?;
+    }
+    let failed = || Error::sqlite("putting the rebuilt tables in place");
+    let name = projection.as_str();
+    db.execute(
+        "DELETE FROM projections WHERE name = ? AND place = 'live'",
+        [name],
+    )
+    .map_err(failed())?;
+    db.execute(
+        "UPDATE projections SET place = 'live' WHERE name = ? AND place = 'next'",
+        [name],
+    )
+    .map_err(failed())?;
+    Ok(())
+}
+
+/// Takes away the rows about tables that were being made beside; the tables are left over then.
+pub(crate) fn forget_next(db: &Connection) -> Result<(), Error> {
+    run(db, "DELETE FROM projections WHERE place = 'next'")
+}
+
+/// Tables of ours that are not in use and not being made: replaced ones, those of a rebuild that did
+/// not end, and those of another version.
+pub(crate) fn left_over(db: &Connection, state: &State) -> Result<Vec<String>, Error> {
+    let in_use = in_use(db);
+    let mut stored = file::table_names(db)?;
+    stored.retain(|table| state.tables.contains(table) && !in_use.contains(table));
+    Ok(stored)
+}
+
+fn in_use(db: &Connection) -> Vec<String> {
+    let mut names: Vec<_> = table_names().into_iter().map(str::to_owned).collect();
+    for standing in Standing::read_all(db).unwrap_or_default() {
+        if standing.place == Place::Next {
+            names.extend(names_of(standing.projection).map(|name| Place::Next.table(name)));
+        }
+    }
+    names
+}
+
+pub(crate) fn drop_tables(db: &Connection, names: &[String]) -> Result<(), Error> {
+    for table in names {
+        run(db, &format!("DROP TABLE IF EXISTS \"{table}\""))?;
+    }
+    Ok(())
+}
+
+/// Writes into the file which of its tables are ours, so that no later start takes one for a
+/// stranger's.
+pub(crate) fn note_tables(db: &Connection) -> Result<(), Error> {
+    let known = table_names();
+    let before = State::read(db)
+        .map(|state| state.tables)
+        .unwrap_or_default();
+    let mut tables = file::table_names(db)?;
+    tables.retain(|table| {
+        let base = [Place::Next.suffix(), OLD]
+            .iter()
+            .find_map(|suffix| table.strip_suffix(suffix))
+            .unwrap_or(table);
+        known.contains(&base) || before.contains(table)
+    });
+    State::note_tables(db, &file_hash(), &tables)
+}
+
+fn run(db: &Connection, sql: &str) -> Result<(), Error> {
+    db.execute_batch(sql)
+        .map_err(Error::sqlite("making the read tables"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::{Connection as _, Row as _};
+    use crate::groups::for_each_row;
+    use crate::store::Row;
+    use crate::tables;
 
-    async fn names(db: &mut SqliteConnection, sql: &'static str, table: &str) -> Vec<String> {
-        sqlx::query(sql)
-            .bind(table.to_owned())
-            .fetch_all(db)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.get(0))
-            .collect()
+    fn names(db: &Connection, sql: &str, table: &str) -> Vec<String> {
+        let mut query = db.prepare(sql).unwrap();
+        let rows = query.query_map([table], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
     }
 
-    async fn check<R: Row>(db: &mut SqliteConnection) {
-        let table = R::SPEC.name;
+    fn check<R: Row>(db: &Connection, place: Place) {
+        let table = place.table(R::SPEC.name);
         let columns = "SELECT name FROM pragma_table_info(?) ORDER BY cid";
-        assert_eq!(names(db, columns, table).await, R::COLUMNS, "{table}");
+        assert_eq!(names(db, columns, &table), R::COLUMNS, "{table}");
         let key = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk";
-        assert_eq!(names(db, key, table).await, R::KEY, "{table}");
+        assert_eq!(names(db, key, &table), R::KEY, "{table}");
+        let indexes = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c'";
+        assert_eq!(names(db, indexes, &table).len(), R::SPEC.indexes.len());
     }
 
-    #[tokio::test]
-    async fn rows_have_the_columns_of_their_tables_in_order() {
-        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let ledger_id = LedgerId::from_bytes([7; 16]);
-        let state = create_all(&mut db, ledger_id, &[]).await.unwrap();
-
+    fn check_all(db: &Connection, place: Place) {
         macro_rules! check_each {
-            ($($row:ty),+) => { $(check::<$row>(&mut db).await;)+ };
+            ($($row:ty),+) => { $(check::<$row>(db, place);)+ };
         }
-        for_each_row!(check_each);
-        assert_eq!(State::read(&mut db).await, Some(state));
+        for_each_row!(Agents, check_each);
+        for_each_row!(Approvers, check_each);
+        for_each_row!(Tasks, check_each);
+        for_each_row!(Callbacks, check_each);
+        for_each_row!(Timeline, check_each);
+    }
+
+    #[test]
+    fn rows_have_the_columns_of_their_tables_in_order_before_and_after_a_switch() {
+        let db = Connection::open_in_memory().unwrap();
+        create_all(&db, LedgerId::from_bytes([7; 16]), &[]).unwrap();
+        check_all(&db, Place::Live);
+        for generation in 1..3 {
+            for projection in Projection::ALL {
+                make(&db, projection, Place::Next, generation).unwrap();
+            }
+            note_tables(&db).unwrap();
+            check_all(&db, Place::Next);
+            let state = State::read(&db).unwrap();
+            assert!(left_over(&db, &state).unwrap().is_empty());
+            for projection in Projection::ALL {
+                replace(&db, projection).unwrap();
+            }
+            note_tables(&db).unwrap();
+            check_all(&db, Place::Live);
+            let state = State::read(&db).unwrap();
+            let old = left_over(&db, &state).unwrap();
+            assert_eq!(old.len(), table_names().len() - 2);
+            drop_tables(&db, &old).unwrap();
+            note_tables(&db).unwrap();
+            let standings = Standing::read_all(&db).unwrap();
+            assert!(standings.iter().all(|one| one.generation == generation));
+        }
+        assert_eq!(file::table_names(&db).unwrap().len(), table_names().len());
     }
 }

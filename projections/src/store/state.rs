@@ -1,13 +1,24 @@
-//! How far the read tables are, and of which ledger: one row, written with the rows of each batch.
-//! Its form does not change from version to version, so that any version can tell what it found.
+//! How far the read tables are, and of which ledger.
+//!
+//! `projection_state` is one row about the file. Its form does not change from version to version,
+//! so that any version can tell what it found. `projections` has one row for each projection, and
+//! one for each that is being made anew beside; they are written with the rows of each batch.
 
+use super::place::Place;
 use crate::error::Error;
+use crate::projection::Projection;
 use ledger::{LedgerId, RecordHash};
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+/// The table about the file.
+pub(super) const STATE_TABLE: &str = "projection_state";
+/// The table about the projections.
+pub(super) const PROJECTIONS_TABLE: &str = "projections";
 
 pub(super) const DDL: &str = "
--- How far these tables are. Positions are the ledger's; the cursor is the next one to fold.
 CREATE TABLE projection_state (
+    -- How far the furthest of these tables is. Positions are the ledger's; the cursor is the next
+    -- one to fold.
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     ledger_id   TEXT NOT NULL,
     cursor      INTEGER NOT NULL,
@@ -15,9 +26,19 @@ CREATE TABLE projection_state (
     schema_hash TEXT NOT NULL,  -- of the table definitions that the rows were folded for
     tables      TEXT NOT NULL   -- the names of the tables that a rebuild drops
 ) STRICT;
+CREATE TABLE projections (
+    -- How far each group of tables is.
+    name        TEXT NOT NULL,     -- agents, approvers, tasks, callbacks, timeline
+    place       TEXT NOT NULL,     -- live; next: being made beside, in tables that end in __next
+    cursor      INTEGER NOT NULL,
+    record_hash TEXT NOT NULL,     -- of the record before the cursor; empty at 0
+    schema_hash TEXT NOT NULL,
+    generation  INTEGER NOT NULL,  -- how often it was made anew beside
+    PRIMARY KEY (name, place)
+) STRICT, WITHOUT ROWID;
 ";
 
-/// The state row.
+/// The row about the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) ledger_id: LedgerId,
@@ -29,78 +50,182 @@ pub(crate) struct State {
 
 impl State {
     /// Reads the row; `None` when there is none that can be read.
-    pub(crate) async fn read(db: &mut SqliteConnection) -> Option<Self> {
-        let row = sqlx::query(
-            "SELECT ledger_id, cursor, record_hash, schema_hash, tables FROM projection_state",
-        )
-        .fetch_optional(db)
-        .await
-        .ok()??;
-        let text = |column: &str| row.try_get::<String, _>(column).ok();
-        let hash = text("record_hash")?;
+    pub(crate) fn read(db: &Connection) -> Option<Self> {
+        let sql =
+            "SELECT ledger_id, cursor, record_hash, schema_hash, tables FROM projection_state";
+        db.query_row(sql, [], |row| Ok(Self::of(row))).ok()?
+    }
+
+    fn of(row: &Row<'_>) -> Option<Self> {
+        let text = |index: usize| row.get::<_, String>(index).ok();
         Some(Self {
-            ledger_id: text("ledger_id")?.parse().ok()?,
-            cursor: u64::try_from(row.try_get::<i64, _>("cursor").ok()?).ok()?,
-            record_hash: match hash.as_str() {
-                "" => None,
-                hash => Some(hash.parse().ok()?),
-            },
-            schema_hash: text("schema_hash")?,
-            tables: text("tables")?
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
+            ledger_id: text(0)?.parse().ok()?,
+            cursor: u64::try_from(row.get::<_, i64>(1).ok()?).ok()?,
+            record_hash: hash_of(&text(2)?)?,
+            schema_hash: text(3)?,
+            tables: text(4)?.split_whitespace().map(str::to_owned).collect(),
         })
     }
 
     /// Writes the row of tables that were just made.
-    pub(crate) async fn create(&self, db: &mut SqliteConnection) -> Result<(), Error> {
-        sqlx::query(
+    pub(super) fn create(&self, db: &Connection) -> Result<(), Error> {
+        db.execute(
             "INSERT INTO projection_state (id, ledger_id, cursor, record_hash, schema_hash, tables)
              VALUES (1, ?, ?, ?, ?, ?)",
+            params![
+                self.ledger_id.to_string(),
+                signed(self.cursor),
+                hash_text(self.record_hash),
+                self.schema_hash,
+                self.tables.join(" "),
+            ],
         )
-        .bind(self.ledger_id.to_string())
-        .bind(signed(self.cursor))
-        .bind(self.hash_text())
-        .bind(&self.schema_hash)
-        .bind(self.tables.join(" "))
-        .execute(db)
-        .await
-        .map_err(Error::database("making the read tables"))?;
+        .map_err(Error::sqlite("making the read tables"))?;
+        Ok(())
+    }
+
+    /// Writes which tables stand in the file now, and for which definitions.
+    pub(super) fn note_tables(
+        db: &Connection,
+        schema_hash: &str,
+        tables: &[String],
+    ) -> Result<(), Error> {
+        db.execute(
+            "UPDATE projection_state SET schema_hash = ?, tables = ? WHERE id = 1",
+            params![schema_hash, tables.join(" ")],
+        )
+        .map_err(Error::sqlite("noting the read tables"))?;
+        Ok(())
+    }
+
+    /// Writes how far the furthest table is, in the transaction that writes the rows.
+    pub(crate) fn reach(db: &Connection, cursor: u64, hash: RecordHash) -> Result<(), Error> {
+        db.prepare_cached(
+            "UPDATE projection_state SET cursor = ?1, record_hash = ?2 WHERE id = 1 AND cursor < ?1",
+        )
+        .and_then(|mut reach| reach.execute(params![signed(cursor), hash.to_string()]))
+        .map_err(Error::sqlite("moving the cursor"))?;
+        Ok(())
+    }
+}
+
+/// The row about a projection in one of its places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) projection: Projection,
+    pub(crate) place: Place,
+    pub(crate) cursor: u64,
+    pub(crate) record_hash: Option<RecordHash>,
+    pub(crate) schema_hash: String,
+    pub(crate) generation: u64,
+}
+
+impl Standing {
+    /// Reads all rows; `None` when they cannot be read, as in a file of a version that has none.
+    pub(crate) fn read_all(db: &Connection) -> Option<Vec<Self>> {
+        let sql = "SELECT name, place, cursor, record_hash, schema_hash, generation
+                   FROM projections ORDER BY name, place";
+        let mut query = db.prepare(sql).ok()?;
+        let mut rows = query.query([]).ok()?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().ok()? {
+            all.push(Self::of(row)?);
+        }
+        Some(all)
+    }
+
+    /// Reads one row; `None` when there is none that can be read.
+    pub(crate) fn read(db: &Connection, projection: Projection, place: Place) -> Option<Self> {
+        let sql = "SELECT name, place, cursor, record_hash, schema_hash, generation
+                   FROM projections WHERE name = ? AND place = ?";
+        let key = [projection.as_str(), place.as_str()];
+        let row = db.query_row(sql, key, |row| Ok(Self::of(row))).optional();
+        row.ok()??
+    }
+
+    fn of(row: &Row<'_>) -> Option<Self> {
+        let text = |index: usize| row.get::<_, String>(index).ok();
+        let number = |index: usize| u64::try_from(row.get::<_, i64>(index).ok()?).ok();
+        Some(Self {
+            projection: text(0)?.parse().ok()?,
+            place: match text(1)?.as_str() {
+                "live" => Place::Live,
+                "next" => Place::Next,
+                _ => return None,
+            },
+            cursor: number(2)?,
+            record_hash: hash_of(&text(3)?)?,
+            schema_hash: text(4)?,
+            generation: number(5)?,
+        })
+    }
+
+    /// Writes the row, whatever stood there before.
+    pub(super) fn put(&self, db: &Connection) -> Result<(), Error> {
+        db.execute(
+            "INSERT OR REPLACE INTO projections
+                 (name, place, cursor, record_hash, schema_hash, generation)
+             VALUES (?, ?, ?, ?, ?, ?)",
+            params![
+                self.projection.as_str(),
+                self.place.as_str(),
+                signed(self.cursor),
+                hash_text(self.record_hash),
+                self.schema_hash,
+                signed(self.generation),
+            ],
+        )
+        .map_err(Error::sqlite("making the read tables"))?;
         Ok(())
     }
 
     /// Moves the cursor on, in the transaction that writes the rows. Fails when it is not where this
     /// process had left it.
-    pub(crate) async fn advance(
+    pub(crate) fn advance(
         &mut self,
-        db: &mut SqliteConnection,
+        db: &Connection,
         cursor: u64,
         record_hash: RecordHash,
     ) -> Result<(), Error> {
         let expected = self.cursor;
-        let moved = sqlx::query(
-            "UPDATE projection_state SET cursor = ?, record_hash = ? WHERE id = 1 AND cursor = ?",
-        )
-        .bind(signed(cursor))
-        .bind(record_hash.to_string())
-        .bind(signed(expected))
-        .execute(db)
-        .await
-        .map_err(Error::database("moving the cursor"))?;
-        if moved.rows_affected() != 1 {
+        let moved = db
+            .prepare_cached(
+                "UPDATE projections SET cursor = ?, record_hash = ?
+                 WHERE name = ? AND place = ? AND cursor = ?",
+            )
+            .and_then(|mut advance| {
+                advance.execute(params![
+                    signed(cursor),
+                    record_hash.to_string(),
+                    self.projection.as_str(),
+                    self.place.as_str(),
+                    signed(expected)
+                ])
+            })
+            .map_err(Error::sqlite("moving the cursor"))?;
+        if moved != 1 {
             return Err(Error::CursorMoved { expected });
         }
         self.cursor = cursor;
         self.record_hash = Some(record_hash);
         Ok(())
     }
+}
 
-    fn hash_text(&self) -> String {
-        self.record_hash
-            .map(|hash| hash.to_string())
-            .unwrap_or_default()
+/// The hash in a column, where an empty text is none; `None` when it is neither.
+#[expect(
+    clippy::option_option,
+    reason = "no hash is not the same as not a hash"
+)]
+fn hash_of(text: &str) -> Option<Option<RecordHash>> {
+    match text {
+        "" => Some(None),
+        hash => hash.parse().ok().map(Some),
     }
+}
+
+fn hash_text(hash: Option<RecordHash>) -> String {
+    hash.map(|hash| hash.to_string()).unwrap_or_default()
 }
 
 fn signed(size: u64) -> i64 {

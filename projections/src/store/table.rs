@@ -1,14 +1,21 @@
 //! The rows of one table that a batch of events concerns, in memory until the batch is written.
 
-use super::column::{Binder, Columns, RowKey as _};
-use super::multi_row::MultiRow;
+use super::column::RowKey as _;
+use super::columns::{Binder, Columns};
+use super::place::Place;
 use super::row::Row;
 use crate::error::Error;
 use lru::LruCache;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use rusqlite::Connection;
 
-/// How many rows of a table are remembered from one batch to the next.
-const REMEMBERED: usize = 4096;
+/// The tables of a file, in one of its places, as a fold sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Stored<'c> {
+    pub(crate) db: &'c Connection,
+    pub(crate) place: Place,
+    /// How many rows of a table are remembered from one batch to the next.
+    pub(crate) remembered: usize,
+}
 
 struct Slot<R> {
     /// The row as it is now; `None` when there is none.
@@ -36,11 +43,11 @@ impl<R: Row> Default for Table<R> {
 }
 
 impl<R: Row> Table<R> {
-    async fn load(&mut self, db: &mut SqliteConnection, key: &R::Key) -> Result<(), Error> {
+    fn load(&mut self, stored: Stored<'_>, key: &R::Key) -> Result<(), Error> {
         if self.slots.contains(key) {
             return Ok(());
         }
-        let row = find::<R>(db, key).await?;
+        let row = find::<R>(stored, key)?;
         let slot = Slot {
             stored: row.is_some(),
             row,
@@ -51,22 +58,18 @@ impl<R: Row> Table<R> {
     }
 
     /// The row as of the events folded so far.
-    pub(crate) async fn get(
-        &mut self,
-        db: &mut SqliteConnection,
-        key: &R::Key,
-    ) -> Result<Option<&R>, Error> {
-        self.load(db, key).await?;
+    pub(crate) fn get(&mut self, stored: Stored<'_>, key: &R::Key) -> Result<Option<&R>, Error> {
+        self.load(stored, key)?;
         Ok(self.slots.get(key).and_then(|slot| slot.row.as_ref()))
     }
 
     /// The row, to be changed.
-    pub(crate) async fn edit(
+    pub(crate) fn edit(
         &mut self,
-        db: &mut SqliteConnection,
+        stored: Stored<'_>,
         key: &R::Key,
     ) -> Result<Option<&mut R>, Error> {
-        self.load(db, key).await?;
+        self.load(stored, key)?;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(None);
         };
@@ -125,89 +128,78 @@ impl<R: Row> Table<R> {
 
     /// Writes what changed. The transaction is the caller's: when it does not commit, the table has
     /// to be dropped with everything in it.
-    pub(crate) async fn flush(&mut self, db: &mut SqliteConnection) -> Result<(), Error> {
+    pub(crate) fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
         let dirty = std::mem::take(&mut self.dirty);
-        let mut changed = Vec::with_capacity(dirty.len());
-        let mut gone = Vec::new();
-        for key in &dirty {
-            match self.slots.peek(key) {
-                Some(Slot { row: Some(row), .. }) => changed.push(row),
-                Some(Slot { stored: true, .. }) => gone.push(key),
-                Some(_) | None => {}
-            }
-        }
-        let statements = R::statements();
-        put_rows(db, &statements.put, &changed).await?;
-        for (sql, keys) in statements.delete.chunks(&gone) {
-            let mut values = Binder::with_capacity(keys.len() * R::KEY.len());
-            for key in keys {
-                key.bind(&mut values);
-            }
-            execute(db, sql, values).await?;
-        }
+        self.write(&dirty, to)
+            .map_err(Error::sqlite("writing rows"))?;
         for key in &dirty {
             if let Some(slot) = self.slots.peek_mut(key) {
                 slot.dirty = false;
                 slot.stored = slot.row.is_some();
             }
         }
-        while self.slots.len() > REMEMBERED {
+        while self.slots.len() > to.remembered {
             self.slots.pop_lru();
+        }
+        Ok(())
+    }
+
+    fn write(&self, dirty: &[R::Key], to: Stored<'_>) -> Result<(), rusqlite::Error> {
+        if dirty.is_empty() {
+            return Ok(());
+        }
+        let statements = R::statements(to.place);
+        let mut put = to.db.prepare_cached(&statements.put)?;
+        let mut delete = to.db.prepare_cached(&statements.delete)?;
+        let mut text = String::new();
+        for key in dirty {
+            match self.slots.peek(key) {
+                Some(Slot { row: Some(row), .. }) => {
+                    let mut values = Binder::new(&mut put, &mut text);
+                    row.bind(&mut values);
+                    values.done()?;
+                    put.raw_execute()?;
+                }
+                Some(Slot { stored: true, .. }) => {
+                    let mut values = Binder::new(&mut delete, &mut text);
+                    key.bind(&mut values);
+                    values.done()?;
+                    delete.raw_execute()?;
+                }
+                Some(_) | None => {}
+            }
         }
         Ok(())
     }
 }
 
 /// Reads one row.
-pub(crate) async fn find<'c, R: Row>(
-    db: impl sqlx::SqliteExecutor<'c>,
-    key: &R::Key,
-) -> Result<Option<R>, Error> {
-    let mut values = Binder::with_capacity(R::KEY.len());
+fn find<R: Row>(from: Stored<'_>, key: &R::Key) -> Result<Option<R>, Error> {
+    let failed = || Error::sqlite("reading a row");
+    let statements = R::statements(from.place);
+    let mut find = from.db.prepare_cached(&statements.find).map_err(failed())?;
+    let mut text = String::new();
+    let mut values = Binder::new(&mut find, &mut text);
     key.bind(&mut values);
-    let sql = AssertSqlSafe(std::sync::Arc::clone(&R::statements().find));
-    sqlx::query_with(sql, values.into_arguments())
-        .fetch_optional(db)
-        .await
-        .map_err(Error::database("reading a row"))?
-        .map(|row| R::read(&Columns::new(&row, R::SPEC.name)))
-        .transpose()
+    values.done().map_err(failed())?;
+    let mut rows = find.raw_query();
+    match rows.next().map_err(failed())? {
+        Some(row) => R::read(&Columns::folded(row, R::SPEC.name)).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Writes rows that nobody reads back while folding.
-pub(crate) async fn append_rows<R: Row>(
-    db: &mut SqliteConnection,
-    rows: &mut Vec<R>,
-) -> Result<(), Error> {
-    let all: Vec<&R> = rows.iter().collect();
-    put_rows(db, &R::statements().put, &all).await?;
-    rows.clear();
-    Ok(())
-}
-
-async fn put_rows<R: Row>(
-    db: &mut SqliteConnection,
-    statement: &MultiRow,
-    rows: &[&R],
-) -> Result<(), Error> {
-    for (sql, rows) in statement.chunks(rows) {
-        let mut values = Binder::with_capacity(rows.len() * R::COLUMNS.len());
-        for row in rows {
-            row.bind(&mut values);
-        }
-        execute(db, sql, values).await?;
+pub(crate) fn append_rows<R: Row>(to: Stored<'_>, rows: &mut Vec<R>) -> Result<(), Error> {
+    let failed = || Error::sqlite("writing rows");
+    let statements = R::statements(to.place);
+    let mut put = to.db.prepare_cached(&statements.put).map_err(failed())?;
+    let mut text = String::new();
+    for row in rows.drain(..) {
+        let mut values = Binder::new(&mut put, &mut text);
+        row.bind(&mut values);
+        values.done().map_err(failed())?;
+        put.raw_execute().map_err(failed())?;
     }
-    Ok(())
-}
-
-async fn execute(
-    db: &mut SqliteConnection,
-    sql: std::sync::Arc<str>,
-    values: Binder,
-) -> Result<(), Error> {
-    sqlx::query_with(AssertSqlSafe(sql), values.into_arguments())
-        .execute(db)
-        .await
-        .map_err(Error::database("writing rows"))?;
     Ok(())
 }

@@ -2,23 +2,23 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::AgentTables;
 use crate::store::{Spec, row};
 use ledger::{AgentId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "agents",
     revision: 1,
-    ddl: "
--- Agents, by the name under which they make tasks and are granted permissions.
-CREATE TABLE agents (
+    definition: "(
+    -- Agents, by the name under which they make tasks and are granted permissions.
     agent_id            TEXT PRIMARY KEY,
     agent               TEXT NOT NULL UNIQUE,
     permission_revision INTEGER NOT NULL,  -- tokens that speak for an earlier one are stale
     permission_count    INTEGER NOT NULL,
     registered_at       TEXT NOT NULL,
     updated_at          TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
 };
 
 row! {
@@ -33,7 +33,7 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::AgentRegistered(registered) => folding.tables.agents.insert(AgentRow {
@@ -46,7 +46,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         }),
         Event::PermissionsReplaced(replaced) => {
             let id = AgentId::from(folding.recorded.stream_id());
-            let Some(agent) = folding.tables.agents.edit(folding.db, &id).await? else {
+            let Some(agent) = folding.tables.agents.edit(folding.stored, &id)? else {
                 return Err(missing(folding.recorded, "agent", id));
             };
             agent.permission_revision = replaced.revision;

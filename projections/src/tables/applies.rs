@@ -3,8 +3,9 @@
 use super::operation_summary::OperationSummary;
 use crate::error::Error;
 use crate::fold::{Folding, missing, unfoldable};
+use crate::groups::TaskTables;
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Columns, Spec, row};
+use crate::store::{Columns, Spec, Stored, row};
 use crate::words::{ApplyState, ApprovalWord, OperationProgress, TaskStatus};
 use ledger::event::{ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationStarted};
 use ledger::{
@@ -15,9 +16,8 @@ use ledger::{
 const SPEC: Spec = Spec {
     name: "applies",
     revision: 1,
-    ddl: "
--- Applies that were accepted. Refused attempts stand in the audit timeline only.
-CREATE TABLE applies (
+    definition: "(
+    -- Applies that were accepted. Refused attempts stand in the audit timeline only.
     apply_id              TEXT PRIMARY KEY,
     task_id               TEXT NOT NULL,
     agent                 TEXT NOT NULL,
@@ -39,11 +39,12 @@ CREATE TABLE applies (
     resolved_as           TEXT,            -- executed, not_executed: how a person settled 'unknown'
     resolved_reason       TEXT,
     position              INTEGER NOT NULL -- of the event that accepted it
-) STRICT, WITHOUT ROWID;
-CREATE INDEX applies_by_task ON applies (task_id, position);
-CREATE INDEX applies_by_approval ON applies (approval_id) WHERE approval_id IS NOT NULL;
-CREATE INDEX applies_unknown ON applies (position) WHERE status = 'unknown';
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[
+        ("applies_by_task", "(task_id, position)"),
+        ("applies_by_approval", "(approval_id) WHERE approval_id IS NOT NULL"),
+        ("applies_unknown", "(position) WHERE status = 'unknown'"),
+    ],
 };
 
 row! {
@@ -134,20 +135,20 @@ impl ApplyView {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
-        Event::ApplyAccepted(accepted) => accept(folding, accepted).await,
+        Event::ApplyAccepted(accepted) => accept(folding, accepted),
         Event::ApplyAuthorised(_) => {
-            let apply = edit(folding).await?;
+            let apply = edit(folding)?;
             apply.authorised_at = Some(at);
             apply.stand(TaskStatus::Applying);
             Ok(())
         }
-        Event::OperationStarted(started) => start(folding, started).await,
-        Event::OperationEnded(ended) => end_operation(folding, ended).await,
+        Event::OperationStarted(started) => start(folding, started),
+        Event::OperationEnded(ended) => end_operation(folding, ended),
         Event::ApplyEnded(ended) => {
-            let apply = edit(folding).await?;
+            let apply = edit(folding)?;
             apply.ended_at = Some(at);
             apply.end_reason.clone_from(&ended.stopped);
             apply.stand(match ended.end {
@@ -158,7 +159,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
             Ok(())
         }
         Event::ApplyResolved(resolved) => {
-            let apply = edit(folding).await?;
+            let apply = edit(folding)?;
             // Carried out in full only when nothing after the settled operation was left.
             let complete =
                 resolved.executed && apply.operations.iter().all(OperationSummary::has_ended);
@@ -188,12 +189,12 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
-        | Event::ApprovalConsumed(_) => tell_waiting(folding).await,
+        | Event::ApprovalConsumed(_) => tell_waiting(folding),
         _ => Ok(()),
     }
 }
 
-async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(), Error> {
+fn accept(folding: &mut Folding<'_, TaskTables>, accepted: &ApplyAccepted) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let operations = accepted.check.requested.iter();
     let mut apply = ApplyView {
@@ -219,7 +220,7 @@ async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(
         position: folding.recorded.position(),
     };
     if let Authorisation::Awaiting(id) = accepted.authorisation {
-        let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+        let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
             return Err(missing(folding.recorded, "approval", id));
         };
         apply.approval_id = Some(id);
@@ -234,9 +235,9 @@ async fn accept(folding: &mut Folding<'_>, accepted: &ApplyAccepted) -> Result<(
     Ok(())
 }
 
-async fn start(folding: &mut Folding<'_>, started: &OperationStarted) -> Result<(), Error> {
+fn start(folding: &mut Folding<'_, TaskTables>, started: &OperationStarted) -> Result<(), Error> {
     let recorded = folding.recorded;
-    let apply = edit(folding).await?;
+    let apply = edit(folding)?;
     apply.execution_id = Some(started.execution_id);
     apply.simulated = Some(started.simulated);
     let operation = apply.operation(recorded, started.index)?;
@@ -244,30 +245,33 @@ async fn start(folding: &mut Folding<'_>, started: &OperationStarted) -> Result<
     Ok(())
 }
 
-async fn end_operation(folding: &mut Folding<'_>, ended: &OperationEnded) -> Result<(), Error> {
+fn end_operation(
+    folding: &mut Folding<'_, TaskTables>,
+    ended: &OperationEnded,
+) -> Result<(), Error> {
     let recorded = folding.recorded;
-    let apply = edit(folding).await?;
+    let apply = edit(folding)?;
     apply.operation(recorded, ended.index)?.end(ended);
     Ok(())
 }
 
-async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApplyView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, TaskTables>) -> Result<&'t mut ApplyView, Error> {
     let id = ApplyId::from(folding.recorded.stream_id());
     let recorded = folding.recorded;
-    let apply = folding.tables.applies.edit(folding.db, &id).await?;
+    let apply = folding.tables.applies.edit(folding.stored, &id)?;
     apply.ok_or_else(|| missing(recorded, "apply", id))
 }
 
 /// Tells every apply that waits for the event's approval what became of it.
-async fn tell_waiting(folding: &mut Folding<'_>) -> Result<(), Error> {
+fn tell_waiting(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
-    let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+    let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
         return Err(missing(folding.recorded, "approval", id));
     };
     let (state, consumed_by) = (approval.state, approval.consumed_by);
-    for apply_id in waiting_for(folding, id).await? {
-        let Some(apply) = folding.tables.applies.edit(folding.db, &apply_id).await? else {
+    for apply_id in waiting_for(folding, id)? {
+        let Some(apply) = folding.tables.applies.edit(folding.stored, &apply_id)? else {
             return Err(missing(folding.recorded, "apply", apply_id));
         };
         if apply.status.is_waiting() {
@@ -277,28 +281,33 @@ async fn tell_waiting(folding: &mut Folding<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn waiting_for(
-    folding: &mut Folding<'_>,
+fn waiting_for(
+    folding: &mut Folding<'_, TaskTables>,
     approval: ApprovalId,
 ) -> Result<Vec<ApplyId>, Error> {
     if let Some(waiting) = folding.tables.waiting.get(&approval) {
         return Ok(waiting.clone());
     }
-    let rows = sqlx::query("SELECT apply_id FROM applies WHERE approval_id = ? ORDER BY position")
-        .bind(approval.to_string())
-        .fetch_all(&mut *folding.db)
-        .await
-        .map_err(Error::database("reading the applies of an approval"))?;
-    let mut waiting = Vec::with_capacity(rows.len());
-    for row in &rows {
-        waiting.push(Columns::new(row, SPEC.name).get::<ApplyId>("apply_id")?);
-    }
+    let mut waiting = stored_waiting(folding.stored, approval)?;
     for apply in folding.tables.applies.unwritten() {
         if apply.approval_id == Some(approval) && !waiting.contains(&apply.id) {
             waiting.push(apply.id);
         }
     }
     folding.tables.waiting.put(approval, waiting.clone());
+    Ok(waiting)
+}
+
+fn stored_waiting(stored: Stored<'_>, approval: ApprovalId) -> Result<Vec<ApplyId>, Error> {
+    let failed = || Error::sqlite("reading the applies of an approval");
+    let table = stored.place.table(SPEC.name);
+    let sql = format!("SELECT apply_id FROM {table} WHERE approval_id = ? ORDER BY position");
+    let mut query = stored.db.prepare_cached(&sql).map_err(failed())?;
+    let mut rows = query.query([approval.to_string()]).map_err(failed())?;
+    let mut waiting = Vec::new();
+    while let Some(row) = rows.next().map_err(failed())? {
+        waiting.push(Columns::folded(row, SPEC.name).get("apply_id")?);
+    }
     Ok(waiting)
 }
 

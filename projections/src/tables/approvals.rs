@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::TaskTables;
 use crate::moment;
 use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::store::{Spec, row};
@@ -14,9 +15,8 @@ use std::time::Duration;
 const SPEC: Spec = Spec {
     name: "approvals",
     revision: 1,
-    ddl: "
--- Approvals. The links and tokens that lead to one are not kept anywhere.
-CREATE TABLE approvals (
+    definition: "(
+    -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
     task_id               TEXT NOT NULL,
     agent                 TEXT NOT NULL,
@@ -37,12 +37,12 @@ CREATE TABLE approvals (
     end_reason            TEXT,
     consumed_by           TEXT,              -- the apply that it authorised
     updated_at            TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX approvals_by_task ON approvals (task_id, created_at);
-CREATE INDEX approvals_by_deadline ON approvals (deadline) WHERE deadline IS NOT NULL;
-CREATE INDEX approvals_without_pre_state ON approvals (created_at)
-    WHERE state = 'pending' AND pre_state_at IS NULL;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[
+        ("approvals_by_task", "(task_id, created_at)"),
+        ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
+        ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
+    ],
 };
 
 row! {
@@ -126,26 +126,23 @@ impl ApprovalView {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::ApprovalRequested(requested) => request(folding, requested),
-        Event::PreStateRecorded(_) => edit(folding).await?.pre_state_at = Some(at),
+        Event::PreStateRecorded(_) => edit(folding)?.pre_state_at = Some(at),
         Event::ApprovalNarrowed(narrowed) => {
-            edit(folding)
-                .await?
-                .approvers
-                .clone_from(&narrowed.approvers);
+            edit(folding)?.approvers.clone_from(&narrowed.approvers);
         }
         Event::ApprovalApproved(Approved(decided)) => {
-            let approval = edit(folding).await?;
+            let approval = edit(folding)?;
             approval.decide(decided, at);
             approval.state = ApprovalWord::Approved;
             let window = Duration::from_secs(u64::from(approval.continuation_seconds));
             approval.deadline = Some(at.plus(window));
         }
         Event::ApprovalDenied(Denied(decided)) => {
-            let approval = edit(folding).await?;
+            let approval = edit(folding)?;
             approval.decide(decided, at);
             approval.end(ApprovalWord::Denied, None, at);
         }
@@ -155,17 +152,13 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
             } else {
                 "not_decided_in_time"
             };
-            edit(folding)
-                .await?
-                .end(ApprovalWord::Expired, Some(reason), at);
+            edit(folding)?.end(ApprovalWord::Expired, Some(reason), at);
         }
         Event::ApprovalCancelled(cancelled) => {
-            edit(folding)
-                .await?
-                .end(ApprovalWord::Cancelled, Some(&cancelled.reason), at);
+            edit(folding)?.end(ApprovalWord::Cancelled, Some(&cancelled.reason), at);
         }
         Event::ApprovalConsumed(consumed) => {
-            let approval = edit(folding).await?;
+            let approval = edit(folding)?;
             approval.end(ApprovalWord::Consumed, None, at);
             approval.consumed_by = Some(consumed.apply_id);
         }
@@ -174,7 +167,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn request(folding: &mut Folding<'_>, requested: &ApprovalRequested) {
+fn request(folding: &mut Folding<'_, TaskTables>, requested: &ApprovalRequested) {
     let at = folding.recorded.recorded_at();
     folding.tables.approvals.insert(ApprovalView {
         id: requested.approval_id,
@@ -200,11 +193,11 @@ fn request(folding: &mut Folding<'_>, requested: &ApprovalRequested) {
     });
 }
 
-async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut ApprovalView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, TaskTables>) -> Result<&'t mut ApprovalView, Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
     let recorded = folding.recorded;
-    let approval = folding.tables.approvals.edit(folding.db, &id).await?;
+    let approval = folding.tables.approvals.edit(folding.stored, &id)?;
     let approval = approval.ok_or_else(|| missing(recorded, "approval", id))?;
     approval.updated_at = at;
     Ok(approval)

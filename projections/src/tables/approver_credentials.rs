@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::ApproverTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use crate::words::Validity;
@@ -13,9 +14,8 @@ use ledger::{ApproverId, Blob, EnrolmentId, Event, Timestamp};
 const SPEC: Spec = Spec {
     name: "approver_credentials",
     revision: 1,
-    ddl: "
--- Passkeys. Public keys only; nothing here can sign.
-CREATE TABLE approver_credentials (
+    definition: "(
+    -- Passkeys. Public keys only; nothing here can sign.
     credential_id         TEXT PRIMARY KEY,   -- base64url, as the authenticator names it
     approver_principal    TEXT NOT NULL,
     status                TEXT NOT NULL,      -- active, revoked
@@ -30,10 +30,11 @@ CREATE TABLE approver_credentials (
     registered_at         TEXT NOT NULL,
     updated_at            TEXT NOT NULL,
     last_used_at          TEXT                -- its newest decision
-) STRICT, WITHOUT ROWID;
-CREATE INDEX approver_credentials_by_principal
-    ON approver_credentials (approver_principal, registered_at);
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[(
+        "approver_credentials_by_principal",
+        "(approver_principal, registered_at)",
+    )],
 };
 
 row! {
@@ -70,33 +71,28 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Error> {
     match &folding.recorded.event {
-        Event::CredentialPut(put) => fold_put(folding, put).await,
-        Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt).await,
+        Event::CredentialPut(put) => fold_put(folding, put),
+        Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt),
         Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
-            fold_use(folding, decided).await
+            fold_use(folding, decided)
         }
         _ => Ok(()),
     }
 }
 
-async fn fold_put(folding: &mut Folding<'_>, put: &CredentialPut) -> Result<(), Error> {
+fn fold_put(folding: &mut Folding<'_, ApproverTables>, put: &CredentialPut) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let approver_id = ApproverId::from(folding.recorded.stream_id());
-    let approver = folding
-        .tables
-        .approvers
-        .get(folding.db, &approver_id)
-        .await?;
+    let approver = folding.tables.approvers.get(folding.stored, &approver_id)?;
     let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
         return Err(missing(folding.recorded, "approver", approver_id));
     };
     let known = folding
         .tables
         .credentials
-        .get(folding.db, &put.credential_id)
-        .await?;
+        .get(folding.stored, &put.credential_id)?;
     let (registered_at, last_used_at) = known.map_or((at, None), |known| {
         (known.registered_at, known.last_used_at)
     });
@@ -122,13 +118,13 @@ async fn fold_put(folding: &mut Folding<'_>, put: &CredentialPut) -> Result<(), 
     Ok(())
 }
 
-async fn fold_learnt(
-    folding: &mut Folding<'_>,
+fn fold_learnt(
+    folding: &mut Folding<'_, ApproverTables>,
     learnt: &BackupEligibilityLearnt,
 ) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = &learnt.credential_id;
-    let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
+    let Some(credential) = folding.tables.credentials.edit(folding.stored, id)? else {
         return Err(missing(folding.recorded, "credential", id));
     };
     credential.backup_eligible = Some(learnt.backup_eligible);
@@ -136,10 +132,13 @@ async fn fold_learnt(
     Ok(())
 }
 
-async fn fold_use(folding: &mut Folding<'_>, decided: &ApprovalDecided) -> Result<(), Error> {
+fn fold_use(
+    folding: &mut Folding<'_, ApproverTables>,
+    decided: &ApprovalDecided,
+) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = &decided.credential_id;
-    let Some(credential) = folding.tables.credentials.edit(folding.db, id).await? else {
+    let Some(credential) = folding.tables.credentials.edit(folding.stored, id)? else {
         return Err(missing(folding.recorded, "credential", id));
     };
     credential.sign_count = decided.sign_count;

@@ -2,20 +2,20 @@
 
 use crate::error::Error;
 use crate::fold::Folding;
+use crate::groups::ApproverTables;
 use crate::store::{Spec, row};
 use ledger::{ApproverId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "approvers",
     revision: 1,
-    ddl: "
--- Principals who were given a credential, or invited to register one.
-CREATE TABLE approvers (
+    definition: "(
+    -- Principals who were given a credential, or invited to register one.
     approver_id        TEXT PRIMARY KEY,
     approver_principal TEXT NOT NULL UNIQUE,
     registered_at      TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
 };
 
 row! {
@@ -27,7 +27,7 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Error> {
     if let Event::ApproverRegistered(registered) = &folding.recorded.event {
         folding.tables.approvers.insert(ApproverRow {
             approver_id: registered.approver_id,

@@ -1,18 +1,19 @@
 //! `audit_timeline`: one line for each event, for people.
 
 use super::summary::summary;
+use super::timeline_topics::task_of_stream;
 use crate::error::Error;
-use crate::fold::{Folding, missing};
+use crate::fold::Folding;
+use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
-use ledger::{ApplyId, ApprovalId, DeliveryId, Event, EventId, RequestId, TaskId, Timestamp};
+use ledger::{Event, EventId, RequestId, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
     revision: 1,
-    ddl: "
--- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
-CREATE TABLE audit_timeline (
+    definition: "(
+    -- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
     position   INTEGER PRIMARY KEY,
     at         TEXT NOT NULL,
     event      TEXT NOT NULL,
@@ -23,10 +24,10 @@ CREATE TABLE audit_timeline (
     request_id TEXT,     -- as in the service's log
     cause      INTEGER,  -- the position of the event that it answers
     event_id   TEXT NOT NULL
-) STRICT;
-CREATE INDEX audit_timeline_by_task ON audit_timeline (task_id, position)
-    WHERE task_id IS NOT NULL;
-",
+) STRICT",
+    indexes: &[
+        ("audit_timeline_by_task", "(task_id, position) WHERE task_id IS NOT NULL"),
+    ],
 };
 
 row! {
@@ -67,8 +68,8 @@ pub struct TimelineFilter {
     pub limit: u32,
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
-    let task_id = task_of(folding).await?;
+pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) -> Result<(), Error> {
+    let task_id = task_of(folding)?;
     let recorded = folding.recorded;
     folding.tables.timeline.push(TimelineEntry {
         position: recorded.position(),
@@ -86,7 +87,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
 }
 
 /// The task that an event concerns, by what the event says or by whose stream it stands in.
-async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
+fn task_of(folding: &mut Folding<'_, TimelineTables>) -> Result<Option<TaskId>, Error> {
     let stream = folding.recorded.stream_id();
     let task_id = match &folding.recorded.event {
         Event::LedgerCreated(_)
@@ -113,32 +114,16 @@ async fn task_of(folding: &mut Folding<'_>) -> Result<Option<TaskId>, Error> {
         | Event::OperationStarted(_)
         | Event::OperationEnded(_)
         | Event::ApplyEnded(_)
-        | Event::ApplyResolved(_) => {
-            let id = ApplyId::from(stream);
-            match folding.tables.applies.get(folding.db, &id).await? {
-                Some(apply) => apply.task_id,
-                None => return Err(missing(folding.recorded, "apply", id)),
-            }
-        }
+        | Event::ApplyResolved(_) => task_of_stream(folding, "apply")?,
         Event::PreStateRecorded(_)
         | Event::ApprovalNarrowed(_)
         | Event::ApprovalApproved(_)
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
-        | Event::ApprovalConsumed(_) => {
-            let id = ApprovalId::from(stream);
-            match folding.tables.approvals.get(folding.db, &id).await? {
-                Some(approval) => approval.task_id,
-                None => return Err(missing(folding.recorded, "approval", id)),
-            }
-        }
+        | Event::ApprovalConsumed(_) => task_of_stream(folding, "approval")?,
         Event::AttemptStarted(_) | Event::AttemptEnded(_) | Event::RetryRequested(_) => {
-            let id = DeliveryId::from(stream);
-            match folding.tables.deliveries.get(folding.db, &id).await? {
-                Some(delivery) => delivery.task_id,
-                None => return Err(missing(folding.recorded, "delivery", id)),
-            }
+            task_of_stream(folding, "delivery")?
         }
     };
     Ok(Some(task_id))

@@ -2,16 +2,16 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Spec, row};
+use crate::store::{Columns, Spec, Stored, row};
 use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "callbacks",
     revision: 1,
-    ddl: "
--- Callback registrations. A replaced one still gets what was owed to it before.
-CREATE TABLE callbacks (
+    definition: "(
+    -- Callback registrations. A replaced one still gets what was owed to it before.
     callback_id   TEXT PRIMARY KEY,
     task_id       TEXT NOT NULL,
     url           TEXT NOT NULL,
@@ -20,8 +20,8 @@ CREATE TABLE callbacks (
     sealed_secret BLOB NOT NULL,  -- opens only with the master key, which is not in any database
     registered_at TEXT NOT NULL,
     replaced_at   TEXT            -- empty: it is the task's current one
-) STRICT, WITHOUT ROWID;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[("callbacks_active", "(task_id) WHERE replaced_at IS NULL")],
 };
 
 row! {
@@ -46,21 +46,26 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
-    let Event::CallbackSet(set) = &folding.recorded.event else {
-        return Ok(());
-    };
+pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
-    let task_id = TaskId::from(folding.recorded.stream_id());
-    let Some(task) = folding.tables.tasks.get(folding.db, &task_id).await? else {
-        return Err(missing(folding.recorded, "task", task_id));
+    let set = match &folding.recorded.event {
+        Event::CallbackSet(set) => set,
+        Event::TaskCreated(created) => {
+            folding.tables.active.put(created.task_id, None);
+            return Ok(());
+        }
+        _ => return Ok(()),
     };
-    if let Some(before) = task.callback_id {
-        let Some(replaced) = folding.tables.callbacks.edit(folding.db, &before).await? else {
+    let task_id = TaskId::from(folding.recorded.stream_id());
+    if let Some(before) = active(folding, task_id)? {
+        let replaced = folding.tables.callbacks.edit(folding.stored, &before)?;
+        let Some(replaced) = replaced else {
             return Err(missing(folding.recorded, "callback", before));
         };
         replaced.replaced_at = Some(at);
     }
+    let now_active = Some(set.callback.callback_id);
+    folding.tables.active.put(task_id, now_active);
     folding.tables.callbacks.insert(CallbackView {
         callback_id: set.callback.callback_id,
         task_id,
@@ -72,6 +77,37 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         replaced_at: None,
     });
     Ok(())
+}
+
+/// The callback that a task has before the event.
+fn active(
+    folding: &mut Folding<'_, CallbackTables>,
+    task: TaskId,
+) -> Result<Option<CallbackId>, Error> {
+    if let Some(active) = folding.tables.active.get(&task) {
+        return Ok(*active);
+    }
+    // What is not written yet is newer than what stands in the file.
+    let unwritten = folding.tables.callbacks.unwritten();
+    let newest = unwritten
+        .filter(|callback| callback.task_id == task && callback.replaced_at.is_none())
+        .last();
+    match newest {
+        Some(callback) => Ok(Some(callback.callback_id)),
+        None => stored_active(folding.stored, task),
+    }
+}
+
+fn stored_active(stored: Stored<'_>, task: TaskId) -> Result<Option<CallbackId>, Error> {
+    let failed = || Error::sqlite("reading the active callback of a task");
+    let table = stored.place.table(SPEC.name);
+    let sql = format!("SELECT callback_id FROM {table} WHERE task_id = ? AND replaced_at IS NULL");
+    let mut query = stored.db.prepare_cached(&sql).map_err(failed())?;
+    let mut rows = query.query([task.to_string()]).map_err(failed())?;
+    match rows.next().map_err(failed())? {
+        Some(row) => Columns::folded(row, SPEC.name).get("callback_id").map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Scheme, host and port: deliveries that share them go to the same receiver.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::TaskTables;
 use crate::store::{Spec, row};
 use crate::words::Validity;
 use ledger::{Event, TaskId, Timestamp, TokenId};
@@ -9,9 +10,8 @@ use ledger::{Event, TaskId, Timestamp, TokenId};
 const SPEC: Spec = Spec {
     name: "capability_tokens",
     revision: 1,
-    ddl: "
--- Capability tokens, by their jti. A token is good for its task until it expires or is revoked.
-CREATE TABLE capability_tokens (
+    definition: "(
+    -- Capability tokens, by their jti. A token is good for its task until it expires or is revoked.
     token_id            TEXT PRIMARY KEY,   -- jti
     task_id             TEXT NOT NULL,
     agent               TEXT NOT NULL,
@@ -24,9 +24,8 @@ CREATE TABLE capability_tokens (
     revoked_at          TEXT,
     revoked_reason      TEXT,
     replaces            TEXT                -- the token that it was issued for
-) STRICT, WITHOUT ROWID;
-CREATE INDEX capability_tokens_by_task ON capability_tokens (task_id);
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[("capability_tokens_by_task", "(task_id)")],
 };
 
 row! {
@@ -47,12 +46,12 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::TokenIssued(issued) => {
             let task_id = TaskId::from(folding.recorded.stream_id());
-            let Some(task) = folding.tables.tasks.get(folding.db, &task_id).await? else {
+            let Some(task) = folding.tables.tasks.get(folding.stored, &task_id)? else {
                 return Err(missing(folding.recorded, "task", task_id));
             };
             let agent = task.agent.clone();
@@ -73,7 +72,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         }
         Event::TokenRevoked(revoked) => {
             let id = revoked.token_id;
-            let Some(token) = folding.tables.tokens.edit(folding.db, &id).await? else {
+            let Some(token) = folding.tables.tokens.edit(folding.stored, &id)? else {
                 return Err(missing(folding.recorded, "token", id));
             };
             token.status = Validity::Revoked;

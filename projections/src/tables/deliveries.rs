@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::CallbackTables;
 use crate::moment;
 use crate::projections::{Projections, read_all, read_one};
 use crate::store::{Columns, Spec, row};
@@ -13,9 +14,8 @@ use sqlx::Row as _;
 pub(super) const SPEC: Spec = Spec {
     name: "deliveries",
     revision: 1,
-    ddl: "
--- Deliveries: one event for one callback.
-CREATE TABLE deliveries (
+    definition: "(
+    -- Deliveries: one event for one callback.
     delivery_id       TEXT PRIMARY KEY,
     task_id           TEXT NOT NULL,
     callback_id       TEXT NOT NULL,
@@ -36,12 +36,19 @@ CREATE TABLE deliveries (
     delivered_at      TEXT,
     updated_at        TEXT NOT NULL,
     position          INTEGER NOT NULL   -- of the event that made it owed
-) STRICT, WITHOUT ROWID;
-CREATE INDEX deliveries_by_task ON deliveries (task_id, position);
-CREATE INDEX deliveries_owed ON deliveries (endpoint, due_at) WHERE state = 'owed';
-CREATE INDEX deliveries_under_way ON deliveries (updated_at) WHERE state = 'under_way';
-CREATE INDEX deliveries_given_up ON deliveries (updated_at) WHERE state = 'given_up';
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[
+        ("deliveries_by_task", "(task_id, position)"),
+        ("deliveries_owed", "(endpoint, due_at) WHERE state = 'owed'"),
+        (
+            "deliveries_under_way",
+            "(updated_at) WHERE state = 'under_way'",
+        ),
+        (
+            "deliveries_given_up",
+            "(updated_at) WHERE state = 'given_up'",
+        ),
+    ],
 };
 
 row! {
@@ -103,23 +110,23 @@ pub struct DueDelivery {
     pub due_at: Timestamp,
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
-        Event::DeliveryOwed(owed) => owe(folding, owed).await?,
+        Event::DeliveryOwed(owed) => owe(folding, owed)?,
         Event::AttemptStarted(started) => {
-            let delivery = edit(folding).await?;
+            let delivery = edit(folding)?;
             delivery.state = DeliveryWord::UnderWay;
             delivery.due_at = None;
             delivery.attempts = started.attempt;
             delivery.attempts_in_round = delivery.attempts_in_round.saturating_add(1);
         }
         Event::AttemptEnded(ended) => {
-            let delivery = edit(folding).await?;
+            let delivery = edit(folding)?;
             end_attempt(delivery, ended, at);
         }
         Event::RetryRequested(_) => {
-            let delivery = edit(folding).await?;
+            let delivery = edit(folding)?;
             delivery.state = DeliveryWord::Owed;
             delivery.due_at = Some(at);
             delivery.attempts_in_round = 0;
@@ -129,10 +136,10 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn owe(folding: &mut Folding<'_>, owed: &DeliveryOwed) -> Result<(), Error> {
+fn owe(folding: &mut Folding<'_, CallbackTables>, owed: &DeliveryOwed) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let callback = &owed.callback_id;
-    let Some(callback) = folding.tables.callbacks.get(folding.db, callback).await? else {
+    let Some(callback) = folding.tables.callbacks.get(folding.stored, callback)? else {
         return Err(missing(folding.recorded, "callback", callback));
     };
     let endpoint = callback.endpoint.clone();
@@ -192,11 +199,11 @@ fn end_attempt(delivery: &mut DeliveryView, ended: &AttemptEnded, at: Timestamp)
     };
 }
 
-async fn edit<'t>(folding: &'t mut Folding<'_>) -> Result<&'t mut DeliveryView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, CallbackTables>) -> Result<&'t mut DeliveryView, Error> {
     let at = folding.recorded.recorded_at();
     let id = DeliveryId::from(folding.recorded.stream_id());
     let recorded = folding.recorded;
-    let delivery = folding.tables.deliveries.edit(folding.db, &id).await?;
+    let delivery = folding.tables.deliveries.edit(folding.stored, &id)?;
     let delivery = delivery.ok_or_else(|| missing(recorded, "delivery", id))?;
     delivery.updated_at = at;
     Ok(delivery)

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use crate::words::AttemptWord;
@@ -11,9 +12,8 @@ use ledger::{DeliveryId, Event, Timestamp};
 const SPEC: Spec = Spec {
     name: "delivery_attempts",
     revision: 1,
-    ddl: "
--- Tries of deliveries.
-CREATE TABLE delivery_attempts (
+    definition: "(
+    -- Tries of deliveries.
     delivery_id     TEXT NOT NULL,
     attempt         INTEGER NOT NULL,  -- from 1, counted on after a retry by hand
     outcome         TEXT NOT NULL,     -- under_way, delivered, failed, interrupted
@@ -25,8 +25,8 @@ CREATE TABLE delivery_attempts (
     duration_micros INTEGER,
     retry_at        TEXT,              -- the next try, where there was to be one
     PRIMARY KEY (delivery_id, attempt)
-) STRICT, WITHOUT ROWID;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
 };
 
 row! {
@@ -56,7 +56,7 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let delivery_id = DeliveryId::from(folding.recorded.stream_id());
     match &folding.recorded.event {
@@ -74,7 +74,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         }),
         Event::AttemptEnded(ended) => {
             let key = (delivery_id, ended.attempt);
-            let Some(attempt) = folding.tables.attempts.edit(folding.db, &key).await? else {
+            let Some(attempt) = folding.tables.attempts.edit(folding.stored, &key)? else {
                 return Err(missing(folding.recorded, "attempt", ended.attempt));
             };
             end(attempt, ended, at);

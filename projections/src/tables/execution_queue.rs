@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::TaskTables;
 use crate::projections::{Projections, read_ids};
 use crate::store::{Spec, row};
 use ledger::event::Authorisation;
@@ -10,16 +11,14 @@ use ledger::{ApplyId, Event, TaskId, Timestamp};
 const SPEC: Spec = Spec {
     name: "execution_queue",
     revision: 1,
-    ddl: "
--- Applies that may run and have not ended, whether or not they have begun.
-CREATE TABLE execution_queue (
+    definition: "(
+    -- Applies that may run and have not ended, whether or not they have begun.
     apply_id      TEXT PRIMARY KEY,
     task_id       TEXT NOT NULL,
     authorised_at TEXT NOT NULL,
     position      INTEGER NOT NULL  -- of the event that authorised it; the oldest goes first
-) STRICT, WITHOUT ROWID;
-CREATE INDEX execution_queue_in_order ON execution_queue (position);
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[("execution_queue_in_order", "(position)")],
 };
 
 row! {
@@ -32,14 +31,14 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let apply_id = ApplyId::from(folding.recorded.stream_id());
     match &folding.recorded.event {
         Event::ApplyAccepted(accepted) if accepted.authorisation == Authorisation::Granted => {
             enqueue(folding, apply_id, accepted.task_id);
         }
         Event::ApplyAuthorised(_) => {
-            let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
+            let Some(apply) = folding.tables.applies.get(folding.stored, &apply_id)? else {
                 return Err(missing(folding.recorded, "apply", apply_id));
             };
             let task_id = apply.task_id;
@@ -51,7 +50,7 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn enqueue(folding: &mut Folding<'_>, apply_id: ApplyId, task_id: TaskId) {
+fn enqueue(folding: &mut Folding<'_, TaskTables>, apply_id: ApplyId, task_id: TaskId) {
     folding.tables.queue.insert(QueueRow {
         apply_id,
         task_id,

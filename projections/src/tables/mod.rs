@@ -13,6 +13,7 @@ pub(crate) mod delivery_attempts;
 pub(crate) mod execution_queue;
 pub(crate) mod permissions;
 pub(crate) mod tasks;
+pub(crate) mod timeline_topics;
 
 mod operation_summary;
 mod summary;
@@ -32,3 +33,4 @@ pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
 pub use summary::summary;
 pub use tasks::TaskView;
+pub(crate) use timeline_topics::TopicRow;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::AgentTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, row};
 use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
@@ -9,9 +10,8 @@ use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
 const SPEC: Spec = Spec {
     name: "permissions",
     revision: 1,
-    ddl: "
--- Grants. An operation that a grant covers, and that is not sensitive, needs no human.
-CREATE TABLE permissions (
+    definition: "(
+    -- Grants. An operation that a grant covers, and that is not sensitive, needs no human.
     agent         TEXT NOT NULL,
     number        INTEGER NOT NULL,  -- its place in the set, from 1
     operation_id  TEXT NOT NULL,
@@ -21,8 +21,8 @@ CREATE TABLE permissions (
     expires_at    TEXT,              -- empty: for good
     granted_at    TEXT NOT NULL,
     PRIMARY KEY (agent, number)
-) STRICT, WITHOUT ROWID;
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
 };
 
 row! {
@@ -48,12 +48,12 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> {
     let Event::PermissionsReplaced(replaced) = &folding.recorded.event else {
         return Ok(());
     };
     let id = AgentId::from(folding.recorded.stream_id());
-    let Some(agent) = folding.tables.agents.get(folding.db, &id).await? else {
+    let Some(agent) = folding.tables.agents.get(folding.stored, &id)? else {
         return Err(missing(folding.recorded, "agent", id));
     };
     let (name, before) = (agent.agent.clone(), agent.permission_count);

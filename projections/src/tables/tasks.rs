@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::{Folding, missing};
+use crate::groups::TaskTables;
 use crate::projections::{Projections, read_one};
 use crate::store::{Spec, json_column, row};
 use crate::words::{ApplyState, TaskStatus};
@@ -11,9 +12,8 @@ use ledger::{ApplyId, CallbackId, Event, TaskId, Timestamp};
 const SPEC: Spec = Spec {
     name: "tasks",
     revision: 1,
-    ddl: "
--- Tasks. Status and apply state are those of the newest apply, until the task is closed.
-CREATE TABLE tasks (
+    definition: "(
+    -- Tasks. Status and apply state are those of the newest apply, until the task is closed.
     task_id            TEXT PRIMARY KEY,
     task_name          TEXT NOT NULL,
     agent              TEXT NOT NULL,
@@ -30,9 +30,8 @@ CREATE TABLE tasks (
     updated_at         TEXT NOT NULL,
     closed_at          TEXT,
     close_reason       TEXT
-) STRICT, WITHOUT ROWID;
-CREATE INDEX tasks_by_agent ON tasks (agent, created_at);
-",
+) STRICT, WITHOUT ROWID",
+    indexes: &[("tasks_by_agent", "(agent, created_at)")],
 };
 
 json_column!(Vec<AllowedOperation>);
@@ -71,7 +70,7 @@ row! {
     }
 }
 
-pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
+pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     let stream = folding.recorded.stream_id();
     match &folding.recorded.event {
         Event::TaskCreated(created) => {
@@ -79,13 +78,13 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
             Ok(())
         }
         Event::CallbackSet(set) => {
-            let task = edit(folding, stream.into()).await?;
+            let task = edit(folding, stream.into())?;
             task.callback_id = Some(set.callback.callback_id);
             Ok(())
         }
         Event::TaskClosed(closed) => {
             let at = folding.recorded.recorded_at();
-            let task = edit(folding, stream.into()).await?;
+            let task = edit(folding, stream.into())?;
             task.status = TaskStatus::Closed;
             task.apply_state = ApplyState::Closed;
             task.closed_at = Some(at);
@@ -93,17 +92,17 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
             Ok(())
         }
         Event::ApplyAccepted(accepted) => {
-            let task = edit(folding, accepted.task_id).await?;
+            let task = edit(folding, accepted.task_id)?;
             task.newest_apply_id = Some(accepted.apply_id);
-            follow(folding, accepted.task_id).await
+            follow(folding, accepted.task_id)
         }
         Event::ApplyAuthorised(_) | Event::ApplyEnded(_) | Event::ApplyResolved(_) => {
             let id = ApplyId::from(stream);
-            let Some(apply) = folding.tables.applies.get(folding.db, &id).await? else {
+            let Some(apply) = folding.tables.applies.get(folding.stored, &id)? else {
                 return Err(missing(folding.recorded, "apply", id));
             };
             let task_id = apply.task_id;
-            follow(folding, task_id).await
+            follow(folding, task_id)
         }
         Event::ApprovalApproved(_)
         | Event::ApprovalDenied(_)
@@ -111,17 +110,17 @@ pub(crate) async fn fold(folding: &mut Folding<'_>) -> Result<(), Error> {
         | Event::ApprovalCancelled(_)
         | Event::ApprovalConsumed(_) => {
             let id = stream.into();
-            let Some(approval) = folding.tables.approvals.get(folding.db, &id).await? else {
+            let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
                 return Err(missing(folding.recorded, "approval", id));
             };
             let task_id = approval.task_id;
-            follow(folding, task_id).await
+            follow(folding, task_id)
         }
         _ => Ok(()),
     }
 }
 
-fn create(folding: &mut Folding<'_>, created: &TaskCreated) {
+fn create(folding: &mut Folding<'_, TaskTables>, created: &TaskCreated) {
     let at = folding.recorded.recorded_at();
     folding.tables.tasks.insert(TaskView {
         id: created.task_id,
@@ -141,30 +140,33 @@ fn create(folding: &mut Folding<'_>, created: &TaskCreated) {
     });
 }
 
-async fn edit<'t>(folding: &'t mut Folding<'_>, id: TaskId) -> Result<&'t mut TaskView, Error> {
+fn edit<'t>(
+    folding: &'t mut Folding<'_, TaskTables>,
+    id: TaskId,
+) -> Result<&'t mut TaskView, Error> {
     let at = folding.recorded.recorded_at();
     let recorded = folding.recorded;
-    let task = folding.tables.tasks.edit(folding.db, &id).await?;
+    let task = folding.tables.tasks.edit(folding.stored, &id)?;
     let task = task.ok_or_else(|| missing(recorded, "task", id))?;
     task.updated_at = at;
     Ok(task)
 }
 
 /// Takes over where the newest apply stands, unless the task is closed or already stands there.
-async fn follow(folding: &mut Folding<'_>, id: TaskId) -> Result<(), Error> {
-    let Some(task) = folding.tables.tasks.get(folding.db, &id).await? else {
+fn follow(folding: &mut Folding<'_, TaskTables>, id: TaskId) -> Result<(), Error> {
+    let Some(task) = folding.tables.tasks.get(folding.stored, &id)? else {
         return Err(missing(folding.recorded, "task", id));
     };
     let Some(apply_id) = task.newest_apply_id else {
         return Ok(());
     };
     let stands = task.status;
-    let Some(apply) = folding.tables.applies.get(folding.db, &apply_id).await? else {
+    let Some(apply) = folding.tables.applies.get(folding.stored, &apply_id)? else {
         return Err(missing(folding.recorded, "apply", apply_id));
     };
     let status = apply.status;
     if stands != TaskStatus::Closed && stands != status {
-        let task = edit(folding, id).await?;
+        let task = edit(folding, id)?;
         task.status = status;
         task.apply_state = status.apply_state();
     }

@@ -4,7 +4,9 @@ use crate::dump::{connect, dump};
 use crate::world::{self, catch_up, path_of, url_of};
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::Reader;
-use projections::{Error, Progress, ProjectionOptions, Projections, Schema, inspect, rebuild};
+use projections::{
+    Error, Progress, Projection, ProjectionOptions, Projections, Schema, inspect, rebuild,
+};
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
 
@@ -175,24 +177,35 @@ async fn changed_definitions_are_answered_by_a_rebuild_at_the_next_start() {
     drop((projections, runner));
     let path = path_of(&ledger);
     let before = dump(&path).await;
-    // As an older version would have left it: a table that is no more, one that was different.
-    change(
-        &path,
-        "DROP TABLE tasks; CREATE TABLE tasks (task TEXT); CREATE TABLE bygone (a TEXT);
-         UPDATE projection_state SET schema_hash = 'older', tables = tables || ' bygone'",
-    )
-    .await;
-    assert_eq!(
-        inspect(&url_of(&path)).await.unwrap().schema,
-        Schema::Changed
-    );
+    // As older versions would have left it: a table that is no more, one that was different; and,
+    // of still older ones, nothing about projections.
+    let changed = "DROP TABLE tasks; CREATE TABLE tasks (task TEXT); CREATE TABLE bygone (a TEXT);
+         UPDATE projection_state SET schema_hash = 'older', tables = tables || ' bygone';";
+    let cases = [
+        (
+            "UPDATE projections SET schema_hash = 'older' WHERE name = 'tasks'",
+            vec![Projection::Tasks],
+        ),
+        ("DROP TABLE projections", Projection::ALL.to_vec()),
+    ];
+    for (sql, expected) in cases {
+        change(&path, &format!("{changed} {sql}")).await;
+        let found = inspect(&url_of(&path)).await.unwrap();
+        assert_eq!(found.schema, Schema::Changed);
 
-    let (projections, mut runner) = world::open(&ledger).await.unwrap();
+        let (projections, mut runner) = world::open(&ledger).await.unwrap();
 
-    assert_eq!(projections.status().cursor, 0);
-    catch_up(&mut runner).await;
-    assert_eq!(dump(&path).await, before);
-    assert_eq!(projections.status().cursor, 4);
+        let at = |cursor| {
+            let projections = projections.status().projections.into_iter();
+            let at = projections.filter(|one| one.cursor == cursor);
+            at.map(|one| one.projection).collect::<Vec<_>>()
+        };
+        assert_eq!(at(0), expected, "{sql}");
+        catch_up(&mut runner).await;
+        assert_eq!(at(4), Projection::ALL);
+        drop(runner);
+        assert_eq!(dump(&path).await, before);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::world::{self, catch_up};
 use fixtures::commands;
-use projections::{ApplyState, Error, TaskStatus};
+use projections::{ApplyState, Error, Projection, TaskStatus};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ async fn what_was_committed_is_seen_once_the_tables_have_caught_up() {
         .unwrap();
 
     projections
-        .caught_up(Duration::from_secs(60))
+        .caught_up(&[Projection::Tasks], Duration::from_secs(60))
         .await
         .unwrap();
 
@@ -41,9 +41,16 @@ async fn tables_that_lag_say_by_how_much() {
     catch_up(&mut runner).await;
     ledger.task().await;
 
-    let lagging = projections.caught_up(Duration::from_millis(1)).await;
+    let read = [Projection::Timeline];
+    let lagging = projections.caught_up(&read, Duration::from_millis(1)).await;
 
-    assert!(matches!(lagging, Err(Error::Lagging { behind: 3 })));
+    let Err(Error::Lagging { projection, behind }) = lagging else {
+        panic!("{lagging:?}");
+    };
+    assert_eq!((projection, behind), (Projection::Timeline, 3));
     let status = projections.status();
-    assert_eq!((status.cursor, status.head, status.stopped), (1, 4, None));
+    assert_eq!(status.head, 4);
+    for one in status.projections {
+        assert_eq!((one.cursor, one.stop), (1, None));
+    }
 }

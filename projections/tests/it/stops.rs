@@ -2,17 +2,19 @@
 
 use crate::dump::{connect, dump};
 use crate::world::{path_of, url_of};
+use fixtures::commands;
 use fixtures::test_ledger::{Closed, TestLedger};
-use ledger::event::{Actor, ApplyAuthorised, Envelope, Event};
+use ledger::event::{Actor, ApplyAuthorised, ApproverRegistered, Envelope, Event};
 use ledger::record::{Header, SALT_LEN, payload_digest};
-use ledger::{ApprovalId, CommandId, EventId, Reader, RecordHash, StreamId, Timestamp};
-use projections::{Error, ProjectionOptions, Projections, rebuild};
+use ledger::{ApprovalId, ApproverId, CommandId, EventId, RecordHash, StreamId, Timestamp};
+use projections::{Error, Projection, ProjectionOptions, Projections, Runner};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
+use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Appends a well-formed record with this payload, as some other version of the service might have.
-async fn append(ledger: &Closed, event_type: u16, payload: &[u8]) -> u64 {
+async fn append(ledger: &Closed, event_type: u16, schema_version: u16, payload: &[u8]) -> u64 {
     let mut db = connect(ledger.path()).await;
     let head = sqlx::query("SELECT size, record_hash FROM head");
     let head = head.fetch_one(&mut db).await.unwrap();
@@ -26,7 +28,7 @@ async fn append(ledger: &Closed, event_type: u16, payload: &[u8]) -> u64 {
         stream_id: StreamId::from_bytes([0xA0 | seed; 16]),
         stream_version: 0,
         event_type,
-        schema_version: 1,
+        schema_version,
         recorded_at: Timestamp::from_seconds(1_800_000_000),
         prev_hash: RecordHash::from_slice(&hash).unwrap(),
         payload_len: u32::try_from(payload.len()).unwrap(),
@@ -69,11 +71,56 @@ async fn write(db: &mut SqliteConnection, header: &Header, salt: &[u8], payload:
         .unwrap();
 }
 
-/// An authorisation of an apply that nobody asked for.
-fn out_of_nowhere() -> (u16, Vec<u8>) {
-    let event = Event::from(ApplyAuthorised {
-        approval_id: ApprovalId::from_bytes([3; 16]),
-    });
+/// The tables of each projection.
+fn tables_of(projection: Projection) -> &'static [&'static str] {
+    match projection {
+        Projection::Agents => &["agents", "permissions"],
+        Projection::Approvers => &["approvers", "approver_credentials"],
+        Projection::Tasks => &[
+            "tasks",
+            "capability_tokens",
+            "approvals",
+            "applies",
+            "execution_queue",
+        ],
+        Projection::Callbacks => &["callbacks", "deliveries", "delivery_attempts"],
+        Projection::Timeline => &["audit_timeline", "timeline_topics"],
+    }
+}
+
+/// Of a dump, the rows of one projection.
+fn rows_of(rows: &[String], projection: Projection) -> Vec<&String> {
+    let of = |row: &&String| {
+        let table = row.split(':').next().unwrap();
+        tables_of(projection).contains(&table)
+    };
+    rows.iter().filter(of).collect()
+}
+
+async fn open(path: &Path, ledger: &TestLedger) -> (Projections, Runner) {
+    Projections::open(ProjectionOptions {
+        url: url_of(path),
+        ledger: ledger.ledger.clone(),
+    })
+    .await
+    .unwrap()
+}
+
+/// A ledger with a task, then a record, then an agent with grants and another task.
+async fn with_record(event_type: u16, schema_version: u16, payload: &[u8]) -> (TestLedger, u64) {
+    let ledger = TestLedger::open().await;
+    ledger.task().await;
+    let closed = ledger.close().await;
+    let position = append(&closed, event_type, schema_version, payload).await;
+    // The newest event is one that this version reads, so that the ledger opens.
+    let (event_type, registered) = registration();
+    append(&closed, event_type, 1, &registered).await;
+    let ledger = closed.open().await.unwrap();
+    ledger.task().await;
+    (ledger, position)
+}
+
+fn encoded(event: Event) -> (u16, Vec<u8>) {
     let envelope = Envelope {
         actor: Actor::system("executor"),
         request_id: None,
@@ -83,59 +130,149 @@ fn out_of_nowhere() -> (u16, Vec<u8>) {
     (event.event_type(), event.encode(&envelope).unwrap())
 }
 
-#[tokio::test]
-async fn a_form_that_is_not_known_stops_the_fold_right_before_it() {
-    let ledger = TestLedger::open().await;
-    ledger.task().await;
-    let path = path_of(&ledger);
-    let url = url_of(&path);
-    rebuild(&url, ledger.reader(), |_| {}).await.unwrap();
-    let before = dump(&path).await;
-    std::fs::remove_file(&path).unwrap();
-    let closed = ledger.close().await;
-    let position = append(&closed, 999, b"of a later version").await;
-    let reader = Reader::open(&url_of(closed.path())).await.unwrap();
+/// An authorisation of an apply that nobody asked for.
+fn out_of_nowhere() -> (u16, Vec<u8>) {
+    encoded(Event::from(ApplyAuthorised {
+        approval_id: ApprovalId::from_bytes([3; 16]),
+    }))
+}
 
-    let stopped = rebuild(&url, &reader, |_| {}).await.unwrap_err();
+/// An approver that was heard of.
+fn registration() -> (u16, Vec<u8>) {
+    encoded(Event::from(ApproverRegistered {
+        approver_id: ApproverId::from_bytes([5; 16]),
+        principal: "someone".to_owned(),
+    }))
+}
 
-    assert!(
-        matches!(stopped, Error::Ledger(ledger::Error::Decode { position: p, .. }) if p == position),
-        "{stopped:?}"
-    );
-    assert_eq!(dump(&path).await, before);
+/// Which projections have stopped at that position, when everything is folded that can be; and that
+/// the others have reached the head, and that waiting for the two ends accordingly.
+async fn stopped_at(
+    position: u64,
+    projections: &Projections,
+    runner: &mut Runner,
+) -> Vec<Projection> {
+    runner.catch_up(|_| {}).await.unwrap();
+    let status = projections.status();
+    let mut stopped = Vec::new();
+    for one in status.projections {
+        let read = [one.projection];
+        let told = projections.caught_up(&read, Duration::from_secs(60)).await;
+        match one.stop {
+            Some(stop) => {
+                assert_eq!((stop.position, one.cursor), (position, position));
+                assert!(matches!(told, Err(Error::Stopped { .. })), "{told:?}");
+                stopped.push(one.projection);
+            }
+            None => {
+                assert_eq!(one.cursor, status.head, "{}", one.projection);
+                told.unwrap();
+            }
+        }
+    }
+    stopped
 }
 
 #[tokio::test]
-async fn an_event_that_fits_nothing_stops_the_runner_and_readers_are_told() {
-    let ledger = TestLedger::open().await;
-    ledger.task().await;
+async fn a_type_that_is_not_known_stops_every_projection_right_before_it() {
+    let (ledger, position) = with_record(999, 1, b"of a later version").await;
     let path = path_of(&ledger);
-    let closed = ledger.close().await;
+    let (projections, mut runner) = open(&path, &ledger).await;
+
+    let stopped = stopped_at(position, &projections, &mut runner).await;
+
+    assert_eq!(stopped, Projection::ALL);
+    let rows = dump(&path).await;
+    let timeline = rows.iter().filter(|row| row.starts_with("audit_timeline:"));
+    assert_eq!(u64::try_from(timeline.count()).unwrap(), position);
+}
+
+#[tokio::test]
+async fn a_form_of_a_known_type_that_is_not_known_stops_those_that_fold_the_type() {
+    use Projection::{Agents, Approvers, Callbacks, Tasks, Timeline};
+    let cases: [(u16, &[Projection]); 6] = [
+        (1, &[Timeline]),
+        (14, &[Tasks, Timeline]),
+        (33, &[Approvers, Tasks, Timeline]),
+        (41, &[Agents, Timeline]),
+        (51, &[Approvers, Timeline]),
+        (62, &[Callbacks, Timeline]),
+    ];
+    for (event_type, expected) in cases {
+        let (ledger, position) = with_record(event_type, 77, b"of a later version").await;
+        let path = path_of(&ledger);
+        let (projections, mut runner) = open(&path, &ledger).await;
+
+        let stopped = stopped_at(position, &projections, &mut runner).await;
+
+        assert_eq!(stopped, expected, "{event_type}");
+        let status = projections.status();
+        let stops = status
+            .projections
+            .iter()
+            .filter_map(|one| one.stop.as_ref());
+        for stop in stops {
+            assert!(stop.why.contains("schema 77 is not known"), "{}", stop.why);
+        }
+        assert_eq!(projections.credentials("someone").await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_fits_nothing_stops_those_that_fold_it_and_the_others_go_on() {
     let (event_type, payload) = out_of_nowhere();
-    let position = append(&closed, event_type, &payload).await;
-    let ledger = closed.open().await.unwrap();
-    ledger.task().await;
-    let (projections, runner) = Projections::open(ProjectionOptions {
-        url: url_of(&path),
-        ledger: ledger.ledger.clone(),
-    })
-    .await
-    .unwrap();
+    let (ledger, position) = with_record(event_type, 1, &payload).await;
+    let path = path_of(&ledger);
+    let (projections, mut runner) = open(&path, &ledger).await;
 
-    let stopped = runner.run(CancellationToken::new()).await.unwrap_err();
+    let stopped = stopped_at(position, &projections, &mut runner).await;
 
-    assert!(
-        matches!(stopped, Error::Unfoldable { position: p, .. } if p == position),
-        "{stopped}"
-    );
+    assert_eq!(stopped, [Projection::Tasks, Projection::Timeline]);
     let status = projections.status();
-    assert_eq!(status.cursor, position);
-    assert!(
-        status
-            .stopped
-            .unwrap()
-            .contains("cannot fold event 4 (apply.authorised)")
+    let stop = status.projections[2].stop.as_ref().unwrap();
+    let why = "cannot fold event 4 (apply.authorised)";
+    assert!(stop.why.contains(why), "{stop}");
+    assert!(stop.to_string().starts_with("at position 4: "), "{stop}");
+    // A later start begins where it stopped, and the rows are those of a fold of what is before.
+    drop((projections, runner));
+    let (projections, mut runner) = open(&path, &ledger).await;
+    assert_eq!(
+        stopped_at(position, &projections, &mut runner).await,
+        stopped
     );
-    let told = projections.caught_up(Duration::from_secs(60)).await;
-    assert!(matches!(told, Err(Error::Stopped { .. })));
+    let rows = dump(&path).await;
+    let before = ledger.dir().join("before.db");
+    let shorter = TestLedger::open().await;
+    shorter.task().await;
+    let (_, mut runner) = open(&before, &shorter).await;
+    runner.catch_up(|_| {}).await.unwrap();
+    let expected = dump(&before).await;
+    for projection in stopped {
+        assert_eq!(
+            rows_of(&rows, projection).len(),
+            rows_of(&expected, projection).len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_running_fold_goes_on_beside_what_has_stopped() {
+    let (event_type, payload) = out_of_nowhere();
+    let (ledger, _) = with_record(event_type, 1, &payload).await;
+    let (projections, runner) = open(&path_of(&ledger), &ledger).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(runner.run(stop.clone()));
+    let read = [Projection::Agents];
+    let patience = Duration::from_secs(60);
+    projections.caught_up(&read, patience).await.unwrap();
+
+    ledger.grant_all().await;
+
+    projections.caught_up(&read, patience).await.unwrap();
+    let granted = projections.permissions(commands::AGENT).await.unwrap();
+    assert_eq!(granted.len(), 7);
+    let stopped = projections.caught_up(&[Projection::Tasks], patience).await;
+    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }

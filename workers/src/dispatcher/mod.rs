@@ -17,7 +17,7 @@ use delivery::Courier;
 use endpoints::{Endpoints, MOST, MOST_EACH};
 use futures_util::future::try_join_all;
 use ledger::{DeliveryId, Ledger};
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -79,7 +79,9 @@ impl Dispatcher {
                 .map(|(delivery_id, _)| self.courier.end_interrupted(*delivery_id));
             try_join_all(ended).await?;
             // Otherwise the same ones would be found again.
-            projections.caught_up(FOLD_PATIENCE).await?;
+            projections
+                .caught_up(&[Projection::Callbacks], FOLD_PATIENCE)
+                .await?;
         }
     }
 
@@ -150,6 +152,7 @@ impl Dispatcher {
 
 impl Worker for Dispatcher {
     const NAME: &'static str = "dispatcher";
+    const READS: &'static [Projection] = &[Projection::Callbacks];
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         self.deliveries.abort().await;
@@ -159,7 +162,7 @@ impl Worker for Dispatcher {
             Some(settled) => settled?,
             None => return Ok(()),
         }
-        let mut progress = self.courier.projections.progress();
+        let mut progress = self.courier.projections.progress(Projection::Callbacks);
         let mut wake = signals.wake.clone();
         while !signals.stop.is_cancelled() {
             progress.borrow_and_update();

@@ -22,7 +22,7 @@ use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker};
 use execution::Execution;
 use ledger::{ApplyId, Ledger};
-use projections::Projections;
+use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,11 +81,12 @@ impl Executor {
 
 impl Worker for Executor {
     const NAME: &'static str = "executor";
+    const READS: &'static [Projection] = &[Projection::Tasks];
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         // What a run before this one left in flight must be at rest before it is settled.
         self.applies.abort().await;
-        let mut progress = self.projections.progress();
+        let mut progress = self.projections.progress(Projection::Tasks);
         let mut look = true;
         let mut backlog = false;
         loop {

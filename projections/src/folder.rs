@@ -1,0 +1,245 @@
+//! Folding batches of events into a file, each projection on its own.
+//!
+//! Commit point: a batch's rows and the cursors of all projections that took it are one SQLite
+//! transaction. A crash before it leaves nothing of the batch, which is then folded again; a crash
+//! after it leaves all of it.
+
+use crate::error::Error;
+use crate::fold::Tables;
+use crate::projection::Projection;
+use crate::projections::Stop;
+use crate::source::Item;
+use crate::store::{Place, Standing, State, Stored};
+use rusqlite::Connection;
+use std::time::Instant;
+
+/// How many rows of a table are remembered from one batch to the next.
+const REMEMBERED: usize = 4096;
+
+/// A projection in one place of the file: how far it is, and what of it is in memory.
+pub(crate) struct Fold {
+    pub(crate) standing: Standing,
+    /// Where and why it does not go on.
+    pub(crate) stop: Option<Stop>,
+    tables: Box<dyn Tables>,
+}
+
+/// What a batch came to for a projection, once it is committed.
+struct Outcome {
+    standing: Standing,
+    stop: Option<Stop>,
+}
+
+impl Fold {
+    pub(crate) fn new(standing: Standing) -> Self {
+        Self {
+            tables: standing.projection.tables(),
+            standing,
+            stop: None,
+        }
+    }
+
+    /// Whether it takes events from that position on.
+    fn takes_from(&self, position: u64) -> bool {
+        self.stop.is_none() && self.standing.cursor == position
+    }
+
+    /// Folds and writes the items up to the first that stops it.
+    fn take(
+        &mut self,
+        db: &Connection,
+        remembered: usize,
+        items: &[Item],
+    ) -> Result<Outcome, Error> {
+        let stored = Stored {
+            db,
+            place: self.standing.place,
+            remembered,
+        };
+        let mut taken = items;
+        let mut stop = None;
+        if let Err((count, error)) = self.fold(stored, items) {
+            if error.may_pass() {
+                return Err(error);
+            }
+            taken = items.get(..count).unwrap_or_default();
+            stop = Some(Stop {
+                position: self.standing.cursor.saturating_add(len(taken)),
+                why: error.on_one_line(),
+            });
+            // What stops it may have been folded in part: what comes before is folded once more.
+            self.forget();
+            self.fold(stored, taken).map_err(|(_, error)| error)?;
+        }
+        self.tables.flush(stored)?;
+        let mut standing = self.standing.clone();
+        if let Some(last) = taken.last() {
+            let cursor = standing.cursor.saturating_add(len(taken));
+            standing.advance(db, cursor, last.record_hash())?;
+        }
+        Ok(Outcome { standing, stop })
+    }
+
+    /// Folds the items into memory; how many were folded before the error.
+    fn fold(&mut self, stored: Stored<'_>, items: &[Item]) -> Result<(), (usize, Error)> {
+        let projection = self.standing.projection;
+        for (count, item) in items.iter().enumerate() {
+            let folded = match item.recorded() {
+                Ok(recorded) if projection.folds(recorded.header.event_type) => {
+                    self.tables.fold(stored, recorded)
+                }
+                Err(unreadable) if projection.needs(unreadable.event_type) => {
+                    Err(unreadable.error())
+                }
+                Ok(_) | Err(_) => Ok(()),
+            };
+            folded.map_err(|error| (count, error))?;
+        }
+        Ok(())
+    }
+
+    /// Drops what is in memory: it speaks of a batch that is not in the file.
+    fn forget(&mut self) {
+        self.tables = self.standing.projection.tables();
+    }
+}
+
+/// The file and the projections in it.
+pub(crate) struct Folder {
+    pub(crate) db: Connection,
+    pub(crate) folds: Vec<Fold>,
+}
+
+impl Folder {
+    /// Goes on from where the file says.
+    pub(crate) fn open(db: Connection) -> Self {
+        let standings = Standing::read_all(&db).unwrap_or_default();
+        Self {
+            db,
+            folds: standings.into_iter().map(Fold::new).collect(),
+        }
+    }
+
+    /// The projections in that place.
+    pub(crate) fn at(&self, place: Place) -> impl Iterator<Item = &Fold> {
+        let folds = self.folds.iter();
+        folds.filter(move |fold| fold.standing.place == place)
+    }
+
+    /// A projection in one of its places.
+    pub(crate) fn fold_of(&self, projection: Projection, place: Place) -> Option<&Fold> {
+        let mut at = self.at(place);
+        at.find(|fold| fold.standing.projection == projection)
+    }
+
+    /// Where to read next for the projections in that place: the lowest cursor below `head`, and how
+    /// many events from there until another projection joins, at most `most`.
+    pub(crate) fn next(&self, place: Place, head: u64, most: u64) -> Option<(u64, u32)> {
+        let going = |fold: &&Fold| fold.stop.is_none();
+        let cursors = self.at(place).filter(going);
+        let lowest = cursors.map(|fold| fold.standing.cursor).min()?;
+        if lowest >= head {
+            return None;
+        }
+        let others = self.folds.iter().filter(going);
+        let join = others
+            .map(|fold| fold.standing.cursor)
+            .filter(|cursor| *cursor > lowest)
+            .min()
+            .unwrap_or(head);
+        let count = join.min(head).saturating_sub(lowest).min(most);
+        Some((lowest, u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// Gives the items, which begin at `from`, to every projection whose cursor is there, all in one
+    /// transaction. One that meets what it cannot fold stops right before it; the others go on.
+    ///
+    /// # Errors
+    /// When the file fails: then nothing or all of it is in the file, and the cursors are where the
+    /// file says.
+    pub(crate) fn fold(&mut self, from: u64, items: &[Item]) -> Result<(), Error> {
+        let started = Instant::now();
+        in_order(from, items)?;
+        match self.fold_in_transaction(from, items) {
+            Ok(outcomes) => {
+                for (index, outcome) in outcomes {
+                    if let Some(fold) = self.folds.get_mut(index) {
+                        fold.standing = outcome.standing;
+                        fold.stop = outcome.stop;
+                    }
+                }
+                metrics::histogram!("projections_fold_seconds")
+                    .record(started.elapsed().as_secs_f64());
+                metrics::counter!("projections_events_total").increment(len(items));
+                Ok(())
+            }
+            Err(error) => {
+                // When this fails too, the connection's next BEGIN says so.
+                drop(self.db.execute_batch("ROLLBACK"));
+                self.look_again();
+                Err(error)
+            }
+        }
+    }
+
+    fn fold_in_transaction(
+        &mut self,
+        from: u64,
+        items: &[Item],
+    ) -> Result<Vec<(usize, Outcome)>, Error> {
+        let failed = |doing| Error::sqlite(doing);
+        let run = |sql| -> Result<(), rusqlite::Error> {
+            self.db.prepare_cached(sql)?.execute([]).map(drop)
+        };
+        run("BEGIN IMMEDIATE").map_err(failed("starting a batch"))?;
+        let mut outcomes = Vec::with_capacity(self.folds.len());
+        for (index, fold) in self.folds.iter_mut().enumerate() {
+            if fold.takes_from(from) {
+                outcomes.push((index, fold.take(&self.db, REMEMBERED, items)?));
+            }
+        }
+        let furthest = outcomes.iter().map(|(_, outcome)| &outcome.standing);
+        if let Some(furthest) = furthest.max_by_key(|standing| standing.cursor)
+            && let Some(hash) = furthest.record_hash
+        {
+            State::reach(&self.db, furthest.cursor, hash)?;
+        }
+        run("COMMIT").map_err(failed("committing a batch"))?;
+        Ok(outcomes)
+    }
+
+    /// Takes the cursors from the file: a commit that was reported as failed may have happened all
+    /// the same.
+    fn look_again(&mut self) {
+        for fold in &mut self.folds {
+            fold.forget();
+            let Standing {
+                projection, place, ..
+            } = fold.standing;
+            if let Some(standing) = Standing::read(&self.db, projection, place) {
+                fold.standing = standing;
+            }
+        }
+    }
+}
+
+fn in_order(from: u64, items: &[Item]) -> Result<(), Error> {
+    let mut next = from;
+    for item in items {
+        if item.position() != next {
+            return Err(Error::OutOfOrder {
+                expected: next,
+                found: item.position(),
+            });
+        }
+        next = next.saturating_add(1);
+    }
+    Ok(())
+}
+
+fn len(items: &[Item]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The tables of each projection: what they share in memory, in which order they are folded, how
+//! they are written.
+
+use crate::error::Error;
+use crate::fold::{Folding, Tables};
+use crate::projection::Projection;
+use crate::store::{Spec, Stored, Table, append_rows};
+use crate::tables::{
+    self, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
+    CredentialView, DeliveryView, PermissionView, QueueRow, TaskView, TimelineEntry, TokenRow,
+    TopicRow,
+};
+use ledger::{ApplyId, ApprovalId, CallbackId, Recorded, TaskId};
+use lru::LruCache;
+use std::num::NonZeroUsize;
+
+/// Of how many approvals it is remembered which applies wait for them, and of how many tasks which
+/// callback is theirs.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// Calls a macro with a projection's rows.
+macro_rules! for_each_row {
+    (Agents, $each:ident) => {
+        $each!(tables::AgentRow, tables::PermissionView)
+    };
+    (Approvers, $each:ident) => {
+        $each!(tables::ApproverRow, tables::CredentialView)
+    };
+    (Tasks, $each:ident) => {
+        $each!(
+            tables::TaskView,
+            tables::TokenRow,
+            tables::ApprovalView,
+            tables::ApplyView,
+            tables::QueueRow
+        )
+    };
+    (Callbacks, $each:ident) => {
+        $each!(
+            tables::CallbackView,
+            tables::DeliveryView,
+            tables::AttemptView
+        )
+    };
+    (Timeline, $each:ident) => {
+        $each!(tables::TimelineEntry, tables::TopicRow)
+    };
+}
+#[cfg(test)]
+pub(crate) use for_each_row;
+
+impl Projection {
+    /// What its tables are made of.
+    pub(crate) fn specs(self) -> Vec<Spec> {
+        use crate::store::Row;
+        macro_rules! specs {
+            ($($row:ty),+) => { vec![$(<$row as Row>::SPEC),+] };
+        }
+        match self {
+            Self::Agents => for_each_row!(Agents, specs),
+            Self::Approvers => for_each_row!(Approvers, specs),
+            Self::Tasks => for_each_row!(Tasks, specs),
+            Self::Callbacks => for_each_row!(Callbacks, specs),
+            Self::Timeline => for_each_row!(Timeline, specs),
+        }
+    }
+
+    /// Its tables, with nothing of them in memory yet.
+    pub(crate) fn tables(self) -> Box<dyn Tables> {
+        match self {
+            Self::Agents => Box::<AgentTables>::default(),
+            Self::Approvers => Box::<ApproverTables>::default(),
+            Self::Tasks => Box::<TaskTables>::default(),
+            Self::Callbacks => Box::<CallbackTables>::default(),
+            Self::Timeline => Box::<TimelineTables>::default(),
+        }
+    }
+}
+
+/// Of the projection `agents`.
+#[derive(Default)]
+pub(crate) struct AgentTables {
+    pub(crate) agents: Table<AgentRow>,
+    pub(crate) permissions: Table<PermissionView>,
+}
+
+impl Tables for AgentTables {
+    fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        let mut folding = Folding::of(self, stored, recorded);
+        // Looks at how many there were before.
+        tables::permissions::fold(&mut folding)?;
+        tables::agents::fold(&mut folding)
+    }
+
+    fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        self.agents.flush(to)?;
+        self.permissions.flush(to)
+    }
+}
+
+/// Of the projection `approvers`.
+#[derive(Default)]
+pub(crate) struct ApproverTables {
+    pub(crate) approvers: Table<ApproverRow>,
+    pub(crate) credentials: Table<CredentialView>,
+}
+
+impl Tables for ApproverTables {
+    fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        let mut folding = Folding::of(self, stored, recorded);
+        tables::approvers::fold(&mut folding)?;
+        tables::approver_credentials::fold(&mut folding)
+    }
+
+    fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        self.approvers.flush(to)?;
+        self.credentials.flush(to)
+    }
+}
+
+/// Of the projection `tasks`.
+pub(crate) struct TaskTables {
+    pub(crate) tasks: Table<TaskView>,
+    pub(crate) tokens: Table<TokenRow>,
+    pub(crate) approvals: Table<ApprovalView>,
+    pub(crate) applies: Table<ApplyView>,
+    pub(crate) queue: Table<QueueRow>,
+    /// Every apply that waits for an approval; complete for those that are here.
+    pub(crate) waiting: LruCache<ApprovalId, Vec<ApplyId>>,
+}
+
+impl Default for TaskTables {
+    fn default() -> Self {
+        Self {
+            tasks: Table::default(),
+            tokens: Table::default(),
+            approvals: Table::default(),
+            applies: Table::default(),
+            queue: Table::default(),
+            waiting: LruCache::new(REMEMBERED),
+        }
+    }
+}
+
+impl Tables for TaskTables {
+    fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        let mut folding = Folding::of(self, stored, recorded);
+        // A table is folded after those whose newest rows it looks at.
+        tables::approvals::fold(&mut folding)?;
+        tables::applies::fold(&mut folding)?;
+        tables::execution_queue::fold(&mut folding)?;
+        tables::tasks::fold(&mut folding)?;
+        tables::capability_tokens::fold(&mut folding)
+    }
+
+    fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        self.tasks.flush(to)?;
+        self.tokens.flush(to)?;
+        self.approvals.flush(to)?;
+        self.applies.flush(to)?;
+        self.queue.flush(to)
+    }
+}
+
+/// Of the projection `callbacks`.
+pub(crate) struct CallbackTables {
+    pub(crate) callbacks: Table<CallbackView>,
+    pub(crate) deliveries: Table<DeliveryView>,
+    pub(crate) attempts: Table<AttemptView>,
+    /// The active callback of a task, or that it has none.
+    pub(crate) active: LruCache<TaskId, Option<CallbackId>>,
+}
+
+impl Default for CallbackTables {
+    fn default() -> Self {
+        Self {
+            callbacks: Table::default(),
+            deliveries: Table::default(),
+            attempts: Table::default(),
+            active: LruCache::new(REMEMBERED),
+        }
+    }
+}
+
+impl Tables for CallbackTables {
+    fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        let mut folding = Folding::of(self, stored, recorded);
+        tables::callbacks::fold(&mut folding)?;
+        tables::deliveries::fold(&mut folding)?;
+        tables::delivery_attempts::fold(&mut folding)
+    }
+
+    fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        self.callbacks.flush(to)?;
+        self.deliveries.flush(to)?;
+        self.attempts.flush(to)
+    }
+}
+
+/// Of the projection `timeline`.
+#[derive(Default)]
+pub(crate) struct TimelineTables {
+    pub(crate) timeline: Vec<TimelineEntry>,
+    pub(crate) topics: Table<TopicRow>,
+}
+
+impl Tables for TimelineTables {
+    fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        let mut folding = Folding::of(self, stored, recorded);
+        tables::timeline_topics::fold(&mut folding);
+        tables::audit_timeline::fold(&mut folding)
+    }
+
+    fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        self.topics.flush(to)?;
+        append_rows(to, &mut self.timeline)
+    }
+}

@@ -1,0 +1,115 @@
+//! Looking at a file of read tables from outside.
+
+use crate::error::Error;
+use crate::projection::Projection;
+use crate::store::{
+    Place, Standing, State, connect_inspector, file_of, schema_hash, stored_tables, table_names,
+};
+use rusqlite::Connection;
+
+/// Whether tables are those of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// They are.
+    Current,
+    /// Their definitions have changed: the next start makes them anew.
+    Changed,
+    /// There are none yet.
+    Missing,
+}
+
+/// What stands in a file of read tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStatus {
+    /// The ledger that they were folded from; `None` when there is nothing in the file.
+    pub ledger_id: Option<ledger::LedgerId>,
+    /// How many events all of them hold.
+    pub cursor: u64,
+    /// Whether all of them are of this version.
+    pub schema: Schema,
+    /// Each projection.
+    pub projections: Vec<ProjectionFile>,
+    /// Each table and how many rows it has, by name.
+    pub tables: Vec<(String, u64)>,
+}
+
+/// What stands in a file of one projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectionFile {
+    /// Which.
+    pub projection: Projection,
+    /// How many events it holds.
+    pub cursor: u64,
+    /// Whether its tables are of this version.
+    pub schema: Schema,
+    /// How many events are folded into the tables that are being made beside, where some are.
+    pub rebuilding: Option<u64>,
+}
+
+/// Looks at a file of read tables, changing nothing; a service may be folding into it.
+///
+/// # Errors
+/// When the file is missing, cannot be read or is not ours.
+pub async fn inspect(url: &str) -> Result<FileStatus, Error> {
+    let path = file_of(url)?;
+    let looked = tokio::task::spawn_blocking(move || look(&connect_inspector(&path)?));
+    looked.await.map_err(|_| Error::Ended)?
+}
+
+fn look(db: &Connection) -> Result<FileStatus, Error> {
+    let state = State::read(db);
+    let Some(State { ledger_id, .. }) = state else {
+        return Ok(FileStatus {
+            ledger_id: None,
+            cursor: 0,
+            schema: Schema::Missing,
+            projections: Vec::new(),
+            tables: Vec::new(),
+        });
+    };
+    let projections = Projection::ALL.map(|projection| look_at(db, projection));
+    let schemas = projections.iter().map(|one| one.schema);
+    Ok(FileStatus {
+        ledger_id: Some(ledger_id),
+        cursor: projections.iter().map(|one| one.cursor).min().unwrap_or(0),
+        schema: schemas
+            .into_iter()
+            .find(|schema| *schema != Schema::Current)
+            .map_or(Schema::Current, |_| Schema::Changed),
+        projections: projections.to_vec(),
+        tables: count_rows(db)?,
+    })
+}
+
+fn look_at(db: &Connection, projection: Projection) -> ProjectionFile {
+    let live = Standing::read(db, projection, Place::Live);
+    let next = Standing::read(db, projection, Place::Next);
+    ProjectionFile {
+        projection,
+        cursor: live.as_ref().map_or(0, |live| live.cursor),
+        schema: match live {
+            Some(live) if live.schema_hash == schema_hash(projection) => Schema::Current,
+            Some(_) => Schema::Changed,
+            None => Schema::Missing,
+        },
+        rebuilding: next.map(|next| next.cursor),
+    }
+}
+
+/// How many rows each table in use has.
+pub(crate) fn count_rows(db: &Connection) -> Result<Vec<(String, u64)>, Error> {
+    let mut counts = Vec::new();
+    let known = table_names();
+    for table in stored_tables(db)? {
+        // Tables that are made beside or are left over are not counted.
+        if !known.contains(&table.as_str()) {
+            continue;
+        }
+        let sql = format!("SELECT count(*) FROM \"{table}\"");
+        let rows: i64 = db
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(Error::sqlite("counting rows"))?;
+        counts.push((table, u64::try_from(rows).unwrap_or(0)));
+    }
+    Ok(counts)
+}

@@ -1,0 +1,92 @@
+//! The projections: groups of tables that read each other, and nothing of another group. Each has a
+//! cursor of its own, so that one that stops leaves the others going.
+
+use ledger::Event;
+use std::fmt;
+use std::str::FromStr;
+
+/// A group of read tables that is folded, and stops, on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Projection {
+    /// Agents and their permissions.
+    Agents,
+    /// Approvers and their credentials.
+    Approvers,
+    /// Tasks, capability tokens, approvals, applies and the execution queue.
+    Tasks,
+    /// Callbacks, deliveries and their attempts.
+    Callbacks,
+    /// The audit timeline.
+    Timeline,
+}
+
+/// No projection has that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a projection: expected agents, approvers, tasks, callbacks or timeline")]
+pub struct UnknownProjection;
+
+impl Projection {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Agents,
+        Self::Approvers,
+        Self::Tasks,
+        Self::Callbacks,
+        Self::Timeline,
+    ];
+
+    /// Its name, in the file, in metrics and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Approvers => "approvers",
+            Self::Tasks => "tasks",
+            Self::Callbacks => "callbacks",
+            Self::Timeline => "timeline",
+        }
+    }
+
+    /// Whether events of that type change its rows. What was erased concerns all of them.
+    pub(crate) const fn folds(self, event_type: u16) -> bool {
+        const LEDGER_ERASED: u16 = 2;
+        if event_type == LEDGER_ERASED {
+            return true;
+        }
+        match self {
+            Self::Agents => matches!(event_type, 40..=41),
+            Self::Approvers => matches!(event_type, 33..=34 | 50..=52),
+            Self::Tasks => matches!(event_type, 10..=14 | 20 | 23..=27 | 30..=37),
+            Self::Callbacks => matches!(event_type, 10 | 13 | 60..=63),
+            Self::Timeline => true,
+        }
+    }
+
+    /// Whether an event that cannot be read stops it. One of a type that this version knows stops
+    /// those that fold the type. What a type that it does not know may mean to a projection, it
+    /// cannot know either: such an event stops all of them.
+    pub(crate) fn needs(self, event_type: Option<u16>) -> bool {
+        match event_type {
+            Some(number) if Event::FORMS.iter().any(|(known, _, _)| *known == number) => {
+                self.folds(number)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Projection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Projection {
+    type Err = UnknownProjection;
+
+    fn from_str(name: &str) -> Result<Self, UnknownProjection> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|projection| projection.as_str() == name)
+            .ok_or(UnknownProjection)
+    }
+}

@@ -1,0 +1,51 @@
+//! `timeline_topics`: which task a stream is about, so that the timeline needs no other projection.
+
+use crate::error::Error;
+use crate::fold::{Folding, missing};
+use crate::groups::TimelineTables;
+use crate::store::{Spec, row};
+use ledger::{Event, StreamId, TaskId};
+
+const SPEC: Spec = Spec {
+    name: "timeline_topics",
+    revision: 1,
+    definition: "(
+    -- The task of each apply, approval and delivery, known from its first event.
+    subject_id TEXT PRIMARY KEY,
+    task_id    TEXT NOT NULL
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
+};
+
+row! {
+    /// What a stream is about.
+    pub(crate) struct TopicRow in SPEC, key (subject_id: StreamId = "subject_id") {
+        subject_id: StreamId,
+        task_id: TaskId,
+    }
+}
+
+pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) {
+    let task_id = match &folding.recorded.event {
+        Event::ApplyAccepted(accepted) => accepted.task_id,
+        Event::ApprovalRequested(requested) => requested.task_id,
+        Event::DeliveryOwed(owed) => owed.task_id,
+        _ => return,
+    };
+    folding.tables.topics.insert(TopicRow {
+        subject_id: folding.recorded.stream_id(),
+        task_id,
+    });
+}
+
+/// The task that the event's stream is about.
+pub(super) fn task_of_stream(
+    folding: &mut Folding<'_, TimelineTables>,
+    what: &str,
+) -> Result<TaskId, Error> {
+    let stream = folding.recorded.stream_id();
+    match folding.tables.topics.get(folding.stored, &stream)? {
+        Some(topic) => Ok(topic.task_id),
+        None => Err(missing(folding.recorded, what, stream)),
+    }
+}
