@@ -45,6 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Tail(args)) => command::ledger_tail(&environment, &args),
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
         Command::Doctor(args) => command::doctor(&environment, &args),
+        Command::Ledger(LedgerCommand::Vkey) => command::ledger_vkey(&environment),
         Command::Backup(args) => command::backup(&environment, &args),
         Command::Apply(args) => command::operate(&environment, args.into()),
         Command::Task(args) => command::operate(&environment, args.into()),

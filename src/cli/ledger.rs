@@ -11,7 +11,15 @@ pub(crate) enum LedgerCommand {
     /// Recompute every record's hash from position 0 and compare it with what is stored
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Print the key that verifies this ledger's checkpoints
+    #[command(after_help = VKEY_HELP)]
+    Vkey,
 }
+
+const VKEY_HELP: &str = "\
+The line is name+id+key, as C2SP signed-note writes verifier keys; it is public. Give it to auditors by
+a way that they trust more than this machine. Reads the file of LEDGER_URL, whether or not the service
+runs; the first start makes the key.";
 
 const TAIL_HELP: &str = "\
 Examples:

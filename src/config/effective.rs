@@ -31,6 +31,13 @@ pub(crate) fn render(sources: &Sources, storage: &Storage) -> String {
                     assigned(name, &storage::as_url(&storage.ledger))
                 )
             }
+            (None, None) if name == variable::LEDGER_SIGNING_STATE.name() => {
+                let file = storage.signing_state_file();
+                format!(
+                    "{} # beside the ledger",
+                    assigned(name, &file.display().to_string())
+                )
+            }
             (None, None) => unset(name),
         };
         let origin = match sources.origin(variable) {

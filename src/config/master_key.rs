@@ -1,6 +1,7 @@
 //! The key under which secrets are sealed in the ledger: from the environment, or from a file beside
 //! the ledger that the first start makes.
 
+use super::private_file;
 use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
@@ -10,13 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ledger::seal::MASTER_KEY_LEN;
 use ledger::{MasterKeys, Random};
 use secrecy::zeroize::Zeroizing;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// More than a key file ever holds: base64 of 32 bytes and a line break.
-const MOST_FILE_BYTES: u64 = 256;
 
 /// One key, wiped when it goes.
 type Key = Zeroizing<[u8; MASTER_KEY_LEN]>;
@@ -146,37 +141,13 @@ fn decode(text: &str) -> Option<Key> {
     Some(Zeroizing::new(bytes))
 }
 
-fn problem(path: &Path, text: &str) -> Problem {
-    Problem::new("the key file", format!("{} {text}", path.display()))
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Problem {
-    problem(path, &format!("cannot be used: {error}"))
-}
-
 /// `None` when there is no such file.
 fn read_file(path: &Path) -> Result<Option<Key>, Problem> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(path, &error)),
+    let Some(text) = private_file::read(path)? else {
+        return Ok(None);
     };
-    let about = file.metadata().map_err(|error| failed(path, &error))?;
-    if !about.is_file() {
-        return Err(problem(path, "is not a regular file"));
-    }
-    if about.mode() & 0o077 != 0 {
-        return Err(problem(
-            path,
-            "can be used by others than its owner; chmod 600 it",
-        ));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST_FILE_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| failed(path, &error))?;
     decode(text.trim()).map(Some).ok_or_else(|| {
-        problem(
+        private_file::problem(
             path,
             "does not hold 32 bytes in base64; restore it from a backup",
         )
@@ -186,21 +157,7 @@ fn read_file(path: &Path) -> Result<Option<Key>, Problem> {
 fn make_file(path: &Path, random: &dyn Random) -> Result<Key, Problem> {
     let mut key = Zeroizing::new([0_u8; MASTER_KEY_LEN]);
     random.fill(key.as_mut_slice());
-    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    })();
-    written.map_err(|error: std::io::Error| failed(path, &error))?;
+    private_file::make(path, &Zeroizing::new(STANDARD.encode(key.as_slice())))?;
     Ok(key)
 }
 
@@ -208,7 +165,7 @@ fn make_file(path: &Path, random: &dyn Random) -> Result<Key, Problem> {
 mod tests {
     use super::*;
     use ledger::SystemRandom;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn source(folder: &Path) -> MasterKeySource {
         let storage = Storage {

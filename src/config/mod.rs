@@ -10,8 +10,10 @@ mod effective;
 mod environment;
 mod http;
 mod master_key;
+mod private_file;
 mod problem;
 mod secret;
+mod signing;
 mod sources;
 mod storage;
 mod upstream;
@@ -29,6 +31,7 @@ pub(crate) use environment::Environment;
 pub(crate) use http::{Http, bind as http_bind};
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use problem::{Problem, Problems, Warning};
+pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
 pub(crate) use storage::{Storage, as_url};
 pub(crate) use upstream::Upstream;
@@ -46,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// Where the master keys come from.
     pub(crate) master_key: MasterKeySource,
+    /// How checkpoints of the ledger are signed.
+    pub(crate) signing: SigningSource,
     /// Bounds of the dispatcher.
     pub(crate) callbacks: Callbacks,
     /// The life of an approval.
@@ -72,6 +77,7 @@ impl Config {
             Self {
                 auth: Auth::read(sources),
                 master_key: MasterKeySource::read(sources, &storage),
+                signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
                 approvals: Approvals::read(sources),
                 webauthn: Webauthn::read(sources, &http),
@@ -91,6 +97,7 @@ impl Config {
         let found = [
             self.storage.refuse_one_file(),
             self.master_key.check(),
+            self.signing.check(),
             self.callbacks.read_ca_file().map(drop),
         ];
         let problems: Vec<Problem> = found.into_iter().filter_map(Result::err).collect();

@@ -89,6 +89,16 @@ impl Storage {
         with_suffix(&self.ledger, ".sock")
     }
 
+    /// The file that holds the key of the checkpoints when LEDGER_SIGNING_KEY is not set.
+    pub(crate) fn signing_key_file(&self) -> PathBuf {
+        with_suffix(&self.ledger, ".signing-key")
+    }
+
+    /// The file that holds the newest checkpoint when LEDGER_SIGNING_STATE is not set.
+    pub(crate) fn signing_state_file(&self) -> PathBuf {
+        with_suffix(&self.ledger, ".signing-state")
+    }
+
     /// The file that holds the master key when MASTER_KEY is not set.
     pub(crate) fn key_file(&self) -> PathBuf {
         with_suffix(&self.ledger, ".key")

@@ -63,6 +63,9 @@ variables! {
     BASE_URL = Variable::plain("BASE_URL", "http://localhost:8080");
     DATABASE_URL = Variable::plain("DATABASE_URL", "sqlite://data/proxy.db");
     LEDGER_URL = Variable::optional("LEDGER_URL");
+    LEDGER_ORIGIN = Variable::optional("LEDGER_ORIGIN");
+    LEDGER_SIGNING_KEY = Variable::secret("LEDGER_SIGNING_KEY");
+    LEDGER_SIGNING_STATE = Variable::optional("LEDGER_SIGNING_STATE");
     JWT_SECRET = Variable::secret("JWT_SECRET");
     JWT_ISSUER = Variable::plain("JWT_ISSUER", "llm-permission-proxy");
     JWT_AUDIENCE = Variable::plain("JWT_AUDIENCE", "llm-proxy-api");

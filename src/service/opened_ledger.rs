@@ -5,6 +5,7 @@ use crate::config::{Config, Problems};
 use anyhow::Context;
 use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, WriterTask};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
 
@@ -52,7 +53,10 @@ impl OpenedLedger {
     }
 
     async fn open(config: &Config, keys: MasterKeys) -> anyhow::Result<Self> {
-        let options = LedgerOptions::new(config.storage.ledger_url(), rules(config, keys));
+        let options = LedgerOptions {
+            signing: Some(config.signing.make(Arc::new(SystemRandom))),
+            ..LedgerOptions::new(config.storage.ledger_url(), rules(config, keys))
+        };
         let (ledger, writer) = Ledger::open(options)
             .await
             .context("the ledger cannot be opened")?;

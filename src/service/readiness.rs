@@ -47,6 +47,9 @@ fn against_ledger(ledger: &Ledger) -> Vec<String> {
     if ledger.failing().is_some() {
         reasons.push("the last commit to the ledger failed".to_owned());
     }
+    if ledger.checkpoints().is_some_and(|c| c.failing().is_some()) {
+        reasons.push("the last checkpoint could not be kept, so none is published".to_owned());
+    }
     let behind = ledger.clock_behind();
     if behind > CLOCK_TOLERANCE {
         reasons.push(format!(

@@ -41,6 +41,14 @@ pub(crate) async fn run(
         ledger.size = *ledger.size().borrow(),
         "the ledger is open"
     );
+    if let Some(checkpoints) = ledger.checkpoints() {
+        tracing::info!(
+            origin = %checkpoints.origin(),
+            key_file = ?config.signing.key_file(),
+            state_file = ?config.signing.state_file(),
+            "checkpoints are signed"
+        );
+    }
     let ending = stop.child_token();
     let stages = Stages {
         config,

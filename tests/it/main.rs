@@ -9,6 +9,7 @@
 mod service;
 
 mod backups;
+mod checkpoints;
 mod commands;
 mod crowd;
 mod demo;

@@ -23,7 +23,7 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(super) fn new(
-        signer: LogSigner,
+        signer: Arc<LogSigner>,
         state: StateFile,
         checkpoints: Checkpoints,
         signed: u64,
@@ -33,7 +33,7 @@ impl Signer {
         // What stands there at the start has perhaps not been signed.
         tree.mark_changed();
         Self {
-            signer: Arc::new(signer),
+            signer,
             state,
             checkpoints,
             signed,

@@ -7,6 +7,7 @@ use crate::store::{Head, compute, read_signing, write_signing};
 use crate::tlog::{Checkpoint, EMPTY_ROOT, Frontier, LogKey, LogOrigin, LogSigner};
 use sqlx::SqliteConnection;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How a ledger's checkpoints are signed.
@@ -14,7 +15,7 @@ pub struct Signing {
     /// The log's identity, the first line of each checkpoint.
     pub origin: LogOrigin,
     /// The key.
-    pub signer: LogSigner,
+    pub signer: Arc<LogSigner>,
     /// Where the newest checkpoint is kept, apart from the ledger.
     pub state: PathBuf,
 }

@@ -1,0 +1,70 @@
+//! Files that hold one key: text that only its owner may read.
+
+use super::problem::Problem;
+use secrecy::zeroize::Zeroizing;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// More than a key file ever holds.
+const MOST_BYTES: u64 = 1024;
+
+/// What is wrong with a key file.
+pub(super) fn problem(path: &Path, text: &str) -> Problem {
+    Problem::new("the key file", format!("{} {text}", path.display()))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Problem {
+    problem(path, &format!("cannot be used: {error}"))
+}
+
+/// The text; `None` when there is no such file.
+///
+/// # Errors
+/// A file that is no regular one, that others can use, or that cannot be read.
+pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let about = file.metadata().map_err(|error| failed(path, &error))?;
+    if !about.is_file() {
+        return Err(problem(path, "is not a regular file"));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(problem(
+            path,
+            "can be used by others than its owner; chmod 600 it",
+        ));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MOST_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| failed(path, &error))?;
+    Ok(Some(text))
+}
+
+/// Makes a file of one line, on disk before this returns: what the key makes must never outlive the
+/// key. A crash inside leaves at most a torn file, which the next start refuses by name.
+///
+/// # Errors
+/// A file that is there already, and what the system says.
+pub(super) fn make(path: &Path, line: &str) -> Result<(), Problem> {
+    let text = Zeroizing::new(format!("{line}\n"));
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    })();
+    written.map_err(|error: std::io::Error| failed(path, &error))
+}

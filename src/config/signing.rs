@@ -1,0 +1,250 @@
+//! The key that signs the ledger's checkpoints: from the environment, or from a file beside the ledger
+//! that the first start makes.
+
+use super::private_file;
+use super::problem::Problem;
+use super::sources::Sources;
+use super::storage::Storage;
+use super::variable;
+use ledger::tlog::{KeyName, LogOrigin, LogSigner};
+use ledger::{MakeSigning, Random, Signing, SigningRequest};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where origin, key and newest checkpoint come from, before any file was touched.
+pub(crate) struct SigningSource {
+    origin: Option<LogOrigin>,
+    /// The text of the key, checked.
+    given: Option<Arc<LogSigner>>,
+    file: PathBuf,
+    state: PathBuf,
+}
+
+impl SigningSource {
+    /// Reads the section; problems are left with `sources`.
+    pub(crate) fn read(sources: &mut Sources, storage: &Storage) -> Self {
+        let origin = sources
+            .set(&variable::LEDGER_ORIGIN)
+            .map(|text| text.trim().to_owned());
+        // The key is named after the origin, so an origin is what a key's name may be.
+        let origin = origin.and_then(|text| match text.parse::<KeyName>() {
+            Ok(name) => Some(LogOrigin::from(&name)),
+            Err(_) => {
+                sources.problem(
+                    &variable::LEDGER_ORIGIN,
+                    "must be a name without blanks and pluses, best a URL without its scheme, such \
+                     as proxy.example.com/ledger",
+                );
+                None
+            }
+        });
+        let given = sources
+            .set(&variable::LEDGER_SIGNING_KEY)
+            .map(|text| LogSigner::parse(text.trim()));
+        let given = given.and_then(|parsed| match parsed {
+            Ok(signer) => Some(Arc::new(signer)),
+            Err(error) => {
+                sources.problem(
+                    &variable::LEDGER_SIGNING_KEY,
+                    format!("cannot be used: {error}"),
+                );
+                None
+            }
+        });
+        let state = match sources.set(&variable::LEDGER_SIGNING_STATE) {
+            None => storage.signing_state_file(),
+            Some(text) => PathBuf::from(text.trim()),
+        };
+        if state.file_name().is_none() || state == storage.ledger || state == storage.read_tables {
+            sources.problem(
+                &variable::LEDGER_SIGNING_STATE,
+                "must name a file of its own",
+            );
+        }
+        Self {
+            origin,
+            given,
+            file: storage.signing_key_file(),
+            state,
+        }
+    }
+
+    /// Where the newest checkpoint is kept.
+    pub(crate) fn state_file(&self) -> &Path {
+        &self.state
+    }
+
+    /// Where the key is kept; `None` when it is given in the configuration.
+    pub(crate) fn key_file(&self) -> Option<&Path> {
+        self.given.is_none().then_some(self.file.as_path())
+    }
+
+    /// Looks at what a start would use, and makes nothing.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        match self.given {
+            Some(_) => Ok(()),
+            None => read_file(&self.file).map(drop),
+        }
+    }
+
+    /// Gives the key once the ledger is known. Where LEDGER_SIGNING_KEY is not set and there is no key
+    /// file, one is made, for a ledger that was never signed and for no other: checkpoints of two keys
+    /// are of two logs.
+    pub(crate) fn make(&self, random: Arc<dyn Random>) -> MakeSigning {
+        let (origin, given) = (self.origin.clone(), self.given.clone());
+        let (file, state) = (self.file.clone(), self.state.clone());
+        Box::new(move |request| {
+            let signer = match given {
+                Some(signer) => signer,
+                None => match read_file(&file)? {
+                    Some(signer) => Arc::new(signer),
+                    None => Arc::new(make_file(&file, origin.as_ref(), request, &*random)?),
+                },
+            };
+            let origin = origin.unwrap_or_else(|| LogOrigin::from(signer.public().name()));
+            Ok(Signing {
+                origin,
+                signer,
+                state,
+            })
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Option<LogSigner>, Problem> {
+    let Some(text) = private_file::read(path)? else {
+        return Ok(None);
+    };
+    LogSigner::parse(text.trim()).map(Some).map_err(|error| {
+        private_file::problem(
+            path,
+            &format!("does not hold a signing key ({error}); restore it from a backup"),
+        )
+    })
+}
+
+fn make_file(
+    path: &Path,
+    origin: Option<&LogOrigin>,
+    request: &SigningRequest,
+    random: &dyn Random,
+) -> Result<LogSigner, Problem> {
+    if let Some((origin, key)) = &request.recorded {
+        return Err(Problem::new(
+            variable::LEDGER_SIGNING_KEY.name(),
+            format!(
+                "is not set and {} is missing, but checkpoints of this ledger have been signed as \
+                 {origin} ({key}): restore the key file, or set LEDGER_SIGNING_KEY to the key; where \
+                 it is gone for good, docs/operations.md says how to go on",
+                path.display()
+            ),
+        ));
+    }
+    let name = match origin {
+        Some(origin) => origin.as_str().to_owned(),
+        None => format!("{}/{}", host(), request.ledger_id),
+    };
+    let name = name.parse().map_err(|error| {
+        Problem::new(
+            variable::LEDGER_ORIGIN.name(),
+            format!("cannot name a key: {error}"),
+        )
+    })?;
+    let signer = LogSigner::generate(name, random);
+    private_file::make(path, &signer.to_private_text())?;
+    Ok(signer)
+}
+
+/// This machine's name, as far as a key's name may hold it.
+fn host() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy().to_ascii_lowercase();
+    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let name: String = name.chars().filter(fits).collect();
+    if name.is_empty() {
+        return "localhost".to_owned();
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{LedgerId, SystemRandom};
+
+    fn source(folder: &Path, origin: Option<&str>) -> SigningSource {
+        SigningSource {
+            origin: origin.map(|origin| origin.parse().unwrap()),
+            given: None,
+            file: folder.join("p.ledger.db.signing-key"),
+            state: folder.join("p.ledger.db.signing-state"),
+        }
+    }
+
+    fn request() -> SigningRequest {
+        SigningRequest {
+            ledger_id: LedgerId::from_bytes([7; 16]),
+            recorded: None,
+        }
+    }
+
+    fn made(source: &SigningSource, request: &SigningRequest) -> Result<Signing, String> {
+        let make = source.make(Arc::new(SystemRandom));
+        make(request).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_start_makes_a_key_of_this_host_and_ledger_and_the_second_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), None);
+        source.check().unwrap();
+        assert!(!source.file.exists(), "a check makes nothing");
+        let first = made(&source, &request()).unwrap();
+        let id = request().ledger_id.to_string();
+        assert!(first.origin.as_str().ends_with(&id), "{}", first.origin);
+        let mode = std::os::unix::fs::MetadataExt::mode(&source.file.metadata().unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+        let second = made(&source, &request()).unwrap();
+        assert_eq!(first.signer.public(), second.signer.public());
+    }
+
+    #[test]
+    fn a_configured_origin_names_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), Some("proxy.example.com/ledger"));
+        let signing = made(&source, &request()).unwrap();
+        assert_eq!(signing.origin.as_str(), "proxy.example.com/ledger");
+        assert_eq!(
+            signing.signer.public().name().as_str(),
+            "proxy.example.com/ledger"
+        );
+    }
+
+    #[test]
+    fn a_ledger_that_was_signed_is_not_given_another_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), None);
+        let first = made(&source, &request()).unwrap();
+        std::fs::remove_file(&source.file).unwrap();
+        let signed = SigningRequest {
+            recorded: Some((first.origin, first.signer.public())),
+            ..request()
+        };
+        let refused = made(&source, &signed).err().unwrap();
+        assert!(refused.contains("LEDGER_SIGNING_KEY"), "{refused}");
+        assert!(!source.file.exists());
+    }
+
+    #[test]
+    fn a_torn_key_file_is_refused_and_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), None);
+        made(&source, &request()).unwrap();
+        for text in ["", "PRIVATE+KEY+name+00000000+AAAA"] {
+            std::fs::write(&source.file, text).unwrap();
+            let refused = source.check().unwrap_err().to_string();
+            assert!(refused.contains("does not hold a signing key"), "{refused}");
+            assert!(text.is_empty() || !refused.contains(text), "{refused}");
+        }
+    }
+}
