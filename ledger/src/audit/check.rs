@@ -59,6 +59,9 @@ checks! {
     Consistency = "consistency", "All checkpoints are of one history.";
     Coverage = "coverage", "The records reach at least as far as every checkpoint.";
 
+    Erasure = "erasure", "An erasure covers whole streams of earlier positions.";
+    Fork = "fork", "A fork names its place, and truly the last checkpoint of the log that it leaves.";
+
     LedgerIdentity = "ledger_id", "Whatever names a ledger names this one.";
     StreamStart = "stream_start", "A stream begins with an event that makes its aggregate, and holds no event of another kind.";
     StreamIdentity = "stream_identity", "An event that begins a stream names that stream.";

@@ -27,6 +27,7 @@ pub use finding::{Finding, Impossible, MAX_FINDINGS, Obstacle};
 pub use log::{AuditRecord, Content};
 pub use options::{Depth, InvalidPin, PinnedApprovers, VerifyOptions};
 pub use report::{
-    CheckedCheckpoint, DecidingKey, HistoryReport, NoteSource, Range, Report, WitnessedBy,
+    CheckedCheckpoint, DecidingKey, ForkReport, HistoryReport, NoteSource, Range, Report,
+    WitnessedBy,
 };
 pub use verifier::Verifier;

@@ -186,6 +186,23 @@ pub struct HistoryReport {
     pub deciding_keys: Vec<DecidingKey>,
     /// Positions whose payloads were erased, as later events say.
     pub erased: Vec<Range>,
+    /// Where the ledger went on from an older state of itself.
+    pub forks: Vec<ForkReport>,
+}
+
+/// A place where the ledger went on from an older state, under another origin and key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ForkReport {
+    /// The first position that the two logs do not share.
+    pub position: u64,
+    /// The log that was left.
+    pub old_origin: String,
+    /// How many records that log had, by its newest checkpoint that was known.
+    pub old_size: u64,
+    /// Who speaks for the log from here on.
+    pub new_origin: String,
+    /// Why, as the operator said.
+    pub reason: String,
 }
 
 /// What a verification came to.

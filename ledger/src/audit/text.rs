@@ -109,6 +109,13 @@ impl Report {
                 key.rp_ids.join(", ")
             )?;
         }
+        for fork in &told.forks {
+            write!(
+                f,
+                "\nFORK          at position {}: went on from an older state of {}, which had {} records,\n              as {}: {}",
+                fork.position, fork.old_origin, fork.old_size, fork.new_origin, fork.reason
+            )?;
+        }
         for range in told.erased.iter().take(SHOWN) {
             write!(f, "\nerased        {range}")?;
         }

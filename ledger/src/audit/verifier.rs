@@ -82,7 +82,9 @@ impl Verifier {
         self.begin();
         let mut findings = self.findings;
         let history = self.history.finish(&mut findings);
-        let checkpoints = self.checkpoints.finish(self.log.frontier(), &mut findings);
+        let checkpoints =
+            self.checkpoints
+                .finish(self.log.from(), self.log.frontier(), &mut findings);
         if let Some(policy) = &self.options.policy
             && policy.needs_witnesses()
             && !checkpoints

@@ -47,6 +47,12 @@ impl Frontier {
         self.size
     }
 
+    /// The hashes of the complete subtrees, the largest first.
+    #[must_use]
+    pub fn subtrees(&self) -> &[TreeHash] {
+        &self.subtrees
+    }
+
     /// The root of the tree, as checkpoints have it.
     #[must_use]
     pub fn root(&self) -> TreeHash {

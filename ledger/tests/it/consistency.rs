@@ -20,6 +20,8 @@ pub(crate) async fn check(ledger: &TestLedger) {
     states(ledger, &events).await;
     ledger.reader().verify_lookups().await.unwrap();
     open_streams(ledger, &events).await;
+    let audit = fixtures::history::History::read(ledger.path()).verify();
+    assert!(audit.verified, "{audit}");
 }
 
 /// The stored tree against one that is grown from the headers.

@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod audit;
 mod checkpoints;
 mod consistency;
 mod credentials;

@@ -9,6 +9,7 @@ mod approvals;
 mod approvers;
 mod decisions;
 mod deliveries;
+mod ledger_events;
 mod streams;
 mod submission;
 mod tasks;
@@ -26,7 +27,7 @@ use crate::record::Header;
 use approvers::KnownCredential;
 use deliveries::Reported;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use streams::{Kind, State, Streams};
+use streams::{Kind, State, Streams, rule_of};
 
 /// The fold over events.
 #[derive(Debug)]
@@ -100,16 +101,22 @@ impl History {
     }
 
     pub(super) fn take(&mut self, record: &AuditRecord<'_>, findings: &mut Findings) {
-        if record.content.is_none() {
-            Range::push(&mut self.missing, record.header.position);
-        }
-        if !self.depth.reads_payloads() {
-            return;
-        }
         let header = &record.header;
         let kind = Kind::of(header.event_type);
+        if record.content.is_none() {
+            self.gone(header, kind, findings);
+        }
+        if !self.depth.reads_payloads() {
+            self.erasure_only(record, findings);
+            return;
+        }
         let fits = self.streams.advance(header, kind, findings);
         let Some(content) = record.content else {
+            findings.cannot(
+                header.position,
+                rule_of(header.event_type),
+                Obstacle::Erased,
+            );
             self.hide(header, kind, Obstacle::Erased);
             return;
         };
@@ -136,6 +143,36 @@ impl History {
         }
     }
 
+    /// A payload that is not there must be accounted for by a later event. What happened to the ledger
+    /// itself is never erased.
+    fn gone(&mut self, header: &Header, kind: Option<Kind>, findings: &mut Findings) {
+        if kind == Some(Kind::Ledger) {
+            let reason = "its payload is missing, and is of a kind that is never erased";
+            findings.add(Some(header.position), Check::PayloadMissing, reason);
+        } else {
+            Range::push(&mut self.missing, header.position);
+        }
+    }
+
+    /// Where payloads are not read, those are that account for missing ones.
+    fn erasure_only(&mut self, record: &AuditRecord<'_>, findings: &mut Findings) {
+        let (header, Some(content)) = (&record.header, record.content) else {
+            return;
+        };
+        if self.missing.is_empty() || Kind::of(header.event_type) != Some(Kind::Ledger) {
+            return;
+        }
+        let read = Event::decode(header.event_type, header.schema_version, content.payload);
+        if let Ok((envelope, Event::LedgerErased(erased))) = read {
+            let mut now = Now {
+                header,
+                envelope: &envelope,
+                findings,
+            };
+            self.account(&mut now, &erased);
+        }
+    }
+
     /// From here on nothing can be said about the stream.
     fn hide(&mut self, header: &Header, kind: Option<Kind>, why: Obstacle) {
         if kind == Some(Kind::Approver) {
@@ -152,25 +189,9 @@ impl History {
             return;
         }
         match event {
-            Event::LedgerCreated(created) => {
-                let named = created.ledger_id;
-                self.streams.put(now.header.stream_id, State::Ledger);
-                now.expect(
-                    named.as_bytes() == now.header.stream_id.as_bytes(),
-                    Check::StreamIdentity,
-                    || {
-                        format!(
-                            "it begins ledger {named} in stream {}",
-                            now_stream(now.header)
-                        )
-                    },
-                );
-                now.expect(now.header.position == 0, Check::Genesis, || {
-                    "a ledger is created at position 0 and nowhere else".to_owned()
-                });
-                self.is_this_ledger(now, named);
-                self.counts.software_version = Some(created.software_version);
-            }
+            Event::LedgerCreated(created) => self.ledger_created(now, created),
+            Event::LedgerErased(erased) => self.ledger_erased(now, &erased),
+            Event::LedgerForked(forked) => self.ledger_forked(now, forked),
             event => self.aggregate_event(now, event),
         }
     }
@@ -213,10 +234,6 @@ impl History {
         self.counts.deciding_keys = self.keys.into_values().collect();
         self.counts
     }
-}
-
-fn now_stream(header: &Header) -> crate::id::StreamId {
-    header.stream_id
 }
 
 fn check_cause(now: &mut Now<'_>) {

@@ -72,6 +72,8 @@ pub(super) enum State {
     Consumed,
     /// Its beginning is not to be had.
     Hidden(Kind, Obstacle),
+    /// It was erased: nothing more may happen in it, and nothing can be said about it.
+    Erased(Kind),
 }
 
 impl State {
@@ -85,7 +87,7 @@ impl State {
             Self::Agent(_) => Kind::Agent,
             Self::Approver(_) => Kind::Approver,
             Self::Delivery(_) => Kind::Delivery,
-            Self::Ended(kind) | Self::Hidden(kind, _) => *kind,
+            Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }
 }
@@ -202,23 +204,21 @@ impl Streams {
                 }
                 false
             }
-            // A credential stands for itself, even where its approver's beginning is not here.
-            State::Hidden(..) => matches!(event, Event::CredentialPut(_)),
+            // What happened to the ledger, and a credential, stand for themselves, even where the
+            // beginning of their stream is not here.
+            State::Hidden(kind, why) => {
+                let alone = *kind == Kind::Ledger || matches!(event, Event::CredentialPut(_));
+                if !alone {
+                    now.cannot(rule_of(event.event_type()), *why);
+                }
+                alone
+            }
             State::Consumed if matches!(event, Event::ApprovalConsumed(_)) => {
                 let reason = "the approval was consumed before".to_owned();
                 now.wrong(Check::ExecutionOnce, reason);
                 false
             }
-            State::Ended(kind) => {
-                let reason = format!(
-                    "{} comes after the end of its {}",
-                    event.name(),
-                    kind.name()
-                );
-                now.wrong(Check::AfterEnd, reason);
-                false
-            }
-            State::Consumed | State::ClosedTask(_) => {
+            State::Ended(_) | State::Erased(_) | State::Consumed | State::ClosedTask(_) => {
                 let kind = entry.state.kind().map_or("stream", Kind::name);
                 let reason = format!("{} comes after the end of its {kind}", event.name());
                 now.wrong(Check::AfterEnd, reason);
@@ -231,6 +231,15 @@ impl Streams {
             }
             _ => true,
         }
+    }
+
+    /// How many events of the stream were seen; `None` where it began before the range, or never.
+    pub(super) fn next_version(&self, stream: StreamId) -> Option<u64> {
+        self.entries.get(&stream).map(|entry| entry.next_version)
+    }
+
+    pub(super) fn kind(&self, stream: StreamId) -> Option<Kind> {
+        self.entries.get(&stream)?.state.kind()
     }
 
     pub(super) fn put(&mut self, stream: StreamId, state: State) {
@@ -260,6 +269,7 @@ impl Streams {
             None => Seen::Never,
             Some(entry) => match &entry.state {
                 State::Hidden(_, why) => Seen::Hidden(*why),
+                State::Erased(_) => Seen::Hidden(Obstacle::Erased),
                 _ => pick(&mut entry.state).map_or(Seen::Never, Seen::Here),
             },
         }
@@ -311,4 +321,25 @@ const fn begins(event: &Event) -> bool {
             | Event::ApproverRegistered(_)
             | Event::DeliveryOwed(_)
     )
+}
+
+/// The most telling of the rules that an event of this number is held against; which one cannot be
+/// checked where the event, or what came before it, is not to be had.
+pub(super) const fn rule_of(event_type: u16) -> Check {
+    match event_type {
+        11 | 12 => Check::Token,
+        20 => Check::Fingerprint,
+        23 | 24 => Check::Authorisation,
+        25..=27 => Check::ExecutionOrder,
+        33 | 34 => Check::DecisionAssertion,
+        35 => Check::Deadline,
+        37 => Check::ExecutionOnce,
+        30..=39 => Check::ApprovalState,
+        41 => Check::PermissionRevision,
+        51 => Check::Credential,
+        52 | 53 => Check::Enrolment,
+        60 => Check::DeliveryEvent,
+        61..=69 => Check::Delivery,
+        _ => Check::PayloadForm,
+    }
 }

@@ -1,0 +1,105 @@
+//! What happens to a ledger as a whole: it was made, payloads were erased, it went on from an older
+//! state.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::audit::report::{ForkReport, Range};
+use crate::event::{LedgerCreated, LedgerErased, LedgerForked};
+use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
+
+impl History {
+    pub(super) fn ledger_created(&mut self, now: &mut Now<'_>, created: LedgerCreated) {
+        let (named, stream) = (created.ledger_id, now.header.stream_id);
+        self.streams.put(stream, State::Ledger);
+        now.expect(
+            named.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins ledger {named} in stream {stream}"),
+        );
+        now.expect(now.header.position == 0, Check::Genesis, || {
+            "a ledger is created at position 0 and nowhere else".to_owned()
+        });
+        self.is_this_ledger(now, named);
+        self.counts.software_version = Some(created.software_version);
+    }
+
+    /// Payloads that are gone are accounted for; the streams that were erased have ended.
+    pub(super) fn ledger_erased(&mut self, now: &mut Now<'_>, erased: &LedgerErased) {
+        self.account(now, erased);
+        for stream in &erased.streams {
+            let versions = self.streams.next_version(stream.stream_id);
+            now.expect(
+                versions.is_none_or(|known| known == stream.events),
+                Check::Erasure,
+                || {
+                    format!(
+                        "it erases {} events of stream {}, which has another number of them",
+                        stream.events, stream.stream_id
+                    )
+                },
+            );
+            if let Some(kind) = self.streams.kind(stream.stream_id) {
+                self.streams.put(stream.stream_id, State::Erased(kind));
+            }
+        }
+    }
+
+    /// The part of an erasure that concerns positions only.
+    pub(super) fn account(&mut self, now: &mut Now<'_>, erased: &LedgerErased) {
+        let mut end = 0;
+        let position = now.position();
+        let in_order = erased.positions.iter().all(|range| {
+            let fits = end <= range.from && range.from < range.until && range.until <= position;
+            end = range.until;
+            fits
+        });
+        now.expect(in_order, Check::Erasure, || {
+            "the positions that it erases are not earlier ones in order".to_owned()
+        });
+        let missing = std::mem::take(&mut self.missing);
+        for gap in missing {
+            for position in gap.first..=gap.last {
+                let ranges = if erased.covers(position) {
+                    &mut self.counts.erased
+                } else {
+                    &mut self.missing
+                };
+                Range::push(ranges, position);
+            }
+        }
+    }
+
+    pub(super) fn ledger_forked(&mut self, now: &mut Now<'_>, forked: LedgerForked) {
+        let position = now.position();
+        now.expect(forked.forked_at == position, Check::Fork, || {
+            format!("it says that it goes on from position {}", forked.forked_at)
+        });
+        now.expect(names_its_checkpoint(&forked), Check::Fork, || {
+            format!(
+                "the checkpoint that it leaves is not one of {}, as it says",
+                forked.old_origin
+            )
+        });
+        self.counts.forks.push(ForkReport {
+            position,
+            old_origin: forked.old_origin,
+            old_size: forked.old_size,
+            new_origin: forked.new_origin,
+            reason: forked.reason,
+        });
+    }
+}
+
+/// Whether the old checkpoint is signed by the old key, and of the size and root that are named.
+fn names_its_checkpoint(forked: &LedgerForked) -> bool {
+    let opened = || {
+        let origin: LogOrigin = forked.old_origin.parse().ok()?;
+        let key: LogKey = forked.old_vkey.parse().ok()?;
+        let note: Note = forked.old_checkpoint.parse().ok()?;
+        Checkpoint::open(&note, &key, &origin).ok()
+    };
+    opened().is_some_and(|checkpoint| {
+        checkpoint.size() == forked.old_size && *checkpoint.root() == forked.old_root
+    })
+}
