@@ -10,6 +10,7 @@
 mod signer;
 mod start;
 mod state_file;
+mod witnessed;
 
 pub(crate) use signer::Signer;
 pub(crate) use start::start;
@@ -57,6 +58,7 @@ struct Inner {
     origin: LogOrigin,
     key: LogKey,
     newest: watch::Sender<Option<Arc<SignedCheckpoint>>>,
+    witnessed: watch::Sender<Option<Arc<SignedCheckpoint>>>,
     failing: watch::Sender<Option<String>>,
 }
 
@@ -66,6 +68,7 @@ impl Checkpoints {
             origin,
             key,
             newest: watch::Sender::new(newest.map(Arc::new)),
+            witnessed: watch::Sender::new(None),
             failing: watch::Sender::new(None),
         }))
     }
