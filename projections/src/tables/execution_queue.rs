@@ -66,4 +66,22 @@ impl Projections {
         let query = query.bind(i64::from(limit));
         read_ids(self.readers(), query, SPEC.name, "apply_id").await
     }
+
+    /// As [`Self::ready_applies`], without those that an approval authorised at position `size` or
+    /// later, unless they have begun.
+    pub async fn ready_applies_approved_before(
+        &self,
+        size: u64,
+        limit: u32,
+    ) -> Result<Vec<ApplyId>, Error> {
+        let query = sqlx::query(
+            "SELECT apply_id FROM execution_queue AS queue JOIN applies USING (apply_id)
+             WHERE approval_id IS NULL OR execution_id IS NOT NULL OR queue.position < ?
+             ORDER BY queue.position LIMIT ?",
+        );
+        let query = query
+            .bind(i64::try_from(size).unwrap_or(i64::MAX))
+            .bind(i64::from(limit));
+        read_ids(self.readers(), query, SPEC.name, "apply_id").await
+    }
 }
