@@ -10,6 +10,7 @@
 //! | `pre_state` | what an approval's operations would change |
 //! | `expirer` | the passing of deadlines |
 //! | `dispatcher` | the deliveries that events owe |
+//! | `cosigner` | witnesses' cosignatures on the newest checkpoint |
 
 pub mod callback;
 pub mod cloudflare;
@@ -23,6 +24,7 @@ mod in_flight;
 mod pre_state;
 mod recording;
 mod supervisor;
+pub mod witness;
 mod worker;
 
 pub use error::Error;

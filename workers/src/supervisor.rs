@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::executor::{Executor, Upstream};
 use crate::expirer::Expirer;
 use crate::pre_state::PreStateReader;
+use crate::witness::{Cosigner, WitnessSettings};
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
 use futures_util::FutureExt as _;
 use ledger::Ledger;
@@ -44,6 +45,10 @@ pub struct WorkersConfig {
     /// How long what is in flight may take to end once the workers are told to stop. What has not
     /// ended by then is settled by the next start.
     pub drain: Duration,
+    /// Whose cosignatures the ledger's checkpoints need; `None` asks nobody.
+    pub witnesses: Option<WitnessSettings>,
+    /// An apply that was approved is carried out only once its authorisation is witnessed.
+    pub approvals_wait_for_witness: bool,
 }
 
 impl WorkersConfig {
@@ -59,6 +64,8 @@ impl WorkersConfig {
             callback_interval: Duration::from_secs(2),
             callback_backoff: Backoff::default(),
             drain: Duration::from_secs(20),
+            witnesses: None,
+            approvals_wait_for_witness: false,
         }
     }
 }
@@ -76,7 +83,7 @@ pub struct Supervisor {
 /// cancelled. Must be called within a tokio runtime.
 #[must_use = "dropping the supervisor aborts the workers"]
 pub fn start(
-    config: WorkersConfig,
+    mut config: WorkersConfig,
     ledger: &Ledger,
     projections: &Projections,
     stop: &CancellationToken,
@@ -95,6 +102,11 @@ pub fn start(
     keep.running(PreStateReader::new(&config, ledger, projections));
     keep.running(Expirer::new(ledger, projections));
     keep.running(DepthGauges::new(projections));
+    if let Some(settings) = config.witnesses.take()
+        && let Some(cosigner) = Cosigner::new(settings, ledger)
+    {
+        keep.running(cosigner);
+    }
     keep.running(Dispatcher::new(config, ledger, projections));
     supervisor
 }

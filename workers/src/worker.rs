@@ -57,7 +57,8 @@ impl Signals {
 /// How a worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerHealth {
-    /// `executor`, `pre_state_reader`, `expirer`, `dispatcher`, `depth_gauges`.
+    /// `executor`, `pre_state_reader`, `expirer`, `dispatcher`, `depth_gauges`,
+    /// `cosigner`.
     pub name: &'static str,
     /// It has looked at what it owes since it was last started. `false` before the read tables have
     /// caught up, and from an error or panic until it works again.
