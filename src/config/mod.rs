@@ -20,6 +20,7 @@ mod upstream;
 mod variable;
 mod web_address;
 mod webauthn;
+mod witnesses;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub(crate) use sources::Sources;
 pub(crate) use storage::{Storage, as_url};
 pub(crate) use upstream::Upstream;
 pub(crate) use webauthn::Webauthn;
+pub(crate) use witnesses::Witnesses;
 
 use std::collections::BTreeMap;
 
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) webauthn: Webauthn,
     /// The API that operations are carried out on.
     pub(crate) upstream: Upstream,
+    /// Whose cosignatures checkpoints need.
+    pub(crate) witnesses: Witnesses,
     effective: String,
 }
 
@@ -82,6 +86,7 @@ impl Config {
                 approvals: Approvals::read(sources),
                 webauthn: Webauthn::read(sources, &http),
                 upstream: Upstream::read(sources),
+                witnesses: Witnesses::read(sources, &storage),
                 effective: effective::render(sources, &storage),
                 http,
                 storage,
@@ -99,6 +104,7 @@ impl Config {
             self.master_key.check(),
             self.signing.check(),
             self.callbacks.read_ca_file().map(drop),
+            self.witnesses.settings().map(drop),
         ];
         let problems: Vec<Problem> = found.into_iter().filter_map(Result::err).collect();
         if problems.is_empty() {

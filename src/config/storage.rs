@@ -99,6 +99,11 @@ impl Storage {
         with_suffix(&self.ledger, ".signing-state")
     }
 
+    /// The file that holds the newest witnessed checkpoint.
+    pub(crate) fn witnessed_file(&self) -> PathBuf {
+        with_suffix(&self.ledger, ".witnessed")
+    }
+
     /// The file that holds the master key when MASTER_KEY is not set.
     pub(crate) fn key_file(&self) -> PathBuf {
         with_suffix(&self.ledger, ".key")

@@ -93,6 +93,8 @@ variables! {
     CLOUDFLARE_API_TOKEN = Variable::secret("CLOUDFLARE_API_TOKEN");
     CLOUDFLARE_API_BASE =
         Variable::plain("CLOUDFLARE_API_BASE", "https://api.cloudflare.com/client/v4");
+    LEDGER_WITNESS_POLICY = Variable::optional("LEDGER_WITNESS_POLICY");
+    APPROVALS_WAIT_FOR_WITNESS = Variable::plain("APPROVALS_WAIT_FOR_WITNESS", "false");
     RATE_LIMIT_RPS = Variable::plain("RATE_LIMIT_RPS", "200");
     ALLOW_INSECURE_DEFAULTS = Variable::plain("ALLOW_INSECURE_DEFAULTS", "false");
 }

@@ -9,6 +9,7 @@ mod rules;
 mod running;
 mod sealed;
 mod surface;
+mod witness_lag;
 mod workforce;
 
 pub(crate) use http::serve as serve_http;

@@ -1,5 +1,6 @@
 //! Whether the service should get traffic.
 
+use super::witness_lag::WitnessLag;
 use ledger::{CLOCK_TOLERANCE, Ledger};
 use projections::Projections;
 use workers::HealthReader;
@@ -12,6 +13,8 @@ pub(crate) struct Readiness {
     pub(crate) ledger: Ledger,
     pub(crate) projections: Projections,
     pub(crate) workers: HealthReader,
+    /// Where what was approved waits for witnesses.
+    pub(crate) witness_lag: Option<WitnessLag>,
 }
 
 impl api::Readiness for Readiness {
@@ -34,6 +37,11 @@ impl api::Readiness for Readiness {
                 reasons.push(format!("worker {} is not working", worker.name));
             }
         }
+        reasons.extend(
+            self.witness_lag
+                .as_ref()
+                .and_then(WitnessLag::reason_against),
+        );
         reasons
     }
 }

@@ -8,6 +8,7 @@ use super::readiness::Readiness;
 use super::rules::without_slash;
 use super::sealed::check_sealed;
 use super::surface::surface;
+use super::witness_lag::WitnessLag;
 use super::workforce::workforce;
 use crate::config::Config;
 use crate::telemetry::Metrics;
@@ -20,6 +21,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use workers::HealthReader;
+use workers::witness::publish_kept;
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
@@ -100,12 +102,11 @@ impl Stages<'_> {
         projections: &Projections,
     ) -> anyhow::Result<()> {
         let stop_work = CancellationToken::new();
-        let workers = workers::start(
-            workforce(self.config)?,
-            &self.ledger,
-            projections,
-            &stop_work,
-        );
+        let workforce = workforce(self.config)?;
+        if let Some(witnesses) = &workforce.witnesses {
+            publish_kept(witnesses, &self.ledger).await?;
+        }
+        let workers = workers::start(workforce, &self.ledger, projections, &stop_work);
         let health = workers.health_reader();
         let served = self.with_surface(listener, projections, health).await;
         stop_work.cancel();
@@ -133,7 +134,10 @@ impl Stages<'_> {
     }
 
     fn router(&self, projections: &Projections, workers: HealthReader) -> anyhow::Result<Router> {
+        let waiting = self.config.witnesses.approvals_wait;
+        let checkpoints = self.ledger.checkpoints().filter(|_| waiting);
         let readiness = Readiness {
+            witness_lag: checkpoints.cloned().map(WitnessLag::new),
             ledger: self.ledger.clone(),
             projections: projections.clone(),
             workers,

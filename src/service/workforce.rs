@@ -16,6 +16,8 @@ pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
     let mut workers = WorkersConfig::new(upstream(config)?, callbacks(config)?);
     workers.callback_batch_size = config.callbacks.batch_size;
     workers.callback_interval = config.callbacks.worker_interval;
+    workers.witnesses = config.witnesses.settings().map_err(Problems::from)?;
+    workers.approvals_wait_for_witness = config.witnesses.approvals_wait;
     Ok(workers)
 }
 
