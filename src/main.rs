@@ -1,6 +1,7 @@
 //! The llm-permission-proxy binary.
 
 mod asking;
+mod audit;
 mod chain;
 mod cli;
 mod command;
@@ -45,6 +46,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Tail(args)) => command::ledger_tail(&environment, &args),
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
         Command::Doctor(args) => command::doctor(&environment, &args),
+        Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),
+        Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(*args),
         Command::Ledger(LedgerCommand::Vkey) => command::ledger_vkey(&environment),
         Command::Backup(args) => command::backup(&environment, &args),
         Command::Apply(args) => command::operate(&environment, args.into()),

@@ -1,6 +1,10 @@
 //! `ledger …`: reading the log.
 
+use super::anchors::{read_approvers, read_key, read_note, read_policy};
 use clap::{Args, Subcommand};
+use ledger::audit::PinnedApprovers;
+use ledger::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
+use std::path::PathBuf;
 
 /// What can be asked of the log.
 #[derive(Debug, Subcommand)]
@@ -14,6 +18,92 @@ pub(crate) enum LedgerCommand {
     /// Print the key that verifies this ledger's checkpoints
     #[command(after_help = VKEY_HELP)]
     Vkey,
+    /// Write records, with what proves them, into one file for an auditor
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Verify a ledger without trusting whoever runs it: a bundle, a ledger's file, or a service
+    #[command(after_help = VERIFY_HELP)]
+    Verify(Box<VerifyArgs>),
+}
+
+const EXPORT_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger export --out ledger.bundle
+  llm-permission-proxy ledger export --from 5000 --to 9000 --out part.bundle
+
+Reads the file of LEDGER_URL, whether or not the service runs; it never writes to it. Without --to the
+file ends where the newest checkpoint does, so that all of it is signed. docs/audit.md describes the
+format.";
+
+const VERIFY_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --since last-year.note
+  llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --witness-policy witnesses.policy
+  llm-permission-proxy ledger verify /var/lib/proxy/proxy.ledger.db --key @log.vkey --hashes-only
+
+The key must come from somewhere else than the file. An operator who rewrites everything and signs it
+again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or trust
+witnesses who did (--witness-policy). Nothing is asked over the network but a service that was named.
+
+Exit codes:
+  0  verified
+  1  not verified, or it could not be read; the first thing that is wrong is named
+  2  the command line, or a file that it names, is wrong";
+
+/// Which records, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The first position
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    pub(crate) from: u64,
+
+    /// The position after the last; that of the newest checkpoint when it is not given
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) to: Option<u64>,
+
+    /// The file to write; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// What is verified, and against what.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A bundle of `ledger export`, or a ledger's SQLite file
+    #[arg(value_name = "FILE")]
+    pub(crate) source: String,
+
+    /// The log's verifier key, or @ and a file that holds it; again for a key that it had before
+    #[arg(long = "key", value_name = "VKEY", required = true, value_parser = read_key)]
+    pub(crate) keys: Vec<LogKey>,
+
+    /// The origin of its checkpoints, where that is not the key's name
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<LogOrigin>,
+
+    /// Which witnesses count, as a file in the form of C2SP tlog-policy
+    #[arg(long, value_name = "FILE", value_parser = read_policy)]
+    pub(crate) witness_policy: Option<WitnessPolicy>,
+
+    /// A checkpoint that you kept from earlier, as a file; again for more
+    #[arg(long, value_name = "FILE", value_parser = read_note)]
+    pub(crate) since: Vec<Note>,
+
+    /// The newest checkpoint of a ledger's file, where it is not beside it
+    #[arg(long, value_name = "FILE", value_parser = read_note)]
+    pub(crate) checkpoint: Vec<Note>,
+
+    /// The only keys that may have decided, as a file with a thumbprint a line
+    #[arg(long, value_name = "FILE", value_parser = read_approvers)]
+    pub(crate) approvers: Option<PinnedApprovers>,
+
+    /// Check positions, hashes, chain, tree and checkpoints, and do not read what payloads say
+    #[arg(long)]
+    pub(crate) hashes_only: bool,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const VKEY_HELP: &str = "\

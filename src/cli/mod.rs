@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the binary.
 
+mod anchors;
 mod backup;
 mod doctor;
 mod duration;
@@ -12,7 +13,7 @@ mod witness;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use ledger::{LedgerCommand, TailArgs};
+pub(crate) use ledger::{ExportArgs, LedgerCommand, TailArgs, VerifyArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,

@@ -31,7 +31,9 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
         standing(&status, size, own)
     );
     for one in &status.projections {
-        let beside = one.rebuilding.map(|folded| format!("; {folded} made anew beside"));
+        let beside = one
+            .rebuilding
+            .map(|folded| format!("; {folded} made anew beside"));
         println!(
             "  {:<24} {:>10} events{}",
             one.projection.as_str(),

@@ -5,7 +5,8 @@ use super::finding::Findings;
 use super::options::VerifyOptions;
 use super::report::{CheckedCheckpoint, NoteSource, WitnessedBy};
 use crate::tlog::{
-    Checkpoint, CheckpointError, ConsistencyProof, EMPTY_ROOT, Frontier, LogOrigin, Note, TreeHash,
+    Checkpoint, CheckpointError, ConsistencyProof, EMPTY_ROOT, Frontier, LogKey, LogOrigin, Note,
+    TreeHash,
 };
 
 /// A checkpoint that a trusted key signed.
@@ -158,7 +159,7 @@ fn read(text: &str, options: &VerifyOptions) -> Result<(Note, Checkpoint), (Chec
     let origin = claimed.origin();
     let mut refused = None;
     for key in &options.keys {
-        if LogOrigin::from(key.name()) != *origin {
+        if expected(options, key) != *origin {
             continue;
         }
         match Checkpoint::open(&note, key, origin) {
@@ -170,12 +171,22 @@ fn read(text: &str, options: &VerifyOptions) -> Result<(Note, Checkpoint), (Chec
     Err(match refused {
         Some(why) => (Check::CheckpointSignature, why),
         None => {
-            let trusted: Vec<&str> = options.keys.iter().map(|key| key.name().as_str()).collect();
+            let trusted: Vec<String> = options
+                .keys
+                .iter()
+                .map(|key| expected(options, key).to_string())
+                .collect();
             let trusted = trusted.join(", ");
             let reason = format!("it is of log {origin}, the trusted key is of {trusted}");
             (Check::CheckpointOrigin, reason)
         }
     })
+}
+
+/// The origin of the checkpoints that this key signs.
+fn expected(options: &VerifyOptions, key: &LogKey) -> LogOrigin {
+    let named = || LogOrigin::from(key.name());
+    options.origin.clone().unwrap_or_else(named)
 }
 
 fn witness(

@@ -2,7 +2,7 @@
 
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
-use crate::tlog::{LogKey, Note, WitnessPolicy};
+use crate::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -19,9 +19,10 @@ pub enum Depth {
 /// What is trusted and what is asked for.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
-    /// The log's keys; a checkpoint must be signed by the one whose name is its origin. More than one
-    /// only where a log has changed its key.
+    /// The log's keys; more than one only where a log has changed its key.
     pub keys: Vec<LogKey>,
+    /// The origin that checkpoints must have; the name of the key that signed them when absent.
+    pub origin: Option<LogOrigin>,
     /// Which cosignatures make a checkpoint witnessed.
     pub policy: Option<WitnessPolicy>,
     /// Checkpoints that the auditor kept from earlier.
@@ -40,6 +41,7 @@ impl VerifyOptions {
     pub fn new(key: LogKey) -> Self {
         Self {
             keys: vec![key],
+            origin: None,
             policy: None,
             since: Vec::new(),
             approvers: None,

@@ -1,0 +1,59 @@
+//! A ledger's own file.
+
+use super::beside;
+use anyhow::Context;
+use ledger::audit::{Check, NoteSource, Report, Verifier, VerifyOptions};
+use ledger::tlog::Note;
+use ledger::{RecordScan, Scanned};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Verifies a ledger's file as of one moment, whether or not the service runs. The checkpoints are those
+/// that are given, or else the one that stands beside the file.
+///
+/// # Errors
+/// When the file cannot be read; what is wrong with it is in the report.
+pub(crate) fn verify_database(
+    path: &Path,
+    checkpoints: &[Note],
+    options: VerifyOptions,
+) -> anyhow::Result<Report> {
+    let mut verifier = Verifier::new(options);
+    // Before the file is opened: a checkpoint is of records that are there already.
+    if checkpoints.is_empty() {
+        for text in stored(path)? {
+            verifier.checkpoint(NoteSource::Stored, &text, None);
+        }
+    }
+    for note in checkpoints {
+        verifier.checkpoint(NoteSource::Stored, &note.to_string(), None);
+    }
+    let scan = RecordScan::open(path).context("the ledger cannot be read")?;
+    scan.for_each(0, i64::MAX.unsigned_abs(), |scanned| {
+        match scanned {
+            Scanned::Record(record) => verifier.record(&record),
+            Scanned::Malformed { position, what } => {
+                verifier.unreadable(Some(position), Check::HeaderForm, what);
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .context("the ledger cannot be read on")?;
+    Ok(verifier.finish())
+}
+
+/// The newest checkpoint as the service keeps it, or as a backup has it.
+fn stored(path: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for suffix in [".signing-state", ".checkpoint"] {
+        let file = beside(path, suffix);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => found.push(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("reading {}", file.display()));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,55 @@
+//! What an auditor brings along, read from files that the command line names. One that cannot be read
+//! is a mistake in the command line.
+
+use ledger::audit::PinnedApprovers;
+use ledger::tlog::{LogKey, MAX_NOTE_BYTES, Note, WitnessPolicy};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read as _;
+use std::str::FromStr;
+
+/// Longer files are none of these.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A verifier key, or `@` and the file that holds it.
+pub(super) fn read_key(text: &str) -> Result<LogKey, String> {
+    match text.strip_prefix('@') {
+        Some(file) => read(file)?.trim().parse().map_err(describe),
+        None => text.trim().parse().map_err(describe),
+    }
+}
+
+/// A signed note in a file.
+pub(super) fn read_note(file: &str) -> Result<Note, String> {
+    let text = read(file)?;
+    if text.len() > MAX_NOTE_BYTES {
+        return Err("it is too large to be a signed note".to_owned());
+    }
+    text.parse().map_err(describe)
+}
+
+/// A witness policy in a file.
+pub(super) fn read_policy(file: &str) -> Result<WitnessPolicy, String> {
+    parse(file)
+}
+
+/// A list of thumbprints in a file.
+pub(super) fn read_approvers(file: &str) -> Result<PinnedApprovers, String> {
+    parse(file)
+}
+
+fn parse<T: FromStr<Err: Display>>(file: &str) -> Result<T, String> {
+    read(file)?.parse().map_err(describe)
+}
+
+fn read(file: &str) -> Result<String, String> {
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|open| open.take(MOST_BYTES).read_to_string(&mut text))
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    Ok(text)
+}
+
+fn describe(error: impl Display) -> String {
+    error.to_string()
+}
