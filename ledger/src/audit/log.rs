@@ -96,8 +96,13 @@ impl Log {
         let at = Some(header.position);
         let in_place = header.position == self.next;
         if !in_place {
-            let reason = format!("the record at position {} was expected here", self.next);
-            findings.add(at, Check::Position, reason);
+            // No later than where it stands: what it says of its place may be anything.
+            let reason = format!(
+                "the record at position {} was expected here, this one says {}",
+                self.next, header.position
+            );
+            let place = header.position.min(self.next);
+            findings.add(Some(place), Check::Position, reason);
         }
         let encoded = header.encode();
         let hash = record_hash_of(&encoded);

@@ -25,6 +25,7 @@ mod refusals;
 mod renewals;
 mod scene;
 mod store;
+mod tampering;
 mod tasks;
 mod walk;
 mod walks;

@@ -37,7 +37,7 @@ async fn a_stored_hash_that_is_not_the_headers_is_named() {
 async fn a_record_that_is_missing_is_named_by_its_position() {
     let history = told().await;
     let report = broken(&history, |history| drop(history.records.remove(4)));
-    is_first(&report, Check::Position, Some(5));
+    is_first(&report, Check::Position, Some(4));
 }
 
 #[tokio::test]
