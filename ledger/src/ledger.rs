@@ -3,20 +3,23 @@
 use crate::aggregate::{Agent, Approval, Approver};
 use crate::checkpoints::{Checkpoints, MakeSigning, start};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
-use crate::command::Command;
+use crate::command::{Command, Erase, EraseTarget, Erasure};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
-    LookupKey, Lookups, Reader, WriterLock, append, append_tree, check_empty, check_tail,
-    connect_reader, connect_writer, file_of, grow, read_frontier, read_head, read_stream,
+    Found, LookupKey, Lookups, Reader, Sought, WriterLock, append, append_tree, check_empty,
+    check_tail, connect_reader, connect_writer, file_of, grow, read_frontier, read_head,
+    read_stream, scrub,
 };
 use crate::tlog::{Frontier, record_leaf};
 use crate::writer::{
-    Cache, CommitFaults, Entry, Job, RecentEvents, Shared, Stored, Tree, TypedJob, Watchers,
-    Writer, genesis,
+    Cache, CommitFaults, Entry, Job, RecentEvents, Scrub, Shared, Stored, Tree, TypedJob, Watchers,
+    Writer, erased_names, genesis,
 };
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -141,6 +144,7 @@ impl Ledger {
             watchers: Watchers::default(),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
+            scrubbed: watch::Sender::new(!scrub::is_marked(&path)),
             failing: watch::Sender::new(None),
             newest: AtomicI64::new(newest.as_micros()),
         });
@@ -166,6 +170,10 @@ impl Ledger {
             refusals: Default::default(),
             known: Default::default(),
             newest,
+            scrub: match scrub::is_marked(&path) {
+                true => Scrub::Compact(None),
+                false => Scrub::Clean,
+            },
         };
         let task = tokio::spawn(async move {
             // Held for as long as anything may be written.
@@ -223,17 +231,63 @@ impl Ledger {
         answer.await.map_err(|_| Error::Stopped)?
     }
 
+    /// Erases what has ended, and everything of it. What it finds to erase is sought before the
+    /// writer's turn, so that commands wait for no more than the erasing itself.
+    ///
+    /// The answer comes when the payloads are gone from the tables; [`Ledger::scrubbed`] tells when
+    /// the files hold nothing of them. `reason` stays for good and must not repeat what is erased.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::NotErasable`] with what stands in the way, and what keeps the log from being
+    /// read or written.
+    pub async fn erase(
+        &self,
+        origin: Origin,
+        target: EraseTarget,
+        reason: String,
+    ) -> Result<Erasure, Error> {
+        let sought = match &target {
+            EraseTarget::Task(id) => Some(Sought::OfTask(*id)),
+            EraseTarget::Agent(name) => {
+                let agent = self.stream_of(LookupKey::agent(name)).await?;
+                agent.map(|stream| Sought::TasksOf(stream.into()))
+            }
+            EraseTarget::Approver(_) => None,
+        };
+        let mut found = Found::default();
+        if let Some(sought) = sought {
+            let mut connection = self.connection("looking for what is to be erased").await?;
+            found.seek(&mut connection, sought).await?;
+        }
+        let command = Erase {
+            target,
+            reason,
+            found,
+        };
+        self.execute(origin, command).await
+    }
+
+    /// Whether the ledger's files hold nothing of what was erased, and its changes. It takes a moment
+    /// after an erasure, and longer while somebody reads the file.
+    #[must_use]
+    pub fn scrubbed(&self) -> watch::Receiver<bool> {
+        self.shared.scrubbed.subscribe()
+    }
+
     /// The newest committed state of a stream; `None` when there is none of that kind.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::Erased`] when it was erased, besides what keeps it from being read.
     pub async fn load<A: Stored>(
         &self,
         stream: impl Into<StreamId>,
     ) -> Result<Option<Arc<A>>, Error> {
         let stream = stream.into();
         if let Some(entry) = self.shared.cache.get(stream) {
-            return Ok(entry.state.get());
+            return Ok(entry.state.get()?);
         }
         let events = read_stream(self.reader.pool(), stream).await?;
-        Ok(Entry::fold(&events).state.get())
+        Ok(Entry::fold(&events).state.get()?)
     }
 
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
@@ -252,16 +306,25 @@ impl Ledger {
         self.find(LookupKey::newest_approval(task)).await
     }
 
+    async fn connection(&self, doing: &'static str) -> Result<PoolConnection<Sqlite>, Error> {
+        let acquired = self.reader.pool().acquire().await;
+        acquired.map_err(Error::database(doing))
+    }
+
+    /// The stream that a key stands for, an erased one too.
+    async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, Error> {
+        let mut connection = self.connection("looking up a stream").await?;
+        let mut found = key.read(&mut connection).await?;
+        if found.is_none() {
+            for key in erased_names(&key, &self.rules, self.shared.ledger_id) {
+                found = found.or(key.read(&mut connection).await?);
+            }
+        }
+        Ok(found.and_then(|value| StreamId::from_slice(&value)))
+    }
+
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
-        let mut connection = self
-            .reader
-            .pool()
-            .acquire()
-            .await
-            .map_err(Error::database("looking up a stream"))?;
-        let found = key.read(&mut connection).await?;
-        drop(connection);
-        match found.and_then(|value| StreamId::from_slice(&value)) {
+        match self.stream_of(key).await? {
             Some(stream) => self.load(stream).await,
             None => Ok(None),
         }

@@ -54,6 +54,18 @@ pub enum Rejection {
     /// No agent of that name was ever heard of.
     #[error("there is no such agent")]
     AgentNotFound,
+    /// No approver of that principal was ever heard of.
+    #[error("there is no such approver")]
+    ApproverNotFound,
+    /// Its payloads were erased.
+    #[error("this was erased: nothing can be read of it or done with it any more")]
+    Erased,
+    /// It has not ended, or somebody still waits for something of it.
+    #[error("it cannot be erased yet: {why}")]
+    NotErasable {
+        /// What stands in the way, and what to do about it.
+        why: String,
+    },
     /// It has ended for good.
     #[error("the task is closed; make a new one")]
     TaskClosed,
@@ -207,12 +219,14 @@ impl Rejection {
             | Self::CredentialNotEligible => Kind::Forbidden,
             Self::TaskNotFound
             | Self::AgentNotFound
+            | Self::ApproverNotFound
             | Self::ApprovalNotFound
             | Self::CredentialNotFound
             | Self::EnrolmentNotFound
             | Self::ApplyNotFound
             | Self::DeliveryNotFound => Kind::NotFound,
             Self::TaskClosed
+            | Self::NotErasable { .. }
             | Self::KeyReused
             | Self::ApprovalConsumed { .. }
             | Self::ApprovalDenied { .. }
@@ -223,7 +237,8 @@ impl Rejection {
             | Self::DeliveryNotDue
             | Self::DeliveryNotGivenUp
             | Self::NotRenewable { .. } => Kind::Conflict,
-            Self::ApprovalExpired { .. }
+            Self::Erased
+            | Self::ApprovalExpired { .. }
             | Self::ApprovalCancelled
             | Self::ApprovalDecided { .. }
             | Self::EnrolmentEnded => Kind::Gone,
@@ -244,6 +259,9 @@ impl Rejection {
             Self::OtherTask => "other_task",
             Self::TaskNotFound => "task_not_found",
             Self::AgentNotFound => "agent_not_found",
+            Self::ApproverNotFound => "approver_not_found",
+            Self::Erased => "erased",
+            Self::NotErasable { .. } => "not_erasable",
             Self::TaskClosed => "task_closed",
             Self::OutsideAllowlist { .. } => "outside_allowlist",
             Self::InvalidName { .. } => "invalid_name",

@@ -13,6 +13,7 @@ mod callbacks;
 mod continuations;
 mod decisions;
 mod deliveries;
+mod erasures;
 mod executions;
 mod idempotency_key;
 mod renewals;
@@ -30,6 +31,8 @@ pub use callbacks::NewCallback;
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
+pub(crate) use erasures::Erase;
+pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use renewals::RenewToken;
@@ -45,6 +48,10 @@ use std::future::Future;
 pub trait Command: Send + 'static {
     /// What the caller learns.
     type Answer: Send + 'static;
+
+    /// Whether it is a batch of its own, so that whatever it finds stands in the file.
+    #[doc(hidden)]
+    const IS_ALONE: bool = false;
 
     /// Keys that it will look up for sure, so that those of a whole batch are read together.
     #[doc(hidden)]

@@ -53,6 +53,11 @@ impl Command for RenewToken {
     }
 }
 
+/// From here on no token of the task is good, and none can be made good.
+pub(super) fn end_of_life(task: &Task) -> Timestamp {
+    task.created_at.plus(TASK_LIFE)
+}
+
 /// The token that replaced this one a moment ago, while it still stands.
 fn replacement<'t>(
     presented: &PresentedToken,
@@ -109,7 +114,7 @@ fn decide_renew(
         .now
         .plus(Duration::from_secs(u64::from(task.token_ttl_seconds)))
         .min(limit)
-        .min(task.created_at.plus(TASK_LIFE));
+        .min(end_of_life(task));
     if until.as_seconds() <= context.now.as_seconds() {
         return Err(Rejection::NotRenewable {
             why: "its task is a day old; make a new one",

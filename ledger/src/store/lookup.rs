@@ -3,7 +3,7 @@
 use super::append::MultiRow;
 use crate::blob::Blob;
 use crate::error::Error;
-use crate::event::{Approved, Authorisation, Denied, Event};
+use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId};
 use sqlx::{Row as _, SqliteConnection};
@@ -31,6 +31,8 @@ enum LookupKind {
     NewestApproval = 8,
     /// Enrolment id → approver.
     Enrolment = 9,
+    /// (Kind of name, keyed digest of a name) → the erased stream that had it.
+    ErasedName = 10,
 }
 
 /// A key of the lookup table.
@@ -72,6 +74,33 @@ impl LookupKey {
 
     pub(crate) fn enrolment(id: crate::id::EnrolmentId) -> Self {
         Self(LookupKind::Enrolment, id.as_bytes().to_vec())
+    }
+
+    /// A name that stays taken after what had it was erased.
+    pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
+        Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
+    }
+
+    /// The name that this key is, where it is one that an erasure keeps taken.
+    pub(crate) fn name(&self) -> Option<(NameKind, &[u8])> {
+        let kind = match self.0 {
+            LookupKind::Agent => NameKind::Agent,
+            LookupKind::Approver => NameKind::Principal,
+            LookupKind::Credential => NameKind::Credential,
+            LookupKind::Enrolment => NameKind::Enrolment,
+            LookupKind::Token
+            | LookupKind::ApplyKey
+            | LookupKind::Fingerprint
+            | LookupKind::CredentialCounter
+            | LookupKind::NewestApproval
+            | LookupKind::ErasedName => return None,
+        };
+        Some((kind, &self.1))
+    }
+
+    /// The credential whose counter this is the key of.
+    pub(crate) fn counted_credential(&self) -> Option<Blob> {
+        (self.0 == LookupKind::CredentialCounter).then(|| Blob::from(self.1.as_slice()))
     }
 
     fn counter(id: &Blob) -> Self {
@@ -134,9 +163,40 @@ pub(crate) struct Lookups {
     values: BTreeMap<LookupKey, Vec<u8>>,
     /// `true`: opened in this batch and still open; `false`: closed in it.
     open: BTreeMap<(TaskId, StreamId), bool>,
+    /// Keys that are erased.
+    removed: BTreeSet<LookupKey>,
 }
 
 impl Lookups {
+    /// Takes a key away, with its value.
+    pub(crate) fn remove(&mut self, key: LookupKey) {
+        self.values.remove(&key);
+        self.removed.insert(key);
+    }
+
+    /// What the batch takes away.
+    pub(crate) const fn removed(&self) -> &BTreeSet<LookupKey> {
+        &self.removed
+    }
+
+    /// Puts the counter of a credential as an erasure kept it.
+    pub(super) fn keep_counter(&mut self, credential: &Blob, sign_count: u32) {
+        let value = sign_count.to_le_bytes().to_vec();
+        self.values.insert(LookupKey::counter(credential), value);
+    }
+
+    /// Drops the counters of credentials that nothing tells of any more.
+    pub(super) fn forget_counters_without_credential(&mut self) {
+        let known: BTreeSet<Vec<u8>> = self
+            .values
+            .keys()
+            .filter(|key| key.0 == LookupKind::Credential)
+            .map(|key| key.1.clone())
+            .collect();
+        self.values
+            .retain(|key, _| key.0 != LookupKind::CredentialCounter || known.contains(&key.1));
+    }
+
     pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {
         self.values.get(key)
     }
@@ -160,6 +220,10 @@ impl Lookups {
 
     /// Later entries win.
     pub(crate) fn extend(&mut self, later: Self) {
+        for key in &later.removed {
+            self.values.remove(key);
+        }
+        self.removed.extend(later.removed);
         self.values.extend(later.values);
         self.open.extend(later.open);
     }
@@ -226,6 +290,12 @@ impl Lookups {
                 put(LookupKey::newest_approval(e.task_id), stream.as_bytes());
                 self.set_open(Some(e.task_id), stream, true);
             }
+            Event::LedgerErased(e) => {
+                for name in &e.names {
+                    let key = LookupKey::erased_name(name.kind, name.digest.as_slice());
+                    put(key, e.subject.stream().as_bytes());
+                }
+            }
             Event::ApprovalExpired(_)
             | Event::ApprovalCancelled(_)
             | Event::ApprovalConsumed(_) => self.set_open(task, stream, false),
@@ -261,7 +331,18 @@ impl Lookups {
                 ")",
             )
         });
+        static REMOVE: LazyLock<MultiRow> = LazyLock::new(|| {
+            MultiRow::new("DELETE FROM lookups WHERE (kind, key) IN (VALUES", 2, ")")
+        });
         let failed = || Error::database("writing lookups");
+        let removed: Vec<_> = self.removed.iter().collect();
+        for (sql, keys) in REMOVE.chunks(&removed) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for key in keys {
+                query = query.bind(key.0 as i64).bind(key.1.as_slice());
+            }
+            query.execute(&mut *connection).await.map_err(failed())?;
+        }
         let rows: Vec<_> = self.values.iter().collect();
         for (sql, rows) in PUT.chunks(&rows) {
             let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));

@@ -4,12 +4,14 @@
 mod append;
 mod backup;
 mod checked;
+mod erasure;
 mod header;
 mod lock;
 mod lookup;
 mod read;
 mod scan;
 mod schema;
+pub(crate) mod scrub;
 mod signing;
 mod tail;
 mod tree;
@@ -17,11 +19,12 @@ mod verify;
 
 pub(crate) use append::{Staged, append};
 pub use checked::CheckedLedger;
+pub(crate) use erasure::{Found, Sought, erase};
 pub use header::is_plainly_foreign;
 pub(crate) use lock::WriterLock;
 pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};
-pub(crate) use read::read_stream;
 pub use read::{Reader, StoredRecord};
+pub(crate) use read::{read_stream, stored_size};
 pub use scan::{RecordScan, Scanned};
 pub(crate) use schema::{connect_reader, connect_writer, file_of};
 pub(crate) use signing::{read_signing, write_signing};

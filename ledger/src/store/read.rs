@@ -10,7 +10,8 @@ use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
 
-/// A record as stored: its header, its stored hash, and salt and payload where they still are.
+/// A record as stored: its header, its stored hash, and salt and payload where they still are, or
+/// else the position of the event that erased them.
 #[derive(Debug, Clone)]
 pub struct StoredRecord {
     /// The header.
@@ -19,14 +20,25 @@ pub struct StoredRecord {
     pub record_hash: RecordHash,
     /// Salt and payload; `None` once they were erased.
     pub payload: Option<([u8; SALT_LEN], Vec<u8>)>,
+    /// The position of the `ledger.erased` that erased them.
+    pub erased_by: Option<u64>,
+}
+
+/// What stands beside a record's header.
+pub(crate) enum Content<'r> {
+    /// Its salt and its payload.
+    Payload(&'r [u8; SALT_LEN], &'r [u8]),
+    /// Nothing any more: the event at that position erased it.
+    Erased(u64),
 }
 
 macro_rules! select {
     ($where:literal) => {
         concat!(
             "SELECT position, event_id, stream_id, stream_version, event_type, schema_version, ",
-            "recorded_at, prev_hash, payload_len, payload_digest, record_hash, salt, payload ",
-            "FROM events LEFT JOIN payloads USING (position) WHERE ",
+            "recorded_at, prev_hash, payload_len, payload_digest, record_hash, salt, payload, ",
+            "erased_by FROM events LEFT JOIN payloads USING (position) ",
+            "LEFT JOIN erasures USING (position) WHERE ",
             $where
         )
     };
@@ -76,24 +88,45 @@ impl StoredRecord {
             }
             _ => None,
         };
+        let erased_by: Option<i64> = row.try_get(13).map_err(failed())?;
+        let erased_by = erased_by
+            .map(|by| u64::try_from(by).map_err(|_| damaged("erased_by")))
+            .transpose()?;
         Ok(Self {
             header,
             record_hash,
             payload,
+            erased_by,
         })
     }
 
-    /// Decodes the payload.
+    /// Salt and payload, or the position of the event that erased them.
+    ///
+    /// # Errors
+    /// When there is neither, or both: nothing takes payloads away but an erasure, and it does so in
+    /// the commit that records it.
+    pub(crate) fn content(&self) -> Result<Content<'_>, Error> {
+        let damaged = |what: &str| Error::Damaged {
+            position: self.header.position,
+            what: what.to_owned(),
+        };
+        match (&self.payload, self.erased_by) {
+            (Some((salt, payload)), None) => Ok(Content::Payload(salt, payload)),
+            (None, Some(by)) => Ok(Content::Erased(by)),
+            (None, None) => Err(damaged("its payload is missing")),
+            (Some(_), Some(_)) => Err(damaged("its payload was erased, and stands there again")),
+        }
+    }
+
+    /// Decodes the payload; what was erased is an event form of its own.
     pub(crate) fn into_recorded(self) -> Result<Recorded, Error> {
         let position = self.header.position;
-        let Some((_, payload)) = self.payload else {
-            return Err(Error::Damaged {
-                position,
-                what: "its payload is missing".to_owned(),
-            });
+        let payload = match self.content()? {
+            Content::Payload(_, payload) => payload,
+            Content::Erased(by) => return Ok(Recorded::erased(self.header, by)),
         };
         let (envelope, event) =
-            Event::decode(self.header.event_type, self.header.schema_version, &payload)
+            Event::decode(self.header.event_type, self.header.schema_version, payload)
                 .map_err(|source| Error::Decode { position, source })?;
         Ok(Recorded {
             header: self.header,
@@ -110,7 +143,7 @@ fn decode_rows(rows: &[SqliteRow]) -> Result<Vec<Recorded>, Error> {
 }
 
 /// The next position, by what stands in the table.
-pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, Error> {
+pub(crate) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, Error> {
     next_position(
         connection,
         "SELECT coalesce(max(position) + 1, 0) FROM events",
@@ -227,6 +260,19 @@ impl Reader {
     /// The events of one stream, in order; none when there is no such stream.
     pub async fn stream(&self, stream: impl Into<StreamId>) -> Result<Vec<Recorded>, Error> {
         read_stream(&self.pool, stream.into()).await
+    }
+
+    /// Whether a stream was erased.
+    pub async fn is_erased(&self, stream: impl Into<StreamId>) -> Result<bool, Error> {
+        let row = sqlx::query(
+            "SELECT 1 FROM events JOIN erasures USING (position)
+             WHERE stream_id = ? AND stream_version = 0",
+        )
+        .bind(stream.into().as_bytes().as_slice())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(Error::database("reading the erasures"))?;
+        Ok(row.is_some())
     }
 
     /// The hash of the record at a position; `None` when the log is shorter.

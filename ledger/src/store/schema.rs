@@ -156,7 +156,9 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     // Only a file that is ours, or empty, is ever switched to WAL.
     let options = options(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        // What is taken away leaves zeros behind.
+        .pragma("secure_delete", "ON");
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(Error::database("opening the file"))?;

@@ -1,7 +1,7 @@
 //! The head of the log, and the check of the chain's tail at start.
 
 use super::append::signed;
-use super::read::{StoredRecord, stored_payloads, stored_size};
+use super::read::{Content, StoredRecord, stored_payloads, stored_size};
 use super::tree::{check_tree, compute, grow, read_frontier};
 use crate::error::Error;
 use crate::id::LedgerId;
@@ -272,11 +272,9 @@ fn check_record(
             what: format!("its hash is {computed}, but {} is stored", raw.record_hash),
         });
     }
-    let Some((salt, payload)) = &raw.payload else {
-        return Err(damaged(position, "its payload is missing"));
-    };
-    if payload_digest(salt, payload) != header.payload_digest
-        || u32::try_from(payload.len()) != Ok(header.payload_len)
+    if let Content::Payload(salt, payload) = raw.content()?
+        && (payload_digest(salt, payload) != header.payload_digest
+            || u32::try_from(payload.len()) != Ok(header.payload_len))
     {
         return Err(damaged(position, "its payload does not match its digest"));
     }

@@ -8,8 +8,8 @@ use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::record::{FORMAT, Header, RecordHash, payload_digest};
 use crate::store::{
-    Head, Lookups, Staged, append, append_tree, check_tail, connect_writer, grow, read_frontier,
-    read_head,
+    Head, Lookups, Staged, append, append_tree, check_tail, connect_writer, erase, grow,
+    read_frontier, read_head, scrub,
 };
 use crate::tlog::{Frontier, record_leaf};
 use sqlx::Connection as _;
@@ -115,6 +115,7 @@ impl Writer {
             changed,
             lookups,
             events,
+            erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
         let mut size = self.head.size;
@@ -144,7 +145,13 @@ impl Writer {
         }
         let next = self.head.advanced(size, prev_hash);
         let mut tree = self.tree.frontier().clone();
-        let written = self.write(&staged, &lookups, &next, &mut tree).await;
+        let erasure = erasing.as_ref().and_then(|erasing| {
+            let by = positions.get(&erasing.event_id).copied()?;
+            Some((by, erasing.positions.as_slice()))
+        });
+        let written = self
+            .write(&staged, &lookups, erasure, &next, &mut tree)
+            .await;
         let commit = match written {
             Ok(()) => Commit::Done,
             Err(error) => self.settle(error, &next).await,
@@ -162,6 +169,7 @@ impl Writer {
             changed,
             lookups,
             events: Vec::new(),
+            erasing,
         };
         let committed = Committed {
             batch,
@@ -176,9 +184,13 @@ impl Writer {
         &mut self,
         staged: &[Staged],
         lookups: &Lookups,
+        erasure: Option<(u64, &[u64])>,
         next: &Head,
         tree: &mut Frontier,
     ) -> Result<(), Error> {
+        if erasure.is_some() {
+            scrub::mark(&self.path)?;
+        }
         let faults = self.faults.clone();
         let strike = |point, doing| match faults.as_ref().and_then(|f| f.strike(point)) {
             Some(source) => Err(Error::Database { doing, source }),
@@ -190,6 +202,9 @@ impl Writer {
             .await
             .map_err(Error::database("starting a commit"))?;
         append(&mut self.connection, staged, lookups, next).await?;
+        if let Some((by, positions)) = erasure {
+            erase(&mut self.connection, by, positions).await?;
+        }
         // A tree that is still being filled gets these leaves in their turn.
         if tree.size() == self.head.size {
             let leaves = staged.iter().map(|event| record_leaf(event.header()));
@@ -257,7 +272,7 @@ impl Writer {
 }
 
 /// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
-fn is_failed_sync(error: &Error) -> bool {
+pub(super) fn is_failed_sync(error: &Error) -> bool {
     let Error::Database {
         source: sqlx::Error::Database(source),
         ..

@@ -27,6 +27,9 @@ pub(crate) trait Job: Send {
     /// See [`Command::looks_up`].
     fn looks_up(&self) -> Vec<LookupKey>;
 
+    /// See [`Command::IS_ALONE`].
+    fn is_alone(&self) -> bool;
+
     /// Decides; `true` when its events are to be kept.
     fn decide<'a>(
         &'a mut self,
@@ -54,6 +57,10 @@ impl<C: Command> Job for TypedJob<C> {
             .as_ref()
             .map(Command::looks_up)
             .unwrap_or_default()
+    }
+
+    fn is_alone(&self) -> bool {
+        C::IS_ALONE
     }
 
     fn decide<'a>(

@@ -61,6 +61,9 @@ impl KnownKeys {
 
     /// Takes in what was committed.
     pub(crate) fn learn(&mut self, lookups: Lookups) {
+        for key in lookups.removed() {
+            self.keys.put(key.clone(), None);
+        }
         for (key, value) in lookups.into_values() {
             self.keys.put(key, Some(value));
         }

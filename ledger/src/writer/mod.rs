@@ -9,6 +9,7 @@ mod fill;
 mod job;
 mod known;
 mod refusals;
+mod scrub;
 mod state;
 mod tail;
 mod unit;
@@ -18,10 +19,12 @@ pub(crate) use commit::genesis;
 pub(crate) use fill::Tree;
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
+pub(crate) use scrub::Scrub;
 pub use state::Stored;
-pub(crate) use state::{Cache, Entry};
+pub(crate) use state::{Cache, Entry, State};
 pub(crate) use tail::RecentEvents;
 pub use unit::{Context, NewEvent, Unit};
+pub(crate) use unit::{Erasing, erased_names};
 pub(crate) use watchers::Watchers;
 
 use crate::clock::{Clock, Random, Timestamp};
@@ -73,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
     pub(crate) tree: watch::Sender<Option<Frontier>>,
+    /// Whether the files hold nothing of what was erased.
+    pub(crate) scrubbed: watch::Sender<bool>,
     /// Why the last commit failed, while nothing has been committed since.
     pub(crate) failing: watch::Sender<Option<String>>,
     /// `recorded_at` of the newest event, in microseconds.
@@ -94,6 +99,8 @@ pub(crate) struct Writer {
     pub(crate) refusals: Refusals,
     pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
+    /// What an erasure has left to be done.
+    pub(crate) scrub: Scrub,
 }
 
 impl Writer {
@@ -101,14 +108,17 @@ impl Writer {
     /// on, which is the error.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<(), Error> {
         let mut waiting: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
+        // What the run before had left.
+        self.scrub_some().await?;
         while self.receive(&mut jobs, &mut waiting).await {
-            let ended = |refusals: &mut Refusals, now| refusals.take_ended(now);
-            self.serve_or_stop(&mut waiting, ended).await?;
+            self.serve_all(&mut waiting).await?;
             self.fill_some().await?;
+            self.scrub_some().await?;
         }
         // The minute that is running ends with the process.
         let all = |refusals: &mut Refusals, _| refusals.take_all();
         self.serve_or_stop(&mut waiting, all).await?;
+        self.scrub_some().await?;
         if let Err(error) = self.connection.close().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -116,6 +126,28 @@ impl Writer {
             );
         }
         Ok(())
+    }
+
+    /// Serves what waits: as one batch, but for commands that want to be alone.
+    async fn serve_all(&mut self, waiting: &mut Vec<Box<dyn Job>>) -> Result<(), Error> {
+        loop {
+            let alone = waiting.iter().position(|job| job.is_alone());
+            let mut rest = match alone {
+                Some(0) => waiting.split_off(1),
+                Some(first) => waiting.split_off(first),
+                None => Vec::new(),
+            };
+            if alone == Some(0) {
+                self.serve_or_stop(waiting, |_, _| Vec::new()).await?;
+            } else {
+                let ended = |refusals: &mut Refusals, now| refusals.take_ended(now);
+                self.serve_or_stop(waiting, ended).await?;
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+            waiting.append(&mut rest);
+        }
     }
 
     /// Waits for commands, or for the end of a minute whose refusals were counted; `false` when all
@@ -134,10 +166,14 @@ impl Writer {
                 () = std::future::ready(()) => true,
             };
         }
-        if !self.refusals.is_counting() && !self.tree.is_paused() {
-            return received.await > 0;
-        }
-        match tokio::time::timeout(MINUTE, received).await {
+        let minute = self.refusals.is_counting() || self.tree.is_paused();
+        let patience = match (self.scrub.due_in(), minute) {
+            (Some(due), true) => due.min(MINUTE),
+            (Some(due), false) => due,
+            (None, true) => MINUTE,
+            (None, false) => return received.await > 0,
+        };
+        match tokio::time::timeout(patience, received).await {
             Ok(received) => received > 0,
             Err(_) => true,
         }
@@ -279,6 +315,14 @@ impl Writer {
         } = committed;
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
+        }
+        if let Some(erasing) = batch.erasing {
+            for stream in erasing.streams {
+                self.shared.cache.forget(stream);
+            }
+            self.shared.recent.clear();
+            self.scrub = Scrub::Compact(None);
+            self.shared.scrubbed.send_replace(false);
         }
         self.known.learn(batch.lookups);
         self.newest = staged.last().map_or(self.newest, Staged::recorded_at);

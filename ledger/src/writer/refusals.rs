@@ -81,6 +81,13 @@ impl Refusals {
         self.tasks.values().any(|(_, count)| *count > EACH_MINUTE)
     }
 
+    /// Drops what was counted for a task: it was erased.
+    pub(crate) fn forget(&mut self, task: TaskId) {
+        self.tasks.remove(&task);
+        self.admitted.retain(|admitted| *admitted != task);
+        self.taken.retain(|ended| ended.task != task);
+    }
+
     /// The batch is in the log.
     pub(crate) fn keep(&mut self) {
         self.admitted.clear();

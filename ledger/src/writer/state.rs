@@ -4,6 +4,7 @@ use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Ta
 use crate::clock::Timestamp;
 use crate::event::{Event, Recorded};
 use crate::id::{StreamId, TaskId};
+use crate::rejection::Rejection;
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +20,8 @@ pub(crate) enum State {
     Agent(Arc<Agent>),
     Approver(Arc<Approver>),
     Delivery(Arc<Delivery>),
+    /// Its payloads were erased, by the event at that position.
+    Erased(u64),
 }
 
 /// An aggregate that the writer keeps.
@@ -46,8 +49,15 @@ macro_rules! stored {
 stored!(Task, Apply, Approval, Agent, Approver, Delivery);
 
 impl State {
-    pub(crate) fn get<A: Stored>(&self) -> Option<Arc<A>> {
-        A::from_state(&StateRef(self))
+    /// The aggregate, where it is of that kind.
+    ///
+    /// # Errors
+    /// [`Rejection::Erased`], whatever kind it was of.
+    pub(crate) fn get<A: Stored>(&self) -> Result<Option<Arc<A>>, Rejection> {
+        match self {
+            Self::Erased(_) => Err(Rejection::Erased),
+            _ => Ok(A::from_state(&StateRef(self))),
+        }
     }
 
     /// The task that the stream belongs to.
@@ -57,13 +67,13 @@ impl State {
             Self::Apply(apply) => Some(apply.task_id),
             Self::Approval(approval) => Some(approval.task_id),
             Self::Delivery(delivery) => Some(delivery.owed.task_id),
-            Self::None | Self::Agent(_) | Self::Approver(_) => None,
+            Self::None | Self::Agent(_) | Self::Approver(_) | Self::Erased(_) => None,
         }
     }
 
     fn weight(&self) -> usize {
         match self {
-            Self::None => 64,
+            Self::None | Self::Erased(_) => 64,
             Self::Task(state) => state.weight(),
             Self::Apply(state) => state.weight(),
             Self::Approval(state) => state.weight(),
@@ -85,7 +95,13 @@ impl State {
             A::evolve(&mut next, event, at);
             *state = next.map_or(State::None, |next| wrap(Arc::new(next)));
         }
+        // A stream is erased as a whole, and nothing is appended to it afterwards.
+        if let Event::Erased(erased) = event {
+            *self = Self::Erased(erased.erased_by);
+            return;
+        }
         match std::mem::take(self) {
+            Self::Erased(by) => *self = Self::Erased(by),
             Self::None => match event {
                 Event::TaskCreated(_) => step(self, None, State::Task, event, at),
                 Event::ApplyAccepted(_) => step(self, None, State::Apply, event, at),
@@ -175,6 +191,13 @@ impl Cache {
             let Some((_, old)) = inner.entries.pop_lru() else {
                 break;
             };
+            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
+        }
+    }
+
+    pub(crate) fn forget(&self, stream: StreamId) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = inner.entries.pop(&stream) {
             inner.bytes = inner.bytes.saturating_sub(old.state.weight());
         }
     }

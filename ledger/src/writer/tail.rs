@@ -36,6 +36,13 @@ impl RecentEvents {
         }
     }
 
+    /// Forgets everything; whoever asks reads it from the file.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.events.clear();
+        inner.bytes = 0;
+    }
+
     /// Up to `limit` events from a position on; `None` when that position is not kept any more.
     pub(crate) fn from(&self, position: u64, limit: usize) -> Option<Vec<Arc<Recorded>>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,10 +5,12 @@ use super::known::KnownKeys;
 use super::state::{Cache, Entry, Stored};
 use crate::clock::{Random, Timestamp};
 use crate::error::Error;
-use crate::event::{Envelope, Event};
+use crate::event::{Envelope, Event, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::rules::Rules;
-use crate::store::{LookupKey, Lookups, read_open_streams, read_stream};
+use crate::store::{
+    Found, LookupKey, Lookups, Sought, read_open_streams, read_stream, stored_size,
+};
 use sqlx::SqliteConnection;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,6 +66,19 @@ pub(crate) struct Batch {
     pub(crate) changed: HashMap<StreamId, Entry>,
     pub(crate) lookups: Lookups,
     pub(crate) events: Vec<Decided>,
+    /// What an event of the batch erases. The batch has no other command then.
+    pub(crate) erasing: Option<Erasing>,
+}
+
+/// What is to be erased with a commit.
+#[derive(Debug)]
+pub(crate) struct Erasing {
+    /// The event of the batch that says so.
+    pub(crate) event_id: EventId,
+    /// The positions whose payloads go.
+    pub(crate) positions: Vec<u64>,
+    /// The streams that they are all of.
+    pub(crate) streams: Vec<StreamId>,
 }
 
 /// A decided event with the version it gets in its stream.
@@ -104,7 +119,7 @@ impl<'w> Unit<'w> {
         self.refusals.admit(task, self.context.now)
     }
 
-    async fn entry(&mut self, stream: StreamId) -> Result<Entry, Error> {
+    pub(crate) async fn entry(&mut self, stream: StreamId) -> Result<Entry, Error> {
         if let Some(entry) = self.own.changed.get(&stream) {
             return Ok(entry.clone());
         }
@@ -123,11 +138,29 @@ impl<'w> Unit<'w> {
     }
 
     /// The aggregate of that stream; `None` when there is none of that kind.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::Erased`] when it was erased, besides what keeps it from being read.
     pub async fn load<A: Stored>(
         &mut self,
         stream: impl Into<StreamId>,
     ) -> Result<Option<Arc<A>>, Error> {
-        Ok(self.entry(stream.into()).await?.state.get())
+        Ok(self.entry(stream.into()).await?.state.get()?)
+    }
+
+    /// The committed events of a stream, in order.
+    pub(crate) async fn read_stream(&mut self, stream: StreamId) -> Result<Vec<Recorded>, Error> {
+        read_stream(&mut *self.connection, stream).await
+    }
+
+    /// The size of the committed log.
+    pub(crate) async fn size(&mut self) -> Result<u64, Error> {
+        stored_size(self.connection).await
+    }
+
+    /// Goes on looking for streams, in the committed log.
+    pub(crate) async fn seek(&mut self, found: &mut Found, sought: Sought) -> Result<(), Error> {
+        found.seek(self.connection, sought).await
     }
 
     pub(crate) async fn look_up(&mut self, key: &LookupKey) -> Result<Option<Vec<u8>>, Error> {
@@ -142,12 +175,15 @@ impl<'w> Unit<'w> {
         self.known.get(key, self.connection).await
     }
 
-    /// The stream that a key stands for.
+    /// The stream that a key stands for, an erased one too.
     pub(crate) async fn find(&mut self, key: &LookupKey) -> Result<Option<StreamId>, Error> {
-        Ok(self
-            .look_up(key)
-            .await?
-            .and_then(|value| StreamId::from_slice(&value)))
+        let mut found = self.look_up(key).await?;
+        if found.is_none() {
+            for key in erased_names(key, self.context.rules, self.context.ledger_id) {
+                found = found.or(self.look_up(&key).await?);
+            }
+        }
+        Ok(found.and_then(|value| StreamId::from_slice(&value)))
     }
 
     /// The aggregate that a key stands for.
@@ -186,6 +222,19 @@ impl<'w> Unit<'w> {
         Ok(())
     }
 
+    /// Takes in an erasure. The event that says so has been appended.
+    pub(crate) fn erase(&mut self, erasing: Erasing, keys: impl IntoIterator<Item = LookupKey>) {
+        for key in keys {
+            self.own.lookups.remove(key);
+        }
+        self.own.erasing = Some(erasing);
+    }
+
+    /// Drops the running count of a task's refusals.
+    pub(crate) fn forget_refusals(&mut self, task: TaskId) {
+        self.refusals.forget(task);
+    }
+
     pub(super) fn into_decided(self) -> Batch {
         self.own
     }
@@ -197,5 +246,18 @@ impl Batch {
         self.changed.extend(decided.changed);
         self.lookups.extend(decided.lookups);
         self.events.extend(decided.events);
+        self.erasing = decided.erasing.or(self.erasing.take());
+    }
+}
+
+/// The keys under which a name is still known after what had it was erased.
+pub(crate) fn erased_names(key: &LookupKey, rules: &Rules, ledger_id: LedgerId) -> Vec<LookupKey> {
+    match key.name() {
+        Some((kind, name)) => rules
+            .master_keys
+            .name_digests(ledger_id, kind, name)
+            .map(|digest| LookupKey::erased_name(kind, &digest))
+            .collect(),
+        None => Vec::new(),
     }
 }

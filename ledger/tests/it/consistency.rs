@@ -19,6 +19,7 @@ pub(crate) async fn check(ledger: &TestLedger) {
     once(&events);
     states(ledger, &events).await;
     ledger.reader().verify_lookups().await.unwrap();
+    ledger.reader().verify_erasures().await.unwrap();
     open_streams(ledger, &events).await;
     let audit = fixtures::history::History::read(ledger.path()).verify();
     assert!(audit.verified, "{audit}");

@@ -16,6 +16,7 @@ mod deadlines;
 mod decisions;
 mod deliveries;
 mod enrolments;
+mod erasures;
 mod executions;
 mod failures;
 mod golden_events;

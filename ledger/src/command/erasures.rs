@@ -1,0 +1,447 @@
+//! Erasing what has ended: the payloads of a task and everything of it, of an agent, or of an approver.
+//!
+//! The event that says so, the rows that let the payloads go, and their removal are one commit.
+
+use super::Command;
+use crate::aggregate::{
+    Agent, Apply, Approval, ApprovalState, Approver, Delivery, DeliveryState, Task,
+};
+use crate::blob::Blob;
+use crate::error::Error;
+use crate::event::{
+    ApplyEnd, ErasedName, ErasedStream, ErasedSubject, Event, KeptCounter, LedgerErased,
+    PositionRange, Recorded, StreamKind,
+};
+use crate::id::{AgentId, ApproverId, StreamId, TaskId};
+use crate::rejection::Rejection;
+use crate::store::{Found, LookupKey, Lookups, Sought, credential_counter};
+use crate::writer::{Entry, Erasing, State, Unit};
+use std::collections::BTreeSet;
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 1000;
+/// A name shorter than this may stand in a reason by chance.
+const TELLING: usize = 4;
+
+/// What to erase, as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EraseTarget {
+    /// A task with its applies, approvals, deliveries and refusals.
+    Task(TaskId),
+    /// The agent of that name.
+    Agent(String),
+    /// The approver of that principal.
+    Approver(String),
+}
+
+impl EraseTarget {
+    async fn stream(&self, unit: &mut Unit<'_>) -> Result<StreamId, Error> {
+        Ok(match self {
+            Self::Task(id) => StreamId::from(*id),
+            Self::Agent(name) => unit
+                .find(&LookupKey::agent(name))
+                .await?
+                .ok_or(Rejection::AgentNotFound)?,
+            Self::Approver(principal) => unit
+                .find(&LookupKey::approver(principal))
+                .await?
+                .ok_or(Rejection::ApproverNotFound)?,
+        })
+    }
+}
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// What was named.
+    pub subject: ErasedSubject,
+    /// The position of the event that says so.
+    pub position: u64,
+    /// How many payloads are gone.
+    pub payloads: u64,
+    /// Of how many streams.
+    pub streams: usize,
+    /// `false` when it had been erased before; nothing was recorded then.
+    pub is_new: bool,
+}
+
+impl Erasure {
+    fn of(erased: &LedgerErased, position: u64, is_new: bool) -> Self {
+        Self {
+            subject: erased.subject,
+            position,
+            payloads: erased.count(),
+            streams: erased.streams.len(),
+            is_new,
+        }
+    }
+}
+
+/// Erases what has ended. Only [`crate::Ledger::erase`] makes one.
+#[derive(Debug, Clone)]
+pub(crate) struct Erase {
+    pub(crate) target: EraseTarget,
+    /// Why, without repeating what is erased.
+    pub(crate) reason: String,
+    /// What was found before the writer's turn; it looks through what came since.
+    pub(crate) found: Found,
+}
+
+impl Command for Erase {
+    type Answer = Erasure;
+
+    const IS_ALONE: bool = true;
+
+    async fn run(mut self, unit: &mut Unit<'_>) -> Result<Erasure, Error> {
+        let stream = self.target.stream(unit).await?;
+        if let State::Erased(by) = unit.entry(stream).await?.state {
+            return erased_before(unit, by).await;
+        }
+        let subject = self.ended(unit, stream).await?;
+        let mut gathered = Gathered::default();
+        let others = match subject {
+            ErasedSubject::Task(_) => std::mem::take(&mut self.found.streams),
+            ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => BTreeSet::new(),
+        };
+        for stream in std::iter::once(stream).chain(others) {
+            let events = unit.read_stream(stream).await?;
+            gathered.take(stream, &events, subject)?;
+        }
+        let counters = kept_counters(unit, &gathered.decided_with).await?;
+        let context = unit.context();
+        let keys = &context.rules.master_keys;
+        let names: Vec<ErasedName> = gathered
+            .keys
+            .iter()
+            .filter_map(|key| key.name())
+            .filter_map(|(kind, name)| {
+                let digest = keys.name_digests(context.ledger_id, kind, name).next()?;
+                Some(ErasedName {
+                    kind,
+                    digest: Blob::from(digest.as_slice()),
+                })
+            })
+            .collect();
+        let erased = LedgerErased {
+            subject,
+            reason: self.reason.trim().to_owned(),
+            positions: ranges(&gathered.positions),
+            streams: gathered.streams,
+            name_key: (!names.is_empty()).then(|| Blob::from(keys.current().as_bytes().as_slice())),
+            names,
+            counters,
+        };
+        // Alone in its batch, it is the next event.
+        let done = Erasure::of(&erased, unit.size().await?, true);
+        let erasing = Erasing {
+            event_id: context.random.event_id(context.now),
+            positions: gathered.positions.into_iter().collect(),
+            streams: erased
+                .streams
+                .iter()
+                .map(|erased| erased.stream_id)
+                .collect(),
+        };
+        let mut event = context.event(context.ledger_id, erased);
+        event.event_id = erasing.event_id;
+        unit.append(vec![event]).await?;
+        unit.erase(erasing, gathered.keys);
+        if let ErasedSubject::Task(task) = subject {
+            unit.forget_refusals(task);
+        }
+        Ok(done)
+    }
+}
+
+impl Erase {
+    /// Checks that it has ended and that nobody waits for anything of it.
+    async fn ended(
+        &mut self,
+        unit: &mut Unit<'_>,
+        stream: StreamId,
+    ) -> Result<ErasedSubject, Error> {
+        match &self.target {
+            EraseTarget::Task(id) => {
+                let task = unit.load::<Task>(*id).await?;
+                let task = task.ok_or(Rejection::TaskNotFound)?;
+                check_reason(&self.reason, &task.name)?;
+                if !has_ended(unit, &task).await? {
+                    return Err(not_yet(
+                        "the task is open, or an apply or approval of it is: close it with `task close`, and wait for what is under way to end",
+                    ));
+                }
+                unit.seek(&mut self.found, Sought::OfTask(*id)).await?;
+                Ok(ErasedSubject::Task(*id))
+            }
+            EraseTarget::Agent(name) => {
+                check_reason(&self.reason, name)?;
+                let id = AgentId::from(stream);
+                let agent = unit.load::<Agent>(id).await?;
+                let agent = agent.ok_or(Rejection::AgentNotFound)?;
+                if !agent.grants.is_empty() {
+                    return Err(not_yet(
+                        "the agent has grants: take them away with `grant revoke --all`",
+                    ));
+                }
+                unit.seek(&mut self.found, Sought::TasksOf(id)).await?;
+                for task in self.found.streams.clone() {
+                    if let State::Task(task) = unit.entry(task).await?.state
+                        && !has_ended(unit, &task).await?
+                    {
+                        return Err(not_yet(format!(
+                            "task {} of the agent is open: close it with `task close`",
+                            task.id
+                        )));
+                    }
+                }
+                Ok(ErasedSubject::Agent(id))
+            }
+            EraseTarget::Approver(principal) => {
+                check_reason(&self.reason, principal)?;
+                let id = ApproverId::from(stream);
+                let approver = unit.load::<Approver>(id).await?;
+                let approver = approver.ok_or(Rejection::ApproverNotFound)?;
+                if approver.active_credentials().next().is_some() {
+                    return Err(not_yet(
+                        "the approver has active passkeys: take them away with `credential revoke`",
+                    ));
+                }
+                Ok(ErasedSubject::Approver(id))
+            }
+        }
+    }
+}
+
+/// Closed, or so old that no token of it can be good any more; and nothing of it is open.
+async fn has_ended(unit: &mut Unit<'_>, task: &Task) -> Result<bool, Error> {
+    let over = task.closed_at.is_some() || unit.context().now >= super::renewals::end_of_life(task);
+    Ok(over && unit.open_streams(task.id).await?.is_empty())
+}
+
+fn not_yet(why: impl Into<String>) -> Error {
+    Rejection::NotErasable { why: why.into() }.into()
+}
+
+/// The reason stays for good, so it must be one and must not repeat the name that goes.
+fn check_reason(reason: &str, name: &str) -> Result<(), Rejection> {
+    let invalid = |code, detail: String| Err(Rejection::Invalid { code, detail });
+    if reason.trim().is_empty() {
+        let detail = "reason must say why, without repeating what is erased".to_owned();
+        return invalid("reason_missing", detail);
+    }
+    if reason.chars().count() > MAX_REASON {
+        let detail = format!("reason must be at most {MAX_REASON} characters");
+        return invalid("reason_too_long", detail);
+    }
+    let telling = name.chars().count() >= TELLING;
+    if telling && reason.to_lowercase().contains(&name.to_lowercase()) {
+        let detail =
+            "reason stays in the ledger for good: it must not repeat the name that is erased";
+        return invalid("reason_repeats_name", detail.to_owned());
+    }
+    Ok(())
+}
+
+/// The same answer as the first time.
+async fn erased_before(unit: &mut Unit<'_>, by: u64) -> Result<Erasure, Error> {
+    let own = StreamId::from(unit.context().ledger_id);
+    let events = unit.read_stream(own).await?;
+    let said = events.iter().find(|recorded| recorded.position() == by);
+    match said.map(|recorded| &recorded.event) {
+        Some(Event::LedgerErased(erased)) => Ok(Erasure::of(erased, by, false)),
+        _ => Err(Error::Damaged {
+            position: by,
+            what: "payloads were erased by it, and it does not say so".to_owned(),
+        }),
+    }
+}
+
+/// What goes.
+#[derive(Default)]
+struct Gathered {
+    streams: Vec<ErasedStream>,
+    positions: BTreeSet<u64>,
+    /// The lookups that only these events tell of.
+    keys: BTreeSet<LookupKey>,
+    /// Credentials whose counters these events had raised.
+    decided_with: BTreeSet<Blob>,
+}
+
+impl Gathered {
+    fn take(
+        &mut self,
+        stream_id: StreamId,
+        events: &[Recorded],
+        subject: ErasedSubject,
+    ) -> Result<(), Error> {
+        let kind = kind_of(stream_id, events)?;
+        let task = match subject {
+            ErasedSubject::Task(task) => Some(task),
+            ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
+        };
+        let mut lookups = Lookups::default();
+        for recorded in events {
+            lookups.fold(stream_id, task, &recorded.event);
+            self.positions.insert(recorded.position());
+        }
+        for key in lookups.into_values().into_keys() {
+            match (key.counted_credential(), subject) {
+                (Some(credential), ErasedSubject::Task(_)) => {
+                    self.decided_with.insert(credential);
+                }
+                _ => {
+                    self.keys.insert(key);
+                }
+            }
+        }
+        self.streams.push(ErasedStream {
+            stream_id,
+            kind,
+            events: u64::try_from(events.len()).unwrap_or(u64::MAX),
+        });
+        Ok(())
+    }
+}
+
+/// What the stream is the story of, when the story is over.
+fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error> {
+    let state = Entry::fold(events).state;
+    let first = events.first().map(|recorded| &recorded.event);
+    Ok(match (state, first) {
+        (State::Task(_), _) => StreamKind::Task,
+        (State::Agent(_), _) => StreamKind::Agent,
+        (State::Approver(_), _) => StreamKind::Approver,
+        (State::Apply(apply), _) => {
+            check_apply(&apply)?;
+            StreamKind::Apply
+        }
+        (State::Approval(approval), _) => {
+            check_approval(&approval)?;
+            StreamKind::Approval
+        }
+        (State::Delivery(delivery), _) => {
+            check_delivery(&delivery)?;
+            StreamKind::Delivery
+        }
+        (State::None, Some(Event::ApplyRefused(_) | Event::RefusalsCounted(_))) => {
+            StreamKind::Refusal
+        }
+        (State::None | State::Erased(_), _) => {
+            return Err(Error::Damaged {
+                position: events.first().map_or(0, Recorded::position),
+                what: format!("stream {stream_id} does not begin as one of its kind does"),
+            });
+        }
+    })
+}
+
+fn check_apply(apply: &Apply) -> Result<(), Error> {
+    if apply.end == Some(ApplyEnd::Unknown) {
+        return Err(not_yet(format!(
+            "nobody knows whether apply {} was carried out: settle it with `apply resolve`",
+            apply.id
+        )));
+    }
+    if apply.is_running() {
+        return Err(not_yet(format!("apply {} is under way", apply.id)));
+    }
+    Ok(())
+}
+
+fn check_approval(approval: &Approval) -> Result<(), Error> {
+    match approval.state {
+        ApprovalState::Pending | ApprovalState::Approved => {
+            Err(not_yet(format!("approval {} is open", approval.id)))
+        }
+        ApprovalState::Denied
+        | ApprovalState::Expired
+        | ApprovalState::Cancelled
+        | ApprovalState::Consumed => Ok(()),
+    }
+}
+
+fn check_delivery(delivery: &Delivery) -> Result<(), Error> {
+    match delivery.state {
+        DeliveryState::Due(_) | DeliveryState::UnderWay => Err(not_yet(format!(
+            "delivery {} is still being tried: wait until it has arrived or is given up",
+            delivery.owed.delivery_id
+        ))),
+        DeliveryState::Delivered | DeliveryState::GivenUp => Ok(()),
+    }
+}
+
+/// The counters as they stand, of credentials whose approver still does.
+async fn kept_counters(
+    unit: &mut Unit<'_>,
+    decided_with: &BTreeSet<Blob>,
+) -> Result<Vec<KeptCounter>, Error> {
+    let mut kept = Vec::new();
+    for credential in decided_with {
+        let Some(holder) = unit.find(&LookupKey::credential(credential)).await? else {
+            continue;
+        };
+        let State::Approver(approver) = unit.entry(holder).await?.state else {
+            continue;
+        };
+        let index = approver
+            .credentials
+            .iter()
+            .position(|known| known.credential_id == *credential)
+            .and_then(|index| u32::try_from(index).ok());
+        let (key, read) = credential_counter(credential);
+        let counted = unit.look_up(&key).await?;
+        if let (Some(credential), Some(value)) = (index, counted) {
+            kept.push(KeptCounter {
+                approver_id: approver.id,
+                credential,
+                sign_count: read(&value),
+            });
+        }
+    }
+    Ok(kept)
+}
+
+fn ranges(positions: &BTreeSet<u64>) -> Vec<PositionRange> {
+    let mut ranges: Vec<PositionRange> = Vec::new();
+    for position in positions {
+        match ranges.last_mut() {
+            Some(last) if last.until == *position => last.until = position.saturating_add(1),
+            _ => ranges.push(PositionRange {
+                from: *position,
+                until: position.saturating_add(1),
+            }),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_that_follow_one_another_are_one_range() {
+        let range = |from, until| PositionRange { from, until };
+        let positions = BTreeSet::from([3, 4, 5, 9, 11, 12]);
+        assert_eq!(
+            ranges(&positions),
+            [range(3, 6), range(9, 10), range(11, 13)]
+        );
+        assert_eq!(ranges(&BTreeSet::new()), []);
+    }
+
+    #[test]
+    fn a_reason_is_one_and_does_not_repeat_the_name() {
+        let code = |reason: &str, name| match check_reason(reason, name) {
+            Err(Rejection::Invalid { code, .. }) => code,
+            Err(other) => panic!("{other}"),
+            Ok(()) => "fine",
+        };
+        assert_eq!(code(" ", "alice"), "reason_missing");
+        assert_eq!(code(&"x".repeat(1001), "alice"), "reason_too_long");
+        assert_eq!(code("Alice has left", "alice"), "reason_repeats_name");
+        assert_eq!(code("request 2026-114", "alice"), "fine");
+        // Two letters stand in many words.
+        assert_eq!(code("asked to be forgotten", "be"), "fine");
+    }
+}

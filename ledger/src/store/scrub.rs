@@ -1,0 +1,84 @@
+//! Making sure that neither the file nor SQLite's log holds what was erased.
+//!
+//! A deleted row leaves zeros, but rows move when SQLite balances its pages, and earlier versions left
+//! what had moved behind. So the file is written anew without the gaps, and the log is cut.
+//!
+//! A mark beside the ledger, `<ledger>.erasing`, is made before an erasure commits and goes when the
+//! bytes are gone: whatever a crash leaves behind, the next start finishes.
+
+use crate::error::Error;
+use sqlx::{Row as _, SqliteConnection};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+fn mark_of(ledger: &Path) -> PathBuf {
+    let mut mark = ledger.as_os_str().to_owned();
+    mark.push(".erasing");
+    PathBuf::from(mark)
+}
+
+/// Whether bytes of an erasure may still stand in the files.
+pub(crate) fn is_marked(ledger: &Path) -> bool {
+    mark_of(ledger).exists()
+}
+
+/// Durable when it returns.
+pub(crate) fn mark(ledger: &Path) -> Result<(), Error> {
+    let mark = mark_of(ledger);
+    let made = || -> io::Result<()> {
+        File::create(&mark)?.sync_all()?;
+        match mark.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+            _ => Ok(()),
+        }
+    };
+    made().map_err(|source| Error::File {
+        path: mark.clone(),
+        doing: "made",
+        source,
+    })
+}
+
+/// Takes the mark away. One that comes back after a crash costs the next start some work and no more.
+pub(crate) fn unmark(ledger: &Path) -> Result<(), Error> {
+    let mark = mark_of(ledger);
+    match std::fs::remove_file(&mark) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::File {
+            path: mark,
+            doing: "removed",
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the file anew, with nothing in it but its rows. Takes the time and, until the log is cut,
+/// the room of the whole file once more; others can read meanwhile.
+pub(crate) async fn compact(connection: &mut SqliteConnection) -> Result<(), Error> {
+    sqlx::query("VACUUM")
+        .execute(connection)
+        .await
+        .map_err(Error::database("writing the file anew after an erasure"))?;
+    Ok(())
+}
+
+/// Copies SQLite's log into the file and cuts it to nothing; `false` while a reader holds it.
+pub(crate) async fn cut_log(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    let failed = || Error::database("cutting SQLite's log after an erasure");
+    // Commands wait for this: a reader that takes its time is asked again later instead.
+    sqlx::query("PRAGMA busy_timeout = 20")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed());
+    sqlx::query("PRAGMA busy_timeout = 5000")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+    let busy: i64 = row?.try_get(0).map_err(failed())?;
+    Ok(busy == 0)
+}

@@ -1,0 +1,623 @@
+//! Erasing what has ended: nothing of it can be read any more, and nothing else changes.
+
+use crate::consistency;
+use crate::scene::{Scene, end, refusal, start, succeeded, unknown};
+use fixtures::commands::{
+    AGENT, administrator, callback, create_task, dns_create, presented, ssl_mode, submit,
+};
+use fixtures::faults::{FULL, Faults, IOERR_WRITE};
+use fixtures::rules::APPROVER;
+use fixtures::test_ledger::{Setup, TestLedger};
+use ledger::aggregate::{Agent, Apply, Approval, Approver, Delivery, Task};
+use ledger::command::{
+    CloseTask, CreateTask, EndAttempt, EraseTarget, Erasure, IssuedToken, OpenEnrolment,
+    PutCredential, RetryDelivery, RevokeCredential, RevokeGrants, StartAttempt, Submitted,
+};
+use ledger::event::{AttemptOutcome, ErasedSubject, Event, LedgerErased, StreamKind};
+use ledger::{
+    CommitPoint, Decision, Error, Header, Origin, Rejection, StreamId, TaskId, Timestamp,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Text that stands in every payload of the task that is erased, where text can stand.
+const TRACE: &str = "mrs-trace";
+
+fn origin() -> Origin {
+    Origin {
+        actor: ledger::Actor::Operator {
+            name: "ops".to_owned(),
+        },
+        request_id: None,
+    }
+}
+
+async fn erase(ledger: &TestLedger, target: EraseTarget) -> Result<Erasure, Error> {
+    let reason = "request 2026-114".to_owned();
+    ledger.erase(origin(), target, reason).await
+}
+
+fn why(result: Result<Erasure, Error>) -> String {
+    let refused = refusal(result);
+    assert_eq!(refused.code(), "not_erasable");
+    refused.to_string()
+}
+
+/// A task with one of everything: an apply that ran, a denied approval, refusals, deliveries.
+struct Story {
+    scene: Scene,
+    token: IssuedToken,
+    ran: Submitted,
+    denied: Submitted,
+}
+
+async fn story(scene: Scene) -> Story {
+    let command = CreateTask {
+        name: format!("{TRACE} name"),
+        callback: Some(callback(9, TRACE)),
+        ..create_task()
+    };
+    let token = scene.execute(administrator(), command).await.unwrap();
+    let scene = Scene {
+        token: token.clone(),
+        ..scene
+    };
+    let key = |n: u32| format!("{TRACE}-key-{n}");
+    let operations = vec![dns_create(&format!("{TRACE}.example.com"))];
+    let ran = scene.submitted(&key(1), operations).await;
+    scene.run(start(ran.apply.id, 0)).await.unwrap();
+    scene.run(end(ran.apply.id, 0, succeeded())).await.unwrap();
+    let denied = scene.submitted(&key(2), vec![ssl_mode("strict")]).await;
+    scene.decided(&denied, Decision::Deny).await;
+    let asked = scene.submitted(&key(3), vec![ssl_mode("full")]).await;
+    scene.decided(&asked, Decision::Approve).await;
+    // Twenty refusals: ten by themselves, the others counted.
+    for _ in 0..20 {
+        let reused = scene
+            .submit(&token, &key(1), vec![dns_create("other.example.com")])
+            .await
+            .unwrap();
+        assert!(reused.is_err());
+    }
+    Story {
+        scene,
+        token,
+        ran,
+        denied,
+    }
+}
+
+async fn deliveries(ledger: &TestLedger, task: TaskId) -> Vec<ledger::DeliveryId> {
+    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    events
+        .into_iter()
+        .filter_map(|recorded| match recorded.event {
+            Event::DeliveryOwed(owed) if owed.task_id == task => Some(owed.delivery_id),
+            _ => None,
+        })
+        .collect()
+}
+
+async fn deliver_all(ledger: &TestLedger, task: TaskId) {
+    for delivery_id in deliveries(ledger, task).await {
+        let started = ledger.run(StartAttempt { delivery_id }).await.unwrap();
+        let ended = EndAttempt {
+            delivery_id,
+            attempt: started.attempt,
+            outcome: AttemptOutcome::Delivered { http_status: 200 },
+            retry_at: Timestamp::default(),
+            duration: Duration::ZERO,
+        };
+        ledger.run(ended).await.unwrap();
+    }
+}
+
+async fn close(ledger: &TestLedger, task_id: TaskId) {
+    let command = CloseTask {
+        task_id,
+        token: None,
+        reason: Some(format!("{TRACE} has ended")),
+    };
+    ledger.run(command).await.unwrap();
+}
+
+async fn ended_story() -> Story {
+    let story = story(Scene::granted().await).await;
+    close(&story.scene, story.task()).await;
+    deliver_all(&story.scene, story.task()).await;
+    story
+}
+
+impl Story {
+    fn task(&self) -> TaskId {
+        self.token.task.id
+    }
+
+    fn target(&self) -> EraseTarget {
+        EraseTarget::Task(self.task())
+    }
+}
+
+async fn headers(ledger: &TestLedger) -> Vec<Header> {
+    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    events.iter().map(|recorded| recorded.header).collect()
+}
+
+async fn said(ledger: &TestLedger, erasure: &Erasure) -> LedgerErased {
+    let events = ledger.reader().events_from(erasure.position, 1).await;
+    match &events.unwrap()[0].event {
+        Event::LedgerErased(erased) => erased.clone(),
+        other => panic!("expected what was erased, got {other:?}"),
+    }
+}
+
+async fn scrubbed(ledger: &TestLedger) {
+    let mut scrubbed = ledger.scrubbed();
+    scrubbed.wait_for(|done| *done).await.unwrap();
+}
+
+/// Which of the ledger's files hold these bytes.
+fn holding(ledger: &Path, needle: &[u8]) -> Vec<String> {
+    let folder = ledger.parent().unwrap();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        if bytes.windows(needle.len()).any(|window| window == needle) {
+            found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_task_is_erased_with_everything_of_it_and_nothing_else() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let before = headers(scene).await;
+    let of_task = payloads_of(scene, &story).await;
+    let done = erase(scene, story.target()).await.unwrap();
+    assert!(done.is_new);
+    assert_eq!(done.subject, ErasedSubject::Task(story.task()));
+    assert_eq!(done.position, scene.size_now() - 1);
+    let after = headers(scene).await;
+    assert_eq!(after[..before.len()], before, "headers never change");
+    assert_eq!(after.len(), before.len() + 1);
+    let events = scene.reader().events_from(0, 10_000).await.unwrap();
+    let gone: Vec<u64> = events
+        .iter()
+        .filter(|recorded| recorded.is_erased())
+        .map(ledger::Recorded::position)
+        .collect();
+    assert_eq!(gone, of_task);
+    assert_eq!(done.payloads, gone.len() as u64);
+    let erased = said(scene, &done).await;
+    for event in &events[..before.len()] {
+        assert_eq!(erased.covers(event.position()), event.is_erased());
+    }
+    let kinds = |kind| erased.streams.iter().filter(|s| s.kind == kind).count();
+    assert_eq!(kinds(StreamKind::Task), 1);
+    assert_eq!(kinds(StreamKind::Apply), 3);
+    assert_eq!(kinds(StreamKind::Approval), 2);
+    assert!(kinds(StreamKind::Refusal) >= 10);
+    assert!(kinds(StreamKind::Delivery) >= 5);
+    assert_eq!(erased.names, []);
+    assert_eq!(erased.counters.len(), 1);
+    assert_eq!(
+        scene.reader().verify_erasures().await.unwrap(),
+        done.payloads
+    );
+    consistency::check(scene).await;
+}
+
+/// The positions of what tells of the story's task.
+async fn payloads_of(ledger: &TestLedger, story: &Story) -> Vec<u64> {
+    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    let mut streams = vec![StreamId::from(story.task())];
+    let mut positions = Vec::new();
+    for recorded in &events {
+        let task = match &recorded.event {
+            Event::ApplyAccepted(e) => Some(e.task_id),
+            Event::ApplyRefused(e) => Some(e.task_id),
+            Event::RefusalsCounted(e) => Some(e.task_id),
+            Event::ApprovalRequested(e) => Some(e.task_id),
+            Event::DeliveryOwed(e) => Some(e.task_id),
+            _ => None,
+        };
+        if task == Some(story.task()) {
+            streams.push(recorded.stream_id());
+        }
+        if streams.contains(&recorded.stream_id()) {
+            positions.push(recorded.position());
+        }
+    }
+    positions
+}
+
+#[tokio::test]
+async fn no_file_of_the_ledger_holds_what_was_erased() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    // It stands there in the clear, so that finding nothing afterwards means something.
+    assert!(!holding(scene.path(), TRACE.as_bytes()).is_empty());
+    let key_of_idempotency = format!("{TRACE}-key-1");
+    assert!(!holding(scene.path(), key_of_idempotency.as_bytes()).is_empty());
+    erase(scene, story.target()).await.unwrap();
+    scrubbed(scene).await;
+    assert_eq!(holding(scene.path(), TRACE.as_bytes()), [""; 0]);
+    let path = scene.path().to_owned();
+    let ledger = story.scene.ledger.restart().await;
+    assert_eq!(holding(&path, TRACE.as_bytes()), [""; 0]);
+    consistency::check(&ledger).await;
+}
+
+#[tokio::test]
+async fn the_log_is_cut_as_soon_as_the_last_reader_has_gone() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let mut reader = crate::store::foreign(scene.path()).await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM payloads;")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    erase(scene, story.target()).await.unwrap();
+    let mut done = scene.scrubbed();
+    assert!(!*done.borrow_and_update());
+    // Commands are served meanwhile.
+    scene.task().await;
+    assert!(!*scene.scrubbed().borrow());
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
+    scrubbed(scene).await;
+    assert_eq!(holding(scene.path(), TRACE.as_bytes()), [""; 0]);
+}
+
+#[tokio::test]
+async fn every_command_on_what_was_erased_is_told_so() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let delivery = deliveries(scene, story.task()).await[0];
+    erase(scene, story.target()).await.unwrap();
+    let before = scene.size_now();
+    let again = submit(
+        &story.token,
+        &format!("{TRACE}-key-1"),
+        vec![ssl_mode("off")],
+    );
+    assert_eq!(refusal(scene.run(again).await), Rejection::Erased);
+    let fresh = submit(&story.token, "fresh", vec![ssl_mode("off")]);
+    assert_eq!(refusal(scene.run(fresh).await), Rejection::Erased);
+    let closing = CloseTask {
+        task_id: story.task(),
+        token: None,
+        reason: None,
+    };
+    assert_eq!(refusal(scene.run(closing).await), Rejection::Erased);
+    let token = presented(&story.token);
+    let renewal = ledger::command::RenewToken { token };
+    assert_eq!(refusal(scene.run(renewal).await), Rejection::Erased);
+    assert_eq!(
+        refusal(scene.run(start(story.ran.apply.id, 0)).await),
+        Rejection::Erased
+    );
+    let approval = story.denied.approval.as_ref().unwrap();
+    let late = scene.alice.decide(scene, approval, Decision::Approve, None);
+    assert_eq!(refusal(scene.run(late).await), Rejection::Erased);
+    let retry = RetryDelivery {
+        delivery_id: delivery,
+        reason: None,
+    };
+    assert_eq!(refusal(scene.run(retry).await), Rejection::Erased);
+    let attempt = StartAttempt {
+        delivery_id: delivery,
+    };
+    assert_eq!(refusal(scene.run(attempt).await), Rejection::Erased);
+    assert_eq!(
+        refusal(scene.load::<Task>(story.task()).await),
+        Rejection::Erased
+    );
+    assert_eq!(
+        refusal(scene.load::<Apply>(story.ran.apply.id).await),
+        Rejection::Erased
+    );
+    assert_eq!(
+        refusal(scene.load::<Approval>(approval.id).await),
+        Rejection::Erased
+    );
+    assert_eq!(
+        refusal(scene.load::<Delivery>(delivery).await),
+        Rejection::Erased
+    );
+    assert!(scene.reader().is_erased(story.task()).await.unwrap());
+    assert_eq!(scene.size_now(), before, "nothing of it is recorded");
+    assert_eq!(Rejection::Erased.kind(), ledger::RejectionKind::Gone);
+}
+
+#[tokio::test]
+async fn erasing_twice_says_the_same_and_records_nothing() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let first = erase(scene, story.target()).await.unwrap();
+    let size = scene.size_now();
+    let second = erase(scene, story.target()).await.unwrap();
+    assert_eq!(
+        second,
+        Erasure {
+            is_new: false,
+            ..first
+        }
+    );
+    assert_eq!(scene.size_now(), size);
+    let ledger = story.scene.ledger.restart().await;
+    let target = EraseTarget::Task(story.token.task.id);
+    assert_eq!(erase(&ledger, target).await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn what_has_not_ended_is_not_erased() {
+    let told = story(Scene::granted().await).await;
+    let scene = &told.scene;
+    let before = scene.size_now();
+    assert!(why(erase(scene, told.target()).await).contains("the task is open"));
+    // Old, but an approval of it is still open in the log.
+    scene.clock.advance(Duration::from_secs(25 * 60 * 60));
+    assert!(why(erase(scene, told.target()).await).contains("is open"));
+    assert_eq!(scene.size_now(), before);
+    close(scene, told.task()).await;
+    assert!(why(erase(scene, told.target()).await).contains("still being tried"));
+    deliver_all(scene, told.task()).await;
+    assert!(erase(scene, told.target()).await.unwrap().is_new);
+    let nobody = EraseTarget::Task(TaskId::from_bytes([9; 16]));
+    assert_eq!(refusal(erase(scene, nobody).await), Rejection::TaskNotFound);
+}
+
+#[tokio::test]
+async fn a_task_that_is_a_day_old_has_ended_when_nothing_of_it_is_open() {
+    let scene = Scene::granted().await;
+    let target = EraseTarget::Task(scene.token.task.id);
+    scene
+        .clock
+        .advance(Duration::from_secs(24 * 60 * 60) - Duration::from_micros(1));
+    assert!(why(erase(&scene, target.clone()).await).contains("the task is open"));
+    scene.clock.advance(Duration::from_micros(1));
+    assert!(erase(&scene, target).await.unwrap().is_new);
+}
+
+#[tokio::test]
+async fn an_execution_that_nobody_knows_the_end_of_is_not_erased() {
+    let scene = Scene::granted().await;
+    let apply = scene
+        .submitted("k", vec![dns_create("a.example.com")])
+        .await
+        .apply;
+    scene.run(start(apply.id, 0)).await.unwrap();
+    scene.run(end(apply.id, 0, unknown())).await.unwrap();
+    close(&scene, scene.token.task.id).await;
+    let target = EraseTarget::Task(scene.token.task.id);
+    assert!(why(erase(&scene, target).await).contains("apply resolve"));
+}
+
+#[tokio::test]
+async fn a_reason_is_needed_and_does_not_repeat_what_goes() {
+    let story = ended_story().await;
+    let target = story.target();
+    for (reason, code) in [
+        ("  ", "reason_missing"),
+        ("MRS-TRACE NAME asked for it", "reason_repeats_name"),
+    ] {
+        let refused = story
+            .scene
+            .erase(origin(), target.clone(), reason.to_owned())
+            .await;
+        assert_eq!(refusal(refused).code(), code);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_grants_and_open_tasks_is_erased_and_its_name_stays_taken() {
+    let scene = Scene::granted().await;
+    let target = || EraseTarget::Agent(AGENT.to_owned());
+    assert!(why(erase(&scene, target()).await).contains("grant revoke"));
+    let revoke = RevokeGrants {
+        agent: AGENT.to_owned(),
+        operation: None,
+        reason: None,
+    };
+    scene.run(revoke).await.unwrap();
+    assert!(why(erase(&scene, target()).await).contains("task close"));
+    close(&scene, scene.token.task.id).await;
+    let done = erase(&scene, target()).await.unwrap();
+    assert_eq!(done.streams, 1);
+    assert_eq!(
+        erase(&scene, target()).await.unwrap().position,
+        done.position
+    );
+    let again = scene.execute(administrator(), create_task()).await;
+    assert_eq!(refusal(again), Rejection::Erased);
+    assert_eq!(
+        refusal(scene.run(fixtures::commands::grant_all()).await),
+        Rejection::Erased
+    );
+    assert_eq!(refusal(scene.agent(AGENT).await), Rejection::Erased);
+    let erased = said(&scene, &done).await;
+    assert_eq!(erased.names.len(), 1);
+    assert_eq!(
+        refusal(scene.load::<Agent>(erased.subject.stream()).await),
+        Rejection::Erased
+    );
+    consistency::check(&scene).await;
+    let ledger = scene.ledger.restart().await;
+    assert_eq!(refusal(ledger.agent(AGENT).await), Rejection::Erased);
+    let nobody = EraseTarget::Agent("nobody".to_owned());
+    assert_eq!(
+        refusal(erase(&ledger, nobody).await),
+        Rejection::AgentNotFound
+    );
+}
+
+async fn revoke_passkeys(scene: &Scene) {
+    let alice = scene.approver(APPROVER).await.unwrap().unwrap();
+    for credential in &alice.credentials {
+        let command = RevokeCredential {
+            principal: APPROVER.to_owned(),
+            credential_id: credential.credential_id.clone(),
+            reason: None,
+        };
+        scene.run(command).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_approver_without_passkeys_is_erased_with_its_names_and_they_stay_taken() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let target = || EraseTarget::Approver(APPROVER.to_owned());
+    let open = OpenEnrolment {
+        principal: APPROVER.to_owned(),
+    };
+    let opened = scene.run(open.clone()).await.unwrap();
+    assert!(why(erase(scene, target()).await).contains("credential revoke"));
+    revoke_passkeys(scene).await;
+    let done = erase(scene, target()).await.unwrap();
+    assert_eq!(said(scene, &done).await.names.len(), 3);
+    assert_eq!(refusal(scene.approver(APPROVER).await), Rejection::Erased);
+    assert_eq!(refusal(scene.run(open).await), Rejection::Erased);
+    let registration = scene.alice.registration();
+    assert_eq!(
+        refusal(scene.run(registration.clone()).await),
+        Rejection::Erased
+    );
+    // The same passkey for somebody else: its id stays taken.
+    let other = PutCredential {
+        principal: "bob".to_owned(),
+        ..registration.clone()
+    };
+    assert_eq!(refusal(scene.run(other).await), Rejection::CredentialTaken);
+    let enrol = ledger::command::Enrol {
+        enrolment_id: opened.enrolment_id,
+        credential: registration.credential,
+    };
+    assert_eq!(refusal(scene.run(enrol).await), Rejection::Erased);
+    assert_eq!(
+        refusal(scene.load::<Approver>(done.subject.stream()).await),
+        Rejection::Erased
+    );
+    consistency::check(scene).await;
+    // Its decisions are erased afterwards, with their task, and no counter is kept of it.
+    let task = erase(scene, story.target()).await.unwrap();
+    assert_eq!(said(scene, &task).await.counters, []);
+    scrubbed(scene).await;
+    assert_eq!(holding(scene.path(), b"alice"), [""; 0]);
+    consistency::check(scene).await;
+}
+
+#[tokio::test]
+async fn a_counter_stays_as_high_as_erased_decisions_had_raised_it() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let done = erase(scene, story.target()).await.unwrap();
+    let kept = said(scene, &done).await.counters;
+    let alice = scene.approver(APPROVER).await.unwrap().unwrap();
+    assert_eq!(kept[0].approver_id, alice.id);
+    assert!(kept[0].sign_count > alice.credentials[0].sign_count);
+    consistency::check(scene).await;
+    let ledger = story.scene.ledger.restart().await;
+    consistency::check(&ledger).await;
+}
+
+#[tokio::test]
+async fn refusals_that_were_being_counted_are_not_recorded_afterwards() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    erase(scene, story.target()).await.unwrap();
+    let size = scene.size_now();
+    scene.clock.advance(Duration::from_secs(120));
+    scene.task().await;
+    let names = scene.names_since(size).await;
+    assert!(!names.contains(&"apply.refusals_counted"), "{names:?}");
+}
+
+#[tokio::test]
+async fn an_erasure_is_whole_or_not_at_all_wherever_its_commit_fails() {
+    for (point, persists) in [
+        (CommitPoint::Write, false),
+        (CommitPoint::Commit, false),
+        (CommitPoint::Committed, true),
+    ] {
+        for code in [IOERR_WRITE, FULL] {
+            let faults = Arc::new(Faults::default());
+            let setup = Setup {
+                faults: Some(Arc::clone(&faults) as _),
+                ..Setup::default()
+            };
+            let scene = Scene::with(setup).await;
+            scene.grant_all().await;
+            let story = story(scene).await;
+            let scene = &story.scene;
+            close(scene, story.task()).await;
+            deliver_all(scene, story.task()).await;
+            faults.plan(point, code);
+            let answer = erase(scene, story.target()).await;
+            if persists {
+                assert!(answer.unwrap().is_new);
+                assert_eq!(
+                    refusal(scene.load::<Task>(story.task()).await),
+                    Rejection::Erased
+                );
+            } else {
+                assert!(matches!(answer, Err(Error::NotRecorded)), "{answer:?}");
+                assert_eq!(scene.reader().verify_erasures().await.unwrap(), 0);
+                assert!(scene.load::<Task>(story.task()).await.unwrap().is_some());
+            }
+            consistency::check(scene).await;
+            let again = erase(scene, story.target()).await.unwrap();
+            assert_eq!(again.is_new, !persists);
+            scrubbed(scene).await;
+            assert_eq!(holding(scene.path(), TRACE.as_bytes()), [""; 0]);
+            consistency::check(scene).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_tasks_go_on_while_one_is_erased() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    let token = scene.task().await;
+    let work = (0..64).map(|client| {
+        let token = &token;
+        async move {
+            for n in 0..5 {
+                let key = format!("client-{client}-{n}");
+                let operations = vec![dns_create(&format!("c{client}-{n}.example.com"))];
+                scene
+                    .submit(token, &key, operations)
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+        }
+    });
+    let (_, erased) = tokio::join!(
+        futures_util::future::join_all(work),
+        erase(scene, story.target())
+    );
+    assert!(erased.unwrap().is_new);
+    scrubbed(scene).await;
+    consistency::check(scene).await;
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_of_an_erasure_the_next_start_finishes() {
+    let story = ended_story().await;
+    let path = story.scene.path().to_owned();
+    erase(&story.scene, story.target()).await.unwrap();
+    scrubbed(&story.scene).await;
+    let closed = story.scene.ledger.close().await;
+    // As a crash between the commit and the scrubbing leaves it.
+    let mark = path.with_extension("db.erasing");
+    std::fs::write(&mark, b"").unwrap();
+    let ledger = closed.open().await.unwrap();
+    scrubbed(&ledger).await;
+    assert!(!mark.exists());
+}
