@@ -13,7 +13,7 @@ use crate::store::{
     check_tail, connect_reader, connect_writer, file_of, grow, read_frontier, read_head,
     read_stream, scrub,
 };
-use crate::tlog::{Frontier, record_leaf};
+use crate::tlog::Frontier;
 use crate::writer::{
     Cache, CommitFaults, Entry, Job, RecentEvents, Scrub, Shared, Stored, Tree, TypedJob, Watchers,
     Writer, erased_names, genesis,
@@ -120,7 +120,7 @@ impl Ledger {
                     .await
                     .map_err(Error::database("making a new ledger"))?;
                 let mut tree = Frontier::empty();
-                let rows = grow(&mut tree, [record_leaf(created.header())])?;
+                let rows = grow(&mut tree, [created.leaf()])?;
                 append(&mut transaction, &[created], &Lookups::default(), &head).await?;
                 append_tree(&mut transaction, &rows).await?;
                 transaction

@@ -5,20 +5,44 @@ use super::tail::Head;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Recorded;
-use crate::record::Header;
+use crate::record::{Header, RecordHash, record_hash_of};
+use crate::tlog::{TreeHash, leaf_hash};
 use sqlx::SqliteConnection;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
-/// An event that is ready to be written: header, salt and payload.
+/// An event that is ready to be written: header, salt and payload, and what follows from the header.
 #[derive(Debug, Clone)]
 pub(crate) struct Staged {
     pub(crate) recorded: Recorded,
-    pub(crate) salt: [u8; 16],
-    pub(crate) payload: Vec<u8>,
+    salt: [u8; 16],
+    payload: Vec<u8>,
+    record_hash: RecordHash,
+    leaf: TreeHash,
 }
 
 impl Staged {
+    pub(crate) fn new(recorded: Recorded, salt: [u8; 16], payload: Vec<u8>) -> Self {
+        let header = recorded.header.encode();
+        Self {
+            recorded,
+            salt,
+            payload,
+            record_hash: record_hash_of(&header),
+            leaf: leaf_hash(&header),
+        }
+    }
+
+    /// The hash that the next record names.
+    pub(crate) const fn record_hash(&self) -> RecordHash {
+        self.record_hash
+    }
+
+    /// The leaf of the tree.
+    pub(crate) const fn leaf(&self) -> TreeHash {
+        self.leaf
+    }
+
     pub(crate) fn header(&self) -> &Header {
         &self.recorded.header
     }
@@ -90,7 +114,7 @@ pub(crate) async fn append(
                 .bind(header.prev_hash.as_bytes().as_slice())
                 .bind(i64::from(header.payload_len))
                 .bind(header.payload_digest.as_bytes().as_slice())
-                .bind(header.record_hash().as_bytes().to_vec());
+                .bind(row.record_hash.as_bytes().as_slice());
         }
         query.execute(&mut *connection).await.map_err(failed())?;
     }

@@ -11,7 +11,7 @@ use crate::store::{
     Head, Lookups, Staged, append, append_tree, check_tail, connect_writer, erase, grow,
     read_frontier, read_head, scrub,
 };
-use crate::tlog::{Frontier, record_leaf};
+use crate::tlog::Frontier;
 use sqlx::Connection as _;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -53,7 +53,7 @@ pub(crate) fn genesis(
         },
     };
     let staged = stage(created, 0, head.record_hash, now, random)?;
-    let head = head.advanced(1, staged.header().record_hash());
+    let head = head.advanced(1, staged.record_hash());
     Ok((staged, head))
 }
 
@@ -84,15 +84,12 @@ fn stage(
             .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
         payload_digest: payload_digest(&salt, &payload),
     };
-    Ok(Staged {
-        recorded: Recorded {
-            header,
-            envelope,
-            event: new.event,
-        },
-        salt,
-        payload,
-    })
+    let recorded = Recorded {
+        header,
+        envelope,
+        event: new.event,
+    };
+    Ok(Staged::new(recorded, salt, payload))
 }
 
 /// What a batch made of the log, once it is there.
@@ -128,7 +125,7 @@ impl Writer {
             positions.insert(decided.new.event_id, size);
             match stage(decided, size, prev_hash, now, &*self.random) {
                 Ok(event) => {
-                    prev_hash = event.header().record_hash();
+                    prev_hash = event.record_hash();
                     size += 1;
                     staged.push(event);
                 }
@@ -207,7 +204,7 @@ impl Writer {
         }
         // A tree that is still being filled gets these leaves in their turn.
         if tree.size() == self.head.size {
-            let leaves = staged.iter().map(|event| record_leaf(event.header()));
+            let leaves = staged.iter().map(Staged::leaf);
             let rows = grow(tree, leaves)?;
             append_tree(&mut self.connection, &rows).await?;
         }
