@@ -8,7 +8,9 @@ mod command;
 mod config;
 mod demo;
 mod doctor;
+mod known_checkpoint;
 mod operator;
+mod restore;
 mod service;
 mod shutdown;
 mod telemetry;
@@ -50,6 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(*args),
         Command::Ledger(LedgerCommand::Vkey) => command::ledger_vkey(&environment),
         Command::Backup(args) => command::backup(&environment, &args),
+        Command::Restore(args) => command::restore(&environment, &args),
         Command::Apply(args) => command::operate(&environment, args.into()),
         Command::Task(args) => command::operate(&environment, args.into()),
         Command::Delivery(args) => command::operate(&environment, args.into()),

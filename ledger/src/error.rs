@@ -161,6 +161,9 @@ pub enum Error {
         /// The checkpoint's size, in events.
         signed: u64,
     },
+    /// The ledger does not go on as another log.
+    #[error("the fork is not recorded")]
+    Fork(#[from] crate::fork::ForkError),
     /// A stored event could not be read.
     #[error("the event at position {position} cannot be read")]
     Decode {
@@ -219,6 +222,9 @@ impl Error {
                 .and_then(|error| error.code()?.parse::<u32>().ok())
                 // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
                 .is_some_and(|code| matches!(code & 0xFF, 11 | 26)),
+            Self::Scan { source, .. } => source
+                .sqlite_error()
+                .is_some_and(|error| matches!(error.extended_code & 0xFF, 11 | 26)),
             _ => false,
         }
     }

@@ -80,6 +80,10 @@ pub use rules::Rules;
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
 #[cfg(feature = "store")]
-pub use store::{CheckedLedger, Reader, RecordScan, Scanned, StoredRecord, is_plainly_foreign};
+pub use store::{
+    CheckedLedger, Reader, RecordScan, Scanned, StoredRecord, WriterLock, is_plainly_foreign,
+};
 #[cfg(feature = "store")]
-pub use writer::{CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit};
+pub use writer::{
+    CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit, fork_copy, ready_copy,
+};

@@ -9,6 +9,7 @@ mod log;
 mod name;
 mod operate;
 mod projections;
+mod restore;
 mod witness;
 
 pub(crate) use backup::BackupArgs;
@@ -19,6 +20,7 @@ pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
 pub(crate) use projections::ProjectionsCommand;
+pub(crate) use restore::RestoreArgs;
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
 use clap::{Args, Parser, Subcommand};
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Copy the ledger, also while the service runs
     Backup(BackupArgs),
+    /// Put a backup in the ledger's place, with the service stopped
+    Restore(RestoreArgs),
     /// Look at the read tables, or make them again
     #[command(subcommand)]
     Projections(ProjectionsCommand),

@@ -18,7 +18,8 @@ pub(crate) struct Reason {
     text: String,
 }
 
-fn parse_reason(text: &str) -> Result<String, String> {
+/// One line that says something.
+pub(super) fn parse_reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 1000 || text.chars().any(char::is_control) {
         return Err("expected 1 to 1000 characters on one line".to_owned());

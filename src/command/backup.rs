@@ -1,7 +1,8 @@
 //! `backup`.
 
 use crate::cli::BackupArgs;
-use crate::config::{Environment, Storage, as_url};
+use crate::config::{Environment, SigningSource, Storage, as_url};
+use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail, ensure};
 use ledger::{CheckedLedger, Reader};
@@ -16,11 +17,22 @@ use tempfile::NamedTempFile;
 /// A crash leaves at most a file with a leading dot and the ending `.partial` behind; the name that
 /// was asked for is given to a copy that is whole and on disk, or to none.
 pub(crate) fn backup(environment: &Environment, args: &BackupArgs) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
+    let ((storage, signing), _) = environment.part(|sources| {
+        let storage = Storage::read(sources);
+        let signing = SigningSource::read(sources, &storage);
+        (storage, signing)
+    })?;
     refuse_missing(&storage.ledger)?;
     let target = Target::of(&args.file)?;
     let copy = target.unnamed()?;
-    let checked = super::runtime()?.block_on(copied(&storage, copy.path()))?;
+    let (checked, signed) = super::runtime()?.block_on(copied(&storage, &signing, copy.path()))?;
+    let beside = target.beside();
+    if let Some(signed) = &signed {
+        // Before the copy gets its name: nobody finds the one without the other. One that is left of
+        // a broken-off backup is replaced.
+        ledger::replace_file(&beside, signed.note.to_string().as_bytes())
+            .with_context(|| format!("writing {}", beside.display()))?;
+    }
     let bytes = target.name(copy)?;
     println!("backup     {} ({bytes} bytes)", target.file.display());
     println!("ledger     {}", checked.ledger_id);
@@ -29,7 +41,22 @@ pub(crate) fn backup(environment: &Environment, args: &BackupArgs) -> anyhow::Re
         checked.size
     );
     println!("head hash  {}", checked.record_hash);
+    match &signed {
+        Some(signed) => println!(
+            "checkpoint {}, over {} records of {}",
+            beside.display(),
+            signed.checkpoint.size(),
+            signed.signer.0
+        ),
+        None => println!("checkpoint none is known here"),
+    }
     println!("not in it  {}", master_key(&storage));
+    if let Some(file) = signing.key_file() {
+        println!(
+            "           the signing key, {}: keep a copy, and let nobody have it",
+            file.display()
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -46,10 +73,19 @@ fn master_key(storage: &Storage) -> String {
     }
 }
 
-async fn copied(storage: &Storage, copy: &Path) -> anyhow::Result<CheckedLedger> {
+/// Copies the ledger and checks the copy; gives the newest checkpoint of it beside what it holds.
+async fn copied(
+    storage: &Storage,
+    signing: &SigningSource,
+    copy: &Path,
+) -> anyhow::Result<(CheckedLedger, Option<KnownCheckpoint>)> {
     let ledger = Reader::open(&storage.ledger_url())
         .await
         .context("the ledger cannot be read")?;
+    let mut signers: Vec<Signer> = signing.public().into_iter().collect();
+    signers.extend(ledger.signing().await.ok().flatten());
+    // Read before the copy is made: what was signed by now is in the copy.
+    let signed = KnownCheckpoint::read(signing.state_file(), &signers)?;
     ledger
         .copy_into(copy)
         .await
@@ -61,7 +97,20 @@ async fn copied(storage: &Storage, copy: &Path) -> anyhow::Result<CheckedLedger>
         "the copy was checked and is not kept; what is wrong with it is most likely wrong with the \
          ledger itself: `ledger check` tells",
     )?;
-    checked.context("the ledger holds no event yet; there is nothing to back up")
+    let checked = checked.context("the ledger holds no event yet; there is nothing to back up")?;
+    if let Some(signed) = &signed {
+        ensure!(
+            signed.is_in(&copied).await?,
+            "the ledger does not hold the {} events that {} has signed ({}): no backup is made of it",
+            signed.checkpoint.size(),
+            signed.signer.0,
+            signing.state_file().display()
+        );
+    }
+    Ok((
+        checked,
+        signed.filter(|signed| signed.checkpoint.size() > 0),
+    ))
 }
 
 /// The name that a backup gets, in a folder that exists.
@@ -87,6 +136,13 @@ impl Target {
             file: file.to_owned(),
             folder: folder.to_owned(),
         })
+    }
+
+    /// Where the newest checkpoint goes.
+    fn beside(&self) -> PathBuf {
+        let mut name = self.file.as_os_str().to_owned();
+        name.push(".checkpoint");
+        PathBuf::from(name)
     }
 
     /// An empty file of mode 0600 in the same folder, which goes when it is not given a name.

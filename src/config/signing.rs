@@ -6,8 +6,9 @@ use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
 use super::variable;
-use ledger::tlog::{KeyName, LogOrigin, LogSigner};
+use ledger::tlog::{KeyName, LogKey, LogOrigin, LogSigner};
 use ledger::{MakeSigning, Random, Signing, SigningRequest};
+use secrecy::zeroize::Zeroizing;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,6 +78,66 @@ impl SigningSource {
     /// Where the key is kept; `None` when it is given in the configuration.
     pub(crate) fn key_file(&self) -> Option<&Path> {
         self.given.is_none().then_some(self.file.as_path())
+    }
+
+    /// The origin as set; that of the key where it is not.
+    pub(crate) fn origin_of(&self, signer: &LogSigner) -> LogOrigin {
+        let of_key = || LogOrigin::from(signer.public().name());
+        self.origin.clone().unwrap_or_else(of_key)
+    }
+
+    /// Who would sign, as far as the key stands here and can be read.
+    pub(crate) fn public(&self) -> Option<(LogOrigin, LogKey)> {
+        let public = |signer: &LogSigner| (self.origin_of(signer), signer.public());
+        match &self.given {
+            Some(given) => Some(public(given)),
+            None => read_file(&self.file).ok()?.as_ref().map(public),
+        }
+    }
+
+    /// Who signs the log that goes on from an older state of the log `old`, and the line to put into
+    /// the key file where the key is not given by LEDGER_SIGNING_KEY.
+    ///
+    /// # Errors
+    /// When the settings still are those of the old log.
+    pub(crate) fn for_fork(
+        &self,
+        old: &(LogOrigin, LogKey),
+        size: u64,
+        random: &dyn Random,
+    ) -> Result<(Arc<LogSigner>, Option<Zeroizing<String>>), Problem> {
+        if self.origin.as_ref() == Some(&old.0) {
+            return Err(Problem::new(
+                variable::LEDGER_ORIGIN.name(),
+                "is the origin of the log that is left; give the new log another, or unset it",
+            ));
+        }
+        if let Some(given) = &self.given {
+            if given.public() == old.1 {
+                return Err(Problem::new(
+                    variable::LEDGER_SIGNING_KEY.name(),
+                    "is the key of the log that is left; give the new log another, or unset it",
+                ));
+            }
+            return Ok((Arc::clone(given), None));
+        }
+        let name = match &self.origin {
+            Some(origin) => origin.as_str().to_owned(),
+            None => {
+                // Two forks from one place are two logs.
+                let [a, b, ..] = random.sixteen();
+                format!("{}-fork-{size}-{a:02x}{b:02x}", old.0)
+            }
+        };
+        let name = name.parse().map_err(|error| {
+            Problem::new(
+                variable::LEDGER_ORIGIN.name(),
+                format!("cannot name a key: {error}"),
+            )
+        })?;
+        let signer = LogSigner::generate(name, random);
+        let line = Zeroizing::new(format!("{}\n", *signer.to_private_text()));
+        Ok((Arc::new(signer), Some(line)))
     }
 
     /// Looks at what a start would use, and makes nothing.

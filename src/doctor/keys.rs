@@ -1,16 +1,21 @@
 //! The keys that stand in files. What the settings say of them is the configuration's part.
 
 use super::finding::Finding;
-use crate::config::Storage;
+use crate::config::{SigningSource, Storage};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const CHECK: &str = "keys";
 
 /// The mode of each key file.
-pub(super) fn look(storage: &Storage) -> Vec<Finding> {
-    let keys = [("the master key", storage.key_file())];
+pub(super) fn look(storage: &Storage, signing: &SigningSource) -> Vec<Finding> {
+    let signing_key = signing.key_file().map(PathBuf::from);
+    let keys = [
+        Some(("the master key", storage.key_file())),
+        signing_key.map(|file| ("the signing key", file)),
+    ];
     keys.iter()
+        .flatten()
         .filter_map(|(name, file)| look_at(name, file))
         .collect()
 }

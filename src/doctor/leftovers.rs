@@ -3,6 +3,7 @@
 use super::files::folder_of;
 use super::finding::Finding;
 use crate::config::Storage;
+use crate::restore::{MOVED_ASIDE, is_broken_off};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -17,10 +18,18 @@ pub(super) fn look(storage: &Storage) -> Vec<Finding> {
         .filter_map(|entry| Some(entry.ok()?.file_name()))
         .collect();
     names.sort();
-    names
+    let mut findings: Vec<Finding> = names
         .iter()
         .filter_map(|name| judge(&folder, name))
-        .collect()
+        .collect();
+    if is_broken_off(storage) {
+        findings.push(Finding::warning(
+            CHECK,
+            "a restore was broken off in the middle",
+            "start the service: it does the rest of it first",
+        ));
+    }
+    findings
 }
 
 fn judge(folder: &Path, name: &OsString) -> Option<Finding> {
@@ -30,9 +39,16 @@ fn judge(folder: &Path, name: &OsString) -> Option<Finding> {
     if text.starts_with('.') && text.ends_with(".partial") {
         return Some(Finding::warning(
             CHECK,
-            format!("{shown} is of a backup that was broken off"),
-            format!("while no backup runs: rm {shown}"),
+            format!("{shown} is of a backup or restore that was broken off"),
+            format!("while neither runs: rm {shown}"),
         ));
     }
-    None
+    let is_database = !text.ends_with("-wal") && !text.ends_with("-shm");
+    (text.contains(MOVED_ASIDE) && is_database).then(|| {
+        Finding::warning(
+            CHECK,
+            format!("{shown} was moved aside by a restore"),
+            "look at it, keep it elsewhere or delete it; nothing here uses it",
+        )
+    })
 }

@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything that a service needs, and changes nothing. One file for each thing
 //! that is looked at; each says what it found, how bad that is, and what to do.
 
+mod checkpoints;
 mod configuration;
 mod disk;
 mod files;
@@ -15,26 +16,32 @@ mod running;
 
 pub(crate) use report::Report;
 
-use crate::config::{Environment, Storage};
+use crate::config::{Environment, SigningSource, Storage};
 use finding::Finding;
 
 /// Looks at everything.
 pub(crate) async fn examine(environment: &Environment) -> Report {
     let mut findings = configuration::look(environment);
-    match environment.part(Storage::read) {
-        Ok((storage, _)) => {
+    let read = environment.part(|sources| {
+        let storage = Storage::read(sources);
+        let signing = SigningSource::read(sources, &storage);
+        (storage, signing)
+    });
+    match read {
+        Ok(((storage, signing), _)) => {
             findings.extend(files::look(&storage));
-            findings.extend(keys::look(&storage));
+            findings.extend(keys::look(&storage, &signing));
             findings.extend(disk::look(&storage));
-            let size = ledger_file::look(&storage, &mut findings).await;
-            findings.extend(read_tables::look(&storage, size).await);
+            let ledger = ledger_file::look(&storage, &mut findings).await;
+            findings.extend(checkpoints::look(&storage, &signing, ledger).await);
+            findings.extend(read_tables::look(&storage, ledger).await);
             findings.extend(running::look(environment, &storage));
             findings.extend(leftovers::look(&storage));
         }
         Err(_) => findings.push(Finding::problem(
             "files",
             "not looked at: where they are is not clear",
-            "set DATABASE_URL and LEDGER_URL right first",
+            "set DATABASE_URL, LEDGER_URL and what is said of LEDGER_SIGNING_… right first",
         )),
     }
     Report::new(findings)

@@ -2,6 +2,7 @@
 
 use super::rules::rules;
 use crate::config::{Config, Problems};
+use crate::restore::finish_broken_off;
 use anyhow::Context;
 use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, WriterTask};
 use std::path::Path;
@@ -30,6 +31,7 @@ impl OpenedLedger {
     /// Files that cannot be made, read tables of others, a key that is missing, and everything that [`Ledger::open`]
     /// refuses: a second writer, damage, a foreign file.
     pub(crate) async fn open_or_make(config: &Config) -> anyhow::Result<Self> {
+        finish_broken_off(&config.storage)?;
         config.storage.prepare().map_err(Problems::from)?;
         if !stands(&config.storage.ledger) {
             projections::refuse_without_ledger(&config.storage.read_tables_url())
@@ -48,6 +50,7 @@ impl OpenedLedger {
     /// # Errors
     /// As [`OpenedLedger::open_or_make`], and where there is none.
     pub(crate) async fn open_existing(config: &Config) -> anyhow::Result<Self> {
+        finish_broken_off(&config.storage)?;
         refuse_missing(&config.storage.ledger)?;
         Self::open_or_make(config).await
     }

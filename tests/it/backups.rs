@@ -52,6 +52,9 @@ async fn a_backup_beside_a_running_service_holds_what_was_answered_before_it() {
         "{told}"
     );
     assert!(told.contains(&head), "{told}");
+    let note = std::fs::read_to_string(folder.path().join("l.db.checkpoint")).unwrap();
+    let signed: usize = note.lines().nth(1).unwrap().parse().unwrap();
+    assert!((1..=kept.len()).contains(&signed), "{note}");
     assert!(service.stop().await.success());
 }
 
@@ -67,10 +70,15 @@ async fn a_backup_has_no_key_in_it_and_says_where_the_key_is() {
     let key_file = surroundings.ledger_file().with_extension("db.key");
     assert!(told.contains(&key_file.display().to_string()), "{told}");
     let key = std::fs::read_to_string(&key_file).unwrap();
+    let signing = surroundings.ledger_file().with_extension("db.signing-key");
+    assert!(told.contains(&signing.display().to_string()), "{told}");
+    let signing = std::fs::read_to_string(signing).unwrap();
+    let (_, secret) = signing.trim().rsplit_once('+').unwrap();
     let bytes = std::fs::read(&file).unwrap();
     let found = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     assert!(found(b"a task of the tests"));
     assert!(!found(key.trim().as_bytes()));
+    assert!(!found(secret.as_bytes()));
 }
 
 #[tokio::test]
@@ -118,7 +126,7 @@ async fn a_damaged_ledger_makes_no_backup() {
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("damaged at position"), "{complained}");
-    assert_eq!(names_in(folder.path()), ["l.db"]);
+    assert_eq!(names_in(folder.path()), ["l.db", "l.db.checkpoint"]);
 }
 
 #[tokio::test]

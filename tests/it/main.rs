@@ -17,5 +17,6 @@ mod doctor;
 mod killed;
 mod once;
 mod operators;
+mod restores;
 mod starting;
 mod witness;

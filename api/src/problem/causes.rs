@@ -22,6 +22,7 @@ impl From<ledger::Error> for ApiError {
             | Error::SchemaChanged { .. }
             | Error::LookupsDiffer { .. }
             | Error::Tree { .. }
+            | Error::Fork(_)
             | Error::SigningKey { .. }
             | Error::OtherSigner { .. }
             | Error::SigningStateMissing { .. }

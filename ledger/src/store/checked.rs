@@ -42,6 +42,12 @@ impl Reader {
         self.check(|head| head.unchecked()).await
     }
 
+    /// Waits until nothing of this process reads the file any more; for one that is about to be
+    /// renamed. Clones read no more either.
+    pub async fn close(&self) {
+        self.pool().close().await;
+    }
+
     async fn check(
         &self,
         as_of: impl FnOnce(Head) -> Head + Send,
@@ -66,12 +72,16 @@ impl Reader {
             ledger_id: head.ledger_id,
             size: head.size,
             record_hash: head.record_hash,
-            newest: newest(&mut snapshot, head.size).await?,
+            newest: newest_at(&mut snapshot, head.size).await?,
         }))
     }
 }
 
-async fn newest(connection: &mut SqliteConnection, size: u64) -> Result<Timestamp, Error> {
+/// When the last of that many records was recorded.
+pub(crate) async fn newest_at(
+    connection: &mut SqliteConnection,
+    size: u64,
+) -> Result<Timestamp, Error> {
     let mut rows = StoredRecord::stream(connection, size.saturating_sub(1));
     let row = rows
         .try_next()

@@ -11,12 +11,17 @@ use std::path::{Path, PathBuf};
 /// Held while this process may write. The system lets go of it when the process ends, however it
 /// ends; the file itself stays.
 #[derive(Debug)]
-pub(crate) struct WriterLock {
+pub struct WriterLock {
     _file: File,
 }
 
 impl WriterLock {
-    pub(crate) fn acquire(ledger: &Path) -> Result<Self, Error> {
+    /// Takes the lock of the ledger at that path, which need not exist.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another process holds it, [`Error::HardLinked`], and what the system
+    /// says of the lock's file.
+    pub fn acquire(ledger: &Path) -> Result<Self, Error> {
         refuse_hard_links(ledger)?;
         let mut path = followed(ledger).into_os_string();
         path.push(".lock");

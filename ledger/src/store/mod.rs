@@ -19,9 +19,10 @@ mod verify;
 
 pub(crate) use append::{Staged, append};
 pub use checked::CheckedLedger;
+pub(crate) use checked::newest_at;
 pub(crate) use erasure::{Found, Sought, erase};
 pub use header::is_plainly_foreign;
-pub(crate) use lock::WriterLock;
+pub use lock::WriterLock;
 pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};
 pub use read::{Reader, StoredRecord};
 pub(crate) use read::{read_stream, stored_size};

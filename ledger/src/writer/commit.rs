@@ -57,7 +57,7 @@ pub(crate) fn genesis(
     Ok((staged, head))
 }
 
-fn stage(
+pub(super) fn stage(
     decided: Decided,
     position: u64,
     prev_hash: RecordHash,

@@ -6,6 +6,7 @@
 
 mod commit;
 mod fill;
+mod forking;
 mod job;
 mod known;
 mod refusals;
@@ -17,6 +18,7 @@ mod watchers;
 
 pub(crate) use commit::genesis;
 pub(crate) use fill::Tree;
+pub use forking::{fork_copy, ready_copy};
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
 pub(crate) use scrub::Scrub;

@@ -1,0 +1,51 @@
+//! `restore`.
+
+use crate::cli::RestoreArgs;
+use crate::config::{Environment, SigningSource, Storage};
+use crate::restore::Restoration;
+use std::process::ExitCode;
+
+/// Puts the backup in the ledger's place and says what is so from then on.
+pub(crate) fn restore(environment: &Environment, args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+    let ((storage, signing), _) = environment.part(|sources| {
+        let storage = Storage::read(sources);
+        let signing = SigningSource::read(sources, &storage);
+        (storage, signing)
+    })?;
+    let restoration = Restoration {
+        storage: &storage,
+        signing: &signing,
+        backup: &args.file,
+        checkpoint: args.checkpoint.as_deref(),
+        fork: args.reason.as_deref().filter(|_| args.accept_fork),
+    };
+    let restored = super::runtime()?.block_on(restoration.carry_out())?;
+    println!("restored    {}", storage.ledger.display());
+    println!("ledger      {}", restored.ledger.ledger_id);
+    println!(
+        "records     {}, each follows from the one before it",
+        restored.ledger.size
+    );
+    println!("head hash   {}", restored.ledger.record_hash);
+    match &restored.checkpoint {
+        Some((origin, size)) if args.accept_fork => {
+            println!("goes on as  {origin}, first signed over {size} events");
+        }
+        Some((origin, size)) => println!("signed      {size} events, as {origin}"),
+        None => println!("signed      nothing that is known here"),
+    }
+    for file in &restored.aside {
+        println!("moved aside {}", file.display());
+    }
+    if restored.key_is_missing {
+        println!(
+            "before the next start: put the signing key back, into {} or LEDGER_SIGNING_KEY",
+            storage.signing_key_file().display()
+        );
+    }
+    println!(
+        "\nWhat was recorded after the backup is not in it: look through the upstream's own audit log for \
+         that time."
+    );
+    Ok(ExitCode::SUCCESS)
+}
