@@ -17,8 +17,9 @@ pub(crate) fn serve(environment: &Environment, args: &ServeArgs) -> anyhow::Resu
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    config.check_files()?;
+    // Before anything that makes an HTTP client, which would install one of its own.
     super::install_crypto()?;
+    config.check_files()?;
     let metrics = Metrics::start()?;
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();

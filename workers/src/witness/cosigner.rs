@@ -117,7 +117,7 @@ impl Cosigner {
             Outcome::IsAhead => self.ahead(at, &witness, asked.known),
             Outcome::Failed(failure) => self.failed(at, &witness, &failure),
         };
-        let witness = witness.key.name().to_string();
+        let witness = witness.key.id().to_string();
         metrics::counter!("witness_requests_total", "witness" => witness, "outcome" => outcome)
             .increment(1);
     }
