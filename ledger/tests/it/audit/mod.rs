@@ -1,8 +1,12 @@
 //! The auditor's verifier: an honest history has no findings, and one that breaks a rule is told by it.
 
+mod bundles;
 mod checkpoints;
+mod decisions;
+mod executions;
 mod honest;
 mod records;
+mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::approver::SoftApprover;

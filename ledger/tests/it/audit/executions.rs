@@ -1,0 +1,281 @@
+//! Applies and deliveries: nothing without authorisation, in order, once.
+
+use super::{altered, is_first, told};
+use fixtures::history::History;
+use ledger::audit::{Check, Report};
+use ledger::event::{
+    AfterAttempt, ApplyAccepted, ApplyEnd, DeliveryOwed, Event, TaskClosed, TokenRevoked,
+};
+use ledger::{StreamId, TaskId, Timestamp};
+
+fn stream_at(history: &History, position: u64) -> StreamId {
+    history.records[usize::try_from(position).unwrap()]
+        .header
+        .stream_id
+}
+
+fn accepted(
+    history: &History,
+    which: usize,
+    change: impl FnOnce(&mut ApplyAccepted),
+) -> (Report, u64) {
+    let at = history.all("apply.accepted")[which];
+    let report = altered(history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApplyAccepted(accepted) = event {
+                change(accepted);
+            }
+        });
+    });
+    (report, at)
+}
+
+/// The event at one position once more, at another.
+fn again(history: &History, from: u64, at: u64) -> Report {
+    let (_, event) = history.event(from);
+    let stream = stream_at(history, from);
+    altered(history, |history| history.insert(at, stream, &event))
+}
+
+#[tokio::test]
+async fn an_execution_that_nothing_authorised_is_named() {
+    let history = told().await;
+    let started = history.all("apply.operation_started")[2];
+    let authorised = history.first("apply.authorised");
+    let report = altered(&history, |history| drop(history.remove(authorised)));
+    is_first(&report, Check::Authorisation, Some(started - 1));
+    let report = altered(&history, |history| {
+        drop(history.remove(history.first("approval.consumed")))
+    });
+    is_first(&report, Check::Authorisation, Some(authorised - 1));
+    let report = altered(&history, |history| {
+        drop(history.remove(history.first("approval.approved")))
+    });
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|f| f.check == Check::ApprovalState),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn grants_that_were_never_given_are_named() {
+    let history = told().await;
+    let report = altered(&history, |history| {
+        history.alter(history.first("agent.permissions_replaced"), |event| {
+            if let Event::PermissionsReplaced(replaced) = event {
+                replaced.grants.clear();
+            }
+        });
+    });
+    is_first(
+        &report,
+        Check::Authorisation,
+        Some(history.first("apply.accepted")),
+    );
+    let (report, at) = accepted(&history, 1, |accepted| {
+        accepted.authorisation = ledger::event::Authorisation::Granted;
+    });
+    is_first(&report, Check::Authorisation, Some(at));
+}
+
+#[tokio::test]
+async fn a_check_of_other_operations_than_are_sent_is_named() {
+    let history = told().await;
+    let (report, at) = accepted(&history, 0, |accepted| {
+        accepted.check.requested.pop();
+        accepted.check.pre_approved.pop();
+    });
+    is_first(&report, Check::PermissionCheck, Some(at));
+    let (report, at) = accepted(&history, 0, |accepted| {
+        accepted
+            .check
+            .missing
+            .push(accepted.check.requested[0].clone());
+    });
+    is_first(&report, Check::PermissionCheck, Some(at));
+    let created = history.first("task.created");
+    let report = altered(&history, |history| {
+        history.alter(created, |event| {
+            if let Event::TaskCreated(created) = event {
+                created.allowed.clear();
+            }
+        });
+    });
+    is_first(
+        &report,
+        Check::PermissionCheck,
+        Some(history.first("apply.accepted")),
+    );
+}
+
+#[tokio::test]
+async fn an_approval_is_consumed_once_and_an_apply_authorised_once() {
+    let history = told().await;
+    let consumed = history.first("approval.consumed");
+    let authorised = history.first("apply.authorised");
+    for (from, at) in [
+        (consumed, consumed + 1),
+        (consumed, authorised + 1),
+        (authorised, authorised + 1),
+    ] {
+        let report = again(&history, from, at);
+        is_first(&report, Check::ExecutionOnce, Some(at));
+    }
+}
+
+#[tokio::test]
+async fn operations_run_in_order_and_end_as_they_did() {
+    let history = told().await;
+    let started = history.first("apply.operation_started");
+    let ended = history.first("apply.operation_ended");
+    let report = altered(&history, |history| drop(history.remove(started)));
+    is_first(&report, Check::ExecutionOrder, Some(ended - 1));
+    let report = again(&history, started, started + 1);
+    is_first(&report, Check::ExecutionOrder, Some(started + 1));
+    let end = history.first("apply.ended");
+    let report = altered(&history, |history| {
+        history.alter(end, |event| {
+            if let Event::ApplyEnded(ended) = event {
+                ended.end = ApplyEnd::Failed;
+            }
+        });
+    });
+    is_first(&report, Check::ExecutionOrder, Some(end));
+}
+
+#[tokio::test]
+async fn nothing_comes_after_an_end() {
+    let history = told().await;
+    let end = history.first("apply.ended");
+    let report = again(&history, history.first("apply.operation_started"), end + 1);
+    is_first(&report, Check::AfterEnd, Some(end + 1));
+    let closed = history.first("task.closed");
+    let report = again(&history, closed, closed + 1);
+    is_first(&report, Check::AfterEnd, Some(closed + 1));
+    let denied = history.first("approval.denied");
+    let report = again(&history, denied, denied + 1);
+    is_first(&report, Check::AfterEnd, Some(denied + 1));
+}
+
+#[tokio::test]
+async fn nothing_begins_in_a_task_that_was_closed() {
+    let history = told().await;
+    let late = history.last("approval.requested");
+    let task = stream_at(&history, history.first("task.created"));
+    let (_, issued) = history.event(history.first("task.token_issued"));
+    let Event::TokenIssued(issued) = issued else {
+        unreachable!()
+    };
+    let report = altered(&history, |history| {
+        let revoked = TokenRevoked {
+            token_id: issued.token_id,
+            reason: "task_closed".to_owned(),
+        };
+        history.insert(late, task, &revoked.into());
+        history.insert(late + 1, task, &TaskClosed { reason: None }.into());
+    });
+    is_first(&report, Check::TaskClosed, Some(late + 2));
+}
+
+#[tokio::test]
+async fn an_apply_needs_a_token_in_force() {
+    let history = told().await;
+    let first = history.first("apply.accepted");
+    let report = altered(&history, |history| {
+        history.alter(history.first("task.token_issued"), |event| {
+            if let Event::TokenIssued(issued) = event {
+                issued.expires_at = Timestamp::from_seconds(1);
+            }
+        });
+    });
+    is_first(&report, Check::Token, Some(first));
+    let (report, at) = accepted(&history, 0, |accepted| {
+        accepted.token_id = ledger::TokenId::from_bytes([1; 16]);
+    });
+    is_first(&report, Check::Token, Some(at));
+}
+
+#[tokio::test]
+async fn a_key_names_one_apply_of_its_task() {
+    let history = told().await;
+    let (report, at) = accepted(&history, 1, |accepted| {
+        accepted.idempotency_key = "granted".to_owned()
+    });
+    is_first(&report, Check::Unique, Some(at));
+}
+
+#[tokio::test]
+async fn what_was_never_recorded_cannot_be_referred_to() {
+    let history = told().await;
+    let at = history.first("apply.refused");
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApplyRefused(refused) = event {
+                refused.task_id = TaskId::from_bytes([1; 16]);
+            }
+        });
+    });
+    is_first(&report, Check::Reference, Some(at));
+}
+
+#[tokio::test]
+async fn a_revision_of_grants_is_not_left_out() {
+    let history = told().await;
+    let at = history.first("agent.permissions_replaced");
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::PermissionsReplaced(replaced) = event {
+                replaced.revision += 1;
+            }
+        });
+    });
+    is_first(&report, Check::PermissionRevision, Some(at));
+}
+
+#[tokio::test]
+async fn a_delivery_is_tried_while_it_is_due_and_each_try_once() {
+    let history = told().await;
+    let started = history.first("delivery.attempt_started");
+    let report = again(&history, started, started + 1);
+    is_first(&report, Check::Delivery, Some(started + 1));
+    let ended = history.first("delivery.attempt_ended");
+    let report = altered(&history, |history| {
+        history.alter(ended, |event| {
+            if let Event::AttemptEnded(ended) = event {
+                ended.after = AfterAttempt::GivenUp;
+            }
+        });
+    });
+    is_first(&report, Check::Delivery, Some(ended));
+}
+
+#[tokio::test]
+async fn a_delivery_is_owed_for_what_it_reports() {
+    let history = told().await;
+    let at = history.first("delivery.owed");
+    let change = |change: fn(&mut DeliveryOwed)| {
+        altered(&history, |history| {
+            history.alter(at, |event| {
+                if let Event::DeliveryOwed(owed) = event {
+                    change(owed);
+                }
+            });
+        })
+    };
+    let report = change(|owed| owed.event = owed.event.replace("apply.", "approval."));
+    is_first(&report, Check::DeliveryEvent, Some(at));
+    let report = change(|owed| {
+        owed.event = owed.event.replace("apply.finished", "apply.failed");
+        owed.event_name = "apply.failed".to_owned();
+    });
+    is_first(&report, Check::DeliveryEvent, Some(at));
+    let report = change(|owed| owed.callback_id = ledger::CallbackId::from_bytes([1; 16]));
+    is_first(&report, Check::DeliveryEvent, Some(at));
+    let report = altered(&history, |history| {
+        history.alter_all(at, |envelope, _| envelope.cause = None);
+    });
+    is_first(&report, Check::DeliveryEvent, Some(at));
+}
