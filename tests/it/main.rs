@@ -20,3 +20,4 @@ mod operators;
 mod restores;
 mod starting;
 mod witness;
+mod witnessed;
