@@ -7,6 +7,7 @@ mod causes;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use ledger::tlog::TreeError;
 use ledger::{Rejection, RejectionKind};
 use serde::Serialize;
 use std::error::Error as StdError;
@@ -100,6 +101,22 @@ pub enum ApiError {
         /// What was looked for, in a word of the domain.
         what: &'static str,
     },
+    /// A proof about events that no checkpoint covers yet: 404.
+    #[error(
+        "{what} {asked} is beyond the newest checkpoint, which covers {covered} events: what is \
+         recorded is covered about a second later"
+    )]
+    BeyondCheckpoint {
+        /// The parameter.
+        what: &'static str,
+        /// Its value.
+        asked: u64,
+        /// The size of the newest checkpoint.
+        covered: u64,
+    },
+    /// A proof that no log could give: 400.
+    #[error("{0}")]
+    ImpossibleProof(TreeError),
     /// No route at this path: 404.
     #[error("no such path: GET /v1/openapi.json lists what there is")]
     UnknownPath,
@@ -135,8 +152,8 @@ pub enum ApiError {
     /// The body did not arrive in time: 408.
     #[error("the body did not arrive in time")]
     RequestTimeout,
-    /// More requests than the subject may make: 429.
-    #[error("too many requests from this subject: wait as long as retry-after says")]
+    /// More requests than the subject, or strangers together, may make: 429.
+    #[error("too many requests: wait as long as retry-after says")]
     RateLimited {
         /// When the next one will be let through.
         retry_after: Duration,
@@ -179,6 +196,12 @@ impl ApiError {
             }
             Self::NotFound { .. } | Self::UnknownPath => {
                 (StatusCode::NOT_FOUND, "Not found", "not_found")
+            }
+            Self::BeyondCheckpoint { .. } => {
+                (StatusCode::NOT_FOUND, "Not found", "beyond_checkpoint")
+            }
+            Self::ImpossibleProof(_) => {
+                (StatusCode::BAD_REQUEST, "Bad request", "impossible_proof")
             }
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -225,6 +248,8 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::Refused(_)
             | Self::NotFound { .. }
+            | Self::BeyondCheckpoint { .. }
+            | Self::ImpossibleProof(_)
             | Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::Conflict { .. }

@@ -7,7 +7,7 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approve, approvers, callbacks, catalog, docs, enrol, health,
-    shortcuts, tasks,
+    ledger, shortcuts, tasks,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -30,6 +30,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(agents::router())
         .merge(approvers::router())
         .merge(callbacks::router())
+        .merge(ledger::router())
 }
 
 /// The service, ready to be served.

@@ -148,6 +148,8 @@ pub struct Shared {
     pub(crate) limiter: RateLimiter,
     /// Requests for each approval and each invitation, by whoever has the link.
     pub(crate) links: RateLimiter,
+    /// Requests of strangers, all together: nothing tells one from another.
+    pub(crate) strangers: RateLimiter,
     /// Room for large bodies.
     pub(crate) large_bodies: LargeBodies,
 }
@@ -159,12 +161,14 @@ impl AppState {
         let keys = Keys::new(&config);
         let limiter = RateLimiter::new(config.rate_limit_rps);
         let links = RateLimiter::new(config.rate_limit_rps.min(MOST_FOR_A_LINK));
+        let strangers = RateLimiter::new(config.rate_limit_rps);
         Self(Arc::new(Shared {
             config,
             keys,
             services,
             limiter,
             links,
+            strangers,
             large_bodies: LargeBodies::new(),
         }))
     }
@@ -183,6 +187,18 @@ impl AppState {
         let views = &self.services.projections;
         views.caught_up(read, PATIENCE).await?;
         Ok(views)
+    }
+}
+
+impl AppState {
+    /// Counts a request of somebody who says nothing about who they are.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] when strangers together ask too much.
+    pub(crate) fn admit_stranger(&self) -> Result<(), ApiError> {
+        self.strangers
+            .admit("")
+            .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 }
 

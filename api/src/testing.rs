@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
+use fixtures::test_ledger::{SIGNING_SEED, signing};
 use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
@@ -34,7 +35,10 @@ pub(crate) const CLIENT: &str = "client-a";
 /// The agent that test tasks belong to.
 pub(crate) const AGENT: &str = "ci";
 
-/// The whole surface over a fresh ledger.
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The whole surface over a fresh ledger that signs checkpoints and has one.
 pub(crate) struct Stage {
     pub(crate) state: AppState,
     pub(crate) clock: TestClock,
@@ -50,6 +54,15 @@ impl Stage {
 
     /// With other settings than the usual ones.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::build(change, true).await
+    }
+
+    /// Without a key for checkpoints.
+    pub(crate) async fn unsigned() -> Self {
+        Self::build(|_| (), false).await
+    }
+
+    async fn build(change: impl FnOnce(&mut ApiConfig), is_signed: bool) -> Self {
         let mut config = config();
         change(&mut config);
         let folder = tempfile::tempdir().unwrap();
@@ -57,7 +70,12 @@ impl Stage {
         let url = format!("sqlite://{}/test.ledger.db", folder.path().display());
         let mut options = LedgerOptions::new(url, rules(&config));
         options.clock = Arc::new(clock.clone());
+        let state = folder.path().join("test.signing-state");
+        options.signing = is_signed.then(|| signing(&SIGNING_SEED, state));
         let (ledger, writer) = Ledger::open(options).await.unwrap();
+        if let Some(checkpoints) = ledger.checkpoints() {
+            checkpoints.covering(0, PATIENCE).await.unwrap();
+        }
         let url = format!("sqlite://{}/test.db", folder.path().display());
         let options = ProjectionOptions {
             url,
@@ -263,5 +281,6 @@ pub(crate) fn bootstrap_claims(state: &AppState, now: Timestamp) -> Value {
         "can_issue_tasks": true,
         "can_manage_permissions": true,
         "can_manage_approvers": true,
+        "can_audit": true,
     })
 }

@@ -192,6 +192,10 @@ pub(crate) struct BootstrapArgs {
     #[arg(long)]
     pub(crate) can_manage_approvers: bool,
 
+    /// Lets its bearer read the whole ledger, with every payload and proof
+    #[arg(long)]
+    pub(crate) can_audit: bool,
+
     /// How long it is good: a number of s, m, h or d, from 60s to 30d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_ttl)]
     pub(crate) ttl: Duration,

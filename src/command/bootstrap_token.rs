@@ -23,6 +23,7 @@ struct Claims<'a> {
     can_issue_tasks: bool,
     can_manage_permissions: bool,
     can_manage_approvers: bool,
+    can_audit: bool,
 }
 
 #[derive(Serialize)]
@@ -37,7 +38,13 @@ pub(crate) fn bootstrap_token(
 ) -> anyhow::Result<ExitCode> {
     let (family, warnings) = environment.part(TokenFamily::bootstrap)?;
     tell(&warnings);
-    if !(args.can_issue_tasks || args.can_manage_permissions || args.can_manage_approvers) {
+    let rights = [
+        args.can_issue_tasks,
+        args.can_manage_permissions,
+        args.can_manage_approvers,
+        args.can_audit,
+    ];
+    if !rights.contains(&true) {
         eprintln!("warning: this token has no right at all; see the --can-… flags");
     }
     let now = SystemClock.now();
@@ -67,6 +74,7 @@ fn mint(
         can_issue_tasks: args.can_issue_tasks,
         can_manage_permissions: args.can_manage_permissions,
         can_manage_approvers: args.can_manage_approvers,
+        can_audit: args.can_audit,
     };
     let key = EncodingKey::from_secret(family.secret.expose_secret().as_bytes());
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
@@ -92,6 +100,7 @@ pub(super) mod tests {
             can_issue_tasks: true,
             can_manage_permissions: false,
             can_manage_approvers: false,
+            can_audit: false,
             ttl: Duration::from_secs(60),
         };
         mint(&family(), &args, now, &SystemRandom).unwrap()

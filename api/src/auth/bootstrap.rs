@@ -36,6 +36,9 @@ pub struct BootstrapClaims {
     /// May add and take away approvers' credentials.
     #[serde(default)]
     pub can_manage_approvers: bool,
+    /// May read the whole ledger and its proofs.
+    #[serde(default)]
+    pub can_audit: bool,
 }
 
 /// One audience or several (RFC 7519, section 4.1.3).
@@ -57,6 +60,8 @@ pub enum Right {
     ManagePermissions,
     /// `can_manage_approvers`
     ManageApprovers,
+    /// `can_audit`
+    Audit,
 }
 
 impl Right {
@@ -67,6 +72,7 @@ impl Right {
             Self::IssueTasks => "can_issue_tasks",
             Self::ManagePermissions => "can_manage_permissions",
             Self::ManageApprovers => "can_manage_approvers",
+            Self::Audit => "can_audit",
         }
     }
 
@@ -75,6 +81,7 @@ impl Right {
             Self::IssueTasks => claims.can_issue_tasks,
             Self::ManagePermissions => claims.can_manage_permissions,
             Self::ManageApprovers => claims.can_manage_approvers,
+            Self::Audit => claims.can_audit,
         }
     }
 }
@@ -180,7 +187,11 @@ mod tests {
     fn a_right_is_what_its_claim_says() {
         let administrator = attempt(&claims(), "client-a", Right::IssueTasks).unwrap();
         assert_eq!(administrator.agent_name(), Ok("ci"));
-        for right in [Right::ManagePermissions, Right::ManageApprovers] {
+        for right in [
+            Right::ManagePermissions,
+            Right::ManageApprovers,
+            Right::Audit,
+        ] {
             assert!(matches!(
                 attempt(&claims(), "client-a", right),
                 Err(ApiError::Forbidden(Forbidden::MissingRight(claim))) if claim == right.claim()

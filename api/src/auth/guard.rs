@@ -37,6 +37,9 @@ pub struct ManagePermissions;
 /// Demands `can_manage_approvers`.
 #[derive(Debug, Clone, Copy)]
 pub struct ManageApprovers;
+/// Demands `can_audit`.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit;
 
 impl Demand for IssueTasks {
     const RIGHT: Right = Right::IssueTasks;
@@ -46,6 +49,9 @@ impl Demand for ManagePermissions {
 }
 impl Demand for ManageApprovers {
     const RIGHT: Right = Right::ManageApprovers;
+}
+impl Demand for Audit {
+    const RIGHT: Right = Right::Audit;
 }
 
 /// The caller holds a bootstrap token with the right.

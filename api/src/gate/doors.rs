@@ -20,6 +20,7 @@ pub(super) enum Door {
 const ISSUE_TASKS: Door = Door::Bootstrap("can_issue_tasks");
 const MANAGE_PERMISSIONS: Door = Door::Bootstrap("can_manage_permissions");
 const MANAGE_APPROVERS: Door = Door::Bootstrap("can_manage_approvers");
+const AUDIT: Door = Door::Bootstrap("can_audit");
 
 /// Every route of the description, one line each.
 #[rustfmt::skip]
@@ -60,4 +61,11 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("POST", "/v1/approvers/{principal}/enrolment", MANAGE_APPROVERS),
     ("GET", "/v1/tasks/{task_id}/deliveries", Door::Party),
     ("POST", "/v1/callbacks/{delivery_id}/retry", ISSUE_TASKS),
+    ("GET", "/v1/ledger/checkpoint", Door::Open),
+    ("GET", "/v1/ledger/vkey", Door::Open),
+    ("GET", "/v1/ledger/tile/{*path}", Door::Open),
+    ("GET", "/v1/ledger/tile/entries/{*path}", AUDIT),
+    ("GET", "/v1/ledger/proof/inclusion", AUDIT),
+    ("GET", "/v1/ledger/proof/consistency", AUDIT),
+    ("GET", "/v1/ledger/events", AUDIT),
 ];

@@ -318,12 +318,12 @@ impl House {
 
     /// A path with its parameters filled in.
     pub(super) fn filled(&self, template: &str) -> String {
-        let fill = |part: &str| {
-            if part.starts_with('{') {
-                self.task.clone()
-            } else {
-                part.into()
-            }
+        let entries = template.contains("/entries/");
+        let fill = |part: &str| match part {
+            "{*path}" if entries => "000.p/1".into(),
+            "{*path}" => "0/000.p/1".into(),
+            _ if part.starts_with('{') => self.task.clone(),
+            _ => part.into(),
         };
         template
             .split('/')

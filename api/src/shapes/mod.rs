@@ -6,6 +6,7 @@ pub(crate) mod answers;
 pub(crate) mod applies;
 pub(crate) mod approvals;
 pub(crate) mod approvers;
+pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod passkeys;

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::event::{Event, Recorded};
 use crate::id::{EventId, StreamId};
 use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
+use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
@@ -255,6 +256,50 @@ impl Reader {
             .await
             .map_err(Error::database("reading records"))?;
         rows.iter().map(StoredRecord::from_row).collect()
+    }
+
+    /// As [`Self::records_from`], but ends with the record whose payload brings their sum to
+    /// `most_bytes`. Never empty where there is a record, however large its payload is.
+    pub async fn records_within(
+        &self,
+        position: u64,
+        limit: u32,
+        most_bytes: u64,
+    ) -> Result<Vec<StoredRecord>, Error> {
+        let mut rows = sqlx::query(select!("position >= ? ORDER BY position LIMIT ?"))
+            .bind(signed(position))
+            .bind(i64::from(limit))
+            .fetch(&self.pool);
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while bytes < most_bytes {
+            let row = rows.try_next().await;
+            let Some(row) = row.map_err(Error::database("reading records"))? else {
+                break;
+            };
+            let record = StoredRecord::from_row(&row)?;
+            bytes += u64::from(record.header.payload_len);
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// The headers from a position on, up to `limit` of them. Payloads, which can be large, are not
+    /// read.
+    pub async fn headers_from(&self, position: u64, limit: u32) -> Result<Vec<Header>, Error> {
+        let rows = sqlx::query(
+            "SELECT position, event_id, stream_id, stream_version, event_type, schema_version, \
+             recorded_at, prev_hash, payload_len, payload_digest, record_hash, NULL, NULL \
+             FROM events WHERE position >= ? ORDER BY position LIMIT ?",
+        )
+        .bind(signed(position))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::database("reading headers"))?;
+        rows.iter()
+            .map(|row| Ok(StoredRecord::from_row(row)?.header))
+            .collect()
     }
 
     /// The events of one stream, in order; none when there is no such stream.

@@ -1,6 +1,6 @@
 //! Inclusion proofs (RFC 6962, section 2.1.1; verified as in RFC 9162, section 2.1.3.2).
 
-use super::hash::{TreeHash, node_hash};
+use super::hash::{EMPTY_ROOT, TreeHash, node_hash};
 use super::lookup::{Lookup, Ranges, TreeError};
 use super::node::{checked_size, split};
 
@@ -46,6 +46,30 @@ impl InclusionProof {
     /// # Errors
     /// [`TreeError::NotInTree`] and [`TreeError::TooLarge`].
     pub fn lookup(leaf_index: u64, tree_size: u64) -> Result<Lookup<Self>, TreeError> {
+        let siblings = Self::siblings(leaf_index, tree_size)?;
+        Ok(siblings.lookup(move |hashes| Self::from_parts(leaf_index, tree_size, hashes)))
+    }
+
+    /// The same with the hash of the leaf, which the tree has stored beside the others.
+    ///
+    /// # Errors
+    /// As [`Self::lookup`].
+    pub fn lookup_with_leaf(
+        leaf_index: u64,
+        tree_size: u64,
+    ) -> Result<Lookup<(TreeHash, Self)>, TreeError> {
+        let mut ranges = Self::siblings(leaf_index, tree_size)?;
+        // Pushed last, it comes out first.
+        ranges.push(leaf_index, leaf_index + 1);
+        Ok(ranges.lookup(move |hashes| {
+            // As many hashes come as were asked for, so there is a first one.
+            let (leaf, siblings) = hashes.split_first().unwrap_or((&EMPTY_ROOT, &[]));
+            let proof = Self::from_parts(leaf_index, tree_size, siblings.to_vec());
+            (*leaf, proof)
+        }))
+    }
+
+    fn siblings(leaf_index: u64, tree_size: u64) -> Result<Ranges, TreeError> {
         checked_size(tree_size)?;
         if leaf_index >= tree_size {
             return Err(TreeError::NotInTree {
@@ -65,7 +89,7 @@ impl InclusionProof {
                 low = middle;
             }
         }
-        Ok(siblings.lookup(move |hashes| Self::from_parts(leaf_index, tree_size, hashes)))
+        Ok(siblings)
     }
 
     /// The leaf's index: the record's position.
