@@ -1,6 +1,7 @@
 //! `demo`: the whole product on one machine, told step by step, each step checked.
 
 mod approved;
+mod audit;
 mod denied;
 mod granted;
 mod interrupted;
@@ -63,9 +64,11 @@ async fn story(stage: &Stage, teller: &mut Teller) -> anyhow::Result<()> {
     let hooks = stage.receiver.url("/hooks");
     teller.fact("callbacks", &format!("{hooks} (under its own authority)"))?;
     teller.fact("files", &stage.folder().display().to_string())?;
+    let kept = audit::keep(stage).await?;
     let task = granted::tell(stage, teller).await?;
     approved::tell(stage, teller).await?;
     denied::tell(stage, teller).await?;
     interrupted::tell(stage, teller, &task).await?;
-    records::tell(stage, teller).await
+    records::tell(stage, teller).await?;
+    audit::tell(stage, teller, kept).await
 }
