@@ -62,8 +62,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Projections(ProjectionsCommand::Status) => {
             command::projections_status(&environment)
         }
-        Command::Projections(ProjectionsCommand::Rebuild) => {
-            command::projections_rebuild(&environment)
+        Command::Projections(ProjectionsCommand::Rebuild(rebuild)) => {
+            command::projections_rebuild(&environment, &rebuild)
+        }
+        Command::Projections(ProjectionsCommand::Verify) => {
+            command::projections_verify(&environment)
         }
         Command::Witness(WitnessCommand::Key(args)) => command::witness_key(args),
         Command::Witness(WitnessCommand::Init(args)) => command::witness_init(&args),

@@ -16,11 +16,16 @@ use std::time::Instant;
 /// How many rows of a table are remembered from one batch to the next.
 const REMEMBERED: usize = 4096;
 
+/// No place to stop at.
+const WITHOUT_END: u64 = u64::MAX;
+
 /// A projection in one place of the file: how far it is, and what of it is in memory.
 pub(crate) struct Fold {
     pub(crate) standing: Standing,
     /// Where and why it does not go on.
     pub(crate) stop: Option<Stop>,
+    /// Where it has enough; the head of the ledger where that is nearer.
+    pub(crate) until: u64,
     tables: Box<dyn Tables>,
 }
 
@@ -36,12 +41,18 @@ impl Fold {
             tables: standing.projection.tables(),
             standing,
             stop: None,
+            until: WITHOUT_END,
         }
+    }
+
+    /// Whether it takes more.
+    fn goes_on(&self) -> bool {
+        self.stop.is_none() && self.standing.cursor < self.until
     }
 
     /// Whether it takes events from that position on.
     fn takes_from(&self, position: u64) -> bool {
-        self.stop.is_none() && self.standing.cursor == position
+        self.goes_on() && self.standing.cursor == position
     }
 
     /// Folds and writes the items up to the first that stops it.
@@ -108,6 +119,8 @@ impl Fold {
 pub(crate) struct Folder {
     pub(crate) db: Connection,
     pub(crate) folds: Vec<Fold>,
+    /// How many rows of a table are remembered from one batch to the next.
+    pub(crate) remembered: usize,
 }
 
 impl Folder {
@@ -117,6 +130,7 @@ impl Folder {
         Self {
             db,
             folds: standings.into_iter().map(Fold::new).collect(),
+            remembered: REMEMBERED,
         }
     }
 
@@ -133,9 +147,9 @@ impl Folder {
     }
 
     /// Where to read next for the projections in that place: the lowest cursor below `head`, and how
-    /// many events from there until another projection joins, at most `most`.
+    /// many events from there until another projection joins or has enough, at most `most`.
     pub(crate) fn next(&self, place: Place, head: u64, most: u64) -> Option<(u64, u32)> {
-        let going = |fold: &&Fold| fold.stop.is_none();
+        let going = |fold: &&Fold| fold.goes_on();
         let cursors = self.at(place).filter(going);
         let lowest = cursors.map(|fold| fold.standing.cursor).min()?;
         if lowest >= head {
@@ -143,12 +157,32 @@ impl Folder {
         }
         let others = self.folds.iter().filter(going);
         let join = others
-            .map(|fold| fold.standing.cursor)
+            .flat_map(|fold| [fold.standing.cursor, fold.until])
             .filter(|cursor| *cursor > lowest)
             .min()
             .unwrap_or(head);
         let count = join.min(head).saturating_sub(lowest).min(most);
         Some((lowest, u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// The first projection in that place that has stopped.
+    pub(crate) fn stopped(&self, place: Place) -> Option<(Projection, Stop)> {
+        self.at(place).find_map(|fold| {
+            let stop = fold.stop.clone()?;
+            Some((fold.standing.projection, stop))
+        })
+    }
+
+    /// Where batches have to end: where a projection joins, has enough, and at `to`.
+    pub(crate) fn ends(&self, to: u64) -> Vec<u64> {
+        let folds = self.folds.iter();
+        let ends = folds.flat_map(|fold| [fold.standing.cursor, fold.until]);
+        ends.chain([to]).collect()
+    }
+
+    /// Whether a projection takes events from that position on.
+    pub(crate) fn any_at(&self, position: u64) -> bool {
+        self.folds.iter().any(|fold| fold.takes_from(position))
     }
 
     /// Gives the items, which begin at `from`, to every projection whose cursor is there, all in one
@@ -195,7 +229,7 @@ impl Folder {
         let mut outcomes = Vec::with_capacity(self.folds.len());
         for (index, fold) in self.folds.iter_mut().enumerate() {
             if fold.takes_from(from) {
-                outcomes.push((index, fold.take(&self.db, REMEMBERED, items)?));
+                outcomes.push((index, fold.take(&self.db, self.remembered, items)?));
             }
         }
         let furthest = outcomes.iter().map(|(_, outcome)| &outcome.standing);

@@ -46,7 +46,6 @@ macro_rules! for_each_row {
         $each!(tables::TimelineEntry, tables::TopicRow)
     };
 }
-#[cfg(test)]
 pub(crate) use for_each_row;
 
 impl Projection {

@@ -5,6 +5,8 @@
 //! rebuild. Nothing decides from them. Each file in `tables/` owns one: its definition, its fold and
 //! its queries.
 
+mod bulk;
+mod compare;
 mod error;
 mod first_start;
 mod fold;
@@ -12,19 +14,24 @@ mod folder;
 mod groups;
 mod inspect;
 mod moment;
+mod online;
 mod opening;
 mod projection;
 mod projections;
 mod rebuild;
 mod runner;
+mod scratch;
 mod source;
 mod store;
 mod tables;
+mod verify;
 mod words;
 
+pub use compare::Difference;
 pub use error::Error;
 pub use first_start::refuse_without_ledger;
 pub use inspect::{FileStatus, ProjectionFile, Schema, inspect};
+pub use online::OnlineReport;
 pub use projection::{Projection, UnknownProjection};
 pub use projections::{Depths, ProjectionOptions, ProjectionStatus, Projections, Status, Stop};
 pub use rebuild::{RebuildReport, rebuild};
@@ -33,6 +40,7 @@ pub use tables::{
     ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
     OperationSummary, PermissionView, TaskView, TimelineEntry, TimelineFilter, summary,
 };
+pub use verify::{VerifyReport, verify};
 pub use words::{
     ApplyState, ApprovalWord, AttemptWord, DeliveryWord, OperationProgress, TaskStatus,
     UnknownWord, Validity,

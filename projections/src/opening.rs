@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::projection::Projection;
 use crate::projections::ProjectionOptions;
+use crate::scratch::remove_left_over;
 use crate::store::{
     FolderLock, Place, Standing, State, connect_writer, create_all, drop_tables, file_of,
     forget_next, left_over, note_tables, refuse_ledger, remake, schema_hash, table_names,
@@ -27,6 +28,7 @@ pub(crate) async fn open(options: &ProjectionOptions) -> Result<Opened, Error> {
     refuse_ledger(&path, ledger.path())?;
     make_folder(&path)?;
     let lock = FolderLock::acquire(&path)?;
+    remove_left_over(&path)?;
     let db = connect_writer(&path)?;
     match (State::read(&db), Standing::read_all(&db)) {
         (Some(state), Some(standings)) => {

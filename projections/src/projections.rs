@@ -1,15 +1,16 @@
 //! The handle on the read tables: how far they are, and what stands in them.
 
 use crate::error::Error;
+use crate::online::{OnlineReport, Request};
 use crate::projection::Projection;
-use crate::runner::Runner;
+use crate::runner::{Progress, Runner};
 use crate::store::{Column, Columns, Place, Row, connect_readers};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool};
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Where the read tables are, and what they are folded from.
@@ -86,6 +87,7 @@ pub struct Projections {
     readers: SqlitePool,
     told: Arc<ToldAll>,
     head: watch::Receiver<u64>,
+    requests: mpsc::Sender<Request>,
 }
 
 impl Projections {
@@ -101,6 +103,7 @@ impl Projections {
         let projections = Self {
             readers: connect_readers(&path).await?,
             told: runner.told(),
+            requests: runner.requests(),
             head,
         };
         Ok((projections, runner))
@@ -186,6 +189,46 @@ impl Projections {
     /// whenever it wakes; this is for somebody who looks now and then, also when it has ended.
     pub fn measure(&self) {
         measure(&self.status());
+    }
+
+    /// Has the runner make these projections anew, all when none is named, beside the tables in use,
+    /// which they then replace at once. Reads and folding go on. Whoever asked may go away: the
+    /// rebuild goes on then, and so do its log lines.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] while another rebuild is under way, and what a rebuild ends with: then the
+    /// old tables stay in use.
+    pub async fn rebuild(
+        &self,
+        names: &[Projection],
+        mut on_progress: impl FnMut(Progress),
+    ) -> Result<OnlineReport, Error> {
+        let (progress, mut told) = watch::channel(Progress { done: 0, total: 0 });
+        let (reply, mut ended) = oneshot::channel();
+        let mut names = match names {
+            [] => Projection::ALL.to_vec(),
+            names => names.to_vec(),
+        };
+        names.sort_unstable();
+        names.dedup();
+        let request = Request {
+            names,
+            progress,
+            reply,
+        };
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| Error::Ended)?;
+        loop {
+            tokio::select! {
+                ended = &mut ended => return ended.map_err(|_| Error::Ended)?,
+                Ok(()) = told.changed() => {
+                    let progress = *told.borrow_and_update();
+                    on_progress(progress);
+                }
+            }
+        }
     }
 
     /// What waits for somebody.

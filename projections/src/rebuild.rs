@@ -1,67 +1,168 @@
-//! Making the read tables anew while no service runs.
+//! Making read tables anew while no service runs.
+//!
+//! The new tables are made in a file of their own. Until the last step the old ones are in use; the
+//! last step is either the renaming of a file or one transaction. A crash before it leaves the old
+//! tables and a file beside them that the next start, or rebuild, removes.
 
+use crate::bulk::WholeLedger;
+use crate::compare::{Difference, Side, differences};
 use crate::error::Error;
-use crate::folder::Folder;
 use crate::inspect::count_rows;
-use crate::opening::{create, make_folder};
+use crate::opening::make_folder;
+use crate::projection::Projection;
 use crate::runner::Progress;
-use crate::source::Source;
-use crate::store::{FolderLock, Place, State, connect_writer, file_of, table_names};
-
-/// The most events that share one transaction.
-const BATCH: u64 = 2000;
+use crate::scratch::{Purpose, Scratch, remove_left_over};
+use crate::store::{
+    FolderLock, Place, Standing, State, adopt, connect_writer, file_of, leave_log, put_in_place,
+    schema_hash,
+};
+use ledger::LedgerId;
+use rusqlite::Connection;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// What a rebuild did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildReport {
     /// How many events were folded.
     pub events: u64,
     /// How many rows stand in all tables together.
     pub rows: u64,
+    /// How long reading and folding took, the making of indexes included.
+    pub folding: Duration,
+    /// The projections whose old tables were at the same cursor and could be compared.
+    pub compared: Vec<Projection>,
+    /// The first row of each table in which the old ones differed.
+    pub differences: Vec<Difference>,
 }
 
-/// Drops all read tables and folds the whole ledger again. Refused while a service folds into them.
-/// Nothing outside the file changes.
+/// Makes the tables of these projections anew from the whole ledger; of all, when none is named.
+/// Refused while a service folds into them. Nothing outside the file changes.
 ///
 /// # Errors
-/// When the file is not ours or is in use, and when an event cannot be read or folded: then the
-/// tables hold everything before it.
+/// When the file is not ours or is in use, and when an event cannot be read or folded: then the old
+/// tables stay.
 pub async fn rebuild(
     url: &str,
     ledger: &ledger::Reader,
+    names: &[Projection],
     mut on_progress: impl FnMut(Progress),
 ) -> Result<RebuildReport, Error> {
     let path = file_of(url)?;
     make_folder(&path)?;
-    let lock = FolderLock::acquire(&path)?;
+    let _lock = FolderLock::acquire(&path)?;
     let ledger_id = ledger.ledger_id().await?.ok_or(Error::EmptyLedger)?;
     let total = ledger.size().await?;
-    let db = connect_writer(&path)?;
-    let ours = || table_names().into_iter().map(str::to_owned).collect();
-    let before = State::read(&db).map_or_else(ours, |state| state.tables);
-    create(&db, ledger_id, &before)?;
-    let mut folder = Folder::open(db);
-    let source = Source::File(ledger.clone());
-    while let Some((from, limit)) = folder.next(Place::Live, total, BATCH) {
-        let items = source.items(from, limit).await?;
-        folder.fold(from, &items)?;
-        on_progress(Progress {
-            done: from.saturating_add(u64::try_from(items.len()).unwrap_or(0)),
-            total,
-        });
+    let rebuilding = Rebuilding {
+        path: &path,
+        ledger_id,
+        names: if names.is_empty() {
+            &Projection::ALL
+        } else {
+            names
+        },
+        total,
+    };
+    rebuilding.run(&WholeLedger::of(ledger), &mut on_progress)
+}
+
+struct Rebuilding<'a> {
+    path: &'a Path,
+    ledger_id: LedgerId,
+    names: &'a [Projection],
+    total: u64,
+}
+
+impl Rebuilding<'_> {
+    fn run(
+        &self,
+        ledger: &WholeLedger,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<RebuildReport, Error> {
+        let db = connect_writer(self.path)?;
+        remove_left_over(self.path)?;
+        let whole = self.is_whole(&db);
+        let began = Instant::now();
+        let names: &[Projection] = if whole { &Projection::ALL } else { self.names };
+        let ends: Vec<_> = names.iter().map(|name| (*name, self.total)).collect();
+        let mut scratch = Scratch::new(self.path, Purpose::Rebuild, self.ledger_id, &ends)?;
+        scratch.fold(ledger, on_progress)?;
+        scratch.finish()?;
+        let folding = began.elapsed();
+        let mut report = RebuildReport {
+            events: self.total,
+            rows: count_rows(&scratch.folder.db)?
+                .iter()
+                .map(|(_, rows)| rows)
+                .sum(),
+            folding,
+            compared: Vec::new(),
+            differences: Vec::new(),
+        };
+        self.compare(&db, &scratch, &mut report)?;
+        let made = scratch.close()?;
+        if whole {
+            leave_log(db, self.path)?;
+            put_in_place(made.path(), self.path)?;
+        } else {
+            adopt(&db, made.path(), names)?;
+        }
+        Ok(report)
     }
-    let stopped = folder.folds.iter().find_map(|fold| {
-        let stop = fold.stop.clone()?;
-        Some((fold.standing.projection, stop))
-    });
-    if let Some((projection, stop)) = stopped {
-        return Err(Error::Stopped { projection, stop });
+
+    /// Whether everything is made anew: because that was asked for, or because what is not asked for
+    /// could not stay.
+    fn is_whole(&self, db: &Connection) -> bool {
+        let of_this = State::read(db).is_some_and(|state| state.ledger_id == self.ledger_id);
+        let stays = |projection: Projection| {
+            let standing = Standing::read(db, projection, Place::Live);
+            standing.is_some_and(|one| {
+                one.schema_hash == schema_hash(projection) && one.cursor <= self.total
+            })
+        };
+        let mut others = Projection::ALL
+            .into_iter()
+            .filter(|one| !self.names.contains(one));
+        let all = others.clone().next().is_none();
+        all || !of_this || !others.all(stays)
     }
-    let rows = count_rows(&folder.db)?.iter().map(|(_, rows)| rows).sum();
-    drop(folder);
-    drop(lock);
-    Ok(RebuildReport {
-        events: total,
-        rows,
-    })
+
+    /// Compares where both were made of the same events.
+    fn compare(
+        &self,
+        db: &Connection,
+        scratch: &Scratch,
+        report: &mut RebuildReport,
+    ) -> Result<(), Error> {
+        let place = Place::Live;
+        let mut made: Vec<_> = scratch
+            .folder
+            .folds
+            .iter()
+            .map(|fold| &fold.standing)
+            .collect();
+        made.sort_by_key(|made| made.projection);
+        for made in made {
+            let before = Standing::read(db, made.projection, place);
+            let comparable = before.is_some_and(|before| {
+                before.cursor == made.cursor
+                    && before.record_hash == made.record_hash
+                    && before.schema_hash == made.schema_hash
+            });
+            if !comparable {
+                continue;
+            }
+            let old = Side { db, place };
+            let new = Side {
+                db: &scratch.folder.db,
+                place,
+            };
+            // Old tables that cannot even be read are what a rebuild is for.
+            if let Ok(found) = differences(made.projection, old, new) {
+                report.compared.push(made.projection);
+                report.differences.extend(found);
+            }
+        }
+        Ok(())
+    }
 }

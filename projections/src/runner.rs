@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::online::{Rebuilding, Request, Step};
 use crate::opening;
 use crate::projection::Projection;
 use crate::projections::{
@@ -12,7 +13,7 @@ use crate::store::{FolderLock, Place};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The most events that share one transaction.
@@ -36,6 +37,14 @@ pub struct Runner {
     size: watch::Receiver<u64>,
     folder: Arc<Mutex<Folder>>,
     told: Arc<ToldAll>,
+    path: PathBuf,
+    asks: mpsc::Sender<Request>,
+    requests: mpsc::Receiver<Request>,
+    rebuilding: Option<Rebuilding>,
+    /// Wakes the runner when a comparison has ended.
+    compared: Arc<Notify>,
+    /// No tables are left that are not in use.
+    is_clean: bool,
     /// Held for as long as anything may be folded.
     _lock: FolderLock,
 }
@@ -53,7 +62,14 @@ impl Runner {
                 stop: watch::Sender::new(None),
             }
         });
+        let (asks, requests) = mpsc::channel(1);
         let runner = Self {
+            path: opened.path.clone(),
+            asks,
+            requests,
+            rebuilding: None,
+            compared: Arc::default(),
+            is_clean: true,
             size: options.ledger.size(),
             source: Source::Live(options.ledger),
             folder: Arc::new(Mutex::new(folder)),
@@ -65,6 +81,10 @@ impl Runner {
 
     pub(crate) fn told(&self) -> Arc<ToldAll> {
         Arc::clone(&self.told)
+    }
+
+    pub(crate) fn requests(&self) -> mpsc::Sender<Request> {
+        self.asks.clone()
     }
 
     /// Folds everything that the ledger holds now. A projection that meets what it cannot fold
@@ -114,17 +134,128 @@ impl Runner {
             let head = *self.size.borrow_and_update();
             let next = self.folder().next(Place::Live, head, BATCH);
             if let Some((from, limit)) = next {
-                self.fold_next(from, limit).await?;
+                match self.fold_next(from, limit).await {
+                    // What cannot be done for both sets may be for the one in use.
+                    Err(error) if self.rebuilding.is_some() => self.abandon(error)?,
+                    folded => folded?,
+                }
                 continue;
             }
             self.measure();
-            match stop.run_until_cancelled(self.size.changed()).await {
-                Some(Ok(())) => {}
+            if self.go_on_rebuilding(head).await? || self.clean().await? {
+                continue;
+            }
+            let requests = &mut self.requests;
+            let is_free = self.rebuilding.is_none();
+            tokio::select! {
+                () = stop.cancelled() => break,
                 // The ledger is gone, and with it whatever could still come.
-                Some(Err(_)) | None => break,
+                changed = self.size.changed() => if changed.is_err() { break },
+                () = self.compared.notified() => {}
+                Some(request) = requests.recv(), if is_free => self.begin(request),
             }
         }
         Ok(())
+    }
+
+    /// Makes empty tables for what somebody wants anew.
+    fn begin(&mut self, request: Request) {
+        let names = request.names.clone();
+        let rebuilding = Rebuilding::new(request);
+        let begun = self.folder().begin_beside(&names);
+        match begun {
+            Ok(()) => {
+                let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+                tracing::info!(projections = names.join(" "), "a rebuild begins");
+                self.rebuilding = Some(rebuilding);
+            }
+            Err(error) => rebuilding.fail(error),
+        }
+    }
+
+    /// Does the next step of a rebuild, when there is one to be done.
+    async fn go_on_rebuilding(&mut self, head: u64) -> Result<bool, Error> {
+        let Some(rebuilding) = &mut self.rebuilding else {
+            return Ok(false);
+        };
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        rebuilding.tell(&folder, head);
+        if let Some((projection, stop)) = folder.stopped(Place::Next) {
+            drop(folder);
+            self.abandon(Error::Stopped { projection, stop })?;
+            return Ok(true);
+        }
+        match rebuilding.step(&folder, head) {
+            Step::Fold(from, limit) => {
+                drop(folder);
+                if let Err(error) = self.fold_next(from, limit).await {
+                    self.abandon(error)?;
+                }
+            }
+            Step::Compare => {
+                rebuilding.compare(self.path.clone(), &folder, Arc::clone(&self.compared));
+            }
+            Step::Wait => return Ok(false),
+            Step::Switch => {
+                drop(folder);
+                self.switch(head).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the new tables in use, and tells.
+    async fn switch(&mut self, head: u64) -> Result<(), Error> {
+        let switched = self.folder().switch();
+        let names = match switched {
+            Ok(names) => names,
+            Err(error) => return self.abandon(error),
+        };
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+            if names.contains(&projection) {
+                told.stop.send_replace(None);
+            }
+        }
+        self.tell();
+        self.is_clean = false;
+        tracing::info!(events = head, "the rebuilt tables are in use");
+        if let Some(rebuilding) = self.rebuilding.take() {
+            rebuilding.succeed(head).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a rebuild without result.
+    fn abandon(&mut self, error: Error) -> Result<(), Error> {
+        if let Some(rebuilding) = self.rebuilding.take() {
+            rebuilding.fail(error);
+        }
+        self.is_clean = false;
+        self.folder().abandon()
+    }
+
+    /// Removes some of what was replaced or given up; whether there may be more.
+    async fn clean(&mut self) -> Result<bool, Error> {
+        if self.is_clean || self.rebuilding.is_some() {
+            return Ok(false);
+        }
+        let folder = Arc::clone(&self.folder);
+        let cleaned = tokio::task::spawn_blocking(move || {
+            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
+            folder.clean()
+        });
+        self.is_clean = match cleaned.await.map_err(|_| Error::Ended)? {
+            Ok(more) => !more,
+            Err(error) => {
+                // The next start removes it.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "replaced tables are not removed"
+                );
+                true
+            }
+        };
+        Ok(!self.is_clean)
     }
 
     fn folder(&self) -> MutexGuard<'_, Folder> {

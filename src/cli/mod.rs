@@ -19,7 +19,7 @@ pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
-pub(crate) use projections::ProjectionsCommand;
+pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use restore::RestoreArgs;
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 

@@ -1,6 +1,7 @@
 //! `projections …`: the read tables.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use projections::Projection;
 
 /// What can be asked of the read tables.
 #[derive(Debug, Subcommand)]
@@ -8,9 +9,23 @@ pub(crate) enum ProjectionsCommand {
     /// Say how far the read tables reach, how far the ledger does, and how many rows stand in each
     #[command(after_help = STATUS_HELP)]
     Status,
-    /// Drop the read tables and make them again from the ledger; nothing outside is touched
+    /// Make the read tables again from the ledger; nothing outside is touched
     #[command(after_help = REBUILD_HELP)]
-    Rebuild,
+    Rebuild(Rebuild),
+    /// Fold the ledger once more and compare: name the first differing row of each table
+    #[command(after_help = VERIFY_HELP)]
+    Verify,
+}
+
+/// What to make again, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// Which projections: agents, approvers, tasks, callbacks, timeline; all, when none is named
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<Projection>,
+    /// While the service runs, and by it: beside the tables in use, which it then replaces at once
+    #[arg(long)]
+    pub(crate) online: bool,
 }
 
 const STATUS_HELP: &str = "\
@@ -19,5 +34,11 @@ some events is usual beside a running service) and with 1 when they are missing,
 or of another ledger.";
 
 const REBUILD_HELP: &str = "\
-The service must be stopped: it is refused while one uses the read tables. Reads the ledger of
-LEDGER_URL (beside DATABASE_URL where that is not set) and changes nothing in it.";
+Without --online the service must be stopped: it is refused while one uses the read tables. Reads the
+ledger of LEDGER_URL (beside DATABASE_URL where that is not set) and changes nothing in it. The old
+tables are in use until the new ones are complete, and are compared with them where both were made of
+the same events; what differed is named. Killed at any moment it leaves the old ones.";
+
+const VERIFY_HELP: &str = "\
+Works while the service runs. Needs room for a second set of tables beside the first, for as long as
+it takes. Exits with 0 when every row is what the events make it and with 1 when one is not.";

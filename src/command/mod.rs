@@ -31,7 +31,7 @@ pub(crate) use ledger_tail::ledger_tail;
 pub(crate) use ledger_verify::ledger_verify;
 pub(crate) use ledger_vkey::ledger_vkey;
 pub(crate) use operate::operate;
-pub(crate) use projections::{projections_rebuild, projections_status};
+pub(crate) use projections::{projections_rebuild, projections_status, projections_verify};
 pub(crate) use ready::ready;
 pub(crate) use restore::restore;
 pub(crate) use serve::serve;

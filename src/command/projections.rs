@@ -1,10 +1,11 @@
-//! `projections status` and `projections rebuild`.
+//! `projections status`, `projections rebuild` and `projections verify`.
 
+use crate::cli::Rebuild;
 use crate::config::{Environment, Problems, Storage};
 use crate::service::refuse_missing;
 use anyhow::Context;
 use ledger::Reader;
-use projections::{FileStatus, Schema};
+use projections::{FileStatus, Progress, Schema};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -66,39 +67,115 @@ fn standing(status: &FileStatus, size: u64, own: bool) -> String {
     }
 }
 
-/// Makes the read tables again.
-pub(crate) fn projections_rebuild(environment: &Environment) -> anyhow::Result<ExitCode> {
+/// Makes read tables again, in the running service or without one.
+pub(crate) fn projections_rebuild(
+    environment: &Environment,
+    rebuild: &Rebuild,
+) -> anyhow::Result<ExitCode> {
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
     storage.prepare().map_err(Problems::from)?;
-    let began = Instant::now();
-    let mut told = began;
+    let mut pace = Pace::new("made again");
+    let url = storage.read_tables_url();
     let report = super::runtime()?.block_on(async {
         let reader = open(&storage).await?;
-        let on_progress = |progress: projections::Progress| {
-            if told.elapsed() >= EVERY {
-                told = Instant::now();
-                eprintln!("{} of {} events", progress.done, progress.total);
-            }
-        };
-        let rebuilt = projections::rebuild(&storage.read_tables_url(), &reader, on_progress).await;
+        let on_progress = |progress| pace.tell(progress);
+        let rebuilt = projections::rebuild(&url, &reader, &rebuild.names, on_progress).await;
         rebuilt.map_err(|error| {
             let why = match error {
                 projections::Error::InUse { .. } => {
-                    "the read tables cannot be made again while the service runs: stop the service first"
+                    "the read tables cannot be made again while the service runs: use --online, or \
+                     stop the service first"
                 }
-                _ => "the read tables cannot be made again",
+                _ => "the read tables cannot be made again; the old ones are as they were",
             };
             anyhow::Error::from(error).context(why)
         })
     })?;
     println!(
-        "{} events made {} rows, in {:.1} s",
+        "{} events made {} rows, in {:.1} s ({:.0} events/s)",
         report.events,
         report.rows,
-        began.elapsed().as_secs_f32()
+        report.folding.as_secs_f64(),
+        rate(report.events, report.folding)
     );
+    let names: Vec<_> = report.compared.iter().map(|one| one.as_str()).collect();
+    if !names.is_empty() && report.differences.is_empty() {
+        println!("the old rows were the same: {}", names.join(", "));
+    }
+    for difference in &report.differences {
+        println!("the old tables differed: {difference}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Compares the read tables with a fresh fold.
+pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<ExitCode> {
+    let (storage, _) = environment.part(Storage::read)?;
+    refuse_missing(&storage.ledger)?;
+    let mut pace = Pace::new("folded");
+    let url = storage.read_tables_url();
+    let report = super::runtime()?.block_on(async {
+        let reader = open(&storage).await?;
+        projections::verify(&url, &reader, |progress| pace.tell(progress))
+            .await
+            .context("the read tables cannot be verified")
+    })?;
+    for (projection, events) in &report.compared {
+        println!("{projection:<12} {events:>10} events");
+    }
+    for difference in &report.differences {
+        println!("differs: {difference}");
+    }
+    Ok(if report.differences.is_empty() {
+        println!("every row is what the events make it");
+        ExitCode::SUCCESS
+    } else {
+        println!("`projections rebuild` makes the tables again");
+        ExitCode::FAILURE
+    })
+}
+
+/// Tells how far a long fold is, now and then.
+struct Pace {
+    what: &'static str,
+    began: Instant,
+    told: Instant,
+}
+
+impl Pace {
+    fn new(what: &'static str) -> Self {
+        let began = Instant::now();
+        Self {
+            what,
+            began,
+            told: began,
+        }
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        if self.told.elapsed() < EVERY {
+            return;
+        }
+        self.told = Instant::now();
+        let rate = rate(progress.done, self.began.elapsed());
+        let left = progress.total.saturating_sub(progress.done);
+        eprintln!(
+            "{} of {} events {}, {rate:.0}/s, {:.0} s left",
+            progress.done,
+            progress.total,
+            self.what,
+            float(left) / rate.max(1.0)
+        );
+    }
+}
+
+fn rate(events: u64, span: Duration) -> f64 {
+    float(events) / span.as_secs_f64().max(0.001)
+}
+
+fn float(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 async fn open(storage: &Storage) -> anyhow::Result<Reader> {

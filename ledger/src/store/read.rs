@@ -210,6 +210,12 @@ impl Reader {
         })
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> std::path::PathBuf {
+        self.pool.connect_options().get_filename().to_owned()
+    }
+
     /// The ledger's id; `None` in a file that holds no event yet.
     pub async fn ledger_id(&self) -> Result<Option<crate::id::LedgerId>, Error> {
         let mut connection = self

@@ -78,6 +78,79 @@ pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// How much of a scratch file is kept in memory, in KiB.
+const SCRATCH_CACHE_KIB: u32 = 64 * 1024;
+
+/// Makes an empty file that is loaded before anybody uses it: without a log, without waiting for
+/// the disk. What stood there is removed.
+pub(crate) fn open_scratch(path: &Path) -> Result<Connection, Error> {
+    remove_file(path)?;
+    make_private(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = OFF;
+             PRAGMA synchronous = OFF;
+             PRAGMA locking_mode = EXCLUSIVE;
+             PRAGMA cache_size = -{SCRATCH_CACHE_KIB};"
+        ))
+        .map_err(Error::sqlite("opening a scratch file"))?;
+    Ok(connection)
+}
+
+/// Closes a file without leaving a log of SQLite's beside it, which would be taken for that of the
+/// file that takes its place. Refused while somebody else has the file open.
+pub(crate) fn leave_log(db: Connection, path: &Path) -> Result<(), Error> {
+    let mode = db.query_row("PRAGMA journal_mode = DELETE", [], |row| {
+        row.get::<_, String>(0)
+    });
+    match mode {
+        Ok(mode) if mode == "delete" => Ok(()),
+        Ok(_) => Err(in_use(path)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            Err(in_use(path))
+        }
+        Err(error) => Err(Error::sqlite("closing the file")(error)),
+    }
+}
+
+fn in_use(path: &Path) -> Error {
+    Error::Refused {
+        why: format!(
+            "somebody reads {}: close what has it open (sqlite3, a backup) and try again",
+            path.display()
+        ),
+    }
+}
+
+/// Puts a file in the place of another, at once.
+pub(crate) fn put_in_place(made: &Path, path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File {
+        path: path.to_owned(),
+        doing: "replaced",
+        source,
+    };
+    std::fs::rename(made, path).map_err(failed)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::File {
+            path: path.to_owned(),
+            doing: "removed",
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the file where it is missing, for its owner alone: what agents ask for stands in it. SQLite
 /// gives its log and its shared memory the same mode.
 fn make_private(path: &Path) -> Result<(), Error> {

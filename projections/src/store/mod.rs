@@ -13,14 +13,15 @@ mod table;
 pub(crate) use column::{Column, json_column};
 pub(crate) use columns::{Binder, Columns};
 pub(crate) use file::{
-    connect_inspector, connect_readers, connect_writer, file_of, refuse_ledger,
-    table_names as stored_tables,
+    connect_inspector, connect_readers, connect_writer, file_of, leave_log, open_scratch,
+    put_in_place, refuse_ledger, remove_file, table_names as stored_tables,
 };
 pub(crate) use lock::FolderLock;
 pub(crate) use place::Place;
 pub(crate) use row::{Row, Spec, Statements, row};
 pub(crate) use schema::{
-    create_all, drop_tables, forget_next, left_over, note_tables, remake, schema_hash, table_names,
+    Indexes, adopt, create_all, create_state, drop_tables, forget_next, left_over, make,
+    make_indexes, note_tables, remake, replace, schema_hash, shrink, table_names,
 };
 pub(crate) use state::{Standing, State};
 pub(crate) use table::{Stored, Table, append_rows};

@@ -14,32 +14,39 @@ pub(crate) struct Spec {
     pub(crate) revision: u32,
     /// What follows the name in `CREATE TABLE`, with comments.
     pub(crate) definition: &'static str,
-    /// Each index: its name, and what follows the table's name in `CREATE INDEX`.
-    pub(crate) indexes: &'static [(&'static str, &'static str)],
+    /// The indexes that queries need.
+    pub(crate) indexes: &'static [Index],
+    /// The indexes that the fold itself needs; they are there while rows are first loaded.
+    pub(crate) fold_indexes: &'static [Index],
 }
 
+/// An index: its name, and what follows the table's name in `CREATE INDEX`.
+pub(crate) type Index = (&'static str, &'static str);
+
 impl Spec {
-    /// Makes the table, without its indexes.
-    pub(crate) fn create_table(&self, place: Place) -> String {
-        format!(
-            "CREATE TABLE {} {};\n",
-            place.table(self.name),
-            self.definition
-        )
+    /// Makes the table with the indexes that the fold needs.
+    pub(crate) fn create_table(&self, place: Place, generation: u64) -> String {
+        let table = place.table(self.name);
+        let indexes = create(self.fold_indexes, &table, generation);
+        format!("CREATE TABLE {table} {};\n{indexes}", self.definition)
     }
 
-    /// Makes the table's indexes. An index cannot be renamed with its table, so those of a rebuilt
-    /// table end in the number of the rebuild.
+    /// Makes the table's other indexes.
     pub(crate) fn create_indexes(&self, place: Place, generation: u64) -> String {
-        let table = place.table(self.name);
-        self.indexes
-            .iter()
-            .map(|(name, on)| match generation {
-                0 => format!("CREATE INDEX {name} ON {table} {on};\n"),
-                nth => format!("CREATE INDEX {name}_{nth} ON {table} {on};\n"),
-            })
-            .collect()
+        create(self.indexes, &place.table(self.name), generation)
     }
+}
+
+/// An index cannot be renamed with its table, so those of a rebuilt table end in the number of the
+/// rebuild.
+fn create(indexes: &[Index], table: &str, generation: u64) -> String {
+    indexes
+        .iter()
+        .map(|(name, on)| match generation {
+            0 => format!("CREATE INDEX {name} ON {table} {on};\n"),
+            nth => format!("CREATE INDEX {name}_{nth} ON {table} {on};\n"),
+        })
+        .collect()
 }
 
 /// A row of one table.

@@ -5,10 +5,12 @@ use super::file;
 use super::place::{OLD, Place};
 use super::state::{self, PROJECTIONS_TABLE, STATE_TABLE, Standing, State};
 use crate::error::Error;
+use crate::opening::in_transaction;
 use crate::projection::Projection;
 use ledger::LedgerId;
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
+use std::path::Path;
 
 /// The names of all tables in use.
 pub(crate) fn table_names() -> Vec<&'static str> {
@@ -27,7 +29,7 @@ fn names_of(projection: Projection) -> impl Iterator<Item = &'static str> {
 pub(crate) fn schema_hash(projection: Projection) -> String {
     let mut hash = Sha256::new();
     for spec in projection.specs() {
-        hash.update(spec.create_table(Place::Live));
+        hash.update(spec.create_table(Place::Live, 0));
         hash.update(spec.create_indexes(Place::Live, 0));
         hash.update(spec.revision.to_le_bytes());
     }
@@ -50,6 +52,15 @@ pub(crate) fn create_all(
     drop: &[String],
 ) -> Result<(), Error> {
     drop_tables(db, drop)?;
+    create_state(db, ledger_id)?;
+    for projection in Projection::ALL {
+        make(db, projection, Place::Live, 0, Indexes::Now)?;
+    }
+    note_tables(db)
+}
+
+/// Makes the tables about the file and the projections.
+pub(crate) fn create_state(db: &Connection, ledger_id: LedgerId) -> Result<(), Error> {
     let id = file::APPLICATION_ID;
     run(db, &format!("PRAGMA application_id = {id};{}", state::DDL))?;
     let state = State {
@@ -57,13 +68,29 @@ pub(crate) fn create_all(
         cursor: 0,
         record_hash: None,
         schema_hash: file_hash(),
-        tables: table_names().into_iter().map(str::to_owned).collect(),
+        tables: Vec::new(),
     };
-    state.create(db)?;
-    for projection in Projection::ALL {
-        make(db, projection, Place::Live, 0)?;
+    state.create(db)
+}
+
+/// When the indexes are made that only queries need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Indexes {
+    /// With the tables.
+    Now,
+    /// By [`make_indexes`], once the rows are there, which is faster.
+    Later,
+}
+
+/// Makes the indexes that [`Indexes::Later`] left out.
+pub(crate) fn make_indexes(db: &Connection, standing: &Standing) -> Result<(), Error> {
+    for spec in standing.projection.specs() {
+        run(
+            db,
+            &spec.create_indexes(standing.place, standing.generation),
+        )?;
     }
-    note_tables(db)
+    Ok(())
 }
 
 /// Makes the tables and indexes of a projection, empty, with its cursor at 0. None may stand there.
@@ -72,10 +99,13 @@ pub(crate) fn make(
     projection: Projection,
     place: Place,
     generation: u64,
+    indexes: Indexes,
 ) -> Result<Standing, Error> {
     for spec in projection.specs() {
-        run(db, &spec.create_table(place))?;
-        run(db, &spec.create_indexes(place, generation))?;
+        run(db, &spec.create_table(place, generation))?;
+        if indexes == Indexes::Now {
+            run(db, &spec.create_indexes(place, generation))?;
+        }
     }
     let standing = Standing {
         projection,
@@ -93,12 +123,11 @@ pub(crate) fn make(
 pub(crate) fn remake(db: &Connection, projection: Projection) -> Result<Standing, Error> {
     let names: Vec<_> = names_of(projection).map(str::to_owned).collect();
     drop_tables(db, &names)?;
-    let made = make(db, projection, Place::Live, 0)?;
+    let made = make(db, projection, Place::Live, 0, Indexes::Now)?;
     note_tables(db)?;
     Ok(made)
 }
 
-#[cfg(test)]
 /// Puts the tables of [`Place::Next`] in the place of the live ones, which stay under other names
 /// until they are dropped.
 pub(crate) fn replace(db: &Connection, projection: Projection) -> Result<(), Error> {
@@ -117,6 +146,42 @@ pub(crate) fn replace(db: &Connection, projection: Projection) -> Result<(), Err
     db.execute(
         "UPDATE projections SET place = 'live' WHERE name = ? AND place = 'next'",
         [name],
+    )
+    .map_err(failed())?;
+    Ok(())
+}
+
+/// Takes the tables of these projections over from another file, in one transaction of its own.
+pub(crate) fn adopt(db: &Connection, from: &Path, names: &[Projection]) -> Result<(), Error> {
+    let failed = || Error::sqlite("taking over the rebuilt tables");
+    let path = from.as_os_str().to_string_lossy();
+    db.execute("ATTACH ? AS made", [path]).map_err(failed())?;
+    let adopted = in_transaction(db, |db| {
+        for projection in names {
+            adopt_one(db, *projection)?;
+        }
+        note_tables(db)
+    });
+    db.execute_batch("DETACH made").map_err(failed())?;
+    adopted
+}
+
+fn adopt_one(db: &Connection, projection: Projection) -> Result<(), Error> {
+    let failed = || Error::sqlite("taking over the rebuilt tables");
+    let names: Vec<_> = names_of(projection).map(str::to_owned).collect();
+    drop_tables(db, &names)?;
+    let made = make(db, projection, Place::Live, 0, Indexes::Later)?;
+    for name in names {
+        run(
+            db,
+            &format!("INSERT INTO main.{name} SELECT * FROM made.{name}"),
+        )?;
+    }
+    make_indexes(db, &made)?;
+    db.execute(
+        "INSERT OR REPLACE INTO main.projections
+         SELECT * FROM made.projections WHERE name = ? AND place = 'live'",
+        [projection.as_str()],
     )
     .map_err(failed())?;
     Ok(())
@@ -144,6 +209,33 @@ fn in_use(db: &Connection) -> Vec<String> {
         }
     }
     names
+}
+
+/// Takes rows away from a table that is not in use, and the table once it is empty: dropping a large
+/// one at once would hold up whoever folds.
+pub(crate) fn shrink(db: &Connection, table: &str, rows: u32) -> Result<(), Error> {
+    let failed = || Error::sqlite("removing replaced tables");
+    let mut query = db
+        .prepare("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk")
+        .map_err(failed())?;
+    let key: Result<Vec<String>, _> = query
+        .query_map([table], |row| row.get(0))
+        .and_then(Iterator::collect);
+    let key = key.map_err(failed())?.join(", ");
+    let gone = if key.is_empty() {
+        0
+    } else {
+        let some = format!("SELECT {key} FROM \"{table}\" ORDER BY {key} LIMIT {rows}");
+        db.execute(
+            &format!("DELETE FROM \"{table}\" WHERE ({key}) IN ({some})"),
+            [],
+        )
+        .map_err(failed())?
+    };
+    if gone == 0 {
+        drop_tables(db, &[table.to_owned()])?;
+    }
+    Ok(())
 }
 
 pub(crate) fn drop_tables(db: &Connection, names: &[String]) -> Result<(), Error> {
@@ -196,7 +288,10 @@ mod tests {
         let key = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk";
         assert_eq!(names(db, key, &table), R::KEY, "{table}");
         let indexes = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c'";
-        assert_eq!(names(db, indexes, &table).len(), R::SPEC.indexes.len());
+        assert_eq!(
+            names(db, indexes, &table).len(),
+            R::SPEC.indexes.len() + R::SPEC.fold_indexes.len()
+        );
     }
 
     fn check_all(db: &Connection, place: Place) {
@@ -217,7 +312,7 @@ mod tests {
         check_all(&db, Place::Live);
         for generation in 1..3 {
             for projection in Projection::ALL {
-                make(&db, projection, Place::Next, generation).unwrap();
+                make(&db, projection, Place::Next, generation, Indexes::Now).unwrap();
             }
             note_tables(&db).unwrap();
             check_all(&db, Place::Next);

@@ -19,6 +19,7 @@ const SPEC: Spec = Spec {
     updated_at          TEXT NOT NULL
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
+    fold_indexes: &[],
 };
 
 row! {

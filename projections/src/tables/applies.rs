@@ -42,9 +42,9 @@ const SPEC: Spec = Spec {
 ) STRICT, WITHOUT ROWID",
     indexes: &[
         ("applies_by_task", "(task_id, position)"),
-        ("applies_by_approval", "(approval_id) WHERE approval_id IS NOT NULL"),
         ("applies_unknown", "(position) WHERE status = 'unknown'"),
     ],
+    fold_indexes: &[("applies_by_approval", "(approval_id) WHERE approval_id IS NOT NULL")],
 };
 
 row! {

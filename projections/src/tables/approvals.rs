@@ -43,6 +43,7 @@ const SPEC: Spec = Spec {
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
         ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
     ],
+    fold_indexes: &[],
 };
 
 row! {

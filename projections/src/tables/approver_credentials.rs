@@ -35,6 +35,7 @@ const SPEC: Spec = Spec {
         "approver_credentials_by_principal",
         "(approver_principal, registered_at)",
     )],
+    fold_indexes: &[],
 };
 
 row! {

@@ -16,6 +16,7 @@ const SPEC: Spec = Spec {
     registered_at      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
+    fold_indexes: &[],
 };
 
 row! {

@@ -28,6 +28,7 @@ const SPEC: Spec = Spec {
     indexes: &[
         ("audit_timeline_by_task", "(task_id, position) WHERE task_id IS NOT NULL"),
     ],
+    fold_indexes: &[],
 };
 
 row! {

@@ -21,7 +21,8 @@ const SPEC: Spec = Spec {
     registered_at TEXT NOT NULL,
     replaced_at   TEXT            -- empty: it is the task's current one
 ) STRICT, WITHOUT ROWID",
-    indexes: &[("callbacks_active", "(task_id) WHERE replaced_at IS NULL")],
+    indexes: &[],
+    fold_indexes: &[("callbacks_active", "(task_id) WHERE replaced_at IS NULL")],
 };
 
 row! {

@@ -26,6 +26,7 @@ const SPEC: Spec = Spec {
     replaces            TEXT                -- the token that it was issued for
 ) STRICT, WITHOUT ROWID",
     indexes: &[("capability_tokens_by_task", "(task_id)")],
+    fold_indexes: &[],
 };
 
 row! {

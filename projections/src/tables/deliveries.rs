@@ -49,6 +49,7 @@ pub(super) const SPEC: Spec = Spec {
             "(updated_at) WHERE state = 'given_up'",
         ),
     ],
+    fold_indexes: &[],
 };
 
 row! {

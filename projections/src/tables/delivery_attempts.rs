@@ -27,6 +27,7 @@ const SPEC: Spec = Spec {
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
+    fold_indexes: &[],
 };
 
 row! {

@@ -19,6 +19,7 @@ const SPEC: Spec = Spec {
     position      INTEGER NOT NULL  -- of the event that authorised it; the oldest goes first
 ) STRICT, WITHOUT ROWID",
     indexes: &[("execution_queue_in_order", "(position)")],
+    fold_indexes: &[],
 };
 
 row! {

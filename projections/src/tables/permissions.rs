@@ -23,6 +23,7 @@ const SPEC: Spec = Spec {
     PRIMARY KEY (agent, number)
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
+    fold_indexes: &[],
 };
 
 row! {

@@ -32,6 +32,7 @@ const SPEC: Spec = Spec {
     close_reason       TEXT
 ) STRICT, WITHOUT ROWID",
     indexes: &[("tasks_by_agent", "(agent, created_at)")],
+    fold_indexes: &[],
 };
 
 json_column!(Vec<AllowedOperation>);

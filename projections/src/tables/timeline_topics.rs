@@ -15,6 +15,7 @@ const SPEC: Spec = Spec {
     task_id    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
+    fold_indexes: &[],
 };
 
 row! {

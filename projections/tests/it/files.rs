@@ -65,7 +65,7 @@ async fn foreign_files_are_refused_and_left_as_they_are() {
             matches!(refused, Error::ForeignFile { .. }),
             "{sql}: {refused}"
         );
-        let rebuilt = rebuild(&url_of(&path), ledger.reader(), |_| {}).await;
+        let rebuilt = rebuild(&url_of(&path), ledger.reader(), &[], |_| {}).await;
         assert!(matches!(rebuilt, Err(Error::ForeignFile { .. })), "{sql}");
         assert_eq!(std::fs::read(&path).unwrap(), before, "{sql}");
         std::fs::remove_file(&path).unwrap();
@@ -117,11 +117,11 @@ async fn a_second_folder_of_the_same_file_is_refused() {
     let url = url_of(&path_of(&ledger));
 
     assert!(matches!(refusal(&ledger, &url).await, Error::InUse { .. }));
-    let rebuilt = rebuild(&url, ledger.reader(), |_| {}).await;
+    let rebuilt = rebuild(&url, ledger.reader(), &[], |_| {}).await;
     assert!(matches!(rebuilt, Err(Error::InUse { .. })));
 
     drop(runner);
-    rebuild(&url, ledger.reader(), |_| {}).await.unwrap();
+    rebuild(&url, ledger.reader(), &[], |_| {}).await.unwrap();
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn tables_that_know_more_than_the_ledger_stop_the_start() {
     assert!(matches!(refused, Error::OtherLedger { .. }), "{refused}");
 
     // Whoever knows better has them made anew.
-    rebuild(&url, ledger.reader(), |_| {}).await.unwrap();
+    rebuild(&url, ledger.reader(), &[], |_| {}).await.unwrap();
     assert_eq!(dump(&path).await, before);
 }
 
@@ -238,14 +238,13 @@ async fn a_rebuild_reports_its_progress_and_can_be_looked_at() {
     let reader = Reader::open(&ledger.url()).await.unwrap();
     let mut seen = Vec::new();
 
-    let report = rebuild(&url, &reader, |progress| seen.push(progress))
+    let report = rebuild(&url, &reader, &[], |progress| seen.push(progress))
         .await
         .unwrap();
 
     assert_eq!(report.events, 2002);
-    let total = 2002;
-    let steps = [2000, 2002].map(|done| Progress { done, total });
-    assert_eq!(seen, steps);
+    let (done, total) = (2002, 2002);
+    assert_eq!(seen.last(), Some(&Progress { done, total }));
     let status = inspect(&url).await.unwrap();
     assert_eq!(status.ledger_id, Some(ledger.id()));
     assert_eq!((status.cursor, status.schema), (2002, Schema::Current));

@@ -58,7 +58,7 @@ proptest! {
             let (_, mut runner) = open(&restarted, &ledger).await;
             runner.catch_up(|_| {}).await.unwrap();
             let rebuilt = dir.join("rebuilt.db");
-            let report = projections::rebuild(&url_of(&rebuilt), ledger.reader(), |_| {})
+            let report = projections::rebuild(&url_of(&rebuilt), ledger.reader(), &[], |_| {})
                 .await
                 .unwrap();
 
