@@ -17,11 +17,11 @@ use crate::store::{
     Indexes, Place, State, connect_inspector, forget_next, left_over, make, note_tables, replace,
     shrink,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// The most events of a batch that only the new tables take: the tables in use wait for it.
@@ -70,12 +70,14 @@ struct Comparing {
 pub(crate) enum Step {
     /// Fold these events into the new tables.
     Fold(u64, u32),
-    /// The new tables have caught up: begin to compare.
-    Compare,
+    /// Go on: the new tables have caught up, and a comparison has begun.
+    Compared,
     /// Both sets are at the same cursor, and the comparison goes on.
     Wait,
     /// Put the new tables in use.
     Switch,
+    /// The new tables cannot be made.
+    GiveUp(Error),
 }
 
 impl Rebuilding {
@@ -88,12 +90,24 @@ impl Rebuilding {
     }
 
     /// What is to be done, given that the tables in use are at the head or have stopped.
-    pub(crate) fn step(&self, folder: &Folder, head: u64) -> Step {
+    pub(crate) fn step(
+        &mut self,
+        folder: &Folder,
+        head: u64,
+        path: &Path,
+        wake: &Arc<Notify>,
+    ) -> Step {
+        if let Some((projection, stop)) = folder.stopped(Place::Next) {
+            return Step::GiveUp(Error::Stopped { projection, stop });
+        }
         if let Some((from, limit)) = folder.next(Place::Next, head, BATCH) {
             return Step::Fold(from, limit);
         }
         match &self.comparing {
-            None => Step::Compare,
+            None => {
+                self.compare(path, folder, Arc::clone(wake));
+                Step::Compared
+            }
             Some(comparing) if comparing.done.load(Ordering::Acquire) => Step::Switch,
             Some(_) => Step::Wait,
         }
@@ -110,17 +124,12 @@ impl Rebuilding {
     }
 
     /// Begins to compare as of now. Nothing may be folded meanwhile.
-    pub(crate) fn compare(
-        &mut self,
-        path: PathBuf,
-        folder: &Folder,
-        wake: Arc<tokio::sync::Notify>,
-    ) {
+    fn compare(&mut self, path: &Path, folder: &Folder, wake: Arc<Notify>) {
         let names = comparable(folder);
         let done = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&done);
         // The snapshot is taken here, before anything else is folded.
-        let snapshot = snapshot(&path);
+        let snapshot = snapshot(path);
         let found = tokio::task::spawn_blocking(move || {
             let found = compare(snapshot, names);
             told.store(true, Ordering::Release);

@@ -175,33 +175,26 @@ impl Runner {
 
     /// Does the next step of a rebuild, when there is one to be done.
     async fn go_on_rebuilding(&mut self, head: u64) -> Result<bool, Error> {
-        let Some(rebuilding) = &mut self.rebuilding else {
-            return Ok(false);
-        };
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        rebuilding.tell(&folder, head);
-        if let Some((projection, stop)) = folder.stopped(Place::Next) {
-            drop(folder);
-            self.abandon(Error::Stopped { projection, stop })?;
-            return Ok(true);
-        }
-        match rebuilding.step(&folder, head) {
-            Step::Fold(from, limit) => {
-                drop(folder);
+        match self.next_step(head) {
+            Some(Step::Fold(from, limit)) => {
                 if let Err(error) = self.fold_next(from, limit).await {
                     self.abandon(error)?;
                 }
             }
-            Step::Compare => {
-                rebuilding.compare(self.path.clone(), &folder, Arc::clone(&self.compared));
-            }
-            Step::Wait => return Ok(false),
-            Step::Switch => {
-                drop(folder);
-                self.switch(head).await?;
-            }
+            Some(Step::Compared) => {}
+            Some(Step::Switch) => self.switch(head).await?,
+            Some(Step::GiveUp(error)) => self.abandon(error)?,
+            Some(Step::Wait) | None => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// What is to be done about a rebuild; a comparison is begun here, between two batches.
+    fn next_step(&mut self, head: u64) -> Option<Step> {
+        let rebuilding = self.rebuilding.as_mut()?;
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        rebuilding.tell(&folder, head);
+        Some(rebuilding.step(&folder, head, &self.path, &self.compared))
     }
 
     /// Puts the new tables in use, and tells.
