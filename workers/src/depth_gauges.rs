@@ -1,6 +1,7 @@
 //! How much waits in each queue, for whoever watches the metrics.
 
 use crate::error::Error;
+use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
 use projections::{Projection, Projections};
 use std::time::Duration;
@@ -12,12 +13,14 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// `projections_stopped{projection}`.
 pub(crate) struct DepthGauges {
     projections: Projections,
+    gate: Option<Gate>,
 }
 
 impl DepthGauges {
-    pub(crate) fn new(projections: &Projections) -> Self {
+    pub(crate) fn new(projections: &Projections, gate: Option<Gate>) -> Self {
         Self {
             projections: projections.clone(),
+            gate,
         }
     }
 }
@@ -36,12 +39,17 @@ impl Worker for DepthGauges {
         {
             self.projections.measure();
             let depths = self.projections.depths().await?;
+            let unwitnessed = match self.gate.as_mut().map(Gate::size) {
+                Some(size) => self.projections.applies_approved_from(size).await?,
+                None => 0,
+            };
             for (queue, depth) in [
                 ("ready_applies", depths.ready_applies),
                 ("due_deliveries", depths.due_deliveries),
                 ("pending_approvals", depths.pending_approvals),
                 ("given_up_deliveries", depths.given_up_deliveries),
                 ("unknown_applies", depths.unknown_applies),
+                ("unwitnessed_applies", unwitnessed),
             ] {
                 let depth = u32::try_from(depth).unwrap_or(u32::MAX);
                 metrics::gauge!("queue_depth", "queue" => queue).set(f64::from(depth));

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::executor::{Executor, Upstream};
 use crate::expirer::Expirer;
 use crate::pre_state::PreStateReader;
-use crate::witness::{Cosigner, WitnessSettings};
+use crate::witness::{Cosigner, Gate, WitnessSettings};
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
 use futures_util::FutureExt as _;
 use ledger::Ledger;
@@ -101,7 +101,8 @@ pub fn start(
     keep.running(Executor::new(&config, ledger, projections));
     keep.running(PreStateReader::new(&config, ledger, projections));
     keep.running(Expirer::new(ledger, projections));
-    keep.running(DepthGauges::new(projections));
+    let gate = Gate::new(&config, ledger);
+    keep.running(DepthGauges::new(projections, gate));
     if let Some(settings) = config.witnesses.take()
         && let Some(cosigner) = Cosigner::new(settings, ledger)
     {

@@ -85,4 +85,16 @@ impl Projections {
             .bind(i64::from(limit));
         read_ids(self.readers(), query, SPEC.name, "apply_id").await
     }
+
+    /// How many [`Self::ready_applies_approved_before`] leaves out.
+    pub async fn applies_approved_from(&self, size: u64) -> Result<u64, Error> {
+        let query = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM execution_queue AS queue JOIN applies USING (apply_id)
+             WHERE approval_id IS NOT NULL AND execution_id IS NULL AND queue.position >= ?",
+        );
+        let query = query.bind(i64::try_from(size).unwrap_or(i64::MAX));
+        let count = query.fetch_one(self.readers()).await;
+        let count = count.map_err(Error::database("counting what waits"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
 }

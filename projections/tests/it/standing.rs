@@ -168,6 +168,41 @@ async fn an_apply_follows_its_approval_until_it_is_continued() {
 }
 
 #[tokio::test]
+async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_begun() {
+    let mut scene = Scene::begin().await;
+    let approved = scene.submit("k", vec![commands::ssl_mode("full")]).await;
+    scene.decide(&approved, Decision::Approve).await;
+    let command = commands::continue_apply(&scene.token, &approved);
+    scene.run(command).await.unwrap();
+    let granted = scene.submit("g", vec![commands::purge()]).await.apply.id;
+    let approved = approved.apply.id;
+    catch_up(&mut scene.runner).await;
+    let events = scene.ledger.events_from(0, 1_000).await.unwrap();
+    let authorised = events
+        .iter()
+        .find(|event| event.event.name() == "apply.authorised");
+    let position = authorised.unwrap().position();
+    for (size, ready, waiting) in [
+        (0, vec![granted], 1),
+        (position, vec![granted], 1),
+        (position + 1, vec![approved, granted], 0),
+    ] {
+        let found = scene.projections.ready_applies_approved_before(size, 9);
+        assert_eq!(found.await.unwrap(), ready, "{size}");
+        let found = scene.projections.applies_approved_from(size);
+        assert_eq!(found.await.unwrap(), waiting, "{size}");
+    }
+
+    scene.start(approved, 0).await;
+    catch_up(&mut scene.runner).await;
+
+    let begun = scene.projections.ready_applies_approved_before(0, 9);
+    assert_eq!(begun.await.unwrap(), [approved, granted], "it is to be ended");
+    let waiting = scene.projections.applies_approved_from(0);
+    assert_eq!(waiting.await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn every_apply_that_waits_hears_that_the_approval_was_denied() {
     let mut scene = Scene::begin().await;
     let first = scene.submit("k1", vec![commands::ssl_mode("full")]).await;

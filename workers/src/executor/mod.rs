@@ -19,13 +19,13 @@ use crate::error::Error;
 use crate::in_flight::InFlight;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
+use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
 use execution::Execution;
-use ledger::{ApplyId, Ledger, SignedCheckpoint};
+use ledger::{ApplyId, Ledger};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Takes authorised applies from the execution queue.
 pub(crate) struct Executor {
@@ -35,10 +35,8 @@ pub(crate) struct Executor {
     applies: InFlight<ApplyId>,
     drain: Duration,
     /// What was approved waits until this covers it; `None` where it does not wait.
-    witnessed: Option<Witnessed>,
+    gate: Option<Gate>,
 }
-
-type Witnessed = watch::Receiver<Option<Arc<SignedCheckpoint>>>;
 
 impl Executor {
     pub(crate) fn new(config: &WorkersConfig, ledger: &Ledger, projections: &Projections) -> Self {
@@ -48,14 +46,8 @@ impl Executor {
             upstream: Arc::new(config.upstream.clone()),
             applies: InFlight::new(config.applies_at_a_time),
             drain: config.drain,
-            witnessed: witnessed(config, ledger),
+            gate: Gate::new(config, ledger),
         }
-    }
-
-    /// How many events are witnessed, where what was approved waits for it.
-    fn witnessed_size(&mut self) -> Option<u64> {
-        let witnessed = self.witnessed.as_mut()?.borrow_and_update();
-        Some(witnessed.as_ref().map_or(0, |newest| newest.size()))
     }
 
     /// Takes what is ready and nobody works on; whether there may be more than could be taken.
@@ -70,7 +62,7 @@ impl Executor {
         }
         let limit = self.applies.held() + 2 * room;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let ready = match self.witnessed_size() {
+        let ready = match self.gate.as_mut().map(Gate::size) {
             None => self.projections.ready_applies(limit).await?,
             Some(size) => {
                 self.projections
@@ -96,26 +88,6 @@ impl Executor {
         }
         Ok(!is_whole)
     }
-}
-
-/// A ledger without checkpoints is never witnessed: what was approved waits for ever then.
-fn witnessed(config: &WorkersConfig, ledger: &Ledger) -> Option<Witnessed> {
-    config.approvals_wait_for_witness.then(|| {
-        ledger.checkpoints().map_or_else(
-            || watch::Sender::new(None).subscribe(),
-            ledger::Checkpoints::subscribe_witnessed,
-        )
-    })
-}
-
-/// Waits until more is witnessed; for ever where nobody waits for it.
-async fn more_witnessed(witnessed: &mut Option<Witnessed>) {
-    if let Some(witnessed) = witnessed
-        && witnessed.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending().await
 }
 
 impl Worker for Executor {
@@ -144,7 +116,7 @@ impl Worker for Executor {
                     changed.map_err(|_| Error::ReadTablesStopped)?;
                     true
                 }
-                () = more_witnessed(&mut self.witnessed), if has_room => true,
+                () = Gate::moved(&mut self.gate), if has_room => true,
                 change = self.applies.changed() => {
                     let retry = change.has_rested;
                     signals.note(Self::NAME, change.failed)?;

@@ -13,10 +13,12 @@
 //! | `round` | the cosignatures on one checkpoint |
 //! | `cosigner` | the worker |
 //! | `kept` | the witnessed checkpoint on disk |
+//! | `gate` | what waits for it |
 
 mod asking;
 mod client;
 mod cosigner;
+mod gate;
 mod kept;
 mod rests;
 mod round;
@@ -25,5 +27,6 @@ mod settings;
 mod tests;
 
 pub(crate) use cosigner::Cosigner;
+pub(crate) use gate::Gate;
 pub use kept::{KeptError, publish_kept};
 pub use settings::{WitnessSettings, WitnessSettingsError};
