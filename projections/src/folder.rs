@@ -9,7 +9,8 @@ use crate::fold::Tables;
 use crate::projection::Projection;
 use crate::projections::Stop;
 use crate::source::Item;
-use crate::store::{Place, Standing, State, Stored};
+use crate::store::{Place, Standing, State, Stored, is_left, scrub};
+use ledger::Event;
 use rusqlite::Connection;
 use std::time::Instant;
 
@@ -69,6 +70,13 @@ impl Fold {
         };
         let mut taken = items;
         let mut stop = None;
+        // An erasure is carried out on the file in the midst of a batch; everything else is written
+        // at its end.
+        let failed = || Error::sqlite("folding an erasure");
+        let is_erasing = items.iter().any(erases);
+        if is_erasing {
+            db.execute_batch("SAVEPOINT batch").map_err(failed())?;
+        }
         if let Err((count, error)) = self.fold(stored, items) {
             if error.may_pass() {
                 return Err(error);
@@ -80,9 +88,15 @@ impl Fold {
             });
             // What stops it may have been folded in part: what comes before is folded once more.
             self.forget();
+            if is_erasing {
+                db.execute_batch("ROLLBACK TO batch").map_err(failed())?;
+            }
             self.fold(stored, taken).map_err(|(_, error)| error)?;
         }
         self.tables.flush(stored)?;
+        if is_erasing {
+            db.execute_batch("RELEASE batch").map_err(failed())?;
+        }
         let mut standing = self.standing.clone();
         if let Some(last) = taken.last() {
             let cursor = standing.cursor.saturating_add(len(taken));
@@ -121,6 +135,8 @@ pub(crate) struct Folder {
     pub(crate) folds: Vec<Fold>,
     /// How many rows of a table are remembered from one batch to the next.
     pub(crate) remembered: usize,
+    /// Rows were erased, and the file may still hold traces of them.
+    pub(crate) is_dirty: bool,
 }
 
 impl Folder {
@@ -128,6 +144,8 @@ impl Folder {
     pub(crate) fn open(db: Connection) -> Self {
         let standings = Standing::read_all(&db).unwrap_or_default();
         Self {
+            // What cannot be read now is found out when it is tried.
+            is_dirty: is_left(&db).unwrap_or(true),
             db,
             folds: standings.into_iter().map(Fold::new).collect(),
             remembered: REMEMBERED,
@@ -202,6 +220,9 @@ impl Folder {
                         fold.stop = outcome.stop;
                     }
                 }
+                if items.iter().any(erases) {
+                    self.is_dirty = is_left(&self.db).unwrap_or(true);
+                }
                 metrics::histogram!("projections_fold_seconds")
                     .record(started.elapsed().as_secs_f64());
                 metrics::counter!("projections_events_total").increment(len(items));
@@ -242,6 +263,15 @@ impl Folder {
         Ok(outcomes)
     }
 
+    /// Takes what was erased from the file for good. While a reader keeps it there, it is to be tried
+    /// again.
+    pub(crate) fn scrub(&mut self) -> Result<(), Error> {
+        if self.is_dirty {
+            self.is_dirty = !scrub(&self.db)?;
+        }
+        Ok(())
+    }
+
     /// Takes the cursors from the file: a commit that was reported as failed may have happened all
     /// the same.
     fn look_again(&mut self) {
@@ -255,6 +285,11 @@ impl Folder {
             }
         }
     }
+}
+
+fn erases(item: &Item) -> bool {
+    item.recorded()
+        .is_ok_and(|recorded| matches!(recorded.event, Event::LedgerErased(_)))
 }
 
 fn in_order(from: u64, items: &[Item]) -> Result<(), Error> {

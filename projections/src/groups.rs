@@ -4,13 +4,14 @@
 use crate::error::Error;
 use crate::fold::{Folding, Tables};
 use crate::projection::Projection;
-use crate::store::{Spec, Stored, Table, append_rows};
+use crate::store::{Row as _, Spec, Stored, Table, append_rows};
 use crate::tables::{
     self, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
-    CredentialView, DeliveryView, PermissionView, QueueRow, TaskView, TimelineEntry, TokenRow,
-    TopicRow,
+    CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView, TimelineEntry,
+    TokenRow, TopicRow,
 };
-use ledger::{ApplyId, ApprovalId, CallbackId, Recorded, TaskId};
+use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::{ApplyId, ApprovalId, CallbackId, Event, Recorded, TaskId};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 
@@ -43,7 +44,7 @@ macro_rules! for_each_row {
         )
     };
     (Timeline, $each:ident) => {
-        $each!(tables::TimelineEntry, tables::TopicRow)
+        $each!(tables::TimelineEntry, tables::TopicRow, tables::ErasedView)
     };
 }
 pub(crate) use for_each_row;
@@ -51,9 +52,8 @@ pub(crate) use for_each_row;
 impl Projection {
     /// What its tables are made of.
     pub(crate) fn specs(self) -> Vec<Spec> {
-        use crate::store::Row;
         macro_rules! specs {
-            ($($row:ty),+) => { vec![$(<$row as Row>::SPEC),+] };
+            ($($row:ty),+) => { vec![$(<$row>::SPEC),+] };
         }
         match self {
             Self::Agents => for_each_row!(Agents, specs),
@@ -76,6 +76,24 @@ impl Projection {
     }
 }
 
+/// Writes what is in memory and forgets it: an erasure is carried out on what stands in the file.
+fn settle<T: Tables + Default>(tables: &mut T, stored: Stored<'_>) -> Result<(), Error> {
+    tables.flush(stored)?;
+    *tables = T::default();
+    Ok(())
+}
+
+/// Takes the rows of a task from tables that name it; of nothing else that can be erased.
+fn erase_of_task(stored: Stored<'_>, erased: &LedgerErased, from: &[Spec]) -> Result<(), Error> {
+    if let ErasedSubject::Task(task) = erased.subject {
+        for spec in from {
+            let statement = "DELETE FROM {} WHERE task_id = ?";
+            stored.erase(spec.name, statement, [task.to_string()])?;
+        }
+    }
+    Ok(())
+}
+
 /// Of the projection `agents`.
 #[derive(Default)]
 pub(crate) struct AgentTables {
@@ -85,6 +103,11 @@ pub(crate) struct AgentTables {
 
 impl Tables for AgentTables {
     fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        if let Event::LedgerErased(erased) = &recorded.event {
+            settle(self, stored)?;
+            tables::permissions::erase(stored, erased)?;
+            return tables::agents::erase(stored, erased);
+        }
         let mut folding = Folding::of(self, stored, recorded);
         // Looks at how many there were before.
         tables::permissions::fold(&mut folding)?;
@@ -106,6 +129,11 @@ pub(crate) struct ApproverTables {
 
 impl Tables for ApproverTables {
     fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        if let Event::LedgerErased(erased) = &recorded.event {
+            settle(self, stored)?;
+            tables::approver_credentials::erase(stored, erased)?;
+            return tables::approvers::erase(stored, erased);
+        }
         let mut folding = Folding::of(self, stored, recorded);
         tables::approvers::fold(&mut folding)?;
         tables::approver_credentials::fold(&mut folding)
@@ -143,6 +171,17 @@ impl Default for TaskTables {
 
 impl Tables for TaskTables {
     fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        if let Event::LedgerErased(erased) = &recorded.event {
+            settle(self, stored)?;
+            let of_task = [
+                TokenRow::SPEC,
+                ApprovalView::SPEC,
+                ApplyView::SPEC,
+                QueueRow::SPEC,
+                TaskView::SPEC,
+            ];
+            return erase_of_task(stored, erased, &of_task);
+        }
         let mut folding = Folding::of(self, stored, recorded);
         // A table is folded after those whose newest rows it looks at.
         tables::approvals::fold(&mut folding)?;
@@ -183,6 +222,11 @@ impl Default for CallbackTables {
 
 impl Tables for CallbackTables {
     fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
+        if let Event::LedgerErased(erased) = &recorded.event {
+            settle(self, stored)?;
+            tables::delivery_attempts::erase(stored, erased)?;
+            return erase_of_task(stored, erased, &[DeliveryView::SPEC, CallbackView::SPEC]);
+        }
         let mut folding = Folding::of(self, stored, recorded);
         tables::callbacks::fold(&mut folding)?;
         tables::deliveries::fold(&mut folding)?;
@@ -201,17 +245,26 @@ impl Tables for CallbackTables {
 pub(crate) struct TimelineTables {
     pub(crate) timeline: Vec<TimelineEntry>,
     pub(crate) topics: Table<TopicRow>,
+    pub(crate) erased: Table<ErasedView>,
 }
 
 impl Tables for TimelineTables {
     fn fold(&mut self, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
         let mut folding = Folding::of(self, stored, recorded);
         tables::timeline_topics::fold(&mut folding);
-        tables::audit_timeline::fold(&mut folding)
+        tables::audit_timeline::fold(&mut folding)?;
+        if let Event::LedgerErased(erased) = &recorded.event {
+            tables::erased_streams::fold(&mut folding, erased);
+            settle(self, stored)?;
+            tables::timeline_topics::erase(stored, erased)?;
+            tables::audit_timeline::erase(stored, recorded, erased)?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
         self.topics.flush(to)?;
+        self.erased.flush(to)?;
         append_rows(to, &mut self.timeline)
     }
 }

@@ -22,6 +22,9 @@ const BATCH: u64 = 2000;
 /// How often a batch is tried again after the file failed, before folding stops.
 const TRIES: u32 = 5;
 
+/// How long a reader is given before what was erased is tried to be taken from the file again.
+const READER: Duration = Duration::from_millis(200);
+
 /// How far a long fold is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -145,14 +148,16 @@ impl Runner {
             if self.go_on_rebuilding(head).await? || self.clean().await? {
                 continue;
             }
-            let requests = &mut self.requests;
             let is_free = self.rebuilding.is_none();
+            let is_dirty = is_free && self.scrub().await;
+            let requests = &mut self.requests;
             tokio::select! {
                 () = stop.cancelled() => break,
                 // The ledger is gone, and with it whatever could still come.
                 changed = self.size.changed() => if changed.is_err() { break },
                 () = self.compared.notified() => {}
                 Some(request) = requests.recv(), if is_free => self.begin(request),
+                () = tokio::time::sleep(READER), if is_dirty => {}
             }
         }
         Ok(())
@@ -249,6 +254,27 @@ impl Runner {
             }
         };
         Ok(!self.is_clean)
+    }
+
+    /// Takes what was erased from the file for good; whether something is left to be done.
+    async fn scrub(&self) -> bool {
+        if !self.folder().is_dirty {
+            return false;
+        }
+        let folder = Arc::clone(&self.folder);
+        // SQLite blocks.
+        let scrubbed = tokio::task::spawn_blocking(move || {
+            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
+            folder.scrub()
+        });
+        if let Ok(Err(error)) = scrubbed.await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what was erased may still stand in the read tables' files; it is tried again"
+            );
+            return false;
+        }
+        self.folder().is_dirty
     }
 
     fn folder(&self) -> MutexGuard<'_, Folder> {

@@ -71,6 +71,7 @@ pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = NORMAL;
+             PRAGMA secure_delete = ON;
              PRAGMA cache_size = -{WRITER_CACHE_KIB};
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
         ))

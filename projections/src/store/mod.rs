@@ -7,6 +7,7 @@ mod lock;
 mod place;
 mod row;
 mod schema;
+mod scrub;
 mod state;
 mod table;
 
@@ -23,5 +24,6 @@ pub(crate) use schema::{
     Indexes, adopt, create_all, create_state, drop_tables, forget_next, left_over, make,
     make_indexes, note_tables, remake, replace, schema_hash, shrink, table_names,
 };
+pub(crate) use scrub::{is_left, scrub};
 pub(crate) use state::{Standing, State};
 pub(crate) use table::{Stored, Table, append_rows};

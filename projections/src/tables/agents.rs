@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::AgentTables;
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
+use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{AgentId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -57,4 +58,15 @@ pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> 
         _ => {}
     }
     Ok(())
+}
+
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    match erased.subject {
+        ErasedSubject::Agent(id) => stored.erase(
+            SPEC.name,
+            "DELETE FROM {} WHERE agent_id = ?",
+            [id.to_string()],
+        ),
+        ErasedSubject::Task(_) | ErasedSubject::Approver(_) => Ok(()),
+    }
 }

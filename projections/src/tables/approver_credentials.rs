@@ -4,16 +4,17 @@ use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::ApproverTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
 use crate::words::Validity;
 use ledger::event::{
     ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Denied,
+    ErasedSubject, LedgerErased,
 };
 use ledger::{ApproverId, Blob, EnrolmentId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "approver_credentials",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Passkeys. Public keys only; nothing here can sign.
     credential_id         TEXT PRIMARY KEY,   -- base64url, as the authenticator names it
@@ -29,7 +30,8 @@ const SPEC: Spec = Spec {
     reason                TEXT,               -- why it was last changed, where somebody said so
     registered_at         TEXT NOT NULL,
     updated_at            TEXT NOT NULL,
-    last_used_at          TEXT                -- its newest decision
+    last_used_at          TEXT,               -- its newest decision; empty when that was erased
+    position              INTEGER NOT NULL    -- of the event that registered it
 ) STRICT, WITHOUT ROWID",
     indexes: &[(
         "approver_credentials_by_principal",
@@ -67,8 +69,10 @@ row! {
         pub registered_at: Timestamp,
         /// When it was last changed.
         pub updated_at: Timestamp,
-        /// When it last decided.
+        /// When it last decided; absent when decisions of it were erased since.
         pub last_used_at: Option<Timestamp>,
+        /// The position of the event that first registered it.
+        pub position: u64,
     }
 }
 
@@ -94,8 +98,9 @@ fn fold_put(folding: &mut Folding<'_, ApproverTables>, put: &CredentialPut) -> R
         .tables
         .credentials
         .get(folding.stored, &put.credential_id)?;
-    let (registered_at, last_used_at) = known.map_or((at, None), |known| {
-        (known.registered_at, known.last_used_at)
+    let position = folding.recorded.position();
+    let (registered_at, last_used_at, position) = known.map_or((at, None, position), |known| {
+        (known.registered_at, known.last_used_at, known.position)
     });
     folding.tables.credentials.insert(CredentialView {
         credential_id: put.credential_id.clone(),
@@ -115,6 +120,7 @@ fn fold_put(folding: &mut Folding<'_, ApproverTables>, put: &CredentialPut) -> R
         registered_at,
         updated_at: at,
         last_used_at,
+        position,
     });
     Ok(())
 }
@@ -139,11 +145,39 @@ fn fold_use(
 ) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = &decided.credential_id;
+    // Who decided may have been erased since.
     let Some(credential) = folding.tables.credentials.edit(folding.stored, id)? else {
-        return Err(missing(folding.recorded, "credential", id));
+        return Ok(());
     };
     credential.sign_count = decided.sign_count;
     credential.last_used_at = Some(at);
+    Ok(())
+}
+
+/// Before the approver's row goes, which says whose they are. Where decisions were erased, what they
+/// had told of a credential goes, but for the counter that the erasure kept.
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    let approvers = stored.place.table("approvers");
+    let whose = format!(
+        "approver_principal = (SELECT approver_principal FROM {approvers} WHERE approver_id = ?)"
+    );
+    if let ErasedSubject::Approver(id) = erased.subject {
+        let statement = format!("DELETE FROM {{}} WHERE {whose}");
+        stored.erase(SPEC.name, &statement, [id.to_string()])?;
+    }
+    for kept in &erased.counters {
+        let statement = format!(
+            "UPDATE {{}} SET last_used_at = NULL, sign_count = ?2 WHERE credential_id =
+                 (SELECT credential_id FROM {{}} WHERE {} ORDER BY position LIMIT 1 OFFSET ?3)",
+            whose.replace('?', "?1")
+        );
+        let id = kept.approver_id.to_string();
+        stored.erase(
+            SPEC.name,
+            &statement,
+            (id, kept.sign_count, kept.credential),
+        )?;
+    }
     Ok(())
 }
 

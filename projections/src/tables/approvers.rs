@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::fold::Folding;
 use crate::groups::ApproverTables;
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
+use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{ApproverId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -37,4 +38,15 @@ pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Erro
         });
     }
     Ok(())
+}
+
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    match erased.subject {
+        ErasedSubject::Approver(id) => stored.erase(
+            SPEC.name,
+            "DELETE FROM {} WHERE approver_id = ?",
+            [id.to_string()],
+        ),
+        ErasedSubject::Task(_) | ErasedSubject::Agent(_) => Ok(()),
+    }
 }

@@ -6,8 +6,9 @@ use crate::error::Error;
 use crate::fold::Folding;
 use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, row};
-use ledger::{Event, EventId, RequestId, TaskId, Timestamp};
+use crate::store::{Spec, Stored, row};
+use ledger::event::{ErasedPayload, ErasedSubject, LedgerErased};
+use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
@@ -85,6 +86,43 @@ pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) -> Result<(), Erro
         event_id: recorded.event_id(),
     });
     Ok(())
+}
+
+/// Makes the rows of erased events what a fold after the erasure makes them, and says whose they were.
+pub(crate) fn erase(
+    stored: Stored<'_>,
+    recorded: &Recorded,
+    erased: &LedgerErased,
+) -> Result<(), Error> {
+    let by = recorded.position();
+    let task = match erased.subject {
+        ErasedSubject::Task(task) => Some(task.to_string()),
+        ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
+    };
+    let nobody = Envelope::erased().actor.to_string();
+    let gone = summary(&Event::Erased(ErasedPayload {
+        event_type: 0,
+        schema_version: 0,
+        erased_by: by,
+    }));
+    for range in &erased.positions {
+        let (from, until) = (signed(range.from), signed(range.until));
+        stored.erase(
+            SPEC.name,
+            "UPDATE {} SET who = ?1, summary = ?2, request_id = NULL, cause = NULL
+             WHERE position >= ?3 AND position < ?4 AND summary <> ?2",
+            (&nobody, &gone, from, until),
+        )?;
+        let table = stored.place.table(SPEC.name);
+        let sql = format!("UPDATE {table} SET task_id = ?1 WHERE position >= ?2 AND position < ?3");
+        let moved = stored.db.execute(&sql, (&task, from, until));
+        moved.map_err(Error::sqlite("erasing rows"))?;
+    }
+    Ok(())
+}
+
+fn signed(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
 }
 
 /// The task that an event concerns, by what the event says or by whose stream it stands in.

@@ -4,9 +4,9 @@ use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
 use crate::words::AttemptWord;
-use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome};
+use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, ErasedSubject, LedgerErased};
 use ledger::{DeliveryId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -54,6 +54,21 @@ row! {
         pub duration_micros: Option<u64>,
         /// The next try, where there was to be one.
         pub retry_at: Option<Timestamp>,
+    }
+}
+
+/// Before the deliveries' rows go, which say whose they are.
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    match erased.subject {
+        ErasedSubject::Task(task) => {
+            let deliveries = stored.place.table("deliveries");
+            let statement = format!(
+                "DELETE FROM {{}} WHERE delivery_id IN
+                     (SELECT delivery_id FROM {deliveries} WHERE task_id = ?)"
+            );
+            stored.erase(SPEC.name, &statement, [task.to_string()])
+        }
+        ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => Ok(()),
     }
 }
 

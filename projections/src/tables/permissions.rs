@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::AgentTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
+use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -79,6 +80,20 @@ pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> 
             .remove(&(name.clone(), left_over));
     }
     Ok(())
+}
+
+/// Before the agent's row goes, which says whose they are.
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    match erased.subject {
+        ErasedSubject::Agent(id) => {
+            let agents = stored.place.table("agents");
+            let statement = format!(
+                "DELETE FROM {{}} WHERE agent = (SELECT agent FROM {agents} WHERE agent_id = ?)"
+            );
+            stored.erase(SPEC.name, &statement, [id.to_string()])
+        }
+        ErasedSubject::Task(_) | ErasedSubject::Approver(_) => Ok(()),
+    }
 }
 
 impl Projections {

@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::TimelineTables;
-use crate::store::{Spec, row};
+use crate::store::{Spec, Stored, row};
+use ledger::event::LedgerErased;
 use ledger::{Event, StreamId, TaskId};
 
 const SPEC: Spec = Spec {
@@ -37,6 +38,14 @@ pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) {
         subject_id: folding.recorded.stream_id(),
         task_id,
     });
+}
+
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    for stream in &erased.streams {
+        let statement = "DELETE FROM {} WHERE subject_id = ?";
+        stored.erase(SPEC.name, statement, [stream.stream_id.to_string()])?;
+    }
+    Ok(())
 }
 
 /// The task that the event's stream is about.

@@ -9,6 +9,7 @@
 
 mod acts;
 mod dump;
+mod erasing;
 mod files;
 mod following;
 mod online;

@@ -197,7 +197,11 @@ async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_b
     catch_up(&mut scene.runner).await;
 
     let begun = scene.projections.ready_applies_approved_before(0, 9);
-    assert_eq!(begun.await.unwrap(), [approved, granted], "it is to be ended");
+    assert_eq!(
+        begun.await.unwrap(),
+        [approved, granted],
+        "it is to be ended"
+    );
     let waiting = scene.projections.applies_approved_from(0);
     assert_eq!(waiting.await.unwrap(), 0);
 }

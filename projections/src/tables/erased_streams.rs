@@ -1,0 +1,60 @@
+//! `erased_streams`: what there was and is not any more. All that is left of it in the read tables,
+//! beside the times in the timeline.
+
+use crate::error::Error;
+use crate::fold::Folding;
+use crate::groups::TimelineTables;
+use crate::projections::{Projections, read_one};
+use crate::store::{Spec, row};
+use ledger::event::LedgerErased;
+use ledger::{StreamId, Timestamp};
+
+const SPEC: Spec = Spec {
+    name: "erased_streams",
+    revision: 1,
+    definition: "(
+    -- Streams whose payloads were erased.
+    stream_id  TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,     -- task, apply, approval, delivery, refusal, agent, approver
+    subject_id TEXT NOT NULL,     -- the task, agent or approver that was named to be erased
+    erased_by  INTEGER NOT NULL,  -- the position of the event that says who erased it and why
+    erased_at  TEXT NOT NULL
+) STRICT, WITHOUT ROWID",
+    indexes: &[],
+    fold_indexes: &[],
+};
+
+row! {
+    /// A stream that was erased.
+    pub struct ErasedView in SPEC, key (stream_id: StreamId = "stream_id") {
+        /// The stream.
+        pub stream_id: StreamId,
+        /// What it was the story of: `task`, `apply`.
+        pub kind: String,
+        /// The task, agent or approver that was named to be erased.
+        pub subject_id: StreamId,
+        /// The position of the event that says who erased it and why.
+        pub erased_by: u64,
+        /// When.
+        pub erased_at: Timestamp,
+    }
+}
+
+pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>, erased: &LedgerErased) {
+    for stream in &erased.streams {
+        folding.tables.erased.insert(ErasedView {
+            stream_id: stream.stream_id,
+            kind: stream.kind.as_str().to_owned(),
+            subject_id: erased.subject.stream(),
+            erased_by: folding.recorded.position(),
+            erased_at: folding.recorded.recorded_at(),
+        });
+    }
+}
+
+impl Projections {
+    /// What is left of a stream that was erased; `None` for every other one.
+    pub async fn erased(&self, id: impl Into<StreamId>) -> Result<Option<ErasedView>, Error> {
+        read_one(self.readers(), &id.into()).await
+    }
+}

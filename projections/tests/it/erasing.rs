@@ -1,0 +1,285 @@
+//! What was erased leaves the same rows behind, whenever it is folded, and no trace in the files.
+
+use crate::dump::dump;
+use crate::step::step;
+use crate::story::{APPROVERS, Story};
+use crate::world::{self, url_of};
+use fixtures::commands;
+use fixtures::test_ledger::TestLedger;
+use ledger::aggregate::{Apply, Approver, Delivery, DeliveryState, OperationState};
+use ledger::command::{
+    CloseTask, CreateTask, EndAttempt, EndOperation, EraseTarget, ResolveApply, RevokeCredential,
+    RevokeGrants, StartAttempt,
+};
+use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome};
+use ledger::{Event, Ledger, Recorded, TaskId, Timestamp};
+use projections::{Projection, ProjectionOptions, Projections, Runner};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+async fn open(path: &Path, ledger: &Ledger) -> (Projections, Runner) {
+    Projections::open(ProjectionOptions {
+        url: url_of(path),
+        ledger: ledger.clone(),
+    })
+    .await
+    .unwrap()
+}
+
+async fn events(ledger: &Ledger) -> Vec<Recorded> {
+    ledger.reader().events_from(0, u32::MAX).await.unwrap()
+}
+
+/// Ends everything of every task, so that all of it can be erased.
+async fn wind_down(ledger: &TestLedger) -> Vec<TaskId> {
+    let mut tasks = Vec::new();
+    for recorded in events(ledger).await {
+        if let Event::TaskCreated(created) = &recorded.event {
+            let close = CloseTask {
+                task_id: created.task_id,
+                token: None,
+                reason: Some("wound down".to_owned()),
+            };
+            ledger.execute(commands::system(), close).await.unwrap();
+            tasks.push(created.task_id);
+        }
+    }
+    for recorded in events(ledger).await {
+        if let Event::ApplyAccepted(accepted) = &recorded.event {
+            end_apply(ledger, accepted.apply_id).await;
+        }
+    }
+    // Past every pause between two tries.
+    ledger.clock.advance(Duration::from_secs(7 * 86_400));
+    for recorded in events(ledger).await {
+        if let Event::DeliveryOwed(owed) = &recorded.event {
+            deliver(ledger, owed.delivery_id).await;
+        }
+    }
+    tasks
+}
+
+async fn end_apply(ledger: &Ledger, id: ledger::ApplyId) {
+    let apply = ledger.load::<Apply>(id).await.unwrap().unwrap();
+    let under_way = apply
+        .operations
+        .iter()
+        .position(|state| matches!(state, OperationState::Started { .. }));
+    if let Some(index) = under_way {
+        let end = EndOperation {
+            apply_id: id,
+            index,
+            outcome: OperationOutcome::Unknown {
+                why: "wound down".to_owned(),
+            },
+            reconciled: false,
+            duration: Duration::ZERO,
+        };
+        ledger.execute(commands::system(), end).await.unwrap();
+    } else if apply.is_running() {
+        // Its next operation is refused, which ends it.
+        let start = ledger::command::StartOperation {
+            apply_id: id,
+            index: apply
+                .operations
+                .iter()
+                .position(|state| *state == OperationState::Waiting)
+                .unwrap(),
+            simulated: true,
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            body_digest: None,
+        };
+        drop(ledger.execute(commands::system(), start).await);
+    }
+    let apply = ledger.load::<Apply>(id).await.unwrap().unwrap();
+    if apply.end == Some(ApplyEnd::Unknown) {
+        let resolve = ResolveApply {
+            apply_id: id,
+            executed: true,
+            reason: "wound down".to_owned(),
+        };
+        ledger.execute(commands::system(), resolve).await.unwrap();
+    }
+}
+
+async fn deliver(ledger: &Ledger, delivery_id: ledger::DeliveryId) {
+    let delivery = ledger.load::<Delivery>(delivery_id).await.unwrap().unwrap();
+    let attempt = match delivery.state {
+        DeliveryState::Due(_) => {
+            let start = StartAttempt { delivery_id };
+            ledger
+                .execute(commands::system(), start)
+                .await
+                .unwrap()
+                .attempt
+        }
+        DeliveryState::UnderWay => delivery.attempts,
+        DeliveryState::Delivered | DeliveryState::GivenUp => return,
+    };
+    let end = EndAttempt {
+        delivery_id,
+        attempt,
+        outcome: AttemptOutcome::Delivered { http_status: 204 },
+        retry_at: Timestamp::default(),
+        duration: Duration::ZERO,
+    };
+    ledger.execute(commands::system(), end).await.unwrap();
+}
+
+async fn erase(ledger: &Ledger, target: EraseTarget) {
+    let reason = "asked for".to_owned();
+    ledger
+        .erase(commands::system(), target, reason)
+        .await
+        .unwrap();
+}
+
+async fn retire(ledger: &Ledger, principal: &str) {
+    let approver = ledger.approver(principal).await.unwrap().unwrap();
+    for credential in &Approver::clone(&approver).credentials {
+        let revoke = RevokeCredential {
+            principal: principal.to_owned(),
+            credential_id: credential.credential_id.clone(),
+            reason: None,
+        };
+        ledger.execute(commands::system(), revoke).await.unwrap();
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn erased_tables_are_the_same_live_lagging_and_rebuilt(
+        steps in prop::collection::vec(step(), 20..80),
+        halfway in 0..80_usize,
+        kept in 0..4_usize,
+        approver_first in any::<bool>(),
+    ) {
+        runtime().block_on(async {
+            let mut story = Story::begin().await;
+            let ledger = story.ledger.ledger.clone();
+            let dir = story.ledger.dir().to_owned();
+            let (live, lagging) = (dir.join("live.db"), dir.join("lagging.db"));
+            let (_, mut runner) = open(&live, &ledger).await;
+            for (number, step) in steps.iter().enumerate() {
+                story.happen(step).await;
+                runner.catch_up(|_| {}).await.unwrap();
+                if number == halfway {
+                    // Closed with half of every story in it.
+                    let (_, mut behind) = open(&lagging, &ledger).await;
+                    behind.catch_up(|_| {}).await.unwrap();
+                }
+            }
+            let tasks = wind_down(&story.ledger).await;
+            runner.catch_up(|_| {}).await.unwrap();
+            if approver_first {
+                retire(&ledger, APPROVERS[0]).await;
+                erase(&ledger, EraseTarget::Approver(APPROVERS[0].to_owned())).await;
+            }
+            for task in tasks.iter().skip(kept) {
+                erase(&ledger, EraseTarget::Task(*task)).await;
+                runner.catch_up(|_| {}).await.unwrap();
+            }
+            if !approver_first {
+                retire(&ledger, APPROVERS[1]).await;
+                erase(&ledger, EraseTarget::Approver(APPROVERS[1].to_owned())).await;
+            }
+            let revoke = RevokeGrants {
+                agent: commands::AGENT.to_owned(),
+                operation: None,
+                reason: None,
+            };
+            ledger.execute(commands::system(), revoke).await.unwrap();
+            erase(&ledger, EraseTarget::Agent(commands::AGENT.to_owned())).await;
+            // Life goes on.
+            let command = CreateTask { agent: "another".to_owned(), ..commands::create_task() };
+            ledger.execute(commands::administrator(), command).await.unwrap();
+            runner.catch_up(|_| {}).await.unwrap();
+            let (_, mut behind) = open(&lagging, &ledger).await;
+            behind.catch_up(|_| {}).await.unwrap();
+            let rebuilt = dir.join("rebuilt.db");
+            projections::rebuild(&url_of(&rebuilt), ledger.reader(), |_| {}).await.unwrap();
+            let expected = dump(&rebuilt).await;
+            assert_eq!(dump(&live).await, expected);
+            assert_eq!(dump(&lagging).await, expected);
+            ledger.reader().verify_lookups().await.unwrap();
+        });
+    }
+}
+
+fn holding(folder: &Path, prefix: &str, needle: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        if name.starts_with(prefix) && bytes.windows(needle.len()).any(|part| part == needle) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_file_of_the_read_tables_holds_what_was_erased() {
+    const TRACE: &str = "mrs-trace";
+    let (ledger, projections, runner) = world::new().await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(runner.run(stop.clone()));
+    let command = CreateTask {
+        name: TRACE.to_owned(),
+        ..commands::create_task()
+    };
+    let token = ledger
+        .execute(commands::administrator(), command)
+        .await
+        .unwrap();
+    let key = format!("{TRACE}-key");
+    let asked = ledger
+        .submit(&token, &key, vec![commands::ssl_mode("strict")])
+        .await
+        .unwrap()
+        .unwrap();
+    let close = CloseTask {
+        task_id: token.task.id,
+        token: None,
+        reason: Some(TRACE.to_owned()),
+    };
+    ledger.run(close).await.unwrap();
+    projections
+        .caught_up(&Projection::ALL, Duration::from_secs(10))
+        .await
+        .unwrap();
+    assert!(!holding(ledger.dir(), "proxy.db", TRACE.as_bytes()).is_empty());
+    erase(&ledger, EraseTarget::Task(token.task.id)).await;
+    projections
+        .caught_up(&Projection::ALL, Duration::from_secs(10))
+        .await
+        .unwrap();
+    assert_eq!(projections.task(token.task.id).await.unwrap(), None);
+    let left = projections.erased(asked.apply.id).await.unwrap().unwrap();
+    assert_eq!(left.kind, "apply");
+    assert_eq!(left.subject_id, token.task.id.into());
+    let until_gone = async {
+        while !holding(ledger.dir(), "proxy.db", TRACE.as_bytes()).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), until_gone)
+        .await
+        .unwrap();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(holding(ledger.dir(), "proxy.db", TRACE.as_bytes()), [""; 0]);
+}
