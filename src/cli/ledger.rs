@@ -1,6 +1,7 @@
 //! `ledger …`: reading the log.
 
 use super::anchors::{read_approvers, read_key, read_note, read_policy};
+use super::operate::EraseArgs;
 use clap::{Args, Subcommand};
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
@@ -15,6 +16,8 @@ pub(crate) enum LedgerCommand {
     /// Recompute every record's hash from position 0 and compare it with what is stored
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Erase what has ended, for good; that it was erased stays recorded
+    Erase(EraseArgs),
     /// Print the key that verifies this ledger's checkpoints
     #[command(after_help = VKEY_HELP)]
     Vkey,

@@ -224,12 +224,17 @@ mod tests {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
         assert!(parse("x task close t --reason done").is_ok());
         assert!(parse("x grant revoke --agent a --all --reason done").is_ok());
+        assert!(parse("x ledger erase t --reason done").is_ok());
+        assert!(parse("x ledger erase --approver p --reason done").is_ok());
         for line in [
             "x task close t",
             "x task close --reason done",
             "x grant revoke --agent a --reason done",
             "x grant revoke --agent a --all --operation ssl.mode.write --reason done",
             "x apply resolve a --outcome maybe --reason done",
+            "x ledger erase --reason done",
+            "x ledger erase t --agent a --reason done",
+            "x ledger erase t",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

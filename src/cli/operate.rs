@@ -1,6 +1,6 @@
 //! What an operator of the machine may do beside the API.
 
-use crate::operator::{Action, Outcome};
+use crate::operator::{Action, Erased, Outcome};
 use clap::{Args, Subcommand};
 
 const EFFECT_HELP: &str = "\
@@ -83,6 +83,64 @@ pub(crate) enum GrantCommand {
         #[command(flatten)]
         reason: Reason,
     },
+}
+
+const ERASE_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger erase 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 2026-114\"
+  llm-permission-proxy ledger erase --agent ci-bot --reason \"retired\"
+
+Takes away for good what the records of a task say, and those of its applies, approvals, deliveries and
+refusals; or those of an agent without grants, or of an approver without active passkeys. What has not
+ended is refused. The headers stay, so that everything can still be verified; that it was erased, by
+whom and why, is recorded and is itself never erased. The reason must not repeat what is erased.
+
+Backups, copies and exported bundles made before still hold it: docs/operations.md says what to do.
+
+Goes through the control socket of the service that runs on this ledger. Where none runs, the
+ledger is opened here, and all of the service's settings are needed.";
+
+/// What to erase, and why.
+#[derive(Debug, Args)]
+#[command(after_help = ERASE_HELP)]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    what: WhatToErase,
+    #[command(flatten)]
+    reason: Reason,
+}
+
+/// One of the three.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WhatToErase {
+    /// The task's id
+    task: Option<String>,
+    /// The agent of that name
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// The approver of that principal
+    #[arg(long, value_name = "PRINCIPAL")]
+    approver: Option<String>,
+}
+
+impl From<EraseArgs> for Action {
+    fn from(args: EraseArgs) -> Self {
+        let WhatToErase {
+            task,
+            agent,
+            approver,
+        } = args.what;
+        let what = match (agent, approver) {
+            (Some(name), _) => Erased::Agent(name),
+            (None, Some(principal)) => Erased::Approver(principal),
+            (None, None) => Erased::Task(task.unwrap_or_default()),
+        };
+        Self::Erase {
+            what,
+            reason: args.reason.text,
+        }
+    }
 }
 
 /// One operation's grants or all of them, never neither.

@@ -16,7 +16,7 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
     let watched = std::io::stderr().is_terminal();
-    let checked = super::runtime()?.block_on(async {
+    let (checked, erased) = super::runtime()?.block_on(async {
         let reader = Reader::open(&storage.ledger_url())
             .await
             .context("the ledger cannot be read")?;
@@ -25,13 +25,21 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
                 eprintln!("{done} records follow from one another so far");
             }
         };
-        anyhow::Ok(check_chain(&reader, progress).await?)
+        let checked = check_chain(&reader, progress).await?;
+        let erased = reader
+            .verify_erasures()
+            .await
+            .context("what was erased is not what the ledger says was erased")?;
+        anyhow::Ok((checked, erased))
     })?;
     println!("ledger     {}", checked.ledger_id);
     println!(
         "records    {}, each follows from the one before it",
         checked.size
     );
+    if erased > 0 {
+        println!("erased     {erased} payloads, as events of the ledger say");
+    }
     println!("head hash  {}", checked.head);
     Ok(ExitCode::SUCCESS)
 }

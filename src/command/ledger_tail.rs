@@ -103,6 +103,7 @@ fn style(event: &Event) -> Style {
             AfterAttempt::GivenUp => Style::Bad,
         },
         Event::ApprovalApproved(_) => Style::Good,
+        Event::Erased(_) => Style::Faint,
         Event::ApplyRefused(_)
         | Event::RefusalsCounted(_)
         | Event::ApprovalDenied(_)

@@ -39,6 +39,13 @@ pub(crate) enum Action {
         /// Why.
         reason: String,
     },
+    /// Erase what has ended.
+    Erase {
+        /// What to erase.
+        what: Erased,
+        /// Why, without repeating it.
+        reason: String,
+    },
     /// Take a passkey from an approver.
     RevokeCredential {
         /// The approver's principal.
@@ -48,6 +55,18 @@ pub(crate) enum Action {
         /// Why.
         reason: String,
     },
+}
+
+/// What to erase, as the person typed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Erased {
+    /// A task's id.
+    Task(String),
+    /// An agent's name.
+    Agent(String),
+    /// An approver's principal.
+    Approver(String),
 }
 
 /// What a person found out about an apply whose answer was lost.

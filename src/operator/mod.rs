@@ -1,4 +1,4 @@
-//! What an operator of the machine may do beside the API: settle, close, retry, take away.
+//! What an operator of the machine may do beside the API: settle, close, retry, take away, erase.
 //!
 //! While the service runs, actions reach it through a Unix socket beside the ledger, because one
 //! process alone may write; otherwise the command opens the ledger itself.
@@ -10,7 +10,7 @@ mod perform;
 mod server;
 
 pub(crate) use account::Account;
-pub(crate) use action::{Action, Outcome, Performed};
+pub(crate) use action::{Action, Erased, Outcome, Performed};
 pub(crate) use client::ask_service;
 pub(crate) use perform::perform;
 pub(crate) use server::ControlSocket;

@@ -1,10 +1,13 @@
 //! Carrying actions out on the ledger, in the running service and without one.
 
 use super::account::Account;
-use super::action::{Action, Outcome, Performed};
+use super::action::{Action, Erased, Outcome, Performed};
 use ledger::command::RevokeGrants;
-use ledger::command::{CloseTask, Command, ResolveApply, RetryDelivery, RevokeCredential};
+use ledger::command::{
+    CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
+};
 use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, OperationKind, Origin, TaskId};
+use std::time::Duration;
 
 /// Has the ledger record the action, as done by that account.
 pub(crate) async fn perform(ledger: &Ledger, account: &Account, action: Action) -> Performed {
@@ -79,6 +82,16 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
                 "agent {agent} has {left} grants left and its tokens are stale, by {who}"
             ))
         }
+        Action::Erase { what, reason } => {
+            let target = match what {
+                Erased::Task(task) => EraseTarget::Task(parsed("task", &task)?),
+                Erased::Agent(name) => EraseTarget::Agent(name),
+                Erased::Approver(principal) => EraseTarget::Approver(principal),
+            };
+            let erased = ledger.erase(origin(account), target, reason).await;
+            let erased = erased.map_err(failure)?;
+            Ok(told(&erased, is_scrubbed(ledger).await, who))
+        }
         Action::RevokeCredential {
             principal,
             credential,
@@ -99,6 +112,42 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
     }
 }
 
+/// How long a person waits for the files to be clean; it goes on after that.
+const SCRUBBING: Duration = Duration::from_secs(15);
+
+async fn is_scrubbed(ledger: &Ledger) -> bool {
+    let mut scrubbed = ledger.scrubbed();
+    let done = tokio::time::timeout(SCRUBBING, scrubbed.wait_for(|done| *done)).await;
+    matches!(done, Ok(Ok(_)))
+}
+
+fn told(erased: &Erasure, scrubbed: bool, who: &str) -> String {
+    let Erasure {
+        subject,
+        position,
+        payloads,
+        streams,
+        is_new,
+    } = erased;
+    let what = format!("{} {}", subject.kind().as_str(), subject.stream());
+    let done = if *is_new {
+        format!(
+            "{what} is erased, {payloads} payloads of {streams} streams, by {who}; the event at \
+             position {position} says so"
+        )
+    } else {
+        format!("{what} was erased before: the event at position {position} says by whom and why")
+    };
+    let files = if scrubbed {
+        "The ledger's files hold nothing of it any more. The service's read tables follow at once, \
+         or at its next start."
+    } else {
+        "The ledger's files may still hold bytes of it: somebody reads them, or they are long. The \
+         service goes on, and its log tells when they are gone; `ledger erase` again asks."
+    };
+    format!("{done}\n{files}\nBackups, copies and bundles made before still hold it.")
+}
+
 fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is not the id of a {what}: expected a UUID"))
@@ -109,13 +158,17 @@ async fn record<C: Command>(
     account: &Account,
     command: C,
 ) -> Result<C::Answer, String> {
-    let origin = Origin {
+    let done = ledger.execute(origin(account), command).await;
+    done.map_err(failure)
+}
+
+fn origin(account: &Account) -> Origin {
+    Origin {
         actor: Actor::Operator {
             name: account.name().to_owned(),
         },
         request_id: None,
-    };
-    ledger.execute(origin, command).await.map_err(failure)
+    }
 }
 
 fn failure(error: Error) -> String {
