@@ -209,7 +209,7 @@ proptest! {
             let (_, mut behind) = open(&lagging, &ledger).await;
             behind.catch_up(|_| {}).await.unwrap();
             let rebuilt = dir.join("rebuilt.db");
-            projections::rebuild(&url_of(&rebuilt), ledger.reader(), |_| {}).await.unwrap();
+            projections::rebuild(&url_of(&rebuilt), ledger.reader(), &Projection::ALL, |_| {}).await.unwrap();
             let expected = dump(&rebuilt).await;
             assert_eq!(dump(&live).await, expected);
             assert_eq!(dump(&lagging).await, expected);
