@@ -4,10 +4,11 @@
 //! that is torn, or of another witness, does not verify and stops the start.
 
 use anyhow::{Context, bail, ensure};
+use ledger::replace_file;
 use ledger::tlog::{Checkpoint, LogOrigin, MAX_NOTE_BYTES, Note, WitnessKey, Witnessed};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ impl StateFolder {
             entries.next().is_none(),
             "{shown} is not empty; a witness begins with an empty folder, once"
         );
-        replace(folder, OWNER, format!("{key}\n").as_bytes())
+        replace_file(&folder.join(OWNER), format!("{key}\n").as_bytes())
             .and_then(|()| sync_folder_of(folder))
             .with_context(|| format!("writing into {shown}"))
     }
@@ -100,11 +101,8 @@ impl StateFolder {
     /// # Errors
     /// When that is uncertain: after a crash the file holds this or what it held before, whole.
     pub(crate) fn store(&self, origin: &LogOrigin, note: &Note) -> io::Result<()> {
-        replace(
-            &self.folder,
-            &file_name(origin),
-            note.to_string().as_bytes(),
-        )
+        let path = self.folder.join(file_name(origin));
+        replace_file(&path, note.to_string().as_bytes())
     }
 
     fn verified(&self, text: &str, origin: &LogOrigin) -> anyhow::Result<Note> {
@@ -149,23 +147,6 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(most).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// Puts the content in the place of the file's, whole and durable: whoever reads, at whatever moment a
-/// crash comes, reads the old content or the new.
-fn replace(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let path = folder.join(name);
-    let new = folder.join(format!("{name}.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&new, &path)?;
-    sync_folder_of(&path)
 }
 
 /// Two processes with one key would each cosign from what it remembers.

@@ -96,7 +96,9 @@ impl Witness {
             Latest::Uncertain => self.settle(origin).map_err(Refusal::State)?,
         };
         *latest = Latest::Known(known);
-        let checkpoint = request.check(key, known)?;
+        let checkpoint = request
+            .check(key, known)
+            .inspect_err(|why| tell_of_fork(why, &claimed, request.note(), key))?;
         let cosignature = self.signer.cosign(&checkpoint, self.clock.now());
         let next = Witnessed {
             size: checkpoint.size(),
@@ -149,15 +151,35 @@ fn note_to_keep(
     key: &LogKey,
     cosignature: &NoteSignature,
 ) -> Result<Note, WitnessRefusal> {
-    let signed = note.signatures().iter();
-    let of_log = signed
-        .filter(|signature| signature.name() == key.name() && signature.key_id() == key.id())
-        .take(1)
-        .map(|signature| format!("{signature}\n"))
-        .collect::<String>();
-    format!("{}\n{of_log}{cosignature}\n", note.text())
+    let of_log = line_of_log(note, key);
+    format!("{}\n{of_log}\n{cosignature}\n", note.text())
         .parse()
         .map_err(|why: NoteError| WitnessRefusal::Checkpoint(why.into()))
+}
+
+/// The log's own signature line. Where it has several, they are all valid.
+fn line_of_log(note: &Note, key: &LogKey) -> String {
+    let of_log = |line: &&NoteSignature| line.name() == key.name() && line.key_id() == key.id();
+    let line = note.signatures().iter().find(of_log);
+    line.map(NoteSignature::to_string).unwrap_or_default()
+}
+
+/// What the log has signed does not go on from what it has signed before: with the file of the newest
+/// checkpoint, this line is the proof of it, unless only the request's proof was wrong.
+fn tell_of_fork(why: &WitnessRefusal, claimed: &Checkpoint, note: &Note, key: &LogKey) {
+    if matches!(
+        why,
+        WitnessRefusal::OtherRoot | WitnessRefusal::Inconsistent(_)
+    ) {
+        tracing::warn!(
+            log.origin = %claimed.origin(),
+            size = claimed.size(),
+            root = %claimed.root(),
+            signature = line_of_log(note, key),
+            %why,
+            "not cosigned: perhaps another history of the log"
+        );
+    }
 }
 
 #[cfg(test)]
