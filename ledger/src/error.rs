@@ -93,6 +93,12 @@ pub enum Error {
         /// What differs.
         what: String,
     },
+    /// A page of the file is not as SQLite wrote it.
+    #[error("the ledger's file is damaged: {what}")]
+    Pages {
+        /// What SQLite says.
+        what: String,
+    },
     /// The transparency log's tree does not hold what is asked of it.
     #[error("the ledger's tree cannot give that")]
     Tree {
@@ -214,9 +220,10 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. }
+            | Self::Pages { .. }
             | Self::SchemaChanged { .. }
-            | Self::LookupsDiffer { .. }
-            | Self::Decode { .. } => true,
+            | Self::LookupsDiffer { .. } => true,
+            Self::Decode { source, .. } => !matches!(source, DecodeError::UnknownForm { .. }),
             Self::Database { source, .. } => source
                 .as_database_error()
                 .and_then(|error| error.code()?.parse::<u32>().ok())

@@ -22,7 +22,7 @@ use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -146,6 +146,7 @@ impl Ledger {
             tree: watch::Sender::new(tree.whole().cloned()),
             scrubbed: watch::Sender::new(!scrub::is_marked(&path)),
             failing: watch::Sender::new(None),
+            damaged: AtomicBool::new(false),
             newest: AtomicI64::new(newest.as_micros()),
         });
         let (signer, checkpoints) = match options.signing {
@@ -228,7 +229,7 @@ impl Ledger {
             .send(Box::new(job))
             .await
             .map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Stopped)?
+        self.noted(answer.await.map_err(|_| Error::Stopped)?)
     }
 
     /// Erases what has ended, and everything of it. What it finds to erase is sought before the
@@ -286,7 +287,7 @@ impl Ledger {
         if let Some(entry) = self.shared.cache.get(stream) {
             return Ok(entry.state.get()?);
         }
-        let events = read_stream(self.reader.pool(), stream).await?;
+        let events = self.noted(read_stream(self.reader.pool(), stream).await)?;
         Ok(Entry::fold(&events).state.get()?)
     }
 
@@ -324,7 +325,7 @@ impl Ledger {
     }
 
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
-        match self.stream_of(key).await? {
+        match self.noted(self.stream_of(key).await)? {
             Some(stream) => self.load(stream).await,
             None => Ok(None),
         }
@@ -368,7 +369,7 @@ impl Ledger {
         if let Some(events) = self.shared.recent.from(position, most) {
             return Ok(events);
         }
-        let events = self.reader.events_from(position, limit).await?;
+        let events = self.noted(self.reader.events_from(position, limit).await)?;
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
@@ -395,6 +396,20 @@ impl Ledger {
     #[must_use]
     pub fn failing(&self) -> Option<String> {
         self.shared.failing.borrow().clone()
+    }
+
+    /// Whether something was read, since the start, that is not what was written: the file must be
+    /// replaced by a sound copy. What was recorded before stays readable as far as it can be read.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.shared.damaged.load(Ordering::Relaxed)
+    }
+
+    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if result.as_ref().is_err_and(Error::is_damage) {
+            self.shared.damaged.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// Whether the writer still takes commands.

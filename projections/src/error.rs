@@ -137,6 +137,12 @@ pub enum Error {
         /// The column.
         column: &'static str,
     },
+    /// A page of the file is not as SQLite wrote it.
+    #[error("the read tables' file is damaged: {what}")]
+    Pages {
+        /// What SQLite says.
+        what: String,
+    },
     /// Somebody else moved the cursor while we were folding.
     #[error("the cursor is not at {expected} any more: another process folds into this file")]
     CursorMoved {
@@ -181,6 +187,20 @@ impl Error {
     /// Names what was being done when the fold's file failed.
     pub(crate) fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }
+    }
+
+    /// Whether the file is not what was written to it. Nothing is lost by it: deleted with the files
+    /// beside it, it is made anew from the ledger.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Pages { .. } => true,
+            Self::Sqlite { source, .. } => source
+                .sqlite_error()
+                // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
+                .is_some_and(|error| matches!(error.extended_code & 0xFF, 11 | 26)),
+            _ => false,
+        }
     }
 
     /// Whether another try may succeed: the file may be locked, or the disk full, for a while.

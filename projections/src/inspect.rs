@@ -56,6 +56,24 @@ pub async fn inspect(url: &str) -> Result<FileStatus, Error> {
     looked.await.map_err(|_| Error::Ended)?
 }
 
+/// Has SQLite check every page of the file, changing nothing. Reads the whole file.
+///
+/// # Errors
+/// [`Error::Pages`] with the first page that is not sound, and as [`inspect`].
+pub async fn check_pages(url: &str) -> Result<(), Error> {
+    let path = file_of(url)?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let what: String = connect_inspector(&path)?
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(Error::sqlite("checking the file's pages"))?;
+        if what == "ok" {
+            return Ok(());
+        }
+        Err(Error::Pages { what })
+    });
+    checked.await.map_err(|_| Error::Ended)?
+}
+
 fn look(db: &Connection) -> Result<FileStatus, Error> {
     let state = State::read(db);
     let Some(State { ledger_id, .. }) = state else {

@@ -30,7 +30,7 @@ mod words;
 pub use compare::Difference;
 pub use error::Error;
 pub use first_start::refuse_without_ledger;
-pub use inspect::{FileStatus, ProjectionFile, Schema, inspect};
+pub use inspect::{FileStatus, ProjectionFile, Schema, check_pages, inspect};
 pub use online::OnlineReport;
 pub use projection::{Projection, UnknownProjection};
 pub use projections::{Depths, ProjectionOptions, ProjectionStatus, Projections, Status, Stop};

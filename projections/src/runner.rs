@@ -123,10 +123,7 @@ impl Runner {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         let ended = self.follow(&stop).await;
         if let Err(error) = &ended {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "the read tables have stopped"
-            );
+            tracing::error!(error = error.on_one_line(), "the read tables have stopped");
             self.stop_all(error);
         }
         ended
@@ -291,7 +288,7 @@ impl Runner {
             match folded {
                 Err(error) if error.may_pass() && tries < TRIES => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = error.on_one_line(),
                         tries,
                         "a batch was not folded; trying again"
                     );

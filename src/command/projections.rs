@@ -2,7 +2,7 @@
 
 use crate::cli::Rebuild;
 use crate::config::{Environment, Problems, Storage};
-use crate::service::refuse_missing;
+use crate::service::{refuse_missing, unusable};
 use anyhow::Context;
 use ledger::Reader;
 use projections::{FileStatus, Progress, Schema};
@@ -89,7 +89,7 @@ pub(crate) fn projections_rebuild(
                 }
                 _ => "the read tables cannot be made again; the old ones are as they were",
             };
-            anyhow::Error::from(error).context(why)
+            unusable(&storage, error, why)
         })
     })?;
     println!(

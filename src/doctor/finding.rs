@@ -14,6 +14,14 @@ pub(crate) enum Grade {
     Problem,
 }
 
+/// An error and what is behind it; what is behind that says the same again.
+pub(super) fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {

@@ -1,6 +1,6 @@
-//! The ledger: its schema, its newest records, and the clock beside them.
+//! The ledger: its pages, its schema, its newest records, and the clock beside them.
 
-use super::finding::Finding;
+use super::finding::{Finding, told};
 use super::quantity::{counted, time};
 use crate::config::Storage;
 use crate::service::refuse_missing;
@@ -21,7 +21,10 @@ pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Opti
         return None;
     }
     let checked = match Reader::open(&storage.ledger_url()).await {
-        Ok(reader) => reader.check_newest().await,
+        Ok(reader) => match reader.check_pages().await {
+            Ok(()) => reader.check_newest().await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     match checked {
@@ -41,14 +44,14 @@ pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Opti
             None
         }
         Err(error) => {
-            findings.push(unsound(error));
+            findings.push(unsound(&error));
             None
         }
     }
 }
 
-fn unsound(error: Error) -> Finding {
-    let advice = match &error {
+fn unsound(error: &Error) -> Finding {
+    let advice = match error {
         Error::NewerSchema { .. } => "install the release that wrote to it",
         Error::OlderSchema { .. } => "back it up with the release that made it, then start",
         Error::ForeignFile { .. } => "LEDGER_URL leads to another program's file: set it right",
@@ -61,8 +64,7 @@ fn unsound(error: Error) -> Finding {
              what the disk says"
         }
     };
-    let found = format!("{:#}", anyhow::Error::from(error));
-    Finding::problem(CHECK, found, advice)
+    Finding::problem(CHECK, told(&error), advice)
 }
 
 fn clock(newest: Timestamp, now: Timestamp) -> Finding {

@@ -1,6 +1,6 @@
 //! The read tables: whose they are, whether they are of this version, and how far behind.
 
-use super::finding::Finding;
+use super::finding::{Finding, told};
 use super::quantity::counted;
 use crate::config::Storage;
 use ledger::CheckedLedger;
@@ -16,24 +16,32 @@ pub(super) async fn look(storage: &Storage, ledger: Option<CheckedLedger>) -> Ve
     if !storage.read_tables.exists() {
         return vec![Finding::ok(CHECK, "none yet: the next start makes them")];
     }
-    let finding = match projections::inspect(&storage.read_tables_url()).await {
+    let url = storage.read_tables_url();
+    let looked = match projections::inspect(&url).await {
+        Ok(status) => projections::check_pages(&url).await.map(|()| status),
+        Err(error) => Err(error),
+    };
+    let finding = match looked {
         Ok(status) => match ledger {
             Some(ledger) => compared(&status, &ledger),
             None => alone(&status),
         },
-        Err(error) => {
-            let foreign = matches!(error, projections::Error::ForeignFile { .. });
-            let advice = if foreign {
-                "DATABASE_URL leads to another program's file: set it right"
-            } else {
-                "nothing is lost: with the service stopped, `projections rebuild`, or delete the \
-                 file with its -wal and -shm and start"
-            };
-            let found = format!("{:#}", anyhow::Error::from(error));
-            Finding::problem(CHECK, found, advice)
-        }
+        Err(error) => Finding::problem(CHECK, told(&error), advice(&error)),
     };
     vec![finding]
+}
+
+fn advice(error: &projections::Error) -> &'static str {
+    match error {
+        projections::Error::ForeignFile { .. } => {
+            "if DATABASE_URL leads to another program's file, set it right"
+        }
+        error if error.is_damage() => {
+            "nothing is lost: with the service stopped, delete the file with its -wal and -shm; the \
+             next start makes it anew"
+        }
+        _ => "run doctor as the service's account; the system's log says what the disk says",
+    }
 }
 
 fn compared(status: &FileStatus, ledger: &CheckedLedger) -> Finding {

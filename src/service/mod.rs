@@ -14,4 +14,5 @@ mod workforce;
 
 pub(crate) use http::serve as serve_http;
 pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
+pub(crate) use read_tables::unusable;
 pub(crate) use running::run;

@@ -60,9 +60,15 @@ impl OpenedLedger {
             signing: Some(config.signing.make(Arc::new(SystemRandom))),
             ..LedgerOptions::new(config.storage.ledger_url(), rules(config, keys))
         };
-        let (ledger, writer) = Ledger::open(options)
-            .await
-            .context("the ledger cannot be opened")?;
+        let (ledger, writer) = Ledger::open(options).await.map_err(|error| {
+            let why = if error.is_damage() {
+                "the ledger is damaged; nothing was changed: keep a copy of its files, restore a \
+                 backup (docs/operations.md, Storage trouble)"
+            } else {
+                "the ledger cannot be opened"
+            };
+            anyhow::Error::from(error).context(why)
+        })?;
         Ok(Self { ledger, writer })
     }
 

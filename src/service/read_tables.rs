@@ -36,8 +36,8 @@ impl ReadTables {
         };
         let (projections, mut runner) = Projections::open(options)
             .await
-            .context("the read tables cannot be opened")?;
-        catch_up(&mut runner).await?;
+            .map_err(|error| unusable(storage, error, "the read tables cannot be opened"))?;
+        catch_up(storage, &mut runner).await?;
         let stop = CancellationToken::new();
         let told = stop.clone();
         let following = tokio::spawn(async move {
@@ -69,7 +69,25 @@ impl ReadTables {
     }
 }
 
-async fn catch_up(runner: &mut Runner) -> anyhow::Result<()> {
+/// Says what to do about a file that is damaged.
+pub(crate) fn unusable(
+    storage: &Storage,
+    error: projections::Error,
+    otherwise: &'static str,
+) -> anyhow::Error {
+    let damaged = error.is_damage();
+    let error = anyhow::Error::from(error);
+    if !damaged {
+        return error.context(otherwise);
+    }
+    let file = storage.read_tables.display();
+    error.context(format!(
+        "the read tables are damaged, and nothing is lost by it: with the service stopped delete {file}, \
+         {file}-wal and {file}-shm; the next start makes them anew from the ledger"
+    ))
+}
+
+async fn catch_up(storage: &Storage, runner: &mut Runner) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut told = began;
     runner
@@ -84,7 +102,10 @@ async fn catch_up(runner: &mut Runner) -> anyhow::Result<()> {
             }
         })
         .await
-        .context("the read tables cannot be brought up to the ledger")?;
+        .map_err(|error| {
+            let otherwise = "the read tables cannot be brought up to the ledger";
+            unusable(storage, error, otherwise)
+        })?;
     let duration_ms = began.elapsed().as_millis();
     tracing::info!(duration_ms, "the read tables are folded");
     Ok(())

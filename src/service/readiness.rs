@@ -51,6 +51,12 @@ fn against_ledger(ledger: &Ledger) -> Vec<String> {
     if !ledger.is_open() {
         reasons.push("the ledger's writer has stopped".to_owned());
     }
+    if ledger.is_damaged() {
+        reasons.push(
+            "the ledger's file is damaged: stop the service, keep the file, restore a backup"
+                .to_owned(),
+        );
+    }
     // What SQLite said stands in the log; it may name files.
     if ledger.failing().is_some() {
         reasons.push("the last commit to the ledger failed".to_owned());

@@ -19,5 +19,6 @@ mod once;
 mod operators;
 mod restores;
 mod starting;
+mod storage_trouble;
 mod witness;
 mod witnessed;

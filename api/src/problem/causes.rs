@@ -23,6 +23,7 @@ impl From<ledger::Error> for ApiError {
             | Error::LookupsDiffer { .. }
             | Error::Tree { .. }
             | Error::Fork(_)
+            | Error::Pages { .. }
             | Error::SigningKey { .. }
             | Error::OtherSigner { .. }
             | Error::SigningStateMissing { .. }
@@ -63,6 +64,7 @@ impl From<projections::Error> for ApiError {
             | Error::OutOfOrder { .. }
             | Error::Refused { .. }
             | Error::Damaged { .. }
+            | Error::Pages { .. }
             | Error::CursorMoved { .. }
             | Error::Sqlite { .. }
             | Error::Database { .. }

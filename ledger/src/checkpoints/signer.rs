@@ -3,6 +3,7 @@
 use super::{Checkpoints, SignedCheckpoint, StateFile};
 use crate::error::Error;
 use crate::tlog::{Checkpoint, Frontier, LogSigner};
+use crate::writer::describe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -83,12 +84,13 @@ impl Signer {
                 self.checkpoints.publish(signed);
             }
             Err(error) => {
+                let error = describe(&error);
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error,
                     size = tree.size(),
                     "a checkpoint could not be kept, so it is not published"
                 );
-                self.checkpoints.fail(error.to_string());
+                self.checkpoints.fail(error);
                 self.tree.mark_changed();
             }
         }

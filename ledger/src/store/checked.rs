@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::id::LedgerId;
 use crate::record::RecordHash;
 use futures_util::TryStreamExt as _;
-use sqlx::SqliteConnection;
+use sqlx::{Row as _, SqliteConnection};
 
 /// What a ledger file holds whose records were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,23 @@ impl Reader {
     /// As [`Reader::check_newest`].
     pub async fn check_all(&self) -> Result<Option<CheckedLedger>, Error> {
         self.check(|head| head.unchecked()).await
+    }
+
+    /// Has SQLite check every page of the file, those of its indexes too. Reads the whole file.
+    ///
+    /// # Errors
+    /// [`Error::Pages`] with the first page that is not sound, and what keeps the file from being read.
+    pub async fn check_pages(&self) -> Result<(), Error> {
+        let failed = || Error::database("checking the file's pages");
+        let row = sqlx::query("PRAGMA quick_check(1)")
+            .fetch_one(self.pool())
+            .await
+            .map_err(failed())?;
+        let what: String = row.try_get(0).map_err(failed())?;
+        if what == "ok" {
+            return Ok(());
+        }
+        Err(Error::Pages { what })
     }
 
     /// Waits until nothing of this process reads the file any more; for one that is about to be

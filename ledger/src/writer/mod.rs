@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) scrubbed: watch::Sender<bool>,
     /// Why the last commit failed, while nothing has been committed since.
     pub(crate) failing: watch::Sender<Option<String>>,
+    /// Whether something was read that is not what was written.
+    pub(crate) damaged: std::sync::atomic::AtomicBool,
     /// `recorded_at` of the newest event, in microseconds.
     pub(crate) newest: std::sync::atomic::AtomicI64,
 }
@@ -122,10 +124,7 @@ impl Writer {
         self.serve_or_stop(&mut waiting, all).await?;
         self.scrub_some().await?;
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "closing the ledger"
-            );
+            tracing::warn!(error = %error, "closing the ledger");
         }
         Ok(())
     }
@@ -188,7 +187,7 @@ impl Writer {
     ) -> Result<(), Error> {
         self.serve(waiting, ended).await.inspect_err(|error| {
             tracing::error!(
-                error = error as &dyn std::error::Error,
+                error = describe(error),
                 "the ledger cannot be written any more"
             );
         })
@@ -208,7 +207,7 @@ impl Writer {
         let keys = waiting.iter().flat_map(|job| job.looks_up()).collect();
         if let Err(error) = self.known.prefetch(keys, &mut self.connection).await {
             // Each command meets the error itself, where it matters to it.
-            tracing::warn!(error = &error as &dyn std::error::Error, "looking up keys");
+            tracing::warn!(error = describe(&error), "looking up keys");
         }
         for job in waiting.iter_mut() {
             let mut unit = Unit {
@@ -254,11 +253,7 @@ impl Writer {
                 Ok(())
             }
             Commit::Lost(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    commands,
-                    "a commit was lost"
-                );
+                tracing::error!(error = describe(&error), commands, "a commit was lost");
                 self.shared.failing.send_replace(Some(describe(&error)));
                 self.refusals.undo();
                 for job in waiting.drain(..) {
@@ -349,7 +344,8 @@ impl Writer {
     }
 }
 
-fn describe(error: &Error) -> String {
+/// The error and what is behind it: a log in JSON would show the error alone.
+pub(crate) fn describe(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

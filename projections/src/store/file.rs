@@ -186,7 +186,7 @@ fn unreadable(path: &Path, error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::ForeignFile {
             path: path.to_owned(),
-            found: "it is not a SQLite database".to_owned(),
+            found: "it is not a SQLite database; if it was ours it is damaged: delete it, and it is made anew".to_owned(),
         },
         _ => Error::sqlite("opening the file")(error),
     }
