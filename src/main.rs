@@ -49,7 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
         Command::Doctor(args) => command::doctor(&environment, &args),
         Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),
-        Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(*args),
+        Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(&environment, *args),
         Command::Ledger(LedgerCommand::Erase(args)) => command::operate(&environment, args.into()),
         Command::Ledger(LedgerCommand::Vkey) => command::ledger_vkey(&environment),
         Command::Backup(args) => command::backup(&environment, &args),

@@ -1,8 +1,10 @@
 //! Feeding the auditor's verifier from where a ledger can be read.
 
 mod database;
+mod service;
 
 pub(crate) use database::verify_database;
+pub(crate) use service::ServiceSource;
 
 use std::fs::File;
 use std::io::Read as _;

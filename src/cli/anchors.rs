@@ -3,6 +3,7 @@
 
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, MAX_NOTE_BYTES, Note, WitnessPolicy};
+use secrecy::SecretString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
@@ -16,6 +17,14 @@ pub(super) fn read_key(text: &str) -> Result<LogKey, String> {
     match text.strip_prefix('@') {
         Some(file) => read(file)?.trim().parse().map_err(describe),
         None => text.trim().parse().map_err(describe),
+    }
+}
+
+/// A token, or `@` and the file that holds it, where no process list shows it.
+pub(super) fn read_token(text: &str) -> Result<SecretString, String> {
+    match text.strip_prefix('@') {
+        Some(file) => Ok(read(file)?.trim().into()),
+        None => Ok(text.trim().into()),
     }
 }
 

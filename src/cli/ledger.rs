@@ -1,10 +1,12 @@
 //! `ledger …`: reading the log.
 
-use super::anchors::{read_approvers, read_key, read_note, read_policy};
+use super::anchors::{read_approvers, read_key, read_note, read_policy, read_token};
+use super::name::parse_subject;
 use super::operate::EraseArgs;
 use clap::{Args, Subcommand};
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
+use secrecy::SecretString;
 use std::path::PathBuf;
 
 /// What can be asked of the log.
@@ -43,6 +45,7 @@ Examples:
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --since last-year.note
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --witness-policy witnesses.policy
   llm-permission-proxy ledger verify /var/lib/proxy/proxy.ledger.db --key @log.vkey --hashes-only
+  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @token --subject audit
 
 The key must come from somewhere else than the file. An operator who rewrites everything and signs it
 again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or trust
@@ -72,9 +75,17 @@ pub(crate) struct ExportArgs {
 /// What is verified, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// A bundle of `ledger export`, or a ledger's SQLite file
-    #[arg(value_name = "FILE")]
+    /// A bundle of `ledger export`, a ledger's SQLite file, or the base URL of a service
+    #[arg(value_name = "FILE|URL")]
     pub(crate) source: String,
+
+    /// For a service: a bootstrap token that can audit, or @ and a file that holds it
+    #[arg(long, value_name = "TOKEN", value_parser = read_token)]
+    pub(crate) token: Option<SecretString>,
+
+    /// For a service: the subject that the token is bound to; signed with MTLS_BINDING_SHARED_SECRET
+    #[arg(long, value_name = "SUBJECT", value_parser = parse_subject)]
+    pub(crate) subject: Option<String>,
 
     /// The log's verifier key, or @ and a file that holds it; again for a key that it had before
     #[arg(long = "key", value_name = "VKEY", required = true, value_parser = read_key)]

@@ -1,16 +1,27 @@
 //! `ledger verify`.
 
-use crate::audit::{FileKind, kind_of, verify_database};
+use crate::audit::{FileKind, ServiceSource, kind_of, verify_database};
 use crate::cli::VerifyArgs;
+use crate::config::{self, Environment};
 use anyhow::Context;
 use ledger::audit::{Depth, MAX_FINDINGS, Report, VerifyOptions, verify_bundle};
+use ledger::tlog::Note;
+use secrecy::SecretString;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use url::Url;
 
-/// Verifies and reports. Needs no configuration: what is trusted stands on the command line.
-pub(crate) fn ledger_verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+/// The exit code of a wrong command line.
+const USAGE: u8 = 2;
+
+/// Verifies and reports. What is trusted stands on the command line; configuration only lets the auditor
+/// into a service.
+pub(crate) fn ledger_verify(
+    environment: &Environment,
+    args: VerifyArgs,
+) -> anyhow::Result<ExitCode> {
     let options = VerifyOptions {
         keys: args.keys,
         origin: args.origin,
@@ -24,14 +35,20 @@ pub(crate) fn ledger_verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         },
         max_findings: MAX_FINDINGS,
     };
-    let path = Path::new(&args.source);
-    let unreadable = || format!("{} cannot be read", args.source);
-    let report = match kind_of(path).with_context(unreadable)? {
-        FileKind::Database => verify_database(path, &args.checkpoint, options)?,
-        FileKind::Bundle => {
-            let file = File::open(path).with_context(unreadable)?;
-            verify_bundle(file, &options).with_context(unreadable)?
+    let report = match Url::parse(&args.source) {
+        Ok(base) if matches!(base.scheme(), "http" | "https") => {
+            let (Some(token), Some(subject)) = (args.token, args.subject) else {
+                eprintln!("error: a service needs --token and --subject");
+                return Ok(ExitCode::from(USAGE));
+            };
+            let access = Access {
+                base,
+                token,
+                subject,
+            };
+            access.verify(environment, options)?
         }
+        _ => verify_file(Path::new(&args.source), &args.checkpoint, options)?,
     };
     print(&report, args.json)?;
     Ok(if report.verified {
@@ -39,6 +56,48 @@ pub(crate) fn ledger_verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn verify_file(
+    path: &Path,
+    checkpoints: &[Note],
+    options: VerifyOptions,
+) -> anyhow::Result<Report> {
+    let unreadable = || format!("{} cannot be read", path.display());
+    match kind_of(path).with_context(unreadable)? {
+        FileKind::Database => verify_database(path, checkpoints, options),
+        FileKind::Bundle => {
+            let file = File::open(path).with_context(unreadable)?;
+            verify_bundle(file, &options).with_context(unreadable)
+        }
+    }
+}
+
+/// How an auditor gets into a service.
+struct Access {
+    base: Url,
+    token: SecretString,
+    subject: String,
+}
+
+impl Access {
+    fn verify(self, environment: &Environment, options: VerifyOptions) -> anyhow::Result<Report> {
+        let Self {
+            base,
+            token,
+            subject,
+        } = self;
+        let (secret, warnings) = environment.part(config::subject_secret)?;
+        super::tell(&warnings);
+        super::install_crypto()?;
+        let sign = move |now| super::subject_headers::signed(&secret, &subject, now);
+        let source = ServiceSource {
+            base,
+            token,
+            subject: &sign,
+        };
+        super::runtime()?.block_on(source.verify(options))
+    }
 }
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {

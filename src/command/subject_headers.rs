@@ -25,7 +25,7 @@ pub(crate) fn subject_headers(
 }
 
 /// hex(HMAC-SHA256(secret, "{subject}\n{ts}")), ts in whole seconds since 1970.
-fn signed(
+pub(super) fn signed(
     secret: &SecretString,
     subject: &str,
     now: Timestamp,

@@ -8,6 +8,7 @@
 
 mod service;
 
+mod audits;
 mod backups;
 mod checkpoints;
 mod commands;

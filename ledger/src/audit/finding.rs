@@ -1,6 +1,7 @@
 //! What was found wrong, and what could not be looked at.
 
 use super::check::Check;
+use crate::operation::shown;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +9,10 @@ use std::fmt;
 /// How many findings are kept where nothing else is asked for.
 pub const MAX_FINDINGS: usize = 100;
 
-/// One thing that is wrong.
+/// Characters of a text from the ledger that are printed; JSON has all.
+pub(super) const MAX_SHOWN: usize = 500;
+
+/// One thing that is wrong. Printed on one line, in which nothing of the ledger's can move a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The record that it is about, where it is about one.
@@ -24,7 +28,7 @@ impl fmt::Display for Finding {
         if let Some(position) = self.position {
             write!(f, "at position {position}: ")?;
         }
-        write!(f, "{} ({})", self.reason, self.check)
+        write!(f, "{} ({})", shown(&self.reason, MAX_SHOWN), self.check)
     }
 }
 

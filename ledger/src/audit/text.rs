@@ -1,11 +1,17 @@
 //! The report as people read it.
 
-use super::finding::Impossible;
+use super::finding::{Impossible, MAX_SHOWN};
 use super::report::{CheckedCheckpoint, Range, Report};
+use crate::operation::shown;
 use std::fmt;
 
 /// Findings and ranges that are printed; the rest is counted. JSON has all that were kept.
 const SHOWN: usize = 20;
+
+/// What somebody else wrote, on one line, in which nothing can move a terminal.
+fn safe(text: &str) -> String {
+    shown(text, MAX_SHOWN)
+}
 
 /// Ends without a line end.
 impl fmt::Display for Report {
@@ -92,28 +98,32 @@ impl Report {
             write!(
                 f,
                 "\ndeciding key  {} of {}, {} decisions\n              registered at position {} by {}{}",
-                key.thumbprint,
-                key.principal,
+                safe(&key.thumbprint),
+                safe(&key.principal),
                 key.decisions,
                 key.registered_at_position,
-                key.registered_by,
+                safe(&key.registered_by),
                 match &key.listed_as {
-                    Some(comment) => format!("; on the list as {comment}"),
+                    Some(comment) => format!("; on the list as {}", safe(comment)),
                     None => String::new(),
                 },
             )?;
             write!(
                 f,
                 "\n              used at {} for {}",
-                key.origins.join(", "),
-                key.rp_ids.join(", ")
+                safe(&key.origins.join(", ")),
+                safe(&key.rp_ids.join(", "))
             )?;
         }
         for fork in &told.forks {
             write!(
                 f,
                 "\nFORK          at position {}: went on from an older state of {}, which had {} records,\n              as {}: {}",
-                fork.position, fork.old_origin, fork.old_size, fork.new_origin, fork.reason
+                fork.position,
+                safe(&fork.old_origin),
+                fork.old_size,
+                safe(&fork.new_origin),
+                safe(&fork.reason)
             )?;
         }
         for range in told.erased.iter().take(SHOWN) {
@@ -161,13 +171,14 @@ impl fmt::Display for CheckedCheckpoint {
         let (Some(origin), Some(size)) = (&self.origin, self.size) else {
             return write!(f, "{source}: not a checkpoint of the trusted key");
         };
-        write!(f, "{source}: {size} records of {origin}, ")?;
+        write!(f, "{source}: {size} records of {}, ", safe(origin))?;
         f.write_str(if self.holds { "holds" } else { "DOES NOT HOLD" })?;
         for cosigned in &self.cosignatures {
             write!(
                 f,
                 "\n              cosigned by {} at {}",
-                cosigned.witness, cosigned.at
+                safe(&cosigned.witness),
+                cosigned.at
             )?;
         }
         Ok(())

@@ -1,0 +1,203 @@
+//! `ledger export` and `ledger verify` of the real binary: what leaves the service's machine, and what
+//! an auditor who has nothing else makes of it.
+
+use crate::service::{Surroundings, bare, said};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// An auditor's folder: the service's is not in it.
+struct Auditor {
+    folder: tempfile::TempDir,
+}
+
+impl Auditor {
+    fn new(key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("log.vkey"), key).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `ledger verify` with nothing of the service around it.
+    fn verify(&self, file: &Path, more: &str) -> Output {
+        let line = format!("ledger verify {} --key @log.vkey {more}", file.display());
+        bare(line.trim())
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap()
+    }
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// A service that did a little and was stopped, and an auditor who was given its key.
+async fn served() -> (Surroundings, Auditor) {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    for _ in 0..3 {
+        service.open_task().await;
+    }
+    assert!(service.stop().await.success());
+    let key = said(&surroundings.run("ledger vkey")).0;
+    (surroundings, Auditor::new(&key))
+}
+
+fn exported(surroundings: &Surroundings, auditor: &Auditor, more: &str) -> PathBuf {
+    let bundle = auditor.path("ledger.bundle");
+    let line = format!("ledger export --out {} {more}", bundle.display());
+    let output = surroundings.run(line.trim());
+    assert!(output.status.success(), "{}", said(&output).1);
+    bundle
+}
+
+#[tokio::test]
+async fn an_exported_bundle_is_verified_elsewhere_with_the_key_alone() {
+    let (surroundings, auditor) = served().await;
+    let size = surroundings.events().await.len();
+    let bundle = exported(&surroundings, &auditor, "");
+    let output = auditor.verify(&bundle, "");
+    let (told, complained) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}{complained}");
+    assert!(told.contains(&format!("records       {size},")), "{told}");
+    assert!(told.contains("VERIFIED: nothing is wrong"), "{told}");
+    assert!(
+        told.contains("only caught by somebody who remembers"),
+        "{told}"
+    );
+
+    let output = auditor.verify(&bundle, "--json");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["signed_size"], size);
+    assert_eq!(report["anchored"], false);
+    assert_eq!(report["history"]["tasks"], 3);
+}
+
+#[tokio::test]
+async fn a_part_of_the_ledger_is_exported_with_what_leads_to_the_checkpoint() {
+    let (surroundings, auditor) = served().await;
+    let bundle = exported(&surroundings, &auditor, "--from 2 --to 6");
+    let output = auditor.verify(&bundle, "--json");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!((&report["from"], &report["to"]), (&2.into(), &6.into()));
+    assert_eq!(report["signed_size"], 6);
+    assert_ne!(report["impossible"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_kept_tells_a_later_history_from_another_one() {
+    let (surroundings, auditor) = served().await;
+    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    std::fs::copy(&state, auditor.path("kept.note")).unwrap();
+    let service = surroundings.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let bundle = exported(&surroundings, &auditor, "");
+    let output = auditor.verify(&bundle, "--since kept.note");
+    let (told, _) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("remembered"), "{told}");
+    assert!(!told.contains("no anchor"), "{told}");
+
+    let (elsewhere, _) = served().await;
+    let other = auditor.path("other.bundle");
+    let line = format!("ledger export --out {}", other.display());
+    assert!(elsewhere.run(&line).status.success());
+    let output = auditor.verify(&other, "--since kept.note");
+    assert_eq!(output.status.code(), Some(1));
+    let (told, _) = said(&output);
+    assert!(told.contains("NOT VERIFIED"), "{told}");
+}
+
+#[tokio::test]
+async fn a_ledgers_file_is_verified_beside_a_running_service() {
+    let (surroundings, auditor) = served().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    for more in ["", "--hashes-only"] {
+        let output = auditor.verify(&surroundings.ledger_file(), more);
+        let (told, complained) = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{told}{complained}");
+    }
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_was_changed_in_a_ledgers_file_is_named_with_its_position() {
+    let (surroundings, auditor) = served().await;
+    let file = surroundings.ledger_file();
+    let connection = Connection::open(&file).unwrap();
+    connection
+        .execute_batch(
+            "DROP TRIGGER events_no_update;
+             UPDATE events SET recorded_at = recorded_at + 1 WHERE position = 4;",
+        )
+        .unwrap();
+    drop(connection);
+    let output = auditor.verify(&file, "");
+    let (told, _) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("NOT VERIFIED: at position 4:"), "{told}");
+    assert!(told.contains("(record_hash)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_changed_bundle_and_a_foreign_key_are_told_apart() {
+    let (surroundings, auditor) = served().await;
+    let bundle = exported(&surroundings, &auditor, "");
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(auditor.path("changed.bundle"), bytes).unwrap();
+    let output = auditor.verify(&auditor.path("changed.bundle"), "");
+    assert_eq!(output.status.code(), Some(1));
+
+    let (stranger, _) = served().await;
+    let key = said(&stranger.run("ledger vkey")).0;
+    std::fs::write(auditor.path("log.vkey"), key).unwrap();
+    let output = auditor.verify(&bundle, "");
+    assert_eq!(output.status.code(), Some(1));
+    let (told, _) = said(&output);
+    assert!(told.contains("checkpoint_origin"), "{told}");
+}
+
+#[tokio::test]
+async fn what_the_command_line_names_wrongly_is_a_mistake_of_the_command_line() {
+    let auditor = Auditor::new("not a key");
+    let file = auditor.path("none");
+    assert_eq!(auditor.verify(&file, "").status.code(), Some(2));
+    let output = bare("ledger verify some.bundle").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn an_export_never_replaces_a_file_and_says_what_is_not_signed() {
+    let (surroundings, auditor) = served().await;
+    let bundle = exported(&surroundings, &auditor, "");
+    let before = std::fs::read(&bundle).unwrap();
+    let line = format!("ledger export --out {}", bundle.display());
+    let output = surroundings.run(&line);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read(&bundle).unwrap(), before);
+
+    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    std::fs::rename(&state, beside(&state, ".aside")).unwrap();
+    let unsigned = auditor.path("unsigned.bundle");
+    let output = surroundings.run(&format!("ledger export --out {}", unsigned.display()));
+    let (told, complained) = said(&output);
+    assert!(output.status.success(), "{complained}");
+    assert!(told.contains("nobody has signed these records"), "{told}");
+    let output = auditor.verify(&unsigned, "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).0.contains("checkpoint_missing"));
+}
