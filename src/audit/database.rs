@@ -1,6 +1,6 @@
 //! A ledger's own file.
 
-use super::beside;
+use super::{beside, stored_notes};
 use anyhow::Context;
 use ledger::audit::{Check, NoteSource, Report, Verifier, VerifyOptions};
 use ledger::tlog::Note;
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Verifies a ledger's file as of one moment, whether or not the service runs. The checkpoints are those
-/// that are given, or else the one that stands beside the file.
+/// that are given, or else those that stand beside the file.
 ///
 /// # Errors
 /// When the file cannot be read; what is wrong with it is in the report.
@@ -20,12 +20,13 @@ pub(crate) fn verify_database(
 ) -> anyhow::Result<Report> {
     let mut verifier = Verifier::new(options);
     // Before the file is opened: a checkpoint is of records that are there already.
-    if checkpoints.is_empty() {
-        for text in stored(path)? {
-            verifier.checkpoint(NoteSource::Stored, &text, None);
-        }
-    }
-    for note in checkpoints {
+    let stored = if checkpoints.is_empty() {
+        let suffixes = [".signing-state", ".witnessed", ".checkpoint"];
+        stored_notes(&suffixes.map(|suffix| beside(path, suffix)))?
+    } else {
+        Vec::new()
+    };
+    for note in stored.iter().map(|stored| &stored.note).chain(checkpoints) {
         verifier.checkpoint(NoteSource::Stored, &note.to_string(), None);
     }
     let scan = RecordScan::open(path).context("the ledger cannot be read")?;
@@ -40,20 +41,4 @@ pub(crate) fn verify_database(
     })
     .context("the ledger cannot be read on")?;
     Ok(verifier.finish())
-}
-
-/// The newest checkpoint as the service keeps it, or as a backup has it.
-fn stored(path: &Path) -> anyhow::Result<Vec<String>> {
-    let mut found = Vec::new();
-    for suffix in [".signing-state", ".checkpoint"] {
-        let file = beside(path, suffix);
-        match std::fs::read_to_string(&file) {
-            Ok(text) => found.push(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("reading {}", file.display()));
-            }
-        }
-    }
-    Ok(found)
 }

@@ -2,9 +2,11 @@
 
 mod database;
 mod service;
+mod stored_note;
 
 pub(crate) use database::verify_database;
 pub(crate) use service::ServiceSource;
+pub(crate) use stored_note::{StoredNote, stored_notes};
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,13 +1,14 @@
 //! `ledger export`.
 
+use crate::audit::{StoredNote, stored_notes};
 use crate::cli::ExportArgs;
 use crate::config::{Environment, SigningSource, Storage};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail, ensure};
 use ledger::audit::{BundleMeta, BundleWriter};
-use ledger::tlog::{Checkpoint, ConsistencyProof, Frontier, LogKey, LogOrigin, Note};
+use ledger::tlog::{ConsistencyProof, Frontier, LogKey, LogOrigin};
 use ledger::{LedgerId, Reader, RecordScan, Scanned};
-use std::io::{BufWriter, ErrorKind};
+use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,9 +28,9 @@ pub(crate) fn ledger_export(
     refuse_missing(&storage.ledger)?;
     ensure!(!args.out.exists(), "{} exists already", args.out.display());
     // Before the records: a checkpoint is of records that are there already.
-    let newest = newest(signing.state_file())?;
+    let notes = stored_notes(&[signing.state_file().to_owned(), storage.witnessed_file()])?;
     let scan = RecordScan::open(&storage.ledger).context("the ledger cannot be read")?;
-    let export = Export::plan(args, newest, scan.size()?)?;
+    let export = Export::plan(args, notes, scan.size()?)?;
     let proven = super::runtime()?.block_on(async {
         let reader = Reader::open(&storage.ledger_url())
             .await
@@ -52,42 +53,29 @@ pub(crate) fn ledger_export(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest checkpoint that was signed; `None` when none was, or none of any record.
-fn newest(file: &Path) -> anyhow::Result<Option<(Note, u64)>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
-    };
-    let unread = || format!("{} does not hold a checkpoint", file.display());
-    let note: Note = text.parse().with_context(unread)?;
-    let size = Checkpoint::of_unverified(&note)
-        .with_context(unread)?
-        .size();
-    Ok((size > 0).then_some((note, size)))
-}
-
-/// Which records go out, and the checkpoint that goes with them.
+/// Which records go out, and the checkpoints that go with them.
 struct Export {
     from: u64,
     to: u64,
-    checkpoint: Option<(Note, u64)>,
+    /// The newest, and the newest that was witnessed.
+    notes: Vec<StoredNote>,
 }
 
-/// What leads from the records to the checkpoint, from the stored tree.
+/// What leads from the records to the checkpoints, from the stored tree.
 struct Proven {
     ledger_id: Option<LedgerId>,
     signing: Option<(LogOrigin, LogKey)>,
     frontier: Frontier,
-    bridge: Option<ConsistencyProof>,
+    /// One for each checkpoint; absent where the records reach as far.
+    bridges: Vec<Option<ConsistencyProof>>,
 }
 
 impl Export {
-    fn plan(args: &ExportArgs, newest: Option<(Note, u64)>, size: u64) -> anyhow::Result<Self> {
+    fn plan(args: &ExportArgs, mut notes: Vec<StoredNote>, size: u64) -> anyhow::Result<Self> {
         let from = args.from;
         // A checkpoint of what came before says nothing about these.
-        let checkpoint = newest.filter(|(_, signed)| *signed > from);
-        let signed = checkpoint.as_ref().map(|(_, signed)| *signed);
+        notes.retain(|stored| stored.size > from);
+        let signed = notes.iter().map(|stored| stored.size).max();
         let to = args.to.or(signed).unwrap_or(size);
         ensure!(
             signed.is_none_or(|signed| signed <= size),
@@ -101,11 +89,7 @@ impl Export {
             from < to,
             "there is no record from position {from} to before {to}"
         );
-        Ok(Self {
-            from,
-            to,
-            checkpoint,
-        })
+        Ok(Self { from, to, notes })
     }
 
     async fn prove(&self, reader: &Reader) -> anyhow::Result<Proven> {
@@ -118,18 +102,20 @@ impl Export {
                 .await
                 .context(unfilled)?,
         };
-        let bridge = match &self.checkpoint {
-            Some((_, signed)) if *signed > self.to => {
-                let lookup = ConsistencyProof::lookup(self.to, *signed)?;
+        let mut bridges = Vec::with_capacity(self.notes.len());
+        for stored in &self.notes {
+            bridges.push(if stored.size > self.to {
+                let lookup = ConsistencyProof::lookup(self.to, stored.size)?;
                 Some(reader.compute(lookup).await.context(unfilled)?)
-            }
-            _ => None,
-        };
+            } else {
+                None
+            });
+        }
         Ok(Proven {
             ledger_id: reader.ledger_id().await?,
             signing: reader.signing().await.unwrap_or_default(),
             frontier,
-            bridge,
+            bridges,
         })
     }
 
@@ -152,8 +138,8 @@ impl Export {
             software: concat!("llm-permission-proxy ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let mut bundle = BundleWriter::new(out, &meta).context("writing the bundle")?;
-        if let Some((note, _)) = &self.checkpoint {
-            bundle.note(note, proven.bridge.as_ref())?;
+        for (stored, bridge) in self.notes.iter().zip(&proven.bridges) {
+            bundle.note(&stored.note, bridge.as_ref())?;
         }
         let mut broken = Ok(());
         scan.for_each(self.from, self.to, |scanned| {
@@ -186,16 +172,15 @@ impl Export {
             self.from,
             self.to
         );
-        match &self.checkpoint {
-            Some((_, signed)) => {
-                println!("checkpoint  of {signed} records");
-                if *signed < self.to {
-                    println!(
-                        "not signed  the {} records from position {signed} on: the checkpoint does not cover them",
-                        self.to - signed
-                    );
-                }
-            }
+        for stored in &self.notes {
+            println!("checkpoint  of {} records", stored.size);
+        }
+        match self.notes.iter().map(|stored| stored.size).max() {
+            Some(signed) if signed < self.to => println!(
+                "not signed  the {} records from position {signed} on: no checkpoint covers them",
+                self.to - signed
+            ),
+            Some(_) => {}
             None => println!(
                 "checkpoint  none: nobody has signed these records, so nothing is proven by them"
             ),

@@ -133,6 +133,40 @@ async fn a_ledgers_file_is_verified_beside_a_running_service() {
 }
 
 #[tokio::test]
+async fn a_running_service_is_verified_over_http_by_whoever_may_audit() {
+    let (surroundings, auditor) = served().await;
+    let service = surroundings.start().await;
+    service.open_task().await;
+    let log = surroundings.log();
+    let listening = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+    };
+    let address = log.lines().find_map(listening).unwrap();
+    let verify = |right: &str| {
+        let line = format!("token bootstrap --agent auditor --subject audit {right}");
+        let token = said(&surroundings.run(&line)).0;
+        std::fs::write(auditor.path("token"), token).unwrap();
+        let file = |name: &str| auditor.path(name).display().to_string();
+        surroundings.run(&format!(
+            "ledger verify http://{address} --key @{} --token @{} --subject audit --json",
+            file("log.vkey"),
+            file("token"),
+        ))
+    };
+    let output = verify("--can-audit");
+    let (told, complained) = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}{complained}");
+    let report: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(report["checkpoints"][0]["source"], "service");
+    assert_eq!(report["signed_size"], report["to"]);
+    let output = verify("--can-issue-tasks");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).1.contains("403"), "{}", said(&output).1);
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
 async fn what_was_changed_in_a_ledgers_file_is_named_with_its_position() {
     let (surroundings, auditor) = served().await;
     let file = surroundings.ledger_file();

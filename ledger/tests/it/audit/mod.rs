@@ -96,8 +96,7 @@ async fn deliveries(scene: &Scene) {
                 delivery_id: delivery,
             })
             .await
-            .unwrap()
-            .attempt;
+            .unwrap();
         scene
             .run(ended(scene, delivery, outcome).await)
             .await
