@@ -13,6 +13,10 @@ pub(crate) enum Source {
 }
 
 /// What stands at a position.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all items are events; a box for each would cost as much as its move"
+)]
 pub(crate) enum Item {
     /// An event that others hold too.
     Shared(Arc<Recorded>),

@@ -2,10 +2,11 @@
 
 use crate::cli::Rebuild;
 use crate::config::{Environment, Problems, Storage};
-use crate::service::{refuse_missing, unusable};
+use crate::operator::{Action, Performed, ask_service_telling};
+use crate::service::{rate, refuse_missing, told, unusable};
 use anyhow::Context;
 use ledger::Reader;
-use projections::{FileStatus, Progress, Schema};
+use projections::{FileStatus, Progress, Projection, Schema};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -74,8 +75,11 @@ pub(crate) fn projections_rebuild(
 ) -> anyhow::Result<ExitCode> {
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
+    if rebuild.online {
+        return rebuild_online(&storage, &rebuild.names);
+    }
     storage.prepare().map_err(Problems::from)?;
-    let mut pace = Pace::new("made again");
+    let mut pace = Pace::new();
     let url = storage.read_tables_url();
     let report = super::runtime()?.block_on(async {
         let reader = open(&storage).await?;
@@ -109,11 +113,30 @@ pub(crate) fn projections_rebuild(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Has the running service make them again beside the tables in use.
+fn rebuild_online(storage: &Storage, names: &[Projection]) -> anyhow::Result<ExitCode> {
+    let action = Action::RebuildProjections {
+        names: names.iter().map(Projection::to_string).collect(),
+    };
+    let tell = |text: &str| eprintln!("{text}");
+    match ask_service_telling(&storage.control_socket(), &action, tell)? {
+        Some(Performed::Done { text }) => {
+            println!("{text}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Performed::Refused { text }) => {
+            eprintln!("refused: {text}");
+            Ok(ExitCode::FAILURE)
+        }
+        None => anyhow::bail!("no service answers here: without one, leave --online away"),
+    }
+}
+
 /// Compares the read tables with a fresh fold.
 pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<ExitCode> {
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
-    let mut pace = Pace::new("folded");
+    let mut pace = Pace::new();
     let url = storage.read_tables_url();
     let report = super::runtime()?.block_on(async {
         let reader = open(&storage).await?;
@@ -138,19 +161,14 @@ pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<Ex
 
 /// Tells how far a long fold is, now and then.
 struct Pace {
-    what: &'static str,
     began: Instant,
     told: Instant,
 }
 
 impl Pace {
-    fn new(what: &'static str) -> Self {
+    fn new() -> Self {
         let began = Instant::now();
-        Self {
-            what,
-            began,
-            told: began,
-        }
+        Self { began, told: began }
     }
 
     fn tell(&mut self, progress: Progress) {
@@ -158,24 +176,8 @@ impl Pace {
             return;
         }
         self.told = Instant::now();
-        let rate = rate(progress.done, self.began.elapsed());
-        let left = progress.total.saturating_sub(progress.done);
-        eprintln!(
-            "{} of {} events {}, {rate:.0}/s, {:.0} s left",
-            progress.done,
-            progress.total,
-            self.what,
-            float(left) / rate.max(1.0)
-        );
+        eprintln!("{}", told(progress, self.began.elapsed()));
     }
-}
-
-fn rate(events: u64, span: Duration) -> f64 {
-    float(events) / span.as_secs_f64().max(0.001)
-}
-
-fn float(number: u64) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 async fn open(storage: &Storage) -> anyhow::Result<Reader> {

@@ -55,6 +55,20 @@ pub(crate) enum Action {
         /// Why.
         reason: String,
     },
+    /// Make projections anew beside the tables in use. Changes nothing in the ledger, so it has no
+    /// reason to be recorded.
+    RebuildProjections {
+        /// Which; all of them when empty.
+        names: Vec<String>,
+    },
+}
+
+/// A word between an action that takes long and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UnderWay {
+    /// How far it is.
+    pub(crate) under_way: String,
 }
 
 /// What to erase, as the person typed it.

@@ -11,6 +11,6 @@ mod server;
 
 pub(crate) use account::Account;
 pub(crate) use action::{Action, Erased, Outcome, Performed};
-pub(crate) use client::ask_service;
+pub(crate) use client::{ask_service, ask_service_telling};
 pub(crate) use perform::perform;
-pub(crate) use server::ControlSocket;
+pub(crate) use server::{ControlSocket, Telling};

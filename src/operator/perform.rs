@@ -92,6 +92,11 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let erased = erased.map_err(failure)?;
             Ok(told(&erased, is_scrubbed(ledger).await, who))
         }
+        Action::RebuildProjections { .. } => Err(
+            "only a running service makes projections anew beside those in use; without one, leave \
+             --online away"
+                .to_owned(),
+        ),
         Action::RevokeCredential {
             principal,
             credential,

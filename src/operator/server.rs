@@ -1,16 +1,21 @@
 //! The running service's end of the control socket.
 
 use super::account::Account;
-use super::action::{Action, Performed};
+use super::action::{Action, Performed, UnderWay};
 use anyhow::Context;
+use serde::Serialize;
 use std::fs::Permissions;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::WriteHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The longest request, in bytes.
@@ -23,6 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// being accepted (no free file descriptor) does not pass at once.
 const FIRST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// Between two words about how far an action is.
+const BETWEEN_WORDS: Duration = Duration::from_secs(1);
+
+/// Where an action says how far it is.
+pub(crate) type Telling = watch::Sender<String>;
 
 /// A socket that the service's own account and root may use. The file goes with the value; one that
 /// a killed service left behind is replaced, which is safe because only the holder of the ledger's
@@ -54,20 +65,26 @@ impl ControlSocket {
         })
     }
 
-    /// Carries out what is asked, one connection after the other, until told to stop.
-    pub(crate) async fn serve<F>(
-        self,
-        perform: impl Fn(Account, Action) -> F,
-        stop: CancellationToken,
-    ) where
-        F: Future<Output = Performed>,
+    /// Carries out what is asked until told to stop, and then ends what is under way. An action that
+    /// takes long keeps no other waiting.
+    pub(crate) async fn serve<P, F>(self, perform: P, stop: CancellationToken)
+    where
+        P: Fn(Account, Action, Telling) -> F + Send + Sync + 'static,
+        F: Future<Output = Performed> + Send + 'static,
     {
         let listener = &self.listener;
+        let perform = Arc::new(perform);
+        let mut conversations = JoinSet::new();
         while let Some((stream, _)) = accepted(|| listener.accept(), &stop).await {
-            if let Err(error) = converse(stream, &perform).await {
-                tracing::warn!(error = format!("{error:#}"), "a control connection failed");
-            }
+            let perform = Arc::clone(&perform);
+            conversations.spawn(async move {
+                if let Err(error) = converse(stream, &*perform).await {
+                    tracing::warn!(error = format!("{error:#}"), "a control connection failed");
+                }
+            });
+            while conversations.try_join_next().is_some() {}
         }
+        while conversations.join_next().await.is_some() {}
     }
 }
 
@@ -100,7 +117,7 @@ where
 
 async fn converse<F>(
     mut stream: UnixStream,
-    perform: &impl Fn(Account, Action) -> F,
+    perform: &impl Fn(Account, Action, Telling) -> F,
 ) -> anyhow::Result<()>
 where
     F: Future<Output = Performed>,
@@ -121,14 +138,44 @@ where
         return Ok(());
     }
     let performed = match serde_json::from_str(&line) {
-        Ok(action) => perform(account, action).await,
+        Ok(action) => {
+            let (tell, told) = watch::channel(String::new());
+            let performing = perform(account, action, tell);
+            tell_until(performing, told, &mut writing).await?
+        }
         Err(error) => Performed::Refused {
             text: format!("not understood: {error}"),
         },
     };
-    let mut answer = serde_json::to_vec(&performed)?;
-    answer.push(b'\n');
-    tokio::time::timeout(PATIENCE, writing.write_all(&answer))
+    write_line(&mut writing, &performed).await
+}
+
+/// Waits for the end of an action, and says now and then how far it is. When nobody listens any more
+/// it is not waited for: what was begun by it ends by itself.
+async fn tell_until(
+    performing: impl Future<Output = Performed>,
+    mut told: watch::Receiver<String>,
+    writing: &mut WriteHalf<'_>,
+) -> anyhow::Result<Performed> {
+    tokio::pin!(performing);
+    let mut ticks = tokio::time::interval(BETWEEN_WORDS);
+    loop {
+        tokio::select! {
+            performed = &mut performing => return Ok(performed),
+            _ = ticks.tick() => {
+                let under_way = told.borrow_and_update().clone();
+                if !under_way.is_empty() {
+                    write_line(writing, &UnderWay { under_way }).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn write_line(writing: &mut WriteHalf<'_>, line: &impl Serialize) -> anyhow::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    tokio::time::timeout(PATIENCE, writing.write_all(&bytes))
         .await
         .context("the answer was not taken in time")??;
     Ok(())
@@ -159,7 +206,7 @@ mod tests {
         let socket = ControlSocket::bind(&path).unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         let served = tokio::spawn(socket.serve(
-            async |account: Account, action| {
+            |account: Account, action, _| async move {
                 let own = Account::own().unwrap();
                 assert_eq!(account, own);
                 Performed::Done {

@@ -1,9 +1,11 @@
 //! The control socket of the running service.
 
+use super::rebuilding::rebuild;
 use crate::config::Storage;
-use crate::operator::{ControlSocket, perform};
+use crate::operator::{Action, ControlSocket, Performed, perform};
 use anyhow::Context;
 use ledger::Ledger;
+use projections::Projections;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +18,11 @@ pub(crate) struct Control {
 impl Control {
     /// Listens beside the ledger. `None` when the socket cannot be made, as where the ledger's path
     /// is too long for one: the service is as good without, and the API takes the same actions.
-    pub(crate) fn open(storage: &Storage, ledger: &Ledger) -> Option<Self> {
+    pub(crate) fn open(
+        storage: &Storage,
+        ledger: &Ledger,
+        projections: &Projections,
+    ) -> Option<Self> {
         let socket = match ControlSocket::bind(&storage.control_socket()) {
             Ok(socket) => socket,
             Err(error) => {
@@ -29,12 +35,23 @@ impl Control {
             }
         };
         let stop = CancellationToken::new();
-        let ledger = ledger.clone();
+        let (ledger, projections) = (ledger.clone(), projections.clone());
+        let ending = stop.clone();
         let serving = tokio::spawn(socket.serve(
-            move |account, action| {
-                let ledger = ledger.clone();
+            move |account, action, tell| {
+                let (ledger, projections) = (ledger.clone(), projections.clone());
+                let ending = ending.clone();
                 async move {
-                    let performed = perform(&ledger, &account, action).await;
+                    let performed = match action {
+                        Action::RebuildProjections { names } => {
+                            let rebuilt = rebuild(&projections, &names, &tell);
+                            let rebuilt = ending.run_until_cancelled(rebuilt).await;
+                            rebuilt.unwrap_or_else(|| Performed::Refused {
+                                text: "the service is stopping; the old tables stay".to_owned(),
+                            })
+                        }
+                        action => perform(&ledger, &account, action).await,
+                    };
                     tracing::info!(
                         operator = account.name(),
                         ?performed,

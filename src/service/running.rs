@@ -120,7 +120,7 @@ impl Stages<'_> {
         projections: &Projections,
         workers: HealthReader,
     ) -> anyhow::Result<()> {
-        let control = Control::open(&self.config.storage, &self.ledger);
+        let control = Control::open(&self.config.storage, &self.ledger, projections);
         let router = self.router(projections, workers)?;
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);

@@ -18,6 +18,7 @@ mod doctor;
 mod killed;
 mod once;
 mod operators;
+mod rebuilding;
 mod restores;
 mod starting;
 mod storage_trouble;

@@ -1,0 +1,170 @@
+//! Rebuilding read tables beside a running service: no effect is repeated, and a kill at any step
+//! leaves tables that are what the events make them.
+
+use crate::service::{Service, Surroundings, Task, purge, said, until};
+use fixtures::approver::SoftApprover;
+use fixtures::commands;
+use fixtures::rules::TestRules;
+use ledger::{Ledger, LedgerOptions};
+use std::process::{Child, Stdio};
+
+fn verified(surroundings: &Surroundings) {
+    let verified = surroundings.run("projections verify");
+    let (told, complained) = said(&verified);
+    assert!(verified.status.success(), "{told}{complained}");
+}
+
+/// A service on which an apply was carried out, and one waits for approval.
+async fn busy(surroundings: &Surroundings) -> (Service, Task) {
+    let service = surroundings.start().await;
+    service.grant(&["cache.purge.execute"]).await;
+    service.register(&SoftApprover::new("alice")).await;
+    let task = service.open_task().await;
+    let reply = service.apply(&task, "done", &purge("done")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let waiting = crate::service::deployment();
+    let reply = service.apply(&task, "waiting", &waiting).await;
+    assert_eq!(reply.text_at("status"), "requires_approval");
+    (service, task)
+}
+
+#[tokio::test]
+async fn a_rebuild_beside_the_service_sends_nothing_again() {
+    let surroundings = Surroundings::new().await;
+    let (service, task) = busy(&surroundings).await;
+    let received = until("both deliveries", async || {
+        let received = surroundings.receiver.received().len();
+        (received >= 2).then_some(received)
+    })
+    .await;
+
+    for (names, key) in [("", "a"), (" tasks", "b"), (" callbacks timeline", "c")] {
+        let line = format!("projections rebuild{names} --online");
+        let rebuilt = surroundings.run(&line);
+        let (told, complained) = said(&rebuilt);
+        assert!(rebuilt.status.success(), "{complained}");
+        assert!(told.contains("the old rows were the same"), "{told}");
+        verified(&surroundings);
+        let reply = service.apply(&task, key, &purge(key)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+
+    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 4);
+    until("the deliveries of three more", async || {
+        let now = surroundings.receiver.received().len();
+        (now >= received + 3).then_some(())
+    })
+    .await;
+    assert_eq!(surroundings.receiver.received().len(), received + 3);
+    assert!(service.stop().await.success());
+    verified(&surroundings);
+}
+
+#[tokio::test]
+async fn a_rebuild_online_needs_a_service_and_names_that_exist() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let refused = surroundings.run("projections rebuild nothing --online");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).1.contains("not a projection"), "{refused:?}");
+    assert!(service.stop().await.success());
+    let refused = surroundings.run("projections rebuild --online");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said(&refused).1.contains("leave --online away"),
+        "{refused:?}"
+    );
+}
+
+/// A ledger with so many events that a rebuild of it takes a while.
+async fn filled(surroundings: &Surroundings) {
+    assert!(surroundings.start().await.stop().await.success());
+    let url = format!("sqlite://{}", surroundings.ledger_file().display());
+    let options = LedgerOptions::new(url, TestRules::default().build());
+    let (ledger, writer) = Ledger::open(options).await.unwrap();
+    for _ in 0..40 {
+        let mut making = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let ledger = ledger.clone();
+            making.spawn(async move {
+                let origin = commands::administrator();
+                ledger
+                    .execute(origin, commands::create_task())
+                    .await
+                    .map(drop)
+            });
+        }
+        for made in making.join_all().await {
+            made.unwrap();
+        }
+    }
+    drop(ledger);
+    writer.await.unwrap().unwrap();
+}
+
+fn rebuild_online(surroundings: &Surroundings) -> Child {
+    surroundings
+        .command("projections rebuild --online")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn is_rebuilding(surroundings: &Surroundings) -> bool {
+    let status = surroundings.run("projections status");
+    said(&status).0.contains("made anew beside")
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_of_a_rebuild_leaves_whole_tables() {
+    let surroundings = Surroundings::new().await;
+    filled(&surroundings).await;
+    for step in 0..3 {
+        let service = surroundings.start().await;
+        let mut rebuilding = rebuild_online(&surroundings);
+        if step > 0 {
+            until("the rebuild", async || {
+                is_rebuilding(&surroundings).then_some(())
+            })
+            .await;
+        }
+        if step > 1 {
+            // Switched; what was replaced is being removed.
+            until("the switch", async || rebuilding.try_wait().unwrap()).await;
+        }
+        service.kill();
+        rebuilding.wait().unwrap();
+        verified(&surroundings);
+
+        let service = surroundings.start().await;
+        assert!(!is_rebuilding(&surroundings), "step {step}");
+        verified(&surroundings);
+        service.open_task().await;
+        assert!(service.stop().await.success());
+        verified(&surroundings);
+    }
+}
+
+#[tokio::test]
+async fn a_kill_of_a_rebuild_without_the_service_leaves_the_old_tables() {
+    let surroundings = Surroundings::new().await;
+    filled(&surroundings).await;
+    assert!(surroundings.start().await.stop().await.success());
+    let left = surroundings.read_tables_file().with_extension("db.rebuild");
+    let mut rebuilding = surroundings.command("projections rebuild").spawn().unwrap();
+    let ended = until("the new file", async || {
+        let ended = rebuilding.try_wait().unwrap().is_some();
+        (ended || left.exists()).then_some(ended)
+    })
+    .await;
+    rebuilding.kill().unwrap();
+    rebuilding.wait().unwrap();
+    assert!(!ended, "killed while it was under way");
+
+    verified(&surroundings);
+    let service = surroundings.start().await;
+    assert!(!left.exists());
+    verified(&surroundings);
+    assert!(service.stop().await.success());
+}
