@@ -8,6 +8,7 @@
 //! value copied to another place does not open.
 
 use crate::clock::Random;
+#[cfg(feature = "store")]
 use crate::event::NameKind;
 use crate::id::{LedgerId, StreamId};
 use chacha20poly1305::aead::{Aead, Payload};
@@ -20,6 +21,7 @@ const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
 const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
+#[cfg(feature = "store")]
 const NAME_KEY_CONTEXT: &str = "llm-permission-proxy erased name key v1";
 
 /// Length of a master key in bytes.
@@ -136,6 +138,7 @@ pub enum SealError {
 struct MasterKey {
     id: MasterKeyId,
     cipher: XChaCha20Poly1305,
+    #[cfg(feature = "store")]
     name_key: Zeroizing<[u8; 32]>,
 }
 
@@ -147,6 +150,7 @@ impl MasterKey {
             id: MasterKeyId([a, b, c, d, e, f, g, h]),
             // The cipher wipes its key when dropped.
             cipher: XChaCha20Poly1305::new((&*seal_key).into()),
+            #[cfg(feature = "store")]
             name_key: Zeroizing::new(blake3::derive_key(NAME_KEY_CONTEXT, key.as_slice())),
         }
     }
@@ -252,6 +256,7 @@ impl MasterKeys {
     /// without the key the digest cannot be tried against names.
     ///
     /// Keyed BLAKE3 over `ledger id [16] · kind u8 · name`.
+    #[cfg(feature = "store")]
     pub(crate) fn name_digests(
         &self,
         ledger_id: LedgerId,
