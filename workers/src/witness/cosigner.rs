@@ -5,7 +5,7 @@ use super::kept::{keep, told};
 use super::rests::Standing;
 use super::round::Round;
 use super::settings::{AskedWitness, WitnessSettings};
-use crate::error::Error;
+use crate::error::{Error, chain_of};
 use crate::worker::{Signals, Worker};
 use ledger::tlog::NoteSignature;
 use ledger::{Checkpoints, Ledger, SignedCheckpoint};
@@ -149,7 +149,7 @@ impl Cosigner {
     async fn keep(&mut self, note: ledger::tlog::Note, size: u64) {
         while let Err(error) = keep(self.settings.file(), note.clone(), &self.checkpoints).await {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = chain_of(&error),
                 size,
                 "a witnessed checkpoint could not be kept, so it is not published"
             );
@@ -183,7 +183,7 @@ impl Cosigner {
             standing.known = 0;
         }
         let name = witness.key.name();
-        let error = failure as &dyn std::error::Error;
+        let error = chain_of(failure);
         if matches!(failure, AskFailure::OtherHistory { .. }) {
             tracing::error!(witness = %name, error, "a witness refuses this ledger's history");
         } else {
