@@ -51,6 +51,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),
         Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(&environment, *args),
         Command::Ledger(LedgerCommand::Erase(args)) => command::operate(&environment, args.into()),
+        Command::Ledger(LedgerCommand::VerifyCallback(args)) => {
+            command::ledger_verify_callback(*args)
+        }
         Command::Ledger(LedgerCommand::Vkey) => command::ledger_vkey(&environment),
         Command::Backup(args) => command::backup(&environment, &args),
         Command::Restore(args) => command::restore(&environment, &args),

@@ -9,6 +9,7 @@ pub mod assertion;
 pub mod audit;
 mod blob;
 mod callback_event;
+pub mod callback_proof;
 mod callback_secret;
 mod callback_url;
 pub mod canonical;

@@ -29,6 +29,9 @@ pub(crate) enum LedgerCommand {
     /// Verify a ledger without trusting whoever runs it: a bundle, a ledger's file, or a service
     #[command(after_help = VERIFY_HELP)]
     Verify(Box<VerifyArgs>),
+    /// Verify that a callback says what the log says
+    #[command(after_help = VERIFY_CALLBACK_HELP)]
+    VerifyCallback(Box<VerifyCallbackArgs>),
 }
 
 const EXPORT_HELP: &str = "\
@@ -55,6 +58,44 @@ Exit codes:
   0  verified
   1  not verified, or it could not be read; the first thing that is wrong is named
   2  the command line, or a file that it names, is wrong";
+
+const VERIFY_CALLBACK_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger verify-callback body.json --key @log.vkey
+  llm-permission-proxy ledger verify-callback - --key @log.vkey --json < body.json
+
+The file is the body as it came. Check one of its two signatures first, which tell who sent it; this
+tells whether the log has it. A callback that went before a checkpoint covered it has no proof, and is
+not verified: the proof can be had later (docs/audit.md).
+
+Exit codes:
+  0  verified
+  1  not verified, or it could not be read; the part that is wrong is named
+  2  the command line, or a file that it names, is wrong";
+
+/// Which callback, and against what.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyCallbackArgs {
+    /// The body as it came; - reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+
+    /// The log's verifier key, or @ and a file that holds it
+    #[arg(long, value_name = "VKEY", value_parser = read_key)]
+    pub(crate) key: LogKey,
+
+    /// The origin of its checkpoints, where that is not the key's name
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<LogOrigin>,
+
+    /// Which witnesses must have cosigned, as a file in the form of C2SP tlog-policy
+    #[arg(long, value_name = "FILE", value_parser = read_policy)]
+    pub(crate) witness_policy: Option<WitnessPolicy>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Which records, and where to.
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ mod witness;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use ledger::{ExportArgs, LedgerCommand, TailArgs, VerifyArgs};
+pub(crate) use ledger::{ExportArgs, LedgerCommand, TailArgs, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,

@@ -10,6 +10,7 @@ mod service;
 
 mod audits;
 mod backups;
+mod callback_proofs;
 mod checkpoints;
 mod commands;
 mod crowd;

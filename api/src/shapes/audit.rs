@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledger::event::name_of;
 use ledger::tlog::{ConsistencyProof, InclusionProof, TreeHash};
-use ledger::{Envelope, Event, Ledger, StoredRecord};
+use ledger::{Checkpoints, Envelope, Event, Ledger, StoredRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,21 +61,25 @@ fn texts(hashes: &[TreeHash]) -> Vec<String> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct States {
     checkpointed: u64,
+    witnessed: u64,
 }
 
 impl States {
     /// As of now.
     pub(crate) fn of(ledger: &Ledger) -> Self {
-        let newest = ledger
-            .checkpoints()
-            .and_then(|checkpoints| checkpoints.newest());
+        let checkpoints = ledger.checkpoints();
+        let newest = checkpoints.and_then(Checkpoints::newest);
+        let witnessed = checkpoints.and_then(Checkpoints::witnessed);
         Self {
             checkpointed: newest.map_or(0, |newest| newest.size()),
+            witnessed: witnessed.map_or(0, |witnessed| witnessed.size()),
         }
     }
 
     fn at(self, position: u64) -> EventState {
-        if position < self.checkpointed {
+        if position < self.witnessed {
+            EventState::Witnessed
+        } else if position < self.checkpointed {
             EventState::Checkpointed
         } else {
             EventState::Appended
@@ -91,6 +95,8 @@ pub(crate) enum EventState {
     Appended,
     /// A signed checkpoint covers it.
     Checkpointed,
+    /// As many witnesses have cosigned such a checkpoint as the policy asks for.
+    Witnessed,
 }
 
 /// Some of the ledger.
@@ -122,7 +128,7 @@ impl Events {
 pub(crate) struct LedgerEvent {
     /// Its gapless number, which is also its index in the tree.
     position: u64,
-    /// `appended`, then `checkpointed`.
+    /// `appended`, then `checkpointed`, then `witnessed`.
     state: EventState,
     /// The canonical header, 133 bytes in base64.
     header: String,
@@ -132,8 +138,11 @@ pub(crate) struct LedgerEvent {
     salt: Option<String>,
     /// The stored payload in base64; null once erased.
     payload: Option<String>,
-    /// Whether salt and payload were erased.
+    /// Whether salt and payload were erased. Nulls without it are damage.
     erased: bool,
+    /// The position of the event that says who erased them and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_by: Option<u64>,
     readable: Readable,
 }
 
@@ -169,7 +178,8 @@ impl LedgerEvent {
             record_hash: record.record_hash.to_string(),
             salt: stored.map(|(salt, _)| STANDARD.encode(salt)),
             payload: stored.map(|(_, payload)| STANDARD.encode(payload)),
-            erased: stored.is_none(),
+            erased: record.erased_by.is_some(),
+            erased_by: record.erased_by,
             readable: Readable {
                 event: name_of(header.event_type),
                 recorded_at: header.recorded_at.to_string(),
@@ -178,5 +188,67 @@ impl LedgerEvent {
                 payload,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::record::Header;
+    use ledger::{EventId, PayloadDigest, RecordHash, StreamId, Timestamp};
+    use serde_json::Value;
+
+    #[test]
+    fn an_event_is_appended_then_checkpointed_then_witnessed() {
+        let states = States {
+            checkpointed: 7,
+            witnessed: 3,
+        };
+        let at = [0, 2, 3, 6, 7].map(|position| states.at(position));
+        let expected = [
+            EventState::Witnessed,
+            EventState::Witnessed,
+            EventState::Checkpointed,
+            EventState::Checkpointed,
+            EventState::Appended,
+        ];
+        assert_eq!(at, expected);
+    }
+
+    #[test]
+    fn of_an_erased_event_the_header_and_its_name_are_left() {
+        let header = Header {
+            position: 5,
+            event_id: EventId::from_bytes([1; 16]),
+            stream_id: StreamId::from_bytes([2; 16]),
+            stream_version: 0,
+            event_type: 10,
+            schema_version: 1,
+            recorded_at: Timestamp::from_seconds(0),
+            prev_hash: RecordHash::from_bytes([3; 32]),
+            payload_len: 9,
+            payload_digest: PayloadDigest::from_bytes([4; 32]),
+        };
+        let record = StoredRecord {
+            record_hash: header.record_hash(),
+            header,
+            payload: None,
+            erased_by: Some(9),
+        };
+        let states = States {
+            checkpointed: 0,
+            witnessed: 0,
+        };
+        let event = serde_json::to_value(LedgerEvent::new(&record, states)).unwrap();
+        assert_eq!(event["erased"], true);
+        assert_eq!(event["erased_by"], 9);
+        assert_eq!(
+            (&event["salt"], &event["payload"]),
+            (&Value::Null, &Value::Null)
+        );
+        assert_eq!(event["readable"]["event"], "task.created");
+        assert_eq!(event["readable"]["payload"], Value::Null);
+        let kept = STANDARD.decode(event["header"].as_str().unwrap()).unwrap();
+        assert_eq!(Header::decode(&kept).unwrap(), record.header);
     }
 }

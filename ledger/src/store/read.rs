@@ -295,7 +295,8 @@ impl Reader {
     pub async fn headers_from(&self, position: u64, limit: u32) -> Result<Vec<Header>, Error> {
         let rows = sqlx::query(
             "SELECT position, event_id, stream_id, stream_version, event_type, schema_version, \
-             recorded_at, prev_hash, payload_len, payload_digest, record_hash, NULL, NULL \
+             recorded_at, prev_hash, payload_len, payload_digest, record_hash, \
+             NULL, NULL, NULL \
              FROM events WHERE position >= ? ORDER BY position LIMIT ?",
         )
         .bind(signed(position))

@@ -9,6 +9,7 @@
 
 mod approvals;
 mod audit;
+mod callback_proof;
 mod checkpoints;
 mod consistency;
 mod credentials;

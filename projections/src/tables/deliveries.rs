@@ -109,6 +109,18 @@ pub struct DueDelivery {
     pub endpoint: String,
     /// Since when it is due.
     pub due_at: Timestamp,
+    /// The position of the event that made it owed.
+    pub position: u64,
+}
+
+/// Deliveries that are better sent later, although they are due: those owed since shortly, by events
+/// that cannot be proven yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unproven {
+    /// Events from this position on.
+    pub from: u64,
+    /// Owed after that moment.
+    pub owed_after: Timestamp,
 }
 
 pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
@@ -241,25 +253,33 @@ impl Projections {
 
     /// Deliveries whose next try is due at `now`: of each endpoint the `per_endpoint` longest due,
     /// and of these the `limit` longest due, so that a long backlog of one does not hide another's.
+    /// Those that are `unproven` are left.
     pub async fn due_deliveries(
         &self,
         now: Timestamp,
         limit: u32,
         per_endpoint: u32,
+        unproven: Option<Unproven>,
     ) -> Result<Vec<DueDelivery>, Error> {
         let query = sqlx::query(concat!(
             endpoints!(),
-            "SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at
+            "SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at, due.position
              FROM endpoints JOIN deliveries AS due ON due.delivery_id IN (
                  SELECT delivery_id FROM deliveries
                  WHERE state = 'owed' AND endpoint = endpoints.endpoint AND due_at <= ?1
+                 AND (position < ?4 OR owed_at <= ?5)
                  ORDER BY due_at, delivery_id LIMIT ?3)
              ORDER BY due.due_at, due.delivery_id LIMIT ?2",
         ));
+        let proven = unproven.and_then(|unproven| i64::try_from(unproven.from).ok());
         let rows = query
             .bind(moment::to_text(now))
             .bind(i64::from(limit))
             .bind(i64::from(per_endpoint))
+            .bind(proven.unwrap_or(i64::MAX))
+            .bind(moment::to_text(
+                unproven.map_or(now, |unproven| unproven.owed_after),
+            ))
             .fetch_all(self.readers())
             .await
             .map_err(Error::database("reading the deliveries that are due"))?;
@@ -271,6 +291,7 @@ impl Projections {
                     callback_id: row.get("callback_id")?,
                     endpoint: row.get("endpoint")?,
                     due_at: row.get("due_at")?,
+                    position: row.get("position")?,
                 })
             })
             .collect()

@@ -27,7 +27,7 @@ pub(crate) use approvers::ApproverRow;
 pub use audit_timeline::{TimelineEntry, TimelineFilter};
 pub use callbacks::CallbackView;
 pub(crate) use capability_tokens::TokenRow;
-pub use deliveries::{DeliveryView, DueDelivery};
+pub use deliveries::{DeliveryView, DueDelivery, Unproven};
 pub use delivery_attempts::AttemptView;
 pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;

@@ -9,7 +9,7 @@ use ledger::command::{
 };
 use ledger::event::{AttemptOutcome, PreState};
 use ledger::{DeliveryId, SealContext, Timestamp};
-use projections::{DeliveryWord, Projections, Runner};
+use projections::{DeliveryWord, Projections, Runner, Unproven};
 use std::time::Duration;
 
 async fn task_with_callback(ledger: &TestLedger, port: u16) -> IssuedToken {
@@ -33,7 +33,7 @@ async fn owe(ledger: &TestLedger, token: &IssuedToken, keys: u8) {
 }
 
 async fn due(projections: &Projections, now: Timestamp) -> Vec<(String, DeliveryId)> {
-    let due = projections.due_deliveries(now, 100, 2).await.unwrap();
+    let due = projections.due_deliveries(now, 100, 2, None).await.unwrap();
     due.into_iter()
         .map(|due| (due.endpoint, due.delivery_id))
         .collect()
@@ -76,7 +76,7 @@ async fn a_long_backlog_of_one_endpoint_does_not_hide_another() {
         .collect();
     let busy = "https://localhost:8443";
     assert_eq!(endpoints, [busy, busy, "https://localhost:9443"]);
-    let one = projections.due_deliveries(now, 1, 2).await.unwrap();
+    let one = projections.due_deliveries(now, 1, 2, None).await.unwrap();
     assert_eq!(one.len(), 1);
     assert!(
         due(&projections, Timestamp::from_seconds(0))
@@ -86,6 +86,29 @@ async fn a_long_backlog_of_one_endpoint_does_not_hide_another() {
     assert_eq!(projections.depths().await.unwrap().due_deliveries, 6);
     let first = now.minus(Duration::from_secs(1));
     assert_eq!(projections.next_delivery_due().await.unwrap(), Some(first));
+}
+
+#[tokio::test]
+async fn what_cannot_be_proven_yet_is_left_for_a_while_and_hides_nothing() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let token = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &token, 2).await;
+    catch_up(&mut runner).await;
+    let now = ledger.now();
+    let all = projections.due_deliveries(now, 9, 9, None).await.unwrap();
+    let [first, second] = [all[0].position, all[1].position];
+    let due = async |from: u64, owed_after: Timestamp| {
+        let unproven = Some(Unproven { from, owed_after });
+        let due = projections.due_deliveries(now, 9, 1, unproven).await;
+        let due = due.unwrap().into_iter();
+        due.map(|due| due.position).collect::<Vec<_>>()
+    };
+    let before = now.minus(Duration::from_micros(1));
+
+    assert!(due(first.min(second), before).await.is_empty());
+    assert_eq!(due(first.max(second), before).await, [first.min(second)]);
+    let longest_due = first;
+    assert_eq!(due(0, now).await, [longest_due], "it has waited enough");
 }
 
 #[tokio::test]
@@ -158,7 +181,7 @@ async fn a_replaced_callback_keeps_what_was_owed_to_it() {
     catch_up(&mut runner).await;
 
     let due = projections
-        .due_deliveries(ledger.now(), 9, 9)
+        .due_deliveries(ledger.now(), 9, 9, None)
         .await
         .unwrap();
     assert_eq!(due.len(), 2);

@@ -72,7 +72,7 @@ pub struct Attempt<'a> {
     pub secret: &'a CallbackSecret,
     /// The same on every attempt.
     pub event_id: EventId,
-    /// The JSON document, the same on every attempt.
+    /// The JSON document. Its event is the same on every attempt, its proof may be a newer one.
     pub body: Bytes,
     /// The time of sending; it is signed.
     pub now: Timestamp,

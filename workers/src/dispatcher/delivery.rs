@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::recording::Recorder;
 use bytes::Bytes;
 use ledger::aggregate::{Delivery, DeliveryState};
+use ledger::callback_proof::{DeliveryProof, UnavailableProof};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{
@@ -67,13 +68,45 @@ impl Courier {
             Err(error) => return Err(error.into()),
         };
         let began = Instant::now();
-        let tried = self.attempt(&delivery, callback.as_ref()).await;
+        let body = self.body(&delivery, due.position).await;
+        let tried = self.attempt(&delivery, callback.as_ref(), body).await;
         self.end(&delivery, attempt, tried, began.elapsed()).await?;
         drop(place);
         Ok(())
     }
 
-    async fn attempt(&self, delivery: &Delivery, callback: Option<&CallbackView>) -> Try {
+    /// The event, the same on every try, and the proof that can be given now: a later try may have one
+    /// that an earlier one had not. What keeps a proof from being read does not keep the event from
+    /// being told.
+    async fn body(&self, delivery: &Delivery, position: u64) -> Bytes {
+        let owed = &delivery.owed;
+        let ledger = self.recorder.ledger();
+        let proof = match ledger.prove_delivery(owed.delivery_id, position).await {
+            Ok(proof) => proof,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    delivery.id = %owed.delivery_id,
+                    "a callback goes without its proof"
+                );
+                DeliveryProof::Unavailable(UnavailableProof {
+                    position,
+                    unavailable: "the ledger could not be read".to_owned(),
+                })
+            }
+        };
+        // Numbers, texts and lists serialise into memory without a way to fail.
+        let proof = serde_json::to_string(&proof).unwrap_or_else(|_| "null".to_owned());
+        let body = format!("{{\"event\":{},\"proof\":{proof}}}", owed.event);
+        Bytes::from(body)
+    }
+
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        callback: Option<&CallbackView>,
+        body: Bytes,
+    ) -> Try {
         let owed = &delivery.owed;
         let Some(callback) = callback else {
             return Try::failed(CALLBACK_UNKNOWN, "the callback's registration is not there");
@@ -86,7 +119,7 @@ impl Courier {
             url: &callback.url,
             secret: &secret,
             event_id: owed.event_id,
-            body: Bytes::from(format!("{{\"event\":{}}}", owed.event)),
+            body,
             now: self.recorder.ledger().now(),
         };
         match self.sender.attempt(attempt).await {

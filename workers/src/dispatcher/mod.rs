@@ -16,10 +16,11 @@ use crate::worker::{Signals, Worker, paced};
 use delivery::Courier;
 use endpoints::{Endpoints, MOST, MOST_EACH};
 use futures_util::future::try_join_all;
-use ledger::{DeliveryId, Ledger};
-use projections::{Projection, Projections};
+use ledger::{Checkpoints, DeliveryId, Ledger, SignedCheckpoint, Timestamp};
+use projections::{Projection, Projections, Unproven};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How many interrupted tries are ended in one commit.
@@ -27,6 +28,9 @@ const INTERRUPTED_BATCH: u32 = 256;
 const FOLD_PATIENCE: Duration = Duration::from_secs(5);
 /// Before the next look when something is due that could not be taken.
 const BLOCKED_SLEEP: Duration = Duration::from_millis(250);
+/// How long a delivery is left for the checkpoint that proves it. With the sleep of a look that comes
+/// just too early, it is two seconds at most.
+const PROOF_PATIENCE: Duration = Duration::from_millis(1750);
 
 /// Wakes when something has been folded, when a delivery is due, and at an interval.
 pub(crate) struct Dispatcher {
@@ -85,6 +89,16 @@ impl Dispatcher {
         }
     }
 
+    /// What is left for the next checkpoint, which is about a second away. Nobody waits for it with a
+    /// place at an endpoint, so what can be proven is not held up.
+    fn unproven(&self, now: Timestamp) -> Option<Unproven> {
+        let checkpoints = self.courier.recorder.ledger().checkpoints()?;
+        Some(Unproven {
+            from: checkpoints.newest().map_or(0, |newest| newest.size()),
+            owed_after: now.minus(PROOF_PATIENCE),
+        })
+    }
+
     /// Takes what is due, of each endpoint no more than its share.
     async fn take(&mut self) -> Result<Look, Error> {
         let now = self.courier.recorder.ledger().now();
@@ -94,7 +108,10 @@ impl Dispatcher {
         let limit = self.batch_size + self.endpoints.busy() * each + self.deliveries.held();
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let each = u32::try_from(each).unwrap_or(u32::MAX);
-        let due = projections.due_deliveries(now, limit, each).await?;
+        let unproven = self.unproven(now);
+        let due = projections
+            .due_deliveries(now, limit, each, unproven)
+            .await?;
         let next = projections.next_delivery_due().await?;
         let mut taken = 0;
         let mut left_some = false;
@@ -164,9 +181,14 @@ impl Worker for Dispatcher {
         }
         let mut progress = self.courier.projections.progress(Projection::Callbacks);
         let mut wake = signals.wake.clone();
+        let ledger = self.courier.recorder.ledger();
+        let mut checkpoints = ledger.checkpoints().map(Checkpoints::subscribe);
         while !signals.stop.is_cancelled() {
             progress.borrow_and_update();
             wake.borrow_and_update();
+            if let Some(newest) = &mut checkpoints {
+                newest.borrow_and_update();
+            }
             let looked = Instant::now();
             let look = self.take().await?;
             signals.pulse.beat();
@@ -177,6 +199,7 @@ impl Worker for Dispatcher {
                     () = signals.stop.cancelled() => break,
                     changed = paced(&mut progress, looked) => { changed?; break }
                     Ok(()) = wake.changed() => break,
+                    Ok(()) = signed(&mut checkpoints) => break,
                     () = &mut sleep => break,
                     change = self.deliveries.changed() => {
                         if self.take_note(change, look.left_some, signals).await? {
@@ -188,5 +211,15 @@ impl Worker for Dispatcher {
         }
         self.deliveries.drain(self.drain).await;
         Ok(())
+    }
+}
+
+/// Waits for the next checkpoint, for ever where none are signed.
+async fn signed(
+    checkpoints: &mut Option<watch::Receiver<Option<Arc<SignedCheckpoint>>>>,
+) -> Result<(), watch::error::RecvError> {
+    match checkpoints {
+        Some(newest) => newest.changed().await,
+        None => std::future::pending().await,
     }
 }

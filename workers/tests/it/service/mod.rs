@@ -4,6 +4,7 @@ mod approvals;
 mod deliveries;
 mod execution;
 mod lost_answers;
+mod proofs;
 mod restart;
 
 use crate::cloudflare::{ZONE, client};
