@@ -141,7 +141,15 @@ impl Report {
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.first() else {
-            return write!(f, "\n\nVERIFIED: nothing is wrong with these records.");
+            write!(f, "\n\nVERIFIED: nothing is wrong with these records")?;
+            let left: u64 = self.impossible.iter().map(|limit| limit.count).sum();
+            return match left {
+                0 => write!(f, "."),
+                _ => write!(
+                    f,
+                    " as far as they can be checked; {left} checks could not be made."
+                ),
+            };
         };
         write!(f, "\n\nNOT VERIFIED: {first}")?;
         for finding in self.findings.iter().skip(1).take(SHOWN) {

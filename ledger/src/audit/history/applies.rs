@@ -69,6 +69,7 @@ impl History {
     }
 
     fn is_task(&mut self, now: &mut Now<'_>, id: TaskId) {
+        self.leaves_behind(id.into(), now.position());
         let known = self.streams.find(id, |state| {
             matches!(state, State::Task(_) | State::ClosedTask(_)).then_some(())
         });

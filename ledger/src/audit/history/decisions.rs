@@ -105,8 +105,14 @@ impl History {
     ) -> Option<KnownCredential> {
         let id = &decided.credential_id;
         let Some(known) = self.credentials.get(id).cloned() else {
-            match self.approver_hidden {
-                Some(why) => now.cannot(Check::DecisionAssertion, why),
+            match self.approver_hidden() {
+                Some(why) => {
+                    now.cannot(Check::DecisionAssertion, why);
+                    // Who brings a list wants to know of every key; this one cannot be known.
+                    now.expect(self.pinned.is_none(), Check::ApproversList, || {
+                        format!("credential {id} decided, and its key is not to be had")
+                    });
+                }
                 None => {
                     let reason = format!("credential {id} was not registered before");
                     now.wrong(Check::DecisionCredential, reason);
@@ -140,7 +146,7 @@ impl History {
             }
             _ => now.cannot(
                 Check::DecisionCredential,
-                self.approver_hidden.unwrap_or(Obstacle::BeforeRange),
+                self.approver_hidden().unwrap_or(Obstacle::Erased),
             ),
         }
         Some(known)

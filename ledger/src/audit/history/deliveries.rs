@@ -140,6 +140,7 @@ impl History {
 
     /// The task's callback of that moment, which wants this event.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
+        self.leaves_behind(owed.task_id.into(), now.position());
         let callback: Seen<Option<RegisteredCallback>> =
             self.streams.find(owed.task_id, |state| match state {
                 State::Task(known) => Some(known.task.callback.clone()),

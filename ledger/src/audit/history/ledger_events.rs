@@ -28,6 +28,14 @@ impl History {
     pub(super) fn ledger_erased(&mut self, now: &mut Now<'_>, erased: &LedgerErased) {
         self.account(now, erased);
         for stream in &erased.streams {
+            self.hidden_approvers.remove(&stream.stream_id);
+            if let Some(left) = self.left_behind.remove(&stream.stream_id) {
+                let reason = format!(
+                    "it erases stream {} as a whole, and position {left}, which is of it, was left",
+                    stream.stream_id
+                );
+                now.wrong(Check::Erasure, reason);
+            }
             let versions = self.streams.next_version(stream.stream_id);
             now.expect(
                 versions.is_none_or(|known| known == stream.events),

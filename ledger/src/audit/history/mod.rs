@@ -22,7 +22,7 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{Envelope, Event};
-use crate::id::LedgerId;
+use crate::id::{LedgerId, StreamId};
 use crate::record::Header;
 use approvers::KnownCredential;
 use deliveries::Reported;
@@ -37,11 +37,17 @@ pub(super) struct History {
     ledger_id: Option<LedgerId>,
     streams: Streams,
     /// Agents' names and approvers' principals that are taken.
-    agents: HashMap<String, crate::id::StreamId>,
-    principals: HashMap<String, crate::id::StreamId>,
+    agents: HashMap<String, StreamId>,
+    principals: HashMap<String, StreamId>,
     credentials: HashMap<Blob, KnownCredential>,
-    /// An approver's payload is gone: its credentials are not known.
-    approver_hidden: Option<Obstacle>,
+    /// Approvers whose payloads cannot be read, up to where they were erased: their credentials are not
+    /// known.
+    hidden_approvers: HashMap<StreamId, Obstacle>,
+    /// Where something that can still be read speaks of a stream whose own payloads are gone. An erasure
+    /// leaves nothing of a task behind.
+    left_behind: HashMap<StreamId, u64>,
+    /// There are records before the first one here.
+    partial: bool,
     /// What a delivery may be owed for: the newest events that are reported.
     reported: VecDeque<Reported>,
     keys: BTreeMap<Vec<u8>, DecidingKey>,
@@ -92,7 +98,9 @@ impl History {
             agents: HashMap::new(),
             principals: HashMap::new(),
             credentials: HashMap::new(),
-            approver_hidden: (from > 0).then_some(Obstacle::BeforeRange),
+            hidden_approvers: HashMap::new(),
+            left_behind: HashMap::new(),
+            partial: from > 0,
             reported: VecDeque::new(),
             keys: BTreeMap::new(),
             missing: Vec::new(),
@@ -176,15 +184,31 @@ impl History {
     /// From here on nothing can be said about the stream.
     fn hide(&mut self, header: &Header, kind: Option<Kind>, why: Obstacle) {
         if kind == Some(Kind::Approver) {
-            self.approver_hidden.get_or_insert(why);
+            self.hidden_approvers.insert(header.stream_id, why);
         }
         if let Some(kind) = kind {
             self.streams.put(header.stream_id, State::Hidden(kind, why));
         }
     }
 
+    /// Why a credential may have been registered and not be known here.
+    fn approver_hidden(&self) -> Option<Obstacle> {
+        if self.partial {
+            return Some(Obstacle::BeforeRange);
+        }
+        self.hidden_approvers.values().next().copied()
+    }
+
+    /// Remembers what can be read of a stream whose payloads are gone, until it is known why.
+    fn leaves_behind(&mut self, stream: StreamId, position: u64) {
+        if self.streams.is_gone(stream) {
+            self.left_behind.entry(stream).or_insert(position);
+        }
+    }
+
     fn event(&mut self, now: &mut Now<'_>, event: Event) {
         self.counts.events += 1;
+        self.leaves_behind(now.header.stream_id, now.position());
         if !self.streams.may_go_on(now, &event) {
             return;
         }

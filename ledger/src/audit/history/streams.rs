@@ -238,6 +238,15 @@ impl Streams {
         self.entries.get(&stream).map(|entry| entry.next_version)
     }
 
+    /// Payloads of the stream are gone, and no event has said why so far.
+    pub(super) fn is_gone(&self, stream: StreamId) -> bool {
+        let entry = self.entries.get(&stream);
+        matches!(
+            entry.map(|entry| &entry.state),
+            Some(State::Hidden(_, Obstacle::Erased))
+        )
+    }
+
     pub(super) fn kind(&self, stream: StreamId) -> Option<Kind> {
         self.entries.get(&stream)?.state.kind()
     }

@@ -142,6 +142,11 @@ impl History {
             Open(&'a mut TaskState),
             Closed,
         }
+        self.leaves_behind(id.into(), now.position());
+        if let Some(State::Erased(_)) = self.streams.state(id) {
+            now.wrong(Check::TaskClosed, format!("task {id} was erased before"));
+            return None;
+        }
         let found = self.streams.find(id, |state| match state {
             State::Task(known) => Some(Found::Open(known)),
             State::ClosedTask(_) => Some(Found::Closed),

@@ -53,43 +53,83 @@ async fn an_event_that_begins_a_stream_names_it() {
     is_first(&report, Check::StreamIdentity, Some(at));
 }
 
-/// The payloads of one task's own stream are gone, and an event at the end says so.
-fn erased(history: &History, change: impl FnOnce(&mut LedgerErased)) -> History {
-    let mut history = history.clone();
-    let stream = history.records[index(history.last("task.created"))]
-        .header
-        .stream_id;
-    let positions: Vec<u64> = (0..history.size())
-        .filter(|at| history.records[index(*at)].header.stream_id == stream)
-        .collect();
-    let mut erased = LedgerErased {
-        subject: ErasedSubject::Task(TaskId::from_bytes(*stream.as_bytes())),
-        reason: "asked for".to_owned(),
-        streams: vec![ErasedStream {
-            stream_id: stream,
-            kind: StreamKind::Task,
-            events: u64::try_from(positions.len()).unwrap(),
-        }],
-        positions: positions
+/// The streams of a task: its own first, then what belongs to it.
+fn streams_of(history: &History, task: StreamId) -> Vec<StreamId> {
+    let mut streams = vec![task];
+    for at in 0..history.size() {
+        let of = match history.event(at).1 {
+            Event::ApplyAccepted(accepted) => accepted.task_id,
+            Event::ApplyRefused(refused) => refused.task_id,
+            Event::ApprovalRequested(asked) => asked.task_id,
+            Event::DeliveryOwed(owed) => owed.task_id,
+            _ => continue,
+        };
+        if StreamId::from(of) == task {
+            streams.push(stream_at(history, at));
+        }
+    }
+    streams
+}
+
+fn stream_at(history: &History, position: u64) -> StreamId {
+    history.records[index(position)].header.stream_id
+}
+
+/// What says that these streams were erased, as of the history's end.
+fn erasure(history: &History, subject: ErasedSubject, streams: &[StreamId]) -> LedgerErased {
+    let of = |stream: &StreamId| {
+        let events = history
+            .records
             .iter()
-            .map(|at| PositionRange {
-                from: *at,
-                until: at + 1,
+            .filter(|record| record.header.stream_id == *stream);
+        ErasedStream {
+            stream_id: *stream,
+            kind: StreamKind::Task,
+            events: u64::try_from(events.count()).unwrap(),
+        }
+    };
+    let positions = (0..history.size()).filter(|at| streams.contains(&stream_at(history, *at)));
+    LedgerErased {
+        subject,
+        reason: "asked for".to_owned(),
+        streams: streams.iter().map(of).collect(),
+        positions: positions
+            .map(|from| PositionRange {
+                from,
+                until: from + 1,
             })
             .collect(),
         names: Vec::new(),
         name_key: None,
         counters: Vec::new(),
-    };
+    }
+}
+
+/// Payloads of streams are gone, and an event at the end says so.
+fn erased_streams(
+    history: &History,
+    task: StreamId,
+    streams: &[StreamId],
+    change: impl FnOnce(&mut LedgerErased),
+) -> History {
+    let mut history = history.clone();
+    let subject = ErasedSubject::Task(TaskId::from_bytes(*task.as_bytes()));
+    let mut erased = erasure(&history, subject, streams);
+    let gone: Vec<u64> = erased.positions.iter().map(|range| range.from).collect();
     change(&mut erased);
-    let end = history.size();
-    let ledger = history.records[0].header.stream_id;
+    let (end, ledger) = (history.size(), stream_at(&history, 0));
     history.insert(end, ledger, &erased.into());
     history.reseal();
-    for at in positions {
+    for at in gone {
         history.record(at).content = None;
     }
     history
+}
+
+/// The task that was closed is gone with everything that belongs to it.
+fn erased(history: &History, change: impl FnOnce(&mut LedgerErased)) -> History {
+    let task = stream_at(history, history.last("task.created"));
+    erased_streams(history, task, &streams_of(history, task), change)
 }
 
 #[tokio::test]
@@ -104,7 +144,7 @@ async fn what_was_erased_is_told_with_the_checks_that_it_makes_impossible() {
         .iter()
         .map(|range| range.last - range.first + 1)
         .sum();
-    assert_eq!(told, 4, "{report}");
+    assert_eq!(told, 8, "{report}");
     assert!(
         report
             .impossible
@@ -158,6 +198,75 @@ async fn nothing_happens_in_a_stream_that_was_erased() {
     erased.record(end).header.stream_id = stream;
     erased.reseal();
     is_first(&erased.verify(), Check::AfterEnd, Some(end));
+}
+
+/// An approver who was registered and never decided is gone, and an event after some position says so.
+fn without_approver(history: &History, erased_at: u64) -> History {
+    let mut history = history.clone();
+    let stream = StreamId::from_bytes([0x0A; 16]);
+    let registered = ledger::event::ApproverRegistered {
+        approver_id: ledger::ApproverId::from_bytes(*stream.as_bytes()),
+        principal: "bob".to_owned(),
+    };
+    history.insert(2, stream, &registered.into());
+    let subject = ErasedSubject::Approver(ledger::ApproverId::from_bytes(*stream.as_bytes()));
+    let erased = erasure(&history, subject, &[stream]);
+    let ledger = history.records[0].header.stream_id;
+    history.insert(erased_at, ledger, &erased.into());
+    history
+}
+
+fn by_a_stranger(history: &mut History) -> u64 {
+    let at = history.first("approval.approved");
+    history.alter(at, |event| {
+        if let Event::ApprovalApproved(ledger::event::Approved(decided)) = event {
+            decided.credential_id = vec![1, 2, 3].into();
+        }
+    });
+    history.reseal();
+    history.record(2).content = None;
+    at
+}
+
+#[tokio::test]
+async fn an_erased_approver_hides_no_decision_that_was_made_afterwards() {
+    let history = told().await;
+    let mut after = without_approver(&history, 5);
+    let at = by_a_stranger(&mut after);
+    is_first(&after.verify(), Check::DecisionCredential, Some(at));
+}
+
+#[tokio::test]
+async fn a_decision_by_a_key_that_was_erased_is_told_as_not_checked_and_refused_by_a_list() {
+    let history = told().await;
+    let end = history.size() + 1;
+    let mut before = without_approver(&history, end);
+    let at = by_a_stranger(&mut before);
+    let report = before.verify();
+    assert!(report.verified, "{report}");
+    let limit = report
+        .impossible
+        .iter()
+        .find(|limit| limit.check == Check::DecisionAssertion);
+    assert_eq!(limit.unwrap().first_position, at);
+    assert!(
+        report.to_string().contains("as far as they can be checked"),
+        "{report}"
+    );
+    let mut options = fixtures::history::trusting();
+    options.approvers = Some("".parse().unwrap());
+    let report = before.verify_with(&options);
+    is_first(&report, Check::ApproversList, Some(at));
+}
+
+#[tokio::test]
+async fn an_erasure_leaves_nothing_of_a_task_behind() {
+    let history = told().await;
+    // The task's own payloads are gone, those of its applies are not.
+    let task = stream_at(&history, history.first("task.created"));
+    let forged = erased_streams(&history, task, &[task], |_| {});
+    let end = history.size();
+    is_first(&forged.verify(), Check::Erasure, Some(end));
 }
 
 fn fork(history: &History, change: impl FnOnce(&mut LedgerForked)) -> History {
