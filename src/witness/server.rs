@@ -93,11 +93,14 @@ fn refuse(refusal: &Refusal) -> Response {
         Refusal::State(why) => {
             tracing::error!(error = format!("{why:#}"), "cannot cosign");
         }
-        Refusal::UnknownLog(_) | Refusal::Refused(_) => {
+        Refusal::UnknownLog(_) | Refusal::OtherRoot { .. } | Refusal::Refused(_) => {
             tracing::info!(status = status.as_u16(), why = %refusal, "refused");
         }
     }
-    if let Refusal::Refused(WitnessRefusal::Stale { latest }) = refusal {
+    // A client that is told the very size that it has sent knows that its root is another.
+    if let Refusal::Refused(WitnessRefusal::Stale { latest }) | Refusal::OtherRoot { latest } =
+        refusal
+    {
         return (status, [(CONTENT_TYPE, SIZE)], format!("{latest}\n")).into_response();
     }
     (status, format!("{refusal}\n")).into_response()
@@ -106,6 +109,7 @@ fn refuse(refusal: &Refusal) -> Response {
 const fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::UnknownLog(_) => StatusCode::NOT_FOUND,
+        Refusal::OtherRoot { .. } => StatusCode::CONFLICT,
         Refusal::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::Refused(refused) => match refused {
             WitnessRefusal::Form

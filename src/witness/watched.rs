@@ -17,6 +17,12 @@ pub(super) enum Refusal {
     /// It is not a log that this witness watches.
     #[error("this witness does not watch the log {0}")]
     UnknownLog(LogOrigin),
+    /// Another root for the size that was cosigned last.
+    #[error("a checkpoint of {latest} events with another root has been cosigned")]
+    OtherRoot {
+        /// That size.
+        latest: u64,
+    },
     /// The request is wrong, or the log is.
     #[error(transparent)]
     Refused(#[from] WitnessRefusal),
@@ -98,7 +104,13 @@ impl Witness {
         *latest = Latest::Known(known);
         let checkpoint = request
             .check(key, known)
-            .inspect_err(|why| tell_of_fork(why, &claimed, request.note(), key))?;
+            .inspect_err(|why| tell_of_fork(why, &claimed, request.note(), key))
+            .map_err(|why| match why {
+                WitnessRefusal::OtherRoot => Refusal::OtherRoot {
+                    latest: claimed.size(),
+                },
+                why => Refusal::Refused(why),
+            })?;
         let cosignature = self.signer.cosign(&checkpoint, self.clock.now());
         let next = Witnessed {
             size: checkpoint.size(),
