@@ -128,7 +128,11 @@ impl Reading {
         let mut next = from;
         scan.for_each(from, to, |scanned| {
             let item = match scanned {
-                Scanned::Record(record) => decode(&record).map(Ok),
+                Scanned::Record(record) => match erased(&scan, &record) {
+                    Ok(None) => decode(&record).map(Ok),
+                    Ok(Some(item)) => Some(Ok(item)),
+                    Err(error) => Some(Err(error)),
+                },
                 Scanned::Malformed { .. } => None,
             };
             match item.unwrap_or_else(|| self.slowly(next)) {
@@ -159,7 +163,7 @@ impl Reading {
         }
     }
 
-    /// What the ordinary way of reading says about a position: erased, damaged, of a later version.
+    /// What the ordinary way of reading says about a position: damaged, of a later version.
     fn slowly(&self, position: u64) -> Result<Item, Error> {
         let items = self.source.items(position, 1);
         let items = self.ledger.runtime.block_on(items)?;
@@ -168,6 +172,15 @@ impl Reading {
             found: position.saturating_add(1),
         })
     }
+}
+
+/// What is left of an event whose payload was erased; `None` for every other one.
+fn erased(scan: &RecordScan, record: &AuditRecord<'_>) -> Result<Option<Item>, Error> {
+    if record.content.is_some() {
+        return Ok(None);
+    }
+    let by = scan.erased_by(record.header.position)?;
+    Ok(by.map(|by| Item::Owned(Recorded::erased(record.header, by))))
 }
 
 /// The event, where there is nothing unusual about it.

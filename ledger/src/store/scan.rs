@@ -88,6 +88,21 @@ impl RecordScan {
         Ok(u64::try_from(size).unwrap_or(0))
     }
 
+    /// The position of the event that erased the payload at a position; `None` when none did.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn erased_by(&self, position: u64) -> Result<Option<u64>, Error> {
+        let failed = || Error::scan("reading the erasures");
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT erased_by FROM erasures WHERE position = ?1")
+            .map_err(failed())?;
+        let mut rows = query.query([signed(position)]).map_err(failed())?;
+        let row = rows.next().map_err(failed())?;
+        Ok(row.and_then(|row| number(row, 0)))
+    }
+
     /// Gives the records from a position to before another, in their order, until `take` has enough.
     ///
     /// # Errors
