@@ -35,6 +35,10 @@ checks! {
     BundleEnd = "bundle_end", "A bundle ends with its end frame, and holds what that counts.";
     BundleDigest = "bundle_digest", "A bundle's bytes are those that its end frame names.";
 
+    DossierForm = "dossier_form", "What is readable in a dossier is what its records say.";
+    DossierScope = "dossier_scope", "A dossier holds the records of its task and of what they refer to.";
+    Inclusion = "inclusion", "A record is in the tree of the checkpoint, at its position.";
+
     HeaderForm = "header_form", "Every record has a header of format 1.";
     Position = "position", "Positions are gapless and in order.";
     RecordHash = "record_hash", "A record's stored hash is the hash of its header.";

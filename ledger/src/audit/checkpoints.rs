@@ -150,7 +150,10 @@ fn last_of(size: u64) -> Option<u64> {
 }
 
 /// Reads a note and the checkpoint in it, signed by the trusted key of its origin.
-fn read(text: &str, options: &VerifyOptions) -> Result<(Note, Checkpoint), (Check, String)> {
+pub(super) fn read(
+    text: &str,
+    options: &VerifyOptions,
+) -> Result<(Note, Checkpoint), (Check, String)> {
     let note: Note = text
         .parse()
         .map_err(|error| (Check::CheckpointForm, format!("{error}")))?;
@@ -189,7 +192,7 @@ fn expected(options: &VerifyOptions, key: &LogKey) -> LogOrigin {
     options.origin.clone().unwrap_or_else(named)
 }
 
-fn witness(
+pub(super) fn witness(
     checked: &mut CheckedCheckpoint,
     note: &Note,
     options: &VerifyOptions,

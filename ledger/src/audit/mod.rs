@@ -10,6 +10,7 @@
 mod bundle;
 mod check;
 mod checkpoints;
+mod dossier;
 mod finding;
 mod history;
 mod log;
@@ -23,6 +24,10 @@ pub use bundle::{
     BundleWriter, MAX_FRAME_BYTES, verify_bundle,
 };
 pub use check::Check;
+pub use dossier::{
+    Bytes, DOSSIER_FORMAT, DOSSIER_LIMITS, DOSSIER_VERSION, Dossier, DossierError, DossierLog,
+    DossierPart, DossierProof, DossierRecord, DossierReport, verify_dossier,
+};
 pub use finding::{Finding, Impossible, MAX_FINDINGS, Obstacle};
 pub use log::{AuditRecord, Content};
 pub use options::{Depth, InvalidPin, PinnedApprovers, VerifyOptions};

@@ -16,6 +16,8 @@ use serde::Serialize;
 pub enum NoteSource {
     /// The bundle that is verified.
     Bundle,
+    /// The dossier that is verified.
+    Dossier,
     /// The file beside the ledger.
     Stored,
     /// The service that was asked.
@@ -30,6 +32,7 @@ impl NoteSource {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bundle => "the bundle's checkpoint",
+            Self::Dossier => "the dossier's checkpoint",
             Self::Stored => "the stored checkpoint",
             Self::Service => "the service's checkpoint",
             Self::Since => "the checkpoint that was kept",

@@ -1,0 +1,46 @@
+//! What verifying a dossier came to.
+
+use crate::audit::finding::{Finding, Impossible};
+use crate::audit::report::{CheckedCheckpoint, HistoryReport, Range};
+use crate::id::{LedgerId, TaskId};
+use serde::Serialize;
+
+/// What no dossier can show, whatever is in it.
+pub const DOSSIER_LIMITS: &[&str] = &[
+    "That these are all events of the task. The versions of each stream are gapless up to the last \
+     record here, so nothing is left out in between; that nothing came after it, and that no other \
+     apply, approval or delivery of the task was left out, only the whole ledger shows (ledger verify).",
+    "That the log is the only one. The key is trusted because you trust where you have it from; only \
+     witnesses, or a checkpoint that you kept, tell whether others were shown another history.",
+    "Whose the approvers' keys are. Compare their thumbprints with those that the approvers have.",
+    "What the upstream did beyond what its answers said, and what was in a request beyond its digest.",
+];
+
+/// What verifying a dossier came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DossierReport {
+    /// Nothing was found wrong.
+    pub verified: bool,
+    /// The ledger, as the dossier names it.
+    pub ledger_id: LedgerId,
+    /// The task, as the dossier names it.
+    pub task_id: TaskId,
+    /// The checkpoint that everything is proven against.
+    pub checkpoint: CheckedCheckpoint,
+    /// How many records there are.
+    pub records: u64,
+    /// How many of them are the task's own.
+    pub task_records: u64,
+    /// Positions whose payloads are not there any more.
+    pub erased: Vec<Range>,
+    /// What the events amount to.
+    pub history: HistoryReport,
+    /// What is wrong, the earliest records first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those that are kept.
+    pub more_findings: u64,
+    /// What could not be checked.
+    pub impossible: Vec<Impossible>,
+    /// What a dossier cannot show ([`DOSSIER_LIMITS`]).
+    pub limits: &'static [&'static str],
+}
