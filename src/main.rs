@@ -8,11 +8,14 @@ mod command;
 mod config;
 mod demo;
 mod doctor;
+mod dossier;
 mod known_checkpoint;
+mod ocsf;
 mod operator;
 mod restore;
 mod service;
 mod shutdown;
+mod stories;
 mod telemetry;
 mod terminal;
 mod witness;
@@ -46,6 +49,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             command::inspect_token(&environment, &token)
         }
         Command::Ledger(LedgerCommand::Tail(args)) => command::ledger_tail(&environment, &args),
+        Command::Ledger(LedgerCommand::Replay(args)) => command::ledger_replay(&environment, &args),
+        Command::Ledger(LedgerCommand::Dossier(args)) => {
+            command::ledger_dossier(&environment, &args)
+        }
+        Command::Ledger(LedgerCommand::VerifyDossier(args)) => {
+            command::ledger_verify_dossier(*args)
+        }
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
         Command::Doctor(args) => command::doctor(&environment, &args),
         Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),

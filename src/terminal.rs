@@ -46,6 +46,8 @@ pub(crate) enum Style {
     Odd,
     /// Failed.
     Bad,
+    /// Neither here nor there.
+    Plain,
 }
 
 impl Style {
@@ -57,6 +59,7 @@ impl Style {
             Self::Good => "32",
             Self::Odd => "33",
             Self::Bad => "31",
+            Self::Plain => "0",
         }
     }
 }

@@ -3,24 +3,32 @@
 mod anchors;
 mod backup;
 mod doctor;
+mod dossier;
 mod duration;
 mod ledger;
 mod log;
+mod moment;
 mod name;
 mod operate;
 mod projections;
+mod replay;
 mod restore;
+mod tail;
 mod witness;
 
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use ledger::{ExportArgs, LedgerCommand, TailArgs, VerifyArgs, VerifyCallbackArgs};
+pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
+pub(crate) use ledger::{ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
+pub(crate) use moment::Bound;
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
+pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use tail::{TailArgs, TailFormat};
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
 use clap::{Args, Parser, Subcommand};

@@ -1,16 +1,17 @@
 //! `ledger tail`.
 
-use crate::cli::TailArgs;
+use super::is_broken_pipe;
+use crate::cli::{TailArgs, TailFormat};
 use crate::config::{Environment, Storage};
 use crate::service::refuse_missing;
+use crate::stories::{Entry, LedgerFile, Subject, Teller};
 use crate::terminal::{Style, Terminal};
-use anyhow::Context;
 use ledger::event::{AfterAttempt, ApplyEnd};
 use ledger::operation::shown;
-use ledger::{Event, Reader, Recorded};
+use ledger::{Event, Recorded};
 use projections::summary;
 use serde_json::json;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,51 +26,56 @@ pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow:
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
     let terminal = Terminal::of(environment);
-    let printed = super::runtime()?.block_on(async {
-        let reader = Reader::open(&storage.ledger_url())
-            .await
-            .context("the ledger cannot be read")?;
-        print(&reader, args, terminal).await
-    });
-    match printed {
+    let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
+    match print(&file, args, terminal) {
         // Whoever read the lines has had enough: head, a pager.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         printed => printed.map(|()| ExitCode::SUCCESS),
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-async fn print(reader: &Reader, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
+fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
     let mut next = match args.from {
         Some(position) => position,
-        None => reader.size().await?.saturating_sub(args.lines),
+        None => file.wait(file.reader().size())?.saturating_sub(args.lines),
     };
+    let mut teller = Teller::new(Subject::Everything);
     loop {
-        let events = reader.events_from(next, STEP).await?;
+        let events = file.wait(file.reader().events_from(next, STEP))?;
+        next = events.last().map_or(next, |event| event.position() + 1);
+        let ended = events.is_empty();
         let mut out = std::io::stdout().lock();
-        for event in &events {
-            if args.json {
-                serde_json::to_writer(&mut out, &object(event)).map_err(std::io::Error::from)?;
-                writeln!(out)?;
-            } else {
-                writeln!(out, "{}", line(event, terminal))?;
-            }
+        for event in events {
+            let object = match args.format() {
+                TailFormat::Text => {
+                    writeln!(out, "{}", line(&event, terminal))?;
+                    continue;
+                }
+                TailFormat::Jsonl => object(&event),
+                TailFormat::Ocsf => ocsf(&mut teller, event, file),
+            };
+            serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
+            writeln!(out)?;
         }
         out.flush()?;
         drop(out);
-        next = events.last().map_or(next, |event| event.position() + 1);
-        if events.is_empty() {
+        if ended {
             if !args.follow {
                 return Ok(());
             }
-            tokio::time::sleep(PAUSE).await;
+            file.wait(async { tokio::time::sleep(PAUSE).await });
         }
     }
+}
+
+fn ocsf(teller: &mut Teller, event: Recorded, file: &LedgerFile) -> serde_json::Value {
+    let entry = Entry::from(event.clone());
+    // A story of everything has a line for every event.
+    teller
+        .tell(&entry, file)
+        .map_or(serde_json::Value::Null, |(line, topic)| {
+            crate::ocsf::event(&event, &line, &topic)
+        })
 }
 
 /// Position, time, event, who, what; the stream at the end, to be copied.

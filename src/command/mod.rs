@@ -7,10 +7,13 @@ mod demo;
 mod doctor;
 mod inspect_token;
 mod ledger_check;
+mod ledger_dossier;
 mod ledger_export;
+mod ledger_replay;
 mod ledger_tail;
 mod ledger_verify;
 mod ledger_verify_callback;
+mod ledger_verify_dossier;
 mod ledger_vkey;
 mod operate;
 mod projections;
@@ -27,10 +30,13 @@ pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use inspect_token::inspect_token;
 pub(crate) use ledger_check::ledger_check;
+pub(crate) use ledger_dossier::ledger_dossier;
 pub(crate) use ledger_export::ledger_export;
+pub(crate) use ledger_replay::ledger_replay;
 pub(crate) use ledger_tail::ledger_tail;
 pub(crate) use ledger_verify::ledger_verify;
 pub(crate) use ledger_verify_callback::ledger_verify_callback;
+pub(crate) use ledger_verify_dossier::ledger_verify_dossier;
 pub(crate) use ledger_vkey::ledger_vkey;
 pub(crate) use operate::operate;
 pub(crate) use projections::{projections_rebuild, projections_status, projections_verify};
@@ -64,4 +70,11 @@ fn install_crypto() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before"))
+}
+
+/// Whether whoever read what is printed has gone.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -1,0 +1,66 @@
+//! `ledger tail`.
+
+use clap::{Args, ValueEnum};
+
+/// Which events, and how they are shown.
+#[derive(Debug, Args)]
+#[command(after_help = TAIL_HELP)]
+pub(crate) struct TailArgs {
+    /// How many of the newest events to begin with
+    #[arg(
+        short = 'n',
+        long = "lines",
+        value_name = "COUNT",
+        default_value_t = 20
+    )]
+    pub(crate) lines: u64,
+
+    /// Begin at this position instead
+    #[arg(long, value_name = "POSITION", conflicts_with = "lines")]
+    pub(crate) from: Option<u64>,
+
+    /// How each event is written
+    #[arg(long, value_enum, default_value_t = TailFormat::Text)]
+    format: TailFormat,
+
+    /// The same as --format jsonl
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// Go on with what is recorded from now on
+    #[arg(short = 'f', long)]
+    pub(crate) follow: bool,
+}
+
+/// How an event is written; always in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TailFormat {
+    /// For people
+    Text,
+    /// The whole record as a JSON object
+    Jsonl,
+    /// An event of the Open Cybersecurity Schema Framework, for a SIEM
+    Ocsf,
+}
+
+impl TailArgs {
+    pub(crate) const fn format(&self) -> TailFormat {
+        if self.json {
+            TailFormat::Jsonl
+        } else {
+            self.format
+        }
+    }
+}
+
+const TAIL_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger tail -n 50
+  llm-permission-proxy ledger tail --follow --json | jq 'select(.event == \"approval.denied\")'
+  llm-permission-proxy ledger tail --from 0 --follow --format ocsf
+
+Reads the file of LEDGER_URL (beside DATABASE_URL where that is not set), whether or not the
+service runs; it never writes. A line has the position, the time (UTC), the event, who acted, what
+happened, and the stream. As jsonl it is an object with header, envelope and payload. As ocsf it is
+an object without secrets, whose metadata.sequence is the position: a shipper that stopped goes on
+with --from and the last position it has kept, plus one.";

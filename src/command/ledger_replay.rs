@@ -1,0 +1,164 @@
+//! `ledger replay`.
+
+use super::is_broken_pipe;
+use crate::cli::{Bound, ReplayArgs};
+use crate::config::{Environment, Storage};
+use crate::service::refuse_missing;
+use crate::stories::{Entry, LedgerFile, Line, Subject, Teller, clock, read_entries};
+use crate::terminal::{Style, Terminal};
+use anyhow::bail;
+use ledger::TaskId;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Records read at a time. The file is let go in between, so that a reader who takes its time (a
+/// pager) does not keep SQLite's log growing.
+const STEP: u64 = 2_000;
+
+/// Tells a story; exits with 1 where the log has nothing of its subject.
+pub(crate) fn ledger_replay(
+    environment: &Environment,
+    args: &ReplayArgs,
+) -> anyhow::Result<ExitCode> {
+    let (storage, _) = environment.part(Storage::read)?;
+    refuse_missing(&storage.ledger)?;
+    let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
+    let story = Story {
+        ledger: &storage.ledger,
+        file,
+        terminal: Terminal::of(environment),
+        json: args.json,
+        subject: subject(args),
+    };
+    match story.tell(args) {
+        // Whoever read the lines has had enough: head, a pager.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+        Ok(0) => bail!("nothing in this ledger is about that"),
+        Ok(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn subject(args: &ReplayArgs) -> Subject {
+    match (args.task, &args.agent, &args.approver) {
+        (Some(task), ..) => Subject::Task(task),
+        (None, Some(agent), _) => Subject::Agent(agent.clone()),
+        (None, None, Some(approver)) => Subject::Approver(approver.clone()),
+        (None, None, None) => Subject::Everything,
+    }
+}
+
+struct Story<'a> {
+    ledger: &'a Path,
+    file: LedgerFile,
+    terminal: Terminal,
+    json: bool,
+    subject: Subject,
+}
+
+impl Story<'_> {
+    /// Prints the lines; how many.
+    fn tell(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+        let size = self.file.wait(self.file.reader().size())?;
+        let mut next = match (args.from, args.task) {
+            (Some(from), _) => self.position(from, size)?,
+            (None, Some(task)) => self.beginning(task),
+            (None, None) => 0,
+        };
+        let end = match args.to {
+            Some(to) => self.position(to, size)?,
+            None => size,
+        };
+        let mut teller = Teller::new(self.subject.clone());
+        let mut printed = 0;
+        let mut before = None;
+        while next < end {
+            let to = end.min(next.saturating_add(STEP));
+            let entries: Vec<Entry> = read_entries(self.ledger, next, to)?;
+            let mut out = std::io::stdout().lock();
+            for entry in &entries {
+                let Some((line, _)) = teller.tell(entry, &self.file) else {
+                    continue;
+                };
+                if self.json {
+                    serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
+                    writeln!(out)?;
+                } else {
+                    writeln!(out, "{}", self.line(&line, before))?;
+                }
+                before = Some(line.position);
+                printed += 1;
+            }
+            out.flush()?;
+            next = to;
+        }
+        Ok(printed)
+    }
+
+    /// Nothing of a task stands before its creation.
+    fn beginning(&self, task: TaskId) -> u64 {
+        let events = self.file.wait(self.file.reader().stream(task));
+        events
+            .ok()
+            .and_then(|events| Some(events.first()?.position()))
+            .unwrap_or(0)
+    }
+
+    /// The first position at or after a bound. Times of recording never go back, so halving finds it.
+    fn position(&self, bound: Bound, size: u64) -> anyhow::Result<u64> {
+        let at = match bound {
+            Bound::Position(position) => return Ok(position.min(size)),
+            Bound::Time(at) => at,
+        };
+        let (mut low, mut high) = (0, size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let records = self.file.wait(self.file.reader().records_from(middle, 1))?;
+            match records.first() {
+                Some(record) if record.header.recorded_at < at => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// Time, position, task where there are several, and the sentence; what it answers where that is
+    /// not the line above.
+    fn line(&self, line: &Line, before: Option<u64>) -> String {
+        let at = clock(line.at);
+        let task = match (self.subject.mixes_tasks(), line.task_id) {
+            (false, _) => String::new(),
+            // The end of an id: ids of one time begin alike.
+            (true, Some(task)) => format!("{} ", task.to_string().get(28..).unwrap_or_default()),
+            (true, None) => " ".repeat(9),
+        };
+        let indent = usize::from(line.depth) * 2;
+        let cause = match line.cause {
+            Some(cause) if Some(cause) != before => format!("  <- #{cause}"),
+            _ => String::new(),
+        };
+        let text = self.terminal.paint(style(line), &line.text);
+        format!(
+            "{} {}{:indent$}{text}{}",
+            self.terminal
+                .paint(Style::Faint, format_args!("{at} #{:<6}", line.position)),
+            self.terminal.paint(Style::Faint, task),
+            "",
+            self.terminal.paint(Style::Faint, cause),
+        )
+    }
+}
+
+/// What went well, what went badly, and what somebody may want to look at.
+fn style(line: &Line) -> Style {
+    match line.event.as_str() {
+        "task.created" | "apply.accepted" => Style::Strong,
+        "approval.approved" => Style::Good,
+        "apply.ended" if line.text.starts_with("completed") => Style::Good,
+        "apply.ended" | "approval.denied" | "apply.refused" => Style::Bad,
+        "approval.expired" | "approval.cancelled" | "apply.refusals_counted" => Style::Odd,
+        "delivery.attempt_ended" if line.text.ends_with("given up") => Style::Bad,
+        _ => Style::Plain,
+    }
+}

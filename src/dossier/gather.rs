@@ -1,0 +1,298 @@
+//! Finds everything about a task, and proves it.
+
+use super::story::story_of;
+use crate::stories::LedgerFile;
+use anyhow::{Context, bail};
+use ledger::audit::{
+    AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,
+};
+use ledger::event::{Approved, Denied, ErasedSubject, PositionRange};
+use ledger::record::SALT_LEN;
+use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
+use ledger::{Event, Header, RecordScan, Scanned, StreamId, TaskId};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a checkpoint may take that covers the task's newest event; a service signs once a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where everything is read from.
+pub(crate) struct Sources<'a> {
+    /// The ledger's file.
+    pub(crate) ledger: &'a Path,
+    /// The same, opened.
+    pub(crate) file: &'a LedgerFile,
+    /// The file with the newest checkpoint.
+    pub(crate) checkpoint: PathBuf,
+}
+
+/// A record as it is stored.
+struct Kept {
+    header: Header,
+    content: Option<([u8; SALT_LEN], Vec<u8>)>,
+    part: DossierPart,
+}
+
+/// What was found so far.
+pub(crate) struct Gather {
+    task_id: TaskId,
+    kept: BTreeMap<u64, Kept>,
+    /// The streams of the task.
+    streams: HashSet<StreamId>,
+    /// The stream of each approver.
+    approvers: HashMap<String, StreamId>,
+    /// Whose passkeys decided.
+    deciders: BTreeSet<String>,
+    agent: Option<StreamId>,
+    erased: Vec<PositionRange>,
+    /// Where the next record is read.
+    next: u64,
+}
+
+impl Gather {
+    /// Gathers and proves everything about a task.
+    ///
+    /// # Errors
+    /// When there is no such task, no checkpoint covers it, or the files cannot be read.
+    pub(crate) fn dossier(task_id: TaskId, sources: &Sources<'_>) -> anyhow::Result<Dossier> {
+        let reader = sources.file.reader();
+        let (origin, key) = sources
+            .file
+            .wait(reader.signing())?
+            .context("no checkpoint of this ledger was ever signed; start the service once")?;
+        let mut gather = Self {
+            task_id,
+            kept: BTreeMap::new(),
+            streams: HashSet::from([StreamId::from(task_id)]),
+            approvers: HashMap::new(),
+            deciders: BTreeSet::new(),
+            agent: None,
+            erased: Vec::new(),
+            next: 0,
+        };
+        gather.read_on(sources.ledger)?;
+        let Some(newest) = gather.newest() else {
+            bail!("there is no task {task_id} in this ledger");
+        };
+        let (note, checkpoint) = gather.covering(newest, sources, &key, &origin)?;
+        gather.add_context(sources)?;
+        let ledger_id = sources
+            .file
+            .wait(reader.ledger_id())?
+            .context("the ledger is empty")?;
+        let records = gather.proven(&checkpoint, sources)?;
+        let story = story_of(task_id, &records);
+        Ok(Dossier {
+            format: DOSSIER_FORMAT.to_owned(),
+            version: DOSSIER_VERSION,
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ledger_id,
+            task_id,
+            log: DossierLog {
+                origin: origin.to_string(),
+                vkey: key.to_string(),
+            },
+            checkpoint: note.to_string(),
+            story: story
+                .into_iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()
+                .context("writing the story")?,
+            records,
+        })
+    }
+
+    /// The position of the task's newest record.
+    fn newest(&self) -> Option<u64> {
+        let own = self.kept.iter().rev();
+        own.filter(|(_, kept)| kept.part == DossierPart::Task)
+            .map(|(position, _)| *position)
+            .next()
+    }
+
+    /// Reads to the end of the log as it is now.
+    fn read_on(&mut self, ledger: &Path) -> anyhow::Result<()> {
+        let scan = RecordScan::open(ledger).context("the ledger cannot be read")?;
+        let size = scan.size()?;
+        each(&scan, self.next, size, |record| self.take(record))?;
+        self.next = size;
+        for range in std::mem::take(&mut self.erased) {
+            each(&scan, range.from, range.until, |record| {
+                self.keep(record, DossierPart::Task);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: &AuditRecord<'_>) {
+        /// The numbers of events that begin a stream of a task, or of an approver.
+        const BEGIN: [u16; 6] = [20, 21, 22, 30, 50, 60];
+        let header = &record.header;
+        let own = self.streams.contains(&header.stream_id);
+        let of_the_ledger = header.event_type < 10;
+        if !own && !of_the_ledger && !BEGIN.contains(&header.event_type) {
+            return;
+        }
+        let event = record.content.and_then(|content| {
+            Event::decode(header.event_type, header.schema_version, content.payload).ok()
+        });
+        let own = own || event.as_ref().is_some_and(|(_, event)| self.begins(event));
+        if let Some((_, event)) = &event {
+            self.learn(header, event);
+        }
+        if own {
+            self.streams.insert(header.stream_id);
+            self.keep(record, DossierPart::Task);
+        } else if of_the_ledger {
+            self.keep(record, DossierPart::Context);
+        }
+    }
+
+    /// Whether it begins a stream of the task.
+    fn begins(&self, event: &Event) -> bool {
+        let of = match event {
+            Event::ApplyAccepted(accepted) => accepted.task_id,
+            Event::ApplyRefused(refused) => refused.task_id,
+            Event::RefusalsCounted(counted) => counted.task_id,
+            Event::ApprovalRequested(asked) => asked.task_id,
+            Event::DeliveryOwed(owed) => owed.task_id,
+            _ => return false,
+        };
+        of == self.task_id
+    }
+
+    fn learn(&mut self, header: &Header, event: &Event) {
+        match event {
+            Event::TaskCreated(created) => self.agent = Some(StreamId::from(created.agent_id)),
+            Event::ApproverRegistered(registered) => {
+                self.approvers
+                    .insert(registered.principal.clone(), header.stream_id);
+            }
+            Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
+                self.deciders.insert(decided.principal.clone());
+            }
+            Event::LedgerErased(erased) if erased.subject == ErasedSubject::Task(self.task_id) => {
+                self.erased.extend(&erased.positions);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, record: &AuditRecord<'_>, part: DossierPart) {
+        let content = record
+            .content
+            .map(|content| (*content.salt, content.payload.to_vec()));
+        self.kept.insert(
+            record.header.position,
+            Kept {
+                header: record.header,
+                content,
+                part,
+            },
+        );
+    }
+
+    /// A checkpoint that covers all of the task's records. What the log gains meanwhile is read too.
+    fn covering(
+        &mut self,
+        mut newest: u64,
+        sources: &Sources<'_>,
+        key: &LogKey,
+        origin: &LogOrigin,
+    ) -> anyhow::Result<(Note, Checkpoint)> {
+        let since = Instant::now();
+        loop {
+            let (note, checkpoint) = read_checkpoint(&sources.checkpoint, key, origin)?;
+            if checkpoint.size() > newest {
+                return Ok((note, checkpoint));
+            }
+            if since.elapsed() > PATIENCE {
+                bail!(
+                    "the checkpoint in {} covers {} events, the task's newest is at position {newest}; \
+                     a running service signs a newer one within a second",
+                    sources.checkpoint.display(),
+                    checkpoint.size()
+                );
+            }
+            sources.file.wait(async { tokio::time::sleep(PAUSE).await });
+            self.read_on(sources.ledger)?;
+            newest = self.newest().unwrap_or(newest);
+        }
+    }
+
+    /// The agent's grants and the deciding approvers' passkeys, up to the task's newest event.
+    fn add_context(&mut self, sources: &Sources<'_>) -> anyhow::Result<()> {
+        let until = self.newest().unwrap_or(0);
+        let approvers = &self.approvers;
+        let of_deciders = self.deciders.iter().filter_map(|who| approvers.get(who));
+        let streams: Vec<StreamId> = self.agent.iter().chain(of_deciders).copied().collect();
+        let scan = RecordScan::open(sources.ledger).context("the ledger cannot be read")?;
+        for stream in streams {
+            let events = sources.file.wait(sources.file.reader().stream(stream))?;
+            for event in events.iter().filter(|event| event.position() < until) {
+                let position = event.position();
+                each(&scan, position, position + 1, |record| {
+                    self.keep(record, DossierPart::Context);
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn proven(
+        &self,
+        checkpoint: &Checkpoint,
+        sources: &Sources<'_>,
+    ) -> anyhow::Result<Vec<DossierRecord>> {
+        let covered = self.kept.range(..checkpoint.size());
+        covered
+            .map(|(position, kept)| {
+                let lookup = InclusionProof::lookup(*position, checkpoint.size())?;
+                let proof = sources.file.wait(sources.file.reader().compute(lookup))?;
+                let content = kept.content.as_ref();
+                let content = content.map(|(salt, payload)| (salt, payload.as_slice()));
+                Ok(DossierRecord::new(&kept.header, content, kept.part, &proof))
+            })
+            .collect()
+    }
+}
+
+fn each(
+    scan: &RecordScan,
+    from: u64,
+    to: u64,
+    mut take: impl FnMut(&AuditRecord<'_>),
+) -> anyhow::Result<()> {
+    let mut damaged = None;
+    scan.for_each(from, to, |scanned| match scanned {
+        Scanned::Record(record) => {
+            take(&record);
+            ControlFlow::Continue(())
+        }
+        Scanned::Malformed { position, what } => {
+            damaged = Some((position, what));
+            ControlFlow::Break(())
+        }
+    })?;
+    match damaged {
+        None => Ok(()),
+        Some((position, what)) => bail!("position {position} is damaged: {what}"),
+    }
+}
+
+fn read_checkpoint(
+    path: &Path,
+    key: &LogKey,
+    origin: &LogOrigin,
+) -> anyhow::Result<(Note, Checkpoint)> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the checkpoint in {} cannot be read", path.display()))?;
+    let unsound = || format!("{} holds no checkpoint of this ledger", path.display());
+    let note: Note = text.parse().with_context(unsound)?;
+    let checkpoint = Checkpoint::open(&note, key, origin).with_context(unsound)?;
+    Ok((note, checkpoint))
+}

@@ -1,0 +1,123 @@
+//! The classes of the Open Cybersecurity Schema Framework that events are told in.
+
+/// The version of the schema.
+pub(super) const VERSION: &str = "1.3.0";
+
+/// A class with its category. Numbers and captions are the schema's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// An account, or what it proves itself with, was changed.
+    AccountChange,
+    /// A session was given what it may do.
+    AuthorizeSession,
+    /// Something that is managed was made, changed or ended.
+    EntityManagement,
+    /// A user's privileges were changed.
+    UserAccess,
+    /// Something was called.
+    ApiActivity,
+}
+
+impl Class {
+    pub(super) const fn uid(self) -> u32 {
+        match self {
+            Self::AccountChange => 3001,
+            Self::AuthorizeSession => 3003,
+            Self::EntityManagement => 3004,
+            Self::UserAccess => 3005,
+            Self::ApiActivity => 6003,
+        }
+    }
+
+    pub(super) const fn caption(self) -> &'static str {
+        match self {
+            Self::AccountChange => "Account Change",
+            Self::AuthorizeSession => "Authorize Session",
+            Self::EntityManagement => "Entity Management",
+            Self::UserAccess => "User Access Management",
+            Self::ApiActivity => "API Activity",
+        }
+    }
+
+    pub(super) const fn category(self) -> (u32, &'static str) {
+        match self {
+            Self::ApiActivity => (6, "Application Activity"),
+            _ => (3, "Identity & Access Management"),
+        }
+    }
+}
+
+/// What was done, in the words of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Activity {
+    pub(super) class: Class,
+    pub(super) id: u32,
+    pub(super) caption: &'static str,
+}
+
+const fn activity(class: Class, id: u32, caption: &'static str) -> Activity {
+    Activity { class, id, caption }
+}
+
+impl Activity {
+    pub(super) const ACCOUNT_CREATED: Self = activity(Class::AccountChange, 1, "Create");
+    pub(super) const FACTOR_ENABLED: Self = activity(Class::AccountChange, 10, "MFA Factor Enable");
+    pub(super) const FACTOR_DISABLED: Self =
+        activity(Class::AccountChange, 11, "MFA Factor Disable");
+    pub(super) const SESSION_AUTHORISED: Self =
+        activity(Class::AuthorizeSession, 1, "Assign Privileges");
+    pub(super) const SESSION_REVOKED: Self = activity(Class::AuthorizeSession, 99, "Revoke");
+    pub(super) const ENTITY_UNKNOWN: Self = activity(Class::EntityManagement, 0, "Unknown");
+    pub(super) const ENTITY_CREATED: Self = activity(Class::EntityManagement, 1, "Create");
+    pub(super) const ENTITY_UPDATED: Self = activity(Class::EntityManagement, 3, "Update");
+    pub(super) const ENTITY_DELETED: Self = activity(Class::EntityManagement, 4, "Delete");
+    pub(super) const ASSIGNED: Self = activity(Class::UserAccess, 1, "Assign Privileges");
+    pub(super) const REVOKED: Self = activity(Class::UserAccess, 2, "Revoke Privileges");
+    pub(super) const CALLED: Self = activity(Class::ApiActivity, 0, "Unknown");
+    pub(super) const READ: Self = activity(Class::ApiActivity, 2, "Read");
+    pub(super) const CHANGED: Self = activity(Class::ApiActivity, 3, "Update");
+    pub(super) const NOTIFIED: Self = activity(Class::ApiActivity, 99, "Notify");
+
+    /// `class_uid * 100 + activity_id`, as the schema has it.
+    pub(super) const fn type_uid(self) -> u32 {
+        self.class.uid() * 100 + self.id
+    }
+}
+
+/// How much somebody should care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Informational,
+    Low,
+    Medium,
+    High,
+}
+
+impl Severity {
+    pub(super) const fn id(self) -> (u32, &'static str) {
+        match self {
+            Self::Informational => (1, "Informational"),
+            Self::Low => (2, "Low"),
+            Self::Medium => (3, "Medium"),
+            Self::High => (4, "High"),
+        }
+    }
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Unknown,
+    Success,
+    Failure,
+}
+
+impl Status {
+    pub(super) const fn id(self) -> (u32, &'static str) {
+        match self {
+            Self::Unknown => (0, "Unknown"),
+            Self::Success => (1, "Success"),
+            Self::Failure => (2, "Failure"),
+        }
+    }
+}

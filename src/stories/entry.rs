@@ -1,0 +1,76 @@
+//! One record as a story sees it.
+
+use ledger::{Actor, Envelope, Event, Header, Recorded};
+
+/// A record whose payload was read, where it still can be.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) header: Header,
+    pub(crate) told: Told,
+}
+
+/// What a payload says.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Who acted, and what happened.
+    Event(Box<(Envelope, Event)>),
+    /// The payload was erased.
+    Erased,
+    /// The payload is there and cannot be read: damage, or a form of a later version.
+    Unreadable(String),
+}
+
+impl Entry {
+    /// Reads a payload; `None` where it was erased.
+    pub(crate) fn read(header: Header, payload: Option<&[u8]>) -> Self {
+        let told = match payload {
+            None => Told::Erased,
+            Some(payload) => {
+                match Event::decode(header.event_type, header.schema_version, payload) {
+                    Ok(read) => Told::Event(Box::new(read)),
+                    Err(error) => Told::Unreadable(error.to_string()),
+                }
+            }
+        };
+        Self { header, told }
+    }
+
+    /// Who acted and what happened, where that can be read.
+    pub(crate) fn event(&self) -> Option<(&Envelope, &Event)> {
+        match &self.told {
+            Told::Event(read) => Some((&read.0, &read.1)),
+            Told::Erased | Told::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether its payload was erased.
+    pub(crate) const fn is_erased(&self) -> bool {
+        match &self.told {
+            Told::Event(read) => matches!(read.1, Event::Erased(_)),
+            Told::Erased => true,
+            Told::Unreadable(_) => false,
+        }
+    }
+
+    /// Who acted.
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.event().map(|(envelope, _)| &envelope.actor)
+    }
+
+    /// The name of the event, by the number in the header.
+    pub(crate) fn name(&self) -> &'static str {
+        Event::FORMS
+            .iter()
+            .find(|(number, ..)| *number == self.header.event_type)
+            .map_or("unknown", |(.., name)| name)
+    }
+}
+
+impl From<Recorded> for Entry {
+    fn from(recorded: Recorded) -> Self {
+        Self {
+            header: recorded.header,
+            told: Told::Event(Box::new((recorded.envelope, recorded.event))),
+        }
+    }
+}

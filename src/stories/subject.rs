@@ -1,0 +1,61 @@
+//! Whose story is told.
+
+use super::entry::Entry;
+use super::topic::Topic;
+use ledger::event::ErasedSubject;
+use ledger::{Actor, Event, TaskId};
+
+/// What a story follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// One task with its applies, questions and callbacks.
+    Task(TaskId),
+    /// One agent: its grants, and every task of it.
+    Agent(String),
+    /// One approver: their keys, what was put to them, and what came of what they approved.
+    Approver(String),
+    /// Everything there is.
+    Everything,
+}
+
+impl Subject {
+    /// Whether a record, of a stream that is about this, belongs to the story.
+    pub(crate) fn concerns(&self, entry: &Entry, topic: &Topic) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Task(task) => {
+                let erased = matches!(
+                    entry.event(),
+                    Some((_, Event::LedgerErased(erased)))
+                        if erased.subject == ErasedSubject::Task(*task)
+                );
+                erased || topic.task_id == Some(*task)
+            }
+            Self::Agent(name) => {
+                let acted = matches!(
+                    entry.actor(), Some(Actor::Agent { agent, .. }) if agent == name
+                );
+                acted || topic.agent.as_ref() == Some(name)
+            }
+            Self::Approver(name) => {
+                let acted = matches!(
+                    entry.actor(), Some(Actor::Approver { principal, .. }) if principal == name
+                );
+                acted
+                    || topic.approver.as_ref() == Some(name)
+                    || topic.approved_by.as_ref() == Some(name)
+                    || topic.asked.contains(name)
+            }
+        }
+    }
+
+    /// Whether lines of several tasks stand side by side.
+    pub(crate) const fn mixes_tasks(&self) -> bool {
+        !matches!(self, Self::Task(_))
+    }
+
+    /// Whether the applies that questions are about have lines of their own.
+    pub(crate) const fn shows_applies(&self) -> bool {
+        !matches!(self, Self::Approver(_))
+    }
+}

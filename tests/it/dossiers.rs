@@ -1,0 +1,197 @@
+//! What can be handed to somebody who has nothing else.
+
+use crate::service::{Surroundings, deployment, purge, said};
+use fixtures::approver::SoftApprover;
+use ledger::audit::{Check, Dossier, DossierReport, VerifyOptions, verify_dossier};
+use serde_json::{Value, json};
+
+/// A task that was approved, executed and told of.
+async fn approved(surroundings: &Surroundings) -> String {
+    let service = surroundings.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    service.grant(&["cache.purge.execute"]).await;
+    let other = service.open_task().await;
+    assert_eq!(service.apply(&other, "k0", &purge("a")).await.status, 200);
+    let task = service.open_task().await;
+    let mut hostile = deployment();
+    hostile["params"]["script"] =
+        json!("// </script><script>alert(1)</script>\n\u{202e}export default {};");
+    let asked = service.apply(&task, "k1", &hostile).await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    let url = asked.text_at("approval_url").to_owned();
+    let decided = service
+        .caller
+        .decide(&alice, &url, "approve", Some("<b>looked</b> at it"))
+        .await
+        .unwrap();
+    assert_eq!(decided.status, 200, "{}", decided.text);
+    let done = service
+        .resume(&task, "k1", asked.text_at("resume_token"))
+        .await
+        .unwrap();
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert!(service.stop().await.success());
+    task.id
+}
+
+fn verified(json: &Value) -> DossierReport {
+    let dossier = Dossier::read(&serde_json::to_vec(json).unwrap()).unwrap();
+    let key = dossier.log.vkey.parse().unwrap();
+    verify_dossier(&dossier, &VerifyOptions::new(key))
+}
+
+fn index_of(dossier: &Value, event: &str) -> usize {
+    let records = dossier["records"].as_array().unwrap();
+    let own = |record: &&Value| record["event"] == event && record["part"] == "task";
+    let found = records.iter().find(own).unwrap_or_else(|| {
+        records
+            .iter()
+            .find(|record| record["event"] == event)
+            .unwrap()
+    });
+    records.iter().position(|record| record == found).unwrap()
+}
+
+#[tokio::test]
+async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
+    let surroundings = Surroundings::new().await;
+    let task = approved(&surroundings).await;
+    let made = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    assert!(made.status.success(), "{}", said(&made).1);
+    let folder = surroundings.ledger_file();
+    let folder = folder.parent().unwrap().parent().unwrap();
+    let text = std::fs::read(folder.join("task.json")).unwrap();
+    let dossier: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(dossier["format"], "llm-permission-proxy dossier");
+    assert_eq!(dossier["task_id"], task);
+    let report = verified(&dossier);
+    assert!(report.verified, "{:#?}", report.findings);
+    assert_eq!(report.history.deciding_keys.len(), 1);
+    assert_eq!((report.history.tasks, report.history.continued), (1, 1));
+    assert!(report.impossible.is_empty(), "{:?}", report.impossible);
+
+    let key = dossier["log"]["vkey"].as_str().unwrap();
+    let told = crate::service::bare(&format!("ledger verify-dossier task.json --key {key}"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let (told_text, complained) = said(&told);
+    assert!(told.status.success(), "{told_text}{complained}");
+    assert!(
+        told_text.contains("alice approves with passkey"),
+        "{told_text}"
+    );
+    assert!(told_text.contains("whole ledger shows"), "{told_text}");
+
+    let again = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    assert_eq!(
+        again.status.code(),
+        Some(1),
+        "a dossier never replaces a file"
+    );
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    let none = surroundings.run(&format!("ledger dossier {nobody} --out none.json"));
+    assert_eq!(none.status.code(), Some(1));
+    assert!(!folder.join("none.json").exists());
+
+    let page = std::fs::read_to_string(folder.join("task.html")).unwrap();
+    assert!(page.contains("default-src 'none'"));
+    for never in [
+        "<script",
+        "<b>",
+        "src=",
+        "href=\"http",
+        "@import",
+        "url(",
+        "\u{202e}",
+    ] {
+        assert!(!page.contains(never), "{never}");
+    }
+    assert!(page.contains("&lt;script&gt;") && page.contains("&lt;b&gt;looked"));
+    altered(&dossier);
+}
+
+/// Every way in which a dossier can be changed is found, by the rule that it breaks.
+fn altered(dossier: &Value) {
+    let at = |event: &str| index_of(dossier, event);
+    let payload = |change: &mut Value, event: &str, flip: usize| {
+        let record = &mut change["records"][index_of(dossier, event)];
+        let mut text = record["payload"].as_str().unwrap().to_owned().into_bytes();
+        text[flip] = if text[flip] == b'A' { b'B' } else { b'A' };
+        record["payload"] = Value::from(String::from_utf8(text).unwrap());
+    };
+    let found = |what: &str, check: Check, change: &dyn Fn(&mut Value)| {
+        let mut altered = dossier.clone();
+        change(&mut altered);
+        assert_ne!(&altered, dossier, "{what} changes nothing");
+        let report = verified(&altered);
+        let checks: Vec<Check> = report
+            .findings
+            .iter()
+            .map(|finding| finding.check)
+            .collect();
+        assert!(
+            !report.verified && checks.contains(&check),
+            "{what}: {checks:?}"
+        );
+    };
+    found("a payload", Check::PayloadDigest, &|d| {
+        payload(d, "apply.accepted", 60)
+    });
+    found("the reason as it reads", Check::DossierForm, &|d| {
+        d["records"][at("approval.approved")]["content"]["reason"] = json!("not looked");
+    });
+    found("the name as it reads", Check::DossierForm, &|d| {
+        d["records"][at("approval.approved")]["event"] = json!("approval.denied");
+    });
+    found("a proof", Check::Inclusion, &|d| {
+        let other = d["records"][0]["proof"]["leaf_hash"].clone();
+        d["records"][at("apply.ended")]["proof"]["hashes"][0] = other;
+    });
+    found("a header", Check::Inclusion, &|d| {
+        let other = d["records"][at("apply.operation_started")]["header"].clone();
+        d["records"][at("apply.ended")]["header"] = other;
+    });
+    found("the checkpoint", Check::CheckpointSignature, &|d| {
+        let note = d["checkpoint"].as_str().unwrap();
+        let size = note.lines().nth(1).unwrap();
+        d["checkpoint"] = Value::from(note.replacen(size, &format!("{size}0"), 1));
+    });
+    found("the ledger", Check::LedgerIdentity, &|d| {
+        d["ledger_id"] = json!("00000000-0000-0000-0000-000000000000");
+    });
+    found("the task", Check::DossierScope, &|d| {
+        d["task_id"] = json!("00000000-0000-0000-0000-000000000000");
+    });
+    found("the part", Check::DossierScope, &|d| {
+        d["records"][0]["part"] = json!("task");
+    });
+    found("the order", Check::Position, &|d| {
+        d["records"].as_array_mut().unwrap().swap(3, 4);
+    });
+    found("a payload that is withheld", Check::PayloadMissing, &|d| {
+        let record = &mut d["records"][at("apply.accepted")];
+        for part in ["salt", "payload", "envelope", "content"] {
+            record[part] = Value::Null;
+        }
+    });
+    for (left_out, check) in [
+        ("apply.operation_started", Check::StreamVersion),
+        ("approval.approved", Check::StreamVersion),
+        ("approver.credential_put", Check::DecisionCredential),
+        ("approval.consumed", Check::Authorisation),
+        ("task.created", Check::StreamVersion),
+        ("ledger.created", Check::DossierScope),
+    ] {
+        found(left_out, check, &|d| {
+            d["records"].as_array_mut().unwrap().remove(at(left_out));
+        });
+    }
+    let mut other = dossier.clone();
+    other["version"] = json!(2);
+    assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
+    other["version"] = json!(1);
+    other["more"] = json!(1);
+    assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
+}
