@@ -15,7 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Approver, Task};
 use ledger::command::DecideApproval;
 use ledger::{
     Actor, Assertion, Blob, Challenge, Decision, Origin, PublicKey, Rejection, Timestamp,
@@ -252,7 +252,7 @@ async fn issue(
     );
     let mut credential_ids = Vec::new();
     for principal in &approval.approvers {
-        if let Some(approver) = ledger.approver(principal).await? {
+        if let Some(approver) = approver(state, principal).await? {
             let active = approver.active_credentials();
             credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
         }
@@ -264,6 +264,14 @@ async fn issue(
         .assertion_options(&challenge, ids))
 }
 
+/// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
+async fn approver(state: &AppState, principal: &str) -> Result<Option<Arc<Approver>>, ApiError> {
+    match state.services.ledger.approver(principal).await {
+        Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
+        found => Ok(found?),
+    }
+}
+
 /// The principal and credential that signed, where they may decide this.
 async fn eligible(
     state: &AppState,
@@ -271,7 +279,7 @@ async fn eligible(
     assertion: &Assertion,
 ) -> Result<(String, EligibleCredential), ApiError> {
     for principal in &approval.approvers {
-        let Some(approver) = state.services.ledger.approver(principal).await? else {
+        let Some(approver) = approver(state, principal).await? else {
             continue;
         };
         let mut active = approver.active_credentials();

@@ -9,6 +9,7 @@ use crate::shapes::callbacks::{Deliveries, RetryRequest, RetryStarted};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
+use ledger::aggregate::Task;
 use ledger::command::RetryDelivery;
 use ledger::{DeliveryId, Origin, TaskId};
 use projections::Projection;
@@ -49,7 +50,11 @@ async fn list_deliveries(
         .current_views(&[Projection::Tasks, Projection::Callbacks])
         .await?;
     let known = views.task(task_id).await?;
-    known.ok_or(ledger::Rejection::TaskNotFound)?;
+    if known.is_none() {
+        // Says so when it was erased.
+        state.services.ledger.load::<Task>(task_id).await?;
+        return Err(ledger::Rejection::TaskNotFound.into());
+    }
     let deliveries = views.deliveries(task_id, MOST).await?;
     Ok(Json(Deliveries::from(deliveries)))
 }

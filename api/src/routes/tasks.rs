@@ -13,6 +13,7 @@ use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use ledger::aggregate::Task;
 use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
 use ledger::{Origin, TaskId};
 use projections::Projection;
@@ -88,6 +89,10 @@ async fn get_task(
 ) -> Result<Json<TaskView>, ApiError> {
     let views = state.current_views(&[Projection::Tasks]).await?;
     let found = views.task(who.task().id).await?;
+    if found.is_none() {
+        // Erased since the token was checked.
+        state.services.ledger.load::<Task>(who.task().id).await?;
+    }
     // The token was just checked against this task, so only a lost read table can lack it.
     let view = found.ok_or_else(|| ApiError::internal("the read tables lack a known task"))?;
     Ok(Json(TaskView::from(view)))
