@@ -34,6 +34,12 @@ pub(crate) fn restore(environment: &Environment, args: &RestoreArgs) -> anyhow::
         Some((origin, size)) => println!("signed      {size} events, as {origin}"),
         None => println!("signed      nothing that is known here"),
     }
+    if restored.left_behind > 0 {
+        println!(
+            "left behind {} events of the ledger that stood here, in what was moved aside",
+            restored.left_behind
+        );
+    }
     for file in &restored.aside {
         println!("moved aside {}", file.display());
     }

@@ -36,7 +36,8 @@ fn judge(folder: &Path, name: &OsString) -> Option<Finding> {
     let text = name.to_str()?;
     let path = folder.join(name);
     let shown = path.display();
-    if text.starts_with('.') && text.ends_with(".partial") {
+    let is_unnamed = text.starts_with('.') && text.contains(".partial");
+    if is_unnamed || text.ends_with(".restored") {
         return Some(Finding::warning(
             CHECK,
             format!("{shown} is of a backup or restore that was broken off"),

@@ -1,21 +1,23 @@
 //! Putting a backup in the ledger's place, so that nothing that was signed is ever taken back unsaid.
 //!
 //! Everything is made ready and checked in files of other names; then one list of renames switches
-//! ([`renames`]). A crash before the list is on disk leaves the old ledger, one after it the new one,
+//! (`renames.rs`). A crash before the list is on disk leaves the old ledger, one after it the new one,
 //! once the next start has done the rest of the list. What stood there before is moved aside, never
 //! deleted.
 
+mod owner;
 mod renames;
 mod staged;
+mod switch;
 
 use crate::config::{Problems, SigningSource, Storage};
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use anyhow::{Context, bail, ensure};
 use ledger::tlog::{LogOrigin, Note};
 use ledger::{CheckedLedger, Reader, SystemRandom, WriterLock};
-use renames::Renames;
 use staged::Staged;
 use std::path::{Path, PathBuf};
+use switch::Switch;
 
 /// Behind the name of what is moved aside; a time follows.
 pub(crate) const MOVED_ASIDE: &str = ".before-restore-";
@@ -44,6 +46,8 @@ pub(crate) struct Restored {
     pub(crate) aside: Vec<PathBuf>,
     /// Whether the signing key still has to be put in its place.
     pub(crate) key_is_missing: bool,
+    /// How many events the ledger has more that stood there, as far as that can be read.
+    pub(crate) left_behind: u64,
 }
 
 impl Restoration<'_> {
@@ -62,7 +66,10 @@ impl Restoration<'_> {
         );
         let staged = Staged::copy_of(self.backup, &self.storage.ledger).await?;
         let signers = self.signers(&staged).await;
-        let state = KnownCheckpoint::read(self.signing.state_file(), &signers)?;
+        let state = KnownCheckpoint::read(self.signing.state_file(), &signers).context(
+            "how far the ledger was signed cannot be read; where that file is damaged, move it away \
+             and give the newest checkpoint that anybody knows with --checkpoint FILE",
+        )?;
         let given = self.given(&signers)?;
         if state.is_none() && given.is_none() && staged.signer.is_some() {
             bail!(
@@ -72,10 +79,12 @@ impl Restoration<'_> {
                 self.signing.state_file().display()
             );
         }
+        let stood = self.size_of_what_stands().await;
+        let size = staged.ledger.size;
         let known: Vec<&KnownCheckpoint> = [&state, &given].into_iter().flatten().collect();
         let newest = known.iter().max_by_key(|known| known.checkpoint.size());
         let missing = self.first_missing(&known, &staged).await?;
-        match (missing, self.fork) {
+        let restored = match (missing, self.fork) {
             (None, None) => self.put(staged, state.as_ref(), newest.copied()).await,
             (None, Some(_)) => bail!(
                 "the backup holds everything that is known to have been signed: leave out \
@@ -86,6 +95,18 @@ impl Restoration<'_> {
                 let newest = newest.copied().unwrap_or(missing);
                 self.put_fork(staged, newest, reason).await
             }
+        };
+        restored.map(|restored| Restored {
+            left_behind: stood.saturating_sub(size),
+            ..restored
+        })
+    }
+
+    /// How many events the ledger has that stands here; 0 where it cannot be read.
+    async fn size_of_what_stands(&self) -> u64 {
+        match Reader::open(&self.storage.ledger_url()).await {
+            Ok(reader) => reader.size().await.unwrap_or(0),
+            Err(_) => 0,
         }
     }
 
@@ -152,6 +173,7 @@ impl Restoration<'_> {
             ledger,
             checkpoint: newest.map(|newest| (newest.signer.0.clone(), newest.checkpoint.size())),
             aside,
+            left_behind: 0,
             key_is_missing: signer.is_some_and(|signer| self.signing.public() != Some(signer)),
         })
     }
@@ -183,6 +205,7 @@ impl Restoration<'_> {
             checkpoint: Some((origin, checkpoint.size())),
             aside,
             key_is_missing: false,
+            left_behind: 0,
         })
     }
 }
@@ -231,66 +254,4 @@ pub(crate) fn finish_broken_off(storage: &Storage) -> anyhow::Result<()> {
 /// Whether a restore was broken off.
 pub(crate) fn is_broken_off(storage: &Storage) -> bool {
     list(storage).exists()
-}
-
-/// Files that change places together.
-struct Switch<'s> {
-    storage: &'s Storage,
-    renames: Renames,
-    aside: Vec<PathBuf>,
-    /// Behind the names of what is moved aside.
-    end: String,
-}
-
-impl<'s> Switch<'s> {
-    /// Read tables and ledger leave their places.
-    fn begin(storage: &'s Storage) -> anyhow::Result<Self> {
-        let now = jiff::Timestamp::from_microsecond(now().as_micros())?;
-        let mut switch = Self {
-            storage,
-            renames: Renames::default(),
-            aside: Vec::new(),
-            end: format!("{MOVED_ASIDE}{}", now.strftime("%Y%m%dT%H%M%SZ")),
-        };
-        // SQLite finds its log by the name of its database, so they keep their names together.
-        for database in [&storage.read_tables, &storage.ledger] {
-            let database = staged::followed(database);
-            let aside = staged::with_end(&database, &switch.end);
-            for end in ["", "-wal", "-shm"] {
-                let (from, to) = (
-                    staged::with_end(&database, end),
-                    staged::with_end(&aside, end),
-                );
-                if switch.renames.plan(&from, &to)? && end.is_empty() {
-                    switch.aside.push(to);
-                }
-            }
-        }
-        Ok(switch)
-    }
-
-    /// A small file gets this content, and what stood there before leaves its place.
-    fn replace(&mut self, file: &Path, content: &[u8]) -> anyhow::Result<()> {
-        let aside = staged::with_end(file, &self.end);
-        if self.renames.plan(file, &aside)? {
-            self.aside.push(aside);
-        }
-        let new = staged::with_end(file, ".restored");
-        ledger::replace_file(&new, content)
-            .with_context(|| format!("writing {}", new.display()))?;
-        self.renames.plan(&new, file).map(drop)
-    }
-
-    /// The copy takes the ledger's place. Gives where everything else is now.
-    async fn carry_out(mut self, staged: Staged) -> anyhow::Result<Vec<PathBuf>> {
-        let copy = staged.keep().await?;
-        self.renames
-            .plan(&copy, &staged::followed(&self.storage.ledger))?;
-        self.renames.carry_out(&list(self.storage))?;
-        Ok(self.aside)
-    }
-}
-
-fn now() -> ledger::Timestamp {
-    ledger::Clock::now(&ledger::SystemClock)
 }

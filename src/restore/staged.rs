@@ -1,5 +1,6 @@
 //! A checked copy of a backup, in the ledger's folder and under a name that nobody opens.
 
+use super::owner::Owner;
 use crate::config::as_url;
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use crate::operator::Account;
@@ -105,6 +106,14 @@ impl Staged {
         fork_copy(path, fork, who, &SystemClock, &SystemRandom)
             .await
             .context("the ledger cannot go on as another log")
+    }
+
+    /// Gives the copy to whom the ledger belongs.
+    ///
+    /// # Errors
+    /// When this account may not.
+    pub(super) fn give_to(&self, owner: Owner) -> anyhow::Result<()> {
+        owner.give(self.copy.path())
     }
 
     /// Puts it on disk; from here on it stays.

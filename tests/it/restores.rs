@@ -148,6 +148,8 @@ async fn an_older_backup_is_only_gone_on_from_as_another_log() {
         &format!("{line} --accept-fork --reason broken"),
     );
     assert!(told.contains("goes on as"), "{told}");
+    let behind = format!("left behind {} events", written.len() - kept);
+    assert!(told.contains(&behind), "{told}");
     let service = surroundings.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
@@ -325,4 +327,23 @@ async fn a_restore_that_was_broken_off_is_done_by_the_next_start() {
     assert!(service.stop().await.success());
     assert!(!list_file.exists());
     assert_eq!(surroundings.events().await, before);
+}
+
+#[tokio::test]
+async fn a_restore_that_does_not_fit_changes_nothing() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    for _ in 0..50 {
+        service.open_task().await;
+    }
+    assert!(service.stop().await.success());
+    let file = backup(&surroundings, "l.db");
+    let before = listing(&surroundings);
+    let line = format!("restore {}", file.display());
+    let refused = surroundings.command_with_room(&line, 64).output().unwrap();
+    let (_, complained) = said(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("cannot be copied"), "{complained}");
+    assert_eq!(listing(&surroundings), before);
+    assert!(surroundings.start().await.stop().await.success());
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const PAGE: u64 = 4096;
+const PAGE: u32 = 4096;
 
 /// Everything in one file: SQLite's log is copied into it and emptied.
 fn settle(file: &Path) -> Connection {
@@ -26,8 +26,11 @@ fn damage(file: &Path, name: &str) {
     let page: u32 = db.query_row(sql, [name], |row| row.get(0)).unwrap();
     db.close().unwrap();
     let file = File::options().write(true).open(file).unwrap();
-    file.write_all_at(&[0xA5; PAGE as usize], u64::from(page - 1) * PAGE)
-        .unwrap();
+    file.write_all_at(
+        &[0xA5; PAGE as usize],
+        u64::from(page - 1) * u64::from(PAGE),
+    )
+    .unwrap();
 }
 
 async fn reason_against(service: &Service) -> String {

@@ -295,6 +295,10 @@ async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, S
 pub(crate) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
+        // A file has no server that would close idle connections, and sqlx's task that looks for them
+        // can take a connection between its return and its being counted, and then never ends.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connect_with(options(path).read_only(true))
         .await
         .map_err(Error::database("opening the file to read"))?;

@@ -209,6 +209,10 @@ pub(crate) async fn connect_readers(path: &Path) -> Result<SqlitePool, Error> {
         .read_only(true);
     SqlitePoolOptions::new()
         .max_connections(READERS)
+        // A file has no server that would close idle connections, and sqlx's task that looks for them
+        // can take a connection between its return and its being counted, and then never ends.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connect_with(options)
         .await
         .map_err(Error::database("opening the file to read"))
