@@ -49,6 +49,8 @@ pub(crate) struct Gather {
     deciders: BTreeSet<String>,
     agent: Option<StreamId>,
     erased: Vec<PositionRange>,
+    /// Where it was told that the task was erased.
+    erased_at: Option<u64>,
     /// Where the next record is read.
     next: u64,
 }
@@ -72,13 +74,14 @@ impl Gather {
             deciders: BTreeSet::new(),
             agent: None,
             erased: Vec::new(),
+            erased_at: None,
             next: 0,
         };
         gather.read_on(sources.ledger)?;
-        let Some(newest) = gather.newest() else {
+        let Some(needed) = gather.needed() else {
             bail!("there is no task {task_id} in this ledger");
         };
-        let (note, checkpoint) = gather.covering(newest, sources, &key, &origin)?;
+        let (note, checkpoint) = gather.covering(needed, sources, &key, &origin)?;
         gather.add_context(sources)?;
         let ledger_id = sources
             .file
@@ -112,6 +115,11 @@ impl Gather {
         own.filter(|(_, kept)| kept.part == DossierPart::Task)
             .map(|(position, _)| *position)
             .next()
+    }
+
+    /// The position of the newest record that the dossier is not sound without.
+    fn needed(&self) -> Option<u64> {
+        self.newest().max(self.erased_at)
     }
 
     /// Reads to the end of the log as it is now.
@@ -177,6 +185,7 @@ impl Gather {
             }
             Event::LedgerErased(erased) if erased.subject == ErasedSubject::Task(self.task_id) => {
                 self.erased.extend(&erased.positions);
+                self.erased_at = Some(header.position);
             }
             _ => {}
         }
@@ -199,7 +208,7 @@ impl Gather {
     /// A checkpoint that covers all of the task's records. What the log gains meanwhile is read too.
     fn covering(
         &mut self,
-        mut newest: u64,
+        mut needed: u64,
         sources: &Sources<'_>,
         key: &LogKey,
         origin: &LogOrigin,
@@ -207,12 +216,12 @@ impl Gather {
         let since = Instant::now();
         loop {
             let (note, checkpoint) = read_checkpoint(&sources.checkpoint, key, origin)?;
-            if checkpoint.size() > newest {
+            if checkpoint.size() > needed {
                 return Ok((note, checkpoint));
             }
             if since.elapsed() > PATIENCE {
                 bail!(
-                    "the checkpoint in {} covers {} events, the task's newest is at position {newest}; \
+                    "the checkpoint in {} covers {} events, the task's newest is at position {needed}; \
                      a running service signs a newer one within a second",
                     sources.checkpoint.display(),
                     checkpoint.size()
@@ -220,7 +229,7 @@ impl Gather {
             }
             sources.file.wait(async { tokio::time::sleep(PAUSE).await });
             self.read_on(sources.ledger)?;
-            newest = self.newest().unwrap_or(newest);
+            needed = self.needed().unwrap_or(needed);
         }
     }
 

@@ -195,3 +195,53 @@ fn altered(dossier: &Value) {
     other["more"] = json!(1);
     assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
 }
+
+#[tokio::test]
+async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
+    let surroundings = Surroundings::new().await;
+    let task = approved(&surroundings).await;
+    let closed = surroundings.run(&format!("task close {task} --reason done"));
+    assert!(closed.status.success(), "{}", said(&closed).1);
+    let service = surroundings.start().await;
+    surroundings.event("approval.consumed").await;
+    crate::service::until("the erasure", async || {
+        let erased = surroundings.run(&format!("ledger erase {task} --reason asked-for"));
+        erased.status.success().then_some(())
+    })
+    .await;
+    assert!(service.stop().await.success());
+
+    let told = surroundings.run(&format!("ledger replay --task {task} --json"));
+    let (lines, complained) = said(&told);
+    assert!(told.status.success(), "{complained}");
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert_eq!(last["event"], "ledger.erased", "{last}");
+    assert!(
+        before.iter().all(|line| line["erased"] == true),
+        "{lines:#?}"
+    );
+    assert!(before.iter().any(|line| line["event"] == "apply.accepted"));
+    assert!(!lines.iter().any(|line| line.to_string().contains("looked")));
+
+    let made = surroundings.run(&format!("ledger dossier {task} --out erased.json"));
+    assert!(made.status.success(), "{}", said(&made).1);
+    let folder = surroundings.ledger_file();
+    let folder = folder.parent().unwrap().parent().unwrap();
+    let text = std::fs::read(folder.join("erased.json")).unwrap();
+    let dossier: Value = serde_json::from_slice(&text).unwrap();
+    let report = verified(&dossier);
+    assert!(report.verified, "{:#?}", report.findings);
+    assert!(!report.erased.is_empty() && !report.impossible.is_empty());
+    assert_eq!(dossier["story"].as_array().unwrap().len(), lines.len());
+
+    let ocsf = said(&surroundings.run("ledger tail --from 0 --format ocsf")).0;
+    let erased = ocsf
+        .lines()
+        .filter(|line| line.contains("its payload was erased"));
+    assert_eq!(erased.count(), before.len());
+    assert!(!ocsf.contains("looked"));
+}
