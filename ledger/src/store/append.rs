@@ -52,8 +52,10 @@ impl Staged {
     }
 }
 
+/// How many rows one statement takes at most.
+pub(super) const LARGEST_CHUNK: usize = 64;
 /// How many rows one statement takes. Few sizes, so that each is prepared once and kept.
-const CHUNKS: [usize; 3] = [64, 8, 1];
+const CHUNKS: [usize; 3] = [LARGEST_CHUNK, 8, 1];
 
 /// `INSERT INTO t VALUES (?,?),(?,?)…` for each chunk size.
 pub(super) struct MultiRow([Arc<str>; 3]);

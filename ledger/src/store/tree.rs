@@ -1,6 +1,6 @@
 //! The Merkle tree's table: one row for each position, written with the event that stands there.
 
-use super::append::{MultiRow, signed};
+use super::append::{LARGEST_CHUNK, MultiRow, signed};
 use super::read::{Reader, StoredRecord};
 use crate::error::Error;
 use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash, record_leaf};
@@ -155,7 +155,12 @@ async fn read_rows(
         )
     });
     let failed = || Error::database("reading the tree");
-    let positions: Vec<u64> = positions.into_iter().collect();
+    let mut positions: Vec<u64> = positions.into_iter().collect();
+    // Statements of one size only, so that a proof is one of them whatever the size of the tree: each is
+    // a hand-over to SQLite's thread, while asking for a position twice is next to nothing.
+    if let Some(last) = positions.last().copied() {
+        positions.resize(positions.len().next_multiple_of(LARGEST_CHUNK), last);
+    }
     let mut rows = BTreeMap::new();
     for (sql, chunk) in READ.chunks(&positions) {
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));

@@ -25,7 +25,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// The newest checkpoint, signed
 ///
 /// A signed note (C2SP tlog-checkpoint): origin, size and root of the tree over the whole ledger. One
-/// is made within about a second of an event.
+/// is made within about a second of an event. Cosignatures of witnesses are on it once enough of them
+/// have cosigned it.
 #[utoipa::path(
     get, path = "/v1/ledger/checkpoint", tag = "log",
     responses(
@@ -35,7 +36,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
     ),
 )]
 async fn checkpoint(State(state): State<AppState>) -> Result<Response, ApiError> {
-    let note = newest(&state)?.note().to_string();
+    let newest = newest(&state)?;
+    // The same statement with the witnesses' cosignatures, once it has them.
+    let witnessed = checkpoints(&state)?.witnessed();
+    let witnessed = witnessed.filter(|witnessed| witnessed.size() == newest.size());
+    let note = witnessed.unwrap_or(newest).note().to_string();
     // The next one is at least a second away from this one.
     let headers = [
         (header::CONTENT_TYPE, TEXT),

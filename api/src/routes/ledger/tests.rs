@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use ledger::record::Header;
 use ledger::tlog::{
     Checkpoint, ConsistencyProof, EntryBundle, InclusionProof, LogKey, LogOrigin, Note, Tile,
-    TreeHash, record_leaf,
+    TreeHash, WitnessSigner, record_leaf,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -351,4 +351,28 @@ async fn without_a_key_it_says_so() {
     }
     let answer = audit(&stage, "/v1/ledger/events").await;
     assert_eq!(answer.body["events"][0]["state"], "appended");
+}
+
+#[tokio::test]
+async fn what_witnesses_have_cosigned_shows_on_the_checkpoint_and_on_the_events() {
+    let (stage, checkpoint) = grown().await;
+    let checkpoints = stage.state.services.ledger.checkpoints().unwrap();
+    let witness = WitnessSigner::from_seed("witness.example".parse().unwrap(), &[3; 32]);
+    let note = checkpoints.newest().unwrap().note().clone();
+    let cosigned = note.with_signature(witness.cosign(&checkpoint, crate::testing::BEGIN));
+    checkpoints.publish_witnessed(cosigned.clone()).unwrap();
+
+    let shown = text(&stage, "/v1/ledger/checkpoint").await;
+    assert_eq!(shown, cosigned.to_string());
+    let events = audit(&stage, "/v1/ledger/events").await;
+    assert_eq!(events.body["events"][0]["state"], "witnessed");
+
+    // A newer one is shown without cosignatures until it has them.
+    stage.task("one more").await;
+    covered(&stage).await;
+    let newest = checkpoints.newest().unwrap().note().to_string();
+    assert_eq!(text(&stage, "/v1/ledger/checkpoint").await, newest);
+    let from = checkpoint.size();
+    let events = audit(&stage, &format!("/v1/ledger/events?from={from}")).await;
+    assert_eq!(events.body["events"][0]["state"], "checkpointed");
 }
