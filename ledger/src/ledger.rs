@@ -1,17 +1,18 @@
 //! The handle on an open ledger: commands go in, committed states and events come out.
 
+mod erasing;
+
 use crate::aggregate::{Agent, Approval, Approver};
 use crate::checkpoints::{Checkpoints, MakeSigning, start};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
-use crate::command::{Command, Erase, EraseTarget, Erasure};
+use crate::command::Command;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
-    Found, LookupKey, Lookups, Reader, Sought, WriterLock, append, append_tree, check_empty,
-    check_tail, connect_reader, connect_writer, file_of, grow, read_frontier, read_head,
-    read_stream, scrub,
+    LookupKey, Lookups, Reader, WriterLock, append, append_tree, check_empty, check_tail,
+    connect_reader, connect_writer, file_of, grow, read_frontier, read_head, read_stream, scrub,
 };
 use crate::tlog::Frontier;
 use crate::writer::{
@@ -230,49 +231,6 @@ impl Ledger {
             .await
             .map_err(|_| Error::Stopped)?;
         self.noted(answer.await.map_err(|_| Error::Stopped)?)
-    }
-
-    /// Erases what has ended, and everything of it. What it finds to erase is sought before the
-    /// writer's turn, so that commands wait for no more than the erasing itself.
-    ///
-    /// The answer comes when the payloads are gone from the tables; [`Ledger::scrubbed`] tells when
-    /// the files hold nothing of them. `reason` stays for good and must not repeat what is erased.
-    ///
-    /// # Errors
-    /// [`crate::Rejection::NotErasable`] with what stands in the way, and what keeps the log from being
-    /// read or written.
-    pub async fn erase(
-        &self,
-        origin: Origin,
-        target: EraseTarget,
-        reason: String,
-    ) -> Result<Erasure, Error> {
-        let sought = match &target {
-            EraseTarget::Task(id) => Some(Sought::OfTask(*id)),
-            EraseTarget::Agent(name) => {
-                let agent = self.stream_of(LookupKey::agent(name)).await?;
-                agent.map(|stream| Sought::TasksOf(stream.into()))
-            }
-            EraseTarget::Approver(_) => None,
-        };
-        let mut found = Found::default();
-        if let Some(sought) = sought {
-            let mut connection = self.connection("looking for what is to be erased").await?;
-            found.seek(&mut connection, sought).await?;
-        }
-        let command = Erase {
-            target,
-            reason,
-            found,
-        };
-        self.execute(origin, command).await
-    }
-
-    /// Whether the ledger's files hold nothing of what was erased, and its changes. It takes a moment
-    /// after an erasure, and longer while somebody reads the file.
-    #[must_use]
-    pub fn scrubbed(&self) -> watch::Receiver<bool> {
-        self.shared.scrubbed.subscribe()
     }
 
     /// The newest committed state of a stream; `None` when there is none of that kind.

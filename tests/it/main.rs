@@ -17,6 +17,7 @@ mod crowd;
 mod demo;
 mod doctor;
 mod dossiers;
+mod erasing;
 mod killed;
 mod once;
 mod operators;

@@ -2,20 +2,18 @@
 //!
 //! The event that says so, the rows that let the payloads go, and their removal are one commit.
 
+mod gathered;
+
 use super::Command;
-use crate::aggregate::{
-    Agent, Apply, Approval, ApprovalState, Approver, Delivery, DeliveryState, Task,
-};
+use crate::aggregate::{Agent, Approver, Task};
 use crate::blob::Blob;
 use crate::error::Error;
-use crate::event::{
-    ApplyEnd, ErasedName, ErasedStream, ErasedSubject, Event, KeptCounter, LedgerErased,
-    PositionRange, Recorded, StreamKind,
-};
+use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
 use crate::rejection::Rejection;
-use crate::store::{Found, LookupKey, Lookups, Sought, credential_counter};
-use crate::writer::{Entry, Erasing, State, Unit};
+use crate::store::{Found, LookupKey, Sought, credential_counter};
+use crate::writer::{Erasing, State, Unit};
+use gathered::{Gathered, ranges};
 use std::collections::BTreeSet;
 
 /// The longest reason, in characters.
@@ -256,120 +254,6 @@ async fn erased_before(unit: &mut Unit<'_>, by: u64) -> Result<Erasure, Error> {
     }
 }
 
-/// What goes.
-#[derive(Default)]
-struct Gathered {
-    streams: Vec<ErasedStream>,
-    positions: BTreeSet<u64>,
-    /// The lookups that only these events tell of.
-    keys: BTreeSet<LookupKey>,
-    /// Credentials whose counters these events had raised.
-    decided_with: BTreeSet<Blob>,
-}
-
-impl Gathered {
-    fn take(
-        &mut self,
-        stream_id: StreamId,
-        events: &[Recorded],
-        subject: ErasedSubject,
-    ) -> Result<(), Error> {
-        let kind = kind_of(stream_id, events)?;
-        let task = match subject {
-            ErasedSubject::Task(task) => Some(task),
-            ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
-        };
-        let mut lookups = Lookups::default();
-        for recorded in events {
-            lookups.fold(stream_id, task, &recorded.event);
-            self.positions.insert(recorded.position());
-        }
-        for key in lookups.into_values().into_keys() {
-            match (key.counted_credential(), subject) {
-                (Some(credential), ErasedSubject::Task(_)) => {
-                    self.decided_with.insert(credential);
-                }
-                _ => {
-                    self.keys.insert(key);
-                }
-            }
-        }
-        self.streams.push(ErasedStream {
-            stream_id,
-            kind,
-            events: u64::try_from(events.len()).unwrap_or(u64::MAX),
-        });
-        Ok(())
-    }
-}
-
-/// What the stream is the story of, when the story is over.
-fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error> {
-    let state = Entry::fold(events).state;
-    let first = events.first().map(|recorded| &recorded.event);
-    Ok(match (state, first) {
-        (State::Task(_), _) => StreamKind::Task,
-        (State::Agent(_), _) => StreamKind::Agent,
-        (State::Approver(_), _) => StreamKind::Approver,
-        (State::Apply(apply), _) => {
-            check_apply(&apply)?;
-            StreamKind::Apply
-        }
-        (State::Approval(approval), _) => {
-            check_approval(&approval)?;
-            StreamKind::Approval
-        }
-        (State::Delivery(delivery), _) => {
-            check_delivery(&delivery)?;
-            StreamKind::Delivery
-        }
-        (State::None, Some(Event::ApplyRefused(_) | Event::RefusalsCounted(_))) => {
-            StreamKind::Refusal
-        }
-        (State::None | State::Erased(_), _) => {
-            return Err(Error::Damaged {
-                position: events.first().map_or(0, Recorded::position),
-                what: format!("stream {stream_id} does not begin as one of its kind does"),
-            });
-        }
-    })
-}
-
-fn check_apply(apply: &Apply) -> Result<(), Error> {
-    if apply.end == Some(ApplyEnd::Unknown) {
-        return Err(not_yet(format!(
-            "nobody knows whether apply {} was carried out: settle it with `apply resolve`",
-            apply.id
-        )));
-    }
-    if apply.is_running() {
-        return Err(not_yet(format!("apply {} is under way", apply.id)));
-    }
-    Ok(())
-}
-
-fn check_approval(approval: &Approval) -> Result<(), Error> {
-    match approval.state {
-        ApprovalState::Pending | ApprovalState::Approved => {
-            Err(not_yet(format!("approval {} is open", approval.id)))
-        }
-        ApprovalState::Denied
-        | ApprovalState::Expired
-        | ApprovalState::Cancelled
-        | ApprovalState::Consumed => Ok(()),
-    }
-}
-
-fn check_delivery(delivery: &Delivery) -> Result<(), Error> {
-    match delivery.state {
-        DeliveryState::Due(_) | DeliveryState::UnderWay => Err(not_yet(format!(
-            "delivery {} is still being tried: wait until it has arrived or is given up",
-            delivery.owed.delivery_id
-        ))),
-        DeliveryState::Delivered | DeliveryState::GivenUp => Ok(()),
-    }
-}
-
 /// The counters as they stand, of credentials whose approver still does.
 async fn kept_counters(
     unit: &mut Unit<'_>,
@@ -401,34 +285,9 @@ async fn kept_counters(
     Ok(kept)
 }
 
-fn ranges(positions: &BTreeSet<u64>) -> Vec<PositionRange> {
-    let mut ranges: Vec<PositionRange> = Vec::new();
-    for position in positions {
-        match ranges.last_mut() {
-            Some(last) if last.until == *position => last.until = position.saturating_add(1),
-            _ => ranges.push(PositionRange {
-                from: *position,
-                until: position.saturating_add(1),
-            }),
-        }
-    }
-    ranges
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn positions_that_follow_one_another_are_one_range() {
-        let range = |from, until| PositionRange { from, until };
-        let positions = BTreeSet::from([3, 4, 5, 9, 11, 12]);
-        assert_eq!(
-            ranges(&positions),
-            [range(3, 6), range(9, 10), range(11, 13)]
-        );
-        assert_eq!(ranges(&BTreeSet::new()), []);
-    }
 
     #[test]
     fn a_reason_is_one_and_does_not_repeat_the_name() {

@@ -62,7 +62,7 @@ impl KnownKeys {
     /// Takes in what was committed.
     pub(crate) fn learn(&mut self, lookups: Lookups) {
         for key in lookups.removed() {
-            self.keys.put(key.clone(), None);
+            self.keys.pop(key);
         }
         for (key, value) in lookups.into_values() {
             self.keys.put(key, Some(value));
