@@ -113,7 +113,7 @@ pub enum Error {
     /// The runner that folds is gone.
     #[error("nothing is folded any more")]
     Ended,
-    /// No projection has that name, or it is being made anew already, or not.
+    /// What was asked for cannot be done as things stand.
     #[error("{why}")]
     Refused {
         /// Why nothing was done.

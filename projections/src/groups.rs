@@ -268,3 +268,6 @@ impl Tables for TimelineTables {
         append_rows(to, &mut self.timeline)
     }
 }
+
+#[cfg(test)]
+mod tests;

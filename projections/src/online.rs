@@ -14,8 +14,8 @@ use crate::opening::in_transaction;
 use crate::projection::Projection;
 use crate::runner::Progress;
 use crate::store::{
-    Indexes, Place, State, connect_inspector, forget_next, left_over, make, note_tables, replace,
-    shrink,
+    Indexes, Place, State, connect_inspector, drop_tables, forget_next, left_over, make,
+    note_tables, replace, shrink,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -219,6 +219,11 @@ impl Folder {
     /// Makes empty tables beside those in use.
     pub(crate) fn begin_beside(&mut self, names: &[Projection]) -> Result<(), Error> {
         let made = in_transaction(&self.db, |db| {
+            // What could not be removed when it was given up or replaced.
+            forget_next(db)?;
+            if let Some(state) = State::read(db) {
+                drop_tables(db, &left_over(db, &state)?)?;
+            }
             let mut made = Vec::new();
             for projection in names {
                 let live = self.fold_of(*projection, Place::Live);

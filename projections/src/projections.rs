@@ -192,12 +192,11 @@ impl Projections {
     }
 
     /// Has the runner make these projections anew, all when none is named, beside the tables in use,
-    /// which they then replace at once. Reads and folding go on. Whoever asked may go away: the
+    /// which they then replace at once. Reads and folding go on. One that is under way comes first. Whoever asked may go away: the
     /// rebuild goes on then, and so do its log lines.
     ///
     /// # Errors
-    /// [`Error::Refused`] while another rebuild is under way, and what a rebuild ends with: then the
-    /// old tables stay in use.
+    /// What keeps it from ending well: then the old tables stay in use.
     pub async fn rebuild(
         &self,
         names: &[Projection],

@@ -136,7 +136,7 @@ impl Runner {
             if let Some((from, limit)) = next {
                 match self.fold_next(from, limit).await {
                     // What cannot be done for both sets may be for the one in use.
-                    Err(error) if self.rebuilding.is_some() => self.abandon(error)?,
+                    Err(error) if self.rebuilding.is_some() => self.abandon(error),
                     folded => folded?,
                 }
                 continue;
@@ -179,13 +179,14 @@ impl Runner {
     async fn go_on_rebuilding(&mut self, head: u64) -> Result<bool, Error> {
         match self.next_step(head) {
             Some(Step::Fold(from, limit)) => {
-                if let Err(error) = self.fold_next(from, limit).await {
-                    self.abandon(error)?;
+                // Not tried again and again: the tables in use would wait for that.
+                if let Err(error) = self.try_fold(from, limit).await {
+                    self.abandon(error);
                 }
             }
             Some(Step::Compared) => {}
             Some(Step::Switch) => self.switch(head).await?,
-            Some(Step::GiveUp(error)) => self.abandon(error)?,
+            Some(Step::GiveUp(error)) => self.abandon(error),
             Some(Step::Wait) | None => return Ok(false),
         }
         Ok(true)
@@ -204,7 +205,10 @@ impl Runner {
         let switched = self.folder().switch();
         let names = match switched {
             Ok(names) => names,
-            Err(error) => return self.abandon(error),
+            Err(error) => {
+                self.abandon(error);
+                return Ok(());
+            }
         };
         for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
             if names.contains(&projection) {
@@ -221,12 +225,18 @@ impl Runner {
     }
 
     /// Ends a rebuild without result.
-    fn abandon(&mut self, error: Error) -> Result<(), Error> {
+    fn abandon(&mut self, error: Error) {
         if let Some(rebuilding) = self.rebuilding.take() {
             rebuilding.fail(error);
         }
         self.is_clean = false;
-        self.folder().abandon()
+        if let Err(error) = self.folder().abandon() {
+            // Nobody folds into those tables any more; the next rebuild, or start, removes them.
+            tracing::warn!(
+                error = error.on_one_line(),
+                "the tables of a rebuild that was given up are not removed"
+            );
+        }
     }
 
     /// Removes some of what was replaced or given up; whether there may be more.
