@@ -49,8 +49,10 @@ pub(crate) struct Gather {
     deciders: BTreeSet<String>,
     agent: Option<StreamId>,
     erased: Vec<PositionRange>,
-    /// Where it was told that the task was erased.
+    /// Where it was told last that something was erased.
     erased_at: Option<u64>,
+    /// Approvers whose names are gone; one of them may have decided.
+    erased_approvers: Vec<StreamId>,
     /// Where the next record is read.
     next: u64,
 }
@@ -75,6 +77,7 @@ impl Gather {
             agent: None,
             erased: Vec::new(),
             erased_at: None,
+            erased_approvers: Vec::new(),
             next: 0,
         };
         gather.read_on(sources.ledger)?;
@@ -183,9 +186,15 @@ impl Gather {
             Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
                 self.deciders.insert(decided.principal.clone());
             }
-            Event::LedgerErased(erased) if erased.subject == ErasedSubject::Task(self.task_id) => {
-                self.erased.extend(&erased.positions);
+            Event::LedgerErased(erased) => {
                 self.erased_at = Some(header.position);
+                match erased.subject {
+                    ErasedSubject::Task(task) if task == self.task_id => {
+                        self.erased.extend(&erased.positions);
+                    }
+                    ErasedSubject::Approver(id) => self.erased_approvers.push(id.into()),
+                    ErasedSubject::Task(_) | ErasedSubject::Agent(_) => {}
+                }
             }
             _ => {}
         }
@@ -238,11 +247,18 @@ impl Gather {
         let until = self.newest().unwrap_or(0);
         let approvers = &self.approvers;
         let of_deciders = self.deciders.iter().filter_map(|who| approvers.get(who));
-        let streams: Vec<StreamId> = self.agent.iter().chain(of_deciders).copied().collect();
+        let mut streams: Vec<StreamId> = self.agent.iter().chain(of_deciders).copied().collect();
+        if self.deciders.iter().any(|who| !approvers.contains_key(who)) {
+            streams.extend(&self.erased_approvers);
+        }
         let scan = RecordScan::open(sources.ledger).context("the ledger cannot be read")?;
         for stream in streams {
             let events = sources.file.wait(sources.file.reader().stream(stream))?;
-            for event in events.iter().filter(|event| event.position() < until) {
+            for event in events
+                .iter()
+                // What erased a stream counts all of its events.
+                .filter(|event| event.position() < until || event.is_erased())
+            {
                 let position = event.position();
                 each(&scan, position, position + 1, |record| {
                     self.keep(record, DossierPart::Context);

@@ -2,6 +2,7 @@
 
 use crate::service::{Surroundings, deployment, purge, said};
 use fixtures::approver::SoftApprover;
+use ledger::Blob;
 use ledger::audit::{Check, Dossier, DossierReport, VerifyOptions, verify_dossier};
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ async fn approved(surroundings: &Surroundings) -> String {
     service.grant(&["cache.purge.execute"]).await;
     let other = service.open_task().await;
     assert_eq!(service.apply(&other, "k0", &purge("a")).await.status, 200);
+    surroundings.event("delivery.attempt_ended").await;
     let task = service.open_task().await;
     let mut hostile = deployment();
     hostile["params"]["script"] =
@@ -244,4 +246,42 @@ async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
         .filter(|line| line.contains("its payload was erased"));
     assert_eq!(erased.count(), before.len());
     assert!(!ocsf.contains("looked"));
+}
+
+#[tokio::test]
+async fn a_decision_whose_approver_was_erased_is_unchecked_and_not_wrong() {
+    let surroundings = Surroundings::new().await;
+    let task = approved(&surroundings).await;
+    let events = surroundings.events().await;
+    let created = |event: &&ledger::Recorded| event.event.name() == "task.created";
+    let other = events.iter().find(created).unwrap().stream_id();
+    assert_ne!(other.to_string(), task);
+    let credential = Blob::from(SoftApprover::new("alice").credential_id());
+    for line in [
+        &format!("task close {task} --reason done"),
+        &format!("credential revoke --principal alice --credential {credential} --reason left"),
+        "ledger erase --approver alice --reason asked-for",
+        &format!("task close {other} --reason done"),
+        &format!("ledger erase {other} --reason asked-for"),
+        &format!("ledger dossier {task} --out task.json"),
+    ] {
+        let done = surroundings.run(line);
+        assert!(done.status.success(), "{line}: {}", said(&done).1);
+    }
+    let folder = surroundings.ledger_file();
+    let folder = folder.parent().unwrap().parent().unwrap();
+    let text = std::fs::read(folder.join("task.json")).unwrap();
+    let report = verified(&serde_json::from_slice(&text).unwrap());
+    assert!(report.verified, "{:#?}", report.findings);
+    let unchecked = |check| {
+        report
+            .impossible
+            .iter()
+            .any(|impossible| impossible.check == check)
+    };
+    assert!(
+        unchecked(Check::DecisionAssertion),
+        "{:?}",
+        report.impossible
+    );
 }

@@ -11,9 +11,11 @@ use crate::audit::history::History;
 use crate::audit::log::{AuditRecord, Content};
 use crate::audit::options::{Depth, VerifyOptions};
 use crate::audit::report::{CheckedCheckpoint, NoteSource, Range};
-use crate::event::Event;
+use crate::event::{ErasedStream, Event};
+use crate::id::StreamId;
 use crate::record::{Header, SALT_LEN, genesis_hash, payload_digest};
 use crate::tlog::{Checkpoint, InclusionProof, record_leaf};
+use std::collections::HashSet;
 
 /// Checks everything that a dossier can show: that each record is in the tree of a checkpoint that a
 /// trusted key signed, that payloads and readable parts are those of the records, that each decision
@@ -49,6 +51,7 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
     }
     let mut history = History::new(0, Depth::Everything, options.approvers.clone());
     let mut before: Option<Header> = None;
+    let elsewhere = erased_elsewhere(dossier, &headers);
     let mut erased = Vec::new();
     let mut task_records = 0;
     for (record, header) in pairs() {
@@ -82,7 +85,11 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
         let reason = "its records are of another ledger than it names";
         findings.add(None, Check::LedgerIdentity, reason);
     }
-    let (findings, more_findings, impossible) = findings.into_parts();
+    let (mut findings, more_findings, impossible) = findings.into_parts();
+    findings.retain(|finding| {
+        finding.check != Check::Erasure
+            || !finding.position.is_some_and(|at| elsewhere.contains(&at))
+    });
     checked.holds = checkpoint.is_some()
         && !findings
             .iter()
@@ -118,6 +125,31 @@ fn decoded<'a>(record: &DossierRecord, header: Option<&'a Header>) -> Option<(&'
     let payload = record.payload.as_ref()?.as_slice();
     let (_, event) = Event::decode(header.event_type, header.schema_version, payload).ok()?;
     Some((header, event))
+}
+
+/// The positions of erasures of streams that are not here: what they say of those cannot be held
+/// against anything in this dossier.
+fn erased_elsewhere(dossier: &Dossier, headers: &[Option<Header>]) -> HashSet<u64> {
+    let here: HashSet<StreamId> = headers
+        .iter()
+        .flatten()
+        .map(|header| header.stream_id)
+        .collect();
+    let pairs = dossier.records.iter().zip(headers);
+    pairs
+        .filter_map(|(record, header)| decoded(record, header.as_ref()))
+        .filter_map(|(header, event)| match event {
+            Event::LedgerErased(erased) => {
+                let elsewhere = |stream: &ErasedStream| !here.contains(&stream.stream_id);
+                erased
+                    .streams
+                    .iter()
+                    .all(elsewhere)
+                    .then_some(header.position)
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// Records stand in their order, none twice; those that are neighbours in the log are linked.
