@@ -96,24 +96,33 @@ impl SigningSource {
     }
 
     /// Who signs the log that goes on from an older state of the log `old`, and the line to put into
-    /// the key file where the key is not given by LEDGER_SIGNING_KEY.
+    /// the key file where the key is not given by LEDGER_SIGNING_KEY. `others` have signed as well what
+    /// is not gone on from, as a fork of an earlier time did.
     ///
     /// # Errors
-    /// When the settings still are those of the old log.
+    /// When the settings still are those of one of these logs.
     pub(crate) fn for_fork(
         &self,
         old: &(LogOrigin, LogKey),
+        others: &[(LogOrigin, LogKey)],
         size: u64,
         random: &dyn Random,
     ) -> Result<(Arc<LogSigner>, Option<Zeroizing<String>>), Problem> {
-        if self.origin.as_ref() == Some(&old.0) {
+        let mut left = std::iter::once(old).chain(others);
+        let is_left = |origin: &LogOrigin| left.clone().any(|left| left.0 == *origin);
+        if self.origin.as_ref().is_some_and(is_left) {
             return Err(Problem::new(
                 variable::LEDGER_ORIGIN.name(),
                 "is the origin of the log that is left; give the new log another, or unset it",
             ));
         }
         if let Some(given) = &self.given {
-            if given.public() == old.1 {
+            let key = given.public();
+            let name = LogOrigin::from(key.name());
+            let is_of_left = |known: &(LogOrigin, LogKey)| {
+                known.0 == name || known.1.public_key() == key.public_key()
+            };
+            if left.any(is_of_left) {
                 return Err(Problem::new(
                     variable::LEDGER_SIGNING_KEY.name(),
                     "is the key of the log that is left; give the new log another, or unset it",
@@ -294,6 +303,39 @@ mod tests {
         let refused = made(&source, &signed).err().unwrap();
         assert!(refused.contains("LEDGER_SIGNING_KEY"), "{refused}");
         assert!(!source.file.exists());
+    }
+
+    #[test]
+    fn a_fork_is_signed_by_none_of_those_who_signed_what_is_left() {
+        let signer = |name: &str, seed| LogSigner::from_seed(name.parse().unwrap(), &[seed; 32]);
+        let log = |signer: &LogSigner| {
+            let key = signer.public();
+            (LogOrigin::from(key.name()), key)
+        };
+        // The second log was itself a fork of the first, and an older state of the first comes back.
+        let (first, second) = (signer("first.example", 1), signer("second.example", 2));
+        let (old, other) = (log(&first), log(&second));
+        let folder = tempfile::tempdir().unwrap();
+        let forked = |signer: Option<LogSigner>, origin: Option<&str>| {
+            let source = SigningSource {
+                given: signer.map(Arc::new),
+                ..source(folder.path(), origin)
+            };
+            let forked = source.for_fork(&old, std::slice::from_ref(&other), 9, &SystemRandom);
+            forked.map(|(signer, _)| signer.public())
+        };
+        for (given, origin) in [
+            (Some(signer("first.example", 1)), None),
+            (Some(signer("second.example", 2)), None),
+            (Some(signer("third.example", 2)), None),
+            (Some(signer("second.example", 3)), None),
+            (Some(signer("third.example", 3)), Some("second.example")),
+            (None, Some("second.example")),
+        ] {
+            forked(given, origin).unwrap_err();
+        }
+        forked(Some(signer("third.example", 3)), None).unwrap();
+        forked(None, None).unwrap();
     }
 
     #[test]

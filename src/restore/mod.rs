@@ -71,7 +71,9 @@ impl Restoration<'_> {
              and give the newest checkpoint that anybody knows with --checkpoint FILE",
         )?;
         let given = self.given(&signers)?;
-        if state.is_none() && given.is_none() && staged.signer.is_some() {
+        // The backup may be from before anything was signed, and the ledger that stands here not.
+        let was_signed = !self.left(&[], &staged).await.is_empty();
+        if state.is_none() && given.is_none() && was_signed {
             bail!(
                 "{} is missing, so this machine does not know how far the ledger was signed: give \
                  the newest checkpoint that anybody knows with --checkpoint FILE. Ask those who \
@@ -93,7 +95,8 @@ impl Restoration<'_> {
             (Some(missing), None) => Err(refused(missing, &staged)),
             (Some(missing), Some(reason)) => {
                 let newest = newest.copied().unwrap_or(missing);
-                self.put_fork(staged, newest, reason).await
+                let left = self.left(&known, &staged).await;
+                self.put_fork(staged, newest, &left, reason).await
             }
         };
         restored.map(|restored| Restored {
@@ -113,13 +116,21 @@ impl Restoration<'_> {
     /// Who may have signed what is known: whom the backup names, whom the ledger that stands here
     /// names, and the key that stands here.
     async fn signers(&self, staged: &Staged) -> Vec<Signer> {
-        let mut signers: Vec<Signer> = staged.signer.iter().cloned().collect();
-        // A ledger that cannot be read is one reason to restore.
-        if let Ok(reader) = Reader::open(&self.storage.ledger_url()).await {
-            signers.extend(reader.signing().await.ok().flatten());
-        }
+        let mut signers = self.left(&[], staged).await;
         signers.extend(self.signing.public());
         signers
+    }
+
+    /// Who has signed what a fork does not go on from: none of them may sign the fork, or there would be
+    /// two trees of one size under one name.
+    async fn left(&self, known: &[&KnownCheckpoint], staged: &Staged) -> Vec<Signer> {
+        let mut left: Vec<Signer> = staged.signer.iter().cloned().collect();
+        left.extend(known.iter().map(|known| known.signer.clone()));
+        // A ledger that cannot be read is one reason to restore.
+        if let Ok(reader) = Reader::open(&self.storage.ledger_url()).await {
+            left.extend(reader.signing().await.ok().flatten());
+        }
+        left
     }
 
     fn given(&self, signers: &[Signer]) -> anyhow::Result<Option<KnownCheckpoint>> {
@@ -184,12 +195,13 @@ impl Restoration<'_> {
         &self,
         mut staged: Staged,
         newest: &KnownCheckpoint,
+        left: &[Signer],
         reason: &str,
     ) -> anyhow::Result<Restored> {
         let ledger = staged.ledger;
         let (signer, key) = self
             .signing
-            .for_fork(&newest.signer, ledger.size, &SystemRandom)
+            .for_fork(&newest.signer, left, ledger.size, &SystemRandom)
             .map_err(Problems::from)?;
         let origin = self.signing.origin_of(&signer);
         let checkpoint = staged.fork(newest, &origin, &signer, reason).await?;

@@ -53,7 +53,7 @@ checks! {
     PayloadForm = "payload_form", "A payload is exactly one envelope and one event of the form that its header names.";
     Envelope = "envelope", "An event is caused by an earlier one.";
 
-    CheckpointMissing = "checkpoint_missing", "At least one checkpoint of the trusted key covers the records.";
+    CheckpointMissing = "checkpoint_missing", "A checkpoint of the trusted key covers the records, and all of those that a bundle holds.";
     CheckpointForm = "checkpoint_form", "A checkpoint can be read.";
     CheckpointSignature = "checkpoint_signature", "A checkpoint is signed by the trusted key.";
     CheckpointOrigin = "checkpoint_origin", "A checkpoint is of the log that the trusted key belongs to.";
@@ -76,7 +76,7 @@ checks! {
     Token = "token", "An apply is asked for with a token of its task that is in force.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
-    PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist.";
+    PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";
     Authorisation = "authorisation", "Nothing is executed without grants for all of it, or an approval that was consumed for it.";
     ApprovedOperations = "approved_operations", "What is executed is what was approved.";
     ExecutionOnce = "execution_once", "An approval is consumed once, and an apply authorised once.";

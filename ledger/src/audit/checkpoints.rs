@@ -8,6 +8,7 @@ use crate::tlog::{
     Checkpoint, CheckpointError, ConsistencyProof, EMPTY_ROOT, Frontier, LogKey, LogOrigin, Note,
     TreeHash,
 };
+use std::collections::{BTreeMap, HashMap};
 
 /// A checkpoint that a trusted key signed.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ struct Signed {
 pub(super) struct Checkpoints {
     given: Vec<CheckedCheckpoint>,
     signed: Vec<Signed>,
-    /// The smallest size that is still to be passed.
-    next: Option<u64>,
+    /// Of each size, the first that was given: its place among `signed`.
+    first: HashMap<u64, usize>,
+    /// The sizes that are still to be passed, with the places of their checkpoints among `signed`.
+    ahead: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Checkpoints {
@@ -48,6 +51,9 @@ impl Checkpoints {
                 checked.name(&checkpoint);
                 witness(&mut checked, &note, options, findings);
                 self.compare_signed(&checkpoint, source, findings);
+                let place = self.signed.len();
+                self.first.entry(checkpoint.size()).or_insert(place);
+                self.ahead.entry(checkpoint.size()).or_default().push(place);
                 self.signed.push(Signed {
                     checkpoint,
                     bridge,
@@ -64,10 +70,9 @@ impl Checkpoints {
 
     /// The same key has signed two trees of one size: two histories.
     fn compare_signed(&self, new: &Checkpoint, source: NoteSource, findings: &mut Findings) {
-        let split = self.signed.iter().find(|known| {
-            known.checkpoint.size() == new.size() && known.checkpoint.root() != new.root()
-        });
-        if let Some(known) = split {
+        let first = self.first.get(&new.size());
+        let known = first.and_then(|place| self.signed.get(*place));
+        if let Some(known) = known.filter(|known| known.checkpoint.root() != new.root()) {
             let other = self
                 .given
                 .get(known.at)
@@ -83,33 +88,33 @@ impl Checkpoints {
         }
     }
 
-    /// Finds out which size comes next; called when all are given.
+    /// Leaves out what lies before the first record; called when all are given.
     pub(super) fn arm(&mut self, frontier: &Frontier) {
-        let waiting = self.signed.iter().filter(|signed| !signed.compared);
-        let sizes = waiting.map(|signed| signed.checkpoint.size());
-        self.next = sizes.filter(|size| *size >= frontier.size()).min();
+        self.ahead = self.ahead.split_off(&frontier.size());
     }
 
     /// Compares those of exactly this size; called before the first record and after each.
     pub(super) fn pass(&mut self, frontier: &Frontier, findings: &mut Findings) {
-        if self.next != Some(frontier.size()) {
+        let next = self.ahead.first_entry();
+        let Some(next) = next.filter(|next| *next.key() == frontier.size()) else {
             return;
-        }
+        };
         let root = frontier.root();
-        for signed in &mut self.signed {
-            if signed.checkpoint.size() == frontier.size() && !signed.compared {
+        for place in next.remove() {
+            if let Some(signed) = self.signed.get_mut(place) {
                 signed.compared = true;
                 settle(&mut self.given, signed, &root, findings);
             }
         }
-        self.arm(frontier);
     }
 
     /// What is left after the last record: checkpoints that reach beyond it or lie before the first.
+    /// Where the records must be signed to their end, one that reaches less far is not enough.
     pub(super) fn finish(
         mut self,
         from: u64,
         frontier: &Frontier,
+        to_the_end: bool,
         findings: &mut Findings,
     ) -> Vec<CheckedCheckpoint> {
         for signed in &mut self.signed {
@@ -129,12 +134,18 @@ impl Checkpoints {
                 beyond(&mut self.given, signed, frontier, findings);
             }
         }
-        // One that ends where the records begin says nothing about them.
-        let covers = |given: &CheckedCheckpoint| given.holds && given.size > Some(from);
-        if frontier.size() > from && !self.given.iter().any(covers) {
-            let reason = "no checkpoint of the trusted key was found to cover these records";
-            findings.add(None, Check::CheckpointMissing, reason);
-        }
+        let covering = self.given.iter().filter(|given| given.covers(from));
+        let missing = match covering.filter_map(|given| given.size).max() {
+            _ if frontier.size() <= from => "there is no record, so nothing is proven".to_owned(),
+            None => "no checkpoint of the trusted key was found to cover these records".to_owned(),
+            Some(size) if to_the_end && size < frontier.size() => {
+                format!(
+                    "no checkpoint of the trusted key covers the records from position {size} on"
+                )
+            }
+            Some(_) => return self.given,
+        };
+        findings.add(None, Check::CheckpointMissing, missing);
         self.given
     }
 }

@@ -90,6 +90,11 @@ impl CheckedCheckpoint {
         }
     }
 
+    /// It says something about records from a position on: one that ends there does not.
+    pub(super) fn covers(&self, from: u64) -> bool {
+        self.holds && self.size > Some(from)
+    }
+
     pub(super) fn name(&mut self, checkpoint: &Checkpoint) {
         self.origin = Some(checkpoint.origin().as_str().to_owned());
         self.size = Some(checkpoint.size());

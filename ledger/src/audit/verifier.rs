@@ -22,6 +22,7 @@ pub struct Verifier {
     log: Log,
     history: History,
     begun: bool,
+    to_the_end: bool,
 }
 
 impl Verifier {
@@ -42,6 +43,7 @@ impl Verifier {
             log: Log::new(frontier),
             options,
             begun: false,
+            to_the_end: false,
         };
         for note in std::mem::take(&mut verifier.options.since) {
             verifier.checkpoint(NoteSource::Since, &note.to_string(), None);
@@ -54,6 +56,13 @@ impl Verifier {
     pub fn checkpoint(&mut self, source: NoteSource, note: &str, bridge: Option<ConsistencyProof>) {
         self.checkpoints
             .add(source, note, bridge, &self.options, &mut self.findings);
+    }
+
+    /// From here on, records that no checkpoint covers are wrong. A ledger that is being written always
+    /// has some; whoever hands records over has had the time to sign them, and anybody else can add to
+    /// what is not signed.
+    pub const fn must_be_signed_to_the_end(&mut self) {
+        self.to_the_end = true;
     }
 
     /// Takes the next record.
@@ -82,14 +91,15 @@ impl Verifier {
         self.begin();
         let mut findings = self.findings;
         let history = self.history.finish(&mut findings);
+        let from = self.log.from();
         let checkpoints =
             self.checkpoints
-                .finish(self.log.from(), self.log.frontier(), &mut findings);
+                .finish(from, self.log.frontier(), self.to_the_end, &mut findings);
         if let Some(policy) = &self.options.policy
             && policy.needs_witnesses()
             && !checkpoints
                 .iter()
-                .any(|given| given.holds && given.witnessed)
+                .any(|given| given.covers(from) && given.witnessed)
         {
             let reason = "no checkpoint that covers these records is cosigned as the policy asks";
             findings.add(None, Check::WitnessPolicy, reason);

@@ -214,6 +214,31 @@ async fn a_task_is_erased_with_everything_of_it_and_nothing_else() {
     consistency::check(scene).await;
 }
 
+#[tokio::test]
+async fn an_auditor_finds_nothing_wrong_with_what_was_erased() {
+    let story = ended_story().await;
+    let scene = &story.scene;
+    erase(scene, story.target()).await.unwrap();
+    // The story goes on with others, and then they go too.
+    let scene = story.scene.ledger;
+    let next = scene
+        .execute(administrator(), create_task())
+        .await
+        .unwrap()
+        .task
+        .id;
+    close(&scene, next).await;
+    deliver_all(&scene, next).await;
+    erase(&scene, EraseTarget::Task(next)).await.unwrap();
+    let history = fixtures::history::History::read(scene.close().await.path());
+    let report = history.verify();
+    assert!(report.verified, "{report}");
+    let erased = report.history.erased.iter();
+    let gone: u64 = erased.map(|range| range.last - range.first + 1).sum();
+    let missing = history.records.iter().filter(|one| one.content.is_none());
+    assert_eq!(gone, missing.count() as u64);
+}
+
 /// The positions of what tells of the story's task.
 async fn payloads_of(ledger: &TestLedger, story: &Story) -> Vec<u64> {
     let events = ledger.reader().events_from(0, 10_000).await.unwrap();

@@ -30,6 +30,7 @@ pub fn verify_bundle(read: impl Read, options: &VerifyOptions) -> std::io::Resul
             return stopped(Verifier::new(options.clone()), error);
         }
     };
+    verifier.must_be_signed_to_the_end();
     loop {
         match reader.next_frame() {
             Ok(Some(BundleFrame::Note(note))) => {

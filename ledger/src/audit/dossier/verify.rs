@@ -80,6 +80,13 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
         before = Some(*header);
     }
     complete(dossier, task_records, &mut findings);
+    if let Some(policy) = &options.policy
+        && policy.needs_witnesses()
+        && !checked.witnessed
+    {
+        let reason = "the checkpoint is not cosigned as the policy asks";
+        findings.add(None, Check::WitnessPolicy, reason);
+    }
     let history = history.finish(&mut findings);
     if history.ledger_id.is_some_and(|id| id != dossier.ledger_id) {
         let reason = "its records are of another ledger than it names";

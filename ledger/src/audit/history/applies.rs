@@ -141,15 +141,17 @@ impl History {
                 token.id, token.expires_at
             )
         });
-        if let Seen::Here(agent) = self.agent(agent_id) {
-            let revision = agent.permission_revision;
-            now.expect(token.permission_revision >= revision, Check::Token, || {
-                format!(
-                    "token {} speaks for grants that have changed since",
-                    token.id
-                )
-            });
-        }
+        let revision = match self.agent(agent_id) {
+            Seen::Here(agent) => agent.permission_revision,
+            Seen::Hidden(why) => return now.cannot(Check::Token, why),
+            Seen::Never => return,
+        };
+        now.expect(token.permission_revision >= revision, Check::Token, || {
+            format!(
+                "token {} speaks for grants that have changed since",
+                token.id
+            )
+        });
     }
 
     /// The approval that it waits for is open, and about the same operations.

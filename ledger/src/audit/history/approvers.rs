@@ -1,6 +1,6 @@
 //! Approvers, their credentials and invitations.
 
-use super::streams::State;
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::{Aggregate as _, Approver};
 use crate::assertion::{KeyThumbprint, PublicKey};
@@ -122,8 +122,15 @@ impl History {
 
     fn used_invitation(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
         let Some(used) = put.enrolment_id else { return };
-        let Some(State::Approver(approver)) = self.streams.state(now.header.stream_id) else {
-            return;
+        let approver = match self
+            .streams
+            .find(now.header.stream_id, |state| match state {
+                State::Approver(approver) => Some(&**approver),
+                _ => None,
+            }) {
+            Seen::Here(approver) => approver,
+            Seen::Hidden(why) => return now.cannot(Check::Enrolment, why),
+            Seen::Never => return,
         };
         match approver.enrolment(used) {
             None => now.wrong(

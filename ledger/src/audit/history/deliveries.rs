@@ -3,6 +3,7 @@
 use super::streams::{Kind, Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::event::{
@@ -168,7 +169,13 @@ impl History {
             return now.wrong(Check::DeliveryEvent, "it is owed for nothing");
         };
         let Some(reported) = self.reported.iter().find(|known| known.position == cause) else {
-            match self.streams.hides_something() {
+            // It stands a few positions before, and no erasure comes in between: what was erased
+            // elsewhere hides nothing here.
+            let hidden = match self.missing.contains_key(&cause) {
+                true => Some(Obstacle::Erased),
+                false => self.streams.hides_something(),
+            };
+            match hidden {
                 Some(why) => now.cannot(Check::DeliveryEvent, why),
                 None => {
                     let reason = format!(

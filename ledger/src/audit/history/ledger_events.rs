@@ -6,7 +6,9 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::report::{ForkReport, Range};
 use crate::event::{LedgerCreated, LedgerErased, LedgerForked};
+use crate::id::StreamId;
 use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
+use std::collections::HashSet;
 
 impl History {
     pub(super) fn ledger_created(&mut self, now: &mut Now<'_>, created: LedgerCreated) {
@@ -35,6 +37,12 @@ impl History {
                     stream.stream_id
                 );
                 now.wrong(Check::Erasure, reason);
+            } else if self.streams.is_left(stream.stream_id) {
+                let reason = format!(
+                    "it erases stream {} as a whole, and payloads of it were left",
+                    stream.stream_id
+                );
+                now.wrong(Check::Erasure, reason);
             }
             let versions = self.streams.next_version(stream.stream_id);
             now.expect(
@@ -47,9 +55,7 @@ impl History {
                     )
                 },
             );
-            if let Some(kind) = self.streams.kind(stream.stream_id) {
-                self.streams.put(stream.stream_id, State::Erased(kind));
-            }
+            self.streams.erase(stream);
         }
     }
 
@@ -65,17 +71,31 @@ impl History {
         now.expect(in_order, Check::Erasure, || {
             "the positions that it erases are not earlier ones in order".to_owned()
         });
-        let missing = std::mem::take(&mut self.missing);
-        for gap in missing {
-            for position in gap.first..=gap.last {
-                let ranges = if erased.covers(position) {
-                    &mut self.counts.erased
-                } else {
-                    &mut self.missing
-                };
-                Range::push(ranges, position);
+        let named: HashSet<StreamId> = erased.streams.iter().map(|of| of.stream_id).collect();
+        let mut beside = None;
+        // Records alone are looked at, however far a range says that it reaches.
+        for range in &erased.positions {
+            let until = range.until.min(position);
+            while let Some((missing, stream)) = self.missing_in(range.from, until) {
+                self.missing.remove(&missing);
+                Range::push(&mut self.counts.erased, missing);
+                if !named.contains(&stream) {
+                    beside.get_or_insert((missing, stream));
+                }
             }
         }
+        if let Some((missing, stream)) = beside {
+            let reason = format!(
+                "it covers position {missing} of stream {stream}, which it does not erase as a whole"
+            );
+            now.wrong(Check::Erasure, reason);
+        }
+    }
+
+    /// The first position of a range whose payload is gone and that is not accounted for.
+    fn missing_in(&self, from: u64, until: u64) -> Option<(u64, StreamId)> {
+        let (position, stream) = self.missing.range(from..).next()?;
+        (*position < until).then_some((*position, *stream))
     }
 
     pub(super) fn ledger_forked(&mut self, now: &mut Now<'_>, forked: LedgerForked) {

@@ -51,8 +51,8 @@ pub(super) struct History {
     /// What a delivery may be owed for: the newest events that are reported.
     reported: VecDeque<Reported>,
     keys: BTreeMap<Vec<u8>, DecidingKey>,
-    /// Records whose payload is gone, and nobody has said why yet.
-    missing: Vec<Range>,
+    /// Positions whose payload is gone, with their streams, and nobody has said why yet.
+    missing: BTreeMap<u64, StreamId>,
     counts: HistoryReport,
 }
 
@@ -103,7 +103,7 @@ impl History {
             partial: from > 0,
             reported: VecDeque::new(),
             keys: BTreeMap::new(),
-            missing: Vec::new(),
+            missing: BTreeMap::new(),
             counts: HistoryReport::default(),
         }
     }
@@ -120,6 +120,7 @@ impl History {
         }
         let fits = self.streams.advance(header, kind, findings);
         let Some(content) = record.content else {
+            self.streams.lost(header, findings);
             findings.cannot(
                 header.position,
                 rule_of(header.event_type),
@@ -158,7 +159,7 @@ impl History {
             let reason = "its payload is missing, and is of a kind that is never erased";
             findings.add(Some(header.position), Check::PayloadMissing, reason);
         } else {
-            Range::push(&mut self.missing, header.position);
+            self.missing.insert(header.position, header.stream_id);
         }
     }
 
@@ -242,7 +243,11 @@ impl History {
     }
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
-        for range in &self.missing {
+        let mut missing = Vec::new();
+        for position in self.missing.keys() {
+            Range::push(&mut missing, *position);
+        }
+        for range in &missing {
             let reason = match range.last - range.first {
                 0 => "its payload is missing".to_owned(),
                 _ => format!(

@@ -8,7 +8,7 @@ use super::tasks::{ClosedTask, TaskState};
 use crate::aggregate::{Agent, Approver};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
-use crate::event::Event;
+use crate::event::{ErasedStream, Event, StreamKind};
 use crate::id::StreamId;
 use crate::record::Header;
 use std::collections::HashMap;
@@ -38,6 +38,17 @@ impl Kind {
             60..=69 => Self::Delivery,
             _ => return None,
         })
+    }
+
+    const fn of_erased(kind: StreamKind) -> Self {
+        match kind {
+            StreamKind::Task => Self::Task,
+            StreamKind::Apply | StreamKind::Refusal => Self::Apply,
+            StreamKind::Approval => Self::Approval,
+            StreamKind::Delivery => Self::Delivery,
+            StreamKind::Agent => Self::Agent,
+            StreamKind::Approver => Self::Approver,
+        }
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -95,6 +106,10 @@ impl State {
 #[derive(Debug)]
 struct Entry {
     next_version: u64,
+    /// How many events of it were seen.
+    seen: u64,
+    /// How many of them have no payload any more.
+    gone: u64,
     state: State,
 }
 
@@ -104,8 +119,8 @@ pub(super) struct Streams {
     entries: HashMap<StreamId, Entry>,
     /// There are records before the first one here.
     partial: bool,
-    /// Something could not be looked at, and why.
-    hidden: Option<Obstacle>,
+    /// A payload could not be read.
+    unreadable: bool,
 }
 
 /// What looking something up came to.
@@ -123,15 +138,16 @@ impl Streams {
         Self {
             entries: HashMap::new(),
             partial,
-            hidden: None,
+            unreadable: false,
         }
     }
 
-    /// Why an event may have been recorded that is not known here.
+    /// Why an event whose payload is there may have been recorded and not be known here.
     pub(super) const fn hides_something(&self) -> Option<Obstacle> {
-        match self.hidden {
-            None if self.partial => Some(Obstacle::BeforeRange),
-            hidden => hidden,
+        match (self.unreadable, self.partial) {
+            (true, _) => Some(Obstacle::Unreadable),
+            (false, true) => Some(Obstacle::BeforeRange),
+            (false, false) => None,
         }
     }
 
@@ -152,6 +168,8 @@ impl Streams {
             let before = partial && header.stream_version > 0;
             Entry {
                 next_version: if before { header.stream_version } else { 0 },
+                seen: 0,
+                gone: 0,
                 state: match kind {
                     Some(kind) if before => State::Hidden(kind, Obstacle::BeforeRange),
                     _ => State::Beginning,
@@ -160,6 +178,7 @@ impl Streams {
         });
         let expected = entry.next_version;
         entry.next_version = header.stream_version.saturating_add(1);
+        entry.seen = entry.seen.saturating_add(1);
         let at = Some(header.position);
         if header.stream_version != expected {
             let reason = format!(
@@ -238,6 +257,37 @@ impl Streams {
         self.entries.get(&stream).map(|entry| entry.next_version)
     }
 
+    /// Counts an event whose payload is gone. What was erased has ended: nothing comes after it, not
+    /// even what would be erased in its turn.
+    pub(super) fn lost(&mut self, header: &Header, findings: &mut Findings) {
+        let Some(entry) = self.entries.get_mut(&header.stream_id) else {
+            return;
+        };
+        entry.gone = entry.gone.saturating_add(1);
+        if matches!(entry.state, State::Erased(_)) {
+            let reason = "it stands in a stream that was erased before";
+            findings.add(Some(header.position), Check::AfterEnd, reason);
+        }
+    }
+
+    /// Whether payloads of the stream are still there.
+    pub(super) fn is_left(&self, stream: StreamId) -> bool {
+        let entry = self.entries.get(&stream);
+        entry.is_some_and(|entry| entry.gone < entry.seen)
+    }
+
+    /// The stream was erased; it may lie before the range as a whole.
+    pub(super) fn erase(&mut self, erased: &ErasedStream) {
+        let entry = self.entries.entry(erased.stream_id).or_insert(Entry {
+            next_version: erased.events,
+            seen: 0,
+            gone: 0,
+            state: State::Beginning,
+        });
+        let kind = entry.state.kind();
+        entry.state = State::Erased(kind.unwrap_or(Kind::of_erased(erased.kind)));
+    }
+
     /// Payloads of the stream are gone, and no event has said why so far.
     pub(super) fn is_gone(&self, stream: StreamId) -> bool {
         let entry = self.entries.get(&stream);
@@ -247,13 +297,9 @@ impl Streams {
         )
     }
 
-    pub(super) fn kind(&self, stream: StreamId) -> Option<Kind> {
-        self.entries.get(&stream)?.state.kind()
-    }
-
     pub(super) fn put(&mut self, stream: StreamId, state: State) {
-        if let State::Hidden(_, why) = state {
-            self.hidden = Some(why);
+        if let State::Hidden(_, Obstacle::Unreadable) = state {
+            self.unreadable = true;
         }
         if let Some(entry) = self.entries.get_mut(&stream) {
             entry.state = state;

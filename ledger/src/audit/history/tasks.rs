@@ -86,6 +86,18 @@ impl History {
                 )
             });
         }
+        for allowed in &created.allowed {
+            let least = allowed.operation.entry();
+            let fits = allowed.scope_type == least.scope_type
+                && allowed.required_level >= least.level
+                && allowed.risk_tier >= least.risk;
+            now.expect(fits, Check::PermissionCheck, || {
+                format!(
+                    "its allowlist takes {} for less than the catalog does",
+                    allowed.operation.as_str()
+                )
+            });
+        }
         let mut task = None;
         Task::evolve(&mut task, event, now.at());
         if let Some(task) = task {

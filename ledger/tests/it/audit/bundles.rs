@@ -106,6 +106,37 @@ async fn a_wrong_frontier_does_not_lead_to_the_root() {
     is_first(&report, Check::BundleForm, Some(0));
 }
 
+#[tokio::test]
+async fn records_that_nobody_has_signed_are_named() {
+    let history = told().await;
+    // Whoever has no key at all can add to a bundle what no checkpoint covers.
+    let signed = history.size() - 5;
+    let note = history.sign_at(signed, &log_signer());
+    let report = verify_bundle(history.bundle(&[note]).as_slice(), &trusting()).unwrap();
+    is_first(&report, Check::CheckpointMissing, None);
+    assert_eq!(report.signed_size, signed);
+}
+
+#[tokio::test]
+async fn a_bundle_of_nothing_proves_nothing() {
+    let mut history = told().await;
+    let all = history.clone();
+    history.records.clear();
+    let empty = history.sign_at(0, &log_signer());
+    for notes in [vec![], vec![empty]] {
+        let report = verify_bundle(history.bundle(&notes).as_slice(), &trusting()).unwrap();
+        is_first(&report, Check::CheckpointMissing, None);
+    }
+    // The checkpoint is of what came before.
+    let mut none = all.clone();
+    let frontier = all.frontier(9).subtrees().to_vec();
+    none.records.truncate(9);
+    let note = none.sign();
+    let bundle = none.bundle_from(9, frontier, &[note]);
+    let report = verify_bundle(bundle.as_slice(), &trusting()).unwrap();
+    is_first(&report, Check::CheckpointMissing, None);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -159,6 +159,22 @@ async fn an_older_witnessed_checkpoint_anchors_what_it_covers() {
 }
 
 #[tokio::test]
+async fn a_witnessed_checkpoint_that_covers_none_of_the_records_is_not_enough() {
+    let history = told().await;
+    let one = witness("one.example", 1);
+    let mut options = trusting();
+    options.policy = Some(policy(1, &[&one]));
+    let nothing = cosigned(&history.sign_at(0, &log_signer()), &[&one]);
+    let report = verified(&history, &[history.sign(), nothing], &options);
+    is_first(&report, Check::WitnessPolicy, None);
+    let before = cosigned(&history.sign_at(9, &log_signer()), &[&one]);
+    let frontier = history.frontier(9).subtrees().to_vec();
+    let bundle = history.bundle_from(9, frontier, &[history.sign(), before]);
+    let report = verify_bundle(bundle.as_slice(), &options).unwrap();
+    is_first(&report, Check::WitnessPolicy, None);
+}
+
+#[tokio::test]
 async fn a_forged_cosignature_is_named() {
     let history = told().await;
     let (real, forged) = (witness("one.example", 1), witness("one.example", 2));

@@ -112,6 +112,31 @@ async fn a_check_of_other_operations_than_are_sent_is_named() {
 }
 
 #[tokio::test]
+async fn an_allowlist_that_takes_a_sensitive_operation_for_a_safe_one_is_named() {
+    let history = told().await;
+    let created = history.first("task.created");
+    let asked = history.all("apply.accepted")[1];
+    let report = altered(&history, |history| {
+        history.alter(created, |event| {
+            if let Event::TaskCreated(created) = event {
+                for allowed in &mut created.allowed {
+                    allowed.risk_tier = ledger::Risk::Safe;
+                }
+            }
+        });
+        // So that nobody needs to be asked.
+        history.alter(asked, |event| {
+            if let Event::ApplyAccepted(accepted) = event {
+                accepted.check.pre_approved = accepted.check.requested.clone();
+                accepted.check.missing.clear();
+                accepted.authorisation = ledger::event::Authorisation::Granted;
+            }
+        });
+    });
+    is_first(&report, Check::PermissionCheck, Some(created));
+}
+
+#[tokio::test]
 async fn an_approval_is_consumed_once_and_an_apply_authorised_once() {
     let history = told().await;
     let consumed = history.first("approval.consumed");

@@ -1,6 +1,6 @@
 //! Streams as a whole, erased payloads and forks.
 
-use super::{altered, is_first, told};
+use super::{altered, is_first, is_found, told};
 use fixtures::history::{History, log_signer, signer};
 use ledger::audit::{Check, Depth, Obstacle};
 use ledger::event::{
@@ -267,6 +267,61 @@ async fn an_erasure_leaves_nothing_of_a_task_behind() {
     let forged = erased_streams(&history, task, &[task], |_| {});
     let end = history.size();
     is_first(&forged.verify(), Check::Erasure, Some(end));
+}
+
+#[tokio::test]
+async fn an_erasure_does_not_take_one_payload_out_of_the_middle_of_a_stream() {
+    let history = told().await;
+    let at = history.first("approver.credential_put");
+    let (stream, end) = (stream_at(&history, at), history.size());
+    for named in [&[][..], &[stream][..]] {
+        let mut forged = history.clone();
+        let subject = ErasedSubject::Approver(ledger::ApproverId::from_bytes(*stream.as_bytes()));
+        let mut erased = erasure(&history, subject, named);
+        erased.positions = vec![PositionRange {
+            from: at,
+            until: at + 1,
+        }];
+        forged.insert(end, stream_at(&history, 0), &erased.into());
+        forged.reseal();
+        forged.record(at).content = None;
+        is_found(&forged.verify(), Check::Erasure, end);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_added_to_an_erased_stream_by_erasing_it_again() {
+    let history = told().await;
+    let mut again = erased(&history, |_| {});
+    let stream = stream_at(&again, again.last("task.created"));
+    let (_, issued) = again.event(again.first("task.token_issued"));
+    let (end, own) = (again.size(), stream_at(&again, 0));
+    again.insert(end, own, &issued);
+    again.record(end).header.stream_id = stream;
+    let subject = ErasedSubject::Task(TaskId::from_bytes(*stream.as_bytes()));
+    let mut second = erasure(&again, subject, &[stream]);
+    second.positions = vec![PositionRange {
+        from: end,
+        until: end + 1,
+    }];
+    again.insert(end + 1, own, &second.into());
+    again.reseal();
+    again.record(end).content = None;
+    is_first(&again.verify(), Check::AfterEnd, Some(end));
+}
+
+#[tokio::test]
+async fn an_erasure_of_all_positions_there_could_be_is_named_at_once() {
+    let history = told().await;
+    let report = erased(&history, |erased| {
+        // Absurd, and no reason to go over 2^64 positions.
+        erased.positions = vec![PositionRange {
+            from: 0,
+            until: u64::MAX,
+        }];
+    })
+    .verify();
+    is_found(&report, Check::Erasure, history.size());
 }
 
 fn fork(history: &History, change: impl FnOnce(&mut LedgerForked)) -> History {
