@@ -161,7 +161,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) approvers: Option<PinnedApprovers>,
 
     /// Check positions, hashes, chain, tree and checkpoints, and do not read what payloads say
-    #[arg(long)]
+    #[arg(long, conflicts_with = "approvers")]
     pub(crate) hashes_only: bool,
 
     /// Print the report as JSON

@@ -3,7 +3,7 @@
 use crate::audit::{FileKind, ServiceSource, kind_of, verify_database};
 use crate::cli::VerifyArgs;
 use crate::config::{self, Environment};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use ledger::audit::{Depth, MAX_FINDINGS, Report, VerifyOptions, verify_bundle};
 use ledger::tlog::Note;
 use secrecy::SecretString;
@@ -15,6 +15,9 @@ use url::Url;
 
 /// The exit code of a wrong command line.
 const USAGE: u8 = 2;
+/// What is not looked at must not seem to have been.
+const MISPLACED: &str =
+    "--checkpoint is for a ledger's file; a checkpoint that you kept is --since";
 
 /// Verifies and reports. What is trusted stands on the command line; configuration only lets the auditor
 /// into a service.
@@ -41,6 +44,7 @@ pub(crate) fn ledger_verify(
                 eprintln!("error: a service needs --token and --subject");
                 return Ok(ExitCode::from(USAGE));
             };
+            ensure!(args.checkpoint.is_empty(), MISPLACED);
             let access = Access {
                 base,
                 token,
@@ -67,6 +71,7 @@ fn verify_file(
     match kind_of(path).with_context(unreadable)? {
         FileKind::Database => verify_database(path, checkpoints, options),
         FileKind::Bundle => {
+            ensure!(checkpoints.is_empty(), MISPLACED);
             let file = File::open(path).with_context(unreadable)?;
             verify_bundle(file, &options).with_context(unreadable)
         }

@@ -215,6 +215,20 @@ async fn what_the_command_line_names_wrongly_is_a_mistake_of_the_command_line() 
 }
 
 #[tokio::test]
+async fn an_anchor_that_would_not_be_looked_at_is_refused() {
+    let (surroundings, auditor) = served().await;
+    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    std::fs::copy(&state, auditor.path("kept.note")).unwrap();
+    let bundle = exported(&surroundings, &auditor, "");
+    let output = auditor.verify(&bundle, "--checkpoint kept.note");
+    assert!(!output.status.success());
+    assert!(said(&output).1.contains("--since"));
+    std::fs::write(auditor.path("approvers.txt"), "").unwrap();
+    let output = auditor.verify(&bundle, "--hashes-only --approvers approvers.txt");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn an_export_never_replaces_a_file_and_says_what_is_not_signed() {
     let (surroundings, auditor) = served().await;
     let bundle = exported(&surroundings, &auditor, "");

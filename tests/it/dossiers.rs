@@ -2,8 +2,9 @@
 
 use crate::service::{Surroundings, deployment, purge, said};
 use fixtures::approver::SoftApprover;
-use ledger::Blob;
 use ledger::audit::{Check, Dossier, DossierReport, VerifyOptions, verify_dossier};
+use ledger::tlog::{Checkpoint, Note, PolicyWitness, WitnessPolicy, WitnessSigner};
+use ledger::{Blob, Timestamp};
 use serde_json::{Value, json};
 
 /// A task that was approved, executed and told of.
@@ -112,6 +113,30 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
     }
     assert!(page.contains("&lt;script&gt;") && page.contains("&lt;b&gt;looked"));
     altered(&dossier);
+    unwitnessed(&dossier);
+}
+
+/// Whoever asks for witnesses is told when there are none.
+fn unwitnessed(dossier: &Value) {
+    let one = WitnessSigner::from_seed("one.example".parse().unwrap(), &[1; 32]);
+    let witness = PolicyWitness {
+        key: one.public(),
+        url: None,
+    };
+    let mut dossier = Dossier::read(&serde_json::to_vec(dossier).unwrap()).unwrap();
+    let mut options = VerifyOptions::new(dossier.log.vkey.parse().unwrap());
+    options.policy = Some(WitnessPolicy::k_of(1, vec![witness]).unwrap());
+    let report = verify_dossier(&dossier, &options);
+    let first = report.findings.first().map(|finding| finding.check);
+    assert_eq!(
+        (report.verified, first),
+        (false, Some(Check::WitnessPolicy))
+    );
+    let note: Note = dossier.checkpoint.parse().unwrap();
+    let at = Timestamp::from_seconds(1_800_000_000);
+    let cosignature = one.cosign(&Checkpoint::of_unverified(&note).unwrap(), at);
+    dossier.checkpoint = note.with_signature(cosignature).to_string();
+    assert!(verify_dossier(&dossier, &options).verified);
 }
 
 /// Every way in which a dossier can be changed is found, by the rule that it breaks.

@@ -13,6 +13,8 @@ use std::io::{BufReader, ErrorKind, Read};
 /// Larger metadata is refused: room for the hashes of any tree.
 const MAX_META_BYTES: usize = 64 * 1024;
 const MAX_END_BYTES: usize = 64;
+/// Two for each bit of a size: proofs are kept until the last record, so they must be short.
+const MAX_PROOF_HASHES: usize = 128;
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Reads a bundle and holds no more of it than one frame. Nothing of it is verified but its form.
@@ -223,7 +225,11 @@ fn counted(what: &'static str, expected: u64, found: u64) -> Result<(), BundleEr
 fn note(body: &[u8]) -> Result<BundleNote<'_>, BundleError> {
     let wrong = || BundleError::Form("a note frame is not of its form");
     let (count, rest) = body.split_first_chunk().ok_or_else(wrong)?;
-    let bytes = usize::from(u16::from_le_bytes(*count)) * TreeHash::LEN;
+    let count = usize::from(u16::from_le_bytes(*count));
+    if count > MAX_PROOF_HASHES {
+        return Err(BundleError::Form("a note's proof is longer than any is"));
+    }
+    let bytes = count * TreeHash::LEN;
     let (hashes, text) = rest.split_at_checked(bytes).ok_or_else(wrong)?;
     let proof = hashes
         .chunks_exact(TreeHash::LEN)
