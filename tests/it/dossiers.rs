@@ -183,7 +183,8 @@ fn altered(dossier: &Value) {
     found("the checkpoint", Check::CheckpointSignature, &|d| {
         let note = d["checkpoint"].as_str().unwrap();
         let size = note.lines().nth(1).unwrap();
-        d["checkpoint"] = Value::from(note.replacen(size, &format!("{size}0"), 1));
+        let line = format!("\n{size}\n");
+        d["checkpoint"] = Value::from(note.replacen(&line, &format!("\n{size}0\n"), 1));
     });
     found("the ledger", Check::LedgerIdentity, &|d| {
         d["ledger_id"] = json!("00000000-0000-0000-0000-000000000000");
