@@ -143,6 +143,17 @@ pub enum Error {
         #[source]
         source: CheckpointError,
     },
+    /// Two processes sign.
+    #[error(
+        "{path} holds a checkpoint over {found} events that this process has not signed: another one \
+         signs a copy of this ledger with the same key; stop one of the two (docs/operations.md)"
+    )]
+    SigningStateShared {
+        /// The file.
+        path: PathBuf,
+        /// The size of the checkpoint in it.
+        found: u64,
+    },
     /// An old copy.
     #[error(
         "the ledger has {found} events, but a checkpoint over {signed} has been signed ({path}): this \

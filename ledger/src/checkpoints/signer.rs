@@ -19,6 +19,8 @@ pub(crate) struct Signer {
     checkpoints: Checkpoints,
     /// The size of the newest checkpoint.
     signed: u64,
+    /// The size that was tried last: it may stand in the file although its writing was said to fail.
+    tried: u64,
     tree: watch::Receiver<Option<Frontier>>,
 }
 
@@ -38,6 +40,7 @@ impl Signer {
             state,
             checkpoints,
             signed,
+            tried: signed,
             tree,
         }
     }
@@ -97,14 +100,19 @@ impl Signer {
     }
 
     /// Signs a tree and puts the note on disk.
-    async fn put(&self, tree: &Frontier) -> Result<SignedCheckpoint, Error> {
+    async fn put(&mut self, tree: &Frontier) -> Result<SignedCheckpoint, Error> {
         let origin = self.checkpoints.origin().clone();
         let checkpoint = Checkpoint::new(origin, tree.size(), tree.root());
         let note = self.signer.sign_checkpoint(&checkpoint);
         let signed = SignedCheckpoint { checkpoint, note };
         let state = self.state.clone();
+        let key = self.checkpoints.key().clone();
+        let ours = [self.signed, std::mem::replace(&mut self.tried, tree.size())];
         // Writing to a disk takes as long as it takes, and must not hold up what else runs.
-        let written = tokio::task::spawn_blocking(move || state.replace(&signed).map(|()| signed));
+        let written = tokio::task::spawn_blocking(move || {
+            state.check_ours(signed.checkpoint().origin(), &key, ours)?;
+            state.replace(&signed).map(|()| signed)
+        });
         written.await.map_err(|_| Error::Stopped)?
     }
 }

@@ -58,6 +58,27 @@ impl StateFile {
         Ok(Some(SignedCheckpoint { checkpoint, note }))
     }
 
+    /// Whether the file still holds a checkpoint of one of the sizes that this process has put there. One
+    /// that was removed is put back.
+    ///
+    /// # Errors
+    /// [`Error::SigningStateShared`] for another one: somebody else signs a copy of this ledger, and one
+    /// more signature would fork the log.
+    pub(crate) fn check_ours(
+        &self,
+        origin: &LogOrigin,
+        key: &LogKey,
+        ours: [u64; 2],
+    ) -> Result<(), Error> {
+        match self.read(origin, key)? {
+            Some(found) if !ours.contains(&found.size()) => Err(Error::SigningStateShared {
+                path: self.path.clone(),
+                found: found.size(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a signed checkpoint on disk. Only then may anybody see it.
     ///
     /// # Errors

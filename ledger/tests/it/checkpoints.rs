@@ -4,7 +4,9 @@
 use crate::scene::Scene;
 use crate::store::{foreign, tamper};
 use fixtures::commands::{dns_create, purge};
-use fixtures::test_ledger::{Closed, ORIGIN, Setup, TestLedger, signing, state_beside};
+use fixtures::test_ledger::{
+    Closed, ORIGIN, SIGNING_SEED, Setup, TestLedger, signing, state_beside,
+};
 use ledger::tlog::{Checkpoint, Frontier, LogOrigin, Note};
 use ledger::{Error, Ledger, SignedCheckpoint};
 use sqlx::Connection as _;
@@ -157,6 +159,41 @@ async fn a_first_start_that_ended_before_it_was_noted_is_begun_again() {
     tamper(closed.path(), "DELETE FROM signing").await;
     let ledger = closed.open().await.unwrap();
     assert!(ledger.reader().signing().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn two_copies_of_a_ledger_that_share_what_was_signed_do_not_both_sign() {
+    let (closed, _) = signed_and_closed().await;
+    let state = state_beside(closed.path());
+    let copy = closed.path().with_file_name("copy.ledger.db");
+    std::fs::write(&copy, whole(closed.path()).await).unwrap();
+    let ledger = closed.open().await.unwrap();
+    let options = ledger::LedgerOptions {
+        signing: Some(signing(&SIGNING_SEED, state.clone())),
+        ..ledger::LedgerOptions::new(
+            format!("sqlite://{}", copy.display()),
+            fixtures::rules::TestRules::default().build(),
+        )
+    };
+    let (other, writer) = Ledger::open(options).await.unwrap();
+    ledger.grant_all().await;
+    let signed = covering_all(&ledger).await;
+    let before = other.checkpoints().unwrap().newest();
+    let command = fixtures::commands::create_task();
+    other
+        .execute(fixtures::commands::administrator(), command)
+        .await
+        .unwrap();
+    let checkpoints = other.checkpoints().unwrap().clone();
+    while checkpoints.failing().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(checkpoints.failing().unwrap().contains("another one signs"));
+    assert_eq!(checkpoints.newest(), before);
+    assert_eq!(&kept(ledger.path()), signed.note());
+    drop(other);
+    drop(checkpoints);
+    writer.await.unwrap().unwrap();
 }
 
 #[tokio::test]
