@@ -142,6 +142,10 @@ impl Report {
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.first() else {
             write!(f, "\n\nVERIFIED: nothing is wrong with these records")?;
+            let unsigned = self.to.saturating_sub(self.signed_size.max(self.from));
+            if unsigned > 0 {
+                write!(f, ", of which nobody has signed the last {unsigned},")?;
+            }
             let left: u64 = self.impossible.iter().map(|limit| limit.count).sum();
             return match left {
                 0 => write!(f, "."),

@@ -175,6 +175,25 @@ async fn a_witnessed_checkpoint_that_covers_none_of_the_records_is_not_enough() 
 }
 
 #[tokio::test]
+async fn the_verdict_on_a_ledger_that_goes_on_says_how_much_nobody_has_signed() {
+    let history = told().await;
+    let note = history.sign_at(history.size() - 5, &log_signer());
+    let mut verifier = ledger::audit::Verifier::new(trusting());
+    verifier.checkpoint(ledger::audit::NoteSource::Stored, &note.to_string(), None);
+    for record in history.audit_records() {
+        verifier.record(&record);
+    }
+    let report = verifier.finish();
+    assert!(report.verified, "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("of which nobody has signed the last 5"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
 async fn a_forged_cosignature_is_named() {
     let history = told().await;
     let (real, forged) = (witness("one.example", 1), witness("one.example", 2));
