@@ -8,7 +8,7 @@ use crate::id::{AgentId, StreamId, TaskId};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Takes the payloads and salts at these positions away. The transaction is the caller's, and has
 /// appended the event at `erased_by` that says so: the triggers ask for it.
@@ -18,23 +18,31 @@ pub(crate) async fn erase(
     positions: &[u64],
 ) -> Result<(), Error> {
     static RECORD: LazyLock<MultiRow> =
-        LazyLock::new(|| MultiRow::new("INSERT INTO erasures (position, erased_by) VALUES", 2, ""));
+        LazyLock::new(|| MultiRow::insert("erasures", "position, erased_by", ""));
     static ERASE: LazyLock<MultiRow> =
         LazyLock::new(|| MultiRow::new("DELETE FROM payloads WHERE position IN (VALUES", 1, ")"));
     let failed = || Error::database("erasing payloads");
-    for (sql, rows) in RECORD.chunks(positions) {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for position in rows {
+    for chunk in RECORD.chunks(positions) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+        for position in chunk.rows {
             query = query.bind(signed(*position)).bind(signed(erased_by));
         }
-        query.execute(&mut *connection).await.map_err(failed())?;
+        chunk
+            .filled(query)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed())?;
     }
-    for (sql, rows) in ERASE.chunks(positions) {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for position in rows {
+    for chunk in ERASE.chunks(positions) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+        for position in chunk.rows {
             query = query.bind(signed(*position));
         }
-        query.execute(&mut *connection).await.map_err(failed())?;
+        chunk
+            .filled(query)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed())?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId};
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// What is looked up. The numbers stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,16 +129,21 @@ impl LookupKey {
         });
         let failed = || Error::database("looking up keys");
         let mut found = Vec::with_capacity(keys.len());
-        for (sql, chunk) in READ.chunks(keys) {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for key in chunk {
+        for chunk in READ.chunks(keys) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+            for key in chunk.rows {
                 query = query.bind(key.0 as i64).bind(key.1.as_slice());
             }
-            for row in query.fetch_all(&mut *connection).await.map_err(failed())? {
+            for row in chunk
+                .filled(query)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(failed())?
+            {
                 let kind: i64 = row.try_get(0).map_err(failed())?;
                 let key: Vec<u8> = row.try_get(1).map_err(failed())?;
                 let value: Vec<u8> = row.try_get(2).map_err(failed())?;
-                if let Some(asked) = chunk.iter().find(|k| k.0 as i64 == kind && k.1 == key) {
+                if let Some(asked) = chunk.rows.iter().find(|k| k.0 as i64 == kind && k.1 == key) {
                     found.push((asked.clone(), value));
                 }
             }
@@ -311,18 +316,12 @@ impl Lookups {
 
     pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
         static PUT: LazyLock<MultiRow> = LazyLock::new(|| {
-            MultiRow::new(
-                "INSERT INTO lookups (kind, key, value) VALUES",
-                3,
-                " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
-            )
+            let conflict = " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value";
+            MultiRow::insert("lookups", "kind, key, value", conflict)
         });
         static OPEN: LazyLock<MultiRow> = LazyLock::new(|| {
-            MultiRow::new(
-                "INSERT OR IGNORE INTO open_streams (task_id, stream_id) VALUES",
-                2,
-                "",
-            )
+            let conflict = " ON CONFLICT (task_id, stream_id) DO NOTHING";
+            MultiRow::insert("open_streams", "task_id, stream_id", conflict)
         });
         static CLOSE: LazyLock<MultiRow> = LazyLock::new(|| {
             MultiRow::new(
@@ -336,23 +335,31 @@ impl Lookups {
         });
         let failed = || Error::database("writing lookups");
         let removed: Vec<_> = self.removed.iter().collect();
-        for (sql, keys) in REMOVE.chunks(&removed) {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for key in keys {
+        for chunk in REMOVE.chunks(&removed) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+            for key in chunk.rows {
                 query = query.bind(key.0 as i64).bind(key.1.as_slice());
             }
-            query.execute(&mut *connection).await.map_err(failed())?;
+            chunk
+                .filled(query)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed())?;
         }
         let rows: Vec<_> = self.values.iter().collect();
-        for (sql, rows) in PUT.chunks(&rows) {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for (key, value) in rows {
+        for chunk in PUT.chunks(&rows) {
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+            for (key, value) in chunk.rows {
                 query = query
                     .bind(key.0 as i64)
                     .bind(key.1.as_slice())
                     .bind(value.as_slice());
             }
-            query.execute(&mut *connection).await.map_err(failed())?;
+            chunk
+                .filled(query)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed())?;
         }
         for (statement, wanted) in [(&OPEN, true), (&CLOSE, false)] {
             let rows: Vec<_> = self
@@ -361,14 +368,18 @@ impl Lookups {
                 .filter(|(_, open)| **open == wanted)
                 .map(|(id, _)| id)
                 .collect();
-            for (sql, rows) in statement.chunks(&rows) {
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-                for (task, stream) in rows {
+            for chunk in statement.chunks(&rows) {
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+                for (task, stream) in chunk.rows {
                     query = query
                         .bind(task.as_bytes().as_slice())
                         .bind(stream.as_bytes().as_slice());
                 }
-                query.execute(&mut *connection).await.map_err(failed())?;
+                chunk
+                    .filled(query)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(failed())?;
             }
         }
         Ok(())

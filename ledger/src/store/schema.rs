@@ -145,7 +145,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .foreign_keys(false)
         .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(64)
+        .statement_cache_capacity(128)
 }
 
 /// Opens the file to write, creating it where it is missing, and brings its schema up to date.

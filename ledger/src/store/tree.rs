@@ -1,13 +1,13 @@
 //! The Merkle tree's table: one row for each position, written with the event that stands there.
 
-use super::append::{LARGEST_CHUNK, MultiRow, signed};
+use super::append::{MultiRow, signed};
 use super::read::{Reader, StoredRecord};
 use crate::error::Error;
 use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash, record_leaf};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// The hashes that one leaf adds, the leaf's own first.
 #[derive(Debug)]
@@ -43,10 +43,10 @@ pub(crate) async fn append_tree(
     rows: &[TreeRow],
 ) -> Result<(), Error> {
     static INSERT: LazyLock<MultiRow> =
-        LazyLock::new(|| MultiRow::new("INSERT INTO tree (position, hashes) VALUES", 2, ""));
-    for (sql, rows) in INSERT.chunks(rows) {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for row in rows {
+        LazyLock::new(|| MultiRow::insert("tree", "position, hashes", ""));
+    for chunk in INSERT.chunks(rows) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+        for row in chunk.rows {
             query = query.bind(signed(row.position)).bind(row.hashes.as_slice());
         }
         query
@@ -155,19 +155,19 @@ async fn read_rows(
         )
     });
     let failed = || Error::database("reading the tree");
-    let mut positions: Vec<u64> = positions.into_iter().collect();
-    // Statements of one size only, so that a proof is one of them whatever the size of the tree: each is
-    // a hand-over to SQLite's thread, while asking for a position twice is next to nothing.
-    if let Some(last) = positions.last().copied() {
-        positions.resize(positions.len().next_multiple_of(LARGEST_CHUNK), last);
-    }
+    let positions: Vec<u64> = positions.into_iter().collect();
     let mut rows = BTreeMap::new();
-    for (sql, chunk) in READ.chunks(&positions) {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for position in chunk {
+    for chunk in READ.chunks(&positions) {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
+        for position in chunk.rows {
             query = query.bind(signed(*position));
         }
-        for row in query.fetch_all(&mut *connection).await.map_err(failed())? {
+        for row in chunk
+            .filled(query)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed())?
+        {
             let position: i64 = row.try_get(0).map_err(failed())?;
             let hashes: Vec<u8> = row.try_get(1).map_err(failed())?;
             rows.insert(u64::try_from(position).unwrap_or(0), hashes);
