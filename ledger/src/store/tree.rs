@@ -143,6 +143,9 @@ pub(crate) async fn compute<T>(
     Ok(lookup.complete(&hashes)?)
 }
 
+/// As many rows as a proof from a tree of 2^31 leaves needs; a statement has room for them.
+const PROOF: usize = 32;
+
 async fn read_rows(
     connection: &mut SqliteConnection,
     positions: BTreeSet<u64>,
@@ -155,7 +158,12 @@ async fn read_rows(
         )
     });
     let failed = || Error::database("reading the tree");
-    let positions: Vec<u64> = positions.into_iter().collect();
+    let mut positions: Vec<u64> = positions.into_iter().collect();
+    // One statement of one size for a proof from a tree of any size: each is a hand-over to SQLite's
+    // thread, while asking for a position twice is next to nothing.
+    if let Some(last) = positions.last().copied() {
+        positions.resize(positions.len().next_multiple_of(PROOF), last);
+    }
     let mut rows = BTreeMap::new();
     for chunk in READ.chunks(&positions) {
         let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
