@@ -17,11 +17,7 @@ use tempfile::NamedTempFile;
 /// A crash leaves at most a file with a leading dot and the ending `.partial` behind; the name that
 /// was asked for is given to a copy that is whole and on disk, or to none.
 pub(crate) fn backup(environment: &Environment, args: &BackupArgs) -> anyhow::Result<ExitCode> {
-    let ((storage, signing), _) = environment.part(|sources| {
-        let storage = Storage::read(sources);
-        let signing = SigningSource::read(sources, &storage);
-        (storage, signing)
-    })?;
+    let ((storage, signing), _) = environment.part(SigningSource::read_with_storage)?;
     refuse_missing(&storage.ledger)?;
     let target = Target::of(&args.file)?;
     let copy = target.unnamed()?;

@@ -1,7 +1,7 @@
 //! `ledger dossier`.
 
 use crate::cli::DossierArgs;
-use crate::config::{Environment, SigningSource, Storage};
+use crate::config::{Environment, SigningSource};
 use crate::dossier::{DossierPage, Gather, Sources, story_of, write_new};
 use crate::service::refuse_missing;
 use crate::stories::LedgerFile;
@@ -14,11 +14,7 @@ pub(crate) fn ledger_dossier(
     environment: &Environment,
     args: &DossierArgs,
 ) -> anyhow::Result<ExitCode> {
-    let ((storage, signing), _) = environment.part(|sources| {
-        let storage = Storage::read(sources);
-        let signing = SigningSource::read(sources, &storage);
-        (storage, signing)
-    })?;
+    let ((storage, signing), _) = environment.part(SigningSource::read_with_storage)?;
     refuse_missing(&storage.ledger)?;
     let page_file = args
         .html

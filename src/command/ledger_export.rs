@@ -2,7 +2,7 @@
 
 use crate::audit::{StoredNote, stored_notes};
 use crate::cli::ExportArgs;
-use crate::config::{Environment, SigningSource, Storage};
+use crate::config::{Environment, SigningSource};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail, ensure};
 use ledger::audit::{BundleMeta, BundleWriter};
@@ -20,11 +20,7 @@ pub(crate) fn ledger_export(
     environment: &Environment,
     args: &ExportArgs,
 ) -> anyhow::Result<ExitCode> {
-    let ((storage, signing), _) = environment.part(|sources| {
-        let storage = Storage::read(sources);
-        let signing = SigningSource::read(sources, &storage);
-        (storage, signing)
-    })?;
+    let ((storage, signing), _) = environment.part(SigningSource::read_with_storage)?;
     refuse_missing(&storage.ledger)?;
     ensure!(!args.out.exists(), "{} exists already", args.out.display());
     // Before the records: a checkpoint is of records that are there already.

@@ -1,17 +1,13 @@
 //! `restore`.
 
 use crate::cli::RestoreArgs;
-use crate::config::{Environment, SigningSource, Storage};
+use crate::config::{Environment, SigningSource};
 use crate::restore::Restoration;
 use std::process::ExitCode;
 
 /// Puts the backup in the ledger's place and says what is so from then on.
 pub(crate) fn restore(environment: &Environment, args: &RestoreArgs) -> anyhow::Result<ExitCode> {
-    let ((storage, signing), _) = environment.part(|sources| {
-        let storage = Storage::read(sources);
-        let signing = SigningSource::read(sources, &storage);
-        (storage, signing)
-    })?;
+    let ((storage, signing), _) = environment.part(SigningSource::read_with_storage)?;
     let restoration = Restoration {
         storage: &storage,
         signing: &signing,

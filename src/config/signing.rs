@@ -70,6 +70,14 @@ impl SigningSource {
         }
     }
 
+    /// Reads the files' section and this one, for commands that look at the signed ledger; problems are
+    /// left with `sources`.
+    pub(crate) fn read_with_storage(sources: &mut Sources) -> (Storage, Self) {
+        let storage = Storage::read(sources);
+        let signing = Self::read(sources, &storage);
+        (storage, signing)
+    }
+
     /// Where the newest checkpoint is kept.
     pub(crate) fn state_file(&self) -> &Path {
         &self.state

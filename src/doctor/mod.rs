@@ -16,17 +16,13 @@ mod running;
 
 pub(crate) use report::Report;
 
-use crate::config::{Environment, SigningSource, Storage};
+use crate::config::{Environment, SigningSource};
 use finding::Finding;
 
 /// Looks at everything.
 pub(crate) async fn examine(environment: &Environment) -> Report {
     let mut findings = configuration::look(environment);
-    let read = environment.part(|sources| {
-        let storage = Storage::read(sources);
-        let signing = SigningSource::read(sources, &storage);
-        (storage, signing)
-    });
+    let read = environment.part(SigningSource::read_with_storage);
     match read {
         Ok(((storage, signing), _)) => {
             findings.extend(files::look(&storage));
