@@ -7,6 +7,7 @@
 )]
 
 mod service;
+mod shim;
 
 mod audits;
 mod backups;
@@ -18,6 +19,7 @@ mod demo;
 mod doctor;
 mod dossiers;
 mod erasing;
+mod io_failures;
 mod killed;
 mod once;
 mod operators;

@@ -144,7 +144,20 @@ impl Surroundings {
         command
     }
 
-    async fn started(&self, mut command: Command) -> Service {
+    async fn started(&self, command: Command) -> Service {
+        let service = self.try_started(command).await;
+        assert!(service.is_ok(), "it ended: {}", self.log());
+        let service = service.unwrap();
+        until("readiness", async || service.is_ready().await.then_some(())).await;
+        service
+    }
+
+    /// Starts it and waits until it listens, ready or not, or has ended.
+    pub(crate) async fn try_start(&self) -> Result<Service, ExitStatus> {
+        self.try_started(self.command(SERVE)).await
+    }
+
+    async fn try_started(&self, mut command: Command) -> Result<Service, ExitStatus> {
         let log = self.log_file();
         let mut process = command
             .stdout(Stdio::null())
@@ -153,28 +166,24 @@ impl Surroundings {
             .map(Process)
             .unwrap();
         let address = until("listening", async || {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                return Some(Err(status));
+            }
             let lines = std::fs::read_to_string(&log).unwrap();
-            assert!(process.0.try_wait().unwrap().is_none(), "it ended: {lines}");
-            lines.lines().find_map(address_in)
+            lines.lines().find_map(address_in).map(Ok)
         })
-        .await;
+        .await?;
         let identity = Identity {
             subject: "ci".to_owned(),
             agent: AGENT.to_owned(),
             subject_secret: self.settings["MTLS_BINDING_SHARED_SECRET"].clone(),
             bootstrap_secret: self.settings["BOOTSTRAP_JWT_SECRET"].clone(),
         };
-        let service = Service {
+        Ok(Service {
             process,
             caller: Caller::new(address, BASE_URL, identity).unwrap(),
             hooks: self.receiver.url("/hooks"),
-        };
-        until("readiness", async || {
-            let reply = service.caller.ask(Method::GET, "/v1/readyz", None).await;
-            reply.ok().filter(|reply| reply.status == 200)
         })
-        .await;
-        service
     }
 
     /// Every event in the ledger file, read as any other process would.
@@ -247,6 +256,17 @@ impl Service {
         let pid = self.process.0.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// How it has ended, when it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.0.try_wait().unwrap()
+    }
+
+    /// Whether it says that it is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let reply = self.caller.ask(Method::GET, "/v1/readyz", None).await;
+        reply.is_ok_and(|reply| reply.status == 200)
     }
 
     /// SIGTERM, and waits for the end.
