@@ -143,6 +143,17 @@ pub enum Error {
         #[source]
         source: CheckpointError,
     },
+    /// Another process of this machine signs from the same file.
+    #[error(
+        "{path} is in use by another process{holder}: two that sign from one file would fork the log; \
+         stop that one, or give this ledger a file of its own where it is another ledger"
+    )]
+    SigningStateInUse {
+        /// The file.
+        path: PathBuf,
+        /// `, held by process N`, or nothing.
+        holder: String,
+    },
     /// Two processes sign.
     #[error(
         "{path} holds a checkpoint over {found} events that this process has not signed: another one \

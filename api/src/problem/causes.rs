@@ -28,6 +28,7 @@ impl From<ledger::Error> for ApiError {
             | Error::OtherSigner { .. }
             | Error::SigningStateMissing { .. }
             | Error::SigningState { .. }
+            | Error::SigningStateInUse { .. }
             | Error::SigningStateShared { .. }
             | Error::BehindCheckpoint { .. }
             | Error::NotFromCheckpoint { .. }

@@ -15,7 +15,7 @@ mod witnessed;
 pub(crate) use signer::Signer;
 pub(crate) use start::start;
 pub use start::{MakeSigning, Signing, SigningRequest};
-pub(crate) use state_file::StateFile;
+pub(crate) use state_file::{SigningLock, StateFile};
 
 use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The loop that signs.
 
-use super::{Checkpoints, SignedCheckpoint, StateFile};
+use super::{Checkpoints, SignedCheckpoint, SigningLock, StateFile};
 use crate::error::Error;
 use crate::tlog::{Checkpoint, Frontier, LogSigner};
 use crate::writer::describe;
@@ -16,6 +16,7 @@ const PACE: Duration = Duration::from_secs(1);
 pub(crate) struct Signer {
     signer: Arc<LogSigner>,
     state: StateFile,
+    _lock: SigningLock,
     checkpoints: Checkpoints,
     /// The size of the newest checkpoint.
     signed: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Signer {
 impl Signer {
     pub(super) fn new(
         signer: Arc<LogSigner>,
-        state: StateFile,
+        (state, lock): (StateFile, SigningLock),
         checkpoints: Checkpoints,
         signed: u64,
         tree: &watch::Sender<Option<Frontier>>,
@@ -38,6 +39,7 @@ impl Signer {
         Self {
             signer,
             state,
+            _lock: lock,
             checkpoints,
             signed,
             tried: signed,

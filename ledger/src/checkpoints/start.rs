@@ -64,6 +64,7 @@ pub(crate) async fn start(
         });
     }
     let state = StateFile::new(state);
+    let lock = state.lock()?;
     let signed = match state.read(&origin, &key)? {
         Some(signed) => signed,
         None if request.recorded.is_some() => {
@@ -86,7 +87,13 @@ pub(crate) async fn start(
     // The empty tree is nobody's news.
     let newest = (signed.size() > 0).then(|| signed.clone());
     let checkpoints = Checkpoints::new(origin, key, newest);
-    let signer = Signer::new(signer, state, checkpoints.clone(), signed.size(), tree);
+    let signer = Signer::new(
+        signer,
+        (state, lock),
+        checkpoints.clone(),
+        signed.size(),
+        tree,
+    );
     Ok((signer, checkpoints))
 }
 

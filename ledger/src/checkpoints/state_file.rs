@@ -3,6 +3,7 @@
 use super::SignedCheckpoint;
 use crate::durable::replace_file;
 use crate::error::Error;
+use crate::store::{Held, hold};
 use crate::tlog::{Checkpoint, LogKey, LogOrigin, MAX_NOTE_BYTES, Note};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -14,6 +15,12 @@ pub(crate) struct StateFile {
     path: PathBuf,
 }
 
+/// Held while this process may sign. The system lets go of it when the process ends.
+#[derive(Debug)]
+pub(crate) struct SigningLock {
+    _file: File,
+}
+
 impl StateFile {
     pub(crate) const fn new(path: PathBuf) -> Self {
         Self { path }
@@ -21,6 +28,31 @@ impl StateFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes the lock on `<file>.lock`, in the folder as it is behind symbolic links: two processes
+    /// that sign from one file would fork the log, and a ledger's own lock tells nothing of copies.
+    ///
+    /// # Errors
+    /// [`Error::SigningStateInUse`] while another process holds it, and what the system says.
+    pub(crate) fn lock(&self) -> Result<SigningLock, Error> {
+        let folder = self
+            .path
+            .parent()
+            .and_then(|folder| folder.canonicalize().ok());
+        let file = match (folder, self.path.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => self.path.clone(),
+        };
+        let mut lock = file.into_os_string();
+        lock.push(".lock");
+        match hold(Path::new(&lock))? {
+            Held::Ours(file) => Ok(SigningLock { _file: file }),
+            Held::Elsewhere { holder } => Err(Error::SigningStateInUse {
+                path: self.path.clone(),
+                holder,
+            }),
+        }
     }
 
     /// What the file holds; `None` when there is no file.

@@ -26,51 +26,66 @@ impl WriterLock {
         let mut path = followed(ledger).into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let failed = |doing| {
-            let path = path.clone();
-            move |source| Error::File {
-                path,
-                doing,
-                source,
-            }
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("opened"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Who holds it only makes the message better.
-                if file.read_to_string(&mut holder).is_err() {
-                    holder.clear();
-                }
-                let holder = holder.trim();
-                let holder = if holder.is_empty() {
-                    String::new()
-                } else {
-                    format!(", held by process {holder}")
-                };
-                return Err(Error::Locked { path, holder });
-            }
-            Err(TryLockError::Error(source)) => {
-                return Err(Error::File {
-                    path,
-                    doing: "locked",
-                    source,
-                });
-            }
+        match hold(&path)? {
+            Held::Ours(file) => Ok(Self { _file: file }),
+            Held::Elsewhere { holder } => Err(Error::Locked { path, holder }),
         }
-        file.set_len(0).map_err(failed("written"))?;
-        file.rewind().map_err(failed("written"))?;
-        write!(file, "{}", std::process::id()).map_err(failed("written"))?;
-        Ok(Self { _file: file })
     }
+}
+
+/// An advisory lock, asked for.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// It is this process's for as long as the file is open.
+    Ours(File),
+    /// Somebody else has it.
+    Elsewhere {
+        /// `, held by process N`, or nothing where that cannot be told.
+        holder: String,
+    },
+}
+
+/// Takes the advisory lock on a file, which is made where it is not there and stays for good, with
+/// this process's id in it.
+///
+/// # Errors
+/// What the system says of the file.
+pub(crate) fn hold(path: &Path) -> Result<Held, Error> {
+    let failed = |doing| {
+        move |source| Error::File {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed("opened"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Who holds it only makes the message better.
+            if file.read_to_string(&mut holder).is_err() {
+                holder.clear();
+            }
+            let holder = match holder.trim() {
+                "" => String::new(),
+                holder => format!(", held by process {holder}"),
+            };
+            return Ok(Held::Elsewhere { holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed("locked")(source)),
+    }
+    file.set_len(0).map_err(failed("written"))?;
+    file.rewind().map_err(failed("written"))?;
+    write!(file, "{}", std::process::id()).map_err(failed("written"))?;
+    Ok(Held::Ours(file))
 }
 
 /// SQLite finds its log by the file's name as well: writers under two names would destroy the ledger.

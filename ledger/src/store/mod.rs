@@ -23,6 +23,7 @@ pub(crate) use checked::newest_at;
 pub(crate) use erasure::{Found, Sought, erase};
 pub use header::is_plainly_foreign;
 pub use lock::WriterLock;
+pub(crate) use lock::{Held, hold};
 pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_streams};
 pub use read::{Reader, StoredRecord};
 pub(crate) use read::{read_stream, stored_size};

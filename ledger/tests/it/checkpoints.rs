@@ -8,7 +8,7 @@ use fixtures::test_ledger::{
     Closed, ORIGIN, SIGNING_SEED, Setup, TestLedger, signing, state_beside,
 };
 use ledger::tlog::{Checkpoint, Frontier, LogOrigin, Note};
-use ledger::{Error, Ledger, SignedCheckpoint};
+use ledger::{Error, Ledger, SignedCheckpoint, WriterTask};
 use sqlx::Connection as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -161,39 +161,82 @@ async fn a_first_start_that_ended_before_it_was_noted_is_begun_again() {
     assert!(ledger.reader().signing().await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn two_copies_of_a_ledger_that_share_what_was_signed_do_not_both_sign() {
-    let (closed, _) = signed_and_closed().await;
-    let state = state_beside(closed.path());
-    let copy = closed.path().with_file_name("copy.ledger.db");
-    std::fs::write(&copy, whole(closed.path()).await).unwrap();
-    let ledger = closed.open().await.unwrap();
+/// A copy of a ledger under another name, opened to sign from that file.
+async fn open_copy(of: &Closed, state: &Path) -> Result<(Ledger, WriterTask), Error> {
+    let copy = of.path().with_file_name("copy.ledger.db");
+    if !copy.exists() {
+        std::fs::write(&copy, whole(of.path()).await).unwrap();
+    }
     let options = ledger::LedgerOptions {
-        signing: Some(signing(&SIGNING_SEED, state.clone())),
+        signing: Some(signing(&SIGNING_SEED, state.to_owned())),
         ..ledger::LedgerOptions::new(
             format!("sqlite://{}", copy.display()),
             fixtures::rules::TestRules::default().build(),
         )
     };
-    let (other, writer) = Ledger::open(options).await.unwrap();
-    ledger.grant_all().await;
-    let signed = covering_all(&ledger).await;
-    let before = other.checkpoints().unwrap().newest();
+    Ledger::open(options).await
+}
+
+#[tokio::test]
+async fn two_ledgers_that_share_what_was_signed_are_not_both_opened() {
+    let (closed, _) = signed_and_closed().await;
+    let state = state_beside(closed.path());
+    let (other, writer) = open_copy(&closed, &state).await.unwrap();
+    // By another name of the folder too.
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(closed.path().parent().unwrap(), &link).unwrap();
+    let linked = link.join(state.file_name().unwrap());
+    let options = |state: &Path| ledger::LedgerOptions {
+        signing: Some(signing(&SIGNING_SEED, state.to_owned())),
+        ..ledger::LedgerOptions::new(
+            format!("sqlite://{}", closed.path().display()),
+            fixtures::rules::TestRules::default().build(),
+        )
+    };
+    for name in [&state, &linked] {
+        let refused = Ledger::open(options(name)).await.map(drop);
+        assert!(
+            matches!(refused, Err(Error::SigningStateInUse { .. })),
+            "{name:?}: {refused:?}"
+        );
+        let says = refused.unwrap_err().to_string();
+        assert!(says.contains(&std::process::id().to_string()), "{says}");
+    }
+    drop(other);
+    writer.await.unwrap().unwrap();
+    // It is free again when the process that held it has ended.
+    closed.try_open().await.unwrap();
+}
+
+/// On another machine, say, whose locks nobody here sees.
+#[tokio::test]
+async fn what_somebody_else_signed_meanwhile_is_not_signed_over() {
+    let (closed, _) = signed_and_closed().await;
+    let state = state_beside(closed.path());
+    let elsewhere = closed.path().with_file_name("elsewhere.signing-state");
+    std::fs::copy(&state, &elsewhere).unwrap();
+    let (other, writer) = open_copy(&closed, &elsewhere).await.unwrap();
     let command = fixtures::commands::create_task();
     other
         .execute(fixtures::commands::administrator(), command)
         .await
         .unwrap();
-    let checkpoints = other.checkpoints().unwrap().clone();
+    let theirs = covering_all(&other).await;
+    drop(other);
+    writer.await.unwrap().unwrap();
+
+    let ledger = closed.open().await.unwrap();
+    let before = ledger.checkpoints().unwrap().newest();
+    std::fs::copy(&elsewhere, &state).unwrap();
+    ledger.grant_all().await;
+    let checkpoints = ledger.checkpoints().unwrap().clone();
     while checkpoints.failing().is_none() {
         tokio::task::yield_now().await;
     }
     assert!(checkpoints.failing().unwrap().contains("another one signs"));
     assert_eq!(checkpoints.newest(), before);
-    assert_eq!(&kept(ledger.path()), signed.note());
-    drop(other);
-    drop(checkpoints);
-    writer.await.unwrap().unwrap();
+    assert_eq!(&kept(ledger.path()), theirs.note());
 }
 
 #[tokio::test]
