@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Event, Recorded};
 use crate::id::{EventId, StreamId};
-use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
+use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN, payload_digest};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
@@ -119,6 +119,32 @@ impl StoredRecord {
         }
     }
 
+    /// The record's hash, where header and payload are what was hashed when they were written.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with what differs.
+    pub(crate) fn check_hashes(&self) -> Result<RecordHash, Error> {
+        let header = &self.header;
+        let damaged = |what: String| Error::Damaged {
+            position: header.position,
+            what,
+        };
+        let computed = header.record_hash();
+        if computed != self.record_hash {
+            return Err(damaged(format!(
+                "its hash is {computed}, but {} is stored",
+                self.record_hash
+            )));
+        }
+        if let Content::Payload(salt, payload) = self.content()?
+            && (payload_digest(salt, payload) != header.payload_digest
+                || u32::try_from(payload.len()) != Ok(header.payload_len))
+        {
+            return Err(damaged("its payload does not match its digest".to_owned()));
+        }
+        Ok(computed)
+    }
+
     /// Decodes the payload; what was erased is an event form of its own.
     pub(crate) fn into_recorded(self) -> Result<Recorded, Error> {
         let position = self.header.position;
@@ -171,7 +197,9 @@ async fn next_position(connection: &mut SqliteConnection, sql: &'static str) -> 
     Ok(u64::try_from(size).unwrap_or(0))
 }
 
-/// The events of one stream, in order.
+/// The events of one stream, in order. What is decided follows from them, and only the newest records
+/// are checked at a start, so each is held to its hash here: an older one that somebody changed in the
+/// file is not acted on.
 pub(crate) async fn read_stream<'c, E>(
     executor: E,
     stream: StreamId,
@@ -184,7 +212,13 @@ where
         .fetch_all(executor)
         .await
         .map_err(Error::database("reading a stream"))?;
-    decode_rows(&rows)
+    rows.iter()
+        .map(|row| {
+            let stored = StoredRecord::from_row(row)?;
+            stored.check_hashes()?;
+            stored.into_recorded()
+        })
+        .collect()
 }
 
 /// Reads committed events from the ledger file.

@@ -1,11 +1,11 @@
 //! The head of the log, and the check of the chain's tail at start.
 
 use super::append::signed;
-use super::read::{Content, StoredRecord, stored_payloads, stored_size};
+use super::read::{StoredRecord, stored_payloads, stored_size};
 use super::tree::{check_tree, compute, grow, read_frontier};
 use crate::error::Error;
 use crate::id::LedgerId;
-use crate::record::{RecordHash, genesis_hash, payload_digest};
+use crate::record::{RecordHash, genesis_hash};
 use crate::tlog::{Frontier, record_leaf};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
@@ -265,18 +265,5 @@ fn check_record(
             ),
         });
     }
-    let computed = header.record_hash();
-    if computed != raw.record_hash {
-        return Err(Error::Damaged {
-            position,
-            what: format!("its hash is {computed}, but {} is stored", raw.record_hash),
-        });
-    }
-    if let Content::Payload(salt, payload) = raw.content()?
-        && (payload_digest(salt, payload) != header.payload_digest
-            || u32::try_from(payload.len()) != Ok(header.payload_len))
-    {
-        return Err(damaged(position, "its payload does not match its digest"));
-    }
-    Ok(computed)
+    raw.check_hashes()
 }

@@ -292,6 +292,32 @@ async fn a_long_log_is_checked_from_its_bookmark_on() {
     assert!(what.starts_with("it names "), "{what}");
 }
 
+/// The bookmark stands in the same file: who can change the one can move the other.
+#[tokio::test]
+async fn a_changed_event_before_the_bookmark_is_not_decided_on() {
+    let (closed, _) = written().await;
+    let ledger = closed.open().await.unwrap();
+    let events = ledger.events_from(0, 1000).await.unwrap();
+    let granted = events
+        .iter()
+        .find(|event| event.event.name() == "agent.permissions_replaced");
+    let position = granted.unwrap().position();
+    let closed = ledger.close().await;
+    flip(closed.path(), "payloads", "payload", position).await;
+    tamper(
+        closed.path(),
+        "UPDATE head SET verified_size = size, verified_hash = record_hash",
+    )
+    .await;
+    let ledger = closed.open().await.unwrap();
+    let refused = ledger.run(create_task()).await.map(drop);
+    assert_eq!(
+        damage(refused),
+        (position, "its payload does not match its digest".to_owned())
+    );
+    assert!(ledger.is_damaged());
+}
+
 #[tokio::test]
 async fn an_event_swapped_for_another_is_found() {
     let (closed, _) = written().await;
