@@ -1,5 +1,6 @@
 //! The handle on an open ledger: commands go in, committed states and events come out.
 
+mod callbacks;
 mod erasing;
 
 use crate::aggregate::{Agent, Approval, Approver};

@@ -8,15 +8,16 @@ use bytes::Bytes;
 use ledger::aggregate::{Delivery, DeliveryState};
 use ledger::callback_proof::{DeliveryProof, UnavailableProof};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
-use ledger::event::{AfterAttempt, AttemptOutcome};
+use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, RegisteredCallback};
 use ledger::{
-    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, StreamId, TaskId, Timestamp,
+    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId, TaskId,
+    Timestamp,
 };
-use projections::{CallbackView, DueDelivery, Projections};
+use projections::DueDelivery;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The code of a try whose registration is not in the read tables.
+/// The code of a try whose registration is not in the log.
 const CALLBACK_UNKNOWN: &str = "callback_unknown";
 /// The code of a try whose secret does not open under the configured master keys.
 const SECRET_UNREADABLE: &str = "secret_unreadable";
@@ -25,7 +26,6 @@ const SECRET_UNREADABLE: &str = "secret_unreadable";
 #[derive(Clone)]
 pub(super) struct Courier {
     pub(super) recorder: Recorder,
-    pub(super) projections: Projections,
     pub(super) sender: CallbackSender,
     pub(super) keys: Arc<MasterKeys>,
     pub(super) backoff: Backoff,
@@ -55,9 +55,18 @@ impl Courier {
     /// Claims the delivery, sends it once, records how that ended. Holds its place at the endpoint
     /// until then.
     pub(super) async fn deliver(self, due: DueDelivery, place: Place) -> Result<(), Error> {
-        // The registration that it is owed to; the task may have another by now. Looked up before
-        // the claim: a try should not be used up by what is wrong on this side.
-        let callback = self.projections.callback(due.callback_id).await?;
+        // The registration that it is owed to; the task may have another by now. Looked up before the
+        // claim: a try should not be used up by what is wrong on this side. And in the log, not in the
+        // read tables: who can write those must not be able to have an event sent elsewhere.
+        let ledger = self.recorder.ledger();
+        let known = match ledger.load::<Delivery>(due.delivery_id).await {
+            Ok(Some(known)) => known,
+            Ok(None) | Err(ledger::Error::Rejected(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let callback = ledger
+            .callback(known.owed.task_id, known.owed.callback_id)
+            .await?;
         let claim = StartAttempt {
             delivery_id: due.delivery_id,
         };
@@ -69,7 +78,7 @@ impl Courier {
         };
         let began = Instant::now();
         let body = self.body(&delivery, due.position).await;
-        let tried = self.attempt(&delivery, callback.as_ref(), body).await;
+        let tried = self.attempt(&delivery.owed, callback, body).await;
         self.end(&delivery, attempt, tried, began.elapsed()).await?;
         drop(place);
         Ok(())
@@ -103,15 +112,14 @@ impl Courier {
 
     async fn attempt(
         &self,
-        delivery: &Delivery,
-        callback: Option<&CallbackView>,
+        owed: &DeliveryOwed,
+        callback: Option<RegisteredCallback>,
         body: Bytes,
     ) -> Try {
-        let owed = &delivery.owed;
         let Some(callback) = callback else {
             return Try::failed(CALLBACK_UNKNOWN, "the callback's registration is not there");
         };
-        let secret = match self.open(owed.task_id, callback) {
+        let secret = match self.open(owed.task_id, &callback) {
             Ok(secret) => secret,
             Err(why) => return Try::failed(SECRET_UNREADABLE, why),
         };
@@ -140,15 +148,20 @@ impl Courier {
         }
     }
 
-    fn open(&self, task_id: TaskId, callback: &CallbackView) -> Result<CallbackSecret, String> {
+    fn open(
+        &self,
+        task_id: TaskId,
+        callback: &RegisteredCallback,
+    ) -> Result<CallbackSecret, String> {
         let place = SealContext {
             ledger_id: self.recorder.ledger().id(),
             stream: StreamId::from(task_id),
             field: NewCallback::SECRET_FIELD,
         };
+        let sealed = Sealed::from_bytes(callback.sealed_secret.as_slice().to_vec());
         let opened = self
             .keys
-            .open(&place, &callback.sealed_secret)
+            .open(&place, &sealed)
             .map_err(|error| error.to_string())?;
         CallbackSecret::new(opened.as_slice()).map_err(|error| error.to_string())
     }

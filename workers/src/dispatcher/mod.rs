@@ -35,6 +35,7 @@ const PROOF_PATIENCE: Duration = Duration::from_millis(1750);
 /// Wakes when something has been folded, when a delivery is due, and at an interval.
 pub(crate) struct Dispatcher {
     courier: Courier,
+    projections: Projections,
     deliveries: InFlight<DeliveryId>,
     endpoints: Endpoints,
     batch_size: usize,
@@ -54,11 +55,11 @@ impl Dispatcher {
         Self {
             courier: Courier {
                 recorder: Recorder::new(ledger.clone(), Self::NAME),
-                projections: projections.clone(),
                 sender: config.callbacks,
                 keys: Arc::clone(&ledger.rules().master_keys),
                 backoff: config.callback_backoff,
             },
+            projections: projections.clone(),
             deliveries: InFlight::new(MOST),
             endpoints: Endpoints::default(),
             batch_size: usize::try_from(config.callback_batch_size).unwrap_or(usize::MAX),
@@ -70,7 +71,7 @@ impl Dispatcher {
     /// Ends the tries that were under way when the service stopped: their receivers may have got
     /// them, and get them again.
     async fn end_interrupted(&self) -> Result<(), Error> {
-        let projections = &self.courier.projections;
+        let projections = &self.projections;
         loop {
             let found = projections
                 .interrupted_deliveries(INTERRUPTED_BATCH)
@@ -102,7 +103,7 @@ impl Dispatcher {
     /// Takes what is due, of each endpoint no more than its share.
     async fn take(&mut self) -> Result<Look, Error> {
         let now = self.courier.recorder.ledger().now();
-        let projections = &self.courier.projections;
+        let projections = &self.projections;
         let each = 2 * MOST_EACH;
         // Rows of endpoints that have their share must not crowd out those of others.
         let limit = self.batch_size + self.endpoints.busy() * each + self.deliveries.held();
@@ -179,7 +180,7 @@ impl Worker for Dispatcher {
             Some(settled) => settled?,
             None => return Ok(()),
         }
-        let mut progress = self.courier.projections.progress(Projection::Callbacks);
+        let mut progress = self.projections.progress(Projection::Callbacks);
         let mut wake = signals.wake.clone();
         let ledger = self.courier.recorder.ledger();
         let mut checkpoints = ledger.checkpoints().map(Checkpoints::subscribe);

@@ -1,0 +1,41 @@
+//! Where deliveries go.
+
+use super::Ledger;
+use crate::aggregate::Task;
+use crate::error::Error;
+use crate::event::{Event, RegisteredCallback};
+use crate::id::{CallbackId, StreamId, TaskId};
+use crate::rejection::Rejection;
+use crate::store::read_stream;
+
+impl Ledger {
+    /// A registration of the task's, replaced ones included; `None` where the task has none of that
+    /// id, or was erased. What is sent, and where to, follows from the log alone.
+    ///
+    /// # Errors
+    /// What keeps the log from being read.
+    pub async fn callback(
+        &self,
+        task: TaskId,
+        callback: CallbackId,
+    ) -> Result<Option<RegisteredCallback>, Error> {
+        let current = match self.load::<Task>(task).await {
+            Err(Error::Rejected(Rejection::Erased)) | Ok(None) => return Ok(None),
+            Err(error) => return Err(error),
+            Ok(Some(task)) => task.callback.clone(),
+        };
+        if let Some(current) = current.filter(|current| current.callback_id == callback) {
+            return Ok(Some(current));
+        }
+        // The task has another one by now, which is rare: its state does not keep those before.
+        let stream = StreamId::from(task);
+        let events = self.noted(read_stream(self.reader.pool(), stream).await)?;
+        let mut sets = events
+            .into_iter()
+            .filter_map(|recorded| match recorded.event {
+                Event::CallbackSet(set) => Some(set.callback),
+                _ => None,
+            });
+        Ok(sets.find(|set| set.callback_id == callback))
+    }
+}
