@@ -34,9 +34,7 @@ impl Command for ReplacePermissions {
             }
             .into());
         }
-        let known = unit
-            .find_state::<Agent>(&LookupKey::agent(&self.agent))
-            .await?;
+        let known = find(unit, &self.agent).await?;
         let context = unit.context();
         let mut events = Vec::with_capacity(2);
         let (agent_id, revision) = match known {
@@ -84,8 +82,7 @@ impl Command for RevokeGrants {
     type Answer = Arc<Agent>;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
-        let agent = unit
-            .find_state::<Agent>(&LookupKey::agent(&self.agent))
+        let agent = find(unit, &self.agent)
             .await?
             .ok_or(Rejection::AgentNotFound)?;
         let mut grants = agent.grants.clone();
@@ -100,6 +97,19 @@ impl Command for RevokeGrants {
         }
         .run(unit)
         .await
+    }
+}
+
+/// The agent of that name. Lookups are not under the chain: one that leads to another agent, whose grants
+/// this one would then have, is not followed.
+pub(super) async fn find(unit: &mut Unit<'_>, name: &str) -> Result<Option<Arc<Agent>>, Error> {
+    let found = unit.find_state::<Agent>(&LookupKey::agent(name)).await?;
+    match found {
+        Some(other) if other.name != name => Err(Error::LookupsDiffer {
+            table: "lookups",
+            what: format!("{name:?} leads to agent {:?}", other.name),
+        }),
+        found => Ok(found),
     }
 }
 

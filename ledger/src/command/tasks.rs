@@ -15,7 +15,6 @@ use crate::event::{
 use crate::id::{AgentId, StreamId, TaskId, TokenId};
 use crate::operation::ScopeId;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
 use serde_json::json;
 use std::sync::Arc;
@@ -97,9 +96,7 @@ impl Command for CreateTask {
     type Answer = IssuedToken;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
-        let agent = unit
-            .find_state::<Agent>(&LookupKey::agent(&self.agent))
-            .await?;
+        let agent = super::agents::find(unit, &self.agent).await?;
         let task_id: TaskId = unit.context().id();
         let events = decide_create(&self, agent.as_deref(), task_id, &unit.context())?;
         unit.append(events).await?;

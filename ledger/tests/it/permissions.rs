@@ -1,15 +1,16 @@
 //! What a task may do at all, and what waits for a human.
 
 use crate::scene::{Scene, refusal};
+use crate::store::tamper;
 use fixtures::commands::{
-    administrator, allow, allow_on, create_task, deploy, dns_create, dns_create_in, dns_read,
-    grant, permissions, purge, ssl_mode,
+    AGENT, administrator, allow, allow_on, create_task, deploy, dns_create, dns_create_in,
+    dns_read, grant, permissions, purge, ssl_mode,
 };
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::Agent;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken, RevokeGrants};
 use ledger::event::{Authorisation, Event, Grant};
-use ledger::{Level, OperationKind, Rejection, Risk, Timestamp};
+use ledger::{Error, Level, OperationKind, Rejection, Risk, Timestamp};
 use std::time::Duration;
 
 async fn task_of(ledger: &TestLedger, operations: Vec<AllowedEntry>) -> IssuedToken {
@@ -18,6 +19,41 @@ async fn task_of(ledger: &TestLedger, operations: Vec<AllowedEntry>) -> IssuedTo
         ..create_task()
     };
     ledger.execute(administrator(), command).await.unwrap()
+}
+
+/// The lookups are rows beside the log, under no hash.
+#[tokio::test]
+async fn another_agents_grants_are_not_reached_by_a_lookup_that_somebody_changed() {
+    let ledger = TestLedger::open().await;
+    ledger.grant_all().await;
+    let create = CreateTask {
+        agent: "mallory".to_owned(),
+        ..create_task()
+    };
+    ledger
+        .execute(administrator(), create.clone())
+        .await
+        .unwrap();
+    let closed = ledger.close().await;
+    let sql = format!(
+        "UPDATE lookups SET value = (SELECT value FROM lookups WHERE kind = 1 \
+         AND key = CAST('{AGENT}' AS BLOB)) WHERE kind = 1 AND key = CAST('mallory' AS BLOB)"
+    );
+    tamper(closed.path(), &sql).await;
+    let ledger = closed.open().await.unwrap();
+    let made = ledger.execute(administrator(), create).await.map(drop);
+    assert!(matches!(made, Err(Error::LookupsDiffer { .. })), "{made:?}");
+    let revoke = RevokeGrants {
+        agent: "mallory".to_owned(),
+        operation: None,
+        reason: None,
+    };
+    let revoked = ledger.execute(administrator(), revoke).await.map(drop);
+    assert!(
+        matches!(revoked, Err(Error::LookupsDiffer { .. })),
+        "{revoked:?}"
+    );
+    assert!(ledger.is_damaged());
 }
 
 #[tokio::test]
