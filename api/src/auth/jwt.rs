@@ -86,6 +86,8 @@ impl TokenKey {
         }
         jsonwebtoken::decode::<C>(token, &self.decoding, &self.validation)
             .ok()
+            // What must be understood, and nobody here understands (RFC 7515, section 4.1.11).
+            .filter(|data| data.header.crit.is_none())
             .map(|data| data.claims)
     }
 }
@@ -120,7 +122,11 @@ impl Validity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
     use serde_json::{Value, json};
+    use sha2::Sha256;
 
     fn key() -> TokenKey {
         TokenKey::new(&[7; 32], "us", "here")
@@ -155,6 +161,35 @@ mod tests {
         for token in refused {
             assert_eq!(key().open::<Value>(&token), None, "{token}");
         }
+    }
+
+    #[test]
+    fn nothing_in_a_tokens_header_chooses_key_or_algorithm() {
+        let fine = json!({"iss": "us", "aud": "here"});
+        let open = |header: Value, secret: &[u8]| {
+            let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+            let signed = format!("{}.{}", part(&header), part(&fine));
+            let mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+            let mac = mac.chain_update(&signed).finalize().into_bytes();
+            key().open::<Value>(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac)))
+        };
+        let named = json!({
+            "typ": "JWT", "alg": "HS256", "kid": "../../dev/null",
+            "jku": "https://attacker.example/keys", "x5u": "https://attacker.example/chain",
+            "jwk": {"kty": "oct", "k": URL_SAFE_NO_PAD.encode([8; 32])},
+        });
+        assert_eq!(open(named.clone(), &[7; 32]), Some(fine.clone()));
+        for secret in [&[8; 32][..], b"", b"../../dev/null"] {
+            assert_eq!(open(named.clone(), secret), None, "{secret:?}");
+        }
+        for algorithm in [
+            "none", "None", "hs256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "",
+        ] {
+            let header = json!({"typ": "JWT", "alg": algorithm});
+            assert_eq!(open(header, &[7; 32]), None, "{algorithm}");
+        }
+        let critical = json!({"alg": "HS256", "crit": ["exp"], "exp": 1});
+        assert_eq!(open(critical, &[7; 32]), None);
     }
 
     #[test]
