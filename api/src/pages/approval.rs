@@ -5,7 +5,7 @@ use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
 use askama::Template;
-use ledger::operation::Operation;
+use ledger::operation::{Operation, Scope};
 use ledger::{Risk, ScopeType};
 
 /// Everything that one approval asks.
@@ -78,11 +78,7 @@ impl OperationCard {
     pub fn of(operation: &Operation, upstream: UpstreamState) -> Self {
         let entry = operation.kind.entry();
         let scope = &operation.scope;
-        // The card names the scope on a line of its own.
-        let summary = operation.summary();
-        let summary = [" in", " of"].into_iter().fold(summary, |line, before| {
-            line.replacen(&format!("{before} {scope}"), "", 1)
-        });
+        let summary = without_scope(operation.summary(), scope);
         let json = operation.to_json();
         let card = Self {
             operation_id: entry.operation_id,
@@ -127,6 +123,12 @@ impl ApprovalPage {
         assets::base()
     }
 
+    /// The note on look-alike characters in the names of who asks and for what.
+    fn lookalikes(&self) -> Option<String> {
+        let names = [&self.agent, &self.task_name].map(ShownText::original);
+        ShownText::line(names.concat()).lookalikes()
+    }
+
     fn highest_risk(&self) -> Risk {
         self.operations
             .iter()
@@ -157,6 +159,22 @@ impl ApprovalPage {
     fn full_fingerprint(&self) -> String {
         grouped(&self.fingerprint)
     }
+}
+
+/// The card names the scope on a line of its own. Where the sentence has it twice, an agent wrote one of
+/// the two into a param, and nobody can tell which: then it stays whole.
+fn without_scope(summary: String, scope: &Scope) -> String {
+    let named = ["in", "of"].map(|before| format!(" {before} {scope}"));
+    let times: usize = named
+        .iter()
+        .map(|named| summary.matches(named.as_str()).count())
+        .sum();
+    if times != 1 {
+        return summary;
+    }
+    named
+        .iter()
+        .fold(summary, |line, named| line.replacen(named.as_str(), "", 1))
 }
 
 fn grouped(hex: &str) -> String {

@@ -196,6 +196,43 @@ fn a_card_shows_the_operation_as_it_will_be_sent() {
 }
 
 #[test]
+fn what_an_agent_writes_takes_nothing_out_of_the_sentence() {
+    let card = |content: &str| {
+        let params = json!({"type": "TXT", "name": "a", "content": content});
+        let operation =
+            ledger::operation::Operation::parse("dns.record.write", "zone", "z1", &params);
+        OperationCard::of(&operation.unwrap(), UpstreamState::NotApplicable)
+    };
+    assert!(!card("\"v\"").summary.original().contains("zone z1"));
+    for content in ["\"b in zone z1c\"", "\"b of zone z1c\"", "\"b in zone z1\""] {
+        let card = card(content);
+        let sentence = card.summary.original();
+        assert!(sentence.contains(content), "{sentence}");
+        assert!(
+            sentence.contains(&format!("{content} in zone z1")),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_imitates_another_is_told_from_it() {
+    let page = |agent: &str, task_name: &str| ApprovalPage {
+        agent: ShownText::line(agent),
+        task_name: ShownText::line(task_name),
+        operations: Vec::new(),
+        ..approval()
+    };
+    let note = "Characters outside ASCII in these names";
+    assert!(!page("deployer", "release").render().unwrap().contains(note));
+    // Cyrillic letters that look like Latin ones.
+    for (agent, task_name) in [("depl\u{43e}yer", "release"), ("deployer", "r\u{435}lease")] {
+        let html = page(agent, task_name).render().unwrap();
+        assert!(html.contains(note), "{agent} {task_name}");
+    }
+}
+
+#[test]
 fn buttons_wait_for_the_script_and_everything_else_can_be_read_without_it() {
     let html = approval().render().unwrap();
     assert!(html.contains(r#"id="approve" class="approve" disabled"#));
