@@ -257,3 +257,131 @@ fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids with which somebody would leave the path, the query or the line that they are put into.
+    const HOSTILE: [&str; 20] = [
+        "",
+        ".",
+        "..",
+        "../z2",
+        "a/../../accounts/b",
+        "a/b",
+        "a\\b",
+        "%2e%2e",
+        "a%2f..",
+        "a%00",
+        "a?x=1",
+        "a#x",
+        "a;b",
+        "a&b",
+        "a b",
+        "a\r\nhost: attacker.example",
+        "a\0",
+        "*",
+        "\u{ff41}",
+        "a\u{202e}",
+    ];
+
+    fn path(operation: &str, scope: &str, params: &Value) -> Option<String> {
+        let scope_type = if operation.starts_with("workers") {
+            "account"
+        } else {
+            "zone"
+        };
+        let operation = Operation::parse(operation, scope_type, scope, params).ok()?;
+        Some(UpstreamRequest::of(&operation).path)
+    }
+
+    #[test]
+    fn a_request_stays_below_the_scope_that_was_allowed() {
+        let rule = json!({"action": "block", "expression": "ip.src eq 192.0.2.1"});
+        // Every operation that takes an id, with the fields that hold one.
+        let cases = [
+            (
+                "dns.record.read",
+                json!({"record_id": "i"}),
+                "/zones/s/dns_records/i",
+            ),
+            (
+                "dns.record.write",
+                json!({"action": "delete", "record_id": "i"}),
+                "/zones/s/dns_records/i",
+            ),
+            (
+                "dns.record.write",
+                json!({"action": "update", "record_id": "i", "type": "A", "name": "a", "content": "192.0.2.1"}),
+                "/zones/s/dns_records/i",
+            ),
+            (
+                "dns.record.write",
+                json!({"action": "edit", "record_id": "i", "proxied": true}),
+                "/zones/s/dns_records/i",
+            ),
+            (
+                "waf.rules.read",
+                json!({"ruleset_id": "i"}),
+                "/zones/s/rulesets/i",
+            ),
+            (
+                "waf.rules.write",
+                json!({"action": "add_rule", "ruleset_id": "i", "rule": rule}),
+                "/zones/s/rulesets/i/rules",
+            ),
+            (
+                "waf.rules.write",
+                json!({"action": "update_rule", "ruleset_id": "i", "rule_id": "i", "rule": rule}),
+                "/zones/s/rulesets/i/rules/i",
+            ),
+            (
+                "waf.rules.write",
+                json!({"action": "delete_rule", "ruleset_id": "i", "rule_id": "i"}),
+                "/zones/s/rulesets/i/rules/i",
+            ),
+            (
+                "workers.deploy.write",
+                json!({"script_name": "i", "script": "export default {};"}),
+                "/accounts/s/workers/scripts/i",
+            ),
+            (
+                "cache.purge.execute",
+                json!({"tags": ["i"]}),
+                "/zones/s/purge_cache",
+            ),
+            (
+                "ssl.mode.write",
+                json!({"value": "full"}),
+                "/zones/s/settings/ssl",
+            ),
+        ];
+        for (operation, params, expected) in cases {
+            assert_eq!(path(operation, "s", &params).as_deref(), Some(expected));
+            for hostile in HOSTILE {
+                assert_eq!(
+                    path(operation, hostile, &params),
+                    None,
+                    "{operation} on {hostile:?}"
+                );
+                for field in ["record_id", "ruleset_id", "rule_id", "script_name"] {
+                    let mut params = params.clone();
+                    let Some(id) = params.get_mut(field) else {
+                        continue;
+                    };
+                    *id = json!(hostile);
+                    let sent = path(operation, "s", &params);
+                    assert_eq!(sent, None, "{operation} with {field} {hostile:?}");
+                }
+            }
+        }
+        for phase in HOSTILE {
+            assert_eq!(
+                path("waf.rules.read", "s", &json!({"phase": phase})),
+                None,
+                "{phase:?}"
+            );
+        }
+    }
+}
