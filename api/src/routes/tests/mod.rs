@@ -8,6 +8,7 @@ mod executor;
 mod reading;
 mod refusing;
 mod renewing;
+mod threats;
 
 use crate::testing::{AGENT, Answer, Stage};
 use executor::Executor;
