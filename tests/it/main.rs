@@ -28,5 +28,6 @@ mod restores;
 mod starting;
 mod storage_trouble;
 mod stories;
+mod threats;
 mod witness;
 mod witnessed;
