@@ -33,6 +33,14 @@ fmt:
 smoke:
     scripts/bootstrap_sqlite_smoke_test.sh
 
+# Feed one parser, or each in turn, with made-up bytes for so many seconds; needs cargo-fuzz and g++.
+fuzz TARGET="all" SECONDS="60":
+    scripts/fuzz.sh {{TARGET}} {{SECONDS}}
+
+# Hold the running service to its own description; needs python3.
+openapi-check *ARGS:
+    OPENAPI_CHECK=required scripts/openapi_check.sh {{ARGS}}
+
 # Everything that continuous integration runs.
 ci:
     .ci/run

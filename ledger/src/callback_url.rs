@@ -102,6 +102,8 @@ fn normalise_host(entry: &str) -> Option<String> {
         return None;
     }
     match Host::parse(entry) {
+        // Percent-encoded, a dot or an asterisk is there only now.
+        Ok(Host::Domain(name)) if name.ends_with('.') || name.contains('*') => None,
         Ok(Host::Domain(name)) => Some(name),
         Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => None,
     }
@@ -369,6 +371,8 @@ mod tests {
             "::1",
             "[::1]",
             "example.com.",
+            "example.com%2e",
+            "%2a.example.com",
             "a b",
             "user@host",
         ] {

@@ -41,7 +41,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     params(("link" = String, Path, description = "from approval_url")),
     responses(
         (status = 200, content_type = "text/html", body = String),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = "4XX", content(
+            (Problem = "application/problem+json"), (String = "text/html"),
+        )),
     ))]
 async fn show(
     State(state): State<AppState>,
@@ -98,8 +100,8 @@ async fn page(
 #[utoipa::path(get, path = "/v1/approve/{link}/state", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     responses(
-        (status = 200, body = Standing), (status = 401, body = Problem),
-        (status = 404, body = Problem),
+        (status = 200, body = Standing),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn standing(
     State(state): State<AppState>,
@@ -121,8 +123,8 @@ async fn standing(
 #[utoipa::path(get, path = "/v1/approve/{link}/options", operation_id = "decision_options", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url"), DecisionRequest),
     responses(
-        (status = 200, body = AssertionOptions), (status = 400, body = Problem),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = 200, body = AssertionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn options(
     State(state): State<AppState>,
@@ -137,8 +139,8 @@ async fn options(
     params(("link" = String, Path, description = "from approval_url")),
     request_body = Option<DecisionRequest>,
     responses(
-        (status = 200, body = AssertionOptions), (status = 400, body = Problem),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = 200, body = AssertionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn options_with_reason(
     State(state): State<AppState>,
@@ -158,8 +160,8 @@ async fn options_with_reason(
     params(("link" = String, Path, description = "from approval_url")),
     request_body = VerifyRequest,
     responses(
-        (status = 200, body = Decided), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = 200, body = Decided),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn verify(
     State(state): State<AppState>,

@@ -40,7 +40,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     params(("link" = String, Path, description = "from enrolment_url")),
     responses(
         (status = 200, content_type = "text/html", body = String),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = "4XX", content(
+            (Problem = "application/problem+json"), (String = "text/html"),
+        )),
     ))]
 async fn show(
     State(state): State<AppState>,
@@ -96,8 +98,8 @@ async fn page(
 #[utoipa::path(post, path = "/v1/enrol/{link}/options", operation_id = "enrolment_options", tag = "approvers",
     params(("link" = String, Path, description = "from enrolment_url")),
     responses(
-        (status = 200, body = Value), (status = 401, body = Problem),
-        (status = 404, body = Problem), (status = 410, body = Problem),
+        (status = 200, body = Value),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn options(
     State(state): State<AppState>,
@@ -127,9 +129,8 @@ async fn options(
     params(("link" = String, Path, description = "from enrolment_url")),
     request_body = RegistrationRequest,
     responses(
-        (status = 201, body = Registered), (status = 400, body = Problem),
-        (status = 401, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 410, body = Problem),
+        (status = 201, body = Registered),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn register(
     State(state): State<AppState>,

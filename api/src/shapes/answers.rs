@@ -95,7 +95,6 @@ pub(crate) struct OperationResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cloudflare_request_id: Option<String>,
     /// What upstream said; null when it was not asked.
-    #[schema(value_type = Object)]
     pub(crate) result: Value,
 }
 

@@ -111,6 +111,7 @@ pub(crate) struct ContinueRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResolveRequest {
     /// `executed` or `not_executed`.
+    #[schema(pattern = "^(not_)?executed$")]
     outcome: String,
     /// What was found upstream; 1 to 1000 characters.
     reason: String,

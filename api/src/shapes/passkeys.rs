@@ -12,6 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct DecisionRequest {
     /// `approve` or `deny`; approve when left out.
     #[serde(default)]
+    #[schema(pattern = "^(approve|deny)$")]
+    #[param(pattern = "^(approve|deny)$")]
     pub(crate) decision: Option<String>,
     /// Why; the agent sees it. At most 1000 characters.
     #[serde(default)]

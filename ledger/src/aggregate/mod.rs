@@ -13,6 +13,7 @@ pub use apply::{Apply, OperationState};
 pub use approval::{Approval, ApprovalState};
 pub use approver::{Approver, Credential, Enrolment};
 pub use delivery::{Delivery, DeliveryState};
+pub(crate) use task::TASK_LIFE;
 pub use task::{Callback, Task, Token};
 
 use crate::clock::Timestamp;

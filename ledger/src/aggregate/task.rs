@@ -7,6 +7,10 @@ use crate::clock::Timestamp;
 use crate::event::{AllowedOperation, Event, RegisteredCallback};
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::operation::Scope;
+use std::time::Duration;
+
+/// No token reaches further than this after its task was made.
+pub(crate) const TASK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A capability token as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

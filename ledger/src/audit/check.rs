@@ -74,6 +74,7 @@ checks! {
     Reference = "reference", "What an event refers to was recorded before it.";
     TaskClosed = "task_closed", "Nothing is begun in a task after it was closed.";
     Token = "token", "An apply is asked for with a token of its task that is in force.";
+    TokenLife = "token_life", "A token is issued for now, lives no longer than its task's tokens do, and ends with the task's day.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";

@@ -9,7 +9,10 @@ use std::fmt;
 /// How many findings are kept where nothing else is asked for.
 pub const MAX_FINDINGS: usize = 100;
 
-/// Characters of a text from the ledger that are printed; JSON has all.
+/// The longest reason that is kept, in bytes: names in it may be as long as a payload.
+const MAX_REASON: usize = 8 * 1024;
+
+/// Characters of a text from the ledger that are printed.
 pub(super) const MAX_SHOWN: usize = 500;
 
 /// One thing that is wrong. Printed on one line, in which nothing of the ledger's can move a terminal.
@@ -89,14 +92,30 @@ impl Findings {
     }
 
     pub(super) fn add(&mut self, position: Option<u64>, check: Check, reason: impl Into<String>) {
+        self.add_with(position, check, || reason.into());
+    }
+
+    /// The reason is put into words only where it is kept.
+    pub(super) fn add_with(
+        &mut self,
+        position: Option<u64>,
+        check: Check,
+        reason: impl FnOnce() -> String,
+    ) {
         if self.kept.len() >= self.limit.max(1) {
             self.more += 1;
             return;
         }
+        let mut reason = reason();
+        if reason.len() > MAX_REASON {
+            reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            reason.push('…');
+            reason.shrink_to_fit();
+        }
         self.kept.push(Finding {
             position,
             check,
-            reason: reason.into(),
+            reason,
         });
     }
 

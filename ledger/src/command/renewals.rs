@@ -2,7 +2,7 @@
 
 use super::tasks::{IssuedToken, issue, issued};
 use super::{Command, PresentedToken, check_token};
-use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token};
+use crate::aggregate::{Agent, Approval, ApprovalState, TASK_LIFE, Task, Token};
 use crate::claims::CapabilityClaims;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// Asked again within this time, the same new token is given.
 const REPEAT: Duration = Duration::from_secs(60);
-/// No renewal reaches further than this after the task was made.
-const TASK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Revokes the old token and issues a new one in the same commit.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use ledger::tlog::TilePath;
+use ledger::tlog::{MAX_TREE_SIZE, TilePath};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,6 +38,7 @@ struct EventsQuery {
     #[serde(default)]
     from: u64,
     /// At most so many, 1 to 1000; 100 when left out. Large payloads make it fewer.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -62,6 +63,10 @@ async fn list_events(
     let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         let detail = format!("query: limit must be 1 to {MOST}");
+        return Err(ApiError::bad_request(detail));
+    }
+    if query.from > MAX_TREE_SIZE {
+        let detail = "query: from is beyond any position";
         return Err(ApiError::bad_request(detail));
     }
     let ledger = &state.services.ledger;

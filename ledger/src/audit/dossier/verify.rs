@@ -102,7 +102,8 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
             .iter()
             .any(|finding| finding.check == Check::Inclusion);
     DossierReport {
-        verified: findings.is_empty(),
+        // What is left out above may have kept something else from being kept.
+        verified: findings.is_empty() && more_findings == 0,
         ledger_id: dossier.ledger_id,
         task_id: dossier.task_id,
         checkpoint: checked,

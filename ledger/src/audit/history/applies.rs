@@ -123,23 +123,21 @@ impl History {
                 accepted.idempotency_key
             )
         });
-        now.expect(known.task.agent == accepted.agent, Check::Reference, || {
+        now.expect(known.agent == accepted.agent, Check::Reference, || {
             format!(
                 "its task is of agent {:?}, not {:?}",
-                known.task.agent, accepted.agent
+                known.agent, accepted.agent
             )
         });
-        let Some(token) = known.task.token(accepted.token_id).cloned() else {
-            let reason = format!("token {} was not issued in its task", accepted.token_id);
+        let id = accepted.token_id;
+        let Some(token) = known.token(id) else {
+            let reason = format!("token {id} was not issued in its task");
             return now.wrong(Check::Token, reason);
         };
-        let agent_id = known.task.agent_id;
-        let in_force = token.revoked_at.is_none() && now.at() < token.expires_at;
+        let agent_id = known.agent_id;
+        let in_force = !token.revoked && now.at() < token.expires_at;
         now.expect(in_force, Check::Token, || {
-            format!(
-                "token {} was revoked, or ended at {}",
-                token.id, token.expires_at
-            )
+            format!("token {id} was revoked, or ended at {}", token.expires_at)
         });
         let revision = match self.agent(agent_id) {
             Seen::Here(agent) => agent.permission_revision,
@@ -147,10 +145,7 @@ impl History {
             Seen::Never => return,
         };
         now.expect(token.permission_revision >= revision, Check::Token, || {
-            format!(
-                "token {} speaks for grants that have changed since",
-                token.id
-            )
+            format!("token {id} speaks for grants that have changed since")
         });
     }
 

@@ -8,6 +8,7 @@ use crate::event::{ApprovalConsumed, ApprovalExpired, ApprovalRequested, Approve
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::statement::Decision;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Where an approval stands that has not ended.
@@ -27,7 +28,7 @@ pub(super) struct QuestionState {
     pub(super) fingerprint: Fingerprint,
     pub(super) expires_at: Timestamp,
     continuation: Duration,
-    pub(super) approvers: Vec<String>,
+    pub(super) approvers: HashSet<String>,
     was_read: bool,
     phase: Phase,
 }
@@ -114,7 +115,7 @@ impl History {
                     now.expect(part, Check::ApprovalState, || {
                         "who decides is narrowed to somebody who could not decide".to_owned()
                     });
-                    question.approvers = narrowed.approvers;
+                    question.approvers = narrowed.approvers.into_iter().collect();
                 }
             }
             _ => {}
@@ -145,7 +146,7 @@ impl History {
             fingerprint: asked.fingerprint,
             expires_at: asked.expires_at,
             continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
-            approvers: asked.approvers,
+            approvers: asked.approvers.into_iter().collect(),
             was_read: false,
             phase: Phase::Pending,
         };

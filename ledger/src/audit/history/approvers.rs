@@ -2,24 +2,42 @@
 
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::{Aggregate as _, Approver};
 use crate::assertion::{KeyThumbprint, PublicKey};
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
+use crate::clock::Timestamp;
 use crate::event::{BackupEligibilityLearnt, CredentialPut, Event};
-use crate::id::StreamId;
+use crate::id::{EnrolmentId, StreamId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// A credential as it was registered last.
+/// A principal with its invitations.
+#[derive(Debug)]
+pub(super) struct ApproverState {
+    pub(super) principal: String,
+    enrolments: HashMap<EnrolmentId, Invitation>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Invitation {
+    expires_at: Timestamp,
+    used: bool,
+}
+
+/// A credential as it was registered last; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct KnownCredential {
     /// Whose.
     pub(super) approver: StreamId,
-    /// As its newest event says, with what was learnt since.
-    pub(super) put: CredentialPut,
+    /// As its newest event says.
+    pub(super) put: Arc<CredentialPut>,
+    /// As that says, or was learnt since.
+    pub(super) backup_eligible: Option<bool>,
     /// The key, where it is sound.
     pub(super) key: Option<PublicKey>,
     /// Where this key was registered, and by whom.
     pub(super) position: u64,
-    pub(super) registered_by: String,
+    pub(super) registered_by: Arc<str>,
     /// The signature counter.
     pub(super) counter: u32,
 }
@@ -41,15 +59,15 @@ impl History {
                     },
                 );
                 let before = self.principals.insert(registered.principal.clone(), stream);
-                now.expect(before.is_none(), Check::Unique, || {
+                self.is_first(now, before.is_none(), || {
                     format!("approver {:?} was registered before", registered.principal)
                 });
-                let mut approver = None;
-                Approver::evolve(&mut approver, event, now.at());
-                if let Some(approver) = approver {
-                    self.streams
-                        .put(stream, State::Approver(Box::new(approver)));
-                }
+                let approver = ApproverState {
+                    principal: registered.principal.clone(),
+                    enrolments: HashMap::new(),
+                };
+                self.streams
+                    .put(stream, State::Approver(Box::new(approver)));
             }
             Event::CredentialPut(put) => self.credential_put(now, put),
             Event::BackupEligibilityLearnt(learnt) => self.eligibility_learnt(now, learnt),
@@ -64,20 +82,18 @@ impl History {
                         )
                     },
                 );
-                self.evolve_approver(now, event);
+                if let Some(State::Approver(approver)) = self.streams.state(stream) {
+                    let invitation = Invitation {
+                        expires_at: opened.expires_at,
+                        used: false,
+                    };
+                    let before = approver.enrolments.insert(opened.enrolment_id, invitation);
+                    now.expect(before.is_none(), Check::Unique, || {
+                        format!("invitation {} was made before", opened.enrolment_id)
+                    });
+                }
             }
             _ => {}
-        }
-    }
-
-    fn evolve_approver(&mut self, now: &Now<'_>, event: &Event) {
-        let stream = now.header.stream_id;
-        if let Some(State::Approver(known)) = self.streams.state(stream) {
-            let mut approver = Some((**known).clone());
-            Approver::evolve(&mut approver, event, now.at());
-            if let Some(approver) = approver {
-                **known = approver;
-            }
         }
     }
 
@@ -87,11 +103,12 @@ impl History {
         let key = sound_key(now, put);
         self.used_invitation(now, put);
         let known = self.credentials.get(id);
-        if let Some(known) = known
-            && known.approver != stream
-        {
-            let reason = format!("credential {id} is registered for another approver");
-            now.wrong(Check::Unique, reason);
+        match known {
+            Some(known) => now.expect(known.approver == stream, Check::Unique, || {
+                format!("credential {id} is registered for another approver")
+            }),
+            None if self.partial => now.cannot(Check::Unique, Obstacle::BeforeRange),
+            None => {}
         }
         let same_key = known.filter(|known| known.put.public_key == put.public_key);
         now.expect(
@@ -105,60 +122,54 @@ impl History {
             },
         );
         let (position, registered_by) = match same_key {
-            Some(known) => (known.position, known.registered_by.clone()),
-            None => (now.position(), now.envelope.actor.to_string()),
+            Some(known) => (known.position, Arc::clone(&known.registered_by)),
+            None => (now.position(), now.envelope.actor.to_string().into()),
         };
         let credential = KnownCredential {
             approver: stream,
-            put: put.clone(),
+            backup_eligible: put.backup_eligible,
+            put: Arc::new(put.clone()),
             key,
             position,
             registered_by,
             counter: put.sign_count,
         };
         self.credentials.insert(id.clone(), credential);
-        self.evolve_approver(now, &Event::CredentialPut(put.clone()));
     }
 
     fn used_invitation(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
         let Some(used) = put.enrolment_id else { return };
-        let approver = match self
-            .streams
-            .find(now.header.stream_id, |state| match state {
-                State::Approver(approver) => Some(&**approver),
-                _ => None,
-            }) {
-            Seen::Here(approver) => approver,
+        let stream = now.header.stream_id;
+        let invitation = self.streams.find(stream, |state| match state {
+            State::Approver(approver) => Some(approver.enrolments.get_mut(&used)),
+            _ => None,
+        });
+        let invitation = match invitation {
+            Seen::Here(invitation) => invitation,
             Seen::Hidden(why) => return now.cannot(Check::Enrolment, why),
             Seen::Never => return,
         };
-        match approver.enrolment(used) {
-            None => now.wrong(
-                Check::Enrolment,
-                format!("invitation {used} was not made before"),
-            ),
-            // Revoking a credential, or changing it, does not name its invitation again.
-            Some(invitation) if invitation.used => {
-                now.wrong(
-                    Check::Enrolment,
-                    format!("invitation {used} was used before"),
-                );
-            }
-            Some(invitation) => {
-                let until = invitation.expires_at;
-                now.expect(now.header.recorded_at < until, Check::Enrolment, || {
-                    format!("invitation {used} ended at {until}")
-                });
-            }
+        let Some(invitation) = invitation else {
+            let reason = format!("invitation {used} was not made before");
+            return now.wrong(Check::Enrolment, reason);
+        };
+        // Revoking a credential, or changing it, does not name its invitation again.
+        if std::mem::replace(&mut invitation.used, true) {
+            let reason = format!("invitation {used} was used before");
+            return now.wrong(Check::Enrolment, reason);
         }
+        let until = invitation.expires_at;
+        now.expect(now.header.recorded_at < until, Check::Enrolment, || {
+            format!("invitation {used} ended at {until}")
+        });
     }
 
     fn eligibility_learnt(&mut self, now: &mut Now<'_>, learnt: &BackupEligibilityLearnt) {
         let id = &learnt.credential_id;
         match self.credentials.get_mut(id) {
             Some(known) if known.approver == now.header.stream_id => {
-                let first = known.put.backup_eligible.is_none();
-                known.put.backup_eligible = Some(learnt.backup_eligible);
+                let first = known.backup_eligible.is_none();
+                known.backup_eligible = Some(learnt.backup_eligible);
                 now.expect(first, Check::Credential, || {
                     format!("the backup eligibility of credential {id} was known before")
                 });

@@ -132,9 +132,9 @@ impl History {
         );
         match self.streams.state(known.approver) {
             Some(State::Approver(approver)) => {
-                let holder = approver.principal.clone();
+                let holder = &approver.principal;
                 now.expect(
-                    holder == decided.principal,
+                    *holder == decided.principal,
                     Check::DecisionCredential,
                     || {
                         format!(
@@ -164,15 +164,18 @@ impl History {
 
     /// Keeps account of which keys decided, for the report.
     fn note_key(&mut self, decided: &ApprovalDecided, credential: &KnownCredential) {
-        let thumbprint = credential.put.public_key_thumbprint.as_slice().to_vec();
-        let known = KeyThumbprint::from_slice(&thumbprint);
-        let comment = self.pinned.as_ref().and_then(|pins| pins.comment(&known?));
-        let key = self.keys.entry(thumbprint).or_insert_with(|| DecidingKey {
-            thumbprint: hex::encode(credential.put.public_key_thumbprint.as_slice()),
+        let thumbprint = credential.put.public_key_thumbprint.as_slice();
+        // One of another length was told of where it was registered.
+        let Some(known) = KeyThumbprint::from_slice(thumbprint) else {
+            return;
+        };
+        let comment = self.pinned.as_ref().and_then(|pins| pins.comment(&known));
+        let key = self.keys.entry(known).or_insert_with(|| DecidingKey {
+            thumbprint: known.to_string(),
             principal: decided.principal.clone(),
             credential_id: decided.credential_id.clone(),
             registered_at_position: credential.position,
-            registered_by: credential.registered_by.clone(),
+            registered_by: credential.registered_by.to_string(),
             listed_as: comment.map(str::to_owned),
             rp_ids: Vec::new(),
             origins: Vec::new(),
@@ -243,7 +246,7 @@ fn check_signature(
                     )
                 },
             );
-            let known = credential.put.backup_eligible;
+            let known = credential.backup_eligible;
             now.expect(
                 known.is_none_or(|known| known == verified.backup_eligible),
                 Check::DecisionCredential,

@@ -1,14 +1,12 @@
 //! Deliveries: owed for an event, tried while due, each try once.
 
-use super::streams::{Kind, Seen, State};
+use super::streams::{Kind, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
-use crate::event::{
-    AfterAttempt, ApplyEnd, AttemptEnded, AttemptOutcome, DeliveryOwed, Event, RegisteredCallback,
-};
+use crate::event::{AfterAttempt, ApplyEnd, AttemptEnded, AttemptOutcome, DeliveryOwed, Event};
 use crate::id::EventId;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -142,18 +140,17 @@ impl History {
     /// The task's callback of that moment, which wants this event.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         self.leaves_behind(owed.task_id.into(), now.position());
-        let callback: Seen<Option<RegisteredCallback>> =
-            self.streams.find(owed.task_id, |state| match state {
-                State::Task(known) => Some(known.task.callback.clone()),
-                State::ClosedTask(closed) => Some(closed.callback.clone()),
-                _ => None,
-            });
+        let callback = self.streams.find(owed.task_id, |state| match state {
+            State::Task(known) => Some(known.callback.as_ref()),
+            State::ClosedTask(closed) => Some(closed.callback.as_ref()),
+            _ => None,
+        });
         let missing = || format!("task {} was not created before", owed.task_id);
         let Some(callback) = callback.or_tell(now, Check::Reference, missing) else {
             return;
         };
         let wants = callback.is_some_and(|callback| {
-            callback.callback_id == owed.callback_id && callback.events.contains(&owed.event_name)
+            callback.id == owed.callback_id && callback.events.contains(&owed.event_name)
         });
         now.expect(wants, Check::DeliveryEvent, || {
             format!(

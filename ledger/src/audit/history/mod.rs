@@ -4,9 +4,11 @@
 //! A stream whose beginning is not there (it lies before the range, was erased, or cannot be read) is
 //! hidden: rules that need it are counted as impossible, not as broken.
 
+mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod covered;
 mod decisions;
 mod deliveries;
 mod ledger_events;
@@ -19,6 +21,7 @@ use super::finding::{Findings, Obstacle};
 use super::log::AuditRecord;
 use super::options::{Depth, PinnedApprovers};
 use super::report::{DecidingKey, HistoryReport, Range};
+use crate::assertion::KeyThumbprint;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{Envelope, Event};
@@ -42,7 +45,7 @@ pub(super) struct History {
     credentials: HashMap<Blob, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased: their credentials are not
     /// known.
-    hidden_approvers: HashMap<StreamId, Obstacle>,
+    hidden_approvers: BTreeMap<StreamId, Obstacle>,
     /// Where something that can still be read speaks of a stream whose own payloads are gone. An erasure
     /// leaves nothing of a task behind.
     left_behind: HashMap<StreamId, u64>,
@@ -50,7 +53,7 @@ pub(super) struct History {
     partial: bool,
     /// What a delivery may be owed for: the newest events that are reported.
     reported: VecDeque<Reported>,
-    keys: BTreeMap<Vec<u8>, DecidingKey>,
+    keys: BTreeMap<KeyThumbprint, DecidingKey>,
     /// Positions whose payload is gone, with their streams, and nobody has said why yet.
     missing: BTreeMap<u64, StreamId>,
     counts: HistoryReport,
@@ -79,7 +82,8 @@ impl Now<'_> {
     /// A rule that holds unless told otherwise.
     fn expect(&mut self, holds: bool, check: Check, reason: impl FnOnce() -> String) {
         if !holds {
-            self.wrong(check, reason());
+            self.findings
+                .add_with(Some(self.header.position), check, reason);
         }
     }
 
@@ -98,7 +102,7 @@ impl History {
             agents: HashMap::new(),
             principals: HashMap::new(),
             credentials: HashMap::new(),
-            hidden_approvers: HashMap::new(),
+            hidden_approvers: BTreeMap::new(),
             left_behind: HashMap::new(),
             partial: from > 0,
             reported: VecDeque::new(),
@@ -232,6 +236,14 @@ impl History {
             Some(Kind::Delivery) => self.delivery_event(now, event),
             Some(Kind::Ledger) | None => {}
         }
+    }
+
+    /// A name is taken once. What took one before the range cannot be seen.
+    fn is_first(&self, now: &mut Now<'_>, holds: bool, reason: impl FnOnce() -> String) {
+        if holds && self.partial {
+            return now.cannot(Check::Unique, Obstacle::BeforeRange);
+        }
+        now.expect(holds, Check::Unique, reason);
     }
 
     /// Whatever names a ledger must name the same one.

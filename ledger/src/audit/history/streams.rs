@@ -1,11 +1,12 @@
 //! The entry of each stream, and what may be asked of it.
 
 use super::Now;
+use super::agents::AgentState;
 use super::applies::ApplyState;
 use super::approvals::QuestionState;
+use super::approvers::ApproverState;
 use super::deliveries::DeliveryEntry;
 use super::tasks::{ClosedTask, TaskState};
-use crate::aggregate::{Agent, Approver};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{ErasedStream, Event, StreamKind};
@@ -74,8 +75,8 @@ pub(super) enum State {
     ClosedTask(Box<ClosedTask>),
     Apply(Box<ApplyState>),
     Approval(Box<QuestionState>),
-    Agent(Box<Agent>),
-    Approver(Box<Approver>),
+    Agent(Box<AgentState>),
+    Approver(Box<ApproverState>),
     Delivery(Box<DeliveryEntry>),
     /// Nothing more may happen in it.
     Ended(Kind),
@@ -382,7 +383,8 @@ const fn begins(event: &Event) -> bool {
 /// checked where the event, or what came before it, is not to be had.
 pub(super) const fn rule_of(event_type: u16) -> Check {
     match event_type {
-        11 | 12 => Check::Token,
+        11 => Check::TokenLife,
+        12 => Check::Token,
         20 => Check::Fingerprint,
         23 | 24 => Check::Authorisation,
         25..=27 => Check::ExecutionOrder,

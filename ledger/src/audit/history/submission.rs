@@ -1,8 +1,8 @@
 //! What an apply asks for: its canonical bytes against its fingerprint, its check and its grants.
 
+use super::agents::AgentState;
 use super::tasks::TaskState;
 use super::{History, Now};
-use crate::aggregate::Agent;
 use crate::audit::check::Check;
 use crate::audit::history::streams::Seen;
 use crate::catalog::Risk;
@@ -88,12 +88,12 @@ impl History {
             Seen::Hidden(why) => return now.cannot(Check::PermissionCheck, why),
             Seen::Never => return,
         };
-        let agent_id = task.task.agent_id;
+        let agent_id = task.agent_id;
         let levels: Vec<_> = check
             .requested
             .iter()
             .map(|checked| {
-                scope_of(checked).and_then(|scope| task.task.allows(checked.operation, &scope))
+                scope_of(checked).and_then(|scope| task.allowlist.allows(checked.operation, &scope))
             })
             .collect();
         for (checked, allowed) in check.requested.iter().zip(&levels) {
@@ -110,7 +110,7 @@ impl History {
         if !granted {
             return;
         }
-        let agent: &Agent = match self.agent(agent_id) {
+        let agent: &AgentState = match self.agent(agent_id) {
             Seen::Here(agent) => agent,
             Seen::Hidden(why) => return now.cannot(Check::Authorisation, why),
             Seen::Never => return,
@@ -118,7 +118,9 @@ impl History {
         for (checked, allowed) in check.requested.iter().zip(levels) {
             let safe = allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
             let covered = scope_of(checked).is_some_and(|scope| {
-                agent.is_granted(checked.operation, &scope, checked.required_level, now.at())
+                agent
+                    .grants
+                    .cover(checked.operation, &scope, checked.required_level, now.at())
             });
             now.expect(safe && covered, Check::Authorisation, || {
                 format!(

@@ -1,74 +1,115 @@
-//! Tasks and agents.
+//! Tasks with their tokens. What is kept of a task costs the same to look up however much happens in it:
+//! whoever wrote the history chose how much that is.
 
+use super::agents::AgentState;
+use super::covered::Allowlist;
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::{Agent, Aggregate as _, Task};
+use crate::aggregate::TASK_LIFE;
 use crate::audit::check::Check;
-use crate::event::{Event, RegisteredCallback, TaskCreated, TokenIssued};
-use crate::id::{AgentId, TaskId};
-use std::collections::HashSet;
+use crate::clock::Timestamp;
+use crate::event::{Event, RegisteredCallback, TaskCreated, TokenIssued, TokenRevoked};
+use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 /// A task that is open.
 #[derive(Debug)]
 pub(super) struct TaskState {
-    pub(super) task: Task,
+    pub(super) agent_id: AgentId,
+    pub(super) agent: String,
+    pub(super) allowlist: Allowlist,
+    pub(super) callback: Option<KnownCallback>,
+    created_at: Timestamp,
+    token_ttl: Duration,
+    tokens: HashMap<TokenId, KnownToken>,
     /// The idempotency keys of its applies.
     pub(super) keys: HashSet<String>,
+}
+
+/// A token that was issued.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownToken {
+    pub(super) expires_at: Timestamp,
+    pub(super) permission_revision: u64,
+    pub(super) revoked: bool,
+}
+
+/// A callback that was set.
+#[derive(Debug)]
+pub(super) struct KnownCallback {
+    pub(super) id: CallbackId,
+    pub(super) events: HashSet<String>,
 }
 
 /// What later events may refer to in a task that was closed.
 #[derive(Debug)]
 pub(super) struct ClosedTask {
-    pub(super) callback: Option<RegisteredCallback>,
+    pub(super) callback: Option<KnownCallback>,
+}
+
+impl TaskState {
+    pub(super) fn token(&self, id: TokenId) -> Option<KnownToken> {
+        self.tokens.get(&id).copied()
+    }
+}
+
+impl From<&RegisteredCallback> for KnownCallback {
+    fn from(callback: &RegisteredCallback) -> Self {
+        Self {
+            id: callback.callback_id,
+            events: callback.events.iter().cloned().collect(),
+        }
+    }
 }
 
 impl History {
     pub(super) fn task_event(&mut self, now: &mut Now<'_>, event: &Event) {
-        if let Event::TaskCreated(created) = event {
-            self.task_created(now, created, event);
+        match event {
+            Event::TaskCreated(created) => self.task_created(now, created),
+            Event::TokenIssued(issued) => self.token_issued(now, issued),
+            Event::TokenRevoked(revoked) => self.token_revoked(now, revoked),
+            Event::CallbackSet(set) => {
+                if let Some(State::Task(known)) = self.streams.state(now.header.stream_id) {
+                    known.callback = Some((&set.callback).into());
+                }
+            }
+            Event::TaskClosed(_) => self.task_closed(now),
+            _ => {}
+        }
+    }
+
+    fn token_revoked(&mut self, now: &mut Now<'_>, revoked: &TokenRevoked) {
+        let Some(State::Task(known)) = self.streams.state(now.header.stream_id) else {
             return;
-        }
+        };
+        let Some(token) = known.tokens.get_mut(&revoked.token_id) else {
+            let reason = format!("token {} was not issued in its task", revoked.token_id);
+            return now.wrong(Check::Reference, reason);
+        };
+        now.expect(!token.revoked, Check::Token, || {
+            format!("token {} was revoked before", revoked.token_id)
+        });
+        token.revoked = true;
+    }
+
+    fn task_closed(&mut self, now: &mut Now<'_>) {
         let stream = now.header.stream_id;
-        if let Event::TokenIssued(issued) = event {
-            self.token_issued(now, issued);
-        }
         let Some(State::Task(known)) = self.streams.state(stream) else {
             return;
         };
-        match event {
-            Event::TokenRevoked(revoked) => {
-                let token = known.task.token(revoked.token_id);
-                now.expect(token.is_some(), Check::Reference, || {
-                    format!("token {} was not issued in its task", revoked.token_id)
-                });
-                now.expect(
-                    token.is_none_or(|token| token.revoked_at.is_none()),
-                    Check::Token,
-                    || format!("token {} was revoked before", revoked.token_id),
-                );
-            }
-            Event::TaskClosed(_) => {
-                let left = known
-                    .task
-                    .tokens
-                    .iter()
-                    .find(|token| token.revoked_at.is_none());
-                if let Some(left) = left {
-                    let reason = format!("the task was closed and token {} not revoked", left.id);
-                    now.wrong(Check::Token, reason);
-                }
-                let callback = known.task.callback.take();
-                self.counts.tasks_closed += 1;
-                self.streams
-                    .put(stream, State::ClosedTask(Box::new(ClosedTask { callback })));
-                return;
-            }
-            _ => {}
+        let left = known.tokens.iter().filter(|(_, token)| !token.revoked);
+        if let Some(left) = left.map(|(id, _)| *id).min() {
+            let reason = format!("the task was closed and token {left} not revoked");
+            now.wrong(Check::Token, reason);
         }
-        evolve(&mut known.task, event, now);
+        let callback = known.callback.take();
+        self.counts.tasks_closed += 1;
+        self.streams
+            .put(stream, State::ClosedTask(Box::new(ClosedTask { callback })));
     }
 
-    fn task_created(&mut self, now: &mut Now<'_>, created: &TaskCreated, event: &Event) {
+    fn task_created(&mut self, now: &mut Now<'_>, created: &TaskCreated) {
         self.counts.tasks += 1;
         let stream = now.header.stream_id;
         now.expect(
@@ -76,13 +117,13 @@ impl History {
             Check::StreamIdentity,
             || format!("it begins task {} in stream {stream}", created.task_id),
         );
-        let name = self.agent(created.agent_id).map(|agent| agent.name.clone());
         let missing = || format!("agent {} was not registered before", created.agent_id);
-        if let Some(name) = name.or_tell(now, Check::Reference, missing) {
-            now.expect(name == created.agent, Check::Reference, || {
+        let agent = self.agent(created.agent_id);
+        if let Some(agent) = agent.or_tell(now, Check::Reference, missing) {
+            now.expect(agent.name == created.agent, Check::Reference, || {
                 format!(
-                    "agent {} is {name:?}, not {:?}",
-                    created.agent_id, created.agent
+                    "agent {} is {:?}, not {:?}",
+                    created.agent_id, agent.name, created.agent
                 )
             });
         }
@@ -98,26 +139,27 @@ impl History {
                 )
             });
         }
-        let mut task = None;
-        Task::evolve(&mut task, event, now.at());
-        if let Some(task) = task {
-            let keys = HashSet::new();
-            self.streams
-                .put(stream, State::Task(Box::new(TaskState { task, keys })));
-        }
+        let task = TaskState {
+            agent_id: created.agent_id,
+            agent: created.agent.clone(),
+            allowlist: Allowlist::of(&created.allowed),
+            callback: None,
+            created_at: now.at(),
+            token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
+            tokens: HashMap::new(),
+            keys: HashSet::new(),
+        };
+        self.streams.put(stream, State::Task(Box::new(task)));
     }
 
     fn token_issued(&mut self, now: &mut Now<'_>, issued: &TokenIssued) {
-        let Some(State::Task(known)) = self.streams.state(now.header.stream_id) else {
+        let Some(State::Task(task)) = self.streams.state(now.header.stream_id) else {
             return;
         };
-        let task = &known.task;
         let agent_id = task.agent_id;
-        now.expect(task.token(issued.token_id).is_none(), Check::Unique, || {
-            format!("token {} was issued before", issued.token_id)
-        });
+        task.is_of_its_time(now, issued);
         if let Some(old) = issued.replaces {
-            let revoked = task.token(old).map(|old| old.revoked_at.is_some());
+            let revoked = task.token(old).map(|old| old.revoked);
             now.expect(revoked.is_some(), Check::Reference, || {
                 format!("it replaces token {old}, which was not issued in its task")
             });
@@ -125,6 +167,15 @@ impl History {
                 format!("it replaces token {old}, which is not revoked")
             });
         }
+        let token = KnownToken {
+            expires_at: issued.expires_at,
+            permission_revision: issued.permission_revision,
+            revoked: false,
+        };
+        let before = task.tokens.insert(issued.token_id, token);
+        now.expect(before.is_none(), Check::Unique, || {
+            format!("token {} was issued before", issued.token_id)
+        });
         let revision = self.agent(agent_id).map(|agent| agent.permission_revision);
         if let Some(revision) = revision.or_tell(now, Check::Token, String::new) {
             now.expect(issued.permission_revision == revision, Check::Token, || {
@@ -137,7 +188,7 @@ impl History {
     }
 
     /// An agent.
-    pub(super) fn agent(&mut self, id: AgentId) -> Seen<&Agent> {
+    pub(super) fn agent(&mut self, id: AgentId) -> Seen<&AgentState> {
         self.streams.find(id, |state| match state {
             State::Agent(agent) => Some(&**agent),
             _ => None,
@@ -173,55 +224,24 @@ impl History {
             }
         }
     }
-
-    pub(super) fn agent_event(&mut self, now: &mut Now<'_>, event: &Event) {
-        let stream = now.header.stream_id;
-        match event {
-            Event::AgentRegistered(registered) => {
-                self.counts.agents += 1;
-                now.expect(
-                    registered.agent_id.as_bytes() == stream.as_bytes(),
-                    Check::StreamIdentity,
-                    || format!("it begins agent {} in stream {stream}", registered.agent_id),
-                );
-                let before = self.agents.insert(registered.name.clone(), stream);
-                now.expect(before.is_none(), Check::Unique, || {
-                    format!("agent {:?} was registered before", registered.name)
-                });
-                let mut agent = None;
-                Agent::evolve(&mut agent, event, now.at());
-                if let Some(agent) = agent {
-                    self.streams.put(stream, State::Agent(Box::new(agent)));
-                }
-            }
-            Event::PermissionsReplaced(replaced) => {
-                let Some(State::Agent(agent)) = self.streams.state(stream) else {
-                    return;
-                };
-                let before = agent.permission_revision;
-                now.expect(
-                    Some(replaced.revision) == before.checked_add(1),
-                    Check::PermissionRevision,
-                    || {
-                        format!(
-                            "revision {} comes after revision {before}",
-                            replaced.revision
-                        )
-                    },
-                );
-                agent.grants.clone_from(&replaced.grants);
-                agent.permission_revision = replaced.revision;
-            }
-            _ => {}
-        }
-    }
 }
 
-fn evolve(task: &mut Task, event: &Event, now: &Now<'_>) {
-    // `evolve` works on a place that may still be empty.
-    let mut place = Some(task.clone());
-    Task::evolve(&mut place, event, now.at());
-    if let Some(next) = place {
-        *task = next;
+impl TaskState {
+    /// A token is issued for now, lives no longer than its task's tokens do, and ends with the task's day.
+    fn is_of_its_time(&self, now: &mut Now<'_>, issued: &TokenIssued) {
+        let (from, until) = (issued.issued_at, issued.expires_at);
+        now.expect(from <= now.at(), Check::TokenLife, || {
+            format!("it is issued as of {from}, which had not come")
+        });
+        let most = from.plus(self.token_ttl);
+        now.expect(from < until && until <= most, Check::TokenLife, || {
+            format!(
+                "it ends at {until}; a token of its task that is issued at {from} ends by {most}"
+            )
+        });
+        let day = self.created_at.plus(TASK_LIFE);
+        now.expect(until <= day, Check::TokenLife, || {
+            format!("it ends at {until}, the day of its task at {day}")
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! Applies and deliveries: nothing without authorisation, in order, once.
 
-use super::{altered, is_first, told};
+use super::{altered, is_first, is_found, told};
 use fixtures::history::History;
 use ledger::audit::{Check, Report};
 use ledger::event::{
@@ -216,7 +216,7 @@ async fn an_apply_needs_a_token_in_force() {
             }
         });
     });
-    is_first(&report, Check::Token, Some(first));
+    is_found(&report, Check::Token, first);
     let (report, at) = accepted(&history, 0, |accepted| {
         accepted.token_id = ledger::TokenId::from_bytes([1; 16]);
     });

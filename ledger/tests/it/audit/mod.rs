@@ -5,6 +5,7 @@ mod checkpoints;
 mod decisions;
 mod executions;
 mod honest;
+mod lifetimes;
 mod records;
 mod streams;
 

@@ -1,0 +1,60 @@
+//! Agents and what they are granted.
+
+use super::covered::Grants;
+use super::streams::State;
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::event::Event;
+
+/// An agent.
+#[derive(Debug)]
+pub(super) struct AgentState {
+    pub(super) name: String,
+    pub(super) grants: Grants,
+    pub(super) permission_revision: u64,
+}
+
+impl History {
+    pub(super) fn agent_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::AgentRegistered(registered) => {
+                self.counts.agents += 1;
+                now.expect(
+                    registered.agent_id.as_bytes() == stream.as_bytes(),
+                    Check::StreamIdentity,
+                    || format!("it begins agent {} in stream {stream}", registered.agent_id),
+                );
+                let before = self.agents.insert(registered.name.clone(), stream);
+                self.is_first(now, before.is_none(), || {
+                    format!("agent {:?} was registered before", registered.name)
+                });
+                let agent = AgentState {
+                    name: registered.name.clone(),
+                    grants: Grants::default(),
+                    permission_revision: 0,
+                };
+                self.streams.put(stream, State::Agent(Box::new(agent)));
+            }
+            Event::PermissionsReplaced(replaced) => {
+                let Some(State::Agent(agent)) = self.streams.state(stream) else {
+                    return;
+                };
+                let before = agent.permission_revision;
+                now.expect(
+                    Some(replaced.revision) == before.checked_add(1),
+                    Check::PermissionRevision,
+                    || {
+                        format!(
+                            "revision {} comes after revision {before}",
+                            replaced.revision
+                        )
+                    },
+                );
+                agent.grants = Grants::of(&replaced.grants);
+                agent.permission_revision = replaced.revision;
+            }
+            _ => {}
+        }
+    }
+}
