@@ -76,8 +76,7 @@ impl MasterKeySource {
 
     /// The keys. Where MASTER_KEY is not set and neither a key file nor a ledger exists yet, the
     /// file is made, readable by its owner alone, and on disk before this returns: what the key
-    /// seals must never outlive the key. A crash in between leaves at most an empty key file, which
-    /// the next start refuses by name.
+    /// seals must never outlive the key. A crash in between leaves no key file, or a whole one.
     pub(crate) fn open(&self, random: &dyn Random) -> Result<MasterKeys, Problem> {
         if let Some(given) = &self.given {
             return Ok(MasterKeys::new(given, &self.previous));

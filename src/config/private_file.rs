@@ -2,9 +2,9 @@
 
 use super::problem::Problem;
 use secrecy::zeroize::Zeroizing;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// More than a key file ever holds.
@@ -47,24 +47,29 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
 }
 
 /// Makes a file of one line, on disk before this returns: what the key makes must never outlive the
-/// key. A crash inside leaves at most a torn file, which the next start refuses by name.
+/// key. It gets its name when it is whole: a crash inside leaves no file of that name, or all of it,
+/// and perhaps one beside it, `NAME.….new`, which nobody looks at.
 ///
 /// # Errors
 /// A file that is there already, and what the system says.
 pub(super) fn make(path: &Path, line: &str) -> Result<(), Problem> {
     let text = Zeroizing::new(format!("{line}\n"));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
     let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(".new")
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        File::open(folder)?.sync_all()
     })();
     written.map_err(|error: std::io::Error| failed(path, &error))
 }
