@@ -48,7 +48,7 @@ async fn killed_during(
 
 /// Waits until every delivery that is owed has arrived, and checks that none is missing, that each
 /// try bears its event's id, and that its signatures hold.
-async fn all_owed_arrived(surroundings: &Surroundings) {
+pub(crate) async fn all_owed_arrived(surroundings: &Surroundings) {
     let owed = until("all deliveries", async || {
         let events = surroundings.events().await;
         let mut owed = BTreeSet::new();

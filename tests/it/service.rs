@@ -244,6 +244,16 @@ pub(crate) struct Task {
     pub(crate) token: String,
 }
 
+impl Task {
+    /// What an answer gives; `None` when it gives none.
+    pub(crate) fn of(reply: &Reply) -> Option<Self> {
+        (reply.status == 201).then(|| Self {
+            id: reply.text_at("task_id").to_owned(),
+            token: reply.text_at("capability_token").to_owned(),
+        })
+    }
+}
+
 impl Service {
     /// SIGKILL: no last word.
     pub(crate) fn kill(mut self) {
@@ -281,6 +291,12 @@ impl Service {
     }
 
     pub(crate) async fn grant(&self, operations: &[&str]) {
+        let reply = self.try_grant(operations).await;
+        assert_eq!(reply.unwrap().status, 200);
+    }
+
+    /// `None` when the service is gone before it has answered.
+    pub(crate) async fn try_grant(&self, operations: &[&str]) -> Option<Reply> {
         let permissions: Vec<Value> = operations
             .iter()
             .map(|operation| {
@@ -293,7 +309,7 @@ impl Service {
         let body = json!({"permissions": permissions});
         let path = format!("/v1/agents/{AGENT}/permissions");
         let reply = self.caller.administer(Method::PATCH, &path, Some(&body));
-        assert_eq!(reply.await.unwrap().status, 200);
+        reply.await.ok()
     }
 
     pub(crate) async fn register(&self, approver: &SoftApprover) {
@@ -308,6 +324,12 @@ impl Service {
 
     /// The same, or the refusal.
     pub(crate) async fn try_open_task(&self) -> Result<Task, Reply> {
+        let reply = self.ask_for_task().await.unwrap();
+        Task::of(&reply).ok_or(reply)
+    }
+
+    /// `None` when the service is gone before it has answered.
+    pub(crate) async fn ask_for_task(&self) -> Option<Reply> {
         let body = json!({
             "task_name": "a task of the tests",
             "operations": [
@@ -321,14 +343,7 @@ impl Service {
         let reply = self
             .caller
             .administer(Method::POST, "/v1/tasks", Some(&body));
-        let reply = reply.await.unwrap();
-        if reply.status != 201 {
-            return Err(reply);
-        }
-        Ok(Task {
-            id: reply.text_at("task_id").to_owned(),
-            token: reply.text_at("capability_token").to_owned(),
-        })
+        reply.await.ok()
     }
 
     pub(crate) async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {
@@ -344,6 +359,17 @@ impl Service {
     ) -> Option<Reply> {
         let path = format!("/v1/tasks/{}/apply", task.id);
         let body = json!({"operations": [operation]});
+        let reply = self
+            .caller
+            .ask_with(Method::POST, &path, &task.token, Some(key), Some(&body));
+        reply.await.ok()
+    }
+
+    /// A Worker script of that many bytes; `None` when the service is gone before it has answered.
+    pub(crate) async fn try_deploy(&self, task: &Task, key: &str, bytes: usize) -> Option<Reply> {
+        let path = format!("/v1/tasks/{}/workers/deploy", task.id);
+        let body =
+            json!({"scope_id": ACCOUNT, "script_name": "large", "script": "a".repeat(bytes)});
         let reply = self
             .caller
             .ask_with(Method::POST, &path, &task.token, Some(key), Some(&body));

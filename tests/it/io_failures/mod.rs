@@ -1,8 +1,14 @@
 //! Writes and syncs of the service's files that fail: what was answered stays, once, and what could not
 //! be kept is not answered.
 
+mod case;
+mod matrix;
+mod point;
+mod scenario;
+
 use crate::service::{Surroundings, Task, purge};
 use crate::shim::Shim;
+use scenario::Course;
 
 /// Where in the journal's past a plan for a running process begins: the operations that a start does.
 async fn operations_until_ready(line: &str) -> usize {
@@ -51,4 +57,43 @@ async fn a_failed_sync_of_a_commit_ends_the_process_and_loses_nothing_that_was_a
         assert_eq!(found.await.unwrap().status, 200);
         assert!(service.stop().await.success());
     }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_from_an_empty_folder_on() {
+    matrix::run(Course::First);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_after_a_kill() {
+    matrix::run(Course::Again);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_logs_are_copied_into_their_files() {
+    matrix::run(Course::Heavy);
+}
+
+/// The checks of the cases find what a disk has lost that lies.
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    // Commits are not synced, no checkpoint takes its place, and the power is cut at the end of the work.
+    let plan = "lie sync proxy.ledger.db-wal 1 0;\
+                lie rename proxy.ledger.db.signing-state 2 0;\
+                cut unlink proxy.ledger.db.sock 2 1";
+    let case = std::thread::spawn(|| matrix::alone(case::planned(Course::First, plan)));
+    let found = case.join().unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        found.contains("was answered, and is there 0 times"),
+        "{found}"
+    );
+}
+
+/// The service itself finds what was lost behind a checkpoint.
+#[test]
+fn a_ledger_that_lost_what_was_signed_is_not_opened() {
+    let plan = "lie sync proxy.ledger.db-wal 1 0;cut unlink proxy.ledger.db.sock 2 1";
+    let case = std::thread::spawn(|| matrix::alone(case::planned(Course::First, plan)));
+    let found = case.join().unwrap_err().downcast::<String>().unwrap();
+    assert!(found.contains("the ledger cannot be opened"), "{found}");
 }

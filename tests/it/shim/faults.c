@@ -5,7 +5,8 @@
  *   SHIM_JOURNAL   a file that gets a line "KIND NAME" for each operation that is seen, "KIND NAME MODE"
  *                  for one that failed
  *   SHIM_PLAN      "MODE KIND NAME NTH TIMES": what happens to the NTH (from 1) operation of that kind on
- *                  the file of that name ("." is the folder itself), and to TIMES - 1 after it (0: to all)
+ *                  the file of that name (with * and ?; "." is the folder itself), and to TIMES - 1 after it (0: to all);
+ *                  several plans with semicolons between them, the first that speaks counts
  *   SHIM_ERROR     what a failing operation reports, as a number of errno; EIO when absent
  *   SHIM_CONTROLS  a file of two little-endian 64-bit integers that may change while the process runs:
  *                  seconds that are added to the wall clock, and an errno (0: none) with which every
@@ -24,6 +25,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,12 +48,15 @@ _Static_assert(sizeof(off_t) == 8, "for 64-bit machines");
 enum mode { NONE, LOST, DONE, TORN, KILL, LIE, CUT };
 static const char *const MODES[] = {"", "lost", "done", "torn", "kill", "lie", "cut"};
 
-static struct {
+static struct plan {
   enum mode mode;
   char kind[16];
   char name[256];
   unsigned long first, times, met;
-} plan;
+} plans[4];
+static size_t plan_count;
+/* Whether what was not synced may have to go. */
+static bool keeps_undo;
 
 struct controls {
   volatile int64_t clock_seconds;
@@ -87,13 +92,19 @@ static void refuse(const char *what) {
   _exit(99);
 }
 
-static void read_plan(const char *text) {
-  char mode[16];
-  if (sscanf(text, "%15s %15s %255s %lu %lu", mode, plan.kind, plan.name, &plan.first, &plan.times) != 5)
-    refuse("SHIM_PLAN");
-  for (enum mode each = LOST; each <= CUT; each++)
-    if (!strcmp(mode, MODES[each])) plan.mode = each;
-  if (plan.mode == NONE || plan.first == 0) refuse("SHIM_PLAN");
+static void read_plans(const char *text) {
+  for (; text; text = strchr(text, ';')) {
+    struct plan *plan = &plans[plan_count++];
+    char mode[16];
+    text += *text == ';';
+    if (plan_count > sizeof plans / sizeof *plans) refuse("SHIM_PLAN");
+    if (sscanf(text, "%15s %15s %255s %lu %lu", mode, plan->kind, plan->name, &plan->first, &plan->times) != 5)
+      refuse("SHIM_PLAN");
+    for (enum mode each = LOST; each <= CUT; each++)
+      if (!strcmp(mode, MODES[each])) plan->mode = each;
+    if (plan->mode == NONE || plan->first == 0) refuse("SHIM_PLAN");
+    keeps_undo |= plan->mode == CUT;
+  }
 }
 
 static void look_up(void) {
@@ -117,7 +128,7 @@ __attribute__((constructor)) static void begin(void) {
     journal = open(given, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (journal < 0) refuse("SHIM_JOURNAL");
   }
-  if ((given = getenv("SHIM_PLAN"))) read_plan(given);
+  if ((given = getenv("SHIM_PLAN"))) read_plans(given);
   if ((given = getenv("SHIM_ERROR"))) failure = atoi(given);
   if ((given = getenv("SHIM_CONTROLS"))) {
     int file = open(given, O_RDONLY | O_CLOEXEC);
@@ -148,12 +159,14 @@ static const char *name_of(int fd, char path[PATH_MAX]) {
   return name_in_folder(path);
 }
 
-/* What the plan says about this operation, which is noted. Called by one at a time. */
+/* What the plans say about this operation, which is noted. Called by one at a time. */
 static enum mode met(const char *kind, const char *name) {
   enum mode mode = NONE;
-  if (plan.mode != NONE && !strcmp(kind, plan.kind) && !strcmp(name, plan.name)) {
-    plan.met++;
-    if (plan.met >= plan.first && (plan.times == 0 || plan.met < plan.first + plan.times)) mode = plan.mode;
+  for (struct plan *plan = plans; plan < plans + plan_count; plan++) {
+    if (strcmp(kind, plan->kind) || fnmatch(plan->name, name, 0)) continue;
+    plan->met++;
+    bool is_over = plan->times != 0 && plan->met >= plan->first + plan->times;
+    if (mode == NONE && plan->met >= plan->first && !is_over) mode = plan->mode;
   }
   if (journal >= 0) {
     char line[PATH_MAX];
@@ -181,8 +194,6 @@ struct undo {
 };
 static struct undo *unsynced;
 
-static bool keeps_undo(void) { return plan.mode == CUT; }
-
 static const struct kept *find_kept(const struct stat *file) {
   for (size_t each = 0; each < kept_count; each++)
     if (kept[each].device == file->st_dev && kept[each].inode == file->st_ino) return &kept[each];
@@ -201,7 +212,7 @@ static const struct kept *keep(int fd, const struct stat *file) {
 }
 
 static void remember(int fd, off_t offset, size_t length) {
-  if (!keeps_undo()) return;
+  if (!keeps_undo) return;
   struct stat before;
   struct undo *undo = malloc(sizeof *undo + length);
   if (!undo || fstat(fd, &before)) abort();
@@ -337,7 +348,7 @@ int ftruncate64(int fd, off_t size) {
   int result = 0;
   if (is_done(mode)) {
     struct stat before;
-    if (keeps_undo() && fstat(fd, &before) == 0 && before.st_size > size)
+    if (keeps_undo && fstat(fd, &before) == 0 && before.st_size > size)
       remember(fd, size, before.st_size - size);
     else
       remember(fd, size, 0);
