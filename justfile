@@ -45,6 +45,10 @@ openapi-check *ARGS:
 ci:
     .ci/run
 
+# Kill the service 500 times under load and check what is left (docs/fault-laboratory.md).
+chaos:
+    CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo nextest run --package llm-permission-proxy --test it --no-capture chaos::whatever
+
 # The figures of docs/performance.md.
 bench *ARGS:
     cargo build --release --workspace --bins

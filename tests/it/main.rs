@@ -12,6 +12,7 @@ mod shim;
 mod audits;
 mod backups;
 mod callback_proofs;
+mod chaos;
 mod checkpoints;
 mod commands;
 mod crowd;

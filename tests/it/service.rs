@@ -40,7 +40,7 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
-const SERVE: &str = "serve --log-format json";
+pub(crate) const SERVE: &str = "serve --log-format json";
 
 /// A folder, settings, and the world around the service; processes come and go in it.
 pub(crate) struct Surroundings {
@@ -213,7 +213,8 @@ pub(crate) fn bare(line: &str) -> Command {
     command
 }
 
-fn address_in(line: &str) -> Option<SocketAddr> {
+/// Where a line of the log says that it listens.
+pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     (line["message"] == "listening")
         .then(|| line["address"].as_str()?.parse().ok())

@@ -1,0 +1,222 @@
+//! One campaign: rounds of lives that end badly; after each round everything settles and is checked.
+
+use super::agent::Agent;
+use super::life::{Life, forbid};
+use super::plan::{End, LifePlan, Moment, Plan};
+use super::settling;
+use super::weather::Disturbance;
+use super::world::World;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A life is over by then, also when fewer answers come than were waited for.
+const LONGEST_LIFE: Duration = Duration::from_millis(1500);
+
+/// As Linux numbers it.
+const SIGKILL: i32 = 9;
+
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What was found to be wrong, and where what was done is written down.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) findings: Vec<String>,
+    pub(super) folder: PathBuf,
+}
+
+/// Runs the campaign of a seed; how many processes were killed in it.
+pub(super) async fn run(seed: u64) -> Result<u64, Broken> {
+    let plan = Plan::of(seed);
+    let world = World::begin(seed).await;
+    let mut kills = 0;
+    for (number, round) in plan.rounds.iter().enumerate() {
+        let began = Instant::now();
+        let mut findings = Vec::new();
+        let mut killed = 0;
+        for (life, plan) in round.lives.iter().enumerate() {
+            let log = world.journal.folder().join(format!("log-{number}-{life}"));
+            let lived = live(&world, plan, log).await;
+            killed += u64::from(lived.was_killed);
+            findings.extend(lived.finding);
+        }
+        let lived = began.elapsed().as_secs_f64();
+        let log = world.journal.folder().join(format!("log-{number}-settled"));
+        let settled = settling::settle(&world, log).await;
+        findings.extend(settled.findings);
+        kills += killed;
+        println!(
+            "chaos: seed {seed} round {}: {killed} kills in {lived:.1} s, {}, settled in {:.1} s: {}",
+            number + 1,
+            settled.seen,
+            began.elapsed().as_secs_f64() - lived,
+            if findings.is_empty() {
+                "all well"
+            } else {
+                "BROKEN"
+            },
+        );
+        if !findings.is_empty() {
+            world
+                .journal
+                .keep(&world.surroundings.folder().join("data"));
+            return Err(Broken {
+                findings,
+                folder: world.journal.folder().to_owned(),
+            });
+        }
+    }
+    world.journal.discard();
+    Ok(kills)
+}
+
+/// What became of a process.
+struct Lived {
+    was_killed: bool,
+    finding: Option<String>,
+}
+
+/// One process, from its start to its end, and everybody who speaks to it meanwhile.
+async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
+    let weather = format!("{:?} {:?} {:?}", plan.weather, plan.disturbances, plan.end);
+    let setting = format!("{:?}", plan.setting);
+    world
+        .journal
+        .note("a life", json!({"setting": setting, "weather": weather}));
+    prepare(world, plan);
+    let fate = plan.end.for_the_shim();
+    let mut life = Life::begin(&world.surroundings, plan.setting, fate, &log);
+    if let End::KilledAtStart(after) = plan.end {
+        tokio::time::sleep(after).await;
+        return ended(world, plan, &mut life);
+    }
+    let Some(address) = life.address().await else {
+        let stuck = life.has_ended().is_none().then(|| life.state());
+        let mut lived = ended(world, plan, &mut life);
+        if let Some(state) = stuck {
+            lived.finding = Some(format!("a process neither listens nor ends: {state}"));
+        }
+        return lived;
+    };
+    let idle = AtomicBool::new(false);
+    let busy = async {
+        tokio::join!(
+            act(world, plan, address, 0),
+            act(world, plan, address, 1),
+            act(world, plan, address, 2),
+        );
+        idle.store(true, Ordering::SeqCst);
+    };
+    let fate = async {
+        let began = Instant::now();
+        for (moment, disturbance) in &plan.disturbances {
+            come(world, *moment, began, &idle).await;
+            disturb(world, &life, *disturbance).await;
+        }
+        match plan.end {
+            End::KilledAtStart(_) => {}
+            End::AtOperation { .. } => its_end(&mut life, began, &idle).await,
+            End::Killed(moment) => come(world, moment, began, &idle).await,
+            End::KilledWhileStopping(moment, after) => {
+                come(world, moment, began, &idle).await;
+                life.signal("TERM");
+                tokio::time::sleep(after).await;
+            }
+        }
+        let lived = ended(world, plan, &mut life);
+        world.end_life();
+        lived
+    };
+    let ((), lived) = tokio::join!(busy, fate);
+    lived
+}
+
+fn prepare(world: &World, plan: &LifePlan) {
+    world.begin_life();
+    settling::calm(world);
+    for fault in &plan.weather.upstream {
+        fault.befall(&world.surroundings.upstream);
+    }
+    let hooks = plan.weather.hooks.iter().map(|hook| hook.answer());
+    world.surroundings.receiver.script(hooks);
+}
+
+async fn act(world: &World, plan: &LifePlan, address: SocketAddr, index: usize) {
+    let caller = world.caller(address, index);
+    let agent = Agent {
+        world,
+        index,
+        caller,
+        in_haste: false,
+    };
+    settling::introduce(&agent).await;
+    agent.live(&plan.acts[index]).await;
+}
+
+/// Waits for a moment of this life, or until there is nothing to wait for.
+async fn come(world: &World, moment: Moment, began: Instant, idle: &AtomicBool) {
+    while world.answers() < moment.answers
+        && !idle.load(Ordering::SeqCst)
+        && began.elapsed() < LONGEST_LIFE
+    {
+        tokio::time::sleep(PAUSE).await;
+    }
+    tokio::time::sleep(moment.then).await;
+}
+
+async fn disturb(world: &World, life: &Life, disturbance: Disturbance) {
+    world
+        .journal
+        .note("disturbance", json!(format!("{disturbance:?}")));
+    match disturbance {
+        Disturbance::Frozen(time) => {
+            life.signal("STOP");
+            tokio::time::sleep(time).await;
+            life.signal("CONT");
+        }
+        Disturbance::Full(time) => {
+            world.machine.set_full(true);
+            tokio::time::sleep(time).await;
+            world.machine.set_full(false);
+        }
+        Disturbance::Clock(seconds) => world.machine.move_clock(seconds),
+        Disturbance::ReadOnly(victim) => forbid(&world.surroundings, victim),
+    }
+}
+
+/// Waits for a process that is to meet its end by itself; it may not come so far.
+async fn its_end(life: &mut Life, began: Instant, idle: &AtomicBool) {
+    while life.has_ended().is_none()
+        && !idle.load(Ordering::SeqCst)
+        && began.elapsed() < LONGEST_LIFE
+    {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Kills what is there to be killed. A process that has nothing to suffer from does not end by itself.
+fn ended(world: &World, plan: &LifePlan, life: &mut Life) -> Lived {
+    let status = life.has_ended();
+    let was_killed = life.kill() || status.is_some_and(|status| status.signal() == Some(SIGKILL));
+    world.journal.note(
+        "the end of a life",
+        json!({
+            "killed": was_killed, "by itself": format!("{status:?}"),
+            "clock": world.machine.offset(),
+        }),
+    );
+    let suffers = was_killed
+        || plan.setting.is_hostile()
+        || plan.disturbances.iter().any(|(_, one)| one.is_hostile())
+        || matches!(plan.end, End::KilledWhileStopping(..));
+    let finding = status
+        .filter(|_| !suffers)
+        .map(|status| format!("a process ended by itself: {status}"));
+    Lived {
+        was_killed,
+        finding,
+    }
+}

@@ -1,0 +1,86 @@
+//! What a client was told is in the ledger and still says so.
+
+use super::Evidence;
+use crate::chaos::book::Acknowledged;
+use crate::chaos::story::{ApplyStory, ApprovalStory, Story};
+use ledger::event::ApplyEnd;
+
+pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
+    let lost = |told: &&Acknowledged| !stands(told, &evidence.story);
+    evidence
+        .book
+        .acknowledged
+        .iter()
+        .filter(lost)
+        .map(|told| format!("the ledger does not say what was acknowledged: {told:?}"))
+        .collect()
+}
+
+fn stands(told: &Acknowledged, story: &Story) -> bool {
+    let apply_of = |id: &String, task: &String, key: &String| {
+        story
+            .applies
+            .get(id)
+            .filter(|apply| apply.task == *task && apply.key == *key)
+    };
+    match told {
+        Acknowledged::TaskOpened { task } => story.tasks.contains_key(task),
+        Acknowledged::TaskClosed { task } => story.tasks.get(task).is_some_and(|task| task.closed),
+        Acknowledged::TokenRenewed { task } => {
+            story.tasks.get(task).is_some_and(|task| task.tokens > 1)
+        }
+        Acknowledged::Granted { agent, times } => {
+            story.grants.get(agent).copied().unwrap_or(0) >= *times
+        }
+        Acknowledged::Registered { principal } => story.registered.contains(principal),
+        Acknowledged::Waits {
+            apply,
+            task,
+            key,
+            approval,
+        } => apply_of(apply, task, key).is_some_and(|apply| {
+            approval
+                .as_ref()
+                .is_none_or(|asked| apply.approval.as_ref() == Some(asked))
+        }),
+        Acknowledged::Ended {
+            apply,
+            task,
+            key,
+            end,
+        } => apply_of(apply, task, key)
+            .is_some_and(|apply| apply.ends.iter().any(|ended| word(*ended) == end)),
+        Acknowledged::Refused { task, key, code } => {
+            let apply = story.apply(task, key);
+            apply.is_some_and(|(id, apply)| is_refused(story, id, apply, code))
+        }
+        Acknowledged::Decided { approval, approved } => {
+            let approval = story.approvals.get(approval);
+            approval.is_some_and(|approval| approval.approved == Some(*approved))
+        }
+        Acknowledged::Resolved { apply, executed } => {
+            let apply = story.applies.get(apply);
+            apply.is_some_and(|apply| apply.resolved == Some(*executed))
+        }
+    }
+}
+
+const fn word(end: ApplyEnd) -> &'static str {
+    match end {
+        ApplyEnd::Completed => "completed",
+        ApplyEnd::Failed => "failed",
+        ApplyEnd::Unknown => "unknown",
+    }
+}
+
+fn is_refused(story: &Story, id: &String, apply: &ApplyStory, code: &str) -> bool {
+    let approval = apply.approval.as_ref();
+    let approval: Option<&ApprovalStory> = approval.and_then(|id| story.approvals.get(id));
+    approval.is_some_and(|approval| match code {
+        "approval_denied" => approval.approved == Some(false),
+        "approval_expired" => approval.ended == Some("expired"),
+        "approval_cancelled" => approval.ended == Some("cancelled"),
+        "approval_consumed" => approval.consumed_by.as_ref().is_some_and(|by| by != id),
+        _ => false,
+    })
+}

@@ -1,0 +1,339 @@
+//! Each check fails on evidence of what it is there to find, and on nothing else.
+
+use super::{Arrived, Evidence, Sent, differs, findings, moving};
+use crate::chaos::book::{Acknowledged, Asked, Book, HeldTask};
+use crate::chaos::plan::{Kind, Op};
+use crate::chaos::story::{
+    ApplyStory, ApprovalStory, DeliveryState, DeliveryStory, OperationStory, Story, TaskStory,
+};
+use ledger::event::ApplyEnd;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_000;
+
+/// A purge that was granted, asked for, carried out, and told.
+fn sound() -> Evidence {
+    let op = Op {
+        kind: Kind::Purge,
+        marker: "m1".to_owned(),
+    };
+    let mut book = Book::default();
+    book.granted
+        .insert("agent-0".to_owned(), ["cache.purge.execute"].into());
+    book.tasks.push(HeldTask {
+        agent: 0,
+        id: "t".to_owned(),
+        token: String::new(),
+        closing: false,
+        over: false,
+    });
+    book.applies.push(Asked {
+        task: 0,
+        key: "k".to_owned(),
+        ops: vec![op],
+        waiting: None,
+        ended: Some(json!({"status": "completed"})),
+        refused: None,
+    });
+    book.acknowledged = vec![
+        Acknowledged::TaskOpened {
+            task: "t".to_owned(),
+        },
+        Acknowledged::Ended {
+            apply: "a".to_owned(),
+            task: "t".to_owned(),
+            key: "k".to_owned(),
+            end: "completed".to_owned(),
+        },
+    ];
+    let mut story = Story::default();
+    story.tasks.insert("t".to_owned(), TaskStory::default());
+    story.applies.insert("a".to_owned(), completed("m1"));
+    story
+        .deliveries
+        .insert("d".to_owned(), delivered("e", &finished("k")));
+    Evidence {
+        book,
+        story,
+        sent: vec![sent("m1", true)],
+        arrived: vec![arrived("e", &finished("k"))],
+    }
+}
+
+fn completed(marker: &str) -> ApplyStory {
+    ApplyStory {
+        task: "t".to_owned(),
+        key: "k".to_owned(),
+        markers: vec![marker.to_owned()],
+        operations: vec![OperationStory::Succeeded],
+        approval: None,
+        authorised: true,
+        ends: vec![ApplyEnd::Completed],
+        resolved: None,
+    }
+}
+
+fn finished(key: &str) -> Value {
+    json!({"event_type": "apply.finished", "task_id": "t", "idempotency_key": key})
+}
+
+fn delivered(event_id: &str, event: &Value) -> DeliveryStory {
+    DeliveryStory {
+        event_id: event_id.to_owned(),
+        event: event.clone(),
+        state: DeliveryState::Delivered,
+    }
+}
+
+fn arrived(event_id: &str, event: &Value) -> Arrived {
+    Arrived {
+        event_id: event_id.to_owned(),
+        event: event.clone(),
+        forged: None,
+    }
+}
+
+fn sent(marker: &str, applied: bool) -> Sent {
+    Sent {
+        marker: marker.to_owned(),
+        applied,
+    }
+}
+
+/// What is found once the evidence has been changed.
+fn after(change: impl FnOnce(&mut Evidence)) -> String {
+    let mut evidence = sound();
+    change(&mut evidence);
+    findings(&evidence).join("\n")
+}
+
+/// Its apply waits for an approval that stands like this.
+fn with_approval(evidence: &mut Evidence, approved: Option<bool>) {
+    let approval = ApprovalStory {
+        apply: "a".to_owned(),
+        approved,
+        ended: None,
+        consumed_by: None,
+        expires: NOW + 1,
+    };
+    evidence.story.approvals.insert("p".to_owned(), approval);
+    let apply = evidence.story.applies.get_mut("a").unwrap();
+    apply.approval = Some("p".to_owned());
+}
+
+fn the_apply(evidence: &mut Evidence) -> &mut ApplyStory {
+    evidence.story.applies.get_mut("a").unwrap()
+}
+
+#[test]
+fn nothing_is_found_where_all_is_well() {
+    assert_eq!(after(|_| {}), "");
+    assert!(moving(&sound().story, NOW).is_empty());
+}
+
+#[test]
+fn a_second_execution_is_found() {
+    let found = after(|evidence| evidence.sent.push(sent("m1", true)));
+    assert!(found.contains("m1 was sent 2 times and authorised 1 times"));
+    // Also one that upstream did not carry out: it might have.
+    let found = after(|evidence| evidence.sent.push(sent("m1", false)));
+    assert!(found.contains("m1 was sent 2 times and authorised 1 times"));
+}
+
+#[test]
+fn an_execution_that_nothing_authorised_is_found() {
+    let found = after(|evidence| evidence.sent.push(sent("m2", true)));
+    assert!(found.contains("m2 was sent 1 times and authorised 0 times"));
+    assert!(found.contains("m2 was sent, and nobody granted or approved it"));
+    let found = after(|evidence| the_apply(evidence).authorised = false);
+    assert!(found.contains("apply a was begun without being authorised"));
+}
+
+#[test]
+fn an_authorisation_that_nobody_gave_is_found() {
+    let found = after(|evidence| evidence.book.granted.clear());
+    assert!(found.contains("m1 was sent, and nobody granted or approved it"));
+}
+
+#[test]
+fn what_must_never_run_is_found() {
+    let found = after(|evidence| evidence.book.forbidden = ["m1".to_owned()].into());
+    assert!(found.contains("m1 was sent and must never have been"));
+}
+
+#[test]
+fn a_request_without_an_intent_is_found() {
+    let found = after(|evidence| the_apply(evidence).operations = vec![OperationStory::NotTried]);
+    assert!(found.contains("m1 was sent without an intent on record"));
+}
+
+#[test]
+fn an_outcome_that_is_not_true_is_found() {
+    let found = after(|evidence| evidence.sent = vec![sent("m1", false)]);
+    assert!(found.contains("m1 is said to be done"));
+    let found = after(|evidence| the_apply(evidence).operations = vec![OperationStory::Failed]);
+    assert!(found.contains("m1 is said to have failed"));
+}
+
+#[test]
+fn an_approval_that_is_used_twice_or_was_none_is_found() {
+    let found = after(|evidence| with_approval(evidence, Some(true)));
+    assert!(!found.contains("authorised"), "{found}");
+    let found = after(|evidence| {
+        with_approval(evidence, Some(true));
+        let mut second = the_apply(evidence).clone();
+        second.key = "other".to_owned();
+        evidence.story.applies.insert("b".to_owned(), second);
+    });
+    assert!(found.contains(r#"approval p authorised ["a", "b"]"#));
+    for decision in [None, Some(false)] {
+        let found = after(|evidence| with_approval(evidence, decision));
+        assert!(found.contains("and was not approved"), "{found}");
+    }
+}
+
+#[test]
+fn every_acknowledged_answer_that_is_lost_is_found() {
+    let word = str::to_owned;
+    let lost = [
+        Acknowledged::TaskOpened { task: word("x") },
+        Acknowledged::TaskClosed { task: word("t") },
+        Acknowledged::TokenRenewed { task: word("t") },
+        Acknowledged::Granted {
+            agent: word("agent-0"),
+            times: 1,
+        },
+        Acknowledged::Registered {
+            principal: word("alice"),
+        },
+        Acknowledged::Waits {
+            apply: word("x"),
+            task: word("t"),
+            key: word("k"),
+            approval: None,
+        },
+        Acknowledged::Waits {
+            apply: word("a"),
+            task: word("t"),
+            key: word("k"),
+            approval: Some(word("p")),
+        },
+        Acknowledged::Ended {
+            apply: word("a"),
+            task: word("t"),
+            key: word("k"),
+            end: word("failed"),
+        },
+        Acknowledged::Ended {
+            apply: word("a"),
+            task: word("t"),
+            key: word("another"),
+            end: word("completed"),
+        },
+        Acknowledged::Refused {
+            task: word("t"),
+            key: word("k"),
+            code: word("approval_denied"),
+        },
+        Acknowledged::Decided {
+            approval: word("p"),
+            approved: true,
+        },
+        Acknowledged::Resolved {
+            apply: word("a"),
+            executed: true,
+        },
+    ];
+    for told in lost {
+        let found = after(|evidence| evidence.book.acknowledged.push(told.clone()));
+        let expected = format!("the ledger does not say what was acknowledged: {told:?}");
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_callback_that_is_missing_or_another_is_found() {
+    let found = after(|evidence| evidence.arrived.clear());
+    assert!(found.contains("delivery d is said to be delivered and did not arrive"));
+    let found = after(|evidence| evidence.arrived.push(arrived("e", &finished("other"))));
+    assert!(found.contains("event e arrived as"));
+    let found = after(|evidence| evidence.arrived.push(arrived("f", &finished("k"))));
+    assert!(found.contains("event f arrived and is not owed"));
+    let found = after(|evidence| evidence.arrived[0].forged = Some("it is forged".to_owned()));
+    assert!(found.contains("it is forged"));
+}
+
+#[test]
+fn a_callback_that_nobody_owes_is_found() {
+    let found = after(|evidence| {
+        evidence.story.deliveries.clear();
+        evidence.arrived.clear();
+    });
+    assert_eq!(found, "nobody is owed apply.finished of t k");
+    let found = after(|evidence| with_approval(evidence, Some(true)));
+    assert!(found.contains("nobody is owed approval.pending of p"));
+    assert!(found.contains("nobody is owed approval.approved of p"));
+}
+
+#[test]
+fn a_callback_that_was_given_up_is_no_finding() {
+    let found = after(|evidence| {
+        let delivery = evidence.story.deliveries.get_mut("d").unwrap();
+        delivery.state = DeliveryState::GivenUp;
+        evidence.arrived.clear();
+    });
+    assert_eq!(found, "");
+}
+
+#[test]
+fn whatever_still_moves_is_found() {
+    let story = |change: fn(&mut Evidence)| {
+        let mut evidence = sound();
+        change(&mut evidence);
+        moving(&evidence.story, NOW).join("\n")
+    };
+    let found = story(|evidence| the_apply(evidence).operations = vec![OperationStory::Started]);
+    assert_eq!(found, "apply a: an operation has no outcome");
+    let found = story(|evidence| the_apply(evidence).ends.clear());
+    assert_eq!(found, "apply a is authorised and has not ended");
+    let state = |state| {
+        let mut evidence = sound();
+        evidence.story.deliveries.get_mut("d").unwrap().state = state;
+        moving(&evidence.story, NOW).join("\n")
+    };
+    assert_eq!(state(DeliveryState::Due), "delivery d is due");
+    assert_eq!(state(DeliveryState::UnderWay), "delivery d is under way");
+    assert_eq!(
+        state(DeliveryState::RetryAt(NOW)),
+        "delivery d is due again"
+    );
+    assert_eq!(state(DeliveryState::RetryAt(NOW + 1)), "");
+    let open = story(|evidence| with_approval(evidence, None));
+    assert_eq!(open, "", "people have time until the deadline");
+    let late = story(|evidence| {
+        with_approval(evidence, None);
+        evidence.story.approvals.get_mut("p").unwrap().expires = NOW;
+    });
+    assert_eq!(late, "approval p is past its deadline and has not expired");
+}
+
+#[test]
+fn a_replay_that_is_told_something_else_is_found() {
+    let first = json!({"status": "completed", "apply_id": "a", "results": [1]});
+    assert_eq!(differs(&first, &first, false), None);
+    let again = json!({"status": "completed", "apply_id": "a", "results": [2]});
+    assert!(differs(&first, &again, false).is_some());
+    assert!(differs(&first, &again, true).is_some());
+    let unknown = json!({"status": "unknown", "apply_id": "a", "results": [1]});
+    assert!(differs(&unknown, &again, false).is_some());
+    assert_eq!(differs(&unknown, &again, true), None);
+    let other = json!({"status": "completed", "apply_id": "b"});
+    assert!(differs(&unknown, &other, true).is_some());
+}
+
+#[test]
+fn an_answer_that_none_of_our_requests_may_get_is_found() {
+    let odd = "POST /v1/tasks was answered 500";
+    let found = after(|evidence| evidence.book.odd.push(odd.to_owned()));
+    assert_eq!(found, odd);
+}

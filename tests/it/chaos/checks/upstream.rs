@@ -1,0 +1,130 @@
+//! Upstream saw each authorised execution at most once, nothing else, and what the ledger says of it
+//! is true.
+
+use super::Evidence;
+use crate::chaos::book::{Asked, Book};
+use crate::chaos::story::{ApplyStory, OperationStory, Story};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    seen: usize,
+    applied: usize,
+}
+
+pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
+    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
+    for sent in &evidence.sent {
+        let count = counts.entry(&sent.marker).or_default();
+        count.seen += 1;
+        count.applied += usize::from(sent.applied);
+    }
+    let mut findings = Vec::new();
+    for (marker, count) in &counts {
+        findings.extend(unlicensed(evidence, marker, *count));
+    }
+    for (id, apply) in &evidence.story.applies {
+        for (marker, state) in apply.markers.iter().zip(&apply.operations) {
+            let count = counts.get(marker.as_str()).copied().unwrap_or_default();
+            if let Some(why) = untrue(marker, *state, count) {
+                findings.push(format!("apply {id}: {why}"));
+            }
+        }
+        if !apply.authorised
+            && apply
+                .operations
+                .iter()
+                .any(|state| *state != OperationStory::NotTried)
+        {
+            findings.push(format!("apply {id} was begun without being authorised"));
+        }
+    }
+    findings.extend(used_twice(&evidence.story));
+    findings
+}
+
+/// What is wrong with what was sent under a marker.
+fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
+    let Evidence { book, story, .. } = evidence;
+    let mut findings = Vec::new();
+    if book.forbidden.contains(marker) {
+        findings.push(format!("{marker} was sent and must never have been"));
+    }
+    let bearing = |apply: &&ApplyStory| apply.markers.iter().any(|found| found == marker);
+    let of_it = || story.applies.values().filter(bearing);
+    let authorised = of_it().filter(|apply| apply.authorised).count();
+    if count.seen > authorised {
+        findings.push(format!(
+            "{marker} was sent {} times and authorised {authorised} times",
+            count.seen
+        ));
+    }
+    let begun = |apply: &&ApplyStory| {
+        let states = apply.markers.iter().zip(&apply.operations);
+        states
+            .filter(|(found, _)| *found == marker)
+            .any(|(_, state)| *state != OperationStory::NotTried)
+    };
+    if count.seen > of_it().filter(begun).count() {
+        findings.push(format!("{marker} was sent without an intent on record"));
+    }
+    let mut asked = book
+        .applies
+        .iter()
+        .filter(|asked| asked.ops.iter().any(|op| op.marker == marker));
+    if !asked.any(|asked| may_run(book, asked)) {
+        findings.push(format!(
+            "{marker} was sent, and nobody granted or approved it"
+        ));
+    }
+    findings
+}
+
+/// As far as the clients know, who did not ask for everything that would be needed.
+fn may_run(book: &Book, asked: &Asked) -> bool {
+    let agent = format!("agent-{}", book.tasks[asked.task].agent);
+    let granted = book.granted.get(&agent);
+    let is_granted = asked.ops.iter().all(|op| {
+        op.grantable()
+            .is_some_and(|operation| granted.is_some_and(|granted| granted.contains(operation)))
+    });
+    let approval = asked.waiting.as_ref().map(|waiting| &waiting.approval);
+    is_granted || approval.is_some_and(|approval| book.approving.contains(approval))
+}
+
+/// Whether the ledger says something else of an operation than upstream.
+fn untrue(marker: &str, state: OperationStory, count: Count) -> Option<String> {
+    if marker.is_empty() {
+        return None;
+    }
+    match state {
+        OperationStory::Succeeded if count.applied == 0 => Some(format!(
+            "{marker} is said to be done, and upstream did not do it"
+        )),
+        OperationStory::Failed if count.applied > 0 => Some(format!(
+            "{marker} is said to have failed, and upstream did it"
+        )),
+        _ => None,
+    }
+}
+
+fn used_twice(story: &Story) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (id, approval) in &story.approvals {
+        let used: Vec<_> = story
+            .applies
+            .iter()
+            .filter(|(_, apply)| apply.authorised && apply.approval.as_ref() == Some(id))
+            .map(|(apply, _)| apply)
+            .collect();
+        if used.len() > 1 {
+            findings.push(format!("approval {id} authorised {used:?}"));
+        }
+        if !used.is_empty() && approval.approved != Some(true) {
+            findings.push(format!(
+                "approval {id} authorised {used:?} and was not approved"
+            ));
+        }
+    }
+    findings
+}

@@ -1,0 +1,395 @@
+//! What a campaign does, all of it known before it begins: the same seed gives the same plan. When
+//! exactly each step meets which line of the service is the machine's.
+
+use super::dice::Dice;
+use super::weather::{Disturbance, Setting, Weather};
+use std::time::Duration;
+
+/// The agents of a campaign. The first has grants for all that can be granted, the second for
+/// purges, the third for nothing.
+pub(super) const AGENTS: usize = 3;
+
+/// The rounds of a campaign and the lives of each.
+pub(super) const ROUNDS: usize = 2;
+pub(super) const LIVES: usize = 6;
+
+/// One campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) rounds: Vec<Round>,
+}
+
+/// Lives that end badly, until everything settles and is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Round {
+    pub(super) lives: Vec<LifePlan>,
+}
+
+/// One process, from its start to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LifePlan {
+    pub(super) setting: Setting,
+    pub(super) weather: Weather,
+    /// What each agent does, one after another.
+    pub(super) acts: Vec<Vec<Act>>,
+    pub(super) disturbances: Vec<(Moment, Disturbance)>,
+    pub(super) end: End,
+}
+
+/// After so many answers of this life, and so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) answers: u64,
+    pub(super) then: Duration,
+}
+
+/// How a life ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// SIGKILL so long after it was started.
+    KilledAtStart(Duration),
+    /// SIGKILL.
+    Killed(Moment),
+    /// SIGTERM, and SIGKILL when that has taken so long.
+    KilledWhileStopping(Moment, Duration),
+    /// Right after the nth operation of a kind on a file, such as `write proxy.db-wal`: SIGKILL, or
+    /// the power is cut, and with it goes whatever was not synced.
+    AtOperation {
+        operation: &'static str,
+        nth: u64,
+        power: bool,
+    },
+}
+
+/// What is asked of upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Record,
+    Purge,
+    Lookup,
+    /// With a script of so many bytes.
+    Deploy(usize),
+}
+
+/// One operation; its marker stands in its params and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Op {
+    pub(super) kind: Kind,
+    pub(super) marker: String,
+}
+
+/// What a human answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Approve,
+    Deny,
+    Nothing,
+}
+
+/// What an agent does next. `pick` chooses among what there is by then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    Open,
+    /// Asks; twice at once under one key where it is `twin`.
+    Apply {
+        ops: Vec<Op>,
+        twin: bool,
+    },
+    /// Asks for what needs a human, who answers, and continues.
+    Ask {
+        ops: Vec<Op>,
+        answer: Answer,
+    },
+    /// Takes up what an earlier life left waiting.
+    Pursue {
+        pick: u64,
+        answer: Answer,
+    },
+    /// The same operations under a second key while the first waits.
+    Share {
+        ops: Vec<Op>,
+    },
+    /// Asks again under a known key.
+    Replay {
+        pick: u64,
+    },
+    /// Asks for other operations under a known key.
+    Alter {
+        pick: u64,
+        ops: Vec<Op>,
+    },
+    /// Asks with a token that was revoked.
+    Spent {
+        ops: Vec<Op>,
+    },
+    /// Asks with a token that nobody signed.
+    Forged {
+        ops: Vec<Op>,
+    },
+    /// Asks for what the task may not do.
+    Outside {
+        marker: String,
+    },
+    /// Replaces the agent's grants, after which its tokens are stale.
+    Grant,
+    Close,
+    /// A person settles an unknown outcome.
+    Resolve {
+        pick: u64,
+        executed: bool,
+    },
+    /// A person has a callback tried again that was given up.
+    Again,
+    Look,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let rounds = (0..ROUNDS)
+            .map(|round| Round {
+                lives: (0..LIVES)
+                    .map(|life| LifePlan::of(&mut dice.fork(), &format!("{round}x{life}")))
+                    .collect(),
+            })
+            .collect();
+        Self { rounds }
+    }
+}
+
+impl End {
+    /// As the shim wants to be told.
+    pub(super) fn for_the_shim(self) -> Option<String> {
+        let Self::AtOperation {
+            operation,
+            nth,
+            power,
+        } = self
+        else {
+            return None;
+        };
+        let mode = if power { "cut" } else { "kill" };
+        Some(format!("{mode} {operation} {nth} 1"))
+    }
+}
+
+impl LifePlan {
+    fn of(dice: &mut Dice, name: &str) -> Self {
+        let setting = Setting::of(dice);
+        let weather = Weather::of(dice);
+        let acts = (0..AGENTS)
+            .map(|agent| {
+                let mut marking = Marking {
+                    prefix: format!("m{name}x{agent}x"),
+                    count: 0,
+                };
+                (0..dice.between(4, 12))
+                    .map(|_| Act::of(&mut dice.fork(), &mut marking))
+                    .collect()
+            })
+            .collect();
+        let mut disturbances: Vec<_> = (0..dice.between(0, 2))
+            .map(|_| (Moment::of(dice, 15), Disturbance::of(dice)))
+            .collect();
+        disturbances.sort_by_key(|(moment, _)| moment.answers);
+        let end = match dice.between(1, 100) {
+            1..=20 => End::KilledAtStart(Duration::from_micros(dice.between(0, 250_000))),
+            21..=45 => {
+                let (most, operation) = dice.weighted(&[
+                    (4, (60, "write proxy.ledger.db-wal")),
+                    (4, (20, "sync proxy.ledger.db-wal")),
+                    (3, (60, "write proxy.db-wal")),
+                    (1, (4, "sync proxy.db-wal")),
+                    (1, (2, "write proxy.ledger.db")),
+                    (1, (2, "write proxy.db")),
+                    (1, (3, "write proxy.ledger.db.signing-state.new")),
+                    (1, (3, "rename proxy.ledger.db.signing-state")),
+                    (1, (3, "sync .")),
+                ]);
+                let nth = dice.between(1, most);
+                let power = dice.chance(60);
+                End::AtOperation {
+                    operation,
+                    nth,
+                    power,
+                }
+            }
+            46..=55 => {
+                let after = Duration::from_micros(dice.between(0, 20_000));
+                End::KilledWhileStopping(Moment::of(dice, 40), after)
+            }
+            _ => End::Killed(Moment::of(dice, 50)),
+        };
+        Self {
+            setting,
+            weather,
+            acts,
+            disturbances,
+            end,
+        }
+    }
+}
+
+impl Moment {
+    fn of(dice: &mut Dice, most: u64) -> Self {
+        Self {
+            answers: dice.between(0, most),
+            then: Duration::from_micros(dice.between(0, 12_000)),
+        }
+    }
+}
+
+/// Gives every operation of an agent's life a name of its own.
+struct Marking {
+    prefix: String,
+    count: usize,
+}
+
+impl Marking {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{}{}", self.prefix, self.count)
+    }
+
+    fn op(&mut self, kind: Kind) -> Op {
+        Op {
+            kind,
+            marker: self.next(),
+        }
+    }
+}
+
+impl Act {
+    fn of(dice: &mut Dice, marking: &mut Marking) -> Self {
+        #[derive(Clone, Copy)]
+        enum What {
+            Open,
+            Apply,
+            Ask,
+            Pursue,
+            Share,
+            Replay,
+            Alter,
+            Spent,
+            Forged,
+            Outside,
+            Grant,
+            Close,
+            Resolve,
+            Again,
+            Look,
+        }
+        let what = dice.weighted(&[
+            (4, What::Open),
+            (36, What::Apply),
+            (16, What::Ask),
+            (8, What::Pursue),
+            (3, What::Share),
+            (8, What::Replay),
+            (3, What::Alter),
+            (2, What::Spent),
+            (2, What::Forged),
+            (2, What::Outside),
+            (3, What::Grant),
+            (3, What::Close),
+            (4, What::Resolve),
+            (2, What::Again),
+            (4, What::Look),
+        ]);
+        let pick = dice.throw();
+        match what {
+            What::Open => Self::Open,
+            What::Apply => Self::Apply {
+                ops: granted_ops(dice, marking),
+                twin: dice.chance(25),
+            },
+            What::Ask => Self::Ask {
+                ops: vec![deployment(dice, marking)],
+                answer: answer(dice),
+            },
+            What::Pursue => Self::Pursue {
+                pick,
+                answer: answer(dice),
+            },
+            What::Share => Self::Share {
+                ops: vec![deployment(dice, marking)],
+            },
+            What::Replay => Self::Replay { pick },
+            What::Alter => Self::Alter {
+                pick,
+                ops: granted_ops(dice, marking),
+            },
+            What::Spent => Self::Spent {
+                ops: granted_ops(dice, marking),
+            },
+            What::Forged => Self::Forged {
+                ops: granted_ops(dice, marking),
+            },
+            What::Outside => Self::Outside {
+                marker: marking.next(),
+            },
+            What::Grant => Self::Grant,
+            What::Close => Self::Close,
+            What::Resolve => Self::Resolve {
+                pick,
+                executed: dice.chance(50),
+            },
+            What::Again => Self::Again,
+            What::Look => Self::Look,
+        }
+    }
+}
+
+fn answer(dice: &mut Dice) -> Answer {
+    dice.weighted(&[
+        (65, Answer::Approve),
+        (20, Answer::Deny),
+        (15, Answer::Nothing),
+    ])
+}
+
+fn granted_ops(dice: &mut Dice, marking: &mut Marking) -> Vec<Op> {
+    (0..dice.weighted(&[(70, 1), (20, 2), (10, 4)]))
+        .map(|_| {
+            let kind = dice.weighted(&[(30, Kind::Record), (60, Kind::Purge), (10, Kind::Lookup)]);
+            marking.op(kind)
+        })
+        .collect()
+}
+
+fn deployment(dice: &mut Dice, marking: &mut Marking) -> Op {
+    let bytes = dice.weighted(&[(80, 100), (20, 300_000)]);
+    marking.op(Kind::Deploy(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_same_seed_plans_the_same() {
+        assert_eq!(Plan::of(7), Plan::of(7));
+        assert_ne!(Plan::of(7), Plan::of(8));
+    }
+
+    #[test]
+    fn no_two_operations_share_a_marker() {
+        for seed in 0..20 {
+            let plan = Plan::of(seed);
+            let acts = plan.rounds.iter().flat_map(|round| &round.lives);
+            let markers: Vec<_> = acts
+                .flat_map(|life| life.acts.iter().flatten())
+                .flat_map(|act| match act {
+                    Act::Apply { ops, .. } | Act::Ask { ops, .. } | Act::Alter { ops, .. } => {
+                        ops.clone()
+                    }
+                    _ => Vec::new(),
+                })
+                .map(|op| op.marker)
+                .collect();
+            let different: BTreeSet<_> = markers.iter().collect();
+            assert_eq!(different.len(), markers.len(), "seed {seed}");
+        }
+    }
+}

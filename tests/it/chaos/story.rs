@@ -1,0 +1,255 @@
+//! What the ledger says, as far as the checks ask for it; folded here from the events, and with
+//! nothing of the service's own folds.
+
+use super::book::marker_in;
+use ledger::event::{AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, OperationOutcome};
+use ledger::{Event, Recorded};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// By ids as they stand in answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Story {
+    pub(super) tasks: BTreeMap<String, TaskStory>,
+    pub(super) applies: BTreeMap<String, ApplyStory>,
+    pub(super) approvals: BTreeMap<String, ApprovalStory>,
+    pub(super) deliveries: BTreeMap<String, DeliveryStory>,
+    /// How often the grants of an agent were replaced.
+    pub(super) grants: BTreeMap<String, usize>,
+    /// Principals that have a credential.
+    pub(super) registered: BTreeSet<String>,
+    /// The newest moment of any event, in microseconds since 1970.
+    pub(super) newest: i64,
+    agents: BTreeMap<String, String>,
+    approvers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TaskStory {
+    pub(super) closed: bool,
+    pub(super) tokens: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApplyStory {
+    pub(super) task: String,
+    pub(super) key: String,
+    /// The markers of its operations; empty text for a read, which may be sent again.
+    pub(super) markers: Vec<String>,
+    pub(super) operations: Vec<OperationStory>,
+    pub(super) approval: Option<String>,
+    pub(super) authorised: bool,
+    /// How it ended; a second time where a person settled that.
+    pub(super) ends: Vec<ApplyEnd>,
+    pub(super) resolved: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OperationStory {
+    NotTried,
+    Started,
+    Succeeded,
+    Failed,
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApprovalStory {
+    pub(super) apply: String,
+    pub(super) approved: Option<bool>,
+    pub(super) ended: Option<&'static str>,
+    pub(super) consumed_by: Option<String>,
+    /// Until when it can be decided, in microseconds since 1970.
+    pub(super) expires: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DeliveryStory {
+    pub(super) event_id: String,
+    pub(super) event: Value,
+    pub(super) state: DeliveryState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeliveryState {
+    Due,
+    UnderWay,
+    /// Not before this moment, in microseconds since 1970.
+    RetryAt(i64),
+    Delivered,
+    GivenUp,
+}
+
+impl Story {
+    pub(super) fn of(events: &[Recorded]) -> Self {
+        let mut story = Self::default();
+        for event in events {
+            story.hear(event);
+        }
+        story
+    }
+
+    fn hear(&mut self, recorded: &Recorded) {
+        self.newest = self.newest.max(recorded.header.recorded_at.as_micros());
+        let stream = || recorded.stream_id().to_string();
+        match &recorded.event {
+            Event::TaskCreated(_) => drop(self.tasks.insert(stream(), TaskStory::default())),
+            Event::TokenIssued(_) => self.task(&stream()).tokens += 1,
+            Event::TaskClosed(_) => self.task(&stream()).closed = true,
+            Event::AgentRegistered(agent) => {
+                self.agents.insert(stream(), agent.name.clone());
+            }
+            Event::PermissionsReplaced(_) => {
+                let agent = self.agents[&stream()].clone();
+                *self.grants.entry(agent).or_default() += 1;
+            }
+            Event::ApproverRegistered(approver) => {
+                let principal = approver.principal.clone();
+                self.approvers.insert(stream(), principal);
+            }
+            Event::CredentialPut(_) => {
+                self.registered.insert(self.approvers[&stream()].clone());
+            }
+            _ => self.hear_apply(recorded),
+        }
+    }
+
+    fn task(&mut self, id: &str) -> &mut TaskStory {
+        self.tasks.get_mut(id).unwrap()
+    }
+
+    fn hear_apply(&mut self, recorded: &Recorded) {
+        let id = recorded.stream_id().to_string();
+        if let Event::ApplyAccepted(accepted) = &recorded.event {
+            let submission: Value = serde_json::from_str(&accepted.submission).unwrap();
+            let markers: Vec<String> = submission["operations"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|operation| match operation["operation_id"].as_str() {
+                    Some("dns.record.read") => String::new(),
+                    _ => marker_in(&operation["params"]),
+                })
+                .collect();
+            let (authorised, approval) = match accepted.authorisation {
+                Authorisation::Granted => (true, None),
+                Authorisation::Awaiting(approval) => (false, Some(approval.to_string())),
+            };
+            let apply = ApplyStory {
+                task: accepted.task_id.to_string(),
+                key: accepted.idempotency_key.clone(),
+                operations: vec![OperationStory::NotTried; markers.len()],
+                markers,
+                approval,
+                authorised,
+                ends: Vec::new(),
+                resolved: None,
+            };
+            self.applies.insert(id, apply);
+            return;
+        }
+        let Some(apply) = self.applies.get_mut(&id) else {
+            return self.hear_approval(recorded);
+        };
+        let at = |index: u32| usize::try_from(index).unwrap();
+        match &recorded.event {
+            Event::ApplyAuthorised(_) => apply.authorised = true,
+            Event::OperationStarted(started) => {
+                apply.operations[at(started.index)] = OperationStory::Started;
+            }
+            Event::OperationEnded(ended) => {
+                apply.operations[at(ended.index)] = match ended.outcome {
+                    OperationOutcome::Succeeded { .. } => OperationStory::Succeeded,
+                    OperationOutcome::Failed { .. } => OperationStory::Failed,
+                    OperationOutcome::Unknown { .. } => OperationStory::Unknown,
+                };
+            }
+            Event::ApplyEnded(ended) => apply.ends.push(ended.end),
+            Event::ApplyResolved(resolved) => {
+                apply.resolved = Some(resolved.executed);
+                let all_tried = !apply.operations.contains(&OperationStory::NotTried);
+                let end = if resolved.executed && all_tried {
+                    ApplyEnd::Completed
+                } else {
+                    ApplyEnd::Failed
+                };
+                apply.ends.push(end);
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_approval(&mut self, recorded: &Recorded) {
+        let id = recorded.stream_id().to_string();
+        if let Event::ApprovalRequested(requested) = &recorded.event {
+            let approval = ApprovalStory {
+                apply: requested.apply_id.to_string(),
+                approved: None,
+                ended: None,
+                consumed_by: None,
+                expires: requested.expires_at.as_micros(),
+            };
+            self.approvals.insert(id, approval);
+            return;
+        }
+        let Some(approval) = self.approvals.get_mut(&id) else {
+            return self.hear_delivery(recorded);
+        };
+        match &recorded.event {
+            Event::ApprovalApproved(_) => approval.approved = Some(true),
+            Event::ApprovalDenied(_) => approval.approved = Some(false),
+            Event::ApprovalExpired(_) => approval.ended = Some("expired"),
+            Event::ApprovalCancelled(_) => approval.ended = Some("cancelled"),
+            Event::ApprovalConsumed(consumed) => {
+                approval.consumed_by = Some(consumed.apply_id.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_delivery(&mut self, recorded: &Recorded) {
+        let id = recorded.stream_id().to_string();
+        if let Event::DeliveryOwed(owed) = &recorded.event {
+            let delivery = DeliveryStory {
+                event_id: owed.event_id.to_string(),
+                event: serde_json::from_str(&owed.event).unwrap(),
+                state: DeliveryState::Due,
+            };
+            self.deliveries.insert(id, delivery);
+            return;
+        }
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        match &recorded.event {
+            Event::AttemptStarted(_) => delivery.state = DeliveryState::UnderWay,
+            Event::AttemptEnded(ended) => {
+                delivery.state = match (&ended.outcome, ended.after) {
+                    (AttemptOutcome::Delivered { .. }, _) => DeliveryState::Delivered,
+                    (_, AfterAttempt::RetryAt(at)) => DeliveryState::RetryAt(at.as_micros()),
+                    (_, AfterAttempt::GivenUp | AfterAttempt::Done) => DeliveryState::GivenUp,
+                };
+            }
+            Event::RetryRequested(_) => delivery.state = DeliveryState::Due,
+            _ => {}
+        }
+    }
+
+    /// When the last delivery that is tried again is due, in microseconds since 1970.
+    pub(super) fn last_try(&self) -> Option<i64> {
+        let states = self.deliveries.values().map(|delivery| delivery.state);
+        states
+            .filter_map(|state| match state {
+                DeliveryState::RetryAt(at) => Some(at),
+                _ => None,
+            })
+            .max()
+    }
+
+    /// The apply of that task and key.
+    pub(super) fn apply(&self, task: &str, key: &str) -> Option<(&String, &ApplyStory)> {
+        self.applies
+            .iter()
+            .find(|(_, apply)| apply.task == task && apply.key == key)
+    }
+}

@@ -1,0 +1,127 @@
+//! One campaign's service, surroundings, clients' memory, and what each side saw.
+
+use super::book::{Acknowledged, Book, marker_of};
+use super::checks::{Arrived, Evidence, Sent};
+use super::journal::Journal;
+use super::machine::Machine;
+use super::story::Story;
+use crate::service::{BASE_URL, CALLBACK_SECRET, Surroundings};
+use fixtures::approver::SoftApprover;
+use fixtures::caller::{Caller, Identity};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+pub(super) const APPROVERS: [&str; 2] = ["alice", "bob"];
+
+/// Everything that outlives a process.
+pub(super) struct World {
+    pub(super) surroundings: Surroundings,
+    pub(super) machine: Machine,
+    pub(super) journal: Journal,
+    pub(super) approvers: [SoftApprover; 2],
+    book: Mutex<Book>,
+    /// Answers of the current life.
+    answers: AtomicU64,
+    /// The current life is over.
+    over: AtomicBool,
+}
+
+impl World {
+    pub(super) async fn begin(seed: u64) -> Self {
+        let mut surroundings = Surroundings::new().await;
+        let settings = &mut surroundings.settings;
+        settings.insert("APPROVAL_APPROVERS", APPROVERS.join(","));
+        settings.insert("CALLBACK_MAX_RETRIES", "2".to_owned());
+        settings.insert("RATE_LIMIT_RPS", "0".to_owned());
+        let machine = Machine::under(&mut surroundings);
+        Self {
+            machine,
+            surroundings,
+            journal: Journal::begin(seed),
+            approvers: APPROVERS.map(SoftApprover::new),
+            book: Mutex::default(),
+            answers: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap()
+    }
+
+    pub(super) fn acknowledge(&self, what: Acknowledged) {
+        self.book().acknowledged.push(what);
+    }
+
+    /// Before a process is started.
+    pub(super) fn begin_life(&self) {
+        self.answers.store(0, Ordering::SeqCst);
+        self.over.store(false, Ordering::SeqCst);
+    }
+
+    /// When the process is gone: nobody begins anything new.
+    pub(super) fn end_life(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn count_answer(&self) {
+        self.answers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::SeqCst)
+    }
+
+    /// Who speaks for an agent, and for its orchestrator.
+    pub(super) fn caller(&self, address: SocketAddr, agent: usize) -> Caller {
+        let settings = &self.surroundings.settings;
+        let identity = Identity {
+            subject: "ci".to_owned(),
+            agent: format!("agent-{agent}"),
+            subject_secret: settings["MTLS_BINDING_SHARED_SECRET"].clone(),
+            bootstrap_secret: settings["BOOTSTRAP_JWT_SECRET"].clone(),
+        };
+        Caller::new(address, BASE_URL, identity).unwrap()
+    }
+
+    /// What the ledger file says.
+    pub(super) async fn story(&self) -> Story {
+        Story::of(&self.surroundings.events().await)
+    }
+
+    /// What every side has seen so far.
+    pub(super) async fn evidence(&self) -> Evidence {
+        let mutations = self.surroundings.upstream.mutations("");
+        let sent = mutations.iter().map(|request| Sent {
+            marker: marker_of(request),
+            applied: request.applied,
+        });
+        let received = self.surroundings.receiver.received();
+        let arrived = received.iter().map(|request| {
+            let body = request.json();
+            Arrived {
+                event_id: body["event"]["event_id"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                event: body["event"].clone(),
+                forged: request
+                    .verify(CALLBACK_SECRET.as_bytes())
+                    .err()
+                    .map(|why| why.to_string()),
+            }
+        });
+        let story = self.story().await;
+        Evidence {
+            book: self.book().clone(),
+            story,
+            sent: sent.collect(),
+            arrived: arrived.collect(),
+        }
+    }
+}
