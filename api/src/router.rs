@@ -1,6 +1,6 @@
 //! The whole surface: every route, what surrounds them, and their description.
 
-use crate::edge::{access, panics, time_limit};
+use crate::edge::{access, bounds, panics};
 use crate::openapi;
 use crate::pages::assets;
 use crate::problem::ApiError;
@@ -52,12 +52,15 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     Ok(surrounded(routes, state).layer(Extension(Description(description.into()))))
 }
 
-/// Puts the edge around routes; from the inside out: time limit, panics, access log.
+/// Puts the edge around routes; from the inside out: bounds, panics, access log.
 fn surrounded(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .fallback(async || ApiError::UnknownPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn(time_limit::enforce))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            bounds::enforce,
+        ))
         .layer(CatchPanicLayer::custom(panics::answer))
         .layer(middleware::from_fn_with_state(state.clone(), access::log))
         .with_state(state)

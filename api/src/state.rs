@@ -3,17 +3,19 @@
 use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
+use crate::edge::bounds::UnderWay;
 use crate::edge::rate_limit::RateLimiter;
-use crate::extract::large_bodies::LargeBodies;
+use crate::extract::body_room::BodyRoom;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
+use axum::body::Bytes;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
 use projections::{Projection, Projections};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -67,6 +69,8 @@ pub struct ApiConfig {
     pub callback_policy: CallbackPolicy,
     /// Requests a second for each subject, with a burst of twice that; 0 switches the limit off.
     pub rate_limit_rps: u32,
+    /// How long the body of a request may take to arrive.
+    pub body_patience: Duration,
 }
 
 /// Why the service should get no traffic at the moment; empty when it should.
@@ -150,8 +154,11 @@ pub struct Shared {
     pub(crate) links: RateLimiter,
     /// Requests of strangers, all together: nothing tells one from another.
     pub(crate) strangers: RateLimiter,
-    /// Room for large bodies.
-    pub(crate) large_bodies: LargeBodies,
+    /// Requests that are being answered.
+    pub(crate) under_way: UnderWay,
+    /// Room for bodies.
+    pub(crate) bodies: BodyRoom,
+    metrics_text: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl AppState {
@@ -169,7 +176,9 @@ impl AppState {
             limiter,
             links,
             strangers,
-            large_bodies: LargeBodies::new(),
+            under_way: UnderWay::new(),
+            bodies: BodyRoom::new(),
+            metrics_text: Mutex::default(),
         }))
     }
 }
@@ -191,6 +200,40 @@ impl AppState {
 }
 
 impl AppState {
+    /// Sets the gauges of what is bounded here.
+    pub(crate) fn measure(&self) {
+        let gauge = |name: &'static str, value: usize| {
+            metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+        };
+        let (requests, subjects) = self.under_way.counts();
+        gauge("http_requests_under_way", requests);
+        gauge("http_subjects_under_way", subjects);
+        gauge("http_body_bytes_held", self.bodies.taken());
+        gauge("http_rates_remembered", self.limiter.remembered());
+        gauge("http_link_rates_remembered", self.links.remembered());
+    }
+
+    /// The metrics as text. It is made at most every tenth of a second, so that readers who take their
+    /// time share it.
+    pub(crate) fn metrics_text(&self) -> Bytes {
+        let Some(render) = &self.services.metrics else {
+            return Bytes::new();
+        };
+        let mut kept = self
+            .metrics_text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((made, text)) if made.elapsed() < METRICS_LIFE => text.clone(),
+            _ => {
+                self.measure();
+                let text = Bytes::from(render());
+                *kept = Some((Instant::now(), text.clone()));
+                text
+            }
+        }
+    }
+
     /// Counts a request of somebody who says nothing about who they are.
     ///
     /// # Errors
@@ -201,6 +244,9 @@ impl AppState {
             .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 }
+
+/// How old the metrics may be.
+const METRICS_LIFE: Duration = Duration::from_millis(100);
 
 /// How long a read waits for the read tables.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -231,6 +231,7 @@ fn secret(name: &str) -> SecretString {
 
 fn config() -> ApiConfig {
     ApiConfig {
+        body_patience: std::time::Duration::from_secs(30),
         base_url: "http://localhost:8080".parse().unwrap(),
         capability_jwt: jwt("capability", "llm-permission-proxy", "llm-proxy-api"),
         bootstrap_jwt: jwt(

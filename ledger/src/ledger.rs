@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod erasing;
+mod measuring;
 
 use crate::aggregate::{Agent, Approval, Approver};
 use crate::checkpoints::{Checkpoints, MakeSigning, start};
@@ -30,6 +31,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many commands may wait for the writer before callers wait to be let in.
 const QUEUE: usize = 1024;
+/// What the payloads of events that are read together may come to, in bytes: one can have several
+/// megabytes, and whoever follows the log asks for thousands.
+const MOST_BYTES_READ: u64 = 16 * 1024 * 1024;
 
 /// How to open a ledger.
 pub struct LedgerOptions {
@@ -150,6 +154,7 @@ impl Ledger {
             failing: watch::Sender::new(None),
             damaged: AtomicBool::new(false),
             newest: AtomicI64::new(newest.as_micros()),
+            kept: Default::default(),
         });
         let (signer, checkpoints) = match options.signing {
             Some(make) => {
@@ -328,7 +333,8 @@ impl Ledger {
         if let Some(events) = self.shared.recent.from(position, most) {
             return Ok(events);
         }
-        let events = self.noted(self.reader.events_from(position, limit).await)?;
+        let read = self.reader.events_within(position, limit, MOST_BYTES_READ);
+        let events = self.noted(read.await)?;
         Ok(events.into_iter().map(Arc::new).collect())
     }
 

@@ -13,6 +13,9 @@ pub(crate) trait Tables: Send {
     /// Writes what changed. When the caller's transaction does not commit, the rows in memory are to
     /// be forgotten.
     fn flush(&mut self, to: Stored<'_>) -> Result<(), Error>;
+
+    /// How many rows are in memory.
+    fn remembered(&self) -> usize;
 }
 
 /// One event on its way into the tables of a projection. A table's rows are changed by its own file

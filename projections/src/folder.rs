@@ -226,6 +226,7 @@ impl Folder {
                 metrics::histogram!("projections_fold_seconds")
                     .record(started.elapsed().as_secs_f64());
                 metrics::counter!("projections_events_total").increment(len(items));
+                self.measure();
                 Ok(())
             }
             Err(error) => {
@@ -234,6 +235,15 @@ impl Folder {
                 self.look_again();
                 Err(error)
             }
+        }
+    }
+
+    fn measure(&self) {
+        for fold in self.at(Place::Live) {
+            let name = fold.standing.projection.as_str();
+            let rows = u32::try_from(fold.tables.remembered()).unwrap_or(u32::MAX);
+            metrics::gauge!("projections_rows_remembered", "projection" => name)
+                .set(f64::from(rows));
         }
     }
 

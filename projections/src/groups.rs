@@ -118,6 +118,10 @@ impl Tables for AgentTables {
         self.agents.flush(to)?;
         self.permissions.flush(to)
     }
+
+    fn remembered(&self) -> usize {
+        self.agents.remembered() + self.permissions.remembered()
+    }
 }
 
 /// Of the projection `approvers`.
@@ -142,6 +146,10 @@ impl Tables for ApproverTables {
     fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
         self.approvers.flush(to)?;
         self.credentials.flush(to)
+    }
+
+    fn remembered(&self) -> usize {
+        self.approvers.remembered() + self.credentials.remembered()
     }
 }
 
@@ -198,6 +206,14 @@ impl Tables for TaskTables {
         self.applies.flush(to)?;
         self.queue.flush(to)
     }
+
+    fn remembered(&self) -> usize {
+        self.tasks.remembered()
+            + self.tokens.remembered()
+            + self.approvals.remembered()
+            + self.applies.remembered()
+            + self.queue.remembered()
+    }
 }
 
 /// Of the projection `callbacks`.
@@ -238,6 +254,10 @@ impl Tables for CallbackTables {
         self.deliveries.flush(to)?;
         self.attempts.flush(to)
     }
+
+    fn remembered(&self) -> usize {
+        self.callbacks.remembered() + self.deliveries.remembered() + self.attempts.remembered()
+    }
 }
 
 /// Of the projection `timeline`.
@@ -266,6 +286,10 @@ impl Tables for TimelineTables {
         self.topics.flush(to)?;
         self.erased.flush(to)?;
         append_rows(to, &mut self.timeline)
+    }
+
+    fn remembered(&self) -> usize {
+        self.topics.remembered() + self.erased.remembered()
     }
 }
 

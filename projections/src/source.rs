@@ -4,6 +4,9 @@ use crate::error::Error;
 use ledger::{Ledger, Reader, RecordHash, Recorded};
 use std::sync::Arc;
 
+/// What the payloads of events that are folded together may come to, in bytes.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
 /// A ledger to fold.
 pub(crate) enum Source {
     /// The one that this process writes; its newest events are in memory.
@@ -71,8 +74,8 @@ impl Item {
 }
 
 impl Source {
-    /// Up to `limit` items from a position on; fewer where one cannot be read, which then comes
-    /// alone.
+    /// Up to `limit` items from a position on; fewer where they are large, and where one cannot be
+    /// read, which then comes alone.
     pub(crate) async fn items(&self, position: u64, limit: u32) -> Result<Vec<Item>, Error> {
         let error = match self.events(position, limit).await {
             Ok(items) => return Ok(items),
@@ -96,7 +99,7 @@ impl Source {
                 Ok(events.into_iter().map(Item::Shared).collect())
             }
             Self::File(reader) => {
-                let events = reader.events_from(position, limit).await?;
+                let events = reader.events_within(position, limit, MOST_BYTES).await?;
                 Ok(events.into_iter().map(Item::Owned).collect())
             }
         }

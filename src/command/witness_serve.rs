@@ -2,12 +2,11 @@
 
 use crate::cli::{InitArgs, KeyArgs, ServeWitnessArgs};
 use crate::config::Environment;
+use crate::front::listen;
 use crate::shutdown::Signals;
 use crate::telemetry::start_logging;
 use crate::witness::{StateFolder, WatchedLogs, Witness, make_key, read_key, serve};
-use anyhow::Context;
 use ledger::{SystemClock, SystemRandom};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -40,10 +39,7 @@ pub(crate) fn witness_serve(
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(Signals::catch()?.obey(stop.clone()));
-        let listen = args.listen;
-        let listener =
-            TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
-        serve(listener, witness, stop).await
+        serve(listen(args.listen)?, witness, stop).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

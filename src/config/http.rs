@@ -1,9 +1,10 @@
 //! Where the service listens and under which address the world reaches it.
 
 use super::sources::Sources;
-use super::variable;
+use super::variable::{self, Variable};
 use super::web_address;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use url::Url;
 
 /// The listener and the public address.
@@ -14,6 +15,12 @@ pub(crate) struct Http {
     pub(crate) base_url: Url,
     /// Requests a second for each subject; 0 is no limit.
     pub(crate) rate_limit: u32,
+    /// Connections at a time.
+    pub(crate) max_connections: u32,
+    /// How long a client may take for a head, for a body, and for 256 KiB of an answer.
+    pub(crate) client_timeout: Duration,
+    /// How long a connection may rest between two requests.
+    pub(crate) keep_alive: Duration,
 }
 
 impl Http {
@@ -23,8 +30,15 @@ impl Http {
             bind: bind(sources),
             base_url: web_address::read(sources, &variable::BASE_URL),
             rate_limit: sources.number(&variable::RATE_LIMIT_RPS, 0, 1_000_000),
+            max_connections: sources.number(&variable::MAX_CONNECTIONS, 16, 1_000_000),
+            client_timeout: seconds(sources, &variable::CLIENT_TIMEOUT_SECS, 300),
+            keep_alive: seconds(sources, &variable::KEEP_ALIVE_SECS, 3600),
         }
     }
+}
+
+fn seconds(sources: &mut Sources, variable: &Variable, most: u32) -> Duration {
+    Duration::from_secs(sources.number(variable, 1, most).into())
 }
 
 /// The address to listen on.

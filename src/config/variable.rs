@@ -96,6 +96,9 @@ variables! {
     LEDGER_WITNESS_POLICY = Variable::optional("LEDGER_WITNESS_POLICY");
     APPROVALS_WAIT_FOR_WITNESS = Variable::plain("APPROVALS_WAIT_FOR_WITNESS", "false");
     RATE_LIMIT_RPS = Variable::plain("RATE_LIMIT_RPS", "200");
+    MAX_CONNECTIONS = Variable::plain("MAX_CONNECTIONS", "16384");
+    CLIENT_TIMEOUT_SECS = Variable::plain("CLIENT_TIMEOUT_SECS", "30");
+    KEEP_ALIVE_SECS = Variable::plain("KEEP_ALIVE_SECS", "75");
     ALLOW_INSECURE_DEFAULTS = Variable::plain("ALLOW_INSECURE_DEFAULTS", "false");
 }
 

@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// The longest request, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
 
+/// Conversations at a time; whoever comes then waits.
+const AT_A_TIME: usize = 32;
+
 /// How long a connected process may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -75,14 +78,20 @@ impl ControlSocket {
         let listener = &self.listener;
         let perform = Arc::new(perform);
         let mut conversations = JoinSet::new();
+        metrics::gauge!("control_connections").set(0.0);
         while let Some((stream, _)) = accepted(|| listener.accept(), &stop).await {
             let perform = Arc::clone(&perform);
             conversations.spawn(async move {
+                metrics::gauge!("control_connections").increment(1.0);
                 if let Err(error) = converse(stream, &*perform).await {
                     tracing::warn!(error = format!("{error:#}"), "a control connection failed");
                 }
+                metrics::gauge!("control_connections").decrement(1.0);
             });
             while conversations.try_join_next().is_some() {}
+            if conversations.len() >= AT_A_TIME {
+                stop.run_until_cancelled(conversations.join_next()).await;
+            }
         }
         while conversations.join_next().await.is_some() {}
     }

@@ -1,7 +1,6 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
 mod control;
-mod http;
 mod opened_ledger;
 mod read_tables;
 mod readiness;
@@ -13,7 +12,6 @@ mod surface;
 mod witness_lag;
 mod workforce;
 
-pub(crate) use http::serve as serve_http;
 pub(crate) use opened_ledger::{OpenedLedger, refuse_missing};
 pub(crate) use read_tables::unusable;
 pub(crate) use rebuilding::{rate, told};

@@ -1,7 +1,6 @@
 //! Start order and end order.
 
 use super::control::Control;
-use super::http;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
@@ -11,6 +10,8 @@ use super::surface::surface;
 use super::witness_lag::WitnessLag;
 use super::workforce::workforce;
 use crate::config::Config;
+use crate::front::{Front, Patience};
+use crate::open_files;
 use crate::telemetry::Metrics;
 use anyhow::Context;
 use api::{AppState, Services, build_router};
@@ -121,11 +122,12 @@ impl Stages<'_> {
         workers: HealthReader,
     ) -> anyhow::Result<()> {
         let control = Control::open(&self.config.storage, &self.ledger, projections);
-        let router = self.router(projections, workers)?;
+        let front = self.front();
+        let router = self.router(projections, workers, &front)?;
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
-        let served = http::serve(listener, router, self.stop).await;
+        let served = front.serve(listener, router, self.stop).await;
         let closed = match control {
             Some(control) => control.close().await,
             None => Ok(()),
@@ -133,7 +135,32 @@ impl Stages<'_> {
         served.and(closed)
     }
 
-    fn router(&self, projections: &Projections, workers: HealthReader) -> anyhow::Result<Router> {
+    /// With as many places as are wanted, and as there are file descriptors for.
+    fn front(&self) -> Front {
+        let http = &self.config.http;
+        let wanted = usize::try_from(http.max_connections).unwrap_or(usize::MAX);
+        let most = open_files::allow(wanted);
+        if most < wanted {
+            tracing::warn!(
+                wanted,
+                most,
+                "fewer connections than MAX_CONNECTIONS: this process may open too few files \
+                 (ulimit -n, LimitNOFILE)"
+            );
+        }
+        let patience = Patience {
+            slow: http.client_timeout,
+            idle: http.keep_alive,
+        };
+        Front::new(most, patience)
+    }
+
+    fn router(
+        &self,
+        projections: &Projections,
+        workers: HealthReader,
+        front: &Front,
+    ) -> anyhow::Result<Router> {
         let waiting = self.config.witnesses.approvals_wait;
         let checkpoints = self.ledger.checkpoints().filter(|_| waiting);
         let readiness = Readiness {
@@ -142,12 +169,19 @@ impl Stages<'_> {
             projections: projections.clone(),
             workers,
         };
-        let metrics = self.metrics.clone();
+        let metrics = self.metrics.clone().map(|metrics| {
+            let (front, ledger) = (front.clone(), self.ledger.clone());
+            Arc::new(move || {
+                front.measure();
+                ledger.measure();
+                metrics.render()
+            }) as _
+        });
         let services = Services {
             ledger: self.ledger.clone(),
             projections: projections.clone(),
             readiness: Arc::new(readiness),
-            metrics: metrics.map(|metrics| Arc::new(move || metrics.render()) as _),
+            metrics,
             ending: self.stop.clone(),
         };
         build_router(AppState::new(surface(self.config)?, services))

@@ -31,6 +31,7 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         simulated: config.upstream.token.is_none(),
         callback_policy,
         rate_limit_rps: config.http.rate_limit,
+        body_patience: config.http.client_timeout,
     })
 }
 

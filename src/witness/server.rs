@@ -1,7 +1,7 @@
 //! `add-checkpoint` over HTTP, with the statuses of C2SP tlog-witness.
 
 use super::watched::{Refusal, Witness};
-use crate::service;
+use crate::front::{Front, Patience};
 use anyhow::Context;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,6 +23,8 @@ const MOST_BODY_BYTES: usize = MAX_NOTE_BYTES + 4096;
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
 /// How many requests are worked on at a time, bodies in memory included.
 const AT_A_TIME: usize = 64;
+/// A witness is asked by the logs that it knows.
+const MOST_CONNECTIONS: usize = 1024;
 /// The media type of an answer that is a size.
 const SIZE: HeaderValue = HeaderValue::from_static("text/x.tlog.size");
 
@@ -37,7 +39,8 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener's address")?;
     tracing::info!(%address, "listening");
-    service::serve_http(listener, router(witness), stop).await?;
+    let front = Front::new(MOST_CONNECTIONS, Patience::default());
+    front.serve(listener, router(witness), stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -24,6 +24,7 @@ mod io_failures;
 mod killed;
 mod once;
 mod operators;
+mod overload;
 mod rebuilding;
 mod restores;
 mod starting;

@@ -181,6 +181,7 @@ impl Surroundings {
         };
         Ok(Service {
             process,
+            address,
             caller: Caller::new(address, BASE_URL, identity).unwrap(),
             hooks: self.receiver.url("/hooks"),
         })
@@ -234,6 +235,8 @@ impl Drop for Process {
 /// A running service.
 pub(crate) struct Service {
     pub(crate) caller: Caller,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     process: Process,
     hooks: String,
 }
@@ -256,6 +259,10 @@ impl Task {
 }
 
 impl Service {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// SIGKILL: no last word.
     pub(crate) fn kill(mut self) {
         self.process.0.kill().unwrap();

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// Of how many keys it is remembered that they have failed. Beyond them those that have rested are
+/// forgotten, and begin anew with a short rest.
+const MOST_RESTING: usize = 10_000;
 
 /// Tasks by key. A key whose task failed rests for a while, so that what cannot succeed does not
 /// keep the machine busy. Dropping it aborts the tasks.
@@ -55,6 +58,15 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
 
     pub(crate) fn len(&self) -> usize {
         self.taken.len()
+    }
+
+    /// Sets the gauges of a worker's keys: those that are taken, and those that have failed.
+    pub(crate) fn measure(&self, worker: &'static str) {
+        for (state, count) in [("taken", self.taken.len()), ("resting", self.resting.len())] {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            metrics::gauge!("worker_keys", "worker" => worker, "state" => state)
+                .set(f64::from(count));
+        }
     }
 
     /// How many more can be taken.
@@ -161,6 +173,9 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
         let factor = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
         let rest = FIRST_REST.saturating_mul(factor).min(LONGEST_REST);
         let until = Some(Instant::now() + rest);
+        if self.resting.len() >= MOST_RESTING {
+            self.resting.retain(|_, rest| rest.until.is_some());
+        }
         self.resting.insert(key, Rest { failures, until });
         failed.push(Failed { key, error });
     }

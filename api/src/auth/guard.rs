@@ -265,6 +265,7 @@ fn subject(parts: &mut Parts, state: &AppState) -> Result<(Subject, Timestamp), 
         .limiter
         .admit(subject.as_str())
         .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+    state.under_way.count_for(&subject, &parts.extensions)?;
     parts.extensions.insert(subject.clone());
     Ok((subject, now))
 }

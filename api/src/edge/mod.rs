@@ -1,7 +1,8 @@
 //! What surrounds every route: request id, access log, metrics, headers, time limit, panics, rates.
 
 pub(crate) mod access;
+pub(crate) mod bounds;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub mod request_id;
-pub(crate) mod time_limit;
+pub(crate) mod seats;

@@ -44,6 +44,14 @@ impl<C: Clock + Clone> RateLimiter<C> {
         Self { limits }
     }
 
+    /// How many subjects' rates are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.limits.as_ref().map_or(0, |limits| {
+            let buckets = limits.buckets.lock();
+            buckets.unwrap_or_else(PoisonError::into_inner).len()
+        })
+    }
+
     /// Counts one request.
     ///
     /// # Errors

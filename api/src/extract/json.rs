@@ -1,15 +1,18 @@
 //! JSON bodies, read strictly: what a person approves must be what every reader of the same bytes
 //! would understand.
 
-use super::large_bodies::Room;
+use super::body_room::Room;
 use crate::auth::subject::Subject;
+use crate::edge::bounds::Held;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use axum::body::{Bytes, HttpBody as _};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequest, Request};
+use bytes::BytesMut;
+use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::Pin;
 
 /// The largest body that most routes take.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -17,25 +20,17 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// The largest body of a Worker upload.
 pub const DEPLOY_BODY_LIMIT: usize = 10 * 1024 * 1024;
 
-/// How long a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(30);
-
 /// A JSON body of at most [`BODY_LIMIT`] bytes. Duplicate keys, unknown fields, and integers that not
 /// every reader can hold are refused, naming the place.
 #[derive(Debug, Clone)]
 pub struct StrictJson<T>(pub T);
 
-impl<S, T> FromRequest<S> for StrictJson<T>
-where
-    S: Send + Sync,
-    T: DeserializeOwned,
-{
+impl<T: DeserializeOwned> FromRequest<AppState> for StrictJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         json_or_unsaid(request.headers())?;
-        let body = read(request, state, BODY_LIMIT).await?;
-        parse(&body).map(Self)
+        parse(&read_and_hold(request, state).await?).map(Self)
     }
 }
 
@@ -50,19 +45,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for LargeJson<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         json_or_unsaid(request.headers())?;
-        // A body that does not say how long it is can be as long as any.
-        let most = u64::try_from(DEPLOY_BODY_LIMIT).unwrap_or(u64::MAX);
-        let length = request.body().size_hint().exact().unwrap_or(most);
-        if length > most {
-            return Err(ApiError::PayloadTooLarge {
-                limit: DEPLOY_BODY_LIMIT,
-            });
-        }
-        let subject = request.extensions().get::<Subject>().ok_or_else(|| {
-            ApiError::internal("a route takes large bodies from whoever sends them")
-        })?;
-        let room = state.large_bodies.admit(subject.as_str(), length)?;
-        let body = read(request, state, DEPLOY_BODY_LIMIT).await?;
+        let (body, room) = read(request, state, DEPLOY_BODY_LIMIT).await?;
         parse(&body).map(|value| Self(value, body.len(), room))
     }
 }
@@ -71,12 +54,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for LargeJson<T> {
 #[derive(Debug, Clone)]
 pub struct OptionalJson<T>(pub Option<T>);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for OptionalJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let said = json_or_unsaid(request.headers());
-        let body = read(request, state, BODY_LIMIT).await?;
+        let body = read_and_hold(request, state).await?;
         if body.is_empty() {
             return Ok(Self(None));
         }
@@ -113,18 +96,64 @@ fn json_or_unsaid(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-async fn read<S>(mut request: Request, state: &S, limit: usize) -> Result<Bytes, ApiError>
-where
-    S: Send + Sync,
-{
-    DefaultBodyLimit::max(limit).apply(&mut request);
-    match tokio::time::timeout(ARRIVAL, Bytes::from_request(request, state)).await {
+/// Reads a body whose room is held until the request is answered.
+async fn read_and_hold(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
+    let held = request.extensions().get::<Held>().cloned();
+    let (body, room) = read(request, state, BODY_LIMIT).await?;
+    if let Some(held) = held {
+        held.hold(room);
+    }
+    Ok(body)
+}
+
+async fn read(request: Request, state: &AppState, limit: usize) -> Result<(Bytes, Room), ApiError> {
+    // Strangers, who have a link, share what one subject has.
+    let subject = request.extensions().get::<Subject>();
+    let mut room = state.bodies.none(subject.map_or("", Subject::as_str));
+    let arriving = arrive(request.into_body(), limit, &mut room);
+    match tokio::time::timeout(state.config.body_patience, arriving).await {
+        Ok(body) => Ok((body?, room)),
         Err(_) => Err(ApiError::RequestTimeout),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::PayloadTooLarge { limit })
+    }
+}
+
+/// The whole body. One that says how long it is has its room before it is read, and otherwise it is
+/// refused before.
+async fn arrive(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::PayloadTooLarge { limit };
+    let said = body.size_hint().exact();
+    let said = said
+        .map(|length| {
+            usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= limit)
+        })
+        .map(|length| length.ok_or_else(too_large))
+        .transpose()?;
+    room.grow(said.unwrap_or(0))?;
+    let mut all = BytesMut::new();
+    loop {
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let Some(frame) = frame else {
+            return Ok(all.freeze());
+        };
+        let frame = frame.map_err(|_| ApiError::bad_request("the body broke off"))?;
+        // Trailers say nothing that a route wants to know.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = all.len().saturating_add(data.len());
+        if length > limit {
+            return Err(too_large());
         }
-        Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
+        if said == Some(data.len()) {
+            return Ok(data);
+        }
+        room.grow(length)?;
+        if all.is_empty() {
+            all.reserve(said.unwrap_or(length));
+        }
+        all.extend_from_slice(&data);
     }
 }
 

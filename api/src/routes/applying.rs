@@ -3,7 +3,7 @@
 
 use crate::auth::guard::Capability;
 use crate::auth::link::Resume;
-use crate::extract::large_bodies::Room;
+use crate::extract::body_room::Room;
 use crate::problem::ApiError;
 use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, PermissionCheckView};
 use crate::state::AppState;

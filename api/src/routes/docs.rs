@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, header};
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -59,7 +60,12 @@ fn file(name: &str) -> Result<Response, ApiError> {
         .map_err(|error| ApiError::internal(error.to_string()))?
         .ok_or(ApiError::UnknownPath)?;
     let kind = HeaderValue::from_str(&found.content_type).map_err(ApiError::internal)?;
-    let mut response = found.bytes.into_owned().into_response();
+    // What is in the binary is sent from there: readers who take their time cost no memory.
+    let bytes = match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(

@@ -60,18 +60,12 @@ async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Ready>) {
 
 /// Metrics in the Prometheus text format. Not part of /v1, so not in its description.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Response {
-    let text = state
-        .services
-        .metrics
-        .as_ref()
-        .map(|render| render())
-        .unwrap_or_default();
     (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        text,
+        state.metrics_text(),
     )
         .into_response()
 }

@@ -3,9 +3,9 @@
 use super::applying::{Asked, Attempt};
 use crate::auth::guard::Capability;
 use crate::edge::request_id::ThisRequest;
+use crate::extract::body_room::Room;
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
-use crate::extract::large_bodies::Room;
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::ApplyEnded;

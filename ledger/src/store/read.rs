@@ -283,6 +283,34 @@ impl Reader {
         decode_rows(&rows)
     }
 
+    /// As [`Self::events_from`], but ends with the event whose payload brings their sum to
+    /// `most_bytes`.
+    pub async fn events_within(
+        &self,
+        position: u64,
+        limit: u32,
+        most_bytes: u64,
+    ) -> Result<Vec<Recorded>, Error> {
+        let mut rows = sqlx::query(select!("position >= ? ORDER BY position LIMIT ?"))
+            .bind(signed(position))
+            .bind(i64::from(limit))
+            .fetch(&self.pool);
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        while bytes < most_bytes {
+            let row = rows.try_next().await;
+            let Some(row) = row.map_err(Error::database("reading events"))? else {
+                break;
+            };
+            let decoded = decode_rows(&[row])?;
+            for event in decoded {
+                bytes += u64::from(event.header.payload_len);
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
     /// Up to `limit` records from a position on, as they are stored: nothing is decoded or compared.
     pub async fn records_from(
         &self,

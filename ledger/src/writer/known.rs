@@ -69,6 +69,11 @@ impl KnownKeys {
         }
     }
 
+    /// How many keys are kept.
+    pub(crate) fn count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Forgets everything, after a commit that may not have happened.
     pub(crate) fn clear(&mut self) {
         self.keys.clear();

@@ -86,6 +86,15 @@ pub(crate) struct Shared {
     pub(crate) damaged: std::sync::atomic::AtomicBool,
     /// `recorded_at` of the newest event, in microseconds.
     pub(crate) newest: std::sync::atomic::AtomicI64,
+    /// How much the writer keeps for itself, as of its last batch.
+    pub(crate) kept: Kept,
+}
+
+/// Sizes of what only the writer reaches.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) keys: std::sync::atomic::AtomicUsize,
+    pub(crate) refused_tasks: std::sync::atomic::AtomicUsize,
 }
 
 /// The writer's own belongings.
@@ -116,6 +125,7 @@ impl Writer {
         self.scrub_some().await?;
         while self.receive(&mut jobs, &mut waiting).await {
             self.serve_all(&mut waiting).await?;
+            self.tell_kept();
             self.fill_some().await?;
             self.scrub_some().await?;
         }
@@ -149,6 +159,13 @@ impl Writer {
             }
             waiting.append(&mut rest);
         }
+    }
+
+    fn tell_kept(&self) {
+        let order = std::sync::atomic::Ordering::Relaxed;
+        let kept = &self.shared.kept;
+        kept.keys.store(self.known.count(), order);
+        kept.refused_tasks.store(self.refusals.count(), order);
     }
 
     /// Waits for commands, or for the end of a minute whose refusals were counted; `false` when all

@@ -76,6 +76,11 @@ impl Refusals {
         ended
     }
 
+    /// How many tasks are counted.
+    pub(crate) fn count(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Whether there is something that only a later minute will record.
     pub(crate) fn is_counting(&self) -> bool {
         self.tasks.values().any(|(_, count)| *count > EACH_MINUTE)

@@ -195,6 +195,12 @@ impl Cache {
         }
     }
 
+    /// How many states are kept, and what they weigh in bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.entries.len(), inner.bytes)
+    }
+
     pub(crate) fn forget(&self, stream: StreamId) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = inner.entries.pop(&stream) {

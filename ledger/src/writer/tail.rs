@@ -36,6 +36,12 @@ impl RecentEvents {
         }
     }
 
+    /// How many events are kept, and what they weigh in bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.events.len(), inner.bytes)
+    }
+
     /// Forgets everything; whoever asks reads it from the file.
     pub(crate) fn clear(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

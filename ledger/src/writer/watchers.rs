@@ -19,6 +19,12 @@ impl Watchers {
         }
     }
 
+    /// How many streams somebody waits for.
+    pub(crate) fn count(&self) -> usize {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.len()
+    }
+
     pub(crate) fn watch(&self, stream: StreamId) -> Watch<'_> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, notify) = streams.entry(stream).or_default();

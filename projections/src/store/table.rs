@@ -119,6 +119,11 @@ impl<R: Row> Table<R> {
         }
     }
 
+    /// How many rows are in memory.
+    pub(crate) fn remembered(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The changed rows that are not written yet.
     pub(crate) fn unwritten(&self) -> impl Iterator<Item = &R> {
         self.dirty

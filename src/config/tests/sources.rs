@@ -53,6 +53,9 @@ fn numbers_have_their_ranges() {
         ("APPROVAL_TTL_SECONDS", 60, 3600),
         ("APPROVAL_NONCE_TTL_SECONDS", 30, 300),
         ("RATE_LIMIT_RPS", 0, 1_000_000),
+        ("MAX_CONNECTIONS", 16, 1_000_000),
+        ("CLIENT_TIMEOUT_SECS", 1, 300),
+        ("KEEP_ALIVE_SECS", 1, 3600),
     ] {
         accepted(&with(&[(name, &least.to_string())]));
         accepted(&with(&[(name, &most.to_string())]));

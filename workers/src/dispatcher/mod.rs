@@ -136,6 +136,7 @@ impl Dispatcher {
         }
         let in_flight = u32::try_from(self.deliveries.len()).unwrap_or(u32::MAX);
         metrics::gauge!("dispatcher_deliveries_in_flight").set(f64::from(in_flight));
+        self.deliveries.measure(Self::NAME);
         let sleep = match next.map(|next| next.since(now)) {
             // Due and taken, or due and left: what comes after it is not known.
             Some(Duration::ZERO) => BLOCKED_SLEEP,

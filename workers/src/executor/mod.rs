@@ -107,6 +107,7 @@ impl Worker for Executor {
                 signals.pulse.beat();
                 let in_flight = u32::try_from(self.applies.len()).unwrap_or(u32::MAX);
                 metrics::gauge!("executor_applies_in_flight").set(f64::from(in_flight));
+                self.applies.measure(Self::NAME);
             }
             let has_room = self.applies.room() > 0;
             look = tokio::select! {

@@ -154,10 +154,13 @@ async fn a_large_body_waits_its_turn_and_is_not_recorded_as_refused() {
     let scene = Scene::granted().await;
     let state = &scene.stage.state;
     let large = 10 * 1024 * 1024;
-    let hold = || state.large_bodies.admit(CLIENT, large).unwrap();
+    let hold = || {
+        let mut room = state.bodies.none(CLIENT);
+        room.grow(large).map(|()| room).unwrap()
+    };
     let held = [hold(), hold()];
     let upload = json!({"scope_id": "a1", "script_name": "hello",
-        "script": "x".repeat(2 * 1024 * 1024)});
+        "script": "x".repeat(5 * 1024 * 1024)});
     let answer = scene.keyed("/workers/deploy", "k1", &upload).await;
     assert_eq!((answer.status, answer.code()), (503, "unavailable"));
     assert_eq!(answer.headers["retry-after"], "1");

@@ -1,0 +1,129 @@
+//! No request stays for ever, and there are only so many at a time: of all, and of each subject.
+
+use super::seats::{Seat, Seats};
+use crate::auth::subject::Subject;
+use crate::extract::body_room::Room;
+use crate::problem::ApiError;
+use crate::state::AppState;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::Extensions;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Above the longest wait that a caller can ask for (60 s), so that it only meets what is stuck.
+/// What a command has committed stays committed: the caller learns it by asking again.
+pub(crate) const LONGEST_REQUEST: Duration = Duration::from_secs(90);
+
+/// Requests at a time: most are answered within milliseconds, and the others wait for a human.
+const MOST: usize = 4096;
+
+/// Requests of one subject at a time, so that one that waits for many humans leaves room for others.
+const MOST_OF_ONE_SUBJECT: usize = 1024;
+
+/// Whoever watches the service has to be answered most of all when it has no room.
+const WATCHED: [&str; 3] = ["/v1/healthz", "/v1/readyz", "/metrics"];
+
+/// Counts requests that are being answered.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    all: Arc<Semaphore>,
+    subjects: Arc<Seats>,
+}
+
+impl UnderWay {
+    /// With none.
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(MOST)),
+            subjects: Arc::new(Seats::new(MOST_OF_ONE_SUBJECT)),
+        }
+    }
+
+    fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.all)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::Unavailable {
+                detail:
+                    "as many requests are being answered as there may be: try again in a moment"
+                        .to_owned(),
+                retry_after: Duration::from_secs(1),
+            })
+    }
+
+    /// Counts the request for its subject, until it is answered.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] when the subject has as many under way as it may.
+    pub(crate) fn count_for(
+        &self,
+        subject: &Subject,
+        extensions: &Extensions,
+    ) -> Result<(), ApiError> {
+        let Some(held) = extensions.get::<Held>() else {
+            return Err(ApiError::internal("a request came around the edge"));
+        };
+        let seat = self
+            .subjects
+            .take(subject.as_str(), 1)
+            .ok_or(ApiError::RateLimited {
+                retry_after: Duration::from_secs(1),
+            })?;
+        // A second guard of the same request counts it once.
+        drop(held.0.seat.set(seat));
+        Ok(())
+    }
+
+    /// Requests that are being answered at the moment, and the subjects that they are of.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let under_way = MOST.saturating_sub(self.all.available_permits());
+        (under_way, self.subjects.known())
+    }
+}
+
+/// What a request holds until it is answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(Arc<Holding>);
+
+#[derive(Debug, Default)]
+struct Holding {
+    seat: OnceLock<Seat>,
+    room: OnceLock<Room>,
+}
+
+impl Held {
+    /// Holds the room of the request's body. There is one body.
+    pub(crate) fn hold(&self, room: Room) {
+        drop(self.0.room.set(room));
+    }
+}
+
+/// Answers 503 when there are too many requests, or the route has not answered in time.
+pub(crate) async fn enforce(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let is_watched = WATCHED.contains(&request.uri().path());
+    let entered = match state.under_way.enter() {
+        Ok(entered) => Some(entered),
+        Err(_) if is_watched => None,
+        Err(full) => return full.into_response(),
+    };
+    let held = Held::default();
+    request.extensions_mut().insert(held.clone());
+    let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await;
+    drop((held, entered));
+    match answered {
+        Ok(response) => response,
+        Err(_) => ApiError::Unavailable {
+            detail:
+                "no answer in time: ask again, with the same idempotency key where there is one"
+                    .to_owned(),
+            retry_after: Duration::from_secs(1),
+        }
+        .into_response(),
+    }
+}

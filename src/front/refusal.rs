@@ -1,0 +1,187 @@
+//! The refusals that no route gives: what was sent is no request, or there is no room for it. They are
+//! problem details (RFC 9457) like every other, and the connection ends with them.
+
+use api::Problem;
+use axum::http::StatusCode;
+use tokio::net::TcpStream;
+
+/// Longer than the status line and the three fields of an answer without a body.
+const MOST_BARE: usize = 256;
+
+/// Why nobody looks at what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 400: not HTTP/1.1 or 1.0, or not unambiguously (RFC 9112).
+    Malformed,
+    /// 414
+    TargetTooLong,
+    /// 431: more bytes or fields than a head may have.
+    HeadTooLarge,
+    /// 408: the head did not become whole in time.
+    HeadTooSlow,
+    /// 503: as many connections as there may be, and all of them busy.
+    NoPlace,
+    /// 503: unfinished heads take as much memory as they may.
+    TooManyHeads,
+}
+
+impl Refusal {
+    /// What the HTTP library refuses by itself.
+    pub(super) const fn of_library(status: StatusCode) -> Self {
+        match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadTooLarge,
+            StatusCode::URI_TOO_LONG => Self::TargetTooLong,
+            _ => Self::Malformed,
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoPlace | Self::TooManyHeads => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (
+                "Bad request",
+                "bad_request",
+                "this is no HTTP/1.1 request that can be read in one way only",
+            ),
+            Self::TargetTooLong => (
+                "URI too long",
+                "uri_too_long",
+                "the request's target is too long",
+            ),
+            Self::HeadTooLarge => (
+                "Request header fields too large",
+                "header_too_large",
+                "a request's head may have 32 KiB and 100 fields",
+            ),
+            Self::HeadTooSlow => (
+                "Request timeout",
+                "request_timeout",
+                "the request's head did not arrive in time",
+            ),
+            Self::NoPlace => (
+                "Service unavailable",
+                "unavailable",
+                "there are as many connections as there may be: try again in a moment",
+            ),
+            Self::TooManyHeads => (
+                "Service unavailable",
+                "unavailable",
+                "too many requests are only half sent: send it again in a moment",
+            ),
+        }
+    }
+
+    /// The whole answer, head and body, counted as an answered request.
+    pub(super) fn answer(self) -> Vec<u8> {
+        let status = self.status();
+        let labels = [
+            ("method", "other".to_owned()),
+            ("route", "(unread)".to_owned()),
+            ("status", status.as_u16().to_string()),
+        ];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        let (title, code, detail) = self.words();
+        let problem = Problem::new(status, title, code, detail.to_owned());
+        // Texts and a number always serialise.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let retry = match self {
+            Self::NoPlace | Self::TooManyHeads => "retry-after: 1\r\n",
+            Self::Malformed | Self::TargetTooLong | Self::HeadTooLarge | Self::HeadTooSlow => "",
+        };
+        let mut answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+             x-content-type-options: nosniff\r\n{retry}connection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        answer.extend(body);
+        answer
+    }
+}
+
+/// Sends a refusal where the connection has room for it, which a new one and one whose answers were
+/// taken have; nobody waits for the others.
+pub(super) fn refuse(stream: &TcpStream, refusal: Refusal) {
+    // What does not go out is what a client would have seen of a connection that broke off.
+    drop(stream.try_write(&refusal.answer()));
+}
+
+/// Where the answer without a body begins that the HTTP library gives by itself, if the bytes end in
+/// one, and its status. It is the last thing on a connection. Answers of ours always have fields that
+/// it has not.
+pub(super) fn bare_answer(bytes: &[u8]) -> Option<(usize, StatusCode)> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let from = bytes.len().saturating_sub(MOST_BARE);
+    let tail = bytes.get(from..)?;
+    let at = tail.windows(9).rposition(|window| window == b"HTTP/1.1 ")?;
+    let head = std::str::from_utf8(tail.get(at..)?).ok()?;
+    let mut lines = head.trim_end_matches("\r\n").split("\r\n");
+    let status = lines.next()?.get(9..12)?.parse().ok()?;
+    let is_refusal = matches!(status, 400 | 414 | 431);
+    let is_bare = lines.all(|line| {
+        line.eq_ignore_ascii_case("connection: close")
+            || line.eq_ignore_ascii_case("content-length: 0")
+            || line
+                .get(..5)
+                .is_some_and(|name| name.eq_ignore_ascii_case("date:"))
+    });
+    if !is_refusal || !is_bare {
+        return None;
+    }
+    Some((from.saturating_add(at), StatusCode::from_u16(status).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BARE: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+                        content-length: 0\r\ndate: Sun, 22 Nov 2026 20:00:00 GMT\r\n\r\n";
+
+    #[test]
+    fn the_librarys_own_refusal_is_found_behind_whatever_was_answered_before() {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        assert_eq!(bare_answer(BARE.as_bytes()), Some((0, status)));
+        let before = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        let both = format!("{before}{BARE}");
+        assert_eq!(bare_answer(both.as_bytes()), Some((before.len(), status)));
+    }
+
+    #[test]
+    fn an_answer_of_ours_is_never_taken_for_it() {
+        let own = BARE.replace("date:", "x-request-id: 1\r\ndate:");
+        assert_eq!(bare_answer(own.as_bytes()), None);
+        assert_eq!(bare_answer(BARE.replace("431", "200").as_bytes()), None);
+        assert_eq!(bare_answer(format!("{BARE}x").as_bytes()), None);
+        assert_eq!(bare_answer(b"\r\n\r\n"), None);
+        assert_eq!(bare_answer(b""), None);
+    }
+
+    #[test]
+    fn a_refusal_is_a_whole_answer_with_a_problem() {
+        let answer = String::from_utf8(Refusal::NoPlace.answer()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            "{head}"
+        );
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert!(head.contains("retry-after: 1\r\n"));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&body["status"], &body["code"]),
+            (&503.into(), &"unavailable".into())
+        );
+    }
+}

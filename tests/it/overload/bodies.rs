@@ -1,0 +1,208 @@
+//! Bodies at the limit, over it, and many at a time.
+
+use super::{Answer, Bystander, Raw, caller, new_task, peak_kib, signed, surroundings};
+use crate::service::{Service, Surroundings};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const MIB: usize = 1024 * 1024;
+
+/// How a body says how long it is.
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    Said,
+    Chunked,
+}
+
+/// A subject with a task.
+struct Sender<'a> {
+    service: &'a Service,
+    surroundings: &'a Surroundings,
+    subject: &'static str,
+    task: String,
+    token: String,
+    bootstrap: String,
+}
+
+impl<'a> Sender<'a> {
+    async fn new(
+        surroundings: &'a Surroundings,
+        service: &'a Service,
+        subject: &'static str,
+    ) -> Self {
+        let caller = caller(surroundings, service, subject);
+        let made = caller
+            .administer(Method::POST, "/v1/tasks", Some(&new_task()))
+            .await
+            .unwrap();
+        assert_eq!(made.status, 201, "{}", made.text);
+        Self {
+            service,
+            surroundings,
+            subject,
+            task: made.text_at("task_id").to_owned(),
+            token: made.text_at("capability_token").to_owned(),
+            bootstrap: caller.bootstrap_token().unwrap(),
+        }
+    }
+
+    fn head(&self, path: &str, key: &str, length: &str) -> String {
+        let path = path.replace("{task}", &self.task);
+        let token = if path == "/v1/tasks" {
+            &self.bootstrap
+        } else {
+            &self.token
+        };
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {token}\r\n\
+             idempotency-key: {key}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
+            signed(self.surroundings, self.subject)
+        )
+    }
+
+    /// Sends a body, filled up with blanks to so many bytes.
+    async fn send(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+        bytes: usize,
+        length: Length,
+    ) -> Answer {
+        let mut body = body.to_string();
+        body += &" ".repeat(bytes - body.len());
+        let mut raw = Raw::connect(self.service.address).await;
+        let said = match length {
+            Length::Said => format!("content-length: {bytes}"),
+            Length::Chunked => "transfer-encoding: chunked".to_owned(),
+        };
+        raw.send(self.head(path, key, &said)).await;
+        match length {
+            Length::Said => drop(raw.send(body).await),
+            Length::Chunked => {
+                for chunk in body.as_bytes().chunks(100_000) {
+                    raw.send(format!("{:x}\r\n", chunk.len())).await;
+                    raw.send(chunk).await;
+                    raw.send("\r\n").await;
+                }
+                raw.send("0\r\n\r\n").await;
+            }
+        }
+        raw.answer().await.unwrap()
+    }
+}
+
+fn record() -> Value {
+    json!({"scope_id": "z1", "name": "a.example.com", "record_type": "A", "content": "192.0.2.1"})
+}
+
+fn script() -> Value {
+    json!({"scope_id": "a1", "script_name": "hello", "script": "export default {};"})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_a_413() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let operations = json!({"operations": [crate::service::record("a")]});
+    let routes = [
+        ("/v1/tasks", new_task(), MIB, 201),
+        ("/v1/tasks/{task}/apply", operations.clone(), MIB, 202),
+        ("/v1/tasks/{task}/plan", operations, MIB, 200),
+        ("/v1/tasks/{task}/dns/create", record(), MIB, 202),
+        ("/v1/tasks/{task}/workers/deploy", script(), 10 * MIB, 202),
+        ("/v1/tasks/{task}/apply/continue", json!({}), MIB, 400),
+        ("/v1/tasks/{task}/approve", json!({}), MIB, 201),
+    ];
+    for (route, (path, body, limit, status)) in routes.into_iter().enumerate() {
+        for length in [Length::Said, Length::Chunked] {
+            let key = format!("{route}-{length:?}");
+            let over = sender.send(path, &key, &body, limit + 1, length).await;
+            assert_eq!(over.problem(), 413, "{path} {length:?}");
+            let fits = sender.send(path, &key, &body, limit, length).await;
+            assert_eq!(fits.status, status, "{path} {length:?}: {fits:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_before_it_sends_too_much() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let sender = Sender::new(&surroundings, &service, "ci").await;
+    for (path, limit) in [
+        ("/v1/tasks", MIB),
+        ("/v1/tasks/{task}/workers/deploy", 10 * MIB),
+    ] {
+        let mut raw = Raw::connect(service.address).await;
+        let length = format!("content-length: {}\r\nexpect: 100-continue", limit + 1);
+        raw.send(sender.head(path, "k", &length)).await;
+        assert_eq!(raw.answer().await.unwrap().problem(), 413, "{path}");
+    }
+}
+
+/// Bodies whose length nobody knows take the room that they have come to, not that of the largest.
+#[tokio::test]
+async fn many_small_bodies_of_unknown_length_have_room_at_once() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let mut all = Vec::new();
+    let body = script().to_string();
+    for number in 0..30 {
+        let mut raw = Raw::connect(service.address).await;
+        let path = "/v1/tasks/{task}/workers/deploy";
+        let head = sender.head(path, &format!("k{number}"), "transfer-encoding: chunked");
+        raw.send(format!("{head}{:x}\r\n{body}\r\n", body.len()))
+            .await;
+        all.push(raw);
+    }
+    for mut raw in all {
+        raw.send("0\r\n\r\n").await;
+        assert_eq!(raw.answer().await.unwrap().status, 202);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subject_with_large_bodies_under_way_waits_for_its_own_and_others_do_not() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let bystander = Bystander::new(&surroundings, &service).await;
+    let greedy = Sender::new(&surroundings, &service, "greedy").await;
+    let other = Sender::new(&surroundings, &service, "other").await;
+    let before = peak_kib(&service);
+    let path = "/v1/tasks/{task}/workers/deploy";
+    let mut halves = Vec::new();
+    for length in ["content-length: 10485760", "transfer-encoding: chunked"] {
+        let mut raw = Raw::connect(service.address).await;
+        raw.send(greedy.head(path, length, length)).await;
+        let half = vec![b' '; 9 * MIB];
+        if length.starts_with("transfer") {
+            raw.send(format!("{:x}\r\n", half.len())).await;
+        }
+        raw.send(half).await;
+        halves.push(raw);
+    }
+    let third = loop {
+        // Until both of the others have come as far as they will.
+        let answer = greedy
+            .send(path, "third", &script(), 10 * MIB, Length::Said)
+            .await;
+        if answer.status == 503 {
+            break answer;
+        }
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    assert_eq!(third.problem(), 503);
+    assert!(third.has("retry-after: 1\r\n"), "{third:?}");
+    let fits = other
+        .send(path, "mine", &script(), 10 * MIB, Length::Said)
+        .await;
+    assert_eq!(fits.status, 202, "{fits:?}");
+    bystander.is_served("meanwhile").await;
+    let cost = peak_kib(&service) - before;
+    println!("four bodies of 10 MiB: {cost} KiB");
+    assert!(cost < 160 * 1024, "{cost} KiB");
+    drop(halves);
+}
