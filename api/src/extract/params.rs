@@ -30,6 +30,19 @@ where
     }
 }
 
+/// The longest word of the caller's that a refusal repeats, in characters: a longer one may be a token in
+/// the wrong place.
+const LONGEST_WORD: usize = 31;
+
+/// The text with long words left out.
+fn told(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.chars().count() {
+        0..=LONGEST_WORD => word,
+        _ => "…",
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Query parameters; what does not fit is refused with its name.
 #[derive(Debug, Clone)]
 pub struct QueryParams<T>(pub T);
@@ -49,7 +62,7 @@ where
                 let why = text
                     .rsplit_once("query string: ")
                     .map_or(&*text, |(_, why)| why);
-                Err(ApiError::bad_request(format!("query: {why}")))
+                Err(ApiError::bad_request(format!("query: {}", told(why))))
             }
         }
     }

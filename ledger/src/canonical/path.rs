@@ -1,10 +1,8 @@
 //! Places in a JSON document, as people write them: `operations[0].params.ttl`.
 
+use crate::operation::shown_name;
 use serde_path_to_error::Segment;
 use std::fmt::{self, Write as _};
-
-/// Longest key that is shown in full.
-const MAX_KEY_CHARS: usize = 64;
 
 /// One step down from the root, with the steps above it.
 #[derive(Debug)]
@@ -60,14 +58,12 @@ pub(super) fn shown_path(path: &serde_path_to_error::Path) -> String {
 
 fn write_key(f: &mut impl fmt::Write, first: bool, key: &str) -> fmt::Result {
     let plain = !key.is_empty()
-        && key.len() <= MAX_KEY_CHARS
         && key
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if !plain {
-        let shown: String = key.chars().take(MAX_KEY_CHARS).collect();
-        let cut = if shown.len() < key.len() { "…" } else { "" };
-        return write!(f, "[{shown:?}{cut}]");
+    let shown = shown_name(key);
+    if !plain || shown != key {
+        return write!(f, "[{shown:?}]");
     }
     if !first {
         f.write_char('.')?;

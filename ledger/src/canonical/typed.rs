@@ -4,6 +4,7 @@
 //! are answered and recorded, and the value may be a secret in the wrong place. A struct is read from
 //! an object only; the readers that serde derives would take an array for it too, field by field.
 
+use crate::operation::shown_name;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
@@ -29,6 +30,14 @@ impl de::Error for Misfit {
             "expected {expected}, found another {}",
             bare_kind_of(&found)
         ))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let field = shown_name(field);
+        Self(match expected {
+            [] => format!("unknown field `{field}`: there are none"),
+            _ => format!("unknown field `{field}`, expected {}", expected.join(", ")),
+        })
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {

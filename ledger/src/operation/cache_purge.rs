@@ -6,7 +6,7 @@
 
 use super::dns_name::check_host;
 use super::fields::Fields;
-use super::shown::shown;
+use super::shown::{shown, shown_name};
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -74,7 +74,7 @@ impl PurgeFile {
                             "headers",
                             format!(
                                 "{:?} must be a header name with a visible value",
-                                shown(name, 60)
+                                shown_name(name)
                             ),
                         ));
                     }

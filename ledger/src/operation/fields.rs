@@ -2,7 +2,7 @@
 //! refused by name.
 
 use super::InvalidOperation;
-use super::shown::shown;
+use super::shown::shown_name;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 
@@ -173,7 +173,7 @@ impl<'a> Fields<'a> {
         {
             None => Ok(()),
             Some(name) => Err(self.refuse(
-                &shown(name, 60),
+                &shown_name(name),
                 format!("unknown field; known here: {}", self.asked.join(", ")),
             )),
         }

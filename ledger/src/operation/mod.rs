@@ -37,7 +37,7 @@ pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
 pub use dns_record_type::RecordType;
 pub use dns_record_write::DnsRecordWrite;
 pub use object_id::ObjectId;
-pub use shown::shown;
+pub use shown::{shown, shown_name};
 pub use ssl_mode::SslMode;
 pub use waf_rule::WafRule;
 pub use waf_rules_read::{WafPhase, WafRulesRead};
@@ -193,7 +193,7 @@ impl Operation {
                 "operation_id",
                 format!(
                     "unknown operation {:?}; known are: {known}",
-                    shown(operation_id, 60)
+                    shown_name(operation_id)
                 ),
             )
         })?;
@@ -243,7 +243,7 @@ impl Operation {
         const KNOWN: [&str; 4] = ["operation_id", "scope_type", "scope_id", "params"];
         if let Some(name) = object.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             return Err(InvalidOperation::new(
-                shown(name, 60),
+                shown_name(name),
                 format!("unknown field; known here: {}", KNOWN.join(", ")),
             ));
         }

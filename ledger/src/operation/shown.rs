@@ -22,6 +22,19 @@ pub fn shown(text: &str, max: usize) -> String {
     line
 }
 
+/// The longest name that a refusal repeats, in characters. The service's secrets are longer.
+const MOST_NAME: usize = 31;
+
+/// A name from outside in a refusal, which is answered and may be recorded. One that is as long as a
+/// secret may be one in the wrong place, and is not repeated.
+#[must_use]
+pub fn shown_name(name: &str) -> String {
+    match name.chars().count() {
+        0..=MOST_NAME => shown(name, MOST_NAME),
+        count => format!("(a name of {count} characters)"),
+    }
+}
+
 /// Zero-width, bidirectional and other format characters with which a text can look like another.
 fn is_invisible(character: char) -> bool {
     matches!(
@@ -48,6 +61,13 @@ mod tests {
             shown("a\nb\u{202e}c\u{200b}", 20),
             "a\\u{a}b\\u{202e}c\\u{200b}"
         );
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_secret_is_not_repeated() {
+        assert_eq!(shown_name("ttl\n"), "ttl\\u{a}");
+        assert_eq!(shown_name(&"k".repeat(31)), "k".repeat(31));
+        assert_eq!(shown_name(&"k".repeat(32)), "(a name of 32 characters)");
     }
 
     #[test]
