@@ -27,6 +27,7 @@ mod operators;
 mod overload;
 mod rebuilding;
 mod restores;
+mod secrets;
 mod starting;
 mod storage_trouble;
 mod stories;
