@@ -179,6 +179,14 @@ pub enum Rejection {
     /// It is not to be executed now.
     #[error("the apply is not waiting to be executed")]
     NotExecutable,
+    /// It has had as many callbacks as a task may.
+    #[error(
+        "the task has had {most} callbacks, which is the most; use one of them again, or make a new task"
+    )]
+    TooManyCallbacks {
+        /// How many.
+        most: u32,
+    },
     /// No such delivery.
     #[error("there is no such delivery")]
     DeliveryNotFound,
@@ -234,6 +242,7 @@ impl Rejection {
             | Self::CredentialTaken
             | Self::NothingToResolve
             | Self::NotExecutable
+            | Self::TooManyCallbacks { .. }
             | Self::DeliveryNotDue
             | Self::DeliveryNotGivenUp
             | Self::NotRenewable { .. } => Kind::Conflict,
@@ -288,6 +297,7 @@ impl Rejection {
             Self::ApplyNotFound => "apply_not_found",
             Self::NothingToResolve => "nothing_to_resolve",
             Self::NotExecutable => "not_executable",
+            Self::TooManyCallbacks { .. } => "too_many_callbacks",
             Self::DeliveryNotFound => "delivery_not_found",
             Self::DeliveryNotDue => "delivery_not_due",
             Self::DeliveryNotGivenUp => "delivery_not_given_up",

@@ -59,6 +59,8 @@ pub struct Task {
     pub tokens: Vec<Token>,
     /// The active callback.
     pub callback: Option<Callback>,
+    /// How many callbacks it has had, the active one included.
+    pub registrations: u32,
     /// When it was closed, if it was.
     pub closed_at: Option<Timestamp>,
 }
@@ -111,6 +113,7 @@ impl Aggregate for Task {
                 created_at: at,
                 tokens: Vec::new(),
                 callback: None,
+                registrations: 0,
                 closed_at: None,
             });
             return;
@@ -139,7 +142,10 @@ impl Aggregate for Task {
                     token.revoked_at.get_or_insert(at);
                 }
             }
-            Event::CallbackSet(set) => task.callback = Some(set.callback.clone()),
+            Event::CallbackSet(set) => {
+                task.callback = Some(set.callback.clone());
+                task.registrations = task.registrations.saturating_add(1);
+            }
             Event::TaskClosed(_) => task.closed_at = Some(at),
             _ => {}
         }

@@ -85,13 +85,19 @@ impl Command for SubmitApply {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
             unit.find_state::<Approval>(&known).await?
         };
+        let callback = match NewCallback::needed(self.callback.as_ref(), &task, &unit.context()) {
+            Ok(callback) => callback,
+            Err(refused) => {
+                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
+        };
         let asked = Asked {
             key: &self.key,
             token: &self.token,
             submission,
             fingerprint,
             check,
-            callback: self.callback.as_ref(),
+            callback,
         };
         let apply_id: ApplyId = unit.context().id();
         let events = decide_submit(asked, apply_id, &task, known.as_deref(), &unit.context())?;

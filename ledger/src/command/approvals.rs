@@ -5,10 +5,12 @@ use super::callbacks::{Subject, owe};
 use super::{Command, PresentedToken};
 use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded};
 use crate::id::{ApprovalId, TaskId};
 use crate::rejection::Rejection;
+use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
 use serde_json::json;
 use std::sync::Arc;
@@ -108,9 +110,21 @@ impl Command for NarrowApproval {
     }
 }
 
+pub(super) fn is_pending(approval: &Approval, task: TaskId, now: Timestamp) -> bool {
+    approval.task_id == task && approval.state_at(now) == ApprovalState::Pending
+}
+
 /// The question of the task that was asked last among those that are still open.
 async fn newest_pending(unit: &mut Unit<'_>, task: TaskId) -> Result<Option<Arc<Approval>>, Error> {
     let now = unit.context().now;
+    // Nearly always the one that was asked last. There can be very many others, and the writer serves
+    // everybody: they are looked through only when that one is decided.
+    let last = unit
+        .find_state::<Approval>(&LookupKey::newest_approval(task))
+        .await?;
+    if let Some(last) = last.filter(|last| is_pending(last, task, now)) {
+        return Ok(Some(last));
+    }
     let mut newest: Option<Arc<Approval>> = None;
     for stream in unit.open_streams(task).await? {
         let Some(approval) = unit.load::<Approval>(stream).await? else {

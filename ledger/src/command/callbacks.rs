@@ -7,7 +7,7 @@ use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
 use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
 use crate::rejection::Rejection;
-use crate::seal::SealContext;
+use crate::seal::{SealContext, Sealed};
 use crate::writer::{Context, NewEvent};
 use serde_json::{Map, Value};
 
@@ -22,9 +22,59 @@ pub struct NewCallback {
     pub secret: CallbackSecret,
 }
 
+/// The most callbacks that a task has in its life. Each stands in its stream, which must stay short
+/// enough to be read whole.
+const MOST_REGISTRATIONS: u32 = 256;
+
 impl NewCallback {
     /// The name of the sealed field.
     pub const SECRET_FIELD: &'static str = "callback.secret";
+
+    /// The callback, where it is to be registered: not when the task has just this one already.
+    ///
+    /// # Errors
+    /// [`Rejection::TooManyCallbacks`].
+    pub(super) fn needed<'c>(
+        asked: Option<&'c Self>,
+        task: &Task,
+        context: &Context<'_>,
+    ) -> Result<Option<&'c Self>, Rejection> {
+        let Some(asked) = asked.filter(|asked| !asked.stands(task, context)) else {
+            return Ok(None);
+        };
+        if task.registrations >= MOST_REGISTRATIONS {
+            return Err(Rejection::TooManyCallbacks {
+                most: MOST_REGISTRATIONS,
+            });
+        }
+        Ok(Some(asked))
+    }
+
+    /// Whether the task's callback says the same, sealed under the key that seals now.
+    fn stands(&self, task: &Task, context: &Context<'_>) -> bool {
+        let Some(known) = &task.callback else {
+            return false;
+        };
+        if known.url != self.url.as_str() || !known.events.iter().eq(self.wanted()) {
+            return false;
+        }
+        let keys = &context.rules.master_keys;
+        let sealed = Sealed::from_bytes(known.sealed_secret.as_slice().to_vec());
+        let opened = keys.open(&place(context, task.id), &sealed);
+        sealed.key_id().is_ok_and(|key| key == keys.current())
+            && opened.is_ok_and(|opened| {
+                CallbackSecret::new(opened.as_slice()).is_ok_and(|secret| secret == self.secret)
+            })
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = &'static str> {
+        let wanted: &[CallbackEvent] = if self.events.is_empty() {
+            &CallbackEvent::ALL
+        } else {
+            &self.events
+        };
+        wanted.iter().map(|event| event.as_str())
+    }
 
     /// Seals the secret for this task and gives the registration an id.
     pub(super) fn register(
@@ -32,33 +82,29 @@ impl NewCallback {
         context: &Context<'_>,
         task: TaskId,
     ) -> Result<RegisteredCallback, Rejection> {
-        let place = SealContext {
-            ledger_id: context.ledger_id,
-            stream: StreamId::from(task),
-            field: Self::SECRET_FIELD,
-        };
         let sealed = context
             .rules
             .master_keys
-            .seal(context.random, &place, self.secret.expose())
+            .seal(context.random, &place(context, task), self.secret.expose())
             .map_err(|error| Rejection::Invalid {
                 code: "invalid_callback",
                 detail: error.to_string(),
             })?;
-        let wanted: &[CallbackEvent] = if self.events.is_empty() {
-            &CallbackEvent::ALL
-        } else {
-            &self.events
-        };
         Ok(RegisteredCallback {
             callback_id: CallbackId::from_bytes(context.random.sixteen()),
             url: self.url.as_str().to_owned(),
-            events: wanted
-                .iter()
-                .map(|event| event.as_str().to_owned())
-                .collect(),
+            events: self.wanted().map(str::to_owned).collect(),
             sealed_secret: sealed.as_bytes().into(),
         })
+    }
+}
+
+/// What a secret of the task's is sealed for.
+fn place(context: &Context<'_>, task: TaskId) -> SealContext {
+    SealContext {
+        ledger_id: context.ledger_id,
+        stream: StreamId::from(task),
+        field: NewCallback::SECRET_FIELD,
     }
 }
 

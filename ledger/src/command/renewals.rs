@@ -1,5 +1,6 @@
 //! Renewing a capability token that a human kept waiting, or that a permission change made stale.
 
+use super::approvals::is_pending;
 use super::tasks::{IssuedToken, issue, issued};
 use super::{Command, PresentedToken, check_token};
 use crate::aggregate::{Agent, Approval, ApprovalState, TASK_LIFE, Task, Token};
@@ -8,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::TokenRevoked;
 use crate::rejection::Rejection;
+use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +37,9 @@ impl Command for RenewToken {
             let claims = CapabilityClaims::of(&task, token, unit.context().rules);
             return Ok(IssuedToken { claims, task });
         }
-        let mut approvals = Vec::new();
-        for stream in unit.open_streams(task.id).await? {
-            approvals.extend(unit.load::<Approval>(stream).await?);
-        }
+        let now = unit.context().now;
+        let old = renewable(&self.token, &task, agent.as_deref(), now)?;
+        let approvals = open_approvals(unit, &task, old).await?;
         let events = decide_renew(
             &self.token,
             &task,
@@ -49,6 +50,49 @@ impl Command for RenewToken {
         unit.append(events).await?;
         issued(unit, task.id).await
     }
+}
+
+/// The approvals that may have kept the token waiting. The question that was asked last waits longest: while
+/// it is open the others, of which there can be very many, need not be looked through.
+async fn open_approvals(
+    unit: &mut Unit<'_>,
+    task: &Task,
+    old: &Token,
+) -> Result<Vec<Arc<Approval>>, Error> {
+    let last = LookupKey::newest_approval(task.id);
+    let last = unit.find_state::<Approval>(&last).await?;
+    let now = unit.context().now;
+    if let Some(last) = last
+        && is_pending(&last, task.id, now)
+        && last.created_at < old.expires_at
+    {
+        return Ok(vec![last]);
+    }
+    let mut approvals = Vec::new();
+    for stream in unit.open_streams(task.id).await? {
+        approvals.extend(unit.load::<Approval>(stream).await?);
+    }
+    Ok(approvals)
+}
+
+/// The token, where it is of the kind that is renewed: its task's, unaltered, and past its time or stale.
+fn renewable<'t>(
+    presented: &PresentedToken,
+    task: &'t Task,
+    agent: Option<&Agent>,
+    now: Timestamp,
+) -> Result<&'t Token, Rejection> {
+    match check_token(presented, Some(task), agent, now) {
+        Err(Rejection::TokenStale | Rejection::TokenExpired) => {}
+        Err(other) => return Err(other),
+        Ok(()) => {
+            return Err(Rejection::NotRenewable {
+                why: "it is still valid, use it",
+            });
+        }
+    }
+    task.token(presented.token_id)
+        .ok_or(Rejection::TokenUnknown)
 }
 
 /// From here on no token of the task is good, and none can be made good.
@@ -78,21 +122,9 @@ fn decide_renew(
     approvals: &[Arc<Approval>],
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
-    let refused = check_token(presented, Some(task), agent, context.now);
-    let old = task
-        .token(presented.token_id)
-        .ok_or(Rejection::TokenUnknown)?;
+    let old = renewable(presented, task, agent, context.now)?;
     let revision = agent.map_or(0, |agent| agent.permission_revision);
     let stale = old.permission_revision < revision;
-    match refused {
-        Err(Rejection::TokenStale | Rejection::TokenExpired) => {}
-        Err(other) => return Err(other),
-        Ok(()) => {
-            return Err(Rejection::NotRenewable {
-                why: "it is still valid, use it",
-            });
-        }
-    }
     let waiting = approvals
         .iter()
         // One that was asked after the token had ended did not keep it waiting.

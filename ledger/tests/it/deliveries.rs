@@ -3,12 +3,14 @@
 use crate::scene::{Scene, refusal};
 use fixtures::commands::{administrator, callback, create_task, purge, ssl_mode, submit};
 use fixtures::test_ledger::TestLedger;
-use ledger::aggregate::{Delivery, DeliveryState};
+use ledger::aggregate::{Delivery, DeliveryState, Task};
 use ledger::command::{
     CreateTask, EndAttempt, IssuedToken, NewCallback, RetryDelivery, StartAttempt, SubmitApply,
 };
 use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, Event};
-use ledger::{CallbackEvent, DeliveryId, Rejection, SealContext, Sealed, StreamId, Timestamp};
+use ledger::{
+    CallbackEvent, CallbackId, DeliveryId, Rejection, SealContext, Sealed, StreamId, Timestamp,
+};
 use std::time::Duration;
 
 async fn task_with(ledger: &TestLedger, callback: NewCallback) -> IssuedToken {
@@ -254,6 +256,73 @@ async fn a_callback_of_an_apply_hears_of_it_and_earlier_debts_stay_with_the_earl
         .map(|owed| owed.callback_id)
         .collect();
     assert_eq!(owed, [first, second]);
+}
+
+#[tokio::test]
+async fn the_same_callback_again_is_not_registered_again() {
+    let ledger = TestLedger::open().await;
+    let token = task_with(&ledger, callback(9, "first")).await;
+    let first = token.task.callback_id();
+    for (key, again, same) in [
+        ("k1", callback(9, "first"), true),
+        ("k2", callback(9, "second"), false),
+        ("k3", callback(9, "second"), true),
+        ("k4", callback(10, "second"), false),
+    ] {
+        let before = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();
+        let submit = SubmitApply {
+            callback: Some(again),
+            ..submit(&token, key, vec![ssl_mode("off")])
+        };
+        let after = ledger.run(submit).await.unwrap().unwrap();
+        assert_eq!(before.callback == after.task.callback, same, "{key}");
+        assert_eq!(after.apply.callback_id, after.task.callback_id());
+    }
+    let task = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();
+    assert_eq!(task.registrations, 3);
+    // Deliveries that are owed to one that was replaced still find it.
+    let found = ledger
+        .callback(token.task.id, first.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(found, token.task.callback);
+    assert_eq!(
+        ledger
+            .callback(token.task.id, CallbackId::from_bytes([1; 16]))
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+/// A task's stream is read whole, by the one writer: an agent must not be able to make it as long as it
+/// likes.
+#[tokio::test]
+async fn a_task_has_256_callbacks_and_no_more() {
+    let ledger = TestLedger::open().await;
+    let token = task_with(&ledger, callback(1, "s")).await;
+    let replace = |port: u16| {
+        let key = format!("k{port}");
+        let apply = SubmitApply {
+            callback: Some(callback(port, "s")),
+            ..submit(&token, &key, vec![ssl_mode("off")])
+        };
+        ledger.run(apply)
+    };
+    let accepted = futures_util::future::join_all((2..=255).map(replace)).await;
+    assert!(accepted.into_iter().all(|answer| answer.unwrap().is_ok()));
+    replace(256).await.unwrap().unwrap();
+    let refused = replace(257).await.unwrap().map(drop);
+    assert_eq!(refused, Err(Rejection::TooManyCallbacks { most: 256 }));
+    let recorded = ledger.events_from(0, 10_000).await.unwrap();
+    let last = &recorded.last().unwrap().event;
+    assert_eq!(last.name(), "apply.refused");
+    // The one that stands may be named for good.
+    let again = SubmitApply {
+        callback: Some(callback(256, "s")),
+        ..submit(&token, "again", vec![ssl_mode("off")])
+    };
+    ledger.run(again).await.unwrap().unwrap();
 }
 
 #[tokio::test]

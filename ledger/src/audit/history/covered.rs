@@ -150,6 +150,7 @@ mod tests {
                 created_at: now,
                 tokens: Vec::new(),
                 callback: None,
+                registrations: 0,
                 closed_at: None,
             };
             let agent = Agent {
