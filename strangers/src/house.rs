@@ -322,6 +322,7 @@ fn config() -> ApiConfig {
         simulated: true,
         callback_policy: CallbackPolicy::new(["localhost"]).expect("a policy"),
         rate_limit_rps: 0,
+        body_patience: Duration::from_secs(30),
     }
 }
 
