@@ -36,7 +36,7 @@ for target in $targets; do
   mkdir -p "$folder/fuzz-corpus/$target" "fuzz/corpus/$target"
   cargo fuzz run --sanitizer "$sanitizer" --target-dir "$folder/fuzz" "$target" \
     "$folder/fuzz-corpus/$target" "$folder/fuzz-seeds/$target" "fuzz/corpus/$target" -- \
-    -max_total_time="$seconds" -max_len=16384 -timeout=60 -rss_limit_mb=3000 -print_final_stats=1 ||
+    -max_total_time="$seconds" -timeout=120 -rss_limit_mb=3000 -print_final_stats=1 ||
     failed+=("$target")
   rmdir --ignore-fail-on-non-empty "fuzz/corpus/$target"
 done

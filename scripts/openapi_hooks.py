@@ -65,11 +65,70 @@ def call(method, path, token, body=None, key=None):
         return json.load(answer)
 
 
+GRANTS = [
+    {
+        "operation_id": name,
+        "scope_type": "zone",
+        "scope_id": "*",
+        "granted_level": "write",
+        "expires_at": "2099-01-01T00:00:00Z",
+    }
+    for name in ("dns.record.write", "cache.purge.execute")
+]
+
+RECORD = {"type": "A", "name": "a.example.com", "content": "192.0.2.1", "ttl": 60}
+DNS = {
+    "operation_id": "dns.record.write",
+    "scope_type": "zone",
+    "scope_id": "z1",
+    "params": RECORD,
+}
+
+# A public key on P-256, as COSE: the key of the smallest private one.
+POINT = (
+    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+)
+
+
+def cose_key():
+    x, y = (bytes.fromhex(coordinate) for coordinate in POINT)
+    return base64url(bytes.fromhex("a5010203262001215820") + x + bytes.fromhex("225820") + y)
+
+
+def taken():
+    """What each route that takes a body takes: few of the bodies that a schema allows are."""
+    shortcut = {"scope_id": "z1", "name": "a.example.com", "record_type": "A", "content": "192.0.2.1"}
+    callback = {"url": "https://localhost:9/hook", "events": ["apply.finished"], "secret": "s"}
+    allowed = [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1"}]
+    script = {"scope_id": "a1", "script_name": "edge", "script": "export default {}"}
+    key = {"credential_id": "YWJj", "public_key_b64": cose_key(), "status": "active"}
+    task = "/v1/tasks/{task_id}"
+    return {
+        "/v1/tasks": [{"task_name": "t", "operations": allowed, "callback": callback}],
+        f"{task}/plan": [{"operations": [DNS]}],
+        f"{task}/apply": [
+            {"operations": [DNS]},
+            {"operations": [DNS, {**DNS, "params": {**RECORD, "content": "192.0.2.2"}}]},
+        ],
+        f"{task}/apply/continue": [{"resume_token": SCENE.resume_token}],
+        f"{task}/dns/create": [shortcut],
+        f"{task}/cache/purge": [{"scope_id": "z1", "purge_everything": True}],
+        f"{task}/workers/deploy": [script],
+        f"{task}/approve": [{"approver_principal": "default"}],
+        "/v1/agents/{agent}/permissions": [{"permissions": GRANTS}],
+        "/v1/approvers/{principal}/credentials": [key],
+        "/v1/approve/{link}/options": [{"decision": "deny", "reason": "no"}],
+    }
+
+
 class Scene:
     """A task whose apply waits for a human, another that may be closed, and links."""
 
     def __init__(self):
         self.bootstrap = bootstrap_token()
+        # Before the tasks: a change of grants makes their tokens stale.
+        call("PATCH", "/v1/agents/ci/permissions", self.bootstrap, {"permissions": GRANTS})
         self.task, self.capability = self.open_task()
         self.other_task, self.other_capability = self.open_task()
         operation = {
@@ -85,6 +144,7 @@ class Scene:
             {"operations": [operation]},
             key="first",
         )
+        self.resume_token = asked["resume_token"]
         self.approval_link = asked["approval_url"].rsplit("/", 1)[1]
         applies = call("GET", f"/v1/tasks/{self.task}/applies", self.capability)
         self.apply = applies["applies"][0]["apply_id"]
@@ -134,7 +194,29 @@ def places(case):
         "task_id": SCENE.other_task if ends else SCENE.task,
         "apply_id": SCENE.apply,
         "link": SCENE.enrolment_link if "/enrol/" in path else SCENE.approval_link,
+        # Others than those that the scene needs as they are.
+        "agent": "somebody",
+        "principal": "somebody",
     }
+
+
+@schemathesis.hook
+def before_add_examples(context, examples):
+    if not IS_SOMEBODY or context.operation.method.upper() == "GET":
+        return
+    for number, body in enumerate(taken().get(context.operation.path, [])):
+        case = context.operation.Case(
+            method=context.operation.method.upper(),
+            path_parameters={
+                name: "x"
+                for name in ("task_id", "link", "agent", "principal")
+                if "{" + name + "}" in context.operation.path
+            },
+            headers={"Idempotency-Key": f"{context.operation.path}-{number}"},
+            body=body,
+            media_type="application/json",
+        )
+        examples.append(case)
 
 
 @schemathesis.hook

@@ -43,6 +43,11 @@ pub(crate) fn url(bytes: &[u8]) {
     );
 }
 
+#[cfg(test)]
+pub(crate) fn is_taken(text: &str) -> bool {
+    CallbackUrl::parse(text, &POLICY).is_ok()
+}
+
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [
         "https://localhost:8443/hook?x=1",

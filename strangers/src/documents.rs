@@ -48,13 +48,7 @@ pub(crate) fn dossier(bytes: &[u8]) {
 
 /// A callback that proves something says what the log says.
 pub(crate) fn callback_proof(bytes: &[u8]) {
-    let signer = log_signer().public();
-    let trust = CallbackTrust {
-        origin: LogOrigin::from(signer.name()),
-        key: signer,
-        policy: None,
-    };
-    let Ok(verified) = verify_callback(bytes, &trust) else {
+    let Ok(verified) = verify_callback(bytes, &trust()) else {
         return;
     };
     let record = usize::try_from(verified.position)
@@ -69,6 +63,20 @@ pub(crate) fn callback_proof(bytes: &[u8]) {
     let mut honest = honest.map(|event| ledger::canonicalise(event).ok());
     let said = ledger::canonicalise(said).ok();
     assert!(honest.any(|event| event == said), "it says something else");
+}
+
+fn trust() -> CallbackTrust {
+    let signer = log_signer().public();
+    CallbackTrust {
+        origin: LogOrigin::from(signer.name()),
+        key: signer,
+        policy: None,
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn is_proven(body: &[u8]) -> bool {
+    verify_callback(body, &trust()).is_ok()
 }
 
 /// The story's dossier, as `ledger dossier` writes it but for the words.
@@ -121,13 +129,16 @@ fn ledger_id() -> LedgerId {
     LedgerId::from_bytes(*first.header.stream_id.as_bytes())
 }
 
-/// What is made before the task, and the ledger's own, is there for others' sake.
+/// Streams that began before the task are there for its sake.
 fn part(header: &Header, task: TaskId) -> DossierPart {
     let created = STORY.history.first("task.created");
-    if header.stream_id == StreamId::from(task) || header.position > created {
-        DossierPart::Task
-    } else {
+    let records = STORY.history.records.iter();
+    let mut before = records.take_while(|record| record.header.position < created);
+    let is_older = before.any(|record| record.header.stream_id == header.stream_id);
+    if header.stream_id != StreamId::from(task) && is_older {
         DossierPart::Context
+    } else {
+        DossierPart::Task
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 use api::auth::capability::CapabilityToken;
+use api::auth::link::{EnrolmentLink, Resume};
 use api::auth::subject::Subject;
 use api::passkey::RelyingParty;
 use api::{ApiConfig, AppState, JwtSettings, Services, build_router};
@@ -18,6 +19,7 @@ use fixtures::rules::{APPROVER, MASTER_KEY};
 use fixtures::test_ledger::signing;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
+use ledger::aggregate::Approval;
 use ledger::command::{CreateTask, IssuedToken};
 use ledger::seal::MasterKeys;
 use ledger::{
@@ -52,6 +54,22 @@ pub(crate) struct Answered {
     pub(crate) body: Vec<u8>,
 }
 
+/// A task and its token.
+struct Resident {
+    task_id: String,
+    token: String,
+}
+
+impl Resident {
+    fn of(state: &AppState, issued: &IssuedToken) -> Self {
+        let token = CapabilityToken::sign(&state.keys.capability, &issued.claims);
+        Self {
+            task_id: issued.task.id.to_string(),
+            token: token.expect("a token").into_revealed(),
+        }
+    }
+}
+
 pub(crate) struct House {
     runtime: Runtime,
     router: Router,
@@ -59,9 +77,11 @@ pub(crate) struct House {
     clock: TestClock,
     /// `(method, path template)` of every route.
     pub(crate) routes: Vec<(String, String)>,
-    capability: String,
+    staying: Resident,
+    /// Whose task may be closed.
+    leaving: Resident,
     bootstrap: String,
-    task_id: String,
+    resume_token: String,
     apply_id: String,
     approval_link: String,
     enrolment_link: String,
@@ -86,7 +106,8 @@ impl House {
             &self.approval_link
         };
         template
-            .replace("{task_id}", &self.task_id)
+            .replace("{task_id}", &self.resident(template).task_id)
+            .replace("{resume_token}", &self.resume_token)
             .replace("{apply_id}", &self.apply_id)
             .replace("{link}", link)
             .replace("{agent}", "somebody")
@@ -107,10 +128,18 @@ impl House {
         set(headers, "x-client-subject-sig", &signature);
     }
 
+    fn resident(&self, template: &str) -> &Resident {
+        if template.ends_with("/close") {
+            &self.leaving
+        } else {
+            &self.staying
+        }
+    }
+
     /// Shows the task's token, or the administrator's.
-    pub(crate) fn show_token(&self, headers: &mut HeaderMap, is_agent: bool) {
+    pub(crate) fn show_token(&self, headers: &mut HeaderMap, template: &str, is_agent: bool) {
         let token = if is_agent {
-            &self.capability
+            &self.resident(template).token
         } else {
             &self.bootstrap
         };
@@ -150,8 +179,9 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 struct Building {
     state: AppState,
     clock: TestClock,
-    token: IssuedToken,
-    approval_url: String,
+    staying: IssuedToken,
+    leaving: IssuedToken,
+    approval: Arc<Approval>,
     apply_id: String,
     writer: WriterTask,
     folder: tempfile::TempDir,
@@ -172,7 +202,8 @@ impl Building {
         };
         let (projections, runner) = Projections::open(options).await.expect("read tables");
         tokio::spawn(runner.run(CancellationToken::new()));
-        let (token, apply_id, approval) = people(&ledger).await;
+        let (staying, apply_id, approval) = people(&ledger).await;
+        let leaving = task(&ledger).await;
         let services = Services {
             ledger,
             projections,
@@ -181,12 +212,12 @@ impl Building {
             ending: CancellationToken::new(),
         };
         let state = AppState::new(config, services);
-        let approval_url = state.approval_url(&approval).expect("a link");
         Self {
             state,
             clock,
-            token,
-            approval_url,
+            staying,
+            leaving,
+            approval,
             apply_id,
             writer,
             folder,
@@ -197,26 +228,35 @@ impl Building {
         let Self {
             state,
             clock,
-            token,
-            approval_url,
+            staying,
+            leaving,
+            approval,
             apply_id,
             writer,
             folder,
         } = self;
         let link = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
-        let enrolment = api::auth::link::EnrolmentLink {
+        let enrolment = EnrolmentLink {
             enrolment_id: EnrolmentId::from_bytes([1; 16]),
             principal: "somebody".to_owned(),
             exp: clock.now().as_seconds() + 600,
         };
         let enrolment = state.enrolment_url(enrolment).expect("a link");
-        let capability = CapabilityToken::sign(&state.keys.capability, &token.claims);
+        let approval_url = state.approval_url(&approval).expect("a link");
+        let resume = Resume {
+            approval_id: approval.id,
+            task_id: approval.task_id,
+            fingerprint: approval.fingerprint.to_string(),
+            iat: clock.now().as_seconds(),
+        };
+        let resume = state.keys.resume.sign(resume).expect("a token");
         let claims = bootstrap(&state, clock.now().as_seconds());
         let router = build_router(state.clone()).expect("the surface");
         let mut house = House {
-            capability: capability.expect("a token").into_revealed(),
+            staying: Resident::of(&state, &staying),
+            leaving: Resident::of(&state, &leaving),
             bootstrap: state.keys.bootstrap.sign(&claims).expect("a token"),
-            task_id: token.task.id.to_string(),
+            resume_token: resume.into_revealed(),
             apply_id,
             approval_link: link(&approval_url),
             enrolment_link: link(&enrolment),
@@ -257,19 +297,11 @@ impl House {
 }
 
 /// A task whose apply waits for a human, who has a passkey.
-async fn people(ledger: &Ledger) -> (IssuedToken, String, Arc<ledger::aggregate::Approval>) {
+async fn people(ledger: &Ledger) -> (IssuedToken, String, Arc<Approval>) {
     let alice = SoftApprover::new(APPROVER);
     let registered = ledger.execute(administrator(), alice.registration()).await;
     let _ = registered.expect("a passkey is registered");
-    let task = CreateTask {
-        subject: CLIENT.to_owned(),
-        token_ttl: Duration::from_secs(3600),
-        ..create_task()
-    };
-    let token = ledger
-        .execute(administrator(), task)
-        .await
-        .expect("a task is made");
+    let token = task(ledger).await;
     let asked = submit(&token, "first", vec![ssl_mode("strict")]);
     let asked = ledger
         .execute(agent(&token), asked)
@@ -278,6 +310,16 @@ async fn people(ledger: &Ledger) -> (IssuedToken, String, Arc<ledger::aggregate:
     let asked = asked.expect("it is asked for");
     let approval = asked.approval.clone().expect("it waits");
     (token, asked.apply.id.to_string(), approval)
+}
+
+async fn task(ledger: &Ledger) -> IssuedToken {
+    let task = CreateTask {
+        subject: CLIENT.to_owned(),
+        token_ttl: Duration::from_secs(3600),
+        ..create_task()
+    };
+    let made = ledger.execute(administrator(), task).await;
+    made.expect("a task is made")
 }
 
 fn bootstrap(state: &AppState, now: i64) -> Value {

@@ -19,6 +19,8 @@ pub mod mutation;
 mod notes;
 mod operations;
 mod passkeys;
+#[cfg(test)]
+mod reach;
 mod requests;
 mod sealed;
 mod story;

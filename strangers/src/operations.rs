@@ -114,7 +114,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ),
         zone(
             "dns.record.write",
-            json!({"action": "create", "type": "AAAA", "name": "*.bücher.example", "content": "2001:db8::1"}),
+            json!({"action": "create", "type": "AAAA", "name": "*.xn--bcher-kva.example", "content": "2001:db8::1"}),
         ),
         zone(
             "dns.record.write",
@@ -122,7 +122,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ),
         zone(
             "dns.record.write",
-            json!({"action": "edit", "record_id": "0123456789abcdef0123456789abcdef", "content": "192.0.2.2"}),
+            json!({"action": "edit", "record_id": "0123456789abcdef0123456789abcdef", "type": "A", "content": "192.0.2.2"}),
         ),
         zone(
             "dns.record.write",
@@ -134,10 +134,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             json!({"files": ["https://a.example/x", {"url": "https://a.example/y", "headers": {"Origin": "https://b.example"}}]}),
         ),
         zone("cache.purge.execute", json!({"tags": ["t"]})),
-        zone(
-            "cache.purge.execute",
-            json!({"hosts": ["a.example"], "prefixes": ["a.example/p"]}),
-        ),
+        zone("cache.purge.execute", json!({"prefixes": ["a.example/p"]})),
         zone("waf.rules.read", json!({})),
         zone(
             "waf.rules.read",
@@ -168,7 +165,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         of(
             "workers.deploy.write",
             "account",
-            json!({"script_name": "edge", "modules": [{"name": "a.js", "type": "esm", "content": "export default {}"}], "main_module": "a.js", "compatibility_date": "2026-01-01", "bindings": [{"type": "plain_text", "name": "A", "text": "b"}]}),
+            json!({"script_name": "edge", "modules": [{"name": "a.js", "type": "application/javascript+module", "content": "export default {}"}], "main_module": "a.js", "compatibility_date": "2026-01-01", "bindings": [{"type": "plain_text", "name": "A", "text": "b"}]}),
         ),
     ];
     seeds.extend(submission_operations());
@@ -187,6 +184,7 @@ fn submission_operations() -> Vec<Vec<u8>> {
         .filter_map(|case| case.get("operations")?.as_array());
     operations
         .flatten()
+        .filter(|operation| operation.get("operation_id").is_some())
         .map(|operation| operation.to_string().into_bytes())
         .collect()
 }

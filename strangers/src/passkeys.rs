@@ -6,14 +6,18 @@
 )]
 
 use crate::cut::{Cut, joined};
-use api::passkey::{Attestation, Registrant, RegistrationChallenge, RegistrationKey, RelyingParty};
+use api::passkey::{
+    Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,
+    RegistrationKey, RelyingParty,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fixtures::approver::SoftApprover;
 use fixtures::random::SeededRandom;
 use ledger::{
-    ApprovalId, Assertion, Challenge, ChallengeKey, Decision, EnrolmentId, Expectation,
-    Fingerprint, LedgerId, PublicKey, Statement, TaskId, Timestamp, verify_assertion,
+    ApprovalId, Assertion, AssertionError, Challenge, ChallengeKey, Decision, EnrolmentId,
+    Expectation, Fingerprint, LedgerId, PublicKey, Statement, TaskId, Timestamp, Verified,
+    verify_assertion,
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -65,17 +69,29 @@ static HONEST: LazyLock<Assertion> = LazyLock::new(|| {
 
 /// The pieces of an assertion: nothing verifies but what was signed.
 pub(crate) fn assertion(bytes: &[u8]) {
+    let assertion = pieces(bytes);
+    if let Ok(challenge) = assertion.challenge() {
+        assert_eq!(Challenge::parse(&challenge.to_bytes()), Ok(challenge));
+    }
+    if let Ok(verified) = verify(&assertion) {
+        assert!(verified.user_verified);
+        assert_eq!(assertion.client_data_json, HONEST.client_data_json);
+        assert_eq!(assertion.authenticator_data, HONEST.authenticator_data);
+    }
+}
+
+fn pieces(bytes: &[u8]) -> Assertion {
     let mut cut = Cut::new(bytes);
-    let assertion = Assertion {
+    Assertion {
         client_data_json: cut.piece().to_vec(),
         authenticator_data: cut.piece().to_vec(),
         signature: cut.piece().to_vec(),
         credential_id: APPROVER.credential_id().to_vec(),
         user_handle: None,
-    };
-    if let Ok(challenge) = assertion.challenge() {
-        assert_eq!(Challenge::parse(&challenge.to_bytes()), Ok(challenge));
     }
+}
+
+fn verify(assertion: &Assertion) -> Result<Verified, AssertionError> {
     let statement = statement();
     let expectation = Expectation {
         credential_id: APPROVER.credential_id(),
@@ -83,12 +99,12 @@ pub(crate) fn assertion(bytes: &[u8]) {
         origin: ORIGIN,
         challenge_binds: &statement,
     };
-    let key = APPROVER.public_key();
-    if let Ok(verified) = verify_assertion(&key, &assertion, &expectation) {
-        assert!(verified.user_verified);
-        assert_eq!(assertion.client_data_json, HONEST.client_data_json);
-        assert_eq!(assertion.authenticator_data, HONEST.authenticator_data);
-    }
+    verify_assertion(&APPROVER.public_key(), assertion, &expectation)
+}
+
+#[cfg(test)]
+pub(crate) fn is_verified(bytes: &[u8]) -> bool {
+    verify(&pieces(bytes)).is_ok()
 }
 
 const ENROLMENT: EnrolmentId = EnrolmentId::from_bytes([7; 16]);
@@ -99,6 +115,15 @@ static RELYING_PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
 
 /// The pieces of a registration: what is taken is a sound key of the credential that was named.
 pub(crate) fn registration(bytes: &[u8]) {
+    if let Ok(registered) = registered(bytes) {
+        assert_eq!(registered.credential_id, Cut::new(bytes).piece());
+        let cose = registered.public_key.to_cose();
+        assert_eq!(PublicKey::from_cose(&cose), Ok(registered.public_key));
+        assert!(!registered.backup_state || registered.backup_eligible);
+    }
+}
+
+pub(crate) fn registered(bytes: &[u8]) -> Result<RegisteredCredential, PasskeyRefused> {
     let mut cut = Cut::new(bytes);
     let attestation = Attestation {
         credential_id: cut.piece().to_vec(),
@@ -111,13 +136,7 @@ pub(crate) fn registration(bytes: &[u8]) {
         registered: &[],
     };
     let key = RegistrationKey::derive(SECRET);
-    let registered = RELYING_PARTY.register(&key, ENROLMENT, &registrant, &attestation, NOW);
-    if let Ok(registered) = registered {
-        assert_eq!(registered.credential_id, attestation.credential_id);
-        let cose = registered.public_key.to_cose();
-        assert_eq!(PublicKey::from_cose(&cose), Ok(registered.public_key));
-        assert!(!registered.backup_state || registered.backup_eligible);
-    }
+    RELYING_PARTY.register(&key, ENROLMENT, &registrant, &attestation, NOW)
 }
 
 fn golden() -> Vec<Value> {

@@ -8,6 +8,9 @@
 use crate::cut::Cut;
 use crate::headers::parsed;
 use crate::house::{Answered, Asked, House, SECRET};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fixtures::approver::SoftApprover;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,6 +42,26 @@ pub(crate) fn request(bytes: &[u8]) {
 }
 
 fn one(house: &House, bytes: &[u8]) {
+    let (what, answer) = answered(house, bytes);
+    if let Some(answer) = answer {
+        is_sound(&answer, &what);
+    }
+}
+
+/// How each route answers the seeds.
+#[cfg(test)]
+pub(crate) fn statuses() -> std::collections::BTreeMap<String, std::collections::BTreeSet<u16>> {
+    let house = House::build();
+    let mut all = std::collections::BTreeMap::new();
+    for seed in seeds() {
+        let (what, answer) = answered(&house, &seed);
+        let statuses: &mut std::collections::BTreeSet<u16> = all.entry(what).or_default();
+        statuses.extend(answer.map(|answer| answer.status));
+    }
+    all
+}
+
+fn answered(house: &House, bytes: &[u8]) -> (String, Option<Answered>) {
     let mut cut = Cut::new(bytes);
     let [route, flags] = cut.array();
     let route = usize::from(route) % house.routes.len().max(1);
@@ -54,7 +77,7 @@ fn one(house: &House, bytes: &[u8]) {
     }
     if flags & WITHOUT_TOKEN == 0 {
         let is_agent = template.contains("{task_id}") != (flags & OTHER_TOKEN != 0);
-        house.show_token(&mut headers, is_agent);
+        house.show_token(&mut headers, template, is_agent);
     }
     let rest = cut.rest();
     let (lines, body) = match rest.windows(2).position(|pair| pair == b"\n\n") {
@@ -68,11 +91,12 @@ fn one(house: &House, bytes: &[u8]) {
         method,
         path,
         headers,
-        body: body.to_vec(),
+        body: match std::str::from_utf8(body) {
+            Ok(text) if text.contains("{resume_token}") => house.filled(text).into_bytes(),
+            _ => body.to_vec(),
+        },
     };
-    if let Some(answer) = house.ask(asked) {
-        is_sound(&answer, &format!("{method} {template}"));
-    }
+    (format!("{method} {template}"), house.ask(asked))
 }
 
 fn is_sound(answer: &Answered, what: &str) {
@@ -118,36 +142,35 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         String::new(),
         format!(r#"{{"operations":[{operation}]}}"#),
         r#"{"task_name":"t","operations":[{"operation_id":"dns.record.write","scope_type":"zone","scope_id":"*"}],"callback":{"url":"https://localhost:9/x","events":["apply.finished"],"secret":"s"},"expires_in_seconds":300}"#.to_owned(),
-        r#"{"resume_token":"a.b.c"}"#.to_owned(),
+        r#"{"resume_token":"{resume_token}"}"#.to_owned(),
         r#"{"scope_id":"z1","name":"a.example.com","record_type":"A","content":"192.0.2.1","ttl":60,"proxied":false}"#.to_owned(),
-        r#"{"scope_id":"z1","files":["https://a.example.com/x"],"tags":["t"]}"#.to_owned(),
+        r#"{"scope_id":"z1","files":["https://a.example.com/x"]}"#.to_owned(),
         r#"{"scope_id":"a1","script_name":"edge","script":"export default {}"}"#.to_owned(),
         r#"{"permissions":[{"operation_id":"dns.record.write","scope_type":"zone","scope_id":"*","granted_level":"write","expires_at":"2027-01-15T09:00:00Z"}],"reason":"r"}"#.to_owned(),
-        r#"{"credential_id":"YWJj","public_key_b64":"pQECAyYgASFYIA","status":"active","algorithm":"ES256","public_key_format":"cose","backup_eligible":true}"#.to_owned(),
+        r#"{"credential_id":"YWJj","public_key_b64":"KEY","status":"active","algorithm":"ES256","public_key_format":"cose","backup_eligible":true}"#.to_owned(),
         r#"{"credential_id":"YWJj","client_data_json":"e30","authenticator_data":"YWJj","signature":"YWJj","decision":"deny","reason":"no"}"#.to_owned(),
         r#"{"credential_id":"YWJj","client_data_json":"e30","attestation_object":"o2NmbXQ"}"#.to_owned(),
         r#"{"outcome":"executed","reason":"seen"}"#.to_owned(),
         r#"{"approver_principal":"default","decision":"approve"}"#.to_owned(),
     ];
-    // More than there are; a route beyond the last is an earlier one again.
-    let of_routes = (0_u8..48).flat_map(|route| {
+    // As many as there are; a route beyond the last is an earlier one again.
+    let key = URL_SAFE_NO_PAD.encode(SoftApprover::new("somebody").cose_key());
+    let bodies = bodies.map(|body| body.replace("KEY", &key));
+    let of_routes = (0_u8..42).flat_map(|route| {
         let plain = bodies
             .iter()
             .map(move |body| [&[route, 0], body.as_bytes()].concat());
+        let longer = [
+            "?limit=1",
+            "?from=1&to=2",
+            "?position=1",
+            "?decision=deny&reason=no",
+        ];
+        let longer = longer.map(|path| {
+            let flags = [route, LONGER_PATH | HEADERS];
+            [&flags[..], path.as_bytes(), b"\n"].concat()
+        });
         let others = [
-            vec![
-                route,
-                LONGER_PATH | HEADERS,
-                b'?',
-                b'l',
-                b'i',
-                b'm',
-                b'i',
-                b't',
-                b'=',
-                b'1',
-                b'\n',
-            ],
             [&[route, UNSIGNED][..], b"{}"].concat(),
             [&[route, WITHOUT_TOKEN][..], b"{}"].concat(),
             [&[route, OTHER_TOKEN][..], b"{}"].concat(),
@@ -157,7 +180,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             ]
             .concat(),
         ];
-        plain.chain(others)
+        plain.chain(longer).chain(others)
     });
     of_routes.collect()
 }

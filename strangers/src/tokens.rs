@@ -79,6 +79,12 @@ pub(crate) fn claims(bytes: &[u8]) {
     }
 }
 
+#[cfg(test)]
+pub(crate) fn opens(token: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(token);
+    KEY.open::<Value>(&text).is_some() || LINKS.open(&text).is_ok()
+}
+
 fn bootstrap() -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "agent:ci", "jti": "b-1", "nbf": 1_799_999_999,

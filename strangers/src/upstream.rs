@@ -163,7 +163,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         r#"{"success":true,"result":{"id":"ssl","value":"strict"}}"#,
         r#"{"success":true,"result":{"status":"active"}}"#,
         r#"{"result":{"id":"r1"}}"#,
-        r#"{"errors":[{"message":"upstream-token-of-the-fuzzer"}],"success":false}"#,
+        r#"{"errors":[{"message":"upstream-token-of-the-fuzzer, \u0075pstream\u002dtoken-of-the-fuzzer"}],"success":false}"#,
         "--x\r\nContent-Disposition: form-data; name=\"worker.js\"\r\n\r\nexport default {}\r\n--x--\r\n",
         "",
     ];

@@ -308,7 +308,7 @@ fn within_limit(size: usize, uploads: bool) -> Result<(), ApiError> {
 )]
 #[derive(serde::Serialize)]
 #[serde(untagged)]
-enum ApplyWaitingOrRunning {
+pub(super) enum ApplyWaitingOrRunning {
     Waiting(ApplyWaiting),
     Running(ApplyRunning),
 }

@@ -1,5 +1,6 @@
 //! Shortcuts: applies of one operation, with its fields in the body.
 
+use super::applies::ApplyWaitingOrRunning;
 use super::applying::{Asked, Attempt};
 use crate::auth::guard::Capability;
 use crate::edge::request_id::ThisRequest;
@@ -36,7 +37,12 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     request_body = DnsCreateRequest,
     security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
     responses(
-        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
+        (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
+            body = inline(ApplyWaitingOrRunning)),
+        (status = 409, description = "Ended otherwise (application/json), or refused", content(
+            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -68,7 +74,12 @@ async fn create_dns_record(
     request_body = CachePurgeRequest,
     security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
     responses(
-        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
+        (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
+            body = inline(ApplyWaitingOrRunning)),
+        (status = 409, description = "Ended otherwise (application/json), or refused", content(
+            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -100,7 +111,12 @@ async fn purge_cache(
     request_body = WorkersDeployRequest,
     security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = [])),
     responses(
-        (status = 200, description = "Other answers as for apply", body = ApplyEnded),
+        (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
+        (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
+            body = inline(ApplyWaitingOrRunning)),
+        (status = 409, description = "Ended otherwise (application/json), or refused", content(
+            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApplyWaiting {
     /// `requires_approval`, or `approved`: then `continue` executes it.
+    #[schema(pattern = "^(requires_approval|approved)$")]
     pub(crate) status: &'static str,
     /// The task.
     pub(crate) task_id: String,
@@ -44,6 +45,7 @@ pub(crate) struct ApplyWaiting {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApplyRunning {
     /// Always `in_progress`.
+    #[schema(pattern = "^in_progress$")]
     pub(crate) status: &'static str,
     /// The task.
     pub(crate) task_id: String,

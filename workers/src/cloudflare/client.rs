@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Body, NoAnswer, outcome_of};
 use super::outcome::{Outcome, code};
+use super::redaction::{REDACTED, without};
 use super::request::{UpstreamBody, UpstreamRequest};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -299,16 +300,11 @@ impl CloudflareClient {
                 Err(error) => return Body::Broken(self.without_token(&described(&error))),
             }
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) if text.contains(self.token.expose_secret()) => {
-                Body::Complete(self.without_token(text).into_bytes())
-            }
-            _ => Body::Complete(bytes),
-        }
+        Body::Complete(without(self.token.expose_secret(), bytes))
     }
 
     fn without_token(&self, text: &str) -> String {
-        text.replace(self.token.expose_secret(), "[token]")
+        text.replace(self.token.expose_secret(), REDACTED)
     }
 }
 

@@ -18,6 +18,7 @@ mod outcome;
 mod pre_state;
 mod read_back;
 mod reconcile;
+mod redaction;
 mod request;
 mod simulate;
 
