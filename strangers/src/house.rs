@@ -110,6 +110,8 @@ impl House {
             .replace("{resume_token}", &self.resume_token)
             .replace("{apply_id}", &self.apply_id)
             .replace("{link}", link)
+            .replace("entries/{path}", "entries/000.p/1")
+            .replace("{path}", "0/000.p/1")
             .replace("{agent}", "somebody")
             .replace("{principal}", "somebody")
     }

@@ -104,5 +104,5 @@ fn requests_get_past_their_doors() {
     let taken = answers
         .values()
         .filter(|statuses| statuses.iter().any(|status| *status < 300));
-    assert!(taken.count() * 3 > answers.len() * 2, "{answers:?}");
+    assert!(taken.count() * 5 > answers.len() * 3, "{answers:?}");
 }
