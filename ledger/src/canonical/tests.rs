@@ -269,6 +269,20 @@ proptest! {
     }
 
     #[test]
+    fn the_short_way_writes_what_the_library_writes(value in any_json()) {
+        let bytes = canonicalise(&value).unwrap();
+        prop_assert_eq!(bytes, serde_json_canonicalizer::to_vec(&value).unwrap());
+    }
+
+    #[test]
+    fn every_character_is_written_as_the_library_writes_it(text in "[\\x00-\\x7f\u{2028}\u{feff}é😀]{0,8}") {
+        let value = json!({"operations": [text], "v": 1});
+        prop_assert!(is_plain(&value));
+        let bytes = canonicalise(&value).unwrap();
+        prop_assert_eq!(bytes, serde_json_canonicalizer::to_vec(&value).unwrap());
+    }
+
+    #[test]
     fn spacing_does_not_matter(value in any_json()) {
         let spaced = serde_json::to_vec_pretty(&value).unwrap();
         let parsed = parse_strict(&spaced).unwrap();
