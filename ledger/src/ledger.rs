@@ -13,7 +13,7 @@ use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
 use crate::store::{
-    LookupKey, Lookups, Reader, WriterLock, append, append_tree, check_empty, check_tail,
+    Addition, LookupKey, Lookups, Reader, WriterLock, append, check_empty, check_tail,
     connect_reader, connect_writer, file_of, grow, read_frontier, read_head, read_stream, scrub,
 };
 use crate::tlog::Frontier;
@@ -127,8 +127,13 @@ impl Ledger {
                     .map_err(Error::database("making a new ledger"))?;
                 let mut tree = Frontier::empty();
                 let rows = grow(&mut tree, [created.leaf()])?;
-                append(&mut transaction, &[created], &Lookups::default(), &head).await?;
-                append_tree(&mut transaction, &rows).await?;
+                let addition = Addition {
+                    staged: &[created],
+                    lookups: &Lookups::default(),
+                    tree: &rows,
+                    head: &head,
+                };
+                append(&mut transaction, &addition).await?;
                 transaction
                     .commit()
                     .await

@@ -1,7 +1,8 @@
 //! Taking payloads away, and finding what there is to take.
 
-use super::append::{MultiRow, signed};
+use super::append::signed;
 use super::read::{Reader, stored_size};
+use super::script::MultiRow;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{AgentId, StreamId, TaskId};

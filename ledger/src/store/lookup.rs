@@ -1,6 +1,6 @@
 //! What decisions look up, derived from the events and written with them.
 
-use super::append::MultiRow;
+use super::script::{MultiRow, Script, Size};
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
@@ -314,7 +314,43 @@ impl Lookups {
         }
     }
 
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
+    /// What a commit writes of it.
+    pub(super) fn rows_to_write(&self) -> LookupRows<'_> {
+        let open = |wanted| {
+            let rows = self.open.iter().filter(move |(_, open)| **open == wanted);
+            rows.map(|(id, _)| id).collect()
+        };
+        LookupRows {
+            removed: self.removed.iter().collect(),
+            values: self.values.iter().collect(),
+            opened: open(true),
+            closed: open(false),
+        }
+    }
+}
+
+/// The rows that a batch adds to the lookup tables, and those that it takes away.
+pub(super) struct LookupRows<'a> {
+    removed: Vec<&'a LookupKey>,
+    values: Vec<(&'a LookupKey, &'a Vec<u8>)>,
+    opened: Vec<&'a (TaskId, StreamId)>,
+    closed: Vec<&'a (TaskId, StreamId)>,
+}
+
+impl LookupRows<'_> {
+    /// How many there are of the kind that there are most of.
+    pub(super) fn most(&self) -> usize {
+        let counts = [
+            self.removed.len(),
+            self.values.len(),
+            self.opened.len(),
+            self.closed.len(),
+        ];
+        counts.into_iter().max().unwrap_or(0)
+    }
+
+    /// Adds what writes them.
+    pub(super) fn write(&self, script: &mut Script, size: Size) {
         static PUT: LazyLock<MultiRow> = LazyLock::new(|| {
             let conflict = " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value";
             MultiRow::insert("lookups", "kind, key, value", conflict)
@@ -333,56 +369,27 @@ impl Lookups {
         static REMOVE: LazyLock<MultiRow> = LazyLock::new(|| {
             MultiRow::new("DELETE FROM lookups WHERE (kind, key) IN (VALUES", 2, ")")
         });
-        let failed = || Error::database("writing lookups");
-        let removed: Vec<_> = self.removed.iter().collect();
-        for chunk in REMOVE.chunks(&removed) {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
-            for key in chunk.rows {
-                query = query.bind(key.0 as i64).bind(key.1.as_slice());
-            }
-            chunk
-                .filled(query)
-                .execute(&mut *connection)
-                .await
-                .map_err(failed())?;
-        }
-        let rows: Vec<_> = self.values.iter().collect();
-        for chunk in PUT.chunks(&rows) {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
-            for (key, value) in chunk.rows {
-                query = query
-                    .bind(key.0 as i64)
-                    .bind(key.1.as_slice())
-                    .bind(value.as_slice());
-            }
-            chunk
-                .filled(query)
-                .execute(&mut *connection)
-                .await
-                .map_err(failed())?;
-        }
-        for (statement, wanted) in [(&OPEN, true), (&CLOSE, false)] {
-            let rows: Vec<_> = self
-                .open
-                .iter()
-                .filter(|(_, open)| **open == wanted)
-                .map(|(id, _)| id)
-                .collect();
-            for chunk in statement.chunks(&rows) {
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
-                for (task, stream) in chunk.rows {
-                    query = query
-                        .bind(task.as_bytes().as_slice())
-                        .bind(stream.as_bytes().as_slice());
-                }
-                chunk
-                    .filled(query)
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(failed())?;
-            }
-        }
-        Ok(())
+        let bind_key = |script: &mut Script, key: &LookupKey| {
+            script.bind(key.0 as i64).bind(key.1.as_slice());
+        };
+        let bind_stream = |script: &mut Script, (task, stream): &(TaskId, StreamId)| {
+            script
+                .bind(task.as_bytes().as_slice())
+                .bind(stream.as_bytes().as_slice());
+        };
+        script.add_rows(&REMOVE, size, &self.removed, |script, key| {
+            bind_key(script, key);
+        });
+        script.add_rows(&PUT, size, &self.values, |script, (key, value)| {
+            bind_key(script, key);
+            script.bind(value.as_slice());
+        });
+        script.add_rows(&OPEN, size, &self.opened, |script, row| {
+            bind_stream(script, row);
+        });
+        script.add_rows(&CLOSE, size, &self.closed, |script, row| {
+            bind_stream(script, row);
+        });
     }
 }
 

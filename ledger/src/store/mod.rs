@@ -11,13 +11,14 @@ mod lookup;
 mod read;
 mod scan;
 mod schema;
+mod script;
 pub(crate) mod scrub;
 mod signing;
 mod tail;
 mod tree;
 mod verify;
 
-pub(crate) use append::{Staged, append};
+pub(crate) use append::{Addition, Staged, append, begin_and_append};
 pub use checked::CheckedLedger;
 pub(crate) use checked::newest_at;
 pub(crate) use erasure::{Found, Sought, erase};

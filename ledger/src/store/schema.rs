@@ -140,12 +140,19 @@ pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(path))
 }
 
+/// How much of the file the writer keeps in memory: 16 MiB, in KiB and negative as SQLite wants it.
+const CACHE_SIZE: &str = "-16384";
+
+/// After how many pages SQLite's log is copied back into the file. A page that many commits have
+/// changed is copied once; 16 MiB of log are read again in some tens of milliseconds at a start.
+const CHECKPOINT_PAGES: &str = "4096";
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(false)
         .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(128)
+        .statement_cache_capacity(256)
 }
 
 /// Opens the file to write, creating it where it is missing, and brings its schema up to date.
@@ -157,6 +164,11 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
     let options = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        // What a statement of many rows would take back is kept in memory: otherwise each makes a file
+        // for it and removes it again.
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", CACHE_SIZE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         // What is taken away leaves zeros behind.
         .pragma("secure_delete", "ON");
     let mut connection = SqliteConnection::connect_with(&options)

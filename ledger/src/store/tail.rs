@@ -2,6 +2,7 @@
 
 use super::append::signed;
 use super::read::{StoredRecord, stored_payloads, stored_size};
+use super::script::Script;
 use super::tree::{check_tree, compute, grow, read_frontier};
 use crate::error::Error;
 use crate::id::LedgerId;
@@ -63,22 +64,21 @@ impl Head {
         }
     }
 
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Error> {
-        sqlx::query(
+    /// Adds what writes it.
+    pub(super) fn write(&self, script: &mut Script) {
+        script.add(
             "INSERT INTO head (id, ledger_id, size, record_hash, verified_size, verified_hash)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET size = ?2, record_hash = ?3,
-                 verified_size = ?4, verified_hash = ?5",
-        )
-        .bind(self.ledger_id.as_bytes().as_slice())
-        .bind(signed(self.size))
-        .bind(self.record_hash.as_bytes().as_slice())
-        .bind(signed(self.verified.0))
-        .bind(self.verified.1.as_bytes().as_slice())
-        .execute(connection)
-        .await
-        .map_err(Error::database("writing the head"))?;
-        Ok(())
+             VALUES (1, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE
+             SET size = excluded.size, record_hash = excluded.record_hash,
+                 verified_size = excluded.verified_size, verified_hash = excluded.verified_hash",
+        );
+        script
+            .bind(self.ledger_id.as_bytes().as_slice())
+            .bind(signed(self.size))
+            .bind(self.record_hash.as_bytes().as_slice())
+            .bind(signed(self.verified.0))
+            .bind(self.verified.1.as_bytes().as_slice());
     }
 }
 

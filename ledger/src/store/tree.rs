@@ -1,7 +1,8 @@
 //! The Merkle tree's table: one row for each position, written with the event that stands there.
 
-use super::append::{MultiRow, signed};
+use super::append::signed;
 use super::read::{Reader, StoredRecord};
+use super::script::{MultiRow, Script, Size};
 use crate::error::Error;
 use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash, record_leaf};
 use futures_util::TryStreamExt as _;
@@ -37,24 +38,25 @@ pub(crate) fn grow(
         .collect()
 }
 
+/// Adds what writes the rows.
+pub(super) fn add_tree(script: &mut Script, size: Size, rows: &[TreeRow]) {
+    static INSERT: LazyLock<MultiRow> =
+        LazyLock::new(|| MultiRow::insert("tree", "position, hashes", ""));
+    script.add_rows(&INSERT, size, rows, |script, row| {
+        script
+            .bind(signed(row.position))
+            .bind(row.hashes.as_slice());
+    });
+}
+
 /// Writes rows. The transaction is the caller's.
 pub(crate) async fn append_tree(
     connection: &mut SqliteConnection,
     rows: &[TreeRow],
 ) -> Result<(), Error> {
-    static INSERT: LazyLock<MultiRow> =
-        LazyLock::new(|| MultiRow::insert("tree", "position, hashes", ""));
-    for chunk in INSERT.chunks(rows) {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&chunk.sql)));
-        for row in chunk.rows {
-            query = query.bind(signed(row.position)).bind(row.hashes.as_slice());
-        }
-        query
-            .execute(&mut *connection)
-            .await
-            .map_err(Error::database("appending to the tree"))?;
-    }
-    Ok(())
+    let mut script = Script::default();
+    add_tree(&mut script, Size::of(rows.len()), rows);
+    script.run(connection, "appending to the tree").await
 }
 
 /// The tree as far as it is stored. It ends before the log does in a file that an earlier version

@@ -8,7 +8,7 @@ use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::record::{FORMAT, Header, RecordHash, payload_digest};
 use crate::store::{
-    Head, Lookups, Staged, append, append_tree, check_tail, connect_writer, erase, grow,
+    Addition, Head, Lookups, Staged, begin_and_append, check_tail, connect_writer, erase, grow,
     read_frontier, read_head, scrub,
 };
 use crate::tlog::Frontier;
@@ -194,19 +194,21 @@ impl Writer {
             None => Ok(()),
         };
         strike(CommitPoint::Write, "starting a commit")?;
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.connection)
-            .await
-            .map_err(Error::database("starting a commit"))?;
-        append(&mut self.connection, staged, lookups, next).await?;
+        // A tree that is still being filled gets these leaves in their turn.
+        let rows = if tree.size() == self.head.size {
+            grow(tree, staged.iter().map(Staged::leaf))?
+        } else {
+            Vec::new()
+        };
+        let addition = Addition {
+            staged,
+            lookups,
+            tree: &rows,
+            head: next,
+        };
+        begin_and_append(&mut self.connection, &addition).await?;
         if let Some((by, positions)) = erasure {
             erase(&mut self.connection, by, positions).await?;
-        }
-        // A tree that is still being filled gets these leaves in their turn.
-        if tree.size() == self.head.size {
-            let leaves = staged.iter().map(Staged::leaf);
-            let rows = grow(tree, leaves)?;
-            append_tree(&mut self.connection, &rows).await?;
         }
         strike(CommitPoint::Commit, "committing")?;
         sqlx::query("COMMIT")

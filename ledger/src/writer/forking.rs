@@ -12,8 +12,8 @@ use crate::fork::Fork;
 use crate::id::{CommandId, StreamId};
 use crate::ledger::Origin;
 use crate::store::{
-    Head, Lookups, append, append_tree, connect_writer, grow, newest_at, read_frontier, read_head,
-    read_leaves, read_stream, write_signing,
+    Addition, Head, Lookups, append, append_tree, connect_writer, grow, newest_at, read_frontier,
+    read_head, read_leaves, read_stream, write_signing,
 };
 use crate::tlog::{Checkpoint, Frontier, record_leaf};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
@@ -78,8 +78,13 @@ pub async fn fork_copy(
     let rows = grow(&mut tree, [record_leaf(staged.header())])?;
     let failed = || Error::database("recording a fork");
     let mut transaction = connection.begin().await.map_err(failed())?;
-    append(&mut transaction, &[staged], &Lookups::default(), &next).await?;
-    append_tree(&mut transaction, &rows).await?;
+    let addition = Addition {
+        staged: &[staged],
+        lookups: &Lookups::default(),
+        tree: &rows,
+        head: &next,
+    };
+    append(&mut transaction, &addition).await?;
     write_signing(&mut transaction, &new_origin, &new_key).await?;
     transaction.commit().await.map_err(failed())?;
     settle(connection, file).await?;
