@@ -9,8 +9,9 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool};
 use std::fmt::{self, Display};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Where the read tables are, and what they are folded from.
@@ -78,6 +79,25 @@ pub(crate) struct Told {
     pub(crate) stop: watch::Sender<Option<Stop>>,
 }
 
+/// How far somebody waits for the tables: who reads does not wait for the runner's pace.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    size: AtomicU64,
+    pub(crate) more: Notify,
+}
+
+impl Wanted {
+    fn up_to(&self, size: u64) {
+        self.size.fetch_max(size, Ordering::Relaxed);
+        self.more.notify_one();
+    }
+
+    /// Whether somebody waits for the event at that position.
+    pub(crate) fn includes(&self, position: u64) -> bool {
+        self.size.load(Ordering::Relaxed) > position
+    }
+}
+
 /// What the runner tells about all projections, in their order.
 pub(crate) type ToldAll = [Told; Projection::ALL.len()];
 
@@ -86,6 +106,7 @@ pub(crate) type ToldAll = [Told; Projection::ALL.len()];
 pub struct Projections {
     readers: SqlitePool,
     told: Arc<ToldAll>,
+    wanted: Arc<Wanted>,
     head: watch::Receiver<u64>,
     requests: mpsc::Sender<Request>,
 }
@@ -103,6 +124,7 @@ impl Projections {
         let projections = Self {
             readers: connect_readers(&path).await?,
             told: runner.told(),
+            wanted: runner.wanted(),
             requests: runner.requests(),
             head,
         };
@@ -147,6 +169,7 @@ impl Projections {
         if *cursor.borrow_and_update() >= head {
             return Ok(());
         }
+        self.wanted.up_to(head);
         let mut stop = told.stop.subscribe();
         tokio::select! {
             reached = cursor.wait_for(|cursor| *cursor >= head) => {

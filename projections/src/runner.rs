@@ -6,7 +6,7 @@ use crate::online::{Rebuilding, Request, Step};
 use crate::opening;
 use crate::projection::Projection;
 use crate::projections::{
-    ProjectionOptions, ProjectionStatus, Status, Stop, Told, ToldAll, measure,
+    ProjectionOptions, ProjectionStatus, Status, Stop, Told, ToldAll, Wanted, measure,
 };
 use crate::source::Source;
 use crate::store::{FolderLock, Place};
@@ -14,10 +14,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The most events that share one transaction.
 const BATCH: u64 = 2000;
+
+/// How long new events may wait for others to be folded with, while nobody waits for them: a commit
+/// for each of them would cost more than they do.
+const PACE: Duration = Duration::from_millis(50);
 
 /// How often a batch is tried again after the file failed, before folding stops.
 const TRIES: u32 = 5;
@@ -40,6 +45,9 @@ pub struct Runner {
     size: watch::Receiver<u64>,
     folder: Arc<Mutex<Folder>>,
     told: Arc<ToldAll>,
+    wanted: Arc<Wanted>,
+    /// When a batch was folded last.
+    folded_at: Option<Instant>,
     path: PathBuf,
     asks: mpsc::Sender<Request>,
     requests: mpsc::Receiver<Request>,
@@ -77,6 +85,8 @@ impl Runner {
             source: Source::Live(options.ledger),
             folder: Arc::new(Mutex::new(folder)),
             told: Arc::new(told),
+            wanted: Arc::default(),
+            folded_at: None,
             _lock: opened.lock,
         };
         Ok((runner, opened.path))
@@ -84,6 +94,10 @@ impl Runner {
 
     pub(crate) fn told(&self) -> Arc<ToldAll> {
         Arc::clone(&self.told)
+    }
+
+    pub(crate) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted)
     }
 
     pub(crate) fn requests(&self) -> mpsc::Sender<Request> {
@@ -134,6 +148,16 @@ impl Runner {
             let head = *self.size.borrow_and_update();
             let next = self.folder().next(Place::Live, head, BATCH);
             if let Some((from, limit)) = next {
+                if let Some(due) = self.due(from, limit) {
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep_until(due) => {}
+                        () = self.wanted.more.notified() => {}
+                    }
+                    // With what has come in the meantime.
+                    continue;
+                }
+                self.folded_at = Some(Instant::now());
                 match self.fold_next(from, limit).await {
                     // What cannot be done for both sets may be for the one in use.
                     Err(error) if self.rebuilding.is_some() => self.abandon(error),
@@ -158,6 +182,16 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// When the events from there on are to be folded; `None` when that is now.
+    fn due(&self, from: u64, limit: u32) -> Option<Instant> {
+        let is_full = u64::from(limit) >= BATCH;
+        if is_full || self.rebuilding.is_some() || self.wanted.includes(from) {
+            return None;
+        }
+        let due = self.folded_at? + PACE;
+        (Instant::now() < due).then_some(due)
     }
 
     /// Makes empty tables for what somebody wants anew.

@@ -21,6 +21,7 @@ mod excerpt;
 mod executor;
 mod expirer;
 mod in_flight;
+mod newest;
 mod pre_state;
 mod recording;
 mod supervisor;

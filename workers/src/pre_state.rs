@@ -4,6 +4,7 @@ use crate::cloudflare::{self, CloudflareClient};
 use crate::error::Error;
 use crate::executor::{Upstream, read_operations};
 use crate::in_flight::InFlight;
+use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker, paced};
@@ -11,14 +12,15 @@ use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
 use ledger::event::PreState;
 use ledger::operation::Operation;
-use ledger::{ApprovalId, Ledger};
+use ledger::{ApprovalId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How many approvals are read for at a time.
+/// How many approvals are read for at a time, from upstream and where there is nothing to be read.
 const AT_A_TIME: usize = 8;
+const SIMULATED_AT_A_TIME: usize = 64;
 /// How long reading for one approval may take in all; what was not read by then is unavailable.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The most that is recorded for one approval, in bytes of JSON.
@@ -39,26 +41,57 @@ impl PreStateReader {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
             upstream: Arc::new(config.upstream.clone()),
-            approvals: InFlight::new(AT_A_TIME),
+            approvals: InFlight::new(match config.upstream {
+                Upstream::Simulated => SIMULATED_AT_A_TIME,
+                Upstream::Cloudflare(_) => AT_A_TIME,
+            }),
         }
     }
 
-    async fn take(&mut self) -> Result<(), Error> {
+    /// Takes what the read table shows and nobody reads for; whether there may be more than could be
+    /// taken.
+    async fn take(&mut self) -> Result<bool, Error> {
         let limit = self.approvals.held() + 2 * self.approvals.room();
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        for approval_id in self.projections.approvals_without_pre_state(limit).await? {
-            if self.approvals.room() > 0 && self.approvals.is_free(&approval_id) {
-                let reading = Reading {
-                    recorder: self.recorder.clone(),
-                    upstream: Arc::clone(&self.upstream),
-                    approval_id,
-                    failures: self.approvals.failures(&approval_id),
-                };
-                self.approvals.spawn(approval_id, reading.run());
+        let found = self.projections.approvals_without_pre_state(limit).await?;
+        let is_whole = u32::try_from(found.len()).is_ok_and(|found| found < limit);
+        for approval_id in found {
+            if self.approvals.room() == 0 {
+                return Ok(true);
             }
+            self.spawn(approval_id);
         }
-        Ok(())
+        Ok(!is_whole)
     }
+
+    /// Takes what the log tells of, as far as there is room.
+    async fn take_newest(&mut self, newest: &mut Newest<ApprovalId>) {
+        newest.take_in().await;
+        while self.approvals.room() > 0
+            && let Some(approval_id) = newest.pop()
+        {
+            self.spawn(approval_id);
+        }
+    }
+
+    /// Begins, unless it is being read for or rests after a failure.
+    fn spawn(&mut self, approval_id: ApprovalId) {
+        if self.approvals.is_free(&approval_id) {
+            let reading = Reading {
+                recorder: self.recorder.clone(),
+                upstream: Arc::clone(&self.upstream),
+                approval_id,
+                failures: self.approvals.failures(&approval_id),
+            };
+            self.approvals.spawn(approval_id, reading.run());
+        }
+    }
+}
+
+/// The approval that is to be read for from that event on.
+fn asks(recorded: &Recorded) -> Option<ApprovalId> {
+    let asks = matches!(recorded.event, Event::ApprovalRequested(_));
+    asks.then(|| ApprovalId::from(recorded.stream_id()))
 }
 
 impl Worker for PreStateReader {
@@ -68,16 +101,38 @@ impl Worker for PreStateReader {
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         self.approvals.abort().await;
         let mut progress = self.projections.progress(Projection::Tasks);
+        // Taken before the table is asked: from there on the log tells.
+        let mut newest = Newest::from(self.recorder.ledger(), *progress.borrow(), asks);
+        let mut look = true;
+        let mut backlog = false;
         loop {
-            progress.borrow_and_update();
             let looked = Instant::now();
-            self.take().await?;
-            signals.pulse.beat();
-            tokio::select! {
-                () = signals.stop.cancelled() => break,
-                changed = paced(&mut progress, looked) => changed?,
-                change = self.approvals.changed() => signals.note(Self::NAME, change.failed)?,
+            if look {
+                let cursor = *progress.borrow_and_update();
+                backlog = self.take().await?;
+                if !backlog {
+                    newest.was_asked(cursor);
+                }
             }
+            self.take_newest(&mut newest).await;
+            signals.pulse.beat();
+            self.approvals.measure(Self::NAME);
+            newest.measure(Self::NAME);
+            let has_room = self.approvals.room() > 0;
+            let asks_table = has_room && (backlog || newest.has_gap());
+            look = tokio::select! {
+                () = signals.stop.cancelled() => break,
+                changed = paced(&mut progress, looked), if asks_table => {
+                    changed?;
+                    true
+                }
+                change = self.approvals.changed() => {
+                    let retry = change.has_rested;
+                    signals.note(Self::NAME, change.failed)?;
+                    retry
+                }
+                () = newest.grown() => false,
+            };
         }
         // Reading changes nothing: the next start reads again.
         self.approvals.abort().await;

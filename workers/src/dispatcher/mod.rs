@@ -185,7 +185,17 @@ impl Worker for Dispatcher {
         let mut wake = signals.wake.clone();
         let ledger = self.courier.recorder.ledger();
         let mut checkpoints = ledger.checkpoints().map(Checkpoints::subscribe);
+        let mut has_ended = false;
         while !signals.stop.is_cancelled() {
+            if std::mem::take(&mut has_ended) {
+                // What has ended would be found once more, in the place of what has not.
+                let reading = self.projections.caught_up(Self::READS, FOLD_PATIENCE);
+                match signals.stop.run_until_cancelled(reading).await {
+                    None => break,
+                    Some(Ok(()) | Err(projections::Error::Lagging { .. })) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                }
+            }
             progress.borrow_and_update();
             wake.borrow_and_update();
             if let Some(newest) = &mut checkpoints {
@@ -204,6 +214,7 @@ impl Worker for Dispatcher {
                     Ok(()) = signed(&mut checkpoints) => break,
                     () = &mut sleep => break,
                     change = self.deliveries.changed() => {
+                        has_ended = true;
                         if self.take_note(change, look.left_some, signals).await? {
                             break;
                         }

@@ -17,17 +17,20 @@ pub use upstream::Upstream;
 
 use crate::error::Error;
 use crate::in_flight::InFlight;
+use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
 use execution::Execution;
-use ledger::{ApplyId, Ledger};
+use ledger::event::Authorisation;
+use ledger::{ApplyId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Takes authorised applies from the execution queue.
+/// Takes authorised applies: the newest as the log tells of them, what stood there before, what failed
+/// and what was too much at a time from the execution queue in the read tables.
 pub(crate) struct Executor {
     recorder: Recorder,
     projections: Projections,
@@ -50,7 +53,8 @@ impl Executor {
         }
     }
 
-    /// Takes what is ready and nobody works on; whether there may be more than could be taken.
+    /// Takes what is ready and nobody works on from the read table; whether there may be more than
+    /// could be taken.
     ///
     /// The read table may be behind and show applies that have ended: an [`Execution`] asks the
     /// ledger first. What was started by an earlier process and has no outcome is found here too,
@@ -75,19 +79,44 @@ impl Executor {
             if self.applies.room() == 0 {
                 return Ok(true);
             }
-            if self.applies.is_free(&apply_id) {
-                let execution = Execution {
-                    recorder: self.recorder.clone(),
-                    upstream: Arc::clone(&self.upstream),
-                    stop: signals.stop.clone(),
-                    apply_id,
-                    failures: self.applies.failures(&apply_id),
-                };
-                self.applies.spawn(apply_id, execution.run());
-            }
+            self.spawn(apply_id, signals);
         }
         Ok(!is_whole)
     }
+
+    /// Takes what the log tells of, as far as there is room.
+    async fn take_newest(&mut self, newest: &mut Newest<ApplyId>, signals: &Signals) {
+        newest.take_in().await;
+        while self.applies.room() > 0
+            && let Some(apply_id) = newest.pop()
+        {
+            self.spawn(apply_id, signals);
+        }
+    }
+
+    /// Begins, unless somebody works on it or it rests after a failure.
+    fn spawn(&mut self, apply_id: ApplyId, signals: &Signals) {
+        if self.applies.is_free(&apply_id) {
+            let execution = Execution {
+                recorder: self.recorder.clone(),
+                upstream: Arc::clone(&self.upstream),
+                stop: signals.stop.clone(),
+                apply_id,
+                failures: self.applies.failures(&apply_id),
+            };
+            self.applies.spawn(apply_id, execution.run());
+        }
+    }
+}
+
+/// The apply that may run from that event on.
+fn may_run(recorded: &Recorded) -> Option<ApplyId> {
+    let may_run = match &recorded.event {
+        Event::ApplyAccepted(accepted) => accepted.authorisation == Authorisation::Granted,
+        Event::ApplyAuthorised(_) => true,
+        _ => false,
+    };
+    may_run.then(|| ApplyId::from(recorded.stream_id()))
 }
 
 impl Worker for Executor {
@@ -98,22 +127,34 @@ impl Worker for Executor {
         // What a run before this one left in flight must be at rest before it is settled.
         self.applies.abort().await;
         let mut progress = self.projections.progress(Projection::Tasks);
+        // Taken before the table is asked: from there on the log tells.
+        let mut newest = Newest::from(self.recorder.ledger(), *progress.borrow(), may_run);
         let mut look = true;
         let mut backlog = false;
         loop {
             if look {
-                progress.borrow_and_update();
+                let cursor = *progress.borrow_and_update();
                 backlog = self.take(signals).await?;
-                signals.pulse.beat();
-                let in_flight = u32::try_from(self.applies.len()).unwrap_or(u32::MAX);
-                metrics::gauge!("executor_applies_in_flight").set(f64::from(in_flight));
-                self.applies.measure(Self::NAME);
+                if !backlog {
+                    newest.was_asked(cursor);
+                }
             }
+            // Where approvals wait for witnesses, only the table knows what may run.
+            let follows_log = self.gate.is_none();
+            if follows_log {
+                self.take_newest(&mut newest, signals).await;
+            }
+            signals.pulse.beat();
+            let in_flight = u32::try_from(self.applies.len()).unwrap_or(u32::MAX);
+            metrics::gauge!("executor_applies_in_flight").set(f64::from(in_flight));
+            self.applies.measure(Self::NAME);
+            newest.measure(Self::NAME);
             let has_room = self.applies.room() > 0;
+            let asks_table = has_room && (!follows_log || newest.has_gap());
             look = tokio::select! {
                 biased;
                 () = signals.stop.cancelled() => break,
-                changed = progress.changed(), if has_room => {
+                changed = progress.changed(), if asks_table => {
                     changed.map_err(|_| Error::ReadTablesStopped)?;
                     true
                 }
@@ -123,6 +164,7 @@ impl Worker for Executor {
                     signals.note(Self::NAME, change.failed)?;
                     backlog || retry
                 }
+                () = newest.grown(), if follows_log => false,
             };
         }
         let left = self.applies.drain(self.drain).await;

@@ -28,6 +28,23 @@ async fn without_a_token_everything_is_simulated_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_may_run_does_not_wait_for_the_read_tables() {
+    let service = Service::start(Outside::simulated()).await;
+    // The workers have begun.
+    service.apply(vec![commands::purge()]).await;
+    service.stop_folding().await;
+    let apply = service.apply(vec![commands::dns_create("www")]).await;
+    assert_eq!(apply.end, COMPLETED);
+    let closed = service.crash().await;
+
+    // Now the table shows it, and nobody carries it out once more.
+    let service = Service::over(closed.open().await.unwrap(), Outside::simulated()).await;
+    service.apply(vec![commands::purge()]).await;
+    assert_eq!(count(&service.ledger, "apply.operation_started").await, 3);
+    service.end().await;
+}
+
+#[tokio::test]
 async fn an_apply_is_carried_out_in_order_with_an_intent_before_each_request() {
     let upstream = FakeUpstream::start().await.unwrap();
     let service = Service::start(Outside::cloudflare(&upstream)).await;

@@ -109,6 +109,12 @@ impl Service {
         Self::over(ledger, outside).await
     }
 
+    /// From here on the read tables stay as they are.
+    pub(crate) async fn stop_folding(&self) {
+        self.runner.abort();
+        until("the runner is gone", async || self.runner.is_finished()).await;
+    }
+
     /// Ends as a killed process does: whatever is in flight is forgotten.
     pub(crate) async fn crash(self) -> Closed {
         drop(self.supervisor);
