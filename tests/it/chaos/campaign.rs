@@ -10,6 +10,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -112,9 +113,10 @@ async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
     };
     let fate = async {
         let began = Instant::now();
+        let mut operators = Vec::new();
         for (moment, disturbance) in &plan.disturbances {
             come(world, *moment, began, &idle).await;
-            disturb(world, &life, *disturbance).await;
+            disturb(world, &life, &mut operators, *disturbance).await;
         }
         match plan.end {
             End::KilledAtStart(_) => {}
@@ -128,6 +130,10 @@ async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
         }
         let lived = ended(world, plan, &mut life);
         world.end_life();
+        for mut operator in operators {
+            operator.kill().unwrap();
+            operator.wait().unwrap();
+        }
         lived
     };
     let ((), lived) = tokio::join!(busy, fate);
@@ -167,7 +173,7 @@ async fn come(world: &World, moment: Moment, began: Instant, idle: &AtomicBool) 
     tokio::time::sleep(moment.then).await;
 }
 
-async fn disturb(world: &World, life: &Life, disturbance: Disturbance) {
+async fn disturb(world: &World, life: &Life, operators: &mut Vec<Child>, disturbance: Disturbance) {
     world
         .journal
         .note("disturbance", json!(format!("{disturbance:?}")));
@@ -176,6 +182,11 @@ async fn disturb(world: &World, life: &Life, disturbance: Disturbance) {
             life.signal("STOP");
             tokio::time::sleep(time).await;
             life.signal("CONT");
+        }
+        Disturbance::Rebuild => {
+            let mut command = world.surroundings.command("projections rebuild --online");
+            let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+            operators.push(command.spawn().unwrap());
         }
         Disturbance::Full(time) => {
             world.machine.set_full(true);

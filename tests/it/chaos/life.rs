@@ -34,6 +34,10 @@ impl Life {
                 let room = largest_file(surroundings) + kibibytes;
                 surroundings.command_with_room(SERVE, room)
             }
+            Setting::WithoutReadTables => {
+                forget_read_tables(surroundings);
+                surroundings.command(SERVE)
+            }
             Setting::ReadOnly(victim) => {
                 forbid(surroundings, victim);
                 heeding_permissions(surroundings)
@@ -146,6 +150,14 @@ fn heeding_permissions(surroundings: &Surroundings) -> Command {
         .envs(&surroundings.settings)
         .current_dir(surroundings.folder());
     command
+}
+
+fn forget_read_tables(surroundings: &Surroundings) {
+    for end in ["", "-wal", "-shm"] {
+        let mut file = surroundings.read_tables_file().into_os_string();
+        file.push(end);
+        drop(std::fs::remove_file(file));
+    }
 }
 
 /// Takes the right to write away.

@@ -13,6 +13,8 @@ pub(super) enum Setting {
     Room(u32),
     /// Something may not be written to.
     ReadOnly(Victim),
+    /// Somebody has deleted the read tables.
+    WithoutReadTables,
 }
 
 /// What may not be written to.
@@ -30,6 +32,8 @@ pub(super) enum Disturbance {
     Frozen(Duration),
     /// The clock is so many seconds off from here on.
     Clock(i64),
+    /// An operator has the read tables made anew beside those in use.
+    Rebuild,
     /// Nothing more fits on the disk, for so long.
     Full(Duration),
     /// From here on, for whoever opens it.
@@ -71,13 +75,14 @@ impl Setting {
         match dice.between(1, 100) {
             1..=12 => Self::Room(u32::try_from(dice.between(0, 400)).unwrap()),
             13..=20 => Self::ReadOnly(Victim::of(dice)),
+            21..=28 => Self::WithoutReadTables,
             _ => Self::Plain,
         }
     }
 
     /// Whether the process may end or refuse by itself.
     pub(super) const fn is_hostile(self) -> bool {
-        !matches!(self, Self::Plain)
+        matches!(self, Self::Room(_) | Self::ReadOnly(_))
     }
 }
 
@@ -95,7 +100,8 @@ impl Disturbance {
 
     pub(super) fn of(dice: &mut Dice) -> Self {
         match dice.between(1, 100) {
-            1..=30 => Self::Frozen(Duration::from_millis(dice.between(1, 200))),
+            1..=10 => Self::Rebuild,
+            11..=30 => Self::Frozen(Duration::from_millis(dice.between(1, 200))),
             31..=48 => Self::Full(Duration::from_millis(dice.between(1, 150))),
             49..=60 => Self::ReadOnly(Victim::of(dice)),
             61..=75 => Self::Clock(seconds(dice.between(1, 90))),
