@@ -31,9 +31,7 @@ fn redact(token: &str, value: &mut Value) -> bool {
             }
             found
         }
-        Value::Array(values) => values
-            .iter_mut()
-            .fold(false, |found, value| redact(token, value) || found),
+        Value::Array(values) => redact_all(token, values.iter_mut()),
         Value::Object(fields) => {
             let named = fields.keys().any(|name| name.contains(token));
             if named {
@@ -42,12 +40,18 @@ fn redact(token: &str, value: &mut Value) -> bool {
                     .map(|(name, value)| (name.replace(token, REDACTED), value))
                     .collect();
             }
-            fields
-                .values_mut()
-                .fold(named, |found, value| redact(token, value) || found)
+            redact_all(token, fields.values_mut()) || named
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+fn redact_all<'v>(token: &str, values: impl Iterator<Item = &'v mut Value>) -> bool {
+    let mut found = false;
+    for value in values {
+        found |= redact(token, value);
+    }
+    found
 }
 
 #[cfg(test)]
