@@ -74,7 +74,7 @@ check() { # check CALLER WITHOUT
   (cd "$folder" && OPENAPI_CHECK_CALLER=$1 "$tools/bin/schemathesis" \
     run "http://$address/v1/openapi.json" --checks all --exclude-checks "$2" \
     --phases examples,coverage,fuzzing --max-examples "$examples" --seed 20261122 \
-    --workers 1 --request-timeout 20 --continue-on-failure --no-color) || failed=1
+    --workers 1 --request-timeout 60 --continue-on-failure --no-color) || failed=1
 }
 # Somebody is let in whatever is made up for the schemes, so what is refused is looked at as nobody. What a
 # schema cannot say (that a name is one of DNS, that a key is a point of its curve) is a 400 here.
