@@ -64,7 +64,11 @@ pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
     calm(world);
     let mut life = Life::begin(&world.surroundings, Setting::Plain, None, &log);
     let mut findings = match life.address().await {
-        None => vec![format!("it does not start any more: {}", life.state())],
+        None => vec![format!(
+            "it does not start any more: {} {}",
+            life.state(),
+            std::fs::read_to_string(&log).unwrap_or_default()
+        )],
         Some(address) => at_rest(world, address).await,
     };
     match life.stop().await {
