@@ -260,6 +260,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn keys_that_have_failed_are_not_remembered_without_end() {
+        let mut in_flight = InFlight::new(1);
+        let rested = Rest {
+            failures: 1,
+            until: None,
+        };
+        in_flight
+            .resting
+            .extend((0..MOST_RESTING).map(|key| (key, rested)));
+        in_flight.spawn(MOST_RESTING, async { Err(Error::ReadTablesStopped) });
+        assert_eq!(in_flight.changed().await.failed.len(), 1);
+        assert_eq!(in_flight.resting.len(), 1);
+        assert_eq!(in_flight.failures(&MOST_RESTING), 1);
+        assert!(in_flight.is_free(&0));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_drain_waits_within_its_bound_and_leaves_nothing_running() {
         let mut in_flight = InFlight::new(3);
         in_flight.spawn(1, async {

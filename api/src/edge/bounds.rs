@@ -127,3 +127,34 @@ pub(crate) async fn enforce(
         .into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Answer, Stage};
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn beyond_the_last_place_a_request_is_a_503_and_health_is_told_all_the_same() {
+        let stage = Stage::new().await;
+        let ask = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            Answer::of(stage.router.clone().oneshot(request).await.unwrap()).await
+        };
+        let under_way = &stage.state.under_way;
+        let held: Vec<_> = (0..MOST).map(|_| under_way.enter().unwrap()).collect();
+        let full = ask("/v1/openapi.json").await;
+        assert_eq!((full.status, full.code()), (503, "unavailable"));
+        assert_eq!(full.headers["retry-after"], "1");
+        assert_eq!(full.headers["content-type"], "application/problem+json");
+        assert_eq!(ask("/v1/healthz").await.status, 200);
+        drop(held);
+        assert_eq!(ask("/v1/openapi.json").await.status, 200);
+        assert_eq!(
+            under_way.counts(),
+            (0, 0),
+            "nothing is kept of what was answered"
+        );
+    }
+}

@@ -156,8 +156,10 @@ impl Raw {
         );
         match read.await.unwrap() {
             Ok(bytes) => bytes > 0,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("{error}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+                false
+            }
         }
     }
 

@@ -59,3 +59,25 @@ async fn events_come_in_pages_from_memory_as_from_the_file() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_page_of_events_ends_with_the_one_that_brings_it_to_its_bytes() {
+    let scene = Scene::granted().await;
+    let reader = scene.reader();
+    let all = reader.events_from(0, 1000).await.unwrap();
+    assert!(all.len() > 2);
+    let within = |from, most| async move { reader.events_within(from, 1000, most).await.unwrap() };
+    assert_eq!(within(0, u64::MAX).await.len(), all.len());
+    let mut read = Vec::new();
+    while read.len() < all.len() {
+        // Never nothing: whoever follows would stand still.
+        let page = within(u64::try_from(read.len()).unwrap(), 1).await;
+        assert_eq!(page.len(), 1);
+        read.extend(page);
+    }
+    let positions = |events: &[ledger::Recorded]| {
+        let positions = events.iter().map(ledger::Recorded::position);
+        positions.collect::<Vec<_>>()
+    };
+    assert_eq!(positions(&read), positions(&all));
+}
