@@ -183,6 +183,7 @@ impl Ledger {
             refusals: Default::default(),
             known: Default::default(),
             newest,
+            probe: Default::default(),
             scrub: match scrub::is_marked(&path) {
                 true => Scrub::Compact(None),
                 false => Scrub::Clean,

@@ -29,7 +29,7 @@ pub(crate) use lookup::{LookupKey, Lookups, credential_counter, read_open_stream
 pub use read::{Reader, StoredRecord};
 pub(crate) use read::{read_stream, stored_size};
 pub use scan::{RecordScan, Scanned};
-pub(crate) use schema::{connect_reader, connect_writer, file_of};
+pub(crate) use schema::{connect_reader, connect_writer, file_of, rewrite_version};
 pub(crate) use signing::{read_signing, write_signing};
 pub(crate) use tail::{Head, check_empty, check_tail, read_head};
 pub(crate) use tree::{append_tree, compute, grow, read_frontier, read_leaves};

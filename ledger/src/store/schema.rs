@@ -237,6 +237,18 @@ pub(super) fn known_version() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
+/// Commits the version that stands in the file already: SQLite writes and syncs a page for it, as it
+/// would not for a row that stays the same.
+pub(crate) async fn rewrite_version(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let version = known_version();
+    let script = format!("BEGIN IMMEDIATE;PRAGMA user_version = {version};COMMIT;");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::database("trying whether the ledger can be written"))
+}
+
 fn refuse_newer(found: i64) -> Result<(), Error> {
     let known = known_version();
     if found > known {

@@ -9,6 +9,7 @@ mod fill;
 mod forking;
 mod job;
 mod known;
+mod probe;
 mod refusals;
 mod scrub;
 mod state;
@@ -114,6 +115,7 @@ pub(crate) struct Writer {
     pub(crate) newest: Timestamp,
     /// What an erasure has left to be done.
     pub(crate) scrub: Scrub,
+    pub(crate) probe: probe::Probe,
 }
 
 impl Writer {
@@ -128,6 +130,7 @@ impl Writer {
             self.tell_kept();
             self.fill_some().await?;
             self.scrub_some().await?;
+            self.probe_some().await?;
         }
         // The minute that is running ends with the process.
         let all = |refusals: &mut Refusals, _| refusals.take_all();
@@ -185,11 +188,10 @@ impl Writer {
             };
         }
         let minute = self.refusals.is_counting() || self.tree.is_paused();
-        let patience = match (self.scrub.due_in(), minute) {
-            (Some(due), true) => due.min(MINUTE),
-            (Some(due), false) => due,
-            (None, true) => MINUTE,
-            (None, false) => return received.await > 0,
+        let minute = minute.then_some(MINUTE);
+        let dues = [self.scrub.due_in(), self.probe.due_in(), minute];
+        let Some(patience) = dues.into_iter().flatten().min() else {
+            return received.await > 0;
         };
         match tokio::time::timeout(patience, received).await {
             Ok(received) => received > 0,
@@ -262,6 +264,7 @@ impl Writer {
                 self.shared
                     .failing
                     .send_if_modified(|failing| failing.take().is_some());
+                self.probe.end();
                 self.publish(committed);
                 self.refusals.keep();
                 for job in waiting.drain(..) {
@@ -272,6 +275,7 @@ impl Writer {
             Commit::Lost(error) => {
                 tracing::error!(error = describe(&error), commands, "a commit was lost");
                 self.shared.failing.send_replace(Some(describe(&error)));
+                self.probe.begin();
                 self.refusals.undo();
                 for job in waiting.drain(..) {
                     job.answer(Outcome::NotRecorded);

@@ -6,7 +6,7 @@ mod matrix;
 mod point;
 mod scenario;
 
-use crate::service::{Surroundings, Task, purge};
+use crate::service::{Surroundings, Task, purge, until};
 use crate::shim::Shim;
 use scenario::Course;
 
@@ -57,6 +57,25 @@ async fn a_failed_sync_of_a_commit_ends_the_process_and_loses_nothing_that_was_a
         assert_eq!(found.await.unwrap().status, 200);
         assert!(service.stop().await.success());
     }
+}
+
+/// Where nobody is sent to a service that is not ready, nothing but the service itself can find out.
+#[tokio::test]
+async fn a_disk_that_has_room_again_makes_the_service_ready_without_a_caller() {
+    let mut surroundings = Surroundings::new().await;
+    let shim = Shim::new(surroundings.folder());
+    surroundings.settings.extend(shim.envs());
+    let service = surroundings.start().await;
+    shim.set_full(true);
+    let refused = service.try_open_task().await.unwrap_err();
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(!service.is_ready().await);
+    let before = surroundings.events().await;
+    shim.set_full(false);
+    until("readiness", async || service.is_ready().await.then_some(())).await;
+    assert_eq!(surroundings.events().await, before, "nothing was recorded");
+    service.open_task().await;
+    assert!(service.stop().await.success());
 }
 
 #[test]
