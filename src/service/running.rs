@@ -20,9 +20,13 @@ use ledger::Ledger;
 use projections::Projections;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use workers::HealthReader;
 use workers::witness::publish_kept;
+
+/// How long requests may take to be told that the ledger cannot be written any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
@@ -67,7 +71,15 @@ pub(crate) async fn run(
             // Unless the last handle has just gone: nothing can be recorded any more, so nothing
             // may be answered or done any more.
             ending.cancel();
-            (served.await, writer_end(ended))
+            match writer_end(ended) {
+                Ok(()) => (served.await, Ok(())),
+                // Workers would try again and again to record what they did, and callers wait for it.
+                // Ending them is as safe as a crash.
+                Err(error) => {
+                    let served = tokio::time::timeout(LAST_ANSWERS, served).await;
+                    (served.unwrap_or(Ok(())), Err(error))
+                }
+            }
         }
     };
     // When the writer has failed, what else failed is only what followed from it.

@@ -211,8 +211,15 @@ static const struct kept *keep(int fd, const struct stat *file) {
   return &kept[kept_count++];
 }
 
-static void remember(int fd, off_t offset, size_t length) {
-  if (!keeps_undo) return;
+/* The shared memory of SQLite is mapped by others, who must not find it shorter; nobody trusts what it
+ * holds after a cut. */
+static bool is_mapped(const char *name) {
+  size_t length = strlen(name);
+  return length > 4 && !strcmp(name + length - 4, "-shm");
+}
+
+static void remember(int fd, off_t offset, size_t length, const char *name) {
+  if (!keeps_undo || is_mapped(name)) return;
   struct stat before;
   struct undo *undo = malloc(sizeof *undo + length);
   if (!undo || fstat(fd, &before)) abort();
@@ -268,7 +275,7 @@ static ssize_t write_or_fail(int fd, const char *bytes, size_t length, off_t off
   if (mode == LIE && offset < 0) {
     lseek(fd, length, SEEK_CUR);
   } else if (mode != LOST && mode != LIE) {
-    remember(fd, offset < 0 ? lseek(fd, 0, SEEK_CUR) : offset, length);
+    remember(fd, offset < 0 ? lseek(fd, 0, SEEK_CUR) : offset, length, name);
     result = offset < 0 ? next_write(fd, bytes, wanted) : next_pwrite(fd, bytes, wanted, offset);
   }
   end_if_wanted(mode);
@@ -349,9 +356,9 @@ int ftruncate64(int fd, off_t size) {
   if (is_done(mode)) {
     struct stat before;
     if (keeps_undo && fstat(fd, &before) == 0 && before.st_size > size)
-      remember(fd, size, before.st_size - size);
+      remember(fd, size, before.st_size - size, name);
     else
-      remember(fd, size, 0);
+      remember(fd, size, 0, name);
     result = next_ftruncate(fd, size);
   }
   return reported(mode, result);
