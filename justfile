@@ -49,6 +49,10 @@ ci:
 chaos:
     CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo nextest run --package llm-permission-proxy --test it --no-capture chaos::whatever
 
+# Every write and sync of the service's files fails in turn: IO_FAILURES=31 takes every 31st of the cases.
+io-failures:
+    IO_FAILURES="${IO_FAILURES:-all}" cargo nextest run --package llm-permission-proxy --test it --no-capture io_failures::nothing
+
 # The figures of docs/performance.md.
 bench *ARGS:
     cargo build --release --workspace --bins
