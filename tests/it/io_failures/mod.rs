@@ -21,8 +21,15 @@ async fn a_disk_that_has_room_again_makes_the_service_ready_without_a_caller() {
     shim.set_full(true);
     let refused = service.try_open_task().await.unwrap_err();
     assert_eq!(refused.status, 503, "{}", refused.text);
-    assert!(!service.is_ready().await);
     let before = surroundings.events().await;
+    let writes = || {
+        let journal = shim.journal();
+        let to_ledger = |line: &&String| *line == "write proxy.ledger.db-wal";
+        journal.iter().filter(to_ledger).count()
+    };
+    let refused = writes();
+    until("a try", async || (writes() > refused).then_some(())).await;
+    assert!(!service.is_ready().await);
     shim.set_full(false);
     until("readiness", async || service.is_ready().await.then_some(())).await;
     assert_eq!(surroundings.events().await, before, "nothing was recorded");
