@@ -1,8 +1,9 @@
 //! One campaign: rounds of lives that end badly; after each round everything settles and is checked.
 
 use super::agent::Agent;
+use super::end::{End, Moment};
 use super::life::{Life, forbid};
-use super::plan::{End, LifePlan, Moment, Plan};
+use super::plan::{LifePlan, Plan};
 use super::settling;
 use super::weather::Disturbance;
 use super::world::World;
@@ -222,7 +223,10 @@ fn ended(world: &World, plan: &LifePlan, life: &mut Life) -> Lived {
     let suffers = was_killed
         || plan.setting.is_hostile()
         || plan.disturbances.iter().any(|(_, one)| one.is_hostile())
-        || matches!(plan.end, End::KilledWhileStopping(..));
+        || matches!(
+            plan.end,
+            End::KilledWhileStopping(..) | End::AtOperation { .. }
+        );
     let finding = status
         .filter(|_| !suffers)
         .map(|status| format!("a process ended by itself: {status}"));

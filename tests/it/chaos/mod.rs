@@ -4,7 +4,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `dice`, `plan`, `weather` | what is done and what goes wrong, all of it from the seed |
+//! | `dice`, `plan`, `end`, `weather` | what is done and what goes wrong, all of it from the seed |
 //! | `campaign`, `life`, `machine` | doing it to processes |
 //! | `agent`, `acts` | the clients |
 //! | `book`, `story`, `world` | what the clients know, what the ledger says, what the others saw |
@@ -17,6 +17,7 @@ mod book;
 mod campaign;
 mod checks;
 mod dice;
+mod end;
 mod files;
 mod journal;
 mod life;

@@ -2,8 +2,8 @@
 //! exactly each step meets which line of the service is the machine's.
 
 use super::dice::Dice;
+use super::end::{End, Moment};
 use super::weather::{Disturbance, Setting, Weather};
-use std::time::Duration;
 
 /// The agents of a campaign. The first has grants for all that can be granted, the second for
 /// purges, the third for nothing.
@@ -34,31 +34,6 @@ pub(super) struct LifePlan {
     pub(super) acts: Vec<Vec<Act>>,
     pub(super) disturbances: Vec<(Moment, Disturbance)>,
     pub(super) end: End,
-}
-
-/// After so many answers of this life, and so much time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment {
-    pub(super) answers: u64,
-    pub(super) then: Duration,
-}
-
-/// How a life ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// SIGKILL so long after it was started.
-    KilledAtStart(Duration),
-    /// SIGKILL.
-    Killed(Moment),
-    /// SIGTERM, and SIGKILL when that has taken so long.
-    KilledWhileStopping(Moment, Duration),
-    /// Right after the nth operation of a kind on a file, such as `write proxy.db-wal`: SIGKILL, or
-    /// the power is cut, and with it goes whatever was not synced.
-    AtOperation {
-        operation: &'static str,
-        nth: u64,
-        power: bool,
-    },
 }
 
 /// What is asked of upstream.
@@ -157,22 +132,6 @@ impl Plan {
     }
 }
 
-impl End {
-    /// As the shim wants to be told.
-    pub(super) fn for_the_shim(self) -> Option<String> {
-        let Self::AtOperation {
-            operation,
-            nth,
-            power,
-        } = self
-        else {
-            return None;
-        };
-        let mode = if power { "cut" } else { "kill" };
-        Some(format!("{mode} {operation} {nth} 1"))
-    }
-}
-
 impl LifePlan {
     fn of(dice: &mut Dice, name: &str) -> Self {
         let setting = Setting::of(dice);
@@ -192,49 +151,12 @@ impl LifePlan {
             .map(|_| (Moment::of(dice, 15), Disturbance::of(dice)))
             .collect();
         disturbances.sort_by_key(|(moment, _)| moment.answers);
-        let end = match dice.between(1, 100) {
-            1..=20 => End::KilledAtStart(Duration::from_micros(dice.between(0, 250_000))),
-            21..=45 => {
-                let (most, operation) = dice.weighted(&[
-                    (4, (60, "write proxy.ledger.db-wal")),
-                    (4, (20, "sync proxy.ledger.db-wal")),
-                    (3, (60, "write proxy.db-wal")),
-                    (1, (4, "sync proxy.db-wal")),
-                    (1, (2, "write proxy.ledger.db")),
-                    (1, (2, "write proxy.db")),
-                    (1, (3, "write proxy.ledger.db.signing-state.new")),
-                    (1, (3, "rename proxy.ledger.db.signing-state")),
-                    (1, (3, "sync .")),
-                ]);
-                let nth = dice.between(1, most);
-                let power = dice.chance(60);
-                End::AtOperation {
-                    operation,
-                    nth,
-                    power,
-                }
-            }
-            46..=55 => {
-                let after = Duration::from_micros(dice.between(0, 20_000));
-                End::KilledWhileStopping(Moment::of(dice, 40), after)
-            }
-            _ => End::Killed(Moment::of(dice, 50)),
-        };
         Self {
             setting,
             weather,
             acts,
             disturbances,
-            end,
-        }
-    }
-}
-
-impl Moment {
-    fn of(dice: &mut Dice, most: u64) -> Self {
-        Self {
-            answers: dice.between(0, most),
-            then: Duration::from_micros(dice.between(0, 12_000)),
+            end: End::of(dice),
         }
     }
 }
