@@ -51,6 +51,11 @@ impl Expirer {
 
     /// Expires what is overdue; how long to sleep after that.
     async fn look(&self) -> Result<Duration, Error> {
+        // A question that was asked a moment ago has its deadline before the next look.
+        match self.projections.caught_up(Self::READS, FOLD_PATIENCE).await {
+            Ok(()) | Err(projections::Error::Lagging { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         loop {
             let now = self.recorder.ledger().now();
             let overdue = self.projections.overdue_approvals(now, BATCH).await?;

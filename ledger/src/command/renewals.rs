@@ -159,7 +159,7 @@ fn decide_renew(
     );
     Ok(vec![
         revoked,
-        issue(context, task, revision, until, Some(old.id)),
+        issue(context, task, revision, until, Some(old.id)).0,
     ])
 }
 

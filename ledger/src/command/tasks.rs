@@ -98,9 +98,12 @@ impl Command for CreateTask {
     async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
         let agent = super::agents::find(unit, &self.agent).await?;
         let task_id: TaskId = unit.context().id();
-        let events = decide_create(&self, agent.as_deref(), task_id, &unit.context())?;
+        let context = unit.context();
+        let (events, claims) = decide_create(&self, agent.as_deref(), task_id, &context)?;
         unit.append(events).await?;
-        issued(unit, task_id).await
+        let task = unit.load::<Task>(task_id).await?;
+        let task = task.ok_or(Rejection::TaskNotFound)?;
+        Ok(IssuedToken { task, claims })
     }
 }
 
@@ -120,7 +123,7 @@ fn decide_create(
     agent: Option<&Agent>,
     task_id: TaskId,
     context: &Context<'_>,
-) -> Result<Vec<NewEvent>, Rejection> {
+) -> Result<(Vec<NewEvent>, CapabilityClaims), Rejection> {
     super::agents::check_name("agent", &command.agent)?;
     if !(1..=200).contains(&command.name.chars().count()) {
         return Err(Rejection::InvalidName {
@@ -168,8 +171,9 @@ fn decide_create(
     let draft: Task = draft.ok_or(Rejection::TaskNotFound)?;
     let revision = agent.map_or(0, |agent| agent.permission_revision);
     let until = context.now.plus(command.token_ttl);
-    events.push(issue(context, &draft, revision, until, None));
-    Ok(events)
+    let (issued, claims) = issue(context, &draft, revision, until, None);
+    events.push(issued);
+    Ok((events, claims))
 }
 
 /// The first event of an agent that is heard of for the first time.
@@ -185,14 +189,15 @@ pub(super) fn register_agent(context: &Context<'_>, name: &str) -> (AgentId, New
     (agent_id, event)
 }
 
-/// Issues a token that lasts until the given moment, cut to whole seconds as in its claims.
+/// Issues a token that lasts until the given moment, cut to whole seconds as in its claims, which come
+/// with it.
 pub(super) fn issue(
     context: &Context<'_>,
     task: &Task,
     permission_revision: u64,
     until: crate::clock::Timestamp,
     replaces: Option<TokenId>,
-) -> NewEvent {
+) -> (NewEvent, CapabilityClaims) {
     let whole = crate::clock::Timestamp::from_seconds;
     let mut token = Token {
         id: TokenId::from_bytes(context.random.uuid_v7(context.now)),
@@ -204,8 +209,9 @@ pub(super) fn issue(
         revoked_at: None,
         replaced_by: None,
     };
-    token.claims_hash = CapabilityClaims::of(task, &token, context.rules).hash();
-    context.event(
+    let claims = CapabilityClaims::of(task, &token, context.rules);
+    token.claims_hash = claims.hash();
+    let issued = context.event(
         task.id,
         TokenIssued {
             token_id: token.id,
@@ -216,7 +222,8 @@ pub(super) fn issue(
             permission_revision,
             replaces,
         },
-    )
+    );
+    (issued, claims)
 }
 
 /// Closes a task for good: its tokens are revoked, what waits is cancelled, what has not begun to

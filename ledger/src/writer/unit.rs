@@ -207,7 +207,12 @@ impl<'w> Unit<'w> {
     /// Takes in what was decided; later loads of this command and of the batch see it.
     pub async fn append(&mut self, events: Vec<NewEvent>) -> Result<(), Error> {
         for new in events {
-            let mut entry = self.entry(new.stream).await?;
+            let mut entry = match new.event.begins_stream() {
+                // Its id was made by this decision: there is nothing to be read. Were there, the
+                // table's key would refuse a second first event.
+                true => Entry::default(),
+                false => self.entry(new.stream).await?,
+            };
             let version = entry.version;
             entry.evolve(&new.event, self.context.now);
             let task = entry.state.task_id();
