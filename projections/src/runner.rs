@@ -149,10 +149,13 @@ impl Runner {
             let next = self.folder().next(Place::Live, head, BATCH);
             if let Some((from, limit)) = next {
                 if let Some(due) = self.due(from, limit) {
+                    let requests = &mut self.requests;
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep_until(due) => {}
                         () = self.wanted.more.notified() => {}
+                        // Under load there may be no better moment. None is under way, or it would be due.
+                        Some(request) = requests.recv() => self.begin(request),
                     }
                     // With what has come in the meantime.
                     continue;

@@ -66,6 +66,12 @@ impl<K> Newest<K> {
         self.passed_over = Some(head);
     }
 
+    /// Takes note that something taken from here is to be taken once more: the read tables show it, as
+    /// soon as they hold what the log holds now.
+    pub(crate) fn gives_back(&mut self) {
+        self.passed_over = Some(*self.size.borrow());
+    }
+
     /// The oldest that waits here.
     pub(crate) fn pop(&mut self) -> Option<K> {
         self.waiting.pop_front()
@@ -145,6 +151,9 @@ mod tests {
         assert!(newest.has_gap(), "asked before it was folded");
         newest.was_asked(head);
         assert!(!newest.has_gap());
+        newest.gives_back();
+        assert!(newest.has_gap(), "what failed is looked for once more");
+        newest.was_asked(head);
         all(&mut newest);
         let task = ledger.task().await.task.id;
         newest.take_in().await;

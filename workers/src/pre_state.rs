@@ -128,8 +128,12 @@ impl Worker for PreStateReader {
                 }
                 change = self.approvals.changed() => {
                     let retry = change.has_rested;
+                    if !change.failed.is_empty() {
+                        newest.gives_back();
+                    }
                     signals.note(Self::NAME, change.failed)?;
-                    retry
+                    // What was passed over is older than what waits.
+                    retry || newest.has_gap()
                 }
                 () = newest.grown() => false,
             };

@@ -152,7 +152,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .foreign_keys(false)
         .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(256)
+        // A script of some thousand rows weighs a megabyte or two, most some tens of KiB.
+        .statement_cache_capacity(64)
 }
 
 /// Opens the file to write, creating it where it is missing, and brings its schema up to date.

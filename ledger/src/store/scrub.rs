@@ -56,11 +56,18 @@ pub(crate) fn unmark(ledger: &Path) -> Result<(), Error> {
 /// Writes the file anew, with nothing in it but its rows. Takes the time and, until the log is cut,
 /// the room of the whole file once more; others can read meanwhile.
 pub(crate) async fn compact(connection: &mut SqliteConnection) -> Result<(), Error> {
-    sqlx::query("VACUUM")
-        .execute(connection)
+    let failed = || Error::database("writing the file anew after an erasure");
+    // The new file is a temporary one at first, as large as the ledger: not in memory.
+    sqlx::query("PRAGMA temp_store = FILE")
+        .execute(&mut *connection)
         .await
-        .map_err(Error::database("writing the file anew after an erasure"))?;
-    Ok(())
+        .map_err(failed())?;
+    let written = sqlx::query("VACUUM").execute(&mut *connection).await;
+    sqlx::query("PRAGMA temp_store = MEMORY")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+    written.map(drop).map_err(failed())
 }
 
 /// Copies SQLite's log into the file and cuts it to nothing; `false` while a reader holds it.

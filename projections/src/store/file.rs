@@ -72,7 +72,6 @@ pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = NORMAL;
              PRAGMA secure_delete = ON;
-             PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -{WRITER_CACHE_KIB};
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
         ))

@@ -161,8 +161,12 @@ impl Worker for Executor {
                 () = Gate::moved(&mut self.gate), if has_room => true,
                 change = self.applies.changed() => {
                     let retry = change.has_rested;
+                    if !change.failed.is_empty() {
+                        newest.gives_back();
+                    }
                     signals.note(Self::NAME, change.failed)?;
-                    backlog || retry
+                    // What was passed over is older than what waits.
+                    backlog || retry || newest.has_gap()
                 }
                 () = newest.grown(), if follows_log => false,
             };
