@@ -57,22 +57,6 @@ pub struct LedgerCreated {
     pub software_version: String,
 }
 
-impl Event {
-    /// Whether it is the first of its stream, whose id is made with it.
-    pub(crate) const fn begins_stream(&self) -> bool {
-        matches!(
-            self,
-            Self::TaskCreated(_)
-                | Self::ApplyAccepted(_)
-                | Self::ApplyRefused(_)
-                | Self::ApprovalRequested(_)
-                | Self::AgentRegistered(_)
-                | Self::ApproverRegistered(_)
-                | Self::DeliveryOwed(_)
-        )
-    }
-}
-
 /// The stored form could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
