@@ -6,7 +6,6 @@ use fixtures::receiver::Answer;
 use fixtures::upstream::Fault;
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{Actor, Blob, Event};
-use reqwest::Method;
 
 /// A purge whose answer got lost, and its apply's id.
 async fn unknown(surroundings: &Surroundings, service: &Service, task: &Task, key: &str) -> String {
@@ -100,17 +99,7 @@ async fn what_was_granted_can_be_taken_away() {
     assert!(said(&revoked).0.contains("1 grants left"), "{revoked:?}");
     let stale = service.apply(&task, "k", &purge("a")).await;
     assert_eq!((stale.status, stale.text_at("code")), (401, "token_stale"));
-    let renewed = service
-        .caller
-        .ask_with(
-            Method::POST,
-            &format!("/v1/tasks/{}/token", task.id),
-            &task.token,
-            None,
-            None,
-        )
-        .await
-        .unwrap();
+    let renewed = service.renew(&task).await;
     let task = Task {
         id: task.id,
         token: renewed.text_at("capability_token").to_owned(),

@@ -354,6 +354,15 @@ impl Service {
         reply.await.ok()
     }
 
+    /// Asks for the successor of the task's token.
+    pub(crate) async fn renew(&self, task: &Task) -> Reply {
+        let path = format!("/v1/tasks/{}/token", task.id);
+        self.caller
+            .ask_with(Method::POST, &path, &task.token, None, None)
+            .await
+            .unwrap()
+    }
+
     pub(crate) async fn apply(&self, task: &Task, key: &str, operation: &Value) -> Reply {
         self.try_apply(task, key, operation).await.unwrap()
     }

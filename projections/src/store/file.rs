@@ -228,12 +228,12 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
             .map_err(|error| unreadable(path, error))
     };
     // As of one moment: a service may be removing replaced tables, and what it notes goes with them.
-    let moment = db
+    let _moment = db
         .unchecked_transaction()
         .map_err(|error| unreadable(path, error))?;
     let application_id = number("PRAGMA application_id")?;
     let tables = table_names(db)?;
-    let verdict = match application_id {
+    match application_id {
         APPLICATION_ID => {
             // A table that we did not make is somebody's, and a rebuild must not take it.
             let ours = State::read(db).map(|state| state.tables);
@@ -258,9 +258,7 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
             }
         }
         other => Err(foreign(format!("application id {other:#010x}"))),
-    };
-    drop(moment);
-    verdict
+    }
 }
 
 /// The tables that stand in the file, SQLite's own left out.

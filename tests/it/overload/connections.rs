@@ -1,12 +1,10 @@
 //! More connections than anybody needs.
 
 use super::{
-    Bystander, Raw, ask, caller, metric, new_task, peak_kib, sockets, sockets_are_back_at,
+    Bystander, Question, Raw, ask, caller, metric, peak_kib, sockets, sockets_are_back_at,
     surroundings,
 };
 use crate::service::{Service, until};
-use reqwest::Method;
-use serde_json::json;
 use tokio::task::JoinSet;
 
 const GET: &str = "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -76,37 +74,14 @@ async fn when_all_places_are_busy_a_newcomer_is_told_to_come_again() {
     let surroundings = surroundings(&[("MAX_CONNECTIONS", "16")]).await;
     let service = surroundings.start().await;
     let patient = caller(&surroundings, &service, "patient").waiting(60);
-    let made = patient
-        .administer(Method::POST, "/v1/tasks", Some(&new_task()))
-        .await
-        .unwrap();
-    let (task, token) = (
-        made.text_at("task_id").to_owned(),
-        made.text_at("capability_token").to_owned(),
-    );
-    let asked = json!({"operations": [{
-        "operation_id": "ssl.mode.write", "scope_type": "zone", "scope_id": "z1",
-        "params": {"value": "strict"},
-    }]});
-    let path = format!("/v1/tasks/{task}/apply");
-    let now = caller(&surroundings, &service, "patient");
-    let waiting = now
-        .ask_with(Method::POST, &path, &token, Some("k"), Some(&asked))
-        .await
-        .unwrap();
-    assert_eq!(waiting.status, 202, "{}", waiting.text);
-    let path = format!("/v1/tasks/{task}/approval-status");
+    let question = Question::of(&caller(&surroundings, &service, "patient")).await;
     let mut waits = JoinSet::new();
     for _ in 0..16 {
-        let (patient, path, token) = (patient.clone(), path.clone(), token.clone());
+        let (patient, question) = (patient.clone(), question.clone());
         waits.spawn(async move {
             // Comes again where it was refused for want of a place; cut off at the end.
             loop {
-                drop(
-                    patient
-                        .ask_with(Method::GET, &path, &token, None, None)
-                        .await,
-                );
+                drop(question.status(&patient).await);
             }
         });
     }

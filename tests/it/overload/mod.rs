@@ -9,7 +9,7 @@ mod slow;
 mod subjects;
 
 use crate::service::{BASE_URL, Service, Surroundings, record, until};
-use fixtures::caller::{Caller, Identity};
+use fixtures::caller::{CallError, Caller, Identity, Reply};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ledger::{Clock as _, SystemClock};
 use reqwest::Method;
@@ -207,6 +207,47 @@ impl Answer {
 
     fn has(&self, field: &str) -> bool {
         self.head.contains(field)
+    }
+}
+
+/// Something that a caller has asked a human, and the token of its task.
+#[derive(Clone)]
+struct Question {
+    status_path: String,
+    token: String,
+}
+
+impl Question {
+    async fn of(caller: &Caller) -> Self {
+        let made = caller
+            .administer(Method::POST, "/v1/tasks", Some(&new_task()))
+            .await
+            .unwrap();
+        let (task, token) = (
+            made.text_at("task_id"),
+            made.text_at("capability_token").to_owned(),
+        );
+        let asked = json!({"operations": [{
+            "operation_id": "ssl.mode.write", "scope_type": "zone", "scope_id": "z1",
+            "params": {"value": "strict"},
+        }]});
+        let path = format!("/v1/tasks/{task}/apply");
+        let waiting = caller
+            .ask_with(Method::POST, &path, &token, Some("k"), Some(&asked))
+            .await
+            .unwrap();
+        assert_eq!(waiting.status, 202, "{}", waiting.text);
+        Self {
+            status_path: format!("/v1/tasks/{task}/approval-status"),
+            token,
+        }
+    }
+
+    /// Asks where it stands, as long as the caller waits for news.
+    async fn status(&self, caller: &Caller) -> Result<Reply, CallError> {
+        caller
+            .ask_with(Method::GET, &self.status_path, &self.token, None, None)
+            .await
     }
 }
 

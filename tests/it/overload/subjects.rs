@@ -1,6 +1,6 @@
 //! A subject at its limit lowers nobody else's.
 
-use super::{Bystander, caller, metric, new_task, surroundings};
+use super::{Bystander, Question, caller, metric, surroundings};
 use crate::service::until;
 use reqwest::Method;
 use serde_json::json;
@@ -70,44 +70,17 @@ async fn a_subject_that_waits_for_many_leaves_room_for_others() {
     let service = surroundings.start().await;
     let bystander = Bystander::new(&surroundings, &service).await;
     let now = caller(&surroundings, &service, "patient");
-    let made = now
-        .administer(Method::POST, "/v1/tasks", Some(&new_task()))
-        .await
-        .unwrap();
-    let (task, token) = (
-        made.text_at("task_id").to_owned(),
-        made.text_at("capability_token").to_owned(),
-    );
-    let asked = json!({"operations": [{
-        "operation_id": "ssl.mode.write", "scope_type": "zone", "scope_id": "z1",
-        "params": {"value": "strict"},
-    }]});
-    let path = format!("/v1/tasks/{task}/apply");
-    let waiting = now
-        .ask_with(Method::POST, &path, &token, Some("k"), Some(&asked))
-        .await
-        .unwrap();
-    assert_eq!(waiting.status, 202, "{}", waiting.text);
-    let path = format!("/v1/tasks/{task}/approval-status");
+    let question = Question::of(&now).await;
     let mut waits = JoinSet::new();
     let waits_too = || {
-        let (patient, path, token) = (now.waiting(60), path.clone(), token.clone());
-        async move {
-            drop(
-                patient
-                    .ask_with(Method::GET, &path, &token, None, None)
-                    .await,
-            );
-        }
+        let (patient, question) = (now.waiting(60), question.clone());
+        async move { drop(question.status(&patient).await) }
     };
     for _ in 0..1024 {
         waits.spawn(waits_too());
     }
     let refused = until("the limit", async || {
-        let reply = now
-            .ask_with(Method::GET, &path, &token, None, None)
-            .await
-            .unwrap();
+        let reply = question.status(&now).await.unwrap();
         if reply.status == 200 {
             // This had a place that one of them was refused meanwhile, and nobody has it now.
             waits.spawn(waits_too());
@@ -127,6 +100,5 @@ async fn a_subject_that_waits_for_many_leaves_room_for_others() {
         (metric(&service, "http_requests_under_way").await <= 2.0).then_some(())
     })
     .await;
-    let again = now.ask_with(Method::GET, &path, &token, None, None).await;
-    assert_eq!(again.unwrap().status, 200);
+    assert_eq!(question.status(&now).await.unwrap().status, 200);
 }

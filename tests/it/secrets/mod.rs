@@ -99,17 +99,7 @@ async fn live(
     let stale = service.apply(&task, "k5", &record("c")).await;
     assert_eq!(stale.status, 401, "{}", stale.text);
     answers.keep("a stale token", &stale);
-    let renewed = service
-        .caller
-        .ask_with(
-            Method::POST,
-            &format!("/v1/tasks/{}/token", task.id),
-            &task.token,
-            None,
-            None,
-        )
-        .await
-        .unwrap();
+    let renewed = service.renew(&task).await;
     assert!(renewed.status < 300, "{}", renewed.text);
     let task = Task {
         id: task.id,
