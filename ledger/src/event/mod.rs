@@ -1,8 +1,9 @@
 //! Events: immutable facts, each in a frozen postcard form behind a frozen envelope.
 //!
-//! To add a form: a struct in the file of its aggregate, a row in the table below, golden data in
+//! To add an event: a struct in the file of its aggregate, a row in the table below, golden data in
 //! `fixtures/`, a line in the `evolve` of its aggregate and in the folds. Never change a struct that
-//! has landed: add the next schema version and an upcast in [`Event::decode`].
+//! has landed. To say more, add the next form: keep the old struct under a name with its version,
+//! list it in the row (`{ 1 => OldFormV1 }`), and write its upcast, `impl From<OldFormV1> for NewForm`.
 
 mod agent;
 mod apply;
@@ -88,7 +89,10 @@ pub enum DecodeError {
 }
 
 macro_rules! events {
-    ($($number:literal, $schema:literal, $name:literal => $variant:ident($form:ident);)+) => {
+    ($(
+        $number:literal, $schema:literal, $name:literal => $variant:ident($form:ident)
+        $({ $($old:literal => $old_form:ident),+ })?;
+    )+) => {
         /// One fact, in the newest form of its type.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(untagged)]
@@ -100,7 +104,10 @@ macro_rules! events {
 
         impl Event {
             /// Every form that was ever written: (event type, schema version, name).
-            pub const FORMS: &'static [(u16, u16, &'static str)] = &[$(($number, $schema, $name)),+];
+            pub const FORMS: &'static [(u16, u16, &'static str)] = &[$(
+                $($(($number, $old, $name),)+)?
+                ($number, $schema, $name),
+            )+];
 
             /// The number in the header.
             #[must_use]
@@ -141,24 +148,23 @@ macro_rules! events {
                 }
             }
 
-            /// Reads a payload of the given form.
+            /// Reads a payload of the given form; an older form becomes the newest of its type.
             pub fn decode(
                 event_type: u16,
                 schema_version: u16,
                 payload: &[u8],
             ) -> Result<(Envelope, Self), DecodeError> {
                 match (event_type, schema_version) {
-                    $(($number, $schema) => {
-                        let fail = |source| DecodeError::Payload { name: $name, source };
-                        let (envelope, rest) = postcard::take_from_bytes(payload).map_err(fail)?;
-                        let (form, rest) =
-                            postcard::take_from_bytes::<$form>(rest).map_err(fail)?;
-                        if rest.is_empty() {
+                    $(
+                        $($(($number, $old) => {
+                            let (envelope, form) = decode_form::<$old_form>($name, payload)?;
+                            Ok((envelope, Self::$variant(form.into())))
+                        })+)?
+                        ($number, $schema) => {
+                            let (envelope, form) = decode_form::<$form>($name, payload)?;
                             Ok((envelope, Self::$variant(form)))
-                        } else {
-                            Err(DecodeError::Trailing { name: $name, extra: rest.len() })
                         }
-                    })+
+                    )+
                     _ => Err(DecodeError::UnknownForm { event_type, schema_version }),
                 }
             }
@@ -170,7 +176,13 @@ macro_rules! events {
                 json: serde_json::Value,
             ) -> Option<Result<Self, serde_json::Error>> {
                 match (event_type, schema_version) {
-                    $(($number, $schema) => Some(serde_json::from_value(json).map(Self::$variant)),)+
+                    $(
+                        $($(($number, $old) => Some(
+                            serde_json::from_value::<$old_form>(json)
+                                .map(|form| Self::$variant(form.into())),
+                        ),)+)?
+                        ($number, $schema) => Some(serde_json::from_value(json).map(Self::$variant)),
+                    )+
                     _ => None,
                 }
             }
@@ -182,6 +194,22 @@ macro_rules! events {
             }
         })+
     };
+}
+
+/// Envelope and form of a payload, which must end there.
+fn decode_form<F: serde::de::DeserializeOwned>(
+    name: &'static str,
+    payload: &[u8],
+) -> Result<(Envelope, F), DecodeError> {
+    let fail = |source| DecodeError::Payload { name, source };
+    let (envelope, rest) = postcard::take_from_bytes(payload).map_err(fail)?;
+    let (form, rest) = postcard::take_from_bytes::<F>(rest).map_err(fail)?;
+    if rest.is_empty() {
+        Ok((envelope, form))
+    } else {
+        let extra = rest.len();
+        Err(DecodeError::Trailing { name, extra })
+    }
 }
 
 /// `approval.approved` 1.
