@@ -1,7 +1,7 @@
 //! The operation catalog: what an agent can ask for, at which level, at which risk, on what.
 //!
 //! To add an operation: a variant of [`OperationKind`] with its row in [`OperationKind::entry`],
-//! its params in `operation/`, its request in `workers/src/cloudflare/`.
+//! its params and its request in `operation/`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -5,10 +5,9 @@
     reason = "a property that does not hold ends the run"
 )]
 
-use ledger::operation::Operation;
+use ledger::operation::{Operation, UpstreamRequest};
 use ledger::{Fingerprint, LedgerId, Submission, TaskId, operations_of, parse_strict};
 use serde_json::{Value, json};
-use workers::cloudflare::UpstreamRequest;
 
 /// Where requests go; no operation gets out of it.
 const BASE: &str = "https://api.example/client/v4";

@@ -3,10 +3,9 @@
 use super::answer::{Answer, Body, NoAnswer, outcome_of};
 use super::outcome::{Outcome, code};
 use super::redaction::{REDACTED, without};
-use super::request::{UpstreamBody, UpstreamRequest};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use ledger::operation::{Operation, ScopeId};
+use ledger::operation::{Method, Operation, ScopeId, UpstreamBody, UpstreamRequest};
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -252,7 +251,7 @@ impl CloudflareClient {
         let url = format!("{}{}", self.base, request.path_and_query());
         let mut builder = self
             .http
-            .request(request.method.clone(), url)
+            .request(method_of(request.method), url)
             .bearer_auth(self.token.expose_secret())
             .timeout(match request.body {
                 UpstreamBody::None | UpstreamBody::Json(_) => self.total_timeout,
@@ -305,6 +304,16 @@ impl CloudflareClient {
 
     fn without_token(&self, text: &str) -> String {
         text.replace(self.token.expose_secret(), REDACTED)
+    }
+}
+
+const fn method_of(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
     }
 }
 

@@ -1,9 +1,8 @@
-//! Cloudflare: the exact request of each operation, sent with defined ends, and reading back what
-//! is not known to have happened.
+//! Cloudflare: the request of each operation (`ledger::operation::UpstreamRequest`) sent with defined
+//! ends, and reading back what is not known to have happened.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `request` | an operation as the request that carries it out, and its description for the log |
 //! | `client` | sending within limits of time and size |
 //! | `outcome` | what became of a request |
 //! | `pre_state` | what an operation would change, for the approval page |
@@ -13,18 +12,15 @@
 mod agreement;
 mod answer;
 mod client;
-mod multipart;
 mod outcome;
 mod pre_state;
 mod read_back;
 mod reconcile;
 mod redaction;
-mod request;
 mod simulate;
 
 pub use client::{CloudflareClient, CloudflareConfig, CloudflareSetupError, TokenState};
 pub use outcome::{Outcome, code};
 pub use pre_state::PreState;
 pub use reconcile::Reconciled;
-pub use request::{RequestDescription, UpstreamBody, UpstreamRequest};
 pub use simulate::simulate;

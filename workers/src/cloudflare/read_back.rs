@@ -2,10 +2,8 @@
 
 use super::answer::Body;
 use super::client::CloudflareClient;
-use super::multipart;
 use super::outcome::{Outcome, code};
-use super::request::UpstreamRequest;
-use ledger::operation::{ObjectId, ScopeId, ScriptName, WafPhase};
+use ledger::operation::{ObjectId, ScopeId, ScriptName, UpstreamRequest, WafPhase, multipart};
 use serde_json::Value;
 
 /// Most records that are asked for at once; upstream's own limit is higher.

@@ -1,7 +1,6 @@
 //! What is answered where there is no token.
 
-use super::request::{UpstreamBody, UpstreamRequest};
-use ledger::operation::Operation;
+use ledger::operation::{Operation, UpstreamBody, UpstreamRequest};
 use serde_json::{Value, json};
 
 /// The result of an operation that was not sent, because the service has no token: it says

@@ -12,13 +12,13 @@ use super::conclusion::{
     Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, NO_CREDENTIAL, UNREADABLE,
 };
 use super::upstream::Upstream;
-use crate::cloudflare::{CloudflareClient, RequestDescription, UpstreamRequest, simulate};
+use crate::cloudflare::{CloudflareClient, simulate};
 use crate::error::Error;
 use crate::recording::Recorder;
 use ledger::aggregate::{Apply, Approval, OperationState};
 use ledger::command::{EndOperation, OperationStart, StartOperation};
 use ledger::event::PreState;
-use ledger::operation::Operation;
+use ledger::operation::{Operation, RequestDescription, UpstreamRequest};
 use ledger::{ApplyId, Rejection, operations_of};
 use serde_json::Value;
 use std::sync::Arc;

@@ -2,13 +2,12 @@
 
 use super::{ACCOUNT, CUSTOM, ZONE, client, config, create, operation, readable_mutations};
 use fixtures::upstream::{FakeUpstream, RecordedRequest, UPSTREAM_TOKEN};
-use ledger::operation::Operation;
+use ledger::operation::{Operation, UpstreamRequest};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use workers::cloudflare::{
-    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, TokenState, UpstreamRequest,
-    simulate,
+    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, TokenState, simulate,
 };
 
 /// Sends it, expects success, and returns the result and the request as it came.

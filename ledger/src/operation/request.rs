@@ -1,18 +1,57 @@
 //! An operation as the one request that carries it out.
+//!
+//! The request follows from the operation's canonical form alone, so that an auditor can make it anew and
+//! hold it against what the log says was sent. It is therefore frozen for each form that was ever accepted:
+//! an operation of today makes the same bytes for good.
 
 use super::multipart::{self, Form};
-use http::Method;
-use ledger::operation::{
+use super::{
     DnsRecordRead, DnsRecordWrite, Operation, Params, WafRulesRead, WafRulesWrite, WorkersDeploy,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use url::form_urlencoded;
+
+/// The method of a request (RFC 9110, and RFC 5789 for PATCH).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+impl Method {
+    /// As it stands in the request line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// A request below the API's base URL (`…/client/v4`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamRequest {
-    /// GET, POST, PUT, PATCH or DELETE.
+    /// How.
     pub method: Method,
     /// `/zones/…`; every segment that comes from params is made of `[A-Za-z0-9_-]`.
     pub path: String,
@@ -73,7 +112,7 @@ impl UpstreamRequest {
             Params::DnsRecordRead(read) => dns_record_read(scope, read),
             Params::DnsRecordWrite(write) => dns_record_write(scope, write),
             Params::CachePurge(purge) => Self::json(
-                Method::POST,
+                Method::Post,
                 format!("/zones/{scope}/purge_cache"),
                 purge.body(),
             ),
@@ -81,7 +120,7 @@ impl UpstreamRequest {
             Params::WafRulesRead(read) => waf_rules_read(scope, read),
             Params::WafRulesWrite(write) => waf_rules_write(scope, write),
             Params::SslMode(mode) => Self::json(
-                Method::PATCH,
+                Method::Patch,
                 format!("/zones/{scope}/settings/ssl"),
                 mode.body(),
             ),
@@ -119,27 +158,31 @@ impl UpstreamRequest {
 
     /// Whether sending it twice is as good as sending it once.
     #[must_use]
-    pub fn is_read(&self) -> bool {
-        self.method == Method::GET
+    pub const fn is_read(&self) -> bool {
+        matches!(self.method, Method::Get)
     }
 
-    pub(super) fn get(path: String) -> Self {
+    /// A read of what stands at a path.
+    #[must_use]
+    pub const fn get(path: String) -> Self {
         Self {
-            method: Method::GET,
+            method: Method::Get,
             path,
             query: Vec::new(),
             body: UpstreamBody::None,
         }
     }
 
-    pub(super) fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
+    /// The same request with query parameters.
+    #[must_use]
+    pub fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
         self.query = query;
         self
     }
 
     fn delete(path: String) -> Self {
         Self {
-            method: Method::DELETE,
+            method: Method::Delete,
             path,
             query: Vec::new(),
             body: UpstreamBody::None,
@@ -168,15 +211,15 @@ fn dns_record_write(zone: &str, write: &DnsRecordWrite) -> UpstreamRequest {
     let records = format!("/zones/{zone}/dns_records");
     match write {
         DnsRecordWrite::Create(record) => {
-            UpstreamRequest::json(Method::POST, records, Value::Object(record.body()))
+            UpstreamRequest::json(Method::Post, records, Value::Object(record.body()))
         }
         DnsRecordWrite::Update { record_id, record } => UpstreamRequest::json(
-            Method::PUT,
+            Method::Put,
             format!("{records}/{record_id}"),
             Value::Object(record.body()),
         ),
         DnsRecordWrite::Edit { record_id, change } => UpstreamRequest::json(
-            Method::PATCH,
+            Method::Patch,
             format!("{records}/{record_id}"),
             Value::Object(change.body()),
         ),
@@ -207,7 +250,7 @@ fn workers_deploy(account: &str, deploy: &WorkersDeploy) -> UpstreamRequest {
         Vec::new()
     };
     UpstreamRequest {
-        method: Method::PUT,
+        method: Method::Put,
         path: format!(
             "/accounts/{account}/workers/scripts/{}",
             deploy.script_name()
@@ -233,7 +276,7 @@ fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
     let rulesets = format!("/zones/{zone}/rulesets");
     match write {
         WafRulesWrite::AddRule { ruleset_id, rule } => UpstreamRequest::json(
-            Method::POST,
+            Method::Post,
             format!("{rulesets}/{ruleset_id}/rules"),
             rule.body(),
         ),
@@ -242,7 +285,7 @@ fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
             rule_id,
             change,
         } => UpstreamRequest::json(
-            Method::PATCH,
+            Method::Patch,
             format!("{rulesets}/{ruleset_id}/rules/{rule_id}"),
             change.body(),
         ),
@@ -251,7 +294,7 @@ fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
             rule_id,
         } => UpstreamRequest::delete(format!("{rulesets}/{ruleset_id}/rules/{rule_id}")),
         WafRulesWrite::ReplacePhase { phase, rules } => UpstreamRequest::json(
-            Method::PUT,
+            Method::Put,
             format!("{rulesets}/phases/{phase}/entrypoint"),
             json!({"rules": rules.iter().map(|rule| rule.body()).collect::<Vec<_>>()}),
         ),

@@ -15,13 +15,16 @@ struct Part<'a> {
 
 /// A whole form and the media type that names its boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Form {
-    pub(super) content_type: String,
-    pub(super) bytes: Vec<u8>,
+pub struct Form {
+    /// `multipart/form-data; boundary=…`
+    pub content_type: String,
+    /// The form as it is sent.
+    pub bytes: Vec<u8>,
 }
 
 /// The upload of a Worker: the part `metadata`, then each module as (name, media type, content).
-pub(super) fn upload<'a>(
+#[must_use]
+pub fn upload<'a>(
     metadata: &Value,
     modules: impl IntoIterator<Item = (&'a str, &'a str, &'a [u8])>,
 ) -> Form {
@@ -88,7 +91,8 @@ fn write(parts: &[Part<'_>]) -> Form {
 }
 
 /// The parts of a form as (name, content); `None` when it is not well-formed.
-pub(super) fn read(content_type: &str, bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+#[must_use]
+pub fn read(content_type: &str, bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let boundary = content_type
         .split(';')
         .filter_map(|parameter| parameter.trim().strip_prefix("boundary="))
