@@ -13,11 +13,11 @@ serve *ARGS:
 
 # All tests but those in a browser.
 test *ARGS:
-    cargo nextest run --workspace {{ARGS}}
+    cargo test --workspace {{ARGS}}
 
 # The pages in a real browser; chromium and chromedriver must be installed.
 test-browser *ARGS:
-    cargo nextest run --workspace --test browser {{ARGS}}
+    cargo test --test browser {{ARGS}}
 
 # What a change must pass before it lands, without the tests.
 check:
@@ -47,11 +47,11 @@ ci:
 
 # Kill the service 500 times under load and check what is left (docs/fault-laboratory.md).
 chaos:
-    CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo nextest run --package llm-permission-proxy --test it --no-capture chaos::whatever
+    CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo test --package llm-permission-proxy --test it chaos::whatever -- --nocapture
 
 # Every write and sync of the service's files fails in turn: IO_FAILURES=31 takes every 31st of the cases.
 io-failures:
-    IO_FAILURES="${IO_FAILURES:-all}" cargo nextest run --package llm-permission-proxy --test it --no-capture io_failures::nothing
+    IO_FAILURES="${IO_FAILURES:-all}" cargo test --package llm-permission-proxy --test it io_failures::nothing -- --nocapture
 
 # The figures of docs/performance.md.
 bench *ARGS:

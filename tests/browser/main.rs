@@ -1,7 +1,7 @@
 //! The pages in a real browser: the real binary serves them, Chromium shows them, and its virtual
 //! authenticator (WebAuthn Level 3, section 11) holds the passkeys.
 //!
-//! `cargo nextest run --test browser`; `chromium` and `chromedriver` must be on PATH. Screenshots of
+//! `cargo test --test browser`; `chromium` and `chromedriver` must be on PATH. Screenshots of
 //! all pages are left in `target/screenshots`.
 
 #![expect(

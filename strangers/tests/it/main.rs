@@ -8,8 +8,10 @@
     reason = "the functions that tests share may fail as tests do"
 )]
 
+mod own_process;
 mod work;
 
+use own_process::in_own_process;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::fs;
@@ -28,7 +30,7 @@ macro_rules! one_test {
     ($name:ident) => {
         #[test]
         fn $name() {
-            tried(stringify!($name));
+            in_own_process(stringify!($name), || tried(stringify!($name)));
         }
     };
 }
@@ -53,7 +55,8 @@ fn tried(name: &str) {
     }
 }
 
-/// How many bytes of memory were asked for, all in all, whatever was given back meanwhile.
+/// How many bytes of memory were asked for, all in all, whatever was given back meanwhile. The count is
+/// of the whole process: a test that looks at it runs [`in_own_process`].
 fn asked_for<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let region = Region::new(ALLOCATOR);
     let done = work();

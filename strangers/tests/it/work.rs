@@ -2,6 +2,7 @@
 //! history twice as long may cost little more than twice as much, whatever it is long in.
 
 use super::asked_for;
+use super::own_process::in_own_process;
 use fixtures::history::trusting;
 use ledger::audit::{AuditRecord, Content, Report, Verifier};
 use ledger::event::{
@@ -94,9 +95,12 @@ impl Writing {
     }
 }
 
-/// A history of one length against one of twice that.
-#[track_caller]
-fn grows_with_its_length(of: impl Fn(usize) -> Writing) {
+/// A history of one length against one of twice that, in the test of this name.
+fn grows_with_its_length(test: &str, of: impl Fn(usize) -> Writing) {
+    in_own_process(&format!("work::{test}"), || is_in_proportion(of));
+}
+
+fn is_in_proportion(of: impl Fn(usize) -> Writing) {
     let (short, long) = (of(400), of(800));
     // What is made once for a process is not made at the first one's cost.
     drop(short.verified());
@@ -126,7 +130,7 @@ fn task(writing: &mut Writing, name: &str) {
 
 #[test]
 fn a_task_of_many_tokens() {
-    grows_with_its_length(|tokens| {
+    grows_with_its_length("a_task_of_many_tokens", |tokens| {
         let mut writing = Writing::new();
         task(&mut writing, "a task");
         for at in 0..tokens {
@@ -154,7 +158,7 @@ fn a_task_of_many_tokens() {
 
 #[test]
 fn a_task_of_a_long_name_in_which_much_happens() {
-    grows_with_its_length(|length| {
+    grows_with_its_length("a_task_of_a_long_name_in_which_much_happens", |length| {
         let mut writing = Writing::new();
         task(&mut writing, &"n".repeat(length * 256));
         for at in 0..length {
@@ -170,7 +174,7 @@ fn a_task_of_a_long_name_in_which_much_happens() {
 
 #[test]
 fn a_callback_that_wants_much_and_is_owed_much() {
-    grows_with_its_length(|length| {
+    grows_with_its_length("a_callback_that_wants_much_and_is_owed_much", |length| {
         let mut writing = Writing::new();
         task(&mut writing, "a task");
         let callback = RegisteredCallback {
@@ -200,7 +204,7 @@ fn a_callback_that_wants_much_and_is_owed_much() {
 
 #[test]
 fn an_approver_of_many_invitations() {
-    grows_with_its_length(|invitations| {
+    grows_with_its_length("an_approver_of_many_invitations", |invitations| {
         let mut writing = Writing::new();
         let registered = ApproverRegistered {
             approver_id: ApproverId::from_bytes(APPROVER),
