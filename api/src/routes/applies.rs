@@ -15,7 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use ledger::aggregate::{Agent, Apply, Approval};
-use ledger::command::{ContinueApply, ResolveApply, permission_check, standing};
+use ledger::command::{ResolveApply, permission_check, standing};
 use ledger::{ApplyId, Origin, Rejection};
 use projections::Projection;
 use secrecy::ExposeSecret;
@@ -89,7 +89,7 @@ async fn apply(
     State(state): State<AppState>,
     who: Capability,
     ThisRequest(request_id): ThisRequest,
-    PreferWait(wait): PreferWait,
+    wait: PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
@@ -107,16 +107,13 @@ async fn apply(
             room: Some(room),
         })
     });
-    let attempt = Attempt {
-        state: &state,
-        who: &who,
-        request_id,
-        wait,
-    };
+    let attempt = Attempt::new(&state, &who, request_id, wait);
     attempt.submit(key.map(|Idempotency(key)| key), asked).await
 }
 
 /// Carry out what was approved
+///
+/// `Prefer: wait=N` waits for the decision, and then carries out what was approved.
 #[utoipa::path(
     post, path = "/v1/tasks/{task_id}/apply/continue", tag = "applies",
     params(
@@ -140,16 +137,11 @@ async fn continue_apply(
     State(state): State<AppState>,
     who: Capability,
     ThisRequest(request_id): ThisRequest,
-    PreferWait(wait): PreferWait,
+    wait: PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<ContinueRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt {
-        state: &state,
-        who: &who,
-        request_id,
-        wait,
-    };
+    let attempt = Attempt::new(&state, &who, request_id, wait);
     let key = match key {
         Ok(Idempotency(key)) => key,
         Err(why) => return Err(attempt.refused(None, why).await),
@@ -164,17 +156,7 @@ async fn continue_apply(
         Ok(resume) => resume,
         Err(why) => return Err(attempt.refused(Some(key), why).await),
     };
-    let command = ContinueApply {
-        token: who.presented(),
-        key,
-        resume,
-    };
-    let submitted = state
-        .services
-        .ledger
-        .execute(attempt.origin(), command)
-        .await??;
-    attempt.answer(submitted).await
+    attempt.resume(key, resume).await
 }
 
 /// Which page of a task's applies.

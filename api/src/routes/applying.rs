@@ -4,6 +4,7 @@
 use crate::auth::guard::Capability;
 use crate::auth::link::Resume;
 use crate::extract::body_room::Room;
+use crate::extract::prefer::PreferWait;
 use crate::problem::ApiError;
 use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, PermissionCheckView};
 use crate::state::AppState;
@@ -12,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ledger::aggregate::{Apply, Approval};
 use ledger::command::{
-    IdempotencyKey, NewCallback, RefuseApply, Standing, SubmitApply, Submitted, standing,
+    ContinueApply, IdempotencyKey, NewCallback, RefuseApply, Resume as ResumeOf, Standing,
+    SubmitApply, Submitted, standing,
 };
 use ledger::event::ApplyEnd;
 use ledger::operation::Operation;
 use ledger::{Origin, Rejection, RequestId};
-use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a request waits for an authorised apply to end when it does not say: most operations end
 /// within a second or two, and most clients give up at 60 s.
@@ -32,11 +34,12 @@ const MACHINE_PACE: u64 = 1;
 
 /// One attempt of an authenticated agent.
 pub(crate) struct Attempt<'a> {
-    pub(crate) state: &'a AppState,
-    pub(crate) who: &'a Capability,
-    pub(crate) request_id: RequestId,
+    state: &'a AppState,
+    who: &'a Capability,
+    request_id: RequestId,
     /// How long the caller wants to wait, where it said so.
-    pub(crate) wait: Option<Duration>,
+    wait: Option<Duration>,
+    begun: Instant,
 }
 
 /// What is asked for, completely checked.
@@ -47,8 +50,23 @@ pub(crate) struct Asked {
     pub(crate) room: Option<Room>,
 }
 
-impl Attempt<'_> {
-    pub(crate) fn origin(&self) -> Origin {
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        state: &'a AppState,
+        who: &'a Capability,
+        request_id: RequestId,
+        PreferWait(wait): PreferWait,
+    ) -> Self {
+        Self {
+            state,
+            who,
+            request_id,
+            wait,
+            begun: Instant::now(),
+        }
+    }
+
+    fn origin(&self) -> Origin {
         Origin {
             actor: self.who.actor(),
             request_id: Some(self.request_id),
@@ -114,33 +132,58 @@ impl Attempt<'_> {
         }
     }
 
-    /// Answers with where the apply stands, after waiting as long as the caller wants.
-    pub(crate) async fn answer(&self, submitted: Submitted) -> Result<Response, ApiError> {
-        let ledger = &self.state.services.ledger;
-        let Submitted {
-            mut apply,
-            mut approval,
-            ..
-        } = submitted;
-        let begun = tokio::time::Instant::now();
-        let now_at = |apply: &Apply, approval: Option<&Arc<Approval>>| {
-            standing(apply, approval.map(|approval| &**approval), ledger.now())
+    /// Carries out what was approved. Where nobody has decided yet and the caller waits for that, what
+    /// is approved meanwhile is carried out in the same request.
+    pub(crate) async fn resume(
+        &self,
+        key: IdempotencyKey,
+        resume: ResumeOf,
+    ) -> Result<Response, ApiError> {
+        let command = ContinueApply {
+            token: self.who.presented(),
+            key,
+            resume,
         };
-        if let (Standing::Waiting, Some(wait), Some(asked)) =
-            (now_at(&apply, approval.as_ref()), self.wait, &approval)
-        {
-            approval = self.state.wait_for_decision(asked.id, wait).await?;
+        let ledger = &self.state.services.ledger;
+        let mut submitted = ledger.execute(self.origin(), command.clone()).await??;
+        self.wait_for_decision(&mut submitted).await?;
+        if self.standing(&submitted) == Standing::Approved {
+            submitted = ledger.execute(self.origin(), command).await??;
         }
-        if now_at(&apply, approval.as_ref()) == Standing::Running {
-            let patience = self
-                .wait
-                .unwrap_or(PATIENCE)
-                .saturating_sub(begun.elapsed());
+        self.answer(submitted).await
+    }
+
+    /// Answers with where the apply stands, after waiting as long as the caller wants.
+    async fn answer(&self, mut submitted: Submitted) -> Result<Response, ApiError> {
+        self.wait_for_decision(&mut submitted).await?;
+        if self.standing(&submitted) == Standing::Running {
             let ended = |apply: &Apply| apply.end.is_some();
-            let after = ledger.wait_for(apply.id, patience, ended).await?;
-            apply = after.ok_or(Rejection::ApplyNotFound)?;
+            let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
+            let ledger = &self.state.services.ledger;
+            let after = ledger.wait_for(submitted.apply.id, patience, ended).await?;
+            submitted.apply = after.ok_or(Rejection::ApplyNotFound)?;
         }
-        self.respond(&apply, approval.as_deref())
+        self.respond(&submitted.apply, submitted.approval.as_deref())
+    }
+
+    /// Takes the decision in, where there is none yet and the caller waits for one.
+    async fn wait_for_decision(&self, submitted: &mut Submitted) -> Result<(), ApiError> {
+        if let (Standing::Waiting, Some(wait), Some(asked)) =
+            (self.standing(submitted), self.wait, &submitted.approval)
+        {
+            let patience = self.left_of(wait);
+            submitted.approval = self.state.wait_for_decision(asked.id, patience).await?;
+        }
+        Ok(())
+    }
+
+    fn standing(&self, submitted: &Submitted) -> Standing {
+        let now = self.state.services.ledger.now();
+        standing(&submitted.apply, submitted.approval.as_deref(), now)
+    }
+
+    fn left_of(&self, patience: Duration) -> Duration {
+        patience.saturating_sub(self.begun.elapsed())
     }
 
     fn respond(&self, apply: &Apply, approval: Option<&Approval>) -> Result<Response, ApiError> {

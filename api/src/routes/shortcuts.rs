@@ -50,16 +50,11 @@ async fn create_dns_record(
     State(state): State<AppState>,
     who: Capability,
     ThisRequest(request_id): ThisRequest,
-    PreferWait(wait): PreferWait,
+    wait: PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<DnsCreateRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt {
-        state: &state,
-        who: &who,
-        request_id,
-        wait,
-    };
+    let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|StrictJson(request)| (request, None));
     submit(attempt, key, request).await
 }
@@ -87,16 +82,11 @@ async fn purge_cache(
     State(state): State<AppState>,
     who: Capability,
     ThisRequest(request_id): ThisRequest,
-    PreferWait(wait): PreferWait,
+    wait: PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<CachePurgeRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt {
-        state: &state,
-        who: &who,
-        request_id,
-        wait,
-    };
+    let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|StrictJson(request)| (request, None));
     submit(attempt, key, request).await
 }
@@ -124,16 +114,11 @@ async fn deploy_worker(
     State(state): State<AppState>,
     who: Capability,
     ThisRequest(request_id): ThisRequest,
-    PreferWait(wait): PreferWait,
+    wait: PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<WorkersDeployRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt {
-        state: &state,
-        who: &who,
-        request_id,
-        wait,
-    };
+    let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|LargeJson(request, _, room)| (request, Some(room)));
     submit(attempt, key, request).await
 }

@@ -4,6 +4,7 @@
 mod administration;
 mod applying;
 mod approving;
+mod continuing;
 mod executor;
 mod reading;
 mod refusing;
