@@ -133,7 +133,10 @@ pub(super) fn ended(envelope: &Envelope, ended: &OperationEnded, topic: &Topic) 
             );
             (Status::Failure, Severity::Medium, Some(code), *http_status)
         }
-        OperationOutcome::Unknown { why } => (Status::Unknown, Severity::High, Some(why), None),
+        OperationOutcome::Unknown { why } => {
+            let http_status = ended.evidence.http_status;
+            (Status::Unknown, Severity::High, Some(why), http_status)
+        }
     };
     let mut more = json!({"duration": ended.duration_micros / 1000});
     if let Some(code) = http {

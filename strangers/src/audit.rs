@@ -131,7 +131,9 @@ pub(crate) fn history_seeds() -> Vec<Vec<u8>> {
     let streams = streams();
     let mut bytes = Vec::new();
     for record in &STORY.history.records {
-        let of = |form: &(u16, u16, &str)| form.0 == record.header.event_type;
+        let of = |form: &(u16, u16, &str)| {
+            (form.0, form.1) == (record.header.event_type, record.header.schema_version)
+        };
         let form = Event::FORMS.iter().position(of).unwrap_or(FORMS);
         let stream = streams
             .iter()

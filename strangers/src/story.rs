@@ -98,6 +98,7 @@ async fn carry_out(ledger: &TestLedger, apply_id: ApplyId) {
         method: "POST".to_owned(),
         path: "/zones/zone-1/purge_cache".to_owned(),
         body_digest: None,
+        read_before: Default::default(),
     };
     let _ = ledger.run(start).await.expect("it is started");
     let outcome = OperationOutcome::Succeeded {
@@ -111,6 +112,7 @@ async fn carry_out(ledger: &TestLedger, apply_id: ApplyId) {
         outcome,
         reconciled: false,
         duration: Duration::from_millis(5),
+        evidence: Default::default(),
     };
     let _ = ledger.run(end).await.expect("it is ended");
 }

@@ -169,6 +169,7 @@ impl Reading {
         let record = RecordPreState {
             approval_id: self.approval_id,
             operations,
+            zones: Vec::new(),
         };
         match self.recorder.record(record).await {
             Ok(()) | Err(ledger::Error::Rejected(_)) => Ok(()),

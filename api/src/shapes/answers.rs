@@ -2,7 +2,7 @@
 
 use ledger::aggregate::{Apply, OperationState};
 use ledger::command::Standing;
-use ledger::event::{ApplyEnd, CheckedOperation, OperationOutcome, PermissionCheck};
+use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
 use ledger::operation::Operation;
 use ledger::{TaskId, operations_of};
 use projections::TaskStatus;
@@ -93,9 +93,27 @@ pub(crate) struct OperationResult {
     /// `succeeded`, `failed`, `unknown`, `not_executed` or `not_tried`; `waiting` or `applying` while
     /// the apply has not ended.
     pub(crate) outcome: &'static str,
-    /// Upstream's name for the request.
+    /// Upstream's name for the request, also of one whose outcome is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cloudflare_request_id: Option<String>,
+    /// Upstream's HTTP status, where there was an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http_status: Option<u16>,
+    /// `result_info` of upstream's answer as it came: `page`, `per_page`, `count`, `total_count`, or
+    /// `cursors`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) result_info: Option<Value>,
+    /// `messages` of upstream's answer as they came; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) messages: Option<Value>,
+    /// What to know about the result, for people: `100 of 137 are in this answer; ask for page 2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    /// True when the outcome was found by reading back, because the answer was lost.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) read_back: bool,
     /// What upstream said; null when it was not asked.
     pub(crate) result: Value,
 }
@@ -190,18 +208,41 @@ pub(crate) fn results(apply: &Apply) -> Vec<OperationResult> {
 }
 
 fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> OperationResult {
-    let (success, outcome, cloudflare_request_id, result) = match state {
-        OperationState::Waiting if apply.end.is_none() => (false, "waiting", None, Value::Null),
-        OperationState::Waiting => (false, "not_tried", None, not_tried(apply)),
-        OperationState::Started(_) => (false, "applying", None, Value::Null),
-        OperationState::Ended { outcome, .. } => ended(outcome, apply.resolved),
-    };
-    OperationResult {
+    let bare = |outcome, result| OperationResult {
         operation_id: asked.operation.as_str(),
-        success,
+        success: false,
         outcome,
-        cloudflare_request_id,
+        cloudflare_request_id: None,
+        http_status: None,
+        result_info: None,
+        messages: None,
+        note: None,
+        read_back: false,
         result,
+    };
+    match state {
+        OperationState::Waiting if apply.end.is_none() => bare("waiting", Value::Null),
+        OperationState::Waiting => bare("not_tried", not_tried(apply)),
+        OperationState::Started(_) => bare("applying", Value::Null),
+        OperationState::Ended {
+            outcome,
+            evidence,
+            reconciled,
+            ..
+        } => {
+            let (success, word, result) = ended(outcome, evidence, apply.resolved);
+            let (http_status, request_id) = answered(outcome, evidence);
+            OperationResult {
+                success,
+                cloudflare_request_id: request_id,
+                http_status,
+                result_info: evidence.result_info.as_deref().map(as_json),
+                messages: evidence.messages.as_deref().map(as_json),
+                note: evidence.pages(),
+                read_back: *reconciled,
+                ..bare(word, result)
+            }
+        }
     }
 }
 
@@ -212,33 +253,59 @@ fn not_tried(apply: &Apply) -> Value {
     }
 }
 
-type Ended = (bool, &'static str, Option<String>, Value);
-
-fn ended(outcome: &OperationOutcome, resolved: Option<bool>) -> Ended {
+fn ended(
+    outcome: &OperationOutcome,
+    evidence: &Evidence,
+    resolved: Option<bool>,
+) -> (bool, &'static str, Value) {
     match outcome {
-        OperationOutcome::Succeeded {
-            request_id, result, ..
-        } => (true, "succeeded", request_id.clone(), as_json(result)),
+        OperationOutcome::Succeeded { result, .. } => (true, "succeeded", as_json(result)),
         OperationOutcome::Failed {
-            request_id,
             code,
             message,
             errors,
             ..
         } => {
             let result = json!({"code": code, "message": message, "errors": as_json(errors)});
-            (false, "failed", request_id.clone(), result)
+            (false, "failed", result)
         }
         OperationOutcome::Unknown { why } => match resolved {
-            None => (false, "unknown", None, json!({"unknown": why})),
-            Some(true) => (true, "succeeded", None, json!({"settled_by": "a person"})),
-            Some(false) => (
-                false,
-                "not_executed",
-                None,
-                json!({"settled_by": "a person"}),
-            ),
+            None => (false, "unknown", unknown(why, evidence)),
+            Some(true) => (true, "succeeded", json!({"settled_by": "a person"})),
+            Some(false) => (false, "not_executed", json!({"settled_by": "a person"})),
         },
+    }
+}
+
+/// All that a person needs who looks whether it was carried out.
+fn unknown(why: &str, evidence: &Evidence) -> Value {
+    let mut result = json!({"unknown": why});
+    for (name, text) in [
+        ("errors", &evidence.errors),
+        ("read_before", &evidence.read_before),
+        ("read_back", &evidence.read_back),
+    ] {
+        if let (Some(text), Some(result)) = (text, result.as_object_mut()) {
+            result.insert(name.to_owned(), as_json(text));
+        }
+    }
+    result
+}
+
+/// Status and name of the answer, whether or not the outcome could be told from it.
+fn answered(outcome: &OperationOutcome, evidence: &Evidence) -> (Option<u16>, Option<String>) {
+    match outcome {
+        OperationOutcome::Succeeded {
+            http_status: Some(status),
+            request_id,
+            ..
+        }
+        | OperationOutcome::Failed {
+            http_status: Some(status),
+            request_id,
+            ..
+        } => (Some(*status), request_id.clone()),
+        _ => (evidence.http_status, evidence.request_id.clone()),
     }
 }
 

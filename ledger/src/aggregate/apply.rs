@@ -3,7 +3,7 @@
 use super::Aggregate;
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyEnd, Authorisation, Event, OperationOutcome, OperationStarted, PermissionCheck,
+    ApplyEnd, Authorisation, Event, Evidence, OperationOutcome, OperationStarted, PermissionCheck,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
@@ -23,6 +23,8 @@ pub enum OperationState {
         reconciled: bool,
         /// Nothing was sent.
         simulated: bool,
+        /// What upstream said and showed beside it.
+        evidence: Evidence,
     },
 }
 
@@ -131,6 +133,7 @@ impl Aggregate for Apply {
                         outcome: ended.outcome.clone(),
                         reconciled: ended.reconciled,
                         simulated: ended.simulated,
+                        evidence: ended.evidence.clone(),
                     };
                 }
             }
@@ -161,20 +164,22 @@ impl Aggregate for Apply {
             .iter()
             .map(|operation| match operation {
                 OperationState::Ended {
-                    outcome: OperationOutcome::Succeeded { result, .. },
-                    ..
-                } => result.len(),
-                OperationState::Ended {
-                    outcome:
-                        OperationOutcome::Failed {
-                            errors, message, ..
-                        },
-                    ..
-                } => errors.len() + message.len(),
+                    outcome, evidence, ..
+                } => evidence.len() + weight_of(outcome),
                 _ => 64,
             })
             .sum();
         768 + self.submission.len() + outcomes + self.check.requested.len() * 192
+    }
+}
+
+fn weight_of(outcome: &OperationOutcome) -> usize {
+    match outcome {
+        OperationOutcome::Succeeded { result, .. } => result.len(),
+        OperationOutcome::Failed {
+            errors, message, ..
+        } => errors.len() + message.len(),
+        OperationOutcome::Unknown { why } => why.len(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Aggregate;
 use crate::clock::Timestamp;
-use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState};
+use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use std::time::Duration;
@@ -63,6 +63,8 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// What upstream looked like, one for each operation, once it was read.
     pub pre_state: Option<Vec<PreState>>,
+    /// What upstream calls the zones of the operations, read together with that.
+    pub zones: Vec<ZoneRead>,
     /// Where it stands.
     pub state: ApprovalState,
     /// The decision and its proof.
@@ -78,6 +80,15 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// What upstream calls the zone, as far as that was read.
+    #[must_use]
+    pub fn zone(&self, zone_id: &str) -> Option<&ZoneNameRead> {
+        self.zones
+            .iter()
+            .find(|zone| zone.zone_id == zone_id)
+            .map(|zone| &zone.name)
+    }
+
     /// When an approved one can no longer be continued.
     #[must_use]
     pub fn continue_until(&self) -> Option<Timestamp> {
@@ -130,6 +141,7 @@ impl Aggregate for Approval {
                 continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
                 approvers: asked.approvers.clone(),
                 pre_state: None,
+                zones: Vec::new(),
                 state: ApprovalState::Pending,
                 decision: None,
                 decided_at: None,
@@ -143,6 +155,7 @@ impl Aggregate for Approval {
         let next = match event {
             Event::PreStateRecorded(read) => {
                 approval.pre_state = Some(read.operations.clone());
+                approval.zones.clone_from(&read.zones);
                 return;
             }
             Event::ApprovalNarrowed(narrowed) => {
@@ -184,6 +197,13 @@ impl Aggregate for Approval {
                 PreState::NotApplicable => 0,
             })
             .sum();
-        1024 + read + self.decision.as_ref().map_or(0, |_| 1024)
+        let zones: usize = self
+            .zones
+            .iter()
+            .map(|zone| match &zone.name {
+                ZoneNameRead::Known(text) | ZoneNameRead::Unavailable(text) => 96 + text.len(),
+            })
+            .sum();
+        1024 + read + zones + self.decision.as_ref().map_or(0, |_| 1024)
     }
 }

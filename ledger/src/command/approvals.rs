@@ -7,7 +7,7 @@ use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded};
+use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded, ZoneRead};
 use crate::id::{ApprovalId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
@@ -177,6 +177,8 @@ pub struct RecordPreState {
     pub approval_id: ApprovalId,
     /// One for each operation.
     pub operations: Vec<PreState>,
+    /// One for each zone that an operation acts on.
+    pub zones: Vec<ZoneRead>,
 }
 
 impl Command for RecordPreState {
@@ -189,6 +191,7 @@ impl Command for RecordPreState {
         {
             let recorded = PreStateRecorded {
                 operations: self.operations,
+                zones: self.zones,
             };
             let event = unit.context().event(approval.id, recorded);
             unit.append(vec![event]).await?;

@@ -7,7 +7,8 @@ use crate::aggregate::{Apply, OperationState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{
-    ApplyEnd, ApplyEnded, ApplyResolved, OperationEnded, OperationOutcome, OperationStarted,
+    ApplyEnd, ApplyEnded, ApplyResolved, Evidence, OperationEnded, OperationOutcome,
+    OperationStarted, ReadBefore,
 };
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
@@ -32,6 +33,8 @@ pub struct StartOperation {
     pub path: String,
     /// Hex SHA-256 of the body, where there is one.
     pub body_digest: Option<String>,
+    /// What was read upstream just before.
+    pub read_before: ReadBefore,
 }
 
 /// Whether to send it.
@@ -77,6 +80,7 @@ fn decide_start(
         method: command.method.clone(),
         path: command.path.clone(),
         body_digest: command.body_digest.clone(),
+        read_before: command.read_before.clone(),
     };
     Ok((vec![context.event(apply.id, started)], OperationStart::Go))
 }
@@ -94,6 +98,8 @@ pub struct EndOperation {
     pub reconciled: bool,
     /// How long it took.
     pub duration: Duration,
+    /// What upstream said and showed beside it.
+    pub evidence: Evidence,
 }
 
 impl Command for EndOperation {
@@ -131,6 +137,7 @@ fn decide_end(
         reconciled: command.reconciled,
         simulated: started.simulated,
         duration_micros: u64::try_from(command.duration.as_micros()).unwrap_or(u64::MAX),
+        evidence: command.evidence.clone(),
     };
     let mut events = vec![context.event(apply.id, ended)];
     if let Some(end) = end {

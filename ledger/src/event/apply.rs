@@ -99,7 +99,24 @@ pub struct ApplyAuthorised {
     pub approval_id: ApprovalId,
 }
 
-/// `apply.operation_started` 1: from here on the operation may have an effect upstream.
+/// `apply.operation_started` 1, which says nothing of what stood upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationStartedV1 {
+    /// Its index in the submission.
+    pub index: u32,
+    /// Names the execution; the same for all operations of an apply.
+    pub execution_id: ExecutionId,
+    /// No credential is configured: nothing is sent.
+    pub simulated: bool,
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query below the API base.
+    pub path: String,
+    /// Hex SHA-256 of the body, where there is one.
+    pub body_digest: Option<String>,
+}
+
+/// `apply.operation_started` 2: from here on the operation may have an effect upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationStarted {
     /// Its index in the submission.
@@ -114,6 +131,64 @@ pub struct OperationStarted {
     pub path: String,
     /// Hex SHA-256 of the body, where there is one.
     pub body_digest: Option<String>,
+    /// What was read upstream just before.
+    pub read_before: ReadBefore,
+}
+
+impl From<OperationStartedV1> for OperationStarted {
+    fn from(old: OperationStartedV1) -> Self {
+        Self {
+            index: old.index,
+            execution_id: old.execution_id,
+            simulated: old.simulated,
+            method: old.method,
+            path: old.path,
+            body_digest: old.body_digest,
+            read_before: ReadBefore::default(),
+        }
+    }
+}
+
+/// What was read upstream just before an operation was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReadBefore {
+    /// The name of the operation's zone in lower-case ASCII (Punycode), where it could be read.
+    pub zone_name: Option<String>,
+    /// What stood where the operation would change something; absent when it could not be read, and
+    /// for operations that leave nothing to read.
+    pub state: Option<StateBefore>,
+}
+
+impl ReadBefore {
+    /// Whether what stood there is known to have been other than what the operation makes of it. Only
+    /// then can reading back prove that the operation was carried out.
+    #[must_use]
+    pub fn differed(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.agreement == Agreement::Differs)
+    }
+}
+
+/// What stood upstream before an operation, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateBefore {
+    /// Hex SHA-256 of what was read, as JSON with sorted keys.
+    pub digest: String,
+    /// Whether it already was as the operation makes it.
+    pub agreement: Agreement,
+}
+
+/// Whether an object upstream is as an operation makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agreement {
+    /// In every field that can be compared.
+    Agrees,
+    /// At least one field is different.
+    Differs,
+    /// Upstream shows nothing that the operation sets.
+    CannotTell,
 }
 
 /// How one operation ended.
@@ -149,7 +224,111 @@ pub enum OperationOutcome {
     },
 }
 
-/// `apply.operation_ended` 1.
+/// `apply.operation_ended` 1, without evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationEndedV1 {
+    /// Its index in the submission.
+    pub index: u32,
+    /// How it ended.
+    pub outcome: OperationOutcome,
+    /// The outcome was found by reading back instead of from the answer.
+    pub reconciled: bool,
+    /// No credential is configured: nothing was sent.
+    pub simulated: bool,
+    /// How long it took, in microseconds.
+    pub duration_micros: u64,
+}
+
+impl From<OperationEndedV1> for OperationEnded {
+    fn from(old: OperationEndedV1) -> Self {
+        Self {
+            index: old.index,
+            outcome: old.outcome,
+            reconciled: old.reconciled,
+            simulated: old.simulated,
+            duration_micros: old.duration_micros,
+            evidence: Evidence::default(),
+        }
+    }
+}
+
+/// What upstream said and showed beside the outcome. Texts are JSON, absent where there was nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The status of an answer from which the outcome could not be told.
+    pub http_status: Option<u16>,
+    /// Upstream's name for the request (`cf-ray`) of such an answer.
+    pub request_id: Option<String>,
+    /// The errors in such an answer.
+    pub errors: Option<String>,
+    /// `result_info` of the answer: page, per_page, count, total_count, cursors.
+    pub result_info: Option<String>,
+    /// `messages` of the answer.
+    pub messages: Option<String>,
+    /// What stood upstream before, kept where reading back was needed.
+    pub read_before: Option<String>,
+    /// What was found by reading back.
+    pub read_back: Option<String>,
+}
+
+impl Evidence {
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        [
+            &self.request_id,
+            &self.errors,
+            &self.result_info,
+            &self.messages,
+            &self.read_before,
+            &self.read_back,
+        ]
+        .into_iter()
+        .flatten()
+        .map(String::len)
+        .sum()
+    }
+
+    /// Says that the answer held only a part of a list, and how to get the next one: `100 of 137 are in
+    /// this answer; ask for page 2`. `None` where it held all, or does not say.
+    #[must_use]
+    pub fn pages(&self) -> Option<String> {
+        let info: serde_json::Value = serde_json::from_str(self.result_info.as_deref()?).ok()?;
+        let number = |name: &str| info.get(name).and_then(serde_json::Value::as_u64);
+        let next_cursor = info
+            .pointer("/cursors/after")
+            .or_else(|| info.get("cursor"));
+        if next_cursor.is_some_and(|cursor| cursor.as_str().is_some_and(|text| !text.is_empty())) {
+            return Some("there are more than this answer holds, from the cursor on".to_owned());
+        }
+        let (count, total) = (number("count")?, number("total_count")?);
+        let page = number("page").unwrap_or(1);
+        let is_last = number("total_pages").map_or_else(
+            || {
+                let per_page = number("per_page").unwrap_or(count);
+                page.saturating_mul(per_page) >= total
+            },
+            |pages| page >= pages,
+        );
+        if count >= total {
+            return None;
+        }
+        let next = if is_last {
+            "this is the last page".to_owned()
+        } else {
+            format!("ask for page {}", page.saturating_add(1))
+        };
+        Some(format!("{count} of {total} are in this answer; {next}"))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `apply.operation_ended` 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationEnded {
     /// Its index in the submission.
@@ -162,6 +341,8 @@ pub struct OperationEnded {
     pub simulated: bool,
     /// How long it took, in microseconds.
     pub duration_micros: u64,
+    /// What upstream said and showed beside it.
+    pub evidence: Evidence,
 }
 
 /// How an apply ended.
@@ -192,4 +373,42 @@ pub struct ApplyResolved {
     pub executed: bool,
     /// What the person saw.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_holds_a_part_of_a_list_says_so() {
+        for (info, expected) in [
+            (
+                r#"{"page":1,"per_page":100,"count":100,"total_count":137,"total_pages":2}"#,
+                Some("100 of 137 are in this answer; ask for page 2"),
+            ),
+            (
+                r#"{"page":2,"per_page":100,"count":37,"total_count":137}"#,
+                Some("37 of 137 are in this answer; this is the last page"),
+            ),
+            (r#"{"count":137,"total_count":137}"#, None),
+            (
+                r#"{"page":1,"per_page":100,"count":0,"total_count":0}"#,
+                None,
+            ),
+            (
+                r#"{"count":25,"cursors":{"after":"abc"}}"#,
+                Some("there are more than this answer holds, from the cursor on"),
+            ),
+            (r#"{"cursors":{"after":""}}"#, None),
+            ("[]", None),
+            ("not JSON", None),
+        ] {
+            let evidence = Evidence {
+                result_info: Some(info.to_owned()),
+                ..Evidence::default()
+            };
+            assert_eq!(evidence.pages().as_deref(), expected, "{info}");
+        }
+        assert_eq!(Evidence::default().pages(), None);
+    }
 }

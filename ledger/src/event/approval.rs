@@ -39,11 +39,48 @@ pub enum PreState {
     Unavailable(String),
 }
 
-/// `approval.pre_state_recorded` 1: read once for each approval.
+/// `approval.pre_state_recorded` 1, without the names of zones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreStateRecordedV1 {
+    /// One for each operation, in order.
+    pub operations: Vec<PreState>,
+}
+
+/// `approval.pre_state_recorded` 2: read once for each approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreStateRecorded {
     /// One for each operation, in order.
     pub operations: Vec<PreState>,
+    /// One for each zone that an operation acts on.
+    pub zones: Vec<ZoneRead>,
+}
+
+impl From<PreStateRecordedV1> for PreStateRecorded {
+    fn from(old: PreStateRecordedV1) -> Self {
+        Self {
+            operations: old.operations,
+            zones: Vec::new(),
+        }
+    }
+}
+
+/// What upstream calls a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneRead {
+    /// Its id.
+    pub zone_id: String,
+    /// Its name.
+    pub name: ZoneNameRead,
+}
+
+/// A zone's name as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZoneNameRead {
+    /// In lower-case ASCII (Punycode).
+    Known(String),
+    /// It could not be read, and why.
+    Unavailable(String),
 }
 
 /// `approval.narrowed` 1: from here on only these may decide.

@@ -17,13 +17,14 @@ mod task;
 
 pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
-    ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
-    Authorisation, CheckedOperation, OperationEnded, OperationOutcome, OperationStarted,
-    PermissionCheck, RefusalsCounted,
+    Agreement, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
+    Authorisation, CheckedOperation, Evidence, OperationEnded, OperationEndedV1, OperationOutcome,
+    OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore, RefusalsCounted,
+    StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
-    ApprovalRequested, PreState, PreStateRecorded,
+    ApprovalRequested, PreState, PreStateRecorded, PreStateRecordedV1, ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -235,12 +236,12 @@ events! {
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused);
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted);
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised);
-    24, 1, "apply.operation_started" => OperationStarted(OperationStarted);
-    25, 1, "apply.operation_ended" => OperationEnded(OperationEnded);
+    24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 };
+    25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 };
     26, 1, "apply.ended" => ApplyEnded(ApplyEnded);
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved);
     30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested);
-    31, 1, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded);
+    31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 };
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed);
     33, 1, "approval.approved" => ApprovalApproved(Approved);
     34, 1, "approval.denied" => ApprovalDenied(Denied);

@@ -277,6 +277,7 @@ async fn the_pre_state_is_recorded_once_and_before_the_decision_only() {
         scene.run(RecordPreState {
             approval_id,
             operations: vec![PreState::Found(text.to_owned())],
+            zones: Vec::new(),
         })
     };
     record("{\"value\":\"full\"}").await.unwrap();
@@ -293,6 +294,7 @@ async fn the_pre_state_is_recorded_once_and_before_the_decision_only() {
         .run(RecordPreState {
             approval_id: other.approval.as_ref().unwrap().id,
             operations: vec![PreState::NotApplicable],
+            zones: Vec::new(),
         })
         .await
         .unwrap();

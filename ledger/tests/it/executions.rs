@@ -6,9 +6,9 @@ use fixtures::commands::{
 };
 use ledger::aggregate::{Apply, OperationState};
 use ledger::command::{
-    CreateTask, EndOperation, OperationStart, ResolveApply, Standing, StartOperation, standing,
+    CreateTask, OperationStart, ResolveApply, Standing, StartOperation, standing,
 };
-use ledger::event::{ApplyEnd, Event, OperationOutcome};
+use ledger::event::{ApplyEnd, Event, Evidence, OperationOutcome};
 use ledger::{ApplyId, Rejection};
 
 fn resolve(apply_id: ApplyId, executed: bool) -> ResolveApply {
@@ -149,19 +149,14 @@ async fn a_simulation_says_so_to_the_end() {
         })
         .await
         .unwrap();
-    let apply = scene
-        .run(EndOperation {
-            reconciled: true,
-            ..end(id, 0, succeeded())
-        })
-        .await
-        .unwrap();
+    let apply = scene.run(end(id, 0, succeeded())).await.unwrap();
     assert_eq!(
         apply.operations[0],
         OperationState::Ended {
             outcome: succeeded(),
-            reconciled: true,
+            reconciled: false,
             simulated: true,
+            evidence: Evidence::default(),
         }
     );
 }

@@ -136,6 +136,7 @@ pub(crate) fn start(apply_id: ApplyId, index: usize) -> StartOperation {
         method: "POST".to_owned(),
         path: "/zones/zone-1/dns_records".to_owned(),
         body_digest: None,
+        read_before: Default::default(),
     }
 }
 
@@ -146,6 +147,7 @@ pub(crate) fn end(apply_id: ApplyId, index: usize, outcome: OperationOutcome) ->
         outcome,
         reconciled: false,
         duration: Duration::from_millis(5),
+        evidence: Default::default(),
     }
 }
 

@@ -102,6 +102,9 @@ impl OperationSummary {
             }
             OperationOutcome::Unknown { why } => {
                 self.progress = OperationProgress::Unknown;
+                self.http_status = ended.evidence.http_status;
+                self.cloudflare_request_id
+                    .clone_from(&ended.evidence.request_id);
                 self.error = Some(why.clone());
             }
         }

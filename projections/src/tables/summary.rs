@@ -204,7 +204,10 @@ fn accepted(accepted: &ApplyAccepted) -> String {
 fn operation_ended(ended: &OperationEnded) -> String {
     let number = u64::from(ended.index) + 1;
     let how = match &ended.outcome {
-        OperationOutcome::Succeeded { .. } => "succeeded".to_owned(),
+        OperationOutcome::Succeeded { .. } => match ended.evidence.pages() {
+            Some(pages) => format!("succeeded ({pages})"),
+            None => "succeeded".to_owned(),
+        },
         OperationOutcome::Failed { code, message, .. } => format!("failed ({code}): {message}"),
         OperationOutcome::Unknown { why } => format!("has an unknown outcome: {why}"),
     };

@@ -107,6 +107,7 @@ impl Story {
                     RecordPreState {
                         approval_id,
                         operations,
+                        zones: Vec::new(),
                     },
                 )
                 .await;
@@ -128,6 +129,7 @@ impl Story {
                     method: "PUT".to_owned(),
                     path: "/zones/zone-1".to_owned(),
                     body_digest: None,
+                    read_before: Default::default(),
                 };
                 self.run(system(), command).await;
             }
@@ -141,6 +143,7 @@ impl Story {
                     outcome: outcome(*how),
                     reconciled: *how == 1,
                     duration,
+                    evidence: Default::default(),
                 };
                 self.run(system(), command).await;
             }

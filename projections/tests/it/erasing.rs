@@ -76,6 +76,7 @@ async fn end_apply(ledger: &Ledger, id: ledger::ApplyId) {
             },
             reconciled: false,
             duration: Duration::ZERO,
+            evidence: Default::default(),
         };
         ledger.execute(commands::system(), end).await.unwrap();
     } else if apply.is_running() {
@@ -91,6 +92,7 @@ async fn end_apply(ledger: &Ledger, id: ledger::ApplyId) {
             method: "POST".to_owned(),
             path: "/".to_owned(),
             body_digest: None,
+            read_before: Default::default(),
         };
         drop(ledger.execute(commands::system(), start).await);
     }

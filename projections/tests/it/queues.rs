@@ -224,6 +224,7 @@ async fn pending_approvals_are_read_upstream_once() {
     let command = RecordPreState {
         approval_id: unread[0],
         operations: vec![PreState::NotApplicable],
+        zones: Vec::new(),
     };
     ledger.run(command).await.unwrap();
     catch_up(&mut runner).await;

@@ -65,6 +65,7 @@ impl Scene {
             method: "POST".to_owned(),
             path: "/zones/zone-1/purge_cache".to_owned(),
             body_digest: None,
+            read_before: Default::default(),
         };
         self.run(command).await;
     }
@@ -76,6 +77,7 @@ impl Scene {
             outcome,
             reconciled: false,
             duration: Duration::from_millis(3),
+            evidence: Default::default(),
         };
         self.run(command).await;
     }

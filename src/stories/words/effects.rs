@@ -41,9 +41,10 @@ pub(super) fn operation_ended(ended: &OperationEnded) -> String {
             request_id,
             result,
         } => format!(
-            "done after {after}{found}{}{}",
+            "done after {after}{found}{}{}{}",
             answer(*http_status, request_id.as_deref()),
-            made(result)
+            made(result),
+            part_of_list(ended)
         ),
         OperationOutcome::Failed {
             http_status,
@@ -57,8 +58,12 @@ pub(super) fn operation_ended(ended: &OperationEnded) -> String {
             answer(*http_status, request_id.as_deref())
         ),
         OperationOutcome::Unknown { why } => format!(
-            "nobody knows whether it was done, after {after}{found}: {}",
-            quoted(why)
+            "nobody knows whether it was done, after {after}{found}: {}{}",
+            quoted(why),
+            answer(
+                ended.evidence.http_status,
+                ended.evidence.request_id.as_deref()
+            )
         ),
     }
 }
@@ -72,6 +77,12 @@ fn answer(status: Option<u16>, request_id: Option<&str>) -> String {
         told.push_str(&format!(", request {}", plain(id)));
     }
     told
+}
+
+/// That the answer holds only a part of a list.
+fn part_of_list(ended: &OperationEnded) -> String {
+    let pages = ended.evidence.pages();
+    pages.map_or_else(String::new, |pages| format!("; {pages}"))
 }
 
 /// The upstream's name for what came of it.

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::recording::Recorder;
 use ledger::aggregate::{Apply, Approval, OperationState};
 use ledger::command::{EndOperation, OperationStart, StartOperation};
-use ledger::event::PreState;
+use ledger::event::{Evidence, PreState, ReadBefore};
 use ledger::operation::{Operation, RequestDescription, UpstreamRequest};
 use ledger::{ApplyId, Rejection, operations_of};
 use serde_json::Value;
@@ -90,6 +90,7 @@ impl Execution {
                 outcome: conclusion.outcome,
                 reconciled: conclusion.reconciled,
                 duration: began.elapsed(),
+                evidence: Evidence::default(),
             };
             apply = match self.recorder.record(ended).await {
                 Ok(apply) => apply,
@@ -123,6 +124,7 @@ impl Execution {
             method: request.method,
             path: request.path,
             body_digest: request.body_sha256.map(hex::encode),
+            read_before: ReadBefore::default(),
         };
         match self.recorder.record_unless(&self.stop, start).await {
             None | Some(Ok(OperationStart::Stopped)) => Ok(false),

@@ -46,6 +46,7 @@ impl Given {
             method: "POST".to_owned(),
             path: "/".to_owned(),
             body_digest: None,
+            read_before: Default::default(),
         };
         self.ledger.run(start).await.unwrap();
         self

@@ -105,6 +105,7 @@ async fn carry_out(ledger: &Ledger, upstream: &Mutex<Upstream>, apply_id: ApplyI
             method: "POST".into(),
             path: "/zones/z1/dns_records".into(),
             body_digest: None,
+            read_before: Default::default(),
         };
         let origin = || Origin::system("executor");
         if ledger.execute(origin(), start).await.unwrap() != OperationStart::Go {
@@ -119,6 +120,7 @@ async fn carry_out(ledger: &Ledger, upstream: &Mutex<Upstream>, apply_id: ApplyI
             outcome,
             reconciled: false,
             duration,
+            evidence: Default::default(),
         };
         ledger.execute(origin(), end).await.unwrap();
         if !succeeded {

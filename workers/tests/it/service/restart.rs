@@ -21,6 +21,7 @@ async fn started(operations: Vec<Operation>, simulated: bool) -> (TestLedger, Ap
         method: "POST".to_owned(),
         path: "/zones/z1/dns_records".to_owned(),
         body_digest: None,
+        read_before: Default::default(),
     };
     assert_eq!(ledger.run(start).await.unwrap(), OperationStart::Go);
     (ledger.restart().await, apply_id)

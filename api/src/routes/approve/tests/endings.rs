@@ -72,6 +72,7 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
         operations: vec![PreState::Found(
             json!({"ssl": {"value": "strict"}}).to_string(),
         )],
+        zones: Vec::new(),
     };
     ledger.execute(Origin::system("test"), read).await.unwrap();
     let (_, html) = stage.look(&asked.path).await;
