@@ -4,6 +4,7 @@ use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
 use crate::edge::bounds::UnderWay;
+use crate::edge::links::LinkTraffic;
 use crate::edge::rate_limit::RateLimiter;
 use crate::extract::body_room::BodyRoom;
 use crate::passkey::{RegistrationKey, RelyingParty};
@@ -18,10 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use url::Url;
-
-/// Requests a second for one link, with a burst of twice that: a few people with the page open ask
-/// less, and a ceremony costs a signature check.
-const MOST_FOR_A_LINK: u32 = 20;
 
 /// Secret, issuer and audience of one kind of JWT.
 #[derive(Debug, Clone)]
@@ -150,9 +147,9 @@ pub struct Shared {
     pub services: Services,
     /// Requests for each subject.
     pub(crate) limiter: RateLimiter,
-    /// Requests for each approval and each invitation, by whoever has the link.
-    pub(crate) links: RateLimiter,
-    /// Requests of strangers, all together: nothing tells one from another.
+    /// Requests through links.
+    pub(crate) links: LinkTraffic,
+    /// Requests of strangers: all together, and apart from them those with links that are none.
     pub(crate) strangers: RateLimiter,
     /// Requests that are being answered.
     pub(crate) under_way: UnderWay,
@@ -167,7 +164,7 @@ impl AppState {
     pub fn new(config: ApiConfig, services: Services) -> Self {
         let keys = Keys::new(&config);
         let limiter = RateLimiter::new(config.rate_limit_rps);
-        let links = RateLimiter::new(config.rate_limit_rps.min(MOST_FOR_A_LINK));
+        let links = LinkTraffic::new(config.rate_limit_rps);
         let strangers = RateLimiter::new(config.rate_limit_rps);
         Self(Arc::new(Shared {
             config,
@@ -211,6 +208,7 @@ impl AppState {
         gauge("http_body_bytes_held", self.bodies.taken());
         gauge("http_rates_remembered", self.limiter.remembered());
         gauge("http_link_rates_remembered", self.links.remembered());
+        gauge("http_link_tasks_under_way", self.links.under_way());
     }
 
     /// The metrics as text. It is made at most every tenth of a second, so that readers who take their
@@ -241,6 +239,16 @@ impl AppState {
     pub(crate) fn admit_stranger(&self) -> Result<(), ApiError> {
         self.strangers
             .admit("")
+            .map_err(|retry_after| ApiError::RateLimited { retry_after })
+    }
+
+    /// Counts a request whose link is none, apart from those of other strangers.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] when there are too many of them.
+    pub(crate) fn admit_forged_link(&self) -> Result<(), ApiError> {
+        self.strangers
+            .admit("link")
             .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 }

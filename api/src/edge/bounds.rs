@@ -1,5 +1,6 @@
 //! No request stays for ever, and there are only so many at a time: of all, and of each subject.
 
+use super::links::LinkSeats;
 use super::seats::{Seat, Seats};
 use crate::auth::subject::Subject;
 use crate::extract::body_room::Room;
@@ -90,6 +91,7 @@ pub(crate) struct Held(Arc<Holding>);
 #[derive(Debug, Default)]
 struct Holding {
     seat: OnceLock<Seat>,
+    link: OnceLock<LinkSeats>,
     room: OnceLock<Room>,
 }
 
@@ -97,6 +99,11 @@ impl Held {
     /// Holds the room of the request's body. There is one body.
     pub(crate) fn hold(&self, room: Room) {
         drop(self.0.room.set(room));
+    }
+
+    /// Holds the places that the request's link has.
+    pub(crate) fn hold_link(&self, seats: LinkSeats) {
+        drop(self.0.link.set(seats));
     }
 }
 

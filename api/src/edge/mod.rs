@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bounds;
+pub(crate) mod links;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub mod request_id;

@@ -4,6 +4,7 @@
 use super::body_room::Room;
 use crate::auth::subject::Subject;
 use crate::edge::bounds::Held;
+use crate::edge::links::{self, ThroughLink};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -107,11 +108,22 @@ async fn read_and_hold(request: Request, state: &AppState) -> Result<Bytes, ApiE
 }
 
 async fn read(request: Request, state: &AppState, limit: usize) -> Result<(Bytes, Room), ApiError> {
-    // Strangers, who have a link, share what one subject has.
-    let subject = request.extensions().get::<Subject>();
-    let mut room = state.bodies.none(subject.map_or("", Subject::as_str));
+    let mut patience = state.config.body_patience;
+    let mut limit = limit;
+    let extensions = request.extensions();
+    let counted_for = match (extensions.get::<Subject>(), extensions.get::<ThroughLink>()) {
+        (Some(subject), _) => subject.as_str(),
+        (None, Some(link)) => {
+            patience = patience.min(links::BODY_PATIENCE);
+            limit = limit.min(links::BODY_LIMIT);
+            &*link.owner
+        }
+        // No route takes a body from somebody who has neither.
+        (None, None) => "",
+    };
+    let mut room = state.bodies.none(counted_for);
     let arriving = arrive(request.into_body(), limit, &mut room);
-    match tokio::time::timeout(state.config.body_patience, arriving).await {
+    match tokio::time::timeout(patience, arriving).await {
         Ok(body) => Ok((body?, room)),
         Err(_) => Err(ApiError::RequestTimeout),
     }

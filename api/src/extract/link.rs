@@ -2,18 +2,25 @@
 
 use super::params::PathParams;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Said};
+use crate::edge::bounds::Held;
+use crate::edge::links::ThroughLink;
 use crate::problem::ApiError;
 use crate::state::{AppState, Keys};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use ledger::Rejection;
+use ledger::aggregate::Task;
 
 /// A kind of token that stands in paths as `{link}`.
-pub(crate) trait InPath: Said + Send {
+pub(crate) trait InPath: Said + Send + Sync {
     /// What opens it.
     fn key(keys: &Keys) -> &LinkKey<Self>;
 
-    /// What it leads to; all links to the same share one rate.
+    /// The task or invitation that it belongs to: all links of one share a rate and places.
     fn leads_to(&self) -> String;
+
+    /// Whom its requests are counted for.
+    fn owner(&self, state: &AppState) -> impl Future<Output = Result<Box<str>, ApiError>> + Send;
 }
 
 impl InPath for ApprovalLink {
@@ -22,7 +29,16 @@ impl InPath for ApprovalLink {
     }
 
     fn leads_to(&self) -> String {
-        self.approval_id.to_string()
+        self.task_id.to_string()
+    }
+
+    /// The subject of the task, as a name that no subject has in the counts of bodies.
+    async fn owner(&self, state: &AppState) -> Result<Box<str>, ApiError> {
+        match state.services.ledger.load::<Task>(self.task_id).await {
+            Ok(Some(task)) => Ok(format!("links of {}", task.subject).into()),
+            Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok("no task".into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -34,6 +50,10 @@ impl InPath for EnrolmentLink {
     fn leads_to(&self) -> String {
         self.enrolment_id.to_string()
     }
+
+    async fn owner(&self, _: &AppState) -> Result<Box<str>, ApiError> {
+        Ok(format!("invitations of {}", self.principal).into())
+    }
 }
 
 /// What the path's link says. Comes before the body, so that a stranger's body is not even read.
@@ -44,13 +64,132 @@ impl<T: InPath> FromRequestParts<AppState> for Link<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let PathParams(link) = PathParams::<String>::from_request_parts(parts, state).await?;
-        let link = T::key(&state.keys).open(&link)?;
-        // After the signature, so that nobody without a link can fill the table or use a rate up.
-        state
-            .links
-            .admit(&link.leads_to())
-            .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        let PathParams(link) = PathParams::<LinkInPath>::from_request_parts(parts, state).await?;
+        let link = match T::key(&state.keys).open(&link.link) {
+            Ok(link) => link,
+            Err(forged) => {
+                state.admit_forged_link()?;
+                return Err(forged.into());
+            }
+        };
+        // After the signature, so that nobody without a link can fill a table, use a rate up or take a
+        // place.
+        let leads_to = link.leads_to();
+        state.links.admit(&leads_to)?;
+        let owner = link.owner(state).await?;
+        let seats = state.links.take(&leads_to, &owner)?;
+        let held = parts.extensions.get::<Held>();
+        held.ok_or_else(|| ApiError::internal("a request came around the edge"))?
+            .hold_link(seats);
+        parts.extensions.insert(ThroughLink { owner });
         Ok(Self(link))
+    }
+}
+
+/// The path parameter; routes may have others beside it.
+#[derive(Debug, serde::Deserialize)]
+struct LinkInPath {
+    link: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{AGENT, Answer, Stage};
+    use axum::body::{Body, Bytes};
+    use http::Request;
+    use ledger::{ApprovalId, EnrolmentId, TaskId};
+    use std::time::Duration;
+    use tower::ServiceExt;
+
+    impl Stage {
+        /// The path of a link to a question of the task. There need be no such question.
+        fn link_of(&self, task: TaskId, rest: &str) -> String {
+            let link = ApprovalLink {
+                approval_id: ApprovalId::from_bytes([1; 16]),
+                task_id: task,
+            };
+            let link = self.state.keys.approval_link.sign(link).unwrap();
+            format!("/v1/approve/{}{rest}", link.reveal())
+        }
+
+        async fn through(&self, method: &str, path: &str, body: Body) -> Answer {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(body).unwrap();
+            Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+        }
+    }
+
+    async fn statuses(stage: &Stage, paths: &[String], times: usize) -> [usize; 2] {
+        let mut let_through = 0;
+        let mut limited = 0;
+        for path in paths.iter().cycle().take(times) {
+            match stage.through("GET", path, Body::empty()).await.status {
+                429 => limited += 1,
+                _ => let_through += 1,
+            }
+        }
+        [let_through, limited]
+    }
+
+    #[tokio::test]
+    async fn the_links_of_many_tasks_share_the_rate_of_their_subject() {
+        let stage = Stage::with(|config| config.rate_limit_rps = 200).await;
+        let mut paths = Vec::new();
+        for _ in 0..20 {
+            let (issued, _) = stage.task(AGENT).await;
+            paths.push(stage.link_of(issued.task.id, "/state"));
+        }
+        let [let_through, limited] = statuses(&stage, &paths, 400).await;
+        assert!((100..150).contains(&let_through), "{let_through}");
+        assert!(limited > 0);
+    }
+
+    #[tokio::test]
+    async fn forged_links_use_up_no_rate_but_their_own() {
+        let stage = Stage::with(|config| config.rate_limit_rps = 10).await;
+        let [let_through, limited] = statuses(&stage, &["/v1/approve/x/state".into()], 100).await;
+        assert!(let_through < 50 && limited > 50, "{let_through} {limited}");
+        let (issued, _) = stage.task(AGENT).await;
+        let real = stage.link_of(issued.task.id, "/state");
+        assert_eq!(stage.through("GET", &real, Body::empty()).await.status, 404);
+        let public = "/v1/ledger/checkpoint";
+        let public = stage.through("GET", public, Body::empty()).await.status;
+        assert_ne!(public, 429);
+    }
+
+    #[tokio::test]
+    async fn a_body_through_a_link_is_small() {
+        let stage = Stage::new().await;
+        let (issued, _) = stage.task(AGENT).await;
+        let body = Body::from(" ".repeat(33 * 1024));
+        let path = stage.link_of(issued.task.id, "/verify");
+        let answer = stage.through("POST", &path, body).await;
+        assert_eq!((answer.status, answer.code()), (413, "payload_too_large"));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_keeps_its_place_for_seconds_only() {
+        let stage = Stage::new().await;
+        let (issued, _) = stage.task(AGENT).await;
+        let link = EnrolmentLink {
+            enrolment_id: EnrolmentId::from_bytes([1; 16]),
+            principal: "default".to_owned(),
+            exp: i64::MAX / 2_000_000,
+        };
+        let link = stage.state.keys.enrolment_link.sign(link).unwrap();
+        tokio::time::pause();
+        for path in [
+            stage.link_of(issued.task.id, "/verify"),
+            stage.link_of(issued.task.id, "/options"),
+            format!("/v1/enrol/{}/verify", link.reveal()),
+        ] {
+            let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+            let begun = tokio::time::Instant::now();
+            let answer = stage.through("POST", &path, Body::from_stream(never)).await;
+            assert_eq!(answer.status, 408, "{path}: {answer:?}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "{path}");
+        }
+        assert_eq!(stage.state.links.under_way(), 0);
     }
 }

@@ -1,0 +1,155 @@
+//! Rates and places of requests that come through a signed link. Such a request names no subject, so it
+//! is counted for the task that the link belongs to, for the subject whose task that is, and for all
+//! links together. None of them can take a place or a rate that is another subject's.
+
+use super::rate_limit::RateLimiter;
+use super::seats::{Seat, Seats};
+use crate::problem::ApiError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests a second for the links of one task, with a burst of twice that: a few people with the page
+/// open ask less, and a ceremony costs a signature check.
+const RATE_OF_TASK: u32 = 20;
+
+/// Requests a second for the links of all tasks of one subject.
+const RATE_OF_OWNER: u32 = 50;
+
+/// Requests at a time through the links of one task.
+const PLACES_OF_TASK: usize = 16;
+
+/// Requests at a time through the links of one subject's tasks.
+const PLACES_OF_OWNER: usize = 64;
+
+/// Requests at a time through all links: an eighth of all places.
+const PLACES_OF_ALL: usize = 512;
+
+/// How long the body of a request through a link may take to arrive. It is a few KiB, and it waits for
+/// nobody: the person has used the passkey before it is sent.
+pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The largest body of a request through a link. A passkey's answer is a tenth of it.
+pub(crate) const BODY_LIMIT: usize = 32 * 1024;
+
+/// Counts requests through links.
+pub(crate) struct LinkTraffic {
+    task_rates: RateLimiter,
+    owner_rates: RateLimiter,
+    tasks: Arc<Seats>,
+    owners: Arc<Seats>,
+    all: Arc<Seats>,
+}
+
+/// The places of one request; given back when it goes.
+#[derive(Debug)]
+pub(crate) struct LinkSeats(
+    #[expect(dead_code, reason = "held for what dropping it does")] [Seat; 3],
+);
+
+/// Marks a request that came through a link, with what its body's memory is counted for.
+#[derive(Debug, Clone)]
+pub(crate) struct ThroughLink {
+    pub(crate) owner: Box<str>,
+}
+
+impl LinkTraffic {
+    /// None under way. A rate limit below ours holds here too; 0 is none.
+    pub(crate) fn new(rate_limit: u32) -> Self {
+        Self {
+            task_rates: RateLimiter::new(rate_limit.min(RATE_OF_TASK)),
+            owner_rates: RateLimiter::new(rate_limit.min(RATE_OF_OWNER)),
+            tasks: Arc::new(Seats::new(PLACES_OF_TASK)),
+            owners: Arc::new(Seats::new(PLACES_OF_OWNER)),
+            all: Arc::new(Seats::new(PLACES_OF_ALL)),
+        }
+    }
+
+    /// Counts a request against the rate of its task.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] with the time to wait.
+    pub(crate) fn admit(&self, task: &str) -> Result<(), ApiError> {
+        limited(self.task_rates.admit(task))
+    }
+
+    /// Counts a request against the rate of its owner, and gives it its places.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] when the owner asks too much, or too many requests of its task, its
+    /// owner or all links are under way.
+    pub(crate) fn take(&self, task: &str, owner: &str) -> Result<LinkSeats, ApiError> {
+        limited(self.owner_rates.admit(owner))?;
+        let full = || ApiError::RateLimited {
+            retry_after: Duration::from_secs(1),
+        };
+        let task = self.tasks.take(task, 1).ok_or_else(full)?;
+        let owner = self.owners.take(owner, 1).ok_or_else(full)?;
+        let all = self.all.take("", 1).ok_or_else(full)?;
+        Ok(LinkSeats([task, owner, all]))
+    }
+
+    /// How many tasks' rates are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.task_rates.remembered()
+    }
+
+    /// How many tasks have requests through links under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.tasks.known()
+    }
+}
+
+fn limited(admitted: Result<(), Duration>) -> Result<(), ApiError> {
+    admitted.map_err(|retry_after| ApiError::RateLimited { retry_after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owners_links_leave_places_for_the_links_of_others() {
+        let traffic = LinkTraffic::new(0);
+        let mut held = Vec::new();
+        for task in 0..100 {
+            let task = task.to_string();
+            held.extend((0..100).map_while(|_| traffic.take(&task, "flooder").ok()));
+        }
+        assert_eq!(held.len(), PLACES_OF_OWNER);
+        assert!(traffic.take("other", "other").is_ok());
+        drop(held);
+        assert_eq!(
+            traffic.under_way(),
+            0,
+            "nothing is kept of what was answered"
+        );
+    }
+
+    #[test]
+    fn one_tasks_links_leave_places_for_the_other_tasks_of_its_subject() {
+        let traffic = LinkTraffic::new(0);
+        let held: Vec<_> = (0..100)
+            .map_while(|_| traffic.take("task", "owner").ok())
+            .collect();
+        assert_eq!(held.len(), PLACES_OF_TASK);
+        assert!(traffic.take("second", "owner").is_ok());
+        assert_eq!(traffic.all.known(), 1, "a refusal takes nothing");
+    }
+
+    #[test]
+    fn many_links_of_one_subject_share_its_rate() {
+        let traffic = LinkTraffic::new(200);
+        let admitted = (0..1000)
+            .filter(|task: &i32| traffic.take(&task.to_string(), "flooder").is_ok())
+            .count();
+        assert!((100..=110).contains(&admitted), "{admitted}");
+        assert!(traffic.take("other", "other").is_ok());
+    }
+
+    #[test]
+    fn a_lower_limit_of_the_operator_holds_for_links() {
+        let traffic = LinkTraffic::new(1);
+        let admitted = (0..10).filter(|_| traffic.admit("task").is_ok()).count();
+        assert_eq!(admitted, 2);
+    }
+}
