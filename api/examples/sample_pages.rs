@@ -2,8 +2,8 @@
 //! `cargo run -p api --example sample_pages -- 8090`. Nothing on these pages can be decided.
 
 use api::pages::{
-    ApprovalPage, Ended, EndedPage, EnrolmentPage, EnrolmentUsedPage, Moment, NoticePage,
-    OperationCard, Param, ShownText, UpstreamState, assets, respond,
+    ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage, Moment,
+    NoticePage, OperationCard, OutcomeShown, Param, ShownText, UpstreamState, assets, respond,
 };
 use axum::Router;
 use axum::routing::get;
@@ -123,11 +123,30 @@ fn marked(cards: Vec<OperationCard>) -> Vec<OperationCard> {
     cards.into_iter().map(OperationCard::compared).collect()
 }
 
+fn outcome(ended: Ended, index: usize) -> Option<OutcomeShown> {
+    let (word, done, why) = match (ended, index) {
+        (Ended::CarriedOut, _) | (Ended::InPart, 0 | 1) => ("carried out", true, None),
+        (Ended::InPart, 2) => (
+            "failed",
+            false,
+            Some("upstream refused with HTTP 400: 10021 No such module."),
+        ),
+        (Ended::InPart, _) => ("not tried", false, None),
+        _ => return None,
+    };
+    Some(OutcomeShown {
+        word,
+        done,
+        why: why.map(ShownText::line),
+    })
+}
+
 fn ended(ended: Ended) -> EndedPage {
     let decided = !matches!(ended, Ended::Expired);
     EndedPage {
         ended,
         at: moment(-4000),
+        apply_ended_at: matches!(ended, Ended::CarriedOut | Ended::InPart).then(|| moment(-3990)),
         by: decided.then(|| ShownText::line("alice@example.com")),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
@@ -136,7 +155,11 @@ fn ended(ended: Ended) -> EndedPage {
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: operations()
             .into_iter()
-            .map(|operation| operation.summary)
+            .enumerate()
+            .map(|(index, operation)| EndedOperation {
+                summary: operation.summary,
+                outcome: outcome(ended, index),
+            })
             .collect(),
     }
 }
@@ -186,7 +209,7 @@ async fn main() -> std::io::Result<()> {
         )
         .route(
             "/consumed",
-            get(async move || respond(gone, &ended(Ended::Consumed))),
+            get(async move || respond(gone, &ended(Ended::InPart))),
         )
         .route(
             "/denied",

@@ -38,7 +38,7 @@ async fn an_approval_is_proven_by_its_event_and_the_public_key() {
     );
 
     browser.goto(&asked.url).await;
-    assert_eq!(browser.heading().await, "Already approved");
+    assert_eq!(browser.heading().await, "Approved, not carried out yet");
     browser.expect_console_with_only("410").await;
 }
 

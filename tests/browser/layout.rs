@@ -14,7 +14,7 @@ const SCHEMES: [&str; 2] = ["light", "dark"];
 const TOO_WIDE: &str = "return document.documentElement.scrollWidth - window.innerWidth";
 
 /// Looks at the page that is open in every window and scheme.
-async fn look(browser: &Browser, name: &str) {
+pub(crate) async fn look(browser: &Browser, name: &str) {
     for (width, height) in WINDOWS {
         for scheme in SCHEMES {
             browser.look_with(width, height, scheme).await;

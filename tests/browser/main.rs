@@ -19,6 +19,7 @@ mod layout;
 mod passkey;
 mod proof;
 mod reading;
+mod receipts;
 mod refusing;
 mod service;
 mod waiting;

@@ -114,7 +114,10 @@ async fn a_second_persons_tab_keeps_its_challenge_and_comes_too_late() {
     assert!(told.contains("Reload"), "{told}");
     assert!(!second.browser.is_enabled("#approve").await);
     second.browser.click("#message a").await;
-    assert_eq!(second.browser.heading().await, "Already approved");
+    assert_eq!(
+        second.browser.heading().await,
+        "Approved, not carried out yet"
+    );
     assert!(second.browser.text("main").await.contains("default"));
 }
 

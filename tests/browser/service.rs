@@ -36,6 +36,7 @@ pub(crate) struct Asked {
     pub(crate) task_id: String,
     /// The task's capability token.
     token: String,
+    resume_token: String,
 }
 
 impl Service {
@@ -182,7 +183,17 @@ impl Service {
             approval_id: text(&waiting, "approval_id"),
             task_id,
             token,
+            resume_token: text(&waiting, "resume_token"),
         }
+    }
+
+    /// The agent goes on with what was approved, and is answered with this status.
+    pub(crate) async fn go_on(&self, asked: &Asked, expected: u16) -> Value {
+        let path = format!("/v1/tasks/{}/apply/continue", asked.task_id);
+        let key = [("idempotency-key", "once")];
+        let body = json!({"resume_token": asked.resume_token});
+        self.call("POST", &path, &asked.token, &key, body, expected)
+            .await
     }
 
     /// One operation that needs an approval.

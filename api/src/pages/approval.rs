@@ -97,6 +97,11 @@ impl OperationCard {
         card.compared()
     }
 
+    /// Gives it this sentence, without the scope, which the card names on a line of its own.
+    pub(crate) fn name(&mut self, summary: String, scope: &Scope) {
+        self.summary = ShownText::line(without_scope(summary, scope));
+    }
+
     /// Sets each param beside what upstream has under the same name; upstream's other fields stay
     /// where they are.
     #[must_use]

@@ -1,17 +1,34 @@
-//! What an approval's link shows once there is nothing left to decide.
+//! What an approval's link shows once there is nothing left to decide: what became of it, and of the
+//! apply that used it.
 
 use super::assets;
 use super::moment::Moment;
 use super::shown::ShownText;
 use askama::Template;
 
-/// How an approval ended.
+/// How an approval ended, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// Approved; the agent may continue, for a while.
     Approved,
-    /// Approved, and carried out once; it cannot be used again.
-    Consumed,
+    /// Approved again: what had used it failed before anything was applied.
+    ApprovedAgain,
+    /// Approved, and being carried out now.
+    Running,
+    /// Approved, and every operation was carried out.
+    CarriedOut,
+    /// Approved, and simulated: nothing was sent.
+    Simulated,
+    /// Approved, and nothing was carried out: the first operation failed.
+    Failed,
+    /// Approved, and carried out in part: an operation after the first failed.
+    InPart,
+    /// Approved, and nobody knows whether it was carried out.
+    Unknown,
+    /// Approved and used; its task was closed before anything was sent.
+    Stopped,
+    /// Approved and used; what came of it is no longer recorded here.
+    Used,
     /// Refused by an approver.
     Denied,
     /// Nobody decided in time.
@@ -22,14 +39,36 @@ pub enum Ended {
     Cancelled,
 }
 
+/// One operation that was asked for.
+#[derive(Debug, Clone)]
+pub struct EndedOperation {
+    /// Its sentence.
+    pub summary: ShownText,
+    /// What became of it; absent where nothing was tried for the approval.
+    pub outcome: Option<OutcomeShown>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone)]
+pub struct OutcomeShown {
+    /// In two or three words.
+    pub word: &'static str,
+    /// Whether it was surely carried out.
+    pub done: bool,
+    /// Why, where it was not.
+    pub why: Option<ShownText>,
+}
+
 /// A decided, expired or cancelled approval.
 #[derive(Debug, Clone, Template)]
 #[template(path = "ended.html")]
 pub struct EndedPage {
     /// How.
     pub ended: Ended,
-    /// When.
+    /// When it was decided, expired or cancelled.
     pub at: Moment,
+    /// When the apply that used it ended.
+    pub apply_ended_at: Option<Moment>,
     /// Who decided or cancelled; absent when time ran out.
     pub by: Option<ShownText>,
     /// What they gave as the reason.
@@ -40,8 +79,8 @@ pub struct EndedPage {
     pub task_name: ShownText,
     /// The task's id.
     pub task_id: String,
-    /// What was asked: each operation's sentence.
-    pub operations: Vec<ShownText>,
+    /// What was asked.
+    pub operations: Vec<EndedOperation>,
 }
 
 impl EndedPage {
@@ -67,16 +106,31 @@ impl EndedPage {
 impl Ended {
     fn tone(self) -> &'static str {
         match self {
-            Self::Approved | Self::Consumed => "good",
-            Self::Denied => "bad",
-            Self::Expired | Self::Lapsed | Self::Cancelled => "neutral",
+            Self::CarriedOut => "good",
+            Self::Denied | Self::Failed | Self::InPart | Self::Unknown => "bad",
+            Self::Approved
+            | Self::ApprovedAgain
+            | Self::Running
+            | Self::Simulated
+            | Self::Stopped
+            | Self::Used
+            | Self::Expired
+            | Self::Lapsed
+            | Self::Cancelled => "neutral",
         }
     }
 
     fn title(self) -> &'static str {
         match self {
-            Self::Approved => "Already approved",
-            Self::Consumed => "Approved and carried out",
+            Self::Approved | Self::ApprovedAgain => "Approved, not carried out yet",
+            Self::Running => "Approved, being carried out",
+            Self::CarriedOut => "Approved and carried out",
+            Self::Simulated => "Approved and simulated",
+            Self::Failed => "Approved, but it failed",
+            Self::InPart => "Approved, but carried out only in part",
+            Self::Unknown => "Approved, outcome unknown",
+            Self::Stopped => "Approved, but stopped",
+            Self::Used => "Approved and used",
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
             Self::Lapsed => "Approved, but not used in time",
@@ -87,12 +141,43 @@ impl Ended {
     fn explanation(self) -> &'static str {
         match self {
             Self::Approved => {
-                "The agent may carry out exactly what was approved, once. There is nothing left to \
-                 decide here."
+                "The agent may carry out exactly what was approved, once, and has not gone on yet. \
+                 There is nothing left to decide here. Reload this page to see what comes of it."
             }
-            Self::Consumed => {
+            Self::ApprovedAgain => {
+                "The agent tried, and it failed before anything was applied. It may try exactly what \
+                 was approved again, for a while. There is nothing left to decide here."
+            }
+            Self::Running => {
+                "The agent has gone on, and the operations are being carried out. Reload this page \
+                 to see how they end."
+            }
+            Self::CarriedOut => {
                 "The approval has been used for its one execution. Whatever the agent wants to do \
                  next is a new question."
+            }
+            Self::Simulated => {
+                "Nothing outside was changed: this service had no Cloudflare token. The approval \
+                 has been used."
+            }
+            Self::Failed => {
+                "Nothing was changed. The approval has been used; if it is still wanted, the agent \
+                 has to ask again."
+            }
+            Self::InPart => {
+                "Some operations were carried out, then one failed, and the rest was not tried. The \
+                 approval has been used."
+            }
+            Self::Unknown => {
+                "The answer was lost, and reading back did not show whether it was carried out. \
+                 Somebody has to look at Cloudflare and settle it. It is not sent again by itself."
+            }
+            Self::Stopped => {
+                "The task was closed before everything was carried out. The approval has been used."
+            }
+            Self::Used => {
+                "The approval has been used for its one execution. What came of it is no longer \
+                 recorded here."
             }
             Self::Denied => "Nothing was sent. The agent has been told.",
             Self::Expired => "Nothing was sent. If it is still wanted, the agent has to ask again.",
@@ -107,10 +192,19 @@ impl Ended {
 
     fn verb(self) -> &'static str {
         match self {
-            Self::Approved | Self::Consumed => "Approved",
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
             Self::Cancelled => "Cancelled",
+            Self::Approved
+            | Self::ApprovedAgain
+            | Self::Running
+            | Self::CarriedOut
+            | Self::Simulated
+            | Self::Failed
+            | Self::InPart
+            | Self::Unknown
+            | Self::Stopped
+            | Self::Used => "Approved",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
 use super::approval::{ApprovalPage, OperationCard, UpstreamState};
-use super::ended::{Ended, EndedPage};
+use super::ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
+use super::headline::headline;
 use super::moment::Moment;
 use super::shown::ShownText;
 use crate::problem::ApiError;
@@ -17,6 +18,8 @@ pub(crate) struct Question<'a> {
     pub(crate) task: &'a Task,
     /// The apply that asked first; what it submitted is what is approved.
     pub(crate) apply: &'a Apply,
+    /// The apply that used the approval, where one did and is still recorded.
+    pub(crate) used_by: Option<&'a Apply>,
     pub(crate) now: Timestamp,
 }
 
@@ -35,6 +38,7 @@ impl Question<'_> {
                 read.get(index).unwrap_or(&PreState::NotApplicable)
             });
             let mut card = OperationCard::of(operation, UpstreamState::of(operation, read));
+            card.name(headline(operation, read), &operation.scope);
             // The task's allowlist may have raised what the catalog says.
             card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
             card
@@ -66,16 +70,20 @@ impl Question<'_> {
         let (ended, at) = match approval.state_at(self.now) {
             ApprovalState::Pending => return Ok(None),
             ApprovalState::Approved => (Ended::Approved, decided_at),
-            ApprovalState::Consumed => (Ended::Consumed, decided_at),
+            ApprovalState::Consumed => (Ended::of_use(self.used_by), decided_at),
             ApprovalState::Denied => (Ended::Denied, decided_at),
             ApprovalState::Expired if decision.is_some() => (Ended::Lapsed, deadline),
             ApprovalState::Expired => (Ended::Expired, approval.expires_at),
             ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
         };
-        let summaries = self.operations()?;
+        let operations = self.operations()?;
         Ok(Some(EndedPage {
             ended,
             at: Moment::new(at),
+            apply_ended_at: self
+                .used_by
+                .and_then(|apply| apply.ended_at)
+                .map(Moment::new),
             by: decision.map(|decision| ShownText::line(&decision.principal)),
             reason: decision
                 .and_then(|decision| decision.reason.as_ref())
@@ -84,11 +92,23 @@ impl Question<'_> {
             agent: ShownText::line(&approval.agent),
             task_name: ShownText::line(&self.task.name),
             task_id: approval.task_id.to_string(),
-            operations: summaries
+            operations: operations
                 .iter()
-                .map(|operation| ShownText::line(operation.summary()))
+                .enumerate()
+                .map(|(index, operation)| self.ended_operation(index, operation))
                 .collect(),
         }))
+    }
+
+    fn ended_operation(&self, index: usize, operation: &Operation) -> EndedOperation {
+        let read = self.approval.pre_state.as_ref();
+        let read = read.and_then(|read| read.get(index));
+        EndedOperation {
+            summary: ShownText::line(headline(operation, read)),
+            outcome: self
+                .used_by
+                .and_then(|apply| OutcomeShown::of(apply, index)),
+        }
     }
 
     fn operations(&self) -> Result<Vec<Operation>, ApiError> {

@@ -57,14 +57,40 @@ fn ended(ended: Ended) -> EndedPage {
     EndedPage {
         ended,
         at: at(60),
+        apply_ended_at: Some(at(70)),
         by: Some(hostile()),
         reason: Some(hostile()),
         agent: hostile(),
         task_name: hostile(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
-        operations: vec![hostile()],
+        operations: vec![EndedOperation {
+            summary: hostile(),
+            outcome: Some(OutcomeShown {
+                word: "failed",
+                done: false,
+                why: Some(hostile()),
+            }),
+        }],
     }
 }
+
+/// Every way in which it can end.
+const ENDS: [Ended; 14] = [
+    Ended::Approved,
+    Ended::ApprovedAgain,
+    Ended::Running,
+    Ended::CarriedOut,
+    Ended::Simulated,
+    Ended::Failed,
+    Ended::InPart,
+    Ended::Unknown,
+    Ended::Stopped,
+    Ended::Used,
+    Ended::Denied,
+    Ended::Expired,
+    Ended::Lapsed,
+    Ended::Cancelled,
+];
 
 fn every_page() -> Vec<String> {
     let enrolment = EnrolmentPage {
@@ -79,17 +105,10 @@ fn every_page() -> Vec<String> {
         used,
         expires_at: at(900),
     };
-    let mut pages: Vec<String> = [
-        Ended::Approved,
-        Ended::Consumed,
-        Ended::Denied,
-        Ended::Expired,
-        Ended::Lapsed,
-        Ended::Cancelled,
-    ]
-    .into_iter()
-    .map(|how| ended(how).render().unwrap())
-    .collect();
+    let mut pages: Vec<String> = ENDS
+        .into_iter()
+        .map(|how| ended(how).render().unwrap())
+        .collect();
     pages.extend([
         approval().render().unwrap(),
         enrolment.render().unwrap(),

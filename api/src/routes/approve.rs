@@ -74,10 +74,15 @@ async fn page(
     let (Some(task), Some(apply)) = (task, apply) else {
         return Err(ApiError::internal("an approval without its task or apply"));
     };
+    let used_by = match approval.consumed_by {
+        Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
+        None => None,
+    };
     let question = Question {
         approval: &approval,
         task: &task,
         apply: &apply,
+        used_by: used_by.as_deref(),
         now: ledger.now(),
     };
     match question.ended()? {
@@ -268,9 +273,14 @@ async fn issue(
 
 /// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
 async fn approver(state: &AppState, principal: &str) -> Result<Option<Arc<Approver>>, ApiError> {
-    match state.services.ledger.approver(principal).await {
+    recorded(state.services.ledger.approver(principal).await)
+}
+
+/// What was loaded; what was erased is not there.
+fn recorded<T>(loaded: Result<Option<T>, ledger::Error>) -> Result<Option<T>, ApiError> {
+    match loaded {
         Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
-        found => Ok(found?),
+        loaded => Ok(loaded?),
     }
 }
 

@@ -254,7 +254,7 @@ async fn an_enrolled_approver_approves_and_the_page_says_so() {
     assert_eq!(approval.state, ApprovalState::Approved);
     let (page, html) = stage.look(&asked.path).await;
     assert_eq!(page.status, 410);
-    assert!(html.contains("Already approved") && html.contains("default"));
+    assert!(html.contains("Approved, not carried out yet") && html.contains("default"));
 }
 
 #[tokio::test]

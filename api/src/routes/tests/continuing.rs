@@ -68,13 +68,9 @@ async fn continue_that_waits_is_told_that_time_ran_out() {
         let approval_id = scene.approval().await.id;
         scene.stage.clock.advance(Duration::from_secs(1));
         let ledger = &scene.stage.state.services.ledger;
+        // Whoever of the two sees it first records it.
         let expire = ExpireApproval { approval_id };
-        assert!(
-            ledger
-                .execute(Origin::system("test"), expire)
-                .await
-                .unwrap()
-        );
+        drop(ledger.execute(Origin::system("test"), expire).await);
     };
     let (answer, ()) = tokio::join!(waiting(&scene, "k1", &token), expire);
     assert_eq!((answer.status, answer.code()), (410, "approval_expired"));

@@ -4,6 +4,7 @@ use ledger::aggregate::Apply;
 use ledger::command::{EndOperation, OperationStart, StartOperation};
 use ledger::event::{Authorisation, OperationOutcome};
 use ledger::{ApplyId, Event, Ledger, Origin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ type Upstream = Box<dyn Fn(usize) -> OperationOutcome + Send>;
 
 pub(super) struct Executor {
     upstream: Arc<Mutex<Upstream>>,
+    simulates: Arc<AtomicBool>,
     open: watch::Sender<bool>,
 }
 
@@ -20,14 +22,25 @@ impl Executor {
     pub(super) fn start(ledger: Ledger) -> Self {
         let fine: Upstream = Box::new(|_| succeeded());
         let upstream = Arc::new(Mutex::new(fine));
+        let simulates = Arc::new(AtomicBool::new(false));
         let open = watch::Sender::new(true);
-        tokio::spawn(follow(ledger, Arc::clone(&upstream), open.subscribe()));
-        Self { upstream, open }
+        let world = (Arc::clone(&upstream), Arc::clone(&simulates));
+        tokio::spawn(follow(ledger, world, open.subscribe()));
+        Self {
+            upstream,
+            simulates,
+            open,
+        }
     }
 
     /// From here on upstream answers like this.
     pub(super) fn answers(&self, upstream: impl Fn(usize) -> OperationOutcome + Send + 'static) {
         *self.upstream.lock().unwrap() = Box::new(upstream);
+    }
+
+    /// From here on nothing is sent upstream.
+    pub(super) fn simulates(&self) {
+        self.simulates.store(true, Ordering::Relaxed);
     }
 
     /// Nothing is carried out until [`Self::release`].
@@ -64,7 +77,11 @@ pub(super) fn unknown() -> OperationOutcome {
     }
 }
 
-async fn follow(ledger: Ledger, upstream: Arc<Mutex<Upstream>>, mut open: watch::Receiver<bool>) {
+async fn follow(
+    ledger: Ledger,
+    (upstream, simulates): (Arc<Mutex<Upstream>>, Arc<AtomicBool>),
+    mut open: watch::Receiver<bool>,
+) {
     let mut size = ledger.size();
     let mut next = 0;
     loop {
@@ -80,7 +97,8 @@ async fn follow(ledger: Ledger, upstream: Arc<Mutex<Upstream>>, mut open: watch:
             };
             if authorised {
                 open.wait_for(|open| *open).await.unwrap();
-                carry_out(&ledger, &upstream, stream.into()).await;
+                let simulated = simulates.load(Ordering::Relaxed);
+                carry_out(&ledger, &upstream, simulated, stream.into()).await;
             }
         }
         if size.changed().await.is_err() {
@@ -89,7 +107,12 @@ async fn follow(ledger: Ledger, upstream: Arc<Mutex<Upstream>>, mut open: watch:
     }
 }
 
-async fn carry_out(ledger: &Ledger, upstream: &Mutex<Upstream>, apply_id: ApplyId) {
+async fn carry_out(
+    ledger: &Ledger,
+    upstream: &Mutex<Upstream>,
+    simulated: bool,
+    apply_id: ApplyId,
+) {
     let operations = ledger
         .load::<Apply>(apply_id)
         .await
@@ -101,7 +124,7 @@ async fn carry_out(ledger: &Ledger, upstream: &Mutex<Upstream>, apply_id: ApplyI
         let start = StartOperation {
             apply_id,
             index,
-            simulated: false,
+            simulated,
             method: "POST".into(),
             path: "/zones/z1/dns_records".into(),
             body_digest: None,

@@ -7,6 +7,7 @@ mod approving;
 mod continuing;
 mod executor;
 mod reading;
+mod receipts;
 mod refusing;
 mod renewing;
 mod threats;
