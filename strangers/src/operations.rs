@@ -5,7 +5,7 @@
     reason = "a property that does not hold ends the run"
 )]
 
-use ledger::operation::{Operation, UpstreamRequest};
+use ledger::operation::{Before, Operation, UpstreamRequest};
 use ledger::{Fingerprint, LedgerId, Submission, TaskId, operations_of, parse_strict};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) fn operation(bytes: &[u8]) {
     let written = operation.to_json();
     assert_eq!(Operation::from_json(&written).as_ref(), Ok(&operation));
     is_one_line(&operation.summary());
-    for warning in operation.warnings() {
+    for warning in operation.warnings(&Before::default()) {
         is_one_line(&format!("{warning:?}"));
     }
     stays_below_the_base(&operation);

@@ -5,7 +5,7 @@ use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
 use askama::Template;
-use ledger::operation::{Operation, Scope};
+use ledger::operation::{Before, Operation, Scope};
 use ledger::{Risk, ScopeType};
 
 /// Everything that one approval asks.
@@ -87,7 +87,7 @@ impl OperationCard {
             scope_id: ShownText::line(scope.id.as_str()),
             risk: entry.risk,
             warnings: operation
-                .warnings()
+                .warnings(&Before::default())
                 .into_iter()
                 .map(|warning| ShownText::line(warning.text))
                 .collect(),

@@ -3,7 +3,7 @@
 use ledger::aggregate::{Apply, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
-use ledger::operation::Operation;
+use ledger::operation::{Before, Operation};
 use ledger::{TaskId, operations_of};
 use projections::TaskStatus;
 use serde::Serialize;
@@ -346,6 +346,9 @@ pub(crate) struct PlannedOperation {
     pub(crate) params: Value,
     /// What an approver would be warned of.
     pub(crate) warnings: Vec<String>,
+    /// The places of params that are not known to this service: they are passed on as they came, and
+    /// nobody is warned of what they do.
+    pub(crate) unchecked: Vec<String>,
     /// Whether it could change anything.
     pub(crate) changes_upstream: bool,
 }
@@ -371,9 +374,14 @@ impl From<&Operation> for PlannedOperation {
             summary: operation.summary(),
             params: params.unwrap_or_default(),
             warnings: operation
-                .warnings()
+                .warnings(&Before::default())
                 .into_iter()
                 .map(|warning| warning.text)
+                .collect(),
+            unchecked: operation
+                .unchecked()
+                .iter()
+                .map(|place| place.path().to_owned())
                 .collect(),
             changes_upstream: operation.changes_upstream(),
         }

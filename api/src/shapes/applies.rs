@@ -85,6 +85,7 @@ fn read_operations(operations: &[Value]) -> Result<Vec<Operation>, ApiError> {
         .enumerate()
         .map(|(index, operation)| {
             Operation::from_json(operation)
+                .and_then(|operation| operation.check_asked().map(|()| operation))
                 .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
         })
         .collect()

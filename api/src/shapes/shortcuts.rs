@@ -116,6 +116,7 @@ fn one(
         scope_id,
         &params,
     )
+    .and_then(|operation| operation.check_asked().map(|()| operation))
     .map_err(|why| {
         // The shortcut's fields stand where the params would.
         let why = why.to_string();

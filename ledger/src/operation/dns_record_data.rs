@@ -1,4 +1,4 @@
-//! The `data` of record types that consist of parts.
+//! The `data` of record types that consist of parts. A part that is not known here is passed on.
 
 use super::InvalidOperation;
 use super::dns_name::host_name;
@@ -6,9 +6,20 @@ use super::dns_record_type::RecordType;
 use super::fields::{Fields, plain_text, whole_number};
 use serde_json::{Map, Value, json};
 
+/// Tags of CAA records that are known here. The set is open (RFC 8659, section 4.2, has a registry).
+const CAA_TAGS: [&str; 7] = [
+    "issue",
+    "issuewild",
+    "iodef",
+    "issuemail",
+    "issuevmc",
+    "contactemail",
+    "contactphone",
+];
+
 /// What one part of `data` may be.
 #[derive(Clone, Copy)]
-enum Part {
+pub(super) enum Part {
     U8,
     U16,
     /// A host name, or `.` for none.
@@ -17,6 +28,9 @@ enum Part {
     Text(usize),
     Hex,
     Base64,
+    /// The tag of a CAA record.
+    CaaTag,
+    /// One of the two words that the type's format has.
     OneOf(&'static [&'static str]),
     /// A number within these bounds that may be left out.
     Number(f64, f64),
@@ -35,8 +49,9 @@ const SVCB: &[(&str, Part)] = &[
 ];
 
 impl RecordType {
-    /// The parts of this type's `data` (field names are upstream's); `None` when it has `content`.
-    const fn parts(self) -> Option<&'static [(&'static str, Part)]> {
+    /// The parts of this type's `data` (field names are upstream's) in the order of a zone file; `None`
+    /// when it has `content`, or is not known here.
+    pub(super) const fn parts(self) -> Option<&'static [(&'static str, Part)]> {
         Some(match self {
             Self::A
             | Self::Aaaa
@@ -45,21 +60,11 @@ impl RecordType {
             | Self::Ns
             | Self::Openpgpkey
             | Self::Ptr
-            | Self::Txt => return None,
+            | Self::Txt
+            | Self::Other(_) => return None,
             Self::Caa => &[
                 ("flags", Part::U8),
-                (
-                    "tag",
-                    Part::OneOf(&[
-                        "issue",
-                        "issuewild",
-                        "iodef",
-                        "issuemail",
-                        "issuevmc",
-                        "contactemail",
-                        "contactphone",
-                    ]),
-                ),
+                ("tag", Part::CaaTag),
                 ("value", Part::Text(1)),
             ],
             Self::Cert => &[
@@ -125,21 +130,14 @@ impl RecordType {
         self.parts().is_some()
     }
 
-    /// Checks `data` for a type that has it, and returns the form that is sent.
+    /// Checks `data` and returns the form that is sent: the parts that are known here, and everything
+    /// else as it came.
     pub(super) fn data(
         self,
-        value: &Value,
-        path: String,
+        mut fields: Fields<'_>,
     ) -> Result<Map<String, Value>, InvalidOperation> {
-        let Some(parts) = self.parts() else {
-            return Err(InvalidOperation::new(
-                path,
-                format!("{self} records take content instead of data"),
-            ));
-        };
-        let mut fields = Fields::of(value, path)?;
         let mut data = Map::new();
-        for (name, part) in parts {
+        for (name, part) in self.parts().unwrap_or_default() {
             if let Part::Number(..) = part
                 && fields.value(name).is_none()
             {
@@ -149,9 +147,12 @@ impl RecordType {
             let value = part
                 .check(value)
                 .map_err(|problem| fields.refuse(name, problem))?;
+            if matches!(part, Part::CaaTag) && !CAA_TAGS.iter().any(|tag| value == *tag) {
+                fields.mark(name);
+            }
             data.insert((*name).to_owned(), value);
         }
-        fields.finish()?;
+        data.extend(fields.rest()?);
         Ok(data)
     }
 }
@@ -194,6 +195,19 @@ impl Part {
                     Ok(json!(text))
                 }
                 _ => Err("must be base64".to_owned()),
+            },
+            Self::CaaTag => match text()? {
+                tag if (1..=64).contains(&tag.len())
+                    && tag
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) =>
+                {
+                    Ok(json!(tag))
+                }
+                _ => Err(format!(
+                    "must be a tag of a-z 0-9, such as {}",
+                    CAA_TAGS.join(", ")
+                )),
             },
             Self::OneOf(words) => match text()? {
                 text if words.contains(&text) => Ok(json!(text)),

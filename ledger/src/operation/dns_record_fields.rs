@@ -1,28 +1,25 @@
-//! The fields of a DNS record: `type` (or `record_type`, its older name here), `name`, `content` or
-//! `data`, `ttl`, `proxied`, `priority`, `comment`, `tags`.
+//! The fields of a DNS record: `type` (or `record_type`, its older name here), `name`, `content`,
+//! `data`, `ttl`, `proxied`, `priority`, `comment`, `tags`, `settings`; every other field is passed on
+//! as it came.
 //!
 //! - `ttl`: 1 (automatic, the default) or 30..=86400 seconds. Upstream accepts 30..=59 on
 //!   Enterprise zones only; the plan is not known here, so that range is left to upstream.
 //! - `proxied`: for A, AAAA and CNAME, default false.
-//! - `priority`: 0..=65535, required for MX and URI; other types carry theirs in `data`.
+//! - `priority`: 0..=65535, required for MX and URI; upstream says that it ignores it elsewhere.
 //! - `comment`: at most 500 characters (upstream: 100 on the smallest plan), on one line.
 //! - `tags`: at most 20 of `name:value`.
+//! - `settings`: `ipv4_only`, `ipv6_only`, `flatten_cname`.
+//! - `content` beside `data`, as upstream shows types that consist of parts: left out, for upstream
+//!   writes it from the data.
 
 use super::InvalidOperation;
 use super::dns_name::record_name;
 use super::dns_record_type::RecordType;
 use super::fields::{Fields, plain_text};
-use super::shown::shown;
 use serde_json::{Map, Value, json};
 
-/// What a record says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RecordValue {
-    /// One text, checked for its type.
-    Content(String),
-    /// The parts of a type that consists of parts.
-    Data(Map<String, Value>),
-}
+/// Settings of a record that are known here.
+const SETTINGS: [&str; 3] = ["ipv4_only", "ipv6_only", "flatten_cname"];
 
 /// Fields of a record, checked together. Complete (type, name, value, ttl are there) for a create
 /// and a replace; for an edit only those that are to change.
@@ -30,34 +27,42 @@ pub enum RecordValue {
 pub struct DnsRecordFields {
     record_type: Option<RecordType>,
     name: Option<String>,
-    value: Option<RecordValue>,
+    content: Option<String>,
+    data: Option<Map<String, Value>>,
     ttl: Option<i64>,
     proxied: Option<bool>,
     priority: Option<i64>,
     comment: Option<String>,
     tags: Option<Vec<String>>,
+    settings: Option<Map<String, Value>>,
+    /// Fields that are not known here.
+    more: Map<String, Value>,
 }
 
 impl DnsRecordFields {
     /// All that makes up a record, defaults filled in.
-    pub(super) fn parse_complete(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
+    pub(super) fn parse_complete(fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let required = |name: &str, problem: &str| {
+            InvalidOperation::new(format!("params.{name}"), format!("is required{problem}"))
+        };
         let mut record = Self::parse(fields)?;
-        let record_type = record
-            .record_type
-            .ok_or_else(|| fields.refuse("type", "is required"))?;
+        let record_type = record.record_type.ok_or_else(|| required("type", ""))?;
         if record.name.is_none() {
-            return Err(fields.refuse("name", "is required"));
+            return Err(required("name", ""));
         }
-        if record.value.is_none() {
+        let of_type = format!(" for {record_type} records");
+        if record.content.is_none() && record.data.is_none() {
             let name = if record_type.has_data() {
                 "data"
             } else {
                 "content"
             };
-            return Err(fields.refuse(name, format!("is required for {record_type} records")));
+            return Err(required(name, &of_type));
         }
-        if record_type.has_priority() && record.priority.is_none() {
-            return Err(fields.refuse("priority", format!("is required for {record_type} records")));
+        // Upstream is moving priorities into the data.
+        let in_data = record.data.as_ref().and_then(|data| data.get("priority"));
+        if record_type.has_priority() && record.priority.is_none() && in_data.is_none() {
+            return Err(required("priority", &of_type));
         }
         record.ttl.get_or_insert(1);
         if record_type.is_proxiable() {
@@ -67,21 +72,22 @@ impl DnsRecordFields {
     }
 
     /// The fields that are to change, at least one.
-    pub(super) fn parse_change(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
+    pub(super) fn parse_change(fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let nothing = fields.refuse_all("an edit needs at least one field to change");
         let change = Self::parse(fields)?;
         if change.body().is_empty() {
-            return Err(fields.refuse_all("an edit needs at least one field to change"));
+            return Err(nothing);
         }
         Ok(change)
     }
 
-    fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
-        let record_type = parse_type(fields)?;
+    fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let record_type = parse_type(&mut fields)?;
         let name = fields
             .text("name")?
             .map(|text| record_name(text).map_err(|problem| fields.refuse("name", problem)))
             .transpose()?;
-        let value = parse_value(fields, record_type)?;
+        let (content, data) = parse_value(&mut fields, record_type)?;
         let ttl = fields.integer("ttl", 1..=86_400)?;
         if ttl.is_some_and(|ttl| (2..30).contains(&ttl)) {
             return Err(fields.refuse(
@@ -90,7 +96,7 @@ impl DnsRecordFields {
             ));
         }
         let mut proxied = fields.flag("proxied")?;
-        if let Some(record_type) = record_type.filter(|known| !known.is_proxiable()) {
+        if let Some(record_type) = record_type.filter(|known| known.is_never_proxied()) {
             if proxied == Some(true) {
                 return Err(fields.refuse(
                     "proxied",
@@ -101,28 +107,24 @@ impl DnsRecordFields {
             proxied = None;
         }
         let priority = fields.integer("priority", 0..=65_535)?;
-        if let (Some(_), Some(record_type)) = (priority, record_type)
-            && !record_type.has_priority()
-        {
-            return Err(fields.refuse(
-                "priority",
-                format!("{record_type} records have none here; only MX and URI do"),
-            ));
+        if priority.is_some() && record_type.is_some_and(|known| !known.has_priority()) {
+            fields.mark("priority");
         }
-        let comment = fields.text("comment")?.map(str::to_owned);
-        if let Some(comment) = &comment {
-            plain_text(comment, 0..=500).map_err(|problem| fields.refuse("comment", problem))?;
-        }
+        let comment = fields.plain("comment", 0..=500)?.map(str::to_owned);
         let tags = fields.texts("tags", 0..=20, check_tag)?;
+        let settings = fields.object("settings")?.map(parse_settings).transpose()?;
         Ok(Self {
             record_type,
             name,
-            value,
+            content,
+            data,
             ttl,
             proxied,
             priority,
             comment,
             tags,
+            settings,
+            more: fields.rest()?,
         })
     }
 
@@ -136,12 +138,6 @@ impl DnsRecordFields {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
-    }
-
-    /// Its content or data, if it is given.
-    #[must_use]
-    pub fn value(&self) -> Option<&RecordValue> {
-        self.value.as_ref()
     }
 
     /// Whether it is to be proxied, if that is given.
@@ -159,66 +155,28 @@ impl DnsRecordFields {
     /// The fields under upstream's names: the body of the request.
     #[must_use]
     pub fn body(&self) -> Map<String, Value> {
-        let value = |wanted: &str| match &self.value {
-            Some(RecordValue::Content(text)) if wanted == "content" => Some(json!(text)),
-            Some(RecordValue::Data(data)) if wanted == "data" => Some(json!(data)),
-            _ => None,
-        };
-        [
+        let mut body = self.more.clone();
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let object = |object: &Option<Map<String, Value>>| object.as_ref().map(|map| json!(map));
+        let known = [
             ("type", self.record_type.map(|known| json!(known.as_str()))),
-            ("name", self.name.as_ref().map(|name| json!(name))),
-            ("content", value("content")),
-            ("data", value("data")),
+            ("name", text(&self.name)),
+            ("content", text(&self.content)),
+            ("data", object(&self.data)),
             ("ttl", self.ttl.map(Value::from)),
             ("proxied", self.proxied.map(Value::from)),
             ("priority", self.priority.map(Value::from)),
-            (
-                "comment",
-                self.comment.as_ref().map(|comment| json!(comment)),
-            ),
+            ("comment", text(&self.comment)),
             ("tags", self.tags.as_ref().map(|tags| json!(tags))),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
-    }
-
-    /// `A record www.example.com → 192.0.2.1`, as far as it is known.
-    pub(super) fn described(&self) -> String {
-        let mut text = match self.record_type {
-            Some(record_type) => format!("{record_type} record"),
-            None => "record".to_owned(),
-        };
-        if let Some(name) = &self.name {
-            text = format!("{text} {name}");
-        }
-        match &self.value {
-            Some(RecordValue::Content(content)) => format!("{text} → {}", shown(content, 80)),
-            Some(RecordValue::Data(data)) => {
-                let parts: Vec<_> = data.values().map(part_as_text).collect();
-                format!("{text} → {}", shown(&parts.join(" "), 80))
+            ("settings", object(&self.settings)),
+        ];
+        for (name, value) in known {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
             }
-            None => text,
         }
+        body
     }
-
-    /// `proxied, TTL automatic`, as far as it is given.
-    pub(super) fn settings(&self) -> Vec<String> {
-        let proxied = self
-            .proxied
-            .map(|on| if on { "proxied" } else { "not proxied" }.to_owned());
-        let priority = self.priority.map(|priority| format!("priority {priority}"));
-        let ttl = self.ttl.map(|ttl| match ttl {
-            1 => "TTL automatic".to_owned(),
-            seconds => format!("TTL {seconds} s"),
-        });
-        [proxied, priority, ttl].into_iter().flatten().collect()
-    }
-}
-
-fn part_as_text(part: &Value) -> String {
-    part.as_str()
-        .map_or_else(|| part.to_string(), str::to_owned)
 }
 
 pub(super) fn parse_type(fields: &mut Fields<'_>) -> Result<Option<RecordType>, InvalidOperation> {
@@ -233,35 +191,59 @@ pub(super) fn parse_type(fields: &mut Fields<'_>) -> Result<Option<RecordType>, 
             "record_type",
             "is the older name of type; give one of the two",
         )),
-        (Some(text), None) | (None, Some(text)) => RecordType::parse(text)
-            .map(Some)
-            .map_err(|problem| fields.refuse(name, problem)),
+        (Some(text), None) | (None, Some(text)) => {
+            let found = RecordType::parse(text).map_err(|problem| fields.refuse(name, problem))?;
+            if found.is_unknown() {
+                fields.mark("type");
+            }
+            Ok(Some(found))
+        }
         (None, None) => Ok(None),
     }
 }
 
+type ContentAndData = (Option<String>, Option<Map<String, Value>>);
+
 fn parse_value(
     fields: &mut Fields<'_>,
     record_type: Option<RecordType>,
-) -> Result<Option<RecordValue>, InvalidOperation> {
+) -> Result<ContentAndData, InvalidOperation> {
     let content = fields.text("content")?;
-    let data = fields.value("data");
-    match (content, data, record_type) {
-        (None, None, _) => Ok(None),
-        (Some(_), Some(_), _) => {
-            Err(fields.refuse("data", "a record has either content or data, not both"))
-        }
+    let data = fields.object("data")?;
+    let Some(record_type) = record_type else {
         // What a value must look like depends on the type, and what the record is now is not
         // known here.
-        (_, _, None) => Err(fields.refuse("type", "is required where content or data is given")),
-        (Some(content), None, Some(record_type)) => record_type
-            .content(content)
-            .map(|content| Some(RecordValue::Content(content)))
-            .map_err(|problem| fields.refuse("content", problem)),
-        (None, Some(data), Some(record_type)) => record_type
-            .data(data, fields.path("data"))
-            .map(|data| Some(RecordValue::Data(data))),
+        return match (content, data) {
+            (None, None) => Ok((None, None)),
+            _ => Err(fields.refuse("type", "is required where content or data is given")),
+        };
+    };
+    let content = content
+        .filter(|_| !(record_type.has_data() && data.is_some()))
+        .map(|text| {
+            if record_type.has_data() || record_type.is_unknown() {
+                fields.mark("content");
+            }
+            let content = record_type.content(text);
+            content.map_err(|problem| fields.refuse("content", problem))
+        })
+        .transpose()?;
+    if data.is_some() && !record_type.has_data() {
+        fields.mark("data");
     }
+    let data = data.map(|data| record_type.data(data)).transpose()?;
+    Ok((content, data))
+}
+
+fn parse_settings(mut fields: Fields<'_>) -> Result<Map<String, Value>, InvalidOperation> {
+    let mut settings = Map::new();
+    for name in SETTINGS {
+        if let Some(on) = fields.flag(name)? {
+            settings.insert(name.to_owned(), json!(on));
+        }
+    }
+    settings.extend(fields.rest()?);
+    Ok(settings)
 }
 
 fn check_tag(text: &str) -> Result<(), String> {

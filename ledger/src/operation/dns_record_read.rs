@@ -1,15 +1,20 @@
 //! `dns.record.read`: `{record_id}` for one record, or filters `name`, `type` (older:
-//! `record_type`), `content`, `page` (from 1), `per_page` (1..=5000); `{}` lists from the start.
+//! `record_type`), `content`, `page` (from 1), `per_page` (1..=5000000); `{}` lists from the start.
+//! Other filters of upstream's are passed on as query parameters.
 
 use super::dns_name::record_name;
 use super::dns_record_type::RecordType;
-use super::fields::{Fields, plain_text};
+use super::fields::Fields;
+use super::filters::{as_text, other_filters};
 use super::object_id::ObjectId;
 use super::{InvalidOperation, Scope};
 use serde_json::{Map, Value, json};
 
+/// Most filters that one line for people names.
+const MOST_SHOWN: usize = 8;
+
 /// Which DNS records to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DnsRecordRead {
     /// One, by its id.
     One(ObjectId),
@@ -18,25 +23,42 @@ pub enum DnsRecordRead {
 }
 
 /// What the records of a list have in common; nothing means all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DnsRecordFilter {
     name: Option<String>,
     record_type: Option<RecordType>,
     content: Option<String>,
     page: Option<i64>,
     per_page: Option<i64>,
+    /// Filters that are not known here.
+    more: Map<String, Value>,
 }
 
 impl DnsRecordFilter {
-    /// The filter as query parameters, in upstream's names.
+    /// The filter as query parameters, in upstream's names; always in this order, which the ledger
+    /// has recorded.
     #[must_use]
-    pub fn query(&self) -> Vec<(&'static str, String)> {
+    pub fn query(&self) -> Vec<(String, String)> {
+        let known = self.known().into_iter();
+        let mut query: Vec<_> = known
+            .map(|(name, value)| (name.to_owned(), as_text(&value)))
+            .collect();
+        query.extend(
+            self.more
+                .iter()
+                .map(|(name, value)| (name.clone(), as_text(value))),
+        );
+        query
+    }
+
+    fn known(&self) -> Vec<(&'static str, Value)> {
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         [
-            ("name", self.name.clone()),
-            ("type", self.record_type.map(|known| known.to_string())),
-            ("content", self.content.clone()),
-            ("page", self.page.map(|page| page.to_string())),
-            ("per_page", self.per_page.map(|count| count.to_string())),
+            ("name", text(&self.name)),
+            ("type", self.record_type.map(|known| json!(known.as_str()))),
+            ("content", text(&self.content)),
+            ("page", self.page.map(Value::from)),
+            ("per_page", self.per_page.map(Value::from)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -45,25 +67,21 @@ impl DnsRecordFilter {
 }
 
 impl DnsRecordRead {
-    pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
-        if let Some(record_id) = ObjectId::parse(fields, "record_id")? {
-            return Ok(Self::One(record_id));
+    pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        if let Some(record_id) = ObjectId::parse(&mut fields, "record_id")? {
+            return fields.finish().map(|()| Self::One(record_id));
         }
         let name = fields
             .text("name")?
             .map(|text| record_name(text).map_err(|problem| fields.refuse("name", problem)))
             .transpose()?;
-        let record_type = super::dns_record_fields::parse_type(fields)?;
-        let content = fields.text("content")?.map(str::to_owned);
-        if let Some(content) = &content {
-            plain_text(content, 1..=4096).map_err(|problem| fields.refuse("content", problem))?;
-        }
         Ok(Self::List(DnsRecordFilter {
             name,
-            record_type,
-            content,
+            record_type: super::dns_record_fields::parse_type(&mut fields)?,
+            content: fields.plain("content", 1..=4096)?.map(str::to_owned),
             page: fields.integer("page", 1..=1_000_000)?,
-            per_page: fields.integer("per_page", 1..=5000)?,
+            per_page: fields.integer("per_page", 1..=5_000_000)?,
+            more: other_filters(fields)?,
         }))
     }
 
@@ -71,23 +89,9 @@ impl DnsRecordRead {
         match self {
             Self::One(record_id) => json!({"record_id": record_id.as_str()}),
             Self::List(filter) => {
-                let mut params = Map::new();
-                let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
-                for (name, value) in [
-                    ("name", text(&filter.name)),
-                    (
-                        "type",
-                        filter.record_type.map(|known| json!(known.as_str())),
-                    ),
-                    ("content", text(&filter.content)),
-                    ("page", filter.page.map(Value::from)),
-                    ("per_page", filter.per_page.map(Value::from)),
-                ] {
-                    if let Some(value) = value {
-                        params.insert(name.to_owned(), value);
-                    }
-                }
-                Value::Object(params)
+                let known = filter.known().into_iter();
+                let known = known.map(|(name, value)| (name.to_owned(), value));
+                Value::Object(filter.more.clone().into_iter().chain(known).collect())
             }
         }
     }
@@ -99,6 +103,7 @@ impl DnsRecordRead {
                 let query: Vec<_> = filter
                     .query()
                     .into_iter()
+                    .take(MOST_SHOWN)
                     .map(|(name, value)| format!("{name} {}", super::shown(&value, 80)))
                     .collect();
                 if query.is_empty() {

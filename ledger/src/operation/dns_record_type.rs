@@ -1,7 +1,11 @@
 //! Types of DNS records, and what each of them carries.
+//!
+//! The set is open: upstream gains types, and one that is not known here is sent as it is named, with
+//! content and data as they came.
 
 use super::dns_name::host_name;
 use super::fields::plain_text;
+use super::word::Word;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,18 +17,22 @@ macro_rules! record_types {
         /// The types of DNS records that upstream lets its users write.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum RecordType {
-            $(#[doc = $word] $variant),+
+            $(#[doc = $word] $variant,)+
+            /// A type that is not known here, by its name: a capital letter, then capital letters and
+            /// digits.
+            Other(Word<16>),
         }
 
         impl RecordType {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// Those that are known here.
+            pub const KNOWN: &[Self] = &[$(Self::$variant),+];
 
             /// Upstream's word.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
+            pub fn as_str(&self) -> &str {
                 match self {
-                    $(Self::$variant => $word),+
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word.as_str(),
                 }
             }
         }
@@ -56,22 +64,39 @@ record_types!(
 );
 
 impl RecordType {
-    /// The type of this name, which is written in capitals.
+    /// The type of this name, in capitals whichever way it is written.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.iter().map(|known| known.as_str()).collect();
-                format!("must be one of {}", known.join(", "))
-            })
+        let capitals = text.to_ascii_uppercase();
+        let mut known = Self::KNOWN.iter().copied();
+        if let Some(known) = known.find(|known| known.as_str() == capitals) {
+            return Ok(known);
+        }
+        let begins = capitals.starts_with(|first: char| first.is_ascii_uppercase());
+        Word::parse(&capitals, |byte| {
+            byte.is_ascii_uppercase() || byte.is_ascii_digit()
+        })
+        .filter(|_| begins)
+        .map(Self::Other)
+        .ok_or_else(|| {
+            let known: Vec<_> = Self::KNOWN.iter().map(Self::as_str).collect();
+            format!("must be a record type, such as {}", known.join(", "))
+        })
+    }
+
+    /// Whether nothing of the type is known here.
+    pub(super) const fn is_unknown(self) -> bool {
+        matches!(self, Self::Other(_))
     }
 
     /// Whether upstream can stand between visitors and what the record points to.
     #[must_use]
     pub const fn is_proxiable(self) -> bool {
         matches!(self, Self::A | Self::Aaaa | Self::Cname)
+    }
+
+    /// Whether upstream surely refuses to proxy it.
+    pub(super) const fn is_never_proxied(self) -> bool {
+        !self.is_proxiable() && !self.is_unknown()
     }
 
     /// Whether the record has a priority beside its content.
@@ -100,6 +125,8 @@ impl RecordType {
             Self::Txt | Self::Openpgpkey => {
                 plain_text(text, 1..=LONGEST_CONTENT).map(|()| text.to_owned())
             }
+            // Upstream's documents say that it writes the content of these from their data; whether
+            // it also reads one is its to decide.
             Self::Caa
             | Self::Cert
             | Self::Dnskey
@@ -112,7 +139,8 @@ impl RecordType {
             | Self::Sshfp
             | Self::Svcb
             | Self::Tlsa
-            | Self::Uri => Err(format!("{self} records take data instead of content")),
+            | Self::Uri
+            | Self::Other(_) => plain_text(text, 1..=LONGEST_CONTENT).map(|()| text.to_owned()),
         }
     }
 }

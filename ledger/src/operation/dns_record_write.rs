@@ -7,8 +7,9 @@
 //! | `edit` | required | those that change, at least one; content only together with type |
 //! | `delete` | required | none |
 
+use super::before::{Before, says_something};
 use super::dns_record_fields::DnsRecordFields;
-use super::dns_record_type::RecordType;
+use super::dns_record_text::{described, settings};
 use super::fields::Fields;
 use super::object_id::ObjectId;
 use super::{InvalidOperation, Scope, Warning};
@@ -41,30 +42,32 @@ pub enum DnsRecordWrite {
 }
 
 impl DnsRecordWrite {
-    pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
-        match fields.text("action")?.unwrap_or("create") {
-            "create" => {
-                if fields.has("record_id") {
-                    return Err(fields.refuse(
-                        "record_id",
-                        "a record that is created has none yet; to change one, say action \
-                         \"update\", \"edit\" or \"delete\"",
-                    ));
-                }
-                DnsRecordFields::parse_complete(fields).map(Self::Create)
+    pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let action = fields.text("action")?.unwrap_or("create");
+        if action == "create" {
+            if fields.has("record_id") {
+                return Err(fields.refuse(
+                    "record_id",
+                    "a record that is created has none yet; to change one, say action \
+                     \"update\", \"edit\" or \"delete\"",
+                ));
             }
+            return DnsRecordFields::parse_complete(fields).map(Self::Create);
+        }
+        if !matches!(action, "update" | "edit" | "delete") {
+            return Err(fields.refuse("action", "must be create, update, edit or delete"));
+        }
+        let record_id = ObjectId::required(&mut fields, "record_id")?;
+        match action {
             "update" => Ok(Self::Update {
-                record_id: ObjectId::required(fields, "record_id")?,
+                record_id,
                 record: DnsRecordFields::parse_complete(fields)?,
             }),
             "edit" => Ok(Self::Edit {
-                record_id: ObjectId::required(fields, "record_id")?,
+                record_id,
                 change: DnsRecordFields::parse_change(fields)?,
             }),
-            "delete" => Ok(Self::Delete {
-                record_id: ObjectId::required(fields, "record_id")?,
-            }),
-            _ => Err(fields.refuse("action", "must be create, update, edit or delete")),
+            _ => fields.finish().map(|()| Self::Delete { record_id }),
         }
     }
 
@@ -104,7 +107,7 @@ impl DnsRecordWrite {
         Value::Object(params)
     }
 
-    pub(super) fn warnings(&self) -> Vec<Warning> {
+    pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
         let mut warnings = Vec::new();
         match self {
             Self::Create(_) | Self::Edit { .. } => {}
@@ -117,18 +120,33 @@ impl DnsRecordWrite {
                 "the record is deleted; its name may stop resolving",
             )),
         }
+        let now = self.now(before);
+        let intended = self.fields().map(DnsRecordFields::body);
+        // What the record is now counts as much as what it becomes.
+        for record in [now, intended.as_ref()].into_iter().flatten() {
+            for warning in risks(record, before) {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
         let Some(fields) = self.fields() else {
             return warnings;
         };
-        warnings.extend(fields.record_type().and_then(type_warning));
-        warnings.extend(fields.name().and_then(name_warning));
-        let on_existing = !matches!(self, Self::Create(_));
-        if on_existing && fields.proxied() == Some(false) {
-            warnings.push(Warning::new(
-                "exposes_origin",
-                "the record is not proxied afterwards; if it is now, this makes the origin's \
-                 address public",
-            ));
+        if !matches!(self, Self::Create(_)) && fields.proxied() == Some(false) {
+            match now.map(|now| now.get("proxied") == Some(&Value::Bool(true))) {
+                Some(false) => {}
+                Some(true) => warnings.push(Warning::new(
+                    "exposes_origin",
+                    "the record is proxied now and not afterwards: this makes the origin's address \
+                     public",
+                )),
+                None => warnings.push(Warning::new(
+                    "exposes_origin",
+                    "the record is not proxied afterwards; if it is now, this makes the origin's \
+                     address public",
+                )),
+            }
         }
         if fields.proxied() == Some(true) && fields.ttl().is_some_and(|ttl| ttl != 1) {
             warnings.push(Warning::new(
@@ -139,15 +157,38 @@ impl DnsRecordWrite {
         warnings
     }
 
+    /// What the record says beside its value and is not said again: a replace drops it.
+    pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        let (Self::Update { record, .. }, Some(now)) = (self, self.now(before)) else {
+            return Map::new();
+        };
+        let said = record.body();
+        let dropped = |name: &&str| !said.contains_key(*name);
+        ["comment", "tags", "settings"]
+            .into_iter()
+            .filter(dropped)
+            .filter_map(|name| Some((name.to_owned(), now.get(name)?.clone())))
+            .filter(|(_, value)| says_something(value))
+            .collect()
+    }
+
+    /// The record that is changed, where it was read.
+    fn now<'a>(&self, before: &Before<'a>) -> Option<&'a Map<String, Value>> {
+        self.record_id()?;
+        before.object("record")
+    }
+
     pub(super) fn summary(&self, scope: &Scope) -> String {
         let (verb, fields) = match self {
-            Self::Create(record) => ("Create".to_owned(), record),
-            Self::Update { record_id, record } => (format!("Replace {record_id} with"), record),
-            Self::Edit { record_id, change } => (format!("Edit {record_id} to"), change),
+            Self::Create(record) => ("Create".to_owned(), record.body()),
+            Self::Update { record_id, record } => {
+                (format!("Replace {record_id} with"), record.body())
+            }
+            Self::Edit { record_id, change } => (format!("Edit {record_id} to"), change.body()),
             Self::Delete { record_id } => return format!("Delete record {record_id} in {scope}"),
         };
-        let settings = fields.settings();
-        let line = format!("{verb} {} in {scope}", fields.described());
+        let settings = settings(&fields);
+        let line = format!("{verb} {} in {scope}", described(&fields));
         if settings.is_empty() {
             line
         } else {
@@ -156,41 +197,43 @@ impl DnsRecordWrite {
     }
 }
 
-fn type_warning(record_type: RecordType) -> Option<Warning> {
-    let (code, text) = match record_type {
-        RecordType::Ns => (
+/// What a record of this type and name decides, whether it comes or goes.
+fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+    let by_type = match text("type") {
+        "NS" => Some((
             "nameserver_record",
             "an NS record gives a part of the zone into other hands",
-        ),
-        RecordType::Mx => (
+        )),
+        "MX" => Some((
             "mail_record",
             "an MX record decides where the domain's mail goes",
-        ),
-        RecordType::Caa => (
+        )),
+        "CAA" => Some((
             "caa_record",
             "a CAA record decides who may issue certificates for the domain",
-        ),
-        RecordType::Ds => (
+        )),
+        "DS" => Some((
             "ds_record",
             "a wrong DS record makes a delegated zone unresolvable",
-        ),
-        _ => return None,
+        )),
+        _ => None,
     };
-    Some(Warning::new(code, text))
-}
-
-fn name_warning(name: &str) -> Option<Warning> {
+    let mut risks: Vec<_> = by_type
+        .map(|(code, text)| Warning::new(code, text))
+        .into_iter()
+        .collect();
+    let name = text("name");
     if name == "*" || name.starts_with("*.") {
-        return Some(Warning::new(
+        risks.push(Warning::new(
             "wildcard_record",
             "a wildcard answers for every name that has no record of its own",
         ));
-    }
-    // The zone's name is not known here; a name of two labels is most often the zone itself.
-    (name == "@" || name.split('.').count() == 2).then(|| {
-        Warning::new(
+    } else if before.is_apex(name) {
+        risks.push(Warning::new(
             "apex_record",
-            format!("{name} is or looks like the domain itself"),
-        )
-    })
+            "the record is of the domain itself, not of a name below it",
+        ));
+    }
+    risks
 }

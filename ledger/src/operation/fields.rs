@@ -1,36 +1,92 @@
-//! Strict reading of one JSON object: every field is asked for by name, what nobody asked for is
-//! refused by name.
+//! Reading of one JSON object: every field that is known here is asked for by name. What nobody asked
+//! for is either passed on as it is and marked as unchecked ([`Fields::rest`]), or refused by name
+//! ([`Fields::finish`]) where nothing of the request would carry it.
 
 use super::InvalidOperation;
-use super::shown::shown_name;
+use super::shown::{shown, shown_name};
+use super::unchecked::Unchecked;
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-/// One JSON object that is being read. `null` counts as absent: clients that write every optional
-/// field send it for the ones they leave out.
+/// Longest name of a field that is passed on, in characters.
+const LONGEST_NAME: usize = 128;
+
+/// The places of one operation's params that were passed on unchecked.
+#[derive(Default)]
+pub(super) struct Marks(RefCell<Vec<Unchecked>>);
+
+impl Marks {
+    /// All of them, each once, in an order that does not depend on how they were found.
+    pub(super) fn into_places(self) -> Vec<Unchecked> {
+        let mut places = self.0.into_inner();
+        places.sort();
+        places.dedup();
+        places
+    }
+}
+
+/// One value with the place where it stands.
+#[derive(Clone)]
+pub(super) struct At<'a> {
+    pub(super) value: &'a Value,
+    place: Unchecked,
+    marks: &'a Marks,
+}
+
+impl<'a> At<'a> {
+    /// The value must be an object.
+    pub(super) fn fields(self) -> Result<Fields<'a>, InvalidOperation> {
+        match self.value.as_object() {
+            Some(object) => Ok(Fields {
+                place: self.place,
+                object,
+                asked: Vec::new(),
+                marks: self.marks,
+            }),
+            None => Err(self.refuse("must be a JSON object")),
+        }
+    }
+
+    pub(super) fn refuse(&self, problem: impl Into<String>) -> InvalidOperation {
+        InvalidOperation::new(self.place.path(), problem)
+    }
+
+    /// Refuses one field of the value, which is an object.
+    pub(super) fn refuse_field(&self, name: &str, problem: impl Into<String>) -> InvalidOperation {
+        InvalidOperation::new(self.place.field(name).path(), problem)
+    }
+
+    /// Marks the value as unchecked.
+    pub(super) fn mark(&self) {
+        self.marks.0.borrow_mut().push(self.place.clone());
+    }
+}
+
+/// One JSON object that is being read. `null` counts as absent for the fields that are known here:
+/// clients that write every optional field send it for the ones they leave out.
 pub(super) struct Fields<'a> {
-    path: String,
+    place: Unchecked,
     object: &'a Map<String, Value>,
     asked: Vec<&'static str>,
+    marks: &'a Marks,
 }
 
 impl<'a> Fields<'a> {
-    /// The value must be an object.
-    pub(super) fn of(value: &'a Value, path: impl Into<String>) -> Result<Self, InvalidOperation> {
-        let path = path.into();
-        match value.as_object() {
-            Some(object) => Ok(Self {
-                path,
-                object,
-                asked: Vec::new(),
-            }),
-            None => Err(InvalidOperation::new(path, "must be a JSON object")),
+    /// The params of an operation, which must be an object.
+    pub(super) fn params(value: &'a Value, marks: &'a Marks) -> Result<Self, InvalidOperation> {
+        let place = Unchecked::params();
+        At {
+            value,
+            place,
+            marks,
         }
+        .fields()
     }
 
     /// The JSON path of one field.
     pub(super) fn path(&self, name: &str) -> String {
-        format!("{}.{name}", self.path)
+        self.place.field(name).path().to_owned()
     }
 
     /// Refuses one field.
@@ -40,7 +96,12 @@ impl<'a> Fields<'a> {
 
     /// Refuses the object as a whole.
     pub(super) fn refuse_all(&self, problem: impl Into<String>) -> InvalidOperation {
-        InvalidOperation::new(self.path.clone(), problem)
+        InvalidOperation::new(self.place.path(), problem)
+    }
+
+    /// Marks one field as unchecked.
+    pub(super) fn mark(&self, name: &str) {
+        self.marks.0.borrow_mut().push(self.place.field(name));
     }
 
     /// Whether the field is there, without counting as having asked for it.
@@ -53,6 +114,24 @@ impl<'a> Fields<'a> {
             self.asked.push(name);
         }
         self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A field's value with its place.
+    pub(super) fn at(&mut self, name: &'static str) -> Option<At<'a>> {
+        let value = self.value(name)?;
+        Some(At {
+            value,
+            place: self.place.field(name),
+            marks: self.marks,
+        })
+    }
+
+    /// A field that is an object.
+    pub(super) fn object(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Fields<'a>>, InvalidOperation> {
+        self.at(name).map(At::fields).transpose()
     }
 
     pub(super) fn required(&mut self, name: &'static str) -> Result<&'a Value, InvalidOperation> {
@@ -108,12 +187,12 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// A list with so many items, each with its own path.
+    /// A list with so many items, each with its own place.
     pub(super) fn list(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
-    ) -> Result<Option<Vec<(String, &'a Value)>>, InvalidOperation> {
+    ) -> Result<Option<Vec<At<'a>>>, InvalidOperation> {
         let Some(value) = self.value(name) else {
             return Ok(None);
         };
@@ -131,14 +210,13 @@ impl<'a> Fields<'a> {
                 ),
             ));
         }
-        let path = self.path(name);
-        Ok(Some(
-            items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| (format!("{path}[{index}]"), item))
-                .collect(),
-        ))
+        let (list, marks) = (self.place.field(name), self.marks);
+        let item = |(index, value)| At {
+            value,
+            place: list.item(index),
+            marks,
+        };
+        Ok(Some(items.iter().enumerate().map(item).collect()))
     }
 
     /// A list of strings, each of them accepted by `check` (which says what is wrong).
@@ -153,18 +231,86 @@ impl<'a> Fields<'a> {
         };
         items
             .into_iter()
-            .map(|(path, item)| {
-                let text = item
-                    .as_str()
-                    .ok_or_else(|| InvalidOperation::new(path.clone(), "must be a string"))?;
-                check(text).map_err(|problem| InvalidOperation::new(path, problem))?;
+            .map(|item| {
+                let text = item.value.as_str();
+                let text = text.ok_or_else(|| item.refuse("must be a string"))?;
+                check(text).map_err(|problem| item.refuse(problem))?;
                 Ok(text.to_owned())
             })
             .collect::<Result<_, _>>()
             .map(Some)
     }
 
-    /// Refuses the first field that nobody asked for.
+    /// A list of texts of which `known` names those that this service knows; others are marked.
+    pub(super) fn open_texts(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+        known: &[&str],
+    ) -> Result<Option<Vec<String>>, InvalidOperation> {
+        for item in self.list(name, count.clone())?.into_iter().flatten() {
+            if item
+                .value
+                .as_str()
+                .is_some_and(|text| !known.contains(&text))
+            {
+                item.mark();
+            }
+        }
+        self.texts(name, count, |text| plain_text(text, 1..=256))
+    }
+
+    /// A text that is marked where `known` does not name it.
+    pub(super) fn open_text(
+        &mut self,
+        name: &'static str,
+        known: &[&str],
+    ) -> Result<Option<&'a str>, InvalidOperation> {
+        let text = self.plain(name, 1..=256)?;
+        if text.is_some_and(|text| !known.contains(&text)) {
+            self.mark(name);
+        }
+        Ok(text)
+    }
+
+    /// A text as [`plain_text`] accepts it.
+    pub(super) fn plain(
+        &mut self,
+        name: &'static str,
+        length: RangeInclusive<usize>,
+    ) -> Result<Option<&'a str>, InvalidOperation> {
+        let text = self.text(name)?;
+        if let Some(text) = text {
+            plain_text(text, length).map_err(|problem| self.refuse(name, problem))?;
+        }
+        Ok(text)
+    }
+
+    /// Everything that nobody asked for, as it is but for the spelling of numbers, and marked as
+    /// unchecked.
+    pub(super) fn rest(self) -> Result<Map<String, Value>, InvalidOperation> {
+        let mut rest = Map::new();
+        let unknown = self
+            .object
+            .iter()
+            .filter(|(name, _)| !self.asked.contains(&name.as_str()));
+        for (name, value) in unknown {
+            let fits = (1..=LONGEST_NAME).contains(&name.chars().count());
+            if !fits || shown(name, LONGEST_NAME) != *name {
+                return Err(self.refuse(
+                    &shown_name(name),
+                    format!(
+                        "the name of a field has 1..{LONGEST_NAME} characters, all of them visible"
+                    ),
+                ));
+            }
+            self.mark(name);
+            rest.insert(name.clone(), normalised(value));
+        }
+        Ok(rest)
+    }
+
+    /// Refuses the first field that nobody asked for: nothing of the request would carry it.
     pub(super) fn finish(self) -> Result<(), InvalidOperation> {
         match self
             .object

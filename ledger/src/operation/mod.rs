@@ -3,38 +3,52 @@
 //!
 //! [`Operation::parse`] is the only way in. What it accepts is complete (defaults filled in, older
 //! field names translated), and [`Operation::to_json`] is what is fingerprinted, shown to approvers
-//! and sent from. Fields of params are Cloudflare's own; each module lists them.
+//! and sent from. Fields of params are Cloudflare's own; each module lists those that are known here.
+//!
+//! Cloudflare knows more than is known here, so sets are open: a field, a type or an action that is not
+//! known is sent as it came, in full view of the approver and named by [`Operation::unchecked`]. What is
+//! refused is what upstream surely refuses, what would leave the request's path or its headers, what
+//! holds a secret (see `secrets`), and what no part of the request would carry; a list that is closed
+//! says where it stands why it is.
 
+mod before;
 mod cache_purge;
 mod dns_name;
 mod dns_record_data;
 mod dns_record_fields;
 mod dns_record_read;
+mod dns_record_text;
 mod dns_record_type;
 mod dns_record_write;
 mod fields;
+mod filters;
 mod module_syntax;
 pub mod multipart;
 mod object_id;
 mod request;
+mod secrets;
 mod shown;
 mod ssl_mode;
+mod unchecked;
 mod waf_action;
 mod waf_expression;
 mod waf_rule;
 mod waf_rules_read;
 mod waf_rules_write;
 mod warning;
+mod word;
 mod worker_binding;
 mod worker_module;
 mod worker_script;
+mod worker_settings;
 mod workers_deploy;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache_purge::{CachePurge, PurgeFile};
-pub use dns_record_fields::{DnsRecordFields, RecordValue};
+pub use before::Before;
+pub use cache_purge::CachePurge;
+pub use dns_record_fields::DnsRecordFields;
 pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
 pub use dns_record_type::RecordType;
 pub use dns_record_write::DnsRecordWrite;
@@ -42,6 +56,7 @@ pub use object_id::ObjectId;
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use shown::{shown, shown_name};
 pub use ssl_mode::SslMode;
+pub use unchecked::Unchecked;
 pub use waf_rule::WafRule;
 pub use waf_rules_read::{WafPhase, WafRulesRead};
 pub use waf_rules_write::{RuleChange, WafRulesWrite};
@@ -51,8 +66,8 @@ pub use worker_script::ScriptName;
 pub use workers_deploy::{Entry, WorkersDeploy};
 
 use crate::catalog::{OperationKind, ScopeType};
-use fields::Fields;
-use serde_json::{Value, json};
+use fields::{Fields, Marks};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,
@@ -134,23 +149,16 @@ pub enum Params {
 }
 
 impl Params {
-    fn parse(kind: OperationKind, params: &Value) -> Result<Self, InvalidOperation> {
-        let mut fields = Fields::of(params, "params")?;
-        let parsed = match kind {
-            OperationKind::DnsRecordRead => Self::DnsRecordRead(DnsRecordRead::parse(&mut fields)?),
-            OperationKind::DnsRecordWrite => {
-                Self::DnsRecordWrite(DnsRecordWrite::parse(&mut fields)?)
-            }
-            OperationKind::CachePurgeExecute => Self::CachePurge(CachePurge::parse(&mut fields)?),
-            OperationKind::WorkersDeployWrite => {
-                Self::WorkersDeploy(WorkersDeploy::parse(&mut fields)?)
-            }
-            OperationKind::WafRulesRead => Self::WafRulesRead(WafRulesRead::parse(&mut fields)?),
-            OperationKind::WafRulesWrite => Self::WafRulesWrite(WafRulesWrite::parse(&mut fields)?),
-            OperationKind::SslModeWrite => Self::SslMode(SslMode::parse(&mut fields)?),
-        };
-        fields.finish()?;
-        Ok(parsed)
+    fn parse(kind: OperationKind, fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        Ok(match kind {
+            OperationKind::DnsRecordRead => Self::DnsRecordRead(DnsRecordRead::parse(fields)?),
+            OperationKind::DnsRecordWrite => Self::DnsRecordWrite(DnsRecordWrite::parse(fields)?),
+            OperationKind::CachePurgeExecute => Self::CachePurge(CachePurge::parse(fields)?),
+            OperationKind::WorkersDeployWrite => Self::WorkersDeploy(WorkersDeploy::parse(fields)?),
+            OperationKind::WafRulesRead => Self::WafRulesRead(WafRulesRead::parse(fields)?),
+            OperationKind::WafRulesWrite => Self::WafRulesWrite(WafRulesWrite::parse(fields)?),
+            OperationKind::SslModeWrite => Self::SslMode(SslMode::parse(fields)?),
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -176,6 +184,7 @@ pub struct Operation {
     pub scope: Scope,
     /// What to do there.
     pub params: Params,
+    unchecked: Vec<Unchecked>,
 }
 
 impl Operation {
@@ -213,7 +222,8 @@ impl Operation {
                 format!("must be one {expected} id: 1..64 characters of A-Z a-z 0-9 _ -"),
             )
         })?;
-        let params = Params::parse(kind, params)?;
+        let marks = Marks::default();
+        let params = Params::parse(kind, Fields::params(params, &marks)?)?;
         Ok(Self {
             kind,
             scope: Scope {
@@ -221,6 +231,7 @@ impl Operation {
                 id,
             },
             params,
+            unchecked: marks.into_places(),
         })
     }
 
@@ -265,16 +276,58 @@ impl Operation {
         )
     }
 
-    /// The risks that an approver must see before deciding.
+    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good.
+    /// What is in the ledger was asked for under the rules of its day and is read without this.
+    ///
+    /// # Errors
+    /// Names the place and what to do instead.
+    pub fn check_asked(&self) -> Result<(), InvalidOperation> {
+        secrets::refuse_secrets(&self.params.to_json(), &self.unchecked)
+    }
+
+    /// The places of params that are not known here and were passed on as they came; in order.
     #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
-        match &self.params {
+    pub fn unchecked(&self) -> &[Unchecked] {
+        &self.unchecked
+    }
+
+    /// The risks that an approver must see before deciding, as far as they follow from the operation
+    /// and from what is known of upstream.
+    #[must_use]
+    pub fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
+        let mut warnings = match &self.params {
             Params::DnsRecordRead(_) | Params::WafRulesRead(_) => Vec::new(),
-            Params::DnsRecordWrite(write) => write.warnings(),
+            Params::DnsRecordWrite(write) => write.warnings(before),
             Params::CachePurge(purge) => purge.warnings(),
-            Params::WorkersDeploy(deploy) => deploy.warnings(),
+            Params::WorkersDeploy(deploy) => deploy.warnings(before),
             Params::WafRulesWrite(write) => write.warnings(),
-            Params::SslMode(mode) => mode.warnings(),
+            Params::SslMode(mode) => mode.warnings(before),
+        };
+        if !self.unchecked.is_empty() {
+            warnings.push(Warning::new(
+                "unchecked_params",
+                format!(
+                    "not known to this service, which passes it on as it is and cannot warn of what \
+                     it does: {}",
+                    unchecked::named(&self.unchecked)
+                ),
+            ));
+        }
+        warnings
+    }
+
+    /// What stands upstream now, is not named in the operation, and is gone afterwards, by name; as far
+    /// as it was read.
+    #[must_use]
+    pub fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        match &self.params {
+            Params::DnsRecordWrite(write) => write.lost(before),
+            Params::WorkersDeploy(deploy) => deploy.lost(before),
+            Params::WafRulesWrite(write) => write.lost(before),
+            Params::DnsRecordRead(_)
+            | Params::CachePurge(_)
+            | Params::WafRulesRead(_)
+            | Params::SslMode(_) => Map::new(),
         }
     }
 
@@ -282,7 +335,7 @@ impl Operation {
     #[must_use]
     pub fn summary(&self) -> String {
         let scope = &self.scope;
-        match &self.params {
+        let line = match &self.params {
             Params::DnsRecordRead(read) => read.summary(scope),
             Params::DnsRecordWrite(write) => write.summary(scope),
             Params::CachePurge(purge) => purge.summary(scope),
@@ -290,7 +343,11 @@ impl Operation {
             Params::WafRulesRead(read) => read.summary(scope),
             Params::WafRulesWrite(write) => write.summary(scope),
             Params::SslMode(mode) => mode.summary(scope),
+        };
+        if self.unchecked.is_empty() {
+            return line;
         }
+        format!("{line} [unchecked: {}]", unchecked::named(&self.unchecked))
     }
 
     /// Whether it can change anything upstream; an operation that cannot may be sent again.

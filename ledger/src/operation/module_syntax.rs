@@ -1,176 +1,351 @@
 //! Whether a script is an ES module, for the short form of a deploy.
+//!
+//! `export` and `import` are reserved words: at the top level of a script, outside of comments, texts,
+//! templates and regular expressions, they make it a module. So the script is read word by word, which
+//! takes no more memory than its nesting does and no stack; a syntax tree of 10 MiB would take hundreds
+//! of MiB, and its parser a stack as deep as an attacker writes.
+//!
+//! What words alone cannot tell is whether some `/` divides or begins a regular expression. Where that
+//! is not certain and one of the two words is still to come, the answer is [`Syntax::Undecided`]: the
+//! caller is asked, nothing is guessed.
 
-/// True when the script has `export` outside of comments, texts and regular expressions, followed
-/// by `default` or by a list that names a default. `export` is a reserved word that no other
-/// statement can begin with, so what is found is at the top level or a syntax error.
-///
-/// This reads words, it does not parse: where a script is odd enough to mislead it, the full form
-/// of a deploy says what it is.
-pub(super) fn is_es_module(script: &str) -> bool {
-    let mut words = Words {
-        rest: script,
-        templates: Vec::new(),
-        braces: 0,
-        operand_before: false,
+/// What a script is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// An ES module.
+    Module,
+    /// The script of a service worker.
+    Script,
+    /// It cannot be told for certain.
+    Undecided,
+}
+
+/// What the script is, as far as its words tell.
+pub(super) fn syntax_of(script: &str) -> Syntax {
+    let last_word = ["export", "import"]
+        .into_iter()
+        .filter_map(|word| script.rfind(word))
+        .max();
+    let Some(left) = last_word.and_then(|at| script.len().checked_sub(at)) else {
+        return Syntax::Script;
     };
-    while let Some(word) = words.next() {
-        if word != "export" {
+    let mut words = Words::of(script);
+    // Once the last of the two words has been read, nothing can make it a module any more.
+    while words.is_sure && words.rest.len() >= left {
+        if words.last == Last::Dot {
+            words.next();
             continue;
         }
+        let is_statement = words.open.is_empty();
         match words.next() {
-            Some("default") => return true,
-            // `{ a, b as default }` and `* as default from "…"`.
-            Some("{" | "*") => loop {
-                match words.next() {
-                    Some("default") => return true,
-                    Some("}" | ";" | "from") | None => break,
-                    Some(_) => {}
+            None => break,
+            Some("export") if is_statement => return Syntax::Module,
+            Some("import") => match words.next() {
+                None => break,
+                // An expression, of which only `import.meta` needs a module.
+                Some("(") => {}
+                Some(".") => {
+                    if words.next() == Some("meta") {
+                        return Syntax::Module;
+                    }
                 }
+                Some(_) if is_statement => return Syntax::Module,
+                Some(_) => {}
             },
-            Some(_) | None => {}
+            Some(_) => {}
         }
     }
-    false
+    if words.rest.len() >= left {
+        Syntax::Undecided
+    } else {
+        Syntax::Script
+    }
+}
+
+/// The word or sign that was read last, as far as it decides what a `/` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// What a value ends with: `/` divides.
+    Operand,
+    /// What an expression follows: `/` begins a regular expression.
+    Operator,
+    /// The `.` before a name.
+    Dot,
+    /// `if`, `while` or `with`, which a condition follows; also `await` behind `for`.
+    Head,
+    /// `for`, which `await` may follow.
+    For,
+    /// `}`, `yield`, `await`, `of`, and `++` or `--` before a value: it may be either.
+    Unsure,
+}
+
+/// A bracket that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// `(`
+    Round,
+    /// `(` around the condition of a statement.
+    Condition,
+    /// `[`
+    Square,
+    /// `{`
+    Curly,
+    /// `${` in a template.
+    Template,
 }
 
 /// The words and signs of a script, one at a time.
 struct Words<'a> {
     rest: &'a str,
-    /// For each template that is open around `${ … }`: the depth of braces where it goes on.
-    templates: Vec<usize>,
-    braces: usize,
-    /// Whether the last word was a value, so that `/` divides; else it begins a regular expression.
-    operand_before: bool,
+    open: Vec<Open>,
+    last: Last,
+    /// Whether only blanks and comments stand before on the line.
+    begins_line: bool,
+    /// Whether everything so far was read for certain; nothing is read after it was not.
+    is_sure: bool,
 }
 
 impl<'a> Words<'a> {
+    fn of(script: &'a str) -> Self {
+        // A first line for a shell is a comment.
+        let shell = script.starts_with("#!");
+        let begin = if shell { line_end(script) } else { 0 };
+        Self {
+            rest: script.get(begin..).unwrap_or_default(),
+            open: Vec::new(),
+            last: Last::Operator,
+            begins_line: true,
+            is_sure: true,
+        }
+    }
+
     fn take(&mut self, bytes: usize) -> &'a str {
         let (word, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
         self.rest = rest;
         word
     }
 
-    /// Skips to behind the first unhidden occurrence of `end`; a line break ends it too where
-    /// `one_line`, so that a stray quote costs one line at most.
-    fn skip_text(&mut self, end: char, one_line: bool) {
-        let mut hidden = false;
-        let mut in_class = false;
-        for (index, character) in self.rest.char_indices() {
-            match character {
-                _ if hidden => hidden = false,
-                '\n' if one_line => {
-                    self.take(index);
-                    return;
-                }
-                '\\' => hidden = true,
-                '[' if end == '/' => in_class = true,
-                ']' if end == '/' => in_class = false,
-                _ if character == end && !in_class => {
-                    self.take(index + character.len_utf8());
-                    return;
-                }
-                _ => {}
-            }
-        }
-        self.rest = "";
+    fn unsure(&mut self) -> Option<&'a str> {
+        self.is_sure = false;
+        None
     }
 
-    /// Skips the rest of a template up to its end or the next `${`.
-    fn skip_template(&mut self) {
-        let mut hidden = false;
-        let mut dollar = false;
-        for (index, character) in self.rest.char_indices() {
-            let was_dollar = std::mem::take(&mut dollar);
-            match character {
-                _ if hidden => hidden = false,
-                '\\' => hidden = true,
-                '`' => {
-                    self.take(index + 1);
-                    return;
-                }
-                '{' if was_dollar => {
-                    self.templates.push(self.braces);
-                    self.operand_before = false;
-                    self.take(index + 1);
-                    return;
-                }
-                '$' => dollar = true,
-                _ => {}
-            }
-        }
-        self.rest = "";
-    }
-
+    /// The next word or sign; of a text, a template or a regular expression at least its first sign.
+    /// `None` at the end, and where it is not certain what comes.
     fn next(&mut self) -> Option<&'a str> {
-        loop {
-            let first = self.rest.chars().next()?;
-            if first.is_whitespace() {
-                self.take(first.len_utf8());
-            } else if self.rest.starts_with("//") {
-                let end = self.rest.find('\n').unwrap_or(self.rest.len());
-                self.take(end);
-            } else if self.rest.starts_with("/*") {
-                let end = self.rest.find("*/").map_or(self.rest.len(), |at| at + 2);
-                self.take(end);
-            } else if matches!(first, '"' | '\'') {
+        self.skip_blanks()?;
+        let first = self.rest.chars().next()?;
+        let begins_line = std::mem::replace(&mut self.begins_line, false);
+        match first {
+            // Comments in scripts, operators in modules.
+            '<' if self.rest.starts_with("<!--") => self.unsure(),
+            '-' if begins_line && self.rest.starts_with("-->") => self.unsure(),
+            '"' | '\'' => self.literal(first, Self::text_end(self.rest, first)),
+            '`' => {
                 self.take(1);
-                self.skip_text(first, true);
-                self.operand_before = true;
-            } else if first == '`' {
-                self.take(1);
-                self.operand_before = true;
-                self.skip_template();
-            } else if first == '/' && !self.operand_before {
-                self.take(1);
-                self.skip_text('/', true);
-                self.operand_before = true;
-            } else if is_word(first) {
-                let end = self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len());
-                let word = self.take(end);
-                self.operand_before = !matches!(
-                    word,
-                    "return"
-                        | "typeof"
-                        | "case"
-                        | "in"
-                        | "of"
-                        | "void"
-                        | "delete"
-                        | "await"
-                        | "yield"
-                        | "throw"
-                        | "else"
-                        | "do"
-                        | "default"
-                );
-                return Some(word);
-            } else {
-                match first {
-                    '{' => self.braces += 1,
-                    '}' if self.templates.last() == Some(&self.braces) => {
-                        self.templates.pop();
-                        self.take(1);
-                        self.operand_before = true;
-                        self.skip_template();
-                        continue;
-                    }
-                    '}' => self.braces = self.braces.saturating_sub(1),
-                    _ => {}
+                self.template()
+            }
+            '/' => match self.last {
+                Last::Operand => self.sign(1, Last::Operator),
+                Last::Operator | Last::Head | Last::For => {
+                    self.literal(first, Self::pattern_end(self.rest))
                 }
-                self.operand_before = matches!(first, ')' | ']');
-                return Some(self.take(first.len_utf8()));
+                Last::Dot | Last::Unsure => self.unsure(),
+            },
+            '+' | '-' if self.rest.chars().nth(1) == Some(first) => {
+                let is_behind = self.last == Last::Operand && !begins_line;
+                self.sign(
+                    2,
+                    if is_behind {
+                        Last::Operand
+                    } else {
+                        Last::Unsure
+                    },
+                )
+            }
+            '.' if self.rest.starts_with("...") => self.sign(3, Last::Operator),
+            '.' => self.sign(1, Last::Dot),
+            '(' => {
+                let is_head = matches!(self.last, Last::Head | Last::For);
+                self.opened(if is_head {
+                    Open::Condition
+                } else {
+                    Open::Round
+                })
+            }
+            '[' => self.opened(Open::Square),
+            '{' => self.opened(Open::Curly),
+            ')' | ']' | '}' => self.closed(first),
+            // A name may be written with escapes; a reserved word may not.
+            '\\' => self.unsure(),
+            _ if is_word(first) => Some(self.word(first)),
+            _ => self.sign(first.len_utf8(), Last::Operator),
+        }
+    }
+
+    /// Skips blanks and comments; `None` where a comment does not end.
+    fn skip_blanks(&mut self) -> Option<()> {
+        loop {
+            let blanks = self.rest.find(|c| !is_blank(c)).unwrap_or(self.rest.len());
+            let blanks = self.take(blanks);
+            self.begins_line |= blanks.contains(is_line_end);
+            if self.rest.starts_with("//") {
+                self.take(line_end(self.rest));
+            } else if self.rest.starts_with("/*") {
+                let Some(end) = self.rest.get(2..).and_then(|rest| rest.find("*/")) else {
+                    self.is_sure = false;
+                    return None;
+                };
+                let comment = self.take(end + 4);
+                self.begins_line |= comment.contains(is_line_end);
+            } else {
+                return Some(());
             }
         }
+    }
+
+    fn sign(&mut self, bytes: usize, last: Last) -> Option<&'a str> {
+        self.last = last;
+        Some(self.take(bytes))
+    }
+
+    /// A text or regular expression that ends so many bytes from here.
+    fn literal(&mut self, first: char, end: Option<usize>) -> Option<&'a str> {
+        let Some(end) = end else {
+            return self.unsure();
+        };
+        let literal = self.sign(end, Last::Operand);
+        if first == '/' {
+            let flags = self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len());
+            self.take(flags);
+        }
+        literal
+    }
+
+    /// Behind the closing quote; `None` where the line ends before it.
+    fn text_end(text: &str, quote: char) -> Option<usize> {
+        let mut characters = text.char_indices().skip(1).peekable();
+        while let Some((index, character)) = characters.next() {
+            match character {
+                '\\' => {
+                    // Both characters of a line end are hidden.
+                    if let Some((_, '\r')) = characters.next() {
+                        characters.next_if(|(_, next)| *next == '\n');
+                    }
+                }
+                '\n' | '\r' => return None,
+                _ if character == quote => return Some(index + 1),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Behind the closing `/` of a regular expression; `None` where the line ends before it.
+    fn pattern_end(text: &str) -> Option<usize> {
+        let mut in_class = false;
+        let mut characters = text.char_indices().skip(1);
+        while let Some((index, character)) = characters.next() {
+            match character {
+                _ if is_line_end(character) => return None,
+                '\\' => {
+                    let hidden = characters.next();
+                    hidden.filter(|(_, hidden)| !is_line_end(*hidden))?;
+                }
+                '[' => in_class = true,
+                ']' => in_class = false,
+                '/' if !in_class => return Some(index + 1),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Reads a template up to its end or the next `${`.
+    fn template(&mut self) -> Option<&'a str> {
+        let mut characters = self.rest.char_indices();
+        while let Some((index, character)) = characters.next() {
+            match character {
+                '\\' => drop(characters.next()),
+                '`' => {
+                    self.take(index);
+                    return self.sign(1, Last::Operand);
+                }
+                '$' if self
+                    .rest
+                    .get(index + 1..)
+                    .is_some_and(|rest| rest.starts_with('{')) =>
+                {
+                    self.take(index);
+                    self.open.push(Open::Template);
+                    return self.sign(2, Last::Operator);
+                }
+                _ => {}
+            }
+        }
+        self.unsure()
+    }
+
+    fn opened(&mut self, open: Open) -> Option<&'a str> {
+        self.open.push(open);
+        self.sign(1, Last::Operator)
+    }
+
+    fn closed(&mut self, sign: char) -> Option<&'a str> {
+        match (self.open.pop(), sign) {
+            (Some(Open::Condition), ')') => self.sign(1, Last::Operator),
+            (Some(Open::Round), ')') | (Some(Open::Square), ']') => self.sign(1, Last::Operand),
+            (Some(Open::Curly), '}') => self.sign(1, Last::Unsure),
+            (Some(Open::Template), '}') => {
+                self.take(1);
+                self.template()
+            }
+            _ => self.unsure(),
+        }
+    }
+
+    fn word(&mut self, first: char) -> &'a str {
+        let is_number = first.is_ascii_digit();
+        let belongs = |c: char| is_word(c) || is_number && c == '.';
+        let end = self.rest.find(|c| !belongs(c)).unwrap_or(self.rest.len());
+        let word = self.take(end);
+        self.last = match word {
+            _ if self.last == Last::Dot => Last::Operand,
+            "if" | "while" | "with" => Last::Head,
+            "for" => Last::For,
+            "await" if self.last == Last::For => Last::Head,
+            "await" | "yield" | "of" => Last::Unsure,
+            "return" | "typeof" | "instanceof" | "in" | "void" | "delete" | "new" | "case"
+            | "throw" | "else" | "do" | "default" | "extends" | "export" => Last::Operator,
+            _ => Last::Operand,
+        };
+        word
     }
 }
 
+/// A letter, digit or sign of a name. Outside of ASCII there are no operators.
 fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '_' | '$' | '#')
+    character.is_ascii_alphanumeric()
+        || matches!(character, '_' | '$' | '#')
+        || !character.is_ascii() && !is_blank(character)
+}
+
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == '\u{feff}'
+}
+
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{2028}' | '\u{2029}')
+}
+
+fn line_end(text: &str) -> usize {
+    text.find(is_line_end).unwrap_or(text.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn modules_are_recognised() {
@@ -179,16 +354,34 @@ mod tests {
             "import a from './a.js';\nexport default a;",
             "const handler = {};\nexport { handler as default };",
             "export const x = 1;\nexport default {}",
+            "export class Room {}",
+            "import './a.js'\n(function(){})()",
+            "console.log(import.meta.url)",
             "/* a */export/* b */default class {}",
+            "// a\rexport default {}",
+            "// a\u{2028}export default {}",
+            "#!/usr/bin/env node\nexport default {}",
+            "\u{feff}export default {}",
             "const re = /\"/; export default {}",
             "const re = /[/\"]/; export default {}",
             "const half = a / 2; const s = '\"'; export default {}",
             "const t = `a ${ b ? `\"${c}` : {d: 1} } \"`; export default {}",
             "var s = 'it\\'s'; export default s",
+            "var s = 'a\\\r\nb'; export default s",
             "export async function scheduled() {} export default {}",
             "export { a, b as default, c }",
+            // Minified: a regular expression behind a condition, and what only looks like one.
+            "function f(a){if(a)/[\"'`]/.test(a)&&g();return a}export default{fetch:f}",
+            "for(;a;)/'/.exec(b);while(c)/`/g.test(d);export default{}",
+            "for await(const a of b)/\"/.test(a);export{x as default}",
+            "var a=(b+c)/2,d='\"',e=f[0]/3;i++/2;export{a as default}",
+            "var a=b.return/2,c=d?.if/3,e='/';export default{}",
+            "var a=1./2,b=0x10/3,c=1e3/4+\"'\";export default{}",
+            "var a={if:/\"/,export:1};a.export={};export default a",
+            "while(n-->0)x();export default{}",
+            "a=[.../\"/.exec(b)];export default a",
         ] {
-            assert!(is_es_module(module), "{module}");
+            assert_eq!(syntax_of(module), Syntax::Module, "{module}");
         }
     }
 
@@ -205,15 +398,51 @@ mod tests {
             "switch (a) { default: b() }",
             "module.exports = {}; switch (a) { default: b() }",
             "my.exported = 1; const export_default = 2",
+            "import('./a.js').then(f)",
+            "a.export = 1; b({export: 2}); class A { export() {} static export = 3 }",
+            // Nothing behind what is uncertain can make it a module.
+            "'export default'; if (a) {} /x'/.test(b)",
         ] {
-            assert!(!is_es_module(worker), "{worker}");
+            assert_eq!(syntax_of(worker), Syntax::Script, "{worker}");
         }
     }
 
     #[test]
-    fn what_is_not_closed_ends_with_the_script() {
-        for broken in ["`${", "/*", "'", "`", "/a", "\"\\", "${`", "}}}`"] {
-            assert!(!is_es_module(broken), "{broken}");
+    fn what_cannot_be_told_is_asked() {
+        for unclear in [
+            "if (a) { b() } /\"/.test(c); export default {}",
+            "a = {} / 2; export default {}; '/'",
+            "async function f() { await /\"/; } export default f",
+            "let a = 1\n<!-- ' \nexport default a",
+            "--> export default {}",
+            "++/a/.b; export default 1",
+            "'unclosed\nexport default {}",
+            "/* export default",
+            ") export default {}",
+            "\\u0061 = 1; export default a",
+        ] {
+            assert_eq!(syntax_of(unclear), Syntax::Undecided, "{unclear}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is hidden in front of it, a module is never taken for a service worker.
+        #[test]
+        fn a_module_is_never_taken_for_a_service_worker(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "if(a)/'/.test(b);", "a=b/c;", "a=`${b}'`;", "a='\\'`';", "function f(){}", "/[/']/.x;",
+                "a={b:1}/2;", "a++/b;", "// '\n", "/* ` */", "for(;;)/\"/.x;", "a=[1]/2;", "a=(1)/2;",
+                "do a();while(b)/'/.x;", "x=>{};", "a?.if/2;", "/'/g.x;", "class A{}", "a=/=/.x;",
+                "yield/'/;", "}/'/", "\n",
+            ]), 0..12),
+        ) {
+            let script = format!("{}\nexport default {{}}", parts.concat());
+            prop_assert_ne!(syntax_of(&script), Syntax::Script, "{}", script);
+        }
+
+        #[test]
+        fn any_text_is_answered(script in "\\PC{0,60}(export|import)?\\PC{0,20}") {
+            let _ = syntax_of(&script);
         }
     }
 }

@@ -8,8 +8,9 @@ use super::multipart::{self, Form};
 use super::{
     DnsRecordRead, DnsRecordWrite, Operation, Params, WafRulesRead, WafRulesWrite, WorkersDeploy,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::fmt;
 use url::form_urlencoded;
 
@@ -56,7 +57,7 @@ pub struct UpstreamRequest {
     /// `/zones/…`; every segment that comes from params is made of `[A-Za-z0-9_-]`.
     pub path: String,
     /// Query parameters, unescaped.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Vec<(Cow<'static, str>, String)>,
     /// What is sent.
     pub body: UpstreamBody,
 }
@@ -150,7 +151,7 @@ impl UpstreamRequest {
             .extend_pairs(
                 self.query
                     .iter()
-                    .map(|(name, value)| (*name, value.as_str())),
+                    .map(|(name, value)| (name.as_ref(), value.as_str())),
             )
             .finish();
         format!("{}?{query}", self.path)
@@ -175,8 +176,9 @@ impl UpstreamRequest {
 
     /// The same request with query parameters.
     #[must_use]
-    pub fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
-        self.query = query;
+    pub fn with_query<N: Into<Cow<'static, str>>>(mut self, query: Vec<(N, String)>) -> Self {
+        let query = query.into_iter();
+        self.query = query.map(|(name, value)| (name.into(), value)).collect();
         self
     }
 
@@ -245,7 +247,7 @@ fn workers_deploy(account: &str, deploy: &WorkersDeploy) -> UpstreamRequest {
         }),
     );
     let query = if deploy.inherits_strictly() {
-        vec![("bindings_inherit", "strict".to_owned())]
+        vec![("bindings_inherit".into(), "strict".to_owned())]
     } else {
         Vec::new()
     };
@@ -266,44 +268,49 @@ fn workers_deploy(account: &str, deploy: &WorkersDeploy) -> UpstreamRequest {
 fn waf_rules_read(zone: &str, read: &WafRulesRead) -> UpstreamRequest {
     let rulesets = format!("/zones/{zone}/rulesets");
     UpstreamRequest::get(match read {
-        WafRulesRead::List => rulesets,
+        WafRulesRead::List(_) => rulesets,
         WafRulesRead::Ruleset(ruleset_id) => format!("{rulesets}/{ruleset_id}"),
         WafRulesRead::Phase(phase) => format!("{rulesets}/phases/{phase}/entrypoint"),
     })
+    .with_query(read.query())
 }
 
 fn waf_rules_write(zone: &str, write: &WafRulesWrite) -> UpstreamRequest {
     let rulesets = format!("/zones/{zone}/rulesets");
-    match write {
-        WafRulesWrite::AddRule { ruleset_id, rule } => UpstreamRequest::json(
-            Method::Post,
-            format!("{rulesets}/{ruleset_id}/rules"),
-            rule.body(),
-        ),
+    let (method, path) = match write {
+        WafRulesWrite::AddRule { ruleset_id, .. } => {
+            (Method::Post, format!("{rulesets}/{ruleset_id}/rules"))
+        }
+        WafRulesWrite::FirstRule { .. } => (Method::Post, rulesets),
         WafRulesWrite::UpdateRule {
             ruleset_id,
             rule_id,
-            change,
-        } => UpstreamRequest::json(
+            ..
+        } => (
             Method::Patch,
             format!("{rulesets}/{ruleset_id}/rules/{rule_id}"),
-            change.body(),
         ),
         WafRulesWrite::DeleteRule {
             ruleset_id,
             rule_id,
-        } => UpstreamRequest::delete(format!("{rulesets}/{ruleset_id}/rules/{rule_id}")),
-        WafRulesWrite::ReplacePhase { phase, rules } => UpstreamRequest::json(
-            Method::Put,
-            format!("{rulesets}/phases/{phase}/entrypoint"),
-            json!({"rules": rules.iter().map(|rule| rule.body()).collect::<Vec<_>>()}),
+        } => (
+            Method::Delete,
+            format!("{rulesets}/{ruleset_id}/rules/{rule_id}"),
         ),
+        WafRulesWrite::ReplacePhase { phase, .. } => {
+            (Method::Put, format!("{rulesets}/phases/{phase}/entrypoint"))
+        }
+    };
+    match write.body() {
+        Some(body) => UpstreamRequest::json(method, path, body),
+        None => UpstreamRequest::delete(path),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// Ids with which somebody would leave the path, the query or the line that they are put into.
     const HOSTILE: [&str; 20] = [

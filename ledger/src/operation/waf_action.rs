@@ -1,12 +1,17 @@
 //! What a firewall rule does, and the parameters each action takes.
+//!
+//! Nothing here is stricter than upstream where its documents leave doubt: an action, a parameter, a
+//! phase or a product that is not known here is passed on and marked. What is checked is the form of
+//! what is known, so that a mistake is told before a person is asked.
 
 use super::InvalidOperation;
 use super::fields::{Fields, normalised};
 use super::object_id::{ObjectId, is_safe_segment};
 use super::waf_rules_read::WafPhase;
+use super::word::Word;
 use serde_json::{Map, Value, json};
 
-/// What happens to a request that matches.
+/// What happens to a request that matches. The set is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RuleAction {
     Block,
@@ -16,10 +21,12 @@ pub(super) enum RuleAction {
     Log,
     Skip,
     Execute,
+    /// One that is not known here; none of the firewall's own.
+    Other(Word<64>),
 }
 
 impl RuleAction {
-    const ALL: [Self; 7] = [
+    const KNOWN: [Self; 7] = [
         Self::Block,
         Self::Challenge,
         Self::JsChallenge,
@@ -29,7 +36,7 @@ impl RuleAction {
         Self::Execute,
     ];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Block => "block",
             Self::Challenge => "challenge",
@@ -38,40 +45,45 @@ impl RuleAction {
             Self::Log => "log",
             Self::Skip => "skip",
             Self::Execute => "execute",
+            Self::Other(word) => word.as_str(),
         }
     }
 
     pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
         let text = fields.required_text("action")?;
-        Self::ALL
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(Self::as_str).join(", ");
-                fields.refuse("action", format!("must be one of {known}"))
-            })
+        let mut known = Self::KNOWN.into_iter();
+        if let Some(known) = known.find(|action| action.as_str() == text) {
+            return Ok(known);
+        }
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let word = Word::parse(text, is_word).ok_or_else(|| {
+            let known: Vec<_> = Self::KNOWN.iter().map(Self::as_str).collect();
+            let known = known.join(", ");
+            fields.refuse(
+                "action",
+                format!("must be an action of a-z 0-9 _, such as {known}"),
+            )
+        })?;
+        fields.mark("action");
+        Ok(Self::Other(word))
     }
 
     /// Whether a match keeps the request from its target, or may.
     pub(super) const fn ends_requests(self) -> bool {
         match self {
             Self::Block | Self::Challenge | Self::JsChallenge | Self::ManagedChallenge => true,
-            Self::Log | Self::Skip | Self::Execute => false,
+            Self::Log | Self::Skip | Self::Execute | Self::Other(_) => false,
         }
     }
 
-    /// Whether upstream takes this action in that phase.
-    pub(super) fn check_phase(self, phase: WafPhase) -> Result<(), String> {
-        let fits = match (phase, self) {
+    /// Whether upstream is known to take this action in that phase.
+    pub(super) const fn is_known_in(self, phase: WafPhase) -> bool {
+        match (phase, self) {
             (WafPhase::Managed, Self::Execute | Self::Skip) => true,
-            (WafPhase::Managed, _) | (_, Self::Execute) => false,
-            (WafPhase::RateLimit, Self::Skip) => false,
-            (WafPhase::RateLimit | WafPhase::Custom, _) => true,
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(format!("{} is not possible in {phase}", self.as_str()))
+            (WafPhase::Managed, _) | (_, Self::Execute) | (WafPhase::RateLimit, Self::Skip) => {
+                false
+            }
+            (WafPhase::RateLimit | WafPhase::Custom | WafPhase::Other(_), _) => true,
         }
     }
 
@@ -81,7 +93,7 @@ impl RuleAction {
         fields: &mut Fields<'_>,
     ) -> Result<Option<Value>, InvalidOperation> {
         let name = "action_parameters";
-        let Some(value) = fields.value(name) else {
+        let Some(mut parameters) = fields.object(name)? else {
             return match self {
                 Self::Skip | Self::Execute => {
                     Err(fields.refuse(name, format!("is required for {}", self.as_str())))
@@ -89,16 +101,26 @@ impl RuleAction {
                 _ => Ok(None),
             };
         };
-        let mut parameters = Fields::of(value, fields.path(name))?;
-        let parsed = match self {
+        let mut parsed = match self {
             Self::Block => parse_block(&mut parameters)?,
             Self::Skip => parse_skip(&mut parameters)?,
             Self::Execute => parse_execute(&mut parameters)?,
-            Self::Challenge | Self::JsChallenge | Self::ManagedChallenge | Self::Log => {
-                return Err(fields.refuse(name, format!("{} takes none", self.as_str())));
+            Self::Challenge
+            | Self::JsChallenge
+            | Self::ManagedChallenge
+            | Self::Log
+            | Self::Other(_) => {
+                fields.mark(name);
+                Map::new()
             }
         };
-        parameters.finish()?;
+        parsed.extend(parameters.rest()?);
+        if self == Self::Skip && parsed.is_empty() {
+            return Err(fields.refuse(
+                name,
+                "needs at least one of ruleset, phases, rulesets, rules, products",
+            ));
+        }
         Ok(Some(Value::Object(parsed)))
     }
 }
@@ -107,10 +129,9 @@ impl RuleAction {
 fn parse_block(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOperation> {
     const CONTENT_TYPES: [&str; 4] = ["application/json", "text/html", "text/plain", "text/xml"];
     let mut parsed = Map::new();
-    let Some(value) = fields.value("response") else {
+    let Some(mut response) = fields.object("response")? else {
         return Ok(parsed);
     };
-    let mut response = Fields::of(value, fields.path("response"))?;
     let status_code = response
         .integer("status_code", 400..=499)?
         .ok_or_else(|| response.refuse("status_code", "is required"))?;
@@ -118,20 +139,19 @@ fn parse_block(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOpe
     if !(1..=30 * 1024).contains(&content.len()) {
         return Err(response.refuse("content", "must have 1..30720 bytes"));
     }
-    let content_type = response.required_text("content_type")?;
-    if !CONTENT_TYPES.contains(&content_type) {
-        let known = CONTENT_TYPES.join(", ");
-        return Err(response.refuse("content_type", format!("must be one of {known}")));
-    }
-    response.finish()?;
-    let response =
+    let content_type = response
+        .open_text("content_type", &CONTENT_TYPES)?
+        .ok_or_else(|| response.refuse("content_type", "is required"))?;
+    let known =
         json!({"status_code": status_code, "content": content, "content_type": content_type});
-    parsed.insert("response".to_owned(), response);
+    let mut all = response.rest()?;
+    all.extend(known.as_object().cloned().unwrap_or_default());
+    parsed.insert("response".to_owned(), Value::Object(all));
     Ok(parsed)
 }
 
-/// At least one of `ruleset: "current"`, `phases`, `rulesets`, `rules`, `products`; the first
-/// excludes the next three, `phases` excludes `rulesets`.
+/// `ruleset: "current"`, `phases`, `rulesets`, `rules`, `products`. Upstream's documents say that some
+/// of them exclude others, and upstream takes them together all the same.
 fn parse_skip(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOperation> {
     const PHASES: [&str; 3] = [
         "http_ratelimit",
@@ -147,33 +167,18 @@ fn parse_skip(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOper
         "waf",
         "zoneLockdown",
     ];
-    let one_of = |known: &'static [&'static str]| {
-        move |text: &str| {
-            let fine = known.contains(&text);
-            if fine {
-                Ok(())
-            } else {
-                Err(format!("must be one of {}", known.join(", ")))
-            }
-        }
-    };
+    const MOST: usize = 100;
     let mut parsed = Map::new();
-    if let Some(text) = fields.text("ruleset")? {
-        if text != "current" {
-            return Err(fields.refuse("ruleset", "must be \"current\""));
-        }
+    if let Some(text) = fields.open_text("ruleset", &["current"])? {
         parsed.insert("ruleset".to_owned(), json!(text));
     }
     for (name, list) in [
-        (
-            "phases",
-            fields.texts("phases", 1..=PHASES.len(), one_of(&PHASES))?,
-        ),
+        ("phases", fields.open_texts("phases", 1..=MOST, &PHASES)?),
         (
             "products",
-            fields.texts("products", 1..=PRODUCTS.len(), one_of(&PRODUCTS))?,
+            fields.open_texts("products", 1..=MOST, &PRODUCTS)?,
         ),
-        ("rulesets", fields.texts("rulesets", 1..=100, check_id)?),
+        ("rulesets", fields.texts("rulesets", 1..=MOST, check_id)?),
     ] {
         if let Some(list) = list {
             parsed.insert(name.to_owned(), json!(list));
@@ -202,18 +207,6 @@ fn parse_skip(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOper
         })?;
         parsed.insert("rules".to_owned(), json!(rules));
     }
-    let has = |name: &str| parsed.contains_key(name);
-    if parsed.is_empty() {
-        return Err(
-            fields.refuse_all("needs at least one of ruleset, phases, rulesets, rules, products")
-        );
-    }
-    if has("ruleset") && (has("phases") || has("rulesets") || has("rules")) {
-        return Err(fields.refuse("ruleset", "excludes phases, rulesets and rules"));
-    }
-    if has("phases") && has("rulesets") {
-        return Err(fields.refuse("phases", "excludes rulesets"));
-    }
     Ok(parsed)
 }
 
@@ -222,57 +215,50 @@ fn parse_execute(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidO
     let mut parsed = Map::new();
     let id = ObjectId::required(fields, "id")?;
     parsed.insert("id".to_owned(), json!(id.as_str()));
-    if let Some(version) = fields.text("version")? {
-        let fine = version == "latest"
-            || (1..=10).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit());
-        if !fine {
-            return Err(fields.refuse("version", "must be \"latest\" or a number in a string"));
-        }
+    if let Some(version) = fields.plain("version", 1..=64)? {
         parsed.insert("version".to_owned(), json!(version));
     }
-    if let Some(value) = fields.value("overrides") {
-        let mut overrides = Fields::of(value, fields.path("overrides"))?;
-        let mut kept = Map::new();
-        for name in ["action", "sensitivity_level"] {
-            if let Some(text) = overrides.text(name)? {
-                kept.insert(name.to_owned(), json!(text));
-            }
-        }
-        if let Some(on) = overrides.flag("enabled")? {
-            kept.insert("enabled".to_owned(), json!(on));
-        }
-        for (name, key) in [("rules", "id"), ("categories", "category")] {
-            let Some(items) = overrides.list(name, 1..=1000)? else {
-                continue;
-            };
-            if let Some((path, _)) = items
-                .iter()
-                .find(|(_, item)| item.get(key).is_none_or(|id| !id.is_string()))
-            {
-                return Err(InvalidOperation::new(
-                    format!("{path}.{key}"),
-                    "is required, a string",
-                ));
-            }
-            let items: Value = items
-                .into_iter()
-                .map(|(_, item)| normalised(item))
-                .collect();
-            kept.insert(name.to_owned(), items);
-        }
-        if kept.is_empty() {
-            return Err(overrides.refuse_all("needs at least one override"));
-        }
-        overrides.finish()?;
-        parsed.insert("overrides".to_owned(), Value::Object(kept));
+    if let Some(overrides) = fields.object("overrides")? {
+        let overrides = parse_overrides(overrides)?;
+        parsed.insert("overrides".to_owned(), Value::Object(overrides));
     }
-    if let Some(value) = fields.value("matched_data") {
-        let mut matched = Fields::of(value, fields.path("matched_data"))?;
+    if let Some(mut matched) = fields.object("matched_data")? {
         let key = matched.required_text("public_key")?;
-        matched.finish()?;
-        parsed.insert("matched_data".to_owned(), json!({"public_key": key}));
+        let mut all = matched.rest()?;
+        all.insert("public_key".to_owned(), json!(key));
+        parsed.insert("matched_data".to_owned(), Value::Object(all));
     }
     Ok(parsed)
+}
+
+fn parse_overrides(mut overrides: Fields<'_>) -> Result<Map<String, Value>, InvalidOperation> {
+    let mut kept = Map::new();
+    for name in ["action", "sensitivity_level"] {
+        if let Some(text) = overrides.text(name)? {
+            kept.insert(name.to_owned(), json!(text));
+        }
+    }
+    if let Some(on) = overrides.flag("enabled")? {
+        kept.insert("enabled".to_owned(), json!(on));
+    }
+    for (name, key) in [("rules", "id"), ("categories", "category")] {
+        let Some(items) = overrides.list(name, 1..=1000)? else {
+            continue;
+        };
+        for item in &items {
+            if item.value.get(key).is_none_or(|id| !id.is_string()) {
+                return Err(item.refuse(format!("needs {key}, a string")));
+            }
+        }
+        let items: Value = items.iter().map(|item| normalised(item.value)).collect();
+        kept.insert(name.to_owned(), items);
+    }
+    let nothing = overrides.refuse_all("needs at least one override");
+    kept.extend(overrides.rest()?);
+    if kept.is_empty() {
+        return Err(nothing);
+    }
+    Ok(kept)
 }
 
 fn check_id(text: &str) -> Result<(), String> {

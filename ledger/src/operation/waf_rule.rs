@@ -1,9 +1,12 @@
 //! One firewall rule: `action` and `expression`, and where wanted `action_parameters`,
 //! `description`, `enabled` (default true), `ref`, `logging` (skip rules), `ratelimit` (rate limit
-//! rules), and `position` where a rule is added or redefined, or `id` where a phase is replaced
-//! and the rule is to keep it.
+//! rules), `exposed_credential_check`, `position` where a rule is added or redefined, and `id` where a
+//! phase is replaced and the rule is to keep it.
+//!
+//! A rule as upstream shows it is taken as it is, `version` and `last_updated` included: somebody who
+//! replaces a phase sends back the rules that stay. Every other field is passed on.
 
-use super::fields::{Fields, plain_text};
+use super::fields::{At, Fields, plain_text};
 use super::object_id::{ObjectId, is_safe_segment};
 use super::shown::shown;
 use super::waf_action::RuleAction;
@@ -11,9 +14,6 @@ use super::waf_expression::check_expression;
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Warning};
 use serde_json::{Map, Value, json};
-
-/// Periods that upstream counts requests over, in seconds.
-const PERIODS: [i64; 6] = [10, 60, 120, 300, 600, 3600];
 
 /// Where a rule is to stand, which decides what it may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,73 +35,71 @@ pub struct WafRule {
 }
 
 impl WafRule {
-    pub(super) fn parse(
-        value: &Value,
-        path: String,
-        place: Place,
-    ) -> Result<Self, InvalidOperation> {
-        let mut fields = Fields::of(value, path)?;
+    pub(super) fn parse(rule: At<'_>, place: Place) -> Result<Self, InvalidOperation> {
+        let mut fields = rule.fields()?;
         let action = RuleAction::parse(&mut fields)?;
         let expression = fields.required_text("expression")?.to_owned();
         check_expression(&expression).map_err(|problem| fields.refuse("expression", problem))?;
         let enabled = fields.flag("enabled")?.unwrap_or(true);
         let mut more = Map::new();
-        if let Some(parameters) = action.parse_parameters(&mut fields)? {
-            more.insert("action_parameters".to_owned(), parameters);
-        }
-        if let Some(text) = fields.text("description")? {
-            plain_text(text, 0..=500).map_err(|problem| fields.refuse("description", problem))?;
-            more.insert("description".to_owned(), json!(text));
-        }
-        if let Some(text) = fields.text("ref")? {
-            plain_text(text, 1..=128).map_err(|problem| fields.refuse("ref", problem))?;
-            more.insert("ref".to_owned(), json!(text));
-        }
-        if let Some(value) = fields.value("logging") {
-            let mut logging = Fields::of(value, fields.path("logging"))?;
+        let mut keep = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                more.insert(name.to_owned(), value);
+            }
+        };
+        keep("action_parameters", action.parse_parameters(&mut fields)?);
+        keep(
+            "description",
+            fields.plain("description", 0..=500)?.map(Value::from),
+        );
+        keep("ref", fields.plain("ref", 1..=128)?.map(Value::from));
+        // As upstream shows a rule; it writes both itself.
+        keep("version", fields.plain("version", 1..=64)?.map(Value::from));
+        keep(
+            "last_updated",
+            fields.plain("last_updated", 1..=64)?.map(Value::from),
+        );
+        if let Some(mut logging) = fields.object("logging")? {
             let on = logging
                 .flag("enabled")?
                 .ok_or_else(|| logging.refuse("enabled", "is required"))?;
-            logging.finish()?;
+            let mut all = logging.rest()?;
+            all.insert("enabled".to_owned(), json!(on));
             if action != RuleAction::Skip {
-                return Err(fields.refuse("logging", "is for rules with action skip only"));
+                fields.mark("logging");
             }
-            more.insert("logging".to_owned(), json!({"enabled": on}));
+            keep("logging", Some(Value::Object(all)));
         }
-        if let Some(value) = fields.value("ratelimit") {
-            let ratelimit = parse_ratelimit(value, fields.path("ratelimit"))?;
-            more.insert("ratelimit".to_owned(), ratelimit);
-        }
+        let ratelimit = fields.object("ratelimit")?;
+        let limits = ratelimit.is_some();
+        keep("ratelimit", ratelimit.map(parse_ratelimit).transpose()?);
+        let check = fields.object("exposed_credential_check")?;
+        keep(
+            "exposed_credential_check",
+            check.map(parse_credential_check).transpose()?,
+        );
         match place {
             Place::Ruleset => {
-                if let Some(position) = parse_position(&mut fields)? {
-                    more.insert("position".to_owned(), Value::Object(position));
-                }
+                keep("position", parse_position(&mut fields)?.map(Value::Object));
             }
             Place::Phase(phase) => {
-                if let Some(id) = ObjectId::parse(&mut fields, "id")? {
-                    more.insert("id".to_owned(), json!(id.as_str()));
+                let id = ObjectId::parse(&mut fields, "id")?;
+                keep("id", id.map(|id| json!(id.as_str())));
+                if !action.is_known_in(phase) {
+                    fields.mark("action");
                 }
-                action
-                    .check_phase(phase)
-                    .map_err(|problem| fields.refuse("action", problem))?;
-                if more.contains_key("ratelimit") != (phase == WafPhase::RateLimit) {
-                    return Err(fields.refuse(
-                        "ratelimit",
-                        format!(
-                            "belongs to every rule of phase {} and to no other",
-                            WafPhase::RateLimit
-                        ),
-                    ));
+                if limits && phase != WafPhase::RateLimit {
+                    fields.mark("ratelimit");
                 }
             }
         }
-        fields.finish()?;
+        let mut rest = fields.rest()?;
+        rest.append(&mut more);
         Ok(Self {
             action,
             expression,
             enabled,
-            more,
+            more: rest,
         })
     }
 
@@ -136,6 +134,18 @@ impl WafRule {
         warnings
     }
 
+    /// Its id and reference, where it has them: by either upstream knows it again.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        ["id", "ref"]
+            .into_iter()
+            .filter_map(|name| self.more.get(name)?.as_str())
+    }
+
+    /// Its action and expression.
+    pub(super) fn does(&self) -> (&str, &str) {
+        (self.action.as_str(), &self.expression)
+    }
+
     /// `block: http.host eq "a"`
     pub(super) fn described(&self) -> String {
         format!("{}: {}", self.action.as_str(), shown(&self.expression, 80))
@@ -147,10 +157,9 @@ impl WafRule {
 pub(super) fn parse_position(
     fields: &mut Fields<'_>,
 ) -> Result<Option<Map<String, Value>>, InvalidOperation> {
-    let Some(value) = fields.value("position") else {
+    let Some(mut position) = fields.object("position")? else {
         return Ok(None);
     };
-    let mut position = Fields::of(value, fields.path("position"))?;
     let mut found = Map::new();
     for name in ["before", "after"] {
         if let Some(text) = position.text(name)? {
@@ -170,41 +179,26 @@ pub(super) fn parse_position(
     Ok(Some(found))
 }
 
-fn parse_ratelimit(value: &Value, path: String) -> Result<Value, InvalidOperation> {
-    let mut fields = Fields::of(value, path)?;
+fn parse_ratelimit(mut fields: Fields<'_>) -> Result<Value, InvalidOperation> {
     let mut ratelimit = Map::new();
     let characteristics = fields
         .texts("characteristics", 1..=16, |text| plain_text(text, 1..=256))?
         .ok_or_else(|| fields.refuse("characteristics", "is required: what to count by"))?;
     ratelimit.insert("characteristics".to_owned(), json!(characteristics));
     let period = fields
-        .integer("period", 10..=86_400)?
+        .integer("period", 1..=86_400)?
         .ok_or_else(|| fields.refuse("period", "is required, in seconds"))?;
-    if !PERIODS.contains(&period) && period % 60 != 0 {
-        return Err(fields.refuse(
-            "period",
-            "must be 10 or a whole number of minutes, in seconds",
-        ));
-    }
     ratelimit.insert("period".to_owned(), json!(period));
     for (name, most) in [
         ("requests_per_period", 1_000_000_000),
         ("score_per_period", 1_000_000_000),
-        ("mitigation_timeout", 86_400),
+        ("mitigation_timeout", 31_536_000),
     ] {
-        let least = i64::from(name != "mitigation_timeout");
-        if let Some(number) = fields.integer(name, least..=most)? {
+        if let Some(number) = fields.integer(name, 0..=most)? {
             ratelimit.insert(name.to_owned(), json!(number));
         }
     }
-    if ratelimit.contains_key("requests_per_period") == ratelimit.contains_key("score_per_period") {
-        return Err(
-            fields.refuse_all("needs exactly one of requests_per_period and score_per_period")
-        );
-    }
-    if let Some(text) = fields.text("score_response_header_name")? {
-        plain_text(text, 1..=128)
-            .map_err(|problem| fields.refuse("score_response_header_name", problem))?;
+    if let Some(text) = fields.plain("score_response_header_name", 0..=128)? {
         ratelimit.insert("score_response_header_name".to_owned(), json!(text));
     }
     if let Some(text) = fields.text("counting_expression")? {
@@ -217,6 +211,20 @@ fn parse_ratelimit(value: &Value, path: String) -> Result<Value, InvalidOperatio
     if let Some(on) = fields.flag("requests_to_origin")? {
         ratelimit.insert("requests_to_origin".to_owned(), json!(on));
     }
-    fields.finish()?;
+    ratelimit.extend(fields.rest()?);
     Ok(Value::Object(ratelimit))
+}
+
+/// `{username_expression, password_expression}`: where a request carries credentials, to be compared
+/// with leaked ones. Expressions, no secrets.
+fn parse_credential_check(mut fields: Fields<'_>) -> Result<Value, InvalidOperation> {
+    let mut check = Map::new();
+    for name in ["username_expression", "password_expression"] {
+        if let Some(text) = fields.text(name)? {
+            check_expression(text).map_err(|problem| fields.refuse(name, problem))?;
+            check.insert(name.to_owned(), json!(text));
+        }
+    }
+    check.extend(fields.rest()?);
+    Ok(Value::Object(check))
 }

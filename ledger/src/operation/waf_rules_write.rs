@@ -2,19 +2,28 @@
 //!
 //! | action | needs |
 //! |---|---|
-//! | `add_rule` | `ruleset_id`, `rule` |
+//! | `add_rule` | `ruleset_id`, `rule`; or `phase`, `rule`: the first rule of a phase that has none |
 //! | `update_rule` | `ruleset_id`, `rule_id`, `rule`: all of the rule's definition, or only `position` |
 //! | `delete_rule` | `ruleset_id`, `rule_id` |
 //! | `replace_phase` | `phase`, `rules` (0..=1000): every rule of the phase is replaced |
 //!
-//! The fields of a rule are in `waf_rule`.
+//! The fields of a rule are in `waf_rule`. A replaced phase takes upstream's other fields of a ruleset
+//! along; the other actions send nothing but the rule, so a field beside it is refused.
+//!
+//! A phase without rules has no ruleset that a rule could be added to. Its first rule makes one, by a
+//! request that upstream refuses where the phase has a ruleset already: it cannot replace anything.
 
-use super::fields::Fields;
+use super::before::{Before, says_something};
+use super::fields::{At, Fields};
 use super::object_id::ObjectId;
 use super::waf_rule::{Place, WafRule, parse_position};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The name that upstream's own pages give to the ruleset of a phase.
+const NEW_RULESET: &str = "default";
 
 /// Most rules that one request may set; upstream's largest plans allow as many in a phase.
 const MOST_RULES: usize = 1000;
@@ -26,6 +35,13 @@ pub enum WafRulesWrite {
     AddRule {
         /// The ruleset.
         ruleset_id: ObjectId,
+        /// The new rule.
+        rule: WafRule,
+    },
+    /// Make the ruleset of a phase that has none, with this rule in it.
+    FirstRule {
+        /// The phase.
+        phase: WafPhase,
         /// The new rule.
         rule: WafRule,
     },
@@ -51,6 +67,8 @@ pub enum WafRulesWrite {
         phase: WafPhase,
         /// All rules that it will have.
         rules: Vec<WafRule>,
+        /// Fields of the ruleset that are not known here.
+        more: Map<String, Value>,
     },
 }
 
@@ -64,15 +82,15 @@ pub enum RuleChange {
 }
 
 impl RuleChange {
-    fn parse(value: &Value) -> Result<Self, InvalidOperation> {
-        let mut fields = Fields::of(value, "params.rule")?;
+    fn parse(rule: At<'_>) -> Result<Self, InvalidOperation> {
+        let mut fields = rule.clone().fields()?;
         let only_moves = !fields.has("action") && !fields.has("expression");
         match parse_position(&mut fields)? {
             Some(position) if only_moves => {
                 fields.finish()?;
                 Ok(Self::Move(position))
             }
-            _ => WafRule::parse(value, "params.rule".to_owned(), Place::Ruleset).map(Self::Define),
+            _ => WafRule::parse(rule, Place::Ruleset).map(Self::Define),
         }
     }
 
@@ -87,41 +105,90 @@ impl RuleChange {
 }
 
 impl WafRulesWrite {
-    pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
-        match fields.required_text("action")? {
-            "add_rule" => Ok(Self::AddRule {
-                ruleset_id: ObjectId::required(fields, "ruleset_id")?,
-                rule: WafRule::parse(
-                    fields.required("rule")?,
-                    fields.path("rule"),
-                    Place::Ruleset,
-                )?,
-            }),
-            "update_rule" => Ok(Self::UpdateRule {
-                ruleset_id: ObjectId::required(fields, "ruleset_id")?,
-                rule_id: ObjectId::required(fields, "rule_id")?,
-                change: RuleChange::parse(fields.required("rule")?)?,
-            }),
-            "delete_rule" => Ok(Self::DeleteRule {
-                ruleset_id: ObjectId::required(fields, "ruleset_id")?,
-                rule_id: ObjectId::required(fields, "rule_id")?,
-            }),
-            "replace_phase" => {
-                let phase = WafPhase::parse(fields)?
-                    .ok_or_else(|| fields.refuse("phase", "is required"))?;
-                let rules = fields.list("rules", 0..=MOST_RULES)?.ok_or_else(|| {
-                    fields.refuse("rules", "is required: all rules that the phase will have")
-                })?;
-                let rules = rules
-                    .into_iter()
-                    .map(|(path, rule)| WafRule::parse(rule, path, Place::Phase(phase)))
-                    .collect::<Result<_, _>>()?;
-                Ok(Self::ReplacePhase { phase, rules })
+    pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let action = fields.required_text("action")?;
+        if action == "replace_phase" {
+            return Self::parse_phase(fields);
+        }
+        let write = match action {
+            "add_rule" => Self::parse_new(&mut fields)?,
+            "update_rule" => Self::UpdateRule {
+                ruleset_id: ObjectId::required(&mut fields, "ruleset_id")?,
+                rule_id: ObjectId::required(&mut fields, "rule_id")?,
+                change: RuleChange::parse(required_rule(&mut fields)?)?,
+            },
+            "delete_rule" => Self::DeleteRule {
+                ruleset_id: ObjectId::required(&mut fields, "ruleset_id")?,
+                rule_id: ObjectId::required(&mut fields, "rule_id")?,
+            },
+            _ => {
+                return Err(fields.refuse(
+                    "action",
+                    "must be add_rule, update_rule, delete_rule or replace_phase",
+                ));
             }
-            _ => Err(fields.refuse(
-                "action",
-                "must be add_rule, update_rule, delete_rule or replace_phase",
+        };
+        fields.finish().map(|()| write)
+    }
+
+    fn parse_new(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
+        let ruleset_id = ObjectId::parse(fields, "ruleset_id")?;
+        let phase = WafPhase::parse(fields)?;
+        let rule = required_rule(fields)?;
+        match (ruleset_id, phase) {
+            (Some(ruleset_id), None) => Ok(Self::AddRule {
+                ruleset_id,
+                rule: WafRule::parse(rule, Place::Ruleset)?,
+            }),
+            (None, Some(phase)) => Ok(Self::FirstRule {
+                phase,
+                rule: WafRule::parse(rule, Place::Phase(phase))?,
+            }),
+            (Some(_), Some(_)) => {
+                Err(fields.refuse("phase", "give either ruleset_id or phase, not both"))
+            }
+            (None, None) => Err(fields.refuse(
+                "ruleset_id",
+                "is required: waf.rules.read of a phase shows it; where the phase has no rules yet, \
+                 give phase instead",
             )),
+        }
+    }
+
+    fn parse_phase(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let phase =
+            WafPhase::parse(&mut fields)?.ok_or_else(|| fields.refuse("phase", "is required"))?;
+        let rules = fields.list("rules", 0..=MOST_RULES)?.ok_or_else(|| {
+            fields.refuse("rules", "is required: all rules that the phase will have")
+        })?;
+        let rules = rules
+            .into_iter()
+            .map(|rule| WafRule::parse(rule, Place::Phase(phase)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::ReplacePhase {
+            phase,
+            rules,
+            more: fields.rest()?,
+        })
+    }
+
+    /// The body of the request that carries it out; a delete has none.
+    #[must_use]
+    pub fn body(&self) -> Option<Value> {
+        match self {
+            Self::AddRule { rule, .. } => Some(rule.body()),
+            Self::FirstRule { phase, rule } => Some(json!({
+                "name": NEW_RULESET, "kind": "zone", "phase": phase.as_str(),
+                "rules": [rule.body()],
+            })),
+            Self::UpdateRule { change, .. } => Some(change.body()),
+            Self::DeleteRule { .. } => None,
+            Self::ReplacePhase { rules, more, .. } => {
+                let mut body = more.clone();
+                let rules = rules.iter().map(WafRule::body).collect();
+                body.insert("rules".to_owned(), Value::Array(rules));
+                Some(Value::Object(body))
+            }
         }
     }
 
@@ -129,6 +196,9 @@ impl WafRulesWrite {
         match self {
             Self::AddRule { ruleset_id, rule } => json!({
                 "action": "add_rule", "ruleset_id": ruleset_id.as_str(), "rule": rule.body(),
+            }),
+            Self::FirstRule { phase, rule } => json!({
+                "action": "add_rule", "phase": phase.as_str(), "rule": rule.body(),
             }),
             Self::UpdateRule {
                 ruleset_id,
@@ -148,17 +218,20 @@ impl WafRulesWrite {
                 "ruleset_id": ruleset_id.as_str(),
                 "rule_id": rule_id.as_str(),
             }),
-            Self::ReplacePhase { phase, rules } => json!({
-                "action": "replace_phase",
-                "phase": phase.as_str(),
-                "rules": rules.iter().map(WafRule::body).collect::<Vec<_>>(),
-            }),
+            Self::ReplacePhase { phase, .. } => {
+                let mut params = self.body().unwrap_or_else(|| json!({}));
+                if let Some(params) = params.as_object_mut() {
+                    params.insert("action".to_owned(), json!("replace_phase"));
+                    params.insert("phase".to_owned(), json!(phase.as_str()));
+                }
+                params
+            }
         }
     }
 
     pub(super) fn warnings(&self) -> Vec<Warning> {
         match self {
-            Self::AddRule { rule, .. } => rule.warnings(),
+            Self::AddRule { rule, .. } | Self::FirstRule { rule, .. } => rule.warnings(),
             Self::UpdateRule {
                 change: RuleChange::Define(rule),
                 ..
@@ -201,8 +274,31 @@ impl WafRulesWrite {
         }
     }
 
+    /// What a replace drops: the rules of the phase that are not sent back, or what a rule says that is
+    /// not said again.
+    pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        match self {
+            Self::ReplacePhase { rules, .. } => lost_rules(rules, before.rules()),
+            Self::UpdateRule {
+                rule_id,
+                change: RuleChange::Define(rule),
+                ..
+            } => lost_of_rule(rule, rule_id, before.rules()),
+            Self::AddRule { .. }
+            | Self::FirstRule { .. }
+            | Self::UpdateRule { .. }
+            | Self::DeleteRule { .. } => Map::new(),
+        }
+    }
+
     pub(super) fn summary(&self, scope: &Scope) -> String {
         match self {
+            Self::FirstRule { phase, rule } => {
+                format!(
+                    "Add the first rule ({}) to phase {phase} in {scope}",
+                    rule.described()
+                )
+            }
             Self::AddRule { ruleset_id, rule } => {
                 format!(
                     "Add rule ({}) to ruleset {ruleset_id} in {scope}",
@@ -230,10 +326,56 @@ impl WafRulesWrite {
             } => {
                 format!("Delete rule {rule_id} of ruleset {ruleset_id} in {scope}")
             }
-            Self::ReplacePhase { phase, rules } => {
+            Self::ReplacePhase { phase, rules, .. } => {
                 let count = rules.len();
                 format!("Replace all rules of phase {phase} by {count} in {scope}")
             }
         }
     }
+}
+
+fn required_rule<'a>(fields: &mut Fields<'a>) -> Result<At<'a>, InvalidOperation> {
+    let rule = fields.at("rule");
+    rule.ok_or_else(|| fields.refuse("rule", "is required"))
+}
+
+/// Rules that are there now and not among those that are sent: neither under their id or reference nor
+/// with the same action and expression.
+fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
+    let names: BTreeSet<&str> = sent.iter().flat_map(WafRule::names).collect();
+    let does: BTreeSet<(&str, &str)> = sent.iter().map(WafRule::does).collect();
+    let is_sent = |rule: &Value| {
+        let text = |name: &str| rule.get(name).and_then(Value::as_str);
+        let is_named = |name| text(name).is_some_and(|name| names.contains(name));
+        is_named("id")
+            || is_named("ref")
+            || does.contains(&(
+                text("action").unwrap_or_default(),
+                text("expression").unwrap_or_default(),
+            ))
+    };
+    now.iter()
+        .enumerate()
+        .filter(|(_, rule)| !is_sent(rule))
+        .map(|(index, rule)| (format!("rules[{index}]"), rule.clone()))
+        .collect()
+}
+
+/// What the rule says beside its definition and does not say any more.
+fn lost_of_rule(rule: &WafRule, rule_id: &ObjectId, now: &[Value]) -> Map<String, Value> {
+    const WRITTEN_BY_UPSTREAM: [&str; 5] = ["id", "version", "last_updated", "ref", "categories"];
+    let said = rule.body();
+    let now = now
+        .iter()
+        .find(|rule| rule.get("id").and_then(Value::as_str) == Some(rule_id.as_str()));
+    now.and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            said.get(name.as_str()).is_none()
+                && !WRITTEN_BY_UPSTREAM.contains(&name.as_str())
+                && says_something(value)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

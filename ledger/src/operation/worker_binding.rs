@@ -1,10 +1,12 @@
 //! Bindings of a Worker: `{type, name, …}`, the other fields as upstream names them for the type.
 //!
-//! Bindings that carry a secret are refused: params are recorded for good. A secret is put upstream
-//! beforehand and kept by `{type: "inherit", name}` or by `keep_bindings: ["secret_text"]`.
+//! The set of types is open, and so are the fields of each. Only what carries a secret is refused, for
+//! params are recorded for good: the types that are known to, and in what is not known here the names
+//! that say so (see `admission`). A secret is put upstream beforehand and kept by
+//! `{type: "inherit", name}` or by `keep_bindings: ["secret_text"]`.
 
 use super::InvalidOperation;
-use super::fields::{Fields, normalised, plain_text};
+use super::fields::{At, normalised, plain_text};
 use super::worker_module::check_name;
 use serde_json::{Map, Value, json};
 
@@ -24,7 +26,13 @@ const BINDINGS: &[(&str, &[(&str, Kind)])] = &[
     ("analytics_engine", &[("dataset", Kind::Text)]),
     ("assets", &[]),
     ("browser", &[]),
-    ("d1", &[("id", Kind::Text)]),
+    (
+        "d1",
+        &[
+            ("database_id", Kind::OptionalText),
+            ("id", Kind::OptionalText),
+        ],
+    ),
     ("data_blob", &[("part", Kind::Part)]),
     ("dispatch_namespace", &[("namespace", Kind::Text)]),
     (
@@ -50,6 +58,10 @@ const BINDINGS: &[(&str, &[(&str, Kind)])] = &[
     ("mtls_certificate", &[("certificate_id", Kind::Text)]),
     ("plain_text", &[("text", Kind::Text)]),
     ("queue", &[("queue_name", Kind::Text)]),
+    (
+        "ratelimit",
+        &[("namespace_id", Kind::Text), ("simple", Kind::Json)],
+    ),
     (
         "r2_bucket",
         &[
@@ -84,15 +96,12 @@ const BINDINGS: &[(&str, &[(&str, Kind)])] = &[
     ),
 ];
 
-/// Types of bindings that carry a secret, which `keep_bindings` may name.
+/// Types of bindings that carry a secret.
 const SECRETS: [&str; 2] = ["secret_text", "secret_key"];
 
 /// Reads one binding into the form that is sent.
-pub(super) fn parse_binding(
-    value: &Value,
-    path: String,
-) -> Result<Map<String, Value>, InvalidOperation> {
-    let mut fields = Fields::of(value, path)?;
+pub(super) fn parse_binding(binding: At<'_>) -> Result<Map<String, Value>, InvalidOperation> {
+    let mut fields = binding.fields()?;
     let binding_type = fields.required_text("type")?;
     if SECRETS.contains(&binding_type) {
         return Err(fields.refuse(
@@ -101,23 +110,24 @@ pub(super) fn parse_binding(
              \"inherit\" or keep_bindings here",
         ));
     }
-    let Some((_, known)) = BINDINGS.iter().find(|(known, _)| *known == binding_type) else {
-        let known: Vec<_> = BINDINGS.iter().map(|(known, _)| *known).collect();
-        return Err(fields.refuse("type", format!("must be one of {}", known.join(", "))));
-    };
+    let known = BINDINGS.iter().find(|(known, _)| *known == binding_type);
+    if known.is_none() {
+        check_binding_type(binding_type).map_err(|problem| fields.refuse("type", problem))?;
+        fields.mark("type");
+    }
     let name = fields.required_text("name")?;
-    let is_identifier = (1..=255).contains(&name.len())
-        && !name.starts_with(|c: char| c.is_ascii_digit())
+    plain_text(name, 1..=255).map_err(|problem| fields.refuse("name", problem))?;
+    let is_identifier = !name.starts_with(|c: char| c.is_ascii_digit())
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$');
     if !is_identifier {
-        return Err(fields.refuse("name", "must be a JavaScript identifier of A-Z a-z 0-9 _ $"));
+        fields.mark("name");
     }
     let mut binding = Map::new();
     binding.insert("type".to_owned(), json!(binding_type));
     binding.insert("name".to_owned(), json!(name));
-    for (field, kind) in *known {
+    for (field, kind) in known.map(|(_, fields)| *fields).unwrap_or_default() {
         let value = match kind {
             Kind::OptionalText => fields.text(field)?.map(Value::from),
             Kind::Text => Some(Value::from(fields.required_text(field)?)),
@@ -137,16 +147,27 @@ pub(super) fn parse_binding(
         }
         binding.insert((*field).to_owned(), value);
     }
-    fields.finish()?;
+    if binding_type == "d1" && !fields.has("id") && !fields.has("database_id") {
+        return Err(fields.refuse("database_id", "is required (or id, its other name)"));
+    }
+    binding.extend(fields.rest()?);
     Ok(binding)
 }
 
-/// Whether bindings of this type exist, for `keep_bindings`.
+/// Whether this can be a type of bindings, for `keep_bindings` too.
 pub(super) fn check_binding_type(text: &str) -> Result<(), String> {
-    let known = SECRETS.contains(&text) || BINDINGS.iter().any(|(known, _)| *known == text);
-    if known {
+    let fine = (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if fine {
         Ok(())
     } else {
-        Err("must be a type of bindings such as secret_text".to_owned())
+        Err("must be a type of bindings, 1..64 of a-z 0-9 _, such as secret_text".to_owned())
     }
+}
+
+/// Whether the type is known here.
+pub(super) fn is_known_binding_type(text: &str) -> bool {
+    SECRETS.contains(&text) || BINDINGS.iter().any(|(known, _)| *known == text)
 }

@@ -2,12 +2,16 @@
 //! text), and `type` where the name's ending does not tell it.
 
 use super::InvalidOperation;
-use super::fields::Fields;
+use super::fields::At;
+use super::word::Word;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-/// What a module is, as the media type of its part in the upload.
+/// Longest name of a module, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// What a module is, as the media type of its part in the upload. The set is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ModuleType {
     /// An ES module.
@@ -26,10 +30,12 @@ pub enum ModuleType {
     Python,
     /// A source map.
     SourceMap,
+    /// One that is not known here: a media type without parameters.
+    Other(Word<64>),
 }
 
 impl ModuleType {
-    const ALL: [Self; 8] = [
+    const KNOWN: [Self; 8] = [
         Self::EsModule,
         Self::Script,
         Self::Wasm,
@@ -42,7 +48,7 @@ impl ModuleType {
 
     /// The media type.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::EsModule => "application/javascript+module",
             Self::Script => "application/javascript",
@@ -52,16 +58,25 @@ impl ModuleType {
             Self::Json => "application/json",
             Self::Python => "text/x-python",
             Self::SourceMap => "application/source-map",
+            Self::Other(word) => word.as_str(),
         }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == text)
+        let mut known = Self::KNOWN.into_iter();
+        if let Some(known) = known.find(|known| known.as_str() == text) {
+            return Ok(known);
+        }
+        // It becomes a header of the module's part in the upload.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&byte);
+        let is_media_type = text.split('/').filter(|part| !part.is_empty()).count() == 2
+            && text.matches('/').count() == 1;
+        Word::parse(text, is_token)
+            .filter(|_| is_media_type)
+            .map(Self::Other)
             .ok_or_else(|| {
-                let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("must be one of {known}")
+                let known: Vec<_> = Self::KNOWN.iter().map(Self::as_str).collect();
+                format!("must be a media type, such as {}", known.join(", "))
             })
     }
 
@@ -102,18 +117,17 @@ impl WorkerModule {
     }
 
     /// `body_part` is the name of the service worker's script, where there is one.
-    pub(super) fn parse(
-        value: &Value,
-        path: String,
-        body_part: Option<&str>,
-    ) -> Result<Self, InvalidOperation> {
-        let mut fields = Fields::of(value, path)?;
+    pub(super) fn parse(module: At<'_>, body_part: Option<&str>) -> Result<Self, InvalidOperation> {
+        let mut fields = module.fields()?;
         let name = fields.required_text("name")?;
         check_name(name).map_err(|problem| fields.refuse("name", problem))?;
         let given = fields
             .text("type")?
             .map(|text| ModuleType::parse(text).map_err(|problem| fields.refuse("type", problem)))
             .transpose()?;
+        if matches!(given, Some(ModuleType::Other(_))) {
+            fields.mark("type");
+        }
         let told = if body_part == Some(name) {
             Some(ModuleType::Script)
         } else {
@@ -150,8 +164,8 @@ impl WorkerModule {
 
     /// What it is.
     #[must_use]
-    pub fn module_type(&self) -> ModuleType {
-        self.module_type
+    pub fn module_type(&self) -> &ModuleType {
+        &self.module_type
     }
 
     /// Its bytes.
@@ -173,25 +187,23 @@ impl WorkerModule {
     }
 }
 
-/// Names end up in headers of the upload and in `import` paths: path segments of letters, digits
-/// and `._-`, none of them `.` or `..`.
+/// Names end up in quoted strings of the upload's headers and in `import` paths: a relative path that
+/// does not lead out of its directory, of characters that can be seen, without quotes and backslashes.
+/// Everything else is upstream's to decide: `pages/[slug].js` is a name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let fine = name.len() <= 255
+    let fine = name.len() <= LONGEST_NAME
         && name != "metadata"
-        && name.split('/').all(|segment| {
-            !segment.is_empty()
-                && !matches!(segment, "." | "..")
-                && segment
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-        });
+        && !name.contains(['"', '\\'])
+        && super::shown(name, LONGEST_NAME) == name
+        && name
+            .split('/')
+            .all(|segment| !segment.is_empty() && segment != "..");
     if fine {
         Ok(())
     } else {
-        Err(
-            "must be a relative path of A-Z a-z 0-9 . _ - such as lib/index.js, at most 255 \
-             characters, not metadata"
-                .to_owned(),
-        )
+        Err(format!(
+            "must be a relative path such as lib/index.js, at most {LONGEST_NAME} bytes, without .., \
+             quotes, backslashes and characters that cannot be seen, not metadata"
+        ))
     }
 }

@@ -1,35 +1,32 @@
 //! `workers.deploy.write`, in one of two forms.
 //!
-//! - Short: `{script_name, script}`. The script is one module: an ES module when it exports a
-//!   default, a service worker otherwise (see `module_syntax`). It is turned into the full form
-//!   with a module `worker.js`, so approvers see which of the two it was taken for.
+//! - Short: `{script_name, script}`. The script is one module, `worker.js`: an ES module or a service
+//!   worker, as its code says (see `module_syntax`). Where that cannot be told for certain, or to say
+//!   it anyhow, `main_module` (ES module) or `body_part` (service worker) with a name stands beside it.
+//!   It is turned into the full form, so approvers see which of the two it was taken for.
 //! - Full: `{script_name, main_module | body_part, modules, …}`. `main_module` names the module of
 //!   an ES-module Worker where it starts, `body_part` the script of a service worker. `modules` has
-//!   1..=256 entries (see `worker_module`), together at most 10 MiB.
+//!   1..=4096 entries (see `worker_module`), together at most 10 MiB.
 //!
-//! Both take `compatibility_date` (YYYY-MM-DD), `compatibility_flags`, `bindings` (see
-//! `worker_binding`), `keep_bindings` (types of bindings to keep as they are),
-//! `bindings_inherit: "strict"` (an inherited binding that does not exist fails the upload;
-//! filled in wherever a binding is inherited), `migrations`, `logpush`, `placement: {mode:
-//! "smart"}`, `observability: {enabled, head_sampling_rate?}`, `tags`.
+//! Both take the settings of `worker_settings`.
 
-use super::fields::{Fields, normalised, plain_text};
-use super::module_syntax::is_es_module;
-use super::worker_binding::{check_binding_type, parse_binding};
-use super::worker_module::{ModuleType, WorkerModule};
+use super::before::{Before, says_something};
+use super::fields::Fields;
+use super::module_syntax::{Syntax, syntax_of};
+use super::secrets::says_secret;
+use super::worker_module::{ModuleType, WorkerModule, check_name};
 use super::worker_script::ScriptName;
-use super::{InvalidOperation, Scope, Warning};
+use super::worker_settings::{STRICT, bindings_of, parse_settings};
+use super::{InvalidOperation, Scope, Warning, shown};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Most bytes of all modules of one upload together.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
 /// Most modules of one upload.
-const MOST_MODULES: usize = 256;
+const MOST_MODULES: usize = 4096;
 /// The module's name in the short form.
 const SHORT_FORM_MODULE: &str = "worker.js";
-/// The only word that `bindings_inherit` takes.
-const STRICT: &str = "strict";
-
 /// Where a Worker starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -49,17 +46,18 @@ impl Entry {
         }
     }
 
-    fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
+    /// The one of the two fields that is given.
+    fn parse(fields: &mut Fields<'_>) -> Result<Option<Self>, InvalidOperation> {
         match (fields.text("main_module")?, fields.text("body_part")?) {
-            (Some(name), None) => Ok(Self::MainModule(name.to_owned())),
-            (None, Some(name)) => Ok(Self::BodyPart(name.to_owned())),
-            _ => Err(fields.refuse(
-                "main_module",
-                "give main_module (ES modules) or body_part (service worker)",
-            )),
+            (Some(name), None) => Ok(Some(Self::MainModule(name.to_owned()))),
+            (None, Some(name)) => Ok(Some(Self::BodyPart(name.to_owned()))),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(fields.refuse("main_module", ONE_ENTRY)),
         }
     }
 }
+
+const ONE_ENTRY: &str = "give main_module (ES modules) or body_part (service worker)";
 
 /// A Worker script to upload.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,11 +71,11 @@ pub struct WorkersDeploy {
 }
 
 impl WorkersDeploy {
-    pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, InvalidOperation> {
-        let script_name = ScriptName::required(fields, "script_name")?;
+    pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let script_name = ScriptName::required(&mut fields, "script_name")?;
         let (entry, modules) = match fields.text("script")? {
-            Some(script) => short_form(script),
-            None => full_form(fields)?,
+            Some(script) => short_form(&mut fields, script)?,
+            None => full_form(&mut fields)?,
         };
         let bytes: usize = modules.iter().map(|module| module.content().len()).sum();
         if modules.iter().any(|module| module.content().is_empty()) {
@@ -88,26 +86,17 @@ impl WorkersDeploy {
                 "modules have {bytes} bytes together; at most {MOST_BYTES} (10 MiB) are taken"
             )));
         }
-        let settings = parse_settings(fields)?;
-        let inherits = settings
-            .get("bindings")
-            .and_then(Value::as_array)
-            .is_some_and(|all| {
-                all.iter()
-                    .any(|binding| binding.get("type") == Some(&json!("inherit")))
-            });
-        let strictly = match fields.text("bindings_inherit")? {
-            None => false,
-            Some(STRICT) => true,
-            Some(_) => return Err(fields.refuse("bindings_inherit", "must be \"strict\"")),
-        };
-        check_parts(fields, &settings, &modules)?;
+        let names: BTreeSet<_> = modules.iter().map(WorkerModule::name).collect();
+        let settings = parse_settings(fields, &names)?;
+        let inherits = bindings_of(&settings.metadata)
+            .iter()
+            .any(|binding| binding.get("type") == Some(&json!("inherit")));
         Ok(Self {
             script_name,
             entry,
             modules,
-            inherits_strictly: strictly || inherits,
-            settings,
+            inherits_strictly: settings.inherits_strictly || inherits,
+            settings: settings.metadata,
         })
     }
 
@@ -155,22 +144,54 @@ impl WorkersDeploy {
         Value::Object(params)
     }
 
-    pub(super) fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = vec![Warning::new(
-            "replaces_code",
-            "the script's code is replaced and runs on every request to its routes at once",
-        )];
-        warnings.push(match self.settings.get("bindings") {
-            Some(_) => Warning::new(
+    pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let is_new = before.is_absent("script");
+        if !is_new {
+            warnings.push(Warning::new(
+                "replaces_code",
+                "the script's code is replaced and runs on every request to its routes at once",
+            ));
+        }
+        if self.settings.contains_key("bindings") {
+            warnings.push(Warning::new(
                 "changes_bindings",
                 "the script's bindings become these; they decide what data it can reach",
-            ),
-            None => Warning::new(
+            ));
+        }
+        let lost = self.lost(before);
+        if !lost.is_empty() {
+            let names: Vec<_> = lost.keys().take(10).map(|name| shown(name, 80)).collect();
+            let more = match lost.len().saturating_sub(names.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            warnings.push(Warning::new(
+                "loses_settings",
+                format!("the script has now and loses: {}{more}", names.join(", ")),
+            ));
+        } else if before.state.is_none() && !self.settings.contains_key("bindings") {
+            warnings.push(Warning::new(
                 "drops_bindings",
                 "no bindings are named: those that the script has now are dropped, except for the \
                  types in keep_bindings",
-            ),
-        });
+            ));
+        }
+        for binding in bindings_of(&self.settings) {
+            let text = |field: &str| binding.get(field).and_then(Value::as_str);
+            let name = text("name").unwrap_or_default();
+            if text("type") == Some("plain_text") && says_secret(name) {
+                warnings.push(Warning::new(
+                    "plain_text_secret",
+                    format!(
+                        "the name of the plain text {} says that it is a secret: everybody who may \
+                         read the script or the ledger can read it",
+                        shown(name, 80)
+                    ),
+                ));
+                break;
+            }
+        }
         if let Some(migrations) = self.settings.get("migrations") {
             warnings.push(Warning::new(
                 "migrates_durable_objects",
@@ -184,6 +205,52 @@ impl WorkersDeploy {
             }
         }
         warnings
+    }
+
+    /// What the script has now and this upload does not name: it is dropped. Bindings by their names,
+    /// settings as they are.
+    pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        const SETTINGS: [&str; 8] = [
+            "compatibility_date",
+            "compatibility_flags",
+            "limits",
+            "logpush",
+            "observability",
+            "placement",
+            "tags",
+            "tail_consumers",
+        ];
+        let Some(now) = before.object("script") else {
+            return Map::new();
+        };
+        let text = |binding: &Value, field: &str| {
+            let text = binding.get(field).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let kept = self.settings.get("keep_bindings").and_then(Value::as_array);
+        let kept = kept.map(Vec::as_slice).unwrap_or_default();
+        let has_assets = self.settings.get("keep_assets") == Some(&json!(true))
+            || self.settings.contains_key("assets");
+        let named = bindings_of(&self.settings);
+        let names: BTreeSet<_> = named.iter().map(|binding| text(binding, "name")).collect();
+        let mut lost = Map::new();
+        for binding in bindings_of(now) {
+            let (binding_type, name) = (text(binding, "type"), text(binding, "name"));
+            if !names.contains(&name) && !kept.contains(&json!(binding_type)) {
+                lost.insert(format!("bindings.{name}"), binding.clone());
+            }
+            if binding_type == "assets" && !has_assets {
+                lost.insert("assets".to_owned(), json!("all static files"));
+            }
+        }
+        for name in SETTINGS {
+            if let Some(value) = now.get(name).filter(|value| says_something(value))
+                && !self.settings.contains_key(name)
+            {
+                lost.insert(name.to_owned(), value.clone());
+            }
+        }
+        lost
     }
 
     pub(super) fn summary(&self, scope: &Scope) -> String {
@@ -213,28 +280,43 @@ fn deletes_classes(migrations: &Value) -> bool {
     !list("deleted_classes").is_empty() || list("steps").iter().any(deletes_classes)
 }
 
-fn short_form(script: &str) -> (Entry, Vec<WorkerModule>) {
-    let name = SHORT_FORM_MODULE.to_owned();
-    let (entry, module_type) = if is_es_module(script) {
-        (Entry::MainModule(name), ModuleType::EsModule)
-    } else {
-        (Entry::BodyPart(name), ModuleType::Script)
+fn short_form(
+    fields: &mut Fields<'_>,
+    script: &str,
+) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
+    if fields.has("modules") {
+        return Err(fields.refuse("modules", "give either script or modules, not both"));
+    }
+    let entry = match (Entry::parse(fields)?, syntax_of(script)) {
+        (Some(entry), _) => entry,
+        (None, Syntax::Module) => Entry::MainModule(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Script) => Entry::BodyPart(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Undecided) => {
+            return Err(fields.refuse(
+                "script",
+                format!(
+                    "may be an ES module or a service worker, which cannot be told for certain: say \
+                     main_module: \"{SHORT_FORM_MODULE}\" (ES module) or body_part: \
+                     \"{SHORT_FORM_MODULE}\" (service worker) beside it"
+                ),
+            ));
+        }
     };
-    (
-        entry,
-        vec![WorkerModule::of_script(
-            SHORT_FORM_MODULE,
-            module_type,
-            script,
-        )],
-    )
+    let (field, name) = entry.field();
+    check_name(name).map_err(|problem| fields.refuse(field, problem))?;
+    let module_type = match &entry {
+        Entry::MainModule(_) => ModuleType::EsModule,
+        Entry::BodyPart(_) => ModuleType::Script,
+    };
+    let module = WorkerModule::of_script(name, module_type, script);
+    Ok((entry, vec![module]))
 }
 
 fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
     if !fields.has("modules") {
         return Err(fields.refuse_all("needs script, or modules with main_module or body_part"));
     }
-    let entry = Entry::parse(fields)?;
+    let entry = Entry::parse(fields)?.ok_or_else(|| fields.refuse("main_module", ONE_ENTRY))?;
     let body_part = match &entry {
         Entry::BodyPart(name) => Some(name.as_str()),
         Entry::MainModule(_) => None,
@@ -243,14 +325,11 @@ fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), Inva
         .list("modules", 1..=MOST_MODULES)?
         .unwrap_or_default()
         .into_iter()
-        .map(|(path, module)| WorkerModule::parse(module, path, body_part))
+        .map(|module| WorkerModule::parse(module, body_part))
         .collect::<Result<Vec<_>, _>>()?;
+    let mut names = BTreeSet::new();
     for (index, module) in modules.iter().enumerate() {
-        if modules
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name() == module.name())
-        {
+        if !names.insert(module.name()) {
             return Err(InvalidOperation::new(
                 format!("{}[{index}].name", fields.path("modules")),
                 "is the name of another module too",
@@ -262,130 +341,12 @@ fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), Inva
         None => Err("must be the name of one of the modules".to_owned()),
         Some(module) => match (&entry, module.module_type()) {
             (Entry::MainModule(_), ModuleType::EsModule | ModuleType::Python)
-            | (Entry::BodyPart(_), ModuleType::Script) => Ok(()),
+            | (Entry::BodyPart(_), ModuleType::Script)
+            // Upstream knows what it can start.
+            | (_, ModuleType::Other(_)) => Ok(()),
             (_, other) => Err(format!("cannot be a module of type {}", other.as_str())),
         },
     };
     field_is_right.map_err(|problem| fields.refuse(field, problem))?;
     Ok((entry, modules))
-}
-
-fn parse_settings(fields: &mut Fields<'_>) -> Result<Map<String, Value>, InvalidOperation> {
-    let mut settings = Map::new();
-    let mut keep = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            settings.insert(name.to_owned(), value);
-        }
-    };
-    let date = fields.text("compatibility_date")?;
-    if date.is_some_and(|date| date.len() != 10 || date.parse::<jiff::civil::Date>().is_err()) {
-        return Err(fields.refuse("compatibility_date", "must be a date such as 2026-01-31"));
-    }
-    keep("compatibility_date", date.map(Value::from));
-    let flags = fields.texts("compatibility_flags", 0..=64, |text| {
-        let fine = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b':'));
-        if fine {
-            Ok(())
-        } else {
-            Err("must be a flag such as nodejs_compat".to_owned())
-        }
-    })?;
-    keep("compatibility_flags", flags.map(Value::from));
-    if let Some(bindings) = fields.list("bindings", 0..=128)? {
-        let bindings = bindings
-            .into_iter()
-            .map(|(path, binding)| parse_binding(binding, path).map(Value::Object))
-            .collect::<Result<Vec<_>, _>>()?;
-        keep("bindings", Some(Value::Array(bindings)));
-    }
-    keep(
-        "keep_bindings",
-        fields
-            .texts("keep_bindings", 0..=32, check_binding_type)?
-            .map(Value::from),
-    );
-    if let Some(value) = fields.value("migrations") {
-        if value.as_object().is_none_or(Map::is_empty) {
-            return Err(fields.refuse("migrations", "must be an object of upstream's form"));
-        }
-        keep("migrations", Some(normalised(value)));
-    }
-    keep("logpush", fields.flag("logpush")?.map(Value::from));
-    if let Some(value) = fields.value("placement") {
-        let mut placement = Fields::of(value, fields.path("placement"))?;
-        if placement.required_text("mode")? != "smart" {
-            return Err(placement.refuse("mode", "must be smart"));
-        }
-        placement.finish()?;
-        keep("placement", Some(json!({"mode": "smart"})));
-    }
-    if let Some(value) = fields.value("observability") {
-        let mut observability = Fields::of(value, fields.path("observability"))?;
-        let on = observability
-            .flag("enabled")?
-            .ok_or_else(|| observability.refuse("enabled", "is required"))?;
-        let mut kept = json!({"enabled": on});
-        if let Some(rate) = observability.value("head_sampling_rate") {
-            if !rate
-                .as_f64()
-                .is_some_and(|rate| (0.0..=1.0).contains(&rate))
-            {
-                return Err(observability.refuse("head_sampling_rate", "must be 0..1"));
-            }
-            if let Some(kept) = kept.as_object_mut() {
-                kept.insert("head_sampling_rate".to_owned(), normalised(rate));
-            }
-        }
-        observability.finish()?;
-        keep("observability", Some(kept));
-    }
-    let tags = fields.texts("tags", 0..=8, |text| {
-        let fine = plain_text(text, 1..=1024).is_ok() && !text.contains([',', '&']);
-        if fine {
-            Ok(())
-        } else {
-            Err("must have 1..1024 characters without , and &".to_owned())
-        }
-    })?;
-    keep("tags", tags.map(Value::from));
-    Ok(settings)
-}
-
-/// Bindings that name a part of the upload must name one that is there; no two share a name.
-fn check_parts(
-    fields: &Fields<'_>,
-    settings: &Map<String, Value>,
-    modules: &[WorkerModule],
-) -> Result<(), InvalidOperation> {
-    let bindings = settings.get("bindings").and_then(Value::as_array);
-    let text = |binding: &Value, field: &str| {
-        binding
-            .get(field)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let mut names = Vec::new();
-    for (index, binding) in bindings.into_iter().flatten().enumerate() {
-        let path = |field: &str| format!("{}[{index}].{field}", fields.path("bindings"));
-        if let Some(part) = text(binding, "part")
-            && !modules.iter().any(|module| module.name() == part)
-        {
-            return Err(InvalidOperation::new(
-                path("part"),
-                "must be the name of one of the modules",
-            ));
-        }
-        let name = text(binding, "name");
-        if names.contains(&name) {
-            return Err(InvalidOperation::new(
-                path("name"),
-                "is the name of another binding too",
-            ));
-        }
-        names.push(name);
-    }
-    Ok(())
 }

@@ -47,9 +47,9 @@ impl CloudflareClient {
                 | WafRulesWrite::UpdateRule { ruleset_id, .. }
                 | WafRulesWrite::DeleteRule { ruleset_id, .. },
             ) => named("ruleset", self.read_ruleset(scope, ruleset_id).await),
-            Params::WafRulesWrite(WafRulesWrite::ReplacePhase { phase, .. }) => {
-                named("ruleset", self.read_phase(scope, *phase).await)
-            }
+            Params::WafRulesWrite(
+                WafRulesWrite::FirstRule { phase, .. } | WafRulesWrite::ReplacePhase { phase, .. },
+            ) => named("ruleset", self.read_phase(scope, *phase).await),
             Params::WorkersDeploy(deploy) => {
                 let settings = self.read_script_settings(scope, deploy.script_name()).await;
                 named(

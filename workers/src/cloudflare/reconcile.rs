@@ -8,7 +8,8 @@ use super::agreement::{agrees, record_agrees, rule_agrees};
 use super::client::CloudflareClient;
 use super::read_back::Unreadable;
 use ledger::operation::{
-    DnsRecordWrite, Entry, Operation, Params, RuleChange, SslMode, WafRulesWrite, WorkersDeploy,
+    DnsRecordWrite, Entry, Operation, Params, RuleChange, SslMode, WafPhase, WafRule,
+    WafRulesWrite, WorkersDeploy,
 };
 use serde_json::{Map, Value, json};
 
@@ -141,7 +142,7 @@ impl CloudflareClient {
         pre_state: Option<&Value>,
     ) -> Look {
         let (ruleset_id, rule_id) = match write {
-            WafRulesWrite::ReplacePhase { phase, rules } => {
+            WafRulesWrite::ReplacePhase { phase, rules, .. } => {
                 let intended: Vec<_> = rules.iter().map(|rule| rule.body()).collect();
                 return Ok(match self.read_phase(zone, *phase).await? {
                     Some(found) if all_rules_agree(&intended, rules_of(&found)) => {
@@ -150,6 +151,9 @@ impl CloudflareClient {
                     Some(_) => Reconciled::not_applied("the phase's rules are others"),
                     None => Reconciled::not_applied("the phase has no rules"),
                 });
+            }
+            WafRulesWrite::FirstRule { phase, rule } => {
+                return self.look_at_first_rule(zone, *phase, rule, pre_state).await;
             }
             WafRulesWrite::AddRule { ruleset_id, .. } => (ruleset_id, ""),
             WafRulesWrite::UpdateRule {
@@ -203,9 +207,27 @@ impl CloudflareClient {
                 }
             }
             (_, None) => Reconciled::not_applied("there is no such rule"),
-            (WafRulesWrite::ReplacePhase { .. }, _) => {
+            (WafRulesWrite::FirstRule { .. } | WafRulesWrite::ReplacePhase { .. }, _) => {
                 Reconciled::unknown("the phase's rules were not read")
             }
+        })
+    }
+
+    /// A phase that had no ruleset, and has one with exactly this rule, was given it.
+    async fn look_at_first_rule(
+        &self,
+        zone: &ledger::operation::ScopeId,
+        phase: WafPhase,
+        rule: &WafRule,
+        pre_state: Option<&Value>,
+    ) -> Look {
+        let had_none = pre_state.and_then(|state| state.get("ruleset")) == Some(&Value::Null);
+        Ok(match self.read_phase(zone, phase).await? {
+            Some(found) if had_none && all_rules_agree(&[rule.body()], rules_of(&found)) => {
+                Reconciled::Applied { result: found }
+            }
+            Some(_) => Reconciled::unknown("the phase has rules, which others may have made"),
+            None => Reconciled::unknown("the phase has no rules, but they may still appear"),
         })
     }
 

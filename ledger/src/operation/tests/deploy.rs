@@ -31,7 +31,15 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.main_module",
-                json!({"script_name": "s", "script": "1", "main_module": "a.js"}),
+                json!({"script_name": "s", "script": "1", "main_module": "../a.js"}),
+            ),
+            (
+                "params.modules",
+                json!({"script_name": "s", "script": "1", "modules": []}),
+            ),
+            (
+                "params.script",
+                json!({"script_name": "s", "script": "if (a) {} /'/.test(b); export default {}"}),
             ),
             ("params.main_module", with(json!({"main_module": null}))),
             ("params.main_module", with(json!({"body_part": "a.js"}))),
@@ -58,7 +66,7 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.modules[0].type",
-                module(json!({"name": "a", "content": "1", "type": "a/b"})),
+                module(json!({"name": "a.js", "content": "1", "type": "a/b/c"})),
             ),
             ("params.modules[0].content", module(json!({"name": "a.js"}))),
             (
@@ -76,7 +84,7 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.compatibility_flags[0]",
-                with(json!({"compatibility_flags": ["a b"]})),
+                with(json!({"compatibility_flags": ["a\nb"]})),
             ),
             (
                 "params.bindings[0].type",
@@ -84,11 +92,11 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.bindings[0].type",
-                binding(json!({"type": "magic", "name": "A"})),
+                binding(json!({"type": "Magic!", "name": "A"})),
             ),
             (
                 "params.bindings[0].name",
-                binding(json!({"type": "ai", "name": "1a"})),
+                binding(json!({"type": "ai", "name": "a\n"})),
             ),
             (
                 "params.bindings[0].namespace_id",
@@ -105,7 +113,7 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.keep_bindings[0]",
-                with(json!({"keep_bindings": ["magic"]})),
+                with(json!({"keep_bindings": ["magic!"]})),
             ),
             (
                 "params.bindings_inherit",
@@ -113,16 +121,25 @@ fn uploads_are_complete_and_hold_no_secrets() {
             ),
             (
                 "params.placement.mode",
-                with(json!({"placement": {"mode": "far"}})),
+                with(json!({"placement": {"mode": 1}})),
             ),
             (
                 "params.observability.enabled",
                 with(json!({"observability": {}})),
             ),
             (
-                "params.usage_model",
-                with(json!({"usage_model": "bundled"})),
+                "params.bindings[0].database_id",
+                binding(json!({"type": "d1", "name": "A"})),
             ),
+            (
+                "params.tail_consumers[0].service",
+                with(json!({"tail_consumers": [{"environment": "a"}]})),
+            ),
+            (
+                "params.limits.cpu_ms",
+                with(json!({"limits": {"cpu_ms": 0}})),
+            ),
+            ("params.keep_assets", with(json!({"keep_assets": 1}))),
         ],
     );
 }

@@ -3,13 +3,16 @@
 
 mod deploy;
 mod dns;
+mod losses;
+mod open_sets;
 mod properties;
 mod purge;
 mod scope;
+mod secrets;
 mod shown_to_people;
 mod waf;
 
-use super::{InvalidOperation, Operation};
+use super::{Before, InvalidOperation, Operation};
 use serde_json::Value;
 
 fn parse(operation_id: &str, params: &Value) -> Result<Operation, InvalidOperation> {
@@ -36,9 +39,22 @@ fn refused(operation_id: &str, cases: &[(&str, Value)]) {
 }
 
 fn codes(operation: &Operation) -> Vec<&'static str> {
+    codes_given(operation, &Before::default())
+}
+
+fn codes_given(operation: &Operation, before: &Before<'_>) -> Vec<&'static str> {
     operation
-        .warnings()
+        .warnings(before)
         .into_iter()
         .map(|warning| warning.code)
+        .collect()
+}
+
+/// The places that are named as unchecked, below the params.
+fn unchecked(operation: &Operation) -> Vec<&str> {
+    operation
+        .unchecked()
+        .iter()
+        .map(crate::operation::Unchecked::name)
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Properties that hold for every operation, tried with params made by chance.
 
-use crate::operation::{InvalidOperation, Operation};
+use crate::operation::{Before, Operation};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
@@ -293,18 +293,49 @@ proptest! {
             prop_assert!(!line.chars().any(char::is_control), "{line:?}");
             prop_assert!(line.chars().count() < 1000, "{line}");
             let mut codes: Vec<_> =
-                operation.warnings().iter().map(|warning| warning.code).collect();
+                operation.warnings(&Before::default()).iter().map(|warning| warning.code).collect();
             let all = codes.len();
             codes.dedup();
             prop_assert_eq!(codes.len(), all);
         }
     }
 
+    /// What is not known here is sent as it came, or refused by its name; never dropped, never silent.
     #[test]
-    fn an_unknown_field_is_refused_by_name((id, scope, mut params) in request()) {
-        params["surprise"] = json!(1);
-        let error: InvalidOperation = Operation::parse(id, scope, "s1", &params).unwrap_err();
-        prop_assert_eq!(error.path, "params.surprise");
+    fn an_unknown_field_is_passed_on_and_named_or_refused(
+        (id, scope, mut params) in request(),
+        value in any_json(),
+    ) {
+        params["surprise"] = value.clone();
+        match Operation::parse(id, scope, "s1", &params) {
+            Ok(operation) => {
+                let written = operation.to_json();
+                let sent = crate::operation::fields::normalised(&value);
+                prop_assert_eq!(&written["params"]["surprise"], &sent);
+                prop_assert!(operation.unchecked().iter().any(|place| place.path() == "params.surprise"));
+                let warnings = operation.warnings(&Before::default());
+                prop_assert!(warnings.iter().any(|warning| warning.code == "unchecked_params"));
+                prop_assert!(operation.summary().contains("[unchecked: "));
+                prop_assert_eq!(Operation::from_json(&written), Ok(operation));
+            }
+            Err(error) => prop_assert!(error.path.starts_with("params.surprise"), "{}", error),
+        }
+    }
+
+    /// Every place that is named as unchecked is there, and everything that is sent and was not known
+    /// is named.
+    #[test]
+    fn what_is_named_as_unchecked_is_there(
+        kind in select(crate::OperationKind::ALL.to_vec()),
+        params in any_json(),
+    ) {
+        let scope = kind.entry().scope_type.as_str();
+        if let Ok(operation) = Operation::parse(kind.as_str(), scope, "s1", &params) {
+            let written = operation.to_json();
+            for place in operation.unchecked() {
+                prop_assert!(place.value(&written["params"]).is_some(), "{:?}", place);
+            }
+        }
     }
 
     #[test]

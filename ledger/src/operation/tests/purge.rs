@@ -19,7 +19,7 @@ fn a_purge_is_of_exactly_one_kind() {
             ),
             ("params.files", json!({"files": []})),
             ("params.files", json!({"files": url})),
-            ("params.files", json!({"files": vec![url; 101]})),
+            ("params.files", json!({"files": vec![url; 501]})),
             ("params.files[1]", json!({"files": [url, "/a"]})),
             ("params.files[0]", json!({"files": [1]})),
             (
@@ -30,19 +30,21 @@ fn a_purge_is_of_exactly_one_kind() {
                 "params.files[0].headers",
                 json!({"files": [{"url": url, "headers": {"a b": "c"}}]}),
             ),
-            (
-                "params.files[0].method",
-                json!({"files": [{"url": url, "method": "GET"}]}),
-            ),
             ("params.tags[0]", json!({"tags": ["a,b"]})),
             ("params.hosts[0]", json!({"hosts": ["https://a"]})),
             ("params.prefixes[0]", json!({"prefixes": ["https://a/b"]})),
+            ("params.prefixes[0]", json!({"prefixes": ["a.example/b c"]})),
+            (
+                "params.prefixes[0]",
+                json!({"prefixes": ["a.example/\u{202e}"]}),
+            ),
         ],
     );
-    let most = accepted("cache.purge.execute", json!({"files": vec![url; 100]}));
+    let most = accepted("cache.purge.execute", json!({"files": vec![url; 500]}));
     assert!(!most.reconcilable());
     assert_eq!(
         most.summary(),
-        "Purge by file https://example.com/a and 99 more from the cache of zone z1"
+        "Purge by file https://example.com/a and 499 more from the cache of zone z1 \
+         [unchecked: files]"
     );
 }

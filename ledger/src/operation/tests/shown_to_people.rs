@@ -1,6 +1,7 @@
 //! Risks and summaries.
 
-use super::{accepted, codes};
+use super::{accepted, codes, codes_given};
+use crate::operation::Before;
 use serde_json::{Value, json};
 
 #[test]
@@ -128,4 +129,77 @@ fn one_line_says_what_happens() {
     ] {
         assert_eq!(accepted(id, params).summary(), line);
     }
+}
+
+fn zone(state: &Value) -> Before<'_> {
+    Before {
+        state: Some(state),
+        zone: Some("example.co.uk"),
+    }
+}
+
+#[test]
+fn what_was_read_decides_what_is_warned_of() {
+    let delete = accepted(
+        "dns.record.write",
+        json!({"action": "delete", "record_id": "r"}),
+    );
+    let mx = json!({"record": {"type": "MX", "name": "example.co.uk", "content": "mx.a"}});
+    assert_eq!(
+        codes_given(&delete, &zone(&mx)),
+        ["deletes_record", "mail_record", "apex_record"]
+    );
+    let dkim = json!({"record": {"type": "TXT", "name": "sel._domainkey.example.co.uk"}});
+    assert_eq!(codes_given(&delete, &zone(&dkim)), ["deletes_record"]);
+    let wildcard = json!({"record": {"type": "A", "name": "*.example.co.uk"}});
+    assert_eq!(
+        codes_given(&delete, &zone(&wildcard)),
+        ["deletes_record", "wildcard_record"]
+    );
+    // Names are not counted: two labels may be below the zone, and more may be the zone.
+    let create = |name: &str| json!({"type": "A", "name": name, "content": "192.0.2.1"});
+    let none = json!({"records": []});
+    for (name, expected) in [
+        ("sel._domainkey", vec![]),
+        ("example.co", vec![]),
+        ("Example.co.uk.", vec!["apex_record"]),
+        ("www.example.co.uk", vec![]),
+        ("@", vec!["apex_record"]),
+    ] {
+        let create = accepted("dns.record.write", create(name));
+        assert_eq!(codes_given(&create, &zone(&none)), expected, "{name}");
+    }
+    let edit = accepted(
+        "dns.record.write",
+        json!({"action": "edit", "record_id": "r", "proxied": false}),
+    );
+    for (proxied, expected) in [(true, vec!["exposes_origin"]), (false, vec![])] {
+        let record = json!({"record": {"type": "A", "name": "www", "proxied": proxied}});
+        assert_eq!(codes_given(&edit, &zone(&record)), expected);
+    }
+}
+
+#[test]
+fn leaving_a_stricter_ssl_mode_is_said() {
+    let mode = |value: &str| accepted("ssl.mode.write", json!({ "value": value }));
+    for (now, next, expected) in [
+        ("origin_pull", "strict", vec!["ssl_weakened"]),
+        (
+            "origin_pull",
+            "full",
+            vec!["ssl_origin_unverified", "ssl_weakened"],
+        ),
+        ("strict", "origin_pull", vec![]),
+        ("full", "strict", vec![]),
+        ("strict", "flexible", vec!["ssl_downgrade", "ssl_weakened"]),
+        ("quantum", "strict", vec!["leaves_unknown_mode"]),
+    ] {
+        let state = json!({"ssl": {"id": "ssl", "value": now}});
+        let before = Before {
+            state: Some(&state),
+            zone: None,
+        };
+        assert_eq!(codes_given(&mode(next), &before), expected, "{now} {next}");
+    }
+    assert!(codes(&mode("origin_pull")).is_empty());
 }

@@ -1,0 +1,156 @@
+//! Secrets in params. What is asked for is recorded for good and shown to people, so a secret has no
+//! place in it.
+//!
+//! Fields that are known here carry none, but for those that are refused where they are read. In what is
+//! passed on, a name that says secret is taken at its word: a secret that is let in cannot be taken out
+//! again, while a field with a misleading name only has to be set by other means.
+
+use super::InvalidOperation;
+use super::shown::shown_name;
+use super::unchecked::Unchecked;
+use serde_json::Value;
+
+/// Parts of names that say secret, in small letters without separators.
+const WORDS: [&str; 12] = [
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "token",
+    "privatekey",
+    "apikey",
+    "accesskey",
+    "signingkey",
+    "credential",
+    "authorization",
+];
+/// Names of headers that carry secrets and do not say so.
+const HEADERS: [&str; 3] = ["cookie", "setcookie", "xauthkey"];
+/// Names under which upstream's bindings carry their values.
+const VALUES_OF_BINDINGS: [&str; 7] = [
+    "text",
+    "value",
+    "content",
+    "data",
+    "key",
+    "keybase64",
+    "keyjwk",
+];
+/// What begins a private key in PEM (RFC 7468).
+const PEM: &str = "PRIVATE KEY-----";
+
+const INSTEAD: &str = "put it upstream by other means, where it is kept as a secret";
+
+/// Whether a name says that what it names is a secret.
+pub(super) fn says_secret(name: &str) -> bool {
+    let plain = plain(name);
+    WORDS.iter().any(|word| plain.contains(word))
+}
+
+/// Looks for secrets in the params as they will be sent.
+///
+/// # Errors
+/// Names the place of the first one.
+pub(super) fn refuse_secrets(
+    params: &Value,
+    unchecked: &[Unchecked],
+) -> Result<(), InvalidOperation> {
+    for place in unchecked {
+        let Some(value) = place.value(params) else {
+            continue;
+        };
+        let is_binding = place.name().starts_with("bindings[");
+        let name = place.last();
+        let is_value = is_binding && VALUES_OF_BINDINGS.contains(&plain(name).as_str());
+        // The type of a binding is a name of its own.
+        let says = match value.as_str() {
+            Some(binding_type) if is_binding && name == "type" => says_secret(binding_type),
+            _ => (says_secret(name) || is_value) && holds_text(value),
+        };
+        if says {
+            return Err(refused(place.path(), name));
+        }
+        walk(value, place.path())?;
+    }
+    let Some(params) = params.as_object() else {
+        return Ok(());
+    };
+    // Code may hold anything; what it holds is for the approver to read.
+    for (name, value) in params.iter().filter(|(name, _)| *name != "modules") {
+        walk_all(
+            value,
+            &format!("params.{}", shown_name(name)),
+            name == "headers",
+        )?;
+    }
+    Ok(())
+}
+
+/// Names in a value that is not known here.
+fn walk(value: &Value, path: &str) -> Result<(), InvalidOperation> {
+    match value {
+        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+            let path = format!("{path}.{}", shown_name(name));
+            if says_secret(name) && holds_text(value) {
+                return Err(refused(&path, name));
+            }
+            walk(value, &path)
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| walk(item, &format!("{path}[{index}]"))),
+        _ => Ok(()),
+    }
+}
+
+/// What is a secret wherever it stands: private keys, and headers that carry credentials.
+fn walk_all(value: &Value, path: &str, is_headers: bool) -> Result<(), InvalidOperation> {
+    match value {
+        Value::String(text) if text.contains(PEM) => Err(InvalidOperation::new(
+            path,
+            format!("holds a private key, which would be recorded for good; {INSTEAD}"),
+        )),
+        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+            let path = format!("{path}.{}", shown_name(name));
+            let carries = says_secret(name) || HEADERS.contains(&plain(name).as_str());
+            if is_headers && carries && holds_text(value) {
+                return Err(refused(&path, name));
+            }
+            walk_all(value, &path, name == "headers")
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| walk_all(item, &format!("{path}[{index}]"), is_headers)),
+        _ => Ok(()),
+    }
+}
+
+fn refused(path: &str, name: &str) -> InvalidOperation {
+    InvalidOperation::new(
+        path,
+        format!(
+            "looks like a secret ({:?}), which would be recorded for good; {INSTEAD}",
+            shown_name(name)
+        ),
+    )
+}
+
+/// Whether there is a text in the value, or in what it holds.
+fn holds_text(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(holds_text),
+        Value::Object(fields) => fields.values().any(holds_text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
