@@ -41,6 +41,10 @@ fuzz TARGET="all" SECONDS="60":
 openapi-check *ARGS:
     OPENAPI_CHECK=required scripts/openapi_check.sh {{ARGS}}
 
+# Make clients of the description with three generators and use one; needs python3, npm and java.
+generated-clients *ARGS:
+    GENERATED_CLIENTS=required scripts/generated_clients_check.sh {{ARGS}}
+
 # Everything that continuous integration runs.
 ci:
     .ci/run

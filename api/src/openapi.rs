@@ -1,10 +1,15 @@
 //! The parts of the description that belong to no single route.
 
+use url::Url;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, RefOr,
+    ComponentsBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem,
+    Ref, RefOr, Response, ResponseBuilder, Server,
 };
+
+/// An SPDX expression; generators demand it under `identifier` too.
+const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 
 /// Title, version and the ways to authenticate.
 pub(crate) fn head() -> OpenApi {
@@ -46,7 +51,12 @@ pub(crate) fn head() -> OpenApi {
             "Agents ask, people approve with a passkey, the service acts, and the ledger remembers. \
              Every refusal is application/problem+json (RFC 9457).",
         ))
-        .license(Some(License::new("MIT OR Apache-2.0")))
+        .license(Some(
+            LicenseBuilder::new()
+                .name(LICENSE)
+                .identifier(Some(LICENSE))
+                .build(),
+        ))
         .build();
     OpenApiBuilder::new()
         .info(info)
@@ -54,16 +64,26 @@ pub(crate) fn head() -> OpenApi {
         .build()
 }
 
-/// Gives every response the description that the standard demands (OpenAPI 3.1, section 4.8.17).
+/// Gives every response the description that the standard demands (OpenAPI 3.1, section 4.8.17), and
+/// every operation its refusals and failures: no route is without them, so that handlers need not say so.
 /// What needs more words than its status says them at the handler.
 /// A parameter that takes the rest of a path is written like any other (section 4.8.8.1).
-pub(crate) fn complete(mut description: OpenApi) -> OpenApi {
+/// Paths stand below `base_url`, where the world reaches the service.
+pub(crate) fn complete(mut description: OpenApi, base_url: &Url) -> OpenApi {
+    let server = Server::new(base_url.as_str().trim_end_matches('/'));
+    description.servers = Some(vec![server]);
     description.paths.paths = std::mem::take(&mut description.paths.paths)
         .into_iter()
         .map(|(path, item)| (path.replace("{*", "{"), item))
         .collect();
     let items = description.paths.paths.values_mut();
     for operation in items.flat_map(operations) {
+        let described = &mut operation.responses.responses;
+        for range in ["4XX", "5XX"] {
+            described
+                .entry(range.to_owned())
+                .or_insert_with(|| RefOr::T(problem()));
+        }
         for (status, response) in &mut operation.responses.responses {
             if let RefOr::T(response) = response
                 && response.description.is_empty()
@@ -73,6 +93,14 @@ pub(crate) fn complete(mut description: OpenApi) -> OpenApi {
         }
     }
     description
+}
+
+/// A refusal, or a failure of the service.
+fn problem() -> Response {
+    let schema = Ref::from_schema_name("Problem");
+    ResponseBuilder::new()
+        .content("application/problem+json", Content::new(Some(schema)))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -99,6 +127,7 @@ fn meaning(status: &str) -> &'static str {
         "409" => "The state of things stands against it",
         "410" => "It was there and is over",
         "413" => "The body is too large",
+        "5XX" => "The service could not answer; 503 with Retry-After where asking again helps",
         _ => "Refused; code and detail say why and what to do next",
     }
 }
@@ -109,6 +138,12 @@ mod tests {
     use crate::router::described;
     use serde_json::Value;
     use std::collections::BTreeSet;
+
+    fn written() -> Value {
+        let base_url = "https://proxy.example.com/gate".parse().unwrap();
+        let description = complete(described().into_openapi(), &base_url);
+        serde_json::to_value(description).unwrap()
+    }
 
     fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
         match value {
@@ -121,9 +156,72 @@ mod tests {
         }
     }
 
+    /// Generators make nothing, or an empty class, of an object of which nothing is said.
+    fn objects_without_fields(value: &Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                let is_object = fields.get("type").is_some_and(|kind| {
+                    kind == "object"
+                        || kind
+                            .as_array()
+                            .is_some_and(|all| all.contains(&"object".into()))
+                });
+                let says = ["properties", "additionalProperties"];
+                if is_object && !says.iter().any(|name| fields.contains_key(*name)) {
+                    found.push(at.to_owned());
+                }
+                for (name, value) in fields {
+                    objects_without_fields(value, &format!("{at}/{name}"), found);
+                }
+            }
+            Value::Array(items) => items
+                .iter()
+                .for_each(|item| objects_without_fields(item, at, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn generated_clients_can_read_it() {
+        let description = written();
+        assert_eq!(
+            description["info"]["license"]["identifier"],
+            "MIT OR Apache-2.0"
+        );
+        let server = &description["servers"][0]["url"];
+        assert_eq!(server, "https://proxy.example.com/gate");
+        let mut empty = Vec::new();
+        objects_without_fields(&description, "", &mut empty);
+        assert_eq!(empty, Vec::<String>::new());
+        let schemas = description["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            let own = name.to_lowercase();
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            for (field, _) in fields {
+                assert_ne!(field.replace('_', ""), own, "a class named as its field");
+            }
+        }
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap();
+                for range in ["4XX", "5XX"] {
+                    assert!(responses.contains_key(range), "{method} {path}: {range}");
+                }
+                for (status, response) in responses {
+                    let content = response["content"].as_object().into_iter().flatten();
+                    for (kind, media) in content {
+                        if kind == "application/octet-stream" {
+                            assert_eq!(media["schema"]["format"], "binary", "{path} {status}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_reference_leads_somewhere_and_every_route_says_what_it_is() {
-        let description = serde_json::to_value(complete(described().into_openapi())).unwrap();
+        let description = written();
         let mut found = Vec::new();
         references(&description, &mut found);
         assert!(found.len() > 50);

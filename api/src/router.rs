@@ -39,8 +39,8 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
 /// [`ApiError::Internal`] when the description does not serialise, which no request can cause.
 pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     let (routes, description) = described().split_for_parts();
-    let description =
-        serde_json::to_vec(&openapi::complete(description)).map_err(ApiError::internal)?;
+    let description = openapi::complete(description, &state.config.base_url);
+    let description = serde_json::to_vec(&description).map_err(ApiError::internal)?;
     let mut routes = routes
         .merge(assets::router())
         .route("/docs", get(docs::docs))

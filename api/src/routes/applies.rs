@@ -78,9 +78,9 @@ async fn plan(
     responses(
         (status = 200, description = "Carried out", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
-            body = inline(ApplyWaitingOrRunning)),
+            body = ApplyWaitingOrRunning),
         (status = 409, description = "Ended otherwise (application/json), or refused", content(
-            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+            (ApplyConflict = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
@@ -126,9 +126,9 @@ async fn apply(
     responses(
         (status = 200, description = "Carried out", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
-            body = inline(ApplyWaitingOrRunning)),
+            body = ApplyWaitingOrRunning),
         (status = 409, description = "Ended otherwise (application/json), or refused", content(
-            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+            (ApplyConflict = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
@@ -283,7 +283,6 @@ fn within_limit(size: usize, uploads: bool) -> Result<(), ApiError> {
 
 /// The two shapes of a 202.
 #[derive(utoipa::ToSchema)]
-#[schema(title = "ApplyWaitingOrRunning")]
 #[expect(
     dead_code,
     reason = "describes the answer, which is written from either"
@@ -293,4 +292,19 @@ fn within_limit(size: usize, uploads: bool) -> Result<(), ApiError> {
 pub(super) enum ApplyWaitingOrRunning {
     Waiting(ApplyWaiting),
     Running(ApplyRunning),
+}
+
+/// The two shapes of a 409: an apply that ended otherwise than carried out, or a refusal. The first comes
+/// as application/json, the second as application/problem+json; generated clients know one schema for a
+/// status, whatever the media type.
+#[derive(utoipa::ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the answer, which is written from either"
+)]
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+pub(super) enum ApplyConflict {
+    Ended(ApplyEnded),
+    Refused(Problem),
 }

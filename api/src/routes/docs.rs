@@ -12,8 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
-/// Where the description is.
-pub(crate) const OPENAPI_JSON: &str = "/v1/openapi.json";
+/// Where the description is, as seen from the page at `/docs/`, under whatever path a proxy in front has put both.
+const FROM_THE_PAGE: &str = "../v1/openapi.json";
 
 /// The page's own scripts only; it styles elements inline and draws its icons from data URLs.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -21,7 +21,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     frame-ancestors 'none'";
 
 static PAGE: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from(OPENAPI_JSON).validator_url("none")));
+    LazyLock::new(|| Arc::new(Config::from(FROM_THE_PAGE).validator_url("none")));
 
 /// The description, rendered once.
 #[derive(Debug, Clone)]
@@ -34,7 +34,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
 
 /// This description (OpenAPI 3.1)
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "service", responses(
-    (status = 200, description = "OpenAPI 3.1", content_type = "application/json"),
+    (status = 200, description = "OpenAPI 3.1", body = HashMap<String, Value>,
+        content_type = "application/json"),
 ))]
 async fn openapi(Extension(Description(json)): Extension<Description>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
@@ -42,7 +43,7 @@ async fn openapi(Extension(Description(json)): Extension<Description>) -> Respon
 
 /// The page's address has to end in a slash, because its files are named relative to it.
 pub(crate) async fn docs() -> Redirect {
-    Redirect::permanent("/docs/")
+    Redirect::permanent("docs/")
 }
 
 /// The page.

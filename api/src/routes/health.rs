@@ -26,6 +26,7 @@ pub(crate) struct Health {
 
 /// Whether to send traffic.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
 pub(crate) struct Ready {
     /// Send it or do not.
     pub ready: bool,

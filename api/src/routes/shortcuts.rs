@@ -1,6 +1,6 @@
 //! Shortcuts: applies of one operation, with its fields in the body.
 
-use super::applies::ApplyWaitingOrRunning;
+use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
 use super::applying::{Asked, Attempt};
 use crate::auth::guard::Capability;
 use crate::edge::request_id::ThisRequest;
@@ -39,9 +39,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     responses(
         (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
-            body = inline(ApplyWaitingOrRunning)),
+            body = ApplyWaitingOrRunning),
         (status = 409, description = "Ended otherwise (application/json), or refused", content(
-            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+            (ApplyConflict = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
@@ -71,9 +71,9 @@ async fn create_dns_record(
     responses(
         (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
-            body = inline(ApplyWaitingOrRunning)),
+            body = ApplyWaitingOrRunning),
         (status = 409, description = "Ended otherwise (application/json), or refused", content(
-            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+            (ApplyConflict = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
@@ -103,9 +103,9 @@ async fn purge_cache(
     responses(
         (status = 200, description = "Carried out; everything as for apply", body = ApplyEnded),
         (status = 202, description = "Waits for a human (ApplyWaiting), or runs (ApplyRunning)",
-            body = inline(ApplyWaitingOrRunning)),
+            body = ApplyWaitingOrRunning),
         (status = 409, description = "Ended otherwise (application/json), or refused", content(
-            (ApplyEnded = "application/json"), (Problem = "application/problem+json"),
+            (ApplyConflict = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),

@@ -102,6 +102,7 @@ impl From<&Grant> for Permission {
 
 /// What an agent is granted beforehand.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PermissionSet)]
 pub(crate) struct Permissions {
     /// The agent's name.
     pub(crate) agent_id: String,

@@ -102,11 +102,11 @@ pub(crate) struct OperationResult {
     /// `result_info` of upstream's answer as it came: `page`, `per_page`, `count`, `total_count`, or
     /// `cursors`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
     pub(crate) result_info: Option<Value>,
     /// `messages` of upstream's answer as they came; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<HashMap<String, Value>>>)]
     pub(crate) messages: Option<Value>,
     /// What to know about the result, for people: `100 of 137 are in this answer; ask for page 2`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -342,7 +342,7 @@ pub(crate) struct PlannedOperation {
     /// In one line, for people.
     pub(crate) summary: String,
     /// The params as they would be sent.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub(crate) params: Value,
     /// What an approver would be warned of.
     pub(crate) warnings: Vec<String>,
@@ -418,7 +418,7 @@ pub(crate) struct ApplyDetail {
     /// True when nothing was really sent.
     pub(crate) simulated: bool,
     /// What was asked, as it was or will be sent.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<HashMap<String, Value>>)]
     pub(crate) operations: Vec<Value>,
     /// What became of each.
     pub(crate) results: Vec<OperationResult>,

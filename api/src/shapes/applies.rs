@@ -47,7 +47,7 @@ pub(crate) struct OperationRequest {
     /// Which one.
     scope_id: String,
     /// The operation's own parameters.
-    #[schema(value_type = Object, example = json!({"type": "A", "name": "www.example.com", "content": "192.0.2.1", "ttl": 300}))]
+    #[schema(value_type = HashMap<String, Value>, example = json!({"type": "A", "name": "www.example.com", "content": "192.0.2.1", "ttl": 300}))]
     params: Value,
 }
 
@@ -138,6 +138,7 @@ impl ResolveRequest {
 
 /// A page of a task's applies, newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AppliesPage)]
 pub(crate) struct Applies {
     applies: Vec<ApplySummary>,
     /// Where the next page begins; absent on the last one.

@@ -105,6 +105,7 @@ fn any_base64(text: &str) -> Option<Vec<u8>> {
 
 /// An approver's credentials.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CredentialList)]
 pub(crate) struct Credentials {
     /// Who.
     pub(crate) approver_principal: String,

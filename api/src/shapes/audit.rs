@@ -101,6 +101,7 @@ pub(crate) enum EventState {
 
 /// Some of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventsPage)]
 pub(crate) struct Events {
     /// In order, without a gap.
     events: Vec<LedgerEvent>,
@@ -156,10 +157,10 @@ pub(crate) struct Readable {
     /// What it is an event of.
     stream_id: String,
     /// Who acted, for which request, because of which event; null once erased.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
     envelope: Option<Envelope>,
     /// What happened; null once erased.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
     payload: Option<Event>,
 }
 

@@ -63,6 +63,7 @@ fn read_events(named: &[String]) -> Result<Vec<CallbackEvent>, ApiError> {
 
 /// What a task's callbacks are owed and have got, newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeliveriesPage)]
 pub(crate) struct Deliveries {
     deliveries: Vec<DeliverySummary>,
 }

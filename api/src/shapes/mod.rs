@@ -17,6 +17,12 @@ use crate::problem::ApiError;
 use ledger::operation::ScopeId;
 use ledger::{OperationKind, ScopeType, Timestamp};
 
+/// Bytes, as a description names them.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes an answer of bytes")]
+pub(crate) struct Octets(Vec<u8>);
+
 /// Which objects an entry of an allowlist or a grant covers: one, or `*`, every one of its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Coverage {

@@ -4,6 +4,7 @@ use super::{immutable, newest};
 use crate::auth::guard::{Audit, Bootstrap};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::problem::{ApiError, Problem};
+use crate::shapes::Octets;
 use crate::shapes::audit::{Events, States};
 use crate::state::AppState;
 use axum::Json;
@@ -90,7 +91,7 @@ async fn list_events(
                                                   `x001/234.p/5`")),
     security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
     responses(
-        (status = 200, description = "Up to 256 headers", body = Vec<u8>,
+        (status = 200, description = "Up to 256 headers", body = inline(Octets),
          content_type = "application/octet-stream"),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "No checkpoint is signed yet", body = Problem,

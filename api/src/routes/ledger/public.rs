@@ -4,6 +4,7 @@
 use super::{checkpoints, immutable, newest};
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
+use crate::shapes::Octets;
 use crate::state::AppState;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -75,7 +76,7 @@ async fn vkey(State(state): State<AppState>) -> Result<Response, ApiError> {
     params(("path" = String, Path, description = "Level, index in threes, and width where partial: \
                                                   `0/x001/234.p/5`")),
     responses(
-        (status = 200, description = "Up to 256 hashes of 32 bytes", body = Vec<u8>,
+        (status = 200, description = "Up to 256 hashes of 32 bytes", body = inline(Octets),
          content_type = "application/octet-stream"),
         (status = 404, description = "The tree of the newest checkpoint has no such tile",
          body = Problem, content_type = "application/problem+json"),
