@@ -1,6 +1,6 @@
 // The approval page: approve or deny, each confirmed with a passkey.
 
-import { Refused, able, countDown, explain, fromBase64url, hush, over, say, send, standing, toBase64url, unable } from "./ceremony.js";
+import { Refused, able, countDown, explain, fromBase64url, hush, over, ready, say, send, standing, toBase64url, unable } from "./ceremony.js";
 
 const approve = document.getElementById("approve");
 const deny = document.getElementById("deny");
@@ -136,6 +136,7 @@ async function decide(decision, button) {
   }
 }
 
+ready();
 if (able()) {
   enable();
   approve.addEventListener("click", () => decide("approve", approve));

@@ -2,6 +2,11 @@
 
 const path = location.pathname.replace(/\/+$/, "");
 
+/** Called by a page's script once it is ready: the page no longer says that it did not load. */
+export function ready() {
+  document.getElementById("unready")?.remove();
+}
+
 /** A refusal with a text for people; `reload` when the page no longer shows how things stand. */
 export class Refused extends Error {
   constructor(title, text, { reload = false, final = false } = {}) {

@@ -1,6 +1,6 @@
 // The enrolment page: makes one passkey and registers it.
 
-import { able, countDown, explain, fromBase64url, hush, say, send, toBase64url, unable } from "./ceremony.js";
+import { able, countDown, explain, fromBase64url, hush, ready, say, send, toBase64url, unable } from "./ceremony.js";
 
 const register = document.getElementById("register");
 const controls = document.getElementById("controls");
@@ -67,6 +67,7 @@ async function start() {
   }
 }
 
+ready();
 if (able()) {
   register.disabled = false;
   register.addEventListener("click", start);

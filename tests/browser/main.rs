@@ -17,6 +17,7 @@ mod driver;
 mod enrolling;
 mod layout;
 mod passkey;
+mod prefixed;
 mod proof;
 mod reading;
 mod receipts;

@@ -22,6 +22,9 @@ struct Assets;
 /// The route's template; the address of an asset is [`base`] and its name.
 pub const ASSETS_ROUTE: &str = "/assets/{bundle}/{file}";
 
+/// The assets as seen from a page, which is two levels deep: `/v1/approve/{link}`, `/v1/enrol/{link}`.
+const FROM_A_PAGE: &str = "../../assets";
+
 /// Sixteen hex digits over every asset's name and content.
 static BUNDLE: LazyLock<String> = LazyLock::new(|| {
     let mut names: Vec<_> = Assets::iter().collect();
@@ -37,10 +40,11 @@ static BUNDLE: LazyLock<String> = LazyLock::new(|| {
     hex::encode(digest.finalize()).chars().take(16).collect()
 });
 
-/// The path under which pages name their assets, without a slash at its end.
+/// The path under which the pages behind links name their assets, without a slash at its end. It is
+/// relative, so that it holds whatever path a proxy in front puts before ours.
 #[must_use]
 pub fn base() -> String {
-    format!("/assets/{}", *BUNDLE)
+    format!("{FROM_A_PAGE}/{}", *BUNDLE)
 }
 
 /// The public route that serves the assets.
@@ -90,7 +94,7 @@ mod tests {
     async fn every_asset_is_served_typed_and_kept_under_its_digest_only() {
         let mut served = 0;
         for name in Assets::iter() {
-            let current = get(&format!("{}/{name}", base())).await;
+            let current = get(&format!("/assets/{}/{name}", *BUNDLE)).await;
             assert_eq!(current.status(), StatusCode::OK, "{name}");
             let cache = current.headers()[header::CACHE_CONTROL].to_str().unwrap();
             assert!(cache.contains("immutable"));

@@ -133,7 +133,7 @@ fn no_page_carries_markup_script_or_style_of_its_own_or_of_others() {
         assert!(!html.contains('\u{202e}'), "raw override");
         for script in html.split("<script").skip(1) {
             assert!(
-                script.starts_with(" type=\"module\" src=\"/assets/"),
+                script.starts_with(" type=\"module\" src=\"../../assets/"),
                 "inline script"
             );
             assert!(script.contains("\"></script>"));
@@ -257,6 +257,7 @@ fn buttons_wait_for_the_script_and_everything_else_can_be_read_without_it() {
     assert!(html.contains(r#"id="approve" class="approve" disabled"#));
     assert!(html.contains(r#"id="deny" class="deny" disabled"#));
     assert!(html.contains("<noscript>"));
+    assert!(html.contains("script has not loaded"));
 }
 
 #[test]

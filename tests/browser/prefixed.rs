@@ -1,0 +1,123 @@
+//! Behind a proxy that serves the service below a path of its own, and takes that path off.
+
+use crate::browser::Browser;
+use crate::driver::Driver;
+use crate::enrolling::enrol;
+use crate::service::Service;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const PREFIX: &str = "/gate";
+
+/// The proxy; it passes on to the service once that is known.
+#[derive(Default)]
+struct Proxy {
+    service: OnceLock<String>,
+    /// Answers scripts with 404.
+    loses_scripts: AtomicBool,
+}
+
+async fn pass_on(
+    State(proxy): State<Arc<Proxy>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let asked = uri.path_and_query().unwrap().as_str();
+    let lost = proxy.loses_scripts.load(Ordering::Relaxed) && uri.path().ends_with(".js");
+    let (Some(path), false) = (asked.strip_prefix(PREFIX), lost) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let url = format!("{}{path}", proxy.service.get().unwrap());
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let asked = client.request(method, url).headers(headers).body(body);
+    let answer = asked.send().await.unwrap();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    *response.body_mut() = Body::from(answer.bytes().await.unwrap());
+    response
+}
+
+/// The service behind a proxy, and the address of the proxy.
+async fn behind_a_proxy() -> (Service, Arc<Proxy>, String) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let base_url = format!("{origin}{PREFIX}");
+    let service = Service::start_with(&[
+        ("BASE_URL", base_url.as_str()),
+        ("WEBAUTHN_ORIGIN", origin.as_str()),
+    ])
+    .await;
+    let proxy = Arc::new(Proxy::default());
+    let address = service.origin.replace("localhost", "127.0.0.1");
+    proxy.service.set(address).unwrap();
+    let router = Router::new()
+        .fallback(pass_on)
+        .with_state(Arc::clone(&proxy));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (service, proxy, base_url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_path_everything_is_found_and_decided() {
+    let (service, _, base_url) = behind_a_proxy().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask_for_purge().await;
+    assert!(asked.url.starts_with(&base_url), "{}", asked.url);
+    browser.goto(&asked.url).await;
+    browser.click("#approve").await;
+    browser.told("Approved").await;
+    browser.expect_silent_console().await;
+
+    browser.goto(&format!("{base_url}/docs")).await;
+    let title = "return document.querySelector('.info .title')?.innerText ?? null";
+    let shown = crate::waiting::until("the description", async || {
+        let shown = browser.script(title, Vec::new()).await;
+        shown.as_str().map(str::to_owned)
+    })
+    .await;
+    assert!(shown.contains("llm-permission-proxy"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_script_did_not_load_says_so() {
+    let (service, proxy, _) = behind_a_proxy().await;
+    let driver = Driver::start();
+    let (browser, _) = Browser::with_authenticator(&driver).await;
+    let asked = service.ask_for_purge().await;
+    let shown = "const line = document.getElementById('unready'); \
+                 return line ? getComputedStyle(line).visibility : 'gone'";
+    browser.goto(&asked.url).await;
+    crate::waiting::until("the line is taken away", async || {
+        (browser.script(shown, Vec::new()).await == "gone").then_some(())
+    })
+    .await;
+    proxy.loses_scripts.store(true, Ordering::Relaxed);
+    for url in [asked.url, service.invite("default").await] {
+        let (browser, _) = Browser::with_authenticator(&driver).await;
+        browser.goto(&url).await;
+        crate::waiting::until("the page says so", async || {
+            (browser.script(shown, Vec::new()).await == "visible").then_some(())
+        })
+        .await;
+        assert!(browser.text("main").await.contains("script has not loaded"));
+        browser
+            .screenshot(&format!("no-script-{}", url.contains("enrol")))
+            .await;
+    }
+}
