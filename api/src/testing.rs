@@ -172,6 +172,7 @@ impl Stage {
             subject: CLIENT.to_owned(),
             name: "a task".to_owned(),
             operations,
+            agent_callbacks: true,
             callback: None,
             token_ttl: Duration::from_secs(300),
         };

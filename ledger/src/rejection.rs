@@ -187,6 +187,9 @@ pub enum Rejection {
         /// How many.
         most: u32,
     },
+    /// The orchestrator keeps the task's callbacks to itself.
+    #[error("this task takes no callback from its agent: send the apply without one")]
+    AgentCallbackForbidden,
     /// No such delivery.
     #[error("there is no such delivery")]
     DeliveryNotFound,
@@ -223,6 +226,7 @@ impl Rejection {
             | Self::OtherTask
             | Self::OutsideAllowlist { .. }
             | Self::ResumeMismatch
+            | Self::AgentCallbackForbidden
             | Self::NotEligible { .. }
             | Self::CredentialNotEligible => Kind::Forbidden,
             Self::TaskNotFound
@@ -298,6 +302,7 @@ impl Rejection {
             Self::NothingToResolve => "nothing_to_resolve",
             Self::NotExecutable => "not_executable",
             Self::TooManyCallbacks { .. } => "too_many_callbacks",
+            Self::AgentCallbackForbidden => "agent_callback_forbidden",
             Self::DeliveryNotFound => "delivery_not_found",
             Self::DeliveryNotDue => "delivery_not_due",
             Self::DeliveryNotGivenUp => "delivery_not_given_up",

@@ -6,17 +6,17 @@ use crate::fold::{Folding, Tables};
 use crate::projection::Projection;
 use crate::store::{Row as _, Spec, Stored, Table, append_rows};
 use crate::tables::{
-    self, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
+    self, ActiveCallbacks, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
     CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView, TimelineEntry,
     TokenRow, TopicRow,
 };
 use ledger::event::{ErasedSubject, LedgerErased};
-use ledger::{ApplyId, ApprovalId, CallbackId, Event, Recorded, TaskId};
+use ledger::{ApplyId, ApprovalId, Event, Recorded, TaskId};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 
 /// Of how many approvals it is remembered which applies wait for them, and of how many tasks which
-/// callback is theirs.
+/// callbacks are theirs.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Calls a macro with a projection's rows.
@@ -221,8 +221,8 @@ pub(crate) struct CallbackTables {
     pub(crate) callbacks: Table<CallbackView>,
     pub(crate) deliveries: Table<DeliveryView>,
     pub(crate) attempts: Table<AttemptView>,
-    /// The active callback of a task, or that it has none.
-    pub(crate) active: LruCache<TaskId, Option<CallbackId>>,
+    /// The callbacks that events of a task go to.
+    pub(crate) active: LruCache<TaskId, ActiveCallbacks>,
 }
 
 impl Default for CallbackTables {

@@ -56,6 +56,7 @@ async fn create_task(
         name: task.name,
         operations: task.operations,
         callback: task.callback,
+        agent_callbacks: task.agent_callbacks,
         token_ttl: task.token_ttl,
     };
     let origin = Origin {

@@ -34,7 +34,7 @@ pub(crate) struct ApplyWaiting {
     pub(crate) idempotency_key: String,
     /// When to ask again.
     pub(crate) retry_after_seconds: u64,
-    /// The callback that will hear of it.
+    /// The callback that will hear of it: the agent's, or else the one that the task was opened with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) callback_id: Option<String>,
     /// What was granted beforehand and what was not.

@@ -28,6 +28,10 @@ pub(crate) struct CreateTaskRequest {
     /// Where its events go.
     #[serde(default)]
     callback: Option<CallbackRequest>,
+    /// Whether applies of the agent may name a callback of its own, beside this one; yes when left out.
+    #[serde(default)]
+    #[schema(default = true)]
+    agent_callbacks: Option<bool>,
     /// How long its tokens live: 60 to 3600, 300 when left out.
     #[serde(default)]
     #[schema(minimum = 60, maximum = 3600, default = 300)]
@@ -61,6 +65,7 @@ pub(crate) struct ValidTask {
     pub(crate) name: String,
     pub(crate) operations: Vec<AllowedEntry>,
     pub(crate) callback: Option<NewCallback>,
+    pub(crate) agent_callbacks: bool,
     pub(crate) token_ttl: Duration,
 }
 
@@ -98,6 +103,7 @@ impl CreateTaskRequest {
             name: self.task_name,
             operations,
             callback,
+            agent_callbacks: self.agent_callbacks.unwrap_or(true),
             token_ttl,
         })
     }
@@ -163,8 +169,11 @@ pub(crate) struct TaskView {
     pub(crate) status: &'static str,
     /// idle, waiting_approval, ready, applying, completed, failed, unknown or closed.
     pub(crate) apply_state: &'static str,
-    /// The active callback; null when there is none.
+    /// The callback that the task was opened with; null when there is none.
     pub(crate) callback_id: Option<String>,
+    /// The agent's callback, which events go to as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_callback_id: Option<String>,
     /// RFC 3339, UTC.
     pub(crate) created_at: String,
     /// RFC 3339, UTC: the last change of the task or of one of its applies.
@@ -179,6 +188,7 @@ impl From<projections::TaskView> for TaskView {
             status: view.status.as_str(),
             apply_state: view.apply_state.as_str(),
             callback_id: view.callback_id.map(|id| id.to_string()),
+            agent_callback_id: view.agent_callback_id.map(|id| id.to_string()),
             created_at: view.created_at.to_string(),
             updated_at: view.updated_at.to_string(),
         }

@@ -1,10 +1,10 @@
-//! A bounded piece of work for one agent: its allowlist, tokens and callback.
+//! A bounded piece of work for one agent: its allowlist, tokens and callbacks.
 
 use super::Aggregate;
 use crate::blob::Blob;
 use crate::catalog::{Level, OperationKind, Risk, ScopeType};
 use crate::clock::Timestamp;
-use crate::event::{AllowedOperation, Event, RegisteredCallback};
+use crate::event::{AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback};
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::operation::Scope;
 use std::time::Duration;
@@ -57,9 +57,14 @@ pub struct Task {
     pub created_at: Timestamp,
     /// Its tokens, oldest first.
     pub tokens: Vec<Token>,
-    /// The active callback.
+    /// The orchestrator's callback. In a ledger of earlier versions it can be one of the agent's, which
+    /// took its place.
     pub callback: Option<Callback>,
-    /// How many callbacks it has had, the active one included.
+    /// The agent's callback, which stands beside it.
+    pub agent_callback: Option<Callback>,
+    /// Whether the agent may register one.
+    pub agent_callbacks: bool,
+    /// How many callbacks it has had, the active ones included.
     pub registrations: u32,
     /// When it was closed, if it was.
     pub closed_at: Option<Timestamp>,
@@ -72,10 +77,26 @@ impl Task {
         self.tokens.iter().find(|token| token.id == id)
     }
 
-    /// The id of the active callback.
+    /// The callbacks that events go to, the orchestrator's first.
+    pub fn callbacks(&self) -> impl Iterator<Item = &Callback> {
+        self.callback.iter().chain(&self.agent_callback)
+    }
+
+    /// The callback that answers to the agent's applies name: its own, or else the orchestrator's.
     #[must_use]
     pub fn callback_id(&self) -> Option<CallbackId> {
-        self.callback.as_ref().map(|callback| callback.callback_id)
+        let newest = self.agent_callback.as_ref().or(self.callback.as_ref());
+        newest.map(|callback| callback.callback_id)
+    }
+
+    fn set_callback(&mut self, set: &CallbackSet) {
+        let callback = Some(set.callback.clone());
+        match set.owner {
+            CallbackOwner::Unsaid => (self.callback, self.agent_callback) = (callback, None),
+            CallbackOwner::Orchestrator => self.callback = callback,
+            CallbackOwner::Agent => self.agent_callback = callback,
+        }
+        self.registrations = self.registrations.saturating_add(1);
     }
 
     /// The level and risk that the allowlist gives an operation on a scope; where several entries
@@ -113,6 +134,8 @@ impl Aggregate for Task {
                 created_at: at,
                 tokens: Vec::new(),
                 callback: None,
+                agent_callback: None,
+                agent_callbacks: created.agent_callbacks,
                 registrations: 0,
                 closed_at: None,
             });
@@ -142,10 +165,7 @@ impl Aggregate for Task {
                     token.revoked_at.get_or_insert(at);
                 }
             }
-            Event::CallbackSet(set) => {
-                task.callback = Some(set.callback.clone());
-                task.registrations = task.registrations.saturating_add(1);
-            }
+            Event::CallbackSet(set) => task.set_callback(set),
             Event::TaskClosed(_) => task.closed_at = Some(at),
             _ => {}
         }

@@ -94,8 +94,9 @@ checks! {
     DecisionCounter = "decision_counter", "A credential's signature counter rises.";
     ApproversList = "approvers_list", "Every deciding key is on the auditor's list.";
 
+    Callback = "callback", "The orchestrator's callback comes with its task, an agent's with an apply of its own where the task takes that.";
     Delivery = "delivery", "A delivery is tried only while it is due, each try once.";
-    DeliveryEvent = "delivery_event", "A delivery is owed to the task's callback for the event that it reports.";
+    DeliveryEvent = "delivery_event", "A delivery is owed to a callback of the task for the event that it reports.";
 }
 
 impl fmt::Display for Check {

@@ -7,7 +7,7 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackSet, PermissionCheck,
+    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -40,7 +40,8 @@ pub struct SubmitApply {
     pub key: IdempotencyKey,
     /// What is asked for, at least one.
     pub operations: Vec<Operation>,
-    /// Replaces the task's callback when the apply is accepted as new.
+    /// Where the agent wants events sent beside the orchestrator's callback. It replaces an earlier one of
+    /// the agent's when the apply is accepted as new.
     pub callback: Option<NewCallback>,
 }
 
@@ -128,9 +129,10 @@ fn decide_submit(
     if let Some(callback) = asked.callback {
         let callback = callback.register(context, task.id)?;
         let mut renewed = task.clone();
-        renewed.callback = Some(callback.clone());
+        renewed.agent_callback = Some(callback.clone());
         registered = Some(renewed);
-        events.push(context.event(task.id, CallbackSet { callback }));
+        let owner = CallbackOwner::Agent;
+        events.push(context.event(task.id, CallbackSet { callback, owner }));
     }
     let task = registered.as_ref().unwrap_or(task);
     let mut authorisation = Authorisation::Granted;

@@ -30,10 +30,10 @@ impl NewCallback {
     /// The name of the sealed field.
     pub const SECRET_FIELD: &'static str = "callback.secret";
 
-    /// The callback, where it is to be registered: not when the task has just this one already.
+    /// The agent's callback, where it is to be registered: not when events go to just this one already.
     ///
     /// # Errors
-    /// [`Rejection::TooManyCallbacks`].
+    /// [`Rejection::AgentCallbackForbidden`], [`Rejection::TooManyCallbacks`].
     pub(super) fn needed<'c>(
         asked: Option<&'c Self>,
         task: &Task,
@@ -42,6 +42,9 @@ impl NewCallback {
         let Some(asked) = asked.filter(|asked| !asked.stands(task, context)) else {
             return Ok(None);
         };
+        if !task.agent_callbacks {
+            return Err(Rejection::AgentCallbackForbidden);
+        }
         if task.registrations >= MOST_REGISTRATIONS {
             return Err(Rejection::TooManyCallbacks {
                 most: MOST_REGISTRATIONS,
@@ -50,21 +53,29 @@ impl NewCallback {
         Ok(Some(asked))
     }
 
-    /// Whether the task's callback says the same, sealed under the key that seals now.
+    /// Whether one of the task's callbacks says the same. The agent's own is registered anew where another
+    /// key seals now; the orchestrator's is not the agent's to renew.
     fn stands(&self, task: &Task, context: &Context<'_>) -> bool {
-        let Some(known) = &task.callback else {
-            return false;
+        let says_the_same = |known: &RegisteredCallback| self.says_what(known, task.id, context);
+        let is_sealed_now = |known: &&RegisteredCallback| {
+            let sealed = Sealed::from_bytes(known.sealed_secret.as_slice().to_vec());
+            let current = context.rules.master_keys.current();
+            sealed.key_id().is_ok_and(|key| key == current)
         };
+        let of_agent = task.agent_callback.as_ref().filter(is_sealed_now);
+        task.callback.as_ref().is_some_and(says_the_same) || of_agent.is_some_and(says_the_same)
+    }
+
+    fn says_what(&self, known: &RegisteredCallback, task: TaskId, context: &Context<'_>) -> bool {
         if known.url != self.url.as_str() || !known.events.iter().eq(self.wanted()) {
             return false;
         }
         let keys = &context.rules.master_keys;
         let sealed = Sealed::from_bytes(known.sealed_secret.as_slice().to_vec());
-        let opened = keys.open(&place(context, task.id), &sealed);
-        sealed.key_id().is_ok_and(|key| key == keys.current())
-            && opened.is_ok_and(|opened| {
-                CallbackSecret::new(opened.as_slice()).is_ok_and(|secret| secret == self.secret)
-            })
+        let opened = keys.open(&place(context, task), &sealed);
+        opened.is_ok_and(|opened| {
+            CallbackSecret::new(opened.as_slice()).is_ok_and(|secret| secret == self.secret)
+        })
     }
 
     fn wanted(&self) -> impl Iterator<Item = &'static str> {
@@ -133,7 +144,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The delivery that an event owes to the task's callback, where it wants to hear of it.
+/// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it.
 pub(super) fn owe(
     context: &Context<'_>,
     task: &Task,
@@ -141,11 +152,47 @@ pub(super) fn owe(
     name: CallbackEvent,
     subject: &Subject<'_>,
     payload: Value,
-) -> Option<NewEvent> {
-    let callback = task.callback.as_ref()?;
-    if !callback.events.iter().any(|wanted| wanted == name.as_str()) {
-        return None;
+) -> Vec<NewEvent> {
+    let wanting: Vec<_> = task
+        .callbacks()
+        .filter(|callback| callback.events.iter().any(|wanted| wanted == name.as_str()))
+        .map(|callback| callback.callback_id)
+        .collect();
+    if wanting.is_empty() {
+        return Vec::new();
     }
+    let event = told(context, task, reported, name, subject, payload).to_string();
+    let owed_to = |callback_id: CallbackId| {
+        let delivery_id: DeliveryId = context.id();
+        let mut owed = context.event(
+            delivery_id,
+            DeliveryOwed {
+                delivery_id,
+                callback_id,
+                task_id: task.id,
+                apply_id: subject.apply_id,
+                approval_id: subject.approval_id,
+                event_id: reported.event_id,
+                event_name: name.as_str().to_owned(),
+                event: event.clone(),
+                max_attempts: context.rules.callback_max_attempts,
+            },
+        );
+        owed.cause = Some(reported.event_id);
+        owed
+    };
+    wanting.into_iter().map(owed_to).collect()
+}
+
+/// The event as it is delivered, the same on every try and for every callback.
+fn told(
+    context: &Context<'_>,
+    task: &Task,
+    reported: &NewEvent,
+    name: CallbackEvent,
+    subject: &Subject<'_>,
+    payload: Value,
+) -> Value {
     let mut event = Map::new();
     let mut put = |key: &str, value: Value| {
         event.insert(key.to_owned(), value);
@@ -161,21 +208,5 @@ pub(super) fn owe(
     }
     put("timestamp", context.now.to_string().into());
     put("payload", payload);
-    let delivery_id: DeliveryId = context.id();
-    let mut owed = context.event(
-        delivery_id,
-        DeliveryOwed {
-            delivery_id,
-            callback_id: callback.callback_id,
-            task_id: task.id,
-            apply_id: subject.apply_id,
-            approval_id: subject.approval_id,
-            event_id: reported.event_id,
-            event_name: name.as_str().to_owned(),
-            event: Value::Object(event).to_string(),
-            max_attempts: context.rules.callback_max_attempts,
-        },
-    );
-    owed.cause = Some(reported.event_id);
-    Some(owed)
+    Value::Object(event)
 }

@@ -165,7 +165,7 @@ fn report(
     reported: &NewEvent,
     end: ApplyEnd,
     simulated: bool,
-) -> Option<NewEvent> {
+) -> Vec<NewEvent> {
     let (name, status) = match end {
         ApplyEnd::Completed => (CallbackEvent::ApplyFinished, "completed"),
         ApplyEnd::Failed => (CallbackEvent::ApplyFailed, "failed"),

@@ -9,8 +9,8 @@ use crate::catalog::{Level, OperationKind, Risk, ScopeType};
 use crate::claims::CapabilityClaims;
 use crate::error::Error;
 use crate::event::{
-    AgentRegistered, AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackSet,
-    TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
+    AgentRegistered, AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner,
+    CallbackSet, TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
 use crate::id::{AgentId, StreamId, TaskId, TokenId};
 use crate::operation::ScopeId;
@@ -79,6 +79,8 @@ pub struct CreateTask {
     pub operations: Vec<AllowedEntry>,
     /// Where its events go.
     pub callback: Option<NewCallback>,
+    /// Whether applies of the agent may register a callback of its own.
+    pub agent_callbacks: bool,
     /// How long each of its tokens lives, 60..=3600 s.
     pub token_ttl: Duration,
 }
@@ -159,6 +161,7 @@ fn decide_create(
         subject: command.subject.clone(),
         allowed,
         token_ttl_seconds: u32::try_from(command.token_ttl.as_secs()).unwrap_or(u32::MAX),
+        agent_callbacks: command.agent_callbacks,
     };
     let mut draft = None;
     let created = context.event(task_id, created);
@@ -166,7 +169,8 @@ fn decide_create(
     events.push(created);
     if let Some(callback) = &command.callback {
         let callback = callback.register(context, task_id)?;
-        events.push(context.event(task_id, CallbackSet { callback }));
+        let owner = CallbackOwner::Orchestrator;
+        events.push(context.event(task_id, CallbackSet { callback, owner }));
     }
     let draft: Task = draft.ok_or(Rejection::TaskNotFound)?;
     let revision = agent.map_or(0, |agent| agent.permission_revision);

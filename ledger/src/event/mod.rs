@@ -39,8 +39,8 @@ pub use erasure::{
 };
 pub use fork::LedgerForked;
 pub use task::{
-    AllowedOperation, CallbackSet, RegisteredCallback, TaskClosed, TaskCreated, TokenIssued,
-    TokenRevoked,
+    AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, RegisteredCallback, TaskClosed,
+    TaskCreated, TaskCreatedV1, TokenIssued, TokenRevoked,
 };
 
 use crate::clock::Timestamp;
@@ -227,10 +227,10 @@ events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
     2, 1, "ledger.erased" => LedgerErased(LedgerErased);
     3, 1, "ledger.forked" => LedgerForked(LedgerForked);
-    10, 1, "task.created" => TaskCreated(TaskCreated);
+    10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 };
     11, 1, "task.token_issued" => TokenIssued(TokenIssued);
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked);
-    13, 1, "task.callback_set" => CallbackSet(CallbackSet);
+    13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 };
     14, 1, "task.closed" => TaskClosed(TaskClosed);
     20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted);
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused);

@@ -34,7 +34,7 @@ pub struct RegisteredCallback {
     pub sealed_secret: Blob,
 }
 
-/// `task.created` 1.
+/// `task.created` 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCreated {
     /// The task, which is also its stream.
@@ -51,6 +51,42 @@ pub struct TaskCreated {
     pub allowed: Vec<AllowedOperation>,
     /// How long each of its tokens lives, in seconds.
     pub token_ttl_seconds: u32,
+    /// Whether an apply of the agent may register a callback beside the orchestrator's.
+    pub agent_callbacks: bool,
+}
+
+/// `task.created` 1: every task let its agent register callbacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCreatedV1 {
+    /// The task, which is also its stream.
+    pub task_id: TaskId,
+    /// The agent's stream.
+    pub agent_id: AgentId,
+    /// The agent's name.
+    pub agent: String,
+    /// 1..=200 characters, written by the orchestrator.
+    pub name: String,
+    /// The subject that the task's tokens are bound to.
+    pub subject: String,
+    /// What the task may do.
+    pub allowed: Vec<AllowedOperation>,
+    /// How long each of its tokens lives, in seconds.
+    pub token_ttl_seconds: u32,
+}
+
+impl From<TaskCreatedV1> for TaskCreated {
+    fn from(old: TaskCreatedV1) -> Self {
+        Self {
+            task_id: old.task_id,
+            agent_id: old.agent_id,
+            agent: old.agent,
+            name: old.name,
+            subject: old.subject,
+            allowed: old.allowed,
+            token_ttl_seconds: old.token_ttl_seconds,
+            agent_callbacks: true,
+        }
+    }
 }
 
 /// `task.token_issued` 1.
@@ -81,11 +117,41 @@ pub struct TokenRevoked {
     pub reason: String,
 }
 
-/// `task.callback_set` 1: from here on events go to this callback.
+/// Who registered a callback, and so which earlier one it takes the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackOwner {
+    /// Recorded before this was told apart: it took the place of whatever stood.
+    Unsaid,
+    /// The orchestrator, with the task.
+    Orchestrator,
+    /// The agent, with an apply. It stands beside the orchestrator's.
+    Agent,
+}
+
+/// `task.callback_set` 2: from here on events go to this callback too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallbackSet {
     /// The registration.
     pub callback: RegisteredCallback,
+    /// Whose it is.
+    pub owner: CallbackOwner,
+}
+
+/// `task.callback_set` 1: from here on events go to this callback alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallbackSetV1 {
+    /// The registration.
+    pub callback: RegisteredCallback,
+}
+
+impl From<CallbackSetV1> for CallbackSet {
+    fn from(old: CallbackSetV1) -> Self {
+        Self {
+            callback: old.callback,
+            owner: CallbackOwner::Unsaid,
+        }
+    }
 }
 
 /// `task.closed` 1. Final.

@@ -22,12 +22,15 @@ impl Ledger {
         let current = match self.load::<Task>(task).await {
             Err(Error::Rejected(Rejection::Erased)) | Ok(None) => return Ok(None),
             Err(error) => return Err(error),
-            Ok(Some(task)) => task.callback.clone(),
+            Ok(Some(task)) => task
+                .callbacks()
+                .find(|known| known.callback_id == callback)
+                .cloned(),
         };
-        if let Some(current) = current.filter(|current| current.callback_id == callback) {
-            return Ok(Some(current));
+        if current.is_some() {
+            return Ok(current);
         }
-        // The task has another one by now, which is rare: its state does not keep those before.
+        // It was replaced by now, which is rare: the task's state does not keep those before.
         let stream = StreamId::from(task);
         let events = self.noted(read_stream(self.reader.pool(), stream).await)?;
         let mut sets = events

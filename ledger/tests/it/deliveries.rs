@@ -7,7 +7,9 @@ use ledger::aggregate::{Delivery, DeliveryState, Task};
 use ledger::command::{
     CreateTask, EndAttempt, IssuedToken, NewCallback, RetryDelivery, StartAttempt, SubmitApply,
 };
-use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, Event};
+use ledger::event::{
+    AfterAttempt, AttemptOutcome, CallbackOwner, CallbackSet, DeliveryOwed, Event, RegisteredCallback,
+};
 use ledger::{
     CallbackEvent, CallbackId, DeliveryId, Rejection, SealContext, Sealed, StreamId, Timestamp,
 };
@@ -233,7 +235,7 @@ async fn only_the_events_that_were_asked_for_are_owed() {
 }
 
 #[tokio::test]
-async fn a_callback_of_an_apply_hears_of_it_and_earlier_debts_stay_with_the_earlier_one() {
+async fn a_callback_of_an_apply_stands_beside_the_orchestrators_and_debts_stay_where_they_were() {
     let ledger = TestLedger::open().await;
     let token = task_with(&ledger, callback(9, "first")).await;
     let first = token.task.callback_id().unwrap();
@@ -255,7 +257,96 @@ async fn a_callback_of_an_apply_hears_of_it_and_earlier_debts_stay_with_the_earl
         .into_iter()
         .map(|owed| owed.callback_id)
         .collect();
-    assert_eq!(owed, [first, second]);
+    assert_eq!(owed, [first, first, second]);
+    // Another of the agent's takes the place of the agent's, never of the orchestrator's.
+    let again = SubmitApply {
+        callback: Some(callback(11, "third")),
+        ..submit(&token, "k3", vec![ssl_mode("strict")])
+    };
+    let again = ledger.run(again).await.unwrap().unwrap();
+    let third = again.task.callback_id().unwrap();
+    let standing: Vec<_> = again.task.callbacks().map(|it| it.callback_id).collect();
+    assert_eq!(standing, [first, third]);
+    let delivered: Vec<_> = owed_to(&ledger).await;
+    assert_eq!(delivered, [first, first, second, first, third]);
+}
+
+async fn owed_to(ledger: &TestLedger) -> Vec<CallbackId> {
+    let owed = owed(ledger).await.into_iter();
+    owed.map(|owed| owed.callback_id).collect()
+}
+
+#[tokio::test]
+async fn both_callbacks_are_told_of_one_event_in_the_same_words() {
+    let ledger = TestLedger::open().await;
+    let token = task_with(&ledger, callback(9, "first")).await;
+    let with_own = SubmitApply {
+        callback: Some(callback(10, "second")),
+        ..submit(&token, "k", vec![ssl_mode("full")])
+    };
+    ledger.run(with_own).await.unwrap().unwrap();
+    let owed = owed(&ledger).await;
+    assert_eq!(owed.len(), 2);
+    assert_eq!(owed[0].event, owed[1].event);
+    assert_eq!(owed[0].event_id, owed[1].event_id);
+    assert_ne!(owed[0].delivery_id, owed[1].delivery_id);
+}
+
+#[tokio::test]
+async fn a_task_may_keep_its_callbacks_to_the_orchestrator() {
+    let ledger = TestLedger::open().await;
+    let command = CreateTask {
+        callback: Some(callback(9, "first")),
+        agent_callbacks: false,
+        ..create_task()
+    };
+    let token = ledger.execute(administrator(), command).await.unwrap();
+    let with = |key: &str, again: NewCallback| SubmitApply {
+        callback: Some(again),
+        ..submit(&token, key, vec![ssl_mode("off")])
+    };
+    let refused = ledger.run(with("k1", callback(10, "own"))).await.unwrap();
+    assert_eq!(refused.map(drop), Err(Rejection::AgentCallbackForbidden));
+    let recorded = ledger.events_from(0, 1_000).await.unwrap();
+    assert_eq!(recorded.last().unwrap().event.name(), "apply.refused");
+    // What events go to anyway may be named, and the refused key is still free.
+    ledger.run(with("k1", callback(9, "first"))).await.unwrap().unwrap();
+    let task = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();
+    assert_eq!(task.agent_callback, None);
+}
+
+/// A ledger of an earlier version holds `task.callback_set` 1, which took the place of whatever stood.
+#[test]
+fn a_callback_of_an_earlier_version_stands_alone() {
+    let set = |of: u8, owner| {
+        Event::from(CallbackSet {
+            callback: RegisteredCallback {
+                callback_id: CallbackId::from_bytes([of; 16]),
+                url: "https://localhost/".to_owned(),
+                events: Vec::new(),
+                sealed_secret: ledger::Blob::default(),
+            },
+            owner,
+        })
+    };
+    let golden = fixtures::golden_events::read("task.created", 1).unwrap();
+    let created = golden.cases[0].event(10, 1);
+    let standing = |owners: &[CallbackOwner]| {
+        let mut task = None;
+        ledger::aggregate::Aggregate::evolve(&mut task, &created, Timestamp::from_seconds(1));
+        for (of, owner) in (1..).zip(owners) {
+            let set = set(of, *owner);
+            ledger::aggregate::Aggregate::evolve(&mut task, &set, Timestamp::from_seconds(1));
+        }
+        let task: Task = task.unwrap();
+        let ids = task.callbacks().map(|it| it.callback_id.as_bytes()[0]);
+        (task.agent_callbacks, ids.collect::<Vec<_>>())
+    };
+    use CallbackOwner::{Agent, Orchestrator, Unsaid};
+    assert_eq!(standing(&[Unsaid, Unsaid]), (true, vec![2]));
+    assert_eq!(standing(&[Unsaid, Agent]), (true, vec![1, 2]));
+    assert_eq!(standing(&[Orchestrator, Agent, Agent]), (true, vec![1, 3]));
+    assert_eq!(standing(&[Orchestrator, Agent, Unsaid]), (true, vec![3]));
 }
 
 #[tokio::test]
@@ -275,7 +366,7 @@ async fn the_same_callback_again_is_not_registered_again() {
             ..submit(&token, key, vec![ssl_mode("off")])
         };
         let after = ledger.run(submit).await.unwrap().unwrap();
-        assert_eq!(before.callback == after.task.callback, same, "{key}");
+        assert_eq!(before.callbacks().eq(after.task.callbacks()), same, "{key}");
         assert_eq!(after.apply.callback_id, after.task.callback_id());
     }
     let task = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();

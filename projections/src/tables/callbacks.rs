@@ -5,11 +5,12 @@ use crate::fold::{Folding, missing};
 use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all, read_one};
 use crate::store::{Columns, Spec, Stored, row};
+use ledger::event::CallbackOwner;
 use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "callbacks",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Callback registrations. A replaced one still gets what was owed to it before.
     callback_id   TEXT PRIMARY KEY,
@@ -18,8 +19,9 @@ const SPEC: Spec = Spec {
     endpoint      TEXT NOT NULL,  -- scheme, host and port of the URL
     events        TEXT NOT NULL,  -- the event names it wants, as a JSON list
     sealed_secret BLOB NOT NULL,  -- opens only with the master key, which is not in any database
+    of_agent      INTEGER NOT NULL,  -- 1: the agent's, beside the orchestrator's
     registered_at TEXT NOT NULL,
-    replaced_at   TEXT            -- empty: it is the task's current one
+    replaced_at   TEXT            -- empty: events still go to it
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
     fold_indexes: &[("callbacks_active", "(task_id) WHERE replaced_at IS NULL")],
@@ -40,6 +42,8 @@ row! {
         pub events: Vec<String>,
         /// The signing secret, sealed for (ledger, task stream, `callback.secret`).
         pub sealed_secret: Sealed,
+        /// Whether the agent registered it, beside the orchestrator's.
+        pub of_agent: bool,
         /// When it was registered.
         pub registered_at: Timestamp,
         /// When another one took its place.
@@ -52,21 +56,22 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
     let set = match &folding.recorded.event {
         Event::CallbackSet(set) => set,
         Event::TaskCreated(created) => {
-            folding.tables.active.put(created.task_id, None);
+            let none = Active::default();
+            folding.tables.active.put(created.task_id, none);
             return Ok(());
         }
         _ => return Ok(()),
     };
     let task_id = TaskId::from(folding.recorded.stream_id());
-    if let Some(before) = active(folding, task_id)? {
+    let mut active = active(folding, task_id)?;
+    for before in active.set(set.owner, set.callback.callback_id) {
         let replaced = folding.tables.callbacks.edit(folding.stored, &before)?;
         let Some(replaced) = replaced else {
             return Err(missing(folding.recorded, "callback", before));
         };
         replaced.replaced_at = Some(at);
     }
-    let now_active = Some(set.callback.callback_id);
-    folding.tables.active.put(task_id, now_active);
+    folding.tables.active.put(task_id, active);
     folding.tables.callbacks.insert(CallbackView {
         callback_id: set.callback.callback_id,
         task_id,
@@ -74,41 +79,79 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
         endpoint: endpoint(&set.callback.url),
         events: set.callback.events.clone(),
         sealed_secret: Sealed::from_bytes(set.callback.sealed_secret.as_slice().to_vec()),
+        of_agent: set.owner == CallbackOwner::Agent,
         registered_at: at,
         replaced_at: None,
     });
     Ok(())
 }
 
-/// The callback that a task has before the event.
-fn active(
-    folding: &mut Folding<'_, CallbackTables>,
-    task: TaskId,
-) -> Result<Option<CallbackId>, Error> {
-    if let Some(active) = folding.tables.active.get(&task) {
-        return Ok(*active);
+/// The callbacks that events of a task go to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Active {
+    orchestrator: Option<CallbackId>,
+    agent: Option<CallbackId>,
+}
+
+impl Active {
+    fn put(&mut self, of_agent: bool, id: CallbackId) -> Option<CallbackId> {
+        let place = match of_agent {
+            true => &mut self.agent,
+            false => &mut self.orchestrator,
+        };
+        place.replace(id)
     }
-    // What is not written yet is newer than what stands in the file.
-    let unwritten = folding.tables.callbacks.unwritten();
-    let newest = unwritten
-        .filter(|callback| callback.task_id == task && callback.replaced_at.is_none())
-        .last();
-    match newest {
-        Some(callback) => Ok(Some(callback.callback_id)),
-        None => stored_active(folding.stored, task),
+
+    fn drop(&mut self, id: CallbackId) {
+        for place in [&mut self.orchestrator, &mut self.agent] {
+            place.take_if(|known| *known == id);
+        }
+    }
+
+    /// Takes a new one in; answers which ones it replaces.
+    fn set(&mut self, owner: CallbackOwner, id: CallbackId) -> impl Iterator<Item = CallbackId> {
+        let of_agent = match owner {
+            CallbackOwner::Unsaid => self.agent.take(),
+            CallbackOwner::Orchestrator | CallbackOwner::Agent => None,
+        };
+        let before = self.put(owner == CallbackOwner::Agent, id);
+        before.into_iter().chain(of_agent)
     }
 }
 
-fn stored_active(stored: Stored<'_>, task: TaskId) -> Result<Option<CallbackId>, Error> {
-    let failed = || Error::sqlite("reading the active callback of a task");
+/// The callbacks that a task has before the event.
+fn active(folding: &mut Folding<'_, CallbackTables>, task: TaskId) -> Result<Active, Error> {
+    if let Some(active) = folding.tables.active.get(&task) {
+        return Ok(*active);
+    }
+    let mut active = stored_active(folding.stored, task)?;
+    // What is not written yet is newer than what stands in the file.
+    for callback in folding.tables.callbacks.unwritten() {
+        if callback.task_id != task {
+            continue;
+        }
+        match callback.replaced_at {
+            None => drop(active.put(callback.of_agent, callback.callback_id)),
+            Some(_) => active.drop(callback.callback_id),
+        }
+    }
+    Ok(active)
+}
+
+fn stored_active(stored: Stored<'_>, task: TaskId) -> Result<Active, Error> {
+    let failed = || Error::sqlite("reading the active callbacks of a task");
     let table = stored.place.table(SPEC.name);
-    let sql = format!("SELECT callback_id FROM {table} WHERE task_id = ? AND replaced_at IS NULL");
+    let sql = format!(
+        "SELECT callback_id, of_agent FROM {table} WHERE task_id = ? AND replaced_at IS NULL"
+    );
     let mut query = stored.db.prepare_cached(&sql).map_err(failed())?;
     let mut rows = query.query([task.to_string()]).map_err(failed())?;
-    match rows.next().map_err(failed())? {
-        Some(row) => Columns::folded(row, SPEC.name).get("callback_id").map(Some),
-        None => Ok(None),
+    let mut active = Active::default();
+    while let Some(row) = rows.next().map_err(failed())? {
+        let row = Columns::folded(row, SPEC.name);
+        active.put(row.get("of_agent")?, row.get("callback_id")?);
     }
+    Ok(active)
 }
 
 /// Scheme, host and port: deliveries that share them go to the same receiver.

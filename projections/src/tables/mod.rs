@@ -25,6 +25,7 @@ pub use approvals::ApprovalView;
 pub use approver_credentials::CredentialView;
 pub(crate) use approvers::ApproverRow;
 pub use audit_timeline::{TimelineEntry, TimelineFilter};
+pub(crate) use callbacks::Active as ActiveCallbacks;
 pub use callbacks::CallbackView;
 pub(crate) use capability_tokens::TokenRow;
 pub use deliveries::{DeliveryView, DueDelivery, Unproven};

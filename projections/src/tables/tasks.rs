@@ -6,12 +6,12 @@ use crate::groups::TaskTables;
 use crate::projections::{Projections, read_one};
 use crate::store::{Spec, json_column, row};
 use crate::words::{ApplyState, TaskStatus};
-use ledger::event::{AllowedOperation, TaskCreated};
+use ledger::event::{AllowedOperation, CallbackOwner, TaskCreated};
 use ledger::{ApplyId, CallbackId, Event, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "tasks",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Tasks. Status and apply state are those of the newest apply, until the task is closed.
     task_id            TEXT PRIMARY KEY,
@@ -25,7 +25,8 @@ const SPEC: Spec = Spec {
     allowed_operations TEXT NOT NULL,     -- JSON list; scope_id '*' is every one of that type
     token_ttl_seconds  INTEGER NOT NULL,
     newest_apply_id    TEXT,
-    callback_id        TEXT,
+    callback_id        TEXT,              -- the orchestrator's
+    agent_callback_id  TEXT,              -- the agent's, beside it
     created_at         TEXT NOT NULL,
     updated_at         TEXT NOT NULL,
     closed_at          TEXT,
@@ -58,8 +59,10 @@ row! {
         pub token_ttl_seconds: u32,
         /// The apply that it stands where it stands for.
         pub newest_apply_id: Option<ApplyId>,
-        /// The active callback.
+        /// The orchestrator's callback.
         pub callback_id: Option<CallbackId>,
+        /// The agent's callback, which stands beside it.
+        pub agent_callback_id: Option<CallbackId>,
         /// When it was made.
         pub created_at: Timestamp,
         /// When it last changed.
@@ -80,7 +83,12 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         }
         Event::CallbackSet(set) => {
             let task = edit(folding, stream.into())?;
-            task.callback_id = Some(set.callback.callback_id);
+            let id = Some(set.callback.callback_id);
+            match set.owner {
+                CallbackOwner::Unsaid => (task.callback_id, task.agent_callback_id) = (id, None),
+                CallbackOwner::Orchestrator => task.callback_id = id,
+                CallbackOwner::Agent => task.agent_callback_id = id,
+            }
             Ok(())
         }
         Event::TaskClosed(closed) => {
@@ -134,6 +142,7 @@ fn create(folding: &mut Folding<'_, TaskTables>, created: &TaskCreated) {
         token_ttl_seconds: created.token_ttl_seconds,
         newest_apply_id: None,
         callback_id: None,
+        agent_callback_id: None,
         created_at: at,
         updated_at: at,
         closed_at: None,

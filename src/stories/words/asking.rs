@@ -7,14 +7,18 @@ use super::{because, names, number, plain, quoted};
 use ledger::CallbackEvent;
 use ledger::event::{
     AllowedOperation, ApplyAccepted, ApplyRefused, ApprovalDecided, ApprovalRequested,
-    Authorisation, CallbackSet, PreState, TaskCreated, TokenIssued,
+    Authorisation, CallbackOwner, CallbackSet, PreState, TaskCreated, TokenIssued,
 };
 use ledger::operation::shown;
 
 pub(super) fn task_created(who: &str, created: &TaskCreated) -> String {
     let allowed: Vec<String> = created.allowed.iter().map(allowed).collect();
+    let callbacks = match created.agent_callbacks {
+        true => "",
+        false => "; the agent may name no callback",
+    };
     format!(
-        "{who} opens task {} for agent {}; it may use {}",
+        "{who} opens task {} for agent {}; it may use {}{callbacks}",
         quoted(&created.name),
         plain(&created.agent),
         allowed.join(", ")
@@ -46,7 +50,11 @@ pub(super) fn callback_set(set: &CallbackSet) -> String {
         all if all == CallbackEvent::ALL.len() => "everything".to_owned(),
         _ => set.callback.events.join(", "),
     };
-    format!("{} is to be told of {of}", plain(&host(&set.callback.url)))
+    let beside = match set.owner {
+        CallbackOwner::Agent => ", besides the orchestrator's callback",
+        CallbackOwner::Unsaid | CallbackOwner::Orchestrator => "",
+    };
+    format!("{} is to be told of {of}{beside}", plain(&host(&set.callback.url)))
 }
 
 pub(super) fn apply_accepted(who: &str, accepted: &ApplyAccepted, topic: &Topic) -> String {

@@ -6,7 +6,7 @@ use super::own_process::in_own_process;
 use fixtures::history::trusting;
 use ledger::audit::{AuditRecord, Content, Report, Verifier};
 use ledger::event::{
-    ApproverRegistered, CallbackSet, DeliveryOwed, EnrolmentOpened, Envelope, Event, LedgerCreated,
+    ApproverRegistered, CallbackOwner, CallbackSet, DeliveryOwed, EnrolmentOpened, Envelope, Event, LedgerCreated,
     RegisteredCallback, TaskCreated, TokenIssued, TokenRevoked,
 };
 use ledger::{
@@ -124,6 +124,7 @@ fn task(writing: &mut Writing, name: &str) {
         subject: "client-a".to_owned(),
         allowed: Vec::new(),
         token_ttl_seconds: 300,
+        agent_callbacks: true,
     };
     writing.add(TASK, &created.into());
 }
@@ -183,7 +184,7 @@ fn a_callback_that_wants_much_and_is_owed_much() {
             events: (0..length).map(|at| at.to_string()).collect(),
             sealed_secret: Blob::from(vec![0; 32]),
         };
-        writing.add(TASK, &CallbackSet { callback }.into());
+        writing.add(TASK, &CallbackSet { callback, owner: CallbackOwner::Unsaid }.into());
         for at in 0..length {
             let owed = DeliveryOwed {
                 delivery_id: DeliveryId::from_bytes(number(1000 + at)),

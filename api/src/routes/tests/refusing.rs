@@ -68,6 +68,7 @@ async fn outside_the_allowlist_is_a_403_on_record() {
             required_level: None,
             risk_tier: None,
         }],
+        agent_callbacks: true,
         callback: None,
         token_ttl: Duration::from_secs(300),
     };

@@ -150,6 +150,8 @@ mod tests {
                 created_at: now,
                 tokens: Vec::new(),
                 callback: None,
+                agent_callback: None,
+                agent_callbacks: true,
                 registrations: 0,
                 closed_at: None,
             };

@@ -137,24 +137,22 @@ impl History {
         self.streams.put(stream, State::Delivery(Box::new(entry)));
     }
 
-    /// The task's callback of that moment, which wants this event.
+    /// A callback that the task has at that moment, which wants this event.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         self.leaves_behind(owed.task_id.into(), now.position());
-        let callback = self.streams.find(owed.task_id, |state| match state {
-            State::Task(known) => Some(known.callback.as_ref()),
-            State::ClosedTask(closed) => Some(closed.callback.as_ref()),
+        let callbacks = self.streams.find(owed.task_id, |state| match state {
+            State::Task(known) => Some(&known.callbacks),
+            State::ClosedTask(closed) => Some(&closed.callbacks),
             _ => None,
         });
         let missing = || format!("task {} was not created before", owed.task_id);
-        let Some(callback) = callback.or_tell(now, Check::Reference, missing) else {
+        let Some(callbacks) = callbacks.or_tell(now, Check::Reference, missing) else {
             return;
         };
-        let wants = callback.is_some_and(|callback| {
-            callback.id == owed.callback_id && callback.events.contains(&owed.event_name)
-        });
+        let wants = callbacks.want(owed.callback_id, &owed.event_name);
         now.expect(wants, Check::DeliveryEvent, || {
             format!(
-                "the task's callback is not {}, or did not ask for {}",
+                "the task has no callback {}, or it did not ask for {}",
                 owed.callback_id, owed.event_name
             )
         });

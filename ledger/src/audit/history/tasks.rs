@@ -8,7 +8,10 @@ use super::{History, Now};
 use crate::aggregate::TASK_LIFE;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
-use crate::event::{Event, RegisteredCallback, TaskCreated, TokenIssued, TokenRevoked};
+use crate::event::{
+    Actor, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated, TokenIssued,
+    TokenRevoked,
+};
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,7 +22,8 @@ pub(super) struct TaskState {
     pub(super) agent_id: AgentId,
     pub(super) agent: String,
     pub(super) allowlist: Allowlist,
-    pub(super) callback: Option<KnownCallback>,
+    pub(super) callbacks: KnownCallbacks,
+    agent_callbacks: bool,
     created_at: Timestamp,
     token_ttl: Duration,
     tokens: HashMap<TokenId, KnownToken>,
@@ -42,10 +46,34 @@ pub(super) struct KnownCallback {
     pub(super) events: HashSet<String>,
 }
 
+/// The callbacks that events of a task go to.
+#[derive(Debug, Default)]
+pub(super) struct KnownCallbacks {
+    orchestrator: Option<KnownCallback>,
+    agent: Option<KnownCallback>,
+}
+
+impl KnownCallbacks {
+    /// Whether one of them is that registration, and asked for the event.
+    pub(super) fn want(&self, id: CallbackId, event: &str) -> bool {
+        let mut all = self.orchestrator.iter().chain(&self.agent);
+        all.any(|callback| callback.id == id && callback.events.contains(event))
+    }
+
+    fn set(&mut self, set: &CallbackSet) {
+        let callback = Some((&set.callback).into());
+        match set.owner {
+            CallbackOwner::Unsaid => (self.orchestrator, self.agent) = (callback, None),
+            CallbackOwner::Orchestrator => self.orchestrator = callback,
+            CallbackOwner::Agent => self.agent = callback,
+        }
+    }
+}
+
 /// What later events may refer to in a task that was closed.
 #[derive(Debug)]
 pub(super) struct ClosedTask {
-    pub(super) callback: Option<KnownCallback>,
+    pub(super) callbacks: KnownCallbacks,
 }
 
 impl TaskState {
@@ -69,11 +97,7 @@ impl History {
             Event::TaskCreated(created) => self.task_created(now, created),
             Event::TokenIssued(issued) => self.token_issued(now, issued),
             Event::TokenRevoked(revoked) => self.token_revoked(now, revoked),
-            Event::CallbackSet(set) => {
-                if let Some(State::Task(known)) = self.streams.state(now.header.stream_id) {
-                    known.callback = Some((&set.callback).into());
-                }
-            }
+            Event::CallbackSet(set) => self.callback_set(now, set),
             Event::TaskClosed(_) => self.task_closed(now),
             _ => {}
         }
@@ -93,6 +117,28 @@ impl History {
         token.revoked = true;
     }
 
+    /// The orchestrator's comes with the task, before any token; the agent's with an apply of its own, where
+    /// the task takes such.
+    fn callback_set(&mut self, now: &mut Now<'_>, set: &CallbackSet) {
+        let Some(State::Task(known)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let actor = &now.envelope.actor;
+        let fits = match set.owner {
+            CallbackOwner::Unsaid => true,
+            CallbackOwner::Orchestrator => {
+                !matches!(actor, Actor::Agent { .. }) && known.tokens.is_empty()
+            }
+            CallbackOwner::Agent => {
+                !matches!(actor, Actor::Administrator { .. }) && known.agent_callbacks
+            }
+        };
+        now.expect(fits, Check::Callback, || {
+            "it is not the actor's to register, or the task takes none from its agent".to_owned()
+        });
+        known.callbacks.set(set);
+    }
+
     fn task_closed(&mut self, now: &mut Now<'_>) {
         let stream = now.header.stream_id;
         let Some(State::Task(known)) = self.streams.state(stream) else {
@@ -103,10 +149,10 @@ impl History {
             let reason = format!("the task was closed and token {left} not revoked");
             now.wrong(Check::Token, reason);
         }
-        let callback = known.callback.take();
+        let callbacks = std::mem::take(&mut known.callbacks);
         self.counts.tasks_closed += 1;
         self.streams
-            .put(stream, State::ClosedTask(Box::new(ClosedTask { callback })));
+            .put(stream, State::ClosedTask(Box::new(ClosedTask { callbacks })));
     }
 
     fn task_created(&mut self, now: &mut Now<'_>, created: &TaskCreated) {
@@ -143,7 +189,8 @@ impl History {
             agent_id: created.agent_id,
             agent: created.agent.clone(),
             allowlist: Allowlist::of(&created.allowed),
-            callback: None,
+            callbacks: KnownCallbacks::default(),
+            agent_callbacks: created.agent_callbacks,
             created_at: now.at(),
             token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
             tokens: HashMap::new(),
