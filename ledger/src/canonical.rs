@@ -2,13 +2,14 @@
 //!
 //! What people approve, what is compared and what is signed is JSON, so two readers must never see
 //! two things in the same bytes. [`parse_strict`] therefore takes the I-JSON part of JSON only
-//! (RFC 7493): UTF-8, no duplicate keys, no integer that a double cannot hold. [`canonicalise`] writes
+//! (RFC 7493): UTF-8, no duplicate keys, no number that a double cannot hold. [`canonicalise`] writes
 //! the one form that RFC 8785 (JCS) gives every such value.
 //!
 //! JCS knows one kind of number, so `60` and `60.0` are the same. That is settled at parsing: a number
 //! without a fractional part becomes an integer, and typed readers of the [`Value`] see `60` however
 //! it was written.
 
+mod number;
 mod path;
 mod strict;
 mod typed;
@@ -49,6 +50,15 @@ pub enum StrictJsonError {
         /// Where it stands.
         path: String,
     },
+    /// A number with more digits than a double holds, so that it would be read as another.
+    #[error(
+        "{}the number has more digits than are kept: write it as it is meant",
+        before(path)
+    )]
+    Inexact {
+        /// Where it stands.
+        path: String,
+    },
     /// Arrays and objects are nested deeper than [`MAX_DEPTH`].
     #[error("{}nested deeper than {MAX_DEPTH} levels", before(path))]
     Depth {
@@ -79,11 +89,13 @@ fn before(path: &str) -> String {
 /// See [`StrictJsonError`]; never its `Shape`.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     let refused = RefCell::new(None);
+    let numbers = number::Written::in_text(bytes);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let seed = strict::Strict {
         at: &Step::Root,
         depth: 0,
         refused: &refused,
+        numbers: &numbers,
     };
     let read = seed
         .deserialize(&mut reader)

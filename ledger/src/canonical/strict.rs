@@ -1,5 +1,6 @@
 //! The reader behind [`super::parse_strict`]: builds a value and refuses what is not I-JSON.
 
+use super::number::Written;
 use super::path::Step;
 use super::{MAX_DEPTH, MAX_INTEGER, StrictJsonError};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -13,6 +14,8 @@ pub(super) struct Strict<'a> {
     pub(super) at: &'a Step<'a>,
     pub(super) depth: usize,
     pub(super) refused: &'a RefCell<Option<StrictJsonError>>,
+    /// The numbers of the text; each that is visited is the next one there.
+    pub(super) numbers: &'a Written<'a>,
 }
 
 impl Strict<'_> {
@@ -60,15 +63,21 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        self.numbers.pass();
         self.integer(value, value.into())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        self.numbers.pass();
         self.integer(value.unsigned_abs(), value.into())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        match settle(value) {
+        let written = self.numbers.next();
+        match settle(written.unwrap_or(value)) {
+            Some(_) if written.is_none() => Err(self.refuse(StrictJsonError::Inexact {
+                path: self.at.shown(),
+            })),
             Some(number) => Ok(Value::Number(number)),
             None => Err(self.refuse(StrictJsonError::Number {
                 path: self.at.shown(),
@@ -96,6 +105,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 at: &at,
                 depth,
                 refused: self.refused,
+                numbers: self.numbers,
             };
             match seq.next_element_seed(seed)? {
                 Some(value) => values.push(value),
@@ -119,6 +129,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 at: &at,
                 depth,
                 refused: self.refused,
+                numbers: self.numbers,
             })?;
             values.insert(key, value);
         }

@@ -54,6 +54,7 @@ fn everything_that_two_readers_could_read_differently_is_refused() {
             StrictJsonError::Syntax { .. } => ("syntax", None),
             StrictJsonError::DuplicateKey { path } => ("duplicate_key", Some(path.clone())),
             StrictJsonError::Number { path } => ("number", Some(path.clone())),
+            StrictJsonError::Inexact { path } => ("inexact", Some(path.clone())),
             StrictJsonError::Depth { path } => ("depth", Some(path.clone())),
             StrictJsonError::Shape { .. } => ("shape", None),
         };
