@@ -37,6 +37,19 @@ pub enum Unauthorized {
     /// A token that is malformed, foreign, of another kind, or unknown to the ledger.
     #[error("the token is not valid here")]
     TokenInvalid,
+    /// A token of the right secret with a claim that does not fit.
+    #[error("the token's {claim} does not fit: it {must}")]
+    TokenClaim {
+        /// The claim.
+        claim: &'static str,
+        /// What would be right.
+        must: &'static str,
+    },
+    /// A token that would be valid for too long.
+    #[error(
+        "the token's exp is too far away: a bootstrap token lives 366 days at most; mint one that ends sooner"
+    )]
+    TokenLivesTooLong,
     /// A token past its `exp`.
     #[error("the token has expired: ask for a new one")]
     TokenExpired,
@@ -56,6 +69,8 @@ impl Unauthorized {
             | Self::SubjectSignature
             | Self::TokenMissing
             | Self::TokenInvalid
+            | Self::TokenClaim { .. }
+            | Self::TokenLivesTooLong
             | Self::TokenNotYetValid
             | Self::LinkInvalid => "unauthorized",
             Self::TokenExpired => "token_expired",

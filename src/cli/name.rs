@@ -1,18 +1,14 @@
 //! Names on the command line, as the service would accept them.
 
+use api::auth::subject::Subject;
+
 const MOST_CHARACTERS: usize = 200;
 
-/// A client subject: it stands in a header, so visible ASCII, blanks inside allowed.
+/// A client subject, by the rule of the service that reads it.
 pub(super) fn parse_subject(text: &str) -> Result<String, String> {
-    let fits = (1..=MOST_CHARACTERS).contains(&text.len())
-        && text.trim() == text
-        && text
-            .bytes()
-            .all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 200 visible ASCII characters".into())
+    match Subject::parse(text) {
+        Some(subject) => Ok(subject.as_str().to_owned()),
+        None => Err(format!("expected {}", Subject::FORM)),
     }
 }
 

@@ -15,6 +15,25 @@ pub(crate) struct TokenFamily {
     pub(crate) audience: String,
 }
 
+/// The two kinds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// Of orchestrators and administrators.
+    Bootstrap,
+    /// Of agents, each for one task.
+    Capability,
+}
+
+impl TokenKind {
+    /// What people call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap token",
+            Self::Capability => "capability token",
+        }
+    }
+}
+
 impl TokenFamily {
     fn read(
         sources: &mut Sources,
@@ -46,16 +65,13 @@ impl TokenFamily {
         )
     }
 
-    /// The family whose tokens are for that audience, and what they are called; `None` when no
+    /// The family whose tokens are for that audience, and their kind; `None` when no
     /// tokens of this service are.
-    pub(crate) fn of_audience(
-        sources: &mut Sources,
-        audience: &str,
-    ) -> Option<(&'static str, Self)> {
+    pub(crate) fn of_audience(sources: &mut Sources, audience: &str) -> Option<(TokenKind, Self)> {
         if sources.text(&variable::BOOTSTRAP_JWT_AUDIENCE) == audience {
-            Some(("bootstrap token", Self::bootstrap(sources)))
+            Some((TokenKind::Bootstrap, Self::bootstrap(sources)))
         } else if sources.text(&variable::JWT_AUDIENCE) == audience {
-            Some(("capability token", Self::capability(sources)))
+            Some((TokenKind::Capability, Self::capability(sources)))
         } else {
             None
         }

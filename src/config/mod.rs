@@ -26,7 +26,7 @@ mod witnesses;
 mod tests;
 
 pub(crate) use approvals::Approvals;
-pub(crate) use auth::{Auth, TokenFamily, subject_secret};
+pub(crate) use auth::{Auth, TokenFamily, TokenKind, subject_secret};
 pub(crate) use callbacks::Callbacks;
 pub(crate) use environment::Environment;
 pub(crate) use http::{Http, bind as http_bind};

@@ -1,30 +1,59 @@
 //! Bootstrap tokens: who may administer the service, and what of it.
 
-use super::jwt::{LEEWAY, TokenKey, Validity};
+use super::jwt::{Claims, LEEWAY, NumericDate, TokenKey, Validity};
 use super::subject::Subject;
 use crate::problem::{ApiError, Forbidden, Unauthorized};
 use ledger::{Actor, Bindings, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The longest life of a bootstrap token, from when it was issued or, where it does not say so, from now
+/// on. One that never ends would outlive every secret that leaks.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+const TEXT: &str = "must be a text that is not empty";
+const MOMENT: &str = "must be a number of seconds since 1970 (RFC 7519, NumericDate)";
+const SWITCH: &str = "must be true or false, or be left out";
+const CLAIMS: Claims = Claims(&[
+    ("iss", "must be BOOTSTRAP_JWT_ISSUER"),
+    (
+        "aud",
+        "must be BOOTSTRAP_JWT_AUDIENCE, or a list that holds it",
+    ),
+    ("sub", TEXT),
+    ("jti", TEXT),
+    ("iat", MOMENT),
+    ("nbf", MOMENT),
+    ("exp", MOMENT),
+    (
+        "bindings",
+        "must be an object with mtls_subject, the subject that presents the token",
+    ),
+    (
+        "mtls_subject",
+        "must be the subject that presents the token, in bindings",
+    ),
+    ("can_issue_tasks", SWITCH),
+    ("can_manage_permissions", SWITCH),
+    ("can_manage_approvers", SWITCH),
+    ("can_audit", SWITCH),
+]);
 
 /// The claims of a bootstrap token. Others are tolerated: its issuer may be another program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BootstrapClaims {
-    /// Issuer.
-    pub iss: String,
-    /// Audience.
-    pub aud: Audience,
     /// `agent:NAME`, or whoever administers.
     pub sub: String,
     /// Names the token.
     pub jti: String,
-    /// When it was issued, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iat: Option<i64>,
-    /// Not valid before, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nbf: Option<i64>,
-    /// Not valid at or after, in seconds since 1970.
-    pub exp: i64,
+    /// When it was issued.
+    #[serde(default)]
+    pub iat: Option<NumericDate>,
+    /// Not valid before.
+    #[serde(default)]
+    pub nbf: Option<NumericDate>,
+    /// Not valid at or after.
+    pub exp: NumericDate,
     /// The client that it is bound to.
     pub bindings: Bindings,
     /// May open and close tasks, and settle unknown outcomes.
@@ -41,14 +70,26 @@ pub struct BootstrapClaims {
     pub can_audit: bool,
 }
 
-/// One audience or several (RFC 7519, section 4.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// The usual form.
-    One(String),
-    /// A list that holds ours.
-    Several(Vec<String>),
+impl BootstrapClaims {
+    /// The claims of a token that counts now, whoever presents it.
+    ///
+    /// # Errors
+    /// [`Unauthorized`], naming the claim where the token was made with this key.
+    pub fn open(key: &TokenKey, token: &str, now: Timestamp) -> Result<Self, Unauthorized> {
+        let claims: Self = key.open_explained(token, CLAIMS)?;
+        for (claim, text) in [("sub", &claims.sub), ("jti", &claims.jti)] {
+            if text.is_empty() {
+                return Err(CLAIMS.refused(claim));
+            }
+        }
+        let (nbf, exp) = (claims.nbf.map(|nbf| nbf.0), claims.exp.0);
+        Validity { nbf, exp }.check(now, LEEWAY)?;
+        let from = claims.iat.map_or(now, |iat| iat.0.min(now));
+        if exp > from.plus(LONGEST_LIFE).plus(LEEWAY) {
+            return Err(Unauthorized::TokenLivesTooLong);
+        }
+        Ok(claims)
+    }
 }
 
 /// A right of a bootstrap token.
@@ -105,15 +146,11 @@ impl Administrator {
         right: Right,
         now: Timestamp,
     ) -> Result<Self, ApiError> {
-        let claims: BootstrapClaims = key.open(token).ok_or(Unauthorized::TokenInvalid)?;
-        if claims.sub.is_empty() || claims.jti.is_empty() {
-            return Err(Unauthorized::TokenInvalid.into());
-        }
-        Validity {
-            nbf: claims.nbf,
-            exp: claims.exp,
-        }
-        .check(now, LEEWAY)?;
+        let claims = BootstrapClaims::open(key, token, now).inspect_err(|refused| {
+            if let Unauthorized::TokenClaim { claim, .. } = refused {
+                tracing::warn!(token.claim = claim, "a bootstrap token does not fit");
+            }
+        })?;
         if claims.bindings.mtls_subject != subject.as_str() {
             return Err(Forbidden::OtherSubject.into());
         }
@@ -212,12 +249,100 @@ mod tests {
         for missing in ["iss", "aud", "sub", "jti", "exp", "bindings"] {
             let mut claims = claims();
             claims.as_object_mut().unwrap().remove(missing);
+            assert_eq!(claim_of(&claims), Some(missing));
+        }
+        let mut claims = claims();
+        claims["bindings"] = json!({});
+        assert_eq!(claim_of(&claims), Some("bindings"));
+    }
+
+    /// The claim that a refusal names.
+    fn claim_of(claims: &Value) -> Option<&'static str> {
+        match attempt(claims, "client-a", Right::IssueTasks) {
+            Err(ApiError::Unauthorized(Unauthorized::TokenClaim { claim, .. })) => Some(claim),
+            Err(other) => panic!("{claims}: {other}"),
+            Ok(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_claim_that_does_not_fit_is_named() {
+        for (claim, value) in [
+            ("exp", json!("2000")),
+            ("exp", json!(null)),
+            ("nbf", json!("1")),
+            ("nbf", json!([1])),
+            ("iat", json!(true)),
+            ("iss", json!("them")),
+            ("iss", json!(["us"])),
+            ("aud", json!("there")),
+            ("aud", json!(["there", "elsewhere"])),
+            ("sub", json!("")),
+            ("sub", json!(7)),
+            ("jti", json!("")),
+            ("bindings", json!("client-a")),
+            ("bindings", json!({"mtls_subject": 1})),
+            ("can_issue_tasks", json!("true")),
+            ("can_audit", json!(1)),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value.clone();
+            assert_eq!(claim_of(&claims), Some(claim), "{value}");
+        }
+    }
+
+    #[test]
+    fn times_may_have_fractions() {
+        for (claim, value) in [
+            ("exp", json!(1_970.5)),
+            ("exp", json!(970.000_001)),
+            ("nbf", json!(1_029.999_999)),
+            ("nbf", json!(-1)),
+            ("nbf", json!(null)),
+            ("iat", json!(999.25)),
+            ("iat", json!(-1.5)),
+            ("aud", json!(["there", "here"])),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value.clone();
+            assert_eq!(claim_of(&claims), None, "{claim} {value}");
+        }
+        let mut claims = claims();
+        claims["exp"] = json!(969.999_999);
+        let refused = attempt(&claims, "client-a", Right::IssueTasks);
+        assert!(matches!(
+            refused,
+            Err(ApiError::Unauthorized(Unauthorized::TokenExpired))
+        ));
+    }
+
+    #[test]
+    fn a_token_lives_a_year_at_most() {
+        let with = |exp: Value, iat: Value| {
+            let mut claims = claims();
+            claims["exp"] = exp;
+            claims["iat"] = iat;
+            attempt(&claims, "client-a", Right::IssueTasks)
+        };
+        let year = i64::try_from(LONGEST_LIFE.as_secs()).unwrap();
+        with(json!(1_000 + year), json!(null)).unwrap();
+        with(json!(900 + year), json!(900)).unwrap();
+        for (exp, iat) in [
+            (json!(1_031 + year), json!(null)),
+            (json!(1_000 + year), json!(900)),
+            // A moment of issue that has not come lengthens no life.
+            (json!(2_000 + year), json!(2_000)),
+            (json!(1_u64 << 62), json!(null)),
+            (json!(u64::MAX), json!(1_000)),
+            (json!(1e300), json!(null)),
+        ] {
+            let refused = with(exp.clone(), iat);
             assert!(
                 matches!(
-                    attempt(&claims, "client-a", Right::IssueTasks),
-                    Err(ApiError::Unauthorized(Unauthorized::TokenInvalid))
+                    refused,
+                    Err(ApiError::Unauthorized(Unauthorized::TokenLivesTooLong))
                 ),
-                "{missing}"
+                "{exp}"
             );
         }
     }

@@ -71,8 +71,8 @@ impl OpenedToken {
     /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
     pub fn at(self, now: Timestamp) -> Result<Self, Unauthorized> {
         let validity = Validity {
-            nbf: Some(self.claims.nbf),
-            exp: self.claims.exp,
+            nbf: Some(Timestamp::from_seconds(self.claims.nbf)),
+            exp: Timestamp::from_seconds(self.claims.exp),
         };
         validity.check(now, Duration::ZERO).map(|()| self)
     }

@@ -5,10 +5,14 @@
 //! checks both claims against the time that it is given.
 
 use crate::problem::{ApiError, Unauthorized};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::verify;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ledger::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +81,61 @@ impl TokenKey {
             .map_err(ApiError::internal)
     }
 
+    /// The claims of a token whose issuer may be another program: once the signature is right, what is
+    /// wrong with a claim is told by its name, because only a holder of the secret learns it.
+    ///
+    /// # Errors
+    /// [`Unauthorized::TokenInvalid`] before that, [`Unauthorized::TokenClaim`] after it.
+    pub fn open_explained<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        claims: Claims,
+    ) -> Result<C, Unauthorized> {
+        let payload = self.signed(token).ok_or(Unauthorized::TokenInvalid)?;
+        let named: Named =
+            serde_json::from_slice(&payload).map_err(|_| Unauthorized::TokenInvalid)?;
+        if named.iss != self.issuer.as_str() {
+            return Err(claims.refused("iss"));
+        }
+        // One audience or several (RFC 7519, section 4.1.3).
+        let several = named.aud.as_array().map_or(&[][..], Vec::as_slice);
+        let mut audiences = std::iter::once(&named.aud).chain(several);
+        if !audiences.any(|audience| audience == self.audience.as_str()) {
+            return Err(claims.refused("aud"));
+        }
+        let reader = &mut serde_json::Deserializer::from_slice(&payload);
+        serde_path_to_error::deserialize(reader).map_err(|error| {
+            let path = error.path().to_string();
+            // A claim that is missing has no place of its own; serde names it in its text.
+            let text = error.inner().to_string();
+            let claim = match path.split_once('.') {
+                _ if path == "." => text.split('`').nth(1).unwrap_or_default(),
+                Some((first, _)) => first,
+                None => path.as_str(),
+            };
+            claims.refused(claim)
+        })
+    }
+
+    /// The payload of a token whose algorithm and signature are right.
+    fn signed(&self, token: &str) -> Option<Vec<u8>> {
+        if token.len() > LONGEST_TOKEN {
+            return None;
+        }
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        // What must be understood, and nobody here understands (RFC 7515, section 4.1.11).
+        if header.alg != Algorithm::HS256 || header.crit.is_some() {
+            return None;
+        }
+        // The library's own decoding refuses claims of a wrong type without saying which.
+        let (message, signature) = token.rsplit_once('.')?;
+        let (_, payload) = message.split_once('.')?;
+        let key = &self.decoding;
+        let right = verify(signature, message.as_bytes(), key, Algorithm::HS256);
+        right.is_ok_and(|right| right).then_some(())?;
+        URL_SAFE_NO_PAD.decode(payload).ok()
+    }
+
     /// The claims, when algorithm, signature, issuer and audience are right. Times are not looked
     /// at: see [`Validity`]. `None` says no more than that, so that nobody learns which it was.
     #[must_use]
@@ -92,13 +151,73 @@ impl TokenKey {
     }
 }
 
-/// A token's `nbf` and `exp`, in seconds since 1970.
+/// The issuer and the audience, before anything else is read.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    iss: Value,
+    #[serde(default)]
+    aud: Value,
+}
+
+/// The claims of a kind of token, each with what it must be: `("exp", "must be …")`.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims(pub &'static [(&'static str, &'static str)]);
+
+impl Claims {
+    /// The refusal that names the claim.
+    #[must_use]
+    pub fn refused(self, claim: &str) -> Unauthorized {
+        let known = self.0.iter().find(|(name, _)| *name == claim);
+        known.map_or(Unauthorized::TokenInvalid, |(claim, must)| {
+            Unauthorized::TokenClaim { claim, must }
+        })
+    }
+}
+
+/// A moment in a token: seconds since 1970, whole or not (RFC 7519, section 2, NumericDate). One that no
+/// clock will show is the last that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NumericDate(pub Timestamp);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Seconds;
+        impl Visitor<'_> for Seconds {
+            type Value = NumericDate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds since 1970")
+            }
+
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<NumericDate, E> {
+                Ok(NumericDate(Timestamp::from_seconds(seconds)))
+            }
+
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<NumericDate, E> {
+                self.visit_i64(i64::try_from(seconds).unwrap_or(i64::MAX))
+            }
+
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<NumericDate, E> {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "what is beyond the last moment becomes the last moment"
+                )]
+                let micros = (seconds * 1e6).floor() as i64;
+                Ok(NumericDate(Timestamp::from_micros(micros)))
+            }
+        }
+        reader.deserialize_any(Seconds)
+    }
+}
+
+/// A token's `nbf` and `exp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     /// Not valid before; at once when absent.
-    pub nbf: Option<i64>,
+    pub nbf: Option<Timestamp>,
     /// Not valid at or after.
-    pub exp: i64,
+    pub exp: Timestamp,
 }
 
 impl Validity {
@@ -107,13 +226,11 @@ impl Validity {
     /// # Errors
     /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
     pub fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Unauthorized> {
-        if now >= Timestamp::from_seconds(self.exp).plus(leeway) {
+        if now >= self.exp.plus(leeway) {
             return Err(Unauthorized::TokenExpired);
         }
         match self.nbf {
-            Some(nbf) if now < Timestamp::from_seconds(nbf).minus(leeway) => {
-                Err(Unauthorized::TokenNotYetValid)
-            }
+            Some(nbf) if now < nbf.minus(leeway) => Err(Unauthorized::TokenNotYetValid),
             Some(_) | None => Ok(()),
         }
     }
@@ -122,10 +239,8 @@ impl Validity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use hmac::{Hmac, KeyInit as _, Mac as _};
-    use serde_json::{Value, json};
+    use serde_json::json;
     use sha2::Sha256;
 
     fn key() -> TokenKey {
@@ -160,6 +275,41 @@ mod tests {
         ];
         for token in refused {
             assert_eq!(key().open::<Value>(&token), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn what_is_explained_was_signed_with_this_secret() {
+        const CLAIMS: Claims = Claims(&[("iss", "must be ours"), ("n", "must be a number")]);
+        #[derive(Debug, Deserialize)]
+        struct Numbered {
+            #[serde(rename = "n")]
+            _n: u8,
+        }
+        let open = |token: &str| key().open_explained::<Numbered>(token, CLAIMS).map(drop);
+        let hs256 = Header::new(Algorithm::HS256);
+        let fine = json!({"iss": "us", "aud": "here", "n": 1});
+        assert_eq!(open(&forged(&hs256, &fine, &[7; 32])), Ok(()));
+        let wrong = json!({"iss": "them", "aud": "there", "n": "x"});
+        let explained = Err(CLAIMS.refused("iss"));
+        assert_eq!(open(&forged(&hs256, &wrong, &[7; 32])), explained);
+        let critical = Header {
+            crit: Some(vec!["exp".to_owned()]),
+            ..hs256.clone()
+        };
+        for token in [
+            forged(&hs256, &wrong, &[8; 32]),
+            forged(&Header::new(Algorithm::HS512), &wrong, &[7; 32]),
+            forged(&critical, &fine, &[7; 32]),
+            forged(&hs256, &fine, &[7; 32]).replace('.', ".."),
+            format!("{}x", forged(&hs256, &fine, &[7; 32])),
+            "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ1cyIsImF1ZCI6ImhlcmUifQ.".to_owned(),
+            String::new(),
+            ".".to_owned(),
+            "..".to_owned(),
+            "x".repeat(LONGEST_TOKEN + 1),
+        ] {
+            assert_eq!(open(&token), Err(Unauthorized::TokenInvalid), "{token}");
         }
     }
 
@@ -207,11 +357,38 @@ mod tests {
     }
 
     #[test]
+    fn a_numeric_date_is_any_number_of_seconds() {
+        let read = |text: &str| serde_json::from_str::<NumericDate>(text).map(|date| date.0);
+        let at = Timestamp::from_micros;
+        for (text, expected) in [
+            ("1700000000", at(1_700_000_000_000_000)),
+            ("1700000000.5", at(1_700_000_000_500_000)),
+            ("1700000000.0", at(1_700_000_000_000_000)),
+            ("1.7e9", at(1_700_000_000_000_000)),
+            ("0", at(0)),
+            ("-1.5", at(-1_500_000)),
+        ] {
+            assert_eq!(read(text).unwrap(), expected, "{text}");
+        }
+        let last = read("4611686018427387904").unwrap();
+        for text in ["18446744073709551615", "99999999999999999999999", "1e300"] {
+            assert_eq!(
+                read(text).unwrap().as_seconds(),
+                last.as_seconds(),
+                "{text}"
+            );
+        }
+        for text in ["\"1700000000\"", "null", "true", "[1]", "{}"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn times_bind_at_their_edges() {
         let at = Timestamp::from_seconds;
         let validity = Validity {
-            nbf: Some(100),
-            exp: 200,
+            nbf: Some(at(100)),
+            exp: at(200),
         };
         for (now, expected) in [
             (
@@ -230,7 +407,7 @@ mod tests {
         );
         let far = Validity {
             nbf: None,
-            exp: i64::MAX,
+            exp: at(i64::MAX),
         };
         assert_eq!(far.check(at(0), LEEWAY), Ok(()));
     }

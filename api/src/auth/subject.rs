@@ -15,16 +15,25 @@ const SUBJECT: &str = "x-client-subject";
 const SUBJECT_TS: &str = "x-client-subject-ts";
 const SUBJECT_SIG: &str = "x-client-subject-sig";
 
-/// A client's subject: 1..=256 visible ASCII characters. One made by [`SubjectVerifier::verify`]
-/// was signed; one made by [`Subject::parse`] only has the form.
+/// A client's subject: 1..=256 ASCII characters, visible ones and blanks between them, as in
+/// `CN=ci, O=Example Corp` (nginx `$ssl_client_s_dn`). Subjects are compared byte for byte. One made by
+/// [`SubjectVerifier::verify`] was signed; one made by [`Subject::parse`] only has the form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(String);
 
 impl Subject {
-    /// Checks the form; `None` when it is empty, too long or not visible ASCII.
+    /// What a subject must be, for people.
+    pub const FORM: &'static str =
+        "1 to 256 visible ASCII characters; blanks may stand between them, not at the ends";
+
+    /// Checks the form, which is also what arrives as it was sent: a field's value loses the blanks at its
+    /// ends on the way (RFC 9110, section 5.5).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fine = (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+        let fine = (1..=256).contains(&text.len())
+            && text.bytes().all(fits)
+            && text.trim_matches(' ') == text;
         fine.then(|| Self(text.to_owned()))
     }
 
@@ -196,9 +205,29 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_visible_ascii() {
-        assert!(Subject::parse(&"a".repeat(256)).is_some());
-        for bad in ["", "a b", "a\n", "ä", &"a".repeat(257)] {
+    fn a_subject_is_visible_ascii_with_blanks_between() {
+        for fine in [
+            &*"a".repeat(256),
+            "CN=ci, O=Example Corp",
+            "/C=DE/O=Example Corp/CN=ci",
+            "CN=ci\\, inc,O=M\\C3\\BCller",
+            "spiffe://example.org/agents/ci",
+            "a  b",
+        ] {
+            assert!(Subject::parse(fine).is_some(), "{fine:?}");
+        }
+        for bad in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\n",
+            "a\tb",
+            "a\u{7f}",
+            "ä",
+            "a\u{a0}b",
+            &"a".repeat(257),
+        ] {
             assert!(Subject::parse(bad).is_none(), "{bad:?}");
         }
     }
