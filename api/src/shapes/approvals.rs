@@ -105,12 +105,15 @@ impl DiscordMessage {
         now: Timestamp,
     ) -> Result<Self, ApiError> {
         let operations = operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?;
-        let mut summary = for_chat(format!("{} asks: {}", task.agent, task.name));
-        for operation in &operations {
-            let operation = Operation::from_json(operation).map_err(ApiError::internal)?;
-            summary.push_str("\n- ");
-            summary.push_str(&for_chat(operation.summary()));
-        }
+        let lines = operations
+            .iter()
+            .map(|operation| Operation::from_json(operation).map(|it| it.summary()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(ApiError::internal)?;
+        let head = format!("{} asks: {}", task.agent, task.name);
+        // The link often stands in the same message, behind a line of its own.
+        let most = LONGEST_MESSAGE.saturating_sub(units(&approve_url) + 2);
+        let summary = summary(head, lines, most.max(LEAST_SUMMARY));
         Ok(Self {
             approval_id: approval.id.to_string(),
             button_text: "Review and decide".to_owned(),
@@ -121,17 +124,62 @@ impl DiscordMessage {
     }
 }
 
-/// Nothing in it is markup to a chat client, nothing in it calls anybody, and nothing in it hides but
+/// The longest message that Discord takes. It says characters; counted in UTF-16 code units a text is
+/// never longer than it may be, however that is meant.
+const LONGEST_MESSAGE: usize = 2_000;
+/// What a summary may have however long the link is.
+const LEAST_SUMMARY: usize = 1_000;
+/// The longest first line: agents and orchestrators name themselves and their tasks.
+const LONGEST_HEAD: usize = 400;
+/// The longest line of an operation.
+const LONGEST_LINE: usize = 300;
+
+/// How long a text is, in UTF-16 code units.
+fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// The head and a line for each operation, within `most` units: what has no room is counted.
+fn summary(head: String, lines: Vec<String>, most: usize) -> String {
+    let mut summary = for_chat(head, LONGEST_HEAD);
+    let mut length = units(&summary);
+    let all = lines.len();
+    for (shown, line) in lines.into_iter().enumerate() {
+        let line = format!("\n- {}", for_chat(line, LONGEST_LINE));
+        let rest = |left: usize| format!("\n… and {left} more");
+        let reserve = match all - shown - 1 {
+            0 => 0,
+            left => units(&rest(left)),
+        };
+        if length + units(&line) + reserve > most {
+            summary.push_str(&rest(all - shown));
+            return summary;
+        }
+        length += units(&line);
+        summary.push_str(&line);
+    }
+    summary
+}
+
+/// At most `most` units, an end that is cut off shown as `…`. Nothing in it is markup to a chat client, nothing in it calls anybody, and nothing in it hides but
 /// what this puts there: chat clients look for mentions (`@everyone`, `<@1>`, `<#1>`, `<@&1>`) behind
 /// the backslash as well, so a space of no width breaks them.
-fn for_chat(text: String) -> String {
+fn for_chat(text: String, most: usize) -> String {
     let mut escaped = String::with_capacity(text.len());
+    let mut length = 0;
     for c in ShownText::line(text).spelled_out().chars() {
-        if "\\*_~`|<>[]()#@".contains(c) {
+        let is_markup = "\\*_~`|<>[]()#@".contains(c);
+        let calls = matches!(c, '@' | '#' | '<');
+        length += c.len_utf16() + usize::from(is_markup) + usize::from(calls);
+        if length >= most {
+            escaped.push('…');
+            break;
+        }
+        if is_markup {
             escaped.push('\\');
         }
         escaped.push(c);
-        if matches!(c, '@' | '#' | '<') {
+        if calls {
             escaped.push('\u{200b}');
         }
     }
@@ -145,16 +193,51 @@ mod tests {
     #[test]
     fn agents_cannot_write_markup_into_a_chat() {
         assert_eq!(
-            for_chat("[ok](https://x) @everyone\u{202e}\nnext".into()),
+            for_chat("[ok](https://x) @everyone\u{202e}\nnext".into(), 200),
             "\\[ok\\]\\(https://x\\) \\@\u{200b}everyone\u{2039}U+202E\u{203a}\u{2039}U+000A\u{203a}next"
         );
-        assert_eq!(for_chat("www.example.com".into()), "www.example.com");
+        assert_eq!(for_chat("www.example.com".into(), 200), "www.example.com");
+    }
+
+    #[test]
+    fn a_message_is_one_that_discord_takes_and_says_what_it_leaves_out() {
+        let line = |n: usize| {
+            format!(
+                "dns.record.write: create TXT host{n}.example.com = {}",
+                "v".repeat(99)
+            )
+        };
+        for (lines, most) in [(20, 1_700), (100, 1_700), (100, LEAST_SUMMARY)] {
+            let text = summary(
+                "ci asks: rotate".into(),
+                (0..lines).map(line).collect(),
+                most,
+            );
+            assert!(units(&text) <= most, "{}", units(&text));
+            let shown = text.matches("\n- ").count();
+            let told = format!("\n… and {} more", lines - shown);
+            assert!(shown > 5 && text.ends_with(&told), "{text}");
+        }
+        let text = summary("ci asks: rotate".into(), (0..3).map(line).collect(), 1_700);
+        assert!(text.ends_with(&"v".repeat(99)), "{text}");
+    }
+
+    #[test]
+    fn long_names_and_wide_letters_are_cut_where_they_end() {
+        for long in ["😀", "@", "\u{202e}", "ü", "\\"] {
+            let long = long.repeat(2_000);
+            let text = summary(long.clone(), vec![long.clone(); 20], 1_700);
+            assert!(units(&text) <= 1_700);
+            let head = text.lines().next().unwrap();
+            assert!(units(head) <= LONGEST_HEAD && head.ends_with('…'), "{head}");
+            assert!(text.contains("… and "), "{text}");
+        }
     }
 
     #[test]
     fn agents_cannot_call_people_in_a_chat() {
         for mention in ["@everyone", "@here", "<@1>", "<@!1>", "<@&1>", "<#1>"] {
-            let shown = for_chat(mention.into()).replace('\\', "");
+            let shown = for_chat(mention.into(), 200).replace('\\', "");
             for call in ["@e", "@h", "@1", "@!", "@&", "<@", "<#", "#1"] {
                 assert!(!shown.contains(call), "{mention}: {shown}");
             }
