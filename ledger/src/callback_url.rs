@@ -40,6 +40,13 @@ pub enum CallbackUrlError {
     /// An IP address, in whatever notation, where a name must stand.
     #[error("the callback URL must name its host, not an IP address")]
     IpLiteral,
+    /// The host or the port is written in a way that a URL parser turns into another: with characters
+    /// that it drops (a soft hyphen), replaces (full-width letters) or decodes (`%6c`).
+    #[error("the callback URL must name its host plainly: this reads as {host:?}")]
+    NotAsWritten {
+        /// What a parser makes of it.
+        host: String,
+    },
     /// The host is not in the allowlist.
     #[error("host {host:?} is not among the hosts that callbacks may be sent to")]
     HostNotAllowed {
@@ -102,11 +109,34 @@ fn normalise_host(entry: &str) -> Option<String> {
         return None;
     }
     match Host::parse(entry) {
-        // Percent-encoded, a dot or an asterisk is there only now.
-        Ok(Host::Domain(name)) if name.ends_with('.') || name.contains('*') => None,
-        Ok(Host::Domain(name)) => Some(name),
+        Ok(Host::Domain(name)) => is_host_as_written(entry, &name).then_some(name),
         Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => None,
     }
+}
+
+/// Whether a host name survived parsing: the parsed form is what was written, in small letters, and
+/// beyond ASCII its IDNA form. What a parser dropped, decoded or replaced was not meant to be seen.
+#[must_use]
+pub fn is_host_as_written(written: &str, parsed: &str) -> bool {
+    if written.is_ascii() {
+        return written.eq_ignore_ascii_case(parsed);
+    }
+    let (shown, readable) = idna::domain_to_unicode(parsed);
+    readable.is_ok() && shown == written.to_lowercase()
+}
+
+/// As [`is_host_as_written`], for what stands between `https://` and the path: a host and perhaps a port.
+/// The parser leaves the port of https out, and is the only one to read `:0443` and `:`.
+fn is_as_written(authority: &str, url: &Url) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let port_fits = port.is_none_or(|written| {
+        let parsed = url.port_or_known_default();
+        parsed.is_some_and(|parsed| written == parsed.to_string())
+    });
+    port_fits && is_host_as_written(host, url.host_str().unwrap_or_default())
 }
 
 /// A URL that a callback may be sent to, normalised: https, an allowlisted host name, no
@@ -150,6 +180,10 @@ impl CallbackUrl {
             Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(CallbackUrlError::IpLiteral),
             None => return Err(CallbackUrlError::Malformed(url::ParseError::EmptyHost)),
         };
+        if !is_as_written(authority(text), &url) {
+            let host = host.to_owned();
+            return Err(CallbackUrlError::NotAsWritten { host });
+        }
         if !policy.allows(host) {
             return Err(CallbackUrlError::HostNotAllowed {
                 host: host.to_owned(),
@@ -200,9 +234,13 @@ fn has_https_prefix(text: &str) -> bool {
 
 /// `https://@host/` has an empty user name, which the parser drops; it is refused like any other.
 fn authority_has_at(text: &str) -> bool {
+    authority(text).contains('@')
+}
+
+/// What stands between `https://` and the path, as written.
+fn authority(text: &str) -> &str {
     let rest = text.get(8..).unwrap_or_default();
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.contains('@')
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -343,6 +381,36 @@ mod tests {
             "https://localhost/\u{0}",
         ] {
             assert_eq!(refusal(text), CallbackUrlError::BadCharacter, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_does_not_survive_parsing_is_refused() {
+        for text in [
+            "https://local\u{ad}host/",
+            "https://hooks\u{200b}.example.com/",
+            "https://hooks\u{2060}.example.com/",
+            "https://hooks.example\u{fe0f}.com/",
+            "https://\u{ff48}ooks.example.com/",
+            "https://hooks\u{3002}example.com/",
+            "https://%6cocalhost/",
+            "https://hooks.example%2ecom/",
+            "https://localhost:0443/",
+            "https://localhost:08443/",
+            "https://localhost:/",
+            "https://bu\u{308}cher.example/",
+        ] {
+            let refused = refusal(text);
+            let plain = matches!(refused, CallbackUrlError::NotAsWritten { .. });
+            assert!(plain, "{text:?}: {refused}");
+        }
+        for entry in [
+            "local\u{ad}host",
+            "\u{ff48}ooks.example",
+            "%6cocalhost",
+            "a\u{3002}b",
+        ] {
+            assert!(CallbackPolicy::new([entry]).is_err(), "{entry:?}");
         }
     }
 

@@ -51,7 +51,9 @@ pub use assertion::{
 pub use blob::Blob;
 pub use callback_event::{CallbackEvent, UnknownCallbackEvent};
 pub use callback_secret::{CallbackSecret, InvalidCallbackSecret};
-pub use callback_url::{CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES};
+pub use callback_url::{
+    CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES, is_host_as_written,
+};
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};

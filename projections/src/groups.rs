@@ -6,9 +6,9 @@ use crate::fold::{Folding, Tables};
 use crate::projection::Projection;
 use crate::store::{Row as _, Spec, Stored, Table, append_rows};
 use crate::tables::{
-    self, ActiveCallbacks, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
-    CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView, TimelineEntry,
-    TokenRow, TopicRow,
+    self, ActiveCallbacks, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView,
+    CallbackView, CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView,
+    TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{ApplyId, ApprovalId, Event, Recorded, TaskId};

@@ -38,8 +38,8 @@ pub use rebuild::{RebuildReport, rebuild};
 pub use runner::{Progress, Runner};
 pub use tables::{
     ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
-    ErasedView, OperationSummary, PermissionView, TaskView, TimelineEntry, TimelineFilter,
-    Unproven, summary,
+    DueSearch, ErasedView, OperationSummary, PermissionView, TaskView, TimelineEntry,
+    TimelineFilter, Unproven, summary,
 };
 pub use verify::{VerifyReport, verify};
 pub use words::{

@@ -59,14 +59,25 @@ pub(crate) enum TaskCommand {
 /// `delivery …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeliveryCommand {
-    /// Try a callback again that was given up
+    /// Try callbacks again that were given up
     #[command(after_help = EFFECT_HELP)]
     Retry {
-        /// The delivery's id
-        delivery: String,
+        #[command(flatten)]
+        which: WhichDeliveries,
         #[command(flatten)]
         reason: Reason,
     },
+}
+
+/// One delivery or all of them, never neither.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WhichDeliveries {
+    /// The delivery's id
+    delivery: Option<String>,
+    /// Every delivery that was given up; the service must be running
+    #[arg(long)]
+    all: bool,
 }
 
 /// `grant …`
@@ -199,10 +210,11 @@ impl From<TaskCommand> for Action {
 
 impl From<DeliveryCommand> for Action {
     fn from(command: DeliveryCommand) -> Self {
-        let DeliveryCommand::Retry { delivery, reason } = command;
-        Self::RetryDelivery {
-            delivery,
-            reason: reason.text,
+        let DeliveryCommand::Retry { which, reason } = command;
+        let reason = reason.text;
+        match which.delivery {
+            Some(delivery) => Self::RetryDelivery { delivery, reason },
+            None => Self::RetryDeliveries { reason },
         }
     }
 }

@@ -30,6 +30,11 @@ pub(crate) enum Action {
         /// Why.
         reason: String,
     },
+    /// Try every delivery again that was given up.
+    RetryDeliveries {
+        /// Why.
+        reason: String,
+    },
     /// Take grants from an agent.
     RevokeGrants {
         /// The agent's name.

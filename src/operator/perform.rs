@@ -7,6 +7,8 @@ use ledger::command::{
     CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
 };
 use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, OperationKind, Origin, TaskId};
+use projections::{Projection, Projections};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Has the ledger record the action, as done by that account.
@@ -92,6 +94,10 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let erased = erased.map_err(failure)?;
             Ok(told(&erased, is_scrubbed(ledger).await, who))
         }
+        Action::RetryDeliveries { .. } => Err(
+            "only a running service knows which deliveries were given up: start it, or name one"
+                .to_owned(),
+        ),
         Action::RebuildProjections { .. } => Err(
             "only a running service makes projections anew beside those in use; without one, leave \
              --online away"
@@ -116,6 +122,65 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
         }
     }
 }
+
+/// Deliveries that are looked for at a time.
+const RETRIED_AT_A_TIME: u32 = 1_000;
+
+/// Has every delivery tried again that was given up, in the running service, which knows them.
+pub(crate) async fn retry_deliveries(
+    ledger: &Ledger,
+    projections: &Projections,
+    account: &Account,
+    reason: String,
+) -> Performed {
+    match retry_all(ledger, projections, account, reason).await {
+        Ok(0) => Performed::Done {
+            text: "no delivery was given up".to_owned(),
+        },
+        Ok(retried) => Performed::Done {
+            text: format!("{retried} deliveries are due again, by {}", account.name()),
+        },
+        Err(text) => Performed::Refused { text },
+    }
+}
+
+async fn retry_all(
+    ledger: &Ledger,
+    projections: &Projections,
+    account: &Account,
+    reason: String,
+) -> Result<u64, String> {
+    let unread = |error: projections::Error| format!("{:#}", anyhow::Error::from(error));
+    let mut retried = 0;
+    let mut seen = HashSet::new();
+    loop {
+        // What was just tried again would otherwise be found once more.
+        let reading = projections.caught_up(&[Projection::Callbacks], CATCHING_UP);
+        reading.await.map_err(unread)?;
+        let found = projections.given_up_deliveries(None, RETRIED_AT_A_TIME);
+        let found = found.await.map_err(unread)?;
+        // One that is given up anew in between is left for the next time.
+        let found: Vec<_> = found.into_iter().filter(|id| seen.insert(*id)).collect();
+        if found.is_empty() {
+            return Ok(retried);
+        }
+        for delivery_id in found {
+            let command = RetryDelivery {
+                delivery_id,
+                reason: Some(reason.clone()),
+            };
+            match ledger.execute(origin(account), command).await {
+                Ok(_) => retried += 1,
+                // Somebody else was quicker, or it was erased.
+                Err(Error::Rejected(_)) => {}
+                Err(error) => return Err(failure(error)),
+            }
+        }
+    }
+}
+
+/// How long the read tables may take to show what was just recorded.
+const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// How long a person waits for the files to be clean; it goes on after that.
 const SCRUBBING: Duration = Duration::from_secs(15);

@@ -2,7 +2,7 @@
 
 use super::rebuilding::rebuild;
 use crate::config::Storage;
-use crate::operator::{Action, ControlSocket, Performed, perform};
+use crate::operator::{Action, ControlSocket, Performed, perform, retry_deliveries};
 use anyhow::Context;
 use ledger::Ledger;
 use projections::Projections;
@@ -49,6 +49,9 @@ impl Control {
                             rebuilt.unwrap_or_else(|| Performed::Refused {
                                 text: "the service is stopping; the old tables stay".to_owned(),
                             })
+                        }
+                        Action::RetryDeliveries { reason } => {
+                            retry_deliveries(&ledger, &projections, &account, reason).await
                         }
                         action => perform(&ledger, &account, action).await,
                     };

@@ -1,7 +1,7 @@
 //! Starts the workers once the read tables have caught up, starts them again when they fail, and
 //! lets them finish at the end.
 
-use crate::callback::{Backoff, CallbackSender};
+use crate::callback::CallbackSender;
 use crate::depth_gauges::DepthGauges;
 use crate::dispatcher::Dispatcher;
 use crate::error::Error;
@@ -40,8 +40,6 @@ pub struct WorkersConfig {
     pub callback_batch_size: u32,
     /// CALLBACK_WORKER_INTERVAL_SECS: the longest sleep between two looks at what is owed.
     pub callback_interval: Duration,
-    /// When a failed delivery is tried again.
-    pub callback_backoff: Backoff,
     /// How long what is in flight may take to end once the workers are told to stop. What has not
     /// ended by then is settled by the next start.
     pub drain: Duration,
@@ -62,7 +60,6 @@ impl WorkersConfig {
             callbacks,
             callback_batch_size: 50,
             callback_interval: Duration::from_secs(2),
-            callback_backoff: Backoff::default(),
             drain: Duration::from_secs(20),
             witnesses: None,
             approvals_wait_for_witness: false,

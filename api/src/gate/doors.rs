@@ -61,6 +61,7 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("POST", "/v1/approvers/{principal}/enrolment", MANAGE_APPROVERS),
     ("GET", "/v1/tasks/{task_id}/deliveries", Door::Party),
     ("POST", "/v1/callbacks/{delivery_id}/retry", ISSUE_TASKS),
+    ("POST", "/v1/callbacks/retry", ISSUE_TASKS),
     ("GET", "/v1/ledger/checkpoint", Door::Open),
     ("GET", "/v1/ledger/vkey", Door::Open),
     ("GET", "/v1/ledger/tile/{*path}", Door::Open),

@@ -5,13 +5,16 @@ use crate::edge::request_id::ThisRequest;
 use crate::extract::json::OptionalJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
-use crate::shapes::callbacks::{Deliveries, RetryRequest, RetryStarted};
+use crate::shapes::callbacks::{
+    Deliveries, RetryAllRequest, RetryAllStarted, RetryRequest, RetryStarted,
+};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
+use futures_util::future::join_all;
 use ledger::aggregate::Task;
 use ledger::command::RetryDelivery;
-use ledger::{DeliveryId, Origin, TaskId};
+use ledger::{DeliveryId, Origin, Rejection, TaskId};
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +24,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list_deliveries))
         .routes(routes!(retry_delivery))
+        .routes(routes!(retry_given_up))
 }
 
 /// The most deliveries in one answer.
@@ -57,6 +61,58 @@ async fn list_deliveries(
     }
     let deliveries = views.deliveries(task_id, MOST).await?;
     Ok(Json(Deliveries::from(deliveries)))
+}
+
+/// The most deliveries that one request has tried again: each is an event in the ledger.
+const MOST_RETRIED: u32 = 1_000;
+
+/// Try every delivery again that was given up
+///
+/// Those given up longest come first, at most a thousand; `left` says whether to ask again.
+#[utoipa::path(
+    post, path = "/v1/callbacks/retry", tag = "callbacks",
+    request_body(content = Option<RetryAllRequest>),
+    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
+    responses(
+        (status = 200, body = RetryAllStarted),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn retry_given_up(
+    State(state): State<AppState>,
+    who: Bootstrap<IssueTasks>,
+    ThisRequest(request_id): ThisRequest,
+    OptionalJson(request): OptionalJson<RetryAllRequest>,
+) -> Result<Json<RetryAllStarted>, ApiError> {
+    let (task, reason) = request.unwrap_or_default().read()?;
+    let views = state.current_views(&[Projection::Callbacks]).await?;
+    let mut found = views.given_up_deliveries(task, MOST_RETRIED + 1).await?;
+    let most = usize::try_from(MOST_RETRIED).unwrap_or(usize::MAX);
+    let left = found.len() > most;
+    found.truncate(most);
+    let origin = Origin {
+        actor: who.actor(),
+        request_id: Some(request_id),
+    };
+    let retries = found.into_iter().map(|delivery_id| {
+        let command = RetryDelivery {
+            delivery_id,
+            reason: reason.clone(),
+        };
+        state.services.ledger.execute(origin.clone(), command)
+    });
+    let mut retried = 0;
+    for outcome in join_all(retries).await {
+        match outcome {
+            Ok(_) => retried += 1,
+            // Somebody else was quicker, or it was erased.
+            Err(ledger::Error::Rejected(
+                Rejection::DeliveryNotGivenUp | Rejection::DeliveryNotFound | Rejection::Erased,
+            )) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(RetryAllStarted { retried, left }))
 }
 
 /// Try a delivery again that was given up

@@ -3,7 +3,7 @@
 use super::reason;
 use crate::problem::ApiError;
 use ledger::command::NewCallback;
-use ledger::{CallbackEvent, CallbackPolicy, CallbackSecret, CallbackUrl};
+use ledger::{CallbackEvent, CallbackPolicy, CallbackSecret, CallbackUrl, TaskId};
 use projections::DeliveryView;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub(crate) struct CallbackRequest {
     #[serde(default)]
     #[schema(example = json!(["approval.approved", "apply.finished"]))]
     events: Option<Vec<String>>,
-    /// 1 to 256 bytes; signs every delivery. It is never shown again.
+    /// 1 to 256 bytes; signs every delivery. It is never shown again. One that begins with `whsec_` is a
+    /// Standard Webhooks secret: padded base64 of 24 to 64 bytes.
     #[schema(value_type = String)]
     secret: SecretString,
 }
@@ -38,7 +39,7 @@ impl CallbackRequest {
             }
             Some(named) => read_events(named)?,
         };
-        let secret = CallbackSecret::new(self.secret.expose_secret().as_bytes())
+        let secret = CallbackSecret::for_registration(self.secret.expose_secret())
             .map_err(|why| ApiError::bad_request(format!("callback.secret: {why}")))?;
         Ok(NewCallback {
             url,
@@ -149,6 +150,35 @@ pub(crate) struct RetryStarted {
     pub(crate) status: &'static str,
 }
 
+/// Which deliveries are tried again, and why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryAllRequest {
+    /// Those of one task; of every task when left out.
+    #[serde(default)]
+    task_id: Option<String>,
+    /// For the ledger; up to 1000 characters.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl RetryAllRequest {
+    pub(crate) fn read(self) -> Result<(Option<TaskId>, Option<String>), ApiError> {
+        let task = self.task_id.as_deref().map(str::parse).transpose();
+        let task = task.map_err(|_| ApiError::bad_request("task_id: the id of a task, a UUID"))?;
+        Ok((task, reason(self.reason)?))
+    }
+}
+
+/// Deliveries that are owed again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetryAllStarted {
+    /// How many.
+    pub(crate) retried: u32,
+    /// Whether more are given up than one request takes: ask again.
+    pub(crate) left: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +207,7 @@ mod tests {
             ("events", json!([])),
             ("secret", json!("")),
             ("secret", json!("s".repeat(257))),
+            ("secret", json!("whsec_not base64!")),
         ] {
             let mut callback = fine.clone();
             callback[field] = value;

@@ -13,7 +13,7 @@ pub enum DeliveryState {
     UnderWay,
     /// It arrived.
     Delivered,
-    /// Its tries are used up.
+    /// Its tries are used up, or its receiver wants it no more (410).
     GivenUp,
 }
 

@@ -7,7 +7,8 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{
-    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet, PermissionCheck,
+    ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
+    PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};

@@ -93,7 +93,8 @@ fn decide_end(
     let after = match command.outcome {
         AttemptOutcome::Delivered { .. } => AfterAttempt::Done,
         AttemptOutcome::Failed { .. } | AttemptOutcome::Interrupted
-            if delivery.attempts_in_round >= delivery.owed.max_attempts =>
+            if delivery.attempts_in_round >= delivery.owed.max_attempts
+                || command.outcome.is_gone() =>
         {
             AfterAttempt::GivenUp
         }

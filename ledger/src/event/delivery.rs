@@ -56,6 +56,21 @@ pub enum AttemptOutcome {
     Interrupted,
 }
 
+impl AttemptOutcome {
+    /// Whether the receiver said 410: that it wants this no more (RFC 9110, section 15.5.11; Standard
+    /// Webhooks). No further try follows, however many are left.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                http_status: Some(410),
+                ..
+            }
+        )
+    }
+}
+
 /// What comes after a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,8 @@ use ledger::command::{
     CreateTask, EndAttempt, IssuedToken, NewCallback, RetryDelivery, StartAttempt, SubmitApply,
 };
 use ledger::event::{
-    AfterAttempt, AttemptOutcome, CallbackOwner, CallbackSet, DeliveryOwed, Event, RegisteredCallback,
+    AfterAttempt, AttemptOutcome, CallbackOwner, CallbackSet, DeliveryOwed, Event,
+    RegisteredCallback,
 };
 use ledger::{
     CallbackEvent, CallbackId, DeliveryId, Rejection, SealContext, Sealed, StreamId, Timestamp,
@@ -310,7 +311,11 @@ async fn a_task_may_keep_its_callbacks_to_the_orchestrator() {
     let recorded = ledger.events_from(0, 1_000).await.unwrap();
     assert_eq!(recorded.last().unwrap().event.name(), "apply.refused");
     // What events go to anyway may be named, and the refused key is still free.
-    ledger.run(with("k1", callback(9, "first"))).await.unwrap().unwrap();
+    ledger
+        .run(with("k1", callback(9, "first")))
+        .await
+        .unwrap()
+        .unwrap();
     let task = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();
     assert_eq!(task.agent_callback, None);
 }
@@ -457,5 +462,31 @@ async fn the_secret_stands_in_the_log_sealed_for_its_place() {
             .windows(b"a callback secret".len())
             .any(|window| window == b"a callback secret");
         assert!(!found);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_410_is_not_tried_again() {
+    for (status, after) in [
+        (410, AfterAttempt::GivenUp),
+        (
+            404,
+            AfterAttempt::RetryAt(Timestamp::from_seconds(i64::MAX / 2_000_000)),
+        ),
+    ] {
+        let (ledger, delivery_id) = one_owed().await;
+        let started = ledger.run(StartAttempt { delivery_id }).await.unwrap();
+        let ended = EndAttempt {
+            delivery_id,
+            attempt: started.attempt,
+            outcome: AttemptOutcome::Failed {
+                http_status: Some(status),
+                code: "http_status".to_owned(),
+                message: format!("the receiver answered {status}"),
+            },
+            retry_at: Timestamp::from_seconds(i64::MAX / 2_000_000),
+            duration: Duration::ZERO,
+        };
+        assert_eq!(ledger.run(ended).await.unwrap(), after, "{status}");
     }
 }

@@ -19,7 +19,7 @@ const SPEC: Spec = Spec {
     endpoint      TEXT NOT NULL,  -- scheme, host and port of the URL
     events        TEXT NOT NULL,  -- the event names it wants, as a JSON list
     sealed_secret BLOB NOT NULL,  -- opens only with the master key, which is not in any database
-    of_agent      INTEGER NOT NULL,  -- 1: the agent's, beside the orchestrator's
+    of_agent      TEXT NOT NULL,  -- yes: the agent's, beside the orchestrator's; no
     registered_at TEXT NOT NULL,
     replaced_at   TEXT            -- empty: events still go to it
 ) STRICT, WITHOUT ROWID",

@@ -9,17 +9,19 @@ use crate::store::{Columns, Spec, row};
 use crate::words::DeliveryWord;
 use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed};
 use ledger::{ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, TaskId, Timestamp};
+use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
 pub(super) const SPEC: Spec = Spec {
     name: "deliveries",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Deliveries: one event for one callback.
     delivery_id       TEXT PRIMARY KEY,
     task_id           TEXT NOT NULL,
     callback_id       TEXT NOT NULL,
     endpoint          TEXT NOT NULL,     -- scheme, host and port of the callback's URL
+    url_digest        TEXT NOT NULL,     -- tells its URL from others of the endpoint
     event_id          TEXT NOT NULL,     -- the same on every try
     event_type        TEXT NOT NULL,     -- approval.pending, apply.finished, …
     apply_id          TEXT,
@@ -39,7 +41,10 @@ pub(super) const SPEC: Spec = Spec {
 ) STRICT, WITHOUT ROWID",
     indexes: &[
         ("deliveries_by_task", "(task_id, position)"),
-        ("deliveries_owed", "(endpoint, due_at) WHERE state = 'owed'"),
+        (
+            "deliveries_owed",
+            "(endpoint, due_at, url_digest) WHERE state = 'owed'",
+        ),
         (
             "deliveries_under_way",
             "(updated_at) WHERE state = 'under_way'",
@@ -63,6 +68,8 @@ row! {
         pub callback_id: CallbackId,
         /// Scheme, host and port of the callback's URL.
         pub endpoint: String,
+        /// Tells the callback's URL from others of the endpoint.
+        pub url_digest: String,
         /// The event that it reports.
         pub event_id: EventId,
         /// The event's name at the surface: `apply.finished`.
@@ -107,10 +114,27 @@ pub struct DueDelivery {
     pub callback_id: CallbackId,
     /// Scheme, host and port of the callback's URL.
     pub endpoint: String,
+    /// Tells the callback's URL from others of the endpoint.
+    pub url_digest: String,
     /// Since when it is due.
     pub due_at: Timestamp,
     /// The position of the event that made it owed.
     pub position: u64,
+}
+
+/// Which of the due deliveries are looked for.
+#[derive(Debug, Clone)]
+pub struct DueSearch {
+    /// Due at this moment.
+    pub now: Timestamp,
+    /// At most so many, those that have been due longest.
+    pub limit: u32,
+    /// Of each endpoint at most so many, so that a long backlog of one does not hide another's.
+    pub per_host: u32,
+    /// Those that are better sent later.
+    pub unproven: Option<Unproven>,
+    /// None to these URLs, by their digests: they have as much under way as they may.
+    pub without: Vec<String>,
 }
 
 /// Deliveries that are better sent later, although they are due: those owed since shortly, by events
@@ -156,11 +180,13 @@ fn owe(folding: &mut Folding<'_, CallbackTables>, owed: &DeliveryOwed) -> Result
         return Err(missing(folding.recorded, "callback", callback));
     };
     let endpoint = callback.endpoint.clone();
+    let url_digest = url_digest(&callback.url);
     folding.tables.deliveries.insert(DeliveryView {
         id: owed.delivery_id,
         task_id: owed.task_id,
         callback_id: owed.callback_id,
         endpoint,
+        url_digest,
         event_id: owed.event_id,
         event_type: owed.event_name.clone(),
         apply_id: owed.apply_id,
@@ -179,6 +205,15 @@ fn owe(folding: &mut Folding<'_, CallbackTables>, owed: &DeliveryOwed) -> Result
         position: folding.recorded.position(),
     });
     Ok(())
+}
+
+/// Half of the URL's SHA-256: enough to tell URLs apart, and no copy of a path that may be a secret.
+fn url_digest(url: &str) -> String {
+    let digest = Sha256::digest(url.as_bytes());
+    let half = digest.iter().take(16);
+    half.fold(String::with_capacity(32), |text, byte| {
+        text + &format!("{byte:02x}")
+    })
 }
 
 fn end_attempt(delivery: &mut DeliveryView, ended: &AttemptEnded, at: Timestamp) {
@@ -251,22 +286,24 @@ impl Projections {
         read_all(self.readers(), query).await
     }
 
-    /// Deliveries whose next try is due at `now`: of each endpoint the `per_endpoint` longest due,
-    /// and of these the `limit` longest due, so that a long backlog of one does not hide another's.
-    /// Those that are `unproven` are left.
-    pub async fn due_deliveries(
-        &self,
-        now: Timestamp,
-        limit: u32,
-        per_endpoint: u32,
-        unproven: Option<Unproven>,
-    ) -> Result<Vec<DueDelivery>, Error> {
+    /// Deliveries whose next try is due, the longest due first.
+    pub async fn due_deliveries(&self, search: DueSearch) -> Result<Vec<DueDelivery>, Error> {
+        let DueSearch {
+            now,
+            limit,
+            per_host,
+            unproven,
+            without,
+        } = search;
+        let without = serde_json::to_string(&without).unwrap_or_default();
         let query = sqlx::query(concat!(
             endpoints!(),
-            "SELECT due.delivery_id, due.callback_id, due.endpoint, due.due_at, due.position
+            "SELECT due.delivery_id, due.callback_id, due.endpoint, due.url_digest, due.due_at,
+                    due.position
              FROM endpoints JOIN deliveries AS due ON due.delivery_id IN (
                  SELECT delivery_id FROM deliveries
                  WHERE state = 'owed' AND endpoint = endpoints.endpoint AND due_at <= ?1
+                 AND url_digest NOT IN (SELECT value FROM json_each(?6))
                  AND (position < ?4 OR owed_at <= ?5)
                  ORDER BY due_at, delivery_id LIMIT ?3)
              ORDER BY due.due_at, due.delivery_id LIMIT ?2",
@@ -275,11 +312,12 @@ impl Projections {
         let rows = query
             .bind(moment::to_text(now))
             .bind(i64::from(limit))
-            .bind(i64::from(per_endpoint))
+            .bind(i64::from(per_host))
             .bind(proven.unwrap_or(i64::MAX))
             .bind(moment::to_text(
                 unproven.map_or(now, |unproven| unproven.owed_after),
             ))
+            .bind(without)
             .fetch_all(self.readers())
             .await
             .map_err(Error::database("reading the deliveries that are due"))?;
@@ -290,6 +328,7 @@ impl Projections {
                     delivery_id: row.get("delivery_id")?,
                     callback_id: row.get("callback_id")?,
                     endpoint: row.get("endpoint")?,
+                    url_digest: row.get("url_digest")?,
                     due_at: row.get("due_at")?,
                     position: row.get("position")?,
                 })
@@ -311,6 +350,29 @@ impl Projections {
         .map_err(failed())?;
         let due: Option<String> = row.try_get(0).map_err(failed())?;
         Ok(due.as_deref().and_then(moment::from_text))
+    }
+
+    /// Deliveries that were given up, of one task or of all, those given up longest first. They stay in the
+    /// list until they are tried again.
+    pub async fn given_up_deliveries(
+        &self,
+        task: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryId>, Error> {
+        let query = sqlx::query(
+            "SELECT delivery_id FROM deliveries
+             WHERE state = 'given_up' AND (?1 IS NULL OR task_id = ?1)
+             ORDER BY updated_at, delivery_id LIMIT ?2",
+        );
+        let rows = query
+            .bind(task.map(|task| task.to_string()))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await
+            .map_err(Error::database("reading the deliveries that were given up"))?;
+        rows.iter()
+            .map(|row| Columns::new(row, SPEC.name).get("delivery_id"))
+            .collect()
     }
 
     /// Deliveries with a try under way, and which try; at a start these were interrupted. The ones

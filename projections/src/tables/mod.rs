@@ -28,7 +28,7 @@ pub use audit_timeline::{TimelineEntry, TimelineFilter};
 pub(crate) use callbacks::Active as ActiveCallbacks;
 pub use callbacks::CallbackView;
 pub(crate) use capability_tokens::TokenRow;
-pub use deliveries::{DeliveryView, DueDelivery, Unproven};
+pub use deliveries::{DeliveryView, DueDelivery, DueSearch, Unproven};
 pub use delivery_attempts::AttemptView;
 pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;

@@ -9,7 +9,7 @@ use ledger::command::{
 };
 use ledger::event::{AttemptOutcome, PreState};
 use ledger::{DeliveryId, SealContext, Timestamp};
-use projections::{DeliveryWord, Projections, Runner, Unproven};
+use projections::{DeliveryWord, DueSearch, Projections, Runner, Unproven};
 use std::time::Duration;
 
 async fn task_with_callback(ledger: &TestLedger, port: u16) -> IssuedToken {
@@ -32,8 +32,21 @@ async fn owe(ledger: &TestLedger, token: &IssuedToken, keys: u8) {
     }
 }
 
+fn search(now: Timestamp, limit: u32, per_host: u32, unproven: Option<Unproven>) -> DueSearch {
+    DueSearch {
+        now,
+        limit,
+        per_host,
+        unproven,
+        without: Vec::new(),
+    }
+}
+
 async fn due(projections: &Projections, now: Timestamp) -> Vec<(String, DeliveryId)> {
-    let due = projections.due_deliveries(now, 100, 2, None).await.unwrap();
+    let due = projections
+        .due_deliveries(search(now, 100, 2, None))
+        .await
+        .unwrap();
     due.into_iter()
         .map(|due| (due.endpoint, due.delivery_id))
         .collect()
@@ -76,7 +89,10 @@ async fn a_long_backlog_of_one_endpoint_does_not_hide_another() {
         .collect();
     let busy = "https://localhost:8443";
     assert_eq!(endpoints, [busy, busy, "https://localhost:9443"]);
-    let one = projections.due_deliveries(now, 1, 2, None).await.unwrap();
+    let one = projections
+        .due_deliveries(search(now, 1, 2, None))
+        .await
+        .unwrap();
     assert_eq!(one.len(), 1);
     assert!(
         due(&projections, Timestamp::from_seconds(0))
@@ -89,17 +105,89 @@ async fn a_long_backlog_of_one_endpoint_does_not_hide_another() {
 }
 
 #[tokio::test]
+async fn a_url_that_has_its_share_hides_no_other_of_its_host() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let busy = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &busy, 3).await;
+    catch_up(&mut runner).await;
+    ledger.clock.advance(Duration::from_secs(1));
+    let other = CreateTask {
+        callback: Some(NewCallback {
+            url: commands::callback_url("https://localhost:8443/other"),
+            ..commands::callback(8443, "a secret")
+        }),
+        ..commands::create_task()
+    };
+    let calm = ledger.execute(commands::administrator(), other).await;
+    owe(&ledger, &calm.unwrap(), 1).await;
+    catch_up(&mut runner).await;
+
+    let first = projections
+        .due_deliveries(search(ledger.now(), 9, 1, None))
+        .await;
+    let first = first.unwrap().remove(0);
+    let without = DueSearch {
+        without: vec![first.url_digest.clone()],
+        ..search(ledger.now(), 9, 1, None)
+    };
+    let found = projections.due_deliveries(without).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].endpoint, first.endpoint);
+    assert_ne!(found[0].url_digest, first.url_digest);
+}
+
+#[tokio::test]
+async fn deliveries_that_were_given_up_are_found_longest_first() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let token = task_with_callback(&ledger, 8443).await;
+    owe(&ledger, &token, 2).await;
+    catch_up(&mut runner).await;
+    let mut gone = Vec::new();
+    for (_, delivery_id) in due(&projections, ledger.now()).await {
+        let started = ledger.run(StartAttempt { delivery_id }).await.unwrap();
+        let ended = EndAttempt {
+            delivery_id,
+            attempt: started.attempt,
+            outcome: AttemptOutcome::Failed {
+                http_status: Some(410),
+                code: "http_status".to_owned(),
+                message: "HTTP 410".to_owned(),
+            },
+            retry_at: ledger.now(),
+            duration: Duration::from_millis(1),
+        };
+        ledger.run(ended).await.unwrap();
+        ledger.clock.advance(Duration::from_secs(1));
+        gone.push(delivery_id);
+    }
+    catch_up(&mut runner).await;
+    let given_up = async |task, limit| projections.given_up_deliveries(task, limit).await.unwrap();
+    assert_eq!(given_up(None, 9).await, gone);
+    assert_eq!(given_up(Some(token.task.id), 1).await, gone[..1]);
+    assert!(
+        given_up(Some(ledger::TaskId::from_bytes([1; 16])), 9)
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn what_cannot_be_proven_yet_is_left_for_a_while_and_hides_nothing() {
     let (ledger, projections, mut runner) = world::new().await;
     let token = task_with_callback(&ledger, 8443).await;
     owe(&ledger, &token, 2).await;
     catch_up(&mut runner).await;
     let now = ledger.now();
-    let all = projections.due_deliveries(now, 9, 9, None).await.unwrap();
+    let all = projections
+        .due_deliveries(search(now, 9, 9, None))
+        .await
+        .unwrap();
     let [first, second] = [all[0].position, all[1].position];
     let due = async |from: u64, owed_after: Timestamp| {
         let unproven = Some(Unproven { from, owed_after });
-        let due = projections.due_deliveries(now, 9, 1, unproven).await;
+        let due = projections
+            .due_deliveries(search(now, 9, 1, unproven))
+            .await;
         let due = due.unwrap().into_iter();
         due.map(|due| due.position).collect::<Vec<_>>()
     };
@@ -168,7 +256,7 @@ async fn a_delivery_goes_from_owed_to_given_up_and_back() {
 }
 
 #[tokio::test]
-async fn a_replaced_callback_keeps_what_was_owed_to_it() {
+async fn an_agents_callback_stands_beside_and_a_replaced_one_keeps_what_was_owed_to_it() {
     let (ledger, projections, mut runner) = world::new().await;
     let token = task_with_callback(&ledger, 8443).await;
     owe(&ledger, &token, 1).await;
@@ -181,10 +269,10 @@ async fn a_replaced_callback_keeps_what_was_owed_to_it() {
     catch_up(&mut runner).await;
 
     let due = projections
-        .due_deliveries(ledger.now(), 9, 9, None)
+        .due_deliveries(search(ledger.now(), 9, 9, None))
         .await
         .unwrap();
-    assert_eq!(due.len(), 2);
+    assert_eq!(due.len(), 3, "the second event goes to both");
     let endpoint_of = |port: u16| format!("https://localhost:{port}");
     for due in due {
         let callback = projections
@@ -193,8 +281,8 @@ async fn a_replaced_callback_keeps_what_was_owed_to_it() {
             .unwrap()
             .unwrap();
         assert_eq!(callback.endpoint, due.endpoint);
-        let replaced = callback.replaced_at.is_some();
-        assert_eq!(replaced, callback.endpoint == endpoint_of(8443));
+        assert_eq!(callback.of_agent, callback.endpoint == endpoint_of(9443));
+        assert_eq!(callback.replaced_at, None);
         // The secret opens at its place, and at no other.
         let keys = &ledger.rules().master_keys;
         let place = SealContext {
@@ -204,12 +292,25 @@ async fn a_replaced_callback_keeps_what_was_owed_to_it() {
         };
         assert!(keys.open(&place, &callback.sealed_secret).is_ok());
     }
-    let task = projections.task(token.task.id).await.unwrap().unwrap();
-    let current = projections
-        .callback(task.callback_id.unwrap())
-        .await
-        .unwrap();
-    assert_eq!(current.unwrap().replaced_at, None);
+    let before = projections.task(token.task.id).await.unwrap().unwrap();
+    let command = SubmitApply {
+        callback: Some(commands::callback(9444, "a third secret")),
+        ..commands::submit(&token, "key-10", vec![commands::purge()])
+    };
+    let origin = commands::agent(&token);
+    ledger.execute(origin, command).await.unwrap().unwrap();
+    catch_up(&mut runner).await;
+    let after = projections.task(token.task.id).await.unwrap().unwrap();
+    assert_eq!(after.callback_id, before.callback_id);
+    assert_ne!(after.agent_callback_id, before.agent_callback_id);
+    for (id, replaced) in [
+        (after.callback_id, false),
+        (before.agent_callback_id, true),
+        (after.agent_callback_id, false),
+    ] {
+        let callback = projections.callback(id.unwrap()).await.unwrap().unwrap();
+        assert_eq!(callback.replaced_at.is_some(), replaced);
+    }
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ pub(super) fn callback_set(set: &CallbackSet) -> String {
         CallbackOwner::Agent => ", besides the orchestrator's callback",
         CallbackOwner::Unsaid | CallbackOwner::Orchestrator => "",
     };
-    format!("{} is to be told of {of}{beside}", plain(&host(&set.callback.url)))
+    format!(
+        "{} is to be told of {of}{beside}",
+        plain(&host(&set.callback.url))
+    )
 }
 
 pub(super) fn apply_accepted(who: &str, accepted: &ApplyAccepted, topic: &Topic) -> String {

@@ -6,8 +6,8 @@ use super::own_process::in_own_process;
 use fixtures::history::trusting;
 use ledger::audit::{AuditRecord, Content, Report, Verifier};
 use ledger::event::{
-    ApproverRegistered, CallbackOwner, CallbackSet, DeliveryOwed, EnrolmentOpened, Envelope, Event, LedgerCreated,
-    RegisteredCallback, TaskCreated, TokenIssued, TokenRevoked,
+    ApproverRegistered, CallbackOwner, CallbackSet, DeliveryOwed, EnrolmentOpened, Envelope, Event,
+    LedgerCreated, RegisteredCallback, TaskCreated, TokenIssued, TokenRevoked,
 };
 use ledger::{
     Actor, AgentId, ApproverId, Blob, CallbackId, CommandId, DeliveryId, EnrolmentId, EventId,
@@ -184,7 +184,14 @@ fn a_callback_that_wants_much_and_is_owed_much() {
             events: (0..length).map(|at| at.to_string()).collect(),
             sealed_secret: Blob::from(vec![0; 32]),
         };
-        writing.add(TASK, &CallbackSet { callback, owner: CallbackOwner::Unsaid }.into());
+        writing.add(
+            TASK,
+            &CallbackSet {
+                callback,
+                owner: CallbackOwner::Unsaid,
+            }
+            .into(),
+        );
         for at in 0..length {
             let owed = DeliveryOwed {
                 delivery_id: DeliveryId::from_bytes(number(1000 + at)),

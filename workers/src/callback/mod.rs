@@ -2,17 +2,17 @@
 //! try again. The loop that decides what is owed is the dispatcher's.
 
 mod address;
-mod backoff;
 mod failure;
 mod resolver;
 mod retry_after;
+mod schedule;
 mod sender;
 mod signature;
 
 pub use address::{AddressRange, AddressRefused, check_address, range_of};
-pub use backoff::Backoff;
 pub use failure::{AttemptFailure, FailureCode};
 pub use resolver::{HostRefused, Lookup, SystemLookup};
+pub use schedule::{delay_after_interruption, retry_delay};
 pub use sender::{
     Attempt, AttemptOutcome, CallbackSender, CallbackSenderConfig, CallbackSetupError,
 };

@@ -1,7 +1,9 @@
 //! One try of one delivery, from its claim to its recorded end.
 
 use super::endpoints::Place;
-use crate::callback::{Attempt, AttemptOutcome as Sent, Backoff, CallbackSender};
+use crate::callback::{
+    Attempt, AttemptOutcome as Sent, CallbackSender, delay_after_interruption, retry_delay,
+};
 use crate::error::Error;
 use crate::recording::Recorder;
 use bytes::Bytes;
@@ -28,7 +30,6 @@ pub(super) struct Courier {
     pub(super) recorder: Recorder,
     pub(super) sender: CallbackSender,
     pub(super) keys: Arc<MasterKeys>,
-    pub(super) backoff: Backoff,
 }
 
 /// What a try came to, before it is recorded.
@@ -196,11 +197,12 @@ impl Courier {
             } => (code.clone(), *http_status),
             AttemptOutcome::Interrupted => ("interrupted".to_owned(), None),
         };
+        let retry_at = self.retry_at(delivery.attempts_in_round, &tried);
         let ended = EndAttempt {
             delivery_id: delivery.owed.delivery_id,
             attempt,
             outcome: tried.outcome,
-            retry_at: self.retry_at(delivery.attempts_in_round, tried.retry_after),
+            retry_at,
             duration,
         };
         let after = match self.recorder.record(ended).await {
@@ -233,11 +235,16 @@ impl Courier {
         Ok(())
     }
 
-    fn retry_at(&self, failures: u32, retry_after: Option<Duration>) -> Timestamp {
+    fn retry_at(&self, failures: u32, tried: &Try) -> Timestamp {
         let ledger: &Ledger = self.recorder.ledger();
         let mut jitter = [0; 8];
         ledger.random().fill(&mut jitter);
-        let delay = self.backoff.delay(failures, jitter, retry_after);
+        let delay = match tried.outcome {
+            AttemptOutcome::Interrupted => delay_after_interruption(jitter),
+            AttemptOutcome::Delivered { .. } | AttemptOutcome::Failed { .. } => {
+                retry_delay(failures, jitter, tried.retry_after)
+            }
+        };
         ledger.now().plus(delay)
     }
 }

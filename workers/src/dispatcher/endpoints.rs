@@ -1,30 +1,89 @@
-//! How many deliveries go to each endpoint at a time, so that a slow one holds up only its own.
+//! How many deliveries go to each URL and to each host at a time, so that a slow one holds up only its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many tries may be under way to one endpoint.
-pub(super) const MOST_EACH: usize = 4;
+/// How many tries may be under way to one URL.
+pub(super) const MOST_OF_URL: usize = 4;
+/// How many may be under way to one host, whatever the paths.
+pub(super) const MOST_OF_HOST: usize = 64;
 /// How many may be under way in all.
 pub(super) const MOST: usize = 256;
-/// From here on an endpoint gets no second one, which leaves room for endpoints that have none.
+/// From here on a URL gets no second one, which leaves places for the other URLs of its host.
+const CROWDED_HOST: usize = MOST_OF_HOST / 2;
+/// From here on a URL gets no second one, and a host only a few, which leaves places for other hosts.
 const CROWDED: usize = MOST / 2;
+/// What a host gets then.
+const LEAST_OF_HOST: usize = 8;
 
-/// The endpoints that are being sent to. Clones share the counts.
+/// Where a delivery goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Scheme, host and port.
+    pub(super) host: String,
+    /// Tells its URL from others.
+    pub(super) url: String,
+}
+
+/// Why there is no place at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The URL has its share; its host may have places.
+    Url,
+    /// The host has its share, or all places are taken.
+    Host,
+}
+
+/// The targets that are being sent to. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Endpoints(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    each: HashMap<String, usize>,
+    hosts: HashMap<String, Host>,
     all: usize,
 }
 
-/// A place at an endpoint; dropping it gives it back.
+#[derive(Debug, Default)]
+struct Host {
+    urls: HashMap<String, usize>,
+    all: usize,
+}
+
+impl Counts {
+    /// What one URL of the host may have.
+    const fn most_of_url(&self, host: &Host) -> usize {
+        if self.all < CROWDED && host.all < CROWDED_HOST {
+            MOST_OF_URL
+        } else {
+            1
+        }
+    }
+
+    const fn most_of_host(&self) -> usize {
+        if self.all < CROWDED {
+            MOST_OF_HOST
+        } else {
+            LEAST_OF_HOST
+        }
+    }
+
+    fn refusal(&self, target: &Target) -> Option<Full> {
+        let none = Host::default();
+        let host = self.hosts.get(&target.host).unwrap_or(&none);
+        if self.all >= MOST || host.all >= self.most_of_host() {
+            return Some(Full::Host);
+        }
+        let here = host.urls.get(&target.url).copied().unwrap_or(0);
+        (here >= self.most_of_url(host)).then_some(Full::Url)
+    }
+}
+
+/// A place at a URL; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Place {
     endpoints: Endpoints,
-    endpoint: String,
+    target: Target,
 }
 
 impl Endpoints {
@@ -32,25 +91,37 @@ impl Endpoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` when the endpoint has its share.
-    pub(super) fn enter(&self, endpoint: &str) -> Option<Place> {
+    /// A place there, where one is left.
+    pub(super) fn enter(&self, target: Target) -> Result<Place, Full> {
         let mut counts = self.counts();
-        let most = if counts.all < CROWDED { MOST_EACH } else { 1 };
-        let here = counts.each.get(endpoint).copied().unwrap_or(0);
-        if here >= most || counts.all >= MOST {
-            return None;
+        if let Some(full) = counts.refusal(&target) {
+            return Err(full);
         }
-        counts.each.insert(endpoint.to_owned(), here + 1);
         counts.all += 1;
-        Some(Place {
+        let host = counts.hosts.entry(target.host.clone()).or_default();
+        host.all += 1;
+        *host.urls.entry(target.url.clone()).or_default() += 1;
+        drop(counts);
+        Ok(Place {
             endpoints: self.clone(),
-            endpoint: endpoint.to_owned(),
+            target,
         })
     }
 
-    /// How many endpoints are being sent to.
+    /// How many hosts are being sent to.
     pub(super) fn busy(&self) -> usize {
-        self.counts().each.len()
+        self.counts().hosts.len()
+    }
+
+    /// The URLs that have their share; nothing of theirs need be looked for.
+    pub(super) fn full_urls(&self) -> Vec<String> {
+        let counts = self.counts();
+        let full = counts.hosts.values().flat_map(|host| {
+            let most = counts.most_of_url(host);
+            let full = host.urls.iter().filter(move |(_, here)| **here >= most);
+            full.map(|(url, _)| url.clone())
+        });
+        full.collect()
     }
 }
 
@@ -58,11 +129,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.endpoints.counts();
         counts.all = counts.all.saturating_sub(1);
-        if let Some(here) = counts.each.get_mut(&self.endpoint) {
+        let Some(host) = counts.hosts.get_mut(&self.target.host) else {
+            return;
+        };
+        host.all = host.all.saturating_sub(1);
+        if let Some(here) = host.urls.get_mut(&self.target.url) {
             *here -= 1;
             if *here == 0 {
-                counts.each.remove(&self.endpoint);
+                host.urls.remove(&self.target.url);
             }
+        }
+        if host.all == 0 {
+            counts.hosts.remove(&self.target.host);
         }
     }
 }
@@ -71,32 +149,71 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn target(host: &str, url: usize) -> Target {
+        Target {
+            host: host.to_owned(),
+            url: format!("{host}/{url}"),
+        }
+    }
+
+    /// As many places as there are at one target.
+    fn fill(endpoints: &Endpoints, host: &str, url: usize) -> Vec<Place> {
+        std::iter::from_fn(|| endpoints.enter(target(host, url)).ok()).collect()
+    }
+
     #[test]
-    fn an_endpoint_gets_its_share_and_no_more() {
+    fn a_url_gets_its_share_and_no_more() {
         let endpoints = Endpoints::default();
-        let mut places: Vec<_> = (0..MOST_EACH)
-            .map(|_| endpoints.enter("https://a").unwrap())
-            .collect();
-        assert!(endpoints.enter("https://a").is_none());
-        assert!(endpoints.enter("https://b").is_some());
+        let mut places = fill(&endpoints, "https://a", 1);
+        assert_eq!(places.len(), MOST_OF_URL);
+        assert_eq!(
+            endpoints.enter(target("https://a", 1)).err(),
+            Some(Full::Url)
+        );
+        assert_eq!(endpoints.full_urls(), ["https://a/1"]);
+        assert!(
+            endpoints.enter(target("https://a", 2)).is_ok(),
+            "another path"
+        );
+        assert!(endpoints.enter(target("https://b", 1)).is_ok());
         places.pop();
-        assert!(endpoints.enter("https://a").is_some());
+        assert!(endpoints.full_urls().is_empty());
+        assert!(endpoints.enter(target("https://a", 1)).is_ok());
         drop(places);
         assert_eq!(endpoints.busy(), 0);
     }
 
     #[test]
-    fn many_slow_endpoints_leave_room_for_one_more() {
+    fn paths_that_hang_leave_places_for_others_of_their_host_and_for_other_hosts() {
         let endpoints = Endpoints::default();
-        let greedy = |n: usize| {
-            let endpoint = format!("https://slow{n}");
-            let endpoints = &endpoints;
-            std::iter::from_fn(move || endpoints.enter(&endpoint))
-        };
-        let places: Vec<_> = (0..).flat_map(greedy).take(MOST - 1).collect();
-        assert_eq!(places.len(), MOST - 1);
-        let one_more = endpoints.enter("https://quick");
-        assert!(one_more.is_some());
-        assert!(endpoints.enter("https://none").is_none());
+        let hanging: Vec<_> = (0..20)
+            .flat_map(|url| fill(&endpoints, "https://a", url))
+            .collect();
+        assert!(hanging.len() < MOST_OF_HOST);
+        assert!(endpoints.enter(target("https://a", 99)).is_ok());
+        let more: Vec<_> = (20..200)
+            .flat_map(|url| fill(&endpoints, "https://a", url))
+            .collect();
+        assert_eq!(hanging.len() + more.len(), MOST_OF_HOST);
+        assert_eq!(
+            endpoints.enter(target("https://a", 99)).err(),
+            Some(Full::Host)
+        );
+        assert!(endpoints.enter(target("https://b", 1)).is_ok());
+    }
+
+    #[test]
+    fn many_slow_hosts_leave_room_for_one_more() {
+        let endpoints = Endpoints::default();
+        let slow: Vec<_> = (0..10_usize)
+            .flat_map(|host| {
+                let endpoints = &endpoints;
+                (0..100).flat_map(move |url| fill(endpoints, &format!("https://slow{host}"), url))
+            })
+            .collect();
+        assert!(slow.len() < MOST, "{}", slow.len());
+        assert!(endpoints.enter(target("https://quick", 1)).is_ok());
+        drop(slow);
+        assert_eq!(endpoints.busy(), 0);
     }
 }

@@ -1,9 +1,9 @@
-//! Sends the callbacks that events owe, several at a time and each endpoint by itself.
+//! Sends the callbacks that events owe, several at a time and each URL by itself.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `delivery` | one try, from its claim to its recorded end |
-//! | `endpoints` | how many tries go to each endpoint at a time |
+//! | `endpoints` | how many tries go to each URL and host at a time |
 
 mod delivery;
 mod endpoints;
@@ -14,10 +14,10 @@ use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker, paced};
 use delivery::Courier;
-use endpoints::{Endpoints, MOST, MOST_EACH};
+use endpoints::{Endpoints, Full, MOST, MOST_OF_HOST, Target};
 use futures_util::future::try_join_all;
 use ledger::{Checkpoints, DeliveryId, Ledger, SignedCheckpoint, Timestamp};
-use projections::{Projection, Projections, Unproven};
+use projections::{DueSearch, Projection, Projections, Unproven};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ pub(crate) struct Dispatcher {
 
 /// What one look came to.
 struct Look {
-    /// Something due was left: its endpoint has its share, or the batch was full.
+    /// Something due was left: its URL or host has its share, or the batch was full.
     left_some: bool,
     sleep: Duration,
 }
@@ -57,7 +57,6 @@ impl Dispatcher {
                 recorder: Recorder::new(ledger.clone(), Self::NAME),
                 sender: config.callbacks,
                 keys: Arc::clone(&ledger.rules().master_keys),
-                backoff: config.callback_backoff,
             },
             projections: projections.clone(),
             deliveries: InFlight::new(MOST),
@@ -100,40 +99,69 @@ impl Dispatcher {
         })
     }
 
-    /// Takes what is due, of each endpoint no more than its share.
-    async fn take(&mut self) -> Result<Look, Error> {
-        let now = self.courier.recorder.ledger().now();
-        let projections = &self.projections;
-        let each = 2 * MOST_EACH;
-        // Rows of endpoints that have their share must not crowd out those of others.
+    /// Takes of what is seen at one look; whether there may be more behind what it left.
+    async fn take_some(
+        &mut self,
+        now: Timestamp,
+        taken: &mut usize,
+        left_some: &mut bool,
+    ) -> Result<bool, Error> {
+        let each = 2 * MOST_OF_HOST;
+        // Rows of hosts that have their share must not crowd out those of others.
         let limit = self.batch_size + self.endpoints.busy() * each + self.deliveries.held();
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let each = u32::try_from(each).unwrap_or(u32::MAX);
-        let unproven = self.unproven(now);
-        let due = projections
-            .due_deliveries(now, limit, each, unproven)
-            .await?;
-        let next = projections.next_delivery_due().await?;
-        let mut taken = 0;
-        let mut left_some = false;
-        for delivery in due {
+        let full = self.endpoints.full_urls();
+        *left_some |= !full.is_empty();
+        let search = DueSearch {
+            now,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            per_host: u32::try_from(each).unwrap_or(u32::MAX),
+            unproven: self.unproven(now),
+            without: full,
+        };
+        let mut hidden = false;
+        for delivery in self.projections.due_deliveries(search).await? {
             let delivery_id = delivery.delivery_id;
             if !self.deliveries.is_free(&delivery_id) {
                 continue;
             }
-            if taken >= self.batch_size {
-                left_some = true;
+            if *taken >= self.batch_size {
+                *left_some = true;
                 break;
             }
-            let Some(place) = self.endpoints.enter(&delivery.endpoint) else {
-                left_some = true;
-                continue;
+            let target = Target {
+                host: delivery.endpoint.clone(),
+                url: delivery.url_digest.clone(),
             };
-            taken += 1;
-            let courier = self.courier.clone();
-            self.deliveries
-                .spawn(delivery_id, courier.deliver(delivery, place));
+            match self.endpoints.enter(target) {
+                Ok(place) => {
+                    *taken += 1;
+                    let courier = self.courier.clone();
+                    self.deliveries
+                        .spawn(delivery_id, courier.deliver(delivery, place));
+                }
+                Err(full) => {
+                    *left_some = true;
+                    hidden |= full == Full::Url;
+                }
+            }
         }
+        Ok(hidden)
+    }
+
+    /// Takes what is due, of each URL and host no more than its share.
+    async fn take(&mut self) -> Result<Look, Error> {
+        let now = self.courier.recorder.ledger().now();
+        let mut taken = 0;
+        let mut left_some = false;
+        loop {
+            let before = taken;
+            let hidden = self.take_some(now, &mut taken, &mut left_some).await?;
+            // What a URL that has its share now stood in front of is seen without it.
+            if !hidden || taken == before || taken >= self.batch_size {
+                break;
+            }
+        }
+        let next = self.projections.next_delivery_due().await?;
         let in_flight = u32::try_from(self.deliveries.len()).unwrap_or(u32::MAX);
         metrics::gauge!("dispatcher_deliveries_in_flight").set(f64::from(in_flight));
         self.deliveries.measure(Self::NAME);

@@ -9,13 +9,14 @@
 //! | `settings` | whom to ask, what is enough, where the result is kept |
 //! | `client` | one request, one answer |
 //! | `asking` | one witness and one checkpoint, from the size that the witness has seen |
-//! | `rests` | when each witness is asked again |
+//! | `rests`, `backoff` | when each witness is asked again |
 //! | `round` | the cosignatures on one checkpoint |
 //! | `cosigner` | the worker |
 //! | `kept` | the witnessed checkpoint on disk |
 //! | `gate` | what waits for it |
 
 mod asking;
+mod backoff;
 mod client;
 mod cosigner;
 mod gate;

@@ -1,6 +1,6 @@
 //! When each witness is asked.
 
-use crate::callback::Backoff;
+use super::backoff::Backoff;
 use ledger::Random;
 use tokio::time::Instant;
 
@@ -38,6 +38,6 @@ impl Standing {
         self.failures = self.failures.saturating_add(1);
         let mut jitter = [0; 8];
         random.fill(&mut jitter);
-        self.rests_until = Some(now + backoff.delay(self.failures, jitter, None));
+        self.rests_until = Some(now + backoff.delay(self.failures, jitter));
     }
 }

@@ -1,7 +1,7 @@
 //! Whom to ask, what is enough, and where the result is kept.
 
+use super::backoff::Backoff;
 use super::client::WitnessClient;
-use crate::callback::Backoff;
 use ledger::tlog::{WitnessKey, WitnessPolicy};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,7 +76,6 @@ impl WitnessSettings {
                 floor: Duration::from_secs(1),
                 first_ceiling: Duration::from_secs(2),
                 last_ceiling: Duration::from_secs(5 * 60),
-                longest_retry_after: Duration::ZERO,
             },
         })
     }

@@ -1,7 +1,7 @@
 //! A ledger that signs, witnesses that answer as they should or as they are told, and what comes of it.
 
+use super::backoff::Backoff;
 use super::*;
-use crate::callback::Backoff;
 use crate::worker::{Pulse, Signals, Worker as _};
 use fixtures::test_ledger::{Setup, TestLedger};
 use fixtures::witness::{FakeWitness, Misdeed};
@@ -60,7 +60,6 @@ impl Scene {
             floor: moment,
             first_ceiling: moment,
             last_ceiling: moment * 4,
-            longest_retry_after: Duration::ZERO,
         };
         Self {
             ledger,

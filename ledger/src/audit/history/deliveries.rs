@@ -206,8 +206,9 @@ impl DeliveryEntry {
         let used_up = self.in_round >= self.max_attempts;
         let follows = match ended.after {
             AfterAttempt::Done => arrived,
+            // Earlier versions tried a receiver again that had said 410.
             AfterAttempt::RetryAt(at) => !arrived && !used_up && at >= now.at(),
-            AfterAttempt::GivenUp => !arrived && used_up,
+            AfterAttempt::GivenUp => !arrived && (used_up || ended.outcome.is_gone()),
         };
         now.expect(follows, Check::Delivery, || {
             "what comes after the try does not follow from how it ended".to_owned()

@@ -151,8 +151,10 @@ impl History {
         }
         let callbacks = std::mem::take(&mut known.callbacks);
         self.counts.tasks_closed += 1;
-        self.streams
-            .put(stream, State::ClosedTask(Box::new(ClosedTask { callbacks })));
+        self.streams.put(
+            stream,
+            State::ClosedTask(Box::new(ClosedTask { callbacks })),
+        );
     }
 
     fn task_created(&mut self, now: &mut Now<'_>, created: &TaskCreated) {

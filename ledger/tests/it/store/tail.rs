@@ -335,9 +335,9 @@ async fn an_event_swapped_for_another_is_found() {
 
 #[tokio::test]
 async fn a_form_of_a_later_version_is_refused_when_it_is_read_not_when_it_is_checked() {
-    let error = ledger::Event::decode(10, 2, &[]).unwrap_err();
+    let error = ledger::Event::decode(10, 9, &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "event type 10 schema 2 is not known to this version"
+        "event type 10 schema 9 is not known to this version"
     );
 }

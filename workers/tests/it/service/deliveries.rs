@@ -9,8 +9,8 @@ use ledger::event::AttemptOutcome;
 use ledger::{Ledger, LedgerOptions, MasterKeys, Timestamp};
 use zeroize::Zeroizing;
 
-/// Later than any back-off.
-const LATER: Duration = Duration::from_secs(3600);
+/// Later than any wait between two tries.
+const LATER: Duration = Duration::from_secs(24 * 3600);
 
 fn is_given_up(delivery: &Delivery) -> bool {
     delivery.state == DeliveryState::GivenUp
@@ -165,6 +165,70 @@ async fn a_slow_endpoint_delays_no_other() {
     soon("the slow one gets everything", slow.wait_for(80))
         .await
         .unwrap();
+    service.end().await;
+}
+
+#[tokio::test]
+async fn a_path_that_hangs_delays_no_other_path_of_its_host() {
+    let receiver = Receiver::start().await.unwrap();
+    receiver.answer_on("/hang", Answer::hanging());
+    let service = Service::start(Outside::simulated().trusting(&receiver)).await;
+    let task_at = async |path: &str| {
+        let url = format!("https://localhost:{}{path}", receiver.address().port());
+        let task = CreateTask {
+            callback: Some(ledger::command::NewCallback {
+                url: commands::callback_url(&url),
+                ..commands::callback(1, SECRET)
+            }),
+            ..commands::create_task()
+        };
+        service.ledger.run(task).await.unwrap()
+    };
+    let hanging = task_at("/hang").await;
+    join_all((0..80).map(async |n| {
+        let key = format!("hang{n}");
+        service
+            .submit(&hanging, &key, vec![commands::purge()])
+            .await;
+    }))
+    .await;
+    soon("the path is busy", receiver.wait_for(4))
+        .await
+        .unwrap();
+
+    let quick = task_at("/quick").await;
+    for n in 0..20 {
+        let key = format!("quick{n}");
+        service.submit(&quick, &key, vec![commands::purge()]).await;
+    }
+    soon("the other path is served", receiver.wait_for(24))
+        .await
+        .unwrap();
+    let at = |path: &str| {
+        receiver
+            .received()
+            .iter()
+            .filter(|it| it.path_and_query() == path)
+            .count()
+    };
+    assert_eq!((at("/hang"), at("/quick")), (4, 20));
+    receiver.release();
+    soon("the path gets everything", receiver.wait_for(100))
+        .await
+        .unwrap();
+    service.end().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_gone_is_asked_once() {
+    let receiver = Receiver::start().await.unwrap();
+    receiver.answer_afterwards(Answer::status(410));
+    let service = Service::start(Outside::simulated().trusting(&receiver)).await;
+    let token = service.task_with_callback(&receiver).await;
+    service.submit(&token, "key", vec![commands::purge()]).await;
+    let id = only_delivery(&service.ledger).await;
+    let given_up = delivery(&service.ledger, id, is_given_up).await;
+    assert_eq!((given_up.attempts, receiver.received().len()), (1, 1));
     service.end().await;
 }
 
