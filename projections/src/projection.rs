@@ -56,7 +56,7 @@ impl Projection {
         match self {
             Self::Agents => matches!(event_type, 40..=41),
             Self::Approvers => matches!(event_type, 33..=34 | 50..=52),
-            Self::Tasks => matches!(event_type, 10..=14 | 20 | 23..=27 | 30..=37),
+            Self::Tasks => matches!(event_type, 10..=14 | 20 | 23..=27 | 30..=38),
             Self::Callbacks => matches!(event_type, 10 | 13 | 60..=63),
             Self::Timeline => true,
         }

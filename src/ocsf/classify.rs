@@ -125,6 +125,7 @@ pub(super) fn classify(header: &Header, envelope: &Envelope, event: &Event, topi
         Event::ApprovalCancelled(e) => updated("approval")
             .detail("cancelled")
             .comment(Some(&e.reason)),
+        Event::ApprovalReleased(_) => updated("approval").detail("released"),
         Event::ApprovalConsumed(_) => updated("approval").detail("consumed"),
         Event::AgentRegistered(e) => account(user(&e.name, "agent")),
         Event::PermissionsReplaced(e) => permissions(e, topic),

@@ -61,6 +61,7 @@ pub(super) const fn depth(event: &Event) -> u8 {
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
+        | Event::ApprovalReleased(_)
         | Event::ApprovalConsumed(_)
         | Event::ApplyAuthorised(_)
         | Event::OperationStarted(_)

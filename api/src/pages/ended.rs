@@ -11,8 +11,8 @@ use askama::Template;
 pub enum Ended {
     /// Approved; the agent may continue, for a while.
     Approved,
-    /// Approved again: what had used it failed before anything was applied.
-    ApprovedAgain,
+    /// Approved; what used it failed before anything was applied, and may be tried again for a while.
+    FailedForNow,
     /// Approved, and being carried out now.
     Running,
     /// Approved, and every operation was carried out.
@@ -107,9 +107,10 @@ impl Ended {
     fn tone(self) -> &'static str {
         match self {
             Self::CarriedOut => "good",
-            Self::Denied | Self::Failed | Self::InPart | Self::Unknown => "bad",
+            Self::Denied | Self::Failed | Self::FailedForNow | Self::InPart | Self::Unknown => {
+                "bad"
+            }
             Self::Approved
-            | Self::ApprovedAgain
             | Self::Running
             | Self::Simulated
             | Self::Stopped
@@ -122,11 +123,11 @@ impl Ended {
 
     fn title(self) -> &'static str {
         match self {
-            Self::Approved | Self::ApprovedAgain => "Approved, not carried out yet",
+            Self::Approved => "Approved, not carried out yet",
             Self::Running => "Approved, being carried out",
             Self::CarriedOut => "Approved and carried out",
             Self::Simulated => "Approved and simulated",
-            Self::Failed => "Approved, but it failed",
+            Self::Failed | Self::FailedForNow => "Approved, but it failed",
             Self::InPart => "Approved, but carried out only in part",
             Self::Unknown => "Approved, outcome unknown",
             Self::Stopped => "Approved, but stopped",
@@ -144,9 +145,9 @@ impl Ended {
                 "The agent may carry out exactly what was approved, once, and has not gone on yet. \
                  There is nothing left to decide here. Reload this page to see what comes of it."
             }
-            Self::ApprovedAgain => {
-                "The agent tried, and it failed before anything was applied. It may try exactly what \
-                 was approved again, for a while. There is nothing left to decide here."
+            Self::FailedForNow => {
+                "Nothing was changed. The agent may try exactly what was approved again, for a \
+                 while; reload this page to see what comes of it."
             }
             Self::Running => {
                 "The agent has gone on, and the operations are being carried out. Reload this page \
@@ -182,7 +183,7 @@ impl Ended {
             Self::Denied => "Nothing was sent. The agent has been told.",
             Self::Expired => "Nothing was sent. If it is still wanted, the agent has to ask again.",
             Self::Lapsed => {
-                "Nothing was sent: the agent did not continue in time, and the approval is over."
+                "Nothing was changed: the agent did not carry it out in time, and the approval is over."
             }
             Self::Cancelled => {
                 "Nothing was sent, and nothing is waiting for you: the task was closed."
@@ -196,7 +197,7 @@ impl Ended {
             Self::Expired | Self::Lapsed => "Expired",
             Self::Cancelled => "Cancelled",
             Self::Approved
-            | Self::ApprovedAgain
+            | Self::FailedForNow
             | Self::Running
             | Self::CarriedOut
             | Self::Simulated

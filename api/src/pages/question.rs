@@ -18,7 +18,7 @@ pub(crate) struct Question<'a> {
     pub(crate) task: &'a Task,
     /// The apply that asked first; what it submitted is what is approved.
     pub(crate) apply: &'a Apply,
-    /// The apply that used the approval, where one did and is still recorded.
+    /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
     pub(crate) now: Timestamp,
 }
@@ -69,6 +69,9 @@ impl Question<'_> {
         let decided_at = approval.decided_at.unwrap_or(approval.changed_at);
         let (ended, at) = match approval.state_at(self.now) {
             ApprovalState::Pending => return Ok(None),
+            ApprovalState::Approved if approval.released_by.is_some() => {
+                (Ended::FailedForNow, decided_at)
+            }
             ApprovalState::Approved => (Ended::Approved, decided_at),
             ApprovalState::Consumed => (Ended::of_use(self.used_by), decided_at),
             ApprovalState::Denied => (Ended::Denied, decided_at),

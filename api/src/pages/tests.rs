@@ -77,7 +77,7 @@ fn ended(ended: Ended) -> EndedPage {
 /// Every way in which it can end.
 const ENDS: [Ended; 14] = [
     Ended::Approved,
-    Ended::ApprovedAgain,
+    Ended::FailedForNow,
     Ended::Running,
     Ended::CarriedOut,
     Ended::Simulated,

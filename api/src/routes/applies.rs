@@ -8,13 +8,13 @@ use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
-use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Plan};
+use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Granted, Plan};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::{Agent, Apply, Approval};
+use ledger::aggregate::{Agent, Apply, Approval, Task};
 use ledger::command::{ResolveApply, permission_check, standing};
 use ledger::{ApplyId, Origin, Rejection};
 use projections::Projection;
@@ -57,8 +57,13 @@ async fn plan(
     let operations = request.operations()?;
     let ledger = &state.services.ledger;
     let agent = ledger.load::<Agent>(who.task().agent_id).await?;
-    let check = permission_check(who.task(), agent.as_deref(), &operations, ledger.now())?;
-    Ok(Json(Plan::of(who.task().id, &check, &operations)))
+    let now = ledger.now();
+    let check = permission_check(who.task(), agent.as_deref(), &operations, now)?;
+    let granted = Granted {
+        agent: agent.as_deref(),
+        now,
+    };
+    Ok(Json(Plan::of(who.task().id, &check, &operations, granted)))
 }
 
 /// Ask for operations to be carried out
@@ -266,10 +271,17 @@ async fn detail(state: &AppState, apply: &Apply) -> Result<ApplyDetail, ApiError
         Some(approval) => ledger.load::<Approval>(approval).await?,
         None => None,
     };
-    Ok(ApplyDetail::of(
-        apply,
-        &standing(apply, approval.as_deref(), ledger.now()),
-    ))
+    let agent = match ledger.load::<Task>(apply.task_id).await? {
+        Some(task) => ledger.load::<Agent>(task.agent_id).await?,
+        None => None,
+    };
+    let now = ledger.now();
+    let granted = Granted {
+        agent: agent.as_deref(),
+        now,
+    };
+    let standing = standing(apply, approval.as_deref(), now);
+    Ok(ApplyDetail::of(apply, &standing, granted))
 }
 
 /// Only uploads may be larger than other bodies.

@@ -6,12 +6,14 @@ use crate::auth::link::Resume;
 use crate::extract::body_room::Room;
 use crate::extract::prefer::PreferWait;
 use crate::problem::ApiError;
-use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting, PermissionCheckView};
+use crate::shapes::answers::{
+    ApplyEnded, ApplyRunning, ApplyWaiting, Granted, PermissionCheckView,
+};
 use crate::state::AppState;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ledger::aggregate::{Apply, Approval};
+use ledger::aggregate::{Agent, Apply, Approval};
 use ledger::command::{
     ContinueApply, IdempotencyKey, NewCallback, RefuseApply, Resume as ResumeOf, Standing,
     SubmitApply, Submitted, standing,
@@ -162,8 +164,13 @@ impl<'a> Attempt<'a> {
             let ledger = &self.state.services.ledger;
             let after = ledger.wait_for(submitted.apply.id, patience, ended).await?;
             submitted.apply = after.ok_or(Rejection::ApplyNotFound)?;
+            // Its end may have given the approval back.
+            if let Some(approval) = submitted.apply.approval_id {
+                submitted.approval = ledger.load::<Approval>(approval).await?;
+            }
         }
         self.respond(&submitted.apply, submitted.approval.as_deref())
+            .await
     }
 
     /// Takes the decision in, where there is none yet and the caller waits for one.
@@ -186,17 +193,22 @@ impl<'a> Attempt<'a> {
         patience.saturating_sub(self.begun.elapsed())
     }
 
-    fn respond(&self, apply: &Apply, approval: Option<&Approval>) -> Result<Response, ApiError> {
+    async fn respond(
+        &self,
+        apply: &Apply,
+        approval: Option<&Approval>,
+    ) -> Result<Response, ApiError> {
         let standing = standing(apply, approval, self.state.services.ledger.now());
         if let Some(refusal) = standing.refusal() {
             return Err(refusal.into());
         }
         match standing {
-            Standing::Ended(end) => Ok(ended(apply, end)),
+            Standing::Ended(end) => Ok(ended(apply, end, approval)),
             Standing::Running => Ok(running(apply)),
-            Standing::Approved => self.waiting(apply, approval, ("approved", "ready")),
+            Standing::Approved => self.waiting(apply, approval, ("approved", "ready")).await,
             Standing::Waiting => {
                 self.waiting(apply, approval, ("requires_approval", "waiting_approval"))
+                    .await
             }
             refused @ (Standing::Denied { .. }
             | Standing::Expired { .. }
@@ -207,7 +219,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn waiting(
+    async fn waiting(
         &self,
         apply: &Apply,
         approval: Option<&Approval>,
@@ -215,6 +227,12 @@ impl<'a> Attempt<'a> {
     ) -> Result<Response, ApiError> {
         let approval =
             approval.ok_or_else(|| ApiError::internal("an apply waits for no approval"))?;
+        let ledger = &self.state.services.ledger;
+        let agent = ledger.load::<Agent>(self.who.task().agent_id).await?;
+        let granted = Granted {
+            agent: agent.as_deref(),
+            now: ledger.now(),
+        };
         let resume = Resume {
             approval_id: approval.id,
             task_id: apply.task_id,
@@ -233,19 +251,19 @@ impl<'a> Attempt<'a> {
             idempotency_key: apply.idempotency_key.clone(),
             retry_after_seconds: HUMAN_PACE,
             callback_id: apply.callback_id.map(|id| id.to_string()),
-            permission_check: PermissionCheckView::from(&apply.check),
+            permission_check: PermissionCheckView::of(&apply.check, granted),
         };
         Ok(later(HUMAN_PACE, Json(body)))
     }
 }
 
 /// 200 when everything was carried out; 409, with the same shape, when not.
-fn ended(apply: &Apply, end: ApplyEnd) -> Response {
+fn ended(apply: &Apply, end: ApplyEnd, approval: Option<&Approval>) -> Response {
     let status = match end {
         ApplyEnd::Completed => StatusCode::OK,
         ApplyEnd::Failed | ApplyEnd::Unknown => StatusCode::CONFLICT,
     };
-    (status, Json(ApplyEnded::of(apply, end))).into_response()
+    (status, Json(ApplyEnded::of(apply, end, approval))).into_response()
 }
 
 fn running(apply: &Apply) -> Response {

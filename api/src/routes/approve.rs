@@ -74,7 +74,7 @@ async fn page(
     let (Some(task), Some(apply)) = (task, apply) else {
         return Err(ApiError::internal("an approval without its task or apply"));
     };
-    let used_by = match approval.consumed_by {
+    let used_by = match approval.consumed_by.or(approval.released_by) {
         Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
         None => None,
     };

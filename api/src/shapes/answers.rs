@@ -1,10 +1,10 @@
 //! What an apply is answered with. One shape for each way it can stand.
 
-use ledger::aggregate::{Apply, OperationState};
+use ledger::aggregate::{Agent, Apply, Approval, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
-use ledger::operation::{Before, Operation};
-use ledger::{TaskId, operations_of};
+use ledger::operation::{Before, Operation, Scope, ScopeId};
+use ledger::{Level, TaskId, Timestamp, operations_of};
 use projections::TaskStatus;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -79,6 +79,10 @@ pub(crate) struct ApplyEnded {
     pub(crate) execution_id: Option<String>,
     /// True when no credential is configured and nothing was really sent.
     pub(crate) simulated: bool,
+    /// Present when nothing was applied and the approval was given back: until then the same operations
+    /// can be continued under a new key, with the same resume token. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval_usable_until: Option<String>,
     /// One for each operation, in order.
     pub(crate) results: Vec<OperationResult>,
 }
@@ -126,7 +130,42 @@ pub(crate) struct PermissionCheckView {
     /// Those that a grant covers and whose risk needs no human.
     pre_approved: Vec<CheckedView>,
     /// Those that need a human.
-    missing: Vec<CheckedView>,
+    missing: Vec<MissingView>,
+}
+
+/// One operation that needs a human.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MissingView {
+    operation_id: &'static str,
+    scope_type: &'static str,
+    scope_id: String,
+    /// The level that a grant must have.
+    required_level: &'static str,
+    /// The same as `required_level`.
+    needed: &'static str,
+    /// The highest level that a grant gives the agent for it now; null without one. Where it is not below
+    /// `needed`, the operation is sensitive, or the grant came after the question.
+    granted: Option<&'static str>,
+}
+
+/// What an agent is granted at a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Granted<'a> {
+    /// Absent where nothing was ever granted to it.
+    pub(crate) agent: Option<&'a Agent>,
+    /// The moment.
+    pub(crate) now: Timestamp,
+}
+
+impl Granted<'_> {
+    fn level(&self, checked: &CheckedOperation) -> Option<Level> {
+        let scope = Scope {
+            scope_type: checked.scope_type,
+            id: ScopeId::parse(&checked.scope_id)?,
+        };
+        self.agent?
+            .granted_level(checked.operation, &scope, self.now)
+    }
 }
 
 /// One operation in a permission check.
@@ -139,14 +178,23 @@ pub(crate) struct CheckedView {
     required_level: &'static str,
 }
 
-impl From<&PermissionCheck> for PermissionCheckView {
-    fn from(check: &PermissionCheck) -> Self {
+impl PermissionCheckView {
+    /// What was checked, beside what is granted now.
+    pub(crate) fn of(check: &PermissionCheck, granted: Granted<'_>) -> Self {
         let views =
             |operations: &[CheckedOperation]| operations.iter().map(CheckedView::from).collect();
+        let missing = check.missing.iter().map(|operation| MissingView {
+            operation_id: operation.operation.as_str(),
+            scope_type: operation.scope_type.as_str(),
+            scope_id: operation.scope_id.clone(),
+            required_level: operation.required_level.as_str(),
+            needed: operation.required_level.as_str(),
+            granted: granted.level(operation).map(Level::as_str),
+        });
         Self {
             requested: views(&check.requested),
             pre_approved: views(&check.pre_approved),
-            missing: views(&check.missing),
+            missing: missing.collect(),
         }
     }
 }
@@ -173,8 +221,9 @@ pub(crate) const fn end_word(end: ApplyEnd) -> &'static str {
 
 impl ApplyEnded {
     /// The same for the same apply, whenever it is asked for.
-    pub(crate) fn of(apply: &Apply, end: ApplyEnd) -> Self {
+    pub(crate) fn of(apply: &Apply, end: ApplyEnd, approval: Option<&Approval>) -> Self {
         let word = end_word(end);
+        let usable_until = approval.and_then(|approval| approval.usable_after(apply));
         Self {
             status: word,
             task_id: apply.task_id.to_string(),
@@ -183,6 +232,7 @@ impl ApplyEnded {
             idempotency_key: apply.idempotency_key.clone(),
             execution_id: apply.execution_id.map(|id| id.to_string()),
             simulated: apply.operations.iter().any(was_simulated),
+            approval_usable_until: usable_until.map(|until| until.to_string()),
             results: results(apply),
         }
     }
@@ -354,11 +404,16 @@ pub(crate) struct PlannedOperation {
 }
 
 impl Plan {
-    pub(crate) fn of(task_id: TaskId, check: &PermissionCheck, operations: &[Operation]) -> Self {
+    pub(crate) fn of(
+        task_id: TaskId,
+        check: &PermissionCheck,
+        operations: &[Operation],
+        granted: Granted<'_>,
+    ) -> Self {
         Self {
             task_id: task_id.to_string(),
             requires_approval: !check.missing.is_empty(),
-            permission_check: PermissionCheckView::from(check),
+            permission_check: PermissionCheckView::of(check, granted),
             planned_diff: operations.iter().map(PlannedOperation::from).collect(),
         }
     }
@@ -427,7 +482,7 @@ pub(crate) struct ApplyDetail {
 }
 
 impl ApplyDetail {
-    pub(crate) fn of(apply: &Apply, standing: &Standing) -> Self {
+    pub(crate) fn of(apply: &Apply, standing: &Standing, granted: Granted<'_>) -> Self {
         let status = match standing {
             Standing::Waiting => TaskStatus::RequiresApproval,
             Standing::Approved => TaskStatus::Approved,
@@ -456,7 +511,7 @@ impl ApplyDetail {
             // The submission was written by the ledger itself, so it reads.
             operations: operations_of(apply.submission.as_bytes()).unwrap_or_default(),
             results: results(apply),
-            permission_check: PermissionCheckView::from(&apply.check),
+            permission_check: PermissionCheckView::of(&apply.check, granted),
         }
     }
 }

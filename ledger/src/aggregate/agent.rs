@@ -30,12 +30,23 @@ impl Agent {
         level: Level,
         now: Timestamp,
     ) -> bool {
-        self.grants.iter().any(|grant| {
+        self.granted_level(operation, scope, now) >= Some(level)
+    }
+
+    /// The highest level of the grants that have not ended and cover the operation on the scope.
+    #[must_use]
+    pub fn granted_level(
+        &self,
+        operation: OperationKind,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Option<Level> {
+        let covering = self.grants.iter().filter(|grant| {
             grant.operation == operation
                 && covers(grant.scope_type, &grant.scope_id, scope)
-                && grant.granted_level >= level
                 && grant.expires_at.is_none_or(|until| now < until)
-        })
+        });
+        covering.map(|grant| grant.granted_level).max()
     }
 }
 

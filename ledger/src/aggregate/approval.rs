@@ -1,6 +1,6 @@
 //! The question put to humans about one fingerprint.
 
-use super::Aggregate;
+use super::{Aggregate, Apply};
 use crate::clock::Timestamp;
 use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
 use crate::fingerprint::Fingerprint;
@@ -21,7 +21,7 @@ pub enum ApprovalState {
     Expired,
     /// Withdrawn: its task was closed.
     Cancelled,
-    /// Used, once.
+    /// Used.
     Consumed,
 }
 
@@ -77,6 +77,8 @@ pub struct Approval {
     pub expired_at: Option<Timestamp>,
     /// The apply that it was used for.
     pub consumed_by: Option<ApplyId>,
+    /// The newest apply that used it and gave it back, having applied nothing.
+    pub released_by: Option<ApplyId>,
 }
 
 impl Approval {
@@ -92,10 +94,22 @@ impl Approval {
     /// When an approved one can no longer be continued.
     #[must_use]
     pub fn continue_until(&self) -> Option<Timestamp> {
-        match self.state {
-            ApprovalState::Approved => self.decided_at.map(|at| at.plus(self.continuation)),
-            _ => None,
-        }
+        self.window_end()
+            .filter(|_| self.state == ApprovalState::Approved)
+    }
+
+    /// The end of the window that its decision opened, whether or not it was used since.
+    pub(crate) fn window_end(&self) -> Option<Timestamp> {
+        self.decided_at.map(|at| at.plus(self.continuation))
+    }
+
+    /// Until when it could be used again after that apply, which had used it and failed before anything
+    /// was applied; the same whatever has become of it since. `None` for any other apply.
+    #[must_use]
+    pub fn usable_after(&self, apply: &Apply) -> Option<Timestamp> {
+        let had_it = apply.approval_id == Some(self.id) && apply.authorised;
+        let gave_it_back = had_it && apply.end.is_some() && self.consumed_by != Some(apply.id);
+        self.window_end().filter(|_| gave_it_back)
     }
 
     /// The next deadline, when there is one: for the decision, or for the continuation.
@@ -148,6 +162,7 @@ impl Aggregate for Approval {
                 changed_at: at,
                 expired_at: None,
                 consumed_by: None,
+                released_by: None,
             });
             return;
         }
@@ -180,6 +195,11 @@ impl Aggregate for Approval {
             Event::ApprovalConsumed(consumed) => {
                 approval.consumed_by = Some(consumed.apply_id);
                 ApprovalState::Consumed
+            }
+            Event::ApprovalReleased(released) => {
+                approval.consumed_by = None;
+                approval.released_by = Some(released.apply_id);
+                ApprovalState::Approved
             }
             _ => return,
         };

@@ -3,12 +3,12 @@
 use super::Command;
 use super::callbacks::{Subject, owe};
 use super::tasks::stop;
-use crate::aggregate::{Apply, OperationState, Task};
+use crate::aggregate::{Apply, Approval, OperationState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::error::Error;
 use crate::event::{
-    ApplyEnd, ApplyEnded, ApplyResolved, Evidence, OperationEnded, OperationOutcome,
-    OperationStarted, ReadBefore,
+    ApplyEnd, ApplyEnded, ApplyResolved, ApprovalReleased, Evidence, OperationEnded,
+    OperationOutcome, OperationStarted, ReadBefore,
 };
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
@@ -107,7 +107,11 @@ impl Command for EndOperation {
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Apply>, Error> {
         let (apply, task) = apply_and_task(unit, self.apply_id).await?;
-        let events = decide_end(&self, &apply, &task, &unit.context())?;
+        let approval = match apply.approval_id {
+            Some(approval_id) => unit.load::<Approval>(approval_id).await?,
+            None => None,
+        };
+        let events = decide_end(&self, &apply, approval.as_deref(), &task, &unit.context())?;
         unit.append(events).await?;
         Ok(unit
             .load::<Apply>(self.apply_id)
@@ -119,6 +123,7 @@ impl Command for EndOperation {
 fn decide_end(
     command: &EndOperation,
     apply: &Apply,
+    approval: Option<&Approval>,
     task: &Task,
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
@@ -139,11 +144,38 @@ fn decide_end(
         duration_micros: u64::try_from(command.duration.as_micros()).unwrap_or(u64::MAX),
         evidence: command.evidence.clone(),
     };
-    let mut events = vec![context.event(apply.id, ended)];
+    let left_no_trace = ended.left_no_trace();
+    let ended = context.event(apply.id, ended);
+    let cause = Some(ended.event_id);
+    let mut events = vec![ended];
     if let Some(end) = end {
+        if left_no_trace {
+            let released = release(context, task, apply, approval);
+            events.extend(released.map(|released| NewEvent { cause, ..released }));
+        }
         events.extend(finish(context, task, apply, end, started.simulated));
     }
     Ok(events)
+}
+
+/// Gives back the approval of an apply that has surely applied nothing, while its window lasts. It is
+/// for the same operations of the same task, so that what a human decided is still carried out once.
+fn release(
+    context: &Context<'_>,
+    task: &Task,
+    apply: &Apply,
+    approval: Option<&Approval>,
+) -> Option<NewEvent> {
+    let approval = approval.filter(|approval| approval.consumed_by == Some(apply.id))?;
+    let usable_until = approval.window_end()?;
+    let in_time = task.closed_at.is_none() && context.now < usable_until;
+    in_time.then(|| {
+        let released = ApprovalReleased {
+            apply_id: apply.id,
+            usable_until,
+        };
+        context.event(approval.id, released)
+    })
 }
 
 fn finish(

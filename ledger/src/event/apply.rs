@@ -345,6 +345,17 @@ pub struct OperationEnded {
     pub evidence: Evidence,
 }
 
+impl OperationEnded {
+    /// The apply that this operation ends has surely applied nothing: it is the first one, it was really
+    /// tried, and it failed by upstream's own word or before it was sent. What was concluded by reading
+    /// back is not counted: it tells how things stand, not what happened.
+    #[must_use]
+    pub fn left_no_trace(&self) -> bool {
+        let failed = matches!(self.outcome, OperationOutcome::Failed { .. });
+        failed && self.index == 0 && !self.reconciled && !self.simulated
+    }
+}
+
 /// How an apply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -135,7 +135,17 @@ pub struct ApprovalCancelled {
     pub reason: String,
 }
 
-/// `approval.consumed` 1: once, for one apply.
+/// `approval.released` 1: the apply that used it failed before anything was applied, so that it can be
+/// used again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalReleased {
+    /// The apply that had used it, which ends in the same commit.
+    pub apply_id: ApplyId,
+    /// The end of the continuation window that the decision opened; it does not begin anew.
+    pub usable_until: Timestamp,
+}
+
+/// `approval.consumed` 1: for one apply; again only after it was released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalConsumed {
     /// The apply that it authorises.

@@ -24,7 +24,8 @@ pub use apply::{
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
-    ApprovalRequested, PreState, PreStateRecorded, PreStateRecordedV1, ZoneNameRead, ZoneRead,
+    ApprovalReleased, ApprovalRequested, PreState, PreStateRecorded, PreStateRecordedV1,
+    ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -248,6 +249,7 @@ events! {
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired);
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled);
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed);
+    38, 1, "approval.released" => ApprovalReleased(ApprovalReleased);
     40, 1, "agent.registered" => AgentRegistered(AgentRegistered);
     41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced);
     50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered);

@@ -301,6 +301,7 @@ impl Lookups {
                     put(key, e.subject.stream().as_bytes());
                 }
             }
+            Event::ApprovalReleased(_) => self.set_open(task, stream, true),
             Event::ApprovalExpired(_)
             | Event::ApprovalCancelled(_)
             | Event::ApprovalConsumed(_) => self.set_open(task, stream, false),

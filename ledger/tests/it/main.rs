@@ -24,6 +24,7 @@ mod golden_events;
 mod idempotency;
 mod permissions;
 mod refusals;
+mod releases;
 mod renewals;
 mod scene;
 mod store;

@@ -95,10 +95,19 @@ row! {
     }
 }
 
+/// How the reason begins of an apply whose approval another one has used.
+const USED_BY: &str = "approval_used_by ";
+
 impl ApplyView {
     fn stand(&mut self, status: TaskStatus) {
         self.status = status;
         self.state = status.apply_state();
+    }
+
+    /// Another apply used the approval that it waited for, and may give it back.
+    fn lost_it_to_another(&self) -> bool {
+        let reason = self.end_reason.as_deref();
+        self.authorised_at.is_none() && reason.is_some_and(|why| why.starts_with(USED_BY))
     }
 
     /// Takes over what became of the approval that it waits for.
@@ -113,14 +122,12 @@ impl ApplyView {
             ApprovalWord::Consumed if consumed_by == Some(self.id) => return,
             ApprovalWord::Consumed => {
                 let by = consumed_by.map(|by| by.to_string()).unwrap_or_default();
-                (TaskStatus::Failed, Some(format!("approval_used_by {by}")))
+                (TaskStatus::Failed, Some(format!("{USED_BY}{by}")))
             }
         };
         self.stand(status);
-        if reason.is_some() {
-            self.ended_at = Some(at);
-            self.end_reason = reason;
-        }
+        self.ended_at = reason.is_some().then_some(at);
+        self.end_reason = reason;
     }
 
     fn operation(
@@ -189,6 +196,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
+        | Event::ApprovalReleased(_)
         | Event::ApprovalConsumed(_) => tell_waiting(folding),
         _ => Ok(()),
     }
@@ -274,7 +282,7 @@ fn tell_waiting(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         let Some(apply) = folding.tables.applies.edit(folding.stored, &apply_id)? else {
             return Err(missing(folding.recorded, "apply", apply_id));
         };
-        if apply.status.is_waiting() {
+        if apply.status.is_waiting() || apply.lost_it_to_another() {
             apply.hear(state, consumed_by, at);
         }
     }

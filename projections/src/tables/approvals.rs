@@ -158,6 +158,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         Event::ApprovalCancelled(cancelled) => {
             edit(folding)?.end(ApprovalWord::Cancelled, Some(&cancelled.reason), at);
         }
+        Event::ApprovalReleased(released) => {
+            let approval = edit(folding)?;
+            approval.state = ApprovalWord::Approved;
+            approval.deadline = Some(released.usable_until);
+            approval.ended_at = None;
+            approval.consumed_by = None;
+        }
         Event::ApprovalConsumed(consumed) => {
             let approval = edit(folding)?;
             approval.end(ApprovalWord::Consumed, None, at);

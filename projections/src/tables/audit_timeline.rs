@@ -160,6 +160,7 @@ fn task_of(folding: &mut Folding<'_, TimelineTables>) -> Result<Option<TaskId>, 
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
+        | Event::ApprovalReleased(_)
         | Event::ApprovalConsumed(_) => task_of_stream(folding, "approval")?,
         Event::AttemptStarted(_) | Event::AttemptEnded(_) | Event::RetryRequested(_) => {
             task_of_stream(folding, "delivery")?

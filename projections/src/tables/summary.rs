@@ -112,6 +112,9 @@ fn told(event: &Event) -> String {
             }
         ),
         Event::ApprovalCancelled(e) => format!("approval cancelled: {}", e.reason),
+        Event::ApprovalReleased(e) => {
+            format!("approval given back by apply {}", e.apply_id)
+        }
         Event::ApprovalConsumed(e) => format!("approval used by apply {}", e.apply_id),
         Event::AgentRegistered(e) => format!("agent {} first heard of", e.name),
         Event::PermissionsReplaced(e) => with_reason(

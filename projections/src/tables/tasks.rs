@@ -117,6 +117,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         | Event::ApprovalDenied(_)
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
+        | Event::ApprovalReleased(_)
         | Event::ApprovalConsumed(_) => {
             let id = stream.into();
             let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {

@@ -64,6 +64,10 @@ pub(super) fn sentence(actor: &Actor, event: &Event, topic: &Topic, alone: bool)
             format!("nobody decided by {}: it expires", moment(e.deadline))
         }
         Event::ApprovalCancelled(e) => format!("the question is withdrawn ({})", e.reason),
+        Event::ApprovalReleased(e) => format!(
+            "nothing was applied: the approval can be used again until {}",
+            moment(e.usable_until)
+        ),
         Event::ApprovalConsumed(_) => {
             "the approval is used up; it holds for nothing else".to_owned()
         }

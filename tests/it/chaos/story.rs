@@ -59,6 +59,8 @@ pub(super) struct ApprovalStory {
     pub(super) approved: Option<bool>,
     pub(super) ended: Option<&'static str>,
     pub(super) consumed_by: Option<String>,
+    /// The applies that used it and gave it back, having applied nothing.
+    pub(super) released_by: Vec<String>,
     /// Until when it can be decided, in microseconds since 1970.
     pub(super) expires: i64,
 }
@@ -187,6 +189,7 @@ impl Story {
                 approved: None,
                 ended: None,
                 consumed_by: None,
+                released_by: Vec::new(),
                 expires: requested.expires_at.as_micros(),
             };
             self.approvals.insert(id, approval);
@@ -200,6 +203,11 @@ impl Story {
             Event::ApprovalDenied(_) => approval.approved = Some(false),
             Event::ApprovalExpired(_) => approval.ended = Some("expired"),
             Event::ApprovalCancelled(_) => approval.ended = Some("cancelled"),
+            Event::ApprovalReleased(released) => {
+                let by = released.apply_id.to_string();
+                approval.consumed_by = None;
+                approval.released_by.push(by);
+            }
             Event::ApprovalConsumed(consumed) => {
                 approval.consumed_by = Some(consumed.apply_id.to_string());
             }

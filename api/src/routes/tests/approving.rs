@@ -1,6 +1,7 @@
 //! Applies that wait for a human.
 
 use super::{Scene, dns, ssl};
+use crate::testing::AGENT;
 use ledger::{Decision, Event};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -29,6 +30,9 @@ async fn what_needs_a_human_waits_and_says_for_whom() {
         body["permission_check"]["missing"][0]["operation_id"],
         "ssl.mode.write"
     );
+    let missing = &body["permission_check"]["missing"][0];
+    assert_eq!(missing["needed"], "admin", "{missing}");
+    assert_eq!(missing.get("granted"), Some(&Value::Null), "{missing}");
 
     scene.stage.clock.advance(Duration::from_secs(1));
     let again = scene.apply("k1", &[ssl()]).await;
@@ -254,4 +258,40 @@ async fn closing_cancels_what_waits() {
         .send("POST", &scene.path("/close"), &bootstrap, &Value::Null)
         .await;
     assert_eq!(again.status, 200, "closing twice is one closing");
+}
+
+#[tokio::test]
+async fn what_is_missing_says_what_is_needed_and_what_is_granted() {
+    let scene = Scene::granted().await;
+    let below = json!({
+        "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*",
+        "granted_level": "read",
+    });
+    let path = format!("/v1/agents/{AGENT}/permissions");
+    let bootstrap = scene.stage.bootstrap(|_| ());
+    let permissions = json!({"permissions": [below]});
+    let changed = scene
+        .stage
+        .send("PATCH", &path, &bootstrap, &permissions)
+        .await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let (task, token) = scene.stage.task(AGENT).await;
+    let scene = Scene {
+        task,
+        token,
+        ..scene
+    };
+    let operations = json!({"operations": [dns("a.example.com")]});
+    let plan = scene.post("/plan", &operations).await;
+    let waiting = scene.apply("k1", &[dns("a.example.com")]).await;
+    let again = scene.apply("k1", &[dns("a.example.com")]).await;
+    let continued = scene.resume("k1", &waiting.body["resume_token"]).await;
+    let path = format!("/applies/{}", waiting.body["apply_id"].as_str().unwrap());
+    let detail = scene.get(&path).await;
+    for answer in [plan, waiting, again, continued, detail] {
+        let missing = &answer.body["permission_check"]["missing"][0];
+        assert_eq!(missing["needed"], "write", "{answer:?}");
+        assert_eq!(missing["granted"], "read", "{answer:?}");
+        assert_eq!(missing["required_level"], "write", "{answer:?}");
+    }
 }

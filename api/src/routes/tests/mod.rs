@@ -9,6 +9,7 @@ mod executor;
 mod reading;
 mod receipts;
 mod refusing;
+mod releasing;
 mod renewing;
 mod threats;
 

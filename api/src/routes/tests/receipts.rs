@@ -91,6 +91,17 @@ async fn what_failed_says_so_and_why() {
 }
 
 #[tokio::test]
+async fn what_failed_and_was_tried_again_with_success_says_so() {
+    let (scene, path, token) = approved(&[ssl()]).await;
+    scene.executor.answers(|_| failed());
+    assert_eq!(scene.resume("k1", &token).await.status, 409);
+    scene.executor.answers(|_| succeeded());
+    assert_eq!(scene.resume("k2", &token).await.status, 200);
+    let html = scene.receipt(&path).await;
+    shows(&html, &["Approved and carried out", "verdict good"]);
+}
+
+#[tokio::test]
 async fn what_was_carried_out_in_part_names_each_operation() {
     let (scene, path, token) = approved(&[ssl(), dns("a.example.com")]).await;
     scene

@@ -33,9 +33,18 @@ pub(super) struct ApplyState {
     /// One has begun and not ended; whether it is simulated.
     running: Option<bool>,
     last: Option<Last>,
+    /// It has surely applied nothing.
+    left_no_trace: bool,
     execution_id: Option<ExecutionId>,
     /// It ended with an unknown outcome, which somebody may settle.
     unsettled: bool,
+}
+
+impl ApplyState {
+    /// It used the approval, has surely applied nothing, and ends next.
+    pub(super) fn may_give_back(&self, approval: ApprovalId) -> bool {
+        self.approval == Some(approval) && self.authorised && self.left_no_trace
+    }
 }
 
 impl History {
@@ -105,6 +114,7 @@ impl History {
             ended: 0,
             running: None,
             last: None,
+            left_no_trace: false,
             execution_id: None,
             unsettled: false,
         };
@@ -203,9 +213,6 @@ impl History {
         now.expect(approved == fingerprint, Check::ApprovedOperations, || {
             format!("{approved} was approved, {fingerprint} is executed")
         });
-        if consumed_by.is_some() {
-            self.streams.put(asked.into(), State::Consumed);
-        }
     }
 
     fn operation_started(&mut self, now: &mut Now<'_>, started: &OperationStarted) {
@@ -266,6 +273,7 @@ impl History {
             },
         );
         apply.running = None;
+        apply.left_no_trace = ended.left_no_trace();
         apply.ended += 1;
         apply.last = Some(match ended.outcome {
             OperationOutcome::Succeeded { .. } => Last::Succeeded,
@@ -279,6 +287,7 @@ impl History {
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
+        let used = apply.approval.filter(|_| apply.authorised);
         let as_they_did = match (ended.end, apply.last) {
             _ if apply.running.is_some() || !apply.authorised || apply.unsettled => false,
             (ApplyEnd::Failed, Some(Last::Succeeded) | None) => ended.stopped.is_some(),
@@ -299,5 +308,14 @@ impl History {
             self.streams.put(stream, State::Ended(Kind::Apply));
         }
         self.counts.applies_ended += 1;
+        // What it did not give back before its end stays used.
+        if let Some(used) = used
+            && let Seen::Here(question) = self.question(used)
+            && question
+                .consumed_by()
+                .is_some_and(|by| by.as_bytes() == stream.as_bytes())
+        {
+            self.streams.put(used.into(), State::Consumed);
+        }
     }
 }

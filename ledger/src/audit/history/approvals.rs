@@ -4,7 +4,9 @@ use super::streams::{Kind, Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
-use crate::event::{ApprovalConsumed, ApprovalExpired, ApprovalRequested, Approved, Denied, Event};
+use crate::event::{
+    ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested, Approved, Denied, Event,
+};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::statement::Decision;
@@ -17,8 +19,8 @@ enum Phase {
     Pending,
     /// Since when.
     Approved(Timestamp),
-    /// For whom; its apply's authorisation comes next.
-    Consumed(ApplyId),
+    /// For whom, and since when it had been approved.
+    Consumed(ApplyId, Timestamp),
 }
 
 /// An approval that has not come to its end.
@@ -40,7 +42,7 @@ impl QuestionState {
 
     pub(super) const fn consumed_by(&self) -> Option<ApplyId> {
         match self.phase {
-            Phase::Consumed(by) => Some(by),
+            Phase::Consumed(by, _) => Some(by),
             Phase::Pending | Phase::Approved(_) => None,
         }
     }
@@ -50,7 +52,7 @@ impl QuestionState {
         match self.phase {
             Phase::Pending => Some((self.expires_at, false)),
             Phase::Approved(at) => Some((at.plus(self.continuation), true)),
-            Phase::Consumed(_) => None,
+            Phase::Consumed(..) => None,
         }
     }
 
@@ -87,6 +89,7 @@ impl History {
                 self.streams.put(stream, over);
             }
             Event::ApprovalConsumed(consumed) => self.approval_consumed(now, &consumed),
+            Event::ApprovalReleased(released) => self.approval_released(now, &released),
             Event::ApprovalExpired(expired) => {
                 self.approval_expired(now, &expired);
                 self.streams.put(stream, over);
@@ -159,25 +162,29 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(stream) else {
             return;
         };
-        match question.phase {
-            Phase::Approved(_) => {
+        let approved_at = match question.phase {
+            Phase::Approved(at) => {
                 let open = question.is_open_at(now.at());
                 now.expect(open, Check::Deadline, || {
                     "it was continued after its time".to_owned()
                 });
+                at
             }
-            Phase::Pending => now.wrong(
-                Check::ApprovalState,
-                "it is consumed and nobody approved it",
-            ),
-            Phase::Consumed(by) => {
+            Phase::Pending => {
+                now.wrong(
+                    Check::ApprovalState,
+                    "it is consumed and nobody approved it",
+                );
+                now.at()
+            }
+            Phase::Consumed(by, _) => {
                 return now.wrong(
                     Check::ExecutionOnce,
                     format!("it was consumed before, by {by}"),
                 );
             }
-        }
-        question.phase = Phase::Consumed(consumed.apply_id);
+        };
+        question.phase = Phase::Consumed(consumed.apply_id, approved_at);
         let task_id = question.task_id;
         let apply_id = consumed.apply_id;
         let waits = self.streams.find(apply_id, |state| match state {
@@ -192,6 +199,44 @@ impl History {
                 || format!("apply {apply_id}, which consumes it, waits for another approval"),
             );
         }
+        self.open_task(now, task_id);
+    }
+
+    /// It is given back by the apply that used it, after the failure of its first operation and before
+    /// its end, while the window of the decision lasts.
+    fn approval_released(&mut self, now: &mut Now<'_>, released: &ApprovalReleased) {
+        let stream = now.header.stream_id;
+        let Some(State::Approval(question)) = self.streams.state(stream) else {
+            return;
+        };
+        let Phase::Consumed(by, approved_at) = question.phase else {
+            return now.wrong(Check::ApprovalState, "it is given back and was not used");
+        };
+        let usable_until = approved_at.plus(question.continuation);
+        let in_time = released.usable_until == usable_until && now.at() < usable_until;
+        now.expect(in_time, Check::Deadline, || {
+            format!(
+                "it can be used until {usable_until}, and not longer for having been given back"
+            )
+        });
+        now.expect(released.apply_id == by, Check::Reference, || {
+            format!(
+                "it was used by {by}, and {} gives it back",
+                released.apply_id
+            )
+        });
+        question.phase = Phase::Approved(approved_at);
+        let task_id = question.task_id;
+        let approval = ApprovalId::from(stream);
+        let gives_back = self.streams.find(by, |state| match state {
+            State::Apply(apply) => Some(apply.may_give_back(approval)),
+            _ => None,
+        });
+        let over = || format!("apply {by}, which gives it back, has ended");
+        let gives_back = gives_back.or_tell(now, Check::ExecutionOnce, over);
+        now.expect(gives_back.unwrap_or(true), Check::ExecutionOnce, || {
+            format!("apply {by} may have applied something, and gives its approval back")
+        });
         self.open_task(now, task_id);
     }
 

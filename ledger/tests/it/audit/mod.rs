@@ -7,6 +7,7 @@ mod executions;
 mod honest;
 mod lifetimes;
 mod records;
+mod releases;
 mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};

@@ -80,7 +80,10 @@ fn is_refused(story: &Story, id: &String, apply: &ApplyStory, code: &str) -> boo
         "approval_denied" => approval.approved == Some(false),
         "approval_expired" => approval.ended == Some("expired"),
         "approval_cancelled" => approval.ended == Some("cancelled"),
-        "approval_consumed" => approval.consumed_by.as_ref().is_some_and(|by| by != id),
+        "approval_consumed" => {
+            let mut used_by = approval.consumed_by.iter().chain(&approval.released_by);
+            used_by.any(|by| by != id)
+        }
         _ => false,
     })
 }

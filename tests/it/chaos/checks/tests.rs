@@ -114,6 +114,7 @@ fn with_approval(evidence: &mut Evidence, approved: Option<bool>) {
         approved,
         ended: None,
         consumed_by: None,
+        released_by: Vec::new(),
         expires: NOW + 1,
     };
     evidence.story.approvals.insert("p".to_owned(), approval);

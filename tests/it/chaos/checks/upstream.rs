@@ -115,6 +115,7 @@ fn used_twice(story: &Story) -> Vec<String> {
             .applies
             .iter()
             .filter(|(_, apply)| apply.authorised && apply.approval.as_ref() == Some(id))
+            .filter(|(apply, _)| !approval.released_by.contains(apply))
             .map(|(apply, _)| apply)
             .collect();
         if used.len() > 1 {
