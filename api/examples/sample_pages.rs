@@ -29,6 +29,7 @@ fn card(operation_id: &'static str, summary: &str, risk: Risk) -> OperationCard 
         risk,
         warnings: Vec::new(),
         params: Vec::new(),
+        lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
     }
 }

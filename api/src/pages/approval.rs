@@ -5,8 +5,9 @@ use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
 use askama::Template;
-use ledger::operation::{Before, Operation, Scope};
+use ledger::operation::{Before, Operation, Scope, Unchecked};
 use ledger::{Risk, ScopeType};
+use serde_json::{Value, json};
 
 /// Everything that one approval asks.
 #[derive(Debug, Clone, Template)]
@@ -53,6 +54,8 @@ pub struct OperationCard {
     pub warnings: Vec<ShownText>,
     /// All params as they will be sent.
     pub params: Vec<Param>,
+    /// What upstream has now and will have no more, though no param names it.
+    pub lost: Vec<Param>,
     /// What upstream has now.
     pub upstream: UpstreamState,
 }
@@ -86,15 +89,46 @@ impl OperationCard {
             scope_type: scope.scope_type,
             scope_id: ShownText::line(scope.id.as_str()),
             risk: entry.risk,
-            warnings: operation
-                .warnings(&Before::default())
-                .into_iter()
-                .map(|warning| ShownText::line(warning.text))
-                .collect(),
+            warnings: warnings(operation, &Before::default()),
             params: json.get("params").map(Param::rows).unwrap_or_default(),
+            lost: Vec::new(),
             upstream,
         };
-        card.compared()
+        let mut card = card.compared();
+        for param in &mut card.params {
+            let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
+            param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
+        }
+        card
+    }
+
+    /// Weighs the operation against what was read: what it warns of, and what is lost, apart from what
+    /// stays.
+    pub(crate) fn weigh(&mut self, operation: &Operation, before: &Before<'_>) {
+        self.warnings = warnings(operation, before);
+        let lost = operation.lost(before);
+        self.lost = Param::rows(&Value::Object(lost.clone()));
+        let UpstreamState::Present(stays) = &mut self.upstream else {
+            return;
+        };
+        stays.retain(|row| !lost.contains_key(row.name.original()));
+        // Of the bindings, those that are not lost stay.
+        if lost.keys().any(|name| name.starts_with("bindings.")) {
+            stays.retain(|row| row.name != *"bindings");
+            let all = before
+                .state
+                .and_then(|state| state.pointer("/script/bindings"));
+            let names = |binding: &&Value| {
+                let name = binding.get("name").and_then(Value::as_str);
+                !lost.contains_key(&format!("bindings.{}", name.unwrap_or_default()))
+            };
+            let kept = all.and_then(Value::as_array).into_iter().flatten();
+            let kept: Vec<_> = kept.filter(names).cloned().collect();
+            let is_named = self.params.iter().any(|param| param.name == *"bindings");
+            if !kept.is_empty() && !is_named {
+                stays.extend(Param::rows(&json!({ "bindings": kept })));
+            }
+        }
     }
 
     /// Gives it this sentence, without the scope, which the card names on a line of its own.
@@ -121,6 +155,14 @@ impl OperationCard {
         }
         self
     }
+}
+
+fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownText> {
+    operation
+        .warnings(before)
+        .into_iter()
+        .map(|warning| ShownText::line(warning.text))
+        .collect()
 }
 
 impl ApprovalPage {

@@ -12,6 +12,8 @@ pub struct Param {
     pub value: ParamValue,
     /// What upstream has now in its place, where that is known.
     pub now: Now,
+    /// Whether it holds something that is not known to this service and was passed on as it came.
+    pub is_unchecked: bool,
 }
 
 /// How a param compares with what upstream has.
@@ -84,6 +86,7 @@ fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
             name: ShownText::line(name),
             value: ParamValue::from(value),
             now: Now::Unknown,
+            is_unchecked: false,
         }),
     }
 }

@@ -7,9 +7,10 @@ use super::moment::Moment;
 use super::shown::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
-use ledger::event::PreState;
-use ledger::operation::Operation;
+use ledger::event::{PreState, ZoneNameRead};
+use ledger::operation::{Before, Operation};
 use ledger::{Timestamp, operations_of};
+use serde_json::Value;
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,15 @@ impl Question<'_> {
             });
             let mut card = OperationCard::of(operation, UpstreamState::of(operation, read));
             card.name(headline(operation, read), &operation.scope);
+            let found = found(read);
+            let before = Before {
+                state: found.as_ref(),
+                zone: match approval.zone(operation.scope.id.as_str()) {
+                    Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
+                    Some(ZoneNameRead::Unavailable(_)) | None => None,
+                },
+            };
+            card.weigh(operation, &before);
             // The task's allowlist may have raised what the catalog says.
             card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
             card
@@ -121,5 +131,13 @@ impl Question<'_> {
             .iter()
             .map(|operation| Operation::from_json(operation).map_err(ApiError::internal))
             .collect()
+    }
+}
+
+/// What a worker found upstream for one operation.
+fn found(read: Option<&PreState>) -> Option<Value> {
+    match read? {
+        PreState::Found(text) => serde_json::from_str(text).ok(),
+        PreState::NotApplicable | PreState::Unavailable(_) => None,
     }
 }

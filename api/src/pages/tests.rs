@@ -26,6 +26,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
             HOSTILE: HOSTILE, "content": "192.0.2.7", "ttl": 60, "list": [HOSTILE, ""],
             "script": format!("{HOSTILE}\n{}", "// line\n".repeat(5000)), "nested": {"a": [HOSTILE]},
         })),
+        lost: Vec::new(),
         upstream,
     }
 }
@@ -279,4 +280,50 @@ fn every_page_is_private_unframed_and_closed_to_foreign_content() {
         assert!(policy.contains(rule), "{rule}");
     }
     assert!(!policy.contains("unsafe"));
+}
+
+#[test]
+fn what_an_upload_drops_stands_apart_from_what_stays() {
+    let params = json!({"script_name": "s", "script": "export default {}",
+        "keep_bindings": ["secret_text"], "containers": [{"class_name": "C"}]});
+    let operation =
+        ledger::operation::Operation::parse("workers.deploy.write", "account", "a1", &params)
+            .unwrap();
+    let found = json!({"script": {"limits": {"cpu_ms": 50}, "usage_model": "standard",
+        "bindings": [{"type": "kv_namespace", "name": "KV", "namespace_id": "k"},
+            {"type": "secret_text", "name": "KEY"}]}});
+    let stays = UpstreamState::Present(Param::rows(&found["script"]));
+    let mut card = OperationCard::of(&operation, stays);
+    card.weigh(
+        &operation,
+        &ledger::operation::Before {
+            state: Some(&found),
+            zone: None,
+        },
+    );
+    let names = |rows: &[Param]| -> Vec<_> {
+        rows.iter()
+            .map(|row| row.name.original().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&card.lost), ["bindings.KV", "limits"]);
+    let UpstreamState::Present(stays) = &card.upstream else {
+        panic!("nothing stays")
+    };
+    assert_eq!(names(stays), ["usage_model", "bindings"]);
+    let kept = Param::rows(&json!({"bindings": [{"type": "secret_text", "name": "KEY"}]}));
+    assert_eq!(stays.last(), kept.first());
+    let html = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    }
+    .render()
+    .unwrap();
+    assert!(html.contains("<h3>Will be lost</h3>"), "{html}");
+    assert!(
+        html.contains("containers</bdi> <span class=\"unchecked\">not checked</span>"),
+        "{html}"
+    );
+    assert!(html.contains("not known to this service"), "{html}");
+    assert_eq!(html.matches("not checked</span>").count(), 1, "{html}");
 }
