@@ -86,6 +86,27 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     };
     let zone = |operation: &str, params: Value| of(operation, "zone", params);
     let mut seeds = vec![
+        zone(
+            "dns.record.read",
+            json!({"name.contains": "a", "proxied": true}),
+        ),
+        zone(
+            "dns.record.write",
+            json!({"type": "NEW", "name": "a", "data": {"x": [1]}, "settings": {"ipv4_only": true, "y": null}}),
+        ),
+        zone(
+            "cache.purge.execute",
+            json!({"prefixes": ["bücher.example/新"], "method": "soft"}),
+        ),
+        zone(
+            "waf.rules.write",
+            json!({"action": "add_rule", "phase": "http_new", "rule": {"action": "newest", "expression": "true", "action_parameters": {"a": {"b": []}}}}),
+        ),
+        of(
+            "workers.deploy.write",
+            "account",
+            json!({"script_name": "edge", "script": "if(a)/'/.test(b);export{c as default}", "bindings": [{"type": "newest", "name": "A", "f": 1}], "limits": {"cpu_ms": 5}, "assets": {"jwt": "a", "config": {"b": 1}}}),
+        ),
         zone("dns.record.read", json!({})),
         zone(
             "dns.record.read",

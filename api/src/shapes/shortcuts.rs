@@ -58,6 +58,12 @@ pub(crate) struct WorkersDeployRequest {
     script_name: String,
     /// Its source: an ES module or a service worker.
     script: String,
+    /// A name for the script, which says that it is an ES module; only where its code does not tell.
+    #[serde(default)]
+    main_module: Option<String>,
+    /// A name for the script, which says that it is a service worker; only where its code does not tell.
+    #[serde(default)]
+    body_part: Option<String>,
 }
 
 /// A shortcut stands for an apply of one operation.
@@ -93,6 +99,8 @@ impl Shortcut for WorkersDeployRequest {
         let mut params = Map::new();
         params.insert("script_name".to_owned(), self.script_name.into());
         params.insert("script".to_owned(), self.script.into());
+        put(&mut params, "main_module", self.main_module);
+        put(&mut params, "body_part", self.body_part);
         one(OperationKind::WorkersDeployWrite, &self.scope_id, params)
     }
 }

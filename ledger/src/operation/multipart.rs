@@ -124,11 +124,17 @@ fn name_of(head: &str) -> Option<String> {
         line.to_ascii_lowercase()
             .starts_with("content-disposition:")
     })?;
-    disposition
-        .split(';')
-        .filter_map(|parameter| parameter.trim().strip_prefix("name="))
-        .map(|name| name.trim_matches('"').to_owned())
-        .next()
+    // A name may hold a semicolon; it holds no quotes.
+    let (at, name) = disposition.match_indices("name=").find(|(at, _)| {
+        disposition
+            .get(..*at)
+            .is_some_and(|before| before.ends_with([' ', ';']))
+    })?;
+    let rest = disposition.get(at + name.len()..)?;
+    match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().map(str::to_owned),
+        None => rest.split(';').next().map(|name| name.trim().to_owned()),
+    }
 }
 
 fn split_once<'a>(bytes: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
@@ -181,7 +187,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(contents in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
-            let names: Vec<_> = (0..contents.len()).map(|index| format!("m{index}.js")).collect();
+            let names: Vec<_> =
+                (0..contents.len()).map(|index| format!("p [{index}]; name=ä.js")).collect();
             let modules = names.iter().zip(&contents);
             let form = upload(
                 &json!({}),
