@@ -6,6 +6,7 @@ mod chain;
 mod cli;
 mod command;
 mod config;
+mod core_dumps;
 mod demo;
 mod doctor;
 mod dossier;
@@ -33,6 +34,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything is read: from here on no secret can end up in a core file.
+    core_dumps::forbid();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

@@ -65,7 +65,7 @@ pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use clock::{SystemClock, SystemRandom};
 pub use digest::InvalidDigest;
 #[cfg(feature = "store")]
-pub use durable::replace_file;
+pub use durable::{open_own, replace_file};
 #[cfg(feature = "store")]
 pub use error::Error;
 pub use event::{Actor, Envelope, Event, Recorded};

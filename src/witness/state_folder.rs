@@ -4,12 +4,12 @@
 //! that is torn, or of another witness, does not verify and stops the start.
 
 use anyhow::{Context, bail, ensure};
-use ledger::replace_file;
 use ledger::tlog::{Checkpoint, LogOrigin, MAX_NOTE_BYTES, Note, WitnessKey, Witnessed};
+use ledger::{open_own, replace_file};
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Says whose folder it is. Made by `init`, last.
@@ -152,14 +152,7 @@ fn read_bounded(path: &Path) -> io::Result<String> {
 /// Two processes with one key would each cosign from what it remembers.
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join(LOCK);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("opening {}", path.display()))?;
+    let file = open_own(&path).with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(

@@ -2,10 +2,11 @@
 //! itself: SQLite follows symbolic links, and a ledger that is reached by another name is the same one.
 //! A hard link would have a lock of its own, so a file with two names is not opened at all.
 
+use crate::durable::open_own;
 use crate::error::Error;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{File, TryLockError};
+use std::io::{Error as IoError, ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Held while this process may write. The system lets go of it when the process ends, however it
@@ -33,6 +34,9 @@ impl WriterLock {
     }
 }
 
+/// More than a process's id ever has, in bytes.
+const LONGEST_HOLDER: u64 = 32;
+
 /// An advisory lock, asked for.
 #[derive(Debug)]
 pub(crate) enum Held {
@@ -49,7 +53,8 @@ pub(crate) enum Held {
 /// this process's id in it.
 ///
 /// # Errors
-/// What the system says of the file.
+/// What the system says of the file, one that is not this account's, and one with anything in it but a
+/// process's id: it would be written over.
 pub(crate) fn hold(path: &Path) -> Result<Held, Error> {
     let failed = |doing| {
         move |source| Error::File {
@@ -58,22 +63,22 @@ pub(crate) fn hold(path: &Path) -> Result<Held, Error> {
             source,
         }
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed("opened"))?;
+    let mut file = open_own(path).map_err(failed("opened"))?;
+    let mut holder = Vec::new();
+    (&file)
+        .take(LONGEST_HOLDER)
+        .read_to_end(&mut holder)
+        .map_err(failed("read"))?;
+    let holder = String::from_utf8(holder)
+        .ok()
+        .filter(|text| text.trim().bytes().all(|byte| byte.is_ascii_digit()))
+        .ok_or_else(|| {
+            let text = "it is no lock file: it holds more than a process's id";
+            failed("used as a lock")(IoError::new(ErrorKind::InvalidData, text))
+        })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Who holds it only makes the message better.
-            if file.read_to_string(&mut holder).is_err() {
-                holder.clear();
-            }
             let holder = match holder.trim() {
                 "" => String::new(),
                 holder => format!(", held by process {holder}"),

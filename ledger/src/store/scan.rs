@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{EventId, StreamId};
 use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Rows, Statement};
 use std::ops::ControlFlow;
@@ -53,6 +54,7 @@ impl RecordScan {
         let failed = || Error::scan("opening the file");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
+        distrust_schema(&connection).map_err(failed())?;
         connection
             .busy_timeout(Duration::from_secs(5))
             .map_err(failed())?;
@@ -145,6 +147,14 @@ impl RecordScan {
             .prepare(sql)
             .map_err(Error::scan("reading records"))
     }
+}
+
+/// Lets what stands in the file's schema, which anybody may have written, run nothing but plain SQL and
+/// change nothing of SQLite's own.
+fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    Ok(())
 }
 
 /// One row of the payloads' table, and those after it.

@@ -152,6 +152,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .foreign_keys(false)
         .busy_timeout(Duration::from_secs(5))
+        // A schema that somebody else wrote runs nothing but plain SQL.
+        .pragma("trusted_schema", "OFF")
         // A script of some thousand rows weighs a megabyte or two, most some tens of KiB.
         .statement_cache_capacity(64)
 }
@@ -300,12 +302,18 @@ pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i6
     }
 }
 
-/// Tables, indexes and triggers with the SQL that made them; SQLite's own are left out.
+/// Everything in the schema with the SQL that made it: tables, indexes (those of keys, which SQLite makes
+/// itself, with their table), triggers. A name is no sign of whose something is, so only what
+/// SQLite itself notes about tables, in its exact form, is left out.
 async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, String>, Error> {
     let failed = || Error::database("reading the schema");
     let rows = sqlx::query(
-        "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema
-         WHERE substr(name, 1, 7) <> 'sqlite_'",
+        "SELECT type || ' ' || name, coalesce(sql, 'of table ' || tbl_name) FROM sqlite_schema
+         WHERE (type, name, coalesce(sql, '')) NOT IN (VALUES
+             ('table', 'sqlite_sequence', 'CREATE TABLE sqlite_sequence(name,seq)'),
+             ('table', 'sqlite_stat1', 'CREATE TABLE sqlite_stat1(tbl,idx,stat)'),
+             ('table', 'sqlite_stat4',
+              'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)'))",
     )
     .fetch_all(connection)
     .await

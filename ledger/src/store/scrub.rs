@@ -6,6 +6,7 @@
 //! A mark beside the ledger, `<ledger>.erasing`, is made before an erasure commits and goes when the
 //! bytes are gone: whatever a crash leaves behind, the next start finishes.
 
+use crate::durable::open_own;
 use crate::error::Error;
 use sqlx::{Row as _, SqliteConnection};
 use std::fs::File;
@@ -27,7 +28,7 @@ pub(crate) fn is_marked(ledger: &Path) -> bool {
 pub(crate) fn mark(ledger: &Path) -> Result<(), Error> {
     let mark = mark_of(ledger);
     let made = || -> io::Result<()> {
-        File::create(&mark)?.sync_all()?;
+        open_own(&mark)?.sync_all()?;
         match mark.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
             _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::state::State;
 use crate::error::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
@@ -176,6 +177,10 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
     let failed = || Error::sqlite("opening the file");
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
+        .and_then(|_| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
+        .map_err(failed())?;
     connection.busy_timeout(PATIENCE).map_err(failed())?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -205,6 +210,7 @@ pub(crate) async fn connect_readers(path: &Path) -> Result<SqlitePool, Error> {
         .filename(path)
         .foreign_keys(false)
         .busy_timeout(PATIENCE)
+        .pragma("trusted_schema", "OFF")
         .statement_cache_capacity(STATEMENTS)
         .read_only(true);
     SqlitePoolOptions::new()
@@ -243,7 +249,10 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
             };
             match tables.iter().find(|table| !known(table)) {
                 Some(table) => Err(foreign(format!("table {table} is not one of ours"))),
-                None => Ok(()),
+                None => match strange_objects(db)?.first() {
+                    Some(object) => Err(foreign(format!("{object} is not one of ours"))),
+                    None => Ok(()),
+                },
             }
         }
         LEDGER_APPLICATION_ID => Err(foreign("it is a ledger".to_owned())),
@@ -259,6 +268,25 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
         }
         other => Err(foreign(format!("application id {other:#010x}"))),
     }
+}
+
+/// What this software never makes and SQLite never does by itself: triggers and views, which would run in
+/// its statements, and names that only SQLite may give.
+fn strange_objects(db: &Connection) -> Result<Vec<String>, Error> {
+    let failed = || Error::sqlite("reading the file's header");
+    let mut query = db
+        .prepare_cached(
+            "SELECT type || ' ' || name FROM sqlite_schema
+             WHERE type NOT IN ('table', 'index')
+                OR (name LIKE 'sqlite\\_%' ESCAPE '\\'
+                    AND NOT (type = 'index' AND sql IS NULL)
+                    AND (type, name) NOT IN (VALUES ('table', 'sqlite_sequence'),
+                        ('table', 'sqlite_stat1'), ('table', 'sqlite_stat4')))
+             ORDER BY name",
+        )
+        .map_err(failed())?;
+    let rows = query.query_map([], |row| row.get(0)).map_err(failed())?;
+    rows.collect::<Result<_, _>>().map_err(failed())
 }
 
 /// The tables that stand in the file, SQLite's own left out.

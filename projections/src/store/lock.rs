@@ -2,8 +2,8 @@
 //! `<read tables>.fold.lock` (a ledger's own lock has another name), symbolic links followed.
 
 use crate::error::Error;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use ledger::open_own;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// Held while this process may fold. The system lets go of it when the process ends, however it
@@ -26,13 +26,7 @@ impl FolderLock {
             doing,
             source,
         };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .write(true)
-            .open(&path)
-            .map_err(|source| failed("opened", source))?;
+        let file = open_own(&path).map_err(|source| failed("opened", source))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::InUse { path }),

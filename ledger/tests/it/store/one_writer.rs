@@ -89,3 +89,24 @@ async fn the_lock_is_free_again_when_the_writer_has_ended() {
     closed.try_open().await.unwrap();
     closed.try_open().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_lock_file_that_somebody_put_there_is_not_written_to() {
+    let closed = TestLedger::open().await.close().await;
+    let path = |end: &str| closed.path().with_file_name(end);
+    let lock = path("proxy.ledger.db.lock");
+    for content in ["dear notes", "17 and more"] {
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::write(path("dear"), content).unwrap();
+        std::os::unix::fs::symlink(path("dear"), &lock).unwrap();
+        let refused = closed.try_open().await.unwrap_err();
+        assert!(matches!(refused, Error::File { .. }), "{refused:?}");
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::rename(path("dear"), &lock).unwrap();
+        let refused = closed.try_open().await.unwrap_err();
+        assert!(matches!(refused, Error::File { .. }), "{refused:?}");
+        assert_eq!(std::fs::read_to_string(&lock).unwrap(), content);
+    }
+    std::fs::remove_file(&lock).unwrap();
+    closed.try_open().await.unwrap();
+}

@@ -140,6 +140,22 @@ async fn a_schema_that_somebody_changed_stops_the_start_and_is_named() {
             "CREATE TABLE notes (t TEXT)",
             "table notes does not belong there",
         ),
+        // A name that only SQLite may give makes nothing SQLite's.
+        (
+            "CREATE TRIGGER x AFTER INSERT ON events BEGIN DELETE FROM lookups; END;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET name = 'sqlite_x', sql = replace(sql, ' x ', ' sqlite_x ')
+             WHERE name = 'x';",
+            "trigger sqlite_x does not belong there",
+        ),
+        (
+            "CREATE TABLE x (tbl, idx, stat);
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET name = 'sqlite_stat1', tbl_name = 'sqlite_stat1',
+                 sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat CHECK (abs(stat)))'
+             WHERE name = 'x';",
+            "table sqlite_stat1 does not belong there",
+        ),
     ];
     for (sql, what) in cases {
         let (closed, _) = written().await;
