@@ -66,6 +66,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::VerifyDossier(args)) => {
             command::ledger_verify_dossier(*args)
         }
+        Command::Ledger(LedgerCommand::Accept(args)) => command::ledger_accept(&environment, &args),
         Command::Ledger(LedgerCommand::Check) => command::ledger_check(&environment),
         Command::Doctor(args) => command::doctor(&environment, &args),
         Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),

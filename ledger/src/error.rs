@@ -189,6 +189,38 @@ pub enum Error {
         /// The checkpoint's size, in events.
         signed: u64,
     },
+    /// Nothing proves that this service wrote the whole log.
+    #[error(
+        "{why}, and checkpoints cover {signed} of its {size} events: nothing proves that this service \
+         wrote the others. After an upgrade, start the earlier release once more and stop it, so that \
+         it signs them. Otherwise restore a backup; or look at the ledger with `ledger verify`, and if \
+         you take it as it is, have that recorded: `ledger accept --reason TEXT`"
+    )]
+    Unproven {
+        /// What the head's MAC tells.
+        why: String,
+        /// How many events the newest checkpoint covers.
+        signed: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// Another process has changed the file.
+    #[error(
+        "another process has written to the ledger's file while this one held it; nothing was recorded \
+         or decided on it since. The next start checks the whole file: find out first who wrote, and \
+         keep a copy of the file"
+    )]
+    WrittenBeside,
+    /// The log breaks a rule that the service holds itself to.
+    #[error("the event at position {position} breaks the rule {rule}: {reason}")]
+    Rule {
+        /// The event.
+        position: u64,
+        /// The rule's code, as `ledger verify` prints it.
+        rule: &'static str,
+        /// What was found and what was expected.
+        reason: String,
+    },
     /// The ledger does not go on as another log.
     #[error("the fork is not recorded")]
     Fork(#[from] crate::fork::ForkError),
@@ -241,8 +273,10 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
+            Self::Rejected(Rejection::ApprovalUnproven { is_forged, .. }) => *is_forged,
             Self::Damaged { .. }
             | Self::Pages { .. }
+            | Self::Rule { .. }
             | Self::SchemaChanged { .. }
             | Self::LookupsDiffer { .. } => true,
             Self::Decode { source, .. } => !matches!(source, DecodeError::UnknownForm { .. }),

@@ -3,29 +3,26 @@
 mod callbacks;
 mod erasing;
 mod measuring;
+mod opening;
+
+pub use opening::{Unprovable, Unproven};
 
 use crate::aggregate::{Agent, Approval, Approver};
-use crate::checkpoints::{Checkpoints, MakeSigning, start};
+use crate::checkpoints::{Checkpoints, MakeSigning};
 use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::rules::Rules;
-use crate::store::{
-    Addition, LookupKey, Lookups, Reader, WriterLock, append, check_empty, check_tail,
-    connect_reader, connect_writer, file_of, grow, read_frontier, read_head, read_stream, scrub,
-};
+use crate::store::{LookupKey, Reader, read_stream};
 use crate::tlog::Frontier;
-use crate::writer::{
-    Cache, CommitFaults, Entry, Job, RecentEvents, Scrub, Shared, Stored, Tree, TypedJob, Watchers,
-    Writer, erased_names, genesis,
-};
+use crate::writer::{CommitFaults, Entry, Job, Shared, Stored, TypedJob, erased_names};
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -49,6 +46,8 @@ pub struct LedgerOptions {
     pub faults: Option<Arc<dyn CommitFaults>>,
     /// How checkpoints are signed; without it none are, and nothing is compared with those that were.
     pub signing: Option<MakeSigning>,
+    /// What to do with a ledger that nothing proves.
+    pub unproven: Unproven,
 }
 
 impl LedgerOptions {
@@ -62,6 +61,7 @@ impl LedgerOptions {
             random: Arc::new(SystemRandom),
             faults: None,
             signing: None,
+            unproven: Unproven::Refuse,
         }
     }
 }
@@ -97,6 +97,7 @@ pub struct Ledger {
     random: Arc<dyn Random>,
     path: PathBuf,
     checkpoints: Option<Checkpoints>,
+    unprovable: Option<Unprovable>,
 }
 
 /// The writer's task. It ends when every [`Ledger`] handle is gone, or with the error that keeps
@@ -104,120 +105,6 @@ pub struct Ledger {
 pub type WriterTask = tokio::task::JoinHandle<Result<(), Error>>;
 
 impl Ledger {
-    /// Opens the file, or makes a new ledger in it; takes the writer lock, checks the tail.
-    pub async fn open(options: LedgerOptions) -> Result<(Self, WriterTask), Error> {
-        let path = file_of(&options.url)?;
-        let lock = WriterLock::acquire(&path)?;
-        let mut connection = connect_writer(&path).await?;
-        let head = match read_head(&mut connection).await? {
-            Some(head) => {
-                check_tail(&mut connection, &head).await?;
-                head
-            }
-            None => {
-                check_empty(&mut connection).await?;
-                let now = options.clock.now();
-                let ledger_id = LedgerId::from_bytes(options.random.uuid_v7(now));
-                let (created, head) = genesis(ledger_id, &*options.random, now)?;
-                // A crash inside leaves an empty file, which the next start begins anew.
-                use sqlx::Connection as _;
-                let mut transaction = connection
-                    .begin()
-                    .await
-                    .map_err(Error::database("making a new ledger"))?;
-                let mut tree = Frontier::empty();
-                let rows = grow(&mut tree, [created.leaf()])?;
-                let addition = Addition {
-                    staged: &[created],
-                    lookups: &Lookups::default(),
-                    tree: &rows,
-                    head: &head,
-                };
-                append(&mut transaction, &addition).await?;
-                transaction
-                    .commit()
-                    .await
-                    .map_err(Error::database("making a new ledger"))?;
-                head
-            }
-        };
-        let tree = Tree::new(read_frontier(&mut connection).await?, head.size);
-        let reader = Reader::new(connect_reader(&path).await?);
-        let newest = reader
-            .events_from(head.size.saturating_sub(1), 1)
-            .await?
-            .first()
-            .map_or(Timestamp::default(), Recorded::recorded_at);
-        let shared = Arc::new(Shared {
-            ledger_id: head.ledger_id,
-            cache: Cache::new(),
-            recent: RecentEvents::default(),
-            watchers: Watchers::default(),
-            size: watch::Sender::new(head.size),
-            tree: watch::Sender::new(tree.whole().cloned()),
-            scrubbed: watch::Sender::new(!scrub::is_marked(&path)),
-            failing: watch::Sender::new(None),
-            damaged: AtomicBool::new(false),
-            newest: AtomicI64::new(newest.as_micros()),
-            kept: Default::default(),
-        });
-        let (signer, checkpoints) = match options.signing {
-            Some(make) => {
-                let started = start(&mut connection, &head, &shared.tree, make).await?;
-                (Some(started.0), Some(started.1))
-            }
-            None => (None, None),
-        };
-        let rules = Arc::new(options.rules);
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer {
-            path: path.clone(),
-            connection,
-            head,
-            tree,
-            shared: Arc::clone(&shared),
-            clock: Arc::clone(&options.clock),
-            random: Arc::clone(&options.random),
-            rules: Arc::clone(&rules),
-            faults: options.faults,
-            refusals: Default::default(),
-            known: Default::default(),
-            newest,
-            probe: Default::default(),
-            scrub: match scrub::is_marked(&path) {
-                true => Scrub::Compact(None),
-                false => Scrub::Clean,
-            },
-        };
-        let task = tokio::spawn(async move {
-            // Held for as long as anything may be written.
-            let _lock = lock;
-            let Some(signer) = signer else {
-                return writer.run(queue).await;
-            };
-            let (end, ended) = oneshot::channel();
-            let signing = tokio::spawn(signer.run(ended));
-            let written = writer.run(queue).await;
-            // What was written last is signed before the lock goes.
-            let told = end.send(written.is_ok());
-            if told.is_err() || signing.await.is_err() {
-                tracing::error!("the last checkpoint was not signed");
-            }
-            written
-        });
-        let ledger = Self {
-            jobs,
-            shared,
-            reader,
-            rules,
-            clock: options.clock,
-            random: options.random,
-            path,
-            checkpoints,
-        };
-        Ok((ledger, task))
-    }
-
     /// Runs a command on the writer. The answer comes when its events are durable. Dropping the
     /// future takes nothing back.
     pub async fn execute<C: Command>(
@@ -253,12 +140,16 @@ impl Ledger {
         &self,
         stream: impl Into<StreamId>,
     ) -> Result<Option<Arc<A>>, Error> {
-        let stream = stream.into();
+        Ok(self.entry(stream.into()).await?.state.get()?)
+    }
+
+    async fn entry(&self, stream: StreamId) -> Result<Entry, Error> {
         if let Some(entry) = self.shared.cache.get(stream) {
-            return Ok(entry.state.get()?);
+            return Ok(entry);
         }
-        let events = self.noted(read_stream(self.reader.pool(), stream).await)?;
-        Ok(Entry::fold(&events).state.get()?)
+        let size = *self.shared.size.borrow();
+        let events = self.noted(read_stream(self.reader.pool(), stream, size).await)?;
+        Ok(Entry::fold(&events))
     }
 
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
@@ -295,9 +186,13 @@ impl Ledger {
     }
 
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
-        match self.noted(self.stream_of(key).await)? {
-            Some(stream) => self.load(stream).await,
-            None => Ok(None),
+        let Some(stream) = self.noted(self.stream_of(key.clone()).await)? else {
+            return Ok(None);
+        };
+        let state = self.entry(stream).await?.state;
+        match state.answers_to(&key) {
+            true => Ok(state.get()?),
+            false => self.noted(Err(key.misleads())),
         }
     }
 
@@ -339,6 +234,10 @@ impl Ledger {
         if let Some(events) = self.shared.recent.from(position, most) {
             return Ok(events);
         }
+        // What stands beyond the size that this process knows, it has not written.
+        let size = *self.shared.size.borrow();
+        let left = u32::try_from(size.saturating_sub(position)).unwrap_or(u32::MAX);
+        let limit = limit.min(left);
         let read = self.reader.events_within(position, limit, MOST_BYTES_READ);
         let events = self.noted(read.await)?;
         Ok(events.into_iter().map(Arc::new).collect())
@@ -361,6 +260,12 @@ impl Ledger {
     #[must_use]
     pub const fn checkpoints(&self) -> Option<&Checkpoints> {
         self.checkpoints.as_ref()
+    }
+
+    /// What was taken as it is when this was opened; `None` where the ledger was proven.
+    #[must_use]
+    pub const fn unprovable(&self) -> Option<&Unprovable> {
+        self.unprovable.as_ref()
     }
 
     /// Why commits fail at the moment; `None` while they do not.

@@ -76,7 +76,7 @@ pub use id::{
     EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
 };
 #[cfg(feature = "store")]
-pub use ledger::{Ledger, LedgerOptions, Origin, WriterTask};
+pub use ledger::{Ledger, LedgerOptions, Origin, Unprovable, Unproven, WriterTask};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
 pub use rules::Rules;

@@ -131,6 +131,17 @@ pub enum Rejection {
     /// Nothing waits.
     #[error("no apply of this task waits for an approval")]
     NothingPending,
+    /// What stands in the log as an approval is not proven to be one.
+    #[error(
+        "the recorded approval is not proven ({why}), and nothing was executed; ask for a new one{}",
+        if *is_forged { ", and have an operator look into the ledger's file (`ledger verify`)" } else { "" }
+    )]
+    ApprovalUnproven {
+        /// What does not hold.
+        why: String,
+        /// It was never good: somebody else wrote it.
+        is_forged: bool,
+    },
     /// The resume token is for something else.
     #[error("the resume token does not belong to this task and these operations")]
     ResumeMismatch,
@@ -241,6 +252,7 @@ impl Rejection {
             | Self::NotErasable { .. }
             | Self::KeyReused
             | Self::ApprovalConsumed { .. }
+            | Self::ApprovalUnproven { .. }
             | Self::ApprovalDenied { .. }
             | Self::NothingPending
             | Self::CredentialTaken
@@ -287,6 +299,7 @@ impl Rejection {
             Self::ApprovalDecided { .. } => "approval_decided",
             Self::ApprovalNotFound => "approval_not_found",
             Self::NothingPending => "nothing_pending",
+            Self::ApprovalUnproven { .. } => "approval_unproven",
             Self::ResumeMismatch => "resume_mismatch",
             Self::NotEligible { .. } => "approver_not_eligible",
             Self::CredentialNotEligible => "credential_not_eligible",

@@ -23,6 +23,8 @@ const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
 #[cfg(feature = "store")]
 const NAME_KEY_CONTEXT: &str = "llm-permission-proxy erased name key v1";
+#[cfg(feature = "store")]
+const HEAD_KEY_CONTEXT: &str = "llm-permission-proxy ledger head key v1";
 
 /// Length of a master key in bytes.
 pub const MASTER_KEY_LEN: usize = 32;
@@ -140,6 +142,8 @@ struct MasterKey {
     cipher: XChaCha20Poly1305,
     #[cfg(feature = "store")]
     name_key: Zeroizing<[u8; 32]>,
+    #[cfg(feature = "store")]
+    head_key: Zeroizing<[u8; 32]>,
 }
 
 impl MasterKey {
@@ -152,6 +156,8 @@ impl MasterKey {
             cipher: XChaCha20Poly1305::new((&*seal_key).into()),
             #[cfg(feature = "store")]
             name_key: Zeroizing::new(blake3::derive_key(NAME_KEY_CONTEXT, key.as_slice())),
+            #[cfg(feature = "store")]
+            head_key: Zeroizing::new(blake3::derive_key(HEAD_KEY_CONTEXT, key.as_slice())),
         }
     }
 }
@@ -266,6 +272,30 @@ impl MasterKeys {
         let covered = [ledger_id.as_bytes().as_slice(), &[kind.number()], name].concat();
         self.keys()
             .map(move |key| *blake3::keyed_hash(&key.name_key, &covered).as_bytes())
+    }
+
+    /// A MAC over what is said of a ledger's head, under the current key: the key's id [8], then keyed
+    /// BLAKE3 [32].
+    #[cfg(feature = "store")]
+    pub(crate) fn head_mac(&self, covered: &[u8]) -> Vec<u8> {
+        let mac = blake3::keyed_hash(&self.current.head_key, covered);
+        [self.current.id.0.as_slice(), mac.as_bytes()].concat()
+    }
+
+    /// Whether a MAC is of these bytes.
+    ///
+    /// # Errors
+    /// The id of the key that it was made with, where that is not configured.
+    #[cfg(feature = "store")]
+    pub(crate) fn check_head_mac(&self, covered: &[u8], mac: &[u8]) -> Result<bool, MasterKeyId> {
+        let Some((id, mac)) = mac.split_first_chunk() else {
+            return Ok(false);
+        };
+        let id = MasterKeyId(*id);
+        let key = self.key(id).ok_or(id)?;
+        // This comparison takes the same time wherever they differ.
+        let expected = blake3::keyed_hash(&key.head_key, covered);
+        Ok(blake3::Hash::from_slice(mac).is_ok_and(|mac| mac == expected))
     }
 
     fn key(&self, key_id: MasterKeyId) -> Option<&MasterKey> {

@@ -26,6 +26,9 @@ pub(crate) enum LedgerCommand {
     /// Recompute every record's hash from position 0 and compare it with what is stored
     #[command(after_help = CHECK_HELP)]
     Check,
+    /// Take a ledger as it is that nothing proves, on record; with the service stopped
+    #[command(after_help = ACCEPT_HELP)]
+    Accept(AcceptArgs),
     /// Erase what has ended, for good; that it was erased stays recorded
     Erase(EraseArgs),
     /// Print the key that verifies this ledger's checkpoints
@@ -40,6 +43,25 @@ pub(crate) enum LedgerCommand {
     /// Verify that a callback says what the log says
     #[command(after_help = VERIFY_CALLBACK_HELP)]
     VerifyCallback(Box<VerifyCallbackArgs>),
+}
+
+const ACCEPT_HELP: &str = "\
+Examples:
+  llm-permission-proxy ledger accept --reason \"upgraded after a crash; read through, nothing odd\"
+
+A start refuses a ledger when neither the MAC in its head nor a checkpoint over all of its events proves
+that a service with these keys wrote it. This verifies the ledger's file by the auditor's rules first and
+prints what it finds. Needs the service's settings. That it was accepted stays recorded.";
+
+/// What is accepted.
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArgs {
+    /// Why, for those who read the ledger later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Accept it although it breaks rules
+    #[arg(long)]
+    pub(crate) despite_findings: bool,
 }
 
 const EXPORT_HELP: &str = "\

@@ -19,7 +19,7 @@ mod witness;
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
-pub(crate) use ledger::{ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
+pub(crate) use ledger::{AcceptArgs, ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use moment::Bound;
 pub(crate) use operate::{

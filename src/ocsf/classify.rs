@@ -74,6 +74,10 @@ pub(super) fn classify(header: &Header, envelope: &Envelope, event: &Event, topi
             .severity(Severity::High)
             .detail("forked")
             .comment(Some(&e.reason)),
+        Event::LedgerAccepted(e) => updated("ledger")
+            .severity(Severity::High)
+            .detail("accepted without proof")
+            .comment(Some(&e.reason)),
         Event::LedgerErased(e) => managed(
             Activity::ENTITY_DELETED,
             entity(e.subject.kind().as_str(), e.subject.stream()),

@@ -4,7 +4,7 @@ use super::rules::rules;
 use crate::config::{Config, Problems};
 use crate::restore::finish_broken_off;
 use anyhow::Context;
-use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, WriterTask};
+use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, Unproven, WriterTask};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,21 @@ impl OpenedLedger {
             .master_key
             .open(&SystemRandom)
             .map_err(Problems::from)?;
-        Self::open(config, keys).await
+        Self::open(config, keys, Unproven::Refuse).await
+    }
+
+    /// Opens a ledger that exists, and takes it as it is where nothing proves it.
+    ///
+    /// # Errors
+    /// As [`OpenedLedger::open_existing`], but for that.
+    pub(crate) async fn open_accepting(config: &Config) -> anyhow::Result<Self> {
+        finish_broken_off(&config.storage)?;
+        refuse_missing(&config.storage.ledger)?;
+        let keys = config
+            .master_key
+            .open(&SystemRandom)
+            .map_err(Problems::from)?;
+        Self::open(config, keys, Unproven::Accept).await
     }
 
     /// Opens a ledger that exists.
@@ -55,9 +69,10 @@ impl OpenedLedger {
         Self::open_or_make(config).await
     }
 
-    async fn open(config: &Config, keys: MasterKeys) -> anyhow::Result<Self> {
+    async fn open(config: &Config, keys: MasterKeys, unproven: Unproven) -> anyhow::Result<Self> {
         let options = LedgerOptions {
             signing: Some(config.signing.make(Arc::new(SystemRandom))),
+            unproven,
             ..LedgerOptions::new(config.storage.ledger_url(), rules(config, keys))
         };
         let (ledger, writer) = Ledger::open(options).await.map_err(|error| {

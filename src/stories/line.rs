@@ -40,6 +40,7 @@ pub(super) const fn depth(event: &Event) -> u8 {
     match event {
         Event::LedgerCreated(_)
         | Event::LedgerForked(_)
+        | Event::LedgerAccepted(_)
         | Event::LedgerErased(_)
         | Event::TaskCreated(_)
         | Event::TaskClosed(_)

@@ -2,11 +2,15 @@
 //! leaves tables that are what the events make them.
 
 use crate::service::{Service, Surroundings, Task, purge, said, until};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
 use fixtures::rules::TestRules;
-use ledger::{Ledger, LedgerOptions};
+use ledger::{Ledger, LedgerOptions, MasterKeys, Rules};
+use secrecy::zeroize::Zeroizing;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 
 fn verified(surroundings: &Surroundings) {
     let verified = surroundings.run("projections verify");
@@ -76,11 +80,23 @@ async fn a_rebuild_online_needs_a_service_and_names_that_exist() {
     );
 }
 
+/// The key that the service made for its ledger.
+fn key_of(surroundings: &Surroundings) -> MasterKeys {
+    let file = format!("{}.key", surroundings.ledger_file().display());
+    let text = std::fs::read_to_string(file).unwrap();
+    let key: [u8; 32] = STANDARD.decode(text.trim()).unwrap().try_into().unwrap();
+    MasterKeys::new(&Zeroizing::new(key), &[])
+}
+
 /// A ledger with so many events that a rebuild of it takes a while.
 async fn filled(surroundings: &Surroundings) {
     assert!(surroundings.start().await.stop().await.success());
     let url = format!("sqlite://{}", surroundings.ledger_file().display());
-    let options = LedgerOptions::new(url, TestRules::default().build());
+    let rules = Rules {
+        master_keys: Arc::new(key_of(surroundings)),
+        ..TestRules::default().build()
+    };
+    let options = LedgerOptions::new(url, rules);
     let (ledger, writer) = Ledger::open(options).await.unwrap();
     for _ in 0..40 {
         let mut making = tokio::task::JoinSet::new();

@@ -37,6 +37,9 @@ impl From<ledger::Error> for ApiError {
             | Error::Encode(_)
             | Error::Database { .. }
             | Error::Scan { .. }
+            | Error::Unproven { .. }
+            | Error::WrittenBeside
+            | Error::Rule { .. }
             | Error::File { .. } => Self::internal(error),
         }
     }

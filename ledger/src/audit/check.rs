@@ -65,6 +65,7 @@ checks! {
 
     Erasure = "erasure", "An erasure covers whole streams of earlier positions.";
     Fork = "fork", "A fork names its place, and truly the last checkpoint of the log that it leaves.";
+    Acceptance = "acceptance", "An acceptance names the log that it takes as it is.";
 
     LedgerIdentity = "ledger_id", "Whatever names a ledger names this one.";
     StreamStart = "stream_start", "A stream begins with an event that makes its aggregate, and holds no event of another kind.";

@@ -13,8 +13,8 @@ mod state_file;
 mod witnessed;
 
 pub(crate) use signer::Signer;
-pub(crate) use start::start;
 pub use start::{MakeSigning, Signing, SigningRequest};
+pub(crate) use start::{Started, start};
 pub(crate) use state_file::{SigningLock, StateFile};
 
 use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};

@@ -3,7 +3,7 @@
 use super::{Checkpoints, SignedCheckpoint, Signer, StateFile};
 use crate::error::Error;
 use crate::id::LedgerId;
-use crate::store::{Head, compute, read_signing, write_signing};
+use crate::store::{Head, compute};
 use crate::tlog::{Checkpoint, EMPTY_ROOT, Frontier, LogKey, LogOrigin, LogSigner};
 use sqlx::SqliteConnection;
 use std::path::PathBuf;
@@ -35,16 +35,26 @@ pub type MakeSigning = Box<
     dyn FnOnce(&SigningRequest) -> Result<Signing, Box<dyn std::error::Error + Send + Sync>> + Send,
 >;
 
+/// A ledger that goes on from what was signed of it.
+pub(crate) struct Started {
+    pub(crate) signer: Signer,
+    pub(crate) checkpoints: Checkpoints,
+    /// How many events are signed.
+    pub(crate) signed: u64,
+    /// Who signs from here on, where the ledger does not say so yet. It is to be noted there.
+    pub(crate) begins: Option<(LogOrigin, LogKey)>,
+}
+
 /// Compares the ledger with what was signed of it, and makes the signer. The first start writes the
 /// file before it notes in the ledger that there is one: a crash in between leaves a file that states
 /// an empty log, which everything goes on from.
 pub(crate) async fn start(
     connection: &mut SqliteConnection,
     head: &Head,
+    recorded: Option<(LogOrigin, LogKey)>,
     tree: &watch::Sender<Option<Frontier>>,
     make: MakeSigning,
-) -> Result<(Signer, Checkpoints), Error> {
-    let recorded = read_signing(connection).await?;
+) -> Result<Started, Error> {
     let request = SigningRequest {
         ledger_id: head.ledger_id,
         recorded,
@@ -81,20 +91,21 @@ pub(crate) async fn start(
         }
     };
     compare(connection, head, &signed, &state).await?;
-    if request.recorded.is_none() {
-        write_signing(connection, &origin, &key).await?;
-    }
+    let begins = match request.recorded {
+        Some(_) => None,
+        None => Some((origin.clone(), key.clone())),
+    };
     // The empty tree is nobody's news.
     let newest = (signed.size() > 0).then(|| signed.clone());
     let checkpoints = Checkpoints::new(origin, key, newest);
-    let signer = Signer::new(
+    let signed = signed.size();
+    let signer = Signer::new(signer, (state, lock), checkpoints.clone(), signed, tree);
+    Ok(Started {
         signer,
-        (state, lock),
-        checkpoints.clone(),
-        signed.size(),
-        tree,
-    );
-    Ok((signer, checkpoints))
+        checkpoints,
+        signed,
+        begins,
+    })
 }
 
 /// Whether the ledger goes on from what was signed.

@@ -100,17 +100,9 @@ impl Command for RevokeGrants {
     }
 }
 
-/// The agent of that name. Lookups are not under the chain: one that leads to another agent, whose grants
-/// this one would then have, is not followed.
+/// The agent of that name.
 pub(super) async fn find(unit: &mut Unit<'_>, name: &str) -> Result<Option<Arc<Agent>>, Error> {
-    let found = unit.find_state::<Agent>(&LookupKey::agent(name)).await?;
-    match found {
-        Some(other) if other.name != name => Err(Error::LookupsDiffer {
-            table: "lookups",
-            what: format!("{name:?} leads to agent {:?}", other.name),
-        }),
-        found => Ok(found),
-    }
+    unit.find_state::<Agent>(&LookupKey::agent(name)).await
 }
 
 /// Agent names and principals: 1..=200 characters, none of them a control character.

@@ -1,6 +1,7 @@
 //! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
 
 use super::applies::{Submitted, authenticate, refuse, submitted};
+use super::proof::prove_decision;
 use super::standing::approval_standing;
 use super::{Command, IdempotencyKey, PresentedToken};
 use crate::aggregate::{Apply, Approval, ApprovalState, Task};
@@ -55,6 +56,9 @@ impl Command for ContinueApply {
             let fingerprint = Some(self.resume.fingerprint);
             return refuse(unit, &task, Some(&self.key), fingerprint, refused).await;
         };
+        if approval.state_at(unit.context().now) == ApprovalState::Approved {
+            prove_decision(unit, &approval).await?;
+        }
         if let Some(apply) = apply {
             let events = decide_continue(&task, &apply, &approval, &unit.context());
             unit.append(events).await?;

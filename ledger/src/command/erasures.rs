@@ -130,7 +130,7 @@ impl Command for Erase {
             counters,
         };
         // Alone in its batch, it is the next event.
-        let done = Erasure::of(&erased, unit.size().await?, true);
+        let done = Erasure::of(&erased, unit.size(), true);
         let erasing = Erasing {
             event_id: context.random.event_id(context.now),
             positions: gathered.positions.into_iter().collect(),

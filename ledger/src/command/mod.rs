@@ -4,6 +4,7 @@
 //! A command that fails leaves nothing in the log, with one exception: a refused apply attempt is
 //! itself recorded, and so its answer is a `Result` of its own.
 
+mod acceptance;
 mod agents;
 mod applies;
 mod approvals;
@@ -16,10 +17,12 @@ mod deliveries;
 mod erasures;
 mod executions;
 mod idempotency_key;
+mod proof;
 mod renewals;
 mod standing;
 mod tasks;
 
+pub use acceptance::AcceptLedger;
 pub use agents::{ReplacePermissions, RevokeGrants};
 pub use applies::{RefuseApply, SubmitApply, Submitted};
 pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};

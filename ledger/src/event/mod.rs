@@ -5,6 +5,7 @@
 //! has landed. To say more, add the next form: keep the old struct under a name with its version,
 //! list it in the row (`{ 1 => OldFormV1 }`), and write its upcast, `impl From<OldFormV1> for NewForm`.
 
+mod acceptance;
 mod agent;
 mod apply;
 mod approval;
@@ -15,6 +16,7 @@ mod erasure;
 mod fork;
 mod task;
 
+pub use acceptance::LedgerAccepted;
 pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
     Agreement, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
@@ -228,6 +230,7 @@ events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
     2, 1, "ledger.erased" => LedgerErased(LedgerErased);
     3, 1, "ledger.forked" => LedgerForked(LedgerForked);
+    4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted);
     10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 };
     11, 1, "task.token_issued" => TokenIssued(TokenIssued);
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked);

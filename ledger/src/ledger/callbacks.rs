@@ -32,7 +32,8 @@ impl Ledger {
         }
         // It was replaced by now, which is rare: the task's state does not keep those before.
         let stream = StreamId::from(task);
-        let events = self.noted(read_stream(self.reader.pool(), stream).await)?;
+        let size = *self.shared.size.borrow();
+        let events = self.noted(read_stream(self.reader.pool(), stream, size).await)?;
         let mut sets = events
             .into_iter()
             .filter_map(|recorded| match recorded.event {

@@ -69,6 +69,8 @@ pub(crate) struct Addition<'a> {
     pub(crate) tree: &'a [TreeRow],
     /// The head behind them.
     pub(crate) head: &'a Head,
+    /// Its MAC; `None` in a copy that the next start has to prove by a checkpoint.
+    pub(crate) mac: Option<&'a [u8]>,
 }
 
 impl Addition<'_> {
@@ -99,20 +101,22 @@ impl Addition<'_> {
         });
         lookups.write(script, size);
         add_tree(script, size, self.tree);
-        self.head.write(script);
+        self.head.write(script, self.mac);
     }
 }
 
 /// Begins a transaction and writes the addition, in one hand-over. Until the caller commits, nothing
-/// of this is visible or survives a crash.
+/// of this is visible or survives a crash. Gives the file's data version as of the transaction: where it
+/// is not the one from before, somebody else has written, and the caller must not commit.
 pub(crate) async fn begin_and_append(
     connection: &mut SqliteConnection,
     addition: &Addition<'_>,
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     let mut script = Script::default();
     script.add("BEGIN IMMEDIATE");
+    script.add("PRAGMA data_version");
     addition.write(&mut script);
-    script.run(connection, "appending events").await
+    script.run_for_number(connection, "appending events").await
 }
 
 /// Writes the addition inside the caller's transaction.

@@ -153,7 +153,8 @@ impl Reader {
         let Some(head) = super::read_head(&mut snapshot).await? else {
             return Ok(0);
         };
-        for recorded in super::read_stream(&mut *snapshot, head.ledger_id.into()).await? {
+        for recorded in super::read_stream(&mut *snapshot, head.ledger_id.into(), head.size).await?
+        {
             let Event::LedgerErased(erased) = &recorded.event else {
                 continue;
             };

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 /// What is looked up. The numbers stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum LookupKind {
+pub(crate) enum LookupKind {
     /// Agent name → agent.
     Agent = 1,
     /// Principal → approver.
@@ -33,6 +33,30 @@ enum LookupKind {
     Enrolment = 9,
     /// (Kind of name, keyed digest of a name) → the erased stream that had it.
     ErasedName = 10,
+}
+
+/// How long a row of the lookup table stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowClass {
+    /// Written once, and there are as many as there are tasks and applies.
+    Once,
+    /// Leads to the newest of several.
+    Newest,
+    /// There are few.
+    Kept,
+}
+
+/// The class of a kind's rows; that of a kind which nobody knows is found to be too many.
+pub(super) const fn class_of(kind: i64) -> RowClass {
+    const TOKEN: i64 = LookupKind::Token as i64;
+    const APPLY_KEY: i64 = LookupKind::ApplyKey as i64;
+    const FINGERPRINT: i64 = LookupKind::Fingerprint as i64;
+    const NEWEST_APPROVAL: i64 = LookupKind::NewestApproval as i64;
+    match kind {
+        TOKEN | APPLY_KEY => RowClass::Once,
+        FINGERPRINT | NEWEST_APPROVAL => RowClass::Newest,
+        _ => RowClass::Kept,
+    }
 }
 
 /// A key of the lookup table.
@@ -79,6 +103,23 @@ impl LookupKey {
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
+    }
+
+    /// What is looked up, and by which bytes.
+    pub(crate) fn parts(&self) -> (LookupKind, &[u8]) {
+        (self.0, &self.1)
+    }
+
+    /// What is wrong where it does not lead to what it names.
+    pub(crate) fn misleads(&self) -> Error {
+        Error::LookupsDiffer {
+            table: "lookups",
+            what: format!(
+                "the row of kind {} and key {} leads to something else",
+                self.0 as i64,
+                hex::encode(&self.1)
+            ),
+        }
     }
 
     /// The name that this key is, where it is one that an erasure keeps taken.
@@ -200,6 +241,37 @@ impl Lookups {
             .collect();
         self.values
             .retain(|key, _| key.0 != LookupKind::CredentialCounter || known.contains(&key.1));
+    }
+
+    /// Takes out what no later event changes: gives the rows that are written once, and drops those that
+    /// lead to the newest of several and what is not open any more.
+    pub(super) fn take_settled(&mut self, mut once: impl FnMut(i64, &[u8], &[u8])) {
+        self.values.retain(|LookupKey(kind, key), value| {
+            let kind = *kind as i64;
+            match class_of(kind) {
+                RowClass::Once => once(kind, key, value),
+                RowClass::Newest => {}
+                RowClass::Kept => return true,
+            }
+            false
+        });
+        self.open.retain(|_, open| *open);
+    }
+
+    /// The rows of which there are few.
+    pub(super) fn kept(&self) -> BTreeSet<(i64, Vec<u8>, Vec<u8>)> {
+        let rows = self.values.iter();
+        let rows =
+            rows.map(|(LookupKey(kind, key), value)| (*kind as i64, key.clone(), value.clone()));
+        rows.filter(|(kind, ..)| class_of(*kind) == RowClass::Kept)
+            .collect()
+    }
+
+    /// What is open, with the task of each.
+    pub(super) fn opened(&self) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        let open = self.open.iter().filter(|(_, open)| **open);
+        open.map(|((task, stream), _)| (task.as_bytes().to_vec(), stream.as_bytes().to_vec()))
+            .collect()
     }
 
     pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {

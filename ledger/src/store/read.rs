@@ -197,28 +197,45 @@ async fn next_position(connection: &mut SqliteConnection, sql: &'static str) -> 
     Ok(u64::try_from(size).unwrap_or(0))
 }
 
-/// The events of one stream, in order. What is decided follows from them, and only the newest records
-/// are checked at a start, so each is held to its hash here: an older one that somebody changed in the
-/// file is not acted on.
+/// The events of one stream below a position, in order. What is decided follows from them, so each is held to
+/// its hash here, and to its place in the stream; beyond the size that this process knows, nothing in the
+/// file is its own.
 pub(crate) async fn read_stream<'c, E>(
     executor: E,
     stream: StreamId,
+    size: u64,
 ) -> Result<Vec<Recorded>, Error>
 where
     E: sqlx::Executor<'c, Database = Sqlite>,
 {
-    let rows = sqlx::query(select!("stream_id = ? ORDER BY stream_version"))
-        .bind(stream.as_bytes().as_slice())
-        .fetch_all(executor)
-        .await
-        .map_err(Error::database("reading a stream"))?;
-    rows.iter()
-        .map(|row| {
-            let stored = StoredRecord::from_row(row)?;
-            stored.check_hashes()?;
-            stored.into_recorded()
-        })
-        .collect()
+    let rows = sqlx::query(select!(
+        "stream_id = ? AND position < ? ORDER BY stream_version"
+    ))
+    .bind(stream.as_bytes().as_slice())
+    .bind(signed(size))
+    .fetch_all(executor)
+    .await
+    .map_err(Error::database("reading a stream"))?;
+    let mut events: Vec<Recorded> = Vec::with_capacity(rows.len());
+    for (version, row) in (0_u64..).zip(&rows) {
+        let stored = StoredRecord::from_row(row)?;
+        let position = stored.header.position;
+        let damaged = |what: String| Error::Damaged { position, what };
+        if stored.header.stream_version != version {
+            return Err(damaged(format!("event {version} of its stream is missing")));
+        }
+        if events
+            .last()
+            .is_some_and(|last| last.position() >= position)
+        {
+            return Err(damaged(
+                "it stands before the one that it follows".to_owned(),
+            ));
+        }
+        stored.check_hashes()?;
+        events.push(stored.into_recorded()?);
+    }
+    Ok(events)
 }
 
 /// Reads committed events from the ledger file.
@@ -373,7 +390,7 @@ impl Reader {
 
     /// The events of one stream, in order; none when there is no such stream.
     pub async fn stream(&self, stream: impl Into<StreamId>) -> Result<Vec<Recorded>, Error> {
-        read_stream(&self.pool, stream.into()).await
+        read_stream(&self.pool, stream.into(), u64::MAX).await
     }
 
     /// Whether a stream was erased.

@@ -142,6 +142,62 @@ impl RecordScan {
         Ok(())
     }
 
+    /// Gives every row of the lookup table: kind, key, value.
+    pub(super) fn for_each_lookup(
+        &self,
+        mut take: impl FnMut(i64, &[u8], &[u8]),
+    ) -> Result<(), Error> {
+        self.for_each_row("SELECT kind, key, value FROM lookups", |row| {
+            let (kind, key, value) = (integer(row, 0), bytes(row, 1), bytes(row, 2));
+            kind.zip(key)
+                .zip(value)
+                .map(|((kind, key), value)| take(kind, key, value))
+        })
+    }
+
+    /// Gives what the index of streams has: position, stream and version of each event.
+    pub(super) fn for_each_indexed(
+        &self,
+        mut take: impl FnMut(u64, &[u8], u64),
+    ) -> Result<(), Error> {
+        // In the index's own order, and with nothing but what stands in it: the table is not read.
+        let sql = "SELECT position, stream_id, stream_version FROM events
+                   ORDER BY stream_id, stream_version";
+        self.for_each_row(sql, |row| {
+            let (position, stream, version) = (number(row, 0)?, bytes(row, 1)?, number(row, 2)?);
+            take(position, stream, version);
+            Some(())
+        })
+    }
+
+    /// Gives every row of the table of open streams: task, stream.
+    pub(super) fn for_each_open_stream(
+        &self,
+        mut take: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), Error> {
+        self.for_each_row("SELECT task_id, stream_id FROM open_streams", |row| {
+            let columns = bytes(row, 0).zip(bytes(row, 1));
+            columns.map(|(task, stream)| take(task, stream))
+        })
+    }
+
+    fn for_each_row(
+        &self,
+        sql: &str,
+        mut take: impl FnMut(&Row<'_>) -> Option<()>,
+    ) -> Result<(), Error> {
+        let failed = || Error::scan("reading lookups");
+        let mut query = self.prepare(sql)?;
+        let mut rows = query.query(()).map_err(failed())?;
+        while let Some(row) = rows.next().map_err(failed())? {
+            take(row).ok_or_else(|| Error::Damaged {
+                position: 0,
+                what: "a row of the lookup tables does not hold what it should".to_owned(),
+            })?;
+        }
+        Ok(())
+    }
+
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, Error> {
         self.connection
             .prepare(sql)

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) const APPLICATION_ID: i64 = 0x4C50_504C;
 
 /// One step for each schema version, from the empty file on. Steps that have landed never change.
-const STEPS: &[&str] = &[STEP_1, STEP_2];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
 
 const STEP_1: &str = "
 -- The log. One row for each record; the columns are the canonical header and its hash.
@@ -124,6 +124,19 @@ DROP TRIGGER payloads_no_delete;
 CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads
 WHEN NOT EXISTS (SELECT 1 FROM erasures WHERE position = OLD.position)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: payloads cannot be deleted'); END;
+";
+
+const STEP_3: &str = "
+-- A MAC over the row and over who signs, under a key that is not in the file: the master key's id [8],
+-- then the MAC [32].
+ALTER TABLE head ADD COLUMN mac BLOB CHECK (length(mac) = 40);
+-- What happens to the ledger as a whole is never erased; its types are 1 to 4 from here on.
+DROP TRIGGER erasures_recorded;
+CREATE TRIGGER erasures_recorded BEFORE INSERT ON erasures
+WHEN EXISTS (SELECT 1 FROM erasures WHERE position = NEW.position)
+  OR (SELECT event_type FROM events WHERE position = NEW.erased_by) IS NOT 2
+  OR (SELECT event_type FROM events WHERE position = NEW.position) IN (1, 2, 3, 4)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this was erased'); END;
 ";
 
 /// The file that a `sqlite://` URL names.

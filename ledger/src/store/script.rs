@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, Encode, Sqlite, SqliteConnection, Type};
+use sqlx::{Arguments as _, Encode, Row as _, Sqlite, SqliteConnection, Type};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -139,6 +139,27 @@ impl Script {
                 self.bind(None::<i64>);
             }
         }
+    }
+
+    /// Executes everything that was added, and gives the number that one statement of it asks for.
+    pub(crate) async fn run_for_number(
+        self,
+        connection: &mut SqliteConnection,
+        doing: &'static str,
+    ) -> Result<i64, Error> {
+        let failed = || Error::database(doing);
+        if let Some(error) = self.failed {
+            return Err(failed()(sqlx::Error::Encode(error)));
+        }
+        let rows = sqlx::query_with(sqlx::AssertSqlSafe(self.sql), self.arguments)
+            .fetch_all(connection)
+            .await
+            .map_err(failed())?;
+        let row = rows
+            .first()
+            .ok_or(sqlx::Error::RowNotFound)
+            .map_err(failed())?;
+        row.try_get(0).map_err(failed())
     }
 
     /// Executes everything that was added.

@@ -64,21 +64,29 @@ impl Head {
         }
     }
 
-    /// Adds what writes it.
-    pub(super) fn write(&self, script: &mut Script) {
+    /// Up to where the chain was checked.
+    pub(super) const fn bookmark(&self) -> (u64, RecordHash) {
+        self.verified
+    }
+
+    /// Adds what writes it, with its MAC.
+    pub(super) fn write(&self, script: &mut Script, mac: Option<&[u8]>) {
         script.add(
-            "INSERT INTO head (id, ledger_id, size, record_hash, verified_size, verified_hash)
-             VALUES (1, ?, ?, ?, ?, ?)
+            "INSERT INTO head
+                 (id, ledger_id, size, record_hash, verified_size, verified_hash, mac)
+             VALUES (1, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE
              SET size = excluded.size, record_hash = excluded.record_hash,
-                 verified_size = excluded.verified_size, verified_hash = excluded.verified_hash",
+                 verified_size = excluded.verified_size, verified_hash = excluded.verified_hash,
+                 mac = excluded.mac",
         );
         script
             .bind(self.ledger_id.as_bytes().as_slice())
             .bind(signed(self.size))
             .bind(self.record_hash.as_bytes().as_slice())
             .bind(signed(self.verified.0))
-            .bind(self.verified.1.as_bytes().as_slice());
+            .bind(self.verified.1.as_bytes().as_slice())
+            .bind(mac);
     }
 }
 

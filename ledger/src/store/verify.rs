@@ -1,14 +1,11 @@
 //! The lookup tables are what the events make them, and nothing else.
 
 use super::lookup::{Lookups, Rows};
+use super::lookup_fold::LookupFold;
 use super::read::{Reader, StoredRecord};
-use crate::blob::Blob;
 use crate::error::Error;
-use crate::event::Event;
-use crate::id::{StreamId, TaskId};
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
-use std::collections::HashMap;
 
 impl Reader {
     /// Folds the whole log and compares the lookup tables with what they should hold. It reads
@@ -58,9 +55,7 @@ impl Reader {
 }
 
 async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, Error> {
-    let mut lookups = Lookups::default();
-    let mut tasks: HashMap<StreamId, TaskId> = HashMap::new();
-    let mut credentials: HashMap<StreamId, Vec<Blob>> = HashMap::new();
+    let mut fold = LookupFold::default();
     let mut rows = StoredRecord::stream(connection, 0);
     while let Some(row) = rows
         .try_next()
@@ -68,38 +63,9 @@ async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, Error> {
         .map_err(Error::database("reading the log"))?
     {
         let recorded = StoredRecord::from_row(&row)?.into_recorded()?;
-        let stream = recorded.stream_id();
-        match &recorded.event {
-            Event::ApplyAccepted(accepted) => {
-                tasks.insert(stream, accepted.task_id);
-            }
-            Event::ApprovalRequested(requested) => {
-                tasks.insert(stream, requested.task_id);
-            }
-            Event::CredentialPut(put) => {
-                let known = credentials.entry(stream).or_default();
-                if !known.contains(&put.credential_id) {
-                    known.push(put.credential_id.clone());
-                }
-            }
-            // Decisions that are gone had raised these counters.
-            Event::LedgerErased(erased) => {
-                for counter in &erased.counters {
-                    let approver = credentials.get(&counter.approver_id.into());
-                    let index = usize::try_from(counter.credential).ok();
-                    let credential = approver.zip(index).and_then(|(all, index)| all.get(index));
-                    if let Some(credential) = credential {
-                        lookups.keep_counter(credential, counter.sign_count);
-                    }
-                }
-            }
-            _ => {}
-        }
-        lookups.fold(stream, tasks.get(&stream).copied(), &recorded.event);
+        fold.take(recorded.stream_id(), &recorded.event);
     }
-    // Decisions speak of credentials whose approver was erased since.
-    lookups.forget_counters_without_credential();
-    Ok(lookups)
+    Ok(fold.finish())
 }
 
 async fn read(

@@ -9,7 +9,7 @@ use crate::id::{CommandId, LedgerId, StreamId};
 use crate::record::{FORMAT, Header, RecordHash, payload_digest};
 use crate::store::{
     Addition, Head, Lookups, Staged, begin_and_append, check_tail, connect_writer, erase, grow,
-    read_frontier, read_head, scrub,
+    read_data_version, read_frontier, read_head, read_head_mac, scrub,
 };
 use crate::tlog::Frontier;
 use sqlx::Connection as _;
@@ -200,13 +200,18 @@ impl Writer {
         } else {
             Vec::new()
         };
+        let mac = self.head_key.mac(next);
         let addition = Addition {
             staged,
             lookups,
             tree: &rows,
             head: next,
+            mac: Some(&mac),
         };
-        begin_and_append(&mut self.connection, &addition).await?;
+        let found = begin_and_append(&mut self.connection, &addition).await?;
+        if found != self.data_version {
+            return Err(Error::WrittenBeside);
+        }
         if let Some((by, positions)) = erasure {
             erase(&mut self.connection, by, positions).await?;
         }
@@ -221,6 +226,9 @@ impl Writer {
     /// After a failed or uncertain commit nothing in memory is trusted: the file is opened anew,
     /// and what it shows is what happened.
     pub(super) async fn settle(&mut self, error: Error, next: &Head) -> Commit {
+        if matches!(error, Error::WrittenBeside) {
+            return Commit::Fatal(error);
+        }
         if is_failed_sync(&error) {
             // The kernel may have dropped the pages that it could not write: reading them back
             // proves nothing about the disk.
@@ -246,8 +254,22 @@ impl Writer {
         }
     }
 
+    /// Whether only this process has written, as far as the connection that failed can still tell.
+    async fn refuse_written_beside(&mut self) -> Result<(), Error> {
+        // Only outside of a transaction does it see what others did. There may be none.
+        let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        drop(rolled_back);
+        match read_data_version(&mut self.connection).await {
+            Ok(found) if found != self.data_version => Err(Error::WrittenBeside),
+            // A connection that cannot tell is left; the head is compared after this.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     async fn reopen(&mut self) -> Result<Head, Error> {
+        self.refuse_written_beside().await?;
         let mut connection = connect_writer(&self.path).await?;
+        self.data_version = read_data_version(&mut connection).await?;
         std::mem::swap(&mut connection, &mut self.connection);
         // The old connection may hold an open transaction: closing it rolls that back, and only
         // then does the file show what will stay.
@@ -263,6 +285,13 @@ impl Writer {
                 what: "the head row is gone".to_owned(),
             });
         };
+        let mac = read_head_mac(&mut self.connection).await?;
+        if let Some(why) = self.head_key.check(&head, mac.as_deref()).why_not() {
+            return Err(Error::Damaged {
+                position: head.size,
+                what: format!("after a failed commit {why}"),
+            });
+        }
         check_tail(&mut self.connection, &head).await?;
         let tree = read_frontier(&mut self.connection).await?;
         self.tree.put(tree, head.size);

@@ -56,7 +56,7 @@ pub async fn fork_copy(
         .now()
         .max(newest_at(&mut connection, head.size).await?);
     let stream = StreamId::from(head.ledger_id);
-    let version = read_stream(&mut connection, stream).await?.len();
+    let version = read_stream(&mut connection, stream, head.size).await?.len();
     let decided = Decided {
         new: NewEvent {
             stream,
@@ -83,6 +83,8 @@ pub async fn fork_copy(
         lookups: &Lookups::default(),
         tree: &rows,
         head: &next,
+        // The checkpoint that the new key signs proves it at the next start.
+        mac: None,
     };
     append(&mut transaction, &addition).await?;
     write_signing(&mut transaction, &new_origin, &new_key).await?;

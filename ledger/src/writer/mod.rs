@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::event::{Actor, Envelope, RefusalsCounted};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::rules::Rules;
-use crate::store::{Head, Staged};
+use crate::store::{Head, HeadKey, Staged};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
 use refusals::{Ended, Refusals};
@@ -103,6 +103,10 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     pub(crate) connection: SqliteConnection,
     pub(crate) head: Head,
+    /// Proves each head.
+    pub(crate) head_key: HeadKey,
+    /// The file's data version: another one inside a commit is somebody else's writing.
+    pub(crate) data_version: i64,
     /// As far as it is stored; behind the head only in a file that an earlier version wrote.
     pub(crate) tree: Tree,
     pub(crate) shared: Arc<Shared>,
@@ -231,6 +235,7 @@ impl Writer {
         for job in waiting.iter_mut() {
             let mut unit = Unit {
                 connection: &mut self.connection,
+                size: self.head.size,
                 cache: &self.shared.cache,
                 known: &mut self.known,
                 batch: &batch,

@@ -3,7 +3,7 @@
 use super::Writer;
 use super::commit::is_failed_sync;
 use crate::error::Error;
-use crate::store::scrub;
+use crate::store::{read_data_version, scrub};
 use std::time::{Duration, Instant};
 
 /// How long a reader is given before the log is asked for again.
@@ -45,7 +45,9 @@ impl Writer {
         }
         match self.scrub_now().await {
             Ok(()) => {}
-            Err(error) if is_failed_sync(&error) => return Err(error),
+            Err(error) if is_failed_sync(&error) || matches!(error, Error::WrittenBeside) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -66,7 +68,17 @@ impl Writer {
         Ok(())
     }
 
+    /// The file as this leaves it is the one that later commits go on from.
     async fn scrub_now(&mut self) -> Result<(), Error> {
+        if read_data_version(&mut self.connection).await? != self.data_version {
+            return Err(Error::WrittenBeside);
+        }
+        let scrubbed = self.compact_and_cut().await;
+        self.data_version = read_data_version(&mut self.connection).await?;
+        scrubbed
+    }
+
+    async fn compact_and_cut(&mut self) -> Result<(), Error> {
         if matches!(self.scrub, Scrub::Compact(_)) {
             let started = Instant::now();
             scrub::compact(&mut self.connection).await?;

@@ -1,10 +1,12 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
+use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{Event, Recorded};
 use crate::id::{StreamId, TaskId};
 use crate::rejection::Rejection;
+use crate::store::{LookupKey, LookupKind};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -80,6 +82,41 @@ impl State {
             Self::Agent(state) => state.weight(),
             Self::Approver(state) => state.weight(),
             Self::Delivery(state) => state.weight(),
+        }
+    }
+
+    /// Whether this is what a key names. Lookups are under no hash: one that leads elsewhere would give
+    /// a stream what is another's.
+    pub(crate) fn answers_to(&self, key: &LookupKey) -> bool {
+        let (kind, key) = key.parts();
+        let of_task =
+            |task: TaskId, rest: &[u8]| [task.as_bytes().as_slice(), rest].concat() == key;
+        match (self, kind) {
+            // Whoever looks learns that it was erased, and nothing else.
+            (Self::Erased(_), _) => true,
+            (Self::Agent(agent), LookupKind::Agent) => agent.name.as_bytes() == key,
+            (Self::Approver(approver), LookupKind::Approver) => {
+                approver.principal.as_bytes() == key
+            }
+            (Self::Approver(approver), LookupKind::Credential) => {
+                approver.credential(&Blob::from(key)).is_some()
+            }
+            (Self::Approver(approver), LookupKind::Enrolment) => {
+                approver.enrolments.iter().any(|e| e.id.as_bytes() == key)
+            }
+            (Self::Task(task), LookupKind::Token) => {
+                task.tokens.iter().any(|token| token.id.as_bytes() == key)
+            }
+            (Self::Apply(apply), LookupKind::ApplyKey) => {
+                of_task(apply.task_id, apply.idempotency_key.as_bytes())
+            }
+            (Self::Approval(approval), LookupKind::Fingerprint) => {
+                of_task(approval.task_id, approval.fingerprint.as_bytes())
+            }
+            (Self::Approval(approval), LookupKind::NewestApproval) => {
+                of_task(approval.task_id, &[])
+            }
+            _ => false,
         }
     }
 

@@ -8,9 +8,7 @@ use crate::error::Error;
 use crate::event::{Envelope, Event, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::rules::Rules;
-use crate::store::{
-    Found, LookupKey, Lookups, Sought, read_open_streams, read_stream, stored_size,
-};
+use crate::store::{Found, LookupKey, Lookups, Sought, read_open_streams, read_stream};
 use sqlx::SqliteConnection;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -92,6 +90,8 @@ pub(crate) struct Decided {
 /// See the module's text.
 pub struct Unit<'w> {
     pub(super) connection: &'w mut SqliteConnection,
+    /// The size of the committed log.
+    pub(super) size: u64,
     pub(super) cache: &'w Cache,
     pub(super) known: &'w mut KnownKeys,
     pub(super) batch: &'w Batch,
@@ -130,7 +130,7 @@ impl<'w> Unit<'w> {
             return Ok(entry);
         }
         // No transaction is open while commands decide, so this is the committed state.
-        let entry = Entry::fold(&read_stream(&mut *self.connection, stream).await?);
+        let entry = Entry::fold(&read_stream(&mut *self.connection, stream, self.size).await?);
         if entry.version > 0 {
             self.cache.put(stream, entry.clone());
         }
@@ -150,12 +150,12 @@ impl<'w> Unit<'w> {
 
     /// The committed events of a stream, in order.
     pub(crate) async fn read_stream(&mut self, stream: StreamId) -> Result<Vec<Recorded>, Error> {
-        read_stream(&mut *self.connection, stream).await
+        read_stream(&mut *self.connection, stream, self.size).await
     }
 
     /// The size of the committed log.
-    pub(crate) async fn size(&mut self) -> Result<u64, Error> {
-        stored_size(self.connection).await
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
     }
 
     /// Goes on looking for streams, in the committed log.
@@ -176,6 +176,9 @@ impl<'w> Unit<'w> {
     }
 
     /// The stream that a key stands for, an erased one too.
+    ///
+    /// # Errors
+    /// [`Error::LookupsDiffer`] where it leads to something else, besides what keeps it from being read.
     pub(crate) async fn find(&mut self, key: &LookupKey) -> Result<Option<StreamId>, Error> {
         let mut found = self.look_up(key).await?;
         if found.is_none() {
@@ -183,7 +186,12 @@ impl<'w> Unit<'w> {
                 found = found.or(self.look_up(&key).await?);
             }
         }
-        Ok(found.and_then(|value| StreamId::from_slice(&value)))
+        let Some(found) = found else { return Ok(None) };
+        let stream = StreamId::from_slice(&found).ok_or_else(|| key.misleads())?;
+        match self.entry(stream).await?.state.answers_to(key) {
+            true => Ok(Some(stream)),
+            false => Err(key.misleads()),
+        }
     }
 
     /// The aggregate that a key stands for.

@@ -20,6 +20,7 @@ mod enrolments;
 mod erasures;
 mod executions;
 mod failures;
+mod forgeries;
 mod golden_events;
 mod idempotency;
 mod permissions;

@@ -34,13 +34,12 @@ async fn another_agents_grants_are_not_reached_by_a_lookup_that_somebody_changed
         .execute(administrator(), create.clone())
         .await
         .unwrap();
-    let closed = ledger.close().await;
+    let ledger = ledger.restart().await;
     let sql = format!(
         "UPDATE lookups SET value = (SELECT value FROM lookups WHERE kind = 1 \
          AND key = CAST('{AGENT}' AS BLOB)) WHERE kind = 1 AND key = CAST('mallory' AS BLOB)"
     );
-    tamper(closed.path(), &sql).await;
-    let ledger = closed.open().await.unwrap();
+    tamper(ledger.path(), &sql).await;
     let made = ledger.execute(administrator(), create).await.map(drop);
     assert!(matches!(made, Err(Error::LookupsDiffer { .. })), "{made:?}");
     let revoke = RevokeGrants {

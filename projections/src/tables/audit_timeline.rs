@@ -131,6 +131,7 @@ fn task_of(folding: &mut Folding<'_, TimelineTables>) -> Result<Option<TaskId>, 
     let task_id = match &folding.recorded.event {
         Event::LedgerCreated(_)
         | Event::LedgerForked(_)
+        | Event::LedgerAccepted(_)
         | Event::LedgerErased(_)
         | Event::Erased(_)
         | Event::AgentRegistered(_)

@@ -29,6 +29,12 @@ fn told(event: &Event) -> String {
             e.old_size,
             e.reason
         ),
+        Event::LedgerAccepted(e) => format!(
+            "takes the ledger of {} as it is, because {}: {}",
+            count(usize::try_from(e.size).unwrap_or(usize::MAX), "event"),
+            e.unproven,
+            e.reason
+        ),
         Event::LedgerErased(e) => format!(
             "{} {} erased, {} in {}: {}",
             e.subject.kind().as_str(),

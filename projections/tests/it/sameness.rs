@@ -87,7 +87,7 @@ async fn stories_tell_of_everything_that_can_happen() {
     }
     let forms = Event::FORMS.iter().map(|(_, _, name)| *name);
     // What happens to a ledger as a whole has tests of its own.
-    let apart = ["ledger.erased", "ledger.forked"];
+    let apart = ["ledger.erased", "ledger.forked", "ledger.accepted"];
     let untold: Vec<_> = forms
         .filter(|name| !apart.contains(name) && !told.contains(name))
         .collect();

@@ -114,8 +114,18 @@ async fn with_record(event_type: u16, schema_version: u16, payload: &[u8]) -> (T
     let position = append(&closed, event_type, schema_version, payload).await;
     // The newest event is one that this version reads, so that the ledger opens.
     let (event_type, registered) = registration();
-    append(&closed, event_type, 1, &registered).await;
-    let ledger = closed.open().await.unwrap();
+    let newest = append(&closed, event_type, 1, &registered).await;
+    let mut db = connect(closed.path()).await;
+    sqlx::query(
+        "INSERT INTO lookups SELECT 2, CAST('someone' AS BLOB), stream_id FROM events
+         WHERE position = ?",
+    )
+    .bind(i64::try_from(newest).unwrap())
+    .execute(&mut db)
+    .await
+    .unwrap();
+    db.close().await.unwrap();
+    let ledger = closed.accepting().open().await.unwrap();
     ledger.task().await;
     (ledger, position)
 }

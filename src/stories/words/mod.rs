@@ -26,6 +26,12 @@ pub(super) fn sentence(actor: &Actor, event: &Event, topic: &Topic, alone: bool)
             e.old_size,
             quoted(&e.reason)
         ),
+        Event::LedgerAccepted(e) => format!(
+            "{who} takes the ledger of {} as it is, because {}: {}",
+            counted(e.size, "event"),
+            e.unproven,
+            quoted(&e.reason)
+        ),
         Event::LedgerErased(e) => format!(
             "{who} erases {} {}, {} in {}: {}",
             e.subject.kind().as_str(),

@@ -5,7 +5,7 @@ use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::report::{ForkReport, Range};
-use crate::event::{LedgerCreated, LedgerErased, LedgerForked};
+use crate::event::{LedgerAccepted, LedgerCreated, LedgerErased, LedgerForked};
 use crate::id::StreamId;
 use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
 use std::collections::HashSet;
@@ -117,6 +117,21 @@ impl History {
             reason: forked.reason,
         });
     }
+}
+
+/// What was accepted is everything before, by the hash of its last record.
+pub(super) fn ledger_accepted(now: &mut Now<'_>, accepted: &LedgerAccepted) {
+    let (position, before) = (now.position(), now.header.prev_hash);
+    now.expect(
+        accepted.size == position && accepted.record_hash == before,
+        Check::Acceptance,
+        || {
+            format!(
+                "it accepts {} events up to hash {}, which is not what stands before it",
+                accepted.size, accepted.record_hash
+            )
+        },
+    );
 }
 
 /// Whether the old checkpoint is signed by the old key, and of the size and root that are named.

@@ -221,6 +221,7 @@ impl History {
             Event::LedgerCreated(created) => self.ledger_created(now, created),
             Event::LedgerErased(erased) => self.ledger_erased(now, &erased),
             Event::LedgerForked(forked) => self.ledger_forked(now, forked),
+            Event::LedgerAccepted(accepted) => ledger_events::ledger_accepted(now, &accepted),
             event => self.aggregate_event(now, event),
         }
     }

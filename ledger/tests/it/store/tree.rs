@@ -14,7 +14,26 @@ pub(crate) async fn without_tree(closed: &Closed) {
         DROP TRIGGER payloads_no_delete;
         CREATE TRIGGER payloads_no_delete BEFORE DELETE ON payloads
         BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: payloads cannot be deleted'); END;
+        ALTER TABLE head DROP COLUMN mac;
         PRAGMA user_version = 1";
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The file as the version before the head's MAC had written it.
+pub(crate) async fn of_schema_2(closed: &Closed) {
+    let mut connection = foreign(closed.path()).await;
+    let sql = "ALTER TABLE head DROP COLUMN mac;
+        DROP TRIGGER erasures_recorded;
+        CREATE TRIGGER erasures_recorded BEFORE INSERT ON erasures
+        WHEN EXISTS (SELECT 1 FROM erasures WHERE position = NEW.position)
+          OR (SELECT event_type FROM events WHERE position = NEW.erased_by) IS NOT 2
+          OR (SELECT event_type FROM events WHERE position = NEW.position) IN (1, 2, 3)
+        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this was erased'); END;
+        PRAGMA user_version = 2";
     sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(&mut connection)
         .await
@@ -31,7 +50,7 @@ async fn a_ledger_of_an_earlier_version_gains_its_tree_by_itself() {
     let Scene { ledger, token, .. } = scene;
     let closed = ledger.close().await;
     without_tree(&closed).await;
-    let ledger = closed.open().await.unwrap();
+    let ledger = closed.accepting().open().await.unwrap();
     let mut tree = ledger.tree();
     // Commands are served while it grows.
     let during = ledger.submit(&token, "during", vec![purge()]).await;

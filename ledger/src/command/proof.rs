@@ -1,0 +1,137 @@
+//! A recorded decision is proven again before it is used: what stands in the file may have been put there
+//! by somebody who has no passkey.
+
+use crate::aggregate::{Approval, Approver};
+use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event};
+use crate::rejection::Rejection;
+use crate::statement::Decision;
+use crate::store::LookupKey;
+use crate::writer::{Context, Entry, State, Unit};
+
+/// Verifies the decision of an approved approval as it was verified when it was made: the stored
+/// assertion, by the key that was registered and active then, about exactly this question.
+///
+/// # Errors
+/// [`Rejection::ApprovalUnproven`] with the rule that does not hold.
+pub(super) async fn prove_decision(unit: &mut Unit<'_>, approval: &Approval) -> Result<(), Error> {
+    let recorded = unit.read_stream(approval.id.into()).await?;
+    let recorded = recorded.into_iter().find_map(|recorded| {
+        let at = (recorded.position(), recorded.recorded_at());
+        match recorded.event {
+            Event::ApprovalApproved(Approved(decided)) => Some((at, decided)),
+            _ => None,
+        }
+    });
+    let Some(((position, at), decided)) = recorded else {
+        // It was decided, and so verified, by a command of the same commit.
+        return Ok(());
+    };
+    if approval.decision.as_ref() != Some(&decided) {
+        return Err(forged("the file holds another decision than the one that was made").into());
+    }
+    let key = LookupKey::credential(&decided.credential_id);
+    let holder = unit.find(&key).await?;
+    let holder = holder.ok_or_else(|| forged("its passkey was never registered"))?;
+    // What was taken away later was good when the decision was made.
+    let mut before = unit.read_stream(holder).await?;
+    before.retain(|event| event.position() < position);
+    match Entry::fold(&before).state {
+        State::Approver(approver) => {
+            check(approval, &decided, at, &approver, &unit.context()).map_err(Error::from)
+        }
+        State::Erased(_) => Err(unproven("the approver was erased since").into()),
+        _ => Err(forged("its passkey was registered after it").into()),
+    }
+}
+
+fn check(
+    approval: &Approval,
+    decided: &ApprovalDecided,
+    at: Timestamp,
+    approver: &Approver,
+    context: &Context<'_>,
+) -> Result<(), Rejection> {
+    let must = |holds: bool, why: &str| if holds { Ok(()) } else { Err(forged(why)) };
+    must(
+        approver.principal == decided.principal && approval.approvers.contains(&decided.principal),
+        "its principal could not decide",
+    )?;
+    must(
+        at < approval.expires_at,
+        "it was recorded after the deadline",
+    )?;
+    let credential = approver
+        .credential(&decided.credential_id)
+        .ok_or_else(|| forged("its passkey was registered after it"))?;
+    must(
+        credential.status == CredentialStatus::Active,
+        "its passkey was revoked before",
+    )?;
+    let reason = decided.reason.as_deref();
+    let statement = approval.statement(context.ledger_id, Decision::Approve, reason);
+    must(
+        statement.canonical_bytes() == decided.statement.as_bytes(),
+        "its statement is of another question",
+    )?;
+    let assertion = assertion_of(decided);
+    let expectation = Expectation {
+        credential_id: credential.credential_id.as_slice(),
+        rp_id: &decided.rp_id,
+        origin: &decided.origin,
+        challenge_binds: &statement,
+    };
+    let verified = PublicKey::from_cose(credential.public_key.as_slice())
+        .map_err(|error| error.to_string())
+        .and_then(|key| {
+            verify_assertion(&key, &assertion, &expectation).map_err(|error| error.to_string())
+        })
+        .map_err(|why| forged(&why))?;
+    must(
+        verified.sign_count == decided.sign_count && at < verified.valid_until,
+        "its counter or its time is not what was signed",
+    )?;
+    // What depends on the settings is proven under those of now.
+    let rules = context.rules;
+    if (&decided.rp_id, &decided.origin) != (&rules.rp_id, &rules.origin) {
+        return Err(unproven(
+            "it was made at another address than this service has now",
+        ));
+    }
+    let is_ours = assertion
+        .challenge()
+        .is_ok_and(|challenge| challenge.check_mac(&rules.challenge_key));
+    if !is_ours {
+        let why = "its challenge was not issued under the APPROVAL_LINK_SECRET of now";
+        return Err(unproven(why));
+    }
+    Ok(())
+}
+
+fn assertion_of(decided: &ApprovalDecided) -> Assertion {
+    let bytes = |blob: &Blob| blob.as_slice().to_vec();
+    Assertion {
+        credential_id: bytes(&decided.credential_id),
+        client_data_json: bytes(&decided.client_data_json),
+        authenticator_data: bytes(&decided.authenticator_data),
+        signature: bytes(&decided.signature),
+        user_handle: decided.user_handle.as_ref().map(bytes),
+    }
+}
+
+fn forged(why: &str) -> Rejection {
+    Rejection::ApprovalUnproven {
+        why: why.to_owned(),
+        is_forged: true,
+    }
+}
+
+fn unproven(why: &str) -> Rejection {
+    Rejection::ApprovalUnproven {
+        why: why.to_owned(),
+        is_forged: false,
+    }
+}
