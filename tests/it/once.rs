@@ -1,6 +1,6 @@
 //! Many callers at once, one effect.
 
-use crate::service::{Surroundings, deployment, purge};
+use crate::service::{Surroundings, deployment, purge, said};
 use fixtures::approver::SoftApprover;
 use fixtures::upstream::Fault;
 use std::collections::BTreeSet;
@@ -72,4 +72,45 @@ async fn two_keys_and_one_approval_are_one_execution() {
     assert_eq!(executions.len(), 1);
     assert_eq!(surroundings.upstream.mutations("scripts").len(), 1);
     assert!(service.stop().await.success());
+}
+
+/// What a human approved is carried out once, however often upstream refuses before.
+#[tokio::test]
+async fn what_upstream_throttled_or_refused_is_tried_again_without_asking_a_human() {
+    let surroundings = Surroundings::new().await;
+    let service = surroundings.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let task = service.open_task().await;
+    let asked = service.apply(&task, "k1", &deployment()).await;
+    let url = asked.text_at("approval_url");
+    let decided = service.caller.decide(&alice, url, "approve", None).await;
+    assert_eq!(decided.unwrap().status, 200);
+    let token = asked.text_at("resume_token");
+
+    let forbidden = Fault::Refuse {
+        status: 403,
+        code: 10_000,
+        message: "Authentication error".to_owned(),
+    };
+    let faults = [Fault::Throttle { retry_after: 300 }, forbidden];
+    for (fault, key) in faults.into_iter().zip(["k1", "k2"]) {
+        surroundings.upstream.on_next_mutation(fault);
+        let failed = service.resume(&task, key, token).await.unwrap();
+        assert_eq!(failed.status, 409, "{}", failed.text);
+        assert!(failed.body["approval_usable_until"].is_string(), "{}", failed.text);
+    }
+    let done = service.resume(&task, "k3", token).await.unwrap();
+    assert_eq!(done.status, 200, "{}", done.text);
+    let late = service.resume(&task, "k4", token).await.unwrap();
+    assert_eq!(late.text_at("code"), "approval_consumed");
+    let sent = surroundings.upstream.mutations("scripts");
+    let applied = sent.iter().filter(|request| request.applied).count();
+    assert_eq!((sent.len(), applied), (3, 1));
+    assert!(service.stop().await.success());
+    let key = said(&surroundings.run("ledger vkey")).0;
+    surroundings.run("ledger export --out all.bundle");
+    let line = format!("ledger verify all.bundle --key {}", key.trim());
+    let (told, complained) = said(&surroundings.run(&line));
+    assert!(told.contains("VERIFIED"), "{told}{complained}");
 }
