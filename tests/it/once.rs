@@ -98,7 +98,11 @@ async fn what_upstream_throttled_or_refused_is_tried_again_without_asking_a_huma
         surroundings.upstream.on_next_mutation(fault);
         let failed = service.resume(&task, key, token).await.unwrap();
         assert_eq!(failed.status, 409, "{}", failed.text);
-        assert!(failed.body["approval_usable_until"].is_string(), "{}", failed.text);
+        assert!(
+            failed.body["approval_usable_until"].is_string(),
+            "{}",
+            failed.text
+        );
     }
     let done = service.resume(&task, "k3", token).await.unwrap();
     assert_eq!(done.status, 200, "{}", done.text);
