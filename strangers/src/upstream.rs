@@ -15,7 +15,6 @@ use http::{HeaderMap, Response, StatusCode};
 use ledger::operation::Operation;
 use ledger::{OperationKind, parse_strict};
 use secrecy::SecretString;
-use serde_json::json;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use workers::cloudflare::{CloudflareClient, CloudflareConfig, Outcome, PreState, Reconciled};
@@ -113,7 +112,7 @@ pub(crate) fn upstream(bytes: &[u8]) {
 async fn said(client: &CloudflareClient, operation: &Operation, done: u8) -> String {
     match done % 4 {
         0 => {
-            let outcome = client.send(operation).await;
+            let outcome = client.send(operation, None).await;
             if let Outcome::Succeeded { http_status, .. } = outcome {
                 assert!((200..300).contains(&http_status));
             }
@@ -126,7 +125,9 @@ async fn said(client: &CloudflareClient, operation: &Operation, done: u8) -> Str
             format!("{outcome:?}")
         }
         1 => {
-            let found = client.read_pre_state(operation).await;
+            let found = client
+                .read_pre_state(operation, Err("it is not asked"))
+                .await;
             if let PreState::Value(value) = &found {
                 let text = value.to_string();
                 assert!(parse_strict(text.as_bytes()).is_ok() || text.len() < 1 << 20);
@@ -134,12 +135,17 @@ async fn said(client: &CloudflareClient, operation: &Operation, done: u8) -> Str
             format!("{found:?}")
         }
         2 => {
-            let before = json!({"records": []});
-            let known = client.reconcile(operation, Some(&before)).await;
+            let before = client.read_before(operation).await;
+            let known = client.reconcile(operation, &before).await;
+            // Upstream shows the same before and after.
+            assert!(
+                !matches!(known.verdict, Reconciled::Applied { .. }),
+                "nothing was done"
+            );
             if operation.kind == OperationKind::CachePurgeExecute {
-                assert!(matches!(known, Reconciled::Unknown { .. }));
+                assert!(matches!(known.verdict, Reconciled::Unknown { .. }));
             }
-            format!("{known:?}")
+            format!("{before:?} {known:?}")
         }
         _ => format!("{:?}", client.verify_token(None).await),
     }

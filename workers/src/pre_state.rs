@@ -10,9 +10,9 @@ use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
-use ledger::event::PreState;
-use ledger::operation::Operation;
-use ledger::{ApprovalId, Event, Ledger, Recorded};
+use ledger::event::{PreState, ZoneNameRead, ZoneRead};
+use ledger::operation::{Operation, ScopeId, ZoneName};
+use ledger::{ApprovalId, Event, Ledger, Recorded, ScopeType};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ const SIMULATED_AT_A_TIME: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The most that is recorded for one approval, in bytes of JSON.
 const MOST_BYTES: usize = 512 * 1024;
+/// Why nothing was read in the end.
+const LATE: &str = "upstream did not answer in time";
 const SIMULATED: &str = "no Cloudflare token is configured; operations are simulated";
 
 /// Takes pending approvals that nobody has read for yet.
@@ -165,11 +167,11 @@ impl Reading {
         let Some(apply) = ledger.load::<Apply>(approval.apply_id).await? else {
             return Ok(());
         };
-        let operations = self.read(&apply).await;
+        let read = self.read(&apply).await;
         let record = RecordPreState {
             approval_id: self.approval_id,
-            operations,
-            zones: Vec::new(),
+            operations: read.operations,
+            zones: read.zones.recorded(),
         };
         match self.recorder.record(record).await {
             Ok(()) | Err(ledger::Error::Rejected(_)) => Ok(()),
@@ -177,53 +179,125 @@ impl Reading {
         }
     }
 
-    /// One for each operation of the apply, whatever happens.
-    async fn read(&self, apply: &Apply) -> Vec<PreState> {
-        let unavailable =
-            |why: &str| vec![PreState::Unavailable(why.to_owned()); apply.operations.len()];
+    /// One state for each operation of the apply, whatever happens.
+    async fn read(&self, apply: &Apply) -> Read {
+        let unavailable = |why: &str| Read {
+            operations: vec![PreState::Unavailable(why.to_owned()); apply.operations.len()],
+            zones: Zones::default(),
+        };
         let operations = match read_operations(apply) {
             Ok(operations) if operations.len() == apply.operations.len() => operations,
             Ok(_) => return unavailable("the submission holds another number of operations"),
             Err(why) => return unavailable(&why),
         };
         match &*self.upstream {
-            Upstream::Simulated => operations
-                .iter()
-                .map(
-                    |operation| match operation.changes_upstream() && operation.reconcilable() {
-                        true => PreState::Unavailable(SIMULATED.to_owned()),
-                        false => PreState::NotApplicable,
-                    },
-                )
-                .collect(),
+            Upstream::Simulated => Read::simulated(&operations),
             Upstream::Cloudflare(_) if self.failures > 0 => {
                 unavailable("reading it failed; see the service's log")
             }
-            Upstream::Cloudflare(client) => read_upstream(client, &operations).await,
+            Upstream::Cloudflare(client) => Read::upstream(client, &operations).await,
         }
     }
 }
 
-async fn read_upstream(client: &CloudflareClient, operations: &[Operation]) -> Vec<PreState> {
-    let until = Instant::now() + PATIENCE;
-    let mut bytes = 0;
-    let mut states = Vec::with_capacity(operations.len());
-    for operation in operations {
-        let read = timeout_at(until, client.read_pre_state(operation)).await;
-        states.push(match read {
-            Ok(cloudflare::PreState::Value(value)) => {
-                let text = value.to_string();
-                bytes += text.len();
-                if bytes <= MOST_BYTES {
-                    PreState::Found(text)
-                } else {
-                    PreState::Unavailable("too large to be recorded".to_owned())
-                }
+/// What was read for one approval.
+struct Read {
+    operations: Vec<PreState>,
+    zones: Zones,
+}
+
+impl Read {
+    fn simulated(operations: &[Operation]) -> Self {
+        let mut zones = Zones::default();
+        for operation in operations {
+            zones.put(operation, || Err(SIMULATED.to_owned()));
+        }
+        let states = operations.iter().map(|operation| {
+            match operation.changes_upstream() && operation.reconcilable() {
+                true => PreState::Unavailable(SIMULATED.to_owned()),
+                false => PreState::NotApplicable,
             }
-            Ok(cloudflare::PreState::NotApplicable) => PreState::NotApplicable,
-            Ok(cloudflare::PreState::Unavailable(why)) => PreState::Unavailable(why),
-            Err(_) => PreState::Unavailable("upstream did not answer in time".to_owned()),
         });
+        Self {
+            operations: states.collect(),
+            zones,
+        }
     }
-    states
+
+    async fn upstream(client: &CloudflareClient, operations: &[Operation]) -> Self {
+        let until = Instant::now() + PATIENCE;
+        let mut zones = Zones::default();
+        let mut bytes = 0;
+        let mut states = Vec::with_capacity(operations.len());
+        for operation in operations {
+            if zones.lacks(operation) {
+                let name = timeout_at(until, client.zone_name(&operation.scope.id)).await;
+                let name = name.unwrap_or_else(|_| Err(LATE.to_owned()));
+                zones.put(operation, || name);
+            }
+            let zone = zones.of(operation);
+            let read = timeout_at(until, client.read_pre_state(operation, zone)).await;
+            states.push(match read {
+                Ok(cloudflare::PreState::Value(value)) => {
+                    let text = value.to_string();
+                    bytes += text.len();
+                    if bytes <= MOST_BYTES {
+                        PreState::Found(text)
+                    } else {
+                        PreState::Unavailable("too large to be recorded".to_owned())
+                    }
+                }
+                Ok(cloudflare::PreState::NotApplicable) => PreState::NotApplicable,
+                Ok(cloudflare::PreState::Unavailable(why)) => PreState::Unavailable(why),
+                Err(_) => PreState::Unavailable(LATE.to_owned()),
+            });
+        }
+        Self {
+            operations: states,
+            zones,
+        }
+    }
+}
+
+/// The names of the zones that an apply acts on, in the order in which it names them.
+#[derive(Default)]
+struct Zones(Vec<(ScopeId, Result<ZoneName, String>)>);
+
+impl Zones {
+    fn find(&self, operation: &Operation) -> Option<&Result<ZoneName, String>> {
+        let mut zones = self.0.iter();
+        zones
+            .find(|(id, _)| *id == operation.scope.id)
+            .map(|(_, name)| name)
+    }
+
+    fn lacks(&self, operation: &Operation) -> bool {
+        operation.scope.scope_type == ScopeType::Zone && self.find(operation).is_none()
+    }
+
+    fn put(&mut self, operation: &Operation, name: impl FnOnce() -> Result<ZoneName, String>) {
+        if self.lacks(operation) {
+            self.0.push((operation.scope.id.clone(), name()));
+        }
+    }
+
+    fn of(&self, operation: &Operation) -> Result<&ZoneName, &str> {
+        match self.find(operation) {
+            Some(name) => name.as_ref().map_err(String::as_str),
+            None => Err("it is no zone"),
+        }
+    }
+
+    fn recorded(self) -> Vec<ZoneRead> {
+        let zones = self.0.into_iter();
+        zones
+            .map(|(id, name)| ZoneRead {
+                zone_id: id.to_string(),
+                name: match name {
+                    Ok(name) => ZoneNameRead::Known(name.to_string()),
+                    Err(why) => ZoneNameRead::Unavailable(why),
+                },
+            })
+            .collect()
+    }
 }

@@ -131,14 +131,15 @@ fn decide_end(
         return Err(Rejection::NotExecutable);
     };
     let is_last = command.index + 1 == apply.operations.len();
-    let end = match &command.outcome {
+    let outcome = provable(command, started);
+    let end = match &outcome {
         OperationOutcome::Succeeded { .. } => is_last.then_some(ApplyEnd::Completed),
         OperationOutcome::Failed { .. } => Some(ApplyEnd::Failed),
         OperationOutcome::Unknown { .. } => Some(ApplyEnd::Unknown),
     };
     let ended = OperationEnded {
         index: started.index,
-        outcome: command.outcome.clone(),
+        outcome,
         reconciled: command.reconciled,
         simulated: started.simulated,
         duration_micros: u64::try_from(command.duration.as_micros()).unwrap_or(u64::MAX),
@@ -176,6 +177,18 @@ fn release(
         };
         context.event(approval.id, released)
     })
+}
+
+/// The outcome as far as the log proves it: a state that is found by reading back says that the
+/// operation was carried out only where the intent recorded that another state stood there before.
+fn provable(command: &EndOperation, started: &OperationStarted) -> OperationOutcome {
+    let found = matches!(command.outcome, OperationOutcome::Succeeded { .. });
+    if found && command.reconciled && !started.read_before.differed() {
+        return OperationOutcome::Unknown {
+            why: "upstream is as the operation makes it, but may have been so before".to_owned(),
+        };
+    }
+    command.outcome.clone()
 }
 
 fn finish(

@@ -7,6 +7,7 @@ use super::dns_record_type::RecordType;
 use super::fields::Fields;
 use super::filters::{as_text, other_filters};
 use super::object_id::ObjectId;
+use super::zone_name::ZoneName;
 use super::{InvalidOperation, Scope};
 use serde_json::{Map, Value, json};
 
@@ -35,11 +36,22 @@ pub struct DnsRecordFilter {
 }
 
 impl DnsRecordFilter {
-    /// The filter as query parameters, in upstream's names; always in this order, which the ledger
-    /// has recorded.
+    /// The name that the records have, as it was given.
     #[must_use]
-    pub fn query(&self) -> Vec<(String, String)> {
-        let known = self.known().into_iter();
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The filter as query parameters, in upstream's names; always in this order, which the ledger
+    /// has recorded. Upstream compares full names only, so a name is completed with the zone's, as it
+    /// is when a record is written.
+    #[must_use]
+    pub fn query(&self, zone: Option<&ZoneName>) -> Vec<(String, String)> {
+        let full = |(name, value): (&'static str, Value)| match (name, zone, value.as_str()) {
+            ("name", Some(zone), Some(text)) => (name, json!(zone.full_name(text))),
+            _ => (name, value),
+        };
+        let known = self.known().into_iter().map(full);
         let mut query: Vec<_> = known
             .map(|(name, value)| (name.to_owned(), as_text(&value)))
             .collect();
@@ -101,7 +113,7 @@ impl DnsRecordRead {
             Self::One(record_id) => format!("Read DNS record {record_id} in {scope}"),
             Self::List(filter) => {
                 let query: Vec<_> = filter
-                    .query()
+                    .query(None)
                     .into_iter()
                     .take(MOST_SHOWN)
                     .map(|(name, value)| format!("{name} {}", super::shown(&value, 80)))

@@ -42,6 +42,7 @@ mod worker_module;
 mod worker_script;
 mod worker_settings;
 mod workers_deploy;
+mod zone_name;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub use warning::Warning;
 pub use worker_module::{ModuleType, WorkerModule};
 pub use worker_script::ScriptName;
 pub use workers_deploy::{Entry, WorkersDeploy};
+pub use zone_name::{ZoneName, ascii_name};
 
 use crate::catalog::{OperationKind, ScopeType};
 use fields::{Fields, Marks};

@@ -1,12 +1,14 @@
 //! An operation as the one request that carries it out.
 //!
-//! The request follows from the operation's canonical form alone, so that an auditor can make it anew and
+//! The request follows from the operation's canonical form alone, and for a read by name from the name of
+//! the zone, which stands in the log beside it, so that an auditor can make it anew and
 //! hold it against what the log says was sent. It is therefore frozen for each form that was ever accepted:
 //! an operation of today makes the same bytes for good.
 
 use super::multipart::{self, Form};
 use super::{
     DnsRecordRead, DnsRecordWrite, Operation, Params, WafRulesRead, WafRulesWrite, WorkersDeploy,
+    ZoneName,
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -105,12 +107,18 @@ impl UpstreamBody {
 }
 
 impl UpstreamRequest {
-    /// The request that carries the operation out.
+    /// The request that carries the operation out, while the name of its zone is not known.
     #[must_use]
     pub fn of(operation: &Operation) -> Self {
+        Self::in_zone(operation, None)
+    }
+
+    /// The request that carries the operation out in a zone of this name.
+    #[must_use]
+    pub fn in_zone(operation: &Operation, zone: Option<&ZoneName>) -> Self {
         let scope = operation.scope.id.as_str();
         match &operation.params {
-            Params::DnsRecordRead(read) => dns_record_read(scope, read),
+            Params::DnsRecordRead(read) => dns_record_read(scope, read, zone),
             Params::DnsRecordWrite(write) => dns_record_write(scope, write),
             Params::CachePurge(purge) => Self::json(
                 Method::Post,
@@ -201,11 +209,17 @@ impl UpstreamRequest {
     }
 }
 
-fn dns_record_read(zone: &str, read: &DnsRecordRead) -> UpstreamRequest {
+fn dns_record_read(
+    zone: &str,
+    read: &DnsRecordRead,
+    zone_name: Option<&ZoneName>,
+) -> UpstreamRequest {
     let records = format!("/zones/{zone}/dns_records");
     match read {
         DnsRecordRead::One(record_id) => UpstreamRequest::get(format!("{records}/{record_id}")),
-        DnsRecordRead::List(filter) => UpstreamRequest::get(records).with_query(filter.query()),
+        DnsRecordRead::List(filter) => {
+            UpstreamRequest::get(records).with_query(filter.query(zone_name))
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use fixtures::commands::{
 };
 use ledger::aggregate::{Apply, OperationState};
 use ledger::command::{
-    CreateTask, OperationStart, ResolveApply, Standing, StartOperation, standing,
+    CreateTask, EndOperation, OperationStart, ResolveApply, Standing, StartOperation, standing,
 };
-use ledger::event::{ApplyEnd, Event, Evidence, OperationOutcome};
+use ledger::event::{
+    Agreement, ApplyEnd, Event, Evidence, OperationOutcome, ReadBefore, StateBefore,
+};
 use ledger::{ApplyId, Rejection};
 
 fn resolve(apply_id: ApplyId, executed: bool) -> ResolveApply {
@@ -159,6 +161,48 @@ async fn a_simulation_says_so_to_the_end() {
             evidence: Evidence::default(),
         }
     );
+}
+
+#[tokio::test]
+async fn only_a_state_that_was_not_there_before_is_a_success_that_was_read_back() {
+    let before = |agreement| {
+        let digest = "ab".repeat(32);
+        Some(StateBefore { digest, agreement })
+    };
+    for (state, expected) in [
+        (before(Agreement::Differs), ApplyEnd::Completed),
+        (before(Agreement::Agrees), ApplyEnd::Unknown),
+        (before(Agreement::CannotTell), ApplyEnd::Unknown),
+        (None, ApplyEnd::Unknown),
+    ] {
+        let scene = Scene::granted().await;
+        let id = running(&scene, 1).await;
+        let read_before = ReadBefore {
+            zone_name: Some("example.com".to_owned()),
+            state: state.clone(),
+        };
+        let start = StartOperation {
+            read_before,
+            ..start(id, 0)
+        };
+        scene.run(start).await.unwrap();
+        let evidence = Evidence {
+            http_status: Some(502),
+            request_id: Some("8f-AMS".to_owned()),
+            ..Evidence::default()
+        };
+        let found = EndOperation {
+            reconciled: true,
+            evidence: evidence.clone(),
+            ..end(id, 0, succeeded())
+        };
+        let apply = scene.run(found).await.unwrap();
+        assert_eq!(apply.end, Some(expected), "{state:?}");
+        let OperationState::Ended { evidence: kept, .. } = &apply.operations[0] else {
+            panic!("not ended")
+        };
+        assert_eq!(*kept, evidence);
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 //! From what came back to what it means.
 
 use super::outcome::{Outcome, code};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// How deep the causes of an error are kept.
+const MOST_CHAIN: usize = 4;
+/// How many errors or messages of one answer are kept.
+const MOST_NOTICES: usize = 64;
 
 /// What came back for one request, within the limits.
 pub(super) struct Answer {
@@ -31,11 +36,14 @@ pub(super) enum NoAnswer {
     MaybeSent(String),
 }
 
-/// The fields of upstream's envelope that matter here.
+/// Upstream's envelope, of its errors, messages and result_info only the fields that are known: the rest
+/// is nobody's to rely on, and what is not kept cannot hold anything.
 struct Envelope {
     success: bool,
-    errors: Value,
+    errors: Vec<Value>,
+    messages: Vec<Value>,
     result: Value,
+    result_info: Option<Value>,
 }
 
 impl Envelope {
@@ -49,36 +57,106 @@ impl Envelope {
             Some(success) => success.as_bool()?,
             None => object.get("result")?.is_object(),
         };
-        let errors = object.remove("errors").filter(Value::is_array);
         Some(Self {
             success,
-            errors: errors.unwrap_or_else(|| json!([])),
+            errors: notices(object.get("errors"), MOST_CHAIN),
+            messages: notices(object.get("messages"), MOST_CHAIN),
+            result_info: object.get("result_info").and_then(paging),
             result: object.remove("result").unwrap_or(Value::Null),
         })
     }
 
-    /// `81057 Record already exists.; …`
-    fn said(&self) -> String {
-        let errors = self
-            .errors
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let texts = errors.iter().map(|error| {
-            let code = error.get("code").map(Value::to_string).unwrap_or_default();
-            let message = error
-                .get("message")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            format!("{code} {message}")
-                .trim()
-                .chars()
-                .filter(|character| !character.is_control())
-                .take(500)
-                .collect::<String>()
-        });
-        texts.collect::<Vec<_>>().join("; ")
+    fn errors(&self) -> Value {
+        Value::Array(self.errors.clone())
     }
+
+    fn messages(&self) -> Option<Value> {
+        (!self.messages.is_empty()).then(|| Value::Array(self.messages.clone()))
+    }
+
+    /// `81057 Record already exists.; 1004 DNS Validation Error (9021 Invalid TTL.)`
+    fn said(&self) -> String {
+        said(&self.errors)
+    }
+}
+
+fn said(notices: &[Value]) -> String {
+    let texts = notices.iter().map(|notice| {
+        let field = |name: &str| {
+            notice.get(name).map_or_else(String::new, |value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+        };
+        let text = format!("{} {}", field("code"), field("message"));
+        let text: String = text
+            .trim()
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(500)
+            .collect();
+        match notice.get("error_chain").and_then(Value::as_array) {
+            Some(chain) if !chain.is_empty() => format!("{text} ({})", said(chain)),
+            _ => text,
+        }
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// The errors or messages of an envelope as `{code, message, documentation_url?, source?, error_chain?}`;
+/// a bare text becomes `{message}`.
+fn notices(list: Option<&Value>, depth: usize) -> Vec<Value> {
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    let known = entries.map(|entry| {
+        let mut kept = Map::new();
+        if let Value::String(text) = entry {
+            kept.insert("message".to_owned(), json!(text));
+        }
+        for name in ["code", "message", "documentation_url", "type"] {
+            match entry.get(name) {
+                Some(value @ (Value::Number(_) | Value::String(_))) => {
+                    kept.insert(name.to_owned(), value.clone());
+                }
+                _ => {}
+            }
+        }
+        if let Some(pointer) = entry.pointer("/source/pointer").and_then(Value::as_str) {
+            kept.insert("source".to_owned(), json!({"pointer": pointer}));
+        }
+        if let Some(depth) = depth.checked_sub(1) {
+            let chain = notices(entry.get("error_chain"), depth);
+            if !chain.is_empty() {
+                kept.insert("error_chain".to_owned(), Value::Array(chain));
+            }
+        }
+        Value::Object(kept)
+    });
+    known.take(MOST_NOTICES).collect()
+}
+
+/// Which part of a list an answer holds.
+fn paging(info: &Value) -> Option<Value> {
+    let mut kept = Map::new();
+    for name in ["page", "per_page", "count", "total_count", "total_pages"] {
+        if let Some(number) = info.get(name).filter(|value| value.is_number()) {
+            kept.insert(name.to_owned(), number.clone());
+        }
+    }
+    if let Some(cursor) = info.get("cursor").filter(|value| value.is_string()) {
+        kept.insert("cursor".to_owned(), cursor.clone());
+    }
+    let mut cursors = Map::new();
+    for name in ["before", "after"] {
+        let cursor = info.get("cursors").and_then(|cursors| cursors.get(name));
+        if let Some(cursor) = cursor.filter(|value| value.is_string()) {
+            cursors.insert(name.to_owned(), cursor.clone());
+        }
+    }
+    if !cursors.is_empty() {
+        kept.insert("cursors".to_owned(), Value::Object(cursors));
+    }
+    (!kept.is_empty()).then_some(Value::Object(kept))
 }
 
 /// What the answer to a request means; `is_read` when the request can change nothing.
@@ -94,6 +172,7 @@ pub(super) fn outcome_of(answer: Result<Answer, NoAnswer>, is_read: bool) -> Out
                 http_status: None,
                 request_id: None,
                 why,
+                errors: None,
             };
         }
     };
@@ -103,6 +182,10 @@ pub(super) fn outcome_of(answer: Result<Answer, NoAnswer>, is_read: bool) -> Out
         Body::Complete(bytes) => Envelope::read(bytes),
         Body::Oversized | Body::Broken(_) => None,
     };
+    let errors = envelope
+        .as_ref()
+        .map(Envelope::errors)
+        .filter(|errors| errors.as_array().is_some_and(|errors| !errors.is_empty()));
     // What an unusable end of a request that may have been applied is called.
     let unusable = |code: &'static str, why: String| {
         if is_read {
@@ -112,6 +195,7 @@ pub(super) fn outcome_of(answer: Result<Answer, NoAnswer>, is_read: bool) -> Out
                 http_status: Some(status),
                 request_id: request_id.clone(),
                 why,
+                errors: errors.clone(),
             }
         }
     };
@@ -119,13 +203,17 @@ pub(super) fn outcome_of(answer: Result<Answer, NoAnswer>, is_read: bool) -> Out
         (200..=299, Some(envelope)) if envelope.success => Outcome::Succeeded {
             http_status: status,
             request_id,
+            messages: envelope.messages(),
             result: envelope.result,
+            result_info: envelope.result_info,
         },
         (204, None) if matches!(&answer.body, Body::Complete(bytes) if bytes.is_empty()) => {
             Outcome::Succeeded {
                 http_status: status,
                 request_id,
                 result: Value::Null,
+                result_info: None,
+                messages: None,
             }
         }
         (200..=299 | 400..=499, Some(envelope)) => refused(&answer, Some(envelope)),
@@ -186,7 +274,8 @@ fn refused(answer: &Answer, envelope: Option<Envelope>) -> Outcome {
         request_id: answer.request_id.clone(),
         code,
         message,
-        errors: envelope.map_or_else(|| json!([]), |envelope| envelope.errors),
+        messages: envelope.as_ref().and_then(Envelope::messages),
+        errors: envelope.map_or_else(|| json!([]), |envelope| envelope.errors()),
     }
 }
 
@@ -202,5 +291,6 @@ fn failed(
         code,
         message,
         errors: json!([]),
+        messages: None,
     }
 }

@@ -2,15 +2,19 @@
 
 use super::answer::{Answer, Body, NoAnswer, outcome_of};
 use super::outcome::{Outcome, code};
-use super::redaction::{REDACTED, without};
+use super::redaction::Redaction;
+use super::zones::ZoneNames;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use ledger::operation::{Method, Operation, ScopeId, UpstreamBody, UpstreamRequest};
+use ledger::operation::{
+    DnsRecordRead, Method, Operation, Params, ScopeId, UpstreamBody, UpstreamRequest, ZoneName,
+};
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::error::Error as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const USER_AGENT: &str = concat!("llm-permission-proxy/", env!("CARGO_PKG_VERSION"));
@@ -25,8 +29,6 @@ const LANDING: Duration = Duration::from_secs(60);
 
 /// How long a connection is kept for the next request.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
-/// Longest name of a request that is kept, in bytes; upstream's have 20.
-const LONGEST_REQUEST_ID: usize = 128;
 
 /// How upstream is reached.
 #[derive(Debug, Clone)]
@@ -105,6 +107,8 @@ pub struct CloudflareClient {
     upload_timeout: Duration,
     most_answer_bytes: usize,
     pub(super) read_back_delays: Vec<Duration>,
+    pub(super) redaction: Arc<Redaction>,
+    pub(super) zone_names: Arc<ZoneNames>,
 }
 
 impl std::fmt::Debug for CloudflareClient {
@@ -155,6 +159,7 @@ impl CloudflareClient {
         } else {
             builder = builder.https_only(true);
         }
+        let redaction = Arc::new(Redaction::of(config.token.expose_secret()));
         Ok(Self {
             http: builder.build().map_err(CloudflareSetupError::Tls)?,
             base: base.as_str().trim_end_matches('/').to_owned(),
@@ -163,15 +168,28 @@ impl CloudflareClient {
             upload_timeout: config.upload_timeout,
             most_answer_bytes: config.most_answer_bytes,
             read_back_delays: config.read_back_delays,
+            redaction,
+            zone_names: Arc::default(),
         })
     }
 
-    /// Carries one operation out and says how that ended; it never fails otherwise. The caller has
+    /// Carries one operation out, in a zone of this name where that is known, and says how that ended; it
+    /// never fails otherwise. The caller has
     /// recorded the intent before, and records the outcome after. A caller that drops the future
     /// must treat the request as lost.
-    pub async fn send(&self, operation: &Operation) -> Outcome {
+    pub async fn send(&self, operation: &Operation, zone: Option<&ZoneName>) -> Outcome {
         let started = Instant::now();
-        let outcome = self.send_request(&UpstreamRequest::of(operation)).await;
+        let outcome = match name_in_question(operation, zone) {
+            Some(name) if !name.contains('.') => nameless_zone(name),
+            in_question => {
+                let request = UpstreamRequest::in_zone(operation, zone);
+                let outcome = self.send_request(&request).await;
+                match in_question {
+                    Some(name) => with_doubt(outcome, name),
+                    None => outcome,
+                }
+            }
+        };
         let ended = match &outcome {
             Outcome::Succeeded { .. } => "succeeded",
             Outcome::Failed { .. } => "failed",
@@ -242,7 +260,9 @@ impl CloudflareClient {
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 continue;
             }
-            return outcome_of(answer, request.is_read());
+            return self
+                .redaction
+                .outcome(outcome_of(answer, request.is_read()));
         }
     }
 
@@ -261,7 +281,7 @@ impl CloudflareClient {
             builder = builder.header(CONTENT_TYPE, content_type).body(bytes);
         }
         let mut response = builder.send().await.map_err(|error| {
-            let why = self.without_token(&described(&error));
+            let why = self.redaction.text(&described(&error));
             if error.is_connect() || error.is_builder() {
                 NoAnswer::NotSent(format!("no connection to upstream: {why}"))
             } else {
@@ -270,9 +290,7 @@ impl CloudflareClient {
         })?;
         let status = response.status().as_u16();
         let headers = response.headers();
-        let request_id = text_of(headers, REQUEST_ID_HEADER)
-            .filter(|text| text.len() <= LONGEST_REQUEST_ID)
-            .map(|text| self.without_token(&text));
+        let request_id = text_of(headers, REQUEST_ID_HEADER);
         let retry_after =
             text_of(headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
         let content_type = text_of(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
@@ -286,7 +304,7 @@ impl CloudflareClient {
         })
     }
 
-    /// Reads the body up to the limit, and takes the token out of it should upstream repeat it.
+    /// Reads the body up to the limit.
     async fn body_of(&self, response: &mut reqwest::Response) -> Body {
         let mut bytes = Vec::new();
         loop {
@@ -296,14 +314,10 @@ impl CloudflareClient {
                 }
                 Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
                 Ok(None) => break,
-                Err(error) => return Body::Broken(self.without_token(&described(&error))),
+                Err(error) => return Body::Broken(described(&error)),
             }
         }
-        Body::Complete(without(self.token.expose_secret(), bytes))
-    }
-
-    fn without_token(&self, text: &str) -> String {
-        text.replace(self.token.expose_secret(), REDACTED)
+        Body::Complete(bytes)
     }
 }
 
@@ -314,6 +328,53 @@ const fn method_of(method: Method) -> reqwest::Method {
         Method::Put => reqwest::Method::PUT,
         Method::Patch => reqwest::Method::PATCH,
         Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
+/// The name that a read asks for, where it is not known what it is called in full.
+fn name_in_question<'o>(operation: &'o Operation, zone: Option<&ZoneName>) -> Option<&'o str> {
+    match (&operation.params, zone) {
+        (Params::DnsRecordRead(DnsRecordRead::List(filter)), None) => filter.name(),
+        _ => None,
+    }
+}
+
+/// Upstream compares full names, and answers a short one with an empty list.
+fn nameless_zone(name: &str) -> Outcome {
+    Outcome::Failed {
+        http_status: None,
+        request_id: None,
+        code: code::ZONE_UNREADABLE,
+        message: format!(
+            "the name of the zone, which completes {name:?}, cannot be read, so nothing was asked: give \
+             the record's full name, or a token that may read the zone (Zone: Read)"
+        ),
+        errors: json!([]),
+        messages: None,
+    }
+}
+
+/// Says of an empty list that it may be the answer to another question.
+fn with_doubt(outcome: Outcome, name: &str) -> Outcome {
+    match outcome {
+        Outcome::Succeeded {
+            http_status,
+            request_id,
+            result,
+            result_info,
+            ..
+        } if result.as_array().is_some_and(Vec::is_empty) => Outcome::Succeeded {
+            http_status,
+            request_id,
+            result,
+            result_info,
+            messages: Some(json!([{"message": format!(
+                "llm-permission-proxy: the zone's name cannot be read, so {name:?} was asked for as it \
+                 stands; where it does not end in the zone's name, a record that is written under it has \
+                 another name"
+            )}])),
+        },
+        other => other,
     }
 }
 

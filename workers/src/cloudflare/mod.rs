@@ -4,7 +4,11 @@
 //! | file | holds |
 //! |---|---|
 //! | `client` | sending within limits of time and size |
-//! | `outcome` | what became of a request |
+//! | `outcome`, `answer` | what became of a request, and how an answer tells |
+//! | `redaction` | what upstream says, without our token |
+//! | `zones` | what zones are called |
+//! | `state` | what stands upstream where an operation changes something |
+//! | `agreement` | whether that is as the operation makes it, field by field |
 //! | `pre_state` | what an operation would change, for the approval page |
 //! | `reconcile` | what became of a request whose answer was lost |
 //! | `simulate` | what is answered without a token |
@@ -12,15 +16,19 @@
 mod agreement;
 mod answer;
 mod client;
+mod dns_text;
 mod outcome;
 mod pre_state;
 mod read_back;
 mod reconcile;
 mod redaction;
 mod simulate;
+mod state;
+mod zones;
 
 pub use client::{CloudflareClient, CloudflareConfig, CloudflareSetupError, TokenState};
 pub use outcome::{Outcome, code};
 pub use pre_state::PreState;
-pub use reconcile::Reconciled;
+pub use reconcile::{Before, ReadBack, Reconciled};
 pub use simulate::simulate;
+pub use state::Snapshot;

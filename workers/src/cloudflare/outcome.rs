@@ -10,6 +10,8 @@ pub mod code {
     pub const RATE_LIMITED: &str = "upstream_rate_limited";
     /// 401 or 403: the token is not good for this.
     pub const UNAUTHORIZED: &str = "upstream_unauthorized";
+    /// The name of the zone is needed and cannot be read; nothing was sent.
+    pub const ZONE_UNREADABLE: &str = "upstream_zone_unreadable";
     /// 404.
     pub const NOT_FOUND: &str = "upstream_not_found";
     /// Any other 4xx, or an answer that says it did not succeed.
@@ -35,6 +37,10 @@ pub enum Outcome {
         request_id: Option<String>,
         /// The `result` of upstream's answer.
         result: Value,
+        /// Its `result_info`: which part of a list the result is.
+        result_info: Option<Value>,
+        /// Its `messages`, where there are any.
+        messages: Option<Value>,
     },
     /// Surely not applied. A read that got no usable answer ends here too.
     Failed {
@@ -46,8 +52,10 @@ pub enum Outcome {
         code: &'static str,
         /// What happened, for people.
         message: String,
-        /// Upstream's `errors` (a list of `{code, message}`), empty when there are none.
+        /// Upstream's `errors` (a list of `{code, message, error_chain?}`), empty when there are none.
         errors: Value,
+        /// Its `messages`, where there are any.
+        messages: Option<Value>,
     },
     /// Sent, or maybe sent, and no usable answer: it may have been applied, now or later. To be
     /// reconciled by reading back, never to be sent again by itself. Reads never end here.
@@ -58,5 +66,7 @@ pub enum Outcome {
         request_id: Option<String>,
         /// What happened, for people.
         why: String,
+        /// Upstream's `errors`, where the answer had any.
+        errors: Option<Value>,
     },
 }

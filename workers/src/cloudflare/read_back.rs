@@ -3,11 +3,14 @@
 use super::answer::Body;
 use super::client::CloudflareClient;
 use super::outcome::{Outcome, code};
-use ledger::operation::{ObjectId, ScopeId, ScriptName, UpstreamRequest, WafPhase, multipart};
+use super::zones::ZoneLookup;
+use ledger::operation::{
+    ObjectId, ScopeId, ScriptName, UpstreamRequest, WafPhase, ZoneName, ascii_name, multipart,
+};
 use serde_json::Value;
 
 /// Most records that are asked for at once; upstream's own limit is higher.
-const MOST_RECORDS: &str = "100";
+const MOST_RECORDS: &str = "1000";
 
 /// Why an object could not be read.
 pub(super) type Unreadable = String;
@@ -41,29 +44,70 @@ impl CloudflareClient {
         .await
     }
 
-    /// The records of this name, which may be given as in a request: `@`, relative or full.
+    /// The zone itself.
+    pub(super) async fn read_zone(&self, zone: &ScopeId) -> Result<Option<Value>, Unreadable> {
+        self.read(UpstreamRequest::get(format!("/zones/{zone}")))
+            .await
+    }
+
+    /// The records of this name, which may be given as in a request: `@`, relative or full. Without the
+    /// zone's name a full one cannot be told from a relative one, so what is found under it counts, and
+    /// that nothing is found does not.
     pub(super) async fn read_records(
         &self,
         zone: &ScopeId,
         name: &str,
+        zone_name: ZoneLookup<'_>,
     ) -> Result<Vec<Value>, Unreadable> {
-        let zone_name = match self
-            .read(UpstreamRequest::get(format!("/zones/{zone}")))
-            .await
-        {
-            Ok(Some(found)) => found.get("name").and_then(Value::as_str).map(str::to_owned),
-            // A token may be allowed to see records but not the zone.
-            Ok(None) | Err(_) => None,
+        let zone_name = match zone_name {
+            Ok(known) => known,
+            Err(why) => {
+                let found = match ascii_name(name) {
+                    Some(full) if full.contains('.') => self.records_named(zone, full).await?,
+                    _ => Vec::new(),
+                };
+                return if found.is_empty() {
+                    Err(format!(
+                        "the name of the zone, which completes the record's name, cannot be read: {why}"
+                    ))
+                } else {
+                    Ok(found)
+                };
+            }
         };
-        let name = full_name(name, zone_name.as_deref())
-            .ok_or("the zone's name, which the record's name needs, cannot be read")?;
+        let full = zone_name.full_name(name);
+        let found = self.records_named(zone, full.clone()).await?;
+        match ZoneName::parse(&full).and_then(|full| full.in_unicode()) {
+            // Which of the two spellings upstream compares with is not documented.
+            Some(unicode) if found.is_empty() => self.records_named(zone, unicode).await,
+            _ => Ok(found),
+        }
+    }
+
+    async fn records_named(&self, zone: &ScopeId, name: String) -> Result<Vec<Value>, Unreadable> {
         let request = UpstreamRequest::get(format!("/zones/{zone}/dns_records"))
             .with_query(vec![("name", name), ("per_page", MOST_RECORDS.to_owned())]);
-        match self.read(request).await? {
-            Some(Value::Array(records)) => Ok(records),
-            Some(_) => Err("the list of records is not a list".to_owned()),
-            None => Err("there is no such zone".to_owned()),
+        let (records, total) = match self.send_request(&request).await {
+            Outcome::Succeeded {
+                result: Value::Array(records),
+                result_info,
+                ..
+            } => {
+                let total = result_info.and_then(|info| info.get("total_count")?.as_u64());
+                (records, total)
+            }
+            Outcome::Succeeded { .. } => {
+                return Err("the list of records is not a list".to_owned());
+            }
+            Outcome::Failed { message: why, .. } | Outcome::Lost { why, .. } => return Err(why),
+        };
+        let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        if total.is_some_and(|total| total > count) {
+            return Err(format!(
+                "there are more records of that name than the {count} that are read"
+            ));
         }
+        Ok(records)
     }
 
     /// The ruleset, or `None`.
@@ -122,7 +166,7 @@ impl CloudflareClient {
         match (answer.status, answer.body) {
             (200, Body::Complete(bytes)) if answer.content_type.starts_with("multipart/") => {
                 multipart::read(&answer.content_type, &bytes)
-                    .map(Some)
+                    .map(|modules| Some(self.without_token_in_names(modules)))
                     .ok_or_else(|| "the script's modules cannot be read".to_owned())
             }
             (200, Body::Complete(bytes)) => Ok(Some(vec![(String::new(), bytes)])),
@@ -130,51 +174,12 @@ impl CloudflareClient {
             (status, _) => Err(format!("upstream answered HTTP {status} for the script")),
         }
     }
-}
 
-/// The record's name with the zone's; `None` where it cannot be known.
-fn full_name(name: &str, zone: Option<&str>) -> Option<String> {
-    match zone {
-        Some(zone) if name == "@" => Some(zone.to_owned()),
-        Some(zone) => {
-            let lower = name.to_ascii_lowercase();
-            let is_full = lower == zone
-                || lower
-                    .strip_suffix(zone)
-                    .is_some_and(|label| label.ends_with('.'));
-            Some(if is_full {
-                lower
-            } else {
-                format!("{lower}.{zone}")
-            })
-        }
-        None => name.contains('.').then(|| name.to_ascii_lowercase()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_completed_by_the_zones() {
-        for (name, expected) in [
-            ("@", "example.com"),
-            ("www", "www.example.com"),
-            ("WWW.Example.com", "www.example.com"),
-            ("example.com", "example.com"),
-            ("notexample.com", "notexample.com.example.com"),
-        ] {
-            assert_eq!(
-                full_name(name, Some("example.com")).as_deref(),
-                Some(expected)
-            );
-        }
-        assert_eq!(full_name("www", None), None);
-        assert_eq!(full_name("@", None), None);
-        assert_eq!(
-            full_name("www.example.com", None).as_deref(),
-            Some("www.example.com")
-        );
+    /// Names are recorded; contents only by their digests.
+    fn without_token_in_names(&self, modules: Modules) -> Modules {
+        modules
+            .into_iter()
+            .map(|(name, content)| (self.redaction.text(&name), content))
+            .collect()
     }
 }

@@ -1,28 +1,105 @@
 //! What became of a request whose answer was lost, found out by reading back.
 //!
-//! Found as intended: applied. Found as it was before: not applied, as long as the request cannot
-//! land any more, which the caller knows. What a lost create would have made may still appear, and a
-//! purge leaves no trace: unknown.
+//! Only a change proves something. Where the state just before the request was read and differed from what
+//! the operation makes, and the state now is what it makes, the request was carried out: one request is
+//! carried out as a whole or not at all, so fields that upstream does not show need no proof of their own.
+//! Whatever held before proves nothing, and neither does what cannot be compared.
+//!
+//! | before | now | |
+//! |---|---|---|
+//! | differs | agrees | carried out |
+//! | differs | the same as before | not carried out, once the request cannot land any more; what a create would have made may still appear: unknown |
+//! | differs | something else | unknown |
+//! | agrees, cannot be told, or was not read | anything | unknown |
+//!
+//! What is left: somebody else who makes the same change between the two reads is taken for us.
 
-use super::agreement::{agrees, record_agrees, rule_agrees};
+use super::agreement::agreement;
 use super::client::CloudflareClient;
 use super::read_back::Unreadable;
-use ledger::operation::{
-    DnsRecordWrite, Entry, Operation, Params, RuleChange, SslMode, WafPhase, WafRule,
-    WafRulesWrite, WorkersDeploy,
-};
-use serde_json::{Map, Value, json};
+use super::state::{Depth, Snapshot};
+use ledger::event::{Agreement, ReadBefore, StateBefore};
+use ledger::operation::{DnsRecordWrite, Operation, Params, WafRulesWrite, ZoneName};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long reading before a request may take. What is not read by then is not known, and the request
+/// goes out all the same.
+const READ_BEFORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was read just before an operation is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    zone: Option<ZoneName>,
+    state: Option<Known>,
+}
+
+/// A state as far as it is known: of one from before a restart only what the intent says.
+#[derive(Debug, Clone)]
+struct Known {
+    agreement: Agreement,
+    digest: String,
+    whole: Option<Snapshot>,
+}
+
+impl Before {
+    /// What the log says of it.
+    #[must_use]
+    pub fn recorded(&self) -> ReadBefore {
+        ReadBefore {
+            zone_name: self.zone.as_ref().map(ToString::to_string),
+            state: self.state.as_ref().map(|state| StateBefore {
+                digest: state.digest.clone(),
+                agreement: state.agreement,
+            }),
+        }
+    }
+
+    /// What is left of it in the log.
+    #[must_use]
+    pub fn from_log(read: &ReadBefore) -> Self {
+        Self {
+            zone: read.zone_name.as_deref().and_then(ZoneName::parse),
+            state: read.state.as_ref().map(|state| Known {
+                agreement: state.agreement,
+                digest: state.digest.clone(),
+                whole: None,
+            }),
+        }
+    }
+
+    /// The name of the operation's zone, where it could be read.
+    #[must_use]
+    pub fn zone(&self) -> Option<&ZoneName> {
+        self.zone.as_ref()
+    }
+
+    /// The state as it may be recorded.
+    #[must_use]
+    pub fn state(&self) -> Option<Value> {
+        Some(self.state.as_ref()?.whole.as_ref()?.recorded())
+    }
+}
 
 /// What is known after reading back.
 #[derive(Debug, Clone, PartialEq)]
+pub struct ReadBack {
+    /// What became of the operation.
+    pub verdict: Reconciled,
+    /// What was found, as it may be recorded.
+    pub found: Option<Value>,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reconciled {
-    /// Upstream is as the operation wants it.
+    /// It was carried out.
     Applied {
         /// What stands there now.
         result: Value,
     },
-    /// Upstream is as it was before. Within [`CloudflareClient::may_land_within`] of sending, the
-    /// request may still be carried out.
+    /// Nothing has changed. Within [`CloudflareClient::may_land_within`] of sending, the request may
+    /// still be carried out.
     NotApplied {
         /// What was found, for people.
         why: String,
@@ -35,33 +112,55 @@ pub enum Reconciled {
 }
 
 impl Reconciled {
-    fn not_applied(why: &str) -> Self {
-        Self::NotApplied {
-            why: why.to_owned(),
-        }
-    }
-
     fn unknown(why: impl Into<String>) -> Self {
         Self::Unknown { why: why.into() }
     }
 }
 
-/// What one look at upstream says.
-type Look = Result<Reconciled, Unreadable>;
-
 impl CloudflareClient {
-    /// Finds out what became of an operation that was sent and not answered. `pre_state` is what
-    /// [`CloudflareClient::read_pre_state`] found before it was sent; it tells what was there
-    /// already from what was made. Changes nothing.
-    pub async fn reconcile(&self, operation: &Operation, pre_state: Option<&Value>) -> Reconciled {
+    /// Reads what the operation will change, and what its zone is called, before it is sent. What
+    /// cannot be read is not known; nothing fails.
+    pub async fn read_before(&self, operation: &Operation) -> Before {
+        let reading = async {
+            let zone = self.zone_of(operation).await;
+            let state = self.snapshot(operation, zone.as_ref()).await;
+            (zone.and_then(Result::ok), state)
+        };
+        let Ok((zone, state)) = tokio::time::timeout(READ_BEFORE_PATIENCE, reading).await else {
+            return Before::default();
+        };
+        let state = state.ok().flatten().map(|snapshot| Known {
+            agreement: agreement(operation, &snapshot, zone.as_ref()),
+            digest: snapshot.digest(),
+            whole: Some(snapshot),
+        });
+        Before { zone, state }
+    }
+
+    /// Finds out what became of an operation that was sent and not answered. Changes nothing.
+    pub async fn reconcile(&self, operation: &Operation, before: &Before) -> ReadBack {
+        let of = |verdict| ReadBack {
+            verdict,
+            found: None,
+        };
+        if !operation.changes_upstream() {
+            return of(Reconciled::NotApplied {
+                why: "a read changes nothing".to_owned(),
+            });
+        }
+        if !operation.reconcilable() {
+            return of(Reconciled::unknown("a purge leaves nothing to read back"));
+        }
         let mut delays = self.read_back_delays.iter();
         loop {
-            let found = match self.look(operation, pre_state).await {
-                Ok(applied @ Reconciled::Applied { .. }) => return applied,
-                Ok(other) => other,
-                Err(why) => Reconciled::unknown(format!("reading back failed: {why}")),
+            let found = match self.look(operation, before).await {
+                Ok(snapshot) => ReadBack {
+                    verdict: judge(operation, before, &snapshot),
+                    found: Some(snapshot.recorded()),
+                },
+                Err(why) => of(Reconciled::unknown(format!("reading back failed: {why}"))),
             };
-            if !operation.changes_upstream() || !operation.reconcilable() {
+            if matches!(found.verdict, Reconciled::Applied { .. }) {
                 return found;
             }
             match delays.next() {
@@ -71,336 +170,104 @@ impl CloudflareClient {
         }
     }
 
-    async fn look(&self, operation: &Operation, pre_state: Option<&Value>) -> Look {
-        let scope = &operation.scope.id;
-        match &operation.params {
-            Params::DnsRecordRead(_) | Params::WafRulesRead(_) => {
-                Ok(Reconciled::not_applied("a read changes nothing"))
-            }
-            Params::CachePurge(_) => Ok(Reconciled::unknown("a purge leaves nothing to read back")),
-            Params::DnsRecordWrite(write) => self.look_at_record(scope, write, pre_state).await,
-            Params::SslMode(mode) => Ok(ssl_mode_found(*mode, self.read_ssl_mode(scope).await?)),
-            Params::WafRulesWrite(write) => self.look_at_rules(scope, write, pre_state).await,
-            Params::WorkersDeploy(deploy) => self.look_at_script(scope, deploy).await,
-        }
+    async fn look(&self, operation: &Operation, before: &Before) -> Result<Snapshot, Unreadable> {
+        let zone = match &before.zone {
+            Some(name) => Some(Ok(name.clone())),
+            None => self.zone_of(operation).await,
+        };
+        self.snapshot(operation, zone.as_ref())
+            .await?
+            .ok_or_else(|| "there is nothing to read".to_owned())
     }
 
-    async fn look_at_record(
+    async fn snapshot(
         &self,
-        zone: &ledger::operation::ScopeId,
-        write: &DnsRecordWrite,
-        pre_state: Option<&Value>,
-    ) -> Look {
-        match write {
-            DnsRecordWrite::Create(record) => {
-                let found = self
-                    .read_records(zone, record.name().unwrap_or("@"))
-                    .await?;
-                let mut intended = record.body();
-                // The list is of this name already, in whichever way it was written.
-                intended.remove("name");
-                Ok(created_record_found(&intended, found, pre_state))
-            }
-            DnsRecordWrite::Update {
-                record_id,
-                record: fields,
-            }
-            | DnsRecordWrite::Edit {
-                record_id,
-                change: fields,
-            } => {
-                let mut intended = fields.body();
-                let found = self.read_record(zone, record_id).await?;
-                if let (Some(name), Some(found)) = (fields.name(), &found)
-                    && names_agree(name, found.get("name"))
-                {
-                    intended.remove("name");
-                }
-                Ok(match found {
-                    Some(found) if record_agrees(&intended, &found) => {
-                        Reconciled::Applied { result: found }
-                    }
-                    Some(_) => Reconciled::not_applied("the record is not as it was to become"),
-                    None => Reconciled::not_applied("there is no such record"),
-                })
-            }
-            DnsRecordWrite::Delete { record_id } => {
-                Ok(match self.read_record(zone, record_id).await? {
-                    None => Reconciled::Applied {
-                        result: json!({"id": record_id.as_str()}),
-                    },
-                    Some(_) => Reconciled::not_applied("the record is still there"),
-                })
-            }
-        }
-    }
-
-    async fn look_at_rules(
-        &self,
-        zone: &ledger::operation::ScopeId,
-        write: &WafRulesWrite,
-        pre_state: Option<&Value>,
-    ) -> Look {
-        let (ruleset_id, rule_id) = match write {
-            WafRulesWrite::ReplacePhase { phase, rules, .. } => {
-                let intended: Vec<_> = rules.iter().map(|rule| rule.body()).collect();
-                return Ok(match self.read_phase(zone, *phase).await? {
-                    Some(found) if all_rules_agree(&intended, rules_of(&found)) => {
-                        Reconciled::Applied { result: found }
-                    }
-                    Some(_) => Reconciled::not_applied("the phase's rules are others"),
-                    None => Reconciled::not_applied("the phase has no rules"),
-                });
-            }
-            WafRulesWrite::FirstRule { phase, rule } => {
-                return self.look_at_first_rule(zone, *phase, rule, pre_state).await;
-            }
-            WafRulesWrite::AddRule { ruleset_id, .. } => (ruleset_id, ""),
-            WafRulesWrite::UpdateRule {
-                ruleset_id,
-                rule_id,
-                ..
-            }
-            | WafRulesWrite::DeleteRule {
-                ruleset_id,
-                rule_id,
-            } => (ruleset_id, rule_id.as_str()),
+        operation: &Operation,
+        zone: Option<&Result<ZoneName, String>>,
+    ) -> Result<Option<Snapshot>, Unreadable> {
+        let zone = match zone {
+            Some(Ok(name)) => Ok(name),
+            Some(Err(why)) => Err(why.as_str()),
+            None => Err("it is no zone"),
         };
-        let Some(ruleset) = self.read_ruleset(zone, ruleset_id).await? else {
-            return Ok(Reconciled::unknown("there is no such ruleset any more"));
-        };
-        let rules = rules_of(&ruleset);
-        let place = rules.iter().position(|rule| id_of(rule) == Some(rule_id));
-        let rule = place.and_then(|place| rules.get(place));
-        Ok(match (write, rule) {
-            (WafRulesWrite::AddRule { rule, .. }, _) => {
-                let before = pre_state
-                    .and_then(|state| state.get("ruleset"))
-                    .map(rules_of);
-                let found = rules
-                    .iter()
-                    .find(|found| rule_agrees(&rule.body(), found) && !was_there(before, found));
-                match found {
-                    Some(_) => Reconciled::Applied {
-                        result: ruleset.clone(),
-                    },
-                    None => Reconciled::unknown("no such rule is there, but it may still appear"),
-                }
-            }
-            (WafRulesWrite::DeleteRule { .. }, None) => Reconciled::Applied {
-                result: ruleset.clone(),
-            },
-            (WafRulesWrite::DeleteRule { .. }, Some(_)) => {
-                Reconciled::not_applied("the rule is still there")
-            }
-            (WafRulesWrite::UpdateRule { change, .. }, Some(rule)) => {
-                let as_intended = match change {
-                    RuleChange::Define(defined) => rule_agrees(&defined.body(), rule),
-                    RuleChange::Move(position) => stands_at(position, rules, place),
-                };
-                if as_intended {
-                    Reconciled::Applied {
-                        result: ruleset.clone(),
-                    }
-                } else {
-                    Reconciled::not_applied("the rule is not as it was to become")
-                }
-            }
-            (_, None) => Reconciled::not_applied("there is no such rule"),
-            (WafRulesWrite::FirstRule { .. } | WafRulesWrite::ReplacePhase { .. }, _) => {
-                Reconciled::unknown("the phase's rules were not read")
-            }
-        })
-    }
-
-    /// A phase that had no ruleset, and has one with exactly this rule, was given it.
-    async fn look_at_first_rule(
-        &self,
-        zone: &ledger::operation::ScopeId,
-        phase: WafPhase,
-        rule: &WafRule,
-        pre_state: Option<&Value>,
-    ) -> Look {
-        let had_none = pre_state.and_then(|state| state.get("ruleset")) == Some(&Value::Null);
-        Ok(match self.read_phase(zone, phase).await? {
-            Some(found) if had_none && all_rules_agree(&[rule.body()], rules_of(&found)) => {
-                Reconciled::Applied { result: found }
-            }
-            Some(_) => Reconciled::unknown("the phase has rules, which others may have made"),
-            None => Reconciled::unknown("the phase has no rules, but they may still appear"),
-        })
-    }
-
-    async fn look_at_script(
-        &self,
-        account: &ledger::operation::ScopeId,
-        deploy: &WorkersDeploy,
-    ) -> Look {
-        let name = deploy.script_name();
-        let Some(found) = self.read_script(account, name).await? else {
-            return Ok(Reconciled::unknown(
-                "no such script is there, but it may still appear",
-            ));
-        };
-        let same_code = match (deploy.entry(), deploy.modules(), found.as_slice()) {
-            // Answered as the bare script.
-            (Entry::BodyPart(_), [only], [(name, content)]) if name.is_empty() => {
-                only.content() == content
-            }
-            (_, modules, found) => {
-                modules.len() == found.len()
-                    && modules.iter().all(|module| {
-                        found.iter().any(|(name, content)| {
-                            name == module.name() && content == module.content()
-                        })
-                    })
-            }
-        };
-        if !same_code {
-            return Ok(Reconciled::not_applied("the script's code is other code"));
-        }
-        // The same code may have been there before; what it is bound to tells the uploads apart.
-        let Some(settings) = self.read_script_settings(account, name).await? else {
-            return Ok(Reconciled::unknown("the script's settings cannot be read"));
-        };
-        if settings_agree(&deploy.metadata(), &settings) {
-            Ok(Reconciled::Applied {
-                result: json!({"id": name.as_str()}),
-            })
-        } else {
-            Ok(Reconciled::not_applied(
-                "the script's bindings or settings are others",
-            ))
-        }
+        self.read_state(operation, zone, Depth::Code).await
     }
 }
 
-fn ssl_mode_found(intended: SslMode, found: Option<Value>) -> Reconciled {
-    match found {
-        Some(found) if found.get("value") == Some(&json!(intended.as_str())) => {
-            Reconciled::Applied { result: found }
-        }
-        Some(_) => Reconciled::not_applied("the SSL mode is another"),
-        None => Reconciled::unknown("the zone's SSL mode cannot be read"),
-    }
-}
-
-/// Upstream refuses a second record that is equal in type, name and content, so one that was there
-/// before and still is means that none was made.
-fn created_record_found(
-    intended: &Map<String, Value>,
-    found: Vec<Value>,
-    pre_state: Option<&Value>,
-) -> Reconciled {
-    let before = pre_state
-        .and_then(|state| state.get("records"))
-        .and_then(Value::as_array)
-        .map(Vec::as_slice);
-    match found
-        .into_iter()
-        .find(|found| record_agrees(intended, found))
-    {
-        Some(found) if was_there(before, &found) => {
-            Reconciled::not_applied("such a record was there before")
-        }
-        Some(found) => Reconciled::Applied { result: found },
-        None => Reconciled::unknown("no such record is there, but it may still appear"),
-    }
-}
-
-fn was_there(before: Option<&[Value]>, found: &Value) -> bool {
-    let id = id_of(found);
-    id.is_some() && before.is_some_and(|before| before.iter().any(|other| id_of(other) == id))
-}
-
-fn id_of(object: &Value) -> Option<&str> {
-    object.get("id").and_then(Value::as_str)
-}
-
-fn rules_of(ruleset: &Value) -> &[Value] {
-    ruleset
-        .get("rules")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-}
-
-fn all_rules_agree(intended: &[Value], found: &[Value]) -> bool {
-    intended.len() == found.len()
-        && intended
-            .iter()
-            .zip(found)
-            .all(|(intended, found)| rule_agrees(intended, found))
-}
-
-/// Whether the rule at `place` stands where `position` says.
-fn stands_at(position: &Map<String, Value>, rules: &[Value], place: Option<usize>) -> bool {
-    let Some(place) = place else { return false };
-    let neighbour = |index: Option<usize>| index.and_then(|index| rules.get(index)).and_then(id_of);
-    let text = |name: &str| position.get(name).and_then(Value::as_str);
-    if let Some(before) = text("before") {
-        return if before.is_empty() {
-            place == 0
-        } else {
-            neighbour(place.checked_add(1)) == Some(before)
-        };
-    }
-    if let Some(after) = text("after") {
-        return if after.is_empty() {
-            place + 1 == rules.len()
-        } else {
-            neighbour(place.checked_sub(1)) == Some(after)
-        };
-    }
-    position.get("index").and_then(Value::as_u64) == u64::try_from(place + 1).ok()
-}
-
-/// A relative name or `@` agrees with any full one that it can stand for.
-fn names_agree(intended: &str, found: Option<&Value>) -> bool {
-    let Some(found) = found.and_then(Value::as_str) else {
-        return false;
+/// What the state now says, beside the state before.
+fn judge(operation: &Operation, before: &Before, now: &Snapshot) -> Reconciled {
+    // Under the name that was known before, so that both are compared in the same way.
+    let agrees_now = agreement(operation, now, before.zone());
+    let as_made = match agrees_now {
+        Agreement::Agrees => "upstream is as the operation makes it",
+        Agreement::Differs => "upstream is not as the operation makes it",
+        Agreement::CannotTell => "upstream shows nothing of what the operation sets",
     };
-    let intended = intended.to_ascii_lowercase();
-    let found = found.to_ascii_lowercase();
-    intended == "@"
-        || found == intended
-        || found
-            .strip_prefix(&intended)
-            .is_some_and(|zone| zone.starts_with('.'))
+    let Some(known) = &before.state else {
+        return Reconciled::unknown(format!(
+            "{as_made}, but what stood there before is not known"
+        ));
+    };
+    match (known.agreement, agrees_now) {
+        (Agreement::Differs, Agreement::Agrees) => Reconciled::Applied {
+            result: result_of(operation, now),
+        },
+        (Agreement::Differs, Agreement::Differs) if !is_unchanged(operation, known, now) => {
+            Reconciled::unknown("upstream has changed, but is not as the operation makes it")
+        }
+        (Agreement::Differs, Agreement::Differs) if makes_something(operation) => {
+            Reconciled::unknown("nothing of the kind is there, but it may still appear")
+        }
+        (Agreement::Differs, Agreement::Differs) => Reconciled::NotApplied {
+            why: "upstream is as it was before".to_owned(),
+        },
+        (Agreement::Agrees, _) => Reconciled::unknown(format!(
+            "{as_made}; it already was before the request, so this does not tell whether the request \
+             was carried out"
+        )),
+        (Agreement::CannotTell, _) | (Agreement::Differs, Agreement::CannotTell) => {
+            Reconciled::unknown("upstream shows nothing of what the operation sets")
+        }
+    }
 }
 
-/// Whether the settings are those of the upload, as far as it named them. Inherited and kept
-/// bindings are shown as what they are, so only their names can be looked for.
-fn settings_agree(metadata: &Map<String, Value>, settings: &Value) -> bool {
-    let shown = |field: &str| settings.get(field).unwrap_or(&Value::Null);
-    let same = |field: &str| {
-        metadata
-            .get(field)
-            .is_none_or(|intended| agrees(intended, shown(field)))
-    };
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let found = list(shown("bindings"));
-    let intended = list(metadata.get("bindings").unwrap_or(&Value::Null));
-    let bindings_are_there = intended.iter().all(|intended| {
-        let inherited = intended.get("type") == Some(&json!("inherit"));
-        found.iter().any(|found| {
-            if inherited {
-                found.get("name") == intended.get("name")
-            } else {
-                agrees(intended, found)
-            }
-        })
-    });
-    let nothing_else = metadata.contains_key("keep_bindings") || found.len() == intended.len();
-    [
-        "compatibility_date",
-        "compatibility_flags",
-        "logpush",
-        "placement",
-        "observability",
-    ]
-    .into_iter()
-    .all(same)
-        && bindings_are_there
-        && nothing_else
+/// From before a restart only the digest is left, which says nothing of the values of bindings.
+fn is_unchanged(operation: &Operation, before: &Known, now: &Snapshot) -> bool {
+    match &before.whole {
+        Some(whole) => whole == now,
+        None => {
+            !matches!(operation.params, Params::WorkersDeploy(_)) && before.digest == now.digest()
+        }
+    }
+}
+
+/// Whether it makes an object that upstream names, so that what is not there may still appear.
+fn makes_something(operation: &Operation) -> bool {
+    matches!(
+        operation.params,
+        Params::DnsRecordWrite(DnsRecordWrite::Create(_))
+            | Params::WafRulesWrite(
+                WafRulesWrite::AddRule { .. } | WafRulesWrite::FirstRule { .. }
+            )
+    )
+}
+
+/// What upstream's answer would have had for its result, as far as it can be read.
+fn result_of(operation: &Operation, now: &Snapshot) -> Value {
+    match &operation.params {
+        Params::DnsRecordWrite(DnsRecordWrite::Delete { record_id }) => {
+            json!({"id": record_id.as_str()})
+        }
+        Params::WorkersDeploy(deploy) => json!({"id": deploy.script_name().as_str()}),
+        _ => {
+            let parts = now.recorded();
+            let Value::Object(parts) = parts else {
+                return Value::Null;
+            };
+            parts
+                .into_iter()
+                .next()
+                .map_or(Value::Null, |(_, part)| part)
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! What became of an operation, in the words of the log.
 
-use crate::cloudflare::{Outcome, Reconciled};
+use crate::cloudflare::{Before, Outcome, ReadBack, Reconciled};
 use crate::excerpt::{MOST_ERRORS_BYTES, MOST_RESULT_BYTES, json_text, message};
-use ledger::event::OperationOutcome;
+use ledger::event::{Evidence, OperationOutcome};
 use serde_json::Value;
 
 /// The code of an operation that was not sent because its stored form cannot be read.
@@ -15,6 +15,9 @@ pub(super) const EXECUTOR_FAILED: &str = "executor_failed";
 pub(super) const INTERRUPTED: &str = "interrupted";
 /// The code of an operation that reading back showed not to have been applied.
 pub(super) const NOT_APPLIED: &str = "upstream_not_applied";
+
+/// The largest state that is kept whole beside an outcome, in bytes of JSON.
+const MOST_STATE_BYTES: usize = 64 * 1024;
 
 /// Whether a request whose answer was lost may still be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,25 @@ pub(super) struct Conclusion {
     pub(super) outcome: OperationOutcome,
     /// Found by reading back.
     pub(super) reconciled: bool,
+    /// What upstream said and showed beside it.
+    pub(super) evidence: Evidence,
+}
+
+/// A request whose answer was lost: why, and what there was of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) why: String,
+    pub(super) evidence: Evidence,
+}
+
+impl Lost {
+    /// Without any answer.
+    pub(super) fn without_answer(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            evidence: Evidence::default(),
+        }
+    }
 }
 
 impl Conclusion {
@@ -38,6 +60,7 @@ impl Conclusion {
         Self {
             outcome,
             reconciled: false,
+            evidence: Evidence::default(),
         }
     }
 
@@ -68,48 +91,96 @@ impl Conclusion {
         })
     }
 
-    /// What upstream said; `Err` with the reason when its answer was lost.
-    pub(super) fn of(outcome: Outcome) -> Result<Self, String> {
-        Ok(Self::told(match outcome {
+    /// What upstream said; `Err` when its answer was lost.
+    pub(super) fn of(outcome: Outcome) -> Result<Self, Lost> {
+        let notes = |value: Option<Value>| value.map(|value| json_text(&value, MOST_ERRORS_BYTES));
+        match outcome {
             Outcome::Succeeded {
                 http_status,
                 request_id,
                 result,
-            } => OperationOutcome::Succeeded {
-                http_status: Some(http_status),
-                request_id,
-                result: json_text(&result, MOST_RESULT_BYTES),
-            },
+                result_info,
+                messages,
+            } => Ok(Self {
+                evidence: Evidence {
+                    result_info: notes(result_info),
+                    messages: notes(messages),
+                    ..Evidence::default()
+                },
+                ..Self::told(OperationOutcome::Succeeded {
+                    http_status: Some(http_status),
+                    request_id,
+                    result: json_text(&result, MOST_RESULT_BYTES),
+                })
+            }),
             Outcome::Failed {
                 http_status,
                 request_id,
                 code,
                 message: text,
                 errors,
-            } => OperationOutcome::Failed {
+                messages,
+            } => Ok(Self {
+                evidence: Evidence {
+                    messages: notes(messages),
+                    ..Evidence::default()
+                },
+                ..Self::told(OperationOutcome::Failed {
+                    http_status,
+                    request_id,
+                    code: code.to_owned(),
+                    message: message(text),
+                    errors: json_text(&errors, MOST_ERRORS_BYTES),
+                })
+            }),
+            Outcome::Lost {
                 http_status,
                 request_id,
-                code: code.to_owned(),
-                message: message(text),
-                errors: json_text(&errors, MOST_ERRORS_BYTES),
-            },
-            Outcome::Lost { why, .. } => return Err(why),
-        }))
+                why,
+                errors,
+            } => Err(Lost {
+                why,
+                evidence: Evidence {
+                    http_status,
+                    request_id,
+                    errors: notes(errors),
+                    ..Evidence::default()
+                },
+            }),
+        }
     }
 
-    /// What reading back found after `lost`, the reason why there is no answer. The state from
-    /// before proves that nothing was done only when nothing can land any more.
-    pub(super) fn read_back(found: Reconciled, lost: &str, landing: Landing) -> Self {
-        let outcome = match found {
+    /// Reading back did not end; a person has to settle it.
+    pub(super) fn unsettled(lost: Lost, before: &Before, why: &str) -> Self {
+        Self {
+            evidence: kept(lost.evidence, before, None),
+            ..Self::unknown(format!("{}; {why}", lost.why))
+        }
+    }
+
+    /// What reading back found after the answer was lost. The state from before proves that nothing was
+    /// done only when nothing can land any more.
+    pub(super) fn read_back(
+        found: ReadBack,
+        before: &Before,
+        lost: Lost,
+        landing: Landing,
+    ) -> Self {
+        let evidence = kept(lost.evidence, before, found.found);
+        let lost = lost.why;
+        let outcome = match found.verdict {
             Reconciled::Applied { result } => OperationOutcome::Succeeded {
                 http_status: None,
                 request_id: None,
                 result: json_text(&result, MOST_RESULT_BYTES),
             },
             Reconciled::NotApplied { why } if landing == Landing::Possible => {
-                return Self::unknown(format!(
-                    "{lost}; read back: {why}, but the request may still be carried out"
-                ));
+                let why =
+                    format!("{lost}; read back: {why}, but the request may still be carried out");
+                return Self {
+                    evidence,
+                    ..Self::unknown(why)
+                };
             }
             Reconciled::NotApplied { why } => OperationOutcome::Failed {
                 http_status: None,
@@ -119,12 +190,16 @@ impl Conclusion {
                 errors: "[]".to_owned(),
             },
             Reconciled::Unknown { why } => {
-                return Self::unknown(format!("{lost}; read back: {why}"));
+                return Self {
+                    evidence,
+                    ..Self::unknown(format!("{lost}; read back: {why}"))
+                };
             }
         };
         Self {
             outcome,
             reconciled: true,
+            evidence,
         }
     }
 
@@ -135,5 +210,15 @@ impl Conclusion {
             OperationOutcome::Failed { .. } => "failed",
             OperationOutcome::Unknown { .. } => "unknown",
         }
+    }
+}
+
+/// The evidence of a lost answer with what stood upstream before and after.
+fn kept(evidence: Evidence, before: &Before, found: Option<Value>) -> Evidence {
+    let text = |value: Value| json_text(&value, MOST_STATE_BYTES);
+    Evidence {
+        read_before: before.state().map(text),
+        read_back: found.map(text),
+        ..evidence
     }
 }

@@ -9,18 +9,16 @@
 //! | after the outcome is committed | ended | goes on with the next operation |
 
 use super::conclusion::{
-    Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, NO_CREDENTIAL, UNREADABLE,
+    Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, Lost, NO_CREDENTIAL, UNREADABLE,
 };
 use super::upstream::Upstream;
-use crate::cloudflare::{CloudflareClient, simulate};
+use crate::cloudflare::{Before, CloudflareClient, simulate};
 use crate::error::Error;
 use crate::recording::Recorder;
-use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::aggregate::{Apply, OperationState};
 use ledger::command::{EndOperation, OperationStart, StartOperation};
-use ledger::event::{Evidence, PreState, ReadBefore};
 use ledger::operation::{Operation, RequestDescription, UpstreamRequest};
 use ledger::{ApplyId, Rejection, operations_of};
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -73,13 +71,17 @@ impl Execution {
             };
             let began = Instant::now();
             let conclusion = match apply.operations.get(index) {
-                Some(OperationState::Started(_)) => self.settle(&apply, index, operation).await,
+                Some(OperationState::Started(started)) => {
+                    let before = Before::from_log(&started.read_before);
+                    self.settle(&apply, &before, operation).await
+                }
                 Some(OperationState::Waiting) if self.stop.is_cancelled() => return Ok(()),
                 Some(OperationState::Waiting) => {
-                    if !self.may_start(&apply, index, operation).await? {
+                    let before = self.read_before(&apply, operation).await;
+                    if !self.may_start(&apply, index, &before, operation).await? {
                         return Ok(());
                     }
-                    self.carry_out(&apply, index, operation).await
+                    self.carry_out(&apply, &before, operation).await
                 }
                 Some(OperationState::Ended { .. }) | None => return Ok(()),
             };
@@ -90,7 +92,7 @@ impl Execution {
                 outcome: conclusion.outcome,
                 reconciled: conclusion.reconciled,
                 duration: began.elapsed(),
-                evidence: Evidence::default(),
+                evidence: conclusion.evidence,
             };
             apply = match self.recorder.record(ended).await {
                 Ok(apply) => apply,
@@ -101,12 +103,24 @@ impl Execution {
         Ok(())
     }
 
+    /// Reads what the operation will change, so that it can be told later whether it did. Where nothing
+    /// will be sent, nothing is read.
+    async fn read_before(&self, apply: &Apply, operation: Result<&Operation, &str>) -> Before {
+        match (self.way(apply), operation) {
+            (Way::Sent(client), Ok(operation)) if self.failures < MOST_FAILURES => {
+                client.read_before(operation).await
+            }
+            _ => Before::default(),
+        }
+    }
+
     /// Commits the intent. `false` when the apply is not to go on: its task was closed, or somebody
     /// else executes it.
     async fn may_start(
         &self,
         apply: &Apply,
         index: usize,
+        before: &Before,
         operation: Result<&Operation, &str>,
     ) -> Result<bool, Error> {
         let request = operation.map_or_else(
@@ -115,7 +129,7 @@ impl Execution {
                 path: String::new(),
                 body_sha256: None,
             },
-            |operation| UpstreamRequest::of(operation).description(),
+            |operation| UpstreamRequest::in_zone(operation, before.zone()).description(),
         );
         let start = StartOperation {
             apply_id: apply.id,
@@ -124,7 +138,7 @@ impl Execution {
             method: request.method,
             path: request.path,
             body_digest: request.body_sha256.map(hex::encode),
-            read_before: ReadBefore::default(),
+            read_before: before.recorded(),
         };
         match self.recorder.record_unless(&self.stop, start).await {
             None | Some(Ok(OperationStart::Stopped)) => Ok(false),
@@ -151,7 +165,7 @@ impl Execution {
     pub(super) async fn carry_out(
         &self,
         apply: &Apply,
-        index: usize,
+        before: &Before,
         operation: Result<&Operation, &str>,
     ) -> Conclusion {
         let operation = match operation {
@@ -167,7 +181,7 @@ impl Execution {
                 NO_CREDENTIAL,
                 "the Cloudflare token was taken away after the apply had begun; nothing was sent",
             ),
-            Way::Sent(client) => self.send(client, apply, index, operation).await,
+            Way::Sent(client) => self.send(client, apply, before, operation).await,
         }
     }
 
@@ -175,14 +189,14 @@ impl Execution {
         &self,
         client: &CloudflareClient,
         apply: &Apply,
-        index: usize,
+        before: &Before,
         operation: &Operation,
     ) -> Conclusion {
-        match Conclusion::of(client.send(operation).await) {
+        match Conclusion::of(client.send(operation, before.zone()).await) {
             Ok(conclusion) => conclusion,
             Err(lost) => {
-                self.read_back(client, apply, index, operation, (&lost, Landing::Possible))
-                    .await
+                let lost = (lost, Landing::Possible);
+                self.read_back(client, apply, before, operation, lost).await
             }
         }
     }
@@ -192,7 +206,7 @@ impl Execution {
     pub(super) async fn settle(
         &self,
         apply: &Apply,
-        index: usize,
+        before: &Before,
         operation: Result<&Operation, &str>,
     ) -> Conclusion {
         let way = self.way(apply);
@@ -221,11 +235,11 @@ impl Execution {
             Way::Closed => without_upstream(format!(
                 "{STOPPED}; no Cloudflare token is configured to find out"
             )),
-            Way::Sent(client) if is_read => self.send(client, apply, index, operation).await,
+            // Under the name that the intent has, so that it is the same request.
+            Way::Sent(client) if is_read => self.send(client, apply, before, operation).await,
             Way::Sent(client) => {
-                let landing = self.landing(client, apply);
-                self.read_back(client, apply, index, operation, (STOPPED, landing))
-                    .await
+                let lost = (Lost::without_answer(STOPPED), self.landing(client, apply));
+                self.read_back(client, apply, before, operation, lost).await
             }
         }
     }
@@ -247,40 +261,26 @@ impl Execution {
         &self,
         client: &CloudflareClient,
         apply: &Apply,
-        index: usize,
+        before: &Before,
         operation: &Operation,
-        (lost, landing): (&str, Landing),
+        (lost, landing): (Lost, Landing),
     ) -> Conclusion {
         tracing::warn!(
             apply.id = %apply.id,
             operation = operation.kind.as_str(),
-            index,
-            lost,
+            upstream.request_id = lost.evidence.request_id,
+            upstream.status = lost.evidence.http_status,
+            lost = lost.why,
             "the answer was lost; reading back"
         );
-        let before = self.pre_state(apply, index).await;
-        let found = client.reconcile(operation, before.as_ref());
+        let found = client.reconcile(operation, before);
         match tokio::time::timeout(READ_BACK_PATIENCE, found).await {
-            Ok(found) => Conclusion::read_back(found, lost, landing),
-            Err(_) => Conclusion::unknown(format!(
-                "{lost}; reading back did not end within {} seconds",
-                READ_BACK_PATIENCE.as_secs()
-            )),
-        }
-    }
-
-    /// What stood upstream when the apply's approval was asked for, as far as that is known.
-    async fn pre_state(&self, apply: &Apply, index: usize) -> Option<Value> {
-        let approval = self
-            .recorder
-            .ledger()
-            .load::<Approval>(apply.approval_id?)
-            .await
-            .inspect_err(|error| tracing::warn!(%error, "reading back without the pre-state"))
-            .ok()??;
-        match approval.pre_state.as_ref()?.get(index)? {
-            PreState::Found(text) => serde_json::from_str(text).ok(),
-            PreState::NotApplicable | PreState::Unavailable(_) => None,
+            Ok(found) => Conclusion::read_back(found, before, lost, landing),
+            Err(_) => {
+                let seconds = READ_BACK_PATIENCE.as_secs();
+                let why = format!("reading back did not end within {seconds} seconds");
+                Conclusion::unsettled(lost, before, &why)
+            }
         }
     }
 

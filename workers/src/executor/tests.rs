@@ -3,6 +3,7 @@
 use super::conclusion::Conclusion;
 use super::execution::Execution;
 use super::upstream::Upstream;
+use crate::cloudflare::Before;
 use crate::cloudflare::{CloudflareClient, CloudflareConfig};
 use crate::recording::Recorder;
 use fixtures::commands;
@@ -118,7 +119,9 @@ async fn an_operation_that_cannot_be_read_is_not_sent() {
     let why = Err("params.ttl: a rule that came later");
     let waiting = Given::apply(commands::dns_create("www")).await;
     let execution = waiting.execution(0);
-    let concluded = execution.carry_out(&*waiting.state().await, 0, why).await;
+    let concluded = execution
+        .carry_out(&*waiting.state().await, &Before::default(), why)
+        .await;
     assert!(matches!(
         &concluded.outcome,
         OperationOutcome::Failed { code, message, .. }
@@ -127,7 +130,10 @@ async fn an_operation_that_cannot_be_read_is_not_sent() {
 
     let settle = async |given: Given| -> Conclusion {
         let state = given.state().await;
-        given.execution(0).settle(&state, 0, why).await
+        given
+            .execution(0)
+            .settle(&state, &Before::default(), why)
+            .await
     };
     let sent = Given::apply(commands::dns_create("www"))
         .await

@@ -29,7 +29,7 @@ async fn a_mutation_whose_answer_is_lost_was_sent_once_and_is_not_called_failed(
     ] {
         let upstream = FakeUpstream::start().await.unwrap();
         upstream.on_next(fault.clone());
-        let outcome = client(&upstream).send(&create("www")).await;
+        let outcome = client(&upstream).send(&create("www"), None).await;
         assert!(
             matches!(outcome, Outcome::Lost { .. }),
             "{fault:?}: {outcome:?}"
@@ -51,7 +51,7 @@ async fn a_read_that_gets_no_answer_has_failed_and_is_never_lost() {
     ] {
         let upstream = FakeUpstream::start().await.unwrap();
         upstream.on_next(fault.clone());
-        let outcome = client(&upstream).send(&read()).await;
+        let outcome = client(&upstream).send(&read(), None).await;
         assert_eq!(code_of(&outcome), code, "{fault:?}");
     }
 }
@@ -61,18 +61,22 @@ async fn what_takes_too_long_is_lost_or_for_a_read_failed() {
     let upstream = FakeUpstream::start().await.unwrap();
     let client = hasty_client(&upstream);
     upstream.on_next(Fault::Hold);
-    match client.send(&create("www")).await {
+    match client.send(&create("www"), None).await {
         Outcome::Lost {
             http_status: None,
             request_id: None,
             why,
+            ..
         } => {
             assert!(why.contains("timed out"), "{why}");
         }
         other => panic!("{other:?}"),
     }
     upstream.on_next(Fault::Hold);
-    assert_eq!(code_of(&client.send(&read()).await), "upstream_no_answer");
+    assert_eq!(
+        code_of(&client.send(&read(), None).await),
+        "upstream_no_answer"
+    );
     upstream.release();
 }
 
@@ -83,7 +87,7 @@ async fn without_a_connection_nothing_was_sent() {
     drop(upstream);
     for base_url in [base_url.as_str(), "https://no-such-host.invalid/client/v4"] {
         let client = CloudflareClient::new(config(base_url)).unwrap();
-        let outcome = client.send(&create("www")).await;
+        let outcome = client.send(&create("www"), None).await;
         assert_eq!(code_of(&outcome), "upstream_unreachable", "{outcome:?}");
     }
 }
@@ -94,7 +98,7 @@ async fn an_answer_that_is_not_tls_was_not_asked_for_anything() {
     let base_url = upstream.base_url().replace("http://", "https://");
     let client = CloudflareClient::new(config(base_url)).unwrap();
     assert_eq!(
-        code_of(&client.send(&create("www")).await),
+        code_of(&client.send(&create("www"), None).await),
         "upstream_unreachable"
     );
     assert!(upstream.requests().is_empty());
@@ -104,7 +108,7 @@ async fn an_answer_that_is_not_tls_was_not_asked_for_anything() {
 async fn throttled_for_a_moment_is_tried_again_since_it_was_not_applied() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.on_next(Fault::Throttle { retry_after: 0 });
-    let outcome = client(&upstream).send(&create("www")).await;
+    let outcome = client(&upstream).send(&create("www"), None).await;
     assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
     let applied: Vec<_> = upstream
         .mutations("")
@@ -118,7 +122,7 @@ async fn throttled_for_a_moment_is_tried_again_since_it_was_not_applied() {
 async fn throttled_for_long_or_often_has_failed() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.on_next(Fault::Throttle { retry_after: 300 });
-    match client(&upstream).send(&create("www")).await {
+    match client(&upstream).send(&create("www"), None).await {
         Outcome::Failed {
             http_status: Some(429),
             code,
@@ -134,7 +138,7 @@ async fn throttled_for_long_or_often_has_failed() {
     for _ in 0..3 {
         upstream.on_next(Fault::Throttle { retry_after: 0 });
     }
-    let outcome = client(&upstream).send(&create("www")).await;
+    let outcome = client(&upstream).send(&create("www"), None).await;
     assert_eq!(code_of(&outcome), "upstream_rate_limited");
     assert_eq!(upstream.mutations("").len(), 4);
     assert!(
@@ -159,7 +163,7 @@ async fn refusals_and_redirects_were_surely_not_applied() {
     ] {
         let upstream = FakeUpstream::start().await.unwrap();
         upstream.on_next(Fault::Status(status));
-        let outcome = client(&upstream).send(&create("www")).await;
+        let outcome = client(&upstream).send(&create("www"), None).await;
         assert_eq!(code_of(&outcome), code, "{status}");
         assert_eq!(upstream.requests().len(), 1, "{status}");
     }
@@ -169,7 +173,7 @@ async fn refusals_and_redirects_were_surely_not_applied() {
 async fn a_redirect_that_says_it_was_done_is_lost() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.on_next(Fault::StatusAfter(303));
-    let outcome = client(&upstream).send(&create("www")).await;
+    let outcome = client(&upstream).send(&create("www"), None).await;
     assert!(
         matches!(
             outcome,
@@ -190,7 +194,7 @@ async fn upstream_cannot_make_the_token_appear_in_an_outcome() {
         code: 9109,
         message: format!("Invalid access token {UPSTREAM_TOKEN}"),
     });
-    let outcome = format!("{:?}", client(&upstream).send(&create("www")).await);
+    let outcome = format!("{:?}", client(&upstream).send(&create("www"), None).await);
     assert!(
         outcome.contains("Invalid access token [token]"),
         "{outcome}"

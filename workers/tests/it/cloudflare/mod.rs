@@ -1,6 +1,7 @@
 //! Operations against a stand-in for Cloudflare.
 
 mod end_state;
+mod judging;
 mod pre_state;
 mod reconciling;
 mod sending;

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use workers::cloudflare::{Outcome, PreState};
 
 async fn value_of(upstream: &FakeUpstream, operation: &Operation) -> Value {
-    match client(upstream).read_pre_state(operation).await {
+    let client = client(upstream);
+    let zone = client.zone_name(&operation.scope.id).await.unwrap();
+    match client.read_pre_state(operation, Ok(&zone)).await {
         PreState::Value(value) => value,
         other => panic!("{operation:?}: {other:?}"),
     }
@@ -76,7 +78,7 @@ async fn a_scripts_settings_are_shown_without_the_values_of_its_bindings() {
             {"type": "plain_text", "name": "GREETING", "text": "as good as a secret"}]}),
     );
     assert_eq!(value_of(&upstream, &deploy).await, json!({"script": null}));
-    let outcome = client(&upstream).send(&deploy).await;
+    let outcome = client(&upstream).send(&deploy, None).await;
     assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
     let found = value_of(&upstream, &deploy).await;
     assert_eq!(found["script"]["bindings"][0]["name"], "GREETING");
@@ -92,12 +94,61 @@ async fn reads_and_purges_have_none_and_trouble_is_said() {
         ("waf.rules.read", json!({})),
         ("cache.purge.execute", json!({"purge_everything": true})),
     ] {
-        let found = client.read_pre_state(&operation(id, params)).await;
+        let found = client
+            .read_pre_state(&operation(id, params), Err("not asked"))
+            .await;
         assert_eq!(found, PreState::NotApplicable);
     }
     assert!(upstream.requests().is_empty());
     upstream.on_next(Fault::Status(500));
     let ssl = operation("ssl.mode.write", json!({"value": "off"}));
-    let found = client.read_pre_state(&ssl).await;
+    let found = client.read_pre_state(&ssl, Err("not asked")).await;
     assert!(matches!(found, PreState::Unavailable(_)), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_zone_named_in_unicode_has_one_spelling() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.name_zone(ZONE, "bücher.example");
+    upstream.put_record(ZONE, &json!({"type": "TXT", "name": "www", "content": "a"}));
+    for name in ["www", "www.xn--bcher-kva.example"] {
+        let found = value_of(&upstream, &create(name)).await;
+        assert_eq!(found["records"].as_array().unwrap().len(), 1, "{name}");
+    }
+    let asked: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|r| r.query.clone())
+        .collect();
+    assert!(
+        asked.iter().all(|query| !query.contains("example.b")),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_there_is_said_only_where_the_question_was_right() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.hide_zones();
+    let client = client(&upstream);
+    let zone = client.zone_name(&create("www").scope.id).await;
+    let why = zone.unwrap_err();
+    assert!(why.contains("9109"), "{why}");
+    for name in ["@", "www", "www.example.com"] {
+        let found = client.read_pre_state(&create(name), Err(&why)).await;
+        assert!(
+            matches!(found, PreState::Unavailable(_)),
+            "{name}: {found:?}"
+        );
+    }
+    upstream.put_record(ZONE, &json!({"type": "TXT", "name": "www", "content": "a"}));
+    let found = client
+        .read_pre_state(&create("www.example.com"), Err(&why))
+        .await;
+    assert!(matches!(found, PreState::Value(_)), "{found:?}");
+    let zones = upstream
+        .requests()
+        .into_iter()
+        .filter(|r| r.path == "/zones/z1");
+    assert_eq!(zones.count(), 1, "asked once");
 }

@@ -12,11 +12,12 @@ use workers::cloudflare::{
 
 /// Sends it, expects success, and returns the result and the request as it came.
 async fn carried_out(upstream: &FakeUpstream, operation: &Operation) -> (Value, RecordedRequest) {
-    match client(upstream).send(operation).await {
+    match client(upstream).send(operation, None).await {
         Outcome::Succeeded {
             http_status,
             request_id,
             result,
+            ..
         } => {
             assert_eq!(http_status, 200);
             assert!(request_id.unwrap().ends_with("-TST"));
@@ -160,7 +161,7 @@ async fn scripts_are_uploaded_as_forms() {
         json!({"script_name": "other", "script": "addEventListener('fetch', f)",
             "bindings": [{"type": "inherit", "name": "GREETING"}]}),
     );
-    let outcome = client(&upstream).send(&nothing_to_inherit).await;
+    let outcome = client(&upstream).send(&nothing_to_inherit, None).await;
     assert!(
         matches!(
             outcome,
@@ -267,13 +268,14 @@ async fn upstreams_refusals_keep_their_code_and_text() {
     let upstream = FakeUpstream::start().await.unwrap();
     let twice = create("twice");
     let (_, _) = carried_out(&upstream, &twice).await;
-    match client(&upstream).send(&twice).await {
+    match client(&upstream).send(&twice, None).await {
         Outcome::Failed {
             http_status,
             request_id,
             code,
             message,
             errors,
+            ..
         } => {
             assert_eq!((http_status, code), (Some(400), "upstream_refused"));
             assert!(request_id.is_some());
@@ -286,7 +288,7 @@ async fn upstreams_refusals_keep_their_code_and_text() {
         other => panic!("{other:?}"),
     }
     upstream.know_only_zones(["other"]);
-    match client(&upstream).send(&create("www")).await {
+    match client(&upstream).send(&create("www"), None).await {
         Outcome::Failed { code, errors, .. } => {
             assert_eq!(
                 (code, &errors[0]["code"]),

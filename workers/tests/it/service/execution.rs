@@ -192,7 +192,7 @@ async fn a_slow_upstream_holds_up_nobody_else() {
     let service = Service::start(Outside::cloudflare(&upstream)).await;
     let token = service.ledger.task().await;
     let slow = service.submit(&token, "slow", vec![create("slow")]).await;
-    soon("the slow one is sent", upstream.wait_for(1))
+    soon("the slow one is sent", upstream.wait_for_mutations(1))
         .await
         .unwrap();
     let quick = service.submit(&token, "quick", vec![create("quick")]).await;
@@ -218,7 +218,9 @@ async fn an_outcome_that_cannot_be_recorded_is_kept_until_it_can() {
     let service = Service::over(disk.ledger().await, Outside::cloudflare(&upstream)).await;
     let token = service.ledger.task().await;
     let submitted = service.submit(&token, "key", vec![create("www")]).await;
-    soon("the request", upstream.wait_for(1)).await.unwrap();
+    soon("the request", upstream.wait_for_mutations(1))
+        .await
+        .unwrap();
     disk.fill();
     upstream.release();
     until("some commits fail", async || disk.met() >= 3).await;
@@ -242,7 +244,7 @@ async fn an_intent_that_cannot_be_recorded_is_not_acted_on() {
     disk.fill();
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
     until("some commits fail", async || disk.met() >= 3).await;
-    assert!(upstream.requests().is_empty());
+    assert!(upstream.mutations("").is_empty());
     disk.empty();
 
     assert_eq!(ended(&service.ledger, apply_id).await.end, COMPLETED);
@@ -258,7 +260,7 @@ async fn a_closed_task_stops_its_apply_before_the_next_operation() {
     let token = service.ledger.task().await;
     let operations = vec![create("a"), create("b")];
     let submitted = service.submit(&token, "key", operations).await;
-    soon("the first request", upstream.wait_for(1))
+    soon("the first request", upstream.wait_for_mutations(1))
         .await
         .unwrap();
     let close = ledger::command::CloseTask {

@@ -97,3 +97,46 @@ async fn other_ends_of_a_request_are_recorded_as_they_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_unknown_outcome_keeps_what_a_person_needs_to_settle_it() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let edit = edit(&upstream);
+    let apply = run_into(&upstream, edit, Fault::Status(502)).await;
+    assert_eq!(apply.end, UNKNOWN);
+    let OperationState::Ended { evidence, .. } = &apply.operations[0] else {
+        panic!("not ended")
+    };
+    assert_eq!(evidence.http_status, Some(502));
+    assert!(
+        evidence
+            .request_id
+            .as_deref()
+            .is_some_and(|id| id.ends_with("-TST"))
+    );
+    assert!(
+        evidence
+            .errors
+            .as_deref()
+            .is_some_and(|errors| errors.contains("10000"))
+    );
+    for state in [&evidence.read_before, &evidence.read_back] {
+        assert!(
+            state
+                .as_deref()
+                .is_some_and(|state| state.contains("\"record\"")),
+            "{state:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_held_before_is_unknown_and_no_success() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let ssl = operation("ssl.mode.write", json!({"value": "full"}));
+    for fault in [Fault::DropBefore, Fault::DropAfter] {
+        let apply = run_into(&upstream, ssl.clone(), fault).await;
+        assert_eq!(apply.end, UNKNOWN);
+        assert!(unknown_because(&apply, 0).contains("already was before"));
+    }
+}

@@ -4,11 +4,26 @@ use super::*;
 use crate::cloudflare::{create, operation};
 use fixtures::upstream::Fault;
 use ledger::command::{OperationStart, StartOperation};
+use ledger::event::ReadBefore;
 use serde_json::json;
 
 /// A ledger where the first operation's intent is committed and nothing else has happened: what a
 /// process leaves that was killed before it sent, or before it recorded the answer.
 async fn started(operations: Vec<Operation>, simulated: bool) -> (TestLedger, ApplyId) {
+    intended(operations, simulated, ReadBefore::default()).await
+}
+
+/// The same, by a process that had read upstream before.
+async fn sent(upstream: &FakeUpstream, operations: Vec<Operation>) -> (TestLedger, ApplyId) {
+    let before = client(upstream).read_before(&operations[0]).await;
+    intended(operations, false, before.recorded()).await
+}
+
+async fn intended(
+    operations: Vec<Operation>,
+    simulated: bool,
+    read_before: ReadBefore,
+) -> (TestLedger, ApplyId) {
     let ledger = TestLedger::open().await;
     ledger.grant_all().await;
     let token = ledger.task().await;
@@ -21,7 +36,7 @@ async fn started(operations: Vec<Operation>, simulated: bool) -> (TestLedger, Ap
         method: "POST".to_owned(),
         path: "/zones/z1/dns_records".to_owned(),
         body_digest: None,
-        read_before: Default::default(),
+        read_before,
     };
     assert_eq!(ledger.run(start).await.unwrap(), OperationStart::Go);
     (ledger.restart().await, apply_id)
@@ -30,7 +45,7 @@ async fn started(operations: Vec<Operation>, simulated: bool) -> (TestLedger, Ap
 #[tokio::test]
 async fn killed_moments_ago_and_not_carried_out_it_may_still_be() {
     let upstream = FakeUpstream::start().await.unwrap();
-    let (ledger, apply_id) = started(vec![edit(&upstream), create("next")], false).await;
+    let (ledger, apply_id) = sent(&upstream, vec![edit(&upstream), create("next")]).await;
     ledger.clock.advance(Duration::from_secs(60));
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
 
@@ -44,7 +59,7 @@ async fn killed_moments_ago_and_not_carried_out_it_may_still_be() {
 #[tokio::test]
 async fn killed_long_ago_and_not_carried_out() {
     let upstream = FakeUpstream::start().await.unwrap();
-    let (ledger, apply_id) = started(vec![edit(&upstream), create("next")], false).await;
+    let (ledger, apply_id) = sent(&upstream, vec![edit(&upstream), create("next")]).await;
     ledger.clock.advance(client(&upstream).may_land_within());
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
 
@@ -60,7 +75,7 @@ async fn killed_long_ago_and_not_carried_out() {
 async fn killed_after_upstream_carried_it_out() {
     let upstream = FakeUpstream::start().await.unwrap();
     let record = json!({"type": "A", "name": "www", "content": "192.0.2.1"});
-    let (ledger, apply_id) = started(vec![create("www"), create("next")], false).await;
+    let (ledger, apply_id) = sent(&upstream, vec![create("www"), create("next")]).await;
     upstream.put_record("z1", &record);
     let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
 
@@ -72,6 +87,20 @@ async fn killed_after_upstream_carried_it_out() {
         1,
         "only the one that was left"
     );
+    service.end().await;
+}
+
+#[tokio::test]
+async fn killed_by_an_older_version_that_had_read_nothing() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let record = json!({"type": "A", "name": "www", "content": "192.0.2.1"});
+    let (ledger, apply_id) = started(vec![create("www")], false).await;
+    upstream.put_record("z1", &record);
+    let service = Service::over(ledger, Outside::cloudflare(&upstream)).await;
+
+    let apply = ended(&service.ledger, apply_id).await;
+    assert_eq!(apply.end, UNKNOWN);
+    assert!(unknown_because(&apply, 0).contains("what stood there before is not known"));
     service.end().await;
 }
 
@@ -132,7 +161,9 @@ async fn killed_while_waiting_for_the_answer() {
     let service = Service::start(Outside::cloudflare(&upstream)).await;
     let token = service.ledger.task().await;
     let submitted = service.submit(&token, "key", vec![edit(&upstream)]).await;
-    soon("the request", upstream.wait_for(1)).await.unwrap();
+    soon("the request", upstream.wait_for_mutations(1))
+        .await
+        .unwrap();
 
     let ledger = service.crash().await.open().await.unwrap();
     ledger.clock.advance(client(&upstream).may_land_within());
@@ -152,7 +183,9 @@ async fn killed_before_the_answer_could_be_recorded() {
     let service = Service::over(disk.ledger().await, Outside::cloudflare(&upstream)).await;
     let token = service.ledger.task().await;
     let submitted = service.submit(&token, "key", vec![create("www")]).await;
-    soon("the request", upstream.wait_for(1)).await.unwrap();
+    soon("the request", upstream.wait_for_mutations(1))
+        .await
+        .unwrap();
     disk.fill();
     upstream.release();
     until("the outcome is not recorded", async || disk.met() > 0).await;
@@ -175,7 +208,9 @@ async fn told_to_stop_it_finishes_the_operation_and_the_next_start_goes_on() {
     let token = service.ledger.task().await;
     let operations = vec![create("a"), create("b")];
     let submitted = service.submit(&token, "key", operations).await;
-    soon("the request", upstream.wait_for(1)).await.unwrap();
+    soon("the request", upstream.wait_for_mutations(1))
+        .await
+        .unwrap();
     service.stop.cancel();
     upstream.release();
     let ledger = service.end().await.open().await.unwrap();
