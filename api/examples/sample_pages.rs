@@ -26,6 +26,7 @@ fn card(operation_id: &'static str, summary: &str, risk: Risk) -> OperationCard 
         summary: ShownText::line(summary),
         scope_type: ScopeType::Zone,
         scope_id: ShownText::line("023e105f4ecef8ad9ca31a8372d0c353"),
+        place: None,
         risk,
         warnings: Vec::new(),
         params: Vec::new(),

@@ -48,6 +48,9 @@ pub struct OperationCard {
     pub scope_type: ScopeType,
     /// Which one.
     pub scope_id: ShownText,
+    /// Where it has its effect: the record's full name, and the zone's name beside its id. Absent for
+    /// accounts.
+    pub place: Option<ShownText>,
     /// How much harm it can do.
     pub risk: Risk,
     /// What to look at twice; empty when nothing stands out.
@@ -88,6 +91,7 @@ impl OperationCard {
             summary: ShownText::line(summary),
             scope_type: scope.scope_type,
             scope_id: ShownText::line(scope.id.as_str()),
+            place: None,
             risk: entry.risk,
             warnings: warnings(operation, &Before::default()),
             params: json.get("params").map(Param::rows).unwrap_or_default(),

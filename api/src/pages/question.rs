@@ -49,6 +49,7 @@ impl Question<'_> {
                 },
             };
             card.weigh(operation, &before);
+            card.place = approval.place(operation).map(ShownText::line);
             // The task's allowlist may have raised what the catalog says.
             card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
             card

@@ -20,6 +20,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
         summary: hostile(),
         scope_type: ScopeType::Zone,
         scope_id: hostile(),
+        place: None,
         risk: Risk::Elevated,
         warnings: vec![hostile()],
         params: Param::rows(&json!({

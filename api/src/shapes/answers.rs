@@ -391,6 +391,10 @@ pub(crate) struct PlannedOperation {
     pub(crate) scope_id: String,
     /// In one line, for people.
     pub(crate) summary: String,
+    /// Where it would have its effect, for people: how a record's name is completed with the zone's. The
+    /// zone's name is read when an approval is asked for. Absent for accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) effect: Option<String>,
     /// The params as they would be sent.
     #[schema(value_type = HashMap<String, Value>)]
     pub(crate) params: Value,
@@ -427,6 +431,7 @@ impl From<&Operation> for PlannedOperation {
             scope_type: operation.scope.scope_type.as_str(),
             scope_id: operation.scope.id.as_str().to_owned(),
             summary: operation.summary(),
+            effect: operation.place(None),
             params: params.unwrap_or_default(),
             warnings: operation
                 .warnings(&Before::default())

@@ -107,7 +107,7 @@ impl DiscordMessage {
         let operations = operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?;
         let lines = operations
             .iter()
-            .map(|operation| Operation::from_json(operation).map(|it| it.summary()))
+            .map(|operation| Operation::from_json(operation).map(|it| line_of(approval, &it)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(ApiError::internal)?;
         let head = format!("{} asks: {}", task.agent, task.name);
@@ -121,6 +121,15 @@ impl DiscordMessage {
             approve_url,
             expires_in_seconds: approval.expires_at.since(now).as_secs(),
         })
+    }
+}
+
+/// The effect comes first: what is cut is the end.
+fn line_of(approval: &Approval, operation: &Operation) -> String {
+    let summary = operation.summary();
+    match approval.place(operation) {
+        Some(place) => format!("{place}: {summary}"),
+        None => summary,
     }
 }
 

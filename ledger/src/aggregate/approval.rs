@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::operation::{Operation, ZoneName};
 use std::time::Duration;
 
 /// Where an approval stands in the log. Deadlines that have passed but are not recorded yet are
@@ -82,6 +83,20 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Where an operation has its effect, as far as upstream was asked: see [`Operation::place`].
+    #[must_use]
+    pub fn place(&self, operation: &Operation) -> Option<String> {
+        match self.zone(operation.scope.id.as_str()) {
+            Some(ZoneNameRead::Known(name)) => match ZoneName::parse(name) {
+                Some(name) => operation.place(Some(Ok(&name))),
+                None => operation.place(Some(Err("it is no name"))),
+            },
+            Some(ZoneNameRead::Unavailable(why)) => operation.place(Some(Err(why))),
+            None if self.pre_state.is_some() => operation.place(Some(Err("nobody asked for it"))),
+            None => operation.place(None),
+        }
+    }
+
     /// What upstream calls the zone, as far as that was read.
     #[must_use]
     pub fn zone(&self, zone_id: &str) -> Option<&ZoneNameRead> {

@@ -1,5 +1,7 @@
 //! What a zone is called, and what the names of its records become under it.
 
+use super::{DnsRecordRead, Operation, Params, shown};
+use crate::catalog::ScopeType;
 use std::fmt;
 
 /// The name of a zone as DNS has it: lower-case ASCII, other scripts in Punycode (RFC 5891), without
@@ -60,6 +62,49 @@ impl fmt::Display for ZoneName {
     }
 }
 
+impl Operation {
+    /// The name that the operation gives or asks for, as it was written.
+    fn record_name(&self) -> Option<&str> {
+        match &self.params {
+            Params::DnsRecordWrite(write) => write.fields()?.name(),
+            Params::DnsRecordRead(DnsRecordRead::List(filter)) => filter.name(),
+            _ => None,
+        }
+    }
+
+    /// Where the operation has its effect, for people: `www.other-shop.net.example.com in zone example.com
+    /// (id 023e…)`. `zone` is the zone's name or why it cannot be read, and `None` while nobody has asked.
+    /// `None` for operations on an account, whose summary says all.
+    #[must_use]
+    pub fn place(&self, zone: Option<Result<&ZoneName, &str>>) -> Option<String> {
+        if self.scope.scope_type != ScopeType::Zone {
+            return None;
+        }
+        let id = &self.scope.id;
+        let completed = self.record_name().map(|name| match name {
+            "@" => "; @ is the zone itself".to_owned(),
+            name => format!("; unless {name} ends in the zone's name, it is completed with it"),
+        });
+        let completed = completed.unwrap_or_default();
+        Some(match zone {
+            Some(Ok(zone)) => {
+                let unicode = zone
+                    .in_unicode()
+                    .map_or_else(String::new, |name| format!(", in Unicode {name}"));
+                let record = self
+                    .record_name()
+                    .map_or_else(String::new, |name| format!("{} in ", zone.full_name(name)));
+                format!("{record}zone {zone} (id {id}{unicode})")
+            }
+            Some(Err(why)) => {
+                let why = shown(why, 120);
+                format!("zone {id}, whose name cannot be read ({why}){completed}")
+            }
+            None => format!("zone {id}, whose name is not known yet{completed}"),
+        })
+    }
+}
+
 /// A name in the one form in which names are compared: lower-case ASCII, other scripts in Punycode,
 /// without a final dot. `None` for what is no name. `_`, `*`, `/` and `@` stay as they are: records have
 /// them.
@@ -107,6 +152,43 @@ mod tests {
             assert_eq!(zone.full_name(name), "www.xn--bcher-kva.example", "{name}");
         }
         assert_eq!(ZoneName::parse("example.com").unwrap().in_unicode(), None);
+    }
+
+    #[test]
+    fn the_place_of_an_effect_is_said_in_full() {
+        let of = |operation_id: &str, params: serde_json::Value| {
+            Operation::parse(operation_id, "zone", "z1", &params).unwrap()
+        };
+        let zone = ZoneName::parse("example.com").unwrap();
+        let create = of(
+            "dns.record.write",
+            serde_json::json!({"type": "A", "name": "www.other-shop.net", "content": "192.0.2.1"}),
+        );
+        let purge = of(
+            "cache.purge.execute",
+            serde_json::json!({"purge_everything": true}),
+        );
+        assert_eq!(
+            create.place(Some(Ok(&zone))).as_deref(),
+            Some("www.other-shop.net.example.com in zone example.com (id z1)")
+        );
+        assert_eq!(
+            purge.place(Some(Ok(&zone))).as_deref(),
+            Some("zone example.com (id z1)")
+        );
+        let unicode = ZoneName::parse("bücher.example").unwrap();
+        assert_eq!(
+            purge.place(Some(Ok(&unicode))).as_deref(),
+            Some("zone xn--bcher-kva.example (id z1, in Unicode bücher.example)")
+        );
+        let unreadable = create.place(Some(Err("HTTP 403"))).unwrap();
+        assert!(
+            unreadable.contains("cannot be read (HTTP 403)"),
+            "{unreadable}"
+        );
+        assert!(unreadable.contains("completed"), "{unreadable}");
+        let unknown = create.place(None).unwrap();
+        assert!(unknown.contains("not known yet"), "{unknown}");
     }
 
     #[test]

@@ -24,7 +24,14 @@ pub(super) fn operation_started(started: &OperationStarted, topic: &Topic) -> St
     if started.simulated {
         format!("only simulated, nothing is sent:{which}{what}")
     } else {
-        format!("sends{which}{what}: {} {}", started.method, started.path)
+        let zone = match &started.read_before.zone_name {
+            Some(name) => format!(" in zone {}", plain(name)),
+            None => String::new(),
+        };
+        format!(
+            "sends{which}{what}{zone}: {} {}",
+            started.method, started.path
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use ledger::command::{
     CloseTask, IdempotencyKey, OpenEnrolment, PresentedToken, RecordPreState, RevokeCredential,
     SubmitApply, Submitted,
 };
-use ledger::event::PreState;
+use ledger::event::{PreState, ZoneNameRead, ZoneRead};
 use ledger::operation::Operation;
 use ledger::{ApprovalId, Blob, Origin};
 use serde_json::{Value, json};

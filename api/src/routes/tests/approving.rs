@@ -60,6 +60,8 @@ async fn what_needs_a_human_waits_and_says_for_whom() {
     let message = scene.get("/approve/discord-message").await;
     assert_eq!(message.status, 200, "{message:?}");
     assert_eq!(message.body["expires_in_seconds"], 599);
+    let summary = message.body["approver_summary"].as_str().unwrap();
+    assert!(summary.contains("\n- zone "), "{summary}");
     assert!(
         message.body["approve_url"]
             .as_str()

@@ -66,17 +66,27 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     let ledger = &stage.state.services.ledger;
     let (_, html) = stage.look(&asked.path).await;
     assert!(html.contains("data-upstream=\"unread\"") && html.contains("Not read yet"));
+    assert!(html.contains("whose name is not known yet"), "{html}");
     assert_eq!(stage.standing(&asked).await, json!(["pending", false]));
     let read = RecordPreState {
         approval_id: asked.approval_id,
         operations: vec![PreState::Found(
             json!({"ssl": {"value": "strict"}}).to_string(),
         )],
-        zones: Vec::new(),
+        zones: vec![ZoneRead {
+            zone_id: "023e105f4ecef8ad9ca31a8372d0c353".to_owned(),
+            name: ZoneNameRead::Known("xn--bcher-kva.example".to_owned()),
+        }],
     };
     ledger.execute(Origin::system("test"), read).await.unwrap();
     let (_, html) = stage.look(&asked.path).await;
     assert!(html.contains("class=\"was\"") && html.contains("strict"));
+    assert!(
+        html.contains(
+            "zone xn--bcher-kva.example (id 023e105f4ecef8ad9ca31a8372d0c353, in Unicode b"
+        ),
+        "{html}"
+    );
     assert_eq!(stage.standing(&asked).await, json!(["pending", true]));
     let close = CloseTask {
         task_id: stage.approval(&asked).await.task_id,
