@@ -114,11 +114,8 @@ fn notices(list: Option<&Value>, depth: usize) -> Vec<Value> {
             kept.insert("message".to_owned(), json!(text));
         }
         for name in ["code", "message", "documentation_url", "type"] {
-            match entry.get(name) {
-                Some(value @ (Value::Number(_) | Value::String(_))) => {
-                    kept.insert(name.to_owned(), value.clone());
-                }
-                _ => {}
+            if let Some(value @ (Value::Number(_) | Value::String(_))) = entry.get(name) {
+                kept.insert(name.to_owned(), value.clone());
             }
         }
         if let Some(pointer) = entry.pointer("/source/pointer").and_then(Value::as_str) {

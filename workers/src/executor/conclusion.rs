@@ -42,7 +42,7 @@ pub(super) struct Conclusion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lost {
     pub(super) why: String,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Box<Evidence>,
 }
 
 impl Lost {
@@ -50,7 +50,7 @@ impl Lost {
     pub(super) fn without_answer(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
-            evidence: Evidence::default(),
+            evidence: Box::default(),
         }
     }
 }
@@ -140,12 +140,12 @@ impl Conclusion {
                 errors,
             } => Err(Lost {
                 why,
-                evidence: Evidence {
+                evidence: Box::new(Evidence {
                     http_status,
                     request_id,
                     errors: notes(errors),
                     ..Evidence::default()
-                },
+                }),
             }),
         }
     }
@@ -153,7 +153,7 @@ impl Conclusion {
     /// Reading back did not end; a person has to settle it.
     pub(super) fn unsettled(lost: Lost, before: &Before, why: &str) -> Self {
         Self {
-            evidence: kept(lost.evidence, before, None),
+            evidence: kept(*lost.evidence, before, None),
             ..Self::unknown(format!("{}; {why}", lost.why))
         }
     }
@@ -166,7 +166,7 @@ impl Conclusion {
         lost: Lost,
         landing: Landing,
     ) -> Self {
-        let evidence = kept(lost.evidence, before, found.found);
+        let evidence = kept(*lost.evidence, before, found.found);
         let lost = lost.why;
         let outcome = match found.verdict {
             Reconciled::Applied { result } => OperationOutcome::Succeeded {
