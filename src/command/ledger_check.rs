@@ -1,12 +1,13 @@
 //! `ledger check`.
 
 use crate::chain::check_chain;
-use crate::config::{Environment, Storage};
+use crate::config::{Environment, MasterKeySource, Storage};
 use crate::service::refuse_missing;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ledger::Reader;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Records between two words about progress.
 const EVERY: u64 = 100_000;
@@ -15,8 +16,12 @@ const EVERY: u64 = 100_000;
 pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode> {
     let (storage, _) = environment.part(Storage::read)?;
     refuse_missing(&storage.ledger)?;
+    // Without the key the rest is checked, and the last line says so.
+    let keys = environment.part(MasterKeySource::read_with_storage).ok();
+    let keys = keys.and_then(|(keys, _)| keys.existing().ok().flatten());
+    let has_key = keys.is_some();
     let watched = std::io::stderr().is_terminal();
-    let (checked, erased) = super::runtime()?.block_on(async {
+    let (checked, erased, unproven) = super::runtime()?.block_on(async {
         let reader = Reader::open(&storage.ledger_url())
             .await
             .context("the ledger cannot be read")?;
@@ -30,7 +35,12 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
             .verify_erasures()
             .await
             .context("what was erased is not what the ledger says was erased")?;
-        anyhow::Ok((checked, erased))
+        reader
+            .verify_lookups()
+            .await
+            .context("what decisions look up is not what the events make it")?;
+        let unproven = reader.check_file(keys.map(Arc::new)).await?;
+        anyhow::Ok((checked, erased, unproven))
     })?;
     println!("ledger     {}", checked.ledger_id);
     println!(
@@ -40,6 +50,15 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
     if erased > 0 {
         println!("erased     {erased} payloads, as events of the ledger say");
     }
+    println!("lookups    what decisions look up follows from the records");
     println!("head hash  {}", checked.head);
+    match unproven {
+        None => println!("proof      the MAC of the head is right"),
+        Some(why) if !has_key => println!("proof      none: {why}"),
+        Some(why) => bail!(
+            "nothing proves that a service with these keys wrote the ledger: {why} (docs/operations.md, \
+             Nothing proves the ledger)"
+        ),
+    }
     Ok(ExitCode::SUCCESS)
 }

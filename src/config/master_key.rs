@@ -53,6 +53,22 @@ impl MasterKeySource {
         }
     }
 
+    /// Reads the files' section and this one, for commands that look at a ledger; problems are left with
+    /// `sources`.
+    pub(crate) fn read_with_storage(sources: &mut Sources) -> Self {
+        let storage = Storage::read(sources);
+        Self::read(sources, &storage)
+    }
+
+    /// The keys, as far as they stand here; none is made.
+    pub(crate) fn existing(&self) -> Result<Option<MasterKeys>, Problem> {
+        let found = match &self.given {
+            Some(given) => Some(given.clone()),
+            None => read_file(&self.file)?,
+        };
+        Ok(found.map(|key| MasterKeys::new(&key, &self.previous)))
+    }
+
     /// Whether the operator has said that an earlier key is gone for good.
     pub(crate) const fn is_lost(&self) -> bool {
         self.is_lost

@@ -4,13 +4,20 @@ use super::finding::{Finding, told};
 use super::quantity::{counted, time};
 use crate::config::Storage;
 use crate::service::refuse_missing;
-use ledger::{CLOCK_TOLERANCE, CheckedLedger, Clock as _, Error, Reader, SystemClock, Timestamp};
+use ledger::{
+    CLOCK_TOLERANCE, CheckedLedger, Clock as _, Error, MasterKeys, Reader, SystemClock, Timestamp,
+};
+use std::sync::Arc;
 
 const CHECK: &str = "ledger";
 const CLOCK: &str = "clock";
 
 /// Checks what a start would check. Gives the ledger as it was found, for what is compared with it.
-pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Option<CheckedLedger> {
+pub(super) async fn look(
+    storage: &Storage,
+    keys: Option<Arc<MasterKeys>>,
+    findings: &mut Vec<Finding>,
+) -> Option<CheckedLedger> {
     if refuse_missing(&storage.ledger).is_err() {
         findings.push(Finding::warning(
             CHECK,
@@ -22,20 +29,25 @@ pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Opti
     }
     let checked = match Reader::open(&storage.ledger_url()).await {
         Ok(reader) => match reader.check_pages().await {
-            Ok(()) => reader.check_newest().await,
+            Ok(()) => checked(&reader, keys).await,
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
     };
     match checked {
-        Ok(Some(ledger)) => {
+        Ok(Some((ledger, unproven))) => {
             findings.push(Finding::ok(
                 CHECK,
-                format!(
-                    "{}, and the newest hold together",
-                    counted(ledger.size, "event")
-                ),
+                format!("{}, and all hold together", counted(ledger.size, "event")),
             ));
+            findings.extend(unproven.map(|why| {
+                Finding::warning(
+                    CHECK,
+                    format!("nothing proves that the service wrote it: {why}"),
+                    "run doctor with the service's settings and key; where it has them, the next start says \
+                     what to do (docs/operations.md, Nothing proves the ledger)",
+                )
+            }));
             findings.push(clock(ledger.newest, SystemClock.now()));
             Some(ledger)
         }
@@ -48,6 +60,17 @@ pub(super) async fn look(storage: &Storage, findings: &mut Vec<Finding>) -> Opti
             None
         }
     }
+}
+
+/// The newest records and the whole file, as a start compares them.
+async fn checked(
+    reader: &Reader,
+    keys: Option<Arc<MasterKeys>>,
+) -> Result<Option<(CheckedLedger, Option<String>)>, Error> {
+    let Some(ledger) = reader.check_newest().await? else {
+        return Ok(None);
+    };
+    Ok(Some((ledger, reader.check_file(keys).await?)))
 }
 
 fn unsound(error: &Error) -> Finding {

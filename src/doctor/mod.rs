@@ -16,8 +16,16 @@ mod running;
 
 pub(crate) use report::Report;
 
-use crate::config::{Environment, SigningSource};
+use crate::config::{Environment, MasterKeySource, SigningSource};
 use finding::Finding;
+use ledger::MasterKeys;
+use std::sync::Arc;
+
+/// The master keys, where they can be had; what is wrong with them is another finding.
+fn keys(environment: &Environment) -> Option<Arc<MasterKeys>> {
+    let (source, _) = environment.part(MasterKeySource::read_with_storage).ok()?;
+    source.existing().ok().flatten().map(Arc::new)
+}
 
 /// Looks at everything.
 pub(crate) async fn examine(environment: &Environment) -> Report {
@@ -28,7 +36,7 @@ pub(crate) async fn examine(environment: &Environment) -> Report {
             findings.extend(files::look(&storage));
             findings.extend(keys::look(&storage, &signing));
             findings.extend(disk::look(&storage));
-            let ledger = ledger_file::look(&storage, &mut findings).await;
+            let ledger = ledger_file::look(&storage, keys(environment), &mut findings).await;
             findings.extend(checkpoints::look(&storage, &signing, ledger).await);
             findings.extend(read_tables::look(&storage, ledger).await);
             findings.extend(running::look(environment, &storage));

@@ -20,6 +20,7 @@ mod demo;
 mod doctor;
 mod dossiers;
 mod erasing;
+mod forging;
 mod io_failures;
 mod killed;
 mod once;

@@ -10,8 +10,8 @@ use crate::id::LedgerId;
 use crate::record::RecordHash;
 use crate::seal::MasterKeys;
 use crate::store::{
-    Addition, Head, HeadKey, HeadProof, Lookups, Reader, WholeCheck, WholeRules, WriterLock,
-    append, check_empty, check_tail, connect_reader, connect_writer, file_of, grow,
+    Addition, Head, HeadKey, HeadProof, Lookups, MOST_RULED, Reader, WholeCheck, WholeRules,
+    WriterLock, append, check_empty, check_tail, connect_reader, connect_writer, file_of, grow,
     read_data_version, read_frontier, read_head, read_head_mac, read_signing, scrub,
     write_head_mac, write_signing,
 };
@@ -28,10 +28,6 @@ use tokio::task::{JoinError, JoinHandle};
 /// How long opening waits for the check of the whole file. One that takes longer, as of millions of
 /// events, goes on beside whoever reads; commands wait for its end.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Up to how many events the auditor's rules are held against the whole log. Of a longer one they are
-/// asked from the newest checkpoint on.
-const MOST_RULED: u64 = 200_000;
 
 /// What to do with a ledger of which nothing proves that a service with these keys wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -296,7 +292,8 @@ async fn begin_signing(
 }
 
 /// A ledger that only a checkpoint proves is held to every rule. Otherwise what no checkpoint covers is:
-/// that it was written with the key is proven, and that it keeps the rules is shown once more.
+/// that it was written with the key is proven, and that it keeps the rules is shown once more. Of a long log
+/// they are asked from there on, as far as they can be without what is before.
 fn rules_to_ask(found: &Found, signed: Option<u64>, is_accepted: bool) -> Option<WholeRules> {
     let size = found.head.size;
     if is_accepted {

@@ -3,12 +3,15 @@
 use super::read::{Reader, StoredRecord};
 use super::schema::{check_schema, known_version};
 use super::tail::{Head, check_tail, read_head};
+use super::whole::WholeCheck;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::LedgerId;
 use crate::record::RecordHash;
+use crate::seal::MasterKeys;
 use futures_util::TryStreamExt as _;
 use sqlx::{Row as _, SqliteConnection};
+use std::sync::Arc;
 
 /// What a ledger file holds whose records were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,18 @@ impl Reader {
     /// As [`Reader::check_newest`].
     pub async fn check_all(&self) -> Result<Option<CheckedLedger>, Error> {
         self.check(|head| head.unchecked()).await
+    }
+
+    /// Compares the whole file as a start does: every record, the index of streams, the lookup tables, the
+    /// auditor's rules where there are not very many events, and the head's MAC. Gives why the head is not
+    /// proven; `None` where it is. The writer goes on meanwhile.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and what keeps the file from being read.
+    pub async fn check_file(&self, keys: Option<Arc<MasterKeys>>) -> Result<Option<String>, Error> {
+        let path = self.path();
+        let looked = tokio::task::spawn_blocking(move || WholeCheck::look(path, keys));
+        looked.await.map_err(|_| Error::Stopped)?
     }
 
     /// Has SQLite check every page of the file, those of its indexes too. Reads the whole file.

@@ -37,4 +37,4 @@ pub(crate) use schema::{connect_reader, connect_writer, file_of, rewrite_version
 pub(crate) use signing::{read_signing, write_signing};
 pub(crate) use tail::{Head, check_empty, check_tail, read_head};
 pub(crate) use tree::{append_tree, compute, grow, read_frontier, read_leaves};
-pub(crate) use whole::{WholeCheck, WholeRules};
+pub(crate) use whole::{MOST_RULED, WholeCheck, WholeRules};

@@ -4,15 +4,16 @@
 //! and payloads with a statement each, side by side: a join looks each payload up.
 
 use super::append::signed;
-use super::schema::APPLICATION_ID;
+use super::schema::{APPLICATION_ID, known_version};
+use super::tail::Head;
 use crate::audit::{AuditRecord, Content};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::id::{EventId, StreamId};
+use crate::id::{EventId, LedgerId, StreamId};
 use crate::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row, Rows, Statement};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Rows, Statement};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,15 @@ const PAYLOADS: &str = "SELECT position, salt, payload FROM payloads \
 #[derive(Debug)]
 pub struct RecordScan {
     connection: Connection,
+}
+
+/// A head with what proves it.
+#[derive(Debug)]
+pub(super) struct FoundHead {
+    pub(super) head: Head,
+    pub(super) mac: Option<Vec<u8>>,
+    /// Origin and key of whoever signs.
+    pub(super) signer: Option<(String, String)>,
 }
 
 /// What stands at one position.
@@ -140,6 +150,42 @@ impl RecordScan {
             }
         }
         Ok(())
+    }
+
+    /// The head, its MAC, and the lines that say who signs; `None` where nothing was ever recorded.
+    pub(super) fn head(&self) -> Result<Option<FoundHead>, Error> {
+        let failed = || Error::scan("reading the head");
+        let found = self
+            .connection
+            .query_row("PRAGMA user_version", (), |row| row.get(0))
+            .map_err(failed())?;
+        let known = known_version();
+        if found < known {
+            return Err(Error::OlderSchema { found, known });
+        }
+        let mut signing = self.prepare("SELECT origin, vkey FROM signing")?;
+        let signer: Option<(String, String)> = signing
+            .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(failed())?;
+        let sql =
+            "SELECT ledger_id, size, record_hash, verified_size, verified_hash, mac FROM head";
+        let mut head = None;
+        self.for_each_row(sql, |row| {
+            let hash = |column| array(row, column).map(RecordHash::from_bytes);
+            let found = Head::found(
+                LedgerId::from_bytes(array(row, 0)?),
+                (number(row, 1)?, hash(2)?),
+                (number(row, 3)?, hash(4)?),
+            );
+            head = Some(FoundHead {
+                head: found,
+                mac: bytes(row, 5).map(<[u8]>::to_vec),
+                signer: signer.clone(),
+            });
+            Some(())
+        })?;
+        Ok(head)
     }
 
     /// Gives every row of the lookup table: kind, key, value.

@@ -41,6 +41,21 @@ impl Head {
         }
     }
 
+    /// As it stands in a file that somebody looks at.
+    pub(super) const fn found(
+        ledger_id: LedgerId,
+        (size, record_hash): (u64, RecordHash),
+        verified: (u64, RecordHash),
+    ) -> Self {
+        Self {
+            ledger_id,
+            size,
+            record_hash,
+            verified,
+            candidate: verified,
+        }
+    }
+
     /// The head after records were appended.
     pub(crate) fn advanced(&self, size: u64, record_hash: RecordHash) -> Self {
         let mut next = Self {

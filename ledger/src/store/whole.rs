@@ -5,6 +5,7 @@
 //! the events make them. What is kept on the way grows with what is open and with agents and
 //! approvers, not with the length of the log.
 
+use super::head_mac::HeadKey;
 use super::lookup::{Lookups, RowClass, class_of};
 use super::lookup_fold::LookupFold;
 use super::scan::{RecordScan, Scanned};
@@ -14,13 +15,18 @@ use crate::clock::{Random as _, SystemRandom};
 use crate::error::Error;
 use crate::event::{DecodeError, Event};
 use crate::record::{Header, RecordHash, genesis_hash, payload_digest, record_hash_of};
+use crate::seal::MasterKeys;
 use crate::tlog::{Frontier, StoredHash, leaf_hash};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// After how many records the keys that nothing changes any more are taken out of memory.
 const STRIDE: u64 = 4096;
+
+/// Up to how many events the auditor's rules are held against the whole log.
+pub(crate) const MOST_RULED: u64 = 200_000;
 
 /// How many broken rules are kept: those before the position that is asked about take room too.
 const MOST_FINDINGS: usize = 10_000;
@@ -69,10 +75,46 @@ impl WholeCheck {
     /// The first thing that is wrong, and what keeps the file from being read.
     pub(crate) fn run(self) -> Result<(), Error> {
         let scan = RecordScan::open(&self.path)?;
-        let mut pass = Pass::new(&self);
+        self.compare(&scan)
+    }
+
+    /// The same for whoever only looks at a file, whether or not the service runs. Gives why the head is not
+    /// proven; `None` where it is. Without keys that cannot be told.
+    ///
+    /// # Errors
+    /// As [`WholeCheck::run`].
+    pub(crate) fn look(
+        path: PathBuf,
+        keys: Option<Arc<MasterKeys>>,
+    ) -> Result<Option<String>, Error> {
+        let scan = RecordScan::open(&path)?;
+        let Some(found) = scan.head()? else {
+            return Ok(None);
+        };
+        let all = WholeRules { from: 0, since: 0 };
+        let check = Self {
+            path,
+            rules: (found.head.size <= MOST_RULED).then_some(all),
+            head: found.head,
+            tree: None,
+        };
+        check.compare(&scan)?;
+        let Some(keys) = keys else {
+            let why = "its master key is not to be had here, so its head's MAC was not checked";
+            return Ok(Some(why.to_owned()));
+        };
+        let signer = found
+            .signer
+            .and_then(|(origin, key)| Some((origin.parse().ok()?, key.parse().ok()?)));
+        let head_key = HeadKey::new(keys, signer.as_ref());
+        Ok(head_key.check(&check.head, found.mac.as_deref()).why_not())
+    }
+
+    fn compare(&self, scan: &RecordScan) -> Result<(), Error> {
+        let mut pass = Pass::new(self);
         let mut failed = None;
         scan.for_each(0, i64::MAX.unsigned_abs(), |scanned| {
-            match pass.take(&scan, &scanned) {
+            match pass.take(scan, &scanned) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
@@ -82,7 +124,7 @@ impl WholeCheck {
         })?;
         match failed {
             Some(error) => Err(error),
-            None => pass.finish(&self, &scan),
+            None => pass.finish(self, scan),
         }
     }
 }
