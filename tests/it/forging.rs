@@ -23,10 +23,12 @@ async fn asked(surroundings: &Surroundings) -> (Service, Task, Reply) {
 async fn forge(surroundings: &Surroundings) {
     let requested = surroundings.event("approval.requested").await;
     let events = surroundings.events().await;
-    let credential = events.into_iter().find_map(|recorded| match recorded.event {
-        Event::CredentialPut(credential) => Some(credential),
-        _ => None,
-    });
+    let credential = events
+        .into_iter()
+        .find_map(|recorded| match recorded.event {
+            Event::CredentialPut(credential) => Some(credential),
+            _ => None,
+        });
     let credential = credential.unwrap();
     let decided = ApprovalDecided {
         principal: "alice".to_owned(),
@@ -96,7 +98,7 @@ async fn a_ledger_is_accepted_on_record_and_then_proven() {
     let surroundings = Surroundings::new().await;
     let (service, ..) = asked(&surroundings).await;
     assert!(service.stop().await.success());
-    let proven = surroundings.run("ledger accept --reason \"nothing to accept\"");
+    let proven = surroundings.run("ledger accept --reason nothing");
     assert!(proven.status.success(), "{}", said(&proven).1);
     assert!(
         said(&proven).0.contains("there is nothing to accept"),
@@ -108,7 +110,7 @@ async fn a_ledger_is_accepted_on_record_and_then_proven() {
     Forger::open(&surroundings.ledger_file()).run("DELETE FROM signing");
     let refused = surroundings.run("serve");
     assert_eq!(refused.status.code(), Some(1));
-    let accepted = surroundings.run("ledger accept --reason \"the row was lost\"");
+    let accepted = surroundings.run("ledger accept --reason lost");
     assert!(accepted.status.success(), "{}", said(&accepted).1);
     let recorded = surroundings.event("ledger.accepted").await;
     assert!(matches!(recorded.envelope.actor, Actor::Operator { .. }));
