@@ -1,6 +1,7 @@
 //! Sending requests within limits of time and size.
 
 use super::answer::{Answer, Body, NoAnswer, outcome_of};
+use super::equal_requests::EqualRequests;
 use super::outcome::{Outcome, code};
 use super::redaction::Redaction;
 use super::zones::ZoneNames;
@@ -109,6 +110,7 @@ pub struct CloudflareClient {
     pub(super) read_back_delays: Vec<Duration>,
     pub(super) redaction: Arc<Redaction>,
     pub(super) zone_names: Arc<ZoneNames>,
+    pub(super) equal_requests: Arc<EqualRequests>,
 }
 
 impl std::fmt::Debug for CloudflareClient {
@@ -170,6 +172,7 @@ impl CloudflareClient {
             read_back_delays: config.read_back_delays,
             redaction,
             zone_names: Arc::default(),
+            equal_requests: Arc::default(),
         })
     }
 

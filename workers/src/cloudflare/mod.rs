@@ -8,6 +8,7 @@
 //! | `redaction` | what upstream says, without our token |
 //! | `zones` | what zones are called |
 //! | `state` | what stands upstream where an operation changes something |
+//! | `equal_requests` | which requests are under way twice |
 //! | `agreement` | whether that is as the operation makes it, field by field |
 //! | `pre_state` | what an operation would change, for the approval page |
 //! | `reconcile` | what became of a request whose answer was lost |
@@ -17,6 +18,7 @@ mod agreement;
 mod answer;
 mod client;
 mod dns_text;
+mod equal_requests;
 mod outcome;
 mod pre_state;
 mod read_back;

@@ -12,15 +12,18 @@
 //! | differs | something else | unknown |
 //! | agrees, cannot be told, or was not read | anything | unknown |
 //!
-//! What is left: somebody else who makes the same change between the two reads is taken for us.
+//! What is left: somebody else who makes the same change between the two reads is taken for us. Equal
+//! requests of this process are known (`equal_requests`), and none of them is called carried out.
 
 use super::agreement::agreement;
 use super::client::CloudflareClient;
+use super::equal_requests::Ticket;
 use super::read_back::Unreadable;
 use super::state::{Depth, Snapshot};
 use ledger::event::{Agreement, ReadBefore, StateBefore};
 use ledger::operation::{DnsRecordWrite, Operation, Params, WafRulesWrite, ZoneName};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long reading before a request may take. What is not read by then is not known, and the request
@@ -32,6 +35,8 @@ const READ_BEFORE_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Before {
     zone: Option<ZoneName>,
     state: Option<Known>,
+    /// Held until what became of the request is known.
+    ticket: Option<Arc<Ticket>>,
 }
 
 /// A state as far as it is known: of one from before a restart only what the intent says.
@@ -65,6 +70,7 @@ impl Before {
                 digest: state.digest.clone(),
                 whole: None,
             }),
+            ticket: None,
         }
     }
 
@@ -123,10 +129,15 @@ impl CloudflareClient {
     pub async fn read_before(&self, operation: &Operation) -> Before {
         let reading = async {
             let zone = self.zone_of(operation).await;
+            let name = zone.as_ref().and_then(|zone| zone.as_ref().ok());
+            let ticket = operation
+                .changes_upstream()
+                .then(|| Arc::new(Ticket::take(&self.equal_requests, operation, name)));
             let state = self.snapshot(operation, zone.as_ref()).await;
-            (zone.and_then(Result::ok), state)
+            (zone.and_then(Result::ok), state, ticket)
         };
-        let Ok((zone, state)) = tokio::time::timeout(READ_BEFORE_PATIENCE, reading).await else {
+        let Ok((zone, state, ticket)) = tokio::time::timeout(READ_BEFORE_PATIENCE, reading).await
+        else {
             return Before::default();
         };
         let state = state.ok().flatten().map(|snapshot| Known {
@@ -134,7 +145,11 @@ impl CloudflareClient {
             digest: snapshot.digest(),
             whole: Some(snapshot),
         });
-        Before { zone, state }
+        Before {
+            zone,
+            state,
+            ticket,
+        }
     }
 
     /// Finds out what became of an operation that was sent and not answered. Changes nothing.
@@ -209,6 +224,16 @@ fn judge(operation: &Operation, before: &Before, now: &Snapshot) -> Reconciled {
         ));
     };
     match (known.agreement, agrees_now) {
+        (Agreement::Differs, Agreement::Agrees)
+            if before
+                .ticket
+                .as_ref()
+                .is_some_and(|ticket| ticket.has_met()) =>
+        {
+            Reconciled::unknown(format!(
+                "{as_made}, but an equal request was under way at the same time"
+            ))
+        }
         (Agreement::Differs, Agreement::Agrees) => Reconciled::Applied {
             result: result_of(operation, now),
         },

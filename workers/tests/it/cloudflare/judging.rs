@@ -278,6 +278,7 @@ async fn judged(case: &Case) {
         !matches!(found, Reconciled::Applied { .. }),
         "nothing was done: {found:?}"
     );
+    drop(before);
 
     let before = client.read_before(&operation).await;
     upstream.on_next_mutation(Fault::DropAfter);

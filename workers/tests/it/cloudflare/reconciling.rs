@@ -152,6 +152,26 @@ async fn a_state_that_held_before_is_no_success() {
 }
 
 #[tokio::test]
+async fn of_two_equal_requests_at_once_none_is_called_carried_out() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let client = client(&upstream);
+    let strict = operation("ssl.mode.write", json!({"value": "strict"}));
+    let first = client.read_before(&strict).await;
+    let second = client.read_before(&strict).await;
+    let done = client.send(&strict, first.zone()).await;
+    assert!(matches!(done, Outcome::Succeeded { .. }), "{done:?}");
+    drop(first);
+    upstream.on_next_mutation(Fault::DropBefore);
+    let _ = client.send(&strict, second.zone()).await;
+    let found = client.reconcile(&strict, &second).await.verdict;
+    assert!(matches!(found, Reconciled::Unknown { .. }), "{found:?}");
+    drop(second);
+    let other = operation("ssl.mode.write", json!({"value": "off"}));
+    let found = lost(&client, &upstream, &other, Fault::DropAfter).await;
+    assert!(matches!(found, Reconciled::Applied { .. }), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_purge_is_never_known_and_never_read_back() {
     let upstream = FakeUpstream::start().await.unwrap();
     let purge = operation("cache.purge.execute", json!({"purge_everything": true}));

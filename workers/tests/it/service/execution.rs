@@ -309,3 +309,28 @@ async fn all_workers_are_well() {
     );
     service.end().await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_list_says_how_to_get_the_rest() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    for number in 0..137 {
+        let name = format!("host{number}");
+        upstream.put_record(
+            "z1",
+            &json!({"type": "A", "name": name, "content": "192.0.2.1"}),
+        );
+    }
+    let service = Service::start(Outside::cloudflare(&upstream)).await;
+    let token = service.ledger.task().await;
+    let read = operation("dns.record.read", json!({}));
+    let submitted = service.submit(&token, "key", vec![read]).await;
+    let apply = ended(&service.ledger, submitted.apply.id).await;
+    let OperationState::Ended { evidence, .. } = &apply.operations[0] else {
+        panic!("not ended")
+    };
+    assert_eq!(
+        evidence.pages().as_deref(),
+        Some("100 of 137 are in this answer; ask for page 2")
+    );
+    service.end().await;
+}
