@@ -110,7 +110,6 @@ pub(crate) fn dossier_seeds() -> Vec<Vec<u8>> {
     let dossier = Dossier {
         format: DOSSIER_FORMAT.to_owned(),
         version: DOSSIER_VERSION,
-        software_version: "1".to_owned(),
         ledger_id: ledger_id(),
         task_id: created.task_id,
         log: DossierLog {
@@ -119,7 +118,7 @@ pub(crate) fn dossier_seeds() -> Vec<Vec<u8>> {
         },
         checkpoint: history.sign().to_string(),
         records: records.collect(),
-        story: Vec::new(),
+        has_story: false,
     };
     vec![serde_json::to_vec(&dossier).expect("a dossier is JSON")]
 }

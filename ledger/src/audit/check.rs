@@ -51,7 +51,8 @@ checks! {
     PayloadLength = "payload_length", "A payload has the length that its header names.";
     PayloadDigest = "payload_digest", "A payload has, under its salt, the digest that its header names.";
     PayloadForm = "payload_form", "A payload is exactly one envelope and one event of the form that its header names.";
-    Envelope = "envelope", "An event is caused by an earlier one.";
+    Envelope = "envelope", "An event is caused by an earlier one where its kind is, and what one command records has one actor, request and time.";
+    Actor = "actor", "An event is caused by somebody who can cause it: an agent with a token of its task, the approver whom it is about, or the part of the service that does it.";
 
     CheckpointMissing = "checkpoint_missing", "A checkpoint of the trusted key covers the records, and all of those that a bundle holds.";
     CheckpointForm = "checkpoint_form", "A checkpoint can be read.";
@@ -73,7 +74,7 @@ checks! {
     AfterEnd = "after_end", "Nothing happens in a stream after its end.";
     Unique = "unique", "Names, credentials, tokens and idempotency keys are registered once.";
     Reference = "reference", "What an event refers to was recorded before it.";
-    TaskClosed = "task_closed", "Nothing is begun in a task after it was closed.";
+    TaskClosed = "task_closed", "Nothing is begun in a task after it was closed, and nothing is stopped for that unless it was.";
     Token = "token", "An apply is asked for with a token of its task that is in force.";
     TokenLife = "token_life", "A token is issued for now, lives no longer than its task's tokens do, and ends with the task's day.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
@@ -81,6 +82,7 @@ checks! {
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";
     Authorisation = "authorisation", "Nothing is executed without grants for all of it, or an approval that was consumed for it.";
     ApprovedOperations = "approved_operations", "What is executed is what was approved.";
+    Request = "request", "What is sent is the request of the operation that was accepted.";
     ExecutionOnce = "execution_once", "An approval is consumed once, and an apply authorised once.";
     ExecutionOrder = "execution_order", "Operations run in order, each started before it ends, and the apply ends as they did.";
     ApprovalState = "approval_state", "An approval is decided while it is open, and continued while it is approved.";
@@ -97,7 +99,7 @@ checks! {
 
     Callback = "callback", "The orchestrator's callback comes with its task, an agent's with an apply of its own where the task takes that.";
     Delivery = "delivery", "A delivery is tried only while it is due, each try once.";
-    DeliveryEvent = "delivery_event", "A delivery is owed to a callback of the task for the event that it reports.";
+    DeliveryEvent = "delivery_event", "A delivery is owed to a callback of the task for the event that it reports, and tells what that says.";
 }
 
 impl fmt::Display for Check {

@@ -54,10 +54,14 @@ pub struct Impossible {
 pub enum Obstacle {
     /// What it depends on was recorded before the first record that is looked at.
     BeforeRange,
+    /// What it depends on may be recorded after the last record that is looked at.
+    AfterRange,
     /// What it depends on was erased.
     Erased,
     /// What it depends on cannot be read, which is a finding of its own.
     Unreadable,
+    /// It depends on an operation that this version cannot read.
+    OtherVersion,
 }
 
 impl Obstacle {
@@ -66,8 +70,12 @@ impl Obstacle {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BeforeRange => "it depends on records before the first one here",
+            Self::AfterRange => "it depends on records after the last one here",
             Self::Erased => "it depends on payloads that are not there",
             Self::Unreadable => "it depends on payloads that cannot be read",
+            Self::OtherVersion => {
+                "it depends on operations that this version cannot read: verify with the version that recorded them"
+            }
         }
     }
 }

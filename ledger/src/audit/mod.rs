@@ -32,7 +32,7 @@ pub use finding::{Finding, Impossible, MAX_FINDINGS, Obstacle};
 pub use log::{AuditRecord, Content};
 pub use options::{Depth, InvalidPin, PinnedApprovers, VerifyOptions};
 pub use report::{
-    CheckedCheckpoint, DecidingKey, ForkReport, HistoryReport, NoteSource, Range, Report,
+    CheckedCheckpoint, DecidingKey, ForkReport, HistoryReport, NoteSource, Range, Report, Verdict,
     WitnessedBy,
 };
 pub use verifier::Verifier;

@@ -213,9 +213,35 @@ pub struct ForkReport {
     pub reason: String,
 }
 
+/// What a verification came to, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every rule was checked and holds.
+    Verified,
+    /// Nothing is wrong, but some of it could not be checked: it was erased, lies outside the range, or
+    /// was recorded by another version.
+    AsFarAsPossible,
+    /// Something is wrong.
+    NotVerified,
+}
+
+impl Verdict {
+    /// Of findings, and of whether everything could be checked.
+    pub(super) const fn of(nothing_is_wrong: bool, everything: bool) -> Self {
+        match (nothing_is_wrong, everything) {
+            (false, _) => Self::NotVerified,
+            (true, false) => Self::AsFarAsPossible,
+            (true, true) => Self::Verified,
+        }
+    }
+}
+
 /// What a verification came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// The same in a word, which tells apart what was checked in full and in part.
+    pub verdict: Verdict,
     /// Nothing was found wrong.
     pub verified: bool,
     /// Payloads were read too.
@@ -273,7 +299,9 @@ impl Report {
         let signed_size = covered(|_| true);
         let witnessed_size = covered(|given| given.witnessed);
         let remembered_size = covered(|given| given.source == NoteSource::Since);
+        let in_full = impossible.is_empty() && log.from() == 0 && history.erased.is_empty();
         Self {
+            verdict: Verdict::of(findings.is_empty(), in_full),
             verified: findings.is_empty(),
             everything: depth.reads_payloads(),
             ledger_id: log.ledger_id().or(history.ledger_id),

@@ -1,7 +1,7 @@
 //! The report as people read it.
 
 use super::finding::{Impossible, MAX_SHOWN};
-use super::report::{CheckedCheckpoint, Range, Report};
+use super::report::{CheckedCheckpoint, Range, Report, Verdict};
 use crate::operation::shown;
 use std::fmt;
 
@@ -141,14 +141,18 @@ impl Report {
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.first() else {
-            write!(f, "\n\nVERIFIED: nothing is wrong with these records")?;
+            f.write_str(match self.verdict {
+                Verdict::Verified => "\n\nVERIFIED: nothing is wrong with these records",
+                _ => "\n\nVERIFIED AS FAR AS POSSIBLE: nothing is wrong with these records",
+            })?;
             let unsigned = self.to.saturating_sub(self.signed_size.max(self.from));
             if unsigned > 0 {
                 write!(f, ", of which nobody has signed the last {unsigned},")?;
             }
             let left: u64 = self.impossible.iter().map(|limit| limit.count).sum();
-            return match left {
-                0 => write!(f, "."),
+            return match (left, self.verdict) {
+                (0, Verdict::Verified) => write!(f, "."),
+                (0, _) => write!(f, " as far as they are here and not erased."),
                 _ => write!(
                     f,
                     " as far as they can be checked; {left} checks could not be made."

@@ -5,6 +5,7 @@ use super::callbacks::{NewCallback, Subject, owe};
 use super::{Command, IdempotencyKey, PresentedToken, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
@@ -16,7 +17,6 @@ use crate::operation::Operation;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
-use serde_json::json;
 use std::sync::Arc;
 
 /// An apply and what stands around it, as of the commit that answered.
@@ -206,11 +206,7 @@ fn ask(
             apply_id: Some(apply_id),
             idempotency_key: Some(asked.key.as_str()),
         },
-        json!({
-            "apply_id": apply_id.to_string(),
-            "operation_fingerprint": asked.fingerprint.to_string(),
-            "expires_at": expires_at.to_string(),
-        }),
+        callback_report::pending(apply_id, asked.fingerprint, expires_at),
     );
     events.push(requested);
     events.extend(owed);

@@ -5,6 +5,7 @@ use super::callbacks::{Subject, owe};
 use super::{Command, PresentedToken};
 use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded, ZoneRead};
@@ -12,7 +13,6 @@ use crate::id::{ApprovalId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Unit};
-use serde_json::json;
 use std::sync::Arc;
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
@@ -44,7 +44,7 @@ pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) ->
         &expired,
         CallbackEvent::ApprovalExpired,
         &Subject::approval(approval),
-        json!({"expired_at": deadline.to_string(), "was_approved": was_approved}),
+        callback_report::expired(deadline, was_approved),
     );
     std::iter::once(expired).chain(owed).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::aggregate::{Apply, Approval, Task};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report::Report;
 use crate::callback_secret::CallbackSecret;
 use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
@@ -9,7 +10,7 @@ use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
 use crate::writer::{Context, NewEvent};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A callback as a request asks for it, its form already checked.
 #[derive(Debug, Clone)]
@@ -193,20 +194,14 @@ fn told(
     subject: &Subject<'_>,
     payload: Value,
 ) -> Value {
-    let mut event = Map::new();
-    let mut put = |key: &str, value: Value| {
-        event.insert(key.to_owned(), value);
+    let report = Report {
+        event_id: reported.event_id,
+        name: name.as_str(),
+        task_id: task.id,
+        approval_id: subject.approval_id,
+        idempotency_key: subject.idempotency_key,
+        at: context.now,
+        payload,
     };
-    put("event_id", reported.event_id.to_string().into());
-    put("event_type", name.as_str().into());
-    put("task_id", task.id.to_string().into());
-    if let Some(approval_id) = subject.approval_id {
-        put("approval_id", approval_id.to_string().into());
-    }
-    if let Some(key) = subject.idempotency_key {
-        put("idempotency_key", key.into());
-    }
-    put("timestamp", context.now.to_string().into());
-    put("payload", payload);
-    Value::Object(event)
+    report.into_json()
 }

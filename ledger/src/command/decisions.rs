@@ -8,6 +8,7 @@ use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_event::CallbackEvent;
+use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, Event,
@@ -17,7 +18,6 @@ use crate::rejection::Rejection;
 use crate::statement::{Decision, ReasonDigest, Statement};
 use crate::store::{LookupKey, credential_counter};
 use crate::writer::{Context, NewEvent, Unit};
-use serde_json::json;
 use std::sync::Arc;
 
 /// Approves or denies, proven by a passkey.
@@ -150,17 +150,12 @@ fn decide(
         Decision::Deny => (Denied(decided).into(), CallbackEvent::ApprovalDenied),
     };
     let event = context.event(approval.id, event);
-    let mut payload = json!({
-        "approver_principal": approver.principal,
-        "reason": command.reason,
-        "operation_fingerprint": approval.fingerprint.to_string(),
-    });
-    if command.decision == Decision::Approve
-        && let Some(payload) = payload.as_object_mut()
-    {
-        let until = context.now.plus(approval.continuation);
-        payload.insert("continue_until".to_owned(), until.to_string().into());
-    }
+    let payload = callback_report::decided(
+        &approver.principal,
+        command.reason.as_deref(),
+        approval.fingerprint,
+        (command.decision == Decision::Approve).then(|| context.now.plus(approval.continuation)),
+    );
     let owed = owe(
         context,
         task,

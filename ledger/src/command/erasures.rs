@@ -128,6 +128,7 @@ impl Command for Erase {
             name_key: (!names.is_empty()).then(|| Blob::from(keys.current().as_bytes().as_slice())),
             names,
             counters,
+            keys: gathered.thumbprints.into_iter().collect(),
         };
         // Alone in its batch, it is the next event.
         let done = Erasure::of(&erased, unit.size(), true);

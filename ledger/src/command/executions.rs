@@ -5,6 +5,7 @@ use super::callbacks::{Subject, owe};
 use super::tasks::stop;
 use crate::aggregate::{Apply, Approval, OperationState, Task};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyEnd, ApplyEnded, ApplyResolved, ApprovalReleased, Evidence, OperationEnded,
@@ -13,7 +14,6 @@ use crate::event::{
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
 use crate::writer::{Context, NewEvent, Unit};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,24 +211,13 @@ fn report(
     end: ApplyEnd,
     simulated: bool,
 ) -> Vec<NewEvent> {
-    let (name, status) = match end {
-        ApplyEnd::Completed => (CallbackEvent::ApplyFinished, "completed"),
-        ApplyEnd::Failed => (CallbackEvent::ApplyFailed, "failed"),
-        ApplyEnd::Unknown => (CallbackEvent::ApplyUnknown, "unknown"),
-    };
-    let payload = json!({
-        "apply_id": apply.id.to_string(),
-        "execution_id": apply.execution_id.map(|id| id.to_string()),
-        "status": status,
-        "simulated": simulated,
-    });
     owe(
         context,
         task,
         reported,
-        name,
+        CallbackEvent::of_end(end),
         &Subject::apply(apply),
-        payload,
+        callback_report::ended(apply.id, apply.execution_id, end, simulated),
     )
 }
 

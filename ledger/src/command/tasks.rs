@@ -5,6 +5,7 @@ use super::callbacks::{NewCallback, Subject, owe};
 use super::{Command, PresentedToken};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report;
 use crate::catalog::{Level, OperationKind, Risk, ScopeType};
 use crate::claims::CapabilityClaims;
 use crate::error::Error;
@@ -16,7 +17,6 @@ use crate::id::{AgentId, StreamId, TaskId, TokenId};
 use crate::operation::ScopeId;
 use crate::rejection::Rejection;
 use crate::writer::{Context, NewEvent, Unit};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,7 +299,7 @@ fn decide_close(
                     &cancelled,
                     CallbackEvent::ApprovalCancelled,
                     &Subject::approval(approval),
-                    json!({"reason": "task_closed"}),
+                    callback_report::cancelled("task_closed"),
                 );
                 events.push(cancelled);
                 events.extend(owed);
@@ -355,7 +355,7 @@ pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<New
         &ended,
         CallbackEvent::ApplyFailed,
         &Subject::apply(apply),
-        json!({"apply_id": apply.id.to_string(), "status": "failed", "reason": "task_closed"}),
+        callback_report::stopped(apply.id, "task_closed"),
     );
     std::iter::once(ended).chain(owed).collect()
 }

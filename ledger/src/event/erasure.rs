@@ -143,7 +143,41 @@ pub struct KeptCounter {
     pub sign_count: u32,
 }
 
-/// `ledger.erased` 1: from here on the payloads at these positions are gone. In the ledger's own
+/// `ledger.erased` 1, which did not say which keys went with an approver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerErasedV1 {
+    /// What was named to be erased.
+    pub subject: ErasedSubject,
+    /// Why.
+    pub reason: String,
+    /// The streams that were erased.
+    pub streams: Vec<ErasedStream>,
+    /// The positions of all their events.
+    pub positions: Vec<PositionRange>,
+    /// The names that stay taken.
+    pub names: Vec<ErasedName>,
+    /// The id of the master key that keyed their digests.
+    pub name_key: Option<Blob>,
+    /// The counters that stay as high as they were.
+    pub counters: Vec<KeptCounter>,
+}
+
+impl From<LedgerErasedV1> for LedgerErased {
+    fn from(erased: LedgerErasedV1) -> Self {
+        Self {
+            subject: erased.subject,
+            reason: erased.reason,
+            streams: erased.streams,
+            positions: erased.positions,
+            names: erased.names,
+            name_key: erased.name_key,
+            counters: erased.counters,
+            keys: Vec::new(),
+        }
+    }
+}
+
+/// `ledger.erased` 2: from here on the payloads at these positions are gone. In the ledger's own
 /// stream, and itself never erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerErased {
@@ -161,6 +195,9 @@ pub struct LedgerErased {
     pub name_key: Option<Blob>,
     /// The counters that stay as high as they were.
     pub counters: Vec<KeptCounter>,
+    /// The RFC 9679 thumbprints of the public keys that went with an approver: a decision that one of
+    /// them made can still be told from one that nobody's key made.
+    pub keys: Vec<Blob>,
 }
 
 impl LedgerErased {
@@ -212,6 +249,7 @@ mod tests {
             names: Vec::new(),
             name_key: None,
             counters: Vec::new(),
+            keys: Vec::new(),
         };
         let covered: Vec<u64> = (0..12).filter(|at| erased.covers(*at)).collect();
         assert_eq!(covered, [3, 4, 9]);

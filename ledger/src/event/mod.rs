@@ -37,8 +37,8 @@ pub use delivery::{
 };
 pub use envelope::{Actor, Envelope};
 pub use erasure::{
-    ErasedName, ErasedPayload, ErasedStream, ErasedSubject, KeptCounter, LedgerErased, NameKind,
-    PositionRange, StreamKind,
+    ErasedName, ErasedPayload, ErasedStream, ErasedSubject, KeptCounter, LedgerErased,
+    LedgerErasedV1, NameKind, PositionRange, StreamKind,
 };
 pub use fork::LedgerForked;
 pub use task::{
@@ -173,6 +173,21 @@ macro_rules! events {
                 }
             }
 
+            /// A payload as JSON, in the form in which it was stored.
+            pub fn readable(
+                event_type: u16,
+                schema_version: u16,
+                payload: &[u8],
+            ) -> Option<(serde_json::Value, serde_json::Value)> {
+                match (event_type, schema_version) {
+                    $(
+                        $($(($number, $old) => readable_form::<$old_form>($name, payload),)+)?
+                        ($number, $schema) => readable_form::<$form>($name, payload),
+                    )+
+                    _ => None,
+                }
+            }
+
             /// Reads the readable JSON of a form, as golden data holds it.
             pub fn from_json(
                 event_type: u16,
@@ -216,6 +231,17 @@ fn decode_form<F: serde::de::DeserializeOwned>(
     }
 }
 
+fn readable_form<F: serde::de::DeserializeOwned + Serialize>(
+    name: &'static str,
+    payload: &[u8],
+) -> Option<(serde_json::Value, serde_json::Value)> {
+    let (envelope, form) = decode_form::<F>(name, payload).ok()?;
+    Some((
+        serde_json::to_value(envelope).ok()?,
+        serde_json::to_value(form).ok()?,
+    ))
+}
+
 /// `approval.approved` 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -228,7 +254,7 @@ pub struct Denied(pub ApprovalDecided);
 
 events! {
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
-    2, 1, "ledger.erased" => LedgerErased(LedgerErased);
+    2, 2, "ledger.erased" => LedgerErased(LedgerErased) { 1 => LedgerErasedV1 };
     3, 1, "ledger.forked" => LedgerForked(LedgerForked);
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted);
     10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 };

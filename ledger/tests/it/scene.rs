@@ -133,8 +133,9 @@ pub(crate) fn start(apply_id: ApplyId, index: usize) -> StartOperation {
         apply_id,
         index,
         simulated: false,
-        method: "POST".to_owned(),
-        path: "/zones/zone-1/dns_records".to_owned(),
+        // Those of its operation are put in where it is run.
+        method: String::new(),
+        path: String::new(),
         body_digest: None,
         read_before: Default::default(),
     }

@@ -8,6 +8,7 @@ mod verify;
 pub use report::{DOSSIER_LIMITS, DossierReport};
 pub use verify::verify_dossier;
 
+use crate::canonical::{StrictJsonError, parse_strict};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::id::{LedgerId, TaskId};
@@ -21,17 +22,26 @@ use serde_json::Value;
 /// The first field of every dossier.
 pub const DOSSIER_FORMAT: &str = "llm-permission-proxy dossier";
 
-/// The version of the form that is written and read here.
-pub const DOSSIER_VERSION: u32 = 1;
+/// The version of the form that is written here.
+pub const DOSSIER_VERSION: u32 = 2;
+
+/// The first version, which also had a story in words and named the software that wrote it: nothing
+/// proves either, so they are not read.
+const WITH_STORY: u32 = 1;
 
 /// Why a text is no dossier.
 #[derive(Debug, thiserror::Error)]
 pub enum DossierError {
     /// Not JSON of a dossier's form.
-    #[error("not a dossier of version {DOSSIER_VERSION}")]
+    #[error("not a dossier of version {WITH_STORY} or {DOSSIER_VERSION}")]
     Json(#[from] serde_json::Error),
+    /// Not JSON that says one thing to whoever reads it: a key that stands twice, for instance.
+    #[error("not a dossier that everybody reads alike")]
+    Strict(#[from] StrictJsonError),
     /// Another format, or a version that is not known here.
-    #[error("not a dossier of version {DOSSIER_VERSION}, but {format:?} version {version}")]
+    #[error(
+        "not a dossier of version {WITH_STORY} or {DOSSIER_VERSION}, but {format:?} version {version}"
+    )]
     Format {
         /// What it says it is.
         format: String,
@@ -41,7 +51,7 @@ pub enum DossierError {
 }
 
 /// Everything about one task. Nothing in it is to be trusted before [`verify_dossier`] has found
-/// nothing wrong with it, and the story not even then.
+/// nothing wrong with it; all of it is compared then with the records and the checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dossier {
@@ -49,20 +59,19 @@ pub struct Dossier {
     pub format: String,
     /// [`DOSSIER_VERSION`].
     pub version: u32,
-    /// The software that wrote it.
-    pub software_version: String,
     /// The ledger.
     pub ledger_id: LedgerId,
     /// The task.
     pub task_id: TaskId,
-    /// Who signs the ledger's checkpoints. For information: whoever verifies brings a key along.
+    /// Who signs the ledger's checkpoints, to be compared with the key that is brought along.
     pub log: DossierLog,
     /// The signed note that all proofs lead to.
     pub checkpoint: String,
     /// The task's records, and those that they refer to, in the order of their positions.
     pub records: Vec<DossierRecord>,
-    /// What happened, in words, as `ledger replay --json` tells it. For information.
-    pub story: Vec<Value>,
+    /// It was of the first version and told a story, which was not read.
+    #[serde(skip)]
+    pub has_story: bool,
 }
 
 /// Who signs a ledger's checkpoints.
@@ -165,7 +174,18 @@ impl Dossier {
     /// # Errors
     /// When it is not JSON of this form and version; see [`DossierError`].
     pub fn read(json: &[u8]) -> Result<Self, DossierError> {
-        let dossier: Self = serde_json::from_slice(json)?;
+        let mut read = parse_strict(json)?;
+        let mut has_story = false;
+        if read.get("version") == Some(&Value::from(WITH_STORY))
+            && let Some(object) = read.as_object_mut()
+        {
+            let story = object.remove("story");
+            has_story = story.is_some_and(|story| story != Value::Array(Vec::new()));
+            object.remove("software_version");
+            object.insert("version".to_owned(), DOSSIER_VERSION.into());
+        }
+        let mut dossier: Self = serde_json::from_value(read)?;
+        dossier.has_story = has_story;
         if dossier.format != DOSSIER_FORMAT || dossier.version != DOSSIER_VERSION {
             return Err(DossierError::Format {
                 format: dossier.format,
@@ -220,10 +240,5 @@ fn name_of(header: &Header) -> &'static str {
 
 /// A payload as JSON; `None` where it cannot be read.
 fn readable(header: &Header, payload: &[u8]) -> Option<(Value, Value)> {
-    let (envelope, event) =
-        Event::decode(header.event_type, header.schema_version, payload).ok()?;
-    Some((
-        serde_json::to_value(envelope).ok()?,
-        serde_json::to_value(event).ok()?,
-    ))
+    Event::readable(header.event_type, header.schema_version, payload)
 }

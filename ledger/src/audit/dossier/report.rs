@@ -1,7 +1,7 @@
 //! What verifying a dossier came to.
 
 use crate::audit::finding::{Finding, Impossible};
-use crate::audit::report::{CheckedCheckpoint, HistoryReport, Range};
+use crate::audit::report::{CheckedCheckpoint, HistoryReport, Range, Verdict};
 use crate::id::{LedgerId, TaskId};
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub const DOSSIER_LIMITS: &[&str] = &[
 /// What verifying a dossier came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DossierReport {
+    /// The same in a word, which tells apart what was checked in full and in part.
+    pub verdict: Verdict,
     /// Nothing was found wrong.
     pub verified: bool,
     /// The ledger, as the dossier names it.

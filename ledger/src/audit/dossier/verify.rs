@@ -10,7 +10,7 @@ use crate::audit::finding::Findings;
 use crate::audit::history::History;
 use crate::audit::log::{AuditRecord, Content};
 use crate::audit::options::{Depth, VerifyOptions};
-use crate::audit::report::{CheckedCheckpoint, NoteSource, Range};
+use crate::audit::report::{CheckedCheckpoint, NoteSource, Range, Verdict};
 use crate::event::{ErasedStream, Event};
 use crate::id::StreamId;
 use crate::record::{Header, SALT_LEN, genesis_hash, payload_digest};
@@ -87,6 +87,7 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
         let reason = "the checkpoint is not cosigned as the policy asks";
         findings.add(None, Check::WitnessPolicy, reason);
     }
+    names_its_log(dossier, checkpoint.as_ref(), options, &mut findings);
     let history = history.finish(&mut findings);
     if history.ledger_id.is_some_and(|id| id != dossier.ledger_id) {
         let reason = "its records are of another ledger than it names";
@@ -101,9 +102,14 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
         && !findings
             .iter()
             .any(|finding| finding.check == Check::Inclusion);
+    // What is left out above may have kept something else from being kept.
+    let verified = findings.is_empty() && more_findings == 0;
     DossierReport {
-        // What is left out above may have kept something else from being kept.
-        verified: findings.is_empty() && more_findings == 0,
+        verdict: Verdict::of(
+            verified,
+            impossible.is_empty() && erased.is_empty() && !dossier.has_story,
+        ),
+        verified,
         ledger_id: dossier.ledger_id,
         task_id: dossier.task_id,
         checkpoint: checked,
@@ -304,6 +310,22 @@ fn describe(record: &DossierRecord, header: &Header, findings: &mut Findings) {
     if !same {
         let reason = "what is readable of it is not what its bytes say";
         findings.add(Some(header.position), Check::DossierForm, reason);
+    }
+}
+
+/// The log that it names is the one whose checkpoint it has, with a key that is trusted.
+fn names_its_log(
+    dossier: &Dossier,
+    checkpoint: Option<&Checkpoint>,
+    options: &VerifyOptions,
+    findings: &mut Findings,
+) {
+    let named = &dossier.log;
+    let trusted = options.keys.iter().any(|key| key.to_string() == named.vkey);
+    let its = checkpoint.is_none_or(|checkpoint| checkpoint.origin().as_str() == named.origin);
+    if !trusted || !its {
+        let reason = "the log that it names is not the one that has signed its checkpoint";
+        findings.add(None, Check::DossierForm, reason);
     }
 }
 

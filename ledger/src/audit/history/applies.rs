@@ -1,11 +1,13 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
+use super::requests::{Compared, Expected};
 use super::streams::{Kind, Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::event::{
-    ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, Authorisation, Event, OperationEnded,
-    OperationOutcome, OperationStarted,
+    Actor, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, Authorisation,
+    Event, OperationEnded, OperationOutcome, OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ExecutionId, TaskId};
@@ -21,13 +23,14 @@ enum Last {
 /// An apply that has not come to its end.
 #[derive(Debug)]
 pub(super) struct ApplyState {
-    task_id: TaskId,
+    pub(super) task_id: TaskId,
     pub(super) fingerprint: Fingerprint,
     /// What it waits or waited for.
     pub(super) approval: Option<ApprovalId>,
     pub(super) authorised: bool,
-    /// How many operations it has.
-    operations: usize,
+    pub(super) idempotency_key: String,
+    /// The request of each operation.
+    requests: Vec<Expected>,
     /// How many have ended.
     ended: usize,
     /// One has begun and not ended; whether it is simulated.
@@ -35,7 +38,9 @@ pub(super) struct ApplyState {
     last: Option<Last>,
     /// It has surely applied nothing.
     left_no_trace: bool,
-    execution_id: Option<ExecutionId>,
+    /// Whether its operations are simulated, once one has begun.
+    pub(super) simulated: Option<bool>,
+    pub(super) execution_id: Option<ExecutionId>,
     /// It ended with an unknown outcome, which somebody may settle.
     unsettled: bool,
 }
@@ -44,6 +49,11 @@ impl ApplyState {
     /// It used the approval, has surely applied nothing, and ends next.
     pub(super) fn may_give_back(&self, approval: ApprovalId) -> bool {
         self.approval == Some(approval) && self.authorised && self.left_no_trace
+    }
+
+    /// Nothing is left to be tried.
+    pub(super) const fn all_tried(&self) -> bool {
+        self.ended >= self.requests.len()
     }
 }
 
@@ -54,12 +64,16 @@ impl History {
             Event::ApplyAccepted(accepted) => self.apply_accepted(now, &accepted),
             Event::ApplyRefused(refused) => {
                 self.counts.refused += 1;
-                self.is_task(now, refused.task_id);
+                self.refused(now, &refused);
                 self.streams.put(stream, State::Ended(Kind::Apply));
             }
             Event::RefusalsCounted(counted) => {
                 self.counts.refused = self.counts.refused.saturating_add(counted.count);
                 self.is_task(now, counted.task_id);
+                let begun = counted.minute <= now.at().as_seconds();
+                now.expect(begun && counted.count > 0, Check::Reference, || {
+                    "it counts nothing, or in a minute that had not come".to_owned()
+                });
                 self.streams.put(stream, State::Ended(Kind::Apply));
             }
             Event::ApplyAuthorised(authorised) => self.apply_authorised(now, &authorised),
@@ -87,6 +101,19 @@ impl History {
         });
     }
 
+    /// An attempt in an open task, by its agent.
+    fn refused(&mut self, now: &mut Now<'_>, refused: &ApplyRefused) {
+        let Some(task) = self.open_task(now, refused.task_id) else {
+            return;
+        };
+        now.expect(task.agent == refused.agent, Check::Reference, || {
+            format!(
+                "its task is of agent {:?}, not {:?}",
+                task.agent, refused.agent
+            )
+        });
+    }
+
     fn apply_accepted(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
         self.counts.applies += 1;
         let stream = now.header.stream_id;
@@ -95,7 +122,7 @@ impl History {
             Check::StreamIdentity,
             || format!("it begins apply {} in stream {stream}", accepted.apply_id),
         );
-        let (fingerprint, operations) = self.submission(now, accepted);
+        let (fingerprint, requests) = self.submission(now, accepted);
         self.asked_in_task(now, accepted);
         self.permissions(now, accepted);
         let approval = match accepted.authorisation {
@@ -103,18 +130,20 @@ impl History {
             Authorisation::Awaiting(approval) => Some(approval),
         };
         if let Some(approval) = approval {
-            self.waits_for(now, accepted, approval, fingerprint);
+            self.waits_for(now, accepted, approval, fingerprint, requests.len());
         }
         let apply = ApplyState {
             task_id: accepted.task_id,
             fingerprint,
             approval,
             authorised: approval.is_none(),
-            operations,
+            idempotency_key: accepted.idempotency_key.clone(),
+            requests,
             ended: 0,
             running: None,
             last: None,
             left_no_trace: false,
+            simulated: None,
             execution_id: None,
             unsettled: false,
         };
@@ -140,6 +169,10 @@ impl History {
             )
         });
         let id = accepted.token_id;
+        let asks = matches!(&now.envelope.actor, Actor::Agent { token, .. } if *token != id);
+        now.expect(!asks, Check::Token, || {
+            format!("it names token {id}, and another one asked for it")
+        });
         let Some(token) = known.token(id) else {
             let reason = format!("token {id} was not issued in its task");
             return now.wrong(Check::Token, reason);
@@ -152,7 +185,7 @@ impl History {
         let revision = match self.agent(agent_id) {
             Seen::Here(agent) => agent.permission_revision,
             Seen::Hidden(why) => return now.cannot(Check::Token, why),
-            Seen::Never => return,
+            Seen::Erased | Seen::Never => return,
         };
         now.expect(token.permission_revision >= revision, Check::Token, || {
             format!("token {id} speaks for grants that have changed since")
@@ -166,6 +199,7 @@ impl History {
         accepted: &ApplyAccepted,
         approval: ApprovalId,
         fingerprint: Fingerprint,
+        operations: usize,
     ) {
         let missing = || format!("approval {approval}, which it waits for, is not open");
         let Some(question) = self
@@ -181,6 +215,7 @@ impl History {
         now.expect(same, Check::ApprovedOperations, || {
             format!("approval {approval}, which it waits for, is about other operations")
         });
+        question.is_asked_by(now, accepted, operations);
     }
 
     fn apply_authorised(&mut self, now: &mut Now<'_>, authorised: &ApplyAuthorised) {
@@ -205,6 +240,10 @@ impl History {
             .or_tell(now, Check::Authorisation, missing);
         let Some(question) = question else { return };
         let (consumed_by, approved) = (question.consumed_by(), question.fingerprint);
+        let cause = question.consumed_at();
+        now.expect(now.envelope.cause == cause, Check::Envelope, || {
+            "it does not name the consumption of its approval as what caused it".to_owned()
+        });
         now.expect(
             consumed_by.is_some_and(|by| by.as_bytes() == stream.as_bytes()),
             Check::Authorisation,
@@ -224,7 +263,7 @@ impl History {
             "an operation is started and nothing has authorised the apply".to_owned()
         });
         let is_next = usize::try_from(started.index) == Ok(apply.ended)
-            && apply.ended < apply.operations
+            && !apply.all_tried()
             && apply.running.is_none()
             && !apply.unsettled
             && apply.last.is_none_or(|last| last == Last::Succeeded);
@@ -242,6 +281,25 @@ impl History {
                 )
             },
         );
+        let same_way = apply
+            .simulated
+            .is_none_or(|known| known == started.simulated);
+        now.expect(same_way, Check::ExecutionOrder, || {
+            "its operations are in part simulated".to_owned()
+        });
+        apply.simulated = Some(started.simulated);
+        let expected = apply.requests.get(apply.ended);
+        match expected.map(|expected| expected.compare(started)) {
+            Some(Compared::Other) => now.wrong(
+                Check::Request,
+                format!(
+                    "{} {} is not the request of operation {}, or has another body",
+                    started.method, started.path, started.index
+                ),
+            ),
+            Some(Compared::Unreadable) => now.cannot(Check::Request, Obstacle::OtherVersion),
+            Some(Compared::Same) | None => {}
+        }
         apply.running = Some(started.simulated);
         if started.simulated {
             self.counts.operations_simulated += 1;
@@ -272,6 +330,14 @@ impl History {
                 )
             },
         );
+        let sent_nothing =
+            ended.simulated && (ended.reconciled || http_status(&ended.outcome).is_some());
+        now.expect(!sent_nothing, Check::ExecutionOrder, || {
+            format!(
+                "operation {} was simulated, and is told as answered",
+                ended.index
+            )
+        });
         apply.running = None;
         apply.left_no_trace = ended.left_no_trace();
         apply.ended += 1;
@@ -292,7 +358,7 @@ impl History {
             _ if apply.running.is_some() || !apply.authorised || apply.unsettled => false,
             (ApplyEnd::Failed, Some(Last::Succeeded) | None) => ended.stopped.is_some(),
             (ApplyEnd::Completed, Some(Last::Succeeded)) => {
-                apply.ended == apply.operations && ended.stopped.is_none()
+                apply.all_tried() && ended.stopped.is_none()
             }
             (ApplyEnd::Failed, Some(Last::Failed)) | (ApplyEnd::Unknown, Some(Last::Unknown)) => {
                 ended.stopped.is_none()
@@ -302,6 +368,7 @@ impl History {
         now.expect(as_they_did, Check::ExecutionOrder, || {
             "the apply does not end as its operations did".to_owned()
         });
+        let task_id = apply.task_id;
         if ended.end == ApplyEnd::Unknown {
             apply.unsettled = true;
         } else {
@@ -317,5 +384,17 @@ impl History {
         {
             self.streams.put(used.into(), State::Consumed);
         }
+        if let Some(reason) = &ended.stopped {
+            self.ends_with_task(now, task_id, reason);
+        }
+    }
+}
+
+/// What upstream answered with, where it did.
+const fn http_status(outcome: &OperationOutcome) -> Option<u16> {
+    match outcome {
+        OperationOutcome::Succeeded { http_status, .. }
+        | OperationOutcome::Failed { http_status, .. } => *http_status,
+        OperationOutcome::Unknown { .. } => None,
     }
 }

@@ -5,7 +5,8 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested, Approved, Denied, Event,
+    ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested,
+    Approved, Denied, Event,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -19,8 +20,19 @@ enum Phase {
     Pending,
     /// Since when.
     Approved(Timestamp),
-    /// For whom, and since when it had been approved.
-    Consumed(ApplyId, Timestamp),
+    /// For whom; it is kept until the apply ends, which may give it back.
+    Consumed(Consumption),
+}
+
+/// That an approval was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Consumption {
+    /// For which apply.
+    by: ApplyId,
+    /// At which position.
+    at: u64,
+    /// Since when it had been approved.
+    approved_at: Timestamp,
 }
 
 /// An approval that has not come to its end.
@@ -31,6 +43,12 @@ pub(super) struct QuestionState {
     pub(super) expires_at: Timestamp,
     continuation: Duration,
     pub(super) approvers: HashSet<String>,
+    /// The apply that asked first.
+    pub(super) first_apply: ApplyId,
+    /// That apply was accepted, with so many operations.
+    asked: Option<usize>,
+    /// The idempotency key that a delivery told of it.
+    pub(super) told_key: Option<String>,
     was_read: bool,
     phase: Phase,
 }
@@ -42,9 +60,45 @@ impl QuestionState {
 
     pub(super) const fn consumed_by(&self) -> Option<ApplyId> {
         match self.phase {
-            Phase::Consumed(by, _) => Some(by),
+            Phase::Consumed(consumption) => Some(consumption.by),
             Phase::Pending | Phase::Approved(_) => None,
         }
+    }
+
+    /// The position at which it was consumed.
+    pub(super) const fn consumed_at(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Consumed(consumption) => Some(consumption.at),
+            Phase::Pending | Phase::Approved(_) => None,
+        }
+    }
+
+    /// Until when it can be continued when it is approved at that moment.
+    pub(super) fn continue_until(&self, approved_at: Timestamp) -> Timestamp {
+        approved_at.plus(self.continuation)
+    }
+
+    /// Takes in an apply that waits for it. The first is the one that it says has asked, and has the key
+    /// that callbacks were told.
+    pub(super) fn is_asked_by(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+        operations: usize,
+    ) {
+        if self.asked.replace(operations).is_some() {
+            return;
+        }
+        let first = self.first_apply;
+        now.expect(accepted.apply_id == first, Check::Reference, || {
+            format!("its approval says that apply {first} asked")
+        });
+        let told = self.told_key.take();
+        now.expect(
+            told.is_none_or(|told| told == accepted.idempotency_key),
+            Check::DeliveryEvent,
+            || "callbacks were told of another idempotency key than it has".to_owned(),
+        );
     }
 
     /// The deadline that runs, and whether it is that of a continuation.
@@ -52,7 +106,7 @@ impl QuestionState {
         match self.phase {
             Phase::Pending => Some((self.expires_at, false)),
             Phase::Approved(at) => Some((at.plus(self.continuation), true)),
-            Phase::Consumed(..) => None,
+            Phase::Consumed(_) => None,
         }
     }
 
@@ -94,14 +148,26 @@ impl History {
                 self.approval_expired(now, &expired);
                 self.streams.put(stream, over);
             }
-            Event::ApprovalCancelled(_) => {
-                self.is_unconsumed(now);
+            Event::ApprovalCancelled(cancelled) => {
+                let task_id = self.is_unconsumed(now);
                 self.streams.put(stream, over);
+                if let Some(task_id) = task_id {
+                    self.ends_with_task(now, task_id, &cancelled.reason);
+                }
             }
-            Event::PreStateRecorded(_) => {
+            Event::PreStateRecorded(read) => {
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     let first = question.is_pending() && !question.was_read;
                     question.was_read = true;
+                    let asked = question.asked;
+                    now.expect(
+                        asked.is_none_or(|asked| asked == read.operations.len()),
+                        Check::ApprovalState,
+                        || {
+                            "what stands upstream was read of more or fewer operations than are asked for"
+                                .to_owned()
+                        },
+                    );
                     now.expect(first, Check::ApprovalState, || {
                         "what stands upstream is read once, while the approval is pending"
                             .to_owned()
@@ -111,6 +177,7 @@ impl History {
             Event::ApprovalNarrowed(narrowed) => {
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     let part = question.is_pending()
+                        && !narrowed.approvers.is_empty()
                         && narrowed
                             .approvers
                             .iter()
@@ -143,13 +210,23 @@ impl History {
             Check::Deadline,
             || format!("it ended at {} before it was asked", asked.expires_at),
         );
-        self.open_task(now, asked.task_id);
+        if let Some(task) = self.open_task(now, asked.task_id) {
+            now.expect(task.agent == asked.agent, Check::Reference, || {
+                format!(
+                    "its task is of agent {:?}, not {:?}",
+                    task.agent, asked.agent
+                )
+            });
+        }
         let question = QuestionState {
             task_id: asked.task_id,
             fingerprint: asked.fingerprint,
             expires_at: asked.expires_at,
             continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
             approvers: asked.approvers.into_iter().collect(),
+            first_apply: asked.apply_id,
+            asked: None,
+            told_key: None,
             was_read: false,
             phase: Phase::Pending,
         };
@@ -177,14 +254,18 @@ impl History {
                 );
                 now.at()
             }
-            Phase::Consumed(by, _) => {
+            Phase::Consumed(Consumption { by, .. }) => {
                 return now.wrong(
                     Check::ExecutionOnce,
                     format!("it was consumed before, by {by}"),
                 );
             }
         };
-        question.phase = Phase::Consumed(consumed.apply_id, approved_at);
+        question.phase = Phase::Consumed(Consumption {
+            by: consumed.apply_id,
+            at: now.position(),
+            approved_at,
+        });
         let task_id = question.task_id;
         let apply_id = consumed.apply_id;
         let waits = self.streams.find(apply_id, |state| match state {
@@ -209,7 +290,10 @@ impl History {
         let Some(State::Approval(question)) = self.streams.state(stream) else {
             return;
         };
-        let Phase::Consumed(by, approved_at) = question.phase else {
+        let Phase::Consumed(Consumption {
+            by, approved_at, ..
+        }) = question.phase
+        else {
             return now.wrong(Check::ApprovalState, "it is given back and was not used");
         };
         let usable_until = approved_at.plus(question.continuation);
@@ -258,12 +342,15 @@ impl History {
         });
     }
 
-    fn is_unconsumed(&mut self, now: &mut Now<'_>) {
-        if let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) {
-            let open = question.consumed_by().is_none();
-            now.expect(open, Check::ApprovalState, || {
-                "it is withdrawn and was consumed".to_owned()
-            });
-        }
+    /// The task of an approval that is withdrawn.
+    fn is_unconsumed(&mut self, now: &mut Now<'_>) -> Option<TaskId> {
+        let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
+            return None;
+        };
+        let open = question.consumed_by().is_none();
+        now.expect(open, Check::ApprovalState, || {
+            "it is withdrawn and was consumed".to_owned()
+        });
+        Some(question.task_id)
     }
 }

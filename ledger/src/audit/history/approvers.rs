@@ -1,20 +1,28 @@
 //! Approvers, their credentials and invitations.
 
+use super::actors::check_enrolled;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::assertion::{KeyThumbprint, PublicKey};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
+use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{BackupEligibilityLearnt, CredentialPut, Event};
 use crate::id::{EnrolmentId, StreamId};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an invitation is good at most.
+const INVITATION_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// A principal with its invitations.
 #[derive(Debug)]
 pub(super) struct ApproverState {
     pub(super) principal: String,
+    /// Its credentials in the order in which they were first put.
+    credentials: Vec<Blob>,
     enrolments: HashMap<EnrolmentId, Invitation>,
 }
 
@@ -22,6 +30,13 @@ pub(super) struct ApproverState {
 struct Invitation {
     expires_at: Timestamp,
     used: bool,
+}
+
+impl ApproverState {
+    /// The credential at that place, in the order in which they were first put.
+    pub(super) fn credential(&self, index: u32) -> Option<&Blob> {
+        self.credentials.get(usize::try_from(index).ok()?)
+    }
 }
 
 /// A credential as it was registered last; cheap to clone.
@@ -64,6 +79,7 @@ impl History {
                 });
                 let approver = ApproverState {
                     principal: registered.principal.clone(),
+                    credentials: Vec::new(),
                     enrolments: HashMap::new(),
                 };
                 self.streams
@@ -82,6 +98,13 @@ impl History {
                         )
                     },
                 );
+                let most = now.at().plus(INVITATION_LIFE);
+                now.expect(opened.expires_at <= most, Check::Enrolment, || {
+                    format!(
+                        "the invitation is good until {}, which is longer than they are",
+                        opened.expires_at
+                    )
+                });
                 if let Some(State::Approver(approver)) = self.streams.state(stream) {
                     let invitation = Invitation {
                         expires_at: opened.expires_at,
@@ -101,8 +124,14 @@ impl History {
         let stream = now.header.stream_id;
         let id = &put.credential_id;
         let key = sound_key(now, put);
+        check_enrolled(now, put.enrolment_id.is_some());
         self.used_invitation(now, put);
         let known = self.credentials.get(id);
+        if known.is_none()
+            && let Some(State::Approver(approver)) = self.streams.state(stream)
+        {
+            approver.credentials.push(id.clone());
+        }
         match known {
             Some(known) => now.expect(known.approver == stream, Check::Unique, || {
                 format!("credential {id} is registered for another approver")
@@ -120,6 +149,13 @@ impl History {
                     put.sign_count
                 )
             },
+        );
+        now.expect(
+            same_key.is_none_or(|known| {
+                put.backup_eligible == known.backup_eligible || known.backup_eligible.is_none()
+            }),
+            Check::Credential,
+            || format!("the backup eligibility of credential {id} changes with the same key"),
         );
         let (position, registered_by) = match same_key {
             Some(known) => (known.position, Arc::clone(&known.registered_by)),
@@ -147,7 +183,7 @@ impl History {
         let invitation = match invitation {
             Seen::Here(invitation) => invitation,
             Seen::Hidden(why) => return now.cannot(Check::Enrolment, why),
-            Seen::Never => return,
+            Seen::Erased | Seen::Never => return,
         };
         let Some(invitation) = invitation else {
             let reason = format!("invitation {used} was not made before");

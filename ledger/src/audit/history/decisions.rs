@@ -1,6 +1,7 @@
 //! A decision: who, about what, and the passkey's signature over exactly that.
 
 use super::approvers::KnownCredential;
+use super::erasures::Unknown;
 use super::streams::State;
 use super::{History, Now};
 use crate::assertion::{Assertion, AssertionError, Expectation, KeyThumbprint, verify_assertion};
@@ -105,9 +106,11 @@ impl History {
     ) -> Option<KnownCredential> {
         let id = &decided.credential_id;
         let Some(known) = self.credentials.get(id).cloned() else {
-            match self.approver_hidden() {
+            match self.why_unknown(now, decided) {
                 Some(why) => {
-                    now.cannot(Check::DecisionAssertion, why);
+                    if let Unknown::Because(why) = why {
+                        now.cannot(Check::DecisionAssertion, why);
+                    }
                     // Who brings a list wants to know of every key; this one cannot be known.
                     now.expect(self.pinned.is_none(), Check::ApproversList, || {
                         format!("credential {id} decided, and its key is not to be had")
@@ -144,10 +147,11 @@ impl History {
                     },
                 );
             }
-            _ => now.cannot(
-                Check::DecisionCredential,
-                self.approver_hidden().unwrap_or(Obstacle::Erased),
-            ),
+            Some(State::Hidden(_, why)) => {
+                let why = *why;
+                now.cannot(Check::DecisionCredential, why);
+            }
+            _ => now.cannot(Check::DecisionCredential, Obstacle::Erased),
         }
         Some(known)
     }

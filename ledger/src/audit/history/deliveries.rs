@@ -1,27 +1,15 @@
 //! Deliveries: owed for an event, tried while due, each try once.
 
+use super::reports::Key;
 use super::streams::{Kind, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::callback_event::CallbackEvent;
+use crate::callback_report::Report;
+use crate::canonical::parse_strict;
 use crate::clock::Timestamp;
-use crate::event::{AfterAttempt, ApplyEnd, AttemptEnded, AttemptOutcome, DeliveryOwed, Event};
-use crate::id::EventId;
+use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed, Event};
 use serde_json::Value;
-use std::collections::VecDeque;
-
-/// A delivery is owed in the commit of its event, a few positions after it.
-const REACH: usize = 64;
-
-/// An event that callbacks are told of.
-#[derive(Debug)]
-pub(super) struct Reported {
-    position: u64,
-    event_id: EventId,
-    /// Under which names.
-    names: &'static [CallbackEvent],
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -37,33 +25,6 @@ pub(super) struct DeliveryEntry {
     attempts: u32,
     in_round: u32,
     phase: Phase,
-}
-
-/// Remembers the event if deliveries may be owed for it.
-pub(super) fn report(reported: &mut VecDeque<Reported>, now: &Now<'_>, event: &Event) {
-    use CallbackEvent as Name;
-    let names: &'static [Name] = match event {
-        Event::ApprovalRequested(_) => &[Name::ApprovalPending],
-        Event::ApprovalApproved(_) => &[Name::ApprovalApproved],
-        Event::ApprovalDenied(_) => &[Name::ApprovalDenied],
-        Event::ApprovalExpired(_) => &[Name::ApprovalExpired],
-        Event::ApprovalCancelled(_) => &[Name::ApprovalCancelled],
-        Event::ApplyEnded(ended) => match ended.end {
-            ApplyEnd::Completed => &[Name::ApplyFinished],
-            ApplyEnd::Failed => &[Name::ApplyFailed],
-            ApplyEnd::Unknown => &[Name::ApplyUnknown],
-        },
-        Event::ApplyResolved(_) => &[Name::ApplyFinished, Name::ApplyFailed],
-        _ => return,
-    };
-    if reported.len() >= REACH {
-        reported.pop_front();
-    }
-    reported.push_back(Reported {
-        position: now.position(),
-        event_id: now.header.event_id,
-        names,
-    });
 }
 
 impl History {
@@ -120,13 +81,8 @@ impl History {
         );
         self.check_callback(now, owed);
         self.check_reported(now, owed);
-        let body = serde_json::from_str::<Value>(&owed.event).unwrap_or_default();
-        let says = |field: &str, what: &str| body.get(field).and_then(Value::as_str) == Some(what);
-        let body_fits = says("event_id", &owed.event_id.to_string())
-            && says("event_type", &owed.event_name)
-            && says("task_id", &owed.task_id.to_string());
-        now.expect(body_fits, Check::DeliveryEvent, || {
-            "the body that is delivered names another event, name or task".to_owned()
+        now.expect(owed.max_attempts > 0, Check::Delivery, || {
+            "it gets no try".to_owned()
         });
         let entry = DeliveryEntry {
             max_attempts: owed.max_attempts,
@@ -158,19 +114,20 @@ impl History {
         });
     }
 
-    /// The event that it is owed for, a moment ago.
+    /// The event that it is owed for, a moment ago and by the same command, and what it tells of that.
     fn check_reported(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         let Some(cause) = now.envelope.cause else {
             return now.wrong(Check::DeliveryEvent, "it is owed for nothing");
         };
-        let Some(reported) = self.reported.iter().find(|known| known.position == cause) else {
+        let Some(reported) = self.reports.find(cause) else {
             // It stands a few positions before, and no erasure comes in between: what was erased
             // elsewhere hides nothing here.
             let hidden = match self.missing.contains_key(&cause) {
                 true => Some(Obstacle::Erased),
-                false => self.streams.hides_something(),
+                false if cause < self.from => Some(Obstacle::BeforeRange),
+                false => self.streams.unreadable(),
             };
-            match hidden {
+            return match hidden {
                 Some(why) => now.cannot(Check::DeliveryEvent, why),
                 None => {
                     let reason = format!(
@@ -178,20 +135,57 @@ impl History {
                     );
                     now.wrong(Check::DeliveryEvent, reason);
                 }
-            }
-            return;
+            };
         };
-        let fits = reported.event_id == owed.event_id
-            && reported
-                .names
-                .iter()
-                .any(|name| name.as_str() == owed.event_name);
-        now.expect(fits, Check::DeliveryEvent, || {
+        let same =
+            reported.event_id == owed.event_id && reported.command_id == now.envelope.command_id;
+        now.expect(same, Check::DeliveryEvent, || {
+            format!("position {cause} holds another event, or one of another command")
+        });
+        let Some(about) = &reported.about else {
+            return now.cannot(Check::DeliveryEvent, Obstacle::BeforeRange);
+        };
+        let names = about.name.as_str() == owed.event_name
+            && about.task_id == owed.task_id
+            && Some(about.apply_id) == owed.apply_id
+            && about.approval_id == owed.approval_id;
+        now.expect(names, Check::DeliveryEvent, || {
             format!(
-                "it reports {} of event {}, position {cause} holds another",
-                owed.event_name, owed.event_id
+                "it reports {} of task {}, position {cause} is {} of task {}, or another apply or approval",
+                owed.event_name, owed.task_id, about.name, about.task_id
             )
         });
+        let told = parse_strict(owed.event.as_bytes()).unwrap_or_default();
+        let key = match &about.key {
+            Key::Absent => None,
+            Key::Named(key) => Some(key.clone()),
+            Key::OfTheNext => told
+                .get("idempotency_key")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        };
+        let report = Report {
+            event_id: owed.event_id,
+            name: &owed.event_name,
+            task_id: owed.task_id,
+            approval_id: owed.approval_id,
+            idempotency_key: key.as_deref(),
+            at: reported.at,
+            payload: about.payload.clone(),
+        };
+        now.expect(told == report.into_json(), Check::DeliveryEvent, || {
+            "the body that is delivered does not tell what its event says".to_owned()
+        });
+        if let (Key::OfTheNext, Some(approval)) = (&about.key, about.approval_id)
+            && let Some(State::Approval(question)) = self.streams.state(approval)
+        {
+            let before = question.told_key.replace(key.unwrap_or_default());
+            now.expect(
+                before.is_none() || before == question.told_key,
+                Check::DeliveryEvent,
+                || "callbacks are told of two idempotency keys of one apply".to_owned(),
+            );
+        }
     }
 }
 
@@ -203,6 +197,13 @@ impl DeliveryEntry {
             format!("try {} ends and was not under way", ended.attempt)
         });
         let arrived = matches!(ended.outcome, AttemptOutcome::Delivered { .. });
+        let accepted = match ended.outcome {
+            AttemptOutcome::Delivered { http_status } => (200..300).contains(&http_status),
+            AttemptOutcome::Failed { .. } | AttemptOutcome::Interrupted => true,
+        };
+        now.expect(accepted, Check::Delivery, || {
+            "it is told as arrived, and the receiver's answer says otherwise".to_owned()
+        });
         let used_up = self.in_round >= self.max_attempts;
         let follows = match ended.after {
             AfterAttempt::Done => arrived,

@@ -4,14 +4,19 @@
 //! A stream whose beginning is not there (it lies before the range, was erased, or cannot be read) is
 //! hidden: rules that need it are counted as impossible, not as broken.
 
+mod actors;
 mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod closings;
 mod covered;
 mod decisions;
 mod deliveries;
+mod erasures;
 mod ledger_events;
+mod reports;
+mod requests;
 mod streams;
 mod submission;
 mod tasks;
@@ -24,13 +29,18 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::assertion::KeyThumbprint;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
-use crate::event::{Envelope, Event};
-use crate::id::{LedgerId, StreamId};
+use crate::event::{Actor, Envelope, Event};
+use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::record::Header;
 use approvers::KnownCredential;
-use deliveries::Reported;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use closings::Closing;
+use erasures::Unproven;
+use reports::Reports;
+use std::collections::{BTreeMap, HashMap};
 use streams::{Kind, State, Streams, rule_of};
+
+/// The number of `approver.credential_put`.
+const CREDENTIAL_PUT: u16 = 51;
 
 /// The fold over events.
 #[derive(Debug)]
@@ -43,20 +53,47 @@ pub(super) struct History {
     agents: HashMap<String, StreamId>,
     principals: HashMap<String, StreamId>,
     credentials: HashMap<Blob, KnownCredential>,
-    /// Approvers whose payloads cannot be read, up to where they were erased: their credentials are not
-    /// known.
-    hidden_approvers: BTreeMap<StreamId, Obstacle>,
+    /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
+    /// which one of them has a credential: these are not known.
+    hidden_approvers: BTreeMap<StreamId, HiddenApprover>,
+    /// Decisions with credentials that are not known, which a later erasure must account for.
+    unproven: Vec<Unproven>,
+    /// An erasure has named the keys that it takes away: later ones do so too.
+    keys_are_named: bool,
     /// Where something that can still be read speaks of a stream whose own payloads are gone. An erasure
     /// leaves nothing of a task behind.
     left_behind: HashMap<StreamId, u64>,
-    /// There are records before the first one here.
+    /// The position of the first record.
+    from: u64,
+    /// There are records before that one.
     partial: bool,
-    /// What a delivery may be owed for: the newest events that are reported.
-    reported: VecDeque<Reported>,
+    /// What a delivery may be owed for.
+    reports: Reports,
+    /// What ended because its task is closed by the same command.
+    closings: Vec<Closing>,
+    /// Whose the last event was that could be read.
+    command: Option<Commanded>,
     keys: BTreeMap<KeyThumbprint, DecidingKey>,
     /// Positions whose payload is gone, with their streams, and nobody has said why yet.
     missing: BTreeMap<u64, StreamId>,
     counts: HistoryReport,
+}
+
+/// An approver whose payloads cannot be read.
+#[derive(Debug)]
+struct HiddenApprover {
+    why: Obstacle,
+    /// The first position at which a credential of it was put.
+    credential_at: Option<u64>,
+}
+
+/// What all events of one command share.
+#[derive(Debug, PartialEq, Eq)]
+struct Commanded {
+    command_id: CommandId,
+    actor: Actor,
+    request_id: Option<RequestId>,
+    at: Timestamp,
 }
 
 /// One event, as rules see it.
@@ -103,9 +140,14 @@ impl History {
             principals: HashMap::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
+            unproven: Vec::new(),
+            keys_are_named: false,
             left_behind: HashMap::new(),
+            from,
             partial: from > 0,
-            reported: VecDeque::new(),
+            reports: Reports::default(),
+            closings: Vec::new(),
+            command: None,
             keys: BTreeMap::new(),
             missing: BTreeMap::new(),
             counts: HistoryReport::default(),
@@ -140,7 +182,9 @@ impl History {
                     envelope: &envelope,
                     findings,
                 };
+                self.settle_closings(Some(envelope.command_id), now.findings);
                 check_cause(&mut now);
+                self.check_command(&mut now);
                 if fits {
                     self.event(&mut now, event);
                 }
@@ -189,19 +233,49 @@ impl History {
     /// From here on nothing can be said about the stream.
     fn hide(&mut self, header: &Header, kind: Option<Kind>, why: Obstacle) {
         if kind == Some(Kind::Approver) {
-            self.hidden_approvers.insert(header.stream_id, why);
+            let hidden = self.hidden_approvers.entry(header.stream_id);
+            let hidden = hidden.or_insert(HiddenApprover {
+                why,
+                credential_at: None,
+            });
+            hidden.why = why;
+            if header.event_type == CREDENTIAL_PUT {
+                hidden.credential_at.get_or_insert(header.position);
+            }
         }
         if let Some(kind) = kind {
             self.streams.put(header.stream_id, State::Hidden(kind, why));
         }
     }
 
-    /// Why a credential may have been registered and not be known here.
-    fn approver_hidden(&self) -> Option<Obstacle> {
-        if self.partial {
-            return Some(Obstacle::BeforeRange);
+    /// Events of one command stand together and say the same of who asked, for which request, and when.
+    fn check_command(&mut self, now: &mut Now<'_>) {
+        let (envelope, at) = (now.envelope, now.at());
+        match &self.command {
+            Some(known) if known.command_id == envelope.command_id => {
+                let same = known.actor == envelope.actor
+                    && known.request_id == envelope.request_id
+                    && known.at == at;
+                now.expect(same, Check::Envelope, || {
+                    "another actor, request or time is named than by the event of the same command before it".to_owned()
+                });
+            }
+            _ => {
+                self.command = Some(Commanded {
+                    command_id: envelope.command_id,
+                    actor: envelope.actor.clone(),
+                    request_id: envelope.request_id,
+                    at,
+                });
+            }
         }
-        self.hidden_approvers.values().next().copied()
+    }
+
+    /// Whether the last event that could be read is of this command.
+    fn ends_with(&self, command: CommandId) -> bool {
+        self.command
+            .as_ref()
+            .is_some_and(|known| known.command_id == command)
     }
 
     /// Remembers what can be read of a stream whose payloads are gone, until it is known why.
@@ -214,9 +288,11 @@ impl History {
     fn event(&mut self, now: &mut Now<'_>, event: Event) {
         self.counts.events += 1;
         self.leaves_behind(now.header.stream_id, now.position());
+        self.report(now, &event);
         if !self.streams.may_go_on(now, &event) {
             return;
         }
+        self.check_actor(now, &event);
         match event {
             Event::LedgerCreated(created) => self.ledger_created(now, created),
             Event::LedgerErased(erased) => self.ledger_erased(now, &erased),
@@ -227,7 +303,6 @@ impl History {
     }
 
     fn aggregate_event(&mut self, now: &mut Now<'_>, event: Event) {
-        deliveries::report(&mut self.reported, now, &event);
         match Kind::of(event.event_type()) {
             Some(Kind::Task) => self.task_event(now, &event),
             Some(Kind::Apply) => self.apply_event(now, event),
@@ -256,6 +331,8 @@ impl History {
     }
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
+        self.settle_closings(None, findings);
+        self.settle_unproven(findings);
         let mut missing = Vec::new();
         for position in self.missing.keys() {
             Range::push(&mut missing, *position);
@@ -278,8 +355,14 @@ impl History {
     }
 }
 
+/// The authorisation of an apply, an approval that is given back and a delivery name what they answer;
+/// nothing else answers an event.
 fn check_cause(now: &mut Now<'_>) {
     let (position, cause) = (now.position(), now.envelope.cause);
+    let answers = matches!(now.header.event_type, 23 | 38 | 60);
+    now.expect(answers || cause.is_none(), Check::Envelope, || {
+        "it says that another event caused it, which is not so for its kind".to_owned()
+    });
     now.expect(
         cause.is_none_or(|cause| cause < position),
         Check::Envelope,

@@ -41,7 +41,7 @@ impl Kind {
         })
     }
 
-    const fn of_erased(kind: StreamKind) -> Self {
+    pub(super) const fn of_erased(kind: StreamKind) -> Self {
         match kind {
             StreamKind::Task => Self::Task,
             StreamKind::Apply | StreamKind::Refusal => Self::Apply,
@@ -89,7 +89,7 @@ pub(super) enum State {
 }
 
 impl State {
-    const fn kind(&self) -> Option<Kind> {
+    pub(super) const fn kind(&self) -> Option<Kind> {
         Some(match self {
             Self::Beginning => return None,
             Self::Ledger => Kind::Ledger,
@@ -130,6 +130,8 @@ pub(super) enum Seen<T> {
     Here(T),
     /// It may be, but cannot be looked at.
     Hidden(Obstacle),
+    /// It was erased before, so that nothing can refer to it any more.
+    Erased,
     /// It was never recorded, or has ended.
     Never,
 }
@@ -143,13 +145,9 @@ impl Streams {
         }
     }
 
-    /// Why an event whose payload is there may have been recorded and not be known here.
-    pub(super) const fn hides_something(&self) -> Option<Obstacle> {
-        match (self.unreadable, self.partial) {
-            (true, _) => Some(Obstacle::Unreadable),
-            (false, true) => Some(Obstacle::BeforeRange),
-            (false, false) => None,
-        }
+    /// Whether an event may have been recorded and not be known here, because it cannot be read.
+    pub(super) fn unreadable(&self) -> Option<Obstacle> {
+        self.unreadable.then_some(Obstacle::Unreadable)
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -325,7 +323,7 @@ impl Streams {
             None => Seen::Never,
             Some(entry) => match &entry.state {
                 State::Hidden(_, why) => Seen::Hidden(*why),
-                State::Erased(_) => Seen::Hidden(Obstacle::Erased),
+                State::Erased(_) => Seen::Erased,
                 _ => pick(&mut entry.state).map_or(Seen::Never, Seen::Here),
             },
         }
@@ -337,7 +335,15 @@ impl<T> Seen<T> {
         match self {
             Self::Here(value) => Seen::Here(with(value)),
             Self::Hidden(why) => Seen::Hidden(why),
+            Self::Erased => Seen::Erased,
             Self::Never => Seen::Never,
+        }
+    }
+
+    pub(super) fn here(self) -> Option<T> {
+        match self {
+            Self::Here(value) => Some(value),
+            Self::Hidden(_) | Self::Erased | Self::Never => None,
         }
     }
 
@@ -353,6 +359,10 @@ impl<T> Seen<T> {
             Self::Here(value) => Some(value),
             Self::Hidden(why) => {
                 now.cannot(check, why);
+                None
+            }
+            Self::Erased => {
+                now.wrong(Check::AfterEnd, "what it refers to was erased before");
                 None
             }
             Self::Never => {
@@ -386,7 +396,8 @@ pub(super) const fn rule_of(event_type: u16) -> Check {
         11 => Check::TokenLife,
         12 => Check::Token,
         20 => Check::Fingerprint,
-        23 | 24 => Check::Authorisation,
+        23 => Check::Authorisation,
+        24 => Check::Request,
         25..=27 => Check::ExecutionOrder,
         33 | 34 => Check::DecisionAssertion,
         35 => Check::Deadline,

@@ -1,6 +1,7 @@
 //! What an apply asks for: its canonical bytes against its fingerprint, its check and its grants.
 
 use super::agents::AgentState;
+use super::requests::Expected;
 use super::tasks::TaskState;
 use super::{History, Now};
 use crate::audit::check::Check;
@@ -12,12 +13,12 @@ use crate::operation::{Scope, ScopeId};
 use serde_json::Value;
 
 impl History {
-    /// The fingerprint, computed anew, and how many operations it covers.
+    /// The fingerprint, computed anew, and the requests of the operations that it covers.
     pub(super) fn submission(
         &mut self,
         now: &mut Now<'_>,
         accepted: &ApplyAccepted,
-    ) -> (Fingerprint, usize) {
+    ) -> (Fingerprint, Vec<Expected>) {
         let fingerprint = Fingerprint::of(accepted.submission.as_bytes());
         now.expect(fingerprint == accepted.fingerprint, Check::Fingerprint, || {
             format!(
@@ -58,11 +59,15 @@ impl History {
                 now.expect(same, Check::PermissionCheck, || {
                     "the operations that were checked are not those that are sent".to_owned()
                 });
-                (fingerprint, submission.operations.len())
+                let requests = submission.operations.iter().map(Expected::of).collect();
+                (fingerprint, requests)
             }
             Err(error) => {
                 now.wrong(Check::Fingerprint, error.to_string());
-                (fingerprint, requested.len())
+                (
+                    fingerprint,
+                    requested.iter().map(|_| Expected::default()).collect(),
+                )
             }
         }
     }
@@ -75,9 +80,12 @@ impl History {
         });
         let granted = accepted.authorisation == Authorisation::Granted;
         now.expect(
-            !granted || check.missing.is_empty(),
+            granted == check.missing.is_empty(),
             Check::Authorisation,
-            || "it was taken as granted, although grants were missing".to_owned(),
+            || {
+                "it was taken as granted although grants were missing, or asked for although none were"
+                    .to_owned()
+            },
         );
         let task = self.streams.find(accepted.task_id, |state| match state {
             super::State::Task(known) => Some(&**known),
@@ -86,7 +94,7 @@ impl History {
         let task: &TaskState = match task {
             Seen::Here(task) => task,
             Seen::Hidden(why) => return now.cannot(Check::PermissionCheck, why),
-            Seen::Never => return,
+            Seen::Erased | Seen::Never => return,
         };
         let agent_id = task.agent_id;
         let levels: Vec<_> = check
@@ -107,14 +115,24 @@ impl History {
                 )
             });
         }
-        if !granted {
+        // An apply under an approval that another one asked for repeats the check of that one.
+        let repeats = match accepted.authorisation {
+            Authorisation::Granted => false,
+            Authorisation::Awaiting(approval) => self
+                .question(approval)
+                .map(|question| question.first_apply != accepted.apply_id)
+                .here()
+                .unwrap_or(true),
+        };
+        if repeats {
             return;
         }
         let agent: &AgentState = match self.agent(agent_id) {
             Seen::Here(agent) => agent,
             Seen::Hidden(why) => return now.cannot(Check::Authorisation, why),
-            Seen::Never => return,
+            Seen::Erased | Seen::Never => return,
         };
+        let mut granted_beforehand = check.pre_approved.iter().peekable();
         for (checked, allowed) in check.requested.iter().zip(levels) {
             let safe = allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
             let covered = scope_of(checked).is_some_and(|scope| {
@@ -122,6 +140,19 @@ impl History {
                     .grants
                     .cover(checked.operation, &scope, checked.required_level, now.at())
             });
+            // Equal operations are told apart by their order, as in the partition.
+            let told = granted_beforehand.next_if_eq(&checked).is_some();
+            now.expect(told == (safe && covered), Check::PermissionCheck, || {
+                format!(
+                    "{} on {} {} is told as granted and was not, or the other way round",
+                    checked.operation.as_str(),
+                    checked.scope_type,
+                    checked.scope_id
+                )
+            });
+            if !granted {
+                continue;
+            }
             now.expect(safe && covered, Check::Authorisation, || {
                 format!(
                     "{} on {} {} needed an approval: no grant in force covered it",

@@ -16,11 +16,16 @@ use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+/// How long a task's tokens may live, in seconds.
+const TOKEN_TTL: std::ops::RangeInclusive<u32> = 60..=3600;
+
 /// A task that is open.
 #[derive(Debug)]
 pub(super) struct TaskState {
     pub(super) agent_id: AgentId,
     pub(super) agent: String,
+    /// The subject that its tokens are bound to.
+    pub(super) subject: String,
     pub(super) allowlist: Allowlist,
     pub(super) callbacks: KnownCallbacks,
     agent_callbacks: bool,
@@ -187,9 +192,17 @@ impl History {
                 )
             });
         }
+        let ttl = created.token_ttl_seconds;
+        now.expect(TOKEN_TTL.contains(&ttl), Check::TokenLife, || {
+            format!("its tokens are to live {ttl} s, which is not within {TOKEN_TTL:?}")
+        });
+        now.expect(!created.allowed.is_empty(), Check::PermissionCheck, || {
+            "its allowlist is empty".to_owned()
+        });
         let task = TaskState {
             agent_id: created.agent_id,
             agent: created.agent.clone(),
+            subject: created.subject.clone(),
             allowlist: Allowlist::of(&created.allowed),
             callbacks: KnownCallbacks::default(),
             agent_callbacks: created.agent_callbacks,
@@ -207,6 +220,16 @@ impl History {
         };
         let agent_id = task.agent_id;
         task.is_of_its_time(now, issued);
+        now.expect(issued.subject == task.subject, Check::Token, || {
+            format!(
+                "it is bound to subject {:?}, its task to {:?}",
+                issued.subject, task.subject
+            )
+        });
+        let is_first = task.tokens.is_empty();
+        now.expect(is_first != issued.replaces.is_some(), Check::Token, || {
+            "the first token of a task replaces none, and each later one replaces one".to_owned()
+        });
         if let Some(old) = issued.replaces {
             let revoked = task.token(old).map(|old| old.revoked);
             now.expect(revoked.is_some(), Check::Reference, || {

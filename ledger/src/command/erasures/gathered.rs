@@ -21,6 +21,8 @@ pub(super) struct Gathered {
     pub(super) keys: BTreeSet<LookupKey>,
     /// Credentials whose counters these events had raised.
     pub(super) decided_with: BTreeSet<Blob>,
+    /// The thumbprints of the public keys that an approver had.
+    pub(super) thumbprints: BTreeSet<Blob>,
 }
 
 impl Gathered {
@@ -40,6 +42,9 @@ impl Gathered {
         for recorded in events {
             lookups.fold(stream_id, task, &recorded.event);
             self.positions.insert(recorded.position());
+            if let Event::CredentialPut(put) = &recorded.event {
+                self.thumbprints.insert(put.public_key_thumbprint.clone());
+            }
         }
         for key in lookups.into_values().into_keys() {
             match (key.counted_credential(), subject) {

@@ -1,6 +1,6 @@
 //! Decisions: whoever holds the log's key cannot make one, and cannot change what one was about.
 
-use super::{altered, is_first, told};
+use super::{altered, is_first, is_found, told};
 use fixtures::approver::SoftApprover;
 use fixtures::history::{History, trusting};
 use fixtures::rules::APPROVER;
@@ -73,7 +73,7 @@ async fn other_operations_are_named_however_deep_they_are_put() {
         }
     });
     let report = altered(&forged, |_| {});
-    is_first(&report, Check::Fingerprint, Some(asked));
+    is_found(&report, Check::Fingerprint, asked);
     // Its fingerprint.
     let mut before = None;
     let mut after = None;
@@ -86,7 +86,7 @@ async fn other_operations_are_named_however_deep_they_are_put() {
     });
     let (before, after) = (before.unwrap(), after.unwrap());
     let report = altered(&forged, |_| {});
-    is_first(&report, Check::ApprovedOperations, Some(asked));
+    is_found(&report, Check::ApprovedOperations, asked);
     // The question.
     forged.alter(question, |event| {
         if let Event::ApprovalRequested(requested) = event {
@@ -94,7 +94,7 @@ async fn other_operations_are_named_however_deep_they_are_put() {
         }
     });
     let report = altered(&forged, |_| {});
-    is_first(&report, Check::DecisionStatement, Some(decided));
+    is_found(&report, Check::DecisionStatement, decided);
     // The statement. What is left is what the passkey signed.
     change_decision(&mut forged, decided, |decision| {
         decision.statement = decision
@@ -102,7 +102,7 @@ async fn other_operations_are_named_however_deep_they_are_put() {
             .replace(&before.to_string(), &after.to_string());
     });
     let report = altered(&forged, |_| {});
-    is_first(&report, Check::DecisionChallenge, Some(decided));
+    is_found(&report, Check::DecisionChallenge, decided);
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_credential_that_was_revoked_or_never_asked_is_named() {
         put.status = CredentialStatus::Revoked;
         history.insert(at, stream, &put.into());
     });
-    is_first(&report, Check::DecisionCredential, Some(at + 1));
+    is_found(&report, Check::DecisionCredential, at + 1);
     let question = history.first("approval.requested");
     let report = altered(&history, |history| {
         history.alter(question, |event| {
@@ -164,7 +164,7 @@ async fn a_credential_that_was_revoked_or_never_asked_is_named() {
             }
         });
     });
-    is_first(&report, Check::DecisionCredential, Some(at));
+    is_found(&report, Check::DecisionCredential, at);
     let report = altered(&history, |history| {
         drop(history.remove(history.first("approver.credential_put")));
     });
@@ -184,11 +184,11 @@ async fn a_decision_after_its_challenge_or_its_deadline_is_named() {
     let report = altered(&history, |history| {
         delay(history, at, Duration::from_secs(100))
     });
-    is_first(&report, Check::DecisionChallenge, Some(at));
+    is_found(&report, Check::DecisionChallenge, at);
     let report = altered(&history, |history| {
         delay(history, at, Duration::from_secs(600))
     });
-    is_first(&report, Check::Deadline, Some(at));
+    is_found(&report, Check::Deadline, at);
 }
 
 #[tokio::test]
@@ -246,11 +246,11 @@ async fn a_credential_that_is_not_what_it_says_is_named() {
         })
     };
     let report = change(|put| put.public_key_thumbprint = vec![1; 32].into());
-    is_first(&report, Check::Credential, Some(at));
+    is_found(&report, Check::Credential, at);
     let report = change(|put| put.public_key = vec![1; 32].into());
-    is_first(&report, Check::Credential, Some(at));
+    is_found(&report, Check::Credential, at);
     let report = change(|put| put.enrolment_id = Some(ledger::EnrolmentId::from_bytes([1; 16])));
-    is_first(&report, Check::Enrolment, Some(at));
+    is_found(&report, Check::Enrolment, at);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How long tokens live, and what a range cannot know.
 
-use super::{altered, is_first, told};
+use super::{altered, is_first, is_found, told};
 use fixtures::history::{History, trusting};
 use ledger::audit::{Check, Obstacle, verify_bundle};
 use ledger::event::{Event, TokenIssued};
@@ -58,7 +58,7 @@ async fn no_token_reaches_beyond_the_day_of_its_task() {
             token.expires_at = token.issued_at.plus(Duration::from_secs(25 * 60 * 60));
         });
     });
-    is_first(&report, Check::TokenLife, Some(at));
+    is_found(&report, Check::TokenLife, at);
 }
 
 /// A name that is taken in a range may have been taken before it: that is not found, and it is said.

@@ -1,11 +1,14 @@
 //! The auditor's verifier: an honest history has no findings, and one that breaks a rule is told by it.
 
+mod actors;
 mod bundles;
 mod checkpoints;
 mod decisions;
+mod erased_keys;
 mod executions;
 mod honest;
 mod lifetimes;
+mod recomputed;
 mod records;
 mod releases;
 mod streams;

@@ -75,6 +75,23 @@ fn stream_at(history: &History, position: u64) -> StreamId {
     history.records[index(position)].header.stream_id
 }
 
+fn kind_of(history: &History, stream: StreamId) -> StreamKind {
+    let first = history
+        .records
+        .iter()
+        .find(|record| record.header.stream_id == stream)
+        .unwrap();
+    match first.header.event_type {
+        10..20 => StreamKind::Task,
+        20 => StreamKind::Apply,
+        21..30 => StreamKind::Refusal,
+        30..40 => StreamKind::Approval,
+        40..50 => StreamKind::Agent,
+        50..60 => StreamKind::Approver,
+        _ => StreamKind::Delivery,
+    }
+}
+
 /// What says that these streams were erased, as of the history's end.
 fn erasure(history: &History, subject: ErasedSubject, streams: &[StreamId]) -> LedgerErased {
     let of = |stream: &StreamId| {
@@ -84,7 +101,7 @@ fn erasure(history: &History, subject: ErasedSubject, streams: &[StreamId]) -> L
             .filter(|record| record.header.stream_id == *stream);
         ErasedStream {
             stream_id: *stream,
-            kind: StreamKind::Task,
+            kind: kind_of(history, *stream),
             events: u64::try_from(events.count()).unwrap(),
         }
     };
@@ -102,6 +119,7 @@ fn erasure(history: &History, subject: ErasedSubject, streams: &[StreamId]) -> L
         names: Vec::new(),
         name_key: None,
         counters: Vec::new(),
+        keys: Vec::new(),
     }
 }
 
@@ -173,9 +191,9 @@ async fn an_erasure_that_is_not_of_what_is_gone_is_named() {
         erased.positions.remove(0);
     })
     .verify();
-    is_first(&report, Check::PayloadMissing, Some(at));
+    is_found(&report, Check::PayloadMissing, at);
     let report = erased(&history, |erased| erased.streams[0].events += 1).verify();
-    is_first(&report, Check::Erasure, Some(history.size()));
+    is_found(&report, Check::Erasure, history.size());
     let report = erased(&history, |erased| erased.positions.reverse()).verify();
     assert!(
         report.findings.iter().any(|f| f.check == Check::Erasure),
@@ -197,66 +215,7 @@ async fn nothing_happens_in_a_stream_that_was_erased() {
     erased.insert(end, ledger, &issued);
     erased.record(end).header.stream_id = stream;
     erased.reseal();
-    is_first(&erased.verify(), Check::AfterEnd, Some(end));
-}
-
-/// An approver who was registered and never decided is gone, and an event after some position says so.
-fn without_approver(history: &History, erased_at: u64) -> History {
-    let mut history = history.clone();
-    let stream = StreamId::from_bytes([0x0A; 16]);
-    let registered = ledger::event::ApproverRegistered {
-        approver_id: ledger::ApproverId::from_bytes(*stream.as_bytes()),
-        principal: "bob".to_owned(),
-    };
-    history.insert(2, stream, &registered.into());
-    let subject = ErasedSubject::Approver(ledger::ApproverId::from_bytes(*stream.as_bytes()));
-    let erased = erasure(&history, subject, &[stream]);
-    let ledger = history.records[0].header.stream_id;
-    history.insert(erased_at, ledger, &erased.into());
-    history
-}
-
-fn by_a_stranger(history: &mut History) -> u64 {
-    let at = history.first("approval.approved");
-    history.alter(at, |event| {
-        if let Event::ApprovalApproved(ledger::event::Approved(decided)) = event {
-            decided.credential_id = vec![1, 2, 3].into();
-        }
-    });
-    history.reseal();
-    history.record(2).content = None;
-    at
-}
-
-#[tokio::test]
-async fn an_erased_approver_hides_no_decision_that_was_made_afterwards() {
-    let history = told().await;
-    let mut after = without_approver(&history, 5);
-    let at = by_a_stranger(&mut after);
-    is_first(&after.verify(), Check::DecisionCredential, Some(at));
-}
-
-#[tokio::test]
-async fn a_decision_by_a_key_that_was_erased_is_told_as_not_checked_and_refused_by_a_list() {
-    let history = told().await;
-    let end = history.size() + 1;
-    let mut before = without_approver(&history, end);
-    let at = by_a_stranger(&mut before);
-    let report = before.verify();
-    assert!(report.verified, "{report}");
-    let limit = report
-        .impossible
-        .iter()
-        .find(|limit| limit.check == Check::DecisionAssertion);
-    assert_eq!(limit.unwrap().first_position, at);
-    assert!(
-        report.to_string().contains("as far as they can be checked"),
-        "{report}"
-    );
-    let mut options = fixtures::history::trusting();
-    options.approvers = Some("".parse().unwrap());
-    let report = before.verify_with(&options);
-    is_first(&report, Check::ApproversList, Some(at));
+    is_found(&erased.verify(), Check::AfterEnd, end);
 }
 
 #[tokio::test]
@@ -266,7 +225,7 @@ async fn an_erasure_leaves_nothing_of_a_task_behind() {
     let task = stream_at(&history, history.first("task.created"));
     let forged = erased_streams(&history, task, &[task], |_| {});
     let end = history.size();
-    is_first(&forged.verify(), Check::Erasure, Some(end));
+    is_found(&forged.verify(), Check::Erasure, end);
 }
 
 #[tokio::test]
@@ -307,7 +266,7 @@ async fn nothing_is_added_to_an_erased_stream_by_erasing_it_again() {
     again.insert(end + 1, own, &second.into());
     again.reseal();
     again.record(end).content = None;
-    is_first(&again.verify(), Check::AfterEnd, Some(end));
+    is_found(&again.verify(), Check::AfterEnd, end);
 }
 
 #[tokio::test]

@@ -1,0 +1,228 @@
+//! Who can cause which event.
+//!
+//! The table holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
+//! decision) is held against what the event and the streams around it say.
+
+use super::streams::{Seen, State};
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::event::{Actor, Event};
+use crate::id::{StreamId, TaskId, TokenId};
+
+/// A kind of actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The component of the service that has this name.
+    Service(&'static str),
+    Agent,
+    Administrator,
+    Approver,
+    Operator,
+}
+
+impl Who {
+    fn is(self, actor: &Actor) -> bool {
+        match (self, actor) {
+            (Self::Service(name), Actor::System { component }) => component == name,
+            (Self::Agent, Actor::Agent { .. })
+            | (Self::Administrator, Actor::Administrator { .. })
+            | (Self::Approver, Actor::Approver { .. })
+            | (Self::Operator, Actor::Operator { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whoever closes a task.
+const CLOSERS: &[Who] = &[Who::Agent, Who::Administrator, Who::Operator];
+/// Whoever settles what the service leaves to people.
+const MANAGERS: &[Who] = &[Who::Administrator, Who::Operator];
+
+/// Who can cause an event of this number; `None` for a delivery that is owed, which has the actor of the
+/// event that it reports.
+const fn causes(event_type: u16) -> Option<&'static [Who]> {
+    Some(match event_type {
+        1 | 22 => &[Who::Service("ledger")],
+        2..=4 => &[Who::Operator],
+        10 | 50 | 53 => &[Who::Administrator],
+        11 | 13 => &[Who::Administrator, Who::Agent],
+        12 | 14 | 36 => CLOSERS,
+        20 | 21 | 23 | 30 | 32 | 37 => &[Who::Agent],
+        24 | 25 | 38 => &[Who::Service("executor")],
+        26 => &[
+            Who::Service("executor"),
+            Who::Agent,
+            Who::Administrator,
+            Who::Operator,
+        ],
+        27 | 40 | 41 | 63 => MANAGERS,
+        31 => &[Who::Service("pre_state_reader")],
+        33 | 34 | 52 => &[Who::Approver],
+        // Whatever comes to an approval after its deadline records that the deadline has passed.
+        35 => &[
+            Who::Service("expirer"),
+            Who::Agent,
+            Who::Approver,
+            Who::Administrator,
+            Who::Operator,
+        ],
+        51 => &[Who::Administrator, Who::Operator, Who::Approver],
+        61 | 62 => &[Who::Service("dispatcher")],
+        60 => return None,
+        _ => &[],
+    })
+}
+
+impl History {
+    pub(super) fn check_actor(&mut self, now: &mut Now<'_>, event: &Event) {
+        let envelope = now.envelope;
+        let Some(able) = causes(event.event_type()) else {
+            return;
+        };
+        if !able.iter().any(|who| who.is(&envelope.actor)) {
+            let reason = format!("{} cannot cause {}", envelope.actor, event.name());
+            return now.wrong(Check::Actor, reason);
+        }
+        match &envelope.actor {
+            Actor::Agent {
+                agent,
+                subject,
+                token,
+            } => self.is_agent_of(now, event, (agent, subject, *token)),
+            Actor::Approver {
+                principal,
+                credential_id,
+            } => self.is_approver_of(now, event, principal, credential_id),
+            Actor::System { .. } | Actor::Administrator { .. } | Actor::Operator { .. } => {}
+        }
+    }
+
+    /// The token is of the event's task and in force, and the agent and subject are the token's.
+    fn is_agent_of(
+        &mut self,
+        now: &mut Now<'_>,
+        event: &Event,
+        (agent, subject, id): (&str, &str, TokenId),
+    ) {
+        let task_id = match self.task_of(now.header.stream_id, event) {
+            Seen::Here(task_id) => task_id,
+            Seen::Hidden(why) => return now.cannot(Check::Actor, why),
+            // What is wrong with the stream is told where the event is looked at.
+            Seen::Erased | Seen::Never => return,
+        };
+        let task = self.streams.find(task_id, |state| match state {
+            State::Task(task) => Some(&**task),
+            _ => None,
+        });
+        let closed = || format!("agent {agent:?} acts in task {task_id}, which is not open");
+        let Some(task) = task.or_tell(now, Check::Actor, closed) else {
+            return;
+        };
+        let (agent_id, token) = (task.agent_id, task.token(id));
+        let named = task.agent == agent && task.subject == subject;
+        now.expect(named, Check::Actor, || {
+            format!(
+                "agent {agent:?} with subject {subject:?} acts, which are not those of its task"
+            )
+        });
+        let Some(token) = token else {
+            let reason = format!("token {id}, with which the agent acts, is not of its task");
+            return now.wrong(Check::Actor, reason);
+        };
+        // A renewal presents a token that has ended, and closing revokes the one that asks for it.
+        if matches!(
+            event,
+            Event::TokenIssued(_) | Event::TokenRevoked(_) | Event::TaskClosed(_)
+        ) {
+            return;
+        }
+        let in_force = !token.revoked && now.at() < token.expires_at;
+        now.expect(in_force, Check::Token, || {
+            format!("token {id} was revoked, or ended at {}", token.expires_at)
+        });
+        let revision = self.agent(agent_id).map(|agent| agent.permission_revision);
+        if let Some(revision) = revision.or_tell(now, Check::Token, String::new) {
+            now.expect(token.permission_revision >= revision, Check::Token, || {
+                format!("token {id} speaks for grants that have changed since")
+            });
+        }
+    }
+
+    /// The task that an event belongs to.
+    fn task_of(&mut self, stream: StreamId, event: &Event) -> Seen<TaskId> {
+        match event {
+            Event::ApplyAccepted(accepted) => return Seen::Here(accepted.task_id),
+            Event::ApplyRefused(refused) => return Seen::Here(refused.task_id),
+            Event::ApprovalRequested(asked) => return Seen::Here(asked.task_id),
+            _ => {}
+        }
+        self.streams.find(stream, |state| match state {
+            State::Task(_) | State::ClosedTask(_) => Some(TaskId::from_bytes(*stream.as_bytes())),
+            State::Apply(apply) => Some(apply.task_id),
+            State::Approval(question) => Some(question.task_id),
+            _ => None,
+        })
+    }
+
+    /// The approver and the passkey are those that the event is about.
+    fn is_approver_of(
+        &mut self,
+        now: &mut Now<'_>,
+        event: &Event,
+        principal: &str,
+        credential: &crate::blob::Blob,
+    ) {
+        let stream = now.header.stream_id;
+        let fits = match event {
+            Event::ApprovalApproved(crate::event::Approved(decided))
+            | Event::ApprovalDenied(crate::event::Denied(decided)) => {
+                decided.principal == principal && decided.credential_id == *credential
+            }
+            Event::ApprovalExpired(_) => match self.streams.state(stream) {
+                Some(State::Approval(question)) => question.approvers.contains(principal),
+                _ => return,
+            },
+            Event::CredentialPut(put) => {
+                put.enrolment_id.is_some()
+                    && put.credential_id == *credential
+                    && self.holder_is(stream, principal)
+            }
+            Event::BackupEligibilityLearnt(learnt) => {
+                learnt.credential_id == *credential && self.holder_is(stream, principal)
+            }
+            _ => false,
+        };
+        now.expect(fits, Check::Actor, || {
+            format!("approver {principal:?} with passkey {credential} is not who it is about")
+        });
+    }
+
+    /// Whether an approver's stream is that of this principal, as far as it can be seen.
+    fn holder_is(&mut self, stream: StreamId, principal: &str) -> bool {
+        match self.streams.state(stream) {
+            Some(State::Approver(approver)) => approver.principal == principal,
+            _ => true,
+        }
+    }
+}
+
+/// An invitation is used in a browser, by whom it was made for; nothing else names one.
+pub(super) fn check_enrolled(now: &mut Now<'_>, by_invitation: bool) {
+    let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
+    now.expect(by_invitation == by_approver, Check::Actor, || {
+        "a passkey is registered by invitation by its approver, and otherwise by others".to_owned()
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_somebody_who_can_cause_it() {
+        for (number, _, name) in Event::FORMS {
+            let able = causes(*number);
+            assert!(able.is_none_or(|able| !able.is_empty()), "{name}");
+        }
+    }
+}

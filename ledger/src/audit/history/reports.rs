@@ -1,0 +1,194 @@
+//! What callbacks are told of an event, made anew from the event and its stream.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::callback_event::CallbackEvent;
+use crate::callback_report as told;
+use crate::event::{
+    ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested, Approved, Denied,
+    Event,
+};
+use crate::id::{ApplyId, ApprovalId, CommandId, EventId, TaskId};
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// A delivery is owed in the commit of its event, a few positions after it.
+const REACH: usize = 64;
+
+/// An event that callbacks are told of.
+#[derive(Debug)]
+pub(super) struct Reported {
+    pub(super) position: u64,
+    pub(super) event_id: EventId,
+    pub(super) command_id: CommandId,
+    pub(super) at: crate::clock::Timestamp,
+    /// `None` where what it is about cannot be seen.
+    pub(super) about: Option<About>,
+}
+
+/// What is told.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) name: CallbackEvent,
+    pub(super) task_id: TaskId,
+    pub(super) apply_id: ApplyId,
+    pub(super) approval_id: Option<ApprovalId>,
+    pub(super) key: Key,
+    pub(super) payload: Value,
+}
+
+/// The idempotency key that is told.
+#[derive(Debug)]
+pub(super) enum Key {
+    /// None.
+    Absent,
+    /// This one.
+    Named(String),
+    /// That of the apply that asks, which is accepted just after.
+    OfTheNext,
+}
+
+/// The newest events that are reported.
+#[derive(Debug, Default)]
+pub(super) struct Reports(VecDeque<Reported>);
+
+impl Reports {
+    pub(super) fn find(&self, position: u64) -> Option<&Reported> {
+        self.0.iter().find(|known| known.position == position)
+    }
+}
+
+impl History {
+    /// Remembers the event if deliveries may be owed for it; before its stream takes it in.
+    pub(super) fn report(&mut self, now: &Now<'_>, event: &Event) {
+        let about = match event {
+            Event::ApprovalRequested(asked) => Some(requested(asked)),
+            Event::ApprovalApproved(Approved(decided)) => self.decided_about(now, decided, true),
+            Event::ApprovalDenied(Denied(decided)) => self.decided_about(now, decided, false),
+            Event::ApprovalExpired(expired) => self.question_about(
+                now,
+                CallbackEvent::ApprovalExpired,
+                told::expired(expired.deadline, expired.was_approved),
+            ),
+            Event::ApprovalCancelled(cancelled) => self.question_about(
+                now,
+                CallbackEvent::ApprovalCancelled,
+                told::cancelled(&cancelled.reason),
+            ),
+            Event::ApplyEnded(ended) => self.ended_about(now, ended),
+            Event::ApplyResolved(resolved) => self.resolved_about(now, resolved),
+            _ => return,
+        };
+        let Reports(newest) = &mut self.reports;
+        if newest.len() >= REACH {
+            newest.pop_front();
+        }
+        newest.push_back(Reported {
+            position: now.position(),
+            event_id: now.header.event_id,
+            command_id: now.envelope.command_id,
+            at: now.at(),
+            about,
+        });
+    }
+
+    fn question_about(
+        &mut self,
+        now: &Now<'_>,
+        name: CallbackEvent,
+        payload: Value,
+    ) -> Option<About> {
+        let stream = now.header.stream_id;
+        match self.streams.state(stream) {
+            Some(State::Approval(question)) => Some(About {
+                name,
+                task_id: question.task_id,
+                apply_id: question.first_apply,
+                approval_id: Some(ApprovalId::from_bytes(*stream.as_bytes())),
+                key: Key::Absent,
+                payload,
+            }),
+            _ => None,
+        }
+    }
+
+    fn decided_about(
+        &mut self,
+        now: &Now<'_>,
+        decided: &ApprovalDecided,
+        approved: bool,
+    ) -> Option<About> {
+        let (fingerprint, until) = match self.streams.state(now.header.stream_id) {
+            Some(State::Approval(question)) => {
+                (question.fingerprint, question.continue_until(now.at()))
+            }
+            _ => return None,
+        };
+        let reason = decided.reason.as_deref();
+        let until = approved.then_some(until);
+        let name = if approved {
+            CallbackEvent::ApprovalApproved
+        } else {
+            CallbackEvent::ApprovalDenied
+        };
+        let payload = told::decided(&decided.principal, reason, fingerprint, until);
+        self.question_about(now, name, payload)
+    }
+
+    fn ended_about(&mut self, now: &Now<'_>, ended: &ApplyEnded) -> Option<About> {
+        let stream = now.header.stream_id;
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return None;
+        };
+        let apply_id = ApplyId::from_bytes(*stream.as_bytes());
+        let payload = match &ended.stopped {
+            Some(reason) => told::stopped(apply_id, reason),
+            None => told::ended(
+                apply_id,
+                apply.execution_id,
+                ended.end,
+                apply.simulated == Some(true),
+            ),
+        };
+        Some(About {
+            name: CallbackEvent::of_end(ended.end),
+            task_id: apply.task_id,
+            apply_id,
+            approval_id: apply.approval,
+            key: Key::Named(apply.idempotency_key.clone()),
+            payload,
+        })
+    }
+
+    fn resolved_about(&mut self, now: &Now<'_>, resolved: &ApplyResolved) -> Option<About> {
+        let stream = now.header.stream_id;
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return None;
+        };
+        let apply_id = ApplyId::from_bytes(*stream.as_bytes());
+        let end = if resolved.executed && apply.all_tried() {
+            ApplyEnd::Completed
+        } else {
+            ApplyEnd::Failed
+        };
+        Some(About {
+            name: CallbackEvent::of_end(end),
+            task_id: apply.task_id,
+            apply_id,
+            approval_id: apply.approval,
+            key: Key::Named(apply.idempotency_key.clone()),
+            payload: told::ended(apply_id, apply.execution_id, end, false),
+        })
+    }
+}
+
+fn requested(asked: &ApprovalRequested) -> About {
+    About {
+        name: CallbackEvent::ApprovalPending,
+        task_id: asked.task_id,
+        apply_id: asked.apply_id,
+        approval_id: Some(asked.approval_id),
+        key: Key::OfTheNext,
+        payload: told::pending(asked.apply_id, asked.fingerprint, asked.expires_at),
+    }
+}

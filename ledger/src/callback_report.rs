@@ -1,0 +1,109 @@
+//! What a callback is told of an event: the body's `event` object, and the payload in it.
+//!
+//! The ledger writes it into `delivery.owed`; an auditor makes it anew from the event that is reported.
+//! Both must come to the same JSON for good, so a payload that says more is a new form for both.
+
+use crate::clock::Timestamp;
+use crate::event::ApplyEnd;
+use crate::fingerprint::Fingerprint;
+use crate::id::{ApplyId, ApprovalId, EventId, ExecutionId, TaskId};
+use serde_json::{Map, Value, json};
+
+/// One report.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    /// The event that is reported.
+    pub(crate) event_id: EventId,
+    /// Its name at the surface.
+    pub(crate) name: &'a str,
+    pub(crate) task_id: TaskId,
+    pub(crate) approval_id: Option<ApprovalId>,
+    pub(crate) idempotency_key: Option<&'a str>,
+    /// When it was recorded.
+    pub(crate) at: Timestamp,
+    pub(crate) payload: Value,
+}
+
+impl Report<'_> {
+    /// The body's `event` object.
+    pub(crate) fn into_json(self) -> Value {
+        let mut event = Map::new();
+        let mut put = |key: &str, value: Value| {
+            event.insert(key.to_owned(), value);
+        };
+        put("event_id", self.event_id.to_string().into());
+        put("event_type", self.name.into());
+        put("task_id", self.task_id.to_string().into());
+        if let Some(approval_id) = self.approval_id {
+            put("approval_id", approval_id.to_string().into());
+        }
+        if let Some(key) = self.idempotency_key {
+            put("idempotency_key", key.into());
+        }
+        put("timestamp", self.at.to_string().into());
+        put("payload", self.payload);
+        Value::Object(event)
+    }
+}
+
+/// Of a question that was put.
+pub(crate) fn pending(apply: ApplyId, fingerprint: Fingerprint, expires_at: Timestamp) -> Value {
+    json!({
+        "apply_id": apply.to_string(),
+        "operation_fingerprint": fingerprint.to_string(),
+        "expires_at": expires_at.to_string(),
+    })
+}
+
+/// Of a decision; until when it can be continued where it approves.
+pub(crate) fn decided(
+    principal: &str,
+    reason: Option<&str>,
+    fingerprint: Fingerprint,
+    continue_until: Option<Timestamp>,
+) -> Value {
+    let mut payload = json!({
+        "approver_principal": principal,
+        "reason": reason,
+        "operation_fingerprint": fingerprint.to_string(),
+    });
+    if let (Some(until), Some(payload)) = (continue_until, payload.as_object_mut()) {
+        payload.insert("continue_until".to_owned(), until.to_string().into());
+    }
+    payload
+}
+
+/// Of a deadline that passed.
+pub(crate) fn expired(deadline: Timestamp, was_approved: bool) -> Value {
+    json!({"expired_at": deadline.to_string(), "was_approved": was_approved})
+}
+
+/// Of a question that was withdrawn.
+pub(crate) fn cancelled(reason: &str) -> Value {
+    json!({"reason": reason})
+}
+
+/// Of an apply's end.
+pub(crate) fn ended(
+    apply: ApplyId,
+    execution: Option<ExecutionId>,
+    end: ApplyEnd,
+    simulated: bool,
+) -> Value {
+    let status = match end {
+        ApplyEnd::Completed => "completed",
+        ApplyEnd::Failed => "failed",
+        ApplyEnd::Unknown => "unknown",
+    };
+    json!({
+        "apply_id": apply.to_string(),
+        "execution_id": execution.map(|id| id.to_string()),
+        "status": status,
+        "simulated": simulated,
+    })
+}
+
+/// Of an apply that was stopped before its next operation.
+pub(crate) fn stopped(apply: ApplyId, reason: &str) -> Value {
+    json!({"apply_id": apply.to_string(), "status": "failed", "reason": reason})
+}

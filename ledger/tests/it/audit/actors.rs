@@ -1,0 +1,133 @@
+//! Who caused an event: nobody who cannot, and nobody else than the event itself says.
+
+use super::{altered, is_found, told};
+use fixtures::history::History;
+use ledger::audit::{Check, Report};
+use ledger::event::{Approved, Envelope, Event};
+use ledger::{Actor, TokenId};
+
+fn acted(history: &History, at: u64, change: impl FnOnce(&mut Envelope)) -> Report {
+    altered(history, |history| {
+        history.alter_all(at, |envelope, _| change(envelope));
+    })
+}
+
+#[tokio::test]
+async fn an_actor_who_cannot_cause_an_event_is_named() {
+    let history = told().await;
+    let executor = || Actor::system("executor");
+    let operator = || Actor::Operator {
+        name: "ops".to_owned(),
+    };
+    let administrator = || fixtures::commands::administrator().actor;
+    for (name, actor) in [
+        ("approval.approved", executor()),
+        ("approval.denied", operator()),
+        ("approval.consumed", executor()),
+        ("apply.accepted", administrator()),
+        ("apply.operation_started", Actor::system("dispatcher")),
+        ("apply.operation_started", operator()),
+        ("apply.resolved", executor()),
+        ("task.created", executor()),
+        ("agent.permissions_replaced", executor()),
+        ("approver.credential_put", executor()),
+        ("delivery.attempt_started", executor()),
+        ("approval.expired", Actor::system("dispatcher")),
+        ("ledger.created", operator()),
+    ] {
+        let at = history.first(name);
+        let report = acted(&history, at, |envelope| envelope.actor = actor.clone());
+        is_found(&report, Check::Actor, at);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_acts_with_a_token_of_its_task_alone() {
+    let history = told().await;
+    let at = history.first("apply.accepted");
+    let other = history.last("task.token_issued");
+    let Event::TokenIssued(other) = history.event(other).1 else {
+        unreachable!()
+    };
+    let changes: [fn(&mut String, &mut String, &mut TokenId, TokenId); 4] = [
+        |agent, _, _, _| agent.push('x'),
+        |_, subject, _, _| subject.push('x'),
+        |_, _, token, _| *token = TokenId::from_bytes([1; 16]),
+        |_, _, token, other| *token = other,
+    ];
+    for change in changes {
+        let report = acted(&history, at, |envelope| {
+            let Actor::Agent {
+                agent,
+                subject,
+                token,
+            } = &mut envelope.actor
+            else {
+                unreachable!()
+            };
+            change(agent, subject, token, other.token_id);
+        });
+        is_found(&report, Check::Actor, at);
+    }
+}
+
+#[tokio::test]
+async fn an_approver_acts_with_the_passkey_of_the_decision() {
+    let history = told().await;
+    let at = history.first("approval.approved");
+    let report = acted(&history, at, |envelope| {
+        if let Actor::Approver { principal, .. } = &mut envelope.actor {
+            "mallory".clone_into(principal);
+        }
+    });
+    is_found(&report, Check::Actor, at);
+    let report = acted(&history, at, |envelope| {
+        if let Actor::Approver { credential_id, .. } = &mut envelope.actor {
+            *credential_id = vec![7].into();
+        }
+    });
+    is_found(&report, Check::Actor, at);
+    // Who is told as having decided, and who acted, are one.
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApprovalApproved(Approved(decided)) = event {
+                "mallory".clone_into(&mut decided.principal);
+            }
+        });
+    });
+    is_found(&report, Check::Actor, at);
+}
+
+#[tokio::test]
+async fn events_of_one_command_share_actor_request_and_time() {
+    let history = told().await;
+    let decided = history.first("approval.approved");
+    let owed = decided + 1;
+    assert!(matches!(history.event(owed).1, Event::DeliveryOwed(_)));
+    let report = acted(&history, owed, |envelope| {
+        envelope.actor = fixtures::commands::administrator().actor;
+    });
+    is_found(&report, Check::Envelope, owed);
+    let report = acted(&history, owed, |envelope| {
+        envelope.request_id = Some(ledger::RequestId::from_bytes([1; 16]));
+    });
+    is_found(&report, Check::Envelope, owed);
+    // A delivery is owed by the command that did what it reports.
+    let report = acted(&history, owed, |envelope| {
+        envelope.command_id = ledger::CommandId::from_bytes([1; 16]);
+    });
+    is_found(&report, Check::DeliveryEvent, owed);
+}
+
+#[tokio::test]
+async fn a_cause_is_named_where_there_is_one_and_nowhere_else() {
+    let history = told().await;
+    let at = history.first("apply.accepted");
+    let report = acted(&history, at, |envelope| envelope.cause = Some(0));
+    is_found(&report, Check::Envelope, at);
+    let at = history.first("apply.authorised");
+    for cause in [None, Some(0)] {
+        let report = acted(&history, at, |envelope| envelope.cause = cause);
+        is_found(&report, Check::Envelope, at);
+    }
+}

@@ -1,0 +1,267 @@
+//! What the auditor makes anew: the request from the accepted operation, the callback from the event that
+//! it reports, and why something ended early.
+
+use super::{altered, is_found, told};
+use fixtures::history::History;
+use ledger::audit::{Check, Report};
+use ledger::event::{
+    ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, DeliveryOwed, Event, OperationStarted,
+};
+use serde_json::{Value, json};
+
+fn changed(history: &History, at: u64, change: impl FnOnce(&mut Event)) -> Report {
+    altered(history, |history| history.alter(at, change))
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_that_of_the_accepted_operation_is_named() {
+    let history = told().await;
+    let changes: [fn(&mut OperationStarted); 4] = [
+        |started| started.method = "DELETE".to_owned(),
+        |started| started.path = started.path.replace("zone-1", "zone-2"),
+        |started| started.body_digest = None,
+        |started| started.body_digest = Some("ab".repeat(32)),
+    ];
+    for at in [
+        history.first("apply.operation_started"),
+        history.last("apply.operation_started"),
+    ] {
+        for change in changes {
+            let report = changed(&history, at, |event| {
+                if let Event::OperationStarted(started) = event {
+                    change(started);
+                }
+            });
+            is_found(&report, Check::Request, at);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_nothing_is_one_only_where_the_operation_cannot_be_read() {
+    let history = told().await;
+    let at = history.first("apply.operation_started");
+    let nothing = |event: &mut Event| {
+        if let Event::OperationStarted(started) = event {
+            started.method = "none".to_owned();
+            started.path = String::new();
+            started.body_digest = None;
+        }
+    };
+    is_found(&changed(&history, at, nothing), Check::Request, at);
+}
+
+#[tokio::test]
+async fn an_apply_is_simulated_as_a_whole_or_not_at_all() {
+    let history = told().await;
+    let at = history.all("apply.operation_started")[1];
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::OperationStarted(started) = event {
+                started.simulated = true;
+            }
+        });
+        history.alter(at + 1, |event| {
+            if let Event::OperationEnded(ended) = event {
+                ended.simulated = true;
+            }
+        });
+    });
+    is_found(&report, Check::ExecutionOrder, at);
+    // What was not sent was not answered either.
+    is_found(&report, Check::ExecutionOrder, at + 1);
+}
+
+fn owed(history: &History, name: &str) -> (u64, Value) {
+    history
+        .all("delivery.owed")
+        .into_iter()
+        .find_map(|at| match history.event(at).1 {
+            Event::DeliveryOwed(owed) if owed.event_name == name => {
+                Some((at, serde_json::from_str(&owed.event).unwrap()))
+            }
+            _ => None,
+        })
+        .unwrap()
+}
+
+/// The report when one field of a callback's payload says something else.
+fn told_otherwise(history: &History, at: u64, body: &Value) -> Report {
+    changed(history, at, |event| {
+        if let Event::DeliveryOwed(owed) = event {
+            owed.event = body.to_string();
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_callback_that_tells_something_else_than_its_event_is_named() {
+    let history = told().await;
+    for name in [
+        "approval.pending",
+        "approval.approved",
+        "approval.denied",
+        "approval.expired",
+        "apply.finished",
+        "apply.failed",
+        "apply.unknown",
+    ] {
+        let (at, body) = owed(&history, name);
+        let payload = body["payload"].as_object().unwrap();
+        for field in payload.keys() {
+            let mut lie = body.clone();
+            lie["payload"][field] = json!("another");
+            is_found(
+                &told_otherwise(&history, at, &lie),
+                Check::DeliveryEvent,
+                at,
+            );
+            let mut silence = body.clone();
+            silence["payload"].as_object_mut().unwrap().remove(field);
+            let report = told_otherwise(&history, at, &silence);
+            is_found(&report, Check::DeliveryEvent, at);
+        }
+        let mut more = body.clone();
+        more["payload"]["approved_by"] = json!("mallory");
+        is_found(
+            &told_otherwise(&history, at, &more),
+            Check::DeliveryEvent,
+            at,
+        );
+        for field in ["timestamp", "approval_id", "task_id", "event_id"] {
+            let mut lie = body.clone();
+            lie[field] = json!("2020-01-01T00:00:00Z");
+            is_found(
+                &told_otherwise(&history, at, &lie),
+                Check::DeliveryEvent,
+                at,
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_callback_names_the_key_of_the_apply_that_asked() {
+    let history = told().await;
+    let (at, mut body) = owed(&history, "approval.pending");
+    body["idempotency_key"] = json!("another");
+    let report = told_otherwise(&history, at, &body);
+    let asked = history
+        .all("apply.accepted")
+        .into_iter()
+        .find(|one| *one > at);
+    is_found(&report, Check::DeliveryEvent, asked.unwrap());
+}
+
+#[tokio::test]
+async fn a_delivery_names_the_apply_and_the_approval_of_its_event() {
+    let history = told().await;
+    let (at, _) = owed(&history, "approval.approved");
+    let changes: [fn(&mut DeliveryOwed); 3] = [
+        |owed| owed.apply_id = None,
+        |owed| owed.approval_id = None,
+        |owed| owed.apply_id = Some(ledger::ApplyId::from_bytes([1; 16])),
+    ];
+    for change in changes {
+        let report = changed(&history, at, |event| {
+            if let Event::DeliveryOwed(owed) = event {
+                change(owed);
+            }
+        });
+        is_found(&report, Check::DeliveryEvent, at);
+    }
+}
+
+#[tokio::test]
+async fn nothing_ends_for_a_task_that_was_not_closed() {
+    let history = told().await;
+    let at = history.all("apply.operation_started")[2];
+    // Instead of its operation.
+    let report = altered(&history, |history| {
+        let (mut envelope, _) = history.event(at);
+        let stream = history.record(at).header.stream_id;
+        envelope.cause = None;
+        let ended = ApplyEnded {
+            end: ApplyEnd::Failed,
+            stopped: Some("task_closed".to_owned()),
+        };
+        history.insert_with(at, stream, &envelope, &ended.into());
+    });
+    is_found(&report, Check::TaskClosed, at);
+    let decided = history.first("approval.approved");
+    let report = altered(&history, |history| {
+        let (mut envelope, _) = history.event(history.first("apply.accepted"));
+        envelope.command_id = ledger::CommandId::from_bytes([1; 16]);
+        let stream = history.record(decided).header.stream_id;
+        let cancelled = ApprovalCancelled {
+            reason: "task_closed".to_owned(),
+        };
+        history.insert_with(decided, stream, &envelope, &cancelled.into());
+    });
+    is_found(&report, Check::TaskClosed, decided);
+    let cancelled = history.first("approval.cancelled");
+    let report = changed(&history, cancelled, |event| {
+        if let Event::ApprovalCancelled(cancelled) = event {
+            cancelled.reason = "no reason".to_owned();
+        }
+    });
+    is_found(&report, Check::TaskClosed, cancelled);
+}
+
+#[tokio::test]
+async fn what_an_apply_says_of_itself_is_compared() {
+    let history = told().await;
+    let at = history.all("apply.accepted")[1];
+    let change = |change: fn(&mut ApplyAccepted)| {
+        changed(&history, at, |event| {
+            if let Event::ApplyAccepted(accepted) = event {
+                change(accepted);
+            }
+        })
+    };
+    // Nothing of it was granted beforehand, or needed no grant.
+    let report = change(|accepted| {
+        accepted.check.pre_approved = accepted.check.requested.clone();
+        accepted.check.missing.clear();
+    });
+    is_found(&report, Check::PermissionCheck, at);
+    is_found(&report, Check::Authorisation, at);
+    let question = history.first("approval.requested");
+    let report = changed(&history, question, |event| {
+        if let Event::ApprovalRequested(asked) = event {
+            asked.apply_id = ledger::ApplyId::from_bytes([1; 16]);
+        }
+    });
+    is_found(&report, Check::Reference, at);
+    let report = changed(&history, question, |event| {
+        if let Event::ApprovalRequested(asked) = event {
+            asked.agent.push('x');
+        }
+    });
+    is_found(&report, Check::Reference, question);
+    let refused = history.first("apply.refused");
+    let report = changed(&history, refused, |event| {
+        if let Event::ApplyRefused(refused) = event {
+            refused.agent.push('x');
+        }
+    });
+    is_found(&report, Check::Reference, refused);
+}
+
+#[tokio::test]
+async fn what_a_token_says_of_itself_is_compared() {
+    let history = told().await;
+    let at = history.first("task.token_issued");
+    let report = changed(&history, at, |event| {
+        if let Event::TokenIssued(issued) = event {
+            issued.subject.push('x');
+        }
+    });
+    is_found(&report, Check::Token, at);
+    let report = changed(&history, at, |event| {
+        if let Event::TokenIssued(issued) = event {
+            issued.replaces = Some(issued.token_id);
+        }
+    });
+    is_found(&report, Check::Token, at);
+}
