@@ -15,6 +15,7 @@ mod known_checkpoint;
 mod ocsf;
 mod open_files;
 mod operator;
+mod output;
 mod restore;
 mod service;
 mod shutdown;
@@ -26,6 +27,7 @@ mod witness;
 use clap::Parser;
 use cli::{Cli, Command, LedgerCommand, ProjectionsCommand, TokenCommand, WitnessCommand};
 use config::Environment;
+use output::{Meaning, note};
 use std::process::ExitCode;
 
 /// A request is many small allocations, made on one thread and freed on another: the system's
@@ -37,12 +39,32 @@ fn main() -> ExitCode {
     // Before anything is read: from here on no secret can end up in a core file.
     core_dumps::forbid();
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let meaning = meaning(cli.command.as_ref());
+    let code = run(cli).unwrap_or_else(|error| {
+        if output::reader_has_gone(&error) {
+            return ExitCode::SUCCESS;
         }
+        note!("error: {error:#}");
+        ExitCode::FAILURE
+    });
+    output::finish(code, meaning)
+}
+
+/// What the exit code of a command says: those that look at something say what they found.
+const fn meaning(command: Option<&Command>) -> Meaning {
+    match command {
+        Some(
+            Command::Ready
+            | Command::Doctor(_)
+            | Command::Ledger(
+                LedgerCommand::Check
+                | LedgerCommand::Verify(_)
+                | LedgerCommand::VerifyDossier(_)
+                | LedgerCommand::VerifyCallback(_),
+            )
+            | Command::Projections(ProjectionsCommand::Verify),
+        ) => Meaning::Verdict,
+        _ => Meaning::Done,
     }
 }
 

@@ -1,12 +1,13 @@
 //! What an auditor brings along, read from files that the command line names. One that cannot be read
 //! is a mistake in the command line.
 
+use crate::output::STDIN;
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, MAX_NOTE_BYTES, Note, WitnessPolicy};
 use secrecy::SecretString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::str::FromStr;
 
 /// Longer files are none of these.
@@ -53,7 +54,11 @@ fn parse<T: FromStr<Err: Display>>(file: &str) -> Result<T, String> {
 
 fn read(file: &str) -> Result<String, String> {
     let mut text = String::new();
-    File::open(file)
+    let source: std::io::Result<Box<dyn Read>> = match file {
+        STDIN => Ok(Box::new(std::io::stdin())),
+        file => File::open(file).map(|open| Box::new(open) as _),
+    };
+    source
         .and_then(|open| open.take(MOST_BYTES).read_to_string(&mut text))
         .map_err(|error| format!("it cannot be read: {error}"))?;
     Ok(text)

@@ -3,6 +3,7 @@
 use crate::cli::BackupArgs;
 use crate::config::{Environment, SigningSource, Storage, as_url};
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
+use crate::output::{STDOUT, say};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail, ensure};
 use ledger::{CheckedLedger, Reader};
@@ -30,25 +31,25 @@ pub(crate) fn backup(environment: &Environment, args: &BackupArgs) -> anyhow::Re
             .with_context(|| format!("writing {}", beside.display()))?;
     }
     let bytes = target.name(copy)?;
-    println!("backup     {} ({bytes} bytes)", target.file.display());
-    println!("ledger     {}", checked.ledger_id);
-    println!(
+    say!("backup     {} ({bytes} bytes)", target.file.display());
+    say!("ledger     {}", checked.ledger_id);
+    say!(
         "records    {}, each follows from the one before it",
         checked.size
     );
-    println!("head hash  {}", checked.record_hash);
+    say!("head hash  {}", checked.record_hash);
     match &signed {
-        Some(signed) => println!(
+        Some(signed) => say!(
             "checkpoint {}, over {} records of {}",
             beside.display(),
             signed.checkpoint.size(),
             signed.signer.0
         ),
-        None => println!("checkpoint none is known here"),
+        None => say!("checkpoint none is known here"),
     }
-    println!("not in it  {}", master_key(&storage));
+    say!("not in it  {}", master_key(&storage));
     if let Some(file) = signing.key_file() {
-        println!(
+        say!(
             "           the signing key, {}: keep a copy, and let nobody have it",
             file.display()
         );
@@ -117,6 +118,11 @@ struct Target {
 
 impl Target {
     fn of(file: &Path) -> anyhow::Result<Self> {
+        ensure!(
+            file != Path::new(STDOUT),
+            "a backup is a SQLite file, which is written in place and read back before it counts: \
+             name a file (for a stream of records, there is `ledger export --out -`)"
+        );
         refuse_taken(file)?;
         let folder = match file.parent() {
             Some(folder) if folder.as_os_str().is_empty() => Path::new("."),

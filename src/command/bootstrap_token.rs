@@ -3,6 +3,7 @@
 use super::tell;
 use crate::cli::BootstrapArgs;
 use crate::config::{Environment, TokenFamily};
+use crate::output::{note, say};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ledger::{Clock, Random, SystemClock, SystemRandom, Timestamp, TokenId};
 use secrecy::ExposeSecret;
@@ -45,12 +46,12 @@ pub(crate) fn bootstrap_token(
         args.can_audit,
     ];
     if !rights.contains(&true) {
-        eprintln!("warning: this token has no right at all; see the --can-… flags");
+        note!("warning: this token has no right at all; see the --can-… flags");
     }
     let now = SystemClock.now();
     let token = mint(&family, args, now, &SystemRandom)?;
-    println!("{token}");
-    eprintln!("expires {}", now.plus(args.ttl));
+    say!("{token}");
+    note!("expires {}", now.plus(args.ttl));
     Ok(ExitCode::SUCCESS)
 }
 

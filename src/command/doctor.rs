@@ -3,6 +3,7 @@
 use crate::cli::DoctorArgs;
 use crate::config::Environment;
 use crate::doctor::examine;
+use crate::output;
 use crate::terminal::Terminal;
 use std::process::ExitCode;
 
@@ -10,9 +11,12 @@ use std::process::ExitCode;
 pub(crate) fn doctor(environment: &Environment, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let report = super::runtime()?.block_on(examine(environment));
     if args.json {
-        print!("{}", report.for_programs());
+        output::write(format_args!("{}", report.for_programs()));
     } else {
-        print!("{}", report.for_people(Terminal::of(environment)));
+        output::write(format_args!(
+            "{}",
+            report.for_people(Terminal::of(environment))
+        ));
     }
     Ok(if report.is_well() {
         ExitCode::SUCCESS

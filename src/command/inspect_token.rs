@@ -2,6 +2,7 @@
 
 use super::tell;
 use crate::config::{Environment, TokenFamily, TokenKind as Kind};
+use crate::output::say;
 use anyhow::Context;
 use api::auth::bootstrap::BootstrapClaims;
 use api::auth::capability::OpenedToken;
@@ -44,12 +45,12 @@ pub(crate) fn inspect_token(environment: &Environment, token: &str) -> anyhow::R
     let (family, warnings) =
         environment.part(|sources| TokenFamily::of_audience(sources, audience))?;
     tell(&warnings);
-    println!("{}", serde_json::to_string_pretty(&decoded.claims)?);
+    say!("{}", serde_json::to_string_pretty(&decoded.claims)?);
     let now = SystemClock.now();
     for (name, at) in ["nbf", "exp"].map(|name| (name, decoded.claims.get(name))) {
         let at = at.and_then(|at| serde_json::from_value::<NumericDate>(at.clone()).ok());
         if let Some(NumericDate(at)) = at {
-            println!("{name}: {at} ({})", relative(at, now));
+            say!("{name}: {at} ({})", relative(at, now));
         }
     }
     let verdict = match &family {
@@ -58,11 +59,11 @@ pub(crate) fn inspect_token(environment: &Environment, token: &str) -> anyhow::R
     };
     match verdict {
         Ok(kind) => {
-            println!("verifies: yes, a {}", kind.name());
+            say!("verifies: yes, a {}", kind.name());
             Ok(ExitCode::SUCCESS)
         }
         Err(reason) => {
-            println!("verifies: no, {reason}");
+            say!("verifies: no, {reason}");
             Ok(ExitCode::FAILURE)
         }
     }

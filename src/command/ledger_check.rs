@@ -2,6 +2,7 @@
 
 use crate::chain::check_chain;
 use crate::config::{Environment, MasterKeySource, Storage};
+use crate::output::{note, say};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail};
 use ledger::Reader;
@@ -27,7 +28,7 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
             .context("the ledger cannot be read")?;
         let progress = |done: u64| {
             if watched && done.is_multiple_of(EVERY) {
-                eprintln!("{done} records follow from one another so far");
+                note!("{done} records follow from one another so far");
             }
         };
         let checked = check_chain(&reader, progress).await?;
@@ -42,19 +43,19 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
         let unproven = reader.check_file(keys.map(Arc::new)).await?;
         anyhow::Ok((checked, erased, unproven))
     })?;
-    println!("ledger     {}", checked.ledger_id);
-    println!(
+    say!("ledger     {}", checked.ledger_id);
+    say!(
         "records    {}, each follows from the one before it",
         checked.size
     );
     if erased > 0 {
-        println!("erased     {erased} payloads, as events of the ledger say");
+        say!("erased     {erased} payloads, as events of the ledger say");
     }
-    println!("lookups    what decisions look up follows from the records");
-    println!("head hash  {}", checked.head);
+    say!("lookups    what decisions look up follows from the records");
+    say!("head hash  {}", checked.head);
     match unproven {
-        None => println!("proof      the MAC of the head is right"),
-        Some(why) if !has_key => println!("proof      none: {why}"),
+        None => say!("proof      the MAC of the head is right"),
+        Some(why) if !has_key => say!("proof      none: {why}"),
         Some(why) => bail!(
             "nothing proves that a service with these keys wrote the ledger: {why} (docs/operations.md, \
              Nothing proves the ledger)"

@@ -3,8 +3,9 @@
 use crate::audit::{StoredNote, stored_notes};
 use crate::cli::ExportArgs;
 use crate::config::{Environment, SigningSource};
+use crate::output::{STDOUT, Stdout, note, say};
 use crate::service::refuse_missing;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use ledger::audit::{BundleMeta, BundleWriter};
 use ledger::tlog::{ConsistencyProof, Frontier, LogKey, LogOrigin};
 use ledger::{LedgerId, Reader, RecordScan, Scanned};
@@ -22,7 +23,12 @@ pub(crate) fn ledger_export(
 ) -> anyhow::Result<ExitCode> {
     let ((storage, signing), _) = environment.part(SigningSource::read_with_storage)?;
     refuse_missing(&storage.ledger)?;
-    ensure!(!args.out.exists(), "{} exists already", args.out.display());
+    let to_stdout = args.out == Path::new(STDOUT);
+    ensure!(
+        to_stdout || std::fs::symlink_metadata(&args.out).is_err(),
+        "{} exists already; an export never replaces a file",
+        args.out.display()
+    );
     // Before the records: a checkpoint is of records that are there already.
     let notes = stored_notes(&[signing.state_file().to_owned(), storage.witnessed_file()])?;
     let scan = RecordScan::open(&storage.ledger).context("the ledger cannot be read")?;
@@ -33,6 +39,11 @@ pub(crate) fn ledger_export(
             .context("the ledger cannot be read")?;
         export.prove(&reader).await
     })?;
+    if to_stdout {
+        let written = export.write(&proven, &scan, BufWriter::new(Stdout));
+        export.tell(&proven, "standard output", |line| note!("{line}"));
+        return written.map(|()| ExitCode::SUCCESS);
+    }
     let folder = match args.out.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -45,7 +56,8 @@ pub(crate) fn ledger_export(
         .context("writing the bundle to disk")?;
     file.persist_noclobber(&args.out)
         .with_context(|| format!("naming the bundle {}", args.out.display()))?;
-    export.tell(&proven, &args.out);
+    let name = args.out.display().to_string();
+    export.tell(&proven, &name, |line| say!("{line}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -154,37 +166,38 @@ impl Export {
         })
         .context("the ledger cannot be read on")?;
         broken?;
-        if let Err(error) = bundle.finish() {
-            bail!("the bundle is not whole: {error}");
-        }
+        bundle.finish().context("the bundle is not whole")?;
         Ok(())
     }
 
-    fn tell(&self, proven: &Proven, out: &Path) {
-        println!("bundle      {}", out.display());
-        println!(
+    /// What went where; beside the bundle, which may be on standard output itself.
+    fn tell(&self, proven: &Proven, out: &str, say: impl Fn(String)) {
+        say(format!("bundle      {out}"));
+        say(format!(
             "records     {}, positions {} to before {}",
             self.to - self.from,
             self.from,
             self.to
-        );
+        ));
         for stored in &self.notes {
-            println!("checkpoint  of {} records", stored.size);
+            say(format!("checkpoint  of {} records", stored.size));
         }
         match self.notes.iter().map(|stored| stored.size).max() {
-            Some(signed) if signed < self.to => println!(
+            Some(signed) if signed < self.to => say(format!(
                 "not signed  the {} records from position {signed} on: no checkpoint covers them",
                 self.to - signed
-            ),
+            )),
             Some(_) => {}
-            None => println!(
+            None => say(
                 "checkpoint  none: nobody has signed these records, so nothing is proven by them"
+                    .to_owned(),
             ),
         }
         if let Some((_, key)) = &proven.signing {
-            println!("vkey        {key}");
-            println!(
+            say(format!("vkey        {key}"));
+            say(
                 "            give it to auditors by a way that they trust more than this file"
+                    .to_owned(),
             );
         }
     }

@@ -1,8 +1,8 @@
 //! `ledger replay`.
 
-use super::is_broken_pipe;
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::{Environment, Storage};
+use crate::output::Stdout;
 use crate::service::refuse_missing;
 use crate::stories::{Entry, LedgerFile, Line, Subject, Teller, clock, read_entries};
 use crate::terminal::{Style, Terminal};
@@ -32,8 +32,6 @@ pub(crate) fn ledger_replay(
         subject: subject(args),
     };
     match story.tell(args) {
-        // Whoever read the lines has had enough: head, a pager.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error),
         Ok(0) => bail!("nothing in this ledger is about that"),
         Ok(_) => Ok(ExitCode::SUCCESS),
@@ -76,7 +74,7 @@ impl Story<'_> {
         while next < end {
             let to = end.min(next.saturating_add(STEP));
             let entries: Vec<Entry> = read_entries(self.ledger, next, to)?;
-            let mut out = std::io::stdout().lock();
+            let mut out = std::io::BufWriter::new(Stdout);
             for entry in &entries {
                 let Some((line, _)) = teller.tell(entry, &self.file) else {
                     continue;

@@ -1,8 +1,8 @@
 //! `ledger tail`.
 
-use super::is_broken_pipe;
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::{Environment, Storage};
+use crate::output::Stdout;
 use crate::service::refuse_missing;
 use crate::stories::{Entry, LedgerFile, Subject, Teller};
 use crate::terminal::{Style, Terminal};
@@ -27,11 +27,8 @@ pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow:
     refuse_missing(&storage.ledger)?;
     let terminal = Terminal::of(environment);
     let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
-    match print(&file, args, terminal) {
-        // Whoever read the lines has had enough: head, a pager.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        printed => printed.map(|()| ExitCode::SUCCESS),
-    }
+    print(&file, args, terminal)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
@@ -44,7 +41,7 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
         let events = file.wait(file.reader().events_from(next, STEP))?;
         next = events.last().map_or(next, |event| event.position() + 1);
         let ended = events.is_empty();
-        let mut out = std::io::stdout().lock();
+        let mut out = std::io::BufWriter::new(Stdout);
         for event in events {
             let object = match args.format() {
                 TailFormat::Text => {

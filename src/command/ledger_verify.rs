@@ -3,18 +3,20 @@
 use crate::audit::{FileKind, ServiceSource, kind_of, verify_database};
 use crate::cli::VerifyArgs;
 use crate::config::{self, Environment};
+use crate::output::{STDIN, note, say};
 use anyhow::{Context, ensure};
-use ledger::audit::{Depth, MAX_FINDINGS, Report, VerifyOptions, verify_bundle};
+use ledger::audit::{Depth, MAX_FINDINGS, Report, Verdict, VerifyOptions, verify_bundle};
 use ledger::tlog::Note;
 use secrecy::SecretString;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use url::Url;
 
 /// The exit code of a wrong command line.
 const USAGE: u8 = 2;
+/// The exit code where nothing is wrong, and something could not be checked.
+const IN_PART: u8 = 3;
 /// What is not looked at must not seem to have been.
 const MISPLACED: &str =
     "--checkpoint is for a ledger's file; a checkpoint that you kept is --since";
@@ -41,7 +43,7 @@ pub(crate) fn ledger_verify(
     let report = match Url::parse(&args.source) {
         Ok(base) if matches!(base.scheme(), "http" | "https") => {
             let (Some(token), Some(subject)) = (args.token, args.subject) else {
-                eprintln!("error: a service needs --token and --subject");
+                note!("error: a service needs --token and --subject");
                 return Ok(ExitCode::from(USAGE));
             };
             ensure!(args.checkpoint.is_empty(), MISPLACED);
@@ -52,14 +54,28 @@ pub(crate) fn ledger_verify(
             };
             access.verify(environment, options)?
         }
+        _ if args.source == STDIN => {
+            ensure!(args.checkpoint.is_empty(), MISPLACED);
+            verify_bundle(std::io::stdin().lock(), &options)
+                .context("standard input cannot be read as a bundle")?
+        }
         _ => verify_file(Path::new(&args.source), &args.checkpoint, options)?,
     };
-    print(&report, args.json)?;
-    Ok(if report.verified {
-        ExitCode::SUCCESS
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        ExitCode::FAILURE
-    })
+        say!("{report}");
+    }
+    Ok(exit_code(report.verdict))
+}
+
+/// The exit code of an audit.
+pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Verified => ExitCode::SUCCESS,
+        Verdict::NotVerified => ExitCode::FAILURE,
+        Verdict::AsFarAsPossible => ExitCode::from(IN_PART),
+    }
 }
 
 fn verify_file(
@@ -103,16 +119,4 @@ impl Access {
         };
         super::runtime()?.block_on(source.verify(options))
     }
-}
-
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-    } else {
-        writeln!(out, "{report}")?;
-    }
-    out.flush()?;
-    Ok(())
 }

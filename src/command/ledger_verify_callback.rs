@@ -1,6 +1,7 @@
 //! `ledger verify-callback`.
 
 use crate::cli::VerifyCallbackArgs;
+use crate::output::say;
 use anyhow::Context;
 use ledger::callback_proof::{
     CallbackProofError, CallbackTrust, VerifiedCallback, verify_callback,
@@ -9,7 +10,7 @@ use ledger::tlog::LogOrigin;
 use serde_json::{Value, json};
 use std::error::Error as _;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::process::ExitCode;
 
 /// Longer bodies are not of a callback: the events that are reported are small.
@@ -25,12 +26,10 @@ pub(crate) fn ledger_verify_callback(args: VerifyCallbackArgs) -> anyhow::Result
         policy: args.witness_policy,
     };
     let verified = verify_callback(&body, &trust);
-    let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &report(&verified))?;
-        writeln!(out)?;
+        say!("{}", serde_json::to_string_pretty(&report(&verified))?);
     } else {
-        writeln!(out, "{}", told(&verified, trust.policy.is_some()))?;
+        say!("{}", told(&verified, trust.policy.is_some()));
     }
     Ok(if verified.is_ok() {
         ExitCode::SUCCESS

@@ -1,10 +1,14 @@
 //! `ledger verify-dossier`.
 
+use super::ledger_verify::exit_code;
 use crate::cli::VerifyDossierArgs;
 use crate::dossier::story_of;
+use crate::output::say;
 use crate::stories::Line;
 use anyhow::{Context, ensure};
-use ledger::audit::{Depth, Dossier, DossierReport, MAX_FINDINGS, VerifyOptions, verify_dossier};
+use ledger::audit::{
+    Depth, Dossier, DossierReport, MAX_FINDINGS, Verdict, VerifyOptions, verify_dossier,
+};
 use ledger::operation::shown;
 use std::io::Read;
 use std::path::Path;
@@ -36,15 +40,17 @@ pub(crate) fn ledger_verify_dossier(args: VerifyDossierArgs) -> anyhow::Result<E
         if let Some(object) = object.as_object_mut() {
             object.insert("story".to_owned(), serde_json::to_value(&story)?);
         }
-        println!("{object}");
+        say!("{object}");
     } else {
-        print(&report, &story, dossier.story.len());
+        print(&report, &story);
+        if dossier.has_story {
+            say!(
+                "\nThe file is of version 1 and tells a story of its own, which nothing proves and which was \
+                 not read. What its records say stands above."
+            );
+        }
     }
-    Ok(if report.verified {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit_code(report.verdict))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -64,22 +70,28 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn print(report: &DossierReport, story: &[Line], told: usize) {
-    if report.verified {
-        println!("VERIFIED  nothing is wrong with this dossier");
-    } else {
-        println!("NOT VERIFIED");
-        for finding in &report.findings {
-            println!("  {}", shown(&finding.to_string(), MOST));
+fn print(report: &DossierReport, story: &[Line]) {
+    match report.verdict {
+        Verdict::Verified => say!("VERIFIED  nothing is wrong with this dossier"),
+        Verdict::AsFarAsPossible => {
+            say!(
+                "VERIFIED AS FAR AS POSSIBLE  nothing is wrong, and what is unchecked stands below"
+            );
         }
-        if report.more_findings > 0 {
-            println!("  and {} more", report.more_findings);
+        Verdict::NotVerified => {
+            say!("NOT VERIFIED");
+            for finding in &report.findings {
+                say!("  {}", shown(&finding.to_string(), MOST));
+            }
+            if report.more_findings > 0 {
+                say!("  and {} more", report.more_findings);
+            }
         }
     }
-    println!("task        {}", report.task_id);
-    println!("ledger      {}", report.ledger_id);
+    say!("task        {}", report.task_id);
+    say!("ledger      {}", report.ledger_id);
     if let (Some(origin), Some(size)) = (&report.checkpoint.origin, report.checkpoint.size) {
-        println!("checkpoint  {origin}, {size} records");
+        say!("checkpoint  {origin}, {size} records");
     }
     let witnesses: Vec<&str> = report
         .checkpoint
@@ -88,22 +100,24 @@ fn print(report: &DossierReport, story: &[Line], told: usize) {
         .map(|cosignature| cosignature.witness.as_str())
         .collect();
     match (report.checkpoint.witnessed, witnesses.is_empty()) {
-        (true, _) => println!("witnessed   by {}", witnesses.join(", ")),
-        (false, true) => println!("witnessed   by nobody that you trust"),
-        (false, false) => println!("witnessed   not enough: by {}", witnesses.join(", ")),
+        (true, _) => say!("witnessed   by {}", witnesses.join(", ")),
+        (false, true) => say!("witnessed   by nobody that you trust"),
+        (false, false) => say!("witnessed   not enough: by {}", witnesses.join(", ")),
     }
-    println!(
+    say!(
         "records     {}, {} of them the task's own",
-        report.records, report.task_records
+        report.records,
+        report.task_records
     );
     for range in &report.erased {
-        println!(
+        say!(
             "erased      payloads of positions {} to {}",
-            range.first, range.last
+            range.first,
+            range.last
         );
     }
     for key in &report.history.deciding_keys {
-        println!(
+        say!(
             "key         {} of {}, registered at position {} by {}",
             key.thumbprint,
             shown(&key.principal, MOST),
@@ -112,7 +126,7 @@ fn print(report: &DossierReport, story: &[Line], told: usize) {
         );
     }
     for impossible in &report.impossible {
-        println!(
+        say!(
             "unchecked   {} ({} times, first at position {}): {}",
             impossible.check,
             impossible.count,
@@ -121,23 +135,20 @@ fn print(report: &DossierReport, story: &[Line], told: usize) {
         );
     }
     if report.verified {
-        println!("\nWhat its records say:");
+        say!("\nWhat its records say:");
         for line in story {
             let indent = usize::from(line.depth) * 2;
-            println!(
+            say!(
                 "  {} #{:<6} {:indent$}{}",
-                line.at, line.position, "", line.text
-            );
-        }
-        if told != story.len() {
-            println!(
-                "  (the story in the file has {told} lines, this one {})",
-                story.len()
+                line.at,
+                line.position,
+                "",
+                line.text
             );
         }
     }
-    println!("\nWhat a dossier cannot show:");
+    say!("\nWhat a dossier cannot show:");
     for limit in report.limits {
-        println!("- {limit}");
+        say!("- {limit}");
     }
 }

@@ -1,6 +1,7 @@
 //! `ledger vkey`.
 
 use crate::config::{Environment, Storage};
+use crate::output::say;
 use crate::service::refuse_missing;
 use anyhow::Context;
 use ledger::Reader;
@@ -19,6 +20,6 @@ pub(crate) fn ledger_vkey(environment: &Environment) -> anyhow::Result<ExitCode>
     let (_, key) = signing.context(
         "no checkpoint of this ledger has been signed yet: the next start of the service makes the key",
     )?;
-    println!("{key}");
+    say!("{key}");
     Ok(ExitCode::SUCCESS)
 }

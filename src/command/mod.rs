@@ -49,13 +49,14 @@ pub(crate) use subject_headers::subject_headers;
 pub(crate) use witness_serve::{witness_init, witness_key, witness_serve};
 
 use crate::config::Warning;
+use crate::output::note;
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
 /// Tells warnings on standard error, away from what a script reads.
 fn tell(warnings: &[Warning]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        note!("warning: {warning}");
     }
 }
 
@@ -72,11 +73,4 @@ fn install_crypto() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before"))
-}
-
-/// Whether whoever read what is printed has gone.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -3,6 +3,7 @@
 use super::tell;
 use crate::config::{Environment, Storage};
 use crate::operator::{Account, Action, Performed, ask_service, perform};
+use crate::output::{note, say};
 use crate::service::OpenedLedger;
 use anyhow::Context;
 use std::process::ExitCode;
@@ -16,11 +17,11 @@ pub(crate) fn operate(environment: &Environment, action: Action) -> anyhow::Resu
     };
     match performed {
         Performed::Done { text } => {
-            println!("{text}");
+            say!("{text}");
             Ok(ExitCode::SUCCESS)
         }
         Performed::Refused { text } => {
-            eprintln!("refused: {text}");
+            note!("refused: {text}");
             Ok(ExitCode::FAILURE)
         }
     }

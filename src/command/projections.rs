@@ -3,6 +3,7 @@
 use crate::cli::Rebuild;
 use crate::config::{Environment, Problems, Storage};
 use crate::operator::{Action, Performed, ask_service_telling};
+use crate::output::{note, say};
 use crate::service::{rate, refuse_missing, told, unusable};
 use anyhow::Context;
 use ledger::Reader;
@@ -26,8 +27,8 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
     })?;
     let own = status.ledger_id.is_none() || status.ledger_id == id;
     let usable = own && status.schema == Schema::Current && status.cursor <= size;
-    println!("ledger       {} events", size);
-    println!(
+    say!("ledger       {} events", size);
+    say!(
         "read tables  {} events{}",
         status.cursor,
         standing(&status, size, own)
@@ -36,7 +37,7 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
         let beside = one
             .rebuilding
             .map(|folded| format!("; {folded} made anew beside"));
-        println!(
+        say!(
             "  {:<24} {:>10} events{}",
             one.projection.as_str(),
             one.cursor,
@@ -44,7 +45,7 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
         );
     }
     for (table, rows) in &status.tables {
-        println!("  {table:<24} {rows:>10} rows");
+        say!("  {table:<24} {rows:>10} rows");
     }
     Ok(if usable {
         ExitCode::SUCCESS
@@ -96,7 +97,7 @@ pub(crate) fn projections_rebuild(
             unusable(&storage, error, why)
         })
     })?;
-    println!(
+    say!(
         "{} events made {} rows, in {:.1} s ({:.0} events/s)",
         report.events,
         report.rows,
@@ -105,10 +106,10 @@ pub(crate) fn projections_rebuild(
     );
     let names: Vec<_> = report.compared.iter().map(|one| one.as_str()).collect();
     if !names.is_empty() && report.differences.is_empty() {
-        println!("the old rows were the same: {}", names.join(", "));
+        say!("the old rows were the same: {}", names.join(", "));
     }
     for difference in &report.differences {
-        println!("the old tables differed: {difference}");
+        say!("the old tables differed: {difference}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,14 +119,14 @@ fn rebuild_online(storage: &Storage, names: &[Projection]) -> anyhow::Result<Exi
     let action = Action::RebuildProjections {
         names: names.iter().map(Projection::to_string).collect(),
     };
-    let tell = |text: &str| eprintln!("{text}");
+    let tell = |text: &str| note!("{text}");
     match ask_service_telling(&storage.control_socket(), &action, tell)? {
         Some(Performed::Done { text }) => {
-            println!("{text}");
+            say!("{text}");
             Ok(ExitCode::SUCCESS)
         }
         Some(Performed::Refused { text }) => {
-            eprintln!("refused: {text}");
+            note!("refused: {text}");
             Ok(ExitCode::FAILURE)
         }
         None => anyhow::bail!("no service answers here: without one, leave --online away"),
@@ -145,16 +146,16 @@ pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<Ex
             .context("the read tables cannot be verified")
     })?;
     for (projection, events) in &report.compared {
-        println!("{projection:<12} {events:>10} events");
+        say!("{projection:<12} {events:>10} events");
     }
     for difference in &report.differences {
-        println!("differs: {difference}");
+        say!("differs: {difference}");
     }
     Ok(if report.differences.is_empty() {
-        println!("every row is what the events make it");
+        say!("every row is what the events make it");
         ExitCode::SUCCESS
     } else {
-        println!("`projections rebuild` makes the tables again");
+        say!("`projections rebuild` makes the tables again");
         ExitCode::FAILURE
     })
 }
@@ -176,7 +177,7 @@ impl Pace {
             return;
         }
         self.told = Instant::now();
-        eprintln!("{}", told(progress, self.began.elapsed()));
+        note!("{}", told(progress, self.began.elapsed()));
     }
 }
 

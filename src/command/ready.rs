@@ -3,6 +3,7 @@
 use super::tell;
 use crate::asking::{ask_ready, reachable};
 use crate::config::{Environment, http_bind};
+use crate::output::say;
 use anyhow::Context;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ pub(crate) fn ready(environment: &Environment) -> anyhow::Result<ExitCode> {
     tell(&warnings);
     let address = reachable(bind);
     let answer = ask_ready(address).with_context(|| format!("asking {address}"))?;
-    println!("{}", answer.body);
+    say!("{}", answer.body);
     Ok(if answer.ok {
         ExitCode::SUCCESS
     } else {

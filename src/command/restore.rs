@@ -2,6 +2,7 @@
 
 use crate::cli::RestoreArgs;
 use crate::config::{Environment, SigningSource};
+use crate::output::say;
 use crate::restore::Restoration;
 use std::process::ExitCode;
 
@@ -16,36 +17,36 @@ pub(crate) fn restore(environment: &Environment, args: &RestoreArgs) -> anyhow::
         fork: args.reason.as_deref().filter(|_| args.accept_fork),
     };
     let restored = super::runtime()?.block_on(restoration.carry_out())?;
-    println!("restored    {}", storage.ledger.display());
-    println!("ledger      {}", restored.ledger.ledger_id);
-    println!(
+    say!("restored    {}", storage.ledger.display());
+    say!("ledger      {}", restored.ledger.ledger_id);
+    say!(
         "records     {}, each follows from the one before it",
         restored.ledger.size
     );
-    println!("head hash   {}", restored.ledger.record_hash);
+    say!("head hash   {}", restored.ledger.record_hash);
     match &restored.checkpoint {
         Some((origin, size)) if args.accept_fork => {
-            println!("goes on as  {origin}, first signed over {size} events");
+            say!("goes on as  {origin}, first signed over {size} events");
         }
-        Some((origin, size)) => println!("signed      {size} events, as {origin}"),
-        None => println!("signed      nothing that is known here"),
+        Some((origin, size)) => say!("signed      {size} events, as {origin}"),
+        None => say!("signed      nothing that is known here"),
     }
     if restored.left_behind > 0 {
-        println!(
+        say!(
             "left behind {} events of the ledger that stood here, in what was moved aside",
             restored.left_behind
         );
     }
     for file in &restored.aside {
-        println!("moved aside {}", file.display());
+        say!("moved aside {}", file.display());
     }
     if restored.key_is_missing {
-        println!(
+        say!(
             "before the next start: put the signing key back, into {} or LEDGER_SIGNING_KEY",
             storage.signing_key_file().display()
         );
     }
-    println!(
+    say!(
         "\nWhat was recorded after the backup is not in it: look through the upstream's own audit log for \
          that time."
     );

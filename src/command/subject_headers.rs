@@ -2,6 +2,7 @@
 
 use super::tell;
 use crate::config::{self, Environment};
+use crate::output::{note, say};
 use hmac::{Hmac, KeyInit, Mac};
 use ledger::{Clock, SystemClock, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,10 +17,10 @@ pub(crate) fn subject_headers(
     let (secret, warnings) = environment.part(config::subject_secret)?;
     tell(&warnings);
     for (name, value) in signed(&secret, subject, SystemClock.now())? {
-        println!("-H {}", shell_word(&format!("{name}:{value}")));
+        say!("-H {}", shell_word(&format!("{name}:{value}")));
     }
     if shell_word(subject) != subject {
-        eprintln!("note: the subject needs quoting; use these lines by hand, not through $(…)");
+        note!("note: the subject needs quoting; use these lines by hand, not through $(…)");
     }
     Ok(ExitCode::SUCCESS)
 }

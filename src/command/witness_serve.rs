@@ -3,6 +3,7 @@
 use crate::cli::{InitArgs, KeyArgs, ServeWitnessArgs};
 use crate::config::Environment;
 use crate::front::listen;
+use crate::output::say;
 use crate::shutdown::Signals;
 use crate::telemetry::start_logging;
 use crate::witness::{StateFolder, WatchedLogs, Witness, make_key, read_key, serve};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// Makes a key, and prints nothing but its verifier key line on standard output.
 pub(crate) fn witness_key(args: KeyArgs) -> anyhow::Result<ExitCode> {
     let signer = make_key(&args.out, args.name, &SystemRandom)?;
-    println!("{}", signer.public());
+    say!("{}", signer.public());
     Ok(ExitCode::SUCCESS)
 }
 

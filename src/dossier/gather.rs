@@ -1,6 +1,6 @@
 //! Finds everything about a task, and proves it.
 
-use super::story::story_of;
+use crate::output::STDIN;
 use crate::stories::LedgerFile;
 use anyhow::{Context, bail};
 use ledger::audit::{
@@ -91,11 +91,9 @@ impl Gather {
             .wait(reader.ledger_id())?
             .context("the ledger is empty")?;
         let records = gather.proven(&checkpoint, sources)?;
-        let story = story_of(task_id, &records);
         Ok(Dossier {
             format: DOSSIER_FORMAT.to_owned(),
             version: DOSSIER_VERSION,
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
             ledger_id,
             task_id,
             log: DossierLog {
@@ -103,12 +101,8 @@ impl Gather {
                 vkey: key.to_string(),
             },
             checkpoint: note.to_string(),
-            story: story
-                .into_iter()
-                .map(serde_json::to_value)
-                .collect::<Result<_, _>>()
-                .context("writing the story")?,
             records,
+            has_story: false,
         })
     }
 
@@ -314,8 +308,13 @@ fn read_checkpoint(
     key: &LogKey,
     origin: &LogOrigin,
 ) -> anyhow::Result<(Note, Checkpoint)> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the checkpoint in {} cannot be read", path.display()))?;
+    let text = if path == Path::new(STDIN) {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text =
+        text.with_context(|| format!("the checkpoint in {} cannot be read", path.display()))?;
     let unsound = || format!("{} holds no checkpoint of this ledger", path.display());
     let note: Note = text.parse().with_context(unsound)?;
     let checkpoint = Checkpoint::open(&note, key, origin).with_context(unsound)?;

@@ -217,9 +217,9 @@ fn altered(dossier: &Value) {
         });
     }
     let mut other = dossier.clone();
-    other["version"] = json!(2);
+    other["version"] = json!(3);
     assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
-    other["version"] = json!(1);
+    other["version"] = json!(2);
     other["more"] = json!(1);
     assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
 }
@@ -264,7 +264,7 @@ async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
     let report = verified(&dossier);
     assert!(report.verified, "{:#?}", report.findings);
     assert!(!report.erased.is_empty() && !report.impossible.is_empty());
-    assert_eq!(dossier["story"].as_array().unwrap().len(), lines.len());
+    assert!(dossier["story"].is_null(), "the records tell it");
 
     let ocsf = said(&surroundings.run("ledger tail --from 0 --format ocsf")).0;
     let erased = ocsf

@@ -25,6 +25,7 @@ mod io_failures;
 mod killed;
 mod once;
 mod operators;
+mod outputs;
 mod overload;
 mod rebuilding;
 mod restores;
