@@ -1,6 +1,7 @@
 //! A crash leaves no image of the process behind, and no other process of the same account reads its
 //! memory: all secrets stand in it.
 
+use crate::output::note;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// Forbids both, whatever service manager or shell started this process. Where the system refuses, a
@@ -14,7 +15,7 @@ pub(crate) fn forbid() {
     let forbidden = setrlimit(Resource::Core, nothing)
         .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = forbidden {
-        eprintln!(
+        note!(
             "warning: a crash of this process may leave its memory in a core file ({error}); forbid \
              core files where it is started (LimitCORE=0, ulimit -c 0)"
         );

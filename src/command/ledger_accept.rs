@@ -5,6 +5,7 @@ use crate::audit::verify_database;
 use crate::cli::AcceptArgs;
 use crate::config::Environment;
 use crate::operator::Account;
+use crate::output::{note, say};
 use crate::service::{OpenedLedger, refuse_missing};
 use anyhow::{Context, ensure};
 use ledger::audit::{Depth, MAX_FINDINGS, VerifyOptions};
@@ -32,7 +33,7 @@ pub(crate) fn ledger_accept(
     };
     let report = verify_database(&config.storage.ledger, &[], options)?;
     for finding in &report.findings {
-        eprintln!("found: {finding}");
+        note!("found: {finding}");
     }
     ensure!(
         report.verified || args.despite_findings,
@@ -62,8 +63,8 @@ pub(crate) fn ledger_accept(
         };
         opened.close().await?;
         match accepted {
-            Some(position) => println!("accepted, and recorded at position {position}"),
-            None => println!("the ledger is proven; there is nothing to accept"),
+            Some(position) => say!("accepted, and recorded at position {position}"),
+            None => say!("the ledger is proven; there is nothing to accept"),
         }
         anyhow::Ok(ExitCode::SUCCESS)
     })
