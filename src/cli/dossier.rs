@@ -15,11 +15,11 @@ pub(crate) struct DossierArgs {
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskId,
 
-    /// The file to write; it must not exist
+    /// The file to write, which must not exist; - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 
-    /// The page to write beside it; FILE with the ending .html when not given
+    /// The page to write beside it; FILE with the ending .html when not given, and none beside -
     #[arg(long, value_name = "PAGE")]
     pub(crate) html: Option<PathBuf>,
 
@@ -33,8 +33,8 @@ const DOSSIER_HELP: &str = "\
 Example:
   llm-permission-proxy ledger dossier 019bf0a0-7c00-7001-8001-000000000001 --out task.dossier.json
 
-Writes everything about one task: its records with a proof for each, the grants and passkeys that they
-refer to, and what happened in words; and a page for people that needs no network. Both hold what the
+Writes everything about one task: its records with a proof for each, and the grants and passkeys that they
+refer to; and a page for people that needs no network. Both hold what the
 agent sent in full: give them to those who may read that. Reads the files of LEDGER_URL and
 LEDGER_SIGNING_STATE, whether or not the service runs.";
 
@@ -72,5 +72,10 @@ Example:
   llm-permission-proxy ledger verify-dossier task.dossier.json --key @log.vkey
 
 Needs no ledger, no settings and no network. The key must come
-from somewhere else than the file. Exits with 0 when nothing is wrong, with 1 when something is, which
-is named with its position, and with 2 when the command line is wrong.";
+from somewhere else than the file.
+
+Exit codes:
+  0  verified
+  1  not verified, or it could not be read; what is wrong is named with its position
+  2  the command line, or a file that it names, is wrong
+  3  verified as far as possible: nothing is wrong, and something could not be checked";

@@ -87,7 +87,8 @@ witnesses who did (--witness-policy). Nothing is asked over the network but a se
 Exit codes:
   0  verified
   1  not verified, or it could not be read; the first thing that is wrong is named
-  2  the command line, or a file that it names, is wrong";
+  2  the command line, or a file that it names, is wrong
+  3  verified as far as possible: nothing is wrong, and something could not be checked";
 
 const VERIFY_CALLBACK_HELP: &str = "\
 Examples:
@@ -138,7 +139,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "POSITION")]
     pub(crate) to: Option<u64>,
 
-    /// The file to write; it must not exist
+    /// The file to write, which must not exist; - is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
@@ -146,7 +147,8 @@ pub(crate) struct ExportArgs {
 /// What is verified, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// A bundle of `ledger export`, a ledger's SQLite file, or the base URL of a service
+    /// A bundle of `ledger export` (- reads one from standard input), a ledger's SQLite file, or the base
+    /// URL of a service
     #[arg(value_name = "FILE|URL")]
     pub(crate) source: String,
 

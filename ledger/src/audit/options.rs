@@ -2,6 +2,7 @@
 
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
+use crate::blob::Blob;
 use crate::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -58,7 +59,7 @@ pub struct PinnedApprovers(BTreeMap<KeyThumbprint, Option<String>>);
 /// A line is no thumbprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: expected the SHA-256 thumbprint of a public key (RFC 9679) as 64 hexadecimal digits, then maybe a comment"
+    "line {line}: expected the SHA-256 thumbprint of a public key (RFC 9679) as 64 hexadecimal digits or 43 characters of base64url, then maybe a comment"
 )]
 pub struct InvalidPin {
     /// The line, from 1.
@@ -91,6 +92,14 @@ impl PinnedApprovers {
     }
 }
 
+/// A thumbprint as reports write it, in hexadecimal, or as JSON writes it, in base64url without padding.
+fn thumbprint(text: &str) -> Option<KeyThumbprint> {
+    text.parse().ok().or_else(|| {
+        let bytes = Blob::from_base64url(text)?;
+        KeyThumbprint::from_slice(bytes.as_slice())
+    })
+}
+
 /// One thumbprint a line, then maybe blanks and a comment; empty lines and lines that begin with `#`
 /// do not count.
 impl FromStr for PinnedApprovers {
@@ -104,7 +113,7 @@ impl FromStr for PinnedApprovers {
                 continue;
             }
             let (key, comment) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-            let key = key.parse().map_err(|_| InvalidPin { line: at + 1 })?;
+            let key = thumbprint(key).ok_or(InvalidPin { line: at + 1 })?;
             let comment = comment.trim().trim_start_matches('#').trim();
             pins.insert(key, (!comment.is_empty()).then(|| comment.to_owned()));
         }
@@ -136,6 +145,20 @@ mod tests {
         );
         assert!(pins.contains(&KeyThumbprint::from_bytes([1; 32])));
         assert!(!pins.contains(&KeyThumbprint::from_bytes([2; 32])));
+    }
+
+    #[test]
+    fn both_spellings_of_a_thumbprint_are_one() {
+        let bytes = [0xfb; 32];
+        let spelled = [
+            hex::encode(bytes),
+            Blob::from(bytes.as_slice()).to_base64url(),
+        ];
+        for text in spelled {
+            let pins: PinnedApprovers = format!("{text} alice").parse().unwrap();
+            let key = KeyThumbprint::from_bytes(bytes);
+            assert_eq!(pins.comment(&key), Some("alice"), "{text}");
+        }
     }
 
     #[test]
