@@ -22,6 +22,7 @@ mod shutdown;
 mod stories;
 mod telemetry;
 mod terminal;
+mod text_file;
 mod witness;
 
 use clap::Parser;

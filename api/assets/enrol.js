@@ -48,12 +48,13 @@ async function start() {
   register.textContent = "Waiting for your passkey…";
   hush();
   try {
-    await ceremony();
+    const made = await ceremony();
     close();
     stopClock();
     document.getElementById("clock").hidden = true;
     controls.hidden = true;
-    say("good", "Your passkey is registered", "From now on you can decide with it. You can close this page.");
+    const may = made.may_decide ? "From now on you can decide with it." : "This approver may not decide as the service is configured.";
+    say("good", "Your passkey is registered", `${may} Its thumbprint is ${made.public_key_thumbprint}: keep it, an auditor may ask you for it. You can close this page.`);
   } catch (error) {
     const refused = explain(error, "register");
     if (refused.reload || refused.final) close();

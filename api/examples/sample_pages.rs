@@ -168,6 +168,7 @@ fn ended(ended: Ended) -> EndedPage {
 
 fn enrolment() -> EnrolmentPage {
     EnrolmentPage {
+        may_decide: true,
         principal: ShownText::line("alice@example.com"),
         label: None,
         registered: 1,

@@ -2,16 +2,13 @@
 //! is a mistake in the command line.
 
 use crate::output::STDIN;
+use crate::text_file;
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, MAX_NOTE_BYTES, Note, WitnessPolicy};
 use secrecy::SecretString;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
-
-/// Longer files are none of these.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A verifier key, or `@` and the file that holds it.
 pub(super) fn read_key(text: &str) -> Result<LogKey, String> {
@@ -53,15 +50,12 @@ fn parse<T: FromStr<Err: Display>>(file: &str) -> Result<T, String> {
 }
 
 fn read(file: &str) -> Result<String, String> {
-    let mut text = String::new();
-    let source: std::io::Result<Box<dyn Read>> = match file {
-        STDIN => Ok(Box::new(std::io::stdin())),
-        file => File::open(file).map(|open| Box::new(open) as _),
+    let text = match file {
+        STDIN => text_file::read_from(std::io::stdin()),
+        file => text_file::read(Path::new(file)),
     };
-    source
-        .and_then(|open| open.take(MOST_BYTES).read_to_string(&mut text))
-        .map_err(|error| format!("it cannot be read: {error}"))?;
-    Ok(text)
+    text.map(|text| text.to_string())
+        .map_err(|error| format!("it cannot be read: {error}"))
 }
 
 fn describe(error: impl Display) -> String {

@@ -3,6 +3,7 @@
 use super::sources::Sources;
 use super::variable;
 use std::time::Duration;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The longest name of a principal, in characters.
 const MOST_CHARACTERS: usize = 200;
@@ -20,7 +21,7 @@ pub(crate) struct Approvals {
 impl Approvals {
     /// Reads the section; problems are left with `sources`.
     pub(crate) fn read(sources: &mut Sources) -> Self {
-        let ttl = sources.number(&variable::APPROVAL_TTL_SECONDS, 60, 3600);
+        let ttl = sources.number(&variable::APPROVAL_TTL_SECONDS, 60, 604_800);
         let challenge_ttl = sources.number(&variable::APPROVAL_NONCE_TTL_SECONDS, 30, 300);
         Self {
             ttl: Duration::from_secs(u64::from(ttl)),
@@ -46,6 +47,10 @@ fn approvers(sources: &mut Sources) -> Vec<String> {
             &variable::APPROVAL_APPROVERS,
             "has a name with control characters or of more than 200 characters",
         );
+    }
+    // Links and routes bring names in this form too (Unicode Standard Annex 15).
+    for name in &mut approvers {
+        *name = name.nfc().collect();
     }
     approvers.sort();
     approvers.dedup();

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::sources::Sources;
 use super::variable::{self, Variable};
+use crate::text_file;
 use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -47,7 +48,8 @@ impl Callbacks {
             return Ok(None);
         };
         let problem = |text: String| Problem::new(variable::CALLBACK_CA_FILE.name(), text);
-        let bytes = std::fs::read(path)
+        let bytes = text_file::read(path)
+            .map(|text| text.as_bytes().to_vec())
             .map_err(|error| problem(format!("cannot be read from {}: {error}", path.display())))?;
         let mut found = 0_u32;
         for certificate in CertificateDer::pem_slice_iter(&bytes) {
@@ -83,6 +85,11 @@ fn host(item: &str) -> Result<String, &'static str> {
         return Err("wildcards are not accepted; name every host");
     }
     match Host::parse(item.trim_end_matches('.')) {
+        Ok(Host::Domain(name))
+            if !ledger::is_host_as_written(item.trim_end_matches('.'), &name) =>
+        {
+            Err("is read as another host: write it in the characters that are meant")
+        }
         Ok(Host::Domain(name)) if !name.is_empty() => Ok(name),
         Ok(Host::Ipv4(_) | Host::Ipv6(_)) => Err("IP addresses are not accepted; name a host"),
         Ok(Host::Domain(_)) | Err(_) => {

@@ -3,6 +3,7 @@
 use super::problem::{Problem, Problems, Warning};
 use super::sources::Sources;
 use super::{Config, read_part, variable};
+use crate::text_file;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -107,7 +108,7 @@ fn read_file(path: &Path, warnings: &mut Vec<Warning>) -> Result<String, Problem
             format!("{} cannot be read: {error}", path.display()),
         )
     };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = text_file::read(path).map_err(failed)?.to_string();
     let mode = std::fs::metadata(path).map_err(failed)?.mode();
     if mode & 0o004 != 0 {
         let text = format!(

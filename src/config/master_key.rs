@@ -147,6 +147,14 @@ fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<Key> {
             "is not 32 bytes in base64 (openssl rand -base64 32 makes one)",
         );
     }
+    let is_guessable = |key: &Key| super::secret::is_guessable(key.as_slice());
+    if *variable == variable::MASTER_KEY && key.as_ref().is_some_and(is_guessable) {
+        super::secret::weak(
+            sources,
+            variable,
+            "repeats itself; make one from random bytes (openssl rand -base64 32)",
+        );
+    }
     key
 }
 

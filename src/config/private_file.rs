@@ -1,6 +1,7 @@
 //! Files that hold one key: text that only its owner may read.
 
 use super::problem::Problem;
+use crate::text_file;
 use secrecy::zeroize::Zeroizing;
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -39,11 +40,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
             "can be used by others than its owner; chmod 600 it",
         ));
     }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| failed(path, &error))?;
-    Ok(Some(text))
+    let text = text_file::read_from(file.take(MOST_BYTES));
+    text.map(Some).map_err(|error| failed(path, &error))
 }
 
 /// Makes a file of one line, on disk before this returns: what the key makes must never outlive the

@@ -7,6 +7,9 @@ use secrecy::SecretString;
 /// The least length of a secret, in bytes: that of the HMAC-SHA256 output it keys (RFC 2104, section 3).
 const LEAST_BYTES: usize = 32;
 
+/// The least that a secret must be estimated to hold, in bits.
+const LEAST_BITS: f64 = 32.0;
+
 const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
 
 /// The secrets without which nothing starts.
@@ -57,6 +60,13 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
         );
     } else if value.len() < LEAST_BYTES {
         weak(sources, variable, "is shorter than 32 bytes");
+    } else if is_guessable(value.as_bytes()) {
+        weak(
+            sources,
+            variable,
+            "repeats itself or holds few different characters; set it to random bytes (openssl rand \
+             -hex 32)",
+        );
     }
     value.into()
 }
@@ -87,7 +97,28 @@ pub(crate) fn refuse_equal(sources: &mut Sources) {
     }
 }
 
-fn weak(sources: &mut Sources, variable: &Variable, text: &str) {
+/// Whether a key is plainly none: the Shannon entropy of its bytes, times the length of the part that
+/// repeats, is below [`LEAST_BITS`]. It finds `aaaa…`, `abcabc…` and a word many times over, and says
+/// nothing about how a secret was made.
+pub(super) fn is_guessable(bytes: &[u8]) -> bool {
+    let period = (1..bytes.len()).find(|period| {
+        let (head, tail) = (bytes.get(..bytes.len() - period), bytes.get(*period..));
+        head == tail
+    });
+    let part = bytes.get(..period.unwrap_or(bytes.len())).unwrap_or(bytes);
+    let mut counts = std::collections::HashMap::new();
+    for byte in part {
+        *counts.entry(*byte).or_insert(0_u32) += 1;
+    }
+    let length = f64::from(u32::try_from(part.len()).unwrap_or(u32::MAX));
+    let bits: f64 = counts
+        .values()
+        .map(|count| f64::from(*count) * (length / f64::from(*count)).log2())
+        .sum();
+    bits < LEAST_BITS
+}
+
+pub(super) fn weak(sources: &mut Sources, variable: &Variable, text: &str) {
     if sources.insecure() {
         sources.warn(variable, text);
     } else {

@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Warning};
 use super::variable::{self, Variable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl Origin {
 pub(crate) struct Sources {
     values: BTreeMap<&'static str, (String, Origin)>,
     insecure: bool,
+    /// Whose values an env file spoilt: that says all there is to say of them.
+    spoilt: BTreeSet<&'static str>,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
 }
@@ -44,6 +46,7 @@ impl Sources {
         let mut sources = Self {
             values: BTreeMap::new(),
             insecure: false,
+            spoilt: BTreeSet::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         };
@@ -57,8 +60,37 @@ impl Sources {
                     .insert(variable.name(), (value.clone(), Origin::Environment));
             }
         }
+        sources.refuse_misnamed(environment.keys());
+        sources.refuse_left_overs();
         sources.insecure = sources.switch(&variable::ALLOW_INSECURE_DEFAULTS);
         sources
+    }
+
+    /// Names that were meant to be ours: an env file with `export` in front, or with a byte order mark.
+    fn refuse_misnamed<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            let bare = name.trim_start_matches('\u{feff}').trim();
+            let bare = bare.strip_prefix("export ").unwrap_or(bare).trim();
+            if bare != name && variable::find(bare).is_some() {
+                let text = "is set under a name with something before or behind it (`export`, a blank, \
+                            a byte order mark); the file it comes from must hold NAME=value lines";
+                self.problem_named(bare, text.to_owned());
+            }
+        }
+    }
+
+    /// What an env file leaves in values where it is not read by a shell: quotes, comments, marks that
+    /// nobody sees.
+    fn refuse_left_overs(&mut self) {
+        for variable in variable::ALL {
+            let found = self
+                .set(variable)
+                .and_then(|value| left_over(variable, value));
+            if let Some(text) = found {
+                self.problem(variable, text);
+                self.spoilt.insert(variable.name());
+            }
+        }
     }
 
     fn read_file(&mut self, text: &str) {
@@ -141,6 +173,10 @@ impl Sources {
                 "has an empty item; separate items with single commas",
             );
         }
+        let mut seen = BTreeSet::new();
+        if !items.iter().all(|item| seen.insert(item.as_str())) {
+            self.warn(variable, "names the same item twice");
+        }
         items.into_iter().filter(|item| !item.is_empty()).collect()
     }
 
@@ -148,7 +184,7 @@ impl Sources {
     pub(crate) fn number(&mut self, variable: &Variable, least: u32, most: u32) -> u32 {
         let text = self.text(variable);
         match text.parse::<u32>() {
-            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(number) if (least..=most).contains(&number) && number.to_string() == text => number,
             Ok(_) | Err(_) => {
                 self.problem(
                     variable,
@@ -173,7 +209,9 @@ impl Sources {
 
     /// Notes what is wrong with a variable.
     pub(crate) fn problem(&mut self, variable: &Variable, text: impl Into<String>) {
-        self.problems.push(Problem::new(variable.name(), text));
+        if !self.spoilt.contains(variable.name()) {
+            self.problems.push(Problem::new(variable.name(), text));
+        }
     }
 
     fn problem_named(&mut self, name: &str, text: String) {
@@ -189,6 +227,34 @@ impl Sources {
     pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Warning>) {
         (self.problems, self.warnings)
     }
+}
+
+/// Quotes that people and their editors write.
+const QUOTES: [char; 9] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«'];
+/// Those that no value of ours holds anywhere.
+const NEVER: [char; 5] = ['"', '“', '”', '„', '«'];
+/// Characters that nobody sees.
+const UNSEEN: [char; 4] = ['\u{feff}', '\u{200b}', '\u{2060}', '\u{ad}'];
+
+fn left_over(variable: &Variable, value: &str) -> Option<&'static str> {
+    let value = value.trim();
+    let mut items = value.split(',').map(str::trim);
+    let quoted = |item: &str| item.starts_with(QUOTES) || item.ends_with(QUOTES);
+    if quoted(value) || items.any(quoted) || (!variable.is_secret() && value.contains(NEVER)) {
+        return Some(
+            "holds quotes, which belong to a shell and not to an env file: write the value without them",
+        );
+    }
+    if value.contains(UNSEEN) {
+        return Some("holds characters that nobody sees, such as a byte order mark; remove them");
+    }
+    if value.chars().any(char::is_control) {
+        return Some("holds a line break or another control character; remove it");
+    }
+    if !variable.is_secret() && value.contains(" #") {
+        return Some("holds a comment, which an env file keeps; put it on a line of its own");
+    }
+    None
 }
 
 fn as_text(value: &toml::Value) -> Option<String> {

@@ -26,6 +26,18 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not carry credentials");
     }
+    let authority = text.split("://").nth(1).unwrap_or_default();
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.ends_with(']') {
+        true => host,
+        false => host.rsplit_once(':').map_or(host, |(host, _)| host),
+    };
+    if let Some(Host::Domain(parsed)) = url.host()
+        && !ledger::is_host_as_written(host, parsed)
+    {
+        return Err("must name its host plainly, in the characters that are meant");
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must not carry a query or a fragment");
     }

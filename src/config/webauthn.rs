@@ -34,6 +34,13 @@ impl Webauthn {
                 "must be https: browsers use passkeys on secure origins and on localhost alone",
             );
         }
+        if is_public_suffix(&rp_id, &origin) {
+            sources.problem(
+                &variable::WEBAUTHN_RP_ID,
+                "is a public suffix, under which anybody may have a name; browsers refuse it: name the \
+                 host of WEBAUTHN_ORIGIN or a domain of your own",
+            );
+        }
         if !is_suffix(&rp_id, &origin) {
             sources.problem(
                 &variable::WEBAUTHN_RP_ID,
@@ -54,8 +61,8 @@ impl Webauthn {
 fn rp_id(sources: &mut Sources) -> String {
     let text = sources.text(&variable::WEBAUTHN_RP_ID);
     match Host::parse(&text) {
-        Ok(Host::Domain(name)) => name,
-        Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => {
+        Ok(Host::Domain(name)) if ledger::is_host_as_written(&text, &name) => name,
+        Ok(_) | Err(_) => {
             sources.problem(
                 &variable::WEBAUTHN_RP_ID,
                 "must be a domain such as proxy.example.com or localhost",
@@ -63,6 +70,16 @@ fn rp_id(sources: &mut Sources) -> String {
             text
         }
     }
+}
+
+/// Whether the Public Suffix List has it, or it is a name of one label above the origin's host: what an
+/// origin is under without owning it (WebAuthn Level 3, section 5.1.2; HTML, "registrable domain suffix").
+fn is_public_suffix(rp_id: &str, origin: &Url) -> bool {
+    let Some(suffix) = psl::suffix(rp_id.as_bytes()) else {
+        return false;
+    };
+    let is_all = suffix.as_bytes() == rp_id.as_bytes();
+    is_all && (suffix.is_known() || origin.host_str() != Some(rp_id)) && rp_id != "localhost"
 }
 
 fn is_suffix(rp_id: &str, origin: &Url) -> bool {

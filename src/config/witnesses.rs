@@ -4,6 +4,7 @@ use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
 use super::variable;
+use crate::text_file;
 use ledger::tlog::WitnessPolicy;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -51,7 +52,7 @@ impl Witnesses {
             let text = format!("names {}: {why}", path.display());
             Problem::new(variable::LEDGER_WITNESS_POLICY.name(), text)
         };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        let text = text_file::read(path).map_err(|error| wrong(&error))?;
         let policy: WitnessPolicy = text.parse().map_err(|error| wrong(&error))?;
         let settings = WitnessSettings::new(policy, self.file.clone());
         settings.map(Some).map_err(|error| wrong(&error))

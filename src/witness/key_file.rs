@@ -1,9 +1,9 @@
 //! The file with the witness's key: the signing key's line (`PRIVATE+KEY+…`), for its owner alone.
 
+use crate::text_file;
 use anyhow::{Context, ensure};
 use ledger::Random;
 use ledger::tlog::{KeyName, WitnessSigner};
-use secrecy::zeroize::Zeroizing;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -59,9 +59,7 @@ pub(crate) fn read_key(path: &Path) -> anyhow::Result<WitnessSigner> {
         about.mode() & 0o077 == 0,
         "the key file {shown} can be used by others than its owner; chmod 600 it"
     );
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST_FILE_BYTES)
-        .read_to_string(&mut text)
+    let text = text_file::read_from(file.take(MOST_FILE_BYTES))
         .with_context(|| format!("reading the key file {shown}"))?;
     WitnessSigner::parse(text.trim_end_matches('\n'))
         .with_context(|| format!("the key file {shown} does not hold the key of a witness"))

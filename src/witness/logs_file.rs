@@ -1,5 +1,6 @@
 //! The logs that a witness watches, as its operator lists them.
 
+use crate::text_file;
 use anyhow::{Context, bail, ensure};
 use ledger::tlog::{LogKey, LogOrigin};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ impl WatchedLogs {
     /// # Errors
     /// When it cannot be read, or a line is wrong, which is named.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let text = text_file::read(path)
             .with_context(|| format!("reading the logs in {}", path.display()))?;
         text.parse()
             .with_context(|| format!("the file of logs {}", path.display()))

@@ -13,6 +13,8 @@ pub struct EnrolmentPage {
     pub principal: ShownText,
     /// The name that whoever made the link gave the passkey.
     pub label: Option<ShownText>,
+    /// Whether the principal may decide as the service is configured.
+    pub may_decide: bool,
     /// How many passkeys the principal has already.
     pub registered: usize,
     /// Until when the link works.

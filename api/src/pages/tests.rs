@@ -96,6 +96,7 @@ const ENDS: [Ended; 14] = [
 
 fn every_page() -> Vec<String> {
     let enrolment = EnrolmentPage {
+        may_decide: true,
         principal: hostile(),
         label: Some(hostile()),
         registered: 2,

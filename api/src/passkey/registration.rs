@@ -11,6 +11,7 @@ use ledger::{EnrolmentId, LedgerId, PublicKey, Timestamp};
 use serde::Deserialize;
 use serde_cbor_2::Value as CborValue;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
     AuthenticatorAttestationResponseRaw, COSEAlgorithm, COSEKey, COSEKeyType,
@@ -107,7 +108,10 @@ impl RelyingParty {
         let challenge = RegistrationChallenge::accept(key, &bytes, now, enrolment)?;
         let (_, state) = self.begin(registrant)?;
         let state = with_challenge(&state, challenge.as_bytes())?;
-        let answer = browser_answer(attestation);
+        let answer = browser_answer(
+            attestation,
+            without_statement(&attestation.attestation_object)?,
+        );
         let credential = self.core.register_credential(&answer, &state, None)?;
         if credential.cred_id != attestation.credential_id {
             return Err(PasskeyRefused::UnknownCredential);
@@ -151,12 +155,30 @@ fn user_handle(registrant: &Registrant<'_>) -> Vec<u8> {
         .to_vec()
 }
 
-fn browser_answer(attestation: &Attestation) -> RegisterPublicKeyCredential {
+/// The attestation object without its statement, which nobody asked for: authenticators send one all the
+/// same, and whether it holds decides nothing here (WebAuthn Level 3, section 8.7).
+fn without_statement(object: &[u8]) -> Result<Vec<u8>, PasskeyRefused> {
+    let read = serde_cbor_2::from_slice(object).map_err(WebauthnError::ParseCBORFailure)?;
+    let CborValue::Map(mut parts) = read else {
+        // The library says what is wrong with it.
+        return Ok(object.to_vec());
+    };
+    let name = |text: &str| CborValue::Text(text.to_owned());
+    parts.insert(name("fmt"), name("none"));
+    parts.insert(name("attStmt"), CborValue::Map(BTreeMap::new()));
+    serde_cbor_2::to_vec(&CborValue::Map(parts))
+        .map_err(|error| WebauthnError::ParseCBORFailure(error).into())
+}
+
+fn browser_answer(
+    attestation: &Attestation,
+    attestation_object: Vec<u8>,
+) -> RegisterPublicKeyCredential {
     RegisterPublicKeyCredential {
         id: URL_SAFE_NO_PAD.encode(&attestation.credential_id),
         raw_id: attestation.credential_id.clone(),
         response: AuthenticatorAttestationResponseRaw {
-            attestation_object: attestation.attestation_object.clone(),
+            attestation_object,
             client_data_json: attestation.client_data_json.clone(),
             transports: None,
         },

@@ -384,3 +384,26 @@ fn id_and_origin_must_go_together() {
         assert_eq!(made, Err(InvalidRelyingParty::RpId), "{rp_id}");
     }
 }
+
+#[test]
+fn an_attestation_that_nobody_asked_for_refuses_nobody() {
+    use serde_cbor_2::Value;
+    let mut passkey = SoftPasskey::new(true);
+    for format in ["packed", "fido-u2f", "tpm", "apple", "of a later time"] {
+        let mut attestation = create(&mut passkey, ORIGIN, options());
+        let object: Value = serde_cbor_2::from_slice(&attestation.attestation_object).unwrap();
+        let Value::Map(mut parts) = object else {
+            panic!("an attestation object is a map");
+        };
+        let statement = [(Value::Text("sig".to_owned()), Value::Bytes(vec![1, 2, 3]))];
+        parts.insert(
+            Value::Text("fmt".to_owned()),
+            Value::Text(format.to_owned()),
+        );
+        let statement = Value::Map(statement.into_iter().collect());
+        parts.insert(Value::Text("attStmt".to_owned()), statement);
+        attestation.attestation_object = serde_cbor_2::to_vec(&Value::Map(parts)).unwrap();
+        register(&attestation, NOW, ENROLMENT)
+            .unwrap_or_else(|refused| panic!("{format}: {refused}"));
+    }
+}

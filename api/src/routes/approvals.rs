@@ -6,6 +6,7 @@ use crate::extract::json::OptionalJson;
 use crate::extract::prefer::PreferWait;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
+use crate::shapes::approvers::known_principal;
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
@@ -77,7 +78,10 @@ async fn approve(
         actor: who.actor(),
         request_id: Some(request_id),
     };
-    let principal = request.unwrap_or_default().approver_principal;
+    let principal = match request.unwrap_or_default().approver_principal {
+        Some(principal) => Some(known_principal(&state, principal).await?),
+        None => None,
+    };
     let command = NarrowApproval {
         token: who.presented(),
         principal,

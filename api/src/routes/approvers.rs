@@ -6,7 +6,9 @@ use crate::edge::request_id::ThisRequest;
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
-use crate::shapes::approvers::{CredentialRequest, Credentials, EnrolmentOpened, credential_id};
+use crate::shapes::approvers::{
+    CredentialRequest, Credentials, Eligibility, EnrolmentOpened, credential_id, known_principal,
+};
 use crate::state::AppState;
 use axum::Json;
 use axum::extract::State;
@@ -42,10 +44,12 @@ async fn list_credentials(
     _: Bootstrap<ManageApprovers>,
     PathParams(principal): PathParams<String>,
 ) -> Result<Json<Credentials>, ApiError> {
+    let principal = known_principal(&state, principal).await?;
     let approver = state.services.ledger.approver(&principal).await?;
     Ok(Json(match approver {
-        Some(approver) => Credentials::from(&*approver),
+        Some(approver) => Credentials::of(&state, &approver),
         None => Credentials {
+            eligibility: Eligibility::of(&state, &principal),
             approver_principal: principal,
             credentials: Vec::new(),
         },
@@ -74,6 +78,7 @@ async fn put_credential(
     StrictJson(request): StrictJson<CredentialRequest>,
 ) -> Result<Json<Credentials>, ApiError> {
     let (credential, reason) = request.read()?;
+    let principal = known_principal(&state, principal).await?;
     let origin = Origin {
         actor: who.actor(),
         request_id: Some(request_id),
@@ -84,7 +89,7 @@ async fn put_credential(
         reason,
     };
     let approver = state.services.ledger.execute(origin, command).await?;
-    Ok(Json(Credentials::from(&*approver)))
+    Ok(Json(Credentials::of(&state, &approver)))
 }
 
 /// The two path parameters of a credential.
@@ -119,12 +124,12 @@ async fn revoke_credential(
         request_id: Some(request_id),
     };
     let command = RevokeCredential {
-        principal: path.principal,
+        principal: known_principal(&state, path.principal).await?,
         credential_id,
         reason: None,
     };
     let approver = state.services.ledger.execute(origin, command).await?;
-    Ok(Json(Credentials::from(&*approver)))
+    Ok(Json(Credentials::of(&state, &approver)))
 }
 
 /// Invite an approver to register a passkey
@@ -145,6 +150,7 @@ async fn open_enrolment(
     ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
 ) -> Result<(StatusCode, Json<EnrolmentOpened>), ApiError> {
+    let principal = known_principal(&state, principal).await?;
     let origin = Origin {
         actor: who.actor(),
         request_id: Some(request_id),
@@ -153,6 +159,7 @@ async fn open_enrolment(
         principal: principal.clone(),
     };
     let opened = state.services.ledger.execute(origin, command).await?;
+    let eligibility = Eligibility::of(&state, &principal);
     let link = EnrolmentLink {
         enrolment_id: opened.enrolment_id,
         principal,
@@ -161,6 +168,7 @@ async fn open_enrolment(
     let view = EnrolmentOpened {
         enrolment_url: state.enrolment_url(link)?,
         expires_at: opened.expires_at.to_string(),
+        eligibility,
     };
     Ok((StatusCode::CREATED, Json(view)))
 }

@@ -10,6 +10,7 @@ use crate::passkey::{
     Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,
 };
 use crate::problem::{ApiError, Problem};
+use crate::shapes::approvers::Eligibility;
 use crate::shapes::passkeys::{Registered, RegistrationRequest, bytes};
 use crate::state::AppState;
 use axum::Json;
@@ -85,6 +86,7 @@ async fn page(
     let page = EnrolmentPage {
         principal,
         label: None,
+        may_decide: Eligibility::of(state, &approver.principal).may_decide,
         registered: approver.active_credentials().count(),
         expires_at,
         now: Moment::new(now),
@@ -159,6 +161,7 @@ async fn register(
         .map_err(refused)?;
     let credential = new_credential(made);
     let credential_id = credential.credential_id.clone();
+    let public_key_thumbprint = credential.public_key_thumbprint.to_base64url();
     let origin = Origin {
         actor: Actor::Approver {
             principal: approver.principal.clone(),
@@ -175,6 +178,8 @@ async fn register(
         approver_principal: approver.principal.clone(),
         credential_id: credential_id.to_base64url(),
         status: CredentialStatus::Active.as_str(),
+        public_key_thumbprint,
+        may_decide: Eligibility::of(&state, &approver.principal).may_decide,
     };
     Ok((StatusCode::CREATED, Json(answer)))
 }

@@ -3,6 +3,7 @@
 use super::{reason, word};
 use crate::passkey::is_usable;
 use crate::problem::ApiError;
+use crate::state::AppState;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ledger::aggregate::{Approver, Credential};
@@ -10,6 +11,7 @@ use ledger::command::NewCredential;
 use ledger::event::CredentialStatus;
 use ledger::{Algorithm, Blob, PublicKey};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 /// A credential to be added or changed.
@@ -111,6 +113,83 @@ pub(crate) struct Credentials {
     pub(crate) approver_principal: String,
     /// All of them, revoked ones included.
     pub(crate) credentials: Vec<CredentialView>,
+    /// Whether they may decide.
+    #[serde(flatten)]
+    pub(crate) eligibility: Eligibility,
+}
+
+/// Whether a principal may decide as the service is configured.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Eligibility {
+    /// Whether APPROVAL_APPROVERS names the principal.
+    pub(crate) may_decide: bool,
+    /// Where it does not: what to do, and a name that may have been meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+impl Eligibility {
+    pub(crate) fn of(state: &AppState, principal: &str) -> Self {
+        Self::among(&state.services.ledger.rules().approvers, principal)
+    }
+
+    fn among(approvers: &[String], principal: &str) -> Self {
+        if approvers.iter().any(|known| known == principal) {
+            return Self {
+                may_decide: true,
+                hint: None,
+            };
+        }
+        let meant = approvers.iter().find(|known| is_near(known, principal));
+        let meant = meant.map_or(String::new(), |known| format!("; did you mean {known:?}?"));
+        Self {
+            may_decide: false,
+            hint: Some(format!(
+                "APPROVAL_APPROVERS does not name this principal, so its passkeys decide nothing{meant}"
+            )),
+        }
+    }
+}
+
+/// The same but for case, blanks and two letters at most.
+fn is_near(known: &str, asked: &str) -> bool {
+    let plain = |text: &str| -> Vec<char> {
+        let lower = text.to_lowercase();
+        lower.chars().filter(|c| !c.is_whitespace()).collect()
+    };
+    let (known, asked) = (plain(known), plain(asked));
+    let most = if known.len().min(asked.len()) < 4 {
+        1
+    } else {
+        2
+    };
+    // The edit distance, by rows.
+    let mut row: Vec<usize> = (0..=asked.len()).collect();
+    for (above, left) in known.iter().enumerate() {
+        let mut corner = above;
+        let mut before = above + 1;
+        for (at, right) in (1..).zip(&asked) {
+            let Some(cell) = row.get_mut(at) else { break };
+            let changed = corner + usize::from(left != right);
+            corner = *cell;
+            before = changed.min(*cell + 1).min(before + 1);
+            *cell = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = above + 1;
+        }
+    }
+    row.last().is_some_and(|distance| *distance <= most)
+}
+
+/// A principal as it is known: in Normalization Form C (Unicode Standard Annex 15), as the configuration
+/// and every link have it. One that was registered in another form by an earlier version keeps it.
+pub(crate) async fn known_principal(state: &AppState, text: String) -> Result<String, ApiError> {
+    let normal: String = text.nfc().collect();
+    if normal == text || state.services.ledger.approver(&text).await?.is_none() {
+        return Ok(normal);
+    }
+    Ok(text)
 }
 
 /// One credential.
@@ -128,9 +207,10 @@ pub(crate) struct CredentialView {
     pub(crate) public_key_thumbprint: String,
 }
 
-impl From<&Approver> for Credentials {
-    fn from(approver: &Approver) -> Self {
+impl Credentials {
+    pub(crate) fn of(state: &AppState, approver: &Approver) -> Self {
         Self {
+            eligibility: Eligibility::of(state, &approver.principal),
             approver_principal: approver.principal.clone(),
             credentials: approver
                 .credentials
@@ -160,4 +240,36 @@ pub(crate) struct EnrolmentOpened {
     pub(crate) enrolment_url: String,
     /// RFC 3339, UTC.
     pub(crate) expires_at: String,
+    /// Whether they may decide.
+    #[serde(flatten)]
+    pub(crate) eligibility: Eligibility,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_nearly_right_is_told() {
+        let approvers = ["alice".to_owned(), "Zo\u{e9}".to_owned()];
+        let hint = |principal| Eligibility::among(&approvers, principal).hint;
+        assert!(Eligibility::among(&approvers, "alice").may_decide);
+        assert_eq!(hint("alice"), None);
+        for (asked, meant) in [
+            ("Alice", "alice"),
+            ("alcie", "alice"),
+            ("alic", "alice"),
+            ("zoe", "Zo\u{e9}"),
+            (" ALICE", "alice"),
+        ] {
+            let hint = hint(asked).unwrap();
+            assert!(
+                hint.contains(&format!("did you mean {meant:?}")),
+                "{asked}: {hint}"
+            );
+        }
+        for other in ["bob", "mallory", ""] {
+            assert!(!hint(other).unwrap().contains("did you mean"), "{other}");
+        }
+    }
 }

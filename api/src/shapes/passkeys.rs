@@ -87,6 +87,10 @@ pub(crate) struct Registered {
     pub(crate) credential_id: String,
     /// Always `active`.
     pub(crate) status: &'static str,
+    /// RFC 9679 thumbprint of the public key, base64url: to be kept by the approver, and given to auditors.
+    pub(crate) public_key_thumbprint: String,
+    /// Whether this approver may decide as the service is configured.
+    pub(crate) may_decide: bool,
 }
 
 impl DecisionRequest {

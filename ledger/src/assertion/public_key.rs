@@ -2,7 +2,9 @@
 
 mod cose;
 
-use crate::digest::digest;
+use crate::digest::{InvalidDigest, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cose::Parameters;
 use p256::ecdsa::signature::Verifier as _;
 use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
@@ -83,6 +85,24 @@ digest!(
     /// The COSE Key Thumbprint with SHA-256 (RFC 9679): names a public key however it was encoded.
     KeyThumbprint
 );
+
+impl KeyThumbprint {
+    /// The spelling for people: base64url without padding, as answers and pages show it.
+    #[must_use]
+    pub fn to_base64url(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.as_bytes())
+    }
+
+    /// Reads it as people have it: base64url or 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`InvalidDigest`] for anything else.
+    pub fn read(text: &str) -> Result<Self, InvalidDigest> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        bytes.map_or_else(|| text.parse(), |bytes| Ok(Self::from_bytes(bytes)))
+    }
+}
 
 /// Why bytes are not a public key that can verify decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

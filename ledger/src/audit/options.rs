@@ -2,7 +2,6 @@
 
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
-use crate::blob::Blob;
 use crate::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -59,7 +58,7 @@ pub struct PinnedApprovers(BTreeMap<KeyThumbprint, Option<String>>);
 /// A line is no thumbprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: expected the SHA-256 thumbprint of a public key (RFC 9679) as 64 hexadecimal digits or 43 characters of base64url, then maybe a comment"
+    "line {line}: expected the SHA-256 thumbprint of a public key (RFC 9679) in base64url, as the enrolment page shows it, or as 64 hexadecimal digits, then maybe a comment"
 )]
 pub struct InvalidPin {
     /// The line, from 1.
@@ -92,14 +91,6 @@ impl PinnedApprovers {
     }
 }
 
-/// A thumbprint as reports write it, in hexadecimal, or as JSON writes it, in base64url without padding.
-fn thumbprint(text: &str) -> Option<KeyThumbprint> {
-    text.parse().ok().or_else(|| {
-        let bytes = Blob::from_base64url(text)?;
-        KeyThumbprint::from_slice(bytes.as_slice())
-    })
-}
-
 /// One thumbprint a line, then maybe blanks and a comment; empty lines and lines that begin with `#`
 /// do not count.
 impl FromStr for PinnedApprovers {
@@ -113,7 +104,7 @@ impl FromStr for PinnedApprovers {
                 continue;
             }
             let (key, comment) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-            let key = thumbprint(key).ok_or(InvalidPin { line: at + 1 })?;
+            let key = KeyThumbprint::read(key).map_err(|_| InvalidPin { line: at + 1 })?;
             let comment = comment.trim().trim_start_matches('#').trim();
             pins.insert(key, (!comment.is_empty()).then(|| comment.to_owned()));
         }
@@ -145,6 +136,9 @@ mod tests {
         );
         assert!(pins.contains(&KeyThumbprint::from_bytes([1; 32])));
         assert!(!pins.contains(&KeyThumbprint::from_bytes([2; 32])));
+        let as_shown = KeyThumbprint::from_bytes([0xfb; 32]).to_base64url();
+        let pins: PinnedApprovers = as_shown.parse().unwrap();
+        assert!(pins.contains(&KeyThumbprint::from_bytes([0xfb; 32])));
     }
 
     #[test]
@@ -152,7 +146,7 @@ mod tests {
         let bytes = [0xfb; 32];
         let spelled = [
             hex::encode(bytes),
-            Blob::from(bytes.as_slice()).to_base64url(),
+            KeyThumbprint::from_bytes(bytes).to_base64url(),
         ];
         for text in spelled {
             let pins: PinnedApprovers = format!("{text} alice").parse().unwrap();

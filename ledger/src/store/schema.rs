@@ -160,6 +160,9 @@ const CACHE_SIZE: &str = "-16384";
 /// changed is copied once; 16 MiB of log are read again in some tens of milliseconds at a start.
 const CHECKPOINT_PAGES: &str = "4096";
 
+/// What is left of the write-ahead log when it begins anew, in bytes.
+const LOG_SIZE_LIMIT: &str = "67108864";
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -185,6 +188,8 @@ pub(crate) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", CACHE_SIZE)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        // A log that a burst or a long reader made long is cut again once it begins anew.
+        .pragma("journal_size_limit", LOG_SIZE_LIMIT)
         // What is taken away leaves zeros behind.
         .pragma("secure_delete", "ON");
     let mut connection = SqliteConnection::connect_with(&options)

@@ -71,6 +71,7 @@ pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
+             PRAGMA journal_size_limit = 67108864;
              PRAGMA synchronous = NORMAL;
              PRAGMA secure_delete = ON;
              PRAGMA cache_size = -{WRITER_CACHE_KIB};

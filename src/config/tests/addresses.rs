@@ -180,3 +180,49 @@ fn the_ledger_has_a_file_of_its_own() {
         ["DATABASE_URL"]
     );
 }
+
+#[test]
+fn a_public_suffix_is_no_relying_party() {
+    for (rp_id, origin) in [
+        ("com", "https://example.com"),
+        ("co.uk", "https://example.co.uk"),
+        ("github.io", "https://example.github.io"),
+        ("workers.dev", "https://proxy.workers.dev"),
+        ("com", "https://com"),
+        ("internal", "https://proxy.internal"),
+    ] {
+        let variables = with(&[
+            ("WEBAUTHN_RP_ID", rp_id),
+            ("WEBAUTHN_ORIGIN", origin),
+            ("BASE_URL", origin),
+        ]);
+        assert_eq!(refused(&variables, None), ["WEBAUTHN_RP_ID"], "{rp_id}");
+    }
+    for (rp_id, origin) in [
+        ("example.co.uk", "https://proxy.example.co.uk"),
+        ("example.github.io", "https://example.github.io"),
+        ("proxy", "https://proxy"),
+        ("localhost", "http://localhost:8080"),
+    ] {
+        accepted(&with(&[
+            ("WEBAUTHN_RP_ID", rp_id),
+            ("WEBAUTHN_ORIGIN", origin),
+            ("BASE_URL", origin),
+        ]));
+    }
+}
+
+#[test]
+fn a_host_that_is_read_as_another_is_refused() {
+    for (name, value) in [
+        ("BASE_URL", "https://pro\u{ad}xy.example.com"),
+        ("CALLBACK_ALLOWED_HOSTS", "hooks%2eexample.com"),
+        ("CALLBACK_ALLOWED_HOSTS", "\u{ff48}ooks.example.com"),
+        (
+            "CLOUDFLARE_API_BASE",
+            "https://api.cloudflare\u{3002}com/client/v4",
+        ),
+    ] {
+        refuses(name, value);
+    }
+}

@@ -18,18 +18,27 @@ fn a_weak_secret_is_refused() {
         refuses(name, "");
         refuses(name, "   ");
         refuses(name, &"s".repeat(31));
-        refuses(name, &format!("{}\n", "s".repeat(32)));
+        refuses(name, &format!("{}\n", secret(name)));
+        for guessable in [
+            "s".repeat(32),
+            "abc".repeat(20),
+            "password".repeat(8),
+            format!("{}t", "s".repeat(63)),
+        ] {
+            refuses(name, &guessable);
+        }
         refuses(
             name,
             &format!("insecure-development-only-{}", name.to_ascii_lowercase()),
         );
-        accepted(&with(&[(name, &"s".repeat(32))]));
+        accepted(&with(&[(name, "0123456789abcdef0123456789abcdef")]));
+        accepted(&with(&[(name, "a sentence that nobody else would write")]));
     }
 }
 
 #[test]
 fn equal_secrets_are_refused() {
-    let twin = "t".repeat(32);
+    let twin = "twin-0123456789-abcdef-ghijk-lmno".to_owned();
     let variables = with(&[("JWT_SECRET", &twin), ("RESUME_TOKEN_SECRET", &twin)]);
     assert_eq!(refused(&variables, None), ["RESUME_TOKEN_SECRET"]);
     let token = secret("JWT_SECRET");
@@ -93,7 +102,9 @@ fn master_keys_are_32_bytes() {
         keys.knows(source.open(&ledger::SystemRandom).unwrap().current())
     };
     assert!(opened_by(key) && opened_by(older));
-    assert!(!opened_by("//////////////////////////////////////////8="));
+    assert!(!opened_by("IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    refuses("MASTER_KEY", "//////////////////////////////////////////8=");
+    refuses("MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     for value in ["", "AAEC", "not base64 at all, and long enough......"] {
         refuses("MASTER_KEY", value);
     }

@@ -50,7 +50,7 @@ fn numbers_have_their_ranges() {
         ("CALLBACK_MAX_RETRIES", 1, 20),
         ("CALLBACK_BATCH_SIZE", 1, 500),
         ("CALLBACK_WORKER_INTERVAL_SECS", 1, 60),
-        ("APPROVAL_TTL_SECONDS", 60, 3600),
+        ("APPROVAL_TTL_SECONDS", 60, 604_800),
         ("APPROVAL_NONCE_TTL_SECONDS", 30, 300),
         ("RATE_LIMIT_RPS", 0, 1_000_000),
         ("MAX_CONNECTIONS", 16, 1_000_000),
@@ -61,10 +61,73 @@ fn numbers_have_their_ranges() {
         accepted(&with(&[(name, &most.to_string())]));
         refuses(name, &(least - 1).to_string());
         refuses(name, &(most + 1).to_string());
-        for value in ["", "x", "1.5", "99999999999999999999"] {
+        for value in ["", "x", "1.5", "+60", "060", "99999999999999999999"] {
             refuses(name, value);
         }
     }
+}
+
+#[test]
+fn what_an_env_file_leaves_in_a_value_is_refused_by_name() {
+    for value in [
+        "\"alice,bob\"",
+        "'alice'",
+        "alice,\"bob\"",
+        "\"alice",
+        "bob\"",
+        "“alice”",
+        "ali\"ce",
+        "`alice`",
+        "\u{feff}alice",
+        "ali\u{200b}ce",
+        "alice\rbob",
+        "alice # the boss",
+        "alice,,bob",
+        "alice,",
+    ] {
+        refuses("APPROVAL_APPROVERS", value);
+    }
+    for (name, value) in [
+        ("BASE_URL", "\"https://proxy.example.com\""),
+        ("CALLBACK_ALLOWED_HOSTS", "'hooks.example.com'"),
+        ("RATE_LIMIT_RPS", "\"100\""),
+        ("JWT_SECRET", "\"0123456789abcdef0123456789abcdef\""),
+        ("CLOUDFLARE_API_TOKEN", "'token-of-cloudflare'"),
+    ] {
+        assert!(
+            refused(&with(&[(name, value)]), None).contains(&name.to_owned()),
+            "{name}"
+        );
+    }
+    let (config, warnings) = accepted(&with(&[("APPROVAL_APPROVERS", " bob , O'Brien,bob \r")]));
+    assert_eq!(config.approvals.approvers, ["O'Brien", "bob"]);
+    assert!(warnings.contains(&"APPROVAL_APPROVERS".to_owned()), "twice");
+}
+
+#[test]
+fn a_name_that_an_env_file_spoilt_is_refused() {
+    for name in [
+        "export JWT_SECRET",
+        "\u{feff}JWT_SECRET",
+        "JWT_SECRET ",
+        " JWT_SECRET",
+    ] {
+        let mut variables = good();
+        let value = variables.remove("JWT_SECRET").unwrap();
+        variables.insert(name.to_owned(), value);
+        let names = refused(&variables, None);
+        assert_eq!(
+            names,
+            ["JWT_SECRET", "JWT_SECRET"],
+            "{name:?}: misnamed, and missing"
+        );
+    }
+}
+
+#[test]
+fn approvers_are_one_name_in_every_normal_form() {
+    let (config, _) = accepted(&with(&[("APPROVAL_APPROVERS", "Zoe\u{301},Zo\u{e9}")]));
+    assert_eq!(config.approvals.approvers, ["Zo\u{e9}"]);
 }
 
 #[test]

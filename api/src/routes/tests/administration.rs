@@ -131,7 +131,7 @@ async fn credentials_are_added_listed_and_taken_away() {
     let none = stage.send("GET", path, &bootstrap, &Value::Null).await;
     assert_eq!(
         none.body,
-        json!({"approver_principal": "default", "credentials": []})
+        json!({"approver_principal": "default", "credentials": [], "may_decide": true})
     );
 
     let approver = SoftApprover::new("default");
