@@ -259,9 +259,9 @@ impl ApiError {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => {
                 Some(*retry_after)
             }
+            Self::Refused(rejection) => rejection.retry_after(),
             Self::Unauthorized(_)
             | Self::Forbidden(_)
-            | Self::Refused(_)
             | Self::NotFound { .. }
             | Self::BeyondCheckpoint { .. }
             | Self::ImpossibleProof(_)
@@ -286,6 +286,8 @@ const fn family(kind: RejectionKind) -> (StatusCode, &'static str) {
         RejectionKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
         RejectionKind::Gone => (StatusCode::GONE, "Gone"),
         RejectionKind::Invalid => (StatusCode::BAD_REQUEST, "Bad request"),
+        RejectionKind::Limited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        RejectionKind::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "Insufficient storage"),
     }
 }
 

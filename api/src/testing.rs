@@ -268,6 +268,7 @@ fn rules(config: &ApiConfig) -> Rules {
         master_keys: Arc::new(MasterKeys::new(&[7; 32].into(), &[])),
         token_issuer: config.capability_jwt.issuer.clone(),
         token_audience: config.capability_jwt.audience.clone(),
+        quotas: ledger::Quotas::default(),
     }
 }
 

@@ -80,7 +80,7 @@ pub use id::{
 pub use ledger::{Ledger, LedgerOptions, Origin, Unprovable, Unproven, WriterTask};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
-pub use rules::Rules;
+pub use rules::{Quotas, Rules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
 #[cfg(feature = "store")]

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::ApplyId;
+use std::time::Duration;
 
 /// What family a refusal belongs to; the surface gives each one status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub enum RejectionKind {
     Gone,
     /// The request is not of the right form.
     Invalid,
+    /// It would be more than there may be at a time.
+    Limited,
+    /// There is no room to keep it.
+    NoRoom,
 }
 
 /// Why a command was refused. The text says what to do next.
@@ -201,6 +206,34 @@ pub enum Rejection {
     /// The orchestrator keeps the task's callbacks to itself.
     #[error("this task takes no callback from its agent: send the apply without one")]
     AgentCallbackForbidden,
+    /// The task asks people as much as it may.
+    #[error(
+        "{most} questions of this task are open, which is the most: wait for them to be decided, \
+         continue those that were approved, or close the task"
+    )]
+    TooManyOpenApprovals {
+        /// How many.
+        most: usize,
+    },
+    /// So much was recorded for it within an hour that it has to wait.
+    #[error(
+        "what may be recorded for this {whose} in an hour ({most} bytes) is used up: wait as long as \
+         retry-after says"
+    )]
+    QuotaUsedUp {
+        /// `task` or `agent`.
+        whose: &'static str,
+        /// The quota, in bytes.
+        most: u64,
+        /// When what was asked for fits.
+        retry_after: Duration,
+    },
+    /// The disk is nearly full.
+    #[error(
+        "the service is short of disk space and takes in nothing new until its operator has made \
+         room; decisions, continued and running applies, and closing a task go on"
+    )]
+    InsufficientStorage,
     /// No such delivery.
     #[error("there is no such delivery")]
     DeliveryNotFound,
@@ -268,6 +301,8 @@ impl Rejection {
             | Self::ApprovalDecided { .. }
             | Self::EnrolmentEnded => Kind::Gone,
             Self::InvalidName { .. } | Self::Invalid { .. } => Kind::Invalid,
+            Self::TooManyOpenApprovals { .. } | Self::QuotaUsedUp { .. } => Kind::Limited,
+            Self::InsufficientStorage => Kind::NoRoom,
         }
     }
 
@@ -320,6 +355,20 @@ impl Rejection {
             Self::DeliveryNotDue => "delivery_not_due",
             Self::DeliveryNotGivenUp => "delivery_not_given_up",
             Self::NotRenewable { .. } => "token_not_renewable",
+            Self::TooManyOpenApprovals { .. } => "too_many_open_approvals",
+            Self::QuotaUsedUp { .. } => "storage_quota_exceeded",
+            Self::InsufficientStorage => "insufficient_storage",
+        }
+    }
+
+    /// When asking again may help, where only waiting does.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::QuotaUsedUp { retry_after, .. } => Some(*retry_after),
+            Self::TooManyOpenApprovals { .. } => Some(Duration::from_secs(30)),
+            Self::InsufficientStorage => Some(Duration::from_secs(60)),
+            _ => None,
         }
     }
 }

@@ -26,4 +26,30 @@ pub struct Rules {
     pub token_issuer: String,
     /// `aud` of capability tokens.
     pub token_audience: String,
+    /// How much an agent may have kept and asked.
+    pub quotas: Quotas,
+}
+
+/// What keeps one agent from filling the disk, or a person's day, for everybody. The same for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// The most questions of one task that wait for people, or for being continued.
+    pub open_approvals: usize,
+    /// Bytes of a task's events in an hour; 0 is no limit.
+    pub task_bytes: u64,
+    /// Bytes of the events of all tasks of an agent in an hour; 0 is no limit.
+    pub agent_bytes: u64,
+    /// With less room than this on the ledger's file system, nothing new is taken in. 0 is no floor.
+    pub min_free_bytes: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            open_approvals: 100,
+            task_bytes: 64 << 20,
+            agent_bytes: 128 << 20,
+            min_free_bytes: 0,
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod http;
 mod master_key;
 mod private_file;
 mod problem;
+mod quotas;
 mod secret;
 mod signing;
 mod sources;
@@ -32,6 +33,7 @@ pub(crate) use environment::Environment;
 pub(crate) use http::{Http, bind as http_bind};
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use problem::{Problem, Problems, Warning};
+pub(crate) use quotas::min_free_bytes;
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
 pub(crate) use storage::{Storage, as_url};
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) callbacks: Callbacks,
     /// The life of an approval.
     pub(crate) approvals: Approvals,
+    /// What one agent may ask and have kept.
+    pub(crate) quotas: ledger::Quotas,
     /// The relying party.
     pub(crate) webauthn: Webauthn,
     /// The API that operations are carried out on.
@@ -84,6 +88,7 @@ impl Config {
                 signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
                 approvals: Approvals::read(sources),
+                quotas: quotas::read(sources),
                 webauthn: Webauthn::read(sources, &http),
                 upstream: Upstream::read(sources),
                 witnesses: Witnesses::read(sources, &storage),

@@ -182,8 +182,14 @@ impl Sources {
 
     /// A whole number within the range, both ends included.
     pub(crate) fn number(&mut self, variable: &Variable, least: u32, most: u32) -> u32 {
+        let number = self.large_number(variable, u64::from(least), u64::from(most));
+        u32::try_from(number).unwrap_or(most)
+    }
+
+    /// A whole number between two bounds, both included.
+    pub(crate) fn large_number(&mut self, variable: &Variable, least: u64, most: u64) -> u64 {
         let text = self.text(variable);
-        match text.parse::<u32>() {
+        match text.parse::<u64>() {
             Ok(number) if (least..=most).contains(&number) && number.to_string() == text => number,
             Ok(_) | Err(_) => {
                 self.problem(

@@ -95,6 +95,10 @@ variables! {
         Variable::plain("CLOUDFLARE_API_BASE", "https://api.cloudflare.com/client/v4");
     LEDGER_WITNESS_POLICY = Variable::optional("LEDGER_WITNESS_POLICY");
     APPROVALS_WAIT_FOR_WITNESS = Variable::plain("APPROVALS_WAIT_FOR_WITNESS", "false");
+    TASK_MAX_OPEN_APPROVALS = Variable::plain("TASK_MAX_OPEN_APPROVALS", "100");
+    TASK_MAX_BYTES_PER_HOUR = Variable::plain("TASK_MAX_BYTES_PER_HOUR", "67108864");
+    AGENT_MAX_BYTES_PER_HOUR = Variable::plain("AGENT_MAX_BYTES_PER_HOUR", "134217728");
+    LEDGER_MIN_FREE_BYTES = Variable::plain("LEDGER_MIN_FREE_BYTES", "268435456");
     RATE_LIMIT_RPS = Variable::plain("RATE_LIMIT_RPS", "200");
     MAX_CONNECTIONS = Variable::plain("MAX_CONNECTIONS", "16384");
     CLIENT_TIMEOUT_SECS = Variable::plain("CLIENT_TIMEOUT_SECS", "30");

@@ -12,7 +12,7 @@ const CHECK: &str = "disk";
 const LEAST: u64 = 64 << 20;
 
 /// The room on the ledger's file system, and on that of the read tables where it is another.
-pub(super) fn look(storage: &Storage) -> Vec<Finding> {
+pub(super) fn look(storage: &Storage, floor: u64) -> Vec<Finding> {
     let mut looked: Vec<u64> = Vec::new();
     let mut findings = Vec::new();
     for file in [&storage.ledger, &storage.read_tables] {
@@ -22,7 +22,9 @@ pub(super) fn look(storage: &Storage) -> Vec<Finding> {
         };
         if !looked.contains(&room.file_system) {
             looked.push(room.file_system);
-            findings.push(judge(&folder, &room, stored(storage)));
+            // The floor is the ledger's.
+            let floor = if *file == storage.ledger { floor } else { 0 };
+            findings.push(judge(&folder, &room, stored(storage), floor));
         }
     }
     findings
@@ -44,7 +46,7 @@ fn room_in(folder: &Path) -> Option<Room> {
     })
 }
 
-fn judge(folder: &Path, room: &Room, needed: u64) -> Finding {
+fn judge(folder: &Path, room: &Room, needed: u64, floor: u64) -> Finding {
     let shown = folder.display();
     let free = format!("{} free at {shown}", bytes(room.free));
     if room.read_only {
@@ -60,6 +62,17 @@ fn judge(folder: &Path, room: &Room, needed: u64) -> Finding {
             CHECK,
             free,
             "make room now: without it, nothing can be recorded and requests answer 503",
+        );
+    }
+    if room.free < floor {
+        return Finding::problem(
+            CHECK,
+            format!(
+                "{free}, less than LEDGER_MIN_FREE_BYTES, which is {}",
+                bytes(floor)
+            ),
+            "make room: until then nothing new is taken in (507); decisions, running applies and \
+             closing a task go on",
         );
     }
     if room.free < needed {
@@ -95,10 +108,11 @@ mod tests {
                 free,
                 read_only,
             };
-            judge(Path::new("/x"), &room, 1 << 30).grade()
+            judge(Path::new("/x"), &room, 1 << 30, 1 << 28).grade()
         };
         assert_eq!(grade(2 << 30, false), Grade::Ok);
         assert_eq!(grade(1 << 29, false), Grade::Warning);
+        assert_eq!(grade(1 << 27, false), Grade::Problem);
         assert_eq!(grade(1 << 20, false), Grade::Problem);
         assert_eq!(grade(2 << 30, true), Grade::Problem);
     }

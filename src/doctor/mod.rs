@@ -16,7 +16,7 @@ mod running;
 
 pub(crate) use report::Report;
 
-use crate::config::{Environment, MasterKeySource, SigningSource};
+use crate::config::{self, Environment, MasterKeySource, SigningSource};
 use finding::Finding;
 use ledger::MasterKeys;
 use std::sync::Arc;
@@ -30,12 +30,15 @@ fn keys(environment: &Environment) -> Option<Arc<MasterKeys>> {
 /// Looks at everything.
 pub(crate) async fn examine(environment: &Environment) -> Report {
     let mut findings = configuration::look(environment);
+    // A floor that is set wrongly is told of with the other settings.
+    let floor = environment.part(config::min_free_bytes);
+    let floor = floor.map_or(0, |(floor, _)| floor);
     let read = environment.part(SigningSource::read_with_storage);
     match read {
         Ok(((storage, signing), _)) => {
             findings.extend(files::look(&storage));
             findings.extend(keys::look(&storage, &signing));
-            findings.extend(disk::look(&storage));
+            findings.extend(disk::look(&storage, floor));
             let ledger = ledger_file::look(&storage, keys(environment), &mut findings).await;
             findings.extend(checkpoints::look(&storage, &signing, ledger).await);
             findings.extend(read_tables::look(&storage, ledger).await);

@@ -64,6 +64,11 @@ fn against_ledger(ledger: &Ledger) -> Vec<String> {
     if ledger.checkpoints().is_some_and(|c| c.failing().is_some()) {
         reasons.push("the last checkpoint could not be kept, so none is published".to_owned());
     }
+    if ledger.is_short_of_room() {
+        reasons.push(
+            "the disk has less room than LEDGER_MIN_FREE_BYTES: nothing new is taken in".to_owned(),
+        );
+    }
     let behind = ledger.clock_behind();
     if behind > CLOCK_TOLERANCE {
         reasons.push(format!(

@@ -20,6 +20,7 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         master_keys: Arc::new(master_keys),
         token_issuer: config.auth.capability.issuer.clone(),
         token_audience: config.auth.capability.audience.clone(),
+        quotas: config.quotas,
     }
 }
 

@@ -382,5 +382,6 @@ fn rules(config: &ApiConfig) -> Rules {
         master_keys: Arc::new(MasterKeys::new(&Zeroizing::new(MASTER_KEY), &[])),
         token_issuer: config.capability_jwt.issuer.clone(),
         token_audience: config.capability_jwt.audience.clone(),
+        quotas: ledger::Quotas::default(),
     }
 }

@@ -80,6 +80,10 @@ impl Command for SubmitApply {
                 return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
         };
+        unit.needs_room()?;
+        if let Err(refused) = unit.admit_bytes(&task, submission.len()) {
+            return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
         // Only a question to humans needs to know whether it was asked before.
         let known = if check.missing.is_empty() {
             None
@@ -87,6 +91,14 @@ impl Command for SubmitApply {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
             unit.find_state::<Approval>(&known).await?
         };
+        if !check.missing.is_empty()
+            && shared(known.as_deref(), &unit.context()).is_none()
+            && has_most_open(unit, &task).await?
+        {
+            let most = unit.context().rules.quotas.open_approvals;
+            let refused = Rejection::TooManyOpenApprovals { most };
+            return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
         let callback = match NewCallback::needed(self.callback.as_ref(), &task, &unit.context()) {
             Ok(callback) => callback,
             Err(refused) => {
@@ -106,6 +118,43 @@ impl Command for SubmitApply {
         unit.append(events).await?;
         Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
     }
+}
+
+/// The approval that an apply with the same operations waits for already, while it is open.
+fn shared<'a>(known: Option<&'a Approval>, context: &Context<'_>) -> Option<&'a Approval> {
+    known.filter(|approval| is_open(approval, context))
+}
+
+fn is_open(approval: &Approval, context: &Context<'_>) -> bool {
+    matches!(
+        approval.state_at(context.now),
+        ApprovalState::Pending | ApprovalState::Approved
+    )
+}
+
+/// Open streams for each question that may be open, from where on they are not looked through: the writer
+/// serves everybody.
+const STREAMS_FOR_EACH: usize = 10;
+
+/// Whether the task has as many open questions as it may. One whose time is over does not count, even
+/// before that is recorded.
+async fn has_most_open(unit: &mut Unit<'_>, task: &Task) -> Result<bool, Error> {
+    let most = unit.context().rules.quotas.open_approvals;
+    let streams = unit.open_streams(task.id).await?;
+    if streams.len() < most {
+        return Ok(false);
+    }
+    if streams.len() >= most.saturating_mul(STREAMS_FOR_EACH) {
+        return Ok(true);
+    }
+    let mut open = 0_usize;
+    for stream in streams {
+        let Some(approval) = unit.load::<Approval>(stream).await? else {
+            continue;
+        };
+        open += usize::from(is_open(&approval, &unit.context()));
+    }
+    Ok(open >= most)
 }
 
 struct Asked<'a> {
@@ -138,13 +187,7 @@ fn decide_submit(
     let task = registered.as_ref().unwrap_or(task);
     let mut authorisation = Authorisation::Granted;
     if !asked.check.missing.is_empty() {
-        let shared = known.filter(|approval| {
-            matches!(
-                approval.state_at(context.now),
-                ApprovalState::Pending | ApprovalState::Approved
-            )
-        });
-        let approval_id = match shared {
+        let approval_id = match shared(known, context) {
             Some(approval) => approval.id,
             None => {
                 if let Some(known) = known {

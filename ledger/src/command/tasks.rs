@@ -98,6 +98,7 @@ impl Command for CreateTask {
     type Answer = IssuedToken;
 
     async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
+        unit.needs_room()?;
         let agent = super::agents::find(unit, &self.agent).await?;
         let task_id: TaskId = unit.context().id();
         let context = unit.context();

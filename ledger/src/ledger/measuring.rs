@@ -1,6 +1,7 @@
 //! How much of what is bounded in memory is in use, for whoever watches the metrics.
 
 use super::Ledger;
+use crate::writer::{bytes_free, folder_of};
 use std::sync::atomic::Ordering;
 
 impl Ledger {
@@ -23,7 +24,36 @@ impl Ledger {
         gauge("ledger_keys_cached", kept.keys.load(Ordering::Relaxed));
         let tasks = kept.refused_tasks.load(Ordering::Relaxed);
         gauge("ledger_refused_tasks_counted", tasks);
+        let tasks = kept.charged_tasks.load(Ordering::Relaxed);
+        gauge("ledger_charged_tasks", tasks);
+        if let Some(free) = self.bytes_free() {
+            set_bytes("ledger_free_bytes", free);
+        }
+        set_bytes("ledger_min_free_bytes", self.rules.quotas.min_free_bytes);
     }
+}
+
+impl Ledger {
+    /// The room on the file system that holds the ledger; `None` when it cannot be told.
+    #[must_use]
+    pub fn bytes_free(&self) -> Option<u64> {
+        bytes_free(&folder_of(&self.path))
+    }
+
+    /// Whether there is so little room that nothing new is taken in.
+    #[must_use]
+    pub fn is_short_of_room(&self) -> bool {
+        self.bytes_free()
+            .is_some_and(|free| free < self.rules.quotas.min_free_bytes)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a double, and no disk is that exact"
+)]
+fn set_bytes(name: &'static str, value: u64) {
+    metrics::gauge!(name).set(value as f64);
 }
 
 fn gauge(name: &'static str, value: usize) {

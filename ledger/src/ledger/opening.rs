@@ -16,7 +16,11 @@ use crate::store::{
     write_head_mac, write_signing,
 };
 use crate::tlog::{Frontier, LogKey, LogOrigin};
-use crate::writer::{Cache, Job, RecentEvents, Scrub, Shared, Tree, Watchers, Writer, genesis};
+use crate::rules::Rules;
+use crate::writer::{
+    Cache, FreeSpace, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Scrub, Shared, Tree,
+    Usage, Watchers, Writer, describe, genesis,
+};
 use sqlx::{Connection as _, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
@@ -226,6 +230,7 @@ impl Ledger {
             record_hash: found.head.record_hash,
         });
         let rules = Arc::new(options.rules);
+        let usage = usage_at(&reader, found.head.size, &rules).await;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
             path: path.clone(),
@@ -240,6 +245,8 @@ impl Ledger {
             rules: Arc::clone(&rules),
             faults: options.faults,
             refusals: Default::default(),
+            usage,
+            free_space: FreeSpace::of(&path),
             known: Default::default(),
             newest,
             probe: Default::default(),
@@ -306,6 +313,24 @@ fn rules_to_ask(found: &Found, signed: Option<u64>, is_accepted: bool) -> Option
     let from = signed.filter(|signed| *signed < size)?;
     let since = if size > MOST_RULED { from } else { 0 };
     Some(WholeRules { from, since })
+}
+
+/// What was recorded lately for each task and agent. Damage is found where it matters, and not to know
+/// this is no reason not to start.
+async fn usage_at(reader: &Reader, size: u64, rules: &Rules) -> Usage {
+    let recent = reader
+        .newest_events(size, MOST_RECORDED, MOST_RECORDED_BYTES)
+        .await;
+    match recent {
+        Ok(recent) => Usage::of_recorded(&recent, &rules.quotas),
+        Err(error) => {
+            tracing::warn!(
+                error = describe(&error),
+                "what was recorded lately is not known"
+            );
+            Usage::default()
+        }
+    }
 }
 
 async fn newest_at(reader: &Reader, size: u64) -> Result<Timestamp, Error> {

@@ -300,6 +300,37 @@ impl Reader {
         decode_rows(&rows)
     }
 
+    /// The newest events before a position in their order: at most so many, with payloads of at most so
+    /// many bytes together.
+    pub(crate) async fn newest_events(
+        &self,
+        size: u64,
+        limit: u32,
+        most_bytes: u64,
+    ) -> Result<Vec<Recorded>, Error> {
+        let failed = || Error::database("reading the sizes of the newest events");
+        let from = size.saturating_sub(u64::from(limit));
+        let rows = sqlx::query(
+            "SELECT position, payload_len FROM events WHERE position >= ? ORDER BY position DESC",
+        )
+        .bind(signed(from))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed())?;
+        let mut first = size;
+        let mut bytes = 0_u64;
+        for row in &rows {
+            let position: i64 = row.try_get(0).map_err(failed())?;
+            let length: i64 = row.try_get(1).map_err(failed())?;
+            bytes = bytes.saturating_add(u64::try_from(length).unwrap_or(0));
+            if bytes > most_bytes {
+                break;
+            }
+            first = u64::try_from(position).unwrap_or(0);
+        }
+        self.events_from(first, limit).await
+    }
+
     /// As [`Self::events_from`], but ends with the event whose payload brings their sum to
     /// `most_bytes`.
     pub async fn events_within(

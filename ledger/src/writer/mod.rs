@@ -7,6 +7,7 @@
 mod commit;
 mod fill;
 mod forking;
+mod free_space;
 mod job;
 mod known;
 mod probe;
@@ -15,11 +16,13 @@ mod scrub;
 mod state;
 mod tail;
 mod unit;
+mod usage;
 mod watchers;
 
 pub(crate) use commit::genesis;
 pub(crate) use fill::Tree;
 pub use forking::{fork_copy, ready_copy};
+pub(crate) use free_space::{FreeSpace, bytes_free, folder_of};
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
 pub(crate) use scrub::Scrub;
@@ -28,6 +31,7 @@ pub(crate) use state::{Cache, Entry, State};
 pub(crate) use tail::RecentEvents;
 pub use unit::{Context, NewEvent, Unit};
 pub(crate) use unit::{Erasing, erased_names};
+pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
 
 use crate::clock::{Clock, Random, Timestamp};
@@ -96,6 +100,7 @@ pub(crate) struct Shared {
 pub(crate) struct Kept {
     pub(crate) keys: std::sync::atomic::AtomicUsize,
     pub(crate) refused_tasks: std::sync::atomic::AtomicUsize,
+    pub(crate) charged_tasks: std::sync::atomic::AtomicUsize,
 }
 
 /// The writer's own belongings.
@@ -115,6 +120,8 @@ pub(crate) struct Writer {
     pub(crate) rules: Arc<Rules>,
     pub(crate) faults: Option<Arc<dyn CommitFaults>>,
     pub(crate) refusals: Refusals,
+    pub(crate) usage: Usage,
+    pub(crate) free_space: FreeSpace,
     pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
     /// What an erasure has left to be done.
@@ -173,6 +180,7 @@ impl Writer {
         let kept = &self.shared.kept;
         kept.keys.store(self.known.count(), order);
         kept.refused_tasks.store(self.refusals.count(), order);
+        kept.charged_tasks.store(self.usage.count(), order);
     }
 
     /// Waits for commands, or for the end of a minute whose refusals were counted; `false` when all
@@ -232,6 +240,8 @@ impl Writer {
             // Each command meets the error itself, where it matters to it.
             tracing::warn!(error = describe(&error), "looking up keys");
         }
+        let floor = self.rules.quotas.min_free_bytes;
+        let is_short_of_room = self.free_space.is_below(floor);
         for job in waiting.iter_mut() {
             let mut unit = Unit {
                 connection: &mut self.connection,
@@ -248,6 +258,8 @@ impl Writer {
                     rules: &self.rules,
                 },
                 refusals: &mut self.refusals,
+                usage: &mut self.usage,
+                is_short_of_room,
             };
             // A command that fails leaves nothing behind in its batch.
             if job.decide(&mut unit).await {
@@ -336,6 +348,11 @@ impl Writer {
             head,
             tree,
         } = committed;
+        for event in &staged {
+            let entry = batch.changed.get(&event.header().stream_id);
+            self.usage
+                .take_in(&event.recorded, entry, &self.rules.quotas);
+        }
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
         }

@@ -3,10 +3,12 @@
 
 use super::known::KnownKeys;
 use super::state::{Cache, Entry, Stored};
+use crate::aggregate::Task;
 use crate::clock::{Random, Timestamp};
 use crate::error::Error;
 use crate::event::{Envelope, Event, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
+use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::store::{Found, LookupKey, Lookups, Sought, read_open_streams, read_stream};
 use sqlx::SqliteConnection;
@@ -99,6 +101,8 @@ pub struct Unit<'w> {
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut super::refusals::Refusals,
+    pub(super) usage: &'w mut super::usage::Usage,
+    pub(super) is_short_of_room: bool,
 }
 
 impl<'w> Unit<'w> {
@@ -117,6 +121,28 @@ impl<'w> Unit<'w> {
     /// Whether one more refusal of this task may be recorded by itself in this minute.
     pub(crate) fn may_record_refusal(&mut self, task: TaskId) -> bool {
         self.refusals.admit(task, self.context.now)
+    }
+
+    /// To be asked by what begins something new; what ends something goes on.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::InsufficientStorage`] when the disk has less room than the floor.
+    pub(crate) const fn needs_room(&self) -> Result<(), Rejection> {
+        if self.is_short_of_room {
+            Err(Rejection::InsufficientStorage)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether so many bytes more may be recorded for the task.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::QuotaUsedUp`].
+    pub(crate) fn admit_bytes(&mut self, task: &Task, bytes: usize) -> Result<(), Rejection> {
+        let quotas = &self.context.rules.quotas;
+        self.usage
+            .admit(task.id, &task.agent, bytes, self.context.now, quotas)
     }
 
     pub(crate) async fn entry(&mut self, stream: StreamId) -> Result<Entry, Error> {

@@ -24,6 +24,7 @@ mod forgeries;
 mod golden_events;
 mod idempotency;
 mod permissions;
+mod quotas;
 mod refusals;
 mod releases;
 mod renewals;

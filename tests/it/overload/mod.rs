@@ -1,6 +1,7 @@
 //! What clients do to a service that they mean ill, or that are too many: the rest is served, memory
 //! stays bounded, and refusals are problem details.
 
+mod asking;
 mod bodies;
 mod bounds;
 mod connections;

@@ -1,0 +1,129 @@
+//! An agent that only asks: the disk stays bounded, and below its floor what ends something goes on.
+
+use super::{Bystander, caller, metric, new_task, surroundings};
+use crate::service::{Service, Surroundings, Task};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const MIB: u64 = 1024 * 1024;
+
+fn deploy(number: usize, bytes: usize) -> Value {
+    let script = format!("export default {{ n: {number} }}; //{}", "x".repeat(bytes));
+    json!({"operations": [{
+        "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
+        "params": {"script_name": "site", "script": script},
+    }]})
+}
+
+fn on_disk(surroundings: &Surroundings) -> u64 {
+    std::fs::read_dir(surroundings.folder())
+        .unwrap()
+        .filter_map(|file| Some(file.ok()?.metadata().ok()?.len()))
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_only_asks_fills_no_disk() {
+    let surroundings = surroundings(&[
+        ("RATE_LIMIT_RPS", "0"),
+        ("TASK_MAX_BYTES_PER_HOUR", "33554432"),
+    ])
+    .await;
+    let service = surroundings.start().await;
+    let bystander = Bystander::new(&surroundings, &service).await;
+    let flood = caller(&surroundings, &service, "flood");
+    let new_task = new_task();
+    let made = flood.administer(Method::POST, "/v1/tasks", Some(&new_task));
+    let made = made.await.unwrap();
+    let task = Task::of(&made).unwrap();
+    let path = format!("/v1/tasks/{}/apply", task.id);
+    let ask = async |number: usize| {
+        let (key, body) = (format!("k{number}"), deploy(number, 1_000_000));
+        let asked = flood.ask_with(Method::POST, &path, &task.token, Some(&key), Some(&body));
+        asked.await.unwrap()
+    };
+    let mut accepted = 0;
+    for number in 0..60 {
+        let reply = ask(number).await;
+        match reply.status {
+            202 => accepted += 1,
+            429 => {
+                assert_eq!(reply.text_at("code"), "storage_quota_exceeded");
+                assert_eq!(reply.body["message"], reply.body["detail"]);
+            }
+            other => panic!("{other}: {}", reply.text),
+        }
+    }
+    assert!((25..=33).contains(&accepted), "{accepted}");
+    let taken = on_disk(&surroundings) / MIB;
+    println!("{accepted} accepted, {taken} MiB on disk");
+    assert!(taken < 256, "{taken} MiB");
+    bystander.is_served("k").await;
+}
+
+/// A question that waits, asked before the disk was full.
+async fn waiting(service: &Service) -> (Task, Value) {
+    let task = service.open_task().await;
+    let reply = service
+        .apply(&task, "k", &crate::service::deployment())
+        .await;
+    assert_eq!(reply.status, 202, "{}", reply.text);
+    (task, reply.body)
+}
+
+#[tokio::test]
+async fn below_the_floor_nothing_new_is_taken_in_and_what_ends_something_goes_on() {
+    let mut surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let (task, asked) = waiting(&service).await;
+    assert!(service.stop().await.success());
+
+    let floor = (1_u64 << 50).to_string();
+    surroundings.settings.insert("LEDGER_MIN_FREE_BYTES", floor);
+    // It says at once that it is not ready, and serves.
+    let service = surroundings.try_start().await.unwrap();
+    let ready = service
+        .caller
+        .ask(Method::GET, "/v1/readyz", None)
+        .await
+        .unwrap();
+    assert_eq!(ready.status, 503);
+    assert!(
+        ready.text.contains("LEDGER_MIN_FREE_BYTES"),
+        "{}",
+        ready.text
+    );
+    assert!(metric(&service, "ledger_free_bytes").await > 0.0);
+    assert!(metric(&service, "ledger_min_free_bytes").await > 1e15);
+
+    let events = surroundings.events().await.len();
+    let new = service
+        .apply(&task, "new", &crate::service::record("www"))
+        .await;
+    assert_eq!(new.status, 507, "{}", new.text);
+    assert_eq!(new.text_at("code"), "insufficient_storage");
+    assert_eq!(new.body["status"], 507);
+    let made = service.ask_for_task().await.unwrap();
+    assert_eq!(made.status, 507, "{}", made.text);
+    assert_eq!(surroundings.events().await.len(), events);
+
+    let again = service
+        .apply(&task, "k", &crate::service::deployment())
+        .await;
+    assert_eq!(again.status, 202, "a known key is answered as before");
+    let link = asked["approval_url"].as_str().unwrap();
+    let link = link.strip_prefix(crate::service::BASE_URL).unwrap();
+    let page = service.caller.ask(Method::GET, link, None).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.text);
+    let close = format!("/v1/tasks/{}/close", task.id);
+    let closed = service
+        .caller
+        .ask_with(Method::POST, &close, &task.token, None, None)
+        .await
+        .unwrap();
+    assert_eq!(closed.status, 200, "{}", closed.text);
+
+    let doctor = surroundings.run("doctor");
+    let (told, _) = crate::service::said(&doctor);
+    assert!(told.contains("LEDGER_MIN_FREE_BYTES"), "{told}");
+}
