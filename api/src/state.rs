@@ -6,6 +6,7 @@ use crate::auth::subject::SubjectVerifier;
 use crate::edge::bounds::UnderWay;
 use crate::edge::links::LinkTraffic;
 use crate::edge::rate_limit::RateLimiter;
+use crate::edge::turns::Turns;
 use crate::extract::body_room::BodyRoom;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
@@ -151,6 +152,8 @@ pub struct Shared {
     pub(crate) links: LinkTraffic,
     /// Requests of strangers: all together, and apart from them those with links that are none.
     pub(crate) strangers: RateLimiter,
+    /// Turns of making large pages and answers.
+    pub(crate) turns: Turns,
     /// Requests that are being answered.
     pub(crate) under_way: UnderWay,
     /// Room for bodies.
@@ -173,6 +176,7 @@ impl AppState {
             limiter,
             links,
             strangers,
+            turns: Turns::new(),
             under_way: UnderWay::new(),
             bodies: BodyRoom::new(),
             metrics_text: Mutex::default(),

@@ -24,6 +24,11 @@ const PLACES_OF_OWNER: usize = 64;
 /// Requests at a time through all links: an eighth of all places.
 const PLACES_OF_ALL: usize = 512;
 
+/// Files being downloaded at a time through the links of one task, and through all links: each may be 10 MiB
+/// that somebody takes slowly.
+const FILES_OF_TASK: usize = 1;
+const FILES_OF_ALL: usize = 4;
+
 /// How long the body of a request through a link may take to arrive. It is a few KiB, and it waits for
 /// nobody: the person has used the passkey before it is sent.
 pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(5);
@@ -38,12 +43,20 @@ pub(crate) struct LinkTraffic {
     tasks: Arc<Seats>,
     owners: Arc<Seats>,
     all: Arc<Seats>,
+    files_of_task: Arc<Seats>,
+    files: Arc<Seats>,
 }
 
 /// The places of one request; given back when it goes.
 #[derive(Debug)]
 pub(crate) struct LinkSeats(
     #[expect(dead_code, reason = "held for what dropping it does")] [Seat; 3],
+);
+
+/// The places of one download; given back when it goes.
+#[derive(Debug)]
+pub(crate) struct FileSeats(
+    #[expect(dead_code, reason = "held for what dropping it does")] [Seat; 2],
 );
 
 /// Marks a request that came through a link, with what its body's memory is counted for.
@@ -61,6 +74,8 @@ impl LinkTraffic {
             tasks: Arc::new(Seats::new(PLACES_OF_TASK)),
             owners: Arc::new(Seats::new(PLACES_OF_OWNER)),
             all: Arc::new(Seats::new(PLACES_OF_ALL)),
+            files_of_task: Arc::new(Seats::new(FILES_OF_TASK)),
+            files: Arc::new(Seats::new(FILES_OF_ALL)),
         }
     }
 
@@ -79,13 +94,20 @@ impl LinkTraffic {
     /// owner or all links are under way.
     pub(crate) fn take(&self, task: &str, owner: &str) -> Result<LinkSeats, ApiError> {
         limited(self.owner_rates.admit(owner))?;
-        let full = || ApiError::RateLimited {
-            retry_after: Duration::from_secs(1),
-        };
         let task = self.tasks.take(task, 1).ok_or_else(full)?;
         let owner = self.owners.take(owner, 1).ok_or_else(full)?;
         let all = self.all.take("", 1).ok_or_else(full)?;
         Ok(LinkSeats([task, owner, all]))
+    }
+
+    /// Gives a download its places.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] while another one of the task, or too many in all, are under way.
+    pub(crate) fn take_file(&self, task: &str) -> Result<FileSeats, ApiError> {
+        let of_task = self.files_of_task.take(task, 1).ok_or_else(full)?;
+        let of_all = self.files.take("", 1).ok_or_else(full)?;
+        Ok(FileSeats([of_task, of_all]))
     }
 
     /// How many tasks' rates are remembered.
@@ -96,6 +118,12 @@ impl LinkTraffic {
     /// How many tasks have requests through links under way.
     pub(crate) fn under_way(&self) -> usize {
         self.tasks.known()
+    }
+}
+
+const fn full() -> ApiError {
+    ApiError::RateLimited {
+        retry_after: Duration::from_secs(1),
     }
 }
 

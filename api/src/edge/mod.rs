@@ -7,3 +7,4 @@ pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub mod request_id;
 pub(crate) mod seats;
+pub(crate) mod turns;

@@ -31,6 +31,7 @@ pub(super) const DOORS: &[(&str, &str, Door)] = &[
     ("GET", "/v1/operations", Door::Open),
     ("GET", "/v1/approve/{link}", Door::Link),
     ("GET", "/v1/approve/{link}/state", Door::Link),
+    ("GET", "/v1/approve/{link}/files/{file}", Door::Link),
     ("GET", "/v1/approve/{link}/options", Door::Link),
     ("POST", "/v1/approve/{link}/options", Door::Link),
     ("POST", "/v1/approve/{link}/verify", Door::Link),

@@ -111,6 +111,7 @@ async fn a_link_door_opens_to_its_own_kind_of_link_only() {
         };
         let ask = async |link: &str| {
             let path = path.replace("{link}", link);
+            let path = path.replace("{file}", "request.json");
             let request = Request::builder().method(*method).uri(path);
             house.ask(request, "{\"nonsense\":").await
         };

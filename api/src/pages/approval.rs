@@ -177,7 +177,7 @@ impl ApprovalPage {
     /// The note on look-alike characters in the names of who asks and for what.
     fn lookalikes(&self) -> Option<String> {
         let names = [&self.agent, &self.task_name].map(ShownText::original);
-        ShownText::line(names.concat()).lookalikes()
+        ShownText::block(names.join("\n")).lookalikes()
     }
 
     fn highest_risk(&self) -> Risk {

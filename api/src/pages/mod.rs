@@ -3,6 +3,7 @@
 
 mod approval;
 pub mod assets;
+mod bounded;
 mod ended;
 mod enrolment;
 mod headers;
@@ -18,11 +19,13 @@ mod shown;
 mod upstream;
 
 pub use approval::{ApprovalPage, OperationCard, UpstreamState};
+pub(crate) use bounded::ApprovalFile;
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage};
 pub use headers::set_page_headers;
 pub use moment::Moment;
 pub use notice::NoticePage;
+pub(crate) use params::whole_param;
 pub use params::{Now, Param, ParamValue};
 pub(crate) use question::Question;
 pub(crate) use refusal::{WantsPage, respond_notice};

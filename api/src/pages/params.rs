@@ -66,28 +66,57 @@ impl Param {
     }
 }
 
+/// The whole text of one row of [`Param::rows`], in its order: a script as it is, anything nested as JSON.
+pub(crate) fn whole_param(params: Value, row: usize) -> Option<String> {
+    let mut places = Vec::new();
+    match &params {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                walk(&mut |_, value| places.push(value), name.clone(), value);
+            }
+        }
+        Value::Null => {}
+        other => places.push(other),
+    }
+    match places.get(row)? {
+        Value::String(text) => Some(text.clone()),
+        nested => Some(format!("{nested:#}")),
+    }
+}
+
 fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
+    walk(
+        &mut |name, value| {
+            rows.push(Param {
+                name: ShownText::line(name),
+                value: ParamValue::from(value),
+                now: Now::Unknown,
+                is_unchecked: false,
+            });
+        },
+        name,
+        value,
+    );
+}
+
+/// Visits what gets a row of its own.
+fn walk<'v>(visit: &mut dyn FnMut(String, &'v Value), name: String, value: &'v Value) {
     match value {
         Value::Object(fields) if holds_long_text(value) => {
             // What names a script comes before it, or it would be met only after many lines.
             for long in [false, true] {
                 let fields = fields.iter();
                 for (field, value) in fields.filter(|(_, value)| holds_long_text(value) == long) {
-                    add(rows, format!("{name}.{field}"), value);
+                    walk(visit, format!("{name}.{field}"), value);
                 }
             }
         }
         Value::Array(items) if holds_long_text(value) => {
             for (index, item) in items.iter().enumerate() {
-                add(rows, format!("{name}[{index}]"), item);
+                walk(visit, format!("{name}[{index}]"), item);
             }
         }
-        value => rows.push(Param {
-            name: ShownText::line(name),
-            value: ParamValue::from(value),
-            now: Now::Unknown,
-            is_unchecked: false,
-        }),
+        value => visit(name, value),
     }
 }
 
@@ -113,8 +142,8 @@ impl ParamValue {
                 text.lookalikes()
             }
             Self::List(items) => {
-                let all: String = items.iter().map(ShownText::original).collect();
-                ShownText::line(all).lookalikes()
+                let all: Vec<&str> = items.iter().map(ShownText::original).collect();
+                ShownText::block(all.join("\n")).lookalikes()
             }
         }
     }
@@ -123,8 +152,8 @@ impl ParamValue {
 impl From<&Value> for ParamValue {
     fn from(value: &Value) -> Self {
         match value {
-            Value::String(text) if is_long(text) => Self::Block(ShownText::block(text)),
-            Value::String(text) => Self::Text(ShownText::line(text)),
+            Value::String(text) if is_long(text) => Self::Block(ShownText::block(text.as_str())),
+            Value::String(text) => Self::Text(ShownText::line(text.as_str())),
             Value::Null | Value::Bool(_) | Value::Number(_) => {
                 Self::Literal(ShownText::line(value.to_string()))
             }

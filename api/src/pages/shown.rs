@@ -1,52 +1,87 @@
 //! Text that somebody else wrote, made safe to read: nothing in it can act as markup, change the
-//! order in which the rest is read, or hide.
+//! order in which the rest is read, hide, or fill a page.
 //!
 //! A character that draws nothing, draws something else's place, or moves its neighbours is shown as
-//! its code point between single guillemets, `‹U+202E›`. The opening guillemet itself is shown that
-//! way too, so what is shown can be turned back into exactly one original. Right-to-left letters are
-//! laid out in the order in which they are stored (the `shown` class overrides the bidirectional
-//! algorithm): `אב.1.2` must not read as another address than the one that will be sent.
+//! its code point between single guillemets, `‹U+202E›`; four or more of the same in a row are shown once,
+//! `‹U+007F × 9,900,000›`. The opening guillemet itself is shown that way too, so what is shown can be
+//! turned back into exactly one original. Right-to-left letters are laid out in the order in which they are
+//! stored (the `shown` class overrides the bidirectional algorithm): `אב.1.2` must not read as another
+//! address than the one that will be sent. Words that may be taken for others are marked where they stand.
+//!
+//! What is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
 
-use super::hidden::{MARK, is_hidden, name};
+mod pieces;
+mod rest;
+
+use super::hidden::name;
 use askama::filters::HtmlSafe;
+use ledger::operation::{Disguise, disguised_words, is_hidden};
+pub(super) use pieces::MARK;
+use pieces::{Piece, pieces};
+use rest::{Rest, in_thousands};
 use std::fmt::{self, Write};
 
-/// Text from a request, a principal or the ledger. Its `Display` is HTML, escaped and complete;
-/// templates cannot print it in any other way.
+/// Text from a request, a principal or the ledger. Its `Display` is HTML, escaped, and complete or marked
+/// as cut; templates cannot print it in any other way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShownText {
+    /// As far as it is shown.
     text: String,
     layout: Layout,
+    /// What there is of it besides; `None` where nothing was cut.
+    rest: Option<Box<Rest>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(super) enum Layout {
     /// One line: line breaks and tabs are shown as code points, and so are spaces at both ends.
     Line,
     /// Line feeds and tabs lay the text out, as in an editor.
     Block,
 }
 
+/// No page shows more of one text than this, in bytes: what lies beyond is not kept in memory.
+const LONGEST: usize = 1024 * 1024;
+
 impl ShownText {
     /// A name or a short value.
     #[must_use]
-    pub fn line(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            layout: Layout::Line,
-        }
+    pub fn line(text: impl Into<String> + AsRef<str>) -> Self {
+        Self::of(text, Layout::Line)
     }
 
     /// A script, a JSON document or anything else where lines matter.
     #[must_use]
-    pub fn block(text: impl Into<String>) -> Self {
+    pub fn block(text: impl Into<String> + AsRef<str>) -> Self {
+        Self::of(text, Layout::Block)
+    }
+
+    fn of(text: impl Into<String> + AsRef<str>, layout: Layout) -> Self {
+        let whole = text.as_ref();
+        if whole.len() <= LONGEST {
+            let text = text.into();
+            return Self {
+                text,
+                layout,
+                rest: None,
+            };
+        }
+        let rest = Some(Box::new(Rest::of(whole)));
+        let end = whole.floor_char_boundary(LONGEST);
+        let text = whole.get(..end).unwrap_or("").to_owned();
+        Self { text, layout, rest }
+    }
+
+    /// A note in the place of so many entries of a list that a page does not show.
+    pub(super) fn left_out(entries: usize, file: String) -> Self {
         Self {
-            text: text.into(),
-            layout: Layout::Block,
+            text: format!("{} more are not shown on this page", in_thousands(entries)),
+            layout: Layout::Line,
+            rest: Some(Box::new(Rest::entries(file))),
         }
     }
 
-    /// The text as it was written, for answers that are not pages.
+    /// The text as it was written, as far as it is shown; for answers that are not pages.
     #[must_use]
     pub fn original(&self) -> &str {
         &self.text
@@ -55,19 +90,33 @@ impl ShownText {
     /// Whether there is nothing to show.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.text.is_empty() && self.rest.is_none()
     }
 
     /// The text on one line without markup, for messages that are no pages: what hides or moves its
-    /// neighbours is spelled out as on a page.
+    /// neighbours is spelled out as on a page, and so are letters outside ASCII in words that may be taken
+    /// for others.
     pub(crate) fn spelled_out(&self) -> String {
         let mut plain = String::with_capacity(self.text.len());
-        for c in self.text.chars() {
-            if c != ' ' && (c == MARK || is_hidden(c)) {
-                plain.push_str(&format!("\u{2039}U+{:04X}\u{203a}", u32::from(c)));
-            } else {
-                plain.push(c);
-            }
+        let mut is_disguised = false;
+        for (_, piece) in pieces(&self.text, self.layout) {
+            // Writing to a String cannot fail.
+            let _ = match piece {
+                Piece::Open(_) => {
+                    is_disguised = true;
+                    Ok(())
+                }
+                Piece::Close => {
+                    is_disguised = false;
+                    Ok(())
+                }
+                Piece::Chip(' ', times) => {
+                    (0..times.min(3)).try_for_each(|_| plain.write_char(' '))
+                }
+                Piece::Chip(c, times) => write_chip(&mut plain, c, times),
+                Piece::Char(c) if is_disguised && !c.is_ascii() => write_chip(&mut plain, c, 1),
+                Piece::Char(c) => plain.write_char(c),
+            };
         }
         plain
     }
@@ -75,52 +124,151 @@ impl ShownText {
     /// The original's length in bytes of UTF-8.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.text.len()
+        self.rest
+            .as_ref()
+            .map_or(self.text.len(), |rest| rest.bytes)
     }
 
     /// How many lines the original has.
     #[must_use]
     pub fn lines(&self) -> usize {
-        self.text.lines().count()
+        let of_text = || self.text.lines().count();
+        self.rest.as_ref().map_or_else(of_text, |rest| rest.lines)
     }
 
-    /// Names the characters outside ASCII that are drawn as they are, because many look like others
-    /// (`а` U+0430 like `a`): at most eight different ones, then how many more. `None` when there
-    /// are none.
+    /// How many bytes of HTML it takes; no more is counted than `most`.
+    pub(super) fn cost(&self, most: usize) -> usize {
+        let mut cost = 0;
+        for (_, piece) in pieces(&self.text, self.layout) {
+            cost += piece.cost();
+            if cost >= most {
+                break;
+            }
+        }
+        cost
+    }
+
+    /// Cuts it to about so many bytes of HTML. Where it is or was cut, it says that `file` has all of it.
+    pub(super) fn fit(&mut self, most: usize, file: impl FnOnce() -> String) {
+        let mut cost = 0;
+        let mut end = 0;
+        let mut is_whole = true;
+        let mut is_in_word = false;
+        for (upto, piece) in pieces(&self.text, self.layout) {
+            cost += piece.cost();
+            if cost > most {
+                is_whole = false;
+                break;
+            }
+            is_in_word = match piece {
+                Piece::Open(_) => true,
+                Piece::Close => false,
+                Piece::Char(_) | Piece::Chip(..) => is_in_word,
+            };
+            if !is_in_word {
+                end = upto;
+            }
+        }
+        if !is_whole {
+            if self.rest.is_none() {
+                self.rest = Some(Box::new(Rest::of(&self.text)));
+            }
+            self.text.truncate(end);
+            self.text.shrink_to_fit();
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.file.get_or_insert_with(file);
+        }
+    }
+
+    /// What may be taken for something else: first the words that may be taken for others, each with its
+    /// letters outside ASCII, then the other characters outside ASCII that are drawn as they are, because
+    /// many look like others. `None` when there are none.
     #[must_use]
     pub fn lookalikes(&self) -> Option<String> {
-        const NAMED: usize = 8;
-        let mut seen: Vec<char> = Vec::new();
-        for c in self
-            .text
-            .chars()
-            .filter(|c| !c.is_ascii() && *c != MARK && !is_hidden(*c))
-        {
-            if !seen.contains(&c) {
-                seen.push(c);
-                if seen.len() > NAMED {
+        const WORDS: usize = 16;
+        const LETTERS: usize = 8;
+        let mut words: Vec<(&str, Disguise)> = Vec::new();
+        let mut more_words = 0_usize;
+        let mut named: Vec<char> = Vec::new();
+        for found in disguised_words(&self.text) {
+            let word = self.text.get(found.at).unwrap_or("");
+            if words.iter().any(|(known, _)| *known == word) {
+                continue;
+            }
+            if words.len() == WORDS {
+                more_words += 1;
+                continue;
+            }
+            words.push((word, found.disguise));
+            named.extend(foreign(word));
+        }
+        let mut parts: Vec<String> = words
+            .iter()
+            .map(|(word, disguise)| told(word, *disguise))
+            .collect();
+        if more_words > 0 {
+            parts.push(format!(
+                "{} more such words, marked in the text",
+                in_thousands(more_words)
+            ));
+        }
+        let mut others: Vec<char> = Vec::new();
+        for c in foreign(&self.text) {
+            if !named.contains(&c) && !others.contains(&c) {
+                others.push(c);
+                if others.len() > LETTERS {
                     break;
                 }
             }
         }
-        if seen.is_empty() {
-            return None;
+        if !others.is_empty() {
+            let mut letters = letters(others.iter().take(LETTERS).copied());
+            if others.len() > LETTERS {
+                letters.push_str(" and more");
+            }
+            parts.push(letters);
         }
-        let named = seen
-            .iter()
-            .take(NAMED)
-            .map(|c| format!("{c}\u{a0}U+{:04X}", u32::from(*c)));
-        let mut note = named.collect::<Vec<_>>().join(", ");
-        if seen.len() > NAMED {
-            note.push_str(" and more");
-        }
-        Some(note)
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// The characters outside ASCII that are drawn as they are.
+fn foreign(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars()
+        .filter(|c| !c.is_ascii() && *c != MARK && !is_hidden(*c))
+}
+
+/// A word that may be taken for another one, with what it is made of.
+fn told(word: &str, disguise: Disguise) -> String {
+    const SHOWN: usize = 40;
+    let why = match disguise {
+        Disguise::MixedScripts => "letters of several scripts",
+        Disguise::LooksLikeAscii => "looks like ASCII and is not",
+    };
+    let mut seen: Vec<char> = Vec::new();
+    for c in foreign(word) {
+        if !seen.contains(&c) {
+            seen.push(c);
+        }
+    }
+    let more = if seen.len() > 8 { " and more" } else { "" };
+    let shown: String = word.chars().take(SHOWN).collect();
+    let cut = if shown.len() < word.len() { "…" } else { "" };
+    format!(
+        "{shown}{cut} ({why}: {}{more})",
+        letters(seen.into_iter().take(8))
+    )
+}
+
+fn letters(of: impl Iterator<Item = char>) -> String {
+    let named = of.map(|c| format!("{c}\u{a0}U+{:04X}", u32::from(c)));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 impl PartialEq<str> for ShownText {
     fn eq(&self, other: &str) -> bool {
-        self.text == other
+        self.rest.is_none() && self.text == other
     }
 }
 
@@ -138,187 +286,48 @@ const CLOSE: &str = "</bdi>";
 impl fmt::Display for ShownText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(OPEN)?;
-        let inner = match self.layout {
-            Layout::Block => "",
-            Layout::Line => self.text.trim_matches(' '),
-        };
-        // Byte offsets between which a space is an ordinary one.
-        let (start, end) = match self.layout {
-            Layout::Block => (0, self.text.len()),
-            Layout::Line => {
-                let start = self.text.len() - self.text.trim_start_matches(' ').len();
-                (start, start + inner.len())
-            }
-        };
-        for (at, c) in self.text.char_indices() {
-            match c {
-                ' ' if (start..end).contains(&at) => f.write_char(' ')?,
-                ' ' => chip(f, c)?,
-                '\n' | '\t' if self.layout == Layout::Block => f.write_char(c)?,
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                MARK => chip(f, c)?,
-                c if is_hidden(c) => chip(f, c)?,
-                c => f.write_char(c)?,
+        for (_, piece) in pieces(&self.text, self.layout) {
+            match piece {
+                Piece::Open(Disguise::MixedScripts) => {
+                    f.write_str(r#"<mark class="mixed" title="letters of several scripts">"#)?;
+                }
+                Piece::Open(Disguise::LooksLikeAscii) => {
+                    f.write_str(r#"<mark class="mixed" title="looks like ASCII and is not">"#)?;
+                }
+                Piece::Close => f.write_str("</mark>")?,
+                Piece::Char('&') => f.write_str("&amp;")?,
+                Piece::Char('<') => f.write_str("&lt;")?,
+                Piece::Char('>') => f.write_str("&gt;")?,
+                Piece::Char('"') => f.write_str("&quot;")?,
+                Piece::Char('\'') => f.write_str("&#39;")?,
+                Piece::Char(c) => f.write_char(c)?,
+                Piece::Chip(c, times) => {
+                    write!(f, r#"<span class="chip" title="{}">"#, name(c))?;
+                    write_chip(f, c, times)?;
+                    f.write_str("</span>")?;
+                }
             }
         }
-        f.write_str(CLOSE)
+        f.write_str(CLOSE)?;
+        match &self.rest {
+            Some(rest) => rest.write(f, self.text.len()),
+            None => Ok(()),
+        }
     }
 }
 
 /// `Display` escapes everything that HTML gives a meaning to.
 impl HtmlSafe for ShownText {}
 
-fn chip(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
+/// A character as its code point, and how many there are where it is a run.
+fn write_chip(out: &mut impl Write, c: char, times: usize) -> fmt::Result {
     let code = u32::from(c);
-    write!(
-        f,
-        r#"<span class="chip" title="{}">‹U+{code:04X}›</span>"#,
-        name(c)
-    )
+    if times == 1 {
+        write!(out, "‹U+{code:04X}›")
+    } else {
+        write!(out, "‹U+{code:04X} × {}›", in_thousands(times))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Reads the page's text as a person would and turns it back into the original.
-    fn read_back(html: &str) -> String {
-        let inner = html
-            .strip_prefix(OPEN)
-            .unwrap()
-            .strip_suffix(CLOSE)
-            .unwrap();
-        let mut text = String::new();
-        let mut tag = false;
-        for c in inner.chars() {
-            match c {
-                '<' => tag = true,
-                '>' if tag => tag = false,
-                _ if tag => {}
-                c => text.push(c),
-            }
-        }
-        let text = text
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&quot;", "\"")
-            .replace("&#39;", "'")
-            .replace("&amp;", "&");
-        let mut original = String::new();
-        let mut rest = text.as_str();
-        while let Some((before, after)) = rest.split_once("‹U+") {
-            original.push_str(before);
-            let (code, after) = after.split_once('›').unwrap();
-            original.push(char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap());
-            rest = after;
-        }
-        original + rest
-    }
-
-    fn nasty() -> impl Strategy<Value = String> {
-        let c = prop_oneof![
-            any::<char>(),
-            prop::sample::select(vec![
-                '‹',
-                '›',
-                '&',
-                '<',
-                '>',
-                '"',
-                '\'',
-                ' ',
-                '\n',
-                '\r',
-                '\t',
-                '\0',
-                '\u{202e}',
-                '\u{2066}',
-                '\u{200b}',
-                '\u{feff}',
-                '\u{e0041}',
-                'U',
-                '+',
-                '2',
-                'א',
-                'а',
-                ';',
-                '#',
-            ]),
-        ];
-        prop::collection::vec(c, 0..40).prop_map(|chars| chars.into_iter().collect())
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_shown_is_harmless_and_has_one_original(text in nasty()) {
-            for (shown, kept) in [
-                (ShownText::line(text.clone()), &[][..]),
-                (ShownText::block(text.clone()), &['\n', '\t'][..]),
-            ] {
-                let html = shown.to_string();
-                prop_assert_eq!(read_back(&html), text.clone());
-                for c in html.chars() {
-                    prop_assert!(!is_hidden(c) || kept.contains(&c), "raw U+{:04X}", u32::from(c));
-                }
-            }
-        }
-
-        #[test]
-        fn no_markup_comes_from_the_text(text in nasty()) {
-            let html = ShownText::line(text).to_string();
-            let ours = html
-                .replace(OPEN, "")
-                .replace(CLOSE, "")
-                .replace("</span>", "");
-            for tag in ours.split('<').skip(1) {
-                prop_assert!(tag.starts_with("span class=\"chip\" title=\""), "{}", tag);
-            }
-        }
-    }
-
-    #[test]
-    fn a_reversing_override_becomes_visible() {
-        let html = ShownText::line("exe.\u{202e}gpj").to_string();
-        assert!(html.contains("exe.<span class=\"chip\" title=\"right-to-left override\">"));
-        assert!(html.contains("‹U+202E›</span>gpj"));
-    }
-
-    #[test]
-    fn an_imitated_chip_is_told_from_a_real_one() {
-        let imitated = ShownText::line("‹U+202E›").to_string();
-        let real = ShownText::line("\u{202e}").to_string();
-        assert_ne!(imitated, real);
-        assert!(imitated.contains("‹U+2039›</span>U+202E›"));
-    }
-
-    #[test]
-    fn spaces_at_the_edges_are_seen_and_inner_ones_stay() {
-        let html = ShownText::line(" a b ").to_string();
-        assert_eq!(html.matches("‹U+0020›").count(), 2);
-        assert!(html.contains(">a b<"));
-        assert_eq!(
-            ShownText::line("  ")
-                .to_string()
-                .matches("‹U+0020›")
-                .count(),
-            2
-        );
-    }
-
-    #[test]
-    fn lookalikes_are_named_once_and_only_when_drawn() {
-        assert_eq!(ShownText::line("example.com").lookalikes(), None);
-        assert_eq!(ShownText::line("\u{200b}").lookalikes(), None);
-        let note = ShownText::line("\u{440}\u{430}\u{443}\u{440}al")
-            .lookalikes()
-            .unwrap();
-        assert_eq!(note, "р\u{a0}U+0440, а\u{a0}U+0430, у\u{a0}U+0443");
-        let many = ShownText::block("абвгдежзик").lookalikes().unwrap();
-        assert!(many.ends_with(" and more"));
-    }
-}
+mod tests;

@@ -225,6 +225,7 @@ async fn get_apply(
     who: Capability,
     PathParams(path): PathParams<ApplyPath>,
 ) -> Result<Json<ApplyDetail>, ApiError> {
+    let _turn = state.turns.take(&who.task().subject).await?;
     let apply = state.services.ledger.load::<Apply>(path.apply_id).await?;
     let apply = apply.filter(|apply| apply.task_id == who.task().id);
     let apply = apply.ok_or(Rejection::ApplyNotFound)?;

@@ -119,6 +119,7 @@ async fn discord_message(
             what: "pending approval",
         });
     }
+    let _turn = state.turns.take(&who.task().subject).await?;
     let apply = ledger
         .load::<Apply>(approval.apply_id)
         .await?

@@ -1,8 +1,11 @@
 //! Behind an approval link: the page, and the ceremony that decides. Whoever holds the link may look;
 //! only an eligible passkey decides.
 
+mod files;
+
 use crate::auth::link::ApprovalLink;
 use crate::edge::request_id::ThisRequest;
+use crate::edge::turns::Turn;
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::link::Link;
 use crate::extract::params::QueryParams;
@@ -31,6 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(standing))
         .routes(routes!(options, options_with_reason))
         .routes(routes!(verify))
+        .routes(routes!(files::file))
 }
 
 /// The approval page
@@ -68,34 +72,57 @@ async fn page(
     wants: WantsPage,
 ) -> Result<Response, ApiError> {
     let approval = opened(state, link).await?;
+    let (task, _turn) = turn_for(state, &approval).await?;
     let ledger = &state.services.ledger;
-    let task = ledger.load::<Task>(approval.task_id).await?;
-    let apply = ledger.load::<Apply>(approval.apply_id).await?;
-    let (Some(task), Some(apply)) = (task, apply) else {
-        return Err(ApiError::internal("an approval without its task or apply"));
+    let Some(apply) = ledger.load::<Apply>(approval.apply_id).await? else {
+        return Err(ApiError::internal("an approval without its apply"));
     };
     let used_by = match approval.consumed_by.or(approval.released_by) {
         Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
         None => None,
     };
-    let question = Question {
-        approval: &approval,
-        task: &task,
-        apply: &apply,
-        used_by: used_by.as_deref(),
-        now: ledger.now(),
-    };
+    let now = ledger.now();
+    let link = state.approval_url(&approval)?;
+    let simulated = state.config.simulated;
+    // Much to read where a script is large, and others wait for this thread.
+    let made = tokio::task::spawn_blocking(move || {
+        let question = Question {
+            approval: &approval,
+            task: &task,
+            apply: &apply,
+            used_by: used_by.as_deref(),
+            now,
+        };
+        respond_to(&question, wants, simulated, &link)
+    });
+    made.await.map_err(ApiError::internal)?
+}
+
+fn respond_to(
+    question: &Question<'_>,
+    wants: WantsPage,
+    simulated: bool,
+    link: &str,
+) -> Result<Response, ApiError> {
     match question.ended()? {
         Some(ended) if wants.0 => Ok(pages::respond(StatusCode::GONE, &ended)),
         Some(ended) => Err(ApiError::Gone {
-            code: over(&approval, question.now).map_or("gone", |refusal| refusal.code()),
+            code: over(question.approval, question.now).map_or("gone", |refusal| refusal.code()),
             detail: ended.in_words(),
         }),
         None => {
-            let page = question.page(state.config.simulated)?;
+            let page = question.page(simulated)?.bounded(link);
             Ok(pages::respond(StatusCode::OK, &page))
         }
     }
+}
+
+/// The approval's task, and the turn in which what may be large is read for it.
+async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, Turn), ApiError> {
+    let task = state.services.ledger.load::<Task>(approval.task_id).await?;
+    let task = task.ok_or_else(|| ApiError::internal("an approval without its task"))?;
+    let turn = state.turns.take(&task.subject).await?;
+    Ok((task, turn))
 }
 
 /// Where the question stands

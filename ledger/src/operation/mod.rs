@@ -22,6 +22,8 @@ mod dns_record_type;
 mod dns_record_write;
 mod fields;
 mod filters;
+mod hidden;
+mod lookalike;
 mod module_syntax;
 pub mod multipart;
 mod object_id;
@@ -53,6 +55,8 @@ pub use dns_record_fields::DnsRecordFields;
 pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
 pub use dns_record_type::RecordType;
 pub use dns_record_write::DnsRecordWrite;
+pub use hidden::is_hidden;
+pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use object_id::ObjectId;
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use shown::{shown, shown_name};
@@ -278,12 +282,16 @@ impl Operation {
         )
     }
 
-    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good.
+    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good, and no
+    /// script holds control characters, which nobody can read.
     /// What is in the ledger was asked for under the rules of its day and is read without this.
     ///
     /// # Errors
     /// Names the place and what to do instead.
     pub fn check_asked(&self) -> Result<(), InvalidOperation> {
+        if let Params::WorkersDeploy(deploy) = &self.params {
+            deploy.check_text()?;
+        }
         secrets::refuse_secrets(&self.params.to_json(), &self.unchecked)
     }
 

@@ -1,23 +1,29 @@
 //! Text from outside as part of one line for people.
 
+use super::hidden::is_hidden;
+use super::lookalike::disguised_words;
 use std::fmt::Write as _;
 
-/// The text on one line, at most `max` characters of it, with control characters, line breaks and
-/// characters that change the direction of reading or cannot be seen written as `\u{…}`.
+/// The text on one line, at most `max` characters of it. Characters that cannot be seen or move others
+/// are written as `\u{…}`, and so are letters outside ASCII in words that may be taken for other words.
 #[must_use]
 pub fn shown(text: &str, max: usize) -> String {
+    let end = text.char_indices().nth(max).map(|(at, _)| at);
+    let text = text.get(..end.unwrap_or(text.len())).unwrap_or("");
+    let mut words = disguised_words(text).peekable();
     let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == max {
-            line.push('…');
-            break;
-        }
-        if character.is_control() || is_invisible(character) {
+    for (at, c) in text.char_indices() {
+        while words.next_if(|word| word.at.end <= at).is_some() {}
+        let is_disguised = !c.is_ascii() && words.peek().is_some_and(|word| word.at.start <= at);
+        if is_disguised || is_hidden(c) {
             // Writing to a string cannot fail.
-            let _ = write!(line, "\\u{{{:x}}}", u32::from(character));
+            let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
         } else {
-            line.push(character);
+            line.push(c);
         }
+    }
+    if end.is_some() {
+        line.push('…');
     }
     line
 }
@@ -35,22 +41,6 @@ pub fn shown_name(name: &str) -> String {
     }
 }
 
-/// Zero-width, bidirectional and other format characters with which a text can look like another.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +50,20 @@ mod tests {
         assert_eq!(
             shown("a\nb\u{202e}c\u{200b}", 20),
             "a\\u{a}b\\u{202e}c\\u{200b}"
+        );
+    }
+
+    #[test]
+    fn letters_of_disguised_words_are_spelled_out() {
+        assert_eq!(
+            shown("p\u{430}ypal Müller Добро", 40),
+            "p\\u{430}ypal Müller Добро"
+        );
+        let apple = "\u{430}\u{440}\u{440}\u{4cf}\u{435}";
+        assert_eq!(shown(apple, 9), "\\u{430}\\u{440}\\u{440}\\u{4cf}\\u{435}");
+        assert_eq!(
+            shown("a\u{17d2}\u{2d7f}\u{16fe4}", 9),
+            "a\\u{17d2}\\u{2d7f}\\u{16fe4}"
         );
     }
 

@@ -174,6 +174,32 @@ impl WorkerModule {
         &self.content
     }
 
+    /// The first control character of a module that is text, other than tab and line breaks: nobody who
+    /// decides could read it, and source text has escapes for it.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let is_text = match self.module_type {
+            ModuleType::EsModule
+            | ModuleType::Script
+            | ModuleType::Text
+            | ModuleType::Json
+            | ModuleType::Python
+            | ModuleType::SourceMap => true,
+            ModuleType::Wasm | ModuleType::Data | ModuleType::Other(_) => false,
+        };
+        let text = std::str::from_utf8(&self.content)
+            .ok()
+            .filter(|_| is_text)?;
+        let is_unreadable = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+        let (at, found) = text.char_indices().find(|(_, c)| is_unreadable(*c))?;
+        let line = text.get(..at).unwrap_or("").matches('\n').count() + 1;
+        let code = u32::from(found);
+        Some(format!(
+            "module {:?} has the control character U+{code:04X} in line {line}: write it as an escape, \
+             such as \\x{code:02x}",
+            super::shown(&self.name, LONGEST_NAME)
+        ))
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let module_type = self.module_type.as_str();
         match std::str::from_utf8(&self.content) {

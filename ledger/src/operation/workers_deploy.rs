@@ -100,6 +100,14 @@ impl WorkersDeploy {
         })
     }
 
+    /// Refuses text that people could not read. What is in the ledger was checked in its day.
+    pub(super) fn check_text(&self) -> Result<(), InvalidOperation> {
+        match self.modules.iter().find_map(WorkerModule::unreadable) {
+            Some(why) => Err(InvalidOperation::new("params", why)),
+            None => Ok(()),
+        }
+    }
+
     /// The script's name.
     #[must_use]
     pub fn script_name(&self) -> &ScriptName {

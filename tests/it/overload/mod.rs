@@ -6,6 +6,7 @@ mod bodies;
 mod bounds;
 mod connections;
 mod heads;
+mod links;
 mod slow;
 mod subjects;
 

@@ -1,6 +1,7 @@
 //! From an invitation to a decision, over the whole surface, with a software passkey.
 
 mod endings;
+mod large;
 
 use crate::auth::link::{ApprovalLink, EnrolmentLink};
 use crate::testing::{AGENT, Answer, CLIENT, Stage};
@@ -145,6 +146,16 @@ impl Stage {
 
     /// An apply that waits for a human.
     async fn question(&self) -> Asked {
+        let operation = Operation::parse(
+            "ssl.mode.write",
+            "zone",
+            "023e105f4ecef8ad9ca31a8372d0c353",
+            &json!({"value": "flexible"}),
+        );
+        self.question_about(vec![operation.unwrap()]).await
+    }
+
+    async fn question_about(&self, operations: Vec<Operation>) -> Asked {
         let (issued, _) = self.task(AGENT).await;
         let token = PresentedToken {
             token_id: issued.task.tokens[0].id,
@@ -152,16 +163,10 @@ impl Stage {
             claims_hash: issued.task.tokens[0].claims_hash.clone(),
             subject: CLIENT.to_owned(),
         };
-        let operation = Operation::parse(
-            "ssl.mode.write",
-            "zone",
-            "023e105f4ecef8ad9ca31a8372d0c353",
-            &json!({"value": "flexible"}),
-        );
         let command = SubmitApply {
             token,
             key: IdempotencyKey::parse("key-1").unwrap(),
-            operations: vec![operation.unwrap()],
+            operations,
             callback: None,
         };
         let ledger = &self.state.services.ledger;

@@ -1,0 +1,237 @@
+//! A page of bounded length, whatever is asked: each text has a fair share of what fits, and what is cut
+//! says where all of it is.
+
+use super::approval::{ApprovalPage, OperationCard, UpstreamState};
+use super::params::{Now, Param, ParamValue};
+use super::shown::ShownText;
+use std::fmt;
+
+/// Bytes of HTML for all texts of a page together.
+const PAGE: usize = 1024 * 1024;
+
+/// Rows, and entries of lists, of all operations of a page together. Each takes some HTML of ours.
+const ROWS: usize = 2000;
+
+/// A file behind an approval link that has all of a text that the page cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApprovalFile {
+    /// The request: the bytes that the fingerprint is made from.
+    Request,
+    /// What was read upstream, as JSON.
+    Upstream,
+    /// One param of one operation, by itself; both count from 1.
+    Param {
+        /// Which operation.
+        operation: usize,
+        /// Which of its rows on the page.
+        row: usize,
+    },
+}
+
+impl ApprovalFile {
+    /// The file of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "request.json" => return Some(Self::Request),
+            "upstream.json" => return Some(Self::Upstream),
+            _ => {}
+        }
+        let numbers = name.strip_prefix("param-")?.strip_suffix(".txt")?;
+        let (operation, row) = numbers.split_once('-')?;
+        let param = Self::Param {
+            operation: operation.parse().ok()?,
+            row: row.parse().ok()?,
+        };
+        // One name for each.
+        (param.to_string() == name).then_some(param)
+    }
+}
+
+impl fmt::Display for ApprovalFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request => f.write_str("request.json"),
+            Self::Upstream => f.write_str("upstream.json"),
+            Self::Param { operation, row } => write!(f, "param-{operation}-{row}.txt"),
+        }
+    }
+}
+
+impl ApprovalPage {
+    /// The page with what fits of it. `link` is the approval's own URL, below which its files are.
+    pub(crate) fn bounded(mut self, link: &str) -> Self {
+        let url = |file: ApprovalFile| format!("{link}/files/{file}");
+        let rows = ROWS / self.operations.len().max(1);
+        for operation in &mut self.operations {
+            operation.leave_out_beyond(rows.max(20), &url);
+        }
+        let mut costs = Vec::new();
+        self.each_text(&mut |text, _| costs.push(text.cost(PAGE)));
+        let share = fair_share(costs, PAGE);
+        self.each_text(&mut |text, file| text.fit(share, || url(file)));
+        self
+    }
+
+    fn each_text(&mut self, visit: &mut dyn FnMut(&mut ShownText, ApprovalFile)) {
+        let request = ApprovalFile::Request;
+        visit(&mut self.agent, request);
+        visit(&mut self.task_name, request);
+        for approver in &mut self.approvers {
+            visit(approver, request);
+        }
+        for (index, operation) in self.operations.iter_mut().enumerate() {
+            operation.each_text(index + 1, visit);
+        }
+    }
+}
+
+impl OperationCard {
+    fn each_text(&mut self, number: usize, visit: &mut dyn FnMut(&mut ShownText, ApprovalFile)) {
+        visit(&mut self.summary, ApprovalFile::Request);
+        visit(&mut self.scope_id, ApprovalFile::Request);
+        for warning in &mut self.warnings {
+            visit(warning, ApprovalFile::Request);
+        }
+        for (index, param) in self.params.iter_mut().enumerate() {
+            let file = ApprovalFile::Param {
+                operation: number,
+                row: index + 1,
+            };
+            param.each_text(file, visit);
+        }
+        for lost in &mut self.lost {
+            lost.each_text(ApprovalFile::Upstream, visit);
+        }
+        match &mut self.upstream {
+            UpstreamState::Present(fields) => {
+                for field in fields {
+                    field.each_text(ApprovalFile::Upstream, visit);
+                }
+            }
+            UpstreamState::Unavailable(why) => visit(why, ApprovalFile::Upstream),
+            UpstreamState::NotApplicable | UpstreamState::NotYetRead | UpstreamState::Absent => {}
+        }
+    }
+
+    fn leave_out_beyond(&mut self, rows: usize, url: &impl Fn(ApprovalFile) -> String) {
+        leave_out(&mut self.params, rows, &|| url(ApprovalFile::Request));
+        leave_out(&mut self.lost, rows, &|| url(ApprovalFile::Upstream));
+        if let UpstreamState::Present(fields) = &mut self.upstream {
+            leave_out(fields, rows, &|| url(ApprovalFile::Upstream));
+        }
+    }
+}
+
+/// Keeps so many rows, and of each list so many entries; a note says how many are left out.
+fn leave_out(params: &mut Vec<Param>, rows: usize, file: &impl Fn() -> String) {
+    if params.len() > rows {
+        let left_out = params.len() - rows;
+        params.truncate(rows);
+        params.push(Param {
+            name: ShownText::line("…"),
+            value: ParamValue::Text(ShownText::left_out(left_out, file())),
+            now: Now::Unknown,
+            is_unchecked: false,
+        });
+    }
+    for param in params {
+        shorten(&mut param.value, rows, file);
+        if let Now::Other(value) = &mut param.now {
+            shorten(value, rows, file);
+        }
+    }
+}
+
+fn shorten(value: &mut ParamValue, entries: usize, file: &impl Fn() -> String) {
+    if let ParamValue::List(items) = value
+        && items.len() > entries
+    {
+        let left_out = items.len() - entries;
+        items.truncate(entries);
+        items.push(ShownText::left_out(left_out, file()));
+    }
+}
+
+impl Param {
+    fn each_text(
+        &mut self,
+        file: ApprovalFile,
+        visit: &mut dyn FnMut(&mut ShownText, ApprovalFile),
+    ) {
+        let of_name = match file {
+            ApprovalFile::Param { .. } => ApprovalFile::Request,
+            other => other,
+        };
+        visit(&mut self.name, of_name);
+        self.value.each_text(&mut |text| visit(text, file));
+        if let Now::Other(value) = &mut self.now {
+            value.each_text(&mut |text| visit(text, ApprovalFile::Upstream));
+        }
+    }
+}
+
+impl ParamValue {
+    fn each_text(&mut self, visit: &mut dyn FnMut(&mut ShownText)) {
+        match self {
+            Self::Text(text) | Self::Literal(text) | Self::Block(text) | Self::Json(text) => {
+                visit(text);
+            }
+            Self::List(items) => items.iter_mut().for_each(visit),
+        }
+    }
+}
+
+/// What each text may take so that all fit: short ones are whole, and the long ones have equal shares of
+/// what those leave.
+fn fair_share(mut costs: Vec<usize>, room: usize) -> usize {
+    costs.sort_unstable();
+    let mut left = room;
+    let mut count = costs.len();
+    for cost in costs {
+        let share = left / count.max(1);
+        if cost > share {
+            return share;
+        }
+        left -= cost;
+        count -= 1;
+    }
+    room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_are_whole_and_long_ones_share_what_is_left() {
+        assert_eq!(fair_share(vec![], 100), 100);
+        assert_eq!(fair_share(vec![10, 20, 30], 100), 100);
+        assert_eq!(fair_share(vec![10, 500, 500], 100), 45);
+        assert_eq!(fair_share(vec![10, 40, 500], 100), 50);
+        assert_eq!(fair_share(vec![500; 10], 100), 10);
+    }
+
+    #[test]
+    fn each_file_has_one_name() {
+        let files = [
+            ApprovalFile::Request,
+            ApprovalFile::Upstream,
+            ApprovalFile::Param {
+                operation: 3,
+                row: 12,
+            },
+        ];
+        for file in files {
+            assert_eq!(ApprovalFile::named(&file.to_string()), Some(file));
+        }
+        for name in [
+            "",
+            "param-1.txt",
+            "param-01-2.txt",
+            "param-+1-2.txt",
+            "../x",
+        ] {
+            assert_eq!(ApprovalFile::named(name), None, "{name}");
+        }
+    }
+}

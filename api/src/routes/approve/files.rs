@@ -1,0 +1,137 @@
+//! Whole texts that the approval page cuts, as files to download.
+
+use super::{opened, turn_for};
+use crate::auth::link::ApprovalLink;
+use crate::edge::links::FileSeats;
+use crate::extract::link::Link;
+use crate::extract::params::PathParams;
+use crate::pages::{ApprovalFile, whole_param};
+use crate::problem::{ApiError, Problem};
+use crate::state::AppState;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::stream;
+use http::header;
+use ledger::aggregate::{Apply, Approval};
+use ledger::event::PreState;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::convert::Infallible;
+
+/// How much of a file is handed over at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The path parameter that names a file.
+#[derive(Debug, Deserialize)]
+pub(super) struct FilePath {
+    file: String,
+}
+
+/// A text that the approval page cuts, in full
+///
+/// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
+/// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself. `repr-digest`
+/// (RFC 9530) has the digest that the page names.
+#[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
+    params(
+        ("link" = String, Path, description = "from approval_url"),
+        ("file" = String, Path, description = "as the page names it"),
+    ),
+    responses(
+        (status = 200, content(
+            (String = "text/plain"), (Value = "application/json"),
+        )),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn file(
+    State(state): State<AppState>,
+    Link(link): Link<ApprovalLink>,
+    PathParams(path): PathParams<FilePath>,
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::NotFound { what: "file" };
+    let file = ApprovalFile::named(&path.file).ok_or_else(missing)?;
+    let seats = state.links.take_file(&link.task_id.to_string())?;
+    let approval = opened(&state, &link).await?;
+    let (_, turn) = turn_for(&state, &approval).await?;
+    let ledger = &state.services.ledger;
+    let apply = ledger.load::<Apply>(approval.apply_id).await?;
+    let apply = apply.ok_or_else(missing)?;
+    let content = tokio::task::spawn_blocking(move || content(file, &approval, &apply));
+    let content = content.await.map_err(ApiError::internal)??;
+    drop(turn);
+    Ok(download(file, content.ok_or_else(missing)?, seats))
+}
+
+fn content(
+    file: ApprovalFile,
+    approval: &Approval,
+    apply: &Apply,
+) -> Result<Option<String>, ApiError> {
+    match file {
+        ApprovalFile::Request => Ok(Some(apply.submission.clone())),
+        ApprovalFile::Upstream => Ok(approval.pre_state.as_deref().map(upstream)),
+        ApprovalFile::Param { operation, row } => {
+            let operations = ledger::operations_of(apply.submission.as_bytes());
+            let mut operations = operations.map_err(ApiError::internal)?;
+            let at = operation.wrapping_sub(1);
+            if at >= operations.len() {
+                return Ok(None);
+            }
+            let params = operations
+                .swap_remove(at)
+                .get_mut("params")
+                .map(Value::take)
+                .unwrap_or_default();
+            Ok(whole_param(params, row.wrapping_sub(1)))
+        }
+    }
+}
+
+/// What was read for each operation, as JSON.
+fn upstream(read: &[PreState]) -> String {
+    let read = read.iter().map(|read| match read {
+        PreState::NotApplicable => Value::Null,
+        PreState::Unavailable(why) => serde_json::json!({"could_not_be_read": why}),
+        PreState::Found(text) => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()))
+        }
+    });
+    format!("{:#}", Value::Array(read.collect()))
+}
+
+/// Nothing of it is opened as a page: an agent wrote it.
+fn download(file: ApprovalFile, content: String, seats: FileSeats) -> Response {
+    let kind = match file {
+        ApprovalFile::Param { .. } => "text/plain; charset=utf-8",
+        ApprovalFile::Request | ApprovalFile::Upstream => "application/json",
+    };
+    let digest = STANDARD.encode(Sha256::digest(content.as_bytes()));
+    let content = Bytes::from(content);
+    let length = content.len();
+    let chunks = (0..length).step_by(CHUNK).map(move |at| {
+        // Held until the last byte was handed over, or the client has gone.
+        let _held = &seats;
+        Ok::<_, Infallible>(content.slice(at..length.min(at + CHUNK)))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{file}\""),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; sandbox; frame-ancestors 'none'".to_owned(),
+        ),
+        (
+            header::HeaderName::from_static("repr-digest"),
+            format!("sha-256=:{digest}:"),
+        ),
+    ];
+    (headers, Body::from_stream(stream::iter(chunks))).into_response()
+}

@@ -1,0 +1,95 @@
+//! An agent's own approval links: they take no place from others, and their pages are bounded.
+
+use super::{Bystander, Raw, ask, caller, new_task, peak_kib, surroundings};
+use crate::service::{BASE_URL, Service, Surroundings, Task, until};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+const MIB: usize = 1024 * 1024;
+
+/// The path of the link to a question about these operations.
+async fn link(surroundings: &Surroundings, service: &Service, operation: &Value) -> String {
+    let flood = caller(surroundings, service, "flood");
+    let new_task = new_task();
+    let made = flood.administer(Method::POST, "/v1/tasks", Some(&new_task));
+    let task = Task::of(&made.await.unwrap()).unwrap();
+    let path = format!("/v1/tasks/{}/apply", task.id);
+    let body = json!({"operations": [operation]});
+    let asked = flood.ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
+    let asked = asked.await.unwrap();
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    let url = asked.text_at("approval_url");
+    url.strip_prefix(BASE_URL).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_never_come_through_a_link_take_no_place_from_others() {
+    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = surroundings.start().await;
+    let bystander = Bystander::new(&surroundings, &service).await;
+    let link = link(&surroundings, &service, &crate::service::deployment()).await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        let mut raw = Raw::connect(service.address).await;
+        let head = format!(
+            "POST {link}/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: 1000\r\n\r\n"
+        );
+        assert!(raw.send(head).await);
+        held.push(raw);
+    }
+    for number in 0..20 {
+        bystander.is_served(&format!("k{number}")).await;
+    }
+    let mut limited = 0;
+    for raw in &mut held {
+        match raw.answer().await.unwrap().problem() {
+            408 => {}
+            429 => limited += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(limited >= 284, "{limited}: sixteen had a place");
+    // The link works again for people.
+    let page = format!("GET {link} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n");
+    until("a place", async || {
+        (ask(service.address, &page).await?.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_views_of_a_large_script_are_bounded_pages_in_bounded_memory() {
+    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = surroundings.start().await;
+    let bystander = Bystander::new(&surroundings, &service).await;
+    let script = format!("export default {{}};\n//{}", "\u{17d2}a".repeat(2 * MIB));
+    let operation = json!({
+        "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
+        "params": {"script_name": "site", "script": script},
+    });
+    let link = link(&surroundings, &service, &operation).await;
+    let address = service.address;
+    let mut views = JoinSet::new();
+    for _ in 0..40 {
+        let page = format!("GET {link} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n");
+        views.spawn(async move { ask(address, page).await.unwrap() });
+    }
+    for number in 0..5 {
+        bystander.is_served(&format!("k{number}")).await;
+    }
+    let mut shown = 0;
+    for answer in views.join_all().await {
+        assert!([200, 429, 503].contains(&answer.status), "{answer:?}");
+        if answer.status == 200 {
+            shown += 1;
+            assert!(answer.body.len() < 3 * MIB, "{} bytes", answer.body.len());
+            assert!(answer.body.contains("Cut here:"));
+        }
+    }
+    assert!(shown > 0);
+    let peak = peak_kib(&service) / 1024;
+    println!("{shown} pages, {peak} MiB at the most");
+    assert!(peak < 700, "{peak} MiB");
+}
