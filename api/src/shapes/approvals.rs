@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn long_names_and_wide_letters_are_cut_where_they_end() {
-        for long in ["😀", "@", "\u{202e}", "ü", "\\"] {
+        for long in ["😀", "@", "\u{202e}\u{200b}", "ü", "\\"] {
             let long = long.repeat(2_000);
             let text = summary(long.clone(), vec![long.clone(); 20], 1_700);
             assert!(units(&text) <= 1_700);
