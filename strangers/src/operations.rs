@@ -30,6 +30,12 @@ pub(crate) fn operation(bytes: &[u8]) {
     for warning in operation.warnings(&Before::default()) {
         is_one_line(&format!("{warning:?}"));
     }
+    for place in operation.unchecked() {
+        let value = place.value(written.get("params").expect("params are written"));
+        assert!(value.is_some(), "{place:?} is not in {written}");
+    }
+    // What was recorded is read whether or not it may be asked for today.
+    let _ = operation.check_asked();
     stays_below_the_base(&operation);
     let submission = Submission {
         ledger_id: LedgerId::from_bytes([1; 16]),

@@ -46,7 +46,8 @@ pub(crate) struct OperationRequest {
     scope_type: String,
     /// Which one.
     scope_id: String,
-    /// The operation's own parameters.
+    /// The operation's own parameters, under upstream's names (docs/params.md). What this service does
+    /// not know is passed on as it came and marked as unchecked.
     #[schema(value_type = HashMap<String, Value>, example = json!({"type": "A", "name": "www.example.com", "content": "192.0.2.1", "ttl": 300}))]
     params: Value,
 }

@@ -76,6 +76,9 @@ use fields::{Fields, Marks};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
+/// Most places of one operation that may be unknown.
+const MOST_UNCHECKED: usize = 1000;
+
 /// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,
 /// so that it is one safe path segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,6 +233,17 @@ impl Operation {
         })?;
         let marks = Marks::default();
         let params = Params::parse(kind, Fields::params(params, &marks)?)?;
+        let unchecked = marks.into_places();
+        if unchecked.len() > MOST_UNCHECKED {
+            return Err(InvalidOperation::new(
+                "params",
+                format!(
+                    "have {} places that are not known here; at most {MOST_UNCHECKED} are passed on, \
+                     since a person is to read them",
+                    unchecked.len()
+                ),
+            ));
+        }
         Ok(Self {
             kind,
             scope: Scope {
@@ -237,7 +251,7 @@ impl Operation {
                 id,
             },
             params,
-            unchecked: marks.into_places(),
+            unchecked,
         })
     }
 

@@ -331,3 +331,29 @@ fn the_short_form_can_say_what_it_is() {
         "application/javascript"
     );
 }
+
+#[test]
+fn what_nobody_could_read_is_not_passed_on() {
+    let record = |fields: usize| {
+        let mut params = json!({"type": "A", "name": "a", "content": "192.0.2.1"});
+        for index in 0..fields {
+            params[format!("x{index}")] = json!(1);
+        }
+        params
+    };
+    accepted("dns.record.write", record(1000));
+    super::refused("dns.record.write", &[("params", record(1001))]);
+    super::refused(
+        "dns.record.write",
+        &[
+            (
+                "params.a\\u{202e}",
+                json!({"type": "A", "name": "a", "content": "192.0.2.1", "a\u{202e}": 1}),
+            ),
+            (
+                "params.(a name of 129 characters)",
+                json!({"type": "A", "name": "a", "content": "192.0.2.1", "a".repeat(129): 1}),
+            ),
+        ],
+    );
+}

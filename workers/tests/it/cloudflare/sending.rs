@@ -224,6 +224,35 @@ async fn rules_are_added_changed_moved_deleted_and_replaced() {
 }
 
 #[tokio::test]
+async fn the_first_rule_of_a_phase_makes_its_ruleset_and_replaces_none() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let rule = json!({"action": "block", "expression": "true", "enabled": true});
+    let first = operation(
+        "waf.rules.write",
+        json!({"action": "add_rule", "phase": CUSTOM, "rule": rule}),
+    );
+    let absent = client(&upstream).read_pre_state(&first).await;
+    assert_eq!(
+        absent,
+        workers::cloudflare::PreState::Value(json!({"ruleset": null}))
+    );
+    let (ruleset, request) = carried_out(&upstream, &first).await;
+    assert_eq!(line(&request), "POST /zones/z1/rulesets");
+    assert_eq!(request.json()["rules"], json!([rule]));
+    assert_eq!(ruleset["rules"][0]["expression"], "true");
+    // A rule as it is shown can be sent back.
+    let replace = operation(
+        "waf.rules.write",
+        json!({"action": "replace_phase", "phase": CUSTOM, "rules": ruleset["rules"]}),
+    );
+    carried_out(&upstream, &replace).await;
+    match client(&upstream).send(&first).await {
+        Outcome::Failed { .. } => {}
+        other => panic!("a phase was replaced: {other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn rules_and_the_ssl_mode_are_read_and_set() {
     let upstream = FakeUpstream::start().await.unwrap();
     let set = upstream.put_ruleset(ZONE, CUSTOM);
