@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use workers::cloudflare::{
-    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, TokenState, simulate,
+    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, PreState, TokenState, simulate,
 };
 
 /// Sends it, expects success, and returns the result and the request as it came.
@@ -231,11 +231,10 @@ async fn the_first_rule_of_a_phase_makes_its_ruleset_and_replaces_none() {
         "waf.rules.write",
         json!({"action": "add_rule", "phase": CUSTOM, "rule": rule}),
     );
-    let absent = client(&upstream).read_pre_state(&first).await;
-    assert_eq!(
-        absent,
-        workers::cloudflare::PreState::Value(json!({"ruleset": null}))
-    );
+    let reader = client(&upstream);
+    let zone = reader.zone_name(&first.scope.id).await.unwrap();
+    let absent = reader.read_pre_state(&first, Ok(&zone)).await;
+    assert_eq!(absent, PreState::Value(json!({"ruleset": null})));
     let (ruleset, request) = carried_out(&upstream, &first).await;
     assert_eq!(line(&request), "POST /zones/z1/rulesets");
     assert_eq!(request.json()["rules"], json!([rule]));
