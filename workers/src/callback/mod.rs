@@ -4,7 +4,7 @@
 mod address;
 mod failure;
 mod resolver;
-mod retry_after;
+pub(crate) mod retry_after;
 mod schedule;
 mod sender;
 mod signature;

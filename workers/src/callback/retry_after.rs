@@ -1,7 +1,7 @@
 //! What a receiver says about when to come back (RFC 9110, section 10.2.3).
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, HeaderName, RETRY_AFTER};
 use ledger::Timestamp;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,12 +13,23 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         // Digits that do not fit are still a wish to be left alone for long.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let at = httpdate::parse_http_date(text)
-        .ok()?
-        .duration_since(UNIX_EPOCH)
-        .ok()?;
-    let at = Timestamp::from_seconds(i64::try_from(at.as_secs()).ok()?);
-    Some(at.since(now))
+    Some(date(headers, RETRY_AFTER)?.since(now))
+}
+
+/// The same, a date by the clock of whoever sent it, which stands in `Date`. Without that clock a date says
+/// nothing.
+pub(crate) fn retry_after_by_their_clock(headers: &HeaderMap) -> Option<Duration> {
+    match date(headers, DATE) {
+        Some(sent) => retry_after(headers, sent),
+        None if date(headers, RETRY_AFTER).is_some() => None,
+        None => retry_after(headers, Timestamp::from_seconds(0)),
+    }
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let at = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()?;
+    let at = at.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Timestamp::from_seconds(i64::try_from(at).ok()?))
 }
 
 #[cfg(test)]
@@ -63,5 +74,24 @@ mod tests {
             retry_after(&HeaderMap::new(), Timestamp::from_seconds(0)),
             None
         );
+    }
+
+    #[test]
+    fn a_date_is_read_by_the_clock_of_whoever_sent_it() {
+        let by_their_clock = |sent: Option<&str>, text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            if let Some(sent) = sent {
+                headers.insert(DATE, sent.parse().unwrap());
+            }
+            retry_after_by_their_clock(&headers).map(|wait| wait.as_secs())
+        };
+        let sent = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        let later = "Sun, 06 Nov 1994 08:51:37 GMT";
+        assert_eq!(by_their_clock(sent, later), Some(120));
+        assert_eq!(by_their_clock(sent, "30"), Some(30));
+        assert_eq!(by_their_clock(None, "30"), Some(30));
+        assert_eq!(by_their_clock(None, later), None);
+        assert_eq!(by_their_clock(sent, "soon"), None);
     }
 }

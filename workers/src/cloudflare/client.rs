@@ -5,8 +5,9 @@ use super::equal_requests::EqualRequests;
 use super::outcome::{Outcome, code};
 use super::redaction::Redaction;
 use super::zones::ZoneNames;
+use crate::callback::retry_after::retry_after_by_their_clock;
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use ledger::operation::{
     DnsRecordRead, Method, Operation, Params, ScopeId, UpstreamBody, UpstreamRequest, ZoneName,
 };
@@ -294,8 +295,7 @@ impl CloudflareClient {
         let status = response.status().as_u16();
         let headers = response.headers();
         let request_id = text_of(headers, REQUEST_ID_HEADER);
-        let retry_after =
-            text_of(headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
+        let retry_after = retry_after_by_their_clock(headers).map(|wait| wait.as_secs());
         let content_type = text_of(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
         let body = self.body_of(&mut response).await;
         Ok(Answer {
