@@ -17,6 +17,7 @@ mod state;
 #[cfg(test)]
 mod testing;
 
+pub use edge::bounds::AnswerFor;
 pub use problem::{ApiError, Problem};
 pub use router::build_router;
 pub use state::{ApiConfig, AppState, JwtSettings, Keys, MetricsText, Readiness, Services, Shared};

@@ -1,17 +1,23 @@
 //! One connection, from its first byte to its last.
 
 use super::Patience;
+use super::answers::Counted;
+use super::arriving::MOST_HEAD;
+use super::host;
 use super::places::Place;
-use super::refusal::{Refusal, refuse};
-use super::standing::{Phase, Standing, Word};
+use super::refusal::Refusal;
+use super::standing::{Framing, Phase, Standing};
 use super::stream::{Broken, Stream};
+use super::told::Word;
+use api::AnswerFor;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
+use axum::http::{HeaderValue, Request, Response, header};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::{self, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,16 +26,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::Service as _;
-
-/// The most bytes of a request's head, and of a body that are read ahead.
-const MOST_HEAD: usize = 32 * 1024;
 
 /// How long, and for how many bytes, a client is listened to that has its answer and is still sending.
 /// Closing at once would reset the connection, and take a refusal away from whoever has not read it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How many that have no place any more are listened to at a time; further ones are closed at once.
+pub(super) const MOST_PARTING: usize = 256;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +50,9 @@ enum End {
     /// A head did not become whole.
     Slow,
     /// Another one needed the place.
-    MadeRoom,
+    GavePlace,
+    /// Others needed the memory.
+    GaveMemory,
 }
 
 impl End {
@@ -53,61 +62,107 @@ impl End {
             Self::Malformed => "malformed",
             Self::Idle => "idle",
             Self::Slow => "slow_head",
-            Self::MadeRoom => "made_room",
+            Self::GavePlace => "made_room",
+            Self::GaveMemory => "gave_memory",
         }
     }
 }
 
 /// Serves a connection to its end; the place is held until then.
-pub(super) async fn attend(tcp: TcpStream, router: Router, place: Place, patience: Patience) {
-    let standing = place.standing();
+pub(super) async fn attend(
+    tcp: TcpStream,
+    router: Router,
+    place: Place,
+    patience: Patience,
+    parting: Arc<Semaphore>,
+) {
+    let standing = Arc::clone(place.standing());
     // Answers are written whole, so waiting for more to send only costs time.
     drop(tcp.set_nodelay(true));
     // Until it says something, a connection costs its place and nothing more.
-    if !has_spoken(&tcp, standing, patience.idle).await {
+    if !has_spoken(&tcp, &standing, patience.idle).await {
         return;
     }
-    let stream = Stream::new(tcp, Arc::clone(standing), patience.slow);
-    let answered = Arc::clone(standing);
-    let service = service_fn(move |request: Request<Incoming>| {
-        answered.begin_request();
-        let (mut router, answered) = (router.clone(), Arc::clone(&answered));
-        async move {
-            let answer = router.call(request.map(Body::new)).await;
-            answered.end_request();
-            answer
-        }
-    });
+    let stream = Stream::new(tcp, Arc::clone(&standing), patience.slow);
+    let place = Arc::new(place);
+    let service = {
+        let place = Arc::clone(&place);
+        service_fn(move |request| answer(request, &router, &place))
+    };
     let mut connection = http1::Builder::new()
         // How long a head may take is counted here, apart from how long a connection may rest.
         .header_read_timeout(None)
         .max_buf_size(MOST_HEAD)
         .max_header_size(MOST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    let end = drive(&mut connection, standing, patience).await;
+    let end = drive(&mut connection, &standing, patience).await;
     let stream = connection.into_parts().io.into_inner();
     let why = match stream.broken() {
         Some(Broken::NotTaken) => "answer_not_taken",
-        Some(Broken::Heads) => "too_many_heads",
         None => end.word(),
     };
     metrics::counter!("http_connections_ended_total", "why" => why).increment(1);
-    let refusal = match (stream.broken(), end, standing.look().0) {
+    let phase = standing.look().0;
+    let refusal = match (stream.broken(), end, phase) {
         (Some(Broken::NotTaken), _, _) => return,
-        (Some(Broken::Heads), _, _) => Some(Refusal::TooManyHeads),
         (None, End::Slow, _) => Some(Refusal::HeadTooSlow),
-        (None, End::MadeRoom, Phase::Head) => Some(Refusal::NoPlace),
+        (None, End::GavePlace, Phase::Head) => Some(Refusal::NoPlace),
+        (None, End::GaveMemory, Phase::Head) => Some(Refusal::TooManyHeads),
+        // Its answer has begun, or another connection has its place already.
+        (None, End::GavePlace | End::GaveMemory, _) => return,
         // Most of these the library refuses itself.
         (None, End::Malformed, _) if !stream.has_refused() => Some(Refusal::Malformed),
-        (None, End::MadeRoom | End::Itself | End::Malformed | End::Idle, _) => None,
+        (None, End::Itself | End::Malformed | End::Idle, _) => None,
     };
-    let is_at_end = stream.is_at_end();
-    let mut tcp = stream.into_tcp();
-    if let Some(refusal) = refusal {
-        refuse(&tcp, refusal);
+    if stream.is_at_end() && refusal.is_none() {
+        return;
     }
-    if !is_at_end && end != End::MadeRoom {
-        linger(&mut tcp, standing).await;
+    standing.end_request();
+    let tcp = stream.into_tcp();
+    if matches!(end, End::GavePlace | End::GaveMemory) {
+        drop(place);
+        if let Ok(_parting) = parting.try_acquire() {
+            part(tcp, refusal).await;
+        }
+        return;
+    }
+    tokio::select! {
+        () = part(tcp, refusal) => {}
+        () = standing.told.to_leave() => {}
+    }
+}
+
+/// Answers a request, whose answer is counted until it has gone out.
+fn answer(
+    request: Request<Incoming>,
+    router: &Router,
+    place: &Arc<Place>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+    let framing = request.body().size_hint().exact();
+    let begun = place
+        .standing()
+        .begin_request(framing.map_or(Framing::Last, Framing::Length));
+    let begun = begun.and_then(|framing| host::check(&request).map(|()| framing));
+    let (mut router, place) = (router.clone(), Arc::clone(place));
+    async move {
+        let standing = place.standing();
+        let framing = match begun {
+            Ok(framing) => framing,
+            Err(refusal) => {
+                standing.end_request();
+                return Ok(refusal.response());
+            }
+        };
+        let mut answer = router.call(request.map(Body::new)).await?;
+        if framing == Framing::Last {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        if let Some(AnswerFor(holder)) = answer.extensions_mut().remove() {
+            place.belongs_to(&holder);
+        }
+        standing.end_request();
+        Ok(answer.map(|body| Counted::over(body, &place)))
     }
 }
 
@@ -117,7 +172,7 @@ async fn has_spoken(tcp: &TcpStream, standing: &Standing, patience: Duration) ->
         loop {
             tokio::select! {
                 ready = tcp.readable() => return ready.is_ok(),
-                () = standing.told.notified() => if standing.word() != Word::Stay {
+                () = standing.told.heard() => if standing.told.word() != Word::Stay {
                     return false;
                 }
             }
@@ -126,7 +181,7 @@ async fn has_spoken(tcp: &TcpStream, standing: &Standing, patience: Duration) ->
     let spoken = tokio::time::timeout(patience, first).await;
     let why = match spoken {
         Ok(true) => return true,
-        Ok(false) => End::MadeRoom,
+        Ok(false) => End::GavePlace,
         Err(_) => End::Idle,
     };
     metrics::counter!("http_connections_ended_total", "why" => why.word()).increment(1);
@@ -144,14 +199,15 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut timer = pin!(tokio::time::sleep_until(deadline(standing, patience)));
-    let mut told = pin!(standing.told.notified());
+    let mut told = pin!(standing.told.heard());
     poll_fn(move |cx: &mut Context<'_>| {
         while told.as_mut().poll(cx).is_ready() {
-            told.set(standing.told.notified());
-            match standing.word() {
+            told.set(standing.told.heard());
+            match standing.told.word() {
                 Word::Stay => {}
                 Word::Finish => Pin::new(&mut *connection).graceful_shutdown(),
-                Word::Leave => return Poll::Ready(End::MadeRoom),
+                Word::GivePlace => return Poll::Ready(End::GavePlace),
+                Word::GiveMemory => return Poll::Ready(End::GaveMemory),
             }
         }
         if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
@@ -193,18 +249,17 @@ fn deadline(standing: &Standing, patience: Patience) -> Instant {
     }
 }
 
-/// Ends our side and reads on for a while what the client still sends.
-async fn linger(tcp: &mut TcpStream, standing: &Standing) {
-    standing.end_request();
-    if tcp.shutdown().await.is_err() {
-        return;
-    }
-    let (mut reading, _) = tcp.split();
-    let mut rest = (&mut reading).take(LINGER_BYTES);
-    let mut nowhere = tokio::io::sink();
-    tokio::select! {
-        // However it ends, it has ended.
-        _ = tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)) => {}
-        () = standing.told.notified() => {}
-    }
+/// Sends a refusal, ends our side, and reads on for a while what the client still sends.
+pub(super) async fn part(mut tcp: TcpStream, refusal: Option<Refusal>) {
+    let parting = async {
+        if let Some(refusal) = refusal {
+            tcp.write_all(&refusal.answer()).await?;
+        }
+        tcp.shutdown().await?;
+        let (mut reading, _) = tcp.split();
+        let mut rest = (&mut reading).take(LINGER_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    // However it ends, it has ended.
+    drop(tokio::time::timeout(LINGER, parting).await);
 }

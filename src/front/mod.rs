@@ -4,28 +4,40 @@
 //! |---|---|
 //! | `places` | the bounded number of connections, and who goes when it is reached |
 //! | `standing` | what a connection is doing, and since when |
+//! | `told` | what a connection is told to do |
+//! | `memory` | the memory of unfinished heads and unread answers, and who goes when it is used up |
 //! | `attending` | one connection, from its first byte to its last |
 //! | `stream` | its bytes: what they say about its standing, and how long a write may take |
+//! | `arriving`, `head` | what has come and is no request yet, and where a head ends |
+//! | `answers` | what has been answered and is not read yet |
+//! | `host` | the host that a request is for |
 //! | `refusal` | the refusals that no route gives, as problem details |
 
+mod answers;
+mod arriving;
 mod attending;
+mod head;
+mod host;
+mod memory;
 mod places;
 mod refusal;
 mod standing;
 mod stream;
+mod told;
 
 use anyhow::Context;
-use attending::attend;
+use attending::{MOST_PARTING, attend, part};
 use axum::Router;
 use places::Places;
-use refusal::{Refusal, refuse};
-use standing::Word;
+use refusal::Refusal;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpSocket;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use told::Word;
 
 /// How long requests that run when the end begins may go on.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +49,10 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Connections that the kernel keeps until they are accepted.
 const QUEUE: u32 = 4096;
+
+/// What the kernel keeps of an answer for each connection that does not read it. Left to itself it would
+/// keep megabytes.
+const SEND_BUFFER: u32 = 256 * 1024;
 
 /// Listens, in a moment when the runtime runs. A service that has just ended does not keep the
 /// address.
@@ -50,6 +66,8 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
         socket.set_reuseaddr(true)?;
+        // Accepted connections have what their listener has.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.bind(address)?;
         socket.listen(QUEUE)?.into_std()
     };
@@ -59,7 +77,7 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// What clients may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For the head of a request, and for 256 KiB of an answer or all of a shorter one.
+    /// For the head of a request, and for an answer beside what its length needs at the lowest rate.
     pub(crate) slow: Duration,
     /// Between two requests.
     pub(crate) idle: Duration,
@@ -79,6 +97,7 @@ impl Default for Patience {
 pub(crate) struct Front {
     places: Arc<Places>,
     patience: Patience,
+    parting: Arc<Semaphore>,
 }
 
 impl Front {
@@ -87,6 +106,7 @@ impl Front {
         Self {
             places: Arc::new(Places::new(connections)),
             patience,
+            parting: Arc::new(Semaphore::new(MOST_PARTING)),
         }
     }
 
@@ -163,9 +183,17 @@ impl Front {
             match self.places.take().await {
                 Some(place) => {
                     let (router, patience) = (router.clone(), self.patience);
-                    connections.spawn(attend(stream, router, place, patience));
+                    let parting = Arc::clone(&self.parting);
+                    connections.spawn(attend(stream, router, place, patience, parting));
                 }
-                None => refuse(&stream, Refusal::NoPlace),
+                None => {
+                    if let Ok(parting) = Arc::clone(&self.parting).try_acquire_owned() {
+                        connections.spawn(async move {
+                            part(stream, Some(Refusal::NoPlace)).await;
+                            drop(parting);
+                        });
+                    }
+                }
             }
         }
     }

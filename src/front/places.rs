@@ -1,7 +1,12 @@
-//! How many connections there are at a time. When the last place is taken, whoever has done nothing
-//! for the longest makes room: idle connections cannot keep others out.
+//! How many connections there are at a time. When the last place is taken, a connection that waits for
+//! nothing makes room: one of the holder with the most, and of those the one that has done nothing for the
+//! longest. A connection's holder is whom its last answer was made for; all who are unknown are one.
 
-use super::standing::{Heads, Phase, Standing, Word};
+use super::memory::Memory;
+use super::standing::{Phase, Standing};
+use super::told::Word;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,16 +16,29 @@ use tokio::time::Instant;
 /// it, and its cost is bounded.
 const LOOKS: usize = 64;
 
+/// Of so many places one is kept free, and 64 at most: room is made before the last one is taken, so that
+/// whoever comes need not wait for it.
+const PLACES_FOR_ONE_FREE: usize = 32;
+const MOST_FREE: usize = 64;
+
 /// How long it may take until a connection that was told to leave has left.
 const ROOM_PATIENCE: Duration = Duration::from_millis(250);
 
-/// All places.
+/// What unfinished heads may take together, beyond what is free for each: a head that means well comes in
+/// one piece.
+const ALL_HEADS: usize = 64 * 1024 * 1024;
+
+/// What answers that are not read may take together.
+const ALL_ANSWERS: usize = 64 * 1024 * 1024;
+
+/// All places, and the memory that those who have one share.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
     free: Arc<Semaphore>,
     begun: Instant,
-    heads: Arc<Heads>,
+    heads: Arc<Memory>,
+    answers: Arc<Memory>,
     taken: Mutex<Taken>,
 }
 
@@ -29,6 +47,8 @@ pub(super) struct Places {
 struct Taken {
     slots: Vec<Option<Arc<Standing>>>,
     free: Vec<usize>,
+    /// How many connections each holder has.
+    holders: HashMap<Arc<str>, usize>,
     /// Where the next look begins.
     hand: usize,
 }
@@ -49,7 +69,8 @@ impl Places {
             most,
             free: Arc::new(Semaphore::new(most)),
             begun: Instant::now(),
-            heads: Arc::default(),
+            heads: Arc::new(Memory::new(ALL_HEADS)),
+            answers: Arc::new(Memory::new(ALL_ANSWERS)),
             taken: Mutex::default(),
         }
     }
@@ -62,6 +83,10 @@ impl Places {
     /// A place, if need be of somebody who waits for nothing; `None` when all are busy.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Place> {
         metrics::counter!("http_connections_total").increment(1);
+        let spare = (self.most / PLACES_FOR_ONE_FREE).min(MOST_FREE);
+        if (1..=spare).contains(&self.free.available_permits()) {
+            self.make_room();
+        }
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -77,6 +102,7 @@ impl Places {
         };
         let standing = Arc::new(Standing::new(self.begun, Arc::clone(&self.heads)));
         let mut taken = self.taken();
+        taken.count(standing.holder());
         let entry = Some(Arc::clone(&standing));
         let slot = match taken.free.pop() {
             Some(slot) => {
@@ -109,15 +135,18 @@ impl Places {
                 let slot = begin.wrapping_add(step).checked_rem(all)?;
                 taken.slots.get(slot)?.as_ref()
             })
-            .filter(|standing| standing.word() != Word::Leave)
+            .filter(|standing| standing.told.word() < Word::GivePlace)
             .filter_map(|standing| match standing.look() {
                 (Phase::Busy, _) => None,
-                (Phase::Idle | Phase::Head, since) => Some((since, standing)),
+                (Phase::Idle | Phase::Head, since) => {
+                    let beside = taken.holders.get(&standing.holder()).copied();
+                    Some(((Reverse(beside), since), standing))
+                }
             })
-            .min_by_key(|(since, _)| *since);
+            .min_by_key(|(order, _)| *order);
         let is_found = found.is_some();
         if let Some((_, standing)) = found {
-            standing.tell(Word::Leave);
+            standing.told.tell(Word::GivePlace);
         }
         taken.hand = begin.wrapping_add(LOOKS).checked_rem(all).unwrap_or(0);
         is_found
@@ -126,7 +155,7 @@ impl Places {
     /// Tells everybody.
     pub(super) fn tell_all(&self, word: Word) {
         for standing in self.taken().slots.iter().flatten() {
-            standing.tell(word);
+            standing.told.tell(word);
         }
     }
 
@@ -136,6 +165,23 @@ impl Places {
         gauge("http_connections", taken);
         gauge("http_connections_limit", self.most);
         gauge("http_unfinished_head_bytes", self.heads.bytes());
+        gauge("http_unread_answer_bytes", self.answers.bytes());
+    }
+}
+
+impl Taken {
+    fn count(&mut self, holder: Arc<str>) {
+        let count = self.holders.entry(holder).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn discount(&mut self, holder: &str) {
+        if let Some(count) = self.holders.get_mut(holder) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.holders.remove(holder);
+            }
+        }
     }
 }
 
@@ -147,11 +193,27 @@ impl Place {
     pub(super) const fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
+
+    /// An answer was made for this holder.
+    pub(super) fn belongs_to(&self, holder: &Arc<str>) {
+        if self.standing.holder() == *holder {
+            return;
+        }
+        let mut taken = self.places.taken();
+        taken.discount(&self.standing.hold_for(Arc::clone(holder)));
+        taken.count(Arc::clone(holder));
+    }
+
+    /// What holds the answers that nobody has read.
+    pub(super) fn answers(&self) -> &Arc<Memory> {
+        &self.places.answers
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
+        taken.discount(&self.standing.holder());
         if let Some(slot) = taken.slots.get_mut(self.slot) {
             *slot = None;
         }
@@ -161,6 +223,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::standing::Framing;
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -171,25 +234,39 @@ mod tests {
         let second = places.take().await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         let third = places.take().await.unwrap();
-        first.standing().begin_request();
-        assert!(third.standing().received(1), "a head has begun");
+        first.standing().begin_request(Framing::Last).unwrap();
+        third.standing().begin_head();
 
         let leaving = Arc::clone(second.standing());
         let left = tokio::spawn(async move {
-            leaving.told.notified().await;
-            assert_eq!(leaving.word(), Word::Leave);
+            leaving.told.to_leave().await;
+            assert_eq!(leaving.told.word(), Word::GivePlace);
             drop(second);
         });
         let fourth = places.take().await.unwrap();
         left.await.unwrap();
-        assert_eq!(third.standing().word(), Word::Stay);
-        fourth.standing().begin_request();
-        third.standing().begin_request();
+        assert_eq!(third.standing().told.word(), Word::Stay);
+        fourth.standing().begin_request(Framing::Last).unwrap();
+        third.standing().begin_request(Framing::Last).unwrap();
         assert!(places.take().await.is_none(), "all are busy");
         drop((first, third, fourth));
         assert_eq!(places.free.available_permits(), 3);
         assert!(places.taken().slots.iter().all(Option::is_none));
         assert_eq!(places.taken().slots.len(), 3, "slots are used again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_those_at_rest_one_of_the_holder_with_the_most_makes_room() {
+        let places = Arc::new(Places::new(3));
+        let known = places.take().await.unwrap();
+        known.belongs_to(&"agent".into());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
+        assert!(places.take().await.is_none(), "it does not leave in time");
+        let words = [&known, &first, &second].map(|place| place.standing().told.word());
+        assert_eq!(words, [Word::Stay, Word::GivePlace, Word::Stay]);
+        drop((known, first, second));
+        assert!(places.taken().holders.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

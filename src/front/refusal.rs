@@ -2,8 +2,8 @@
 //! problem details (RFC 9457) like every other, and the connection ends with them.
 
 use api::Problem;
-use axum::http::StatusCode;
-use tokio::net::TcpStream;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 
 /// Longer than the status line and the three fields of an answer without a body.
 const MOST_BARE: usize = 256;
@@ -21,8 +21,11 @@ pub(super) enum Refusal {
     HeadTooSlow,
     /// 503: as many connections as there may be, and all of them busy.
     NoPlace,
-    /// 503: unfinished heads take as much memory as they may.
+    /// 503: unfinished heads take as much memory as they may, and this one is the oldest.
     TooManyHeads,
+    /// 400: no host, more than one, one that is none, or another than in the target (RFC 9112, section
+    /// 3.2).
+    Host,
 }
 
 impl Refusal {
@@ -37,7 +40,7 @@ impl Refusal {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Host => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -50,7 +53,13 @@ impl Refusal {
             Self::Malformed => (
                 "Bad request",
                 "bad_request",
-                "this is no HTTP/1.1 request that can be read in one way only",
+                "this is no HTTP/1.1 request that can be read in one way only: send lines that end in \
+                 CRLF, and one content-length or transfer-encoding",
+            ),
+            Self::Host => (
+                "Bad request",
+                "bad_request",
+                "send one host field with a host and no more than a port, the same as in the target",
             ),
             Self::TargetTooLong => (
                 "URI too long",
@@ -80,8 +89,8 @@ impl Refusal {
         }
     }
 
-    /// The whole answer, head and body, counted as an answered request.
-    pub(super) fn answer(self) -> Vec<u8> {
+    /// The problem as JSON, counted as an answered request.
+    fn body(self) -> Vec<u8> {
         let status = self.status();
         let labels = [
             ("method", "other".to_owned()),
@@ -92,27 +101,53 @@ impl Refusal {
         let (title, code, detail) = self.words();
         let problem = Problem::new(status, title, code, detail.to_owned());
         // Texts and a number always serialise.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let retry = match self {
-            Self::NoPlace | Self::TooManyHeads => "retry-after: 1\r\n",
-            Self::Malformed | Self::TargetTooLong | Self::HeadTooLarge | Self::HeadTooSlow => "",
-        };
-        let mut answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
-             x-content-type-options: nosniff\r\n{retry}connection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+
+    const fn fields(self) -> &'static [(&'static str, &'static str)] {
+        const ALL: &[(&str, &str)] = &[
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("connection", "close"),
+            ("retry-after", "1"),
+        ];
+        match self {
+            Self::NoPlace | Self::TooManyHeads => ALL,
+            Self::Malformed
+            | Self::Host
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::HeadTooSlow => ALL.split_at(4).0,
+        }
+    }
+
+    /// The whole answer, head and body.
+    pub(super) fn answer(self) -> Vec<u8> {
+        let body = self.body();
+        let mut answer = format!("HTTP/1.1 {}\r\n", self.status());
+        for (name, value) in self.fields() {
+            answer += &format!("{name}: {value}\r\n");
+        }
+        answer += &format!("content-length: {}\r\n\r\n", body.len());
+        let mut answer = answer.into_bytes();
         answer.extend(body);
         answer
     }
-}
 
-/// Sends a refusal where the connection has room for it, which a new one and one whose answers were
-/// taken have; nobody waits for the others.
-pub(super) fn refuse(stream: &TcpStream, refusal: Refusal) {
-    // What does not go out is what a client would have seen of a connection that broke off.
-    drop(stream.try_write(&refusal.answer()));
+    /// The answer as the HTTP library sends it.
+    pub(super) fn response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status();
+        for (name, value) in self.fields() {
+            let (name, value) = (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
 }
 
 /// Where the answer without a body begins that the HTTP library gives by itself, if the bytes end in

@@ -1,9 +1,11 @@
 //! What a connection is doing, and since when.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use super::memory::{Holding, Memory};
+use super::refusal::Refusal;
+use super::told::Told;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What a connection is doing.
@@ -17,29 +19,26 @@ pub(super) enum Phase {
     Busy,
 }
 
-/// What a connection is told to do.
+/// Where the body of a request ends, as the HTTP library has read its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
-    /// Go on.
-    Stay,
-    /// End after the request that is being answered.
-    Finish,
-    /// End at once: others need the place.
-    Leave,
+pub(super) enum Framing {
+    /// After so many bytes; what follows is the next request.
+    Length(u64),
+    /// Nobody looks at where: it is the connection's last request.
+    Last,
 }
 
-/// Bytes of heads that are not whole yet, over all connections.
-#[derive(Debug, Default)]
-pub(super) struct Heads(AtomicUsize);
+/// No framing has been said.
+const UNSAID: u64 = u64::MAX;
+/// [`Framing::Last`]
+const LAST: u64 = u64::MAX - 1;
 
-impl Heads {
-    /// A legitimate head comes in one piece, so all unfinished ones together need little.
-    pub(super) const MOST: usize = 64 * 1024 * 1024;
+/// What each connection holds of an unfinished head without being counted: most heads are shorter.
+pub(super) const FREE_HEAD: usize = 4 * 1024;
 
-    pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// A head that is longer ends the connection with its answer: the library would keep memory of this size
+/// for as long as the connection rests.
+const LARGE_HEAD: usize = 8 * 1024;
 
 /// Shared by the connection's task and whoever counts connections.
 #[derive(Debug)]
@@ -47,32 +46,41 @@ pub(super) struct Standing {
     /// The phase in the lowest two bits, and above them the milliseconds since `begun`.
     packed: AtomicU64,
     begun: Instant,
-    word: AtomicU8,
-    /// Somebody has said a word.
-    pub(super) told: Notify,
+    pub(super) told: Arc<Told>,
     /// An answer is being written that the client does not take.
     pub(super) writes: AtomicBool,
+    /// Requests so far.
+    requests: AtomicU64,
+    framing: AtomicU64,
+    /// Of the head that was handed to the library last.
+    is_ambiguous: AtomicBool,
     head: AtomicUsize,
-    heads: Arc<Heads>,
+    heads: Arc<Memory>,
+    held: Mutex<Option<Holding>>,
+    holder: Mutex<Arc<str>>,
 }
 
 impl Standing {
-    pub(super) fn new(begun: Instant, heads: Arc<Heads>) -> Self {
+    pub(super) fn new(begun: Instant, heads: Arc<Memory>) -> Self {
         let standing = Self {
             packed: AtomicU64::new(0),
             begun,
-            word: AtomicU8::new(0),
-            told: Notify::new(),
+            told: Arc::default(),
             writes: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            framing: AtomicU64::new(UNSAID),
+            is_ambiguous: AtomicBool::new(false),
             head: AtomicUsize::new(0),
             heads,
+            held: Mutex::new(None),
+            holder: Mutex::new("".into()),
         };
         standing.enter(Phase::Idle);
         standing
     }
 
     /// Goes on to a phase, which begins now.
-    pub(super) fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: Phase) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
         let phase = match phase {
             Phase::Idle => 0,
@@ -93,23 +101,66 @@ impl Standing {
         (phase, self.begun + Duration::from_millis(packed >> 2))
     }
 
-    /// Counts bytes that came while no request is being answered; `false` when all unfinished heads
-    /// together are too much.
-    pub(super) fn received(&self, bytes: usize) -> bool {
-        if self.look().0 == Phase::Busy {
-            return true;
-        }
-        if self.head.fetch_add(bytes, Ordering::Relaxed) == 0 {
+    /// A part of a head has come.
+    pub(super) fn begin_head(&self) {
+        if self.look().0 == Phase::Idle {
             self.enter(Phase::Head);
         }
-        let before = self.heads.0.fetch_add(bytes, Ordering::Relaxed);
-        before.saturating_add(bytes) <= Heads::MOST
     }
 
-    /// The head is whole, and its request is being answered.
-    pub(super) fn begin_request(&self) {
+    /// So many bytes are held that have not become a request.
+    pub(super) fn hold_head(&self, bytes: usize) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = bytes.saturating_sub(FREE_HEAD);
+        match &*held {
+            _ if counted == 0 => *held = None,
+            Some(holding) => holding.set(counted),
+            // Nobody knows whose head it is, so all of them have one holder.
+            None => *held = Some(self.heads.hold(&"".into(), &self.told, counted)),
+        }
+    }
+
+    /// A whole head goes to the library.
+    pub(super) fn handing(&self, bytes: usize, is_ambiguous: bool) {
+        self.framing.store(UNSAID, Ordering::Relaxed);
+        self.is_ambiguous.store(is_ambiguous, Ordering::Relaxed);
+        self.head.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What the library has read of the head that it has.
+    pub(super) fn framing(&self) -> Option<Framing> {
+        match self.framing.load(Ordering::Relaxed) {
+            UNSAID => None,
+            LAST => Some(Framing::Last),
+            length => Some(Framing::Length(length)),
+        }
+    }
+
+    /// The head has become a request, which is being answered. The answer says whether another request
+    /// may follow.
+    ///
+    /// # Errors
+    /// The refusal of a request that could be read in two ways.
+    pub(super) fn begin_request(&self, framing: Framing) -> Result<Framing, Refusal> {
         self.enter(Phase::Busy);
-        self.forget_head();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.hold_head(0);
+        let is_ambiguous = self.is_ambiguous.load(Ordering::Relaxed);
+        let is_large = self.head.load(Ordering::Relaxed) > LARGE_HEAD;
+        let framing = match framing {
+            Framing::Length(length) if !is_ambiguous && !is_large => {
+                self.framing.store(length.min(LAST - 1), Ordering::Relaxed);
+                framing
+            }
+            Framing::Length(_) | Framing::Last => {
+                self.framing.store(LAST, Ordering::Relaxed);
+                Framing::Last
+            }
+        };
+        if is_ambiguous {
+            return Err(Refusal::Malformed);
+        }
+        Ok(framing)
     }
 
     /// The request has its answer.
@@ -117,36 +168,19 @@ impl Standing {
         self.enter(Phase::Idle);
     }
 
-    fn forget_head(&self) {
-        let bytes = self.head.swap(0, Ordering::Relaxed);
-        if bytes > 0 {
-            self.heads.0.fetch_sub(bytes, Ordering::Relaxed);
-        }
+    /// Whom the last answer was made for; empty when nobody knows.
+    pub(super) fn holder(&self) -> Arc<str> {
+        Arc::clone(&self.holder.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells the connection something; a stronger word stays.
-    pub(super) fn tell(&self, word: Word) {
-        let number = match word {
-            Word::Stay => 0,
-            Word::Finish => 1,
-            Word::Leave => 2,
-        };
-        self.word.fetch_max(number, Ordering::AcqRel);
-        self.told.notify_one();
+    /// Has another holder from now on, and says who it was before.
+    pub(super) fn hold_for(&self, holder: Arc<str>) -> Arc<str> {
+        let mut held = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut held, holder)
     }
 
-    pub(super) fn word(&self) -> Word {
-        match self.word.load(Ordering::Acquire) {
-            0 => Word::Stay,
-            1 => Word::Finish,
-            _ => Word::Leave,
-        }
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        self.forget_head();
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
@@ -154,47 +188,57 @@ impl Drop for Standing {
 mod tests {
     use super::*;
 
-    fn standing(heads: &Arc<Heads>) -> Standing {
+    fn standing(heads: &Arc<Memory>) -> Standing {
         Standing::new(Instant::now(), Arc::clone(heads))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_begins_with_its_first_byte_and_not_with_each() {
-        let heads = Arc::default();
+        let heads = Arc::new(Memory::new(usize::MAX));
         let standing = standing(&heads);
         let begun = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(standing.received(1));
+        standing.begin_head();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(standing.received(1));
+        standing.begin_head();
         let since = begun + Duration::from_secs(1);
         assert_eq!(standing.look(), (Phase::Head, since));
-        assert_eq!(heads.bytes(), 2);
-        standing.begin_request();
-        assert!(standing.received(1000), "a body is not a head");
-        assert_eq!((standing.look().0, heads.bytes()), (Phase::Busy, 0));
+        standing.begin_request(Framing::Length(0)).unwrap();
+        standing.begin_head();
+        assert_eq!(standing.look().0, Phase::Busy);
         standing.end_request();
         assert_eq!(standing.look().0, Phase::Idle);
     }
 
     #[tokio::test]
-    async fn unfinished_heads_have_one_bound_together_and_give_back_what_they_took() {
-        let heads = Arc::default();
+    async fn of_each_head_some_is_free_and_the_rest_is_given_back_with_the_request() {
+        let heads = Arc::new(Memory::new(usize::MAX));
         let (a, b) = (standing(&heads), standing(&heads));
-        assert!(a.received(Heads::MOST));
-        assert!(!b.received(1));
-        drop((a, b));
+        a.hold_head(FREE_HEAD);
         assert_eq!(heads.bytes(), 0);
-        assert!(standing(&heads).received(1));
+        a.hold_head(FREE_HEAD + 1);
+        b.hold_head(FREE_HEAD + 10);
+        assert_eq!(heads.bytes(), 11);
+        a.begin_request(Framing::Length(0)).unwrap();
+        assert_eq!(heads.bytes(), 10);
+        drop(b);
+        assert_eq!(heads.bytes(), 0);
     }
 
-    #[test]
-    fn a_word_is_not_taken_back() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let _entered = runtime.as_ref().unwrap().enter();
-        let standing = standing(&Arc::default());
-        standing.tell(Word::Leave);
-        standing.tell(Word::Finish);
-        assert_eq!(standing.word(), Word::Leave);
+    #[tokio::test]
+    async fn a_large_head_and_a_body_of_chunks_are_a_connections_last() {
+        let standing = standing(&Arc::new(Memory::new(usize::MAX)));
+        let length = Framing::Length(7);
+        standing.handing(LARGE_HEAD, false);
+        assert_eq!(standing.begin_request(length), Ok(length));
+        assert_eq!(standing.framing(), Some(length));
+        standing.handing(LARGE_HEAD + 1, false);
+        assert_eq!(standing.framing(), None);
+        assert_eq!(standing.begin_request(length), Ok(Framing::Last));
+        standing.handing(1, false);
+        assert_eq!(standing.begin_request(Framing::Last), Ok(Framing::Last));
+        standing.handing(1, true);
+        assert_eq!(standing.begin_request(length), Err(Refusal::Malformed));
+        assert_eq!(standing.framing(), Some(Framing::Last));
     }
 }

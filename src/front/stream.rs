@@ -2,6 +2,7 @@
 //! in time; and a refusal that the HTTP library gives by itself, without a body, goes out as one of
 //! ours.
 
+use super::arriving::Arriving;
 use super::refusal::{Refusal, bare_answer};
 use super::standing::Standing;
 use std::future::Future;
@@ -15,16 +16,55 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// How much of an answer has to be taken in the patience, where it is longer.
-const STRIDE: usize = 256 * 1024;
+/// The lowest rate, in bytes a second, at which a client may take an answer for which it makes us wait.
+const LOWEST_RATE: u64 = 16 * 1024;
 
 /// Why a connection ended that its stream has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// The client did not take its answer.
+    /// The client did not take its answer, or too slowly.
     NotTaken,
-    /// Unfinished heads take too much memory, this one among them.
-    Heads,
+}
+
+/// How a client takes its answer. The time that it makes us wait is that of the patience and what the
+/// lowest rate gives for the bytes that it has taken meanwhile, over the whole answer.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Which request is answered.
+    request: u64,
+    waited: Duration,
+    taken: u64,
+    stalled: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Pace {
+    /// When a client that makes us wait has to have taken more.
+    fn stall(&mut self, patience: Duration, request: u64) -> &mut Pin<Box<Sleep>> {
+        if self.request != request && self.stalled.is_none() {
+            *self = Self {
+                request,
+                ..Self::default()
+            };
+        }
+        let earned = Duration::from_secs(self.taken.checked_div(LOWEST_RATE).unwrap_or(0));
+        let left = patience.saturating_add(earned).saturating_sub(self.waited);
+        let stalled = self.stalled.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now, Box::pin(tokio::time::sleep_until(now + left)))
+        });
+        &mut stalled.1
+    }
+
+    /// It has taken so many bytes.
+    fn take(&mut self, bytes: usize) {
+        if let Some((since, _)) = self.stalled.take() {
+            self.waited = self.waited.saturating_add(since.elapsed());
+        }
+        // What went before the first wait went into the system's own buffers.
+        if self.waited > Duration::ZERO {
+            self.taken = self.taken.saturating_add(bytes as u64);
+        }
+    }
 }
 
 /// The stream as the HTTP library sees it.
@@ -33,10 +73,8 @@ pub(super) struct Stream {
     tcp: TcpStream,
     standing: Arc<Standing>,
     patience: Duration,
-    /// While a write cannot go on: when it must have.
-    stalled: Option<Pin<Box<Sleep>>>,
-    /// Written since that was set.
-    taken: usize,
+    arriving: Arriving,
+    pace: Pace,
     /// What is left of a refusal of ours.
     own: Vec<u8>,
     own_sent: usize,
@@ -51,8 +89,8 @@ impl Stream {
             tcp,
             standing,
             patience,
-            stalled: None,
-            taken: 0,
+            arriving: Arriving::new(),
+            pace: Pace::default(),
             own: Vec::new(),
             own_sent: 0,
             is_at_end: false,
@@ -78,44 +116,32 @@ impl Stream {
         self.tcp
     }
 
-    /// Takes note of how a write of so many bytes went.
+    /// Takes note of how a write went.
     fn wrote(
         &mut self,
         cx: &mut Context<'_>,
-        length: usize,
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let written = match result {
-            Poll::Ready(Ok(written)) => written,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        match result {
+            Poll::Ready(Ok(written)) => {
+                self.pace.take(written);
+                self.standing.writes.store(false, Ordering::Relaxed);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                let patience = self.patience;
-                let limit = self
-                    .stalled
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 self.standing.writes.store(true, Ordering::Relaxed);
+                let limit = self.pace.stall(self.patience, self.standing.requests());
                 ready!(limit.as_mut().poll(cx));
                 self.broken = Some(Broken::NotTaken);
-                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
-            }
-        };
-        if let Some(limit) = &mut self.stalled {
-            self.taken = self.taken.saturating_add(written);
-            if written == length {
-                self.stalled = None;
-                self.taken = 0;
-                self.standing.writes.store(false, Ordering::Relaxed);
-            } else if self.taken >= STRIDE {
-                limit.as_mut().reset(Instant::now() + self.patience);
-                self.taken = 0;
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
             }
         }
-        Poll::Ready(Ok(written))
     }
 
     fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.tcp).poll_write(cx, bytes);
-        self.wrote(cx, bytes.len(), result)
+        self.wrote(cx, result)
     }
 
     fn send_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -141,16 +167,26 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
-        let bytes = buf.filled().len().saturating_sub(before);
-        if bytes == 0 {
-            self.is_at_end = true;
-        } else if !self.standing.received(bytes) {
-            self.broken = Some(Broken::Heads);
-            return Poll::Ready(Err(ErrorKind::OutOfMemory.into()));
+        let this = &mut *self;
+        let read = loop {
+            if this.arriving.hand_over(buf, &this.standing) {
+                break Poll::Ready(Ok(()));
+            }
+            let before = buf.filled().len();
+            match Pin::new(&mut this.tcp).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() == before => {
+                    this.is_at_end = true;
+                    break Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(())) => this.arriving.take(buf, before),
+                other => break other,
+            }
+        };
+        if this.arriving.is_in_head() {
+            this.standing.begin_head();
         }
-        Poll::Ready(Ok(()))
+        this.standing.hold_head(this.arriving.held());
+        read
     }
 }
 
@@ -181,9 +217,8 @@ impl AsyncWrite for Stream {
             let first = slices.iter().find(|slice| !slice.is_empty());
             return self.poll_write(cx, first.map_or(&[], |first| &**first));
         }
-        let length = slices.iter().map(|slice| slice.len()).sum();
         let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
-        self.wrote(cx, length, result)
+        self.wrote(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

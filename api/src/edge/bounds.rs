@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Above the longest wait that a caller can ask for (60 s), so that it only meets what is stuck.
+/// Above the longest wait that a caller can ask for (50 s), so that it only meets what is stuck.
 /// What a command has committed stays committed: the caller learns it by asking again.
 pub(crate) const LONGEST_REQUEST: Duration = Duration::from_secs(90);
 
@@ -84,6 +84,11 @@ impl UnderWay {
     }
 }
 
+/// Whom an answer was made for, as its places are counted: it rides along in the answer's extensions to
+/// whoever counts the answers that are not read. Without it the answer is for somebody unknown.
+#[derive(Debug, Clone)]
+pub struct AnswerFor(pub Arc<str>);
+
 /// What a request holds until it is answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held(Arc<Holding>);
@@ -122,9 +127,16 @@ pub(crate) async fn enforce(
     let held = Held::default();
     request.extensions_mut().insert(held.clone());
     let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await;
+    let holder = held.0.seat.get().map(Seat::subject);
+    let holder = holder.map(|subject| AnswerFor(subject.into()));
     drop((held, entered));
     match answered {
-        Ok(response) => response,
+        Ok(mut response) => {
+            if let Some(holder) = holder {
+                response.extensions_mut().insert(holder);
+            }
+            response
+        }
         Err(_) => ApiError::Unavailable {
             detail:
                 "no answer in time: ask again, with the same idempotency key where there is one"

@@ -60,6 +60,13 @@ impl Seats {
     }
 }
 
+impl Seat {
+    /// Whose it is.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken();

@@ -6,8 +6,9 @@ use http::request::Parts;
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// The longest wait that is honoured.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait that is honoured; longer ones are cut. Proxies commonly end a request that has no
+/// answer after 60 seconds.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
 /// How long the caller wants to wait, at most [`LONGEST_WAIT`]; `None` when it said nothing that can
 /// be understood, because a preference is never a reason to refuse (section 2).
@@ -60,7 +61,9 @@ mod tests {
         assert_eq!(seconds(&["wait=10"]), Some(10));
         assert_eq!(seconds(&["respond-async, Wait = \"7\"; x=1"]), Some(7));
         assert_eq!(seconds(&["respond-async", "wait=5"]), Some(5));
-        assert_eq!(seconds(&["wait=3600"]), Some(60));
+        assert_eq!(seconds(&["wait=50"]), Some(50));
+        assert_eq!(seconds(&["wait=60"]), Some(50));
+        assert_eq!(seconds(&["wait=3600"]), Some(50));
         assert_eq!(seconds(&["wait=0"]), Some(0));
         for nonsense in [
             "wait",

@@ -70,7 +70,7 @@ async fn plan(
 ///
 /// Pre-approved ones are carried out at once; the others wait for a human. The same key with the
 /// same operations always gets the answer for the one apply that it names, and upstream is called
-/// once. `Prefer: wait=N` holds the answer back until there is news, 60 seconds at most.
+/// once. `Prefer: wait=N` holds the answer back until there is news, 50 seconds at most.
 #[utoipa::path(
     post, path = "/v1/tasks/{task_id}/apply", tag = "applies",
     params(

@@ -28,7 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// The task's newest approval
 ///
-/// `Prefer: wait=N` holds the answer back while it is pending, 60 seconds at most.
+/// `Prefer: wait=N` holds the answer back while it is pending, 50 seconds at most.
 #[utoipa::path(
     get, path = "/v1/tasks/{task_id}/approval-status", tag = "approvals",
     params(

@@ -1,5 +1,6 @@
 //! What an apply is answered with. One shape for each way it can stand.
 
+use super::shortened::shortened;
 use ledger::aggregate::{Agent, Apply, Approval, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
@@ -395,7 +396,7 @@ pub(crate) struct PlannedOperation {
     /// zone's name is read when an approval is asked for. Absent for accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effect: Option<String>,
-    /// The params as they would be sent.
+    /// The params as they would be sent; long texts as in an apply.
     #[schema(value_type = HashMap<String, Value>)]
     pub(crate) params: Value,
     /// What an approver would be warned of.
@@ -418,21 +419,33 @@ impl Plan {
             task_id: task_id.to_string(),
             requires_approval: !check.missing.is_empty(),
             permission_check: PermissionCheckView::of(check, granted),
-            planned_diff: operations.iter().map(PlannedOperation::from).collect(),
+            planned_diff: PlannedOperation::all(operations),
         }
     }
 }
 
-impl From<&Operation> for PlannedOperation {
-    fn from(operation: &Operation) -> Self {
-        let params = operation.to_json().get("params").cloned();
+impl PlannedOperation {
+    fn all(operations: &[Operation]) -> Vec<Self> {
+        let params = operations.iter().map(|operation| {
+            let params = operation.to_json().get("params").cloned();
+            params.unwrap_or_default()
+        });
+        let params = shortened(params.collect());
+        operations
+            .iter()
+            .zip(params)
+            .map(|(operation, params)| Self::of(operation, params))
+            .collect()
+    }
+
+    fn of(operation: &Operation, params: Value) -> Self {
         Self {
             operation_id: operation.kind.as_str(),
             scope_type: operation.scope.scope_type.as_str(),
             scope_id: operation.scope.id.as_str().to_owned(),
             summary: operation.summary(),
             effect: operation.place(None),
-            params: params.unwrap_or_default(),
+            params,
             warnings: operation
                 .warnings(&Before::default())
                 .into_iter()
@@ -477,8 +490,8 @@ pub(crate) struct ApplyDetail {
     pub(crate) ended_at: Option<String>,
     /// True when nothing was really sent.
     pub(crate) simulated: bool,
-    /// What was asked, as it was or will be sent.
-    #[schema(value_type = Vec<HashMap<String, Value>>)]
+    /// The params as they would be sent; long texts as in an apply.
+    #[schema(value_type = HashMap<String, Value>)]
     pub(crate) operations: Vec<Value>,
     /// What became of each.
     pub(crate) results: Vec<OperationResult>,
@@ -514,7 +527,7 @@ impl ApplyDetail {
             ended_at: apply.ended_at.map(|at| at.to_string()),
             simulated: apply.operations.iter().any(was_simulated),
             // The submission was written by the ledger itself, so it reads.
-            operations: operations_of(apply.submission.as_bytes()).unwrap_or_default(),
+            operations: shortened(operations_of(apply.submission.as_bytes()).unwrap_or_default()),
             results: results(apply),
             permission_check: PermissionCheckView::of(&apply.check, granted),
         }

@@ -11,6 +11,7 @@ pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod passkeys;
 pub(crate) mod shortcuts;
+pub(crate) mod shortened;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;

@@ -15,7 +15,7 @@ enum Length {
 }
 
 /// A subject with a task.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     service: &'a Service,
     surroundings: &'a Surroundings,
     subject: &'static str,
@@ -25,7 +25,7 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    async fn new(
+    pub(super) async fn new(
         surroundings: &'a Surroundings,
         service: &'a Service,
         subject: &'static str,
@@ -46,7 +46,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn head(&self, path: &str, key: &str, length: &str) -> String {
+    pub(super) fn head(&self, path: &str, key: &str, length: &str) -> String {
         let path = path.replace("{task}", &self.task);
         let token = if path == "/v1/tasks" {
             &self.bootstrap
@@ -57,6 +57,30 @@ impl<'a> Sender<'a> {
             "POST {path} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {token}\r\n\
              idempotency-key: {key}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
             signed(self.surroundings, self.subject)
+        )
+    }
+
+    /// Has an apply of nearly 10 MiB accepted, and says which it is.
+    pub(super) async fn large_apply(&self) -> String {
+        let script = json!({
+            "scope_id": "a1", "script_name": "large",
+            "script": "\"\n".repeat(2_400_000),
+        });
+        let path = "/v1/tasks/{task}/workers/deploy";
+        let bytes = script.to_string().len();
+        let asked = self.send(path, "large", &script, bytes, Length::Said).await;
+        assert_eq!(asked.status, 202, "{asked:?}");
+        let body: Value = serde_json::from_str(&asked.body).unwrap();
+        body["apply_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The request that asks for all of an apply.
+    pub(super) fn asks_for(&self, apply: &str) -> String {
+        format!(
+            "GET /v1/tasks/{}/applies/{apply} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {}\r\n\r\n",
+            self.task,
+            signed(self.surroundings, self.subject),
+            self.token
         )
     }
 

@@ -1,5 +1,6 @@
 //! Heads that are too large, malformed, or mean two things.
 
+use super::bodies::Sender;
 use super::{Raw, ask, surroundings};
 use crate::service::Service;
 
@@ -67,14 +68,39 @@ async fn what_is_no_request_or_more_than_one_is_a_400() {
         &post("transfer-encoding: gzip"),
         &post("transfer-encoding: chunked, gzip"),
         "POST /v1/tasks HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        &post("content-length: 2\r\ncontent-length: 2"),
+        &post("transfer-encoding: chunked\r\ntransfer-encoding: chunked"),
+        "GET /v1/healthz HTTP/1.1\nhost: x\n\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\n",
+        "\nGET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\rx: y\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost:\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: u@x\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x, y\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\nhost: x/y\r\n\r\n",
+        "GET http://y/v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/health\x01z HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/health\tz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/health\x7fz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET  /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz  HTTP/1.1\r\nhost: x\r\n\r\n",
+        " GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz http/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz\r\nhost: x\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\n host: x\r\n\r\n",
+        "GET /v1/healthz HTTP/1.1\r\n: x\r\nhost: x\r\n\r\n",
     ] {
         assert_eq!(refused(&service, request).await, 400, "{request:?}");
     }
 }
 
-/// RFC 9112, section 6.1: the length is what the chunks say, and nothing is read after them.
+/// RFC 9112, section 6.1: which of the two is right cannot be known, and nothing is read after them.
 #[tokio::test]
-async fn a_body_with_two_lengths_smuggles_no_second_request() {
+async fn a_body_with_two_lengths_is_refused_and_smuggles_no_second_request() {
     let surroundings = surroundings(&[]).await;
     let service = surroundings.start().await;
     for lengths in [
@@ -87,8 +113,48 @@ async fn a_body_with_two_lengths_smuggles_no_second_request() {
              GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n"
         ))
         .await;
-        assert_eq!(raw.answer().await.unwrap().problem(), 401);
+        assert_eq!(raw.answer().await.unwrap().problem(), 400);
         assert!(raw.ends().await, "{lengths}");
+    }
+}
+
+/// A body's bytes are none of a head, and the head behind them is held to the same rules.
+#[tokio::test]
+async fn a_head_behind_a_body_is_read_as_strictly() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let health = "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let body = "\n\nGET / HTTP/1.1\n\n";
+    let head = sender.head("/v1/tasks", "k", &format!("content-length: {}", body.len()));
+    let both = format!("{head}{body}\r\n{health}");
+    for piece in [1, 3, both.len()] {
+        let mut raw = Raw::connect(service.address).await;
+        for bytes in both.as_bytes().chunks(piece) {
+            raw.send(bytes).await;
+        }
+        assert_eq!(raw.answer().await.unwrap().problem(), 400);
+        assert_eq!(raw.answer().await.unwrap().status, 200);
+        raw.send(health.replace("\r\n", "\n")).await;
+        assert_eq!(raw.answer().await.unwrap().problem(), 400);
+        assert!(raw.ends().await);
+    }
+}
+
+/// Where its end is not counted here, the connection ends with it.
+#[tokio::test]
+async fn a_body_of_chunks_and_a_large_head_are_the_last_of_their_connection() {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    let chunks = "POST /v1/healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+                  1\r\nx\r\n0\r\n\r\n";
+    for (request, status) in [(chunks, 405), (&of_size(9000), 200)] {
+        let mut raw = Raw::connect(service.address).await;
+        raw.send(request).await;
+        let answer = raw.answer().await.unwrap();
+        assert_eq!(answer.status, status);
+        assert!(answer.has("connection: close\r\n"), "{answer:?}");
+        assert!(raw.ends().await);
     }
 }
 

@@ -2,6 +2,7 @@
 //! stays bounded, and refusals are problem details.
 
 mod asking;
+mod attacks;
 mod bodies;
 mod bounds;
 mod connections;
@@ -9,6 +10,7 @@ mod heads;
 mod links;
 mod slow;
 mod subjects;
+mod witnesses;
 
 use crate::service::{BASE_URL, Service, Surroundings, record, until};
 use fixtures::caller::{CallError, Caller, Identity, Reply};
@@ -260,12 +262,18 @@ async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Option<Answer> {
     raw.answer().await
 }
 
-/// A number that the service tells about itself.
+/// A number that the service tells about itself; asked again where the connection was cut.
 async fn metric(service: &Service, series: &str) -> f64 {
-    let reply = service.caller.ask(Method::GET, "/metrics", None).await;
-    let text = reply.unwrap().text;
-    text.lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    let asked = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = until("the metrics", async || {
+        let answer = ask(service.address, asked).await?;
+        (answer.status == 200).then_some(answer)
+    })
+    .await;
+    let lines = answer.body.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+        .next()
         .unwrap_or(0.0)
 }
 

@@ -1,0 +1,123 @@
+//! Answers that are not read yet: their bytes count for whom they were made until the last of them has
+//! gone out.
+
+use super::memory::{Holding, Memory};
+use super::places::Place;
+use super::told::Told;
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// What is shorter is not counted: a connection has no more than a few of them.
+const SMALL: usize = 1024;
+
+/// The body of an answer, each piece of it counted when it is made.
+pub(super) struct Counted {
+    body: Body,
+    memory: Arc<Memory>,
+    holder: Arc<str>,
+    told: Arc<Told>,
+}
+
+/// A piece, which goes out of memory with what was held for it.
+struct Piece {
+    bytes: Bytes,
+    _holding: Holding,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Counted {
+    /// The body of an answer on the connection of this place, for its holder.
+    pub(super) fn over(body: Body, place: &Place) -> Body {
+        Body::new(Self {
+            body,
+            memory: Arc::clone(place.answers()),
+            holder: place.standing().holder(),
+            told: Arc::clone(&place.standing().told),
+        })
+    }
+
+    fn counted(&self, bytes: Bytes) -> Bytes {
+        // What stands in the program, or is kept for all, takes no memory for one more reader.
+        if bytes.len() <= SMALL || !bytes.is_unique() {
+            return bytes;
+        }
+        let holding = self.memory.hold(&self.holder, &self.told, bytes.len());
+        Bytes::from_owner(Piece {
+            bytes,
+            _holding: holding,
+        })
+    }
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let counted =
+            frame.map(|frame| frame.map(|frame| frame.map_data(|data| self.counted(data))));
+        Poll::Ready(counted)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    async fn first(bytes: Bytes, memory: &Arc<Memory>) -> Bytes {
+        let mut body = Counted {
+            body: bytes.into(),
+            memory: Arc::clone(memory),
+            holder: "a".into(),
+            told: Arc::default(),
+        };
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        frame.unwrap().unwrap().into_data().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_piece_counts_until_nobody_has_it_any_more() {
+        let memory = Arc::new(Memory::new(usize::MAX));
+        let sent = first(Bytes::from(vec![7; 5000]), &memory).await;
+        assert_eq!((sent.len(), memory.bytes()), (5000, 5000));
+        let half = sent.slice(2500..);
+        drop(sent);
+        assert_eq!(memory.bytes(), 5000, "a part of it is still to go out");
+        drop(half);
+        assert_eq!(memory.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_takes_no_memory_of_its_own_is_not_counted() {
+        let memory = Arc::new(Memory::new(usize::MAX));
+        let kept = Bytes::from(vec![7; 5000]);
+        let sent = [
+            first(Bytes::from_static(&[7; 5000]), &memory).await,
+            first(kept.clone(), &memory).await,
+            first(Bytes::from(vec![7; SMALL]), &memory).await,
+        ];
+        assert_eq!(memory.bytes(), 0);
+        drop((kept, sent));
+    }
+}

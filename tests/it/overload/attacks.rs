@@ -1,0 +1,224 @@
+//! Attacks on what everybody shares, and everybody else while they run: heads, bodies, places and
+//! answers that are not read, by strangers and with one token.
+
+use super::bodies::Sender;
+use super::witnesses::Witnesses;
+use super::{Question, Raw, caller, signed, surroundings};
+use crate::service::{Service, Surroundings, until};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * 1024;
+
+/// Between two bytes of somebody who keeps a connection in use.
+const DRIP: Duration = Duration::from_millis(200);
+
+/// Before an attacker that has come to its end begins again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Attackers that go on for as long as this is kept.
+struct Attack(JoinSet<()>);
+
+impl Attack {
+    /// So many attackers at a time; one that has come to its end begins again.
+    fn of<F>(count: usize, attacker: impl Fn(usize) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut all = JoinSet::new();
+        for number in 0..count {
+            let attacker = attacker.clone();
+            all.spawn(async move {
+                loop {
+                    attacker(number).await;
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
+        }
+        Self(all)
+    }
+
+    /// Whether all of them go on.
+    fn goes_on(&mut self) -> bool {
+        self.0.try_join_next().is_none()
+    }
+}
+
+/// Sends, and then a byte now and then until the other side ends it.
+async fn keep_sending(address: SocketAddr, begin: &[u8], drip: &str) {
+    let Some(mut raw) = connect(address, None).await else {
+        return;
+    };
+    if !raw.send(begin).await {
+        return;
+    }
+    let mut drops = tokio::time::interval(DRIP);
+    loop {
+        tokio::select! {
+            _ = drops.tick() => if !raw.send(drip).await {
+                return;
+            },
+            more = raw.read_some() => if !more {
+                return;
+            }
+        }
+    }
+}
+
+/// A connection, as long as the system has any left.
+async fn connect(address: SocketAddr, receive: Option<u32>) -> Option<Raw> {
+    let socket = TcpSocket::new_v4().ok()?;
+    if let Some(bytes) = receive {
+        socket.set_recv_buffer_size(bytes).ok()?;
+    }
+    let stream = socket.connect(address).await.ok()?;
+    Some(Raw {
+        stream,
+        read: Vec::new(),
+    })
+}
+
+async fn started() -> (Surroundings, Service) {
+    let surroundings = surroundings(&[]).await;
+    let service = surroundings.start().await;
+    (surroundings, service)
+}
+
+/// 80 MiB of heads that do not end, from strangers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_that_never_end_keep_nobody_waiting() {
+    let (surroundings, service) = started().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let address = service.address;
+    let begin = format!(
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nx-filler: {}",
+        "a".repeat(30 * KIB)
+    );
+    let begin: std::sync::Arc<[u8]> = begin.into_bytes().into();
+    let mut attack = Attack::of(2_700, move |_| {
+        let begin = std::sync::Arc::clone(&begin);
+        async move { keep_sending(address, &begin, "a").await }
+    });
+    until("the heads", async || {
+        let held = super::metric(&service, "http_unfinished_head_bytes").await;
+        (held > (40 * MIB) as f64).then_some(())
+    })
+    .await;
+    witnesses.are_served("heads do not end").await;
+    assert!(attack.goes_on());
+}
+
+/// Bodies that do not end, in as many connections as one subject may use, and more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_never_end_keep_nobody_else_waiting() {
+    let (surroundings, service) = started().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let sender = Sender::new(&surroundings, &service, "attacker").await;
+    let address = service.address;
+    let path = "/v1/tasks/{task}/workers/deploy";
+    let heads: std::sync::Arc<[Vec<u8>]> = (0..1_200)
+        .map(|number| {
+            let length = ["content-length: 10000000", "transfer-encoding: chunked"][number % 2];
+            let mut begin = sender.head(path, &number.to_string(), length).into_bytes();
+            if number % 2 == 1 {
+                begin.extend(b"fffff\r\n");
+            }
+            begin.extend(vec![b' '; 64 * KIB]);
+            begin
+        })
+        .collect();
+    let mut attack = Attack::of(1_200, move |number| {
+        let heads = std::sync::Arc::clone(&heads);
+        async move { keep_sending(address, &heads[number], " ").await }
+    });
+    until("the bodies", async || {
+        let held = super::metric(&service, "http_body_bytes_held").await;
+        (held > (8 * MIB) as f64).then_some(())
+    })
+    .await;
+    witnesses.are_served("bodies do not end").await;
+    assert!(attack.goes_on());
+}
+
+/// As many places as strangers and one subject can take: connections that say nothing, that have been
+/// answered, and that wait for news of a question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_that_are_kept_keep_nobody_out() {
+    let surroundings = surroundings(&[("MAX_CONNECTIONS", "2000")]).await;
+    let service = surroundings.start().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let attacker = caller(&surroundings, &service, "attacker");
+    let question = Question::of(&attacker).await;
+    let waits = format!(
+        "GET {} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {}\r\nprefer: wait=50\r\n\r\n",
+        question.status_path,
+        signed(&surroundings, "attacker"),
+        question.token
+    );
+    let requests: std::sync::Arc<[String]> = [
+        String::new(),
+        "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "G".to_owned(),
+        waits,
+    ]
+    .into();
+    let address = service.address;
+    let mut attack = Attack::of(4_000, move |number| {
+        let requests = std::sync::Arc::clone(&requests);
+        async move { keep_sending(address, requests[number % 4].as_bytes(), "").await }
+    });
+    until("the last place", async || {
+        let taken = super::metric(&service, "http_connections").await;
+        (taken > 1_900.0).then_some(())
+    })
+    .await;
+    witnesses.are_served("places are kept").await;
+    assert!(attack.goes_on());
+}
+
+/// Sends requests, one behind the other, and reads a little of the answers now and then.
+async fn ask_and_hardly_read(address: SocketAddr, requests: &[u8]) {
+    let Some(mut raw) = connect(address, Some(4096)).await else {
+        return;
+    };
+    if !raw.send(requests).await {
+        return;
+    }
+    let mut sips = tokio::time::interval(DRIP);
+    loop {
+        sips.tick().await;
+        raw.read.clear();
+        if !raw.read_some().await {
+            return;
+        }
+    }
+}
+
+/// Answers that nobody reads: the largest that strangers and one agent can ask for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_hardly_read_keep_nobody_waiting() {
+    let (surroundings, service) = started().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let sender = Sender::new(&surroundings, &service, "attacker").await;
+    let apply = sender.large_apply().await;
+    let mut strangers = String::new();
+    for path in ["/docs/swagger-ui-bundle.js", "/v1/openapi.json", "/nowhere"] {
+        strangers += &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(40);
+    }
+    let requests: std::sync::Arc<[String]> = [strangers, sender.asks_for(&apply).repeat(4)].into();
+    let address = service.address;
+    let mut attack = Attack::of(600, move |number| {
+        let requests = std::sync::Arc::clone(&requests);
+        async move { ask_and_hardly_read(address, requests[number % 2].as_bytes()).await }
+    });
+    until("answers that are not read", async || {
+        let taken = super::metric(&service, "http_connections").await;
+        (taken > 400.0).then_some(())
+    })
+    .await;
+    witnesses.are_served("answers are hardly read").await;
+    assert!(attack.goes_on());
+}
