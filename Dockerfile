@@ -25,6 +25,8 @@ VOLUME /var/lib/llm-permission-proxy
 ENV BIND_ADDR=0.0.0.0:8080 \
     DATABASE_URL=sqlite:///var/lib/llm-permission-proxy/proxy.db
 EXPOSE 8080
+# An end takes 8 seconds at most, so that `docker stop` need not kill. Where upstream calls are to have longer:
+# docker run --stop-timeout 60 -e SHUTDOWN_SECS=50
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
     CMD ["llm-permission-proxy", "ready"]

@@ -164,6 +164,9 @@ pub enum ApiError {
         /// The route's limit in bytes.
         limit: usize,
     },
+    /// The body does not say that it is JSON: 415.
+    #[error("send the body as JSON in UTF-8, with one content-type: application/json")]
+    UnsupportedMediaType,
     /// The body did not arrive in time: 408.
     #[error("the body did not arrive in time")]
     RequestTimeout,
@@ -231,6 +234,11 @@ impl ApiError {
                 "Payload too large",
                 "payload_too_large",
             ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+                "unsupported_media_type",
+            ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "Request timeout",
@@ -271,6 +279,7 @@ impl ApiError {
             | Self::Gone { .. }
             | Self::BadRequest { .. }
             | Self::PayloadTooLarge { .. }
+            | Self::UnsupportedMediaType
             | Self::RequestTimeout
             | Self::Internal(_) => None,
         }

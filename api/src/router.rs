@@ -7,7 +7,7 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approve, approvers, callbacks, catalog, docs, enrol, health,
-    ledger, shortcuts, tasks,
+    landing, ledger, shortcuts, tasks,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -43,6 +43,9 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     let description = serde_json::to_vec(&description).map_err(ApiError::internal)?;
     let mut routes = routes
         .merge(assets::router())
+        .route("/v1/approve/{link}/", get(landing::without_slash))
+        .route("/v1/enrol/{link}/", get(landing::without_slash))
+        .route("/", get(landing::landing))
         .route("/docs", get(docs::docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{*file}", get(docs::docs_file));
@@ -55,8 +58,8 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
 /// Puts the edge around routes; from the inside out: bounds, panics, access log.
 fn surrounded(routes: Router<AppState>, state: AppState) -> Router {
     routes
-        .fallback(async || ApiError::UnknownPath)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(landing::unknown_path)
+        .method_not_allowed_fallback(landing::other_method)
         .layer(middleware::from_fn_with_state(
             state.clone(),
             bounds::enforce,
@@ -117,6 +120,7 @@ mod tests {
         Request::builder()
             .method(method)
             .uri(path)
+            .header("content-type", "application/json")
             .body(body.into())
             .unwrap()
     }
@@ -130,10 +134,66 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_path_is_a_404_without_authentication() {
-        for path in ["/", "/v1", "/v1/nothing", "/v1/tasks/", "/v2/healthz"] {
+        for path in ["/v1", "/v1/nothing", "/v1/tasks/", "/v2/healthz"] {
             let answer = ask(request("GET", path, "")).await;
             assert_eq!(refusal(&answer), (404, "not_found"), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_root_and_unknown_paths_are_pages_for_browsers() {
+        let browser = |path: &str| {
+            let mut asked = request("GET", path, "");
+            let accept = "text/html,application/xhtml+xml".parse().unwrap();
+            asked.headers_mut().insert("accept", accept);
+            asked
+        };
+        let (root, html) = text(browser("/")).await;
+        assert_eq!(root.status(), 200);
+        assert!(html.contains("/docs/"), "{html}");
+        let (unknown, html) = text(browser("/nothing")).await;
+        assert_eq!(unknown.status(), 404);
+        assert!(html.contains("There is nothing here"), "{html}");
+        let (root, json) = text(request("GET", "/", "")).await;
+        assert_eq!(root.headers()["content-type"], "application/json");
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["service"], "llm-permission-proxy");
+        for name in ["documentation", "description", "health"] {
+            let path = format!("/{}", json[name].as_str().unwrap());
+            let (found, _) = text(request("GET", &path, "")).await;
+            assert_eq!(found.status(), 200, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slash_behind_a_link_leads_to_the_link() {
+        for kind in ["approve", "enrol"] {
+            let slashed = format!("/v1/{kind}/some.link/");
+            let (moved, _) = text(request("GET", &slashed, "")).await;
+            assert_eq!(moved.status(), 308);
+            assert_eq!(moved.headers()["location"], "../some.link");
+        }
+    }
+
+    #[tokio::test]
+    async fn options_say_which_methods_there_are() {
+        for (path, methods) in [
+            ("/", "GET,HEAD"),
+            ("/v1/healthz", "GET,HEAD"),
+            ("/v1/tasks", "POST"),
+        ] {
+            let (answer, body) = text(request("OPTIONS", path, "")).await;
+            assert_eq!(
+                (answer.status().as_u16(), body.as_str()),
+                (204, ""),
+                "{path}"
+            );
+            assert_eq!(answer.headers()["allow"], methods, "{path}");
+        }
+        let (all, _) = text(request("OPTIONS", "*", "")).await;
+        assert_eq!(all.status(), 204);
+        let nothing = ask(request("OPTIONS", "/nothing", "")).await;
+        assert_eq!(refusal(&nothing), (404, "not_found"));
     }
 
     #[tokio::test]
@@ -151,9 +211,11 @@ mod tests {
             .headers_mut()
             .insert("x-request-id", id.parse().unwrap());
         let answer = ask(broken).await;
-        assert_eq!(answer.headers["x-request-id"], id);
+        assert_eq!(answer.headers["x-client-request-id"], id);
         assert_eq!(refusal(&answer), (500, "internal"));
-        assert_eq!(answer.body["request_id"], id);
+        let own = answer.headers["x-request-id"].to_str().unwrap();
+        assert_eq!(answer.body["request_id"], own);
+        assert_ne!(own, id);
         assert!(!answer.body.to_string().contains("capacitor"));
     }
 
@@ -167,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_json_and_another_content_type_are_400() {
+    async fn bad_json_is_a_400_and_another_content_type_a_415() {
         for body in [
             "",
             "{",
@@ -179,20 +241,24 @@ mod tests {
             let answer = ask(request("POST", "/probe", body)).await;
             assert_eq!(refusal(&answer), (400, "bad_request"), "{body}");
         }
-        let mut form = request("POST", "/probe", "{}");
-        let kind = "multipart/form-data; boundary=x".parse().unwrap();
-        form.headers_mut().insert("content-type", kind);
-        assert_eq!(refusal(&ask(form).await), (400, "bad_request"));
+        for kind in ["application/x-www-form-urlencoded", "text/plain"] {
+            let mut form = request("POST", "/probe", "{}");
+            let kind = kind.parse().unwrap();
+            form.headers_mut().insert("content-type", kind);
+            let refused = ask(form).await;
+            assert_eq!(refusal(&refused), (415, "unsupported_media_type"));
+        }
     }
 
     #[tokio::test]
-    async fn a_request_id_that_is_none_is_replaced() {
+    async fn a_request_has_an_id_of_its_own_and_what_is_no_id_is_not_repeated() {
         let mut odd = request("GET", "/v1/healthz", "");
         odd.headers_mut()
             .insert("x-request-id", "x\"} injected".parse().unwrap());
         let answer = ask(odd).await;
         let id = answer.headers["x-request-id"].to_str().unwrap();
         assert!(uuid::Uuid::parse_str(id).is_ok(), "{id}");
+        assert!(!answer.headers.contains_key("x-client-request-id"));
     }
 
     #[tokio::test]

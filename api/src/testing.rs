@@ -101,13 +101,14 @@ impl Stage {
         }
     }
 
-    /// A request with signed subject headers.
+    /// A request with signed subject headers, whose body is JSON if it has one.
     pub(crate) fn signed(&self, method: &str, path: &str, client: &str) -> Builder {
         let subject = Subject::parse(client).unwrap();
         let now = self.clock.now();
         Request::builder()
             .method(method)
             .uri(path)
+            .header("content-type", "application/json")
             .header("x-client-subject", client)
             .header("x-client-subject-ts", now.as_seconds().to_string())
             .header(

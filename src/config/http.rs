@@ -17,10 +17,12 @@ pub(crate) struct Http {
     pub(crate) rate_limit: u32,
     /// Connections at a time.
     pub(crate) max_connections: u32,
-    /// How long a client may take for a head, for a body, and for 256 KiB of an answer.
+    /// How long a client may take for a head, for a body, and for an answer beside what its length needs.
     pub(crate) client_timeout: Duration,
     /// How long a connection may rest between two requests.
     pub(crate) keep_alive: Duration,
+    /// How long an orderly end may take.
+    pub(crate) shutdown: Duration,
 }
 
 impl Http {
@@ -33,6 +35,7 @@ impl Http {
             max_connections: sources.number(&variable::MAX_CONNECTIONS, 16, 1_000_000),
             client_timeout: seconds(sources, &variable::CLIENT_TIMEOUT_SECS, 300),
             keep_alive: seconds(sources, &variable::KEEP_ALIVE_SECS, 3600),
+            shutdown: seconds(sources, &variable::SHUTDOWN_SECS, 3600),
         }
     }
 }

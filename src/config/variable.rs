@@ -103,6 +103,7 @@ variables! {
     MAX_CONNECTIONS = Variable::plain("MAX_CONNECTIONS", "16384");
     CLIENT_TIMEOUT_SECS = Variable::plain("CLIENT_TIMEOUT_SECS", "30");
     KEEP_ALIVE_SECS = Variable::plain("KEEP_ALIVE_SECS", "75");
+    SHUTDOWN_SECS = Variable::plain("SHUTDOWN_SECS", "8");
     ALLOW_INSECURE_DEFAULTS = Variable::plain("ALLOW_INSECURE_DEFAULTS", "false");
 }
 

@@ -39,9 +39,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use told::Word;
 
-/// How long requests that run when the end begins may go on.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
-
 /// The wait after a connection could not be accepted, at first and at most: what keeps one from being
 /// accepted (no free file descriptor) does not pass at once.
 const FIRST_REST: Duration = Duration::from_millis(20);
@@ -81,6 +78,8 @@ pub(crate) struct Patience {
     pub(crate) slow: Duration,
     /// Between two requests.
     pub(crate) idle: Duration,
+    /// For requests that run when the end begins.
+    pub(crate) ending: Duration,
 }
 
 impl Default for Patience {
@@ -88,6 +87,7 @@ impl Default for Patience {
         Self {
             slow: Duration::from_secs(30),
             idle: Duration::from_secs(75),
+            ending: Duration::from_secs(5),
         }
     }
 }
@@ -136,7 +136,7 @@ impl Front {
                 note(ended);
             }
         };
-        if tokio::time::timeout(DRAIN_PATIENCE, all_ended)
+        if tokio::time::timeout(self.patience.ending, all_ended)
             .await
             .is_err()
         {

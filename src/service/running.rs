@@ -57,6 +57,7 @@ pub(crate) async fn run(
         );
     }
     let ending = stop.child_token();
+    let in_time = out_of_time(ending.clone(), config.http.shutdown);
     let stages = Stages {
         config,
         metrics,
@@ -64,8 +65,15 @@ pub(crate) async fn run(
         stop: ending.clone(),
     };
     let served = stages.run(listener);
-    tokio::pin!(served);
+    tokio::pin!(served, in_time);
     let (served, wrote) = tokio::select! {
+        () = &mut in_time => {
+            // What runs has its intent on record, and the next start settles it.
+            tracing::warn!(
+                "ending before all work has ended (SHUTDOWN_SECS); the next start settles what is left"
+            );
+            (Ok(()), Ok(()))
+        }
         served = &mut served => (served, close_writer(writer).await),
         ended = &mut writer => {
             // Unless the last handle has just gone: nothing can be recorded any more, so nothing
@@ -87,6 +95,12 @@ pub(crate) async fn run(
     served?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ready when an end that has begun has taken this long.
+async fn out_of_time(ending: CancellationToken, patience: Duration) {
+    ending.cancelled().await;
+    tokio::time::sleep(patience).await;
 }
 
 /// Everything above the ledger.
@@ -163,6 +177,8 @@ impl Stages<'_> {
         let patience = Patience {
             slow: http.client_timeout,
             idle: http.keep_alive,
+            // The rest is for what is sent upstream, and for closing the files.
+            ending: http.shutdown / 2,
         };
         Front::new(most, patience)
     }

@@ -1,6 +1,6 @@
 //! Starting and stopping, and what a start refuses.
 
-use crate::service::{Surroundings, bare, deployment, said};
+use crate::service::{Surroundings, bare, deployment, said, until};
 use reqwest::Method;
 
 #[tokio::test]
@@ -235,4 +235,25 @@ async fn a_full_disk_is_said_and_loses_nothing_that_was_answered() {
         assert_eq!(reply.status, 200, "{}", reply.text);
     }
     assert!(service.stop().await.success());
+}
+
+/// Signals with which other services are told to read their settings or open their logs again, and the
+/// one of a terminal that closes.
+#[tokio::test]
+async fn signals_that_mean_something_elsewhere_end_nothing() {
+    let surroundings = Surroundings::new().await;
+    let mut service = surroundings.start().await;
+    for name in ["HUP", "USR1", "USR2"] {
+        service.signal(name);
+        until(name, async || {
+            let log = surroundings.log();
+            log.contains(&format!("\"signal\":\"SIG{name}\""))
+                .then_some(())
+        })
+        .await;
+    }
+    assert!(service.is_ready().await);
+    assert!(service.has_ended().is_none());
+    service.signal("QUIT");
+    assert!(service.end().await.success(), "an orderly end");
 }

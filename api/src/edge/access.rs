@@ -1,7 +1,7 @@
 //! The outermost layer: gives each request its id, writes one log line and two metrics for it, puts
 //! the headers on that every answer carries, and logs the cause of a 500, once.
 
-use super::request_id::{X_REQUEST_ID, accept_or_draw};
+use super::request_id::{X_CLIENT_REQUEST_ID, X_REQUEST_ID, draw, of_client};
 use crate::problem::{Fault, Problem};
 use crate::state::AppState;
 use axum::extract::{MatchedPath, Request, State};
@@ -23,7 +23,8 @@ pub(crate) async fn log(
     next: Next,
 ) -> Response {
     let ledger = &state.services.ledger;
-    let id = accept_or_draw(request.headers(), &**ledger.random(), ledger.clock().now());
+    let id = draw(&**ledger.random(), ledger.clock().now());
+    let of_client = of_client(request.headers());
     request.extensions_mut().insert(id);
     let route = request
         .extensions()
@@ -31,8 +32,13 @@ pub(crate) async fn log(
         .map_or_else(|| UNMATCHED.to_owned(), |path| path.as_str().to_owned());
     let method = known(request.method());
 
-    let span =
-        tracing::info_span!("request", request.id = %id, http.method = method, http.route = route);
+    let span = tracing::info_span!(
+        "request",
+        request.id = %id,
+        request.client_id = of_client.as_deref(),
+        http.method = method,
+        http.route = route
+    );
     let begun = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     let elapsed = begun.elapsed();
@@ -53,6 +59,9 @@ pub(crate) async fn log(
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(elapsed);
     put_headers(response.headers_mut(), id);
+    if let Some(value) = of_client.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        response.headers_mut().insert(X_CLIENT_REQUEST_ID, value);
+    }
     response
 }
 
@@ -229,7 +238,9 @@ mod tests {
         let log = logged(async {
             let request = Request::builder().uri("/broken").header("x-request-id", id);
             let request = request.body(Body::empty()).unwrap();
-            assert_eq!(routes.oneshot(request).await.unwrap().status(), 500);
+            let answer = routes.oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 500);
+            assert_ne!(answer.headers()["x-request-id"], id);
         })
         .await;
         let lines: Vec<&str> = log

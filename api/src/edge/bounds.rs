@@ -106,6 +106,12 @@ impl Held {
         drop(self.0.room.set(room));
     }
 
+    fn holder(&self) -> Option<AnswerFor> {
+        let subject = self.0.seat.get().map(Seat::subject);
+        let holder = subject.or_else(|| self.0.link.get().map(LinkSeats::owner));
+        holder.map(|holder| AnswerFor(holder.into()))
+    }
+
     /// Holds the places that the request's link has.
     pub(crate) fn hold_link(&self, seats: LinkSeats) {
         drop(self.0.link.set(seats));
@@ -127,8 +133,7 @@ pub(crate) async fn enforce(
     let held = Held::default();
     request.extensions_mut().insert(held.clone());
     let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await;
-    let holder = held.0.seat.get().map(Seat::subject);
-    let holder = holder.map(|subject| AnswerFor(subject.into()));
+    let holder = held.holder();
     drop((held, entered));
     match answered {
         Ok(mut response) => {

@@ -49,9 +49,18 @@ pub(crate) struct LinkTraffic {
 
 /// The places of one request; given back when it goes.
 #[derive(Debug)]
-pub(crate) struct LinkSeats(
-    #[expect(dead_code, reason = "held for what dropping it does")] [Seat; 3],
-);
+pub(crate) struct LinkSeats {
+    owner: Seat,
+    #[expect(dead_code, reason = "held for what dropping it does")]
+    others: [Seat; 2],
+}
+
+impl LinkSeats {
+    /// Whose link it is.
+    pub(crate) fn owner(&self) -> &str {
+        self.owner.subject()
+    }
+}
 
 /// The places of one download; given back when it goes.
 #[derive(Debug)]
@@ -97,7 +106,10 @@ impl LinkTraffic {
         let task = self.tasks.take(task, 1).ok_or_else(full)?;
         let owner = self.owners.take(owner, 1).ok_or_else(full)?;
         let all = self.all.take("", 1).ok_or_else(full)?;
-        Ok(LinkSeats([task, owner, all]))
+        Ok(LinkSeats {
+            owner,
+            others: [task, all],
+        })
     }
 
     /// Gives a download its places.

@@ -7,19 +7,29 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use ledger::{Random, RequestId, Timestamp};
 
-/// Taken over from the caller when it is a UUID, and always sent back.
+/// The service's own name for a request, in every answer. What a caller sends under it is the caller's name
+/// for the same request, which may be somebody else's as well: it comes back as [`X_CLIENT_REQUEST_ID`].
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The caller's id when it sent one valid one, otherwise a fresh one (UUIDv7). Anything else is not
-/// worth a refusal, and must not reach the log as it is.
-pub(crate) fn accept_or_draw(
-    headers: &HeaderMap,
-    random: &dyn Random,
-    now: Timestamp,
-) -> RequestId {
-    crate::auth::subject::only(headers, X_REQUEST_ID.as_str())
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| RequestId::from_bytes(random.uuid_v7(now)))
+/// The caller's name for the request, where it sent one.
+pub const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
+
+/// The longest name of a caller's that is repeated, in characters.
+const LONGEST_CLIENT_ID: usize = 128;
+
+/// A fresh id (UUIDv7). No two requests have the same, whatever callers send.
+pub(crate) fn draw(random: &dyn Random, now: Timestamp) -> RequestId {
+    RequestId::from_bytes(random.uuid_v7(now))
+}
+
+/// The caller's name for the request. What is no id is not worth a refusal, and must not reach the log.
+pub(crate) fn of_client(headers: &HeaderMap) -> Option<String> {
+    let text = crate::auth::subject::only(headers, X_REQUEST_ID.as_str())?;
+    let is_id = (1..=LONGEST_CLIENT_ID).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
+    is_id.then(|| text.to_owned())
 }
 
 /// The current request's id, for handlers.

@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for StrictJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        json_or_unsaid(request.headers())?;
+        says_json(request.headers())?;
         parse(&read_and_hold(request, state).await?).map(Self)
     }
 }
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for LargeJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        json_or_unsaid(request.headers())?;
+        says_json(request.headers())?;
         let (body, room) = read(request, state, DEPLOY_BODY_LIMIT).await?;
         parse(&body).map(|value| Self(value, body.len(), room))
     }
@@ -60,7 +60,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let said = json_or_unsaid(request.headers());
+        let said = says_json(request.headers());
         let body = read_and_hold(request, state).await?;
         if body.is_empty() {
             return Ok(Self(None));
@@ -70,32 +70,27 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalJson<T> {
     }
 }
 
-/// Lenient: clients that say nothing, plain text, or (curl, unless told) form data, and send JSON are
-/// common, and the JSON itself is read strictly. What says that it is something else is not JSON.
-fn json_or_unsaid(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let essence = value
-        .to_str()
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim();
-    let essence = essence.to_ascii_lowercase();
-    let fine = essence.is_empty()
-        || essence == "text/plain"
-        || essence == "application/x-www-form-urlencoded"
-        || essence.ends_with("/json")
-        || essence.ends_with("+json");
-    if fine {
-        Ok(())
-    } else {
-        Err(ApiError::bad_request(
-            "the body must be JSON: send content-type: application/json",
-        ))
+/// Whether the body is said to be JSON, once, and in UTF-8 (RFC 8259, section 8.1). Pages of other origins
+/// can have a browser send other kinds, and nothing at all, without being asked whether they may.
+fn says_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut said = headers.get_all(header::CONTENT_TYPE).iter();
+    let (first, second) = (said.next(), said.next());
+    let text = first.and_then(|value| value.to_str().ok());
+    match (text, second) {
+        (Some(text), None) if is_json(text) => Ok(()),
+        _ => Err(ApiError::UnsupportedMediaType),
     }
+}
+
+fn is_json(text: &str) -> bool {
+    let mut parts = text.split(';');
+    let essence = parts.next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        && parts.all(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let is_charset = name.trim().eq_ignore_ascii_case("charset");
+            !is_charset || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
 }
 
 /// Reads a body whose room is held until the request is answered.
@@ -172,4 +167,46 @@ async fn arrive(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, 
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     ledger::deserialize_strict(body).map_err(|why| ApiError::bad_request(format!("body: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(said: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in said {
+            headers.append(header::CONTENT_TYPE, value.parse().unwrap());
+        }
+        says_json(&headers).is_ok()
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_json() {
+        for fine in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+            "application/json; profile=x",
+        ] {
+            assert!(taken(&[fine]), "{fine}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "text/json",
+            "application/problem+json",
+            "application/json-seq",
+            "application/json, text/plain",
+            "application/json; charset=utf-16",
+            "application/json; charset=latin1",
+        ] {
+            assert!(!taken(&[other]), "{other}");
+        }
+        assert!(!taken(&[]));
+        assert!(!taken(&["application/json", "application/json"]));
+    }
 }

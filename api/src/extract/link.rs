@@ -114,7 +114,10 @@ mod tests {
         }
 
         async fn through(&self, method: &str, path: &str, body: Body) -> Answer {
-            let request = Request::builder().method(method).uri(path);
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header("content-type", "application/json");
             let request = request.body(body).unwrap();
             Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
         }

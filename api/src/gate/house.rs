@@ -6,8 +6,8 @@ use crate::auth::jwt::TokenKey;
 use crate::auth::subject::Subject;
 use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
 use axum::body::Body;
-use http::Request;
 use http::request::Builder;
+use http::{HeaderValue, Request, header};
 use ledger::command::{CloseTask, ReplacePermissions};
 use ledger::{CapabilityClaims, Origin, Timestamp};
 use serde_json::{Value, json};
@@ -333,7 +333,9 @@ impl House {
     }
 
     pub(super) async fn ask(&self, request: Builder, body: &'static str) -> Answer {
-        let request = request.body(Body::from(body)).unwrap();
+        let mut request = request.body(Body::from(body)).unwrap();
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
         Answer::of(self.stage.router.clone().oneshot(request).await.unwrap()).await
     }
 }

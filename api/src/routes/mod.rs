@@ -11,6 +11,7 @@ pub(crate) mod catalog;
 pub(crate) mod docs;
 pub(crate) mod enrol;
 pub(crate) mod health;
+pub(crate) mod landing;
 pub(crate) mod ledger;
 pub(crate) mod shortcuts;
 pub(crate) mod tasks;

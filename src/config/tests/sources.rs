@@ -56,6 +56,7 @@ fn numbers_have_their_ranges() {
         ("MAX_CONNECTIONS", 16, 1_000_000),
         ("CLIENT_TIMEOUT_SECS", 1, 300),
         ("KEEP_ALIVE_SECS", 1, 3600),
+        ("SHUTDOWN_SECS", 1, 3600),
     ] {
         accepted(&with(&[(name, &least.to_string())]));
         accepted(&with(&[(name, &most.to_string())]));

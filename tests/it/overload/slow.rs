@@ -42,7 +42,8 @@ async fn a_head_or_a_body_that_comes_byte_by_byte_is_a_408() {
     let bystander = Bystander::new(&surroundings, &service).await;
     let token = service.caller.bootstrap_token().unwrap();
     let body = format!(
-        "POST /v1/tasks HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {token}\r\n",
+        "POST /v1/tasks HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         {}authorization: Bearer {token}\r\n",
         signed(&surroundings, "ci")
     );
     let before = peak_kib(&service);

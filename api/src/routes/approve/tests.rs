@@ -54,6 +54,7 @@ impl Stage {
             Body::from(body.to_string())
         };
         let request = Request::builder()
+            .header("content-type", "application/json")
             .method(method)
             .uri(path)
             .header("accept", accept)
