@@ -135,7 +135,7 @@ async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_a_413() {
         ("/v1/tasks/{task}/apply", operations.clone(), MIB, 202),
         ("/v1/tasks/{task}/plan", operations, MIB, 200),
         ("/v1/tasks/{task}/dns/create", record(), MIB, 202),
-        ("/v1/tasks/{task}/workers/deploy", script(), 10 * MIB, 202),
+        ("/v1/tasks/{task}/workers/deploy", script(), 15 * MIB, 202),
         ("/v1/tasks/{task}/apply/continue", json!({}), MIB, 400),
         ("/v1/tasks/{task}/approve", json!({}), MIB, 201),
     ];
@@ -157,7 +157,7 @@ async fn a_client_that_asks_first_is_told_before_it_sends_too_much() {
     let sender = Sender::new(&surroundings, &service, "ci").await;
     for (path, limit) in [
         ("/v1/tasks", MIB),
-        ("/v1/tasks/{task}/workers/deploy", 10 * MIB),
+        ("/v1/tasks/{task}/workers/deploy", 15 * MIB),
     ] {
         let mut raw = Raw::connect(service.address).await;
         let length = format!("content-length: {}\r\nexpect: 100-continue", limit + 1);
