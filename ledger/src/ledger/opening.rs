@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::LedgerId;
 use crate::record::RecordHash;
+use crate::rules::Rules;
 use crate::seal::MasterKeys;
 use crate::store::{
     Addition, Head, HeadKey, HeadProof, Lookups, MOST_RULED, Reader, WholeCheck, WholeRules,
@@ -16,7 +17,6 @@ use crate::store::{
     write_head_mac, write_signing,
 };
 use crate::tlog::{Frontier, LogKey, LogOrigin};
-use crate::rules::Rules;
 use crate::writer::{
     Cache, FreeSpace, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Scrub, Shared, Tree,
     Usage, Watchers, Writer, describe, genesis,

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use workers::cloudflare::{
-    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, PreState, TokenState, simulate,
+    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, PreState, TokenState,
+    simulate,
 };
 
 /// Sends it, expects success, and returns the result and the request as it came.
@@ -245,7 +246,7 @@ async fn the_first_rule_of_a_phase_makes_its_ruleset_and_replaces_none() {
         json!({"action": "replace_phase", "phase": CUSTOM, "rules": ruleset["rules"]}),
     );
     carried_out(&upstream, &replace).await;
-    match client(&upstream).send(&first).await {
+    match client(&upstream).send(&first, None).await {
         Outcome::Failed { .. } => {}
         other => panic!("a phase was replaced: {other:?}"),
     }
