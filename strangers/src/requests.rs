@@ -72,6 +72,10 @@ fn answered(house: &House, bytes: &[u8]) -> (String, Option<Answered>) {
     }
     let mut headers = http::HeaderMap::new();
     headers.insert("idempotency-key", "k-1".parse().expect("a key"));
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     if flags & UNSIGNED == 0 {
         house.sign(&mut headers);
     }
