@@ -92,6 +92,7 @@ impl Arriving {
                 Next::Head(head, seen) => {
                     let fresh = self.bytes.get(*seen..).unwrap_or_default();
                     let end = head.read(fresh).map(|end| seen.saturating_add(end));
+                    let is_foreign = head.is_foreign();
                     *seen = self.bytes.len();
                     if !head.has_begun() {
                         // Empty lines between requests.
@@ -104,7 +105,7 @@ impl Arriving {
                             standing.handing(end, head.is_ambiguous());
                             Next::Handing(end)
                         }
-                        None if self.bytes.len() > MOST_HEAD => Next::Rest,
+                        None if is_foreign || self.bytes.len() > MOST_HEAD => Next::Rest,
                         None => return 0,
                     };
                 }
@@ -184,6 +185,15 @@ mod tests {
         assert_eq!(arrive(&mut arriving, &standing, &most), "");
         assert_eq!(arrive(&mut arriving, &standing, "a").len(), MOST_HEAD + 1);
         assert_eq!(arrive(&mut arriving, &standing, "b"), "b");
+    }
+
+    #[tokio::test]
+    async fn another_protocol_goes_to_the_library_to_be_refused_at_once() {
+        let (mut arriving, standing) = (Arriving::new(), standing());
+        assert_eq!(
+            arrive(&mut arriving, &standing, "\u{16}\u{3}"),
+            "\u{16}\u{3}"
+        );
     }
 
     #[tokio::test]

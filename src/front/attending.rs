@@ -12,7 +12,7 @@ use super::told::Word;
 use api::AnswerFor;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::{self, Connection};
 use hyper::service::{HttpService, service_fn};
@@ -142,7 +142,11 @@ fn answer(
     let begun = place
         .standing()
         .begin_request(framing.map_or(Framing::Last, Framing::Length));
-    let begun = begun.and_then(|framing| host::check(&request).map(|()| framing));
+    let begun = begun.and_then(|framing| {
+        host::check(&request)?;
+        has_plain_body(request.headers())?;
+        Ok(framing)
+    });
     let (mut router, place) = (router.clone(), Arc::clone(place));
     async move {
         let standing = place.standing();
@@ -262,4 +266,14 @@ pub(super) async fn part(mut tcp: TcpStream, refusal: Option<Refusal>) {
     };
     // However it ends, it has ended.
     drop(tokio::time::timeout(LINGER, parting).await);
+}
+
+/// Whether the body comes as it is. A coding besides `chunked` would have to be undone, and a proxy that
+/// does not know it could see another body.
+fn has_plain_body(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        true => Ok(()),
+        false => Err(Refusal::Malformed),
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Head {
     lengths: u32,
     encodings: u32,
     is_ambiguous: bool,
+    /// It begins with what no method begins with: another protocol, most likely TLS.
+    is_foreign: bool,
 }
 
 impl Head {
@@ -36,6 +38,11 @@ impl Head {
     /// Whether anything but empty lines has come.
     pub(super) const fn has_begun(&self) -> bool {
         self.has_begun
+    }
+
+    /// Whether this cannot become a request.
+    pub(super) const fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// Whether two readers could understand different things.
@@ -59,6 +66,9 @@ impl Head {
     }
 
     fn take(&mut self, byte: u8) {
+        if !self.has_begun {
+            self.is_foreign = !byte.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~".contains(&byte);
+        }
         self.has_begun = true;
         self.line = self.line.saturating_add(1);
         if !self.in_fields {

@@ -106,6 +106,7 @@ async fn a_body_with_two_lengths_is_refused_and_smuggles_no_second_request() {
     for lengths in [
         "content-length: 4\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 4",
+        "transfer-encoding: gzip, chunked",
     ] {
         let mut raw = Raw::connect(service.address).await;
         raw.send(format!(
