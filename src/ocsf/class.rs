@@ -39,6 +39,22 @@ impl Class {
         }
     }
 
+    /// The profiles that its events use. Who acted has a place in these classes by the profile of a host.
+    pub(super) const fn profiles(self) -> &'static [&'static str] {
+        match self {
+            Self::ApiActivity => &[],
+            Self::AccountChange
+            | Self::AuthorizeSession
+            | Self::EntityManagement
+            | Self::UserAccess => &["host"],
+        }
+    }
+
+    /// Whether it has a place for what somebody wrote beside it.
+    pub(super) const fn has_comment(self) -> bool {
+        matches!(self, Self::EntityManagement)
+    }
+
     pub(super) const fn category(self) -> (u32, &'static str) {
         match self {
             Self::ApiActivity => (6, "Application Activity"),

@@ -16,6 +16,8 @@ pub(super) struct Told {
     pub(super) severity: Severity,
     pub(super) status: Status,
     pub(super) detail: Option<String>,
+    /// What somebody wrote beside it.
+    pub(super) comment: Option<String>,
     /// The attributes of the class.
     pub(super) attributes: Map<String, Value>,
 }
@@ -31,6 +33,7 @@ impl Told {
             severity: Severity::Informational,
             status: Status::Success,
             detail: None,
+            comment: None,
             attributes,
         }
     }
@@ -51,10 +54,7 @@ impl Told {
     }
 
     fn comment(mut self, comment: Option<&str>) -> Self {
-        if let Some(comment) = comment {
-            self.attributes
-                .insert("comment".to_owned(), Value::from(comment));
-        }
+        self.comment = comment.map(str::to_owned);
         self
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn event(recorded: &Recorded, line: &Line, topic: &Topic) -> Value {
             "event_code": line.event,
             "original_time": header.recorded_at,
             "correlation_uid": line.task_id,
+            "profiles": activity.class.profiles(),
         },
         "actor": parts::actor(&recorded.envelope.actor),
         "unmapped": {
@@ -75,7 +76,31 @@ pub(crate) fn event(recorded: &Recorded, line: &Line, topic: &Topic) -> Value {
         object.insert("status_detail".to_owned(), Value::from(detail));
     }
     object.extend(told.attributes);
-    Value::Object(object)
+    if let Some(comment) = told.comment {
+        // Only a managed entity has a place for one.
+        match activity.class.has_comment() {
+            true => object.insert("comment".to_owned(), Value::from(comment)),
+            false => object
+                .get_mut("unmapped")
+                .and_then(Value::as_object_mut)
+                .and_then(|unmapped| unmapped.insert("comment".to_owned(), Value::from(comment))),
+        };
+    }
+    let mut object = Value::Object(object);
+    without_nulls(&mut object);
+    object
+}
+
+/// What is not known is left out: the schema has no null.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(without_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod losses;
 mod open_sets;
 mod properties;
 mod purge;
+mod requests;
 mod scope;
 mod secrets;
 mod shown_to_people;
