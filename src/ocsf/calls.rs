@@ -140,7 +140,7 @@ pub(super) fn ended(envelope: &Envelope, ended: &OperationEnded, topic: &Topic) 
     };
     let mut more = json!({"duration": ended.duration_micros / 1000});
     if let Some(code) = http {
-        put(&mut more, "http_response", json!({"code": code}));
+        put(&mut more, "status_code", json!(code.to_string()));
     }
     let told = call(activity, envelope, api, more)
         .severity(severity)
@@ -207,8 +207,9 @@ pub(super) fn told(envelope: &Envelope, ended: &AttemptEnded, topic: &Topic) -> 
         AttemptOutcome::Interrupted => (Status::Unknown, Some("interrupted"), None),
     };
     if let Some(code) = http {
-        let response = json!({"code": code});
-        told.attributes.insert("http_response".to_owned(), response);
+        // API activity has no place for an HTTP response in 1.3.0.
+        let code = json!(code.to_string());
+        told.attributes.insert("status_code".to_owned(), code);
     }
     let told = told.severity(severity).status(status);
     match detail {

@@ -11,8 +11,9 @@ const DOCS: &str = include_str!("../../docs/siem.md");
 
 /// Of the schema as it was published: attributes, types and activities of the classes and objects that
 /// are written here.
-static SCHEMA: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/data/ocsf-1.3.0.json")).unwrap());
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../fixtures/data/ocsf-1.3.0.json")).unwrap()
+});
 
 /// Attributes that the published schema calls required and has by a profile that is not used here.
 const OF_OTHER_PROFILES: [&str; 2] = ["cloud", "osint"];
@@ -53,16 +54,27 @@ fn objects() -> Vec<(&'static str, Event, Value)> {
 
 /// Holds an object against what the schema says of its kind, and everything in it.
 fn check(place: &str, object: &Value, kind: &Value, profiles: &[&str]) {
-    let object = object.as_object().unwrap_or_else(|| panic!("{place}: {object}"));
+    let object = object
+        .as_object()
+        .unwrap_or_else(|| panic!("{place}: {object}"));
     for (name, value) in object {
         let place = format!("{place}.{name}");
         let attribute = &kind["attributes"][name];
-        assert!(attribute.is_object(), "{place} is not in the schema: {value}");
+        assert!(
+            attribute.is_object(),
+            "{place} is not in the schema: {value}"
+        );
         if let Some(profile) = attribute["profile"].as_str() {
-            assert!(profiles.contains(&profile), "{place} needs profile {profile}");
+            assert!(
+                profiles.contains(&profile),
+                "{place} needs profile {profile}"
+            );
         }
         let values = match attribute["array"].as_bool() {
-            Some(true) => value.as_array().unwrap_or_else(|| panic!("{place}: {value}")).as_slice(),
+            Some(true) => value
+                .as_array()
+                .unwrap_or_else(|| panic!("{place}: {value}"))
+                .as_slice(),
             _ => std::slice::from_ref(value),
         };
         for value in values {
@@ -86,10 +98,15 @@ fn check(place: &str, object: &Value, kind: &Value, profiles: &[&str]) {
     }
     for (name, attribute) in kind["attributes"].as_object().unwrap() {
         let required = attribute["required"] == true && !OF_OTHER_PROFILES.contains(&name.as_str());
-        assert!(!required || object.contains_key(name), "{place}.{name} is required");
+        assert!(
+            !required || object.contains_key(name),
+            "{place}.{name} is required"
+        );
     }
     if let Some(some) = kind["at_least_one"].as_array() {
-        let has = some.iter().any(|name| object.contains_key(name.as_str().unwrap()));
+        let has = some
+            .iter()
+            .any(|name| object.contains_key(name.as_str().unwrap()));
         assert!(has, "{place} has none of {some:?}");
     }
 }
@@ -107,12 +124,20 @@ fn every_form_is_an_event_of_the_published_schema() {
             .map(|profile| profile.as_str().unwrap())
             .collect();
         let known = kind["profiles"].as_array().unwrap();
-        assert!(profiles.iter().all(|profile| known.contains(&Value::from(*profile))), "{name}");
+        assert!(
+            profiles
+                .iter()
+                .all(|profile| known.contains(&Value::from(*profile))),
+            "{name}"
+        );
         check(name, &object, kind, &profiles);
         let caption = &kind["activities"][activity.to_string()];
         assert!(caption.is_string(), "{name}: activity {activity}");
         // Of *other*, the source has its own word.
-        assert!(activity == 99 || object["activity_name"] == *caption, "{name}");
+        assert!(
+            activity == 99 || object["activity_name"] == *caption,
+            "{name}"
+        );
     }
 }
 
@@ -146,7 +171,11 @@ fn what_somebody_wrote_is_told_where_the_class_has_a_place_for_it() {
             _ => continue,
         };
         let Some(written) = written else { continue };
-        let place = if object["class_uid"] == 3004 { &object } else { &object["unmapped"] };
+        let place = if object["class_uid"] == 3004 {
+            &object
+        } else {
+            &object["unmapped"]
+        };
         assert_eq!(place["comment"], written, "{object}");
         places.insert(object["class_uid"].as_u64().unwrap());
     }

@@ -55,7 +55,7 @@ fn what_was_accepted_once_makes_the_same_request_for_good() {
             "waf.rules.write",
             json!({"action": "add_rule", "ruleset_id": "s1", "rule": rule}),
             "POST /zones/z1/rulesets/s1/rules",
-            Some(r#"{"action":"block","expression":"ip.src eq 192.0.2.1"}"#),
+            Some(r#"{"action":"block","enabled":true,"expression":"ip.src eq 192.0.2.1"}"#),
         ),
         (
             "ssl.mode.write",
