@@ -29,6 +29,11 @@ impl Ledger {
         if let Some(free) = self.bytes_free() {
             set_bytes("ledger_free_bytes", free);
         }
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        if let Ok(log) = std::fs::metadata(log) {
+            set_bytes("ledger_wal_bytes", log.len());
+        }
         set_bytes("ledger_min_free_bytes", self.rules.quotas.min_free_bytes);
     }
 }

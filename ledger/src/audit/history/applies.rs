@@ -35,6 +35,9 @@ pub(super) struct ApplyState {
     ended: usize,
     /// One has begun and not ended; whether it is simulated.
     running: Option<bool>,
+    /// Reading back can prove that the operation under way was carried out: another state stood there
+    /// before, or the intent is of the form that did not say.
+    is_provable: bool,
     last: Option<Last>,
     /// It has surely applied nothing.
     left_no_trace: bool,
@@ -141,6 +144,7 @@ impl History {
             requests,
             ended: 0,
             running: None,
+            is_provable: false,
             last: None,
             left_no_trace: false,
             simulated: None,
@@ -301,6 +305,7 @@ impl History {
             Some(Compared::Same) | None => {}
         }
         apply.running = Some(started.simulated);
+        apply.is_provable = now.header.schema_version == 1 || started.read_before.differed();
         if started.simulated {
             self.counts.operations_simulated += 1;
         } else {
@@ -335,6 +340,14 @@ impl History {
         now.expect(!sent_nothing, Check::ExecutionOrder, || {
             format!(
                 "operation {} was simulated, and is told as answered",
+                ended.index
+            )
+        });
+        let is_success = matches!(ended.outcome, OperationOutcome::Succeeded { .. });
+        let is_proven = !ended.reconciled || !is_success || apply.is_provable;
+        now.expect(is_proven, Check::ExecutionOrder, || {
+            format!(
+                "operation {} is told as found by reading back, and nothing else stood there before",
                 ended.index
             )
         });

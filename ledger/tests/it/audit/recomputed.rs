@@ -5,7 +5,8 @@ use super::{altered, is_found, told};
 use fixtures::history::History;
 use ledger::audit::{Check, Report};
 use ledger::event::{
-    ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, DeliveryOwed, Event, OperationStarted,
+    Agreement, ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, DeliveryOwed, Event,
+    OperationStarted, StateBefore,
 };
 use serde_json::{Value, json};
 
@@ -70,6 +71,32 @@ async fn an_apply_is_simulated_as_a_whole_or_not_at_all() {
     is_found(&report, Check::ExecutionOrder, at);
     // What was not sent was not answered either.
     is_found(&report, Check::ExecutionOrder, at + 1);
+}
+
+#[tokio::test]
+async fn a_success_that_was_read_back_needs_another_state_before_it() {
+    let history = told().await;
+    let at = history.first("apply.operation_started");
+    let found = |differed: bool| {
+        altered(&history, |history| {
+            history.alter(at, |event| {
+                if let Event::OperationStarted(started) = event {
+                    started.read_before.state = differed.then(|| StateBefore {
+                        digest: "ab".repeat(32),
+                        agreement: Agreement::Differs,
+                    });
+                }
+            });
+            history.alter(at + 1, |event| {
+                if let Event::OperationEnded(ended) = event {
+                    ended.reconciled = true;
+                }
+            });
+        })
+    };
+    is_found(&found(false), Check::ExecutionOrder, at + 1);
+    let broken = found(true).findings;
+    assert!(broken.iter().all(|one| one.position != Some(at + 1)));
 }
 
 fn owed(history: &History, name: &str) -> (u64, Value) {
