@@ -490,8 +490,9 @@ pub(crate) struct ApplyDetail {
     pub(crate) ended_at: Option<String>,
     /// True when nothing was really sent.
     pub(crate) simulated: bool,
-    /// The params as they would be sent; long texts as in an apply.
-    #[schema(value_type = HashMap<String, Value>)]
+    /// The operations as they are sent. Where they are longer than 1 MiB, long texts in them are told by
+    /// their length and SHA-256 digest.
+    #[schema(value_type = Vec<HashMap<String, Value>>)]
     pub(crate) operations: Vec<Value>,
     /// What became of each.
     pub(crate) results: Vec<OperationResult>,
