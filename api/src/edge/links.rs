@@ -122,12 +122,12 @@ impl LinkTraffic {
         Ok(FileSeats([of_task, of_all]))
     }
 
-    /// How many tasks' rates are remembered.
+    /// The number of tasks whose rates are remembered.
     pub(crate) fn remembered(&self) -> usize {
         self.task_rates.remembered()
     }
 
-    /// How many tasks have requests through links under way.
+    /// The number of tasks with requests through links under way.
     pub(crate) fn under_way(&self) -> usize {
         self.tasks.known()
     }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Owners that are remembered; beyond them, those without a turn are forgotten.
 const OWNERS: usize = 1024;
 
-/// Who has a turn.
+/// The turns that are taken, in all and of each owner.
 #[derive(Debug)]
 pub(crate) struct Turns {
     all: Arc<Semaphore>,

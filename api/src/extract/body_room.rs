@@ -16,7 +16,7 @@ const UNIT: usize = 16 * 1024;
 /// What all bodies together may take.
 const ALL: usize = 64 * 1024 * 1024;
 
-/// What the bodies of one subject may take: one of the largest, and others beside it.
+/// The room for the bodies of one subject: one of the largest, and others beside it.
 const FOR_ONE_SUBJECT: usize = 24 * 1024 * 1024;
 
 /// When room is likely: what holds it is recorded within moments.

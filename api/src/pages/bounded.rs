@@ -181,7 +181,7 @@ impl ParamValue {
     }
 }
 
-/// What each text may take so that all fit: short ones are whole, and the long ones have equal shares of
+/// The room of each text, so that all fit: short ones are whole, and the long ones have equal shares of
 /// what those leave.
 fn fair_share(mut costs: Vec<usize>, room: usize) -> usize {
     costs.sort_unstable();

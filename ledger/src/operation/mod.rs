@@ -68,7 +68,7 @@ pub use waf_rules_write::{RuleChange, WafRulesWrite};
 pub use warning::Warning;
 pub use worker_module::{ModuleType, WorkerModule};
 pub use worker_script::ScriptName;
-pub use workers_deploy::{Entry, WorkersDeploy};
+pub use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
 pub use zone_name::{ZoneName, ascii_name};
 
 use crate::catalog::{OperationKind, ScopeType};

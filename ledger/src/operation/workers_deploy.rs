@@ -27,6 +27,20 @@ const MOST_BYTES: usize = 10 * 1024 * 1024;
 const MOST_MODULES: usize = 4096;
 /// The module's name in the short form.
 const SHORT_FORM_MODULE: &str = "worker.js";
+
+/// The settings of a script that upstream always shows, and that an upload drops unless it names them.
+/// Bindings and assets are apart.
+pub const SCRIPT_SETTINGS: [&str; 8] = [
+    "compatibility_date",
+    "compatibility_flags",
+    "limits",
+    "logpush",
+    "observability",
+    "placement",
+    "tags",
+    "tail_consumers",
+];
+
 /// Where a Worker starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -218,16 +232,6 @@ impl WorkersDeploy {
     /// What the script has now and this upload does not name: it is dropped. Bindings by their names,
     /// settings as they are.
     pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
-        const SETTINGS: [&str; 8] = [
-            "compatibility_date",
-            "compatibility_flags",
-            "limits",
-            "logpush",
-            "observability",
-            "placement",
-            "tags",
-            "tail_consumers",
-        ];
         let Some(now) = before.object("script") else {
             return Map::new();
         };
@@ -251,7 +255,7 @@ impl WorkersDeploy {
                 lost.insert("assets".to_owned(), json!("all static files"));
             }
         }
-        for name in SETTINGS {
+        for name in SCRIPT_SETTINGS {
             if let Some(value) = now.get(name).filter(|value| says_something(value))
                 && !self.settings.contains_key(name)
             {

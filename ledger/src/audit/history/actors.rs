@@ -33,9 +33,9 @@ impl Who {
     }
 }
 
-/// Whoever closes a task.
+/// Actors that close a task.
 const CLOSERS: &[Who] = &[Who::Agent, Who::Administrator, Who::Operator];
-/// Whoever settles what the service leaves to people.
+/// Actors that settle what the service leaves to people.
 const MANAGERS: &[Who] = &[Who::Administrator, Who::Operator];
 
 /// Who can cause an event of this number; `None` for a delivery that is owed, which has the actor of the

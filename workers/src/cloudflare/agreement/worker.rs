@@ -3,20 +3,8 @@
 use super::{Field, agrees, whole};
 use crate::cloudflare::state::Snapshot;
 use ledger::event::Agreement;
-use ledger::operation::{Entry, WorkersDeploy};
+use ledger::operation::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
 use serde_json::{Map, Value, json};
-
-/// What upstream's settings of a script always hold, once the script has it.
-const SHOWN_SETTINGS: [&str; 8] = [
-    "compatibility_date",
-    "compatibility_flags",
-    "limits",
-    "logpush",
-    "observability",
-    "placement",
-    "tags",
-    "tail_consumers",
-];
 
 pub(super) fn deployed(deploy: &WorkersDeploy, state: &Snapshot) -> Agreement {
     let settings = state.value().get("script").unwrap_or(&Value::Null);
@@ -39,7 +27,7 @@ pub(super) fn deployed(deploy: &WorkersDeploy, state: &Snapshot) -> Agreement {
     };
     let metadata = deploy.metadata();
     let others = metadata.iter().map(|(name, wanted)| match name.as_str() {
-        name if SHOWN_SETTINGS.contains(&name) => {
+        name if SCRIPT_SETTINGS.contains(&name) => {
             Field::equal(agrees(wanted, settings.get(name).unwrap_or(&Value::Null)))
         }
         _ => Field::NotShown,
