@@ -89,5 +89,5 @@ pub use store::{
 };
 #[cfg(feature = "store")]
 pub use writer::{
-    CommitFaults, CommitPoint, Context, NewEvent, Stored, Unit, fork_copy, ready_copy,
+    CommitFaults, CommitPoint, Context, NewEvent, Stored, Transaction, fork_copy, ready_copy,
 };

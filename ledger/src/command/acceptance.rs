@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::event::LedgerAccepted;
 use crate::ledger::Unprovable;
 use crate::rejection::Rejection;
-use crate::writer::Unit;
+use crate::writer::Transaction;
 
 /// The longest reason, in characters.
 const MOST_REASON: usize = 1000;
@@ -26,11 +26,11 @@ impl Command for AcceptLedger {
 
     const IS_ALONE: bool = true;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<u64, Error> {
-        let (size, context) = (unit.size(), unit.context());
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<u64, Error> {
+        let (size, context) = (tx.size(), tx.context());
         let accepted = decide(self, size)?;
         let event = context.event(context.ledger_id, accepted);
-        unit.append(vec![event]).await?;
+        tx.append(vec![event]).await?;
         Ok(size)
     }
 }

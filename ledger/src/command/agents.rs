@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::{Grant, PermissionsReplaced};
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
-use crate::writer::Unit;
+use crate::writer::Transaction;
 use std::sync::Arc;
 
 /// Replaces an agent's grants and raises its permission revision: its tokens become stale.
@@ -25,7 +25,7 @@ pub struct ReplacePermissions {
 impl Command for ReplacePermissions {
     type Answer = Arc<Agent>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Agent>, Error> {
         check_name("agent", &self.agent)?;
         if self.grants.len() > MAX_GRANTS {
             return Err(Rejection::Invalid {
@@ -34,8 +34,8 @@ impl Command for ReplacePermissions {
             }
             .into());
         }
-        let known = find(unit, &self.agent).await?;
-        let context = unit.context();
+        let known = find(tx, &self.agent).await?;
+        let context = tx.context();
         let mut events = Vec::with_capacity(2);
         let (agent_id, revision) = match known {
             Some(agent) => (agent.id, agent.permission_revision),
@@ -53,8 +53,8 @@ impl Command for ReplacePermissions {
                 reason: self.reason,
             },
         ));
-        unit.append(events).await?;
-        Ok(unit
+        tx.append(events).await?;
+        Ok(tx
             .load::<Agent>(agent_id)
             .await?
             .ok_or(Rejection::Invalid {
@@ -81,8 +81,8 @@ pub struct RevokeGrants {
 impl Command for RevokeGrants {
     type Answer = Arc<Agent>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Agent>, Error> {
-        let agent = find(unit, &self.agent)
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Agent>, Error> {
+        let agent = find(tx, &self.agent)
             .await?
             .ok_or(Rejection::AgentNotFound)?;
         let mut grants = agent.grants.clone();
@@ -95,14 +95,17 @@ impl Command for RevokeGrants {
             grants,
             reason: self.reason,
         }
-        .run(unit)
+        .run(tx)
         .await
     }
 }
 
 /// The agent of that name.
-pub(super) async fn find(unit: &mut Unit<'_>, name: &str) -> Result<Option<Arc<Agent>>, Error> {
-    unit.find_state::<Agent>(&LookupKey::agent(name)).await
+pub(super) async fn find(
+    tx: &mut Transaction<'_>,
+    name: &str,
+) -> Result<Option<Arc<Agent>>, Error> {
+    tx.find_state::<Agent>(&LookupKey::agent(name)).await
 }
 
 /// Agent names and principals: 1..=200 characters, none of them a control character.

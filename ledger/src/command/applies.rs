@@ -16,7 +16,7 @@ use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::operation::Operation;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 
 /// An apply and what stands around it, as of the commit that answered.
@@ -53,56 +53,52 @@ impl Command for SubmitApply {
         vec![LookupKey::apply_key(self.token.task_id, self.key.as_str())]
     }
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
-        let (task, agent) = authenticate(unit, &self.token).await?;
-        let submission = submission(&self.operations, &task, &unit.context());
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        let (task, agent) = authenticate(tx, &self.token).await?;
+        let submission = submission(&self.operations, &task, &tx.context());
         let submission = match submission {
             Ok(submission) => submission,
-            Err(refused) => return refuse(unit, &task, Some(&self.key), None, refused).await,
+            Err(refused) => return refuse(tx, &task, Some(&self.key), None, refused).await,
         };
         let fingerprint = Fingerprint::of(submission.as_bytes());
         let key = LookupKey::apply_key(task.id, self.key.as_str());
-        if let Some(apply) = unit.find_state::<Apply>(&key).await? {
+        if let Some(apply) = tx.find_state::<Apply>(&key).await? {
             if apply.fingerprint != fingerprint {
                 let refused = Rejection::KeyReused;
-                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+                return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
-            return Ok(Ok(repeated(unit, task, apply).await?));
+            return Ok(Ok(repeated(tx, task, apply).await?));
         }
-        let check = match permission_check(
-            &task,
-            agent.as_deref(),
-            &self.operations,
-            unit.context().now,
-        ) {
-            Ok(check) => check,
-            Err(refused) => {
-                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
-            }
-        };
-        unit.needs_room()?;
-        if let Err(refused) = unit.admit_bytes(&task, submission.len()) {
-            return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+        let check =
+            match permission_check(&task, agent.as_deref(), &self.operations, tx.context().now) {
+                Ok(check) => check,
+                Err(refused) => {
+                    return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+                }
+            };
+        tx.needs_room()?;
+        if let Err(refused) = tx.admit_bytes(&task, submission.len()) {
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         // Only a question to humans needs to know whether it was asked before.
         let known = if check.missing.is_empty() {
             None
         } else {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
-            unit.find_state::<Approval>(&known).await?
+            tx.find_state::<Approval>(&known).await?
         };
         if !check.missing.is_empty()
-            && shared(known.as_deref(), &unit.context()).is_none()
-            && has_most_open(unit, &task).await?
+            && shared(known.as_deref(), &tx.context()).is_none()
+            && has_most_open(tx, &task).await?
         {
-            let most = unit.context().rules.quotas.open_approvals;
+            let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
-            return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
-        let callback = match NewCallback::needed(self.callback.as_ref(), &task, &unit.context()) {
+        let callback = match NewCallback::needed(self.callback.as_ref(), &task, &tx.context()) {
             Ok(callback) => callback,
             Err(refused) => {
-                return refuse(unit, &task, Some(&self.key), Some(fingerprint), refused).await;
+                return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
         };
         let asked = Asked {
@@ -113,10 +109,10 @@ impl Command for SubmitApply {
             check,
             callback,
         };
-        let apply_id: ApplyId = unit.context().id();
-        let events = decide_submit(asked, apply_id, &task, known.as_deref(), &unit.context())?;
-        unit.append(events).await?;
-        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
+        let apply_id: ApplyId = tx.context().id();
+        let events = decide_submit(asked, apply_id, &task, known.as_deref(), &tx.context())?;
+        tx.append(events).await?;
+        Ok(Ok(submitted(tx, task.id, apply_id, true).await?))
     }
 }
 
@@ -138,9 +134,9 @@ const STREAMS_FOR_EACH: usize = 10;
 
 /// Whether the task has as many open questions as it may. One whose time is over does not count, even
 /// before that is recorded.
-async fn has_most_open(unit: &mut Unit<'_>, task: &Task) -> Result<bool, Error> {
-    let most = unit.context().rules.quotas.open_approvals;
-    let streams = unit.open_streams(task.id).await?;
+async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
+    let most = tx.context().rules.quotas.open_approvals;
+    let streams = tx.open_streams(task.id).await?;
     if streams.len() < most {
         return Ok(false);
     }
@@ -149,10 +145,10 @@ async fn has_most_open(unit: &mut Unit<'_>, task: &Task) -> Result<bool, Error> 
     }
     let mut open = 0_usize;
     for stream in streams {
-        let Some(approval) = unit.load::<Approval>(stream).await? else {
+        let Some(approval) = tx.load::<Approval>(stream).await? else {
             continue;
         };
-        open += usize::from(is_open(&approval, &unit.context()));
+        open += usize::from(is_open(&approval, &tx.context()));
     }
     Ok(open >= most)
 }
@@ -270,9 +266,9 @@ pub struct RefuseApply {
 impl Command for RefuseApply {
     type Answer = Rejection;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Rejection, Error> {
-        let (task, _) = authenticate(unit, &self.token).await?;
-        match refuse::<()>(unit, &task, self.key.as_ref(), None, self.refusal).await? {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Rejection, Error> {
+        let (task, _) = authenticate(tx, &self.token).await?;
+        match refuse::<()>(tx, &task, self.key.as_ref(), None, self.refusal).await? {
             Err(refused) => Ok(refused),
             Ok(_) => Err(Error::Stopped),
         }
@@ -280,10 +276,10 @@ impl Command for RefuseApply {
 }
 
 pub(super) async fn authenticate(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     token: &PresentedToken,
 ) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
-    let (task, agent) = admit(unit, token.task_id, token).await?;
+    let (task, agent) = admit(tx, token.task_id, token).await?;
     if task.closed_at.is_some() {
         return Err(Rejection::TaskClosed.into());
     }
@@ -318,35 +314,35 @@ fn submission(
 
 /// A known key with the same operations: nothing new but a deadline that may have passed.
 async fn repeated(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     task: Arc<Task>,
     apply: Arc<Apply>,
 ) -> Result<Submitted, Error> {
     if let Some(approval_id) = apply.approval_id
-        && let Some(approval) = unit.load::<Approval>(approval_id).await?
+        && let Some(approval) = tx.load::<Approval>(approval_id).await?
     {
-        let events = super::approvals::expire(&unit.context(), &task, &approval);
-        unit.append(events).await?;
+        let events = super::approvals::expire(&tx.context(), &task, &approval);
+        tx.append(events).await?;
     }
-    submitted(unit, task.id, apply.id, false).await
+    submitted(tx, task.id, apply.id, false).await
 }
 
 pub(super) async fn submitted(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     task_id: TaskId,
     apply_id: ApplyId,
     is_new: bool,
 ) -> Result<Submitted, Error> {
-    let task = unit
+    let task = tx
         .load::<Task>(task_id)
         .await?
         .ok_or(Rejection::TaskNotFound)?;
-    let apply = unit
+    let apply = tx
         .load::<Apply>(apply_id)
         .await?
         .ok_or(Rejection::ApplyNotFound)?;
     let approval = match apply.approval_id {
-        Some(approval_id) => unit.load::<Approval>(approval_id).await?,
+        Some(approval_id) => tx.load::<Approval>(approval_id).await?,
         None => None,
     };
     Ok(Submitted {
@@ -358,14 +354,14 @@ pub(super) async fn submitted(
 }
 
 pub(super) async fn refuse<T>(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     task: &Task,
     key: Option<&IdempotencyKey>,
     fingerprint: Option<Fingerprint>,
     refusal: Rejection,
 ) -> Result<Result<T, Rejection>, Error> {
-    if unit.may_record_refusal(task.id) {
-        let context = unit.context();
+    if tx.may_record_refusal(task.id) {
+        let context = tx.context();
         let stream: ApplyId = context.id();
         let refused = ApplyRefused {
             task_id: task.id,
@@ -376,7 +372,7 @@ pub(super) async fn refuse<T>(
             fingerprint,
         };
         let event = context.event(stream, refused);
-        unit.append(vec![event]).await?;
+        tx.append(vec![event]).await?;
     }
     Ok(Err(refusal))
 }

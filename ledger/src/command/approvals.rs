@@ -12,7 +12,7 @@ use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded
 use crate::id::{ApprovalId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.
@@ -59,25 +59,25 @@ pub struct ExpireApproval {
 impl Command for ExpireApproval {
     type Answer = bool;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<bool, Error> {
-        let (approval, task) = approval_and_task(unit, self.approval_id).await?;
-        let events = expire(&unit.context(), &task, &approval);
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<bool, Error> {
+        let (approval, task) = approval_and_task(tx, self.approval_id).await?;
+        let events = expire(&tx.context(), &task, &approval);
         let expired = !events.is_empty();
-        unit.append(events).await?;
+        tx.append(events).await?;
         Ok(expired)
     }
 }
 
 /// Loads an approval and its task.
 pub(super) async fn approval_and_task(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     approval_id: ApprovalId,
 ) -> Result<(Arc<Approval>, Arc<Task>), Error> {
-    let approval = unit
+    let approval = tx
         .load::<Approval>(approval_id)
         .await?
         .ok_or(Rejection::ApprovalNotFound)?;
-    let task = unit
+    let task = tx
         .load::<Task>(approval.task_id)
         .await?
         .ok_or(Rejection::TaskNotFound)?;
@@ -96,14 +96,14 @@ pub struct NarrowApproval {
 impl Command for NarrowApproval {
     type Answer = Arc<Approval>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approval>, Error> {
-        admit(unit, self.token.task_id, &self.token).await?;
-        let approval = newest_pending(unit, self.token.task_id)
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approval>, Error> {
+        admit(tx, self.token.task_id, &self.token).await?;
+        let approval = newest_pending(tx, self.token.task_id)
             .await?
             .ok_or(Rejection::NothingPending)?;
-        let events = decide_narrow(&approval, self.principal.as_deref(), &unit.context())?;
-        unit.append(events).await?;
-        Ok(unit
+        let events = decide_narrow(&approval, self.principal.as_deref(), &tx.context())?;
+        tx.append(events).await?;
+        Ok(tx
             .load::<Approval>(approval.id)
             .await?
             .ok_or(Rejection::ApprovalNotFound)?)
@@ -115,19 +115,22 @@ pub(super) fn is_pending(approval: &Approval, task: TaskId, now: Timestamp) -> b
 }
 
 /// The question of the task that was asked last among those that are still open.
-async fn newest_pending(unit: &mut Unit<'_>, task: TaskId) -> Result<Option<Arc<Approval>>, Error> {
-    let now = unit.context().now;
+async fn newest_pending(
+    tx: &mut Transaction<'_>,
+    task: TaskId,
+) -> Result<Option<Arc<Approval>>, Error> {
+    let now = tx.context().now;
     // Nearly always the one that was asked last. There can be very many others, and the writer serves
     // everybody: they are looked through only when that one is decided.
-    let last = unit
+    let last = tx
         .find_state::<Approval>(&LookupKey::newest_approval(task))
         .await?;
     if let Some(last) = last.filter(|last| is_pending(last, task, now)) {
         return Ok(Some(last));
     }
     let mut newest: Option<Arc<Approval>> = None;
-    for stream in unit.open_streams(task).await? {
-        let Some(approval) = unit.load::<Approval>(stream).await? else {
+    for stream in tx.open_streams(task).await? {
+        let Some(approval) = tx.load::<Approval>(stream).await? else {
             continue;
         };
         // Stream ids grow with time, which settles a tie.
@@ -184,17 +187,17 @@ pub struct RecordPreState {
 impl Command for RecordPreState {
     type Answer = ();
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<(), Error> {
-        let (approval, _) = approval_and_task(unit, self.approval_id).await?;
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let (approval, _) = approval_and_task(tx, self.approval_id).await?;
         if approval.pre_state.is_none()
-            && approval.state_at(unit.context().now) == ApprovalState::Pending
+            && approval.state_at(tx.context().now) == ApprovalState::Pending
         {
             let recorded = PreStateRecorded {
                 operations: self.operations,
                 zones: self.zones,
             };
-            let event = unit.context().event(approval.id, recorded);
-            unit.append(vec![event]).await?;
+            let event = tx.context().event(approval.id, recorded);
+            tx.append(vec![event]).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, Enrolmen
 use crate::id::{ApproverId, EnrolmentId};
 use crate::rejection::Rejection;
 use crate::store::{LookupKey, credential_counter};
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,14 +50,14 @@ pub struct PutCredential {
 impl Command for PutCredential {
     type Answer = Arc<Approver>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
         check_name("approver_principal", &self.principal)?;
-        let known = unit
+        let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?;
-        let (approver_id, events) = identify(known.as_deref(), &self.principal, &unit.context());
-        unit.append(events).await?;
-        put(unit, approver_id, self.credential, None, self.reason).await
+        let (approver_id, events) = identify(known.as_deref(), &self.principal, &tx.context());
+        tx.append(events).await?;
+        put(tx, approver_id, self.credential, None, self.reason).await
     }
 }
 
@@ -79,7 +79,7 @@ fn identify(
 }
 
 async fn put(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     approver_id: ApproverId,
     credential: NewCredential,
     enrolment_id: Option<EnrolmentId>,
@@ -93,11 +93,11 @@ async fn put(
         .into());
     }
     let holder = LookupKey::credential(&credential.credential_id);
-    let holder = unit.find(&holder).await?.map(ApproverId::from);
+    let holder = tx.find(&holder).await?.map(ApproverId::from);
     if holder.is_some_and(|holder| holder != approver_id) {
         return Err(Rejection::CredentialTaken.into());
     }
-    let approver = unit
+    let approver = tx
         .load::<Approver>(approver_id)
         .await?
         .ok_or(Rejection::CredentialNotFound)?;
@@ -108,10 +108,10 @@ async fn put(
     if let Some(known) = known.filter(|known| known.public_key == credential.public_key) {
         backup_eligible = backup_eligible.or(known.backup_eligible);
         let (key, read) = credential_counter(&credential.credential_id);
-        let counted = unit.look_up(&key).await?.map_or(0, |value| read(&value));
+        let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
         sign_count = sign_count.max(counted);
     }
-    let event = unit.context().event(
+    let event = tx.context().event(
         approver_id,
         CredentialPut {
             credential_id: credential.credential_id,
@@ -126,8 +126,8 @@ async fn put(
             reason,
         },
     );
-    unit.append(vec![event]).await?;
-    Ok(unit
+    tx.append(vec![event]).await?;
+    Ok(tx
         .load::<Approver>(approver_id)
         .await?
         .ok_or(Rejection::CredentialNotFound)?)
@@ -147,8 +147,8 @@ pub struct RevokeCredential {
 impl Command for RevokeCredential {
     type Answer = Arc<Approver>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
-        let approver = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        let approver = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?
             .ok_or(Rejection::CredentialNotFound)?;
@@ -164,7 +164,7 @@ impl Command for RevokeCredential {
             backup_eligible: known.backup_eligible,
             sign_count: known.sign_count,
         };
-        put(unit, approver.id, credential, None, self.reason).await
+        put(tx, approver.id, credential, None, self.reason).await
     }
 }
 
@@ -187,12 +187,12 @@ pub struct OpenedEnrolment {
 impl Command for OpenEnrolment {
     type Answer = OpenedEnrolment;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<OpenedEnrolment, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<OpenedEnrolment, Error> {
         check_name("approver_principal", &self.principal)?;
-        let known = unit
+        let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?;
-        let context = unit.context();
+        let context = tx.context();
         let (approver_id, mut events) = identify(known.as_deref(), &self.principal, &context);
         let enrolment_id = EnrolmentId::from_bytes(context.random.sixteen());
         let expires_at = context.now.plus(ENROLMENT_TTL);
@@ -203,7 +203,7 @@ impl Command for OpenEnrolment {
                 expires_at,
             },
         ));
-        unit.append(events).await?;
+        tx.append(events).await?;
         Ok(OpenedEnrolment {
             enrolment_id,
             expires_at,
@@ -223,18 +223,18 @@ pub struct Enrol {
 impl Command for Enrol {
     type Answer = Arc<Approver>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Approver>, Error> {
-        let approver = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        let approver = tx
             .find_state::<Approver>(&LookupKey::enrolment(self.enrolment_id))
             .await?
             .ok_or(Rejection::EnrolmentNotFound)?;
         let usable = approver
             .enrolment(self.enrolment_id)
-            .is_some_and(|enrolment| !enrolment.used && unit.context().now < enrolment.expires_at);
+            .is_some_and(|enrolment| !enrolment.used && tx.context().now < enrolment.expires_at);
         if !usable {
             return Err(Rejection::EnrolmentEnded.into());
         }
-        if unit
+        if tx
             .find(&LookupKey::credential(&self.credential.credential_id))
             .await?
             .is_some()
@@ -242,7 +242,7 @@ impl Command for Enrol {
             return Err(Rejection::CredentialTaken.into());
         }
         put(
-            unit,
+            tx,
             approver.id,
             self.credential,
             Some(self.enrolment_id),

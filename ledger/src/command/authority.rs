@@ -9,7 +9,7 @@ use crate::event::{CheckedOperation, PermissionCheck};
 use crate::id::{TaskId, TokenId};
 use crate::operation::Operation;
 use crate::rejection::Rejection;
-use crate::writer::Unit;
+use crate::writer::Transaction;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
@@ -63,20 +63,20 @@ pub fn check_token(
 
 /// Loads a task and its agent, and checks that the token may act in that task now.
 pub(super) async fn admit(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     task_id: TaskId,
     presented: &PresentedToken,
 ) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
-    let task = unit.load::<Task>(task_id).await?;
+    let task = tx.load::<Task>(task_id).await?;
     let agent = match &task {
-        Some(task) => unit.load::<Agent>(task.agent_id).await?,
+        Some(task) => tx.load::<Agent>(task.agent_id).await?,
         None => None,
     };
     check_token(
         presented,
         task.as_deref(),
         agent.as_deref(),
-        unit.context().now,
+        tx.context().now,
     )?;
     let task = task.ok_or(Rejection::TokenUnknown)?;
     Ok((task, agent))

@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 
 /// What a resume token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,11 @@ pub struct ContinueApply {
 impl Command for ContinueApply {
     type Answer = Result<Submitted, Rejection>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
-        let (task, _) = authenticate(unit, &self.token).await?;
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        let (task, _) = authenticate(tx, &self.token).await?;
         let key = LookupKey::apply_key(task.id, self.key.as_str());
-        let apply = unit.find_state::<Apply>(&key).await?;
-        let approval = unit.load::<Approval>(self.resume.approval_id).await?;
+        let apply = tx.find_state::<Apply>(&key).await?;
+        let approval = tx.load::<Approval>(self.resume.approval_id).await?;
         let fits = self.resume.task_id == task.id
             && approval.as_ref().is_some_and(|approval| {
                 approval.task_id == task.id && approval.fingerprint == self.resume.fingerprint
@@ -54,38 +54,38 @@ impl Command for ContinueApply {
         let Some(approval) = approval.filter(|_| fits) else {
             let refused = Rejection::ResumeMismatch;
             let fingerprint = Some(self.resume.fingerprint);
-            return refuse(unit, &task, Some(&self.key), fingerprint, refused).await;
+            return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
         };
-        if approval.state_at(unit.context().now) == ApprovalState::Approved {
-            prove_decision(unit, &approval).await?;
+        if approval.state_at(tx.context().now) == ApprovalState::Approved {
+            prove_decision(tx, &approval).await?;
         }
         if let Some(apply) = apply {
-            let events = decide_continue(&task, &apply, &approval, &unit.context());
-            unit.append(events).await?;
-            return Ok(Ok(submitted(unit, task.id, apply.id, false).await?));
+            let events = decide_continue(&task, &apply, &approval, &tx.context());
+            tx.append(events).await?;
+            return Ok(Ok(submitted(tx, task.id, apply.id, false).await?));
         }
-        let first = unit
+        let first = tx
             .load::<Apply>(approval.apply_id)
             .await?
             .ok_or(Rejection::ApplyNotFound)?;
-        let apply_id: ApplyId = unit.context().id();
+        let apply_id: ApplyId = tx.context().id();
         // What has ended does not use up a new key.
-        let now = unit.context().now;
+        let now = tx.context().now;
         if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
-            let events = super::approvals::expire(&unit.context(), &task, &approval);
-            unit.append(events).await?;
+            let events = super::approvals::expire(&tx.context(), &task, &approval);
+            tx.append(events).await?;
             return Ok(Err(refused));
         }
         let accepted = accept_again(&first, apply_id, &self, &task);
-        let accepted = unit.context().event(apply_id, accepted);
-        unit.append(vec![accepted]).await?;
-        let apply = unit
+        let accepted = tx.context().event(apply_id, accepted);
+        tx.append(vec![accepted]).await?;
+        let apply = tx
             .load::<Apply>(apply_id)
             .await?
             .ok_or(Rejection::ApplyNotFound)?;
-        let events = decide_continue(&task, &apply, &approval, &unit.context());
-        unit.append(events).await?;
-        Ok(Ok(submitted(unit, task.id, apply_id, true).await?))
+        let events = decide_continue(&task, &apply, &approval, &tx.context());
+        tx.append(events).await?;
+        Ok(Ok(submitted(tx, task.id, apply_id, true).await?))
     }
 }
 

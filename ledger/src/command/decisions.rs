@@ -17,7 +17,7 @@ use crate::id::{ApprovalId, LedgerId};
 use crate::rejection::Rejection;
 use crate::statement::{Decision, ReasonDigest, Statement};
 use crate::store::{LookupKey, credential_counter};
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 
 /// Approves or denies, proven by a passkey.
@@ -58,28 +58,28 @@ impl Command for DecideApproval {
     /// The inner `Err` is a refusal that left a passed deadline in the log.
     type Answer = Result<Arc<Approval>, Rejection>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Self::Answer, Error> {
-        let (approval, task) = approval_and_task(unit, self.approval_id).await?;
-        let overdue = expire(&unit.context(), &task, &approval);
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        let (approval, task) = approval_and_task(tx, self.approval_id).await?;
+        let overdue = expire(&tx.context(), &task, &approval);
         if let Some(deadline) = approval.deadline().filter(|_| !overdue.is_empty()) {
-            unit.append(overdue).await?;
+            tx.append(overdue).await?;
             return Ok(Err(Rejection::ApprovalExpired { at: deadline }));
         }
         let credential_id = Blob::from(self.assertion.credential_id.clone());
         let holder = LookupKey::credential(&credential_id);
-        let approver = unit.find_state::<Approver>(&holder).await?;
+        let approver = tx.find_state::<Approver>(&holder).await?;
         let (key, read) = credential_counter(&credential_id);
-        let counted = unit.look_up(&key).await?.map_or(0, |value| read(&value));
+        let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
         let events = decide(
             &self,
             &approval,
             &task,
             approver.as_deref(),
             counted,
-            &unit.context(),
+            &tx.context(),
         )?;
-        unit.append(events).await?;
-        let approval = unit.load::<Approval>(approval.id).await?;
+        tx.append(events).await?;
+        let approval = tx.load::<Approval>(approval.id).await?;
         Ok(Ok(approval.ok_or(Rejection::ApprovalNotFound)?))
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, RetryRequested};
 use crate::id::DeliveryId;
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,22 +30,22 @@ pub struct Started {
 impl Command for StartAttempt {
     type Answer = Started;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Started, Error> {
-        let delivery = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Started, Error> {
+        let delivery = tx
             .load::<Delivery>(self.delivery_id)
             .await?
             .ok_or(Rejection::DeliveryNotFound)?;
-        let context = unit.context();
+        let context = tx.context();
         match delivery.state {
             DeliveryState::Due(due) if context.now >= due => {}
             _ => return Err(Rejection::DeliveryNotDue.into()),
         }
         let attempt = delivery.attempts.saturating_add(1);
-        unit.append(vec![
+        tx.append(vec![
             context.event(self.delivery_id, AttemptStarted { attempt }),
         ])
         .await?;
-        let delivery = unit
+        let delivery = tx
             .load::<Delivery>(self.delivery_id)
             .await?
             .ok_or(Rejection::DeliveryNotFound)?;
@@ -71,13 +71,13 @@ pub struct EndAttempt {
 impl Command for EndAttempt {
     type Answer = AfterAttempt;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<AfterAttempt, Error> {
-        let delivery = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<AfterAttempt, Error> {
+        let delivery = tx
             .load::<Delivery>(self.delivery_id)
             .await?
             .ok_or(Rejection::DeliveryNotFound)?;
-        let (event, after) = decide_end(self, &delivery, &unit.context())?;
-        unit.append(vec![event]).await?;
+        let (event, after) = decide_end(self, &delivery, &tx.context())?;
+        tx.append(vec![event]).await?;
         Ok(after)
     }
 }
@@ -123,8 +123,8 @@ pub struct RetryDelivery {
 impl Command for RetryDelivery {
     type Answer = Arc<Delivery>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Delivery>, Error> {
-        let delivery = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Delivery>, Error> {
+        let delivery = tx
             .load::<Delivery>(self.delivery_id)
             .await?
             .ok_or(Rejection::DeliveryNotFound)?;
@@ -134,9 +134,9 @@ impl Command for RetryDelivery {
         let requested = RetryRequested {
             reason: self.reason,
         };
-        let event = unit.context().event(self.delivery_id, requested);
-        unit.append(vec![event]).await?;
-        Ok(unit
+        let event = tx.context().event(self.delivery_id, requested);
+        tx.append(vec![event]).await?;
+        Ok(tx
             .load::<Delivery>(self.delivery_id)
             .await?
             .ok_or(Rejection::DeliveryNotFound)?)

@@ -12,7 +12,7 @@ use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::{Found, LookupKey, Sought, credential_counter};
-use crate::writer::{Erasing, State, Unit};
+use crate::writer::{Erasing, State, Transaction};
 use gathered::{Gathered, ranges};
 use std::collections::BTreeSet;
 
@@ -33,14 +33,14 @@ pub enum EraseTarget {
 }
 
 impl EraseTarget {
-    async fn stream(&self, unit: &mut Unit<'_>) -> Result<StreamId, Error> {
+    async fn stream(&self, tx: &mut Transaction<'_>) -> Result<StreamId, Error> {
         Ok(match self {
             Self::Task(id) => StreamId::from(*id),
-            Self::Agent(name) => unit
+            Self::Agent(name) => tx
                 .find(&LookupKey::agent(name))
                 .await?
                 .ok_or(Rejection::AgentNotFound)?,
-            Self::Approver(principal) => unit
+            Self::Approver(principal) => tx
                 .find(&LookupKey::approver(principal))
                 .await?
                 .ok_or(Rejection::ApproverNotFound)?,
@@ -90,23 +90,23 @@ impl Command for Erase {
 
     const IS_ALONE: bool = true;
 
-    async fn run(mut self, unit: &mut Unit<'_>) -> Result<Erasure, Error> {
-        let stream = self.target.stream(unit).await?;
-        if let State::Erased(by) = unit.entry(stream).await?.state {
-            return erased_before(unit, by).await;
+    async fn run(mut self, tx: &mut Transaction<'_>) -> Result<Erasure, Error> {
+        let stream = self.target.stream(tx).await?;
+        if let State::Erased(by) = tx.entry(stream).await?.state {
+            return erased_before(tx, by).await;
         }
-        let subject = self.ended(unit, stream).await?;
+        let subject = self.ended(tx, stream).await?;
         let mut gathered = Gathered::default();
         let others = match subject {
             ErasedSubject::Task(_) => std::mem::take(&mut self.found.streams),
             ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => BTreeSet::new(),
         };
         for stream in std::iter::once(stream).chain(others) {
-            let events = unit.read_stream(stream).await?;
+            let events = tx.read_stream(stream).await?;
             gathered.take(stream, &events, subject)?;
         }
-        let counters = kept_counters(unit, &gathered.decided_with).await?;
-        let context = unit.context();
+        let counters = kept_counters(tx, &gathered.decided_with).await?;
+        let context = tx.context();
         let keys = &context.rules.master_keys;
         let names: Vec<ErasedName> = gathered
             .keys
@@ -131,7 +131,7 @@ impl Command for Erase {
             keys: gathered.thumbprints.into_iter().collect(),
         };
         // Alone in its batch, it is the next event.
-        let done = Erasure::of(&erased, unit.size(), true);
+        let done = Erasure::of(&erased, tx.size(), true);
         let erasing = Erasing {
             event_id: context.random.event_id(context.now),
             positions: gathered.positions.into_iter().collect(),
@@ -143,10 +143,10 @@ impl Command for Erase {
         };
         let mut event = context.event(context.ledger_id, erased);
         event.event_id = erasing.event_id;
-        unit.append(vec![event]).await?;
-        unit.erase(erasing, gathered.keys);
+        tx.append(vec![event]).await?;
+        tx.erase(erasing, gathered.keys);
         if let ErasedSubject::Task(task) = subject {
-            unit.forget_refusals(task);
+            tx.forget_refusals(task);
         }
         Ok(done)
     }
@@ -156,36 +156,36 @@ impl Erase {
     /// Checks that it has ended and that nobody waits for anything of it.
     async fn ended(
         &mut self,
-        unit: &mut Unit<'_>,
+        tx: &mut Transaction<'_>,
         stream: StreamId,
     ) -> Result<ErasedSubject, Error> {
         match &self.target {
             EraseTarget::Task(id) => {
-                let task = unit.load::<Task>(*id).await?;
+                let task = tx.load::<Task>(*id).await?;
                 let task = task.ok_or(Rejection::TaskNotFound)?;
                 check_reason(&self.reason, &task.name)?;
-                if !has_ended(unit, &task).await? {
+                if !has_ended(tx, &task).await? {
                     return Err(not_yet(
                         "the task is open, or an apply or approval of it is: close it with `task close`, and wait for what is under way to end",
                     ));
                 }
-                unit.seek(&mut self.found, Sought::OfTask(*id)).await?;
+                tx.seek(&mut self.found, Sought::OfTask(*id)).await?;
                 Ok(ErasedSubject::Task(*id))
             }
             EraseTarget::Agent(name) => {
                 check_reason(&self.reason, name)?;
                 let id = AgentId::from(stream);
-                let agent = unit.load::<Agent>(id).await?;
+                let agent = tx.load::<Agent>(id).await?;
                 let agent = agent.ok_or(Rejection::AgentNotFound)?;
                 if !agent.grants.is_empty() {
                     return Err(not_yet(
                         "the agent has grants: take them away with `grant revoke --all`",
                     ));
                 }
-                unit.seek(&mut self.found, Sought::TasksOf(id)).await?;
+                tx.seek(&mut self.found, Sought::TasksOf(id)).await?;
                 for task in self.found.streams.clone() {
-                    if let State::Task(task) = unit.entry(task).await?.state
-                        && !has_ended(unit, &task).await?
+                    if let State::Task(task) = tx.entry(task).await?.state
+                        && !has_ended(tx, &task).await?
                     {
                         return Err(not_yet(format!(
                             "task {} of the agent is open: close it with `task close`",
@@ -198,7 +198,7 @@ impl Erase {
             EraseTarget::Approver(principal) => {
                 check_reason(&self.reason, principal)?;
                 let id = ApproverId::from(stream);
-                let approver = unit.load::<Approver>(id).await?;
+                let approver = tx.load::<Approver>(id).await?;
                 let approver = approver.ok_or(Rejection::ApproverNotFound)?;
                 if approver.active_credentials().next().is_some() {
                     return Err(not_yet(
@@ -212,9 +212,9 @@ impl Erase {
 }
 
 /// Closed, or so old that no token of it can be good any more; and nothing of it is open.
-async fn has_ended(unit: &mut Unit<'_>, task: &Task) -> Result<bool, Error> {
-    let over = task.closed_at.is_some() || unit.context().now >= super::renewals::end_of_life(task);
-    Ok(over && unit.open_streams(task.id).await?.is_empty())
+async fn has_ended(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
+    let over = task.closed_at.is_some() || tx.context().now >= super::renewals::end_of_life(task);
+    Ok(over && tx.open_streams(task.id).await?.is_empty())
 }
 
 fn not_yet(why: impl Into<String>) -> Error {
@@ -242,9 +242,9 @@ fn check_reason(reason: &str, name: &str) -> Result<(), Rejection> {
 }
 
 /// The same answer as the first time.
-async fn erased_before(unit: &mut Unit<'_>, by: u64) -> Result<Erasure, Error> {
-    let own = StreamId::from(unit.context().ledger_id);
-    let events = unit.read_stream(own).await?;
+async fn erased_before(tx: &mut Transaction<'_>, by: u64) -> Result<Erasure, Error> {
+    let own = StreamId::from(tx.context().ledger_id);
+    let events = tx.read_stream(own).await?;
     let said = events.iter().find(|recorded| recorded.position() == by);
     match said.map(|recorded| &recorded.event) {
         Some(Event::LedgerErased(erased)) => Ok(Erasure::of(erased, by, false)),
@@ -257,15 +257,15 @@ async fn erased_before(unit: &mut Unit<'_>, by: u64) -> Result<Erasure, Error> {
 
 /// The counters as they stand, of credentials whose approver still does.
 async fn kept_counters(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     decided_with: &BTreeSet<Blob>,
 ) -> Result<Vec<KeptCounter>, Error> {
     let mut kept = Vec::new();
     for credential in decided_with {
-        let Some(holder) = unit.find(&LookupKey::credential(credential)).await? else {
+        let Some(holder) = tx.find(&LookupKey::credential(credential)).await? else {
             continue;
         };
-        let State::Approver(approver) = unit.entry(holder).await?.state else {
+        let State::Approver(approver) = tx.entry(holder).await?.state else {
             continue;
         };
         let index = approver
@@ -274,7 +274,7 @@ async fn kept_counters(
             .position(|known| known.credential_id == *credential)
             .and_then(|index| u32::try_from(index).ok());
         let (key, read) = credential_counter(credential);
-        let counted = unit.look_up(&key).await?;
+        let counted = tx.look_up(&key).await?;
         if let (Some(credential), Some(value)) = (index, counted) {
             kept.push(KeptCounter {
                 approver_id: approver.id,

@@ -13,7 +13,7 @@ use crate::event::{
 };
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,10 +49,10 @@ pub enum OperationStart {
 impl Command for StartOperation {
     type Answer = OperationStart;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<OperationStart, Error> {
-        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
-        let (events, start) = decide_start(&self, &apply, &task, &unit.context())?;
-        unit.append(events).await?;
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<OperationStart, Error> {
+        let (apply, task) = apply_and_task(tx, self.apply_id).await?;
+        let (events, start) = decide_start(&self, &apply, &task, &tx.context())?;
+        tx.append(events).await?;
         Ok(start)
     }
 }
@@ -105,15 +105,15 @@ pub struct EndOperation {
 impl Command for EndOperation {
     type Answer = Arc<Apply>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Apply>, Error> {
-        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Apply>, Error> {
+        let (apply, task) = apply_and_task(tx, self.apply_id).await?;
         let approval = match apply.approval_id {
-            Some(approval_id) => unit.load::<Approval>(approval_id).await?,
+            Some(approval_id) => tx.load::<Approval>(approval_id).await?,
             None => None,
         };
-        let events = decide_end(&self, &apply, approval.as_deref(), &task, &unit.context())?;
-        unit.append(events).await?;
-        Ok(unit
+        let events = decide_end(&self, &apply, approval.as_deref(), &task, &tx.context())?;
+        tx.append(events).await?;
+        Ok(tx
             .load::<Apply>(self.apply_id)
             .await?
             .ok_or(Rejection::ApplyNotFound)?)
@@ -235,8 +235,8 @@ pub struct ResolveApply {
 impl Command for ResolveApply {
     type Answer = Arc<Apply>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Apply>, Error> {
-        let (apply, task) = apply_and_task(unit, self.apply_id).await?;
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Apply>, Error> {
+        let (apply, task) = apply_and_task(tx, self.apply_id).await?;
         if self.reason.trim().is_empty() {
             return Err(Rejection::Invalid {
                 code: "reason_missing",
@@ -247,33 +247,33 @@ impl Command for ResolveApply {
         if apply.end != Some(ApplyEnd::Unknown) {
             return Err(Rejection::NothingToResolve.into());
         }
-        let context = unit.context();
+        let context = tx.context();
         let resolved = ApplyResolved {
             executed: self.executed,
             reason: self.reason,
         };
         let resolved = context.event(apply.id, resolved);
-        unit.append(vec![resolved.clone()]).await?;
-        let settled = unit
+        tx.append(vec![resolved.clone()]).await?;
+        let settled = tx
             .load::<Apply>(apply.id)
             .await?
             .ok_or(Rejection::ApplyNotFound)?;
         let end = settled.end.unwrap_or(ApplyEnd::Unknown);
         let owed = report(&context, &task, &settled, &resolved, end, false);
-        unit.append(owed.into_iter().collect()).await?;
+        tx.append(owed.into_iter().collect()).await?;
         Ok(settled)
     }
 }
 
 async fn apply_and_task(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     apply_id: ApplyId,
 ) -> Result<(Arc<Apply>, Arc<Task>), Error> {
-    let apply = unit
+    let apply = tx
         .load::<Apply>(apply_id)
         .await?
         .ok_or(Rejection::ApplyNotFound)?;
-    let task = unit
+    let task = tx
         .load::<Task>(apply.task_id)
         .await?
         .ok_or(Rejection::TaskNotFound)?;

@@ -44,7 +44,7 @@ pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 
 use crate::error::Error;
 use crate::store::LookupKey;
-use crate::writer::Unit;
+use crate::writer::Transaction;
 use std::future::Future;
 
 /// Something that can be asked of the ledger.
@@ -62,7 +62,10 @@ pub trait Command: Send + 'static {
         Vec::new()
     }
 
-    /// Loads what the decision concerns, decides, and hands the events to the unit. An error drops
+    /// Loads what the decision concerns, decides, and hands the events to the transaction. An error drops
     /// everything that was handed over.
-    fn run(self, unit: &mut Unit<'_>) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+    fn run(
+        self,
+        tx: &mut Transaction<'_>,
+    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 }

@@ -10,15 +10,18 @@ use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event};
 use crate::rejection::Rejection;
 use crate::statement::Decision;
 use crate::store::LookupKey;
-use crate::writer::{Context, Entry, State, Unit};
+use crate::writer::{Context, Entry, State, Transaction};
 
 /// Verifies the decision of an approved approval as it was verified when it was made: the stored
 /// assertion, by the key that was registered and active then, about exactly this question.
 ///
 /// # Errors
 /// [`Rejection::ApprovalUnproven`] with the rule that does not hold.
-pub(super) async fn prove_decision(unit: &mut Unit<'_>, approval: &Approval) -> Result<(), Error> {
-    let recorded = unit.read_stream(approval.id.into()).await?;
+pub(super) async fn prove_decision(
+    tx: &mut Transaction<'_>,
+    approval: &Approval,
+) -> Result<(), Error> {
+    let recorded = tx.read_stream(approval.id.into()).await?;
     let recorded = recorded.into_iter().find_map(|recorded| {
         let at = (recorded.position(), recorded.recorded_at());
         match recorded.event {
@@ -34,14 +37,14 @@ pub(super) async fn prove_decision(unit: &mut Unit<'_>, approval: &Approval) -> 
         return Err(forged("the file holds another decision than the one that was made").into());
     }
     let key = LookupKey::credential(&decided.credential_id);
-    let holder = unit.find(&key).await?;
+    let holder = tx.find(&key).await?;
     let holder = holder.ok_or_else(|| forged("its passkey was never registered"))?;
     // What was taken away later was good when the decision was made.
-    let mut before = unit.read_stream(holder).await?;
+    let mut before = tx.read_stream(holder).await?;
     before.retain(|event| event.position() < position);
     match Entry::fold(&before).state {
         State::Approver(approver) => {
-            check(approval, &decided, at, &approver, &unit.context()).map_err(Error::from)
+            check(approval, &decided, at, &approver, &tx.context()).map_err(Error::from)
         }
         State::Erased(_) => Err(unproven("the approver was erased since").into()),
         _ => Err(forged("its passkey was registered after it").into()),

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::TokenRevoked;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,41 +27,41 @@ pub struct RenewToken {
 impl Command for RenewToken {
     type Answer = IssuedToken;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
-        let task = unit
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<IssuedToken, Error> {
+        let task = tx
             .load::<Task>(self.token.task_id)
             .await?
             .ok_or(Rejection::TokenUnknown)?;
-        let agent = unit.load::<Agent>(task.agent_id).await?;
-        if let Some(token) = replacement(&self.token, &task, &unit.context()) {
-            let claims = CapabilityClaims::of(&task, token, unit.context().rules);
+        let agent = tx.load::<Agent>(task.agent_id).await?;
+        if let Some(token) = replacement(&self.token, &task, &tx.context()) {
+            let claims = CapabilityClaims::of(&task, token, tx.context().rules);
             return Ok(IssuedToken { claims, task });
         }
-        let now = unit.context().now;
+        let now = tx.context().now;
         let old = renewable(&self.token, &task, agent.as_deref(), now)?;
-        let approvals = open_approvals(unit, &task, old).await?;
+        let approvals = open_approvals(tx, &task, old).await?;
         let events = decide_renew(
             &self.token,
             &task,
             agent.as_deref(),
             &approvals,
-            &unit.context(),
+            &tx.context(),
         )?;
-        unit.append(events).await?;
-        issued(unit, task.id).await
+        tx.append(events).await?;
+        issued(tx, task.id).await
     }
 }
 
 /// The approvals that may have kept the token waiting. The question that was asked last waits longest: while
 /// it is open the others, of which there can be very many, need not be looked through.
 async fn open_approvals(
-    unit: &mut Unit<'_>,
+    tx: &mut Transaction<'_>,
     task: &Task,
     old: &Token,
 ) -> Result<Vec<Arc<Approval>>, Error> {
     let last = LookupKey::newest_approval(task.id);
-    let last = unit.find_state::<Approval>(&last).await?;
-    let now = unit.context().now;
+    let last = tx.find_state::<Approval>(&last).await?;
+    let now = tx.context().now;
     if let Some(last) = last
         && is_pending(&last, task.id, now)
         && last.created_at < old.expires_at
@@ -69,8 +69,8 @@ async fn open_approvals(
         return Ok(vec![last]);
     }
     let mut approvals = Vec::new();
-    for stream in unit.open_streams(task.id).await? {
-        approvals.extend(unit.load::<Approval>(stream).await?);
+    for stream in tx.open_streams(task.id).await? {
+        approvals.extend(tx.load::<Approval>(stream).await?);
     }
     Ok(approvals)
 }

@@ -16,7 +16,7 @@ use crate::event::{
 use crate::id::{AgentId, StreamId, TaskId, TokenId};
 use crate::operation::ScopeId;
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Unit};
+use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,27 +97,30 @@ pub struct IssuedToken {
 impl Command for CreateTask {
     type Answer = IssuedToken;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<IssuedToken, Error> {
-        unit.needs_room()?;
-        let agent = super::agents::find(unit, &self.agent).await?;
-        let task_id: TaskId = unit.context().id();
-        let context = unit.context();
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<IssuedToken, Error> {
+        tx.needs_room()?;
+        let agent = super::agents::find(tx, &self.agent).await?;
+        let task_id: TaskId = tx.context().id();
+        let context = tx.context();
         let (events, claims) = decide_create(&self, agent.as_deref(), task_id, &context)?;
-        unit.append(events).await?;
-        let task = unit.load::<Task>(task_id).await?;
+        tx.append(events).await?;
+        let task = tx.load::<Task>(task_id).await?;
         let task = task.ok_or(Rejection::TaskNotFound)?;
         Ok(IssuedToken { task, claims })
     }
 }
 
 /// The newest token of a task.
-pub(super) async fn issued(unit: &mut Unit<'_>, task_id: TaskId) -> Result<IssuedToken, Error> {
-    let task = unit
+pub(super) async fn issued(
+    tx: &mut Transaction<'_>,
+    task_id: TaskId,
+) -> Result<IssuedToken, Error> {
+    let task = tx
         .load::<Task>(task_id)
         .await?
         .ok_or(Rejection::TaskNotFound)?;
     let token = task.tokens.last().ok_or(Rejection::TokenUnknown)?;
-    let claims = CapabilityClaims::of(&task, token, unit.context().rules);
+    let claims = CapabilityClaims::of(&task, token, tx.context().rules);
     Ok(IssuedToken { claims, task })
 }
 
@@ -246,11 +249,11 @@ pub struct CloseTask {
 impl Command for CloseTask {
     type Answer = Arc<Task>;
 
-    async fn run(self, unit: &mut Unit<'_>) -> Result<Arc<Task>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Task>, Error> {
         let task = match &self.token {
-            Some(token) => admit(unit, self.task_id, token).await?.0,
+            Some(token) => admit(tx, self.task_id, token).await?.0,
             None => {
-                let task = unit.load::<Task>(self.task_id).await?;
+                let task = tx.load::<Task>(self.task_id).await?;
                 task.ok_or(Rejection::TaskNotFound)?
             }
         };
@@ -259,10 +262,10 @@ impl Command for CloseTask {
         }
         let mut approvals = Vec::new();
         let mut applies = Vec::new();
-        for stream in unit.open_streams(task.id).await? {
-            if let Some(approval) = unit.load::<Approval>(stream).await? {
+        for stream in tx.open_streams(task.id).await? {
+            if let Some(approval) = tx.load::<Approval>(stream).await? {
                 approvals.push(approval);
-            } else if let Some(apply) = unit.load::<Apply>(stream).await? {
+            } else if let Some(apply) = tx.load::<Apply>(stream).await? {
                 applies.push(apply);
             }
         }
@@ -271,10 +274,10 @@ impl Command for CloseTask {
             &approvals,
             &applies,
             self.reason.as_deref(),
-            &unit.context(),
+            &tx.context(),
         );
-        unit.append(events).await?;
-        Ok(unit
+        tx.append(events).await?;
+        Ok(tx
             .load::<Task>(self.task_id)
             .await?
             .ok_or(Rejection::TaskNotFound)?)

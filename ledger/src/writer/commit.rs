@@ -1,6 +1,6 @@
 //! The commit: one transaction for a batch, and what to believe when it fails.
 
-use super::unit::{Batch, Decided};
+use super::transaction::{Batch, Decided};
 use super::{CommitPoint, NewEvent, Writer};
 use crate::clock::{Random, Timestamp};
 use crate::error::Error;

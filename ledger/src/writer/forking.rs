@@ -4,7 +4,7 @@
 
 use super::NewEvent;
 use super::commit::stage;
-use super::unit::Decided;
+use super::transaction::Decided;
 use crate::clock::{Clock, Random};
 use crate::error::Error;
 use crate::event::{Envelope, Event};

@@ -1,6 +1,6 @@
 //! A command on its way: the caller waits at one end, the writer decides at the other.
 
-use super::unit::Unit;
+use super::transaction::Transaction;
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::Envelope;
@@ -33,7 +33,7 @@ pub(crate) trait Job: Send {
     /// Decides; `true` when its events are to be kept.
     fn decide<'a>(
         &'a mut self,
-        unit: &'a mut Unit<'_>,
+        tx: &'a mut Transaction<'_>,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
     /// Tells the caller. Callers that are gone are not missed: what was decided stays decided.
@@ -65,13 +65,13 @@ impl<C: Command> Job for TypedJob<C> {
 
     fn decide<'a>(
         &'a mut self,
-        unit: &'a mut Unit<'_>,
+        tx: &'a mut Transaction<'_>,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
             let Some(command) = self.command.take() else {
                 return false;
             };
-            let decision = command.run(unit).await;
+            let decision = command.run(tx).await;
             let keep = decision.is_ok();
             self.decision = Some(decision);
             keep

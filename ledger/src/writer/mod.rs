@@ -15,7 +15,7 @@ mod refusals;
 mod scrub;
 mod state;
 mod tail;
-mod unit;
+mod transaction;
 mod usage;
 mod watchers;
 
@@ -29,8 +29,8 @@ pub(crate) use scrub::Scrub;
 pub use state::Stored;
 pub(crate) use state::{Cache, Entry, State};
 pub(crate) use tail::RecentEvents;
-pub use unit::{Context, NewEvent, Unit};
-pub(crate) use unit::{Erasing, erased_names};
+pub use transaction::{Context, NewEvent, Transaction};
+pub(crate) use transaction::{Erasing, erased_names};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
 
@@ -48,7 +48,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use unit::{Batch, Decided};
+use transaction::{Batch, Decided};
 
 /// The most commands that share one commit.
 const MAX_BATCH: usize = 256;
@@ -243,7 +243,7 @@ impl Writer {
         let floor = self.rules.quotas.min_free_bytes;
         let is_short_of_room = self.free_space.is_below(floor);
         for job in waiting.iter_mut() {
-            let mut unit = Unit {
+            let mut tx = Transaction {
                 connection: &mut self.connection,
                 size: self.head.size,
                 cache: &self.shared.cache,
@@ -262,8 +262,8 @@ impl Writer {
                 is_short_of_room,
             };
             // A command that fails leaves nothing behind in its batch.
-            if job.decide(&mut unit).await {
-                let decided = unit.into_decided();
+            if job.decide(&mut tx).await {
+                let decided = tx.into_decided();
                 batch.absorb(decided);
             }
         }

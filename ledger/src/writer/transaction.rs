@@ -90,7 +90,7 @@ pub(crate) struct Decided {
 }
 
 /// See the module's text.
-pub struct Unit<'w> {
+pub struct Transaction<'w> {
     pub(super) connection: &'w mut SqliteConnection,
     /// The size of the committed log.
     pub(super) size: u64,
@@ -105,7 +105,7 @@ pub struct Unit<'w> {
     pub(super) is_short_of_room: bool,
 }
 
-impl<'w> Unit<'w> {
+impl<'w> Transaction<'w> {
     /// Time, randomness and rules.
     #[must_use]
     pub const fn context(&self) -> Context<'w> {
