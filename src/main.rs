@@ -10,7 +10,6 @@ mod core_dumps;
 mod demo;
 mod doctor;
 mod dossier;
-mod front;
 mod known_checkpoint;
 mod ocsf;
 mod open_files;

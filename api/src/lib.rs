@@ -2,22 +2,22 @@
 //! valid types, becomes a command or a question, and is answered; no policy lives here.
 
 pub mod auth;
-pub mod edge;
 pub mod extract;
 #[cfg(test)]
 mod gate;
+pub mod limits;
 mod openapi;
 pub mod pages;
 pub mod passkey;
 pub mod problem;
 mod router;
 mod routes;
+pub mod server;
 mod shapes;
 mod state;
 #[cfg(test)]
 mod testing;
 
-pub use edge::bounds::AnswerFor;
 pub use problem::{ApiError, Problem};
 pub use router::build_router;
 pub use state::{ApiConfig, AppState, JwtSettings, Keys, MetricsText, Readiness, Services, Shared};

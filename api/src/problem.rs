@@ -351,7 +351,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Rides on a 500 answer to the edge, which knows the request id and logs the cause, once.
+/// Rides on a 500 answer to the access log, which knows the request id and logs the cause, once.
 #[derive(Clone)]
 pub(crate) struct Fault(pub(crate) Arc<dyn StdError + Send + Sync>);
 

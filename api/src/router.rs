@@ -1,6 +1,6 @@
 //! The whole surface: every route, what surrounds them, and their description.
 
-use crate::edge::{access, bounds, panics};
+use crate::limits::{access, bounds, panics};
 use crate::openapi;
 use crate::pages::assets;
 use crate::problem::ApiError;
@@ -55,7 +55,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     Ok(surrounded(routes, state).layer(Extension(Description(description.into()))))
 }
 
-/// Puts the edge around routes; from the inside out: bounds, panics, access log.
+/// Puts the limits around routes; from the inside out: bounds, panics, access log.
 fn surrounded(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .fallback(landing::unknown_path)

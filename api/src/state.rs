@@ -3,11 +3,11 @@
 use crate::auth::jwt::TokenKey;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use crate::auth::subject::SubjectVerifier;
-use crate::edge::bounds::UnderWay;
-use crate::edge::links::LinkTraffic;
-use crate::edge::rate_limit::RateLimiter;
-use crate::edge::turns::Turns;
-use crate::extract::body_room::BodyRoom;
+use crate::limits::body_memory::BodyMemory;
+use crate::limits::bounds::RequestLimit;
+use crate::limits::links::LinkTraffic;
+use crate::limits::rate_limit::RateLimiter;
+use crate::limits::turns::Turns;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
 use axum::body::Bytes;
@@ -155,9 +155,9 @@ pub struct Shared {
     /// Turns of making large pages and answers.
     pub(crate) turns: Turns,
     /// Requests that are being answered.
-    pub(crate) under_way: UnderWay,
-    /// Room for bodies.
-    pub(crate) bodies: BodyRoom,
+    pub(crate) under_way: RequestLimit,
+    /// Memory of request bodies.
+    pub(crate) bodies: BodyMemory,
     metrics_text: Mutex<Option<(Instant, Bytes)>>,
 }
 
@@ -177,8 +177,8 @@ impl AppState {
             links,
             strangers,
             turns: Turns::new(),
-            under_way: UnderWay::new(),
-            bodies: BodyRoom::new(),
+            under_way: RequestLimit::new(),
+            bodies: BodyMemory::new(),
             metrics_text: Mutex::default(),
         }))
     }

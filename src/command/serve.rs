@@ -2,11 +2,11 @@
 
 use crate::cli::ServeArgs;
 use crate::config::Environment;
-use crate::front::listen;
 use crate::service;
 use crate::shutdown::Signals;
 use crate::telemetry::{Metrics, start_logging};
 use anyhow::Context;
+use api::server::listen;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,8 @@ pub(crate) fn serve(environment: &Environment, args: &ServeArgs) -> anyhow::Resu
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(Signals::catch()?.obey(stop.clone()));
-        let listener = listen(config.http.bind)?;
+        let listener = listen(config.http.bind)
+            .with_context(|| format!("listening on {}", config.http.bind))?;
         let upkeep = tokio::spawn(metrics.clone().keep_up(stop.clone()));
         service::run(&config, listener, Some(metrics), stop.clone()).await?;
         stop.cancel();

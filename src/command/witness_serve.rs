@@ -2,11 +2,12 @@
 
 use crate::cli::{InitArgs, KeyArgs, ServeWitnessArgs};
 use crate::config::Environment;
-use crate::front::listen;
 use crate::output::say;
 use crate::shutdown::Signals;
 use crate::telemetry::start_logging;
 use crate::witness::{StateFolder, WatchedLogs, Witness, make_key, read_key, serve};
+use anyhow::Context;
+use api::server::listen;
 use ledger::{SystemClock, SystemRandom};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub(crate) fn witness_serve(
     super::runtime()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(Signals::catch()?.obey(stop.clone()));
-        serve(listen(args.listen)?, witness, stop).await
+        let listener =
+            listen(args.listen).with_context(|| format!("listening on {}", args.listen))?;
+        serve(listener, witness, stop).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

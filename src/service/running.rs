@@ -10,10 +10,10 @@ use super::surface::surface;
 use super::witness_lag::WitnessLag;
 use super::workforce::workforce;
 use crate::config::Config;
-use crate::front::{Front, Patience};
 use crate::open_files;
 use crate::telemetry::Metrics;
 use anyhow::Context;
+use api::server::{Server, Timeouts};
 use api::{AppState, Services, build_router};
 use axum::Router;
 use ledger::Ledger;
@@ -98,9 +98,9 @@ pub(crate) async fn run(
 }
 
 /// Ready when an end that has begun has taken this long.
-async fn out_of_time(ending: CancellationToken, patience: Duration) {
+async fn out_of_time(ending: CancellationToken, timeouts: Duration) {
     ending.cancelled().await;
-    tokio::time::sleep(patience).await;
+    tokio::time::sleep(timeouts).await;
 }
 
 /// Everything above the ledger.
@@ -120,7 +120,7 @@ impl Stages<'_> {
             Err(refused) => Err(refused),
         };
         let closed = tables.close().await;
-        served.and(closed)
+        served.context("using the listener").and(closed)
     }
 
     async fn with_workers(
@@ -148,21 +148,21 @@ impl Stages<'_> {
         workers: HealthReader,
     ) -> anyhow::Result<()> {
         let control = Control::open(&self.config.storage, &self.ledger, projections);
-        let front = self.front();
-        let router = self.router(projections, workers, &front)?;
+        let server = self.server();
+        let router = self.router(projections, workers, &server)?;
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
-        let served = front.serve(listener, router, self.stop).await;
+        let served = server.serve(listener, router, self.stop).await;
         let closed = match control {
             Some(control) => control.close().await,
             None => Ok(()),
         };
-        served.and(closed)
+        served.context("using the listener").and(closed)
     }
 
-    /// With as many places as are wanted, and as there are file descriptors for.
-    fn front(&self) -> Front {
+    /// With as many connections as are wanted, and as there are file descriptors for.
+    fn server(&self) -> Server {
         let http = &self.config.http;
         let wanted = usize::try_from(http.max_connections).unwrap_or(usize::MAX);
         let most = open_files::allow(wanted);
@@ -174,20 +174,20 @@ impl Stages<'_> {
                  (ulimit -n, LimitNOFILE)"
             );
         }
-        let patience = Patience {
+        let timeouts = Timeouts {
             slow: http.client_timeout,
             idle: http.keep_alive,
             // The rest is for what is sent upstream, and for closing the files.
             ending: http.shutdown / 2,
         };
-        Front::new(most, patience)
+        Server::new(most, timeouts)
     }
 
     fn router(
         &self,
         projections: &Projections,
         workers: HealthReader,
-        front: &Front,
+        server: &Server,
     ) -> anyhow::Result<Router> {
         let waiting = self.config.witnesses.approvals_wait;
         let checkpoints = self.ledger.checkpoints().filter(|_| waiting);
@@ -198,9 +198,9 @@ impl Stages<'_> {
             workers,
         };
         let metrics = self.metrics.clone().map(|metrics| {
-            let (front, ledger) = (front.clone(), self.ledger.clone());
+            let (server, ledger) = (server.clone(), self.ledger.clone());
             Arc::new(move || {
-                front.measure();
+                server.measure();
                 ledger.measure();
                 metrics.render()
             }) as _

@@ -1,8 +1,8 @@
 //! `add-checkpoint` over HTTP, with the statuses of C2SP tlog-witness.
 
 use super::watched::{Refusal, Witness};
-use crate::front::{Front, Patience};
 use anyhow::Context;
+use api::server::{self, Timeouts};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
@@ -39,8 +39,11 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener's address")?;
     tracing::info!(%address, "listening");
-    let front = Front::new(MOST_CONNECTIONS, Patience::default());
-    front.serve(listener, router(witness), stop).await?;
+    let server = server::Server::new(MOST_CONNECTIONS, Timeouts::default());
+    server
+        .serve(listener, router(witness), stop)
+        .await
+        .context("using the listener")?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! JSON bodies, read strictly: what a person approves must be what every reader of the same bytes
 //! would understand.
 
-use super::body_room::Room;
 use crate::auth::subject::Subject;
-use crate::edge::bounds::Held;
-use crate::edge::links::{self, ThroughLink};
+use crate::limits::body_memory::BodyPermit;
+use crate::limits::bounds::HeldPermits;
+use crate::limits::links::{self, ThroughLink};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -37,18 +37,18 @@ impl<T: DeserializeOwned> FromRequest<AppState> for StrictJson<T> {
 }
 
 /// As [`StrictJson`], of at most [`DEPLOY_BODY_LIMIT`] bytes, behind a guard. With it come the number
-/// of bytes that it was, for routes whose limit depends on what is in the body, and the room that it
+/// of bytes that it was, for routes whose limit depends on what is in the body, and the permit that it
 /// takes, which is to be held for as long as its content is.
 #[derive(Debug)]
-pub(crate) struct LargeJson<T>(pub(crate) T, pub(crate) usize, pub(crate) Room);
+pub(crate) struct LargeJson<T>(pub(crate) T, pub(crate) usize, pub(crate) BodyPermit);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for LargeJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         says_json(request.headers())?;
-        let (body, room) = read(request, state, DEPLOY_BODY_LIMIT).await?;
-        parse(&body).map(|value| Self(value, body.len(), room))
+        let (body, permit) = read(request, state, DEPLOY_BODY_LIMIT).await?;
+        parse(&body).map(|value| Self(value, body.len(), permit))
     }
 }
 
@@ -93,17 +93,21 @@ fn is_json(text: &str) -> bool {
         })
 }
 
-/// Reads a body whose room is held until the request is answered.
+/// Reads a body whose permit is held until the request is answered.
 async fn read_and_hold(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
-    let held = request.extensions().get::<Held>().cloned();
-    let (body, room) = read(request, state, BODY_LIMIT).await?;
+    let held = request.extensions().get::<HeldPermits>().cloned();
+    let (body, permit) = read(request, state, BODY_LIMIT).await?;
     if let Some(held) = held {
-        held.hold(room);
+        held.hold(permit);
     }
     Ok(body)
 }
 
-async fn read(request: Request, state: &AppState, limit: usize) -> Result<(Bytes, Room), ApiError> {
+async fn read(
+    request: Request,
+    state: &AppState,
+    limit: usize,
+) -> Result<(Bytes, BodyPermit), ApiError> {
     let mut patience = state.config.body_patience;
     let mut limit = limit;
     let extensions = request.extensions();
@@ -117,17 +121,17 @@ async fn read(request: Request, state: &AppState, limit: usize) -> Result<(Bytes
         // No route takes a body from somebody who has neither.
         (None, None) => "",
     };
-    let mut room = state.bodies.none(counted_for);
-    let arriving = arrive(request.into_body(), limit, &mut room);
+    let mut permit = state.bodies.none(counted_for);
+    let arriving = arrive(request.into_body(), limit, &mut permit);
     match tokio::time::timeout(patience, arriving).await {
-        Ok(body) => Ok((body?, room)),
+        Ok(body) => Ok((body?, permit)),
         Err(_) => Err(ApiError::RequestTimeout),
     }
 }
 
-/// The whole body. One that says how long it is has its room before it is read, and otherwise it is
+/// The whole body. One that says how long it is has its permit before it is read, and otherwise it is
 /// refused before.
-async fn arrive(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, ApiError> {
+async fn arrive(mut body: Body, limit: usize, permit: &mut BodyPermit) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::PayloadTooLarge { limit };
     let said = body.size_hint().exact();
     let said = said
@@ -138,7 +142,7 @@ async fn arrive(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, 
         })
         .map(|length| length.ok_or_else(too_large))
         .transpose()?;
-    room.grow(said.unwrap_or(0))?;
+    permit.grow(said.unwrap_or(0))?;
     let mut all = BytesMut::new();
     loop {
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
@@ -157,7 +161,7 @@ async fn arrive(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, 
         if said == Some(data.len()) {
             return Ok(data);
         }
-        room.grow(length)?;
+        permit.grow(length)?;
         if all.is_empty() {
             all.reserve(said.unwrap_or(length));
         }

@@ -2,8 +2,8 @@
 
 use super::params::PathParams;
 use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Said};
-use crate::edge::bounds::Held;
-use crate::edge::links::ThroughLink;
+use crate::limits::bounds::HeldPermits;
+use crate::limits::links::ThroughLink;
 use crate::problem::ApiError;
 use crate::state::{AppState, Keys};
 use axum::extract::FromRequestParts;
@@ -78,8 +78,8 @@ impl<T: InPath> FromRequestParts<AppState> for Link<T> {
         state.links.admit(&leads_to)?;
         let owner = link.owner(state).await?;
         let seats = state.links.take(&leads_to, &owner)?;
-        let held = parts.extensions.get::<Held>();
-        held.ok_or_else(|| ApiError::internal("a request came around the edge"))?
+        let held = parts.extensions.get::<HeldPermits>();
+        held.ok_or_else(|| ApiError::internal("this request was counted nowhere"))?
             .hold_link(seats);
         parts.extensions.insert(ThroughLink { owner });
         Ok(Self(link))

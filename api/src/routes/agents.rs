@@ -1,9 +1,9 @@
 //! What agents are granted beforehand.
 
 use crate::auth::guard::{Bootstrap, ManagePermissions};
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::agents::{Permission, Permissions, PermissionsRequest};
 use crate::state::AppState;

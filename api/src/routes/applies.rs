@@ -2,11 +2,11 @@
 
 use super::applying::{Asked, Attempt};
 use crate::auth::guard::{Bootstrap, Capability, IssueTasks};
-use crate::edge::request_id::ThisRequest;
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Granted, Plan};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
@@ -98,7 +98,7 @@ async fn apply(
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let asked = request.and_then(|LargeJson(request, size, room)| {
+    let asked = request.and_then(|LargeJson(request, size, permit)| {
         within_limit(size, request.uploads())?;
         let operations = request.operations()?;
         let policy = &state.config.callback_policy;
@@ -109,7 +109,7 @@ async fn apply(
         Ok(Asked {
             operations,
             callback,
-            room: Some(room),
+            permit: Some(permit),
         })
     });
     let attempt = Attempt::new(&state, &who, request_id, wait);

@@ -3,8 +3,8 @@
 
 use crate::auth::guard::Capability;
 use crate::auth::link::Resume;
-use crate::extract::body_room::Room;
 use crate::extract::prefer::PreferWait;
+use crate::limits::body_memory::BodyPermit;
 use crate::problem::ApiError;
 use crate::shapes::answers::{
     ApplyEnded, ApplyRunning, ApplyWaiting, Granted, PermissionCheckView,
@@ -49,7 +49,7 @@ pub(crate) struct Asked {
     pub(crate) operations: Vec<Operation>,
     pub(crate) callback: Option<NewCallback>,
     /// What the operations take, where they came in a large body.
-    pub(crate) room: Option<Room>,
+    pub(crate) permit: Option<BodyPermit>,
 }
 
 impl<'a> Attempt<'a> {
@@ -102,7 +102,7 @@ impl<'a> Attempt<'a> {
             .execute(self.origin(), command)
             .await??;
         // Not held while a human thinks.
-        drop(asked.room);
+        drop(asked.permit);
         self.answer(submitted).await
     }
 

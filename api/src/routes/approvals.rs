@@ -1,9 +1,9 @@
 //! Approvals as the agent that waits for them sees them. The page for humans is elsewhere.
 
 use crate::auth::guard::Capability;
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::OptionalJson;
 use crate::extract::prefer::PreferWait;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
 use crate::shapes::approvers::known_principal;

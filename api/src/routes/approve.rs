@@ -4,11 +4,11 @@
 mod files;
 
 use crate::auth::link::ApprovalLink;
-use crate::edge::request_id::ThisRequest;
-use crate::edge::turns::Turn;
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::link::Link;
 use crate::extract::params::QueryParams;
+use crate::limits::request_id::ThisRequest;
+use crate::limits::turns::Turn;
 use crate::pages::{self, Question, WantsPage};
 use crate::passkey::{AssertionOptions, EligibleCredential, PasskeyRefused};
 use crate::problem::{ApiError, Problem};

@@ -2,9 +2,9 @@
 
 use crate::auth::guard::{Bootstrap, ManageApprovers};
 use crate::auth::link::EnrolmentLink;
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::approvers::{
     CredentialRequest, Credentials, Eligibility, EnrolmentOpened, credential_id, known_principal,

@@ -1,9 +1,9 @@
 //! Deliveries of callbacks, as far as operators act on them.
 
 use crate::auth::guard::{Bootstrap, IssueTasks, TaskParty};
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::OptionalJson;
 use crate::extract::params::PathParams;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::callbacks::{
     Deliveries, RetryAllRequest, RetryAllStarted, RetryRequest, RetryStarted,

@@ -2,9 +2,9 @@
 //! was invited.
 
 use crate::auth::link::EnrolmentLink;
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::StrictJson;
 use crate::extract::link::Link;
+use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, EnrolmentPage, EnrolmentUsedPage, Moment, ShownText, WantsPage};
 use crate::passkey::{
     Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,

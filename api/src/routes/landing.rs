@@ -1,6 +1,6 @@
 //! Where a person or a program comes to that knows nothing but the address, or the wrong path.
 
-use crate::edge::request_id::ThisRequest;
+use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, NoticePage, WantsPage};
 use crate::problem::ApiError;
 use axum::Json;

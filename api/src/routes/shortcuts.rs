@@ -3,11 +3,11 @@
 use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
 use super::applying::{Asked, Attempt};
 use crate::auth::guard::Capability;
-use crate::edge::request_id::ThisRequest;
-use crate::extract::body_room::Room;
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
 use crate::extract::prefer::PreferWait;
+use crate::limits::body_memory::BodyPermit;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::answers::ApplyEnded;
 use crate::shapes::shortcuts::{
@@ -119,20 +119,20 @@ async fn deploy_worker(
     request: Result<LargeJson<WorkersDeployRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let attempt = Attempt::new(&state, &who, request_id, wait);
-    let request = request.map(|LargeJson(request, _, room)| (request, Some(room)));
+    let request = request.map(|LargeJson(request, _, permit)| (request, Some(permit)));
     submit(attempt, key, request).await
 }
 
 async fn submit<T: Shortcut>(
     attempt: Attempt<'_>,
     key: Result<Idempotency, ApiError>,
-    request: Result<(T, Option<Room>), ApiError>,
+    request: Result<(T, Option<BodyPermit>), ApiError>,
 ) -> Result<Response, ApiError> {
-    let asked = request.and_then(|(request, room)| {
+    let asked = request.and_then(|(request, permit)| {
         Ok(Asked {
             operations: vec![request.operation()?],
             callback: None,
-            room,
+            permit,
         })
     });
     attempt.submit(key.map(|Idempotency(key)| key), asked).await

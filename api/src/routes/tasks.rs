@@ -2,9 +2,9 @@
 
 use crate::auth::capability::CapabilityToken;
 use crate::auth::guard::{Bootstrap, Capability, IssueTasks, Renewal, TaskParty};
-use crate::edge::request_id::ThisRequest;
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::PathParams;
+use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::shapes::tasks::{
     CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskView, TokenRenewed,

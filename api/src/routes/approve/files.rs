@@ -2,9 +2,9 @@
 
 use super::{opened, turn_for};
 use crate::auth::link::ApprovalLink;
-use crate::edge::links::FileSeats;
 use crate::extract::link::Link;
 use crate::extract::params::PathParams;
+use crate::limits::links::FilePermits;
 use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::state::AppState;
@@ -104,7 +104,7 @@ fn upstream(read: &[PreState]) -> String {
 }
 
 /// Nothing of it is opened as a page: an agent wrote it.
-fn download(file: ApprovalFile, content: String, seats: FileSeats) -> Response {
+fn download(file: ApprovalFile, content: String, seats: FilePermits) -> Response {
     let kind = match file {
         ApprovalFile::Param { .. } => "text/plain; charset=utf-8",
         ApprovalFile::Request | ApprovalFile::Upstream => "application/json",

@@ -1,15 +1,15 @@
 //! One connection, from its first byte to its last.
 
-use super::Patience;
-use super::answers::Counted;
-use super::arriving::MOST_HEAD;
+use super::Timeouts;
+use super::answers::CountedBody;
 use super::host;
-use super::places::Place;
+use super::input::MOST_HEAD;
 use super::refusal::Refusal;
-use super::standing::{Framing, Phase, Standing};
+use super::signal::Signal;
+use super::slots::Slot;
+use super::state::{ConnectionState, Framing, Phase};
 use super::stream::{Broken, Stream};
-use super::told::Word;
-use api::AnswerFor;
+use crate::limits::bounds::AnswerFor;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -35,8 +35,8 @@ use tower::Service as _;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many that have no place any more are listened to at a time; further ones are closed at once.
-pub(super) const MOST_PARTING: usize = 256;
+/// How many that have no slot any more are listened to at a time; further ones are closed at once.
+pub(super) const MOST_CLOSING: usize = 256;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,45 +49,45 @@ enum End {
     Idle,
     /// A head did not become whole.
     Slow,
-    /// Another one needed the place.
-    GavePlace,
+    /// Another one needed the slot.
+    YieldedSlot,
     /// Others needed the memory.
-    GaveMemory,
+    YieldedMemory,
 }
 
 impl End {
-    const fn word(self) -> &'static str {
+    const fn label(self) -> &'static str {
         match self {
             Self::Itself => "itself",
             Self::Malformed => "malformed",
             Self::Idle => "idle",
             Self::Slow => "slow_head",
-            Self::GavePlace => "made_room",
-            Self::GaveMemory => "gave_memory",
+            Self::YieldedSlot => "made_room",
+            Self::YieldedMemory => "gave_memory",
         }
     }
 }
 
-/// Serves a connection to its end; the place is held until then.
-pub(super) async fn attend(
+/// Serves a connection to its end; the slot is held until then.
+pub(super) async fn serve(
     tcp: TcpStream,
     router: Router,
-    place: Place,
-    patience: Patience,
-    parting: Arc<Semaphore>,
+    slot: Slot,
+    timeouts: Timeouts,
+    closing: Arc<Semaphore>,
 ) {
-    let standing = Arc::clone(place.standing());
+    let state = Arc::clone(slot.state());
     // Answers are written whole, so waiting for more to send only costs time.
     drop(tcp.set_nodelay(true));
-    // Until it says something, a connection costs its place and nothing more.
-    if !has_spoken(&tcp, &standing, patience.idle).await {
+    // Until it says something, a connection costs its slot and nothing more.
+    if !has_spoken(&tcp, &state, timeouts.idle).await {
         return;
     }
-    let stream = Stream::new(tcp, Arc::clone(&standing), patience.slow);
-    let place = Arc::new(place);
+    let stream = Stream::new(tcp, Arc::clone(&state), timeouts.slow);
+    let slot = Arc::new(slot);
     let service = {
-        let place = Arc::clone(&place);
-        service_fn(move |request| answer(request, &router, &place))
+        let slot = Arc::clone(&slot);
+        service_fn(move |request| answer(request, &router, &slot))
     };
     let mut connection = http1::Builder::new()
         // How long a head may take is counted here, apart from how long a connection may rest.
@@ -95,21 +95,21 @@ pub(super) async fn attend(
         .max_buf_size(MOST_HEAD)
         .max_header_size(MOST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    let end = drive(&mut connection, &standing, patience).await;
+    let end = drive(&mut connection, &state, timeouts).await;
     let stream = connection.into_parts().io.into_inner();
     let why = match stream.broken() {
         Some(Broken::NotTaken) => "answer_not_taken",
-        None => end.word(),
+        None => end.label(),
     };
     metrics::counter!("http_connections_ended_total", "why" => why).increment(1);
-    let phase = standing.look().0;
+    let phase = state.look().0;
     let refusal = match (stream.broken(), end, phase) {
         (Some(Broken::NotTaken), _, _) => return,
         (None, End::Slow, _) => Some(Refusal::HeadTooSlow),
-        (None, End::GavePlace, Phase::Head) => Some(Refusal::NoPlace),
-        (None, End::GaveMemory, Phase::Head) => Some(Refusal::TooManyHeads),
-        // Its answer has begun, or another connection has its place already.
-        (None, End::GavePlace | End::GaveMemory, _) => return,
+        (None, End::YieldedSlot, Phase::Head) => Some(Refusal::NoSlot),
+        (None, End::YieldedMemory, Phase::Head) => Some(Refusal::TooManyHeads),
+        // Its answer has begun, or another connection has its slot already.
+        (None, End::YieldedSlot | End::YieldedMemory, _) => return,
         // Most of these the library refuses itself.
         (None, End::Malformed, _) if !stream.has_refused() => Some(Refusal::Malformed),
         (None, End::Itself | End::Malformed | End::Idle, _) => None,
@@ -117,18 +117,18 @@ pub(super) async fn attend(
     if stream.is_at_end() && refusal.is_none() {
         return;
     }
-    standing.end_request();
+    state.end_request();
     let tcp = stream.into_tcp();
-    if matches!(end, End::GavePlace | End::GaveMemory) {
-        drop(place);
-        if let Ok(_parting) = parting.try_acquire() {
-            part(tcp, refusal).await;
+    if matches!(end, End::YieldedSlot | End::YieldedMemory) {
+        drop(slot);
+        if let Ok(_closing) = closing.try_acquire() {
+            close(tcp, refusal).await;
         }
         return;
     }
     tokio::select! {
-        () = part(tcp, refusal) => {}
-        () = standing.told.to_leave() => {}
+        () = close(tcp, refusal) => {}
+        () = state.signals.end_requested() => {}
     }
 }
 
@@ -136,24 +136,24 @@ pub(super) async fn attend(
 fn answer(
     request: Request<Incoming>,
     router: &Router,
-    place: &Arc<Place>,
+    slot: &Arc<Slot>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
     let framing = request.body().size_hint().exact();
-    let begun = place
-        .standing()
+    let begun = slot
+        .state()
         .begin_request(framing.map_or(Framing::Last, Framing::Length));
     let begun = begun.and_then(|framing| {
         host::check(&request)?;
         has_plain_body(request.headers())?;
         Ok(framing)
     });
-    let (mut router, place) = (router.clone(), Arc::clone(place));
+    let (mut router, slot) = (router.clone(), Arc::clone(slot));
     async move {
-        let standing = place.standing();
+        let state = slot.state();
         let framing = match begun {
             Ok(framing) => framing,
             Err(refusal) => {
-                standing.end_request();
+                state.end_request();
                 return Ok(refusal.response());
             }
         };
@@ -163,55 +163,55 @@ fn answer(
             answer.headers_mut().insert(header::CONNECTION, close);
         }
         if let Some(AnswerFor(holder)) = answer.extensions_mut().remove() {
-            place.belongs_to(&holder);
+            slot.assign_to(&holder);
         }
-        standing.end_request();
-        Ok(answer.map(|body| Counted::over(body, &place)))
+        state.end_request();
+        Ok(answer.map(|body| CountedBody::over(body, &slot)))
     }
 }
 
-/// Waits for the first byte; `false` when none came in time, or the place is needed.
-async fn has_spoken(tcp: &TcpStream, standing: &Standing, patience: Duration) -> bool {
+/// Waits for the first byte; `false` when none came in time, or the slot is needed.
+async fn has_spoken(tcp: &TcpStream, state: &ConnectionState, limit: Duration) -> bool {
     let first = async {
         loop {
             tokio::select! {
                 ready = tcp.readable() => return ready.is_ok(),
-                () = standing.told.heard() => if standing.told.word() != Word::Stay {
+                () = state.signals.changed() => if state.signals.strongest() != Signal::Continue {
                     return false;
                 }
             }
         }
     };
-    let spoken = tokio::time::timeout(patience, first).await;
+    let spoken = tokio::time::timeout(limit, first).await;
     let why = match spoken {
         Ok(true) => return true,
-        Ok(false) => End::GavePlace,
+        Ok(false) => End::YieldedSlot,
         Err(_) => End::Idle,
     };
-    metrics::counter!("http_connections_ended_total", "why" => why.word()).increment(1);
+    metrics::counter!("http_connections_ended_total", "why" => why.label()).increment(1);
     false
 }
 
 /// Drives the connection, and looks at how long its client takes.
 async fn drive<S>(
     connection: &mut Connection<TokioIo<Stream>, S>,
-    standing: &Standing,
-    patience: Patience,
+    state: &ConnectionState,
+    timeouts: Timeouts,
 ) -> End
 where
     S: HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut timer = pin!(tokio::time::sleep_until(deadline(standing, patience)));
-    let mut told = pin!(standing.told.heard());
+    let mut timer = pin!(tokio::time::sleep_until(deadline(state, timeouts)));
+    let mut signals = pin!(state.signals.changed());
     poll_fn(move |cx: &mut Context<'_>| {
-        while told.as_mut().poll(cx).is_ready() {
-            told.set(standing.told.heard());
-            match standing.told.word() {
-                Word::Stay => {}
-                Word::Finish => Pin::new(&mut *connection).graceful_shutdown(),
-                Word::GivePlace => return Poll::Ready(End::GavePlace),
-                Word::GiveMemory => return Poll::Ready(End::GaveMemory),
+        while signals.as_mut().poll(cx).is_ready() {
+            signals.set(state.signals.changed());
+            match state.signals.strongest() {
+                Signal::Continue => {}
+                Signal::Finish => Pin::new(&mut *connection).graceful_shutdown(),
+                Signal::YieldSlot => return Poll::Ready(End::YieldedSlot),
+                Signal::YieldMemory => return Poll::Ready(End::YieldedMemory),
             }
         }
         if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
@@ -223,14 +223,14 @@ where
             });
         }
         // The timer is moved only to an earlier time: where it goes off too early, it is set anew.
-        let due = deadline(standing, patience);
+        let due = deadline(state, timeouts);
         if due < timer.deadline() {
             timer.as_mut().reset(due);
         }
         while timer.as_mut().poll(cx).is_ready() {
-            let due = deadline(standing, patience);
+            let due = deadline(state, timeouts);
             if due <= Instant::now() {
-                return Poll::Ready(match standing.look().0 {
+                return Poll::Ready(match state.look().0 {
                     Phase::Head => End::Slow,
                     Phase::Idle | Phase::Busy => End::Idle,
                 });
@@ -243,19 +243,19 @@ where
 }
 
 /// When the connection has to have done something else.
-fn deadline(standing: &Standing, patience: Patience) -> Instant {
-    match standing.look() {
-        (Phase::Head, since) => since + patience.slow,
+fn deadline(state: &ConnectionState, timeouts: Timeouts) -> Instant {
+    match state.look() {
+        (Phase::Head, since) => since + timeouts.slow,
         // A write that the client does not take has a limit of its own.
-        (Phase::Idle, since) if !standing.writes.load(Ordering::Relaxed) => since + patience.idle,
+        (Phase::Idle, since) if !state.writes.load(Ordering::Relaxed) => since + timeouts.idle,
         // How long a request may be answered is for the surface to say.
-        (Phase::Idle | Phase::Busy, _) => Instant::now() + patience.idle,
+        (Phase::Idle | Phase::Busy, _) => Instant::now() + timeouts.idle,
     }
 }
 
 /// Sends a refusal, ends our side, and reads on for a while what the client still sends.
-pub(super) async fn part(mut tcp: TcpStream, refusal: Option<Refusal>) {
-    let parting = async {
+pub(super) async fn close(mut tcp: TcpStream, refusal: Option<Refusal>) {
+    let closing = async {
         if let Some(refusal) = refusal {
             tcp.write_all(&refusal.answer()).await?;
         }
@@ -265,7 +265,7 @@ pub(super) async fn part(mut tcp: TcpStream, refusal: Option<Refusal>) {
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     // However it ends, it has ended.
-    drop(tokio::time::timeout(LINGER, parting).await);
+    drop(tokio::time::timeout(LINGER, closing).await);
 }
 
 /// Whether the body comes as it is. A coding besides `chunked` would have to be undone, and a proxy that

@@ -1,10 +1,10 @@
-//! How many connections there are at a time. When the last place is taken, a connection that waits for
+//! How many connections there are at a time. When the last slot is taken, a connection that waits for
 //! nothing makes room: one of the holder with the most, and of those the one that has done nothing for the
 //! longest. A connection's holder is whom its last answer was made for; all who are unknown are one.
 
 use super::memory::Memory;
-use super::standing::{Phase, Standing};
-use super::told::Word;
+use super::signal::Signal;
+use super::state::{ConnectionState, Phase};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +16,13 @@ use tokio::time::Instant;
 /// it, and its cost is bounded.
 const LOOKS: usize = 64;
 
-/// Of so many places one is kept free, and 64 at most: room is made before the last one is taken, so that
+/// Of so many slots one is kept free, and 64 at most: room is made before the last one is taken, so that
 /// whoever comes need not wait for it.
-const PLACES_FOR_ONE_FREE: usize = 32;
+const SLOTS_FOR_ONE_FREE: usize = 32;
 const MOST_FREE: usize = 64;
 
-/// How long it may take until a connection that was told to leave has left.
-const ROOM_PATIENCE: Duration = Duration::from_millis(250);
+/// How long it may take until a connection that was told to end has left.
+const END_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What unfinished heads may take together, beyond what is free for each: a head that means well comes in
 /// one piece.
@@ -31,9 +31,9 @@ const ALL_HEADS: usize = 64 * 1024 * 1024;
 /// What answers that are not read may take together.
 const ALL_ANSWERS: usize = 64 * 1024 * 1024;
 
-/// All places, and the memory that those who have one share.
+/// All slots, and the memory that their connections share.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Slots {
     most: usize,
     free: Arc<Semaphore>,
     begun: Instant,
@@ -42,10 +42,10 @@ pub(super) struct Places {
     taken: Mutex<Taken>,
 }
 
-/// Never more slots than places.
+/// Never more slots than slots.
 #[derive(Debug, Default)]
 struct Taken {
-    slots: Vec<Option<Arc<Standing>>>,
+    slots: Vec<Option<Arc<ConnectionState>>>,
     free: Vec<usize>,
     /// How many connections each holder has.
     holders: HashMap<Arc<str>, usize>,
@@ -53,16 +53,16 @@ struct Taken {
     hand: usize,
 }
 
-/// One place; dropping it gives it back.
+/// One slot; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
-    slot: usize,
-    standing: Arc<Standing>,
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    index: usize,
+    state: Arc<ConnectionState>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -80,53 +80,50 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, if need be of somebody who waits for nothing; `None` when all are busy.
-    pub(super) async fn take(self: &Arc<Self>) -> Option<Place> {
+    /// A slot, if need be that of a connection that waits for nothing; `None` when all are busy.
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Slot> {
         metrics::counter!("http_connections_total").increment(1);
-        let spare = (self.most / PLACES_FOR_ONE_FREE).min(MOST_FREE);
+        let spare = (self.most / SLOTS_FOR_ONE_FREE).min(MOST_FREE);
         if (1..=spare).contains(&self.free.available_permits()) {
-            self.make_room();
+            self.end_one();
         }
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                if !self.make_room() {
+                if !self.end_one() {
                     return None;
                 }
                 let freed = Arc::clone(&self.free).acquire_owned();
-                tokio::time::timeout(ROOM_PATIENCE, freed)
-                    .await
-                    .ok()?
-                    .ok()?
+                tokio::time::timeout(END_TIMEOUT, freed).await.ok()?.ok()?
             }
         };
-        let standing = Arc::new(Standing::new(self.begun, Arc::clone(&self.heads)));
+        let state = Arc::new(ConnectionState::new(self.begun, Arc::clone(&self.heads)));
         let mut taken = self.taken();
-        taken.count(standing.holder());
-        let entry = Some(Arc::clone(&standing));
-        let slot = match taken.free.pop() {
-            Some(slot) => {
-                if let Some(free) = taken.slots.get_mut(slot) {
+        taken.count(state.holder());
+        let entry = Some(Arc::clone(&state));
+        let index = match taken.free.pop() {
+            Some(index) => {
+                if let Some(free) = taken.slots.get_mut(index) {
                     *free = entry;
                 }
-                slot
+                index
             }
             None => {
                 taken.slots.push(entry);
                 taken.slots.len().saturating_sub(1)
             }
         };
-        Some(Place {
-            places: Arc::clone(self),
-            slot,
-            standing,
+        Some(Slot {
+            slots: Arc::clone(self),
+            index,
+            state,
             _permit: permit,
         })
     }
 
     /// Tells the one to leave who has waited the longest among some; `false` when all of those are
     /// busy.
-    fn make_room(&self) -> bool {
+    fn end_one(&self) -> bool {
         let mut taken = self.taken();
         let all = taken.slots.len();
         let begin = taken.hand;
@@ -135,27 +132,27 @@ impl Places {
                 let slot = begin.wrapping_add(step).checked_rem(all)?;
                 taken.slots.get(slot)?.as_ref()
             })
-            .filter(|standing| standing.told.word() < Word::GivePlace)
-            .filter_map(|standing| match standing.look() {
+            .filter(|state| state.signals.strongest() < Signal::YieldSlot)
+            .filter_map(|state| match state.look() {
                 (Phase::Busy, _) => None,
                 (Phase::Idle | Phase::Head, since) => {
-                    let beside = taken.holders.get(&standing.holder()).copied();
-                    Some(((Reverse(beside), since), standing))
+                    let beside = taken.holders.get(&state.holder()).copied();
+                    Some(((Reverse(beside), since), state))
                 }
             })
             .min_by_key(|(order, _)| *order);
         let is_found = found.is_some();
-        if let Some((_, standing)) = found {
-            standing.told.tell(Word::GivePlace);
+        if let Some((_, state)) = found {
+            state.signals.send(Signal::YieldSlot);
         }
         taken.hand = begin.wrapping_add(LOOKS).checked_rem(all).unwrap_or(0);
         is_found
     }
 
     /// Tells everybody.
-    pub(super) fn tell_all(&self, word: Word) {
-        for standing in self.taken().slots.iter().flatten() {
-            standing.told.tell(word);
+    pub(super) fn signal_all(&self, signal: Signal) {
+        for state in self.taken().slots.iter().flatten() {
+            state.signals.send(signal);
         }
     }
 
@@ -189,91 +186,94 @@ fn gauge(name: &'static str, value: usize) {
     metrics::gauge!(name).set(f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
 }
 
-impl Place {
-    pub(super) const fn standing(&self) -> &Arc<Standing> {
-        &self.standing
+impl Slot {
+    pub(super) const fn state(&self) -> &Arc<ConnectionState> {
+        &self.state
     }
 
     /// An answer was made for this holder.
-    pub(super) fn belongs_to(&self, holder: &Arc<str>) {
-        if self.standing.holder() == *holder {
+    pub(super) fn assign_to(&self, holder: &Arc<str>) {
+        if self.state.holder() == *holder {
             return;
         }
-        let mut taken = self.places.taken();
-        taken.discount(&self.standing.hold_for(Arc::clone(holder)));
+        let mut taken = self.slots.taken();
+        taken.discount(&self.state.hold_for(Arc::clone(holder)));
         taken.count(Arc::clone(holder));
     }
 
     /// What holds the answers that nobody has read.
     pub(super) fn answers(&self) -> &Arc<Memory> {
-        &self.places.answers
+        &self.slots.answers
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        taken.discount(&self.standing.holder());
-        if let Some(slot) = taken.slots.get_mut(self.slot) {
+        let mut taken = self.slots.taken();
+        taken.discount(&self.state.holder());
+        if let Some(slot) = taken.slots.get_mut(self.index) {
             *slot = None;
         }
-        taken.free.push(self.slot);
+        taken.free.push(self.index);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::standing::Framing;
+    use super::super::state::Framing;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn who_has_waited_the_longest_makes_room_and_who_is_busy_does_not() {
-        let places = Arc::new(Places::new(3));
-        let first = places.take().await.unwrap();
+        let slots = Arc::new(Slots::new(3));
+        let first = slots.take().await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let second = places.take().await.unwrap();
+        let second = slots.take().await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let third = places.take().await.unwrap();
-        first.standing().begin_request(Framing::Last).unwrap();
-        third.standing().begin_head();
+        let third = slots.take().await.unwrap();
+        first.state().begin_request(Framing::Last).unwrap();
+        third.state().begin_head();
 
-        let leaving = Arc::clone(second.standing());
+        let leaving = Arc::clone(second.state());
         let left = tokio::spawn(async move {
-            leaving.told.to_leave().await;
-            assert_eq!(leaving.told.word(), Word::GivePlace);
+            leaving.signals.end_requested().await;
+            assert_eq!(leaving.signals.strongest(), Signal::YieldSlot);
             drop(second);
         });
-        let fourth = places.take().await.unwrap();
+        let fourth = slots.take().await.unwrap();
         left.await.unwrap();
-        assert_eq!(third.standing().told.word(), Word::Stay);
-        fourth.standing().begin_request(Framing::Last).unwrap();
-        third.standing().begin_request(Framing::Last).unwrap();
-        assert!(places.take().await.is_none(), "all are busy");
+        assert_eq!(third.state().signals.strongest(), Signal::Continue);
+        fourth.state().begin_request(Framing::Last).unwrap();
+        third.state().begin_request(Framing::Last).unwrap();
+        assert!(slots.take().await.is_none(), "all are busy");
         drop((first, third, fourth));
-        assert_eq!(places.free.available_permits(), 3);
-        assert!(places.taken().slots.iter().all(Option::is_none));
-        assert_eq!(places.taken().slots.len(), 3, "slots are used again");
+        assert_eq!(slots.free.available_permits(), 3);
+        assert!(slots.taken().slots.iter().all(Option::is_none));
+        assert_eq!(slots.taken().slots.len(), 3, "slots are used again");
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_those_at_rest_one_of_the_holder_with_the_most_makes_room() {
-        let places = Arc::new(Places::new(3));
-        let known = places.take().await.unwrap();
-        known.belongs_to(&"agent".into());
+        let slots = Arc::new(Slots::new(3));
+        let known = slots.take().await.unwrap();
+        known.assign_to(&"agent".into());
         tokio::time::advance(Duration::from_secs(1)).await;
-        let (first, second) = (places.take().await.unwrap(), places.take().await.unwrap());
-        assert!(places.take().await.is_none(), "it does not leave in time");
-        let words = [&known, &first, &second].map(|place| place.standing().told.word());
-        assert_eq!(words, [Word::Stay, Word::GivePlace, Word::Stay]);
+        let (first, second) = (slots.take().await.unwrap(), slots.take().await.unwrap());
+        assert!(slots.take().await.is_none(), "it does not leave in time");
+        let strongest = [&known, &first, &second].map(|slot| slot.state().signals.strongest());
+        assert_eq!(
+            strongest,
+            [Signal::Continue, Signal::YieldSlot, Signal::Continue]
+        );
         drop((known, first, second));
-        assert!(places.taken().holders.is_empty());
+        assert!(slots.taken().holders.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_was_told_and_does_not_leave_is_not_waited_for_long() {
-        let places = Arc::new(Places::new(1));
-        let _stays = places.take().await.unwrap();
-        assert!(places.take().await.is_none());
-        assert!(places.take().await.is_none(), "and is not told twice");
+        let slots = Arc::new(Slots::new(1));
+        let _stays = slots.take().await.unwrap();
+        assert!(slots.take().await.is_none());
+        assert!(slots.take().await.is_none(), "and is not signalled twice");
     }
 }

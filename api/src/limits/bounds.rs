@@ -1,9 +1,9 @@
 //! No request stays for ever, and there are only so many at a time: of all, and of each subject.
 
-use super::links::LinkSeats;
-use super::seats::{Seat, Seats};
+use super::body_memory::BodyPermit;
+use super::concurrency::{Permit, SubjectLimit};
+use super::links::LinkPermits;
 use crate::auth::subject::Subject;
-use crate::extract::body_room::Room;
 use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::extract::{Request, State};
@@ -29,17 +29,17 @@ const WATCHED: [&str; 3] = ["/v1/healthz", "/v1/readyz", "/metrics"];
 
 /// Counts requests that are being answered.
 #[derive(Debug)]
-pub(crate) struct UnderWay {
+pub(crate) struct RequestLimit {
     all: Arc<Semaphore>,
-    subjects: Arc<Seats>,
+    subjects: Arc<SubjectLimit>,
 }
 
-impl UnderWay {
+impl RequestLimit {
     /// With none.
     pub(crate) fn new() -> Self {
         Self {
             all: Arc::new(Semaphore::new(MOST)),
-            subjects: Arc::new(Seats::new(MOST_OF_ONE_SUBJECT)),
+            subjects: Arc::new(SubjectLimit::new(MOST_OF_ONE_SUBJECT)),
         }
     }
 
@@ -63,17 +63,17 @@ impl UnderWay {
         subject: &Subject,
         extensions: &Extensions,
     ) -> Result<(), ApiError> {
-        let Some(held) = extensions.get::<Held>() else {
-            return Err(ApiError::internal("a request came around the edge"));
+        let Some(held) = extensions.get::<HeldPermits>() else {
+            return Err(ApiError::internal("this request was counted nowhere"));
         };
-        let seat = self
+        let permit = self
             .subjects
             .take(subject.as_str(), 1)
             .ok_or(ApiError::RateLimited {
                 retry_after: Duration::from_secs(1),
             })?;
         // A second guard of the same request counts it once.
-        drop(held.0.seat.set(seat));
+        drop(held.0.subject.set(permit));
         Ok(())
     }
 
@@ -87,34 +87,34 @@ impl UnderWay {
 /// Whom an answer was made for, as its places are counted: it rides along in the answer's extensions to
 /// whoever counts the answers that are not read. Without it the answer is for somebody unknown.
 #[derive(Debug, Clone)]
-pub struct AnswerFor(pub Arc<str>);
+pub(crate) struct AnswerFor(pub(crate) Arc<str>);
 
 /// What a request holds until it is answered.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Held(Arc<Holding>);
+pub(crate) struct HeldPermits(Arc<Inner>);
 
 #[derive(Debug, Default)]
-struct Holding {
-    seat: OnceLock<Seat>,
-    link: OnceLock<LinkSeats>,
-    room: OnceLock<Room>,
+struct Inner {
+    subject: OnceLock<Permit>,
+    link: OnceLock<LinkPermits>,
+    body: OnceLock<BodyPermit>,
 }
 
-impl Held {
-    /// Holds the room of the request's body. There is one body.
-    pub(crate) fn hold(&self, room: Room) {
-        drop(self.0.room.set(room));
+impl HeldPermits {
+    /// Holds the memory of the request's body. There is one body.
+    pub(crate) fn hold(&self, body: BodyPermit) {
+        drop(self.0.body.set(body));
     }
 
     fn holder(&self) -> Option<AnswerFor> {
-        let subject = self.0.seat.get().map(Seat::subject);
-        let holder = subject.or_else(|| self.0.link.get().map(LinkSeats::owner));
+        let subject = self.0.subject.get().map(Permit::subject);
+        let holder = subject.or_else(|| self.0.link.get().map(LinkPermits::owner));
         holder.map(|holder| AnswerFor(holder.into()))
     }
 
-    /// Holds the places that the request's link has.
-    pub(crate) fn hold_link(&self, seats: LinkSeats) {
-        drop(self.0.link.set(seats));
+    /// Holds the permits of the link that the request came through.
+    pub(crate) fn hold_link(&self, link: LinkPermits) {
+        drop(self.0.link.set(link));
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn enforce(
         Err(_) if is_watched => None,
         Err(full) => return full.into_response(),
     };
-    let held = Held::default();
+    let held = HeldPermits::default();
     request.extensions_mut().insert(held.clone());
     let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await;
     let holder = held.holder();

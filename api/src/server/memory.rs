@@ -3,7 +3,7 @@
 //! has held some for the longest ends. So nobody is refused because of what others hold, and a holder
 //! with little is not ended for one with much.
 
-use super::told::{Told, Word};
+use super::signal::{Signal, Signals};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ struct Holder {
 #[derive(Debug)]
 struct Entry {
     bytes: usize,
-    told: Arc<Told>,
+    signals: Arc<Signals>,
 }
 
 /// What one connection holds; dropping it gives it back.
@@ -64,14 +64,14 @@ impl Memory {
     pub(super) fn hold(
         self: &Arc<Self>,
         holder: &Arc<str>,
-        told: &Arc<Told>,
+        signals: &Arc<Signals>,
         bytes: usize,
     ) -> Holding {
         let mut held = self.held();
         let number = held.next;
         held.next = number.saturating_add(1);
-        let told = Arc::clone(told);
-        let entry = Entry { bytes: 0, told };
+        let signals = Arc::clone(signals);
+        let entry = Entry { bytes: 0, signals };
         let entries = &mut held.holders.entry(Arc::clone(holder)).or_default().entries;
         entries.insert(number, entry);
         held.set(holder, number, bytes);
@@ -135,7 +135,7 @@ impl Held {
                 return;
             };
             if let Some(entry) = self.remove(&name, number) {
-                entry.told.tell(Word::GiveMemory);
+                entry.signals.send(Signal::YieldMemory);
             }
         }
     }
@@ -145,7 +145,7 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn connection() -> Arc<Told> {
+    fn connection() -> Arc<Signals> {
         Arc::default()
     }
 
@@ -153,20 +153,28 @@ mod tests {
     fn the_oldest_makes_room_and_what_it_held_counts_no_more() {
         let memory = Arc::new(Memory::new(100));
         let all: Arc<str> = "".into();
-        let told: Vec<_> = (0..3).map(|_| connection()).collect();
-        let holdings: Vec<_> = told
+        let signals: Vec<_> = (0..3).map(|_| connection()).collect();
+        let holdings: Vec<_> = signals
             .iter()
-            .map(|told| memory.hold(&all, told, 40))
+            .map(|one| memory.hold(&all, one, 40))
             .collect();
-        let words = || told.iter().map(|told| told.word()).collect::<Vec<_>>();
-        assert_eq!(words(), [Word::GiveMemory, Word::Stay, Word::Stay]);
+        let strongest = || {
+            signals
+                .iter()
+                .map(|one| one.strongest())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            strongest(),
+            [Signal::YieldMemory, Signal::Continue, Signal::Continue]
+        );
         assert_eq!(memory.bytes(), 80);
         holdings[0].set(1000);
         assert_eq!(memory.bytes(), 80, "it has made room already");
         holdings[2].set(60);
-        assert_eq!(words()[1], Word::Stay);
+        assert_eq!(strongest()[1], Signal::Continue);
         holdings[2].set(61);
-        assert_eq!(words()[1], Word::GiveMemory);
+        assert_eq!(strongest()[1], Signal::YieldMemory);
         drop(holdings);
         assert_eq!(memory.bytes(), 0);
         assert!(memory.held().holders.is_empty(), "nothing is kept");
@@ -180,17 +188,24 @@ mod tests {
         let _little = memory.hold(&modest, &little, 10);
         let _first = memory.hold(&greedy, &first, 60);
         let _second = memory.hold(&greedy, &second, 60);
-        assert_eq!(little.word(), Word::Stay, "though it is the oldest");
-        assert_eq!(first.word(), Word::GiveMemory);
-        assert_eq!(second.word(), Word::Stay);
+        assert_eq!(
+            little.strongest(),
+            Signal::Continue,
+            "though it is the oldest"
+        );
+        assert_eq!(first.strongest(), Signal::YieldMemory);
+        assert_eq!(second.strongest(), Signal::Continue);
     }
 
     #[test]
     fn what_is_larger_than_all_makes_room_itself() {
         let memory = Arc::new(Memory::new(100));
-        let told = connection();
-        let holding = memory.hold(&"a".into(), &told, 101);
-        assert_eq!((told.word(), memory.bytes()), (Word::GiveMemory, 0));
+        let signals = connection();
+        let holding = memory.hold(&"a".into(), &signals, 101);
+        assert_eq!(
+            (signals.strongest(), memory.bytes()),
+            (Signal::YieldMemory, 0)
+        );
         drop(holding);
     }
 }

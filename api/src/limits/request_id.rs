@@ -45,6 +45,6 @@ impl FromRequestParts<AppState> for ThisRequest {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let id = parts.extensions.get::<RequestId>().copied();
         id.map(Self)
-            .ok_or_else(|| ApiError::internal("the edge gave this request no id"))
+            .ok_or_else(|| ApiError::internal("this request was given no id"))
     }
 }

@@ -1,10 +1,11 @@
 //! What surrounds every route: request id, access log, metrics, headers, time limit, panics, rates.
 
 pub(crate) mod access;
+pub(crate) mod body_memory;
 pub(crate) mod bounds;
+pub(crate) mod concurrency;
 pub(crate) mod links;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub mod request_id;
-pub(crate) mod seats;
 pub(crate) mod turns;

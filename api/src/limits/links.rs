@@ -2,8 +2,8 @@
 //! is counted for the task that the link belongs to, for the subject whose task that is, and for all
 //! links together. None of them can take a place or a rate that is another subject's.
 
+use super::concurrency::{Permit, SubjectLimit};
 use super::rate_limit::RateLimiter;
-use super::seats::{Seat, Seats};
 use crate::problem::ApiError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,22 +40,22 @@ pub(crate) const BODY_LIMIT: usize = 32 * 1024;
 pub(crate) struct LinkTraffic {
     task_rates: RateLimiter,
     owner_rates: RateLimiter,
-    tasks: Arc<Seats>,
-    owners: Arc<Seats>,
-    all: Arc<Seats>,
-    files_of_task: Arc<Seats>,
-    files: Arc<Seats>,
+    tasks: Arc<SubjectLimit>,
+    owners: Arc<SubjectLimit>,
+    all: Arc<SubjectLimit>,
+    files_of_task: Arc<SubjectLimit>,
+    files: Arc<SubjectLimit>,
 }
 
 /// The places of one request; given back when it goes.
 #[derive(Debug)]
-pub(crate) struct LinkSeats {
-    owner: Seat,
+pub(crate) struct LinkPermits {
+    owner: Permit,
     #[expect(dead_code, reason = "held for what dropping it does")]
-    others: [Seat; 2],
+    others: [Permit; 2],
 }
 
-impl LinkSeats {
+impl LinkPermits {
     /// Whose link it is.
     pub(crate) fn owner(&self) -> &str {
         self.owner.subject()
@@ -64,8 +64,8 @@ impl LinkSeats {
 
 /// The places of one download; given back when it goes.
 #[derive(Debug)]
-pub(crate) struct FileSeats(
-    #[expect(dead_code, reason = "held for what dropping it does")] [Seat; 2],
+pub(crate) struct FilePermits(
+    #[expect(dead_code, reason = "held for what dropping it does")] [Permit; 2],
 );
 
 /// Marks a request that came through a link, with what its body's memory is counted for.
@@ -80,11 +80,11 @@ impl LinkTraffic {
         Self {
             task_rates: RateLimiter::new(rate_limit.min(RATE_OF_TASK)),
             owner_rates: RateLimiter::new(rate_limit.min(RATE_OF_OWNER)),
-            tasks: Arc::new(Seats::new(PLACES_OF_TASK)),
-            owners: Arc::new(Seats::new(PLACES_OF_OWNER)),
-            all: Arc::new(Seats::new(PLACES_OF_ALL)),
-            files_of_task: Arc::new(Seats::new(FILES_OF_TASK)),
-            files: Arc::new(Seats::new(FILES_OF_ALL)),
+            tasks: Arc::new(SubjectLimit::new(PLACES_OF_TASK)),
+            owners: Arc::new(SubjectLimit::new(PLACES_OF_OWNER)),
+            all: Arc::new(SubjectLimit::new(PLACES_OF_ALL)),
+            files_of_task: Arc::new(SubjectLimit::new(FILES_OF_TASK)),
+            files: Arc::new(SubjectLimit::new(FILES_OF_ALL)),
         }
     }
 
@@ -101,12 +101,12 @@ impl LinkTraffic {
     /// # Errors
     /// [`ApiError::RateLimited`] when the owner asks too much, or too many requests of its task, its
     /// owner or all links are under way.
-    pub(crate) fn take(&self, task: &str, owner: &str) -> Result<LinkSeats, ApiError> {
+    pub(crate) fn take(&self, task: &str, owner: &str) -> Result<LinkPermits, ApiError> {
         limited(self.owner_rates.admit(owner))?;
         let task = self.tasks.take(task, 1).ok_or_else(full)?;
         let owner = self.owners.take(owner, 1).ok_or_else(full)?;
         let all = self.all.take("", 1).ok_or_else(full)?;
-        Ok(LinkSeats {
+        Ok(LinkPermits {
             owner,
             others: [task, all],
         })
@@ -116,10 +116,10 @@ impl LinkTraffic {
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] while another one of the task, or too many in all, are under way.
-    pub(crate) fn take_file(&self, task: &str) -> Result<FileSeats, ApiError> {
+    pub(crate) fn take_file(&self, task: &str) -> Result<FilePermits, ApiError> {
         let of_task = self.files_of_task.take(task, 1).ok_or_else(full)?;
         let of_all = self.files.take("", 1).ok_or_else(full)?;
-        Ok(FileSeats([of_task, of_all]))
+        Ok(FilePermits([of_task, of_all]))
     }
 
     /// The number of tasks whose rates are remembered.

@@ -6,20 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What each subject has.
 #[derive(Debug)]
-pub(crate) struct Seats {
+pub(crate) struct SubjectLimit {
     each: usize,
     taken: Mutex<HashMap<Box<str>, usize>>,
 }
 
 /// Some of a subject's; given back when it goes.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    seats: Arc<Seats>,
+pub(crate) struct Permit {
+    limit: Arc<SubjectLimit>,
     subject: Box<str>,
     count: usize,
 }
 
-impl Seats {
+impl SubjectLimit {
     /// So many for each.
     pub(crate) fn new(each: usize) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Seats {
     }
 
     /// So many more for a subject; `None` when it would have more than it may.
-    pub(crate) fn take(self: &Arc<Self>, subject: &str, count: usize) -> Option<Seat> {
+    pub(crate) fn take(self: &Arc<Self>, subject: &str, count: usize) -> Option<Permit> {
         let mut taken = self.taken();
         let has = taken.get(subject).copied().unwrap_or(0);
         let will = has.saturating_add(count);
@@ -47,8 +47,8 @@ impl Seats {
                 taken.insert(subject.into(), will);
             }
         }
-        Some(Seat {
-            seats: Arc::clone(self),
+        Some(Permit {
+            limit: Arc::clone(self),
             subject: subject.into(),
             count,
         })
@@ -60,16 +60,16 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl Permit {
     /// Whose it is.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken();
+        let mut taken = self.limit.taken();
         if let Some(has) = taken.get_mut(&self.subject) {
             *has = has.saturating_sub(self.count);
             if *has == 0 {
@@ -85,15 +85,15 @@ mod tests {
 
     #[test]
     fn a_subject_has_its_share_and_nothing_is_kept_of_who_has_none() {
-        let seats = Arc::new(Seats::new(3));
-        let two = seats.take("a", 2).unwrap();
-        assert!(seats.take("a", 2).is_none(), "a refusal takes nothing");
-        let one = seats.take("a", 1).unwrap();
-        assert!(seats.take("b", 3).is_some(), "others have theirs");
+        let limit = Arc::new(SubjectLimit::new(3));
+        let two = limit.take("a", 2).unwrap();
+        assert!(limit.take("a", 2).is_none(), "a refusal takes nothing");
+        let one = limit.take("a", 1).unwrap();
+        assert!(limit.take("b", 3).is_some(), "others have theirs");
         drop(two);
-        let again = seats.take("a", 2).unwrap();
-        assert_eq!(seats.known(), 1);
+        let again = limit.take("a", 2).unwrap();
+        assert_eq!(limit.known(), 1);
         drop((one, again));
-        assert_eq!(seats.known(), 0);
+        assert_eq!(limit.known(), 0);
     }
 }

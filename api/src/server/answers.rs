@@ -2,8 +2,8 @@
 //! gone out.
 
 use super::memory::{Holding, Memory};
-use super::places::Place;
-use super::told::Told;
+use super::signal::Signals;
+use super::slots::Slot;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use std::task::{Context, Poll, ready};
 const SMALL: usize = 1024;
 
 /// The body of an answer, each piece of it counted when it is made.
-pub(super) struct Counted {
+pub(super) struct CountedBody {
     body: Body,
     memory: Arc<Memory>,
     holder: Arc<str>,
-    told: Arc<Told>,
+    signals: Arc<Signals>,
 }
 
 /// A piece, which goes out of memory with what was held for it.
@@ -33,14 +33,14 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-impl Counted {
-    /// The body of an answer on the connection of this place, for its holder.
-    pub(super) fn over(body: Body, place: &Place) -> Body {
+impl CountedBody {
+    /// The body of an answer on the connection of this slot, for its holder.
+    pub(super) fn over(body: Body, slot: &Slot) -> Body {
         Body::new(Self {
             body,
-            memory: Arc::clone(place.answers()),
-            holder: place.standing().holder(),
-            told: Arc::clone(&place.standing().told),
+            memory: Arc::clone(slot.answers()),
+            holder: slot.state().holder(),
+            signals: Arc::clone(&slot.state().signals),
         })
     }
 
@@ -49,7 +49,7 @@ impl Counted {
         if bytes.len() <= SMALL || !bytes.is_unique() {
             return bytes;
         }
-        let holding = self.memory.hold(&self.holder, &self.told, bytes.len());
+        let holding = self.memory.hold(&self.holder, &self.signals, bytes.len());
         Bytes::from_owner(Piece {
             bytes,
             _holding: holding,
@@ -57,7 +57,7 @@ impl Counted {
     }
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -86,11 +86,11 @@ mod tests {
     use std::future::poll_fn;
 
     async fn first(bytes: Bytes, memory: &Arc<Memory>) -> Bytes {
-        let mut body = Counted {
+        let mut body = CountedBody {
             body: bytes.into(),
             memory: Arc::clone(memory),
             holder: "a".into(),
-            told: Arc::default(),
+            signals: Arc::default(),
         };
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         frame.unwrap().unwrap().into_data().unwrap()

@@ -2,7 +2,7 @@
 
 use super::memory::{Holding, Memory};
 use super::refusal::Refusal;
-use super::told::Told;
+use super::signal::Signals;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,11 +42,11 @@ const LARGE_HEAD: usize = 8 * 1024;
 
 /// Shared by the connection's task and whoever counts connections.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct ConnectionState {
     /// The phase in the lowest two bits, and above them the milliseconds since `begun`.
     packed: AtomicU64,
     begun: Instant,
-    pub(super) told: Arc<Told>,
+    pub(super) signals: Arc<Signals>,
     /// An answer is being written that the client does not take.
     pub(super) writes: AtomicBool,
     /// Requests so far.
@@ -60,12 +60,12 @@ pub(super) struct Standing {
     holder: Mutex<Arc<str>>,
 }
 
-impl Standing {
+impl ConnectionState {
     pub(super) fn new(begun: Instant, heads: Arc<Memory>) -> Self {
-        let standing = Self {
+        let state = Self {
             packed: AtomicU64::new(0),
             begun,
-            told: Arc::default(),
+            signals: Arc::default(),
             writes: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             framing: AtomicU64::new(UNSAID),
@@ -75,8 +75,8 @@ impl Standing {
             held: Mutex::new(None),
             holder: Mutex::new("".into()),
         };
-        standing.enter(Phase::Idle);
-        standing
+        state.enter(Phase::Idle);
+        state
     }
 
     /// Goes on to a phase, which begins now.
@@ -116,7 +116,7 @@ impl Standing {
             _ if counted == 0 => *held = None,
             Some(holding) => holding.set(counted),
             // Nobody knows whose head it is, so all of them have one holder.
-            None => *held = Some(self.heads.hold(&"".into(), &self.told, counted)),
+            None => *held = Some(self.heads.hold(&"".into(), &self.signals, counted)),
         }
     }
 
@@ -188,32 +188,32 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn standing(heads: &Arc<Memory>) -> Standing {
-        Standing::new(Instant::now(), Arc::clone(heads))
+    fn state(heads: &Arc<Memory>) -> ConnectionState {
+        ConnectionState::new(Instant::now(), Arc::clone(heads))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_begins_with_its_first_byte_and_not_with_each() {
         let heads = Arc::new(Memory::new(usize::MAX));
-        let standing = standing(&heads);
+        let state = state(&heads);
         let begun = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
-        standing.begin_head();
+        state.begin_head();
         tokio::time::advance(Duration::from_secs(1)).await;
-        standing.begin_head();
+        state.begin_head();
         let since = begun + Duration::from_secs(1);
-        assert_eq!(standing.look(), (Phase::Head, since));
-        standing.begin_request(Framing::Length(0)).unwrap();
-        standing.begin_head();
-        assert_eq!(standing.look().0, Phase::Busy);
-        standing.end_request();
-        assert_eq!(standing.look().0, Phase::Idle);
+        assert_eq!(state.look(), (Phase::Head, since));
+        state.begin_request(Framing::Length(0)).unwrap();
+        state.begin_head();
+        assert_eq!(state.look().0, Phase::Busy);
+        state.end_request();
+        assert_eq!(state.look().0, Phase::Idle);
     }
 
     #[tokio::test]
     async fn of_each_head_some_is_free_and_the_rest_is_given_back_with_the_request() {
         let heads = Arc::new(Memory::new(usize::MAX));
-        let (a, b) = (standing(&heads), standing(&heads));
+        let (a, b) = (state(&heads), state(&heads));
         a.hold_head(FREE_HEAD);
         assert_eq!(heads.bytes(), 0);
         a.hold_head(FREE_HEAD + 1);
@@ -227,18 +227,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_head_and_a_body_of_chunks_are_a_connections_last() {
-        let standing = standing(&Arc::new(Memory::new(usize::MAX)));
+        let state = state(&Arc::new(Memory::new(usize::MAX)));
         let length = Framing::Length(7);
-        standing.handing(LARGE_HEAD, false);
-        assert_eq!(standing.begin_request(length), Ok(length));
-        assert_eq!(standing.framing(), Some(length));
-        standing.handing(LARGE_HEAD + 1, false);
-        assert_eq!(standing.framing(), None);
-        assert_eq!(standing.begin_request(length), Ok(Framing::Last));
-        standing.handing(1, false);
-        assert_eq!(standing.begin_request(Framing::Last), Ok(Framing::Last));
-        standing.handing(1, true);
-        assert_eq!(standing.begin_request(length), Err(Refusal::Malformed));
-        assert_eq!(standing.framing(), Some(Framing::Last));
+        state.handing(LARGE_HEAD, false);
+        assert_eq!(state.begin_request(length), Ok(length));
+        assert_eq!(state.framing(), Some(length));
+        state.handing(LARGE_HEAD + 1, false);
+        assert_eq!(state.framing(), None);
+        assert_eq!(state.begin_request(length), Ok(Framing::Last));
+        state.handing(1, false);
+        assert_eq!(state.begin_request(Framing::Last), Ok(Framing::Last));
+        state.handing(1, true);
+        assert_eq!(state.begin_request(length), Err(Refusal::Malformed));
+        assert_eq!(state.framing(), Some(Framing::Last));
     }
 }

@@ -4,7 +4,7 @@ use crate::problem::ApiError;
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 
-/// The answer for a panic; the edge logs its message with the request's id.
+/// The answer for a panic; the access log has its message with the request's id.
 pub(crate) fn answer(payload: Box<dyn Any + Send>) -> Response {
     let message = payload
         .downcast_ref::<&str>()

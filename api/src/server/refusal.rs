@@ -1,7 +1,7 @@
 //! The refusals that no route gives: what was sent is no request, or there is no room for it. They are
 //! problem details (RFC 9457) like every other, and the connection ends with them.
 
-use api::Problem;
+use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 
@@ -20,7 +20,7 @@ pub(super) enum Refusal {
     /// 408: the head did not become whole in time.
     HeadTooSlow,
     /// 503: as many connections as there may be, and all of them busy.
-    NoPlace,
+    NoSlot,
     /// 503: unfinished heads take as much memory as they may, and this one is the oldest.
     TooManyHeads,
     /// 400: no host, more than one, one that is none, or another than in the target (RFC 9112, section
@@ -44,7 +44,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NoPlace | Self::TooManyHeads => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSlot | Self::TooManyHeads => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -76,7 +76,7 @@ impl Refusal {
                 "request_timeout",
                 "the request's head did not arrive in time",
             ),
-            Self::NoPlace => (
+            Self::NoSlot => (
                 "Service unavailable",
                 "unavailable",
                 "there are as many connections as there may be: try again in a moment",
@@ -113,7 +113,7 @@ impl Refusal {
             ("retry-after", "1"),
         ];
         match self {
-            Self::NoPlace | Self::TooManyHeads => ALL,
+            Self::NoSlot | Self::TooManyHeads => ALL,
             Self::Malformed
             | Self::Host
             | Self::TargetTooLong
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_whole_answer_with_a_problem() {
-        let answer = String::from_utf8(Refusal::NoPlace.answer()).unwrap();
+        let answer = String::from_utf8(Refusal::NoSlot.answer()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),

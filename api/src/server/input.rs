@@ -3,7 +3,7 @@
 //! head is seen here as the library reads it, and is counted while it waits.
 
 use super::head::Head;
-use super::standing::{Framing, Standing};
+use super::state::{ConnectionState, Framing};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::ReadBuf;
 
@@ -27,14 +27,14 @@ enum Next {
 
 /// The bytes of one connection.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(super) struct Input {
     bytes: BytesMut,
     next: Next,
     /// Of the head that is being handed over, until its request begins.
     head: usize,
 }
 
-impl Arriving {
+impl Input {
     pub(super) fn new() -> Self {
         Self {
             bytes: BytesMut::new(),
@@ -61,8 +61,8 @@ impl Arriving {
     }
 
     /// Hands over what may be handed over; `false` when there is nothing.
-    pub(super) fn hand_over(&mut self, buf: &mut ReadBuf<'_>, standing: &Standing) -> bool {
-        let free = self.free(standing).min(buf.remaining());
+    pub(super) fn hand_over(&mut self, buf: &mut ReadBuf<'_>, state: &ConnectionState) -> bool {
+        let free = self.free(state).min(buf.remaining());
         let Some(bytes) = self.bytes.get(..free).filter(|bytes| !bytes.is_empty()) else {
             return false;
         };
@@ -86,7 +86,7 @@ impl Arriving {
     }
 
     /// How many bytes may be handed over.
-    fn free(&mut self, standing: &Standing) -> usize {
+    fn free(&mut self, state: &ConnectionState) -> usize {
         loop {
             match &mut self.next {
                 Next::Head(head, seen) => {
@@ -102,7 +102,7 @@ impl Arriving {
                     self.next = match end {
                         Some(end) => {
                             self.head = end;
-                            standing.handing(end, head.is_ambiguous());
+                            state.handing(end, head.is_ambiguous());
                             Next::Handing(end)
                         }
                         None if is_foreign || self.bytes.len() > MOST_HEAD => Next::Rest,
@@ -110,7 +110,7 @@ impl Arriving {
                     };
                 }
                 Next::Handing(left) => return *left,
-                Next::Unsaid => match standing.framing() {
+                Next::Unsaid => match state.framing() {
                     Some(framing) => {
                         self.head = 0;
                         self.next = match framing {
@@ -121,7 +121,7 @@ impl Arriving {
                     None if self.bytes.is_empty() => return 0,
                     // The library has not found the end where it is.
                     None => {
-                        standing.handing(self.head, true);
+                        state.handing(self.head, true);
                         self.next = Next::Rest;
                     }
                 },
@@ -145,62 +145,59 @@ mod tests {
 
     const HEAD: &str = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n";
 
-    fn standing() -> Standing {
-        Standing::new(Instant::now(), Arc::new(Memory::new(usize::MAX)))
+    fn state() -> ConnectionState {
+        ConnectionState::new(Instant::now(), Arc::new(Memory::new(usize::MAX)))
     }
 
     /// What is handed over at once after more has come.
-    fn arrive(arriving: &mut Arriving, standing: &Standing, more: &str) -> String {
+    fn arrive(input: &mut Input, state: &ConnectionState, more: &str) -> String {
         let mut space = [0; 64 * 1024];
         let mut buf = ReadBuf::new(&mut space);
         buf.put_slice(more.as_bytes());
-        arriving.take(&mut buf, 0);
-        arriving.hand_over(&mut buf, standing);
+        input.take(&mut buf, 0);
+        input.hand_over(&mut buf, state);
         String::from_utf8(buf.filled().to_vec()).unwrap()
     }
 
     #[tokio::test]
     async fn a_head_is_handed_over_whole_and_what_is_behind_it_when_its_body_is_known() {
-        let (mut arriving, standing) = (Arriving::new(), standing());
+        let (mut input, state) = (Input::new(), state());
         let (first, rest) = HEAD.split_at(20);
-        assert_eq!(arrive(&mut arriving, &standing, first), "");
-        assert_eq!((arriving.held(), arriving.is_in_head()), (20, true));
+        assert_eq!(arrive(&mut input, &state, first), "");
+        assert_eq!((input.held(), input.is_in_head()), (20, true));
         let pipelined = format!("{rest}abc\r\n{HEAD}de");
-        assert_eq!(arrive(&mut arriving, &standing, &pipelined), HEAD);
-        standing.begin_request(Framing::Length(3)).unwrap();
-        assert_eq!(arrive(&mut arriving, &standing, ""), "abc");
-        assert_eq!(arrive(&mut arriving, &standing, ""), format!("\r\n{HEAD}"));
-        assert_eq!(arriving.held(), HEAD.len() + 4, "until its request begins");
-        standing.begin_request(Framing::Length(3)).unwrap();
-        assert_eq!(arrive(&mut arriving, &standing, ""), "de");
-        assert_eq!(arrive(&mut arriving, &standing, "f\r\n"), "f");
-        assert_eq!(arrive(&mut arriving, &standing, ""), "");
-        assert_eq!((arriving.held(), arriving.is_in_head()), (0, false));
+        assert_eq!(arrive(&mut input, &state, &pipelined), HEAD);
+        state.begin_request(Framing::Length(3)).unwrap();
+        assert_eq!(arrive(&mut input, &state, ""), "abc");
+        assert_eq!(arrive(&mut input, &state, ""), format!("\r\n{HEAD}"));
+        assert_eq!(input.held(), HEAD.len() + 4, "until its request begins");
+        state.begin_request(Framing::Length(3)).unwrap();
+        assert_eq!(arrive(&mut input, &state, ""), "de");
+        assert_eq!(arrive(&mut input, &state, "f\r\n"), "f");
+        assert_eq!(arrive(&mut input, &state, ""), "");
+        assert_eq!((input.held(), input.is_in_head()), (0, false));
     }
 
     #[tokio::test]
     async fn a_head_that_is_too_long_goes_to_the_library_to_be_refused() {
-        let (mut arriving, standing) = (Arriving::new(), standing());
+        let (mut input, state) = (Input::new(), state());
         let most = "a".repeat(MOST_HEAD);
-        assert_eq!(arrive(&mut arriving, &standing, &most), "");
-        assert_eq!(arrive(&mut arriving, &standing, "a").len(), MOST_HEAD + 1);
-        assert_eq!(arrive(&mut arriving, &standing, "b"), "b");
+        assert_eq!(arrive(&mut input, &state, &most), "");
+        assert_eq!(arrive(&mut input, &state, "a").len(), MOST_HEAD + 1);
+        assert_eq!(arrive(&mut input, &state, "b"), "b");
     }
 
     #[tokio::test]
     async fn another_protocol_goes_to_the_library_to_be_refused_at_once() {
-        let (mut arriving, standing) = (Arriving::new(), standing());
-        assert_eq!(
-            arrive(&mut arriving, &standing, "\u{16}\u{3}"),
-            "\u{16}\u{3}"
-        );
+        let (mut input, state) = (Input::new(), state());
+        assert_eq!(arrive(&mut input, &state, "\u{16}\u{3}"), "\u{16}\u{3}");
     }
 
     #[tokio::test]
     async fn where_the_library_sees_another_end_its_request_is_refused() {
-        let (mut arriving, standing) = (Arriving::new(), standing());
-        assert_eq!(arrive(&mut arriving, &standing, HEAD), HEAD);
-        assert_eq!(arrive(&mut arriving, &standing, "more"), "more");
-        assert!(standing.begin_request(Framing::Length(0)).is_err());
+        let (mut input, state) = (Input::new(), state());
+        assert_eq!(arrive(&mut input, &state, HEAD), HEAD);
+        assert_eq!(arrive(&mut input, &state, "more"), "more");
+        assert!(state.begin_request(Framing::Length(0)).is_err());
     }
 }

@@ -2,9 +2,9 @@
 //! in time; and a refusal that the HTTP library gives by itself, without a body, goes out as one of
 //! ours.
 
-use super::arriving::Arriving;
+use super::input::Input;
 use super::refusal::{Refusal, bare_answer};
-use super::standing::Standing;
+use super::state::ConnectionState;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -71,9 +71,9 @@ impl Pace {
 #[derive(Debug)]
 pub(super) struct Stream {
     tcp: TcpStream,
-    standing: Arc<Standing>,
+    state: Arc<ConnectionState>,
     patience: Duration,
-    arriving: Arriving,
+    input: Input,
     pace: Pace,
     /// What is left of a refusal of ours.
     own: Vec<u8>,
@@ -84,12 +84,12 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(tcp: TcpStream, standing: Arc<Standing>, patience: Duration) -> Self {
+    pub(super) fn new(tcp: TcpStream, state: Arc<ConnectionState>, patience: Duration) -> Self {
         Self {
             tcp,
-            standing,
+            state,
             patience,
-            arriving: Arriving::new(),
+            input: Input::new(),
             pace: Pace::default(),
             own: Vec::new(),
             own_sent: 0,
@@ -125,13 +125,13 @@ impl Stream {
         match result {
             Poll::Ready(Ok(written)) => {
                 self.pace.take(written);
-                self.standing.writes.store(false, Ordering::Relaxed);
+                self.state.writes.store(false, Ordering::Relaxed);
                 Poll::Ready(Ok(written))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                self.standing.writes.store(true, Ordering::Relaxed);
-                let limit = self.pace.stall(self.patience, self.standing.requests());
+                self.state.writes.store(true, Ordering::Relaxed);
+                let limit = self.pace.stall(self.patience, self.state.requests());
                 ready!(limit.as_mut().poll(cx));
                 self.broken = Some(Broken::NotTaken);
                 Poll::Ready(Err(ErrorKind::TimedOut.into()))
@@ -169,7 +169,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let read = loop {
-            if this.arriving.hand_over(buf, &this.standing) {
+            if this.input.hand_over(buf, &this.state) {
                 break Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
@@ -178,14 +178,14 @@ impl AsyncRead for Stream {
                     this.is_at_end = true;
                     break Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Ok(())) => this.arriving.take(buf, before),
+                Poll::Ready(Ok(())) => this.input.take(buf, before),
                 other => break other,
             }
         };
-        if this.arriving.is_in_head() {
-            this.standing.begin_head();
+        if this.input.is_in_head() {
+            this.state.begin_head();
         }
-        this.standing.hold_head(this.arriving.held());
+        this.state.hold_head(this.input.held());
         read
     }
 }
