@@ -15,6 +15,7 @@ mod callback_proofs;
 mod chaos;
 mod checkpoints;
 mod commands;
+mod compatibility;
 mod crowd;
 mod demo;
 mod doctor;
