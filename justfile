@@ -57,6 +57,10 @@ chaos:
 io-failures:
     IO_FAILURES="${IO_FAILURES:-all}" cargo test --package llm-permission-proxy --test it io_failures::nothing -- --nocapture
 
+# The seven attacks of tests/it/overload/attacks.rs on a release build: 99 of 100 answers to others within a second.
+overload:
+    cargo test --release --package llm-permission-proxy --test it overload::attacks -- --nocapture --test-threads 1
+
 # The figures of docs/performance.md.
 bench *ARGS:
     cargo build --release --workspace --bins

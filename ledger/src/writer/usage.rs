@@ -156,6 +156,7 @@ impl Usage {
             ("agent", of_agent, quotas.agent_bytes),
         ] {
             if let Some(retry_after) = level.unwrap_or_default().wait(bytes, now, most) {
+                metrics::counter!("ledger_quota_refusals_total", "whose" => whose).increment(1);
                 return Err(Rejection::QuotaUsedUp {
                     whose,
                     most,

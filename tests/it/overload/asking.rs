@@ -1,13 +1,13 @@
-//! An agent that only asks: the disk stays bounded, and below its floor what ends something goes on.
+//! Below the floor of free disk nothing new is taken in, and what ends something goes on.
 
-use super::{Bystander, caller, metric, new_task, surroundings};
+use super::{metric, new_task, surroundings};
 use crate::service::{Service, Surroundings, Task};
+use fixtures::caller::Caller;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const MIB: u64 = 1024 * 1024;
-
-fn deploy(number: usize, bytes: usize) -> Value {
+/// An apply that deploys a script of about so many bytes, each number another one.
+pub(super) fn deploy(number: usize, bytes: usize) -> Value {
     let script = format!("export default {{ n: {number} }}; //{}", "x".repeat(bytes));
     json!({"operations": [{
         "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
@@ -15,50 +15,11 @@ fn deploy(number: usize, bytes: usize) -> Value {
     }]})
 }
 
-fn on_disk(surroundings: &Surroundings) -> u64 {
-    std::fs::read_dir(surroundings.folder())
-        .unwrap()
-        .filter_map(|file| Some(file.ok()?.metadata().ok()?.len()))
-        .sum()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_that_only_asks_fills_no_disk() {
-    let surroundings = surroundings(&[
-        ("RATE_LIMIT_RPS", "0"),
-        ("TASK_MAX_BYTES_PER_HOUR", "33554432"),
-    ])
-    .await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let flood = caller(&surroundings, &service, "flood");
+/// A task of a caller's own.
+pub(super) async fn open_task(caller: &Caller) -> Task {
     let new_task = new_task();
-    let made = flood.administer(Method::POST, "/v1/tasks", Some(&new_task));
-    let made = made.await.unwrap();
-    let task = Task::of(&made).unwrap();
-    let path = format!("/v1/tasks/{}/apply", task.id);
-    let ask = async |number: usize| {
-        let (key, body) = (format!("k{number}"), deploy(number, 1_000_000));
-        let asked = flood.ask_with(Method::POST, &path, &task.token, Some(&key), Some(&body));
-        asked.await.unwrap()
-    };
-    let mut accepted = 0;
-    for number in 0..60 {
-        let reply = ask(number).await;
-        match reply.status {
-            202 => accepted += 1,
-            429 => {
-                assert_eq!(reply.text_at("code"), "storage_quota_exceeded");
-                assert_eq!(reply.body["message"], reply.body["detail"]);
-            }
-            other => panic!("{other}: {}", reply.text),
-        }
-    }
-    assert!((25..=33).contains(&accepted), "{accepted}");
-    let taken = on_disk(&surroundings) / MIB;
-    println!("{accepted} accepted, {taken} MiB on disk");
-    assert!(taken < 256, "{taken} MiB");
-    bystander.is_served("k").await;
+    let made = caller.administer(Method::POST, "/v1/tasks", Some(&new_task));
+    Task::of(&made.await.unwrap()).unwrap()
 }
 
 /// A question that waits, asked before the disk was full.

@@ -1,11 +1,17 @@
-//! Attacks on what everybody shares, and everybody else while they run: heads, bodies, places and
-//! answers that are not read, by strangers and with one token.
+//! Attacks on what everybody shares, and everybody else while they run: heads, bodies, places, answers that are
+//! not read, links, large pages and the disk, by strangers, with one token and with one task's links.
 
+use super::asking::{deploy, open_task};
 use super::bodies::Sender;
+use super::links::{link, views};
 use super::witnesses::Witnesses;
-use super::{Question, Raw, caller, signed, surroundings};
+use super::{Answer, Question, Raw, caller, metric, signed, surroundings};
 use crate::service::{Service, Surroundings, until};
+use reqwest::Method;
+use serde_json::json;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -97,13 +103,13 @@ async fn heads_that_never_end_keep_nobody_waiting() {
         "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nx-filler: {}",
         "a".repeat(30 * KIB)
     );
-    let begin: std::sync::Arc<[u8]> = begin.into_bytes().into();
+    let begin: Arc<[u8]> = begin.into_bytes().into();
     let mut attack = Attack::of(2_700, move |_| {
-        let begin = std::sync::Arc::clone(&begin);
+        let begin = Arc::clone(&begin);
         async move { keep_sending(address, &begin, "a").await }
     });
     until("the heads", async || {
-        let held = super::metric(&service, "http_unfinished_head_bytes").await;
+        let held = metric(&service, "http_unfinished_head_bytes").await;
         (held > (40 * MIB) as f64).then_some(())
     })
     .await;
@@ -119,7 +125,7 @@ async fn bodies_that_never_end_keep_nobody_else_waiting() {
     let sender = Sender::new(&surroundings, &service, "attacker").await;
     let address = service.address;
     let path = "/v1/tasks/{task}/workers/deploy";
-    let heads: std::sync::Arc<[Vec<u8>]> = (0..1_200)
+    let heads: Arc<[Vec<u8>]> = (0..1_200)
         .map(|number| {
             let length = ["content-length: 10000000", "transfer-encoding: chunked"][number % 2];
             let mut begin = sender.head(path, &number.to_string(), length).into_bytes();
@@ -131,11 +137,11 @@ async fn bodies_that_never_end_keep_nobody_else_waiting() {
         })
         .collect();
     let mut attack = Attack::of(1_200, move |number| {
-        let heads = std::sync::Arc::clone(&heads);
+        let heads = Arc::clone(&heads);
         async move { keep_sending(address, &heads[number], " ").await }
     });
     until("the bodies", async || {
-        let held = super::metric(&service, "http_body_bytes_held").await;
+        let held = metric(&service, "http_body_bytes_held").await;
         (held > (8 * MIB) as f64).then_some(())
     })
     .await;
@@ -158,7 +164,7 @@ async fn places_that_are_kept_keep_nobody_out() {
         signed(&surroundings, "attacker"),
         question.token
     );
-    let requests: std::sync::Arc<[String]> = [
+    let requests: Arc<[String]> = [
         String::new(),
         "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
         "G".to_owned(),
@@ -167,11 +173,11 @@ async fn places_that_are_kept_keep_nobody_out() {
     .into();
     let address = service.address;
     let mut attack = Attack::of(4_000, move |number| {
-        let requests = std::sync::Arc::clone(&requests);
+        let requests = Arc::clone(&requests);
         async move { keep_sending(address, requests[number % 4].as_bytes(), "").await }
     });
     until("the last place", async || {
-        let taken = super::metric(&service, "http_connections").await;
+        let taken = metric(&service, "http_connections").await;
         (taken > 1_900.0).then_some(())
     })
     .await;
@@ -208,17 +214,159 @@ async fn answers_that_are_hardly_read_keep_nobody_waiting() {
     for path in ["/docs/swagger-ui-bundle.js", "/v1/openapi.json", "/nowhere"] {
         strangers += &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(40);
     }
-    let requests: std::sync::Arc<[String]> = [strangers, sender.asks_for(&apply).repeat(4)].into();
+    let requests: Arc<[String]> = [strangers, sender.asks_for(&apply).repeat(4)].into();
     let address = service.address;
     let mut attack = Attack::of(600, move |number| {
-        let requests = std::sync::Arc::clone(&requests);
+        let requests = Arc::clone(&requests);
         async move { ask_and_hardly_read(address, requests[number % 2].as_bytes()).await }
     });
     until("answers that are not read", async || {
-        let taken = super::metric(&service, "http_connections").await;
+        let taken = metric(&service, "http_connections").await;
         (taken > 400.0).then_some(())
     })
     .await;
     witnesses.are_served("answers are hardly read").await;
     assert!(attack.goes_on());
+}
+
+/// Asks again and again on one connection, until the other side ends it.
+async fn keep_asking(address: SocketAddr, request: &[u8], check: impl Fn(&Answer)) {
+    let Some(mut raw) = connect(address, None).await else {
+        return;
+    };
+    while raw.send(request).await {
+        match raw.answer().await {
+            Some(answer) => check(&answer),
+            None => return,
+        }
+    }
+}
+
+/// Made-up passkey answers, through one task's link and through links that nobody gave out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_decisions_through_links_keep_nobody_waiting() {
+    let (surroundings, service) = started().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let link = link(&surroundings, &service, &crate::service::deployment()).await;
+    let nothing = "A".repeat(5_000);
+    let proof = json!({
+        "credential_id": "AAAA", "client_data_json": nothing, "authenticator_data": nothing,
+        "signature": nothing, "decision": "approve", "reason": null,
+    });
+    let (signed, _) = link.rsplit_once('.').unwrap();
+    let links = [link.clone(), format!("{signed}.{}", "A".repeat(43))];
+    let requests: Arc<[Vec<u8>]> = links
+        .iter()
+        .flat_map(|link| [proof.to_string(), "{".repeat(5_000)].map(|body| (link, body)))
+        .map(|(link, body)| {
+            let head = format!(
+                "POST {link}/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n",
+                body.len()
+            );
+            (head + &body).into_bytes()
+        })
+        .collect();
+    let address = service.address;
+    let mut attack = Attack::of(300, move |number| {
+        let requests = Arc::clone(&requests);
+        async move {
+            let refused = |answer: &Answer| assert!(answer.problem() >= 400);
+            keep_asking(address, &requests[number % 4], refused).await;
+        }
+    });
+    until("the limit of one task's links", async || {
+        let series = "http_requests_total{method=\"POST\",route=\"/v1/approve/{link}/verify\",status=\"429\"}";
+        (metric(&service, series).await > 0.0).then_some(())
+    })
+    .await;
+    witnesses.are_served("decisions are made up").await;
+    assert!(attack.goes_on());
+}
+
+/// Forty people look at the page of a large script, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_of_a_large_page_keep_nobody_waiting() {
+    let (surroundings, service) = started().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let page: Arc<str> = views(&surroundings, &service).await.into();
+    let (address, shown) = (service.address, Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&shown);
+    let mut attack = Attack::of(40, move |_| {
+        let (page, seen) = (Arc::clone(&page), Arc::clone(&seen));
+        async move {
+            let bounded = |answer: &Answer| {
+                assert!([200, 429, 503].contains(&answer.status), "{}", answer.head);
+                assert!(answer.body.len() < 3 * MIB, "{} bytes", answer.body.len());
+                if answer.status == 200 {
+                    assert!(answer.body.contains("Cut here:"));
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            keep_asking(address, page.as_bytes(), bounded).await;
+        }
+    });
+    until("a page", async || {
+        (shown.load(Ordering::Relaxed) > 0).then_some(())
+    })
+    .await;
+    witnesses.are_served("a large page is looked at").await;
+    assert!(attack.goes_on());
+    println!("{} pages", shown.load(Ordering::Relaxed));
+}
+
+/// One agent has scripts of a megabyte recorded, in eight tasks at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_fills_the_disk_keeps_nobody_waiting() {
+    let surroundings = surroundings(&[("TASK_MAX_OPEN_APPROVALS", "1000")]).await;
+    let service = surroundings.start().await;
+    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let flood = caller(&surroundings, &service, "flood");
+    let mut tasks = Vec::new();
+    for _ in 0..8 {
+        tasks.push(open_task(&flood).await);
+    }
+    let (tasks, asked): (Arc<[_]>, _) = (tasks.into(), Arc::new(AtomicUsize::new(0)));
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    let mut attack = Attack::of(8, move |number| {
+        let (flood, tasks) = (flood.clone(), Arc::clone(&tasks));
+        let (asked, accepted) = (Arc::clone(&asked), Arc::clone(&counted));
+        async move {
+            loop {
+                let asked = asked.fetch_add(1, Ordering::Relaxed);
+                let path = format!("/v1/tasks/{}/apply", tasks[number].id);
+                let (key, body) = (format!("k{asked}"), deploy(asked, 1_000_000));
+                let token = &tasks[number].token;
+                let reply = flood.ask_with(Method::POST, &path, token, Some(&key), Some(&body));
+                let reply = reply.await.unwrap();
+                match (reply.status, reply.text_at("code")) {
+                    (202, _) => accepted.fetch_add(1, Ordering::Relaxed),
+                    (429, "storage_quota_exceeded") => {
+                        assert!(
+                            reply.text_at("detail").contains("in an hour"),
+                            "{}",
+                            reply.text
+                        );
+                        return;
+                    }
+                    _ => panic!("{}: {}", reply.status, reply.text),
+                };
+            }
+        }
+    });
+    let refusals = "ledger_quota_refusals_total{whose=\"agent\"}";
+    tokio::join!(
+        witnesses.are_served("an agent fills the disk"),
+        until("the quota", async || {
+            (metric(&service, refusals).await > 0.0).then_some(())
+        })
+    );
+    assert!(attack.goes_on(), "it is refused, and no more than that");
+    let accepted = accepted.load(Ordering::Relaxed);
+    println!("{accepted} accepted");
+    assert!(
+        (110..=137).contains(&accepted),
+        "128 MiB an hour: {accepted}"
+    );
 }

@@ -1,19 +1,21 @@
 //! An agent's own approval links: they take no place from others, and their pages are bounded.
 
-use super::{Bystander, Raw, ask, caller, new_task, peak_kib, surroundings};
-use crate::service::{BASE_URL, Service, Surroundings, Task, until};
+use super::asking::open_task;
+use super::{Bystander, Raw, ask, caller, surroundings};
+use crate::service::{BASE_URL, Service, Surroundings, until};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 const MIB: usize = 1024 * 1024;
 
 /// The path of the link to a question about these operations.
-async fn link(surroundings: &Surroundings, service: &Service, operation: &Value) -> String {
+pub(super) async fn link(
+    surroundings: &Surroundings,
+    service: &Service,
+    operation: &Value,
+) -> String {
     let flood = caller(surroundings, service, "flood");
-    let new_task = new_task();
-    let made = flood.administer(Method::POST, "/v1/tasks", Some(&new_task));
-    let task = Task::of(&made.await.unwrap()).unwrap();
+    let task = open_task(&flood).await;
     let path = format!("/v1/tasks/{}/apply", task.id);
     let body = json!({"operations": [operation]});
     let asked = flood.ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
@@ -59,37 +61,13 @@ async fn bodies_that_never_come_through_a_link_take_no_place_from_others() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_views_of_a_large_script_are_bounded_pages_in_bounded_memory() {
-    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+/// The request for the page of a script of 10 MiB whose every other letter draws nothing.
+pub(super) async fn views(surroundings: &Surroundings, service: &Service) -> String {
     let script = format!("export default {{}};\n//{}", "\u{17d2}a".repeat(2 * MIB));
     let operation = json!({
         "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
         "params": {"script_name": "site", "script": script},
     });
-    let link = link(&surroundings, &service, &operation).await;
-    let address = service.address;
-    let mut views = JoinSet::new();
-    for _ in 0..40 {
-        let page = format!("GET {link} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n");
-        views.spawn(async move { ask(address, page).await.unwrap() });
-    }
-    for number in 0..5 {
-        bystander.is_served(&format!("k{number}")).await;
-    }
-    let mut shown = 0;
-    for answer in views.join_all().await {
-        assert!([200, 429, 503].contains(&answer.status), "{answer:?}");
-        if answer.status == 200 {
-            shown += 1;
-            assert!(answer.body.len() < 3 * MIB, "{} bytes", answer.body.len());
-            assert!(answer.body.contains("Cut here:"));
-        }
-    }
-    assert!(shown > 0);
-    let peak = peak_kib(&service) / 1024;
-    println!("{shown} pages, {peak} MiB at the most");
-    assert!(peak < 700, "{peak} MiB");
+    let link = link(surroundings, service, &operation).await;
+    format!("GET {link} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n")
 }
