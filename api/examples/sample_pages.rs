@@ -20,11 +20,11 @@ fn moment(from_now: i64) -> Moment {
     Moment::new(ledger::Timestamp::from_seconds(seconds))
 }
 
-fn card(operation_id: &'static str, summary: &str, risk: Risk) -> OperationCard {
+fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
     OperationCard {
-        operation_id,
+        operation_id: operation_id.to_owned(),
         summary: ShownText::line(summary),
-        scope_type: ScopeType::Zone,
+        scope_type: ScopeType::of("zone"),
         scope_id: ShownText::line("023e105f4ecef8ad9ca31a8372d0c353"),
         place: None,
         risk,
@@ -69,7 +69,7 @@ fn operations() -> Vec<OperationCard> {
         "Upload the Worker script geo-router",
         Risk::Sensitive,
     );
-    deploy.scope_type = ScopeType::Account;
+    deploy.scope_type = ScopeType::of("account");
     deploy.warnings = vec![
         ShownText::line("Replaces code that answers live requests."),
         ShownText::line("Adds a secret binding: API_KEY."),

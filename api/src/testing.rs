@@ -10,13 +10,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
+use fixtures::cloudflare;
 use fixtures::test_ledger::{SIGNING_SEED, signing};
 use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
 use ledger::{
-    CallbackPolicy, ChallengeKey, Clock, Ledger, LedgerOptions, MasterKeys, OperationKind, Origin,
-    Rules, Timestamp, WriterTask,
+    CallbackPolicy, ChallengeKey, Clock, Ledger, LedgerOptions, MasterKeys, Origin, Rules,
+    Timestamp, WriterTask,
 };
 use projections::{ProjectionOptions, Projections};
 use secrecy::{ExposeSecret, SecretString};
@@ -160,7 +161,7 @@ impl Stage {
 
     /// A task of an agent that may do everything everywhere, and its token.
     pub(crate) async fn task(&self, agent: &str) -> (IssuedToken, String) {
-        let operations = OperationKind::ALL
+        let operations = cloudflare::CATALOG
             .map(|operation| AllowedEntry {
                 operation,
                 scope_id: None,

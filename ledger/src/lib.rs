@@ -42,6 +42,7 @@ pub mod statement;
 #[cfg(feature = "store")]
 mod store;
 pub mod tlog;
+mod word;
 #[cfg(feature = "store")]
 mod writer;
 
@@ -56,7 +57,7 @@ pub use callback_url::{
     CallbackPolicy, CallbackUrl, CallbackUrlError, MAX_CALLBACK_URL_BYTES, is_host_as_written,
 };
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
-pub use catalog::{CatalogEntry, Level, OperationKind, Risk, ScopeType, UnknownName};
+pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
 #[cfg(feature = "store")]
 pub use checkpoints::{Checkpoints, MakeSigning, SignedCheckpoint, Signing, SigningRequest};

@@ -80,7 +80,7 @@ pub enum Rejection {
     )]
     OutsideAllowlist {
         /// The operation.
-        operation: &'static str,
+        operation: crate::OperationId,
         /// `zone z1`.
         scope: String,
     },

@@ -2,7 +2,7 @@
 
 use crate::stories::Topic;
 use ledger::event::Grant;
-use ledger::{Actor, OperationKind, ScopeType, StreamId};
+use ledger::{Actor, OperationId, ScopeType, StreamId};
 use serde_json::{Value, json};
 
 /// Who acted. Parts of the service itself are named as applications.
@@ -75,7 +75,7 @@ pub(super) fn resource(kind: ScopeType, id: &str) -> Value {
 }
 
 /// `dns.record.write on zone z1`.
-pub(super) fn privilege(operation: OperationKind, kind: ScopeType, id: &str) -> String {
+pub(super) fn privilege(operation: OperationId, kind: ScopeType, id: &str) -> String {
     format!("{operation} on {kind} {id}")
 }
 

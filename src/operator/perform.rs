@@ -6,7 +6,8 @@ use ledger::command::RevokeGrants;
 use ledger::command::{
     CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
 };
-use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, OperationKind, Origin, TaskId};
+use ledger::operation::catalog::entry;
+use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, Origin, TaskId};
 use projections::{Projection, Projections};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -68,8 +69,8 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             operation,
             reason,
         } => {
-            let operation: Option<OperationKind> = operation
-                .map(|name| name.parse().map_err(|error| format!("{error}")))
+            let operation = operation
+                .map(|name| entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
                 .transpose()?;
             // The command itself takes any name; a mistyped one would be registered.
             let known = ledger.agent(&agent).await.map_err(failure)?;

@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use ledger::command::IdempotencyKey;
 use ledger::tlog::TreeHash;
 use ledger::{
-    Algorithm, ApplyId, Blob, CallbackEvent, CallbackSecret, Fingerprint, Level, OperationKind,
-    Risk, ScopeType, TaskId, Timestamp,
+    Algorithm, ApplyId, Blob, CallbackEvent, CallbackSecret, Fingerprint, Level, OperationId, Risk,
+    ScopeType, TaskId, Timestamp,
 };
 use std::fmt::Display;
 use std::future::Future;
@@ -105,7 +105,7 @@ pub(crate) fn name(bytes: &[u8]) {
     same::<Fingerprint>(text);
     exact::<TreeHash>(text);
     for known in [
-        exact::<OperationKind>(text),
+        exact::<OperationId>(text),
         exact::<ScopeType>(text),
         exact::<Level>(text),
         exact::<Risk>(text),

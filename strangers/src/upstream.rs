@@ -13,7 +13,7 @@ use axum::extract::State;
 use fixtures::commands::{deploy, dns_create, dns_read, purge, ssl_mode};
 use http::{HeaderMap, Response, StatusCode};
 use ledger::operation::Operation;
-use ledger::{OperationKind, parse_strict};
+use ledger::parse_strict;
 use secrecy::SecretString;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tokio::runtime::Runtime;
@@ -142,7 +142,7 @@ async fn said(client: &CloudflareClient, operation: &Operation, done: u8) -> Str
                 !matches!(known.verdict, Reconciled::Applied { .. }),
                 "nothing was done"
             );
-            if operation.kind == OperationKind::CachePurgeExecute {
+            if operation.entry == fixtures::cloudflare::CACHE_PURGE {
                 assert!(matches!(known.verdict, Reconciled::Unknown { .. }));
             }
             format!("{before:?} {known:?}")

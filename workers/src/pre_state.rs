@@ -11,8 +11,9 @@ use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
+use ledger::operation::catalog::ZONE;
 use ledger::operation::{Operation, ScopeId, ZoneName};
-use ledger::{ApprovalId, Event, Ledger, Recorded, ScopeType};
+use ledger::{ApprovalId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -272,7 +273,7 @@ impl Zones {
     }
 
     fn lacks(&self, operation: &Operation) -> bool {
-        operation.scope.scope_type == ScopeType::Zone && self.find(operation).is_none()
+        operation.scope.scope_type == ZONE && self.find(operation).is_none()
     }
 
     fn put(&mut self, operation: &Operation, name: impl FnOnce() -> Result<ZoneName, String>) {

@@ -41,7 +41,7 @@ pub struct ApprovalPage {
 #[derive(Debug, Clone)]
 pub struct OperationCard {
     /// Its name in the catalog.
-    pub operation_id: &'static str,
+    pub operation_id: String,
     /// What it will do, in one sentence for people.
     pub summary: ShownText,
     /// Zone or account.
@@ -82,12 +82,12 @@ impl OperationCard {
     /// The card of an operation as it will be sent, beside what upstream has now.
     #[must_use]
     pub fn of(operation: &Operation, upstream: UpstreamState) -> Self {
-        let entry = operation.kind.entry();
+        let entry = operation.entry;
         let scope = &operation.scope;
         let summary = without_scope(operation.summary(), scope);
         let json = operation.to_json();
         let card = Self {
-            operation_id: entry.operation_id,
+            operation_id: entry.id.to_string(),
             summary: ShownText::line(summary),
             scope_type: scope.scope_type,
             scope_id: ShownText::line(scope.id.as_str()),

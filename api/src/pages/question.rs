@@ -33,7 +33,7 @@ impl Question<'_> {
         let approval = self.approval;
         let operations = self.operations()?;
         let cards = operations.iter().enumerate().map(|(index, operation)| {
-            let allowed = self.task.allows(operation.kind, &operation.scope);
+            let allowed = self.task.allows(operation.entry.id, &operation.scope);
             let read = approval.pre_state.as_ref().map(|read| {
                 // One for each operation; where there is none, nothing was read.
                 read.get(index).unwrap_or(&PreState::NotApplicable)

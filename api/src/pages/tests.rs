@@ -16,9 +16,9 @@ fn at(seconds: i64) -> Moment {
 
 fn operation(upstream: UpstreamState) -> OperationCard {
     OperationCard {
-        operation_id: "dns.record.write",
+        operation_id: "dns.record.write".to_owned(),
         summary: hostile(),
-        scope_type: ScopeType::Zone,
+        scope_type: ScopeType::of("zone"),
         scope_id: hostile(),
         place: None,
         risk: Risk::Elevated,

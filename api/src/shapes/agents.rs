@@ -75,8 +75,8 @@ impl Permission {
             }
         };
         Ok(Grant {
-            operation: covers.operation,
-            scope_type: covers.operation.entry().scope_type,
+            operation: covers.operation.id,
+            scope_type: covers.operation.scope_type,
             scope_id: covers
                 .scope_id
                 .as_ref()

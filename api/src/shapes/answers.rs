@@ -92,7 +92,7 @@ pub(crate) struct ApplyEnded {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OperationResult {
     /// The operation.
-    pub(crate) operation_id: &'static str,
+    pub(crate) operation_id: String,
     /// Whether it was surely carried out.
     pub(crate) success: bool,
     /// `succeeded`, `failed`, `unknown`, `not_executed` or `not_tried`; `waiting` or `applying` while
@@ -137,8 +137,8 @@ pub(crate) struct PermissionCheckView {
 /// One operation that needs a human.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MissingView {
-    operation_id: &'static str,
-    scope_type: &'static str,
+    operation_id: String,
+    scope_type: String,
     scope_id: String,
     /// The level that a grant must have.
     required_level: &'static str,
@@ -172,8 +172,8 @@ impl Granted<'_> {
 /// One operation in a permission check.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CheckedView {
-    operation_id: &'static str,
-    scope_type: &'static str,
+    operation_id: String,
+    scope_type: String,
     scope_id: String,
     /// The level that a grant must have.
     required_level: &'static str,
@@ -185,8 +185,8 @@ impl PermissionCheckView {
         let views =
             |operations: &[CheckedOperation]| operations.iter().map(CheckedView::from).collect();
         let missing = check.missing.iter().map(|operation| MissingView {
-            operation_id: operation.operation.as_str(),
-            scope_type: operation.scope_type.as_str(),
+            operation_id: operation.operation.to_string(),
+            scope_type: operation.scope_type.to_string(),
             scope_id: operation.scope_id.clone(),
             required_level: operation.required_level.as_str(),
             needed: operation.required_level.as_str(),
@@ -203,8 +203,8 @@ impl PermissionCheckView {
 impl From<&CheckedOperation> for CheckedView {
     fn from(operation: &CheckedOperation) -> Self {
         Self {
-            operation_id: operation.operation.as_str(),
-            scope_type: operation.scope_type.as_str(),
+            operation_id: operation.operation.to_string(),
+            scope_type: operation.scope_type.to_string(),
             scope_id: operation.scope_id.clone(),
             required_level: operation.required_level.as_str(),
         }
@@ -260,7 +260,7 @@ pub(crate) fn results(apply: &Apply) -> Vec<OperationResult> {
 
 fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> OperationResult {
     let bare = |outcome, result| OperationResult {
-        operation_id: asked.operation.as_str(),
+        operation_id: asked.operation.to_string(),
         success: false,
         outcome,
         cloudflare_request_id: None,
@@ -385,9 +385,9 @@ pub(crate) struct Plan {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PlannedOperation {
     /// The operation.
-    pub(crate) operation_id: &'static str,
+    pub(crate) operation_id: String,
     /// `zone` or `account`.
-    pub(crate) scope_type: &'static str,
+    pub(crate) scope_type: String,
     /// Which one.
     pub(crate) scope_id: String,
     /// In one line, for people.
@@ -440,8 +440,8 @@ impl PlannedOperation {
 
     fn of(operation: &Operation, params: Value) -> Self {
         Self {
-            operation_id: operation.kind.as_str(),
-            scope_type: operation.scope.scope_type.as_str(),
+            operation_id: operation.entry.id.to_string(),
+            scope_type: operation.scope.scope_type.to_string(),
             scope_id: operation.scope.id.as_str().to_owned(),
             summary: operation.summary(),
             effect: operation.place(None),

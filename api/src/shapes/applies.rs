@@ -3,8 +3,7 @@
 use super::callbacks::CallbackRequest;
 use super::reason;
 use crate::problem::ApiError;
-use ledger::OperationKind;
-use ledger::operation::Operation;
+use ledger::operation::{Operation, catalog as cloudflare};
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -93,10 +92,10 @@ fn read_operations(operations: &[Value]) -> Result<Vec<Operation>, ApiError> {
 }
 
 fn uploads(operations: &[Value]) -> bool {
-    let deploy = OperationKind::WorkersDeployWrite.as_str();
+    let deploy = cloudflare::WORKERS_DEPLOY.id;
     operations
         .iter()
-        .any(|operation| operation.get("operation_id") == Some(&json!(deploy)))
+        .any(|operation| operation.get("operation_id") == Some(&json!(deploy.as_str())))
 }
 
 /// Carries out what was approved.
@@ -166,7 +165,7 @@ pub(crate) struct ApplySummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_id: Option<String>,
     /// Its operations, in order.
-    operations: Vec<&'static str>,
+    operations: Vec<String>,
     /// RFC 3339, UTC.
     accepted_at: String,
     /// RFC 3339, UTC.
@@ -202,7 +201,7 @@ impl From<&ApplyView> for ApplySummary {
             operations: view
                 .operations
                 .iter()
-                .map(|one| one.operation_id.as_str())
+                .map(|one| one.operation_id.to_string())
                 .collect(),
             accepted_at: view.accepted_at.to_string(),
             ended_at: view.ended_at.map(|at| at.to_string()),

@@ -1,6 +1,6 @@
 //! The catalog of operations.
 
-use ledger::OperationKind;
+use ledger::operation::catalog as cloudflare;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,9 +16,9 @@ pub(crate) struct Catalog {
 pub(crate) struct CatalogOperation {
     /// Its stable name.
     #[schema(example = "dns.record.write")]
-    operation_id: &'static str,
+    operation_id: String,
     /// `zone` or `account`.
-    scope_type: &'static str,
+    scope_type: String,
     /// The least level that a grant must have.
     required_level: &'static str,
     /// `sensitive` always waits for a human.
@@ -29,16 +29,13 @@ pub(crate) struct CatalogOperation {
 
 impl Catalog {
     pub(crate) fn whole() -> Self {
-        let operations = OperationKind::ALL
-            .map(|kind| {
-                let entry = kind.entry();
-                CatalogOperation {
-                    operation_id: entry.operation_id,
-                    scope_type: entry.scope_type.as_str(),
-                    required_level: entry.level.as_str(),
-                    risk_tier: entry.risk.as_str(),
-                    summary: entry.summary,
-                }
+        let operations = cloudflare::CATALOG
+            .map(|entry| CatalogOperation {
+                operation_id: entry.id.to_string(),
+                scope_type: entry.scope_type.to_string(),
+                required_level: entry.level.as_str(),
+                risk_tier: entry.risk.as_str(),
+                summary: entry.summary,
             })
             .into();
         Self { operations }

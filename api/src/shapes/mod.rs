@@ -16,7 +16,8 @@ pub(crate) mod tasks;
 
 use crate::problem::ApiError;
 use ledger::operation::ScopeId;
-use ledger::{OperationKind, ScopeType, Timestamp};
+use ledger::operation::catalog::entry;
+use ledger::{CatalogEntry, Timestamp};
 
 /// Bytes, as a description names them.
 #[derive(utoipa::ToSchema)]
@@ -27,7 +28,7 @@ pub(crate) struct Octets(Vec<u8>);
 /// Which objects an entry of an allowlist or a grant covers: one, or `*`, every one of its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Coverage {
-    pub(crate) operation: OperationKind,
+    pub(crate) operation: CatalogEntry,
     /// `None` stands for `*`.
     pub(crate) scope_id: Option<ScopeId>,
 }
@@ -41,12 +42,12 @@ impl Coverage {
         scope_type: &str,
         scope_id: &str,
     ) -> Result<Self, ApiError> {
-        let operation: OperationKind = operation_id
-            .parse()
+        let operation = *entry(operation_id)
             .map_err(|why| ApiError::bad_request(format!("{at}.operation_id: {why}")))?;
-        let expected: ScopeType = operation.entry().scope_type;
+        let (operation_id, expected) = (operation.id, operation.scope_type);
         if scope_type.parse() != Ok(expected) {
-            let detail = format!("{at}.scope_type: {operation} acts on scope_type \"{expected}\"");
+            let detail =
+                format!("{at}.scope_type: {operation_id} acts on scope_type \"{expected}\"");
             return Err(ApiError::BadRequest { detail });
         }
         let scope_id = match scope_id {

@@ -1,8 +1,8 @@
 //! Shortcuts: bodies that stand for an apply of one operation.
 
 use crate::problem::ApiError;
-use ledger::OperationKind;
-use ledger::operation::Operation;
+use ledger::CatalogEntry;
+use ledger::operation::{Operation, catalog as cloudflare};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -80,7 +80,7 @@ impl Shortcut for DnsCreateRequest {
         params.insert("content".to_owned(), self.content.into());
         put(&mut params, "ttl", self.ttl);
         put(&mut params, "proxied", self.proxied);
-        one(OperationKind::DnsRecordWrite, &self.scope_id, params)
+        one(cloudflare::DNS_RECORD_WRITE, &self.scope_id, params)
     }
 }
 
@@ -90,7 +90,7 @@ impl Shortcut for CachePurgeRequest {
         put(&mut params, "purge_everything", self.purge_everything);
         put(&mut params, "files", self.files);
         put(&mut params, "tags", self.tags);
-        one(OperationKind::CachePurgeExecute, &self.scope_id, params)
+        one(cloudflare::CACHE_PURGE, &self.scope_id, params)
     }
 }
 
@@ -101,7 +101,7 @@ impl Shortcut for WorkersDeployRequest {
         params.insert("script".to_owned(), self.script.into());
         put(&mut params, "main_module", self.main_module);
         put(&mut params, "body_part", self.body_part);
-        one(OperationKind::WorkersDeployWrite, &self.scope_id, params)
+        one(cloudflare::WORKERS_DEPLOY, &self.scope_id, params)
     }
 }
 
@@ -112,14 +112,13 @@ fn put<V: Into<Value>>(params: &mut Map<String, Value>, name: &str, value: Optio
 }
 
 fn one(
-    kind: OperationKind,
+    entry: CatalogEntry,
     scope_id: &str,
     params: Map<String, Value>,
 ) -> Result<Operation, ApiError> {
-    let entry = kind.entry();
     let params = Value::Object(params);
     Operation::parse(
-        entry.operation_id,
+        entry.id.as_str(),
         entry.scope_type.as_str(),
         scope_id,
         &params,
@@ -162,18 +161,15 @@ mod tests {
 
         let purge: CachePurgeRequest =
             serde_json::from_value(json!({"scope_id": "z1", "purge_everything": true})).unwrap();
-        assert_eq!(
-            purge.operation().unwrap().kind,
-            OperationKind::CachePurgeExecute
-        );
+        assert_eq!(purge.operation().unwrap().entry, cloudflare::CACHE_PURGE);
 
         let deploy: WorkersDeployRequest = serde_json::from_value(json!({
             "scope_id": "a1", "script_name": "hello", "script": "export default {}",
         }))
         .unwrap();
         assert_eq!(
-            deploy.operation().unwrap().kind,
-            OperationKind::WorkersDeployWrite
+            deploy.operation().unwrap().entry,
+            cloudflare::WORKERS_DEPLOY
         );
     }
 

@@ -1,7 +1,7 @@
 //! An agent and what was granted to it beforehand.
 
 use super::{Aggregate, task::covers};
-use crate::catalog::{Level, OperationKind};
+use crate::catalog::{Level, OperationId};
 use crate::clock::Timestamp;
 use crate::event::{Event, Grant};
 use crate::id::AgentId;
@@ -25,7 +25,7 @@ impl Agent {
     #[must_use]
     pub fn is_granted(
         &self,
-        operation: OperationKind,
+        operation: OperationId,
         scope: &Scope,
         level: Level,
         now: Timestamp,
@@ -37,7 +37,7 @@ impl Agent {
     #[must_use]
     pub fn granted_level(
         &self,
-        operation: OperationKind,
+        operation: OperationId,
         scope: &Scope,
         now: Timestamp,
     ) -> Option<Level> {
@@ -70,6 +70,6 @@ impl Aggregate for Agent {
     }
 
     fn weight(&self) -> usize {
-        256 + self.grants.len() * 128
+        256 + self.grants.len() * 192
     }
 }

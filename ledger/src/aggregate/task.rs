@@ -2,7 +2,7 @@
 
 use super::Aggregate;
 use crate::blob::Blob;
-use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::event::{AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback};
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
@@ -102,7 +102,7 @@ impl Task {
     /// The level and risk that the allowlist gives an operation on a scope; where several entries
     /// match, the strictest of each. `None` when it is not allowed.
     #[must_use]
-    pub fn allows(&self, operation: OperationKind, scope: &Scope) -> Option<(Level, Risk)> {
+    pub fn allows(&self, operation: OperationId, scope: &Scope) -> Option<(Level, Risk)> {
         self.allowed
             .iter()
             .filter(|entry| {

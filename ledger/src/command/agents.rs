@@ -3,7 +3,7 @@
 use super::Command;
 use super::tasks::register_agent;
 use crate::aggregate::Agent;
-use crate::catalog::OperationKind;
+use crate::catalog::OperationId;
 use crate::error::Error;
 use crate::event::{Grant, PermissionsReplaced};
 use crate::rejection::Rejection;
@@ -73,7 +73,7 @@ pub struct RevokeGrants {
     /// The agent's name.
     pub agent: String,
     /// For which operation; all when absent.
-    pub operation: Option<OperationKind>,
+    pub operation: Option<OperationId>,
     /// Why.
     pub reason: Option<String>,
 }

@@ -92,20 +92,20 @@ pub fn permission_check(
     let mut check = PermissionCheck::default();
     for operation in operations {
         let scope = &operation.scope;
-        let Some((level, risk)) = task.allows(operation.kind, scope) else {
+        let Some((level, risk)) = task.allows(operation.entry.id, scope) else {
             return Err(Rejection::OutsideAllowlist {
-                operation: operation.kind.as_str(),
+                operation: operation.entry.id,
                 scope: format!("{} {}", scope.scope_type, scope.id),
             });
         };
         let checked = CheckedOperation {
-            operation: operation.kind,
+            operation: operation.entry.id,
             scope_type: scope.scope_type,
             scope_id: scope.id.as_str().to_owned(),
             required_level: level,
         };
         let granted =
-            agent.is_some_and(|agent| agent.is_granted(operation.kind, scope, level, now));
+            agent.is_some_and(|agent| agent.is_granted(operation.entry.id, scope, level, now));
         check.requested.push(checked.clone());
         if granted && risk < Risk::Sensitive {
             check.pre_approved.push(checked);

@@ -6,7 +6,7 @@ use super::{Command, PresentedToken};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_event::CallbackEvent;
 use crate::callback_report;
-use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::catalog::{CatalogEntry, Level, Risk};
 use crate::claims::CapabilityClaims;
 use crate::error::Error;
 use crate::event::{
@@ -23,8 +23,8 @@ use std::time::Duration;
 /// One (operation, scope) pair as a request asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedEntry {
-    /// The operation.
-    pub operation: OperationKind,
+    /// The operation, as the catalog has it.
+    pub operation: CatalogEntry,
     /// Which object; `None` stands for `*`, every one of the operation's scope type.
     pub scope_id: Option<ScopeId>,
     /// Raises the catalog's level.
@@ -35,12 +35,12 @@ pub struct AllowedEntry {
 
 impl AllowedEntry {
     fn resolve(&self) -> Result<AllowedOperation, Rejection> {
-        let entry = self.operation.entry();
+        let entry = &self.operation;
         let lowered = |what: &str, least: &str| Rejection::Invalid {
             code: "catalog_lowered",
             detail: format!(
                 "{what} of {} cannot be lower than the catalog's {least}",
-                self.operation
+                entry.id
             ),
         };
         let required_level = self.required_level.unwrap_or(entry.level);
@@ -51,10 +51,9 @@ impl AllowedEntry {
         if risk_tier < entry.risk {
             return Err(lowered("risk_tier", entry.risk.as_str()));
         }
-        let scope_type: ScopeType = entry.scope_type;
         Ok(AllowedOperation {
-            operation: self.operation,
-            scope_type,
+            operation: entry.id,
+            scope_type: entry.scope_type,
             scope_id: self
                 .scope_id
                 .as_ref()

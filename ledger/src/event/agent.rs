@@ -1,6 +1,6 @@
 //! Events of an agent's stream. Frozen forms.
 
-use crate::catalog::{Level, OperationKind, ScopeType};
+use crate::catalog::{Level, OperationId, ScopeType};
 use crate::clock::Timestamp;
 use crate::id::AgentId;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The operation.
-    pub operation: OperationKind,
+    pub operation: OperationId,
     /// What kind of object.
     pub scope_type: ScopeType,
     /// Which object, or `*` for every one of that type.

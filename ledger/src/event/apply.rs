@@ -1,6 +1,6 @@
 //! Events of an apply's stream. Frozen forms.
 
-use crate::catalog::{Level, OperationKind, ScopeType};
+use crate::catalog::{Level, OperationId, ScopeType};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedOperation {
     /// The operation.
-    pub operation: OperationKind,
+    pub operation: OperationId,
     /// What kind of object.
     pub scope_type: ScopeType,
     /// Which object.

@@ -1,7 +1,7 @@
 //! Events of a task's stream. Frozen forms.
 
 use crate::blob::Blob;
-use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllowedOperation {
     /// The operation.
-    pub operation: OperationKind,
+    pub operation: OperationId,
     /// What kind of object it acts on.
     pub scope_type: ScopeType,
     /// Which object, or `*` for every one of that type.

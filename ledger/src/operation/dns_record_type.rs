@@ -5,7 +5,7 @@
 
 use super::dns_name::host_name;
 use super::fields::plain_text;
-use super::word::Word;
+use crate::word::Word;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -13,6 +13,7 @@
 
 mod before;
 mod cache_purge;
+pub mod catalog;
 mod dns_name;
 mod dns_record_data;
 mod dns_record_fields;
@@ -38,7 +39,6 @@ mod waf_rule;
 mod waf_rules_read;
 mod waf_rules_write;
 mod warning;
-mod word;
 mod worker_binding;
 mod worker_module;
 mod worker_script;
@@ -71,7 +71,7 @@ pub use worker_script::ScriptName;
 pub use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
 pub use zone_name::{ZoneName, ascii_name};
 
-use crate::catalog::{OperationKind, ScopeType};
+use crate::catalog::{CatalogEntry, OperationId, ScopeType};
 use fields::{Fields, Marks};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -158,15 +158,16 @@ pub enum Params {
 }
 
 impl Params {
-    fn parse(kind: OperationKind, fields: Fields<'_>) -> Result<Self, InvalidOperation> {
-        Ok(match kind {
-            OperationKind::DnsRecordRead => Self::DnsRecordRead(DnsRecordRead::parse(fields)?),
-            OperationKind::DnsRecordWrite => Self::DnsRecordWrite(DnsRecordWrite::parse(fields)?),
-            OperationKind::CachePurgeExecute => Self::CachePurge(CachePurge::parse(fields)?),
-            OperationKind::WorkersDeployWrite => Self::WorkersDeploy(WorkersDeploy::parse(fields)?),
-            OperationKind::WafRulesRead => Self::WafRulesRead(WafRulesRead::parse(fields)?),
-            OperationKind::WafRulesWrite => Self::WafRulesWrite(WafRulesWrite::parse(fields)?),
-            OperationKind::SslModeWrite => Self::SslMode(SslMode::parse(fields)?),
+    fn parse(id: OperationId, fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        Ok(match id.as_str() {
+            "dns.record.read" => Self::DnsRecordRead(DnsRecordRead::parse(fields)?),
+            "dns.record.write" => Self::DnsRecordWrite(DnsRecordWrite::parse(fields)?),
+            "cache.purge.execute" => Self::CachePurge(CachePurge::parse(fields)?),
+            "workers.deploy.write" => Self::WorkersDeploy(WorkersDeploy::parse(fields)?),
+            "waf.rules.read" => Self::WafRulesRead(WafRulesRead::parse(fields)?),
+            "waf.rules.write" => Self::WafRulesWrite(WafRulesWrite::parse(fields)?),
+            "ssl.mode.write" => Self::SslMode(SslMode::parse(fields)?),
+            _ => return Err(InvalidOperation::new("operation_id", "unknown operation")),
         })
     }
 
@@ -187,8 +188,8 @@ impl Params {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Operation {
-    /// Which entry of the catalog; always the one that `params` belong to.
-    pub kind: OperationKind,
+    /// The entry of the catalog; always the one that `params` belong to.
+    pub entry: CatalogEntry,
     /// What it acts on; always of the type that the catalog says.
     pub scope: Scope,
     /// What to do there.
@@ -208,8 +209,12 @@ impl Operation {
         scope_id: &str,
         params: &Value,
     ) -> Result<Self, InvalidOperation> {
-        let kind: OperationKind = operation_id.parse().map_err(|_| {
-            let known = OperationKind::ALL.map(OperationKind::as_str).join(", ");
+        let entry = *catalog::entry(operation_id).map_err(|_| {
+            let known: Vec<_> = catalog::CATALOG
+                .iter()
+                .map(|known| known.id.as_str())
+                .collect();
+            let known = known.join(", ");
             InvalidOperation::new(
                 "operation_id",
                 format!(
@@ -218,21 +223,21 @@ impl Operation {
                 ),
             )
         })?;
-        let expected = kind.entry().scope_type;
+        let (id, expected) = (entry.id, entry.scope_type);
         if scope_type.parse() != Ok(expected) {
             return Err(InvalidOperation::new(
                 "scope_type",
-                format!("{kind} acts on scope_type {:?}", expected.as_str()),
+                format!("{id} acts on scope_type {:?}", expected.as_str()),
             ));
         }
-        let id = ScopeId::parse(scope_id).ok_or_else(|| {
+        let scope_id = ScopeId::parse(scope_id).ok_or_else(|| {
             InvalidOperation::new(
                 "scope_id",
                 format!("must be one {expected} id: 1..64 characters of A-Z a-z 0-9 _ -"),
             )
         })?;
         let marks = Marks::default();
-        let params = Params::parse(kind, Fields::params(params, &marks)?)?;
+        let params = Params::parse(id, Fields::params(params, &marks)?)?;
         let unchecked = marks.into_places();
         if unchecked.len() > MOST_UNCHECKED {
             return Err(InvalidOperation::new(
@@ -245,10 +250,10 @@ impl Operation {
             ));
         }
         Ok(Self {
-            kind,
+            entry,
             scope: Scope {
                 scope_type: expected,
-                id,
+                id: scope_id,
             },
             params,
             unchecked,
@@ -259,7 +264,7 @@ impl Operation {
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
-            "operation_id": self.kind.as_str(),
+            "operation_id": self.entry.id.as_str(),
             "scope_type": self.scope.scope_type.as_str(),
             "scope_id": self.scope.id.as_str(),
             "params": self.params.to_json(),

@@ -8,7 +8,7 @@ use super::InvalidOperation;
 use super::fields::{Fields, normalised};
 use super::object_id::{ObjectId, is_safe_segment};
 use super::waf_rules_read::WafPhase;
-use super::word::Word;
+use crate::word::Word;
 use serde_json::{Map, Value, json};
 
 /// What happens to a request that matches. The set is open.

@@ -4,8 +4,8 @@
 use super::fields::Fields;
 use super::filters::{as_text, other_filters};
 use super::object_id::ObjectId;
-use super::word::Word;
 use super::{InvalidOperation, Scope};
+use crate::word::Word;
 use serde_json::{Map, Value, json};
 use std::fmt;
 

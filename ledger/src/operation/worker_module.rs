@@ -3,7 +3,7 @@
 
 use super::InvalidOperation;
 use super::fields::At;
-use super::word::Word;
+use crate::word::Word;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};

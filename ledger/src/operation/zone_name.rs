@@ -1,7 +1,7 @@
 //! What a zone is called, and what the names of its records become under it.
 
+use super::catalog::ZONE;
 use super::{DnsRecordRead, Operation, Params, shown};
-use crate::catalog::ScopeType;
 use std::fmt;
 
 /// The name of a zone as DNS has it: lower-case ASCII, other scripts in Punycode (RFC 5891), without
@@ -77,7 +77,7 @@ impl Operation {
     /// `None` for operations on an account, whose summary says all.
     #[must_use]
     pub fn place(&self, zone: Option<Result<&ZoneName, &str>>) -> Option<String> {
-        if self.scope.scope_type != ScopeType::Zone {
+        if self.scope.scope_type != ZONE {
             return None;
         }
         let id = &self.scope.id;

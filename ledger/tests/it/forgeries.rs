@@ -4,6 +4,7 @@
 use crate::scene::{Scene, refusal};
 use crate::store::tree::of_schema_2;
 use fixtures::approver::SoftApprover;
+use fixtures::cloudflare;
 use fixtures::commands::{create_task, grant, permissions, presented, resume};
 use fixtures::forgery::Forger;
 use fixtures::rules::{APPROVER, RP_ID};
@@ -12,9 +13,7 @@ use ledger::command::{ContinueApply, IssuedToken, Submitted};
 use ledger::event::{
     ApprovalDecided, Approved, CredentialPut, CredentialStatus, PermissionsReplaced, TokenIssued,
 };
-use ledger::{
-    Actor, Blob, Decision, Error, Event, Ledger, LedgerOptions, OperationKind, Rejection, StreamId,
-};
+use ledger::{Actor, Blob, Decision, Error, Event, Ledger, LedgerOptions, Rejection, StreamId};
 
 fn somebody() -> Actor {
     Actor::system("ledger")
@@ -45,7 +44,7 @@ async fn unsigned_approval(scene: &Scene, asked: &Submitted) -> (StreamId, Event
 
 /// Grants for everything, to the agent of the task.
 async fn grants(scene: &Scene) -> (StreamId, Event) {
-    let grants = vec![grant(OperationKind::DnsRecordWrite)];
+    let grants = vec![grant(cloudflare::DNS_RECORD_WRITE)];
     let replaced = PermissionsReplaced {
         grants,
         revision: 1,

@@ -2,6 +2,7 @@
 
 use crate::scene::{Scene, refusal};
 use crate::store::tamper;
+use fixtures::cloudflare;
 use fixtures::commands::{
     AGENT, administrator, allow, allow_on, create_task, deploy, dns_create, dns_create_in,
     dns_read, grant, permissions, purge, ssl_mode,
@@ -10,7 +11,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::Agent;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken, RevokeGrants};
 use ledger::event::{Authorisation, Event, Grant};
-use ledger::{Error, Level, OperationKind, Rejection, Risk, Timestamp};
+use ledger::{Error, Level, Rejection, Risk, Timestamp};
 use std::time::Duration;
 
 async fn task_of(ledger: &TestLedger, operations: Vec<AllowedEntry>) -> IssuedToken {
@@ -61,7 +62,7 @@ async fn an_operation_outside_the_allowlist_is_refused_and_the_refusal_recorded(
     ledger.grant_all().await;
     let token = task_of(
         &ledger,
-        vec![allow_on(OperationKind::DnsRecordWrite, "zone-1")],
+        vec![allow_on(cloudflare::DNS_RECORD_WRITE, "zone-1")],
     )
     .await;
     let cases = [
@@ -102,7 +103,7 @@ async fn an_operation_outside_the_allowlist_is_refused_and_the_refusal_recorded(
 #[tokio::test]
 async fn a_star_in_the_allowlist_covers_every_scope_of_its_type() {
     let ledger = TestLedger::open().await;
-    let token = task_of(&ledger, vec![allow(OperationKind::DnsRecordWrite)]).await;
+    let token = task_of(&ledger, vec![allow(cloudflare::DNS_RECORD_WRITE)]).await;
     for zone in ["zone-1", "zone-2"] {
         let submitted = ledger
             .submit(&token, zone, vec![dns_create_in(zone, "a.example.com")])
@@ -156,7 +157,7 @@ async fn a_task_that_raises_the_risk_to_sensitive_makes_it_wait() {
     ledger.grant_all().await;
     let raised = AllowedEntry {
         risk_tier: Some(Risk::Sensitive),
-        ..allow(OperationKind::DnsRecordWrite)
+        ..allow(cloudflare::DNS_RECORD_WRITE)
     };
     let token = task_of(&ledger, vec![raised]).await;
     let submitted = ledger
@@ -173,9 +174,9 @@ async fn where_several_entries_match_the_strictest_of_each_counts() {
     ledger.grant_all().await;
     let strict = AllowedEntry {
         required_level: Some(Level::Admin),
-        ..allow_on(OperationKind::DnsRecordWrite, "zone-1")
+        ..allow_on(cloudflare::DNS_RECORD_WRITE, "zone-1")
     };
-    let token = task_of(&ledger, vec![allow(OperationKind::DnsRecordWrite), strict]).await;
+    let token = task_of(&ledger, vec![allow(cloudflare::DNS_RECORD_WRITE), strict]).await;
     let submit = |key, zone| ledger.submit(&token, key, vec![dns_create_in(zone, "a.example.com")]);
     assert!(
         !submit("k1", "zone-1")
@@ -201,7 +202,7 @@ async fn a_grant_counts_from_its_level_up_and_on_its_scope_only() {
     let on = |scope_id: &str, granted_level| Grant {
         scope_id: scope_id.to_owned(),
         granted_level,
-        ..grant(OperationKind::DnsRecordWrite)
+        ..grant(cloudflare::DNS_RECORD_WRITE)
     };
     let cases = [
         (on("*", Level::Read), false),
@@ -209,7 +210,7 @@ async fn a_grant_counts_from_its_level_up_and_on_its_scope_only() {
         (on("*", Level::Admin), true),
         (on("zone-1", Level::Write), true),
         (on("zone-2", Level::Write), false),
-        (grant(OperationKind::CachePurgeExecute), false),
+        (grant(cloudflare::CACHE_PURGE), false),
     ];
     for (number, (grant, granted)) in cases.into_iter().enumerate() {
         let shown = format!("{grant:?}");
@@ -231,7 +232,7 @@ async fn a_grant_ends_exactly_at_its_end() {
     let until = ledger.now().plus(Duration::from_secs(60));
     let grant = Grant {
         expires_at: Some(until),
-        ..grant(OperationKind::DnsRecordWrite)
+        ..grant(cloudflare::DNS_RECORD_WRITE)
     };
     ledger.run(permissions(vec![grant])).await.unwrap();
     let token = ledger.task().await;
@@ -272,14 +273,14 @@ async fn revoking_grants_takes_away_those_of_the_operation_and_keeps_the_rest() 
         reason: Some("an incident".to_owned()),
     };
     let one = ledger
-        .run(revoke(Some(OperationKind::DnsRecordWrite)))
+        .run(revoke(Some(cloudflare::DNS_RECORD_WRITE.id)))
         .await
         .unwrap();
-    assert_eq!(one.grants.len(), OperationKind::ALL.len() - 1);
+    assert_eq!(one.grants.len(), cloudflare::CATALOG.len() - 1);
     assert!(
         one.grants
             .iter()
-            .all(|grant| grant.operation != OperationKind::DnsRecordWrite)
+            .all(|grant| grant.operation != cloudflare::DNS_RECORD_WRITE.id)
     );
     let none = ledger.run(revoke(None)).await.unwrap();
     assert_eq!((none.grants.len(), none.permission_revision), (0, 3));
@@ -305,7 +306,7 @@ async fn revoking_from_an_agent_nobody_knows_says_so_instead_of_making_one() {
 #[tokio::test]
 async fn too_many_permissions_and_names_that_are_none_are_refused() {
     let ledger = TestLedger::open().await;
-    let many = vec![grant(OperationKind::DnsRecordRead); 501];
+    let many = vec![grant(cloudflare::DNS_RECORD_READ); 501];
     assert_eq!(
         refusal(ledger.run(permissions(many)).await).code(),
         "too_many_permissions"

@@ -1,14 +1,15 @@
 //! Refused attempts stand in the log: ten for each task and minute, the rest in one count.
 
 use crate::scene::{Scene, refusal};
+use fixtures::cloudflare;
 use fixtures::commands::{allow, create_task, presented, purge};
 use ledger::command::{CreateTask, IssuedToken, RefuseApply};
-use ledger::{Event, OperationKind, Rejection};
+use ledger::{Event, Rejection};
 use std::time::Duration;
 
 async fn read_only_task(scene: &Scene) -> IssuedToken {
     let command = CreateTask {
-        operations: vec![allow(OperationKind::DnsRecordRead)],
+        operations: vec![allow(cloudflare::DNS_RECORD_READ)],
         ..create_task()
     };
     scene.run(command).await.unwrap()

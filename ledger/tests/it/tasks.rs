@@ -1,6 +1,7 @@
 //! Making and closing tasks.
 
 use crate::scene::{Scene, end, failed, refusal, start, succeeded, unknown};
+use fixtures::cloudflare;
 use fixtures::commands::{
     administrator, agent, allow, callback, continue_apply, create_task, dns_create, presented,
     purge, ssl_mode,
@@ -11,7 +12,7 @@ use ledger::command::{
     AllowedEntry, CloseTask, CreateTask, OperationStart, ResolveApply, Standing, standing,
 };
 use ledger::event::{ApplyEnd, Event};
-use ledger::{Decision, Level, OperationKind, Rejection, Risk, TaskId};
+use ledger::{Decision, Level, Rejection, Risk, TaskId};
 use std::time::Duration;
 
 fn close(task_id: TaskId) -> CloseTask {
@@ -61,7 +62,7 @@ async fn a_task_that_cannot_be_is_refused() {
             with(|c| {
                 c.operations = vec![AllowedEntry {
                     required_level: Some(Level::Read),
-                    ..allow(OperationKind::DnsRecordWrite)
+                    ..allow(cloudflare::DNS_RECORD_WRITE)
                 }];
             }),
             "catalog_lowered",
@@ -70,7 +71,7 @@ async fn a_task_that_cannot_be_is_refused() {
             with(|c| {
                 c.operations = vec![AllowedEntry {
                     risk_tier: Some(Risk::Elevated),
-                    ..allow(OperationKind::SslModeWrite)
+                    ..allow(cloudflare::SSL_MODE)
                 }];
             }),
             "catalog_lowered",

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::moment;
 use ledger::{
     AgentId, ApplyId, ApprovalId, ApproverId, Blob, CallbackId, DeliveryId, EnrolmentId, EventId,
-    ExecutionId, Fingerprint, Level, OperationKind, RequestId, ScopeType, Sealed, StreamId, TaskId,
+    ExecutionId, Fingerprint, Level, OperationId, RequestId, ScopeType, Sealed, StreamId, TaskId,
     Timestamp, TokenId,
 };
 use std::hash::Hash;
@@ -87,7 +87,7 @@ word_column!(
     ExecutionId,
     Fingerprint,
     Level,
-    OperationKind,
+    OperationId,
     RequestId,
     ScopeType,
     StreamId,

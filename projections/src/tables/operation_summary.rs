@@ -4,7 +4,7 @@
 use crate::store::json_column;
 use crate::words::OperationProgress;
 use ledger::event::{CheckedOperation, OperationEnded, OperationOutcome};
-use ledger::{OperationKind, ScopeType};
+use ledger::{OperationId, ScopeType};
 use serde::{Deserialize, Serialize};
 
 /// One operation of an apply and how far it is.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct OperationSummary {
     /// The operation.
     #[serde(with = "operation_word")]
-    pub operation_id: OperationKind,
+    pub operation_id: OperationId,
     /// What kind of object.
     #[serde(with = "scope_word")]
     pub scope_type: ScopeType,
@@ -51,7 +51,7 @@ macro_rules! word_in_json {
         }
     };
 }
-word_in_json!(operation_word, ledger::OperationKind);
+word_in_json!(operation_word, ledger::OperationId);
 word_in_json!(scope_word, ledger::ScopeType);
 
 json_column!(Vec<OperationSummary>);

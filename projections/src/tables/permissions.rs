@@ -6,7 +6,7 @@ use crate::groups::AgentTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, row};
 use ledger::event::{ErasedSubject, LedgerErased};
-use ledger::{AgentId, Event, Level, OperationKind, ScopeType, Timestamp};
+use ledger::{AgentId, Event, Level, OperationId, ScopeType, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "permissions",
@@ -36,7 +36,7 @@ row! {
         /// Its place in the agent's set, from 1.
         pub number: u32,
         /// The operation.
-        pub operation: OperationKind = "operation_id",
+        pub operation: OperationId = "operation_id",
         /// What kind of object.
         pub scope_type: ScopeType,
         /// Which object, or `*`.

@@ -2,6 +2,7 @@
 
 use crate::step::Step;
 use crate::story::{APPROVERS, Story};
+use fixtures::cloudflare;
 use fixtures::commands;
 use ledger::aggregate::{Apply, Approval, DeliveryState};
 use ledger::command::{
@@ -11,7 +12,7 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
-use ledger::{Blob, Decision, OperationKind, Rejection};
+use ledger::{Blob, Decision, Rejection};
 use std::time::Duration;
 
 impl Story {
@@ -176,7 +177,7 @@ impl Story {
         let administrator = commands::administrator;
         match step {
             Step::Grant { operations } => {
-                let grants = OperationKind::ALL.into_iter().take(*operations);
+                let grants = cloudflare::CATALOG.into_iter().take(*operations);
                 let command = commands::permissions(grants.map(commands::grant).collect());
                 self.run(administrator(), command).await;
             }

@@ -3,10 +3,11 @@
 use crate::dump::dump;
 use crate::world::{self, catch_up, path_of};
 use fixtures::approver::SoftApprover;
+use fixtures::cloudflare;
 use fixtures::commands;
 use fixtures::rules::APPROVER;
 use ledger::command::{CreateTask, RevokeCredential};
-use ledger::{Blob, Decision, OperationKind};
+use ledger::{Blob, Decision};
 use projections::{TimelineFilter, Validity};
 
 #[tokio::test]
@@ -85,14 +86,14 @@ async fn replaced_permissions_leave_nothing_of_the_set_before() {
     catch_up(&mut runner).await;
     let agent = commands::AGENT;
     assert_eq!(projections.permissions(agent).await.unwrap().len(), 7);
-    let fewer = commands::permissions(vec![commands::grant(OperationKind::CachePurgeExecute)]);
+    let fewer = commands::permissions(vec![commands::grant(cloudflare::CACHE_PURGE)]);
     ledger.run(fewer).await.unwrap();
     catch_up(&mut runner).await;
 
     let left = projections.permissions(agent).await.unwrap();
 
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0].operation, OperationKind::CachePurgeExecute);
+    assert_eq!(left[0].operation, cloudflare::CACHE_PURGE.id);
     assert_eq!((left[0].scope_id.as_str(), left[0].number), ("*", 1));
     assert!(projections.permissions("nobody").await.unwrap().is_empty());
 }

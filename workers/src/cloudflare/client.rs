@@ -201,7 +201,7 @@ impl CloudflareClient {
         };
         metrics::histogram!(
             "upstream_request_duration_seconds",
-            "operation" => operation.kind.as_str(),
+            "operation" => operation.entry.id.to_string(),
             "outcome" => ended,
         )
         .record(started.elapsed().as_secs_f64());

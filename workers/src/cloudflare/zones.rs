@@ -2,7 +2,7 @@
 
 use super::client::CloudflareClient;
 use super::read_back::Unreadable;
-use ledger::ScopeType;
+use ledger::operation::catalog::ZONE;
 use ledger::operation::{Operation, ScopeId, ZoneName};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -77,9 +77,10 @@ impl CloudflareClient {
 
     /// The name of the zone that the operation acts on; `None` for operations on an account.
     pub async fn zone_of(&self, operation: &Operation) -> Option<Result<ZoneName, String>> {
-        match operation.scope.scope_type {
-            ScopeType::Zone => Some(self.zone_name(&operation.scope.id).await),
-            ScopeType::Account => None,
+        if operation.scope.scope_type == ZONE {
+            Some(self.zone_name(&operation.scope.id).await)
+        } else {
+            None
         }
     }
 }

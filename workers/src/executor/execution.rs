@@ -267,7 +267,7 @@ impl Execution {
     ) -> Conclusion {
         tracing::warn!(
             apply.id = %apply.id,
-            operation = operation.kind.as_str(),
+            operation = operation.entry.id.as_str(),
             upstream.request_id = lost.evidence.request_id,
             upstream.status = lost.evidence.http_status,
             lost = lost.why,
@@ -291,11 +291,14 @@ impl Execution {
         conclusion: &Conclusion,
         took: Duration,
     ) {
-        let kind = operation.map_or("unreadable", |operation| operation.kind.as_str());
+        let kind = operation.map_or_else(
+            |_| "unreadable".to_owned(),
+            |operation| operation.entry.id.to_string(),
+        );
         let simulated = matches!(self.way(apply), Way::Simulated);
         metrics::counter!(
             "operations_total",
-            "operation" => kind,
+            "operation" => kind.clone(),
             "outcome" => conclusion.name(),
             "simulated" => if simulated { "true" } else { "false" },
             "reconciled" => if conclusion.reconciled { "true" } else { "false" },

@@ -16,9 +16,10 @@ mod threats;
 use crate::testing::{AGENT, Answer, Stage};
 use executor::Executor;
 use fixtures::approver::SoftApprover;
+use fixtures::cloudflare;
 use ledger::aggregate::Approval;
 use ledger::command::IssuedToken;
-use ledger::{Decision, Event, OperationKind, Origin};
+use ledger::{CatalogEntry, Decision, Event, Origin};
 use serde_json::{Value, json};
 
 /// A task on a stage, with its token, and whoever carries out what is authorised.
@@ -45,7 +46,7 @@ impl Scene {
     /// The agent may write DNS records without asking; its token was renewed since.
     async fn granted() -> Self {
         let stage = Stage::new().await;
-        let permissions = json!({"permissions": [grant(OperationKind::DnsRecordWrite, "write")]});
+        let permissions = json!({"permissions": [grant(cloudflare::DNS_RECORD_WRITE, "write")]});
         let path = format!("/v1/agents/{AGENT}/permissions");
         let bootstrap = stage.bootstrap(|_| ());
         let answer = stage.send("PATCH", &path, &bootstrap, &permissions).await;
@@ -141,9 +142,9 @@ impl Scene {
     }
 }
 
-fn grant(operation: OperationKind, level: &str) -> Value {
+fn grant(operation: CatalogEntry, level: &str) -> Value {
     json!({
-        "operation_id": operation.as_str(), "scope_type": operation.entry().scope_type.as_str(),
+        "operation_id": operation.id.as_str(), "scope_type": operation.scope_type.as_str(),
         "scope_id": "*", "granted_level": level,
     })
 }

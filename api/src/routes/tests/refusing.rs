@@ -3,8 +3,9 @@
 use super::{Scene, dns, ssl};
 use crate::auth::link::{LinkKey, Resume};
 use crate::testing::{AGENT, CLIENT, Stage};
+use fixtures::cloudflare;
 use ledger::command::{AllowedEntry, CreateTask};
-use ledger::{Event, OperationKind, Origin, TaskId};
+use ledger::{Event, Origin, TaskId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ async fn outside_the_allowlist_is_a_403_on_record() {
         subject: CLIENT.into(),
         name: "only one zone".into(),
         operations: vec![AllowedEntry {
-            operation: OperationKind::DnsRecordWrite,
+            operation: cloudflare::DNS_RECORD_WRITE,
             scope_id: ledger::operation::ScopeId::parse("z9"),
             required_level: None,
             risk_tier: None,

@@ -1,6 +1,6 @@
 //! Allowlists and grants, kept so that looking one up costs the same however long they are.
 
-use crate::catalog::{Level, OperationKind, Risk, ScopeType};
+use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::event::{AllowedOperation, Grant};
 use crate::operation::Scope;
@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 const EVERY: &str = "*";
 
 /// By operation and type of scope, then by the scope's id or [`EVERY`].
-type ByScope<T> = HashMap<(OperationKind, ScopeType), HashMap<String, T>>;
+type ByScope<T> = HashMap<(OperationId, ScopeType), HashMap<String, T>>;
 
 fn covering<'a, T>(
     all: &'a ByScope<T>,
-    operation: OperationKind,
+    operation: OperationId,
     scope: &Scope,
 ) -> impl Iterator<Item = &'a T> {
     let entries = all.get(&(operation, scope.scope_type));
@@ -47,7 +47,7 @@ impl Allowlist {
     }
 
     /// The strictest level and risk of all entries that cover it.
-    pub(super) fn allows(&self, operation: OperationKind, scope: &Scope) -> Option<(Level, Risk)> {
+    pub(super) fn allows(&self, operation: OperationId, scope: &Scope) -> Option<(Level, Risk)> {
         covering(&self.0, operation, scope).copied().reduce(
             |(level, risk), (other_level, other_risk)| {
                 (level.max(other_level), risk.max(other_risk))
@@ -86,7 +86,7 @@ impl Grants {
     /// Whether one that has not ended covers the operation on the scope at the level.
     pub(super) fn cover(
         &self,
-        operation: OperationKind,
+        operation: OperationId,
         scope: &Scope,
         level: Level,
         now: Timestamp,
@@ -108,11 +108,12 @@ mod tests {
     const LEVELS: [Level; 3] = [Level::Read, Level::Write, Level::Admin];
     const RISKS: [Risk; 3] = [Risk::Safe, Risk::Elevated, Risk::Sensitive];
     const SCOPES: [&str; 3] = ["a", "b", EVERY];
-    const KINDS: [OperationKind; 2] = [OperationKind::DnsRecordWrite, OperationKind::SslModeWrite];
+    const KINDS: [OperationId; 2] = [OperationId::of("a"), OperationId::of("b")];
+    const ZONE: ScopeType = ScopeType::of("zone");
 
     fn scope(id: &str) -> Scope {
         Scope {
-            scope_type: ScopeType::Zone,
+            scope_type: ZONE,
             id: ScopeId::parse(id).unwrap(),
         }
     }
@@ -127,14 +128,14 @@ mod tests {
             let now = Timestamp::from_seconds(now);
             let allowed: Vec<AllowedOperation> = entries.iter().map(|(kind, id, level, risk, _)| AllowedOperation {
                 operation: KINDS[*kind],
-                scope_type: ScopeType::Zone,
+                scope_type: ZONE,
                 scope_id: SCOPES[*id].to_owned(),
                 required_level: LEVELS[*level],
                 risk_tier: RISKS[*risk],
             }).collect();
             let grants: Vec<Grant> = entries.iter().map(|(kind, id, level, _, until)| Grant {
                 operation: KINDS[*kind],
-                scope_type: ScopeType::Zone,
+                scope_type: ZONE,
                 scope_id: SCOPES[*id].to_owned(),
                 granted_level: LEVELS[*level],
                 expires_at: (*until < 3).then(|| Timestamp::from_seconds(*until)),

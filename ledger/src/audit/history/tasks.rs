@@ -13,6 +13,7 @@ use crate::event::{
     TokenRevoked,
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::operation::catalog::entry;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -181,10 +182,11 @@ impl History {
             });
         }
         for allowed in &created.allowed {
-            let least = allowed.operation.entry();
-            let fits = allowed.scope_type == least.scope_type
-                && allowed.required_level >= least.level
-                && allowed.risk_tier >= least.risk;
+            let fits = entry(allowed.operation.as_str()).is_ok_and(|least| {
+                allowed.scope_type == least.scope_type
+                    && allowed.required_level >= least.level
+                    && allowed.risk_tier >= least.risk
+            });
             now.expect(fits, Check::PermissionCheck, || {
                 format!(
                     "its allowlist takes {} for less than the catalog does",

@@ -326,11 +326,11 @@ proptest! {
     /// is named.
     #[test]
     fn what_is_named_as_unchecked_is_there(
-        kind in select(crate::OperationKind::ALL.to_vec()),
+        entry in select(crate::operation::catalog::CATALOG.to_vec()),
         params in any_json(),
     ) {
-        let scope = kind.entry().scope_type.as_str();
-        if let Ok(operation) = Operation::parse(kind.as_str(), scope, "s1", &params) {
+        let scope = entry.scope_type.as_str();
+        if let Ok(operation) = Operation::parse(entry.id.as_str(), scope, "s1", &params) {
             let written = operation.to_json();
             for place in operation.unchecked() {
                 prop_assert!(place.value(&written["params"]).is_some(), "{:?}", place);
@@ -340,11 +340,11 @@ proptest! {
 
     #[test]
     fn any_json_is_answered_and_only_valid_operations_are_accepted(
-        kind in select(crate::OperationKind::ALL.to_vec()),
+        entry in select(crate::operation::catalog::CATALOG.to_vec()),
         params in any_json(),
     ) {
-        let scope = kind.entry().scope_type.as_str();
-        if let Ok(operation) = Operation::parse(kind.as_str(), scope, "s1", &params) {
+        let scope = entry.scope_type.as_str();
+        if let Ok(operation) = Operation::parse(entry.id.as_str(), scope, "s1", &params) {
             prop_assert_eq!(Operation::from_json(&operation.to_json()), Ok(operation));
         }
     }

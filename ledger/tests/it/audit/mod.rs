@@ -15,6 +15,7 @@ mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::approver::SoftApprover;
+use fixtures::cloudflare;
 use fixtures::commands::{
     administrator, allow_on, callback, create_task, dns_create, purge, ssl_mode,
 };
@@ -28,7 +29,7 @@ use ledger::command::{
 };
 use ledger::event::{AttemptOutcome, Event};
 use ledger::operation::Operation;
-use ledger::{Decision, DeliveryId, OperationKind};
+use ledger::{Decision, DeliveryId};
 use std::time::Duration;
 
 /// A ledger in which about everything happens once; honest from end to end.
@@ -174,10 +175,7 @@ async fn other_ends(scene: &Scene) {
 
 async fn other_task(scene: &Scene) -> IssuedToken {
     let command = CreateTask {
-        operations: vec![allow_on(
-            OperationKind::SslModeWrite,
-            fixtures::commands::ZONE,
-        )],
+        operations: vec![allow_on(cloudflare::SSL_MODE, fixtures::commands::ZONE)],
         ..create_task()
     };
     scene.execute(administrator(), command).await.unwrap()
