@@ -9,7 +9,7 @@ wasm=wasm32-unknown-unknown
 # Names as extended regular expressions, matched whole.
 forbidden='sqlx.*|libsqlite3-sys|rusqlite|tokio.*|axum.*|hyper.*|reqwest|tower.*|mio|socket2|futures.*'
 forbidden+='|metrics.*|tracing.*|lru|getrandom|ring|rustls.*|openssl.*|aws-lc.*|js-sys|wasm-bindgen'
-forbidden+='|webauthn.*|api|projections|workers|fixtures'
+forbidden+='|webauthn.*|app|api|projections|workers|fixtures'
 
 for target in x86_64-unknown-linux-gnu "$wasm"; do
   graph=$(cargo tree --locked -p ledger --no-default-features -e normal --target "$target" \

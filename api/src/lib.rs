@@ -1,10 +1,9 @@
 //! The HTTP surface: routes, authentication, pages and JSON shapes. Every request is extracted into
 //! valid types, becomes a command or a question, and is answered; no policy lives here.
 
-pub mod auth;
-pub mod extract;
 #[cfg(test)]
-mod gate;
+mod authorization_matrix;
+pub mod extract;
 pub mod limits;
 mod openapi;
 pub mod pages;
@@ -12,6 +11,7 @@ pub mod passkey;
 pub mod problem;
 mod router;
 mod routes;
+pub mod schemes;
 pub mod server;
 mod shapes;
 mod state;

@@ -5,6 +5,7 @@
 
 mod causes;
 
+pub use app::{Forbidden, Unauthorized};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ledger::tlog::TreeError;
@@ -14,89 +15,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Why a request carries no identity that counts: 401.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unauthorized {
-    /// A signed subject header is absent, given twice or not in its form.
-    #[error(
-        "send x-client-subject, x-client-subject-ts and x-client-subject-sig, each once and in its form"
-    )]
-    SubjectHeaders,
-    /// The signed time is too far from the service's.
-    #[error(
-        "x-client-subject-ts is more than 60 seconds from the service's time: sign a fresh one"
-    )]
-    SubjectStale,
-    /// The signature over subject and time is not right.
-    #[error("x-client-subject-sig does not match the subject and time")]
-    SubjectSignature,
-    /// No bearer token.
-    #[error("send `authorization: Bearer TOKEN`")]
-    TokenMissing,
-    /// A token that is malformed, foreign, of another kind, or unknown to the ledger.
-    #[error("the token is not valid here")]
-    TokenInvalid,
-    /// A token of the right secret with a claim that does not fit.
-    #[error("the token's {claim} does not fit: it {must}")]
-    TokenClaim {
-        /// The claim.
-        claim: &'static str,
-        /// What would be right.
-        must: &'static str,
-    },
-    /// A token that would be valid for too long.
-    #[error(
-        "the token's exp is too far away: a bootstrap token lives 366 days at most; mint one that ends sooner"
-    )]
-    TokenLivesTooLong,
-    /// A token past its `exp`.
-    #[error("the token has expired: ask for a new one")]
-    TokenExpired,
-    /// A token before its `nbf`.
-    #[error("the token is not valid yet")]
-    TokenNotYetValid,
-    /// A signed link or resume token that is forged, foreign or meant for something else.
-    #[error("the link or resume token is not valid")]
-    LinkInvalid,
-}
-
-impl Unauthorized {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::SubjectHeaders
-            | Self::SubjectStale
-            | Self::SubjectSignature
-            | Self::TokenMissing
-            | Self::TokenInvalid
-            | Self::TokenClaim { .. }
-            | Self::TokenLivesTooLong
-            | Self::TokenNotYetValid
-            | Self::LinkInvalid => "unauthorized",
-            Self::TokenExpired => "token_expired",
-        }
-    }
-}
-
-/// Why an authenticated caller may not do this: 403.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Forbidden {
-    /// The token is bound to another client.
-    #[error("the token belongs to another client subject")]
-    OtherSubject,
-    /// The bootstrap token lacks the right; the field names the claim.
-    #[error("the bootstrap token lacks the right {0}")]
-    MissingRight(&'static str),
-    /// The token's `sub` names no agent that tasks could belong to.
-    #[error("tasks belong to an agent: the bootstrap token's sub must be \"agent:NAME\"")]
-    NotAnAgent,
-    /// A task may never hold this.
-    #[error("permissions.admin is not available to tasks")]
-    PermissionsAdmin,
-    /// The path names a task that the token is not for.
-    #[error("the token is for another task")]
-    OtherTask,
-}
 
 /// Every refusal.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,5 @@
 //! What every handler can reach: settings, keys, clock, and the service behind the surface.
 
-use crate::auth::jwt::TokenKey;
-use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
-use crate::auth::subject::SubjectVerifier;
 use crate::limits::body_memory::BodyMemory;
 use crate::limits::bounds::RequestLimit;
 use crate::limits::links::LinkTraffic;
@@ -10,6 +7,10 @@ use crate::limits::rate_limit::RateLimiter;
 use crate::limits::turns::Turns;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
+use crate::schemes::subject::SubjectVerifier;
+use crate::schemes::{self, Scheme};
+use app::token::jwt::TokenKey;
+use app::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
 use axum::body::Bytes;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
@@ -146,6 +147,8 @@ pub struct Shared {
     pub keys: Keys,
     /// The service behind.
     pub services: Services,
+    /// How callers prove who they are.
+    pub(crate) schemes: Vec<Box<dyn Scheme>>,
     /// Requests for each subject.
     pub(crate) limiter: RateLimiter,
     /// Requests through links.
@@ -165,6 +168,15 @@ impl AppState {
     /// Prepares keys and limits.
     #[must_use]
     pub fn new(config: ApiConfig, services: Services) -> Self {
+        Self::with_schemes(config, services, schemes::all())
+    }
+
+    /// As [`Self::new`], with other schemes than the service's.
+    pub(crate) fn with_schemes(
+        config: ApiConfig,
+        services: Services,
+        schemes: Vec<Box<dyn Scheme>>,
+    ) -> Self {
         let keys = Keys::new(&config);
         let limiter = RateLimiter::new(config.rate_limit_rps);
         let links = LinkTraffic::new(config.rate_limit_rps);
@@ -173,6 +185,7 @@ impl AppState {
             config,
             keys,
             services,
+            schemes,
             limiter,
             links,
             strangers,

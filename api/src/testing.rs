@@ -1,11 +1,11 @@
 //! A surface for tests: a ledger of its own in a temporary folder, a clock that stands still until it
 //! is moved, and known secrets.
 
-use crate::auth::capability::CapabilityToken;
-use crate::auth::subject::Subject;
 use crate::passkey::RelyingParty;
 use crate::router::build_router;
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
+use app::Subject;
+use app::token::capability::CapabilityToken;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;

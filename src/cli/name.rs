@@ -1,6 +1,6 @@
 //! Names on the command line, as the service would accept them.
 
-use api::auth::subject::Subject;
+use app::Subject;
 
 const MOST_CHARACTERS: usize = 200;
 

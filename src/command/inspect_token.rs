@@ -4,10 +4,10 @@ use super::tell;
 use crate::config::{Environment, TokenFamily, TokenKind as Kind};
 use crate::output::say;
 use anyhow::Context;
-use api::auth::bootstrap::BootstrapClaims;
-use api::auth::capability::OpenedToken;
-use api::auth::jwt::{NumericDate, TokenKey};
-use api::problem::Unauthorized;
+use app::Unauthorized;
+use app::token::bootstrap::BootstrapClaims;
+use app::token::capability::OpenedToken;
+use app::token::jwt::{NumericDate, TokenKey};
 use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -75,9 +75,7 @@ fn verify(token: &str, kind: Kind, family: &TokenFamily, now: Timestamp) -> Resu
     let key = TokenKey::new(secret, &family.issuer, &family.audience);
     let opened = match kind {
         Kind::Bootstrap => BootstrapClaims::open(&key, token, now).map(drop),
-        Kind::Capability => OpenedToken::open(&key, token)
-            .and_then(|opened| opened.at(now))
-            .map(drop),
+        Kind::Capability => OpenedToken::open(&key, token).and_then(|opened| opened.counts_at(now)),
     };
     if opened == Err(Unauthorized::TokenInvalid) {
         // The service says no more than that; whoever has the secret may know why.

@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header.
 
-use crate::auth::subject::only;
 use crate::problem::ApiError;
+use crate::schemes::subject::only;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use ledger::command::IdempotencyKey;

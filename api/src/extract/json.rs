@@ -1,12 +1,12 @@
 //! JSON bodies, read strictly: what a person approves must be what every reader of the same bytes
 //! would understand.
 
-use crate::auth::subject::Subject;
 use crate::limits::body_memory::BodyPermit;
 use crate::limits::bounds::HeldPermits;
 use crate::limits::links::{self, ThroughLink};
 use crate::problem::ApiError;
 use crate::state::AppState;
+use app::Subject;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;

@@ -2,6 +2,5 @@
 
 pub mod idempotency;
 pub mod json;
-pub(crate) mod link;
 pub mod params;
 pub mod prefer;

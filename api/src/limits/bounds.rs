@@ -3,9 +3,9 @@
 use super::body_memory::BodyPermit;
 use super::concurrency::{Permit, SubjectLimit};
 use super::links::LinkPermits;
-use crate::auth::subject::Subject;
 use crate::problem::ApiError;
 use crate::state::AppState;
+use app::Subject;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};

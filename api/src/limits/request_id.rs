@@ -26,7 +26,7 @@ pub(crate) fn draw(random: &dyn Random, now: Timestamp) -> RequestId {
 /// The caller's name for the request. What is no id is not worth a refusal, and must not reach the log: a
 /// secret that stands in the wrong header least of all.
 pub(crate) fn of_client(headers: &HeaderMap) -> Option<String> {
-    let text = crate::auth::subject::only(headers, X_REQUEST_ID.as_str())?;
+    let text = crate::schemes::subject::only(headers, X_REQUEST_ID.as_str())?;
     let is_short = (1..=LONGEST_CLIENT_ID).contains(&text.len())
         && text
             .bytes()

@@ -3,6 +3,17 @@
 use super::ApiError;
 use std::time::Duration;
 
+impl From<app::Error> for ApiError {
+    fn from(error: app::Error) -> Self {
+        match error {
+            app::Error::Unauthorized(why) => why.into(),
+            app::Error::Forbidden(why) => why.into(),
+            app::Error::Ledger(error) => error.into(),
+            app::Error::Defect(cause) => Self::internal(cause),
+        }
+    }
+}
+
 /// What the ledger cannot do at the moment is a 503; what it should never say is our fault.
 impl From<ledger::Error> for ApiError {
     fn from(error: ledger::Error) -> Self {

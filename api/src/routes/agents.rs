@@ -1,15 +1,15 @@
 //! What agents are granted beforehand.
 
-use crate::auth::guard::{Bootstrap, ManagePermissions};
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::agents::{Permission, Permissions, PermissionsRequest};
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
-use ledger::Origin;
 use ledger::command::ReplacePermissions;
 use ledger::event::Grant;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,7 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn get_permissions(
     State(state): State<AppState>,
-    _: Bootstrap<ManagePermissions>,
+    _: By<action::ReadPermissions>,
     PathParams(agent): PathParams<String>,
 ) -> Result<Json<Permissions>, ApiError> {
     let known = state.services.ledger.agent(&agent).await?;
@@ -64,16 +64,13 @@ async fn get_permissions(
 )]
 async fn replace_permissions(
     State(state): State<AppState>,
-    who: Bootstrap<ManagePermissions>,
+    By(who): By<action::ReplacePermissions>,
     ThisRequest(request_id): ThisRequest,
     PathParams(agent): PathParams<String>,
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
     let (grants, reason) = request.read(&agent, state.services.ledger.now())?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = ReplacePermissions {
         agent,
         grants,

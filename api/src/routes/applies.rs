@@ -1,22 +1,23 @@
 //! Applies: planning, asking, continuing, reading, settling.
 
 use super::applying::{Asked, Attempt};
-use crate::auth::guard::{Bootstrap, Capability, IssueTasks};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Granted, Plan};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use ledger::aggregate::{Agent, Apply, Approval, Task};
 use ledger::command::{ResolveApply, permission_check, standing};
-use ledger::{ApplyId, Origin, Rejection};
+use ledger::{ApplyId, Rejection};
 use projections::Projection;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -50,7 +51,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn plan(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::PlanApply>,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
     within_limit(size, request.uploads())?;
@@ -92,7 +93,7 @@ async fn plan(
 )]
 async fn apply(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::SubmitApply>,
     ThisRequest(request_id): ThisRequest,
     wait: PreferWait,
     key: Result<Idempotency, ApiError>,
@@ -140,7 +141,7 @@ async fn apply(
 )]
 async fn continue_apply(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::ContinueApply>,
     ThisRequest(request_id): ThisRequest,
     wait: PreferWait,
     key: Result<Idempotency, ApiError>,
@@ -157,7 +158,7 @@ async fn continue_apply(
             .resume
             .open(request.resume_token.expose_secret())?)
     });
-    let resume = match opened.and_then(|said| said.read()) {
+    let resume = match opened.and_then(|said| Ok(said.read()?)) {
         Ok(resume) => resume,
         Err(why) => return Err(attempt.refused(Some(key), why).await),
     };
@@ -189,7 +190,7 @@ struct Page {
 )]
 async fn list_applies(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::ReadApplies>,
     QueryParams(page): QueryParams<Page>,
 ) -> Result<Json<Applies>, ApiError> {
     let limit = page.limit.unwrap_or(20);
@@ -222,7 +223,7 @@ struct ApplyPath {
 )]
 async fn get_apply(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::ReadApplies>,
     PathParams(path): PathParams<ApplyPath>,
 ) -> Result<Json<ApplyDetail>, ApiError> {
     let _turn = state.turns.take(&who.task().subject).await?;
@@ -247,16 +248,13 @@ async fn get_apply(
 )]
 async fn resolve_apply(
     State(state): State<AppState>,
-    who: Bootstrap<IssueTasks>,
+    By(who): By<action::ResolveApply>,
     ThisRequest(request_id): ThisRequest,
     PathParams(path): PathParams<ApplyPath>,
     StrictJson(request): StrictJson<ResolveRequest>,
 ) -> Result<Json<ApplyDetail>, ApiError> {
     let (executed, reason) = request.read()?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = ResolveApply {
         apply_id: path.apply_id,
         executed,

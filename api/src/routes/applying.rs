@@ -1,8 +1,6 @@
 //! What every way of asking for an apply has in common: recording refused attempts, waiting as long
 //! as the caller wants, and answering with where the apply stands.
 
-use crate::auth::guard::Capability;
-use crate::auth::link::Resume;
 use crate::extract::prefer::PreferWait;
 use crate::limits::body_memory::BodyPermit;
 use crate::problem::ApiError;
@@ -10,6 +8,8 @@ use crate::shapes::answers::{
     ApplyEnded, ApplyRunning, ApplyWaiting, Granted, PermissionCheckView,
 };
 use crate::state::AppState;
+use app::TaskAccess;
+use app::token::link::Resume;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -37,7 +37,7 @@ const MACHINE_PACE: u64 = 1;
 /// One attempt of an authenticated agent.
 pub(crate) struct Attempt<'a> {
     state: &'a AppState,
-    who: &'a Capability,
+    who: &'a TaskAccess,
     request_id: RequestId,
     /// How long the caller wants to wait, where it said so.
     wait: Option<Duration>,
@@ -55,7 +55,7 @@ pub(crate) struct Asked {
 impl<'a> Attempt<'a> {
     pub(crate) fn new(
         state: &'a AppState,
-        who: &'a Capability,
+        who: &'a TaskAccess,
         request_id: RequestId,
         PreferWait(wait): PreferWait,
     ) -> Self {
@@ -69,10 +69,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn origin(&self) -> Origin {
-        Origin {
-            actor: self.who.actor(),
-            request_id: Some(self.request_id),
-        }
+        self.who.origin(self.request_id)
     }
 
     /// Submits what could be read, and records what could not.

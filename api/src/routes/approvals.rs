@@ -1,19 +1,20 @@
 //! Approvals as the agent that waits for them sees them. The page for humans is elsewhere.
 
-use crate::auth::guard::Capability;
 use crate::extract::json::OptionalJson;
 use crate::extract::prefer::PreferWait;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
 use crate::shapes::approvers::known_principal;
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::NarrowApproval;
-use ledger::{Origin, Rejection, TaskId};
+use ledger::{Rejection, TaskId};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,7 +44,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn approval_status(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::ReadApproval>,
     PreferWait(wait): PreferWait,
 ) -> Result<Json<ApprovalStatus>, ApiError> {
     let ledger = &state.services.ledger;
@@ -70,14 +71,11 @@ async fn approval_status(
 )]
 async fn approve(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::LinkApproval>,
     ThisRequest(request_id): ThisRequest,
     OptionalJson(request): OptionalJson<ApproveRequest>,
 ) -> Result<(StatusCode, Json<ApprovalLinkView>), ApiError> {
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let principal = match request.unwrap_or_default().approver_principal {
         Some(principal) => Some(known_principal(&state, principal).await?),
         None => None,
@@ -109,7 +107,7 @@ async fn approve(
 )]
 async fn discord_message(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::LinkApproval>,
 ) -> Result<Json<DiscordMessage>, ApiError> {
     let ledger = &state.services.ledger;
     let approval = newest(&state, who.task().id).await?;

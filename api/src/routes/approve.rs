@@ -3,17 +3,18 @@
 
 mod files;
 
-use crate::auth::link::ApprovalLink;
 use crate::extract::json::{OptionalJson, StrictJson};
-use crate::extract::link::Link;
 use crate::extract::params::QueryParams;
 use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
 use crate::pages::{self, Question, WantsPage};
 use crate::passkey::{AssertionOptions, EligibleCredential, PasskeyRefused};
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::passkeys::{Decided, DecisionRequest, Standing, VerifyRequest};
 use crate::state::AppState;
+use app::action;
+use app::token::link::ApprovalLink;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -52,11 +53,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn show(
     State(state): State<AppState>,
     ThisRequest(request_id): ThisRequest,
-    link: Result<Link<ApprovalLink>, ApiError>,
+    link: Result<By<action::ViewQuestion>, ApiError>,
     wants: WantsPage,
 ) -> Response {
     let page = match link {
-        Ok(Link(link)) => page(&state, &link, wants).await,
+        Ok(By(link)) => page(&state, &link, wants).await,
         Err(refused) => Err(refused),
     };
     match page {
@@ -137,7 +138,7 @@ async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, T
     ))]
 async fn standing(
     State(state): State<AppState>,
-    Link(link): Link<ApprovalLink>,
+    By(link): By<action::ViewQuestion>,
 ) -> Result<Json<Standing>, ApiError> {
     let approval = opened(&state, &link).await?;
     let now = state.services.ledger.now();
@@ -160,7 +161,7 @@ async fn standing(
     ))]
 async fn options(
     State(state): State<AppState>,
-    Link(link): Link<ApprovalLink>,
+    By(link): By<action::DecideQuestion>,
     QueryParams(request): QueryParams<DecisionRequest>,
 ) -> Result<Json<AssertionOptions>, ApiError> {
     issue(&state, &link, request).await.map(Json)
@@ -176,7 +177,7 @@ async fn options(
     ))]
 async fn options_with_reason(
     State(state): State<AppState>,
-    Link(link): Link<ApprovalLink>,
+    By(link): By<action::DecideQuestion>,
     OptionalJson(request): OptionalJson<DecisionRequest>,
 ) -> Result<Json<AssertionOptions>, ApiError> {
     issue(&state, &link, request.unwrap_or_default())
@@ -198,7 +199,7 @@ async fn options_with_reason(
 async fn verify(
     State(state): State<AppState>,
     ThisRequest(request_id): ThisRequest,
-    Link(link): Link<ApprovalLink>,
+    By(link): By<action::DecideQuestion>,
     StrictJson(request): StrictJson<VerifyRequest>,
 ) -> Result<Json<Decided>, ApiError> {
     let approval = undecided(&state, &link).await?;

@@ -1,19 +1,19 @@
 //! Who may decide, and with which passkeys.
 
-use crate::auth::guard::{Bootstrap, ManageApprovers};
-use crate::auth::link::EnrolmentLink;
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::approvers::{
     CredentialRequest, Credentials, Eligibility, EnrolmentOpened, credential_id, known_principal,
 };
 use crate::state::AppState;
+use app::action;
+use app::token::link::EnrolmentLink;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::Origin;
 use ledger::command::{OpenEnrolment, PutCredential, RevokeCredential};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -41,7 +41,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn list_credentials(
     State(state): State<AppState>,
-    _: Bootstrap<ManageApprovers>,
+    _: By<action::ReadCredentials>,
     PathParams(principal): PathParams<String>,
 ) -> Result<Json<Credentials>, ApiError> {
     let principal = known_principal(&state, principal).await?;
@@ -72,17 +72,14 @@ async fn list_credentials(
 )]
 async fn put_credential(
     State(state): State<AppState>,
-    who: Bootstrap<ManageApprovers>,
+    By(who): By<action::PutCredential>,
     ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
     StrictJson(request): StrictJson<CredentialRequest>,
 ) -> Result<Json<Credentials>, ApiError> {
     let (credential, reason) = request.read()?;
     let principal = known_principal(&state, principal).await?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = PutCredential {
         principal,
         credential,
@@ -114,15 +111,12 @@ struct CredentialPath {
 )]
 async fn revoke_credential(
     State(state): State<AppState>,
-    who: Bootstrap<ManageApprovers>,
+    By(who): By<action::RevokeCredential>,
     ThisRequest(request_id): ThisRequest,
     PathParams(path): PathParams<CredentialPath>,
 ) -> Result<Json<Credentials>, ApiError> {
     let credential_id = credential_id(&path.credential_id)?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = RevokeCredential {
         principal: known_principal(&state, path.principal).await?,
         credential_id,
@@ -146,15 +140,12 @@ async fn revoke_credential(
 )]
 async fn open_enrolment(
     State(state): State<AppState>,
-    who: Bootstrap<ManageApprovers>,
+    By(who): By<action::PutCredential>,
     ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
 ) -> Result<(StatusCode, Json<EnrolmentOpened>), ApiError> {
     let principal = known_principal(&state, principal).await?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = OpenEnrolment {
         principal: principal.clone(),
     };

@@ -1,20 +1,21 @@
 //! Deliveries of callbacks, as far as operators act on them.
 
-use crate::auth::guard::{Bootstrap, IssueTasks, TaskParty};
 use crate::extract::json::OptionalJson;
 use crate::extract::params::PathParams;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::callbacks::{
     Deliveries, RetryAllRequest, RetryAllStarted, RetryRequest, RetryStarted,
 };
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
 use futures_util::future::join_all;
 use ledger::aggregate::Task;
 use ledger::command::RetryDelivery;
-use ledger::{DeliveryId, Origin, Rejection, TaskId};
+use ledger::{DeliveryId, Rejection, TaskId};
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,7 +48,7 @@ const MOST: u32 = 100;
 )]
 async fn list_deliveries(
     State(state): State<AppState>,
-    _: TaskParty,
+    _: By<action::ReadDeliveries>,
     PathParams(task_id): PathParams<TaskId>,
 ) -> Result<Json<Deliveries>, ApiError> {
     let views = state
@@ -80,7 +81,7 @@ const MOST_RETRIED: u32 = 1_000;
 )]
 async fn retry_given_up(
     State(state): State<AppState>,
-    who: Bootstrap<IssueTasks>,
+    By(who): By<action::RetryDeliveries>,
     ThisRequest(request_id): ThisRequest,
     OptionalJson(request): OptionalJson<RetryAllRequest>,
 ) -> Result<Json<RetryAllStarted>, ApiError> {
@@ -90,10 +91,7 @@ async fn retry_given_up(
     let most = usize::try_from(MOST_RETRIED).unwrap_or(usize::MAX);
     let left = found.len() > most;
     found.truncate(most);
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let retries = found.into_iter().map(|delivery_id| {
         let command = RetryDelivery {
             delivery_id,
@@ -128,16 +126,13 @@ async fn retry_given_up(
 )]
 async fn retry_delivery(
     State(state): State<AppState>,
-    who: Bootstrap<IssueTasks>,
+    By(who): By<action::RetryDeliveries>,
     ThisRequest(request_id): ThisRequest,
     PathParams(delivery_id): PathParams<DeliveryId>,
     OptionalJson(request): OptionalJson<RetryRequest>,
 ) -> Result<Json<RetryStarted>, ApiError> {
     let reason = request.unwrap_or_default().read()?;
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = RetryDelivery {
         delivery_id,
         reason,

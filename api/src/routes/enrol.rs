@@ -1,18 +1,19 @@
 //! Behind an enrolment link: the page, and the ceremony that registers one passkey of the approver who
 //! was invited.
 
-use crate::auth::link::EnrolmentLink;
 use crate::extract::json::StrictJson;
-use crate::extract::link::Link;
 use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, EnrolmentPage, EnrolmentUsedPage, Moment, ShownText, WantsPage};
 use crate::passkey::{
     Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,
 };
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::approvers::Eligibility;
 use crate::shapes::passkeys::{Registered, RegistrationRequest, bytes};
 use crate::state::AppState;
+use app::action;
+use app::token::link::EnrolmentLink;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -48,11 +49,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn show(
     State(state): State<AppState>,
     ThisRequest(request_id): ThisRequest,
-    link: Result<Link<EnrolmentLink>, ApiError>,
+    link: Result<By<action::Enrol>, ApiError>,
     wants: WantsPage,
 ) -> Response {
     let page = match link {
-        Ok(Link(link)) => page(&state, &link, wants).await,
+        Ok(By(link)) => page(&state, &link, wants).await,
         Err(refused) => Err(refused),
     };
     match page {
@@ -105,7 +106,7 @@ async fn page(
     ))]
 async fn options(
     State(state): State<AppState>,
-    Link(link): Link<EnrolmentLink>,
+    By(link): By<action::Enrol>,
 ) -> Result<Json<Value>, ApiError> {
     let (approver, enrolment) = usable(&state, &link).await?;
     let ledger = &state.services.ledger;
@@ -137,7 +138,7 @@ async fn options(
 async fn register(
     State(state): State<AppState>,
     ThisRequest(request_id): ThisRequest,
-    Link(link): Link<EnrolmentLink>,
+    By(link): By<action::Enrol>,
     StrictJson(request): StrictJson<RegistrationRequest>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let (approver, enrolment) = usable(&state, &link).await?;

@@ -2,18 +2,19 @@
 
 use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
 use super::applying::{Asked, Attempt};
-use crate::auth::guard::Capability;
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
 use crate::extract::prefer::PreferWait;
 use crate::limits::body_memory::BodyPermit;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::answers::ApplyEnded;
 use crate::shapes::shortcuts::{
     CachePurgeRequest, DnsCreateRequest, Shortcut, WorkersDeployRequest,
 };
 use crate::state::AppState;
+use app::action;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,7 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn create_dns_record(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::SubmitApply>,
     ThisRequest(request_id): ThisRequest,
     wait: PreferWait,
     key: Result<Idempotency, ApiError>,
@@ -80,7 +81,7 @@ async fn create_dns_record(
 )]
 async fn purge_cache(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::SubmitApply>,
     ThisRequest(request_id): ThisRequest,
     wait: PreferWait,
     key: Result<Idempotency, ApiError>,
@@ -112,7 +113,7 @@ async fn purge_cache(
 )]
 async fn deploy_worker(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::SubmitApply>,
     ThisRequest(request_id): ThisRequest,
     wait: PreferWait,
     key: Result<Idempotency, ApiError>,

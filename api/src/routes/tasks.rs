@@ -1,21 +1,22 @@
 //! Tasks: making, reading, closing, and renewing their tokens.
 
-use crate::auth::capability::CapabilityToken;
-use crate::auth::guard::{Bootstrap, Capability, IssueTasks, Renewal, TaskParty};
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::PathParams;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::tasks::{
     CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskView, TokenRenewed,
 };
 use crate::state::AppState;
+use app::action;
+use app::token::capability::CapabilityToken;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use ledger::TaskId;
 use ledger::aggregate::Task;
 use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
-use ledger::{Origin, TaskId};
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,12 +44,12 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn create_task(
     State(state): State<AppState>,
-    who: Bootstrap<IssueTasks>,
+    By(who): By<action::OpenTask>,
     ThisRequest(request_id): ThisRequest,
     StrictJson(request): StrictJson<CreateTaskRequest>,
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
-    let agent = who.administrator().agent_name()?.to_owned();
-    let subject = who.administrator().subject().as_str().to_owned();
+    let agent = who.agent_name()?.to_owned();
+    let subject = who.subject.as_str().to_owned();
     let task = request.read(&state.config.callback_policy)?;
     let command = CreateTask {
         agent,
@@ -59,10 +60,7 @@ async fn create_task(
         agent_callbacks: task.agent_callbacks,
         token_ttl: task.token_ttl,
     };
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let issued = state.services.ledger.execute(origin, command).await?;
     let created = TaskCreated {
         task_id: issued.task.id.to_string(),
@@ -86,7 +84,7 @@ async fn create_task(
 )]
 async fn get_task(
     State(state): State<AppState>,
-    who: Capability,
+    By(who): By<action::ReadTask>,
 ) -> Result<Json<TaskView>, ApiError> {
     let views = state.current_views(&[Projection::Tasks]).await?;
     let found = views.task(who.task().id).await?;
@@ -117,23 +115,16 @@ async fn get_task(
 )]
 async fn close_task(
     State(state): State<AppState>,
-    who: TaskParty,
+    By(who): By<action::CloseTask>,
     ThisRequest(request_id): ThisRequest,
     PathParams(task_id): PathParams<TaskId>,
     OptionalJson(request): OptionalJson<CloseTaskRequest>,
 ) -> Result<Json<TaskClosed>, ApiError> {
-    let (actor, token) = match &who {
-        TaskParty::Agent(agent) => (agent.actor(), Some(agent.presented())),
-        TaskParty::Administrator(administrator) => (administrator.actor(), None),
-    };
     let reason = request.unwrap_or_default().read()?;
-    let origin = Origin {
-        actor,
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = CloseTask {
         task_id,
-        token,
+        token: who.presented(),
         reason,
     };
     let task = state.services.ledger.execute(origin, command).await?;
@@ -158,13 +149,10 @@ async fn close_task(
 )]
 async fn renew_token(
     State(state): State<AppState>,
-    who: Renewal,
+    By(who): By<action::RenewToken>,
     ThisRequest(request_id): ThisRequest,
 ) -> Result<Json<TokenRenewed>, ApiError> {
-    let origin = Origin {
-        actor: who.actor(),
-        request_id: Some(request_id),
-    };
+    let origin = who.origin(request_id);
     let command = RenewToken {
         token: who.presented(),
     };

@@ -1,13 +1,13 @@
 //! Whole texts that the approval page cuts, as files to download.
 
 use super::{opened, turn_for};
-use crate::auth::link::ApprovalLink;
-use crate::extract::link::Link;
 use crate::extract::params::PathParams;
 use crate::limits::links::FilePermits;
 use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::state::AppState;
+use app::action;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -49,7 +49,7 @@ pub(super) struct FilePath {
     ))]
 pub(super) async fn file(
     State(state): State<AppState>,
-    Link(link): Link<ApprovalLink>,
+    By(link): By<action::ViewQuestion>,
     PathParams(path): PathParams<FilePath>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound { what: "file" };

@@ -3,8 +3,8 @@
 mod endings;
 mod large;
 
-use crate::auth::link::{ApprovalLink, EnrolmentLink};
 use crate::testing::{AGENT, Answer, CLIENT, Stage};
+use app::token::link::{ApprovalLink, EnrolmentLink};
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

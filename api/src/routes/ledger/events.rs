@@ -1,12 +1,13 @@
 //! The events themselves, and the leaves that they are in the tree.
 
 use super::{immutable, newest};
-use crate::auth::guard::{Audit, Bootstrap};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::Octets;
 use crate::shapes::audit::{Events, States};
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -58,7 +59,7 @@ struct EventsQuery {
 )]
 async fn list_events(
     State(state): State<AppState>,
-    _: Bootstrap<Audit>,
+    _: By<action::Audit>,
     QueryParams(query): QueryParams<EventsQuery>,
 ) -> Result<Json<Events>, ApiError> {
     let limit = query.limit.unwrap_or(USUAL);
@@ -100,7 +101,7 @@ async fn list_events(
 )]
 async fn entries(
     State(state): State<AppState>,
-    _: Bootstrap<Audit>,
+    _: By<action::Audit>,
     PathParams(path): PathParams<String>,
 ) -> Result<Response, ApiError> {
     let none = ApiError::NotFound {

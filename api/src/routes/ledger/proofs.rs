@@ -1,11 +1,12 @@
 //! Proofs, of which each reads few stored hashes and no record.
 
 use super::newest;
-use crate::auth::guard::{Audit, Bootstrap};
 use crate::extract::params::QueryParams;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
 use crate::shapes::audit::{Consistency, Inclusion};
 use crate::state::AppState;
+use app::action;
 use axum::Json;
 use axum::extract::State;
 use ledger::tlog::{ConsistencyProof, InclusionProof};
@@ -50,7 +51,7 @@ struct InclusionQuery {
 )]
 async fn inclusion(
     State(state): State<AppState>,
-    _: Bootstrap<Audit>,
+    _: By<action::Audit>,
     QueryParams(query): QueryParams<InclusionQuery>,
 ) -> Result<Json<Inclusion>, ApiError> {
     let InclusionQuery { position, size } = query;
@@ -94,7 +95,7 @@ struct ConsistencyQuery {
 )]
 async fn consistency(
     State(state): State<AppState>,
-    _: Bootstrap<Audit>,
+    _: By<action::Audit>,
     QueryParams(query): QueryParams<ConsistencyQuery>,
 ) -> Result<Json<Consistency>, ApiError> {
     let covered = newest(&state)?.size();

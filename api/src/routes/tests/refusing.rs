@@ -1,8 +1,8 @@
 //! Applies that are refused: nothing is executed, and the attempt is in the ledger.
 
 use super::{Scene, dns, ssl};
-use crate::auth::link::{LinkKey, Resume};
 use crate::testing::{AGENT, CLIENT, Stage};
+use app::token::link::{LinkKey, Resume};
 use fixtures::cloudflare;
 use ledger::command::{AllowedEntry, CreateTask};
 use ledger::{Event, Origin, TaskId};

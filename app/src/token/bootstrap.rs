@@ -1,9 +1,9 @@
 //! Bootstrap tokens: who may administer the service, and what of it.
 
 use super::jwt::{Claims, LEEWAY, NumericDate, TokenKey, Validity};
-use super::subject::Subject;
-use crate::problem::{ApiError, Forbidden, Unauthorized};
-use ledger::{Actor, Bindings, Timestamp};
+use crate::principal::{Right, Rights};
+use crate::refusal::Unauthorized;
+use ledger::{Bindings, Timestamp};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -90,115 +90,26 @@ impl BootstrapClaims {
         }
         Ok(claims)
     }
-}
 
-/// A right of a bootstrap token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// `can_issue_tasks`
-    IssueTasks,
-    /// `can_manage_permissions`
-    ManagePermissions,
-    /// `can_manage_approvers`
-    ManageApprovers,
-    /// `can_audit`
-    Audit,
-}
-
-impl Right {
-    /// The claim that grants it.
+    /// What its holder may do.
     #[must_use]
-    pub const fn claim(self) -> &'static str {
-        match self {
-            Self::IssueTasks => "can_issue_tasks",
-            Self::ManagePermissions => "can_manage_permissions",
-            Self::ManageApprovers => "can_manage_approvers",
-            Self::Audit => "can_audit",
-        }
-    }
-
-    const fn granted_by(self, claims: &BootstrapClaims) -> bool {
-        match self {
-            Self::IssueTasks => claims.can_issue_tasks,
-            Self::ManagePermissions => claims.can_manage_permissions,
-            Self::ManageApprovers => claims.can_manage_approvers,
-            Self::Audit => claims.can_audit,
-        }
-    }
-}
-
-/// The holder of a bootstrap token with a right, on the client that it is bound to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Administrator {
-    principal: String,
-    subject: Subject,
-}
-
-impl Administrator {
-    /// Opens a token and checks it in the fixed order: token, time, client, right.
-    ///
-    /// # Errors
-    /// 401 for the token and its time, 403 for the client and the right.
-    pub fn authenticate(
-        key: &TokenKey,
-        token: &str,
-        subject: Subject,
-        right: Right,
-        now: Timestamp,
-    ) -> Result<Self, ApiError> {
-        let claims = BootstrapClaims::open(key, token, now).inspect_err(|refused| {
-            if let Unauthorized::TokenClaim { claim, .. } = refused {
-                tracing::warn!(token.claim = claim, "a bootstrap token does not fit");
-            }
-        })?;
-        if claims.bindings.mtls_subject != subject.as_str() {
-            return Err(Forbidden::OtherSubject.into());
-        }
-        if !right.granted_by(&claims) {
-            return Err(Forbidden::MissingRight(right.claim()).into());
-        }
-        Ok(Self {
-            principal: claims.sub,
-            subject,
-        })
-    }
-
-    /// The token's `sub`.
-    #[must_use]
-    pub fn principal(&self) -> &str {
-        &self.principal
-    }
-
-    /// The client that asked.
-    #[must_use]
-    pub const fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    /// Who acts.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        Actor::Administrator {
-            principal: self.principal.clone(),
-            subject: self.subject.as_str().to_owned(),
-        }
-    }
-
-    /// The agent that tasks made with this token belong to.
-    ///
-    /// # Errors
-    /// [`Forbidden::NotAnAgent`] when `sub` is not `agent:NAME`.
-    pub fn agent_name(&self) -> Result<&str, Forbidden> {
-        match self.principal.strip_prefix("agent:") {
-            Some(name) if !name.is_empty() => Ok(name),
-            Some(_) | None => Err(Forbidden::NotAnAgent),
-        }
+    pub fn rights(&self) -> Rights {
+        let given = [
+            (Right::IssueTasks, self.can_issue_tasks),
+            (Right::ManagePermissions, self.can_manage_permissions),
+            (Right::ManageApprovers, self.can_manage_approvers),
+            (Right::Audit, self.can_audit),
+        ];
+        let given = given.into_iter().filter(|(_, given)| *given);
+        given.fold(Rights::default(), |rights, (right, _)| rights.and(right))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::principal::{Administrator, Subject};
+    use crate::refusal::{Error, Forbidden};
     use serde_json::{Value, json};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -214,33 +125,36 @@ mod tests {
         })
     }
 
-    fn attempt(claims: &Value, subject: &str, right: Right) -> Result<Administrator, ApiError> {
+    fn attempt(claims: &Value, subject: &str) -> Result<Administrator, Error> {
         let token = key().sign(claims).unwrap();
         let subject = Subject::parse(subject).unwrap();
-        Administrator::authenticate(&key(), &token, subject, right, NOW)
+        let claims = BootstrapClaims::open(&key(), &token, NOW)?;
+        Ok(Administrator::presenting(claims, subject)?)
     }
 
     #[test]
     fn a_right_is_what_its_claim_says() {
-        let administrator = attempt(&claims(), "client-a", Right::IssueTasks).unwrap();
-        assert_eq!(administrator.agent_name(), Ok("ci"));
-        for right in [
-            Right::ManagePermissions,
-            Right::ManageApprovers,
-            Right::Audit,
+        for (claim, given) in [
+            ("can_issue_tasks", Right::IssueTasks),
+            ("can_manage_permissions", Right::ManagePermissions),
+            ("can_manage_approvers", Right::ManageApprovers),
+            ("can_audit", Right::Audit),
         ] {
-            assert!(matches!(
-                attempt(&claims(), "client-a", right),
-                Err(ApiError::Forbidden(Forbidden::MissingRight(claim))) if claim == right.claim()
-            ));
+            let mut claims = claims();
+            claims["can_issue_tasks"] = json!(false);
+            claims[claim] = json!(true);
+            let administrator = attempt(&claims, "client-a").unwrap();
+            assert_eq!(administrator.agent_name(), Ok("ci"));
+            assert_eq!(administrator.rights, Rights::default().and(given));
+            assert_eq!(given.claim(), claim);
         }
     }
 
     #[test]
-    fn the_client_is_checked_before_the_right() {
+    fn a_token_is_of_the_client_that_it_is_bound_to() {
         assert!(matches!(
-            attempt(&claims(), "client-b", Right::ManageApprovers),
-            Err(ApiError::Forbidden(Forbidden::OtherSubject))
+            attempt(&claims(), "client-b"),
+            Err(Error::Forbidden(Forbidden::OtherSubject))
         ));
     }
 
@@ -258,8 +172,8 @@ mod tests {
 
     /// The claim that a refusal names.
     fn claim_of(claims: &Value) -> Option<&'static str> {
-        match attempt(claims, "client-a", Right::IssueTasks) {
-            Err(ApiError::Unauthorized(Unauthorized::TokenClaim { claim, .. })) => Some(claim),
+        match attempt(claims, "client-a") {
+            Err(Error::Unauthorized(Unauthorized::TokenClaim { claim, .. })) => Some(claim),
             Err(other) => panic!("{claims}: {other}"),
             Ok(_) => None,
         }
@@ -309,10 +223,10 @@ mod tests {
         }
         let mut claims = claims();
         claims["exp"] = json!(969.999_999);
-        let refused = attempt(&claims, "client-a", Right::IssueTasks);
+        let refused = attempt(&claims, "client-a");
         assert!(matches!(
             refused,
-            Err(ApiError::Unauthorized(Unauthorized::TokenExpired))
+            Err(Error::Unauthorized(Unauthorized::TokenExpired))
         ));
     }
 
@@ -322,7 +236,7 @@ mod tests {
             let mut claims = claims();
             claims["exp"] = exp;
             claims["iat"] = iat;
-            attempt(&claims, "client-a", Right::IssueTasks)
+            attempt(&claims, "client-a")
         };
         let year = i64::try_from(LONGEST_LIFE.as_secs()).unwrap();
         with(json!(1_000 + year), json!(null)).unwrap();
@@ -340,7 +254,7 @@ mod tests {
             assert!(
                 matches!(
                     refused,
-                    Err(ApiError::Unauthorized(Unauthorized::TokenLivesTooLong))
+                    Err(Error::Unauthorized(Unauthorized::TokenLivesTooLong))
                 ),
                 "{exp}"
             );
@@ -352,7 +266,7 @@ mod tests {
         for sub in ["operator:o", "agent:", "ci"] {
             let mut claims = claims();
             claims["sub"] = json!(sub);
-            let administrator = attempt(&claims, "client-a", Right::IssueTasks).unwrap();
+            let administrator = attempt(&claims, "client-a").unwrap();
             assert_eq!(
                 administrator.agent_name(),
                 Err(Forbidden::NotAnAgent),

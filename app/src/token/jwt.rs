@@ -4,7 +4,7 @@
 //! not the clock that decisions are made by. Its time checks are therefore off, and [`Validity`]
 //! checks both claims against the time that it is given.
 
-use crate::problem::{ApiError, Unauthorized};
+use crate::refusal::{Error as Refused, Unauthorized};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::verify;
@@ -75,10 +75,10 @@ impl TokenKey {
     /// Signs claims, which must hold this key's `iss` and `aud` themselves.
     ///
     /// # Errors
-    /// [`ApiError::Internal`] when the claims do not serialise to JSON.
-    pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, ApiError> {
+    /// [`Refused::Defect`] when the claims do not serialise to JSON.
+    pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, Refused> {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding)
-            .map_err(ApiError::internal)
+            .map_err(Refused::defect)
     }
 
     /// The claims of a token whose issuer may be another program: once the signature is right, what is

@@ -5,7 +5,7 @@
 //! hands is not enough to make one.
 
 use super::jwt::{TokenKey, Validity};
-use crate::problem::{ApiError, Unauthorized};
+use crate::refusal::{Error, Unauthorized};
 use ledger::command::PresentedToken;
 use ledger::{CapabilityClaims, TaskId, Timestamp, TokenId};
 use std::fmt;
@@ -19,8 +19,8 @@ impl CapabilityToken {
     /// Signs the claims that the ledger has issued.
     ///
     /// # Errors
-    /// [`ApiError::Internal`] when the claims do not serialise to JSON.
-    pub fn sign(key: &TokenKey, claims: &CapabilityClaims) -> Result<Self, ApiError> {
+    /// [`Error::Defect`] when the claims do not serialise to JSON.
+    pub fn sign(key: &TokenKey, claims: &CapabilityClaims) -> Result<Self, Error> {
         key.sign(claims).map(Self)
     }
 
@@ -69,12 +69,12 @@ impl OpenedToken {
     ///
     /// # Errors
     /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
-    pub fn at(self, now: Timestamp) -> Result<Self, Unauthorized> {
+    pub fn counts_at(&self, now: Timestamp) -> Result<(), Unauthorized> {
         let validity = Validity {
             nbf: Some(Timestamp::from_seconds(self.claims.nbf)),
             exp: Timestamp::from_seconds(self.claims.exp),
         };
-        validity.check(now, Duration::ZERO).map(|()| self)
+        validity.check(now, Duration::ZERO)
     }
 
     /// The only task whose paths it opens.
@@ -165,7 +165,7 @@ mod tests {
             .into_revealed();
         let at = |seconds| {
             let opened = OpenedToken::open(&key(), &token).unwrap();
-            opened.at(Timestamp::from_seconds(seconds)).map(drop)
+            opened.counts_at(Timestamp::from_seconds(seconds))
         };
         assert_eq!(at(999), Err(Unauthorized::TokenNotYetValid));
         assert_eq!(at(1_000), Ok(()));

@@ -3,7 +3,7 @@
 //! another. They name things; how long those live, and what has become of them, the ledger knows.
 
 use super::jwt::TokenKey;
-use crate::problem::{ApiError, Unauthorized};
+use crate::refusal::{Error, Unauthorized};
 use ledger::{ApprovalId, EnrolmentId, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl Resume {
     ///
     /// # Errors
     /// [`Unauthorized::LinkInvalid`] when the fingerprint is none, which we have never signed.
-    pub fn read(self) -> Result<ledger::command::Resume, ApiError> {
+    pub fn read(self) -> Result<ledger::command::Resume, Unauthorized> {
         let fingerprint = self
             .fingerprint
             .parse()
@@ -141,8 +141,8 @@ impl<T: Said> LinkKey<T> {
     /// Signs what is said.
     ///
     /// # Errors
-    /// [`ApiError::Internal`] when it does not serialise to JSON.
-    pub fn sign(&self, said: T) -> Result<SignedToken, ApiError> {
+    /// [`Error::Defect`] when it does not serialise to JSON.
+    pub fn sign(&self, said: T) -> Result<SignedToken, Error> {
         let envelope = Envelope {
             iss: ISSUER.to_owned(),
             aud: T::AUDIENCE.to_owned(),

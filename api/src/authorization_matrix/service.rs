@@ -1,10 +1,9 @@
-//! A surface with a task in it, and every way to be refused at a door.
+//! A surface with a task in it, and for each action every caller that it does not admit.
 
-use super::doors::Door;
-use crate::auth::capability::CapabilityToken;
-use crate::auth::jwt::TokenKey;
-use crate::auth::subject::Subject;
 use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
+use app::token::capability::CapabilityToken;
+use app::token::jwt::TokenKey;
+use app::{Action, Right, Subject, Who};
 use axum::body::Body;
 use http::request::Builder;
 use http::{HeaderValue, Request, header};
@@ -19,7 +18,7 @@ const FOREIGN: &[u8] = b"another-secret-of-thirty-two-bytes";
 /// What a capability token can be wrong about, and what follows: (way, token, status, code).
 type WrongToken = (&'static str, String, u16, &'static str);
 
-pub(super) struct House {
+pub(super) struct TestService {
     pub(super) stage: Stage,
     /// The task that paths name.
     pub(super) task: String,
@@ -37,18 +36,18 @@ pub(super) struct Refusal {
     pub(super) code: &'static str,
 }
 
-impl House {
+impl TestService {
     pub(super) async fn build() -> Self {
         let stage = Stage::new().await;
         let (issued, token) = stage.task(AGENT).await;
-        let mut house = Self {
+        let mut service = Self {
             task: issued.task.id.to_string(),
             token,
             wrong: Vec::new(),
             stage,
         };
-        house.wrong = house.wrong_tokens(&issued.claims).await;
-        house
+        service.wrong = service.wrong_tokens(&issued.claims).await;
+        service
     }
 
     fn bootstrap(&self, change: impl FnOnce(&mut Value)) -> String {
@@ -60,7 +59,7 @@ impl House {
         CapabilityToken::sign(key, claims).unwrap().into_revealed()
     }
 
-    /// Tokens of the house's task and client that are wrong in one way each.
+    /// Tokens of the service's task and client that are wrong in one way each.
     async fn wrong_tokens(&self, fine: &CapabilityClaims) -> Vec<WrongToken> {
         let key = &self.stage.state.keys.capability;
         let foreign = TokenKey::new(FOREIGN, key.issuer(), key.audience());
@@ -129,13 +128,11 @@ impl House {
         ]
     }
 
-    /// A token that opens the door, whatever kind the door takes.
-    pub(super) fn fitting(&self, door: Door) -> String {
-        match door {
-            Door::Bootstrap(_) => self.bootstrap(|_| ()),
-            Door::Capability | Door::Party | Door::Renewal | Door::Open | Door::Link => {
-                self.token.clone()
-            }
+    /// A token that the action admits, of the kind that its table names first.
+    pub(super) fn fitting(&self, action: Action) -> String {
+        match action.who().first() {
+            Some(Who::Administrator(_)) => self.bootstrap(|_| ()),
+            _ => self.token.clone(),
         }
     }
 
@@ -176,7 +173,7 @@ impl House {
         ]
     }
 
-    /// What is refused for want of a token, whatever the door.
+    /// What is refused for want of a token, whatever the action.
     fn tokens(&self, method: &str, path: &str) -> Vec<Refusal> {
         let refusal = |way, request| Refusal {
             way,
@@ -196,7 +193,7 @@ impl House {
         ]
     }
 
-    fn bootstraps(&self, method: &str, path: &str, right: &'static str) -> Vec<Refusal> {
+    fn bootstraps(&self, method: &str, path: &str, right: Right) -> Vec<Refusal> {
         let ts = BEGIN.as_seconds();
         let way = |way, status, code, token: String| {
             let request = with(self.signed(method, path), &token);
@@ -210,10 +207,10 @@ impl House {
         let key = &self.stage.state.keys.bootstrap;
         let foreign = TokenKey::new(FOREIGN, key.issuer(), key.audience());
         let fine = bootstrap_claims(&self.stage.state, BEGIN);
-        let no_right = |claims: &mut Value| claims[right] = json!(false);
+        let no_right = |claims: &mut Value| claims[right.claim()] = json!(false);
         let other_client = |claims: &mut Value| {
             claims["bindings"]["mtls_subject"] = json!("client-b");
-            claims[right] = json!(false);
+            claims[right.claim()] = json!(false);
         };
         vec![
             way(
@@ -281,37 +278,42 @@ impl House {
         all
     }
 
-    pub(super) fn refusals(&self, method: &str, path: &str, door: Door) -> Vec<Refusal> {
+    /// Every caller with signed subject headers and a token that the action does not admit.
+    pub(super) fn refusals(&self, method: &str, path: &str, action: Action) -> Vec<Refusal> {
         let wrong_kind = |token: &str| Refusal {
             way: "the wrong kind of token",
             request: with(self.signed(method, path), token),
             status: 401,
             code: "unauthorized",
         };
-        let mut all = self.subjects(method, path, &self.fitting(door));
+        let who = action.who();
+        let by_agent = who.contains(&Who::Agent);
+        let by_old_token = who.contains(&Who::AgentWithOldToken);
+        let right = who.iter().find_map(|who| match who {
+            Who::Administrator(right) => Some(*right),
+            _ => None,
+        });
+        if !by_agent && !by_old_token && right.is_none() {
+            return Vec::new();
+        }
+        let mut all = self.subjects(method, path, &self.fitting(action));
         all.extend(self.tokens(method, path));
-        match door {
-            Door::Open | Door::Link => return Vec::new(),
-            Door::Bootstrap(right) => {
-                all.extend(self.bootstraps(method, path, right));
-                all.push(wrong_kind(&self.fitting(Door::Capability)));
-            }
-            Door::Capability => {
-                all.extend(self.capabilities(method, path));
-                all.push(wrong_kind(&self.bootstrap(|_| ())));
-            }
-            Door::Party => {
-                all.extend(self.capabilities(method, path));
-                all.extend(self.bootstraps(method, path, "can_issue_tasks"));
-            }
-            Door::Renewal => {
-                // What renewal is for; a revoked one may ask for its replacement again.
-                let forgiven = ["expired", "revoked", "stale"];
-                let mut some = self.capabilities(method, path);
-                some.retain(|refusal| !forgiven.contains(&refusal.way));
-                all.extend(some);
-                all.push(wrong_kind(&self.bootstrap(|_| ())));
-            }
+        if by_agent {
+            all.extend(self.capabilities(method, path));
+        }
+        if by_old_token {
+            // What renewal is for; a revoked one may ask for its replacement again.
+            let forgiven = ["expired", "revoked", "stale"];
+            let mut some = self.capabilities(method, path);
+            some.retain(|refusal| !forgiven.contains(&refusal.way));
+            all.extend(some);
+        }
+        match right {
+            Some(right) => all.extend(self.bootstraps(method, path, right)),
+            None => all.push(wrong_kind(&self.bootstrap(|_| ()))),
+        }
+        if !by_agent && !by_old_token {
+            all.push(wrong_kind(&self.token));
         }
         all
     }

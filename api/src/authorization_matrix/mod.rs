@@ -1,19 +1,21 @@
-//! The gate of the surface: every route with every way to be refused at its door. A route that is
-//! registered but missing in [`DOORS`] fails the test, and so does a door without a route.
+//! The authorization matrix: every route with every caller that its action does not admit, made from the
+//! table that the service itself reads (`app::action`). A route that is registered but missing in
+//! [`ROUTES`] fails the test, and so does a row without a route.
 
-mod doors;
-mod house;
+mod routes;
+mod service;
 
-use crate::auth::link::{ApprovalLink, EnrolmentLink};
 use crate::router::described;
-use doors::{DOORS, Door};
-use house::{House, Refusal, with};
+use app::token::link::{ApprovalLink, EnrolmentLink};
+use app::{Action, Who};
 use http::Request;
 use ledger::{ApprovalId, EnrolmentId, TaskId};
+use routes::ROUTES;
+use service::{Refusal, TestService, with};
 use std::collections::BTreeSet;
 
 #[test]
-fn every_route_has_a_door() {
+fn every_route_has_an_action() {
     let (_, description) = described().split_for_parts();
     let description = serde_json::to_value(description).unwrap();
     let methods = [
@@ -30,27 +32,27 @@ fn every_route_has_a_door() {
                 .map(|method| (method.to_uppercase(), path.clone()))
         })
         .collect();
-    let doors: BTreeSet<(String, String)> = DOORS
+    let rows: BTreeSet<(String, String)> = ROUTES
         .iter()
         .map(|(method, path, _)| ((*method).into(), (*path).into()))
         .collect();
-    assert_eq!(registered, doors, "routes on the left, doors on the right");
+    assert_eq!(registered, rows, "routes on the left, rows on the right");
 }
 
 #[tokio::test]
-async fn nobody_gets_past_a_door_who_should_not() {
-    let house = House::build().await;
-    for (method, template, door) in DOORS {
-        let path = house.filled(template);
+async fn every_route_refuses_whom_its_action_does_not_admit() {
+    let service = TestService::build().await;
+    for (method, template, action) in ROUTES {
+        let path = service.filled(template);
         for Refusal {
             way,
             request,
             status,
             code,
-        } in house.refusals(method, &path, *door)
+        } in service.refusals(method, &path, *action)
         {
             // A body that no route takes: a refusal for it would show that the body came first.
-            let answer = house.ask(request, "{\"nonsense\":").await;
+            let answer = service.ask(request, "{\"nonsense\":").await;
             let place = format!("{method} {template}: {way}");
             assert_eq!(answer.status, status, "{place}: {answer:?}");
             assert_eq!(
@@ -65,33 +67,39 @@ async fn nobody_gets_past_a_door_who_should_not() {
     }
 }
 
-/// Without this, a door that refuses everybody would pass the test above.
+/// Without this, a route that refuses everybody would pass the test above.
 #[tokio::test]
-async fn who_should_gets_past_every_door() {
-    let house = House::build().await;
-    for (method, template, door) in DOORS.iter().filter(|(_, _, door)| *door != Door::Link) {
-        let path = house.filled(template);
-        let request = with(house.signed(method, &path), &house.fitting(*door));
-        let answer = house.ask(request, "{\"nonsense\":").await;
+async fn every_route_admits_whom_its_action_admits() {
+    let service = TestService::build().await;
+    for (method, template, action) in ROUTES
+        .iter()
+        .filter(|(_, _, action)| !is_behind_link(*action))
+    {
+        let path = service.filled(template);
+        let request = with(service.signed(method, &path), &service.fitting(*action));
+        let answer = service.ask(request, "{\"nonsense\":").await;
         let refused = [401, 403].contains(&answer.status);
         assert!(!refused, "{method} {template}: {answer:?}");
     }
 }
 
 #[tokio::test]
-async fn an_open_door_asks_for_nothing() {
-    let house = House::build().await;
-    for (method, path, _) in DOORS.iter().filter(|(_, _, door)| *door == Door::Open) {
-        let request = Request::builder().method(*method).uri(house.filled(path));
-        let answer = house.ask(request, "").await;
+async fn what_is_public_asks_for_nothing() {
+    let service = TestService::build().await;
+    for (method, path, _) in ROUTES
+        .iter()
+        .filter(|(_, _, action)| *action == Action::ReadPublic)
+    {
+        let request = Request::builder().method(*method).uri(service.filled(path));
+        let answer = service.ask(request, "").await;
         assert!((200..300).contains(&answer.status), "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_link_door_opens_to_its_own_kind_of_link_only() {
-    let house = House::build().await;
-    let state = &house.stage.state;
+async fn a_route_behind_a_link_opens_to_its_own_kind_of_link_only() {
+    let service = TestService::build().await;
+    let state = &service.stage.state;
     let approval = ApprovalLink {
         approval_id: ApprovalId::from_bytes([1; 16]),
         task_id: TaskId::from_bytes([2; 16]),
@@ -103,8 +111,11 @@ async fn a_link_door_opens_to_its_own_kind_of_link_only() {
         exp: i64::MAX / 2_000_000,
     };
     let enrolment = state.keys.enrolment_link.sign(enrolment).unwrap();
-    for (method, path, _) in DOORS.iter().filter(|(_, _, door)| *door == Door::Link) {
-        let (right, wrong) = if path.contains("approve") {
+    for (method, path, action) in ROUTES
+        .iter()
+        .filter(|(_, _, action)| is_behind_link(*action))
+    {
+        let (right, wrong) = if action.who().contains(&Who::ApprovalLink) {
             (&approval, &enrolment)
         } else {
             (&enrolment, &approval)
@@ -113,7 +124,7 @@ async fn a_link_door_opens_to_its_own_kind_of_link_only() {
             let path = path.replace("{link}", link);
             let path = path.replace("{file}", "request.json");
             let request = Request::builder().method(*method).uri(path);
-            house.ask(request, "{\"nonsense\":").await
+            service.ask(request, "{\"nonsense\":").await
         };
         for link in ["nonsense", "a.b.c", wrong.reveal()] {
             let answer = ask(link).await;
@@ -126,4 +137,9 @@ async fn a_link_door_opens_to_its_own_kind_of_link_only() {
             "{method} {path}: {answer:?}"
         );
     }
+}
+
+fn is_behind_link(action: Action) -> bool {
+    let of_link = |who: &Who| matches!(who, Who::ApprovalLink | Who::EnrolmentLink);
+    action.who().iter().any(of_link)
 }

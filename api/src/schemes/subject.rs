@@ -1,6 +1,7 @@
 //! Signed subject headers: who the caller is, as the mTLS terminator in front of us has seen it.
 
 use crate::problem::Unauthorized;
+use app::Subject;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use ledger::Timestamp;
@@ -14,41 +15,6 @@ pub const SUBJECT_WINDOW: Duration = Duration::from_secs(60);
 const SUBJECT: &str = "x-client-subject";
 const SUBJECT_TS: &str = "x-client-subject-ts";
 const SUBJECT_SIG: &str = "x-client-subject-sig";
-
-/// A client's subject: 1..=256 ASCII characters, visible ones and blanks between them, as in
-/// `CN=ci, O=Example Corp` (nginx `$ssl_client_s_dn`). Subjects are compared byte for byte. One made by
-/// [`SubjectVerifier::verify`] was signed; one made by [`Subject::parse`] only has the form.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Subject(String);
-
-impl Subject {
-    /// What a subject must be, for people.
-    pub const FORM: &'static str =
-        "1 to 256 visible ASCII characters; blanks may stand between them, not at the ends";
-
-    /// Checks the form, which is also what arrives as it was sent: a field's value loses the blanks at its
-    /// ends on the way (RFC 9110, section 5.5).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-        let fine = (1..=256).contains(&text.len())
-            && text.bytes().all(fits)
-            && text.trim_matches(' ') == text;
-        fine.then(|| Self(text.to_owned()))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Checks (and, for the command line and tests, makes) signed subject headers. The key schedule is
 /// computed once.
@@ -74,7 +40,7 @@ impl SubjectVerifier {
 
     fn mac(&self, subject: &Subject, ts: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        mac.update(subject.0.as_bytes());
+        mac.update(subject.as_str().as_bytes());
         mac.update(b"\n");
         mac.update(ts.as_bytes());
         mac

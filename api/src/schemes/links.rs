@@ -1,101 +1,98 @@
-//! The signed link that a path carries.
+//! A signed link in the path. It comes before the body, so that a stranger's body is not even read.
 
-use super::params::PathParams;
-use crate::auth::link::{ApprovalLink, EnrolmentLink, LinkKey, Said};
+use super::{Head, Identity, Scheme};
 use crate::limits::bounds::HeldPermits;
 use crate::limits::links::ThroughLink;
 use crate::problem::ApiError;
-use crate::state::{AppState, Keys};
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-use ledger::Rejection;
+use app::token::link::{ApprovalLink, LinkKey, Said};
+use app::{Principal, Who};
 use ledger::aggregate::Task;
+use ledger::{Ledger, Rejection};
 
-/// A kind of token that stands in paths as `{link}`.
-pub(crate) trait InPath: Said + Send + Sync {
-    /// What opens it.
-    fn key(keys: &Keys) -> &LinkKey<Self>;
+/// A link to a question.
+pub(super) struct ToApproval;
 
-    /// The task or invitation that it belongs to: all links of one share a rate and places.
-    fn leads_to(&self) -> String;
+impl Scheme for ToApproval {
+    fn proves(&self, who: Who) -> bool {
+        who == Who::ApprovalLink
+    }
 
-    /// Whom its requests are counted for.
-    fn owner(&self, state: &AppState) -> impl Future<Output = Result<Box<str>, ApiError>> + Send;
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let link = opened(head, &head.state.keys.approval_link)?;
+        Ok(Identity::Proven(Principal::ApprovalLink(link)))
+    }
 }
 
-impl InPath for ApprovalLink {
-    fn key(keys: &Keys) -> &LinkKey<Self> {
-        &keys.approval_link
+/// An invitation to register a passkey.
+pub(super) struct ToEnrolment;
+
+impl Scheme for ToEnrolment {
+    fn proves(&self, who: Who) -> bool {
+        who == Who::EnrolmentLink
     }
 
-    fn leads_to(&self) -> String {
-        self.task_id.to_string()
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let link = opened(head, &head.state.keys.enrolment_link)?;
+        Ok(Identity::Proven(Principal::EnrolmentLink(link)))
     }
+}
 
-    /// The subject of the task, as a name that no subject has in the counts of bodies.
-    async fn owner(&self, state: &AppState) -> Result<Box<str>, ApiError> {
-        match state.services.ledger.load::<Task>(self.task_id).await {
-            Ok(Some(task)) => Ok(format!("links of {}", task.subject).into()),
-            Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok("no task".into()),
-            Err(error) => Err(error.into()),
+fn opened<T: Said>(head: &Head<'_>, key: &LinkKey<T>) -> Result<T, ApiError> {
+    let link = head.param("link").ok_or(ApiError::NotFound {
+        what: "thing at this path",
+    })?;
+    match key.open(link) {
+        Ok(said) => Ok(said),
+        Err(forged) => {
+            head.state.admit_forged_link()?;
+            Err(forged.into())
         }
     }
 }
 
-impl InPath for EnrolmentLink {
-    fn key(keys: &Keys) -> &LinkKey<Self> {
-        &keys.enrolment_link
-    }
-
-    fn leads_to(&self) -> String {
-        self.enrolment_id.to_string()
-    }
-
-    async fn owner(&self, _: &AppState) -> Result<Box<str>, ApiError> {
-        Ok(format!("invitations of {}", self.principal).into())
-    }
+/// Counts a request through a link, for the task or invitation that the link belongs to: all links of one
+/// share a rate and places. After the signature, so that nobody without a link can fill a table, use a rate
+/// up or take a place.
+pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<(), ApiError> {
+    let state = head.state;
+    let (leads_to, owner) = match principal {
+        Principal::ApprovalLink(link) => {
+            let leads_to = link.task_id.to_string();
+            state.links.admit(&leads_to)?;
+            (leads_to, owner(&state.services.ledger, link).await?)
+        }
+        Principal::EnrolmentLink(link) => {
+            let leads_to = link.enrolment_id.to_string();
+            state.links.admit(&leads_to)?;
+            (
+                leads_to,
+                format!("invitations of {}", link.principal).into(),
+            )
+        }
+        Principal::Agent(_) | Principal::Administrator(_) | Principal::Operator(_) => return Ok(()),
+    };
+    let seats = state.links.take(&leads_to, &owner)?;
+    let held = head.parts.extensions.get::<HeldPermits>();
+    held.ok_or_else(|| ApiError::internal("this request was counted nowhere"))?
+        .hold_link(seats);
+    head.parts.extensions.insert(ThroughLink { owner });
+    Ok(())
 }
 
-/// What the path's link says. Comes before the body, so that a stranger's body is not even read.
-#[derive(Debug, Clone)]
-pub(crate) struct Link<T>(pub(crate) T);
-
-impl<T: InPath> FromRequestParts<AppState> for Link<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let PathParams(link) = PathParams::<LinkInPath>::from_request_parts(parts, state).await?;
-        let link = match T::key(&state.keys).open(&link.link) {
-            Ok(link) => link,
-            Err(forged) => {
-                state.admit_forged_link()?;
-                return Err(forged.into());
-            }
-        };
-        // After the signature, so that nobody without a link can fill a table, use a rate up or take a
-        // place.
-        let leads_to = link.leads_to();
-        state.links.admit(&leads_to)?;
-        let owner = link.owner(state).await?;
-        let seats = state.links.take(&leads_to, &owner)?;
-        let held = parts.extensions.get::<HeldPermits>();
-        held.ok_or_else(|| ApiError::internal("this request was counted nowhere"))?
-            .hold_link(seats);
-        parts.extensions.insert(ThroughLink { owner });
-        Ok(Self(link))
+/// The subject of the task, as a name that no subject has in the counts of bodies.
+async fn owner(ledger: &Ledger, link: &ApprovalLink) -> Result<Box<str>, ApiError> {
+    match ledger.load::<Task>(link.task_id).await {
+        Ok(Some(task)) => Ok(format!("links of {}", task.subject).into()),
+        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok("no task".into()),
+        Err(error) => Err(error.into()),
     }
-}
-
-/// The path parameter; routes may have others beside it.
-#[derive(Debug, serde::Deserialize)]
-struct LinkInPath {
-    link: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{AGENT, Answer, Stage};
+    use app::token::link::EnrolmentLink;
     use axum::body::{Body, Bytes};
     use http::Request;
     use ledger::{ApprovalId, EnrolmentId, TaskId};

@@ -1,0 +1,132 @@
+//! Schemes: how a caller of the HTTP surface proves who it is. They are tried in order, each only where the
+//! action admits the kind of principal that it proves; the first proof counts.
+//!
+//! Together with [`app::authorize`] the order of checks is fixed, so that an answer tells a stranger as
+//! little as possible: signed subject (401), rate (429), token and its standing in the ledger (401), the
+//! client that the token is bound to (403), rights (403), the path's task (403).
+
+mod links;
+pub mod subject;
+mod tokens;
+
+use crate::problem::{ApiError, Unauthorized};
+use crate::state::AppState;
+use app::action::{Act, Action, Who};
+use app::{Principal, Subject, authorize};
+use axum::RequestPartsExt;
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::request::Parts;
+use subject::only;
+
+/// One way of proving who a request is from.
+pub(crate) trait Scheme: Send + Sync {
+    /// Whether it can prove a principal of this kind.
+    fn proves(&self, who: Who) -> bool;
+
+    /// What the head proves.
+    ///
+    /// # Errors
+    /// When a credential of this scheme is there and does not count: no other scheme is asked then.
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError>;
+}
+
+/// What a head proves by one scheme.
+pub(crate) enum Identity {
+    /// Who the request is from.
+    Proven(Principal),
+    /// No credential of this scheme, and what to send.
+    Absent(Unauthorized),
+}
+
+/// The schemes of the service, in the order in which they are tried.
+pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
+    vec![
+        Box::new(tokens::Capability),
+        Box::new(tokens::Bootstrap),
+        Box::new(links::ToApproval),
+        Box::new(links::ToEnrolment),
+    ]
+}
+
+/// The head of a request, as schemes read it.
+pub(crate) struct Head<'a> {
+    parts: &'a mut Parts,
+    /// `None` when they are not UTF-8.
+    params: Option<RawPathParams>,
+    state: &'a AppState,
+}
+
+impl Head<'_> {
+    /// The signed subject, within its rate. An unsigned one has no rate of its own to use up. It stays with
+    /// the request, for what else is counted for each subject. The inner error says that there is none.
+    fn subject(&mut self) -> Result<Result<Subject, Unauthorized>, ApiError> {
+        if let Some(subject) = self.parts.extensions.get::<Subject>() {
+            return Ok(Ok(subject.clone()));
+        }
+        let now = self.state.services.ledger.clock().now();
+        let subject = match self.state.keys.subject.verify(&self.parts.headers, now) {
+            Ok(subject) => subject,
+            Err(absent @ Unauthorized::SubjectHeaders) => return Ok(Err(absent)),
+            Err(refused) => return Err(refused.into()),
+        };
+        self.state
+            .limiter
+            .admit(subject.as_str())
+            .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        self.state
+            .under_way
+            .count_for(&subject, &self.parts.extensions)?;
+        self.parts.extensions.insert(subject.clone());
+        Ok(Ok(subject))
+    }
+
+    /// The bearer token (RFC 6750, section 2.1); the scheme's name in any case (RFC 9110, section 11.1).
+    fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = only(&self.parts.headers, "authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
+    /// A parameter of the path.
+    fn param(&self, wanted: &str) -> Option<&str> {
+        let mut params = self.params.as_ref()?.iter();
+        params.find_map(|(name, value)| (name == wanted).then_some(value))
+    }
+
+    /// Who the request is from, by the first scheme that proves somebody whom the action may admit.
+    fn identify(&mut self, action: Action) -> Result<Principal, ApiError> {
+        let mut absent = None;
+        for scheme in &self.state.schemes {
+            if !action.who().iter().any(|who| scheme.proves(*who)) {
+                continue;
+            }
+            match scheme.identify(self)? {
+                Identity::Proven(principal) => return Ok(principal),
+                Identity::Absent(why) => _ = absent.get_or_insert(why),
+            }
+        }
+        Err(absent.unwrap_or(Unauthorized::TokenMissing).into())
+    }
+}
+
+/// The access of a caller who may do the action; nobody else gets as far as the handler.
+#[derive(Debug)]
+pub(crate) struct By<A: Act>(pub(crate) A::Access);
+
+impl<A: Act> FromRequestParts<AppState> for By<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let params = parts.extract().await.ok();
+        let mut head = Head {
+            parts,
+            params,
+            state,
+        };
+        let principal = head.identify(A::ACTION)?;
+        links::count(&principal, &mut head).await?;
+        // A path that names no task at all is not this token's task either.
+        let named = head.param("task_id").and_then(|id| id.parse().ok());
+        let access = authorize::<A>(&state.services.ledger, principal, named).await?;
+        Ok(Self(access))
+    }
+}

@@ -1,0 +1,68 @@
+//! A signed subject with a bearer token.
+
+use super::{Head, Identity, Scheme};
+use crate::problem::{ApiError, Unauthorized};
+use app::token::bootstrap::BootstrapClaims;
+use app::token::capability::OpenedToken;
+use app::{Administrator, Principal, TokenHolder, Who};
+
+/// A capability token: an agent, for one task.
+pub(super) struct Capability;
+
+impl Scheme for Capability {
+    fn proves(&self, who: Who) -> bool {
+        matches!(who, Who::Agent | Who::AgentWithOldToken)
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let subject = match head.subject()? {
+            Ok(subject) => subject,
+            Err(absent) => return Ok(Identity::Absent(absent)),
+        };
+        let Some(token) = head.bearer() else {
+            return Ok(Identity::Absent(Unauthorized::TokenMissing));
+        };
+        // Secrets and audiences differ, so a token opens with one key at most.
+        Ok(
+            match OpenedToken::open(&head.state.keys.capability, token) {
+                Ok(token) => {
+                    let holder = Box::new(TokenHolder::new(token, &subject));
+                    Identity::Proven(Principal::Agent(holder))
+                }
+                Err(absent) => Identity::Absent(absent),
+            },
+        )
+    }
+}
+
+/// A bootstrap token: an administrator.
+pub(super) struct Bootstrap;
+
+impl Scheme for Bootstrap {
+    fn proves(&self, who: Who) -> bool {
+        matches!(who, Who::Administrator(_))
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let subject = match head.subject()? {
+            Ok(subject) => subject,
+            Err(absent) => return Ok(Identity::Absent(absent)),
+        };
+        let Some(token) = head.bearer() else {
+            return Ok(Identity::Absent(Unauthorized::TokenMissing));
+        };
+        let now = head.state.services.ledger.clock().now();
+        let claims = match BootstrapClaims::open(&head.state.keys.bootstrap, token, now) {
+            Ok(claims) => claims,
+            Err(absent @ Unauthorized::TokenInvalid) => return Ok(Identity::Absent(absent)),
+            Err(refused) => {
+                if let Unauthorized::TokenClaim { claim, .. } = refused {
+                    tracing::warn!(token.claim = claim, "a bootstrap token does not fit");
+                }
+                return Err(refused.into());
+            }
+        };
+        let administrator = Administrator::presenting(claims, subject)?;
+        Ok(Identity::Proven(Principal::Administrator(administrator)))
+    }
+}

@@ -1,0 +1,173 @@
+//! Actions, and who may do each: the table that routes, the operator socket and the tests of refusals
+//! read.
+
+use crate::principal::{Acting, Administrator, Principal, Right, TaskAccess};
+use crate::refusal::Error;
+use crate::token::link::{ApprovalLink as ToQuestion, EnrolmentLink as ToInvitation};
+use ledger::aggregate::Task;
+use std::sync::Arc;
+
+/// Who may do an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody, unproven.
+    Anyone,
+    /// The holder of the task's capability token, which is in force.
+    Agent,
+    /// As [`Self::Agent`]; the token may have expired, gone stale or been revoked, and the ledger decides.
+    AgentWithOldToken,
+    /// An administrator with this right.
+    Administrator(Right),
+    /// The holder of an approval link.
+    ApprovalLink,
+    /// The holder of an enrolment link.
+    EnrolmentLink,
+    /// An operator of the machine.
+    Operator,
+}
+
+impl Who {
+    /// Whether the principal is of this kind. Its right and standing are asked for in
+    /// [`crate::authorize`].
+    #[must_use]
+    pub const fn is_kind_of(self, principal: &Principal) -> bool {
+        matches!(
+            (self, principal),
+            (Self::Agent | Self::AgentWithOldToken, Principal::Agent(_))
+                | (Self::Administrator(_), Principal::Administrator(_))
+                | (Self::ApprovalLink, Principal::ApprovalLink(_))
+                | (Self::EnrolmentLink, Principal::EnrolmentLink(_))
+                | (Self::Operator, Principal::Operator(_))
+        )
+    }
+}
+
+/// A principal that may do the action.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who.
+    pub principal: Principal,
+    /// The task that a capability token is for, as of the moment when the token was checked.
+    pub task: Option<Arc<Task>>,
+}
+
+/// What a use case is handed once the caller may do its action.
+pub trait Access: Sized {
+    /// `None` when the table admits a principal that the use case has no use for.
+    fn of(admitted: Admitted) -> Option<Self>;
+}
+
+/// An action as a type, for handlers and use cases that name what they do.
+pub trait Act: Send + Sync + 'static {
+    /// The action.
+    const ACTION: Action;
+    /// What its use case is handed.
+    type Access: Access + Send;
+
+    /// The access of somebody who was admitted.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] when the row admits a principal that the use case has no use for.
+    fn access(admitted: Admitted) -> Result<Self::Access, Error> {
+        Self::Access::of(admitted)
+            .ok_or_else(|| Error::defect(format!("{:?} cannot be done so", Self::ACTION)))
+    }
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident $(-> $access:ty)?: [$($who:expr),+];)+) => {
+        /// What somebody asks to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Who may.
+            #[must_use]
+            pub const fn who(self) -> &'static [Who] {
+                match self {
+                    $(Self::$name => const { &[$($who),+] },)+
+                }
+            }
+        }
+
+        $(actions!(@act $(#[$doc])* $name $($access)?);)+
+    };
+    (@act $(#[$doc:meta])* $name:ident) => {};
+    (@act $(#[$doc:meta])* $name:ident $access:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl Act for $name {
+            const ACTION: Action = Action::$name;
+            type Access = $access;
+        }
+    };
+}
+
+use Who::{Agent, AgentWithOldToken, Anyone, ApprovalLink, EnrolmentLink, Operator};
+
+const ISSUER: Who = Who::Administrator(Right::IssueTasks);
+const GRANTER: Who = Who::Administrator(Right::ManagePermissions);
+const REGISTRAR: Who = Who::Administrator(Right::ManageApprovers);
+const AUDITOR: Who = Who::Administrator(Right::Audit);
+
+actions! {
+    /// Read what is public: health, description, catalog, what a checkpoint commits to.
+    ReadPublic: [Anyone];
+    /// Open a task.
+    OpenTask -> Administrator: [ISSUER];
+    /// Read a task.
+    ReadTask -> TaskAccess: [Agent];
+    /// Close a task.
+    CloseTask -> Acting: [Agent, ISSUER, Operator];
+    /// Renew a task's token.
+    RenewToken -> TaskAccess: [AgentWithOldToken];
+    /// Ask what an apply would do.
+    PlanApply -> TaskAccess: [Agent];
+    /// Submit an apply.
+    SubmitApply -> TaskAccess: [Agent];
+    /// Continue an apply that was approved.
+    ContinueApply -> TaskAccess: [Agent];
+    /// Read a task's applies.
+    ReadApplies -> TaskAccess: [Agent];
+    /// Settle an outcome that is unknown.
+    ResolveApply -> Acting: [ISSUER, Operator];
+    /// Read where a task's newest approval stands.
+    ReadApproval -> TaskAccess: [Agent];
+    /// Get the link to a task's pending approval.
+    LinkApproval -> TaskAccess: [Agent];
+    /// Look at a question.
+    ViewQuestion -> ToQuestion: [ApprovalLink];
+    /// Decide a question.
+    DecideQuestion -> ToQuestion: [ApprovalLink];
+    /// Register a passkey on an invitation.
+    Enrol -> ToInvitation: [EnrolmentLink];
+    /// Read an agent's permissions.
+    ReadPermissions -> Acting: [GRANTER];
+    /// Replace an agent's permissions.
+    ReplacePermissions -> Acting: [GRANTER];
+    /// Take grants from an agent.
+    RevokeGrants -> Acting: [Operator];
+    /// Read an approver's credentials.
+    ReadCredentials -> Acting: [REGISTRAR];
+    /// Add or change a credential, or invite an approver to register one.
+    PutCredential -> Acting: [REGISTRAR];
+    /// Take a credential away.
+    RevokeCredential -> Acting: [REGISTRAR, Operator];
+    /// Read what a task's callbacks are owed.
+    ReadDeliveries -> Acting: [Agent, ISSUER];
+    /// Have deliveries tried again that were given up.
+    RetryDeliveries -> Acting: [ISSUER, Operator];
+    /// Read events and proofs.
+    Audit -> Acting: [AUDITOR];
+    /// Erase what has ended.
+    Erase -> Acting: [Operator];
+    /// Make projections anew.
+    RebuildProjections -> Acting: [Operator];
+}

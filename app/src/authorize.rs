@@ -1,0 +1,102 @@
+//! Authorization: a principal, an action, and the task that is named.
+
+use crate::action::{Act, Admitted, Who};
+use crate::principal::{Principal, TokenHolder};
+use crate::refusal::{Error, Forbidden};
+use ledger::aggregate::{Agent, Task};
+use ledger::command::{PresentedToken, check_token};
+use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, TaskId, Timestamp};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The access of a principal that may do the action, on the task that the request names (`None` where it
+/// names none).
+///
+/// A capability token is checked in a fixed order, so that an answer tells a stranger as little as
+/// possible: its time, its standing in the ledger, the client that it is bound to, the task.
+///
+/// # Errors
+/// [`Error::Unauthorized`] and refusals of the ledger for a token that does not count,
+/// [`Error::Forbidden`] for a caller that may not.
+pub async fn authorize<A: Act>(
+    ledger: &Ledger,
+    principal: Principal,
+    named: Option<TaskId>,
+) -> Result<A::Access, Error> {
+    let who = A::ACTION.who().iter();
+    let who = who.copied().find(|who| who.is_kind_of(&principal));
+    let who = who.ok_or(Forbidden::OtherKind)?;
+    let task = match (&principal, who) {
+        (Principal::Administrator(administrator), Who::Administrator(right)) => {
+            if !administrator.rights.include(right) {
+                return Err(Forbidden::MissingRight(right.claim()).into());
+            }
+            None
+        }
+        (Principal::Agent(holder), who) => {
+            let is_in_force = who == Who::Agent;
+            Some(task_of(ledger, holder, named, is_in_force).await?)
+        }
+        // The link, or the socket, is all that they need.
+        (
+            Principal::Administrator(_)
+            | Principal::ApprovalLink(_)
+            | Principal::EnrolmentLink(_)
+            | Principal::Operator(_),
+            _,
+        ) => None,
+    };
+    A::access(Admitted { principal, task })
+}
+
+/// The task of a token that the ledger stands by, when its holder may present it for the task named.
+async fn task_of(
+    ledger: &Ledger,
+    holder: &TokenHolder,
+    named: Option<TaskId>,
+    is_in_force: bool,
+) -> Result<Arc<Task>, Error> {
+    if is_in_force {
+        holder.token.counts_at(ledger_time(ledger))?;
+    }
+    let presented = holder.presented();
+    let task = issued_for(ledger, presented).await?;
+    if is_in_force {
+        let agent = ledger.load::<Agent>(task.agent_id).await?;
+        check_token(presented, Some(&task), agent.as_deref(), ledger.now())?;
+    }
+    if holder.token.bound_to() != presented.subject {
+        return Err(Forbidden::OtherSubject.into());
+    }
+    if named != Some(holder.token.task_id()) {
+        return Err(Forbidden::OtherTask.into());
+    }
+    Ok(task)
+}
+
+/// The task that a token was issued for, when it was issued with these claims.
+async fn issued_for(ledger: &Ledger, presented: &PresentedToken) -> Result<Arc<Task>, Error> {
+    let task = ledger.load::<Task>(presented.task_id).await?;
+    let task = task.ok_or(Rejection::TokenUnknown)?;
+    let token = task
+        .token(presented.token_id)
+        .ok_or(Rejection::TokenUnknown)?;
+    let same = token
+        .claims_hash
+        .as_slice()
+        .ct_eq(presented.claims_hash.as_slice());
+    if !bool::from(same) {
+        return Err(Rejection::TokenAltered.into());
+    }
+    Ok(task)
+}
+
+/// The time by which the ledger issues tokens, which a clock that was set back a little does not
+/// follow. Behind a clock that is plainly wrong no token counts that was issued by that time.
+fn ledger_time(ledger: &Ledger) -> Timestamp {
+    if ledger.clock_behind() <= CLOCK_TOLERANCE {
+        ledger.now()
+    } else {
+        ledger.clock().now()
+    }
+}

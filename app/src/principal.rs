@@ -1,0 +1,305 @@
+//! Principals: who a request is from, as a scheme has proven it.
+
+use crate::action::{Access, Admitted};
+use crate::refusal::Forbidden;
+use crate::token::bootstrap::BootstrapClaims;
+use crate::token::capability::OpenedToken;
+use crate::token::link::{ApprovalLink, EnrolmentLink};
+use ledger::aggregate::Task;
+use ledger::command::PresentedToken;
+use ledger::{Actor, Origin, RequestId};
+use std::fmt;
+use std::sync::Arc;
+
+/// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
+/// rows that admit it, and a scheme that proves it.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    /// A client with a capability token.
+    Agent(Box<TokenHolder>),
+    /// A client with the rights of an administrator.
+    Administrator(Administrator),
+    /// The holder of a link to one question.
+    ApprovalLink(ApprovalLink),
+    /// The holder of an invitation to register one passkey.
+    EnrolmentLink(EnrolmentLink),
+    /// An account of this machine that may use the operator socket.
+    Operator(String),
+}
+
+impl Principal {
+    /// Who acts, as events say it. `None` for a link: an approver acts by a passkey.
+    #[must_use]
+    pub fn actor(&self) -> Option<Actor> {
+        match self {
+            Self::Agent(holder) => Some(holder.actor()),
+            Self::Administrator(administrator) => Some(administrator.actor()),
+            Self::Operator(name) => Some(Actor::Operator { name: name.clone() }),
+            Self::ApprovalLink(_) | Self::EnrolmentLink(_) => None,
+        }
+    }
+}
+
+/// A client's subject: 1..=256 ASCII characters, visible ones and blanks between them, as in
+/// `CN=ci, O=Example Corp` (nginx `$ssl_client_s_dn`). Subjects are compared byte for byte. Having the
+/// form proves nothing; a scheme does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject(String);
+
+impl Subject {
+    /// What a subject must be, for people.
+    pub const FORM: &'static str =
+        "1 to 256 visible ASCII characters; blanks may stand between them, not at the ends";
+
+    /// Checks the form, which is also what arrives as it was sent: a field's value loses the blanks at its
+    /// ends on the way (RFC 9110, section 5.5).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+        let fine = (1..=256).contains(&text.len())
+            && text.bytes().all(fits)
+            && text.trim_matches(' ') == text;
+        fine.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A client that presents a capability token which this service has signed.
+#[derive(Debug, Clone)]
+pub struct TokenHolder {
+    pub(crate) token: OpenedToken,
+    presented: PresentedToken,
+}
+
+impl TokenHolder {
+    /// A token, and the client that presents it.
+    #[must_use]
+    pub fn new(token: OpenedToken, subject: &Subject) -> Self {
+        let presented = token.presented_by(subject.as_str());
+        Self { token, presented }
+    }
+
+    /// The token as the ledger wants to see it.
+    pub(crate) const fn presented(&self) -> &PresentedToken {
+        &self.presented
+    }
+
+    fn actor(&self) -> Actor {
+        Actor::Agent {
+            agent: self.token.agent().to_owned(),
+            subject: self.presented.subject.clone(),
+            token: self.presented.token_id,
+        }
+    }
+}
+
+/// What an administrator may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Open and close tasks, settle unknown outcomes, retry deliveries: `can_issue_tasks`.
+    IssueTasks,
+    /// Read and replace agents' permissions: `can_manage_permissions`.
+    ManagePermissions,
+    /// Add and take away approvers' credentials: `can_manage_approvers`.
+    ManageApprovers,
+    /// Read the whole ledger and its proofs: `can_audit`.
+    Audit,
+}
+
+impl Right {
+    /// The claim of a bootstrap token that grants it.
+    #[must_use]
+    pub const fn claim(self) -> &'static str {
+        match self {
+            Self::IssueTasks => "can_issue_tasks",
+            Self::ManagePermissions => "can_manage_permissions",
+            Self::ManageApprovers => "can_manage_approvers",
+            Self::Audit => "can_audit",
+        }
+    }
+}
+
+/// A set of rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// With one more.
+    #[must_use]
+    pub const fn and(self, right: Right) -> Self {
+        Self(self.0 | 1 << right as u8)
+    }
+
+    /// Whether the right is among them.
+    #[must_use]
+    pub const fn include(self, right: Right) -> bool {
+        self.0 & 1 << right as u8 != 0
+    }
+}
+
+/// Somebody with rights, on the client that they are bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Administrator {
+    /// `agent:NAME`, or who administers.
+    pub name: String,
+    /// The client.
+    pub subject: Subject,
+    /// What they may do.
+    pub rights: Rights,
+}
+
+impl Administrator {
+    /// The holder of a bootstrap token, on the client that presents it.
+    ///
+    /// # Errors
+    /// [`Forbidden::OtherSubject`] when the token is bound to another client.
+    pub fn presenting(claims: BootstrapClaims, subject: Subject) -> Result<Self, Forbidden> {
+        if claims.bindings.mtls_subject != subject.as_str() {
+            return Err(Forbidden::OtherSubject);
+        }
+        Ok(Self {
+            rights: claims.rights(),
+            name: claims.sub,
+            subject,
+        })
+    }
+
+    fn actor(&self) -> Actor {
+        Actor::Administrator {
+            principal: self.name.clone(),
+            subject: self.subject.as_str().to_owned(),
+        }
+    }
+
+    /// Who acts, for which request.
+    #[must_use]
+    pub fn origin(&self, request_id: RequestId) -> Origin {
+        Origin {
+            actor: self.actor(),
+            request_id: Some(request_id),
+        }
+    }
+
+    /// The agent that tasks which they open belong to.
+    ///
+    /// # Errors
+    /// [`Forbidden::NotAnAgent`] when they are not `agent:NAME`.
+    pub fn agent_name(&self) -> Result<&str, Forbidden> {
+        match self.name.strip_prefix("agent:") {
+            Some(name) if !name.is_empty() => Ok(name),
+            Some(_) | None => Err(Forbidden::NotAnAgent),
+        }
+    }
+}
+
+/// Access to one task by its capability token.
+#[derive(Debug)]
+pub struct TaskAccess {
+    holder: Box<TokenHolder>,
+    task: Arc<Task>,
+}
+
+impl TaskAccess {
+    /// The task, as of the moment when the token was checked.
+    #[must_use]
+    pub const fn task(&self) -> &Arc<Task> {
+        &self.task
+    }
+
+    /// The token, for commands: they check it again, on the writer.
+    #[must_use]
+    pub fn presented(&self) -> PresentedToken {
+        self.holder.presented.clone()
+    }
+
+    /// Who acts, for which request.
+    #[must_use]
+    pub fn origin(&self, request_id: RequestId) -> Origin {
+        Origin {
+            actor: self.holder.actor(),
+            request_id: Some(request_id),
+        }
+    }
+}
+
+impl Access for TaskAccess {
+    fn of(admitted: Admitted) -> Option<Self> {
+        match (admitted.principal, admitted.task) {
+            (Principal::Agent(holder), Some(task)) => Some(Self { holder, task }),
+            _ => None,
+        }
+    }
+}
+
+/// Access of somebody whom events can name, to what is not bound to one kind of principal.
+#[derive(Debug)]
+pub struct Acting {
+    actor: Actor,
+    token: Option<PresentedToken>,
+}
+
+impl Acting {
+    /// The capability token that they act by, for commands that check it again on the writer.
+    #[must_use]
+    pub fn presented(&self) -> Option<PresentedToken> {
+        self.token.clone()
+    }
+
+    /// Who acts, for which request.
+    #[must_use]
+    pub fn origin(&self, request_id: impl Into<Option<RequestId>>) -> Origin {
+        Origin {
+            actor: self.actor.clone(),
+            request_id: request_id.into(),
+        }
+    }
+}
+
+impl Access for Acting {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let token = match &admitted.principal {
+            Principal::Agent(holder) => Some(holder.presented.clone()),
+            _ => None,
+        };
+        let actor = admitted.principal.actor()?;
+        Some(Self { actor, token })
+    }
+}
+
+impl Access for Administrator {
+    fn of(admitted: Admitted) -> Option<Self> {
+        match admitted.principal {
+            Principal::Administrator(administrator) => Some(administrator),
+            _ => None,
+        }
+    }
+}
+
+impl Access for ApprovalLink {
+    fn of(admitted: Admitted) -> Option<Self> {
+        match admitted.principal {
+            Principal::ApprovalLink(link) => Some(link),
+            _ => None,
+        }
+    }
+}
+
+impl Access for EnrolmentLink {
+    fn of(admitted: Admitted) -> Option<Self> {
+        match admitted.principal {
+            Principal::EnrolmentLink(link) => Some(link),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Why something is not done. Each refusal has a text that says what to do next; its HTTP status is the
+//! surface's affair.
+
+use ledger::Rejection;
+use std::error::Error as StdError;
+
+/// Why a request carries no identity that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthorized {
+    /// A signed subject header is absent, given twice or not in its form.
+    #[error(
+        "send x-client-subject, x-client-subject-ts and x-client-subject-sig, each once and in its form"
+    )]
+    SubjectHeaders,
+    /// The signed time is too far from the service's.
+    #[error(
+        "x-client-subject-ts is more than 60 seconds from the service's time: sign a fresh one"
+    )]
+    SubjectStale,
+    /// The signature over subject and time is not right.
+    #[error("x-client-subject-sig does not match the subject and time")]
+    SubjectSignature,
+    /// No bearer token.
+    #[error("send `authorization: Bearer TOKEN`")]
+    TokenMissing,
+    /// A token that is malformed, foreign, of another kind, or unknown to the ledger.
+    #[error("the token is not valid here")]
+    TokenInvalid,
+    /// A token of the right secret with a claim that does not fit.
+    #[error("the token's {claim} does not fit: it {must}")]
+    TokenClaim {
+        /// The claim.
+        claim: &'static str,
+        /// What would be right.
+        must: &'static str,
+    },
+    /// A token that would be valid for too long.
+    #[error(
+        "the token's exp is too far away: a bootstrap token lives 366 days at most; mint one that ends sooner"
+    )]
+    TokenLivesTooLong,
+    /// A token past its `exp`.
+    #[error("the token has expired: ask for a new one")]
+    TokenExpired,
+    /// A token before its `nbf`.
+    #[error("the token is not valid yet")]
+    TokenNotYetValid,
+    /// A signed link or resume token that is forged, foreign or meant for something else.
+    #[error("the link or resume token is not valid")]
+    LinkInvalid,
+}
+
+impl Unauthorized {
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SubjectHeaders
+            | Self::SubjectStale
+            | Self::SubjectSignature
+            | Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::TokenClaim { .. }
+            | Self::TokenLivesTooLong
+            | Self::TokenNotYetValid
+            | Self::LinkInvalid => "unauthorized",
+            Self::TokenExpired => "token_expired",
+        }
+    }
+}
+
+/// Why a caller that is known may not do this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The token is bound to another client.
+    #[error("the token belongs to another client subject")]
+    OtherSubject,
+    /// The bootstrap token lacks the right; the field names the claim.
+    #[error("the bootstrap token lacks the right {0}")]
+    MissingRight(&'static str),
+    /// The token's `sub` names no agent that tasks could belong to.
+    #[error("tasks belong to an agent: the bootstrap token's sub must be \"agent:NAME\"")]
+    NotAnAgent,
+    /// A task may never hold this.
+    #[error("permissions.admin is not available to tasks")]
+    PermissionsAdmin,
+    /// The path names a task that the token is not for.
+    #[error("the token is for another task")]
+    OtherTask,
+    /// The table of actions does not admit this kind of principal.
+    #[error("this is not for callers of this kind")]
+    OtherKind,
+}
+
+/// Why a use case did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody that is known.
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
+    /// Known, but not allowed.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The ledger refused the command, or cannot answer now.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// What cannot happen: a defect of ours.
+    #[error("internal error")]
+    Defect(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// A defect, with its cause.
+    pub fn defect(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Defect(cause.into())
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(refused: Rejection) -> Self {
+        Self::Ledger(refused.into())
+    }
+}
