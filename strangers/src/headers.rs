@@ -5,9 +5,10 @@
     reason = "a property that does not hold ends the run"
 )]
 
-use api::auth::subject::{SUBJECT_WINDOW, Subject, SubjectVerifier};
 use api::extract::idempotency::Idempotency;
 use api::extract::prefer::{LONGEST_WAIT, PreferWait};
+use api::schemes::subject::{SUBJECT_WINDOW, SubjectVerifier};
+use app::Subject;
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use ledger::command::IdempotencyKey;

@@ -5,11 +5,11 @@
     reason = "a house that cannot be built ends the run"
 )]
 
-use api::auth::capability::CapabilityToken;
-use api::auth::link::{EnrolmentLink, Resume};
-use api::auth::subject::Subject;
 use api::passkey::RelyingParty;
 use api::{ApiConfig, AppState, JwtSettings, Services, build_router};
+use app::Subject;
+use app::token::capability::CapabilityToken;
+use app::token::link::{EnrolmentLink, Resume};
 use axum::Router;
 use axum::body::Body;
 use fixtures::approver::SoftApprover;
