@@ -2,6 +2,7 @@
 //! cursor of its own, so that one that stops leaves the others going.
 
 use ledger::Event;
+use ledger::event::AggregateKind;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,19 +48,22 @@ impl Projection {
         }
     }
 
-    /// Whether events of that type change its rows. What was erased concerns all of them.
-    pub(crate) const fn folds(self, event_type: u16) -> bool {
-        const LEDGER_ERASED: u16 = 2;
-        if event_type == LEDGER_ERASED {
-            return true;
-        }
+    /// The aggregates whose events its rows are made of.
+    const fn aggregates(self) -> &'static [AggregateKind] {
+        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Ledger, Task};
         match self {
-            Self::Agents => matches!(event_type, 40..=41),
-            Self::Approvers => matches!(event_type, 33..=34 | 50..=52),
-            Self::Tasks => matches!(event_type, 10..=14 | 20 | 23..=27 | 30..=38),
-            Self::Callbacks => matches!(event_type, 10 | 13 | 60..=63),
-            Self::Timeline => true,
+            Self::Agents => &[Agent],
+            Self::Approvers => &[Approver, Approval],
+            Self::Tasks => &[Task, Apply, Approval],
+            Self::Callbacks => &[Task, Delivery],
+            Self::Timeline => &[Ledger, Task, Apply, Approval, Agent, Approver, Delivery],
         }
+    }
+
+    /// Whether it is given events of that type. What was erased concerns all of them.
+    pub(crate) fn folds(self, event_type: u16) -> bool {
+        Event::kind_of(event_type)
+            .is_some_and(|kind| kind.traits.erases || self.aggregates().contains(&kind.aggregate))
     }
 
     /// Whether an event that cannot be read stops it. One of a type that this version knows stops
@@ -67,9 +71,7 @@ impl Projection {
     /// cannot know either: such an event stops all of them.
     pub(crate) fn needs(self, event_type: Option<u16>) -> bool {
         match event_type {
-            Some(number) if Event::FORMS.iter().any(|(known, _, _)| *known == number) => {
-                self.folds(number)
-            }
+            Some(number) if Event::kind_of(number).is_some() => self.folds(number),
             _ => true,
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use ledger::audit::{
     AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,
 };
-use ledger::event::{Approved, Denied, ErasedSubject, PositionRange};
+use ledger::event::{AggregateKind, Approved, Denied, ErasedSubject, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
 use ledger::{Event, Header, RecordScan, Scanned, StreamId, TaskId};
@@ -134,18 +134,20 @@ impl Gather {
     }
 
     fn take(&mut self, record: &AuditRecord<'_>) {
-        /// The numbers of events that begin a stream of a task, or of an approver.
-        const BEGIN: [u16; 6] = [20, 21, 22, 30, 50, 60];
         let header = &record.header;
         let own = self.streams.contains(&header.stream_id);
-        let of_the_ledger = header.event_type < 10;
-        if !own && !of_the_ledger && !BEGIN.contains(&header.event_type) {
+        let kind = Event::kind_of(header.event_type);
+        let of_the_ledger = AggregateKind::of(header.event_type) == Some(AggregateKind::Ledger);
+        if !own && !of_the_ledger && !kind.is_some_and(|kind| kind.traits.begins) {
             return;
         }
         let event = record.content.and_then(|content| {
             Event::decode(header.event_type, header.schema_version, content.payload).ok()
         });
-        let own = own || event.as_ref().is_some_and(|(_, event)| self.begins(event));
+        let own = own
+            || event
+                .as_ref()
+                .is_some_and(|(_, event)| event.task_id() == Some(self.task_id));
         if let Some((_, event)) = &event {
             self.learn(header, event);
         }
@@ -157,22 +159,11 @@ impl Gather {
         }
     }
 
-    /// Whether it begins a stream of the task.
-    fn begins(&self, event: &Event) -> bool {
-        let of = match event {
-            Event::ApplyAccepted(accepted) => accepted.task_id,
-            Event::ApplyRefused(refused) => refused.task_id,
-            Event::RefusalsCounted(counted) => counted.task_id,
-            Event::ApprovalRequested(asked) => asked.task_id,
-            Event::DeliveryOwed(owed) => owed.task_id,
-            _ => return false,
-        };
-        of == self.task_id
-    }
-
     fn learn(&mut self, header: &Header, event: &Event) {
         match event {
-            Event::TaskCreated(created) => self.agent = Some(StreamId::from(created.agent_id)),
+            Event::TaskCreated(created) if created.task_id == self.task_id => {
+                self.agent = Some(StreamId::from(created.agent_id));
+            }
             Event::ApproverRegistered(registered) => {
                 self.approvers
                     .insert(registered.principal.clone(), header.stream_id);

@@ -1,5 +1,6 @@
 //! One record as a story sees it.
 
+use ledger::event::name_of;
 use ledger::{Actor, Envelope, Event, Header, Recorded};
 
 /// A record whose payload was read, where it still can be.
@@ -59,10 +60,7 @@ impl Entry {
 
     /// The name of the event, by the number in the header.
     pub(crate) fn name(&self) -> &'static str {
-        Event::FORMS
-            .iter()
-            .find(|(number, ..)| *number == self.header.event_type)
-            .map_or("unknown", |(.., name)| name)
+        name_of(self.header.event_type).unwrap_or("unknown")
     }
 }
 

@@ -14,6 +14,7 @@ mod delivery;
 mod envelope;
 mod erasure;
 mod fork;
+mod kind;
 mod task;
 
 pub use acceptance::LedgerAccepted;
@@ -41,14 +42,16 @@ pub use erasure::{
     LedgerErasedV1, NameKind, PositionRange, StreamKind,
 };
 pub use fork::LedgerForked;
+pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, RegisteredCallback, TaskClosed,
     TaskCreated, TaskCreatedV1, TokenIssued, TokenRevoked,
 };
 
 use crate::clock::Timestamp;
-use crate::id::{EventId, LedgerId, StreamId};
+use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::record::Header;
+use kind::by;
 use serde::{Deserialize, Serialize};
 
 /// `ledger.created` 1: position 0.
@@ -93,29 +96,49 @@ pub enum DecodeError {
 }
 
 macro_rules! events {
-    ($(
+    ($(#[$meta:meta])* $visibility:vis enum $enum:ident; $(
         $number:literal, $schema:literal, $name:literal => $variant:ident($form:ident)
-        $({ $($old:literal => $old_form:ident),+ })?;
+        $({ $($old:literal => $old_form:ident),+ })?
+        in $aggregate:ident by $causes:ident $([$($trait:ident),+])?
+        $(of $task:ident $(, $agent:ident)?)?;
     )+) => {
-        /// One fact, in the newest form of its type.
+        $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(untagged)]
-        pub enum Event {
+        $visibility enum $enum {
             $(#[doc = concat!("`", $name, "`")] $variant($form),)+
             /// Any event whose payload was erased. Never written: what it was written as is gone.
             Erased(ErasedPayload),
         }
 
-        impl Event {
+        impl $enum {
             /// Every form that was ever written: (event type, schema version, name).
-            pub const FORMS: &'static [(u16, u16, &'static str)] = &[$(
+            $visibility const FORMS: &'static [(u16, u16, &'static str)] = &[$(
                 $($(($number, $old, $name),)+)?
                 ($number, $schema, $name),
             )+];
 
+            /// The row of an event type; `None` for one of a later version.
+            #[must_use]
+            $visibility const fn kind_of(event_type: u16) -> Option<&'static EventKind> {
+                match event_type {
+                    $($number => {
+                        const KIND: EventKind = EventKind {
+                            number: $number,
+                            name: $name,
+                            aggregate: AggregateKind::$aggregate,
+                            causes: by::$causes,
+                            traits: Traits { $($($trait: true,)+)? ..Traits::NONE },
+                        };
+                        Some(&KIND)
+                    })+
+                    _ => None,
+                }
+            }
+
             /// The number in the header.
             #[must_use]
-            pub const fn event_type(&self) -> u16 {
+            $visibility const fn event_type(&self) -> u16 {
                 match self {
                     $(Self::$variant(_) => $number,)+
                     Self::Erased(erased) => erased.event_type,
@@ -124,27 +147,36 @@ macro_rules! events {
 
             /// The version of the payload's form.
             #[must_use]
-            pub const fn schema_version(&self) -> u16 {
+            $visibility const fn schema_version(&self) -> u16 {
                 match self {
                     $(Self::$variant(_) => $schema,)+
                     Self::Erased(erased) => erased.schema_version,
                 }
             }
 
-            /// The name, as DESIGN words: `apply.accepted`; of an erased event, the name that it had.
+            /// The task that it says it belongs to. Later events of a stream do not say it again.
             #[must_use]
-            pub fn name(&self) -> &'static str {
+            $visibility const fn task_id(&self) -> Option<TaskId> {
                 match self {
-                    $(Self::$variant(_) => $name,)+
-                    Self::Erased(erased) => name_of(erased.event_type).unwrap_or("unknown"),
+                    $($(Self::$variant(form) => Some(form.$task),)?)+
+                    _ => None,
+                }
+            }
+
+            /// The agent of that task, where it names one too.
+            #[must_use]
+            $visibility fn agent(&self) -> Option<&str> {
+                match self {
+                    $($($(Self::$variant(form) => Some(&form.$agent),)?)?)+
+                    _ => None,
                 }
             }
 
             /// The payload: envelope, then the form.
             ///
             /// # Errors
-            /// For [`Event::Erased`], which has none any more.
-            pub fn encode(&self, envelope: &Envelope) -> Result<Vec<u8>, postcard::Error> {
+            /// For an erased event, which has none any more.
+            $visibility fn encode(&self, envelope: &Envelope) -> Result<Vec<u8>, postcard::Error> {
                 let start = postcard::to_stdvec(envelope)?;
                 match self {
                     $(Self::$variant(form) => postcard::to_extend(form, start),)+
@@ -153,7 +185,7 @@ macro_rules! events {
             }
 
             /// Reads a payload of the given form; an older form becomes the newest of its type.
-            pub fn decode(
+            $visibility fn decode(
                 event_type: u16,
                 schema_version: u16,
                 payload: &[u8],
@@ -174,7 +206,7 @@ macro_rules! events {
             }
 
             /// A payload as JSON, in the form in which it was stored.
-            pub fn readable(
+            $visibility fn readable(
                 event_type: u16,
                 schema_version: u16,
                 payload: &[u8],
@@ -189,7 +221,7 @@ macro_rules! events {
             }
 
             /// Reads the readable JSON of a form, as golden data holds it.
-            pub fn from_json(
+            $visibility fn from_json(
                 event_type: u16,
                 schema_version: u16,
                 json: serde_json::Value,
@@ -207,7 +239,7 @@ macro_rules! events {
             }
         }
 
-        $(impl From<$form> for Event {
+        $(impl From<$form> for $enum {
             fn from(form: $form) -> Self {
                 Self::$variant(form)
             }
@@ -253,51 +285,116 @@ pub struct Approved(pub ApprovalDecided);
 pub struct Denied(pub ApprovalDecided);
 
 events! {
-    1, 1, "ledger.created" => LedgerCreated(LedgerCreated);
-    2, 2, "ledger.erased" => LedgerErased(LedgerErased) { 1 => LedgerErasedV1 };
-    3, 1, "ledger.forked" => LedgerForked(LedgerForked);
-    4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted);
-    10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 };
-    11, 1, "task.token_issued" => TokenIssued(TokenIssued);
-    12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked);
-    13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 };
-    14, 1, "task.closed" => TaskClosed(TaskClosed);
-    20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted);
-    21, 1, "apply.refused" => ApplyRefused(ApplyRefused);
-    22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted);
-    23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised);
-    24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 };
-    25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 };
-    26, 1, "apply.ended" => ApplyEnded(ApplyEnded);
-    27, 1, "apply.resolved" => ApplyResolved(ApplyResolved);
-    30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested);
-    31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 };
-    32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed);
-    33, 1, "approval.approved" => ApprovalApproved(Approved);
-    34, 1, "approval.denied" => ApprovalDenied(Denied);
-    35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired);
-    36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled);
-    37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed);
-    38, 1, "approval.released" => ApprovalReleased(ApprovalReleased);
-    40, 1, "agent.registered" => AgentRegistered(AgentRegistered);
-    41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced);
-    50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered);
-    51, 1, "approver.credential_put" => CredentialPut(CredentialPut);
-    52, 1, "approver.backup_eligibility_learnt" => BackupEligibilityLearnt(BackupEligibilityLearnt);
-    53, 1, "approver.enrolment_opened" => EnrolmentOpened(EnrolmentOpened);
-    60, 1, "delivery.owed" => DeliveryOwed(DeliveryOwed);
-    61, 1, "delivery.attempt_started" => AttemptStarted(AttemptStarted);
-    62, 1, "delivery.attempt_ended" => AttemptEnded(AttemptEnded);
-    63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested);
+    /// One fact, in the newest form of its type.
+    pub enum Event;
+
+    1, 1, "ledger.created" => LedgerCreated(LedgerCreated)
+        in Ledger by LEDGER [begins];
+    2, 2, "ledger.erased" => LedgerErased(LedgerErased) { 1 => LedgerErasedV1 }
+        in Ledger by OPERATOR [looked_up, erases];
+    3, 1, "ledger.forked" => LedgerForked(LedgerForked)
+        in Ledger by OPERATOR;
+    4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
+        in Ledger by OPERATOR;
+    10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 }
+        in Task by ADMINISTRATOR [begins] of task_id, agent;
+    11, 1, "task.token_issued" => TokenIssued(TokenIssued)
+        in Task by OPENERS [looked_up];
+    12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)
+        in Task by CLOSERS;
+    13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 }
+        in Task by OPENERS;
+    14, 1, "task.closed" => TaskClosed(TaskClosed)
+        in Task by CLOSERS;
+    20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted)
+        in Apply by AGENT [begins, looked_up] of task_id, agent;
+    21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
+        in Apply by AGENT [begins] of task_id, agent;
+    22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
+        in Apply by LEDGER [begins] of task_id;
+    23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
+        in Apply by AGENT [answers, looked_up];
+    24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 }
+        in Apply by EXECUTOR;
+    25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 }
+        in Apply by EXECUTOR;
+    26, 1, "apply.ended" => ApplyEnded(ApplyEnded)
+        in Apply by ENDERS [looked_up];
+    27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
+        in Apply by MANAGERS;
+    30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested)
+        in Approval by AGENT [begins, looked_up] of task_id, agent;
+    31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
+        in Approval by READER;
+    32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
+        in Approval by AGENT;
+    33, 1, "approval.approved" => ApprovalApproved(Approved)
+        in Approval by APPROVER [looked_up];
+    34, 1, "approval.denied" => ApprovalDenied(Denied)
+        in Approval by APPROVER [looked_up];
+    35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
+        in Approval by EXPIRERS [looked_up];
+    36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
+        in Approval by CLOSERS [looked_up];
+    37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
+        in Approval by AGENT [looked_up];
+    38, 1, "approval.released" => ApprovalReleased(ApprovalReleased)
+        in Approval by EXECUTOR [answers, looked_up];
+    40, 1, "agent.registered" => AgentRegistered(AgentRegistered)
+        in Agent by MANAGERS [begins, looked_up];
+    41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced)
+        in Agent by MANAGERS;
+    50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered)
+        in Approver by ADMINISTRATOR [begins, looked_up];
+    51, 1, "approver.credential_put" => CredentialPut(CredentialPut)
+        in Approver by REGISTRARS [looked_up];
+    52, 1, "approver.backup_eligibility_learnt" => BackupEligibilityLearnt(BackupEligibilityLearnt)
+        in Approver by APPROVER;
+    53, 1, "approver.enrolment_opened" => EnrolmentOpened(EnrolmentOpened)
+        in Approver by ADMINISTRATOR [looked_up];
+    60, 1, "delivery.owed" => DeliveryOwed(DeliveryOwed)
+        in Delivery by REPORTED [begins, answers] of task_id;
+    61, 1, "delivery.attempt_started" => AttemptStarted(AttemptStarted)
+        in Delivery by DISPATCHER;
+    62, 1, "delivery.attempt_ended" => AttemptEnded(AttemptEnded)
+        in Delivery by DISPATCHER;
+    63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested)
+        in Delivery by MANAGERS;
+}
+
+impl Event {
+    /// Its row; `None` for an erased event of a later version.
+    #[must_use]
+    pub const fn kind(&self) -> Option<&'static EventKind> {
+        Self::kind_of(self.event_type())
+    }
+
+    /// Whether it is the first event of its stream. What was erased is not known to be.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        match (self, self.kind()) {
+            (Self::Erased(_), _) | (_, None) => false,
+            (_, Some(kind)) => kind.traits.begins,
+        }
+    }
+
+    /// The name, as in `apply.accepted`; of an erased event, the name that it had.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match name_of(self.event_type()) {
+            Some(name) => name,
+            None => "unknown",
+        }
+    }
 }
 
 /// The name of an event type; `None` for one of a later version.
 #[must_use]
-pub fn name_of(event_type: u16) -> Option<&'static str> {
-    Event::FORMS
-        .iter()
-        .find(|(number, _, _)| *number == event_type)
-        .map(|(_, _, name)| *name)
+pub const fn name_of(event_type: u16) -> Option<&'static str> {
+    match Event::kind_of(event_type) {
+        Some(kind) => Some(kind.name),
+        None => None,
+    }
 }
 
 /// An event as it stands in the log.
@@ -356,3 +453,6 @@ impl Recorded {
         self.header.recorded_at
     }
 }
+
+#[cfg(test)]
+mod tests;

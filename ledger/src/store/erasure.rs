@@ -113,15 +113,8 @@ impl Found {
 fn belongs(first: &Event, sought: Sought) -> bool {
     match sought {
         Sought::OfTask(task) => {
-            let owner = match first {
-                Event::ApplyAccepted(e) => e.task_id,
-                Event::ApplyRefused(e) => e.task_id,
-                Event::RefusalsCounted(e) => e.task_id,
-                Event::ApprovalRequested(e) => e.task_id,
-                Event::DeliveryOwed(e) => e.task_id,
-                _ => return false,
-            };
-            owner == task
+            let own = matches!(first, Event::TaskCreated(_));
+            !own && first.task_id() == Some(task)
         }
         Sought::TasksOf(agent) => {
             matches!(first, Event::TaskCreated(created) if created.agent_id == agent)

@@ -17,21 +17,18 @@ pub(super) struct LookupFold {
 impl LookupFold {
     /// Whether events of that type change a lookup table.
     pub(super) const fn concerns(event_type: u16) -> bool {
-        matches!(
-            event_type,
-            2 | 11 | 20 | 23 | 26 | 30 | 33..=38 | 40 | 50 | 51 | 53
-        )
+        match Event::kind_of(event_type) {
+            Some(kind) => kind.traits.looked_up,
+            None => false,
+        }
     }
 
     /// Takes the next event.
     pub(super) fn take(&mut self, stream: StreamId, event: &Event) {
+        if let Some(task) = event.task_id() {
+            self.tasks.insert(stream, task);
+        }
         match event {
-            Event::ApplyAccepted(accepted) => {
-                self.tasks.insert(stream, accepted.task_id);
-            }
-            Event::ApprovalRequested(requested) => {
-                self.tasks.insert(stream, requested.task_id);
-            }
             Event::CredentialPut(put) => {
                 let known = self.credentials.entry(stream).or_default();
                 if !known.contains(&put.credential_id) {

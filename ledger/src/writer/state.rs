@@ -3,7 +3,7 @@
 use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
-use crate::event::{Event, Recorded};
+use crate::event::{AggregateKind, Event, Recorded};
 use crate::id::{StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::store::{LookupKey, LookupKind};
@@ -139,14 +139,14 @@ impl State {
         }
         match std::mem::take(self) {
             Self::Erased(by) => *self = Self::Erased(by),
-            Self::None => match event {
-                Event::TaskCreated(_) => step(self, None, State::Task, event, at),
-                Event::ApplyAccepted(_) => step(self, None, State::Apply, event, at),
-                Event::ApprovalRequested(_) => step(self, None, State::Approval, event, at),
-                Event::AgentRegistered(_) => step(self, None, State::Agent, event, at),
-                Event::ApproverRegistered(_) => step(self, None, State::Approver, event, at),
-                Event::DeliveryOwed(_) => step(self, None, State::Delivery, event, at),
-                _ => {}
+            Self::None => match event.kind().map(|kind| kind.aggregate) {
+                Some(AggregateKind::Task) => step(self, None, State::Task, event, at),
+                Some(AggregateKind::Apply) => step(self, None, State::Apply, event, at),
+                Some(AggregateKind::Approval) => step(self, None, State::Approval, event, at),
+                Some(AggregateKind::Agent) => step(self, None, State::Agent, event, at),
+                Some(AggregateKind::Approver) => step(self, None, State::Approver, event, at),
+                Some(AggregateKind::Delivery) => step(self, None, State::Delivery, event, at),
+                Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
             Self::Apply(state) => step(self, Some(state), State::Apply, event, at),

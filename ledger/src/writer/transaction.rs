@@ -241,7 +241,7 @@ impl<'w> Transaction<'w> {
     /// Takes in what was decided; later loads of this command and of the batch see it.
     pub async fn append(&mut self, events: Vec<NewEvent>) -> Result<(), Error> {
         for new in events {
-            let mut entry = match begins_stream(&new.event) {
+            let mut entry = match new.event.begins() {
                 // Its id was made by this decision: there is nothing to be read. Were there, the
                 // table's key would refuse a second first event.
                 true => Entry::default(),
@@ -287,20 +287,6 @@ impl Batch {
         self.events.extend(decided.events);
         self.erasing = decided.erasing.or(self.erasing.take());
     }
-}
-
-/// Whether an event is the first of its stream, whose id is made with it.
-const fn begins_stream(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::TaskCreated(_)
-            | Event::ApplyAccepted(_)
-            | Event::ApplyRefused(_)
-            | Event::ApprovalRequested(_)
-            | Event::AgentRegistered(_)
-            | Event::ApproverRegistered(_)
-            | Event::DeliveryOwed(_)
-    )
 }
 
 /// The keys under which a name is still known after what had it was erased.

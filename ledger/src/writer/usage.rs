@@ -11,7 +11,7 @@
 
 use super::Entry;
 use crate::clock::Timestamp;
-use crate::event::{Event, Recorded};
+use crate::event::Recorded;
 use crate::id::{StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::rules::Quotas;
@@ -92,13 +92,12 @@ impl Usage {
         let mut streams: HashMap<StreamId, TaskId> = HashMap::new();
         for recorded in events {
             let stream = recorded.stream_id();
-            let (task, agent) = match owner(&recorded.event) {
-                Some(owner) => owner,
-                None => match streams.get(&stream) {
-                    Some(task) => (*task, None),
-                    None => continue,
-                },
+            let event = &recorded.event;
+            let of_stream = || streams.get(&stream).copied();
+            let Some(task) = event.task_id().or_else(of_stream) else {
+                continue;
             };
+            let agent = event.agent();
             streams.insert(stream, task);
             let bytes = u64::from(recorded.header.payload_len);
             usage.charge(task, agent, bytes, recorded.recorded_at(), quotas);
@@ -108,8 +107,10 @@ impl Usage {
 
     /// Takes in a recorded event; `entry` is its stream's state.
     pub(crate) fn take_in(&mut self, recorded: &Recorded, entry: Option<&Entry>, quotas: &Quotas) {
-        let of_state = || Some((entry?.state.task_id()?, None));
-        if let Some((task, agent)) = owner(&recorded.event).or_else(of_state) {
+        let event = &recorded.event;
+        let of_state = || entry?.state.task_id();
+        if let Some(task) = event.task_id().or_else(of_state) {
+            let agent = event.agent();
             let bytes = u64::from(recorded.header.payload_len);
             self.charge(task, agent, bytes, recorded.recorded_at(), quotas);
         }
@@ -170,19 +171,6 @@ impl Usage {
     /// How many tasks' levels are known.
     pub(crate) fn count(&self) -> usize {
         self.tasks.len()
-    }
-}
-
-/// The task that an event belongs to by itself, and its agent where the event names it.
-fn owner(event: &Event) -> Option<(TaskId, Option<&str>)> {
-    match event {
-        Event::TaskCreated(e) => Some((e.task_id, Some(&e.agent))),
-        Event::ApplyAccepted(e) => Some((e.task_id, Some(&e.agent))),
-        Event::ApplyRefused(e) => Some((e.task_id, Some(&e.agent))),
-        Event::ApprovalRequested(e) => Some((e.task_id, Some(&e.agent))),
-        Event::RefusalsCounted(e) => Some((e.task_id, None)),
-        Event::DeliveryOwed(e) => Some((e.task_id, None)),
-        _ => None,
     }
 }
 

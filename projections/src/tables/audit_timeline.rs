@@ -7,7 +7,7 @@ use crate::fold::Folding;
 use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, row};
-use ledger::event::{ErasedPayload, ErasedSubject, LedgerErased};
+use ledger::event::{AggregateKind, ErasedPayload, ErasedSubject, LedgerErased};
 use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -128,46 +128,20 @@ fn signed(position: u64) -> i64 {
 /// The task that an event concerns, by what the event says or by whose stream it stands in.
 fn task_of(folding: &mut Folding<'_, TimelineTables>) -> Result<Option<TaskId>, Error> {
     let stream = folding.recorded.stream_id();
-    let task_id = match &folding.recorded.event {
-        Event::LedgerCreated(_)
-        | Event::LedgerForked(_)
-        | Event::LedgerAccepted(_)
-        | Event::LedgerErased(_)
-        | Event::Erased(_)
-        | Event::AgentRegistered(_)
-        | Event::PermissionsReplaced(_)
-        | Event::ApproverRegistered(_)
-        | Event::CredentialPut(_)
-        | Event::BackupEligibilityLearnt(_)
-        | Event::EnrolmentOpened(_) => return Ok(None),
-        Event::TaskCreated(_)
-        | Event::TokenIssued(_)
-        | Event::TokenRevoked(_)
-        | Event::CallbackSet(_)
-        | Event::TaskClosed(_) => TaskId::from(stream),
-        Event::ApplyAccepted(accepted) => accepted.task_id,
-        Event::ApplyRefused(refused) => refused.task_id,
-        Event::RefusalsCounted(counted) => counted.task_id,
-        Event::ApprovalRequested(requested) => requested.task_id,
-        Event::DeliveryOwed(owed) => owed.task_id,
-        Event::ApplyAuthorised(_)
-        | Event::OperationStarted(_)
-        | Event::OperationEnded(_)
-        | Event::ApplyEnded(_)
-        | Event::ApplyResolved(_) => task_of_stream(folding, "apply")?,
-        Event::PreStateRecorded(_)
-        | Event::ApprovalNarrowed(_)
-        | Event::ApprovalApproved(_)
-        | Event::ApprovalDenied(_)
-        | Event::ApprovalExpired(_)
-        | Event::ApprovalCancelled(_)
-        | Event::ApprovalReleased(_)
-        | Event::ApprovalConsumed(_) => task_of_stream(folding, "approval")?,
-        Event::AttemptStarted(_) | Event::AttemptEnded(_) | Event::RetryRequested(_) => {
-            task_of_stream(folding, "delivery")?
-        }
+    let event = &folding.recorded.event;
+    if let Some(task_id) = event.task_id() {
+        return Ok(Some(task_id));
+    }
+    let (Some(kind), false) = (event.kind(), folding.recorded.is_erased()) else {
+        return Ok(None);
     };
-    Ok(Some(task_id))
+    Ok(match kind.aggregate {
+        AggregateKind::Ledger | AggregateKind::Agent | AggregateKind::Approver => None,
+        AggregateKind::Task => Some(TaskId::from(stream)),
+        of @ (AggregateKind::Apply | AggregateKind::Approval | AggregateKind::Delivery) => {
+            Some(task_of_stream(folding, of.as_str())?)
+        }
+    })
 }
 
 impl Projections {

@@ -28,16 +28,23 @@ row! {
 }
 
 pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) {
-    let task_id = match &folding.recorded.event {
-        Event::ApplyAccepted(accepted) => accepted.task_id,
-        Event::ApprovalRequested(requested) => requested.task_id,
-        Event::DeliveryOwed(owed) => owed.task_id,
-        _ => return,
+    let event = &folding.recorded.event;
+    let Some(task_id) = event.task_id().filter(|_| goes_on(event)) else {
+        return;
     };
     folding.tables.topics.insert(TopicRow {
         subject_id: folding.recorded.stream_id(),
         task_id,
     });
+}
+
+/// Whether later events of its stream belong to the task without saying so: not those of a task, whose
+/// stream has its id, and there are none after a refusal.
+fn goes_on(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::TaskCreated(_) | Event::ApplyRefused(_) | Event::RefusalsCounted(_)
+    )
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {

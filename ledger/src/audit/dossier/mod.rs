@@ -232,10 +232,7 @@ impl DossierRecord {
 
 /// The name of the event, by the number in its header.
 fn name_of(header: &Header) -> &'static str {
-    Event::FORMS
-        .iter()
-        .find(|(number, ..)| *number == header.event_type)
-        .map_or("unknown", |(.., name)| name)
+    crate::event::name_of(header.event_type).unwrap_or("unknown")
 }
 
 /// A payload as JSON; `None` where it cannot be read.

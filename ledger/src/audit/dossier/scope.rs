@@ -1,13 +1,17 @@
 //! Which streams belong into the dossier of a task.
 
 use super::DossierPart;
-use crate::event::{ErasedSubject, Event};
+use crate::event::{AggregateKind, ErasedSubject, Event};
 use crate::id::{StreamId, TaskId};
 use crate::record::Header;
 use std::collections::HashSet;
 
-/// The numbers of a ledger's own events, of agents' and of approvers'.
-const CONTEXT: [std::ops::RangeInclusive<u16>; 3] = [1..=9, 40..=49, 50..=59];
+/// The aggregates whose events a task's own are understood with.
+const CONTEXT: [AggregateKind; 3] = [
+    AggregateKind::Ledger,
+    AggregateKind::Agent,
+    AggregateKind::Approver,
+];
 
 /// Finds out which streams are the task's, from the events that begin them.
 #[derive(Debug)]
@@ -27,22 +31,13 @@ impl Scope {
     /// Takes in what an event says. Of an erased stream, the event that erased it tells; that may come
     /// later, so all events are taken in first.
     pub(super) fn take(&mut self, header: &Header, event: &Event) {
-        let of = match event {
-            Event::ApplyAccepted(accepted) => accepted.task_id,
-            Event::ApplyRefused(refused) => refused.task_id,
-            Event::RefusalsCounted(counted) => counted.task_id,
-            Event::ApprovalRequested(asked) => asked.task_id,
-            Event::DeliveryOwed(owed) => owed.task_id,
-            Event::LedgerErased(erased) => {
-                if erased.subject == ErasedSubject::Task(self.task_id) {
-                    let streams = erased.streams.iter().map(|stream| stream.stream_id);
-                    self.streams.extend(streams);
-                }
-                return;
-            }
-            _ => return,
-        };
-        if of == self.task_id {
+        if let Event::LedgerErased(erased) = event
+            && erased.subject == ErasedSubject::Task(self.task_id)
+        {
+            let streams = erased.streams.iter().map(|stream| stream.stream_id);
+            self.streams.extend(streams);
+        }
+        if event.task_id() == Some(self.task_id) {
             self.streams.insert(header.stream_id);
         }
     }
@@ -52,9 +47,8 @@ impl Scope {
         if self.streams.contains(&header.stream_id) {
             return Some(DossierPart::Task);
         }
-        let context = CONTEXT
-            .iter()
-            .any(|range| range.contains(&header.event_type));
+        let kind = AggregateKind::of(header.event_type);
+        let context = kind.is_some_and(|kind| CONTEXT.contains(&kind));
         context.then_some(DossierPart::Context)
     }
 }

@@ -1,6 +1,6 @@
 //! Who can cause which event.
 //!
-//! The table holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
+//! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.
 
 use super::streams::{Seen, State};
@@ -9,76 +9,14 @@ use crate::audit::check::Check;
 use crate::event::{Actor, Event};
 use crate::id::{StreamId, TaskId, TokenId};
 
-/// A kind of actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    /// The component of the service that has this name.
-    Service(&'static str),
-    Agent,
-    Administrator,
-    Approver,
-    Operator,
-}
-
-impl Who {
-    fn is(self, actor: &Actor) -> bool {
-        match (self, actor) {
-            (Self::Service(name), Actor::System { component }) => component == name,
-            (Self::Agent, Actor::Agent { .. })
-            | (Self::Administrator, Actor::Administrator { .. })
-            | (Self::Approver, Actor::Approver { .. })
-            | (Self::Operator, Actor::Operator { .. }) => true,
-            _ => false,
-        }
-    }
-}
-
-/// Actors that close a task.
-const CLOSERS: &[Who] = &[Who::Agent, Who::Administrator, Who::Operator];
-/// Actors that settle what the service leaves to people.
-const MANAGERS: &[Who] = &[Who::Administrator, Who::Operator];
-
-/// Who can cause an event of this number; `None` for a delivery that is owed, which has the actor of the
-/// event that it reports.
-const fn causes(event_type: u16) -> Option<&'static [Who]> {
-    Some(match event_type {
-        1 | 22 => &[Who::Service("ledger")],
-        2..=4 => &[Who::Operator],
-        10 | 50 | 53 => &[Who::Administrator],
-        11 | 13 => &[Who::Administrator, Who::Agent],
-        12 | 14 | 36 => CLOSERS,
-        20 | 21 | 23 | 30 | 32 | 37 => &[Who::Agent],
-        24 | 25 | 38 => &[Who::Service("executor")],
-        26 => &[
-            Who::Service("executor"),
-            Who::Agent,
-            Who::Administrator,
-            Who::Operator,
-        ],
-        27 | 40 | 41 | 63 => MANAGERS,
-        31 => &[Who::Service("pre_state_reader")],
-        33 | 34 | 52 => &[Who::Approver],
-        // Whatever comes to an approval after its deadline records that the deadline has passed.
-        35 => &[
-            Who::Service("expirer"),
-            Who::Agent,
-            Who::Approver,
-            Who::Administrator,
-            Who::Operator,
-        ],
-        51 => &[Who::Administrator, Who::Operator, Who::Approver],
-        61 | 62 => &[Who::Service("dispatcher")],
-        60 => return None,
-        _ => &[],
-    })
-}
-
 impl History {
     pub(super) fn check_actor(&mut self, now: &mut Now<'_>, event: &Event) {
         let envelope = now.envelope;
-        let Some(able) = causes(event.event_type()) else {
+        let able = event.kind().map_or(&[][..], |kind| kind.causes);
+        // A delivery that is owed has the actor of the event that it reports.
+        if able.is_empty() {
             return;
-        };
+        }
         if !able.iter().any(|who| who.is(&envelope.actor)) {
             let reason = format!("{} cannot cause {}", envelope.actor, event.name());
             return now.wrong(Check::Actor, reason);
@@ -150,11 +88,8 @@ impl History {
 
     /// The task that an event belongs to.
     fn task_of(&mut self, stream: StreamId, event: &Event) -> Seen<TaskId> {
-        match event {
-            Event::ApplyAccepted(accepted) => return Seen::Here(accepted.task_id),
-            Event::ApplyRefused(refused) => return Seen::Here(refused.task_id),
-            Event::ApprovalRequested(asked) => return Seen::Here(asked.task_id),
-            _ => {}
+        if let Some(task_id) = event.task_id() {
+            return Seen::Here(task_id);
         }
         self.streams.find(stream, |state| match state {
             State::Task(_) | State::ClosedTask(_) => Some(TaskId::from_bytes(*stream.as_bytes())),
@@ -212,17 +147,4 @@ pub(super) fn check_enrolled(now: &mut Now<'_>, by_invitation: bool) {
     now.expect(by_invitation == by_approver, Check::Actor, || {
         "a passkey is registered by invitation by its approver, and otherwise by others".to_owned()
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_event_has_somebody_who_can_cause_it() {
-        for (number, _, name) in Event::FORMS {
-            let able = causes(*number);
-            assert!(able.is_none_or(|able| !able.is_empty()), "{name}");
-        }
-    }
 }

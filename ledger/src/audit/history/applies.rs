@@ -1,13 +1,13 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
 use super::requests::{Compared, Expected};
-use super::streams::{Kind, Seen, State};
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::event::{
-    Actor, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, Authorisation,
-    Event, OperationEnded, OperationOutcome, OperationStarted,
+    Actor, AggregateKind, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
+    Authorisation, Event, OperationEnded, OperationOutcome, OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ExecutionId, TaskId};
@@ -68,7 +68,7 @@ impl History {
             Event::ApplyRefused(refused) => {
                 self.counts.refused += 1;
                 self.refused(now, &refused);
-                self.streams.put(stream, State::Ended(Kind::Apply));
+                self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             Event::RefusalsCounted(counted) => {
                 self.counts.refused = self.counts.refused.saturating_add(counted.count);
@@ -77,7 +77,7 @@ impl History {
                 now.expect(begun && counted.count > 0, Check::Reference, || {
                     "it counts nothing, or in a minute that had not come".to_owned()
                 });
-                self.streams.put(stream, State::Ended(Kind::Apply));
+                self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             Event::ApplyAuthorised(authorised) => self.apply_authorised(now, &authorised),
             Event::OperationStarted(started) => self.operation_started(now, &started),
@@ -88,7 +88,7 @@ impl History {
                 now.expect(unsettled, Check::ExecutionOrder, || {
                     "there was no unknown outcome to settle".to_owned()
                 });
-                self.streams.put(stream, State::Ended(Kind::Apply));
+                self.streams.put(stream, State::Ended(AggregateKind::Apply));
             }
             _ => {}
         }
@@ -385,7 +385,7 @@ impl History {
         if ended.end == ApplyEnd::Unknown {
             apply.unsettled = true;
         } else {
-            self.streams.put(stream, State::Ended(Kind::Apply));
+            self.streams.put(stream, State::Ended(AggregateKind::Apply));
         }
         self.counts.applies_ended += 1;
         // What it did not give back before its end stays used.

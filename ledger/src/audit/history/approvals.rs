@@ -1,12 +1,12 @@
 //! Approvals: asked, decided once, consumed once.
 
-use super::streams::{Kind, Seen, State};
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased, ApprovalRequested,
-    Approved, Denied, Event,
+    AggregateKind, ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
+    ApprovalRequested, Approved, Denied, Event,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -127,7 +127,7 @@ impl History {
 
     pub(super) fn approval_event(&mut self, now: &mut Now<'_>, event: Event) {
         let stream = now.header.stream_id;
-        let over = State::Ended(Kind::Approval);
+        let over = State::Ended(AggregateKind::Approval);
         match event {
             Event::ApprovalRequested(asked) => self.approval_requested(now, asked),
             Event::ApprovalApproved(Approved(decided)) => {

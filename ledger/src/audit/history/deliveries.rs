@@ -1,14 +1,16 @@
 //! Deliveries: owed for an event, tried while due, each try once.
 
 use super::reports::Key;
-use super::streams::{Kind, State};
+use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::callback_report::Report;
 use crate::canonical::parse_strict;
 use crate::clock::Timestamp;
-use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed, Event};
+use crate::event::{
+    AfterAttempt, AggregateKind, AttemptEnded, AttemptOutcome, DeliveryOwed, Event,
+};
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,8 @@ impl History {
                 let arrived = delivery.ended(now, &ended);
                 if arrived {
                     self.counts.delivered += 1;
-                    self.streams.put(stream, State::Ended(Kind::Delivery));
+                    self.streams
+                        .put(stream, State::Ended(AggregateKind::Delivery));
                 }
             }
             Event::RetryRequested(_) => {

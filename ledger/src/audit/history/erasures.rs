@@ -1,6 +1,6 @@
 //! Erasures: what is gone is accounted for, and nothing more is excused by it than it took away.
 
-use super::streams::{Kind, State};
+use super::streams::{State, erased_kind};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
@@ -71,7 +71,7 @@ impl History {
                 .state(stream.stream_id)
                 .and_then(|known| known.kind());
             now.expect(
-                kind.is_none_or(|known| known == Kind::of_erased(stream.kind)),
+                kind.is_none_or(|known| known == erased_kind(stream.kind)),
                 Check::Erasure,
                 || {
                     format!(

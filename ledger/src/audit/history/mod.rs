@@ -29,7 +29,7 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::assertion::KeyThumbprint;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
-use crate::event::{Actor, Envelope, Event};
+use crate::event::{Actor, AggregateKind, Envelope, Event};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::record::Header;
 use approvers::KnownCredential;
@@ -37,7 +37,7 @@ use closings::Closing;
 use erasures::Unproven;
 use reports::Reports;
 use std::collections::{BTreeMap, HashMap};
-use streams::{Kind, State, Streams, rule_of};
+use streams::{State, Streams, rule_of};
 
 /// The number of `approver.credential_put`.
 const CREDENTIAL_PUT: u16 = 51;
@@ -156,7 +156,7 @@ impl History {
 
     pub(super) fn take(&mut self, record: &AuditRecord<'_>, findings: &mut Findings) {
         let header = &record.header;
-        let kind = Kind::of(header.event_type);
+        let kind = AggregateKind::of(header.event_type);
         if record.content.is_none() {
             self.gone(header, kind, findings);
         }
@@ -202,8 +202,8 @@ impl History {
 
     /// A payload that is not there must be accounted for by a later event. What happened to the ledger
     /// itself is never erased.
-    fn gone(&mut self, header: &Header, kind: Option<Kind>, findings: &mut Findings) {
-        if kind == Some(Kind::Ledger) {
+    fn gone(&mut self, header: &Header, kind: Option<AggregateKind>, findings: &mut Findings) {
+        if kind == Some(AggregateKind::Ledger) {
             let reason = "its payload is missing, and is of a kind that is never erased";
             findings.add(Some(header.position), Check::PayloadMissing, reason);
         } else {
@@ -216,7 +216,9 @@ impl History {
         let (header, Some(content)) = (&record.header, record.content) else {
             return;
         };
-        if self.missing.is_empty() || Kind::of(header.event_type) != Some(Kind::Ledger) {
+        if self.missing.is_empty()
+            || AggregateKind::of(header.event_type) != Some(AggregateKind::Ledger)
+        {
             return;
         }
         let read = Event::decode(header.event_type, header.schema_version, content.payload);
@@ -231,8 +233,8 @@ impl History {
     }
 
     /// From here on nothing can be said about the stream.
-    fn hide(&mut self, header: &Header, kind: Option<Kind>, why: Obstacle) {
-        if kind == Some(Kind::Approver) {
+    fn hide(&mut self, header: &Header, kind: Option<AggregateKind>, why: Obstacle) {
+        if kind == Some(AggregateKind::Approver) {
             let hidden = self.hidden_approvers.entry(header.stream_id);
             let hidden = hidden.or_insert(HiddenApprover {
                 why,
@@ -303,14 +305,14 @@ impl History {
     }
 
     fn aggregate_event(&mut self, now: &mut Now<'_>, event: Event) {
-        match Kind::of(event.event_type()) {
-            Some(Kind::Task) => self.task_event(now, &event),
-            Some(Kind::Apply) => self.apply_event(now, event),
-            Some(Kind::Approval) => self.approval_event(now, event),
-            Some(Kind::Agent) => self.agent_event(now, &event),
-            Some(Kind::Approver) => self.approver_event(now, &event),
-            Some(Kind::Delivery) => self.delivery_event(now, event),
-            Some(Kind::Ledger) | None => {}
+        match AggregateKind::of(event.event_type()) {
+            Some(AggregateKind::Task) => self.task_event(now, &event),
+            Some(AggregateKind::Apply) => self.apply_event(now, event),
+            Some(AggregateKind::Approval) => self.approval_event(now, event),
+            Some(AggregateKind::Agent) => self.agent_event(now, &event),
+            Some(AggregateKind::Approver) => self.approver_event(now, &event),
+            Some(AggregateKind::Delivery) => self.delivery_event(now, event),
+            Some(AggregateKind::Ledger) | None => {}
         }
     }
 
@@ -355,11 +357,10 @@ impl History {
     }
 }
 
-/// The authorisation of an apply, an approval that is given back and a delivery name what they answer;
-/// nothing else answers an event.
+/// Only an event whose row says that it answers another one names a cause, and an earlier one.
 fn check_cause(now: &mut Now<'_>) {
     let (position, cause) = (now.position(), now.envelope.cause);
-    let answers = matches!(now.header.event_type, 23 | 38 | 60);
+    let answers = Event::kind_of(now.header.event_type).is_some_and(|kind| kind.traits.answers);
     now.expect(answers || cause.is_none(), Check::Envelope, || {
         "it says that another event caused it, which is not so for its kind".to_owned()
     });

@@ -9,59 +9,20 @@ use super::deliveries::DeliveryEntry;
 use super::tasks::{ClosedTask, TaskState};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
-use crate::event::{ErasedStream, Event, StreamKind};
+use crate::event::{AggregateKind, ErasedStream, Event, StreamKind};
 use crate::id::StreamId;
 use crate::record::Header;
 use std::collections::HashMap;
 
-/// What a stream is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Ledger,
-    Task,
-    Apply,
-    Approval,
-    Agent,
-    Approver,
-    Delivery,
-}
-
-impl Kind {
-    /// By the number of an event; `None` for numbers that are not given out.
-    pub(super) const fn of(event_type: u16) -> Option<Self> {
-        Some(match event_type {
-            1..=9 => Self::Ledger,
-            10..=19 => Self::Task,
-            20..=29 => Self::Apply,
-            30..=39 => Self::Approval,
-            40..=49 => Self::Agent,
-            50..=59 => Self::Approver,
-            60..=69 => Self::Delivery,
-            _ => return None,
-        })
-    }
-
-    pub(super) const fn of_erased(kind: StreamKind) -> Self {
-        match kind {
-            StreamKind::Task => Self::Task,
-            StreamKind::Apply | StreamKind::Refusal => Self::Apply,
-            StreamKind::Approval => Self::Approval,
-            StreamKind::Delivery => Self::Delivery,
-            StreamKind::Agent => Self::Agent,
-            StreamKind::Approver => Self::Approver,
-        }
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Task => "task",
-            Self::Apply => "apply",
-            Self::Approval => "approval",
-            Self::Agent => "agent",
-            Self::Approver => "approver",
-            Self::Delivery => "delivery",
-        }
+/// The aggregate of a stream that was erased.
+pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
+    match kind {
+        StreamKind::Task => AggregateKind::Task,
+        StreamKind::Apply | StreamKind::Refusal => AggregateKind::Apply,
+        StreamKind::Approval => AggregateKind::Approval,
+        StreamKind::Delivery => AggregateKind::Delivery,
+        StreamKind::Agent => AggregateKind::Agent,
+        StreamKind::Approver => AggregateKind::Approver,
     }
 }
 
@@ -79,26 +40,26 @@ pub(super) enum State {
     Approver(Box<ApproverState>),
     Delivery(Box<DeliveryEntry>),
     /// Nothing more may happen in it.
-    Ended(Kind),
+    Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
     Consumed,
     /// Its beginning is not to be had.
-    Hidden(Kind, Obstacle),
+    Hidden(AggregateKind, Obstacle),
     /// It was erased: nothing more may happen in it, and nothing can be said about it.
-    Erased(Kind),
+    Erased(AggregateKind),
 }
 
 impl State {
-    pub(super) const fn kind(&self) -> Option<Kind> {
+    pub(super) const fn kind(&self) -> Option<AggregateKind> {
         Some(match self {
             Self::Beginning => return None,
-            Self::Ledger => Kind::Ledger,
-            Self::Task(_) | Self::ClosedTask(_) => Kind::Task,
-            Self::Apply(_) => Kind::Apply,
-            Self::Approval(_) | Self::Consumed => Kind::Approval,
-            Self::Agent(_) => Kind::Agent,
-            Self::Approver(_) => Kind::Approver,
-            Self::Delivery(_) => Kind::Delivery,
+            Self::Ledger => AggregateKind::Ledger,
+            Self::Task(_) | Self::ClosedTask(_) => AggregateKind::Task,
+            Self::Apply(_) => AggregateKind::Apply,
+            Self::Approval(_) | Self::Consumed => AggregateKind::Approval,
+            Self::Agent(_) => AggregateKind::Agent,
+            Self::Approver(_) => AggregateKind::Approver,
+            Self::Delivery(_) => AggregateKind::Delivery,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }
@@ -159,7 +120,7 @@ impl Streams {
     pub(super) fn advance(
         &mut self,
         header: &Header,
-        kind: Option<Kind>,
+        kind: Option<AggregateKind>,
         findings: &mut Findings,
     ) -> bool {
         let partial = self.partial;
@@ -190,8 +151,8 @@ impl Streams {
             (Some(known), Some(kind)) if known != kind => {
                 let reason = format!(
                     "an event of kind {} stands in the stream of one of kind {}",
-                    kind.name(),
-                    known.name()
+                    kind.as_str(),
+                    known.as_str()
                 );
                 findings.add(at, Check::StreamStart, reason);
                 false
@@ -204,7 +165,7 @@ impl Streams {
     /// Whether an event may be looked at further: a stream begins with the event that makes its
     /// aggregate, that one comes nowhere else, and nothing comes after the end.
     pub(super) fn may_go_on(&mut self, now: &mut Now<'_>, event: &Event) -> bool {
-        let begins = begins(event);
+        let begins = event.begins();
         let stream = now.header.stream_id;
         let Some(entry) = self.entries.get_mut(&stream) else {
             return false;
@@ -217,7 +178,7 @@ impl Streams {
                     Check::StreamStart,
                     format!("a stream cannot begin with {name}"),
                 );
-                if let Some(kind) = Kind::of(event.event_type()) {
+                if let Some(kind) = AggregateKind::of(event.event_type()) {
                     entry.state = State::Hidden(kind, Obstacle::Unreadable);
                 }
                 false
@@ -225,7 +186,8 @@ impl Streams {
             // What happened to the ledger, and a credential, stand for themselves, even where the
             // beginning of their stream is not here.
             State::Hidden(kind, why) => {
-                let alone = *kind == Kind::Ledger || matches!(event, Event::CredentialPut(_));
+                let alone =
+                    *kind == AggregateKind::Ledger || matches!(event, Event::CredentialPut(_));
                 if !alone {
                     now.cannot(rule_of(event.event_type()), *why);
                 }
@@ -237,7 +199,7 @@ impl Streams {
                 false
             }
             State::Ended(_) | State::Erased(_) | State::Consumed | State::ClosedTask(_) => {
-                let kind = entry.state.kind().map_or("stream", Kind::name);
+                let kind = entry.state.kind().map_or("stream", AggregateKind::as_str);
                 let reason = format!("{} comes after the end of its {kind}", event.name());
                 now.wrong(Check::AfterEnd, reason);
                 false
@@ -284,7 +246,7 @@ impl Streams {
             state: State::Beginning,
         });
         let kind = entry.state.kind();
-        entry.state = State::Erased(kind.unwrap_or(Kind::of_erased(erased.kind)));
+        entry.state = State::Erased(kind.unwrap_or(erased_kind(erased.kind)));
     }
 
     /// Payloads of the stream are gone, and no event has said why so far.
@@ -371,22 +333,6 @@ impl<T> Seen<T> {
             }
         }
     }
-}
-
-/// Whether the event makes the aggregate of its stream.
-const fn begins(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::LedgerCreated(_)
-            | Event::TaskCreated(_)
-            | Event::ApplyAccepted(_)
-            | Event::ApplyRefused(_)
-            | Event::RefusalsCounted(_)
-            | Event::ApprovalRequested(_)
-            | Event::AgentRegistered(_)
-            | Event::ApproverRegistered(_)
-            | Event::DeliveryOwed(_)
-    )
 }
 
 /// The most telling of the rules that an event of this number is held against; which one cannot be

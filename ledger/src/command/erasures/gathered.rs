@@ -5,7 +5,8 @@ use crate::aggregate::{Apply, Approval, ApprovalState, Delivery, DeliveryState};
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{
-    ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded, StreamKind,
+    AggregateKind, ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded,
+    StreamKind,
 };
 use crate::id::StreamId;
 use crate::store::{LookupKey, Lookups};
@@ -85,9 +86,7 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
             check_delivery(&delivery)?;
             StreamKind::Delivery
         }
-        (State::None, Some(Event::ApplyRefused(_) | Event::RefusalsCounted(_))) => {
-            StreamKind::Refusal
-        }
+        (State::None, Some(first)) if is_refusal(first) => StreamKind::Refusal,
         (State::None | State::Erased(_), _) => {
             return Err(Error::Damaged {
                 position: events.first().map_or(0, Recorded::position),
@@ -95,6 +94,12 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
             });
         }
     })
+}
+
+/// Whether it stands for a refused attempt, or for a count of them: nothing is decided on its stream.
+fn is_refusal(first: &Event) -> bool {
+    let kind = first.kind();
+    first.begins() && kind.is_some_and(|kind| kind.aggregate == AggregateKind::Apply)
 }
 
 fn check_apply(apply: &Apply) -> Result<(), Error> {

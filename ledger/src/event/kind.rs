@@ -1,0 +1,148 @@
+//! The row of an event in the table: what holds of it in every one of its forms.
+
+use super::Actor;
+
+/// One row of the table of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventKind {
+    /// The number in headers.
+    pub number: u16,
+    /// The name in texts: `apply.accepted`.
+    pub name: &'static str,
+    /// The aggregate in whose streams it stands.
+    pub aggregate: AggregateKind,
+    /// The actors that can cause it; none where it has the actor of the event that it reports.
+    pub causes: &'static [ActorKind],
+    /// What else holds of it.
+    pub traits: Traits,
+}
+
+/// Properties that few events have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// It is the first event of its stream, and stands nowhere else.
+    pub begins: bool,
+    /// Its envelope names the event that it answers.
+    pub answers: bool,
+    /// It changes what decisions look up.
+    pub looked_up: bool,
+    /// It is the ledger's own account of erased payloads, which every fold takes in.
+    pub erases: bool,
+}
+
+impl Traits {
+    /// None of them.
+    pub const NONE: Self = Self {
+        begins: false,
+        answers: false,
+        looked_up: false,
+        erases: false,
+    };
+}
+
+/// What a stream is of. An event's number divided by ten is its place in this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AggregateKind {
+    /// The ledger itself.
+    Ledger,
+    /// A task.
+    Task,
+    /// An apply, accepted or refused.
+    Apply,
+    /// An approval.
+    Approval,
+    /// An agent.
+    Agent,
+    /// An approver.
+    Approver,
+    /// A delivery.
+    Delivery,
+}
+
+impl AggregateKind {
+    /// The word in texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Task => "task",
+            Self::Apply => "apply",
+            Self::Approval => "approval",
+            Self::Agent => "agent",
+            Self::Approver => "approver",
+            Self::Delivery => "delivery",
+        }
+    }
+
+    /// By an event's number, also one that a later version has given out; `None` beyond the last
+    /// aggregate.
+    #[must_use]
+    pub const fn of(event_type: u16) -> Option<Self> {
+        Some(match event_type {
+            1..=9 => Self::Ledger,
+            10..=19 => Self::Task,
+            20..=29 => Self::Apply,
+            30..=39 => Self::Approval,
+            40..=49 => Self::Agent,
+            50..=59 => Self::Approver,
+            60..=69 => Self::Delivery,
+            _ => return None,
+        })
+    }
+}
+
+/// A kind of actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorKind {
+    /// The component of the service that has this name.
+    Service(&'static str),
+    /// An agent with a capability token.
+    Agent,
+    /// The holder of a bootstrap token.
+    Administrator,
+    /// A human with a passkey.
+    Approver,
+    /// A person at the command line.
+    Operator,
+}
+
+impl ActorKind {
+    /// Whether an actor is of this kind.
+    #[must_use]
+    pub fn is(self, actor: &Actor) -> bool {
+        match (self, actor) {
+            (Self::Service(name), Actor::System { component }) => component == name,
+            (Self::Agent, Actor::Agent { .. })
+            | (Self::Administrator, Actor::Administrator { .. })
+            | (Self::Approver, Actor::Approver { .. })
+            | (Self::Operator, Actor::Operator { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The lists of actors in the table.
+pub(super) mod by {
+    use super::ActorKind::{self, Administrator, Agent, Approver, Operator, Service};
+
+    pub(in super::super) const LEDGER: &[ActorKind] = &[Service("ledger")];
+    pub(in super::super) const EXECUTOR: &[ActorKind] = &[Service("executor")];
+    pub(in super::super) const DISPATCHER: &[ActorKind] = &[Service("dispatcher")];
+    pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
+    pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
+    pub(in super::super) const ADMINISTRATOR: &[ActorKind] = &[Administrator];
+    pub(in super::super) const AGENT: &[ActorKind] = &[Agent];
+    pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
+    pub(in super::super) const OPENERS: &[ActorKind] = &[Administrator, Agent];
+    pub(in super::super) const CLOSERS: &[ActorKind] = &[Agent, Administrator, Operator];
+    pub(in super::super) const MANAGERS: &[ActorKind] = &[Administrator, Operator];
+    /// The executor ends an apply; closing its task ends one that has not begun.
+    pub(in super::super) const ENDERS: &[ActorKind] =
+        &[Service("executor"), Agent, Administrator, Operator];
+    /// Any command on an approval after its deadline records that the deadline has passed.
+    pub(in super::super) const EXPIRERS: &[ActorKind] =
+        &[Service("expirer"), Agent, Approver, Administrator, Operator];
+    pub(in super::super) const REGISTRARS: &[ActorKind] = &[Administrator, Operator, Approver];
+    /// The actor of the event that it reports.
+    pub(in super::super) const REPORTED: &[ActorKind] = &[];
+}

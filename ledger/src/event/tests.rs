@@ -1,0 +1,243 @@
+//! The table of events: its rows are sound, a second form can be added, and stored words stay.
+
+use super::*;
+use crate::blob::Blob;
+use crate::id::{AgentId, ApprovalId, ApproverId, TokenId};
+use std::collections::BTreeSet;
+
+#[test]
+fn every_row_stands_in_the_range_of_its_aggregate_and_bears_its_name() {
+    let mut names = BTreeSet::new();
+    for (number, _, name) in Event::FORMS {
+        let kind = Event::kind_of(*number).unwrap();
+        assert_eq!((kind.number, kind.name), (*number, *name));
+        assert_eq!(AggregateKind::of(*number), Some(kind.aggregate), "{name}");
+        let (aggregate, _) = name.split_once('.').unwrap();
+        assert_eq!(aggregate, kind.aggregate.as_str());
+        names.insert(*name);
+    }
+    let numbers: BTreeSet<u16> = Event::FORMS.iter().map(|(number, ..)| *number).collect();
+    assert_eq!(names.len(), numbers.len());
+    assert_eq!(Event::kind_of(u16::MAX), None);
+}
+
+#[test]
+fn the_forms_of_an_event_are_numbered_from_one_without_a_gap() {
+    let mut before = (0, 0);
+    for (number, schema, name) in Event::FORMS {
+        let expected = if before.0 == *number { before.1 + 1 } else { 1 };
+        assert_eq!(*schema, expected, "{name}");
+        before = (*number, *schema);
+    }
+}
+
+#[test]
+fn every_event_has_somebody_who_can_cause_it_or_the_actor_of_what_it_reports() {
+    for (number, _, name) in Event::FORMS {
+        let kind = Event::kind_of(*number).unwrap();
+        assert_eq!(kind.causes.is_empty(), *name == "delivery.owed", "{name}");
+    }
+}
+
+/// A table of its own, with the macro of the product's: one event in two forms.
+mod with_two_forms {
+    use super::super::*;
+
+    /// `task.noted` 1.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub(super) struct NotedV1 {
+        pub(super) task_id: TaskId,
+        pub(super) words: String,
+    }
+
+    /// `task.noted` 2, which says how loud.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub(super) struct Noted {
+        pub(super) task_id: TaskId,
+        pub(super) agent: String,
+        pub(super) words: Vec<String>,
+        pub(super) loud: bool,
+    }
+
+    impl From<NotedV1> for Noted {
+        fn from(old: NotedV1) -> Self {
+            Self {
+                task_id: old.task_id,
+                agent: "unsaid".to_owned(),
+                words: old.words.split(' ').map(str::to_owned).collect(),
+                loud: false,
+            }
+        }
+    }
+
+    events! {
+        /// What a test records.
+        pub(super) enum TestEvent;
+
+        19, 2, "task.noted" => Noted(Noted) { 1 => NotedV1 }
+            in Task by AGENT [begins, answers] of task_id, agent;
+        29, 1, "apply.forked" => Forked(LedgerForked)
+            in Apply by LEDGER;
+    }
+
+    fn envelope() -> Envelope {
+        Envelope {
+            cause: Some(7),
+            ..Envelope::erased()
+        }
+    }
+
+    fn old() -> NotedV1 {
+        NotedV1 {
+            task_id: TaskId::from_bytes([1; 16]),
+            words: "so far".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_in_its_newest_form_and_shown_in_the_one_that_was_stored() {
+        let start = postcard::to_stdvec(&envelope()).unwrap();
+        let stored = postcard::to_extend(&old(), start).unwrap();
+        let (read, event) = TestEvent::decode(19, 1, &stored).unwrap();
+        assert_eq!(
+            (read, &event),
+            (envelope(), &TestEvent::from(Noted::from(old())))
+        );
+        let (_, shown) = TestEvent::readable(19, 1, &stored).unwrap();
+        assert_eq!(shown["words"], "so far");
+        assert_eq!(TestEvent::from_json(19, 1, shown).unwrap().unwrap(), event);
+
+        // What is written is the newest form.
+        assert_eq!((event.event_type(), event.schema_version()), (19, 2));
+        let written = event.encode(&envelope()).unwrap();
+        assert_ne!(written, stored);
+        assert_eq!(TestEvent::decode(19, 2, &written).unwrap().1, event);
+        assert!(matches!(
+            TestEvent::decode(19, 3, &written),
+            Err(DecodeError::UnknownForm { .. })
+        ));
+    }
+
+    #[test]
+    fn a_row_says_everything_else_of_its_event() {
+        let forms = [
+            (19, 1, "task.noted"),
+            (19, 2, "task.noted"),
+            (29, 1, "apply.forked"),
+        ];
+        assert_eq!(TestEvent::FORMS, forms);
+        let event = TestEvent::from(Noted::from(old()));
+        assert_eq!(event.task_id(), Some(old().task_id));
+        assert_eq!(event.agent(), Some("unsaid"));
+        let kind = TestEvent::kind_of(19).unwrap();
+        assert_eq!(kind.aggregate, AggregateKind::Task);
+        assert_eq!(kind.causes, [ActorKind::Agent]);
+        assert!(kind.traits.begins && kind.traits.answers && !kind.traits.looked_up);
+        assert_eq!(TestEvent::kind_of(29).unwrap().traits, Traits::NONE);
+    }
+}
+
+/// The number by which postcard stores each variant. One that is not listed does not compile.
+macro_rules! frozen {
+    ($enum:ident: $($index:literal => $variant:ident = $value:expr),+ $(,)?) => {
+        let _every_variant = |value: &$enum| match value {
+            $($enum::$variant { .. } => {})+
+        };
+        $(assert_eq!(
+            postcard::to_stdvec(&$value).unwrap().first(),
+            Some(&$index),
+            concat!(stringify!($enum), "::", stringify!($variant)),
+        );)+
+    };
+}
+
+#[test]
+fn the_words_of_stored_events_keep_their_numbers() {
+    use ErasedSubject as Subject;
+    let text = || String::new();
+    let bytes = [0; 16];
+    frozen!(Actor:
+        0 => System = Actor::system("ledger"),
+        1 => Agent = Actor::Agent {
+            agent: "a".to_owned(), subject: text(), token: TokenId::from_bytes(bytes),
+        },
+        2 => Administrator = Actor::Administrator { principal: text(), subject: text() },
+        3 => Approver = Actor::Approver {
+            principal: text(), credential_id: Blob::from(&bytes[..]),
+        },
+        4 => Operator = Actor::Operator { name: text() },
+    );
+    frozen!(Authorisation:
+        0 => Granted = Authorisation::Granted,
+        1 => Awaiting = Authorisation::Awaiting(ApprovalId::from_bytes(bytes)),
+    );
+    frozen!(Agreement:
+        0 => Agrees = Agreement::Agrees,
+        1 => Differs = Agreement::Differs,
+        2 => CannotTell = Agreement::CannotTell,
+    );
+    frozen!(OperationOutcome:
+        0 => Succeeded = OperationOutcome::Succeeded {
+            http_status: None, request_id: None, result: text(),
+        },
+        1 => Failed = OperationOutcome::Failed {
+            http_status: None, request_id: None, code: text(), message: text(), errors: text(),
+        },
+        2 => Unknown = OperationOutcome::Unknown { why: text() },
+    );
+    frozen!(ApplyEnd:
+        0 => Completed = ApplyEnd::Completed,
+        1 => Failed = ApplyEnd::Failed,
+        2 => Unknown = ApplyEnd::Unknown,
+    );
+    frozen!(PreState:
+        0 => Found = PreState::Found(text()),
+        1 => NotApplicable = PreState::NotApplicable,
+        2 => Unavailable = PreState::Unavailable(text()),
+    );
+    frozen!(ZoneNameRead:
+        0 => Known = ZoneNameRead::Known(text()),
+        1 => Unavailable = ZoneNameRead::Unavailable(text()),
+    );
+    frozen!(CredentialStatus:
+        0 => Active = CredentialStatus::Active,
+        1 => Revoked = CredentialStatus::Revoked,
+    );
+    frozen!(CallbackOwner:
+        0 => Unsaid = CallbackOwner::Unsaid,
+        1 => Orchestrator = CallbackOwner::Orchestrator,
+        2 => Agent = CallbackOwner::Agent,
+    );
+    frozen!(AttemptOutcome:
+        0 => Delivered = AttemptOutcome::Delivered { http_status: 200 },
+        1 => Failed = AttemptOutcome::Failed {
+            http_status: None, code: text(), message: text(),
+        },
+        2 => Interrupted = AttemptOutcome::Interrupted,
+    );
+    frozen!(AfterAttempt:
+        0 => Done = AfterAttempt::Done,
+        1 => RetryAt = AfterAttempt::RetryAt(Timestamp::from_seconds(0)),
+        2 => GivenUp = AfterAttempt::GivenUp,
+    );
+    frozen!(Subject:
+        0 => Task = Subject::Task(TaskId::from_bytes(bytes)),
+        1 => Agent = Subject::Agent(AgentId::from_bytes(bytes)),
+        2 => Approver = Subject::Approver(ApproverId::from_bytes(bytes)),
+    );
+    frozen!(StreamKind:
+        0 => Task = StreamKind::Task,
+        1 => Apply = StreamKind::Apply,
+        2 => Approval = StreamKind::Approval,
+        3 => Delivery = StreamKind::Delivery,
+        4 => Refusal = StreamKind::Refusal,
+        5 => Agent = StreamKind::Agent,
+        6 => Approver = StreamKind::Approver,
+    );
+    frozen!(NameKind:
+        0 => Agent = NameKind::Agent,
+        1 => Principal = NameKind::Principal,
+        2 => Credential = NameKind::Credential,
+        3 => Enrolment = NameKind::Enrolment,
+    );
+}
