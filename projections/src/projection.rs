@@ -2,7 +2,7 @@
 //! cursor of its own, so that one that stops leaves the others going.
 
 use ledger::Event;
-use ledger::event::AggregateKind;
+use ledger::event::{AggregateKind, EventKind};
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,22 +48,23 @@ impl Projection {
         }
     }
 
-    /// The aggregates whose events its rows are made of.
-    const fn aggregates(self) -> &'static [AggregateKind] {
-        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Ledger, Task};
-        match self {
-            Self::Agents => &[Agent],
-            Self::Approvers => &[Approver, Approval],
-            Self::Tasks => &[Task, Apply, Approval],
-            Self::Callbacks => &[Task, Delivery],
-            Self::Timeline => &[Ledger, Task, Apply, Approval, Agent, Approver, Delivery],
-        }
-    }
-
-    /// Whether it is given events of that type. What was erased concerns all of them.
-    pub(crate) fn folds(self, event_type: u16) -> bool {
-        Event::kind_of(event_type)
-            .is_some_and(|kind| kind.traits.erases || self.aggregates().contains(&kind.aggregate))
+    /// Whether its rows are made of events of that type. What was erased concerns all of them.
+    pub(crate) const fn folds(self, event_type: u16) -> bool {
+        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Task};
+        let Some(EventKind {
+            aggregate, traits, ..
+        }) = Event::kind_of(event_type)
+        else {
+            return false;
+        };
+        traits.erases
+            || match self {
+                Self::Agents => matches!(aggregate, Agent),
+                Self::Approvers => matches!(aggregate, Approver) || traits.decides,
+                Self::Tasks => matches!(aggregate, Task | Apply | Approval) && !traits.alone,
+                Self::Callbacks => matches!(aggregate, Delivery) || traits.addresses,
+                Self::Timeline => true,
+            }
     }
 
     /// Whether an event that cannot be read stops it. One of a type that this version knows stops

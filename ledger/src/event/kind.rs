@@ -26,6 +26,12 @@ pub struct Traits {
     pub answers: bool,
     /// It changes what decisions look up.
     pub looked_up: bool,
+    /// No other event follows in its stream: it stands for a refusal.
+    pub alone: bool,
+    /// A human decided, with a passkey.
+    pub decides: bool,
+    /// It says where a task's callbacks go.
+    pub addresses: bool,
     /// It is the ledger's own account of erased payloads, which every fold takes in.
     pub erases: bool,
 }
@@ -36,6 +42,9 @@ impl Traits {
         begins: false,
         answers: false,
         looked_up: false,
+        alone: false,
+        decides: false,
+        addresses: false,
         erases: false,
     };
 }

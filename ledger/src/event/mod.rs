@@ -297,21 +297,21 @@ events! {
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
         in Ledger by OPERATOR;
     10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 }
-        in Task by ADMINISTRATOR [begins] of task_id, agent;
+        in Task by ADMINISTRATOR [begins, addresses] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
         in Task by OPENERS [looked_up];
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)
         in Task by CLOSERS;
     13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 }
-        in Task by OPENERS;
+        in Task by OPENERS [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
         in Task by CLOSERS;
     20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted)
         in Apply by AGENT [begins, looked_up] of task_id, agent;
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
-        in Apply by AGENT [begins] of task_id, agent;
+        in Apply by AGENT [begins, alone] of task_id, agent;
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
-        in Apply by LEDGER [begins] of task_id;
+        in Apply by LEDGER [begins, alone] of task_id;
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
         in Apply by AGENT [answers, looked_up];
     24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 }
@@ -329,9 +329,9 @@ events! {
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
         in Approval by AGENT;
     33, 1, "approval.approved" => ApprovalApproved(Approved)
-        in Approval by APPROVER [looked_up];
+        in Approval by APPROVER [looked_up, decides];
     34, 1, "approval.denied" => ApprovalDenied(Denied)
-        in Approval by APPROVER [looked_up];
+        in Approval by APPROVER [looked_up, decides];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS [looked_up];
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)

@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::fold::{Folding, missing};
 use crate::groups::TimelineTables;
 use crate::store::{Spec, Stored, row};
-use ledger::event::LedgerErased;
-use ledger::{Event, StreamId, TaskId};
+use ledger::event::{AggregateKind, EventKind, LedgerErased};
+use ledger::{StreamId, TaskId};
 
 const SPEC: Spec = Spec {
     name: "timeline_topics",
@@ -29,22 +29,15 @@ row! {
 
 pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) {
     let event = &folding.recorded.event;
-    let Some(task_id) = event.task_id().filter(|_| goes_on(event)) else {
+    // A task's stream has its id, and nothing follows a refusal.
+    let goes_on = |kind: &&EventKind| kind.aggregate != AggregateKind::Task && !kind.traits.alone;
+    let (Some(task_id), Some(_)) = (event.task_id(), event.kind().filter(goes_on)) else {
         return;
     };
     folding.tables.topics.insert(TopicRow {
         subject_id: folding.recorded.stream_id(),
         task_id,
     });
-}
-
-/// Whether later events of its stream belong to the task without saying so: not those of a task, whose
-/// stream has its id, and there are none after a refusal.
-fn goes_on(event: &Event) -> bool {
-    !matches!(
-        event,
-        Event::TaskCreated(_) | Event::ApplyRefused(_) | Event::RefusalsCounted(_)
-    )
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {

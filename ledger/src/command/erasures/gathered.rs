@@ -5,8 +5,7 @@ use crate::aggregate::{Apply, Approval, ApprovalState, Delivery, DeliveryState};
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{
-    AggregateKind, ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded,
-    StreamKind,
+    ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded, StreamKind,
 };
 use crate::id::StreamId;
 use crate::store::{LookupKey, Lookups};
@@ -86,7 +85,9 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
             check_delivery(&delivery)?;
             StreamKind::Delivery
         }
-        (State::None, Some(first)) if is_refusal(first) => StreamKind::Refusal,
+        (State::None, Some(first)) if first.kind().is_some_and(|kind| kind.traits.alone) => {
+            StreamKind::Refusal
+        }
         (State::None | State::Erased(_), _) => {
             return Err(Error::Damaged {
                 position: events.first().map_or(0, Recorded::position),
@@ -94,12 +95,6 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
             });
         }
     })
-}
-
-/// Whether it stands for a refused attempt, or for a count of them: nothing is decided on its stream.
-fn is_refusal(first: &Event) -> bool {
-    let kind = first.kind();
-    first.begins() && kind.is_some_and(|kind| kind.aggregate == AggregateKind::Apply)
 }
 
 fn check_apply(apply: &Apply) -> Result<(), Error> {
