@@ -51,11 +51,11 @@ ci:
 
 # Kill the service 500 times under load and check what is left (docs/fault-laboratory.md).
 chaos:
-    CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo test --package llm-permission-proxy --test it chaos::whatever -- --nocapture
+    CHAOS_KILLS="${CHAOS_KILLS:-500}" cargo test --package llm-permission-proxy --test it chaos::no_answer_or_effect -- --nocapture
 
 # Every write and sync of the service's files fails in turn: IO_FAILURES=31 takes every 31st of the cases.
 io-failures:
-    IO_FAILURES="${IO_FAILURES:-all}" cargo test --package llm-permission-proxy --test it io_failures::nothing -- --nocapture
+    IO_FAILURES="${IO_FAILURES:-all}" cargo test --package llm-permission-proxy --test it io_failures::answers_stay -- --nocapture
 
 # The seven attacks of tests/it/overload/attacks.rs on a release build: 99 of 100 answers to others within a second.
 overload:

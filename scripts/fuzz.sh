@@ -29,7 +29,7 @@ if [ "$wanted" != all ]; then
 fi
 
 # shellcheck disable=SC2086 # one word for each target
-cargo run --quiet -p strangers --example write_seeds -- "$folder/fuzz-seeds" $targets
+cargo run --quiet -p parser-properties --example write_seeds -- "$folder/fuzz-seeds" $targets
 failed=()
 for target in $targets; do
   echo "=== $target, $seconds s"

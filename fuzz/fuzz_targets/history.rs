@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strangers::history(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parser_properties::history(bytes));

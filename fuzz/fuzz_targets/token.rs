@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strangers::token(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parser_properties::token(bytes));

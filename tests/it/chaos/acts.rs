@@ -1,7 +1,7 @@
 //! What agents do.
 
 use super::agent::Agent;
-use super::book::{Acknowledged, Asked};
+use super::client_ledger::{Acknowledged, Asked};
 use super::plan::{Act, Answer, Op};
 use crate::service::record;
 use fixtures::caller::Reply;
@@ -30,12 +30,12 @@ impl Agent<'_> {
             Act::Alter { pick, ops } => self.alter(*pick, ops).await?,
             Act::Spent { ops } => {
                 let task = self.held(|task| task.over && task.closing)?;
-                let token = self.world.book().tasks[task].token.clone();
+                let token = self.world.clients().tasks[task].token.clone();
                 self.misuse(task, &token, ops).await?;
             }
             Act::Forged { ops } => {
                 let task = self.task().await?;
-                let token = self.world.book().tasks[task].token.clone();
+                let token = self.world.clients().tasks[task].token.clone();
                 let (unsigned, _) = token.rsplit_once('.')?;
                 self.misuse(task, &format!("{unsigned}.AAAA"), ops).await?;
             }
@@ -46,7 +46,7 @@ impl Agent<'_> {
             Act::Again => self.again().await?,
             Act::Look => {
                 let task = self.task().await?;
-                let task = self.world.book().tasks[task].clone();
+                let task = self.world.clients().tasks[task].clone();
                 let path = format!("/v1/tasks/{}", task.id);
                 self.ask(Method::GET, &path, &task.token, None, None)
                     .await?;
@@ -57,11 +57,11 @@ impl Agent<'_> {
 
     /// One of its applies that is so, on a task that is of use.
     fn pick(&self, pick: u64, wanted: impl Fn(&Asked) -> bool) -> Option<usize> {
-        let book = self.world.book();
-        let found: Vec<usize> = (0..book.applies.len())
+        let clients = self.world.clients();
+        let found: Vec<usize> = (0..clients.applies.len())
             .filter(|index| {
-                let asked = &book.applies[*index];
-                let task = &book.tasks[asked.task];
+                let asked = &clients.applies[*index];
+                let task = &clients.tasks[asked.task];
                 task.agent == self.index && !task.over && !task.closing && wanted(asked)
             })
             .collect();
@@ -93,7 +93,7 @@ impl Agent<'_> {
         let task = self.task().await?;
         let first = self.begin(task, ops);
         let second = self.begin(task, ops);
-        self.world.book().applies[second].key.push_str("-again");
+        self.world.clients().applies[second].key.push_str("-again");
         self.submit(first).await?;
         self.submit(second).await?;
         self.decide(first, Answer::Approve).await?;
@@ -105,11 +105,12 @@ impl Agent<'_> {
     async fn alter(&self, pick: u64, ops: &[Op]) -> Option<()> {
         let asked = self.pick(pick, |asked| asked.waiting.is_some() || asked.is_settled())?;
         let (task, key) = {
-            let mut book = self.world.book();
-            book.forbidden
+            let mut clients = self.world.clients();
+            clients
+                .forbidden
                 .extend(ops.iter().map(|op| op.marker.clone()));
-            let asked = &book.applies[asked];
-            (book.tasks[asked.task].clone(), asked.key.clone())
+            let asked = &clients.applies[asked];
+            (clients.tasks[asked.task].clone(), asked.key.clone())
         };
         let path = format!("/v1/tasks/{}/apply", task.id);
         let body = body_of(ops);
@@ -122,10 +123,11 @@ impl Agent<'_> {
 
     async fn misuse(&self, task: usize, token: &str, ops: &[Op]) -> Option<()> {
         let id = {
-            let mut book = self.world.book();
-            book.forbidden
+            let mut clients = self.world.clients();
+            clients
+                .forbidden
                 .extend(ops.iter().map(|op| op.marker.clone()));
-            book.tasks[task].id.clone()
+            clients.tasks[task].id.clone()
         };
         let path = format!("/v1/tasks/{id}/apply");
         let key = format!("misuse-{}", ops[0].marker);
@@ -139,8 +141,8 @@ impl Agent<'_> {
 
     async fn outside(&self, marker: &str) -> Option<()> {
         let held = self.task().await?;
-        let held = self.world.book().tasks[held].clone();
-        self.world.book().forbidden.insert(marker.to_owned());
+        let held = self.world.clients().tasks[held].clone();
+        self.world.clients().forbidden.insert(marker.to_owned());
         let mut operation = record(marker);
         operation["scope_id"] = json!("z9");
         let body = json!({"operations": [operation]});
@@ -156,7 +158,7 @@ impl Agent<'_> {
     fn must_be_refused(&self, reply: &Reply, what: &str) {
         if reply.status < 400 {
             let odd = format!("{what} was answered {}: {}", reply.status, reply.text);
-            self.world.book().odd.push(odd);
+            self.world.clients().odd.push(odd);
         }
     }
 
@@ -182,12 +184,13 @@ impl Agent<'_> {
         let body = json!({"permissions": permissions});
         let reply = self.administer(Method::PATCH, &path, Some(&body)).await?;
         if reply.status == 200 {
-            let mut book = self.world.book();
-            let before = book.acknowledged.iter().filter(|told| {
+            let mut clients = self.world.clients();
+            let before = clients.acknowledged.iter().filter(|told| {
                 matches!(told, Acknowledged::Granted { agent: whose, .. } if *whose == agent)
             });
             let times = before.count() + 1;
-            book.acknowledged
+            clients
+                .acknowledged
                 .push(Acknowledged::Granted { agent, times });
         }
         Some(())
@@ -195,22 +198,22 @@ impl Agent<'_> {
 
     /// Whether or not it is answered, the agent may have these grants from now on.
     fn intend(&self, agent: &str, operations: &[&'static str]) {
-        let mut book = self.world.book();
-        let granted = book.granted.entry(agent.to_owned()).or_default();
+        let mut clients = self.world.clients();
+        let granted = clients.granted.entry(agent.to_owned()).or_default();
         granted.extend(operations);
     }
 
     async fn close(&self) -> Option<()> {
         let index = self.held(|task| !task.over && !task.closing)?;
         let task = {
-            let mut book = self.world.book();
-            book.tasks[index].closing = true;
-            book.tasks[index].id.clone()
+            let mut clients = self.world.clients();
+            clients.tasks[index].closing = true;
+            clients.tasks[index].id.clone()
         };
         let path = format!("/v1/tasks/{task}/close");
         let reply = self.administer(Method::POST, &path, None).await?;
         if reply.status == 200 {
-            self.world.book().tasks[index].over = true;
+            self.world.clients().tasks[index].over = true;
             self.world.acknowledge(Acknowledged::TaskClosed { task });
         }
         Some(())
@@ -224,11 +227,11 @@ impl Agent<'_> {
                 .is_some_and(|end| end["status"] == "unknown")
         })?;
         let apply = {
-            let mut book = self.world.book();
-            let end = book.applies[asked].ended.as_ref()?;
+            let mut clients = self.world.clients();
+            let end = clients.applies[asked].ended.as_ref()?;
             let apply = end["apply_id"].as_str()?.to_owned();
             // Nobody may settle it in two ways, and the first answer may have been lost.
-            if !book.resolving.insert(apply.clone()) {
+            if !clients.resolving.insert(apply.clone()) {
                 return None;
             }
             apply
@@ -246,7 +249,7 @@ impl Agent<'_> {
 
     async fn again(&self) -> Option<()> {
         let task = self.task().await?;
-        let task = self.world.book().tasks[task].clone();
+        let task = self.world.clients().tasks[task].clone();
         let path = format!("/v1/tasks/{}/deliveries", task.id);
         let reply = self
             .ask(Method::GET, &path, &task.token, None, None)

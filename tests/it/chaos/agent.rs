@@ -1,7 +1,7 @@
 //! An agent, its orchestrator and its approvers: they ask, write down what they are told, and go on
 //! when nobody answers.
 
-use super::book::{Acknowledged, Asked, HeldTask, Waiting};
+use super::client_ledger::{Acknowledged, Asked, HeldTask, Waiting};
 use super::plan::{Act, Answer, Op};
 use super::world::World;
 use crate::service::{ACCOUNT, CALLBACK_SECRET, ZONE};
@@ -27,7 +27,7 @@ const FINAL: [&str; 4] = [
 /// Refusals after which a token is of no use.
 const SPENT: [&str; 3] = ["token_expired", "token_revoked", "task_closed"];
 
-/// One agent in one life of the service.
+/// One agent in one process of the service.
 pub(super) struct Agent<'a> {
     pub(super) world: &'a World,
     pub(super) index: usize,
@@ -41,7 +41,7 @@ impl Agent<'_> {
         format!("agent-{}", self.index)
     }
 
-    /// Does one thing after another until the life is over.
+    /// Does one thing after another until the process is over.
     pub(super) async fn live(&self, acts: &[Act]) {
         for act in acts {
             if self.world.is_over() {
@@ -93,7 +93,7 @@ impl Agent<'_> {
         self.world.count_answer();
         if !EXPECTED.contains(&reply.status) {
             let odd = format!("{what} was answered {}: {}", reply.status, reply.text);
-            self.world.book().odd.push(odd);
+            self.world.clients().odd.push(odd);
         }
         Some(reply)
     }
@@ -108,8 +108,9 @@ impl Agent<'_> {
     }
 
     pub(super) fn held(&self, wanted: impl Fn(&HeldTask) -> bool) -> Option<usize> {
-        let book = self.world.book();
-        book.tasks
+        let clients = self.world.clients();
+        clients
+            .tasks
             .iter()
             .rposition(|task| task.agent == self.index && wanted(task))
     }
@@ -138,23 +139,23 @@ impl Agent<'_> {
             return None;
         }
         let id = reply.text_at("task_id").to_owned();
-        let mut book = self.world.book();
+        let mut clients = self.world.clients();
         let task = id.clone();
-        book.acknowledged.push(Acknowledged::TaskOpened { task });
-        book.tasks.push(HeldTask {
+        clients.acknowledged.push(Acknowledged::TaskOpened { task });
+        clients.tasks.push(HeldTask {
             agent: self.index,
             id,
             token: reply.text_at("capability_token").to_owned(),
             closing: false,
             over: false,
         });
-        Some(book.tasks.len() - 1)
+        Some(clients.tasks.len() - 1)
     }
 
     /// Writes down that these operations are asked for under a new key.
     pub(super) fn begin(&self, task: usize, ops: &[Op]) -> usize {
-        let mut book = self.world.book();
-        book.applies.push(Asked {
+        let mut clients = self.world.clients();
+        clients.applies.push(Asked {
             task,
             key: format!("key of {}", ops[0].marker).replace(' ', "-"),
             ops: ops.to_vec(),
@@ -162,27 +163,30 @@ impl Agent<'_> {
             ended: None,
             refused: None,
         });
-        book.applies.len() - 1
+        clients.applies.len() - 1
     }
 
     /// Asks for an apply, or asks again; with a fresh token where the old one went stale.
     pub(super) async fn submit(&self, asked: usize) -> Option<Reply> {
-        let ops = self.world.book().applies[asked].ops.clone();
+        let ops = self.world.clients().applies[asked].ops.clone();
         let body = json!({"operations": ops.iter().map(Op::to_json).collect::<Vec<_>>()});
         self.send(asked, "apply", &body).await
     }
 
     /// Continues what was approved.
     pub(super) async fn resume(&self, asked: usize) -> Option<Reply> {
-        let waiting = self.world.book().applies[asked].waiting.clone()?;
+        let waiting = self.world.clients().applies[asked].waiting.clone()?;
         let body = json!({"resume_token": waiting.resume_token});
         self.send(asked, "apply/continue", &body).await
     }
 
     async fn send(&self, asked: usize, what: &str, body: &Value) -> Option<Reply> {
         let (task, key) = {
-            let book = self.world.book();
-            (book.applies[asked].task, book.applies[asked].key.clone())
+            let clients = self.world.clients();
+            (
+                clients.applies[asked].task,
+                clients.applies[asked].key.clone(),
+            )
         };
         let mut reply = self.send_once(task, what, &key, body).await?;
         if reply.text_at("code") == "token_stale" && self.renew(task).await.is_some() {
@@ -193,14 +197,14 @@ impl Agent<'_> {
     }
 
     async fn send_once(&self, task: usize, what: &str, key: &str, body: &Value) -> Option<Reply> {
-        let held = self.world.book().tasks[task].clone();
+        let held = self.world.clients().tasks[task].clone();
         let path = format!("/v1/tasks/{}/{what}", held.id);
         self.ask(Method::POST, &path, &held.token, Some(key), Some(body))
             .await
     }
 
     async fn renew(&self, task: usize) -> Option<()> {
-        let held = self.world.book().tasks[task].clone();
+        let held = self.world.clients().tasks[task].clone();
         let path = format!("/v1/tasks/{}/token", held.id);
         let reply = self
             .ask(Method::POST, &path, &held.token, None, None)
@@ -208,31 +212,33 @@ impl Agent<'_> {
         if reply.status != 200 {
             return None;
         }
-        let mut book = self.world.book();
-        book.tasks[task].token = reply.text_at("capability_token").to_owned();
+        let mut clients = self.world.clients();
+        clients.tasks[task].token = reply.text_at("capability_token").to_owned();
         let task = held.id;
-        book.acknowledged.push(Acknowledged::TokenRenewed { task });
+        clients
+            .acknowledged
+            .push(Acknowledged::TokenRenewed { task });
         Some(())
     }
 
     /// Writes down what an apply was answered with.
     fn told(&self, asked: usize, reply: &Reply) {
-        let mut book = self.world.book();
-        let known = &book.applies[asked];
+        let mut clients = self.world.clients();
+        let known = &clients.applies[asked];
         let (index, key) = (known.task, known.key.clone());
-        let task = book.tasks[index].id.clone();
+        let task = clients.tasks[index].id.clone();
         let apply = reply.text_at("apply_id").to_owned();
         let code = reply.text_at("code");
         match (reply.status, reply.text_at("status")) {
             (202, "requires_approval" | "approved") => {
                 let approval = reply.text_at("approval_id").to_owned();
-                book.applies[asked].waiting = Some(Waiting {
+                clients.applies[asked].waiting = Some(Waiting {
                     approval: approval.clone(),
                     url: reply.text_at("approval_url").to_owned(),
                     resume_token: reply.text_at("resume_token").to_owned(),
                 });
                 let approval = Some(approval);
-                book.acknowledged.push(Acknowledged::Waits {
+                clients.acknowledged.push(Acknowledged::Waits {
                     apply,
                     task,
                     key,
@@ -241,7 +247,7 @@ impl Agent<'_> {
             }
             (202, _) => {
                 let approval = None;
-                book.acknowledged.push(Acknowledged::Waits {
+                clients.acknowledged.push(Acknowledged::Waits {
                     apply,
                     task,
                     key,
@@ -250,12 +256,12 @@ impl Agent<'_> {
             }
             (200 | 409, end) if !apply.is_empty() => {
                 let end = end.to_owned();
-                let settled = book.resolving.contains(&apply);
-                let first = book.applies[asked].ended.replace(reply.body.clone());
+                let settled = clients.resolving.contains(&apply);
+                let first = clients.applies[asked].ended.replace(reply.body.clone());
                 let differs =
                     first.and_then(|first| super::checks::differs(&first, &reply.body, settled));
-                book.odd.extend(differs);
-                book.acknowledged.push(Acknowledged::Ended {
+                clients.odd.extend(differs);
+                clients.acknowledged.push(Acknowledged::Ended {
                     apply,
                     task,
                     key,
@@ -264,11 +270,12 @@ impl Agent<'_> {
             }
             (409 | 410, _) if FINAL.contains(&code) => {
                 let code = code.to_owned();
-                book.applies[asked].refused = Some(code.clone());
-                book.acknowledged
+                clients.applies[asked].refused = Some(code.clone());
+                clients
+                    .acknowledged
                     .push(Acknowledged::Refused { task, key, code });
             }
-            _ if SPENT.contains(&code) => book.tasks[index].over = true,
+            _ if SPENT.contains(&code) => clients.tasks[index].over = true,
             _ => {}
         }
     }
@@ -281,10 +288,10 @@ impl Agent<'_> {
             Answer::Nothing => return None,
         };
         let waiting = {
-            let mut book = self.world.book();
-            let waiting = book.applies[asked].waiting.clone()?;
+            let mut clients = self.world.clients();
+            let waiting = clients.applies[asked].waiting.clone()?;
             if answer == Answer::Approve {
-                book.approving.insert(waiting.approval.clone());
+                clients.approving.insert(waiting.approval.clone());
             }
             waiting
         };

@@ -1,11 +1,11 @@
-//! One campaign: rounds of lives that end badly; after each round everything settles and is checked.
+//! One campaign: rounds of processes that end badly; after each round everything settles and is checked.
 
 use super::agent::Agent;
 use super::end::{End, Moment};
-use super::life::{Life, forbid};
-use super::plan::{LifePlan, Plan};
+use super::faults::Disturbance;
+use super::plan::{Plan, ProcessPlan};
+use super::process::{Process, forbid};
 use super::settling;
-use super::weather::Disturbance;
 use super::world::World;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A life is over by then, also when fewer answers come than were waited for.
+/// A process is over by then, also when fewer answers come than were waited for.
 const LONGEST_LIFE: Duration = Duration::from_millis(1500);
 
 /// As Linux numbers it.
@@ -39,8 +39,11 @@ pub(super) async fn run(seed: u64) -> Result<u64, Broken> {
         let began = Instant::now();
         let mut findings = Vec::new();
         let mut killed = 0;
-        for (life, plan) in round.lives.iter().enumerate() {
-            let log = world.journal.folder().join(format!("log-{number}-{life}"));
+        for (process, plan) in round.processes.iter().enumerate() {
+            let log = world
+                .journal
+                .folder()
+                .join(format!("log-{number}-{process}"));
             let lived = live(&world, plan, log).await;
             killed += u64::from(lived.was_killed);
             findings.extend(lived.finding);
@@ -82,22 +85,22 @@ struct Lived {
 }
 
 /// One process, from its start to its end, and everybody who speaks to it meanwhile.
-async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
-    let weather = format!("{:?} {:?} {:?}", plan.weather, plan.disturbances, plan.end);
+async fn live(world: &World, plan: &ProcessPlan, log: PathBuf) -> Lived {
+    let faults = format!("{:?} {:?} {:?}", plan.faults, plan.disturbances, plan.end);
     let setting = format!("{:?}", plan.setting);
     world
         .journal
-        .note("a life", json!({"setting": setting, "weather": weather}));
+        .note("a process", json!({"setting": setting, "faults": faults}));
     prepare(world, plan);
     let fate = plan.end.for_the_shim();
-    let mut life = Life::begin(&world.surroundings, plan.setting, fate, &log);
+    let mut process = Process::begin(&world.surroundings, plan.setting, fate, &log);
     if let End::KilledAtStart(after) = plan.end {
         tokio::time::sleep(after).await;
-        return ended(world, plan, &mut life);
+        return ended(world, plan, &mut process);
     }
-    let Some(address) = life.address().await else {
-        let stuck = life.has_ended().is_none().then(|| life.state());
-        let mut lived = ended(world, plan, &mut life);
+    let Some(address) = process.address().await else {
+        let stuck = process.has_ended().is_none().then(|| process.state());
+        let mut lived = ended(world, plan, &mut process);
         if let Some(state) = stuck {
             lived.finding = Some(format!("a process neither listens nor ends: {state}"));
         }
@@ -117,19 +120,19 @@ async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
         let mut operators = Vec::new();
         for (moment, disturbance) in &plan.disturbances {
             come(world, *moment, began, &idle).await;
-            disturb(world, &life, &mut operators, *disturbance).await;
+            disturb(world, &process, &mut operators, *disturbance).await;
         }
         match plan.end {
             End::KilledAtStart(_) => {}
-            End::AtOperation { .. } => its_end(&mut life, began, &idle).await,
+            End::AtOperation { .. } => its_end(&mut process, began, &idle).await,
             End::Killed(moment) => come(world, moment, began, &idle).await,
             End::KilledWhileStopping(moment, after) => {
                 come(world, moment, began, &idle).await;
-                life.signal("TERM");
+                process.signal("TERM");
                 tokio::time::sleep(after).await;
             }
         }
-        let lived = ended(world, plan, &mut life);
+        let lived = ended(world, plan, &mut process);
         world.end_life();
         for mut operator in operators {
             operator.kill().unwrap();
@@ -141,17 +144,17 @@ async fn live(world: &World, plan: &LifePlan, log: PathBuf) -> Lived {
     lived
 }
 
-fn prepare(world: &World, plan: &LifePlan) {
-    world.begin_life();
+fn prepare(world: &World, plan: &ProcessPlan) {
+    world.begin_process();
     settling::calm(world);
-    for fault in &plan.weather.upstream {
+    for fault in &plan.faults.upstream {
         fault.befall(&world.surroundings.upstream);
     }
-    let hooks = plan.weather.hooks.iter().map(|hook| hook.answer());
+    let hooks = plan.faults.hooks.iter().map(|hook| hook.answer());
     world.surroundings.receiver.script(hooks);
 }
 
-async fn act(world: &World, plan: &LifePlan, address: SocketAddr, index: usize) {
+async fn act(world: &World, plan: &ProcessPlan, address: SocketAddr, index: usize) {
     let caller = world.caller(address, index);
     let agent = Agent {
         world,
@@ -163,7 +166,7 @@ async fn act(world: &World, plan: &LifePlan, address: SocketAddr, index: usize) 
     agent.live(&plan.acts[index]).await;
 }
 
-/// Waits for a moment of this life, or until there is nothing to wait for.
+/// Waits for a moment of this process, or until there is nothing to wait for.
 async fn come(world: &World, moment: Moment, began: Instant, idle: &AtomicBool) {
     while world.answers() < moment.answers
         && !idle.load(Ordering::SeqCst)
@@ -174,15 +177,20 @@ async fn come(world: &World, moment: Moment, began: Instant, idle: &AtomicBool) 
     tokio::time::sleep(moment.then).await;
 }
 
-async fn disturb(world: &World, life: &Life, operators: &mut Vec<Child>, disturbance: Disturbance) {
+async fn disturb(
+    world: &World,
+    process: &Process,
+    operators: &mut Vec<Child>,
+    disturbance: Disturbance,
+) {
     world
         .journal
         .note("disturbance", json!(format!("{disturbance:?}")));
     match disturbance {
         Disturbance::Frozen(time) => {
-            life.signal("STOP");
+            process.signal("STOP");
             tokio::time::sleep(time).await;
-            life.signal("CONT");
+            process.signal("CONT");
         }
         Disturbance::Rebuild => {
             let mut command = world.surroundings.command("projections rebuild --online");
@@ -200,8 +208,8 @@ async fn disturb(world: &World, life: &Life, operators: &mut Vec<Child>, disturb
 }
 
 /// Waits for a process that is to meet its end by itself; it may not come so far.
-async fn its_end(life: &mut Life, began: Instant, idle: &AtomicBool) {
-    while life.has_ended().is_none()
+async fn its_end(process: &mut Process, began: Instant, idle: &AtomicBool) {
+    while process.has_ended().is_none()
         && !idle.load(Ordering::SeqCst)
         && began.elapsed() < LONGEST_LIFE
     {
@@ -210,11 +218,12 @@ async fn its_end(life: &mut Life, began: Instant, idle: &AtomicBool) {
 }
 
 /// Kills what is there to be killed. A process that has nothing to suffer from does not end by itself.
-fn ended(world: &World, plan: &LifePlan, life: &mut Life) -> Lived {
-    let status = life.has_ended();
-    let was_killed = life.kill() || status.is_some_and(|status| status.signal() == Some(SIGKILL));
+fn ended(world: &World, plan: &ProcessPlan, process: &mut Process) -> Lived {
+    let status = process.has_ended();
+    let was_killed =
+        process.kill() || status.is_some_and(|status| status.signal() == Some(SIGKILL));
     world.journal.note(
-        "the end of a life",
+        "the end of a process",
         json!({
             "killed": was_killed, "by itself": format!("{status:?}"),
             "clock": world.machine.offset(),

@@ -1,16 +1,16 @@
 //! How a process ends, and when.
 
-use super::dice::Dice;
+use super::rng::Rng;
 use std::time::Duration;
 
-/// After so many answers of this life, and so much time.
+/// After so many answers of this process, and so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) answers: u64,
     pub(super) then: Duration,
 }
 
-/// How a life ends.
+/// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// SIGKILL so long after it was started.
@@ -30,11 +30,11 @@ pub(super) enum End {
 }
 
 impl End {
-    pub(super) fn of(dice: &mut Dice) -> Self {
-        match dice.between(1, 100) {
-            1..=20 => Self::KilledAtStart(Duration::from_micros(dice.between(0, 250_000))),
+    pub(super) fn of(rng: &mut Rng) -> Self {
+        match rng.between(1, 100) {
+            1..=20 => Self::KilledAtStart(Duration::from_micros(rng.between(0, 250_000))),
             21..=45 => {
-                let (most, operation) = dice.weighted(&[
+                let (most, operation) = rng.weighted(&[
                     (4, (60, "write proxy.ledger.db-wal")),
                     (4, (20, "sync proxy.ledger.db-wal")),
                     (3, (60, "write proxy.db-wal")),
@@ -45,8 +45,8 @@ impl End {
                     (1, (3, "rename proxy.ledger.db.signing-state")),
                     (1, (3, "sync .")),
                 ]);
-                let nth = dice.between(1, most);
-                let mode = dice.weighted(&[
+                let nth = rng.between(1, most);
+                let mode = rng.weighted(&[
                     (5, "cut"),
                     (3, "kill"),
                     (1, "lost"),
@@ -60,10 +60,10 @@ impl End {
                 }
             }
             46..=55 => {
-                let after = Duration::from_micros(dice.between(0, 20_000));
-                Self::KilledWhileStopping(Moment::of(dice, 40), after)
+                let after = Duration::from_micros(rng.between(0, 20_000));
+                Self::KilledWhileStopping(Moment::of(rng, 40), after)
             }
-            _ => Self::Killed(Moment::of(dice, 50)),
+            _ => Self::Killed(Moment::of(rng, 50)),
         }
     }
 
@@ -82,10 +82,10 @@ impl End {
 }
 
 impl Moment {
-    pub(super) fn of(dice: &mut Dice, most: u64) -> Self {
+    pub(super) fn of(rng: &mut Rng, most: u64) -> Self {
         Self {
-            answers: dice.between(0, most),
-            then: Duration::from_micros(dice.between(0, 12_000)),
+            answers: rng.between(0, most),
+            then: Duration::from_micros(rng.between(0, 12_000)),
         }
     }
 }

@@ -1,56 +1,56 @@
-//! The real binary under agents, approvers and receivers while it is killed, stopped, starved and
-//! lied to; after each round everything must be as it was promised. `docs/fault-laboratory.md` says
+//! The real binary under agents, approvers and receivers while its process is killed and its disk, clock,
+//! upstream and receivers fail; after each round every check of `checks` must hold. `docs/fault-laboratory.md` says
 //! how to use it.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `dice`, `plan`, `end`, `weather` | what is done and what goes wrong, all of it from the seed |
-//! | `campaign`, `life`, `machine` | doing it to processes |
+//! | `rng`, `plan`, `end`, `faults` | what is done and what goes wrong, all of it from the seed |
+//! | `campaign`, `process`, `machine` | doing it to processes |
 //! | `agent`, `acts` | the clients |
-//! | `book`, `story`, `world` | what the clients know, what the ledger says, what the others saw |
+//! | `client_ledger`, `story`, `world` | what the clients know, what the ledger says, what the others saw |
 //! | `settling`, `checks`, `files` | what must hold |
 //! | `journal` | what was done, for whoever looks at a failure |
 
 mod acts;
 mod agent;
-mod book;
 mod campaign;
 mod checks;
-mod dice;
+mod client_ledger;
 mod end;
+mod faults;
 mod files;
 mod journal;
-mod life;
 mod machine;
 mod plan;
+mod process;
+mod rng;
 mod settling;
 mod story;
-mod weather;
 mod world;
 
 use campaign::Broken;
-use dice::Dice;
 use ledger::{Random as _, SystemRandom};
+use rng::Rng;
 use std::sync::Mutex;
 
 /// Kills in the test command.
 const KILLS: u64 = 20;
 
-/// The seed of the test command. The long run throws one, if it is not given one.
+/// The seed of the test command. The long run takes a random one where none is given.
 const SEED: u64 = 4;
 
-/// Most lives end with a kill; some processes refuse to start, or end by themselves.
+/// Most processes are killed; some refuse to start, or end by themselves.
 const KILLS_OF_A_CAMPAIGN: u64 = 10;
 
 /// Campaigns at a time: while one waits for the service, another one has the machine.
 const LANES: usize = 2;
 
 #[test]
-fn whatever_happens_to_the_process_nothing_is_lost_doubled_or_stuck() {
+fn no_answer_or_effect_is_lost_or_doubled_when_the_process_dies() {
     let kills = setting("CHAOS_KILLS").unwrap_or(KILLS);
     let seed = setting("CHAOS_SEED").unwrap_or_else(|| match setting("CHAOS_KILLS") {
         None => SEED,
-        Some(_) => thrown(),
+        Some(_) => random_seed(),
     });
     println!("chaos: {kills} kills from CHAOS_SEED={seed}");
     let score = Score::default();
@@ -120,29 +120,28 @@ fn told(seed: u64, broken: &Broken) -> String {
     )
 }
 
-/// The seed of each campaign: the one that was given, then what it throws.
+/// The seed of each campaign: the one that was given, then random numbers from it.
 struct Seeds {
     next: u64,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Seeds {
     const fn new(first: u64) -> Self {
         Self {
             next: first,
-            dice: Dice::new(first),
+            rng: Rng::new(first),
         }
     }
 
     fn next(&mut self) -> u64 {
         // Short enough to be typed.
-        let next = self.dice.throw() >> 32;
+        let next = self.rng.next() >> 32;
         std::mem::replace(&mut self.next, next)
     }
 }
 
-/// A seed that nobody has thought of.
-fn thrown() -> u64 {
+fn random_seed() -> u64 {
     let [a, b, c, d, ..] = SystemRandom.sixteen();
     u64::from(u32::from_le_bytes([a, b, c, d]))
 }

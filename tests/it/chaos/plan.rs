@@ -1,17 +1,17 @@
 //! What a campaign does, all of it known before it begins: the same seed gives the same plan. When
 //! exactly each step meets which line of the service is the machine's.
 
-use super::dice::Dice;
 use super::end::{End, Moment};
-use super::weather::{Disturbance, Setting, Weather};
+use super::faults::{Disturbance, Faults, Setting};
+use super::rng::Rng;
 
 /// The agents of a campaign. The first has grants for all that can be granted, the second for
 /// purges, the third for nothing.
 pub(super) const AGENTS: usize = 3;
 
-/// The rounds of a campaign and the lives of each.
+/// The rounds of a campaign and the processes of each.
 pub(super) const ROUNDS: usize = 2;
-pub(super) const LIVES: usize = 6;
+pub(super) const PROCESSES: usize = 6;
 
 /// One campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,17 +19,17 @@ pub(super) struct Plan {
     pub(super) rounds: Vec<Round>,
 }
 
-/// Lives that end badly, until everything settles and is checked.
+/// Processes that end badly, until everything settles and is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Round {
-    pub(super) lives: Vec<LifePlan>,
+    pub(super) processes: Vec<ProcessPlan>,
 }
 
 /// One process, from its start to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LifePlan {
+pub(super) struct ProcessPlan {
     pub(super) setting: Setting,
-    pub(super) weather: Weather,
+    pub(super) faults: Faults,
     /// What each agent does, one after another.
     pub(super) acts: Vec<Vec<Act>>,
     pub(super) disturbances: Vec<(Moment, Disturbance)>,
@@ -75,7 +75,7 @@ pub(super) enum Act {
         ops: Vec<Op>,
         answer: Answer,
     },
-    /// Takes up what an earlier life left waiting.
+    /// Takes up what an earlier process left waiting.
     Pursue {
         pick: u64,
         answer: Answer,
@@ -120,11 +120,11 @@ pub(super) enum Act {
 
 impl Plan {
     pub(super) fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let rounds = (0..ROUNDS)
             .map(|round| Round {
-                lives: (0..LIVES)
-                    .map(|life| LifePlan::of(&mut dice.fork(), &format!("{round}x{life}")))
+                processes: (0..PROCESSES)
+                    .map(|process| ProcessPlan::of(&mut rng.fork(), &format!("{round}x{process}")))
                     .collect(),
             })
             .collect();
@@ -132,36 +132,36 @@ impl Plan {
     }
 }
 
-impl LifePlan {
-    fn of(dice: &mut Dice, name: &str) -> Self {
-        let setting = Setting::of(dice);
-        let weather = Weather::of(dice);
+impl ProcessPlan {
+    fn of(rng: &mut Rng, name: &str) -> Self {
+        let setting = Setting::of(rng);
+        let faults = Faults::of(rng);
         let acts = (0..AGENTS)
             .map(|agent| {
                 let mut marking = Marking {
                     prefix: format!("m{name}x{agent}x"),
                     count: 0,
                 };
-                (0..dice.between(4, 12))
-                    .map(|_| Act::of(&mut dice.fork(), &mut marking))
+                (0..rng.between(4, 12))
+                    .map(|_| Act::of(&mut rng.fork(), &mut marking))
                     .collect()
             })
             .collect();
-        let mut disturbances: Vec<_> = (0..dice.between(0, 2))
-            .map(|_| (Moment::of(dice, 15), Disturbance::of(dice)))
+        let mut disturbances: Vec<_> = (0..rng.between(0, 2))
+            .map(|_| (Moment::of(rng, 15), Disturbance::of(rng)))
             .collect();
         disturbances.sort_by_key(|(moment, _)| moment.answers);
         Self {
             setting,
-            weather,
+            faults,
             acts,
             disturbances,
-            end: End::of(dice),
+            end: End::of(rng),
         }
     }
 }
 
-/// Gives every operation of an agent's life a name of its own.
+/// Gives every operation of one agent and process a name of its own.
 struct Marking {
     prefix: String,
     count: usize,
@@ -182,7 +182,7 @@ impl Marking {
 }
 
 impl Act {
-    fn of(dice: &mut Dice, marking: &mut Marking) -> Self {
+    fn of(rng: &mut Rng, marking: &mut Marking) -> Self {
         #[derive(Clone, Copy)]
         enum What {
             Open,
@@ -201,7 +201,7 @@ impl Act {
             Again,
             Look,
         }
-        let what = dice.weighted(&[
+        let what = rng.weighted(&[
             (4, What::Open),
             (36, What::Apply),
             (16, What::Ask),
@@ -218,34 +218,34 @@ impl Act {
             (2, What::Again),
             (4, What::Look),
         ]);
-        let pick = dice.throw();
+        let pick = rng.next();
         match what {
             What::Open => Self::Open,
             What::Apply => Self::Apply {
-                ops: granted_ops(dice, marking),
-                twin: dice.chance(25),
+                ops: granted_ops(rng, marking),
+                twin: rng.chance(25),
             },
             What::Ask => Self::Ask {
-                ops: vec![deployment(dice, marking)],
-                answer: answer(dice),
+                ops: vec![deployment(rng, marking)],
+                answer: answer(rng),
             },
             What::Pursue => Self::Pursue {
                 pick,
-                answer: answer(dice),
+                answer: answer(rng),
             },
             What::Share => Self::Share {
-                ops: vec![deployment(dice, marking)],
+                ops: vec![deployment(rng, marking)],
             },
             What::Replay => Self::Replay { pick },
             What::Alter => Self::Alter {
                 pick,
-                ops: granted_ops(dice, marking),
+                ops: granted_ops(rng, marking),
             },
             What::Spent => Self::Spent {
-                ops: granted_ops(dice, marking),
+                ops: granted_ops(rng, marking),
             },
             What::Forged => Self::Forged {
-                ops: granted_ops(dice, marking),
+                ops: granted_ops(rng, marking),
             },
             What::Outside => Self::Outside {
                 marker: marking.next(),
@@ -254,7 +254,7 @@ impl Act {
             What::Close => Self::Close,
             What::Resolve => Self::Resolve {
                 pick,
-                executed: dice.chance(50),
+                executed: rng.chance(50),
             },
             What::Again => Self::Again,
             What::Look => Self::Look,
@@ -262,25 +262,25 @@ impl Act {
     }
 }
 
-fn answer(dice: &mut Dice) -> Answer {
-    dice.weighted(&[
+fn answer(rng: &mut Rng) -> Answer {
+    rng.weighted(&[
         (65, Answer::Approve),
         (20, Answer::Deny),
         (15, Answer::Nothing),
     ])
 }
 
-fn granted_ops(dice: &mut Dice, marking: &mut Marking) -> Vec<Op> {
-    (0..dice.weighted(&[(70, 1), (20, 2), (10, 4)]))
+fn granted_ops(rng: &mut Rng, marking: &mut Marking) -> Vec<Op> {
+    (0..rng.weighted(&[(70, 1), (20, 2), (10, 4)]))
         .map(|_| {
-            let kind = dice.weighted(&[(30, Kind::Record), (60, Kind::Purge), (10, Kind::Lookup)]);
+            let kind = rng.weighted(&[(30, Kind::Record), (60, Kind::Purge), (10, Kind::Lookup)]);
             marking.op(kind)
         })
         .collect()
 }
 
-fn deployment(dice: &mut Dice, marking: &mut Marking) -> Op {
-    let bytes = dice.weighted(&[(80, 100), (20, 300_000)]);
+fn deployment(rng: &mut Rng, marking: &mut Marking) -> Op {
+    let bytes = rng.weighted(&[(80, 100), (20, 300_000)]);
     marking.op(Kind::Deploy(bytes))
 }
 
@@ -299,9 +299,9 @@ mod tests {
     fn no_two_operations_share_a_marker() {
         for seed in 0..20 {
             let plan = Plan::of(seed);
-            let acts = plan.rounds.iter().flat_map(|round| &round.lives);
+            let acts = plan.rounds.iter().flat_map(|round| &round.processes);
             let markers: Vec<_> = acts
-                .flat_map(|life| life.acts.iter().flatten())
+                .flat_map(|process| process.acts.iter().flatten())
                 .flat_map(|act| match act {
                     Act::Apply { ops, .. } | Act::Ask { ops, .. } | Act::Alter { ops, .. } => {
                         ops.clone()

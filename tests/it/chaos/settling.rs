@@ -1,11 +1,11 @@
 //! After a round nothing goes wrong any more: what the service makes of what is left, and the checks.
 
 use super::agent::Agent;
-use super::book::Acknowledged;
 use super::checks::{self, moving};
+use super::client_ledger::Acknowledged;
+use super::faults::Setting;
 use super::files;
-use super::life::{Life, PATIENCE, permit};
-use super::weather::Setting;
+use super::process::{PATIENCE, Process, permit};
 use super::world::World;
 use ledger::{Clock as _, SystemClock};
 use reqwest::Method;
@@ -29,12 +29,12 @@ pub(super) fn calm(world: &World) {
     world.surroundings.receiver.clear_script();
 }
 
-/// Grants and registrations, once; whoever got no answer asks again in the next life.
+/// Grants and registrations, once; whoever got no answer asks again in the next process.
 pub(super) async fn introduce(agent: &Agent<'_>) {
     let name = agent.name();
     let granted = agent
         .world
-        .book()
+        .clients()
         .acknowledged
         .iter()
         .any(|told| matches!(told, Acknowledged::Granted { agent, .. } if *agent == name));
@@ -47,7 +47,7 @@ pub(super) async fn introduce(agent: &Agent<'_>) {
     for approver in &agent.world.approvers {
         let principal = approver.principal().to_owned();
         let told = Acknowledged::Registered { principal };
-        if agent.world.book().acknowledged.contains(&told) {
+        if agent.world.clients().acknowledged.contains(&told) {
             continue;
         }
         let caller = agent.caller.ahead(agent.world.machine.offset());
@@ -60,23 +60,23 @@ pub(super) async fn introduce(agent: &Agent<'_>) {
 
 /// Starts it once more, lets it come to rest, and looks at everything.
 pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
-    world.begin_life();
+    world.begin_process();
     calm(world);
-    let mut life = Life::begin(&world.surroundings, Setting::Plain, None, &log);
-    let mut findings = match life.address().await {
+    let mut process = Process::begin(&world.surroundings, Setting::Plain, None, &log);
+    let mut findings = match process.address().await {
         None => vec![format!(
             "it does not start any more: {} {}",
-            life.state(),
+            process.state(),
             std::fs::read_to_string(&log).unwrap_or_default()
         )],
         Some(address) => at_rest(world, address).await,
     };
-    match life.stop().await {
+    match process.stop().await {
         Some(status) if status.success() => {}
         Some(status) => findings.push(format!("it stopped with {status}")),
         None => findings.push("it does not stop".to_owned()),
     }
-    drop(life);
+    drop(process);
     let evidence = world.evidence().await;
     findings.extend(checks::findings(&evidence));
     findings.extend(files::findings(&world.surroundings));
@@ -171,12 +171,12 @@ async fn replay(world: &World, address: SocketAddr, index: usize) {
 }
 
 async fn ask_again(agent: &Agent<'_>, wanted: impl Fn(bool) -> bool) {
-    let count = agent.world.book().applies.len();
+    let count = agent.world.clients().applies.len();
     for asked in 0..count {
         let is_wanted = {
-            let book = agent.world.book();
-            let asked = &book.applies[asked];
-            let task = &book.tasks[asked.task];
+            let clients = agent.world.clients();
+            let asked = &clients.applies[asked];
+            let task = &clients.tasks[asked.task];
             task.agent == agent.index && !task.over && wanted(asked.is_settled())
         };
         if is_wanted {

@@ -1,7 +1,7 @@
 //! What the ledger says, as far as the checks ask for it; folded here from the events, and with
 //! nothing of the service's own folds.
 
-use super::book::marker_in;
+use super::client_ledger::marker_in;
 use ledger::event::{AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, OperationOutcome};
 use ledger::{Event, Recorded};
 use serde_json::Value;

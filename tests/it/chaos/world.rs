@@ -1,7 +1,7 @@
 //! One campaign's service, surroundings, clients' memory, and what each side saw.
 
-use super::book::{Acknowledged, Book, marker_of};
 use super::checks::{Arrived, Evidence, Sent};
+use super::client_ledger::{Acknowledged, ClientLedger, marker_of};
 use super::journal::Journal;
 use super::machine::Machine;
 use super::story::Story;
@@ -20,10 +20,10 @@ pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) journal: Journal,
     pub(super) approvers: [SoftApprover; 2],
-    book: Mutex<Book>,
-    /// Answers of the current life.
+    clients: Mutex<ClientLedger>,
+    /// Answers of the current process.
     answers: AtomicU64,
-    /// The current life is over.
+    /// The current process is over.
     over: AtomicBool,
 }
 
@@ -40,22 +40,22 @@ impl World {
             surroundings,
             journal: Journal::begin(seed),
             approvers: APPROVERS.map(SoftApprover::new),
-            book: Mutex::default(),
+            clients: Mutex::default(),
             answers: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap()
+    pub(super) fn clients(&self) -> MutexGuard<'_, ClientLedger> {
+        self.clients.lock().unwrap()
     }
 
     pub(super) fn acknowledge(&self, what: Acknowledged) {
-        self.book().acknowledged.push(what);
+        self.clients().acknowledged.push(what);
     }
 
     /// Before a process is started.
-    pub(super) fn begin_life(&self) {
+    pub(super) fn begin_process(&self) {
         self.answers.store(0, Ordering::SeqCst);
         self.over.store(false, Ordering::SeqCst);
     }
@@ -118,7 +118,7 @@ impl World {
         });
         let story = self.story().await;
         Evidence {
-            book: self.book().clone(),
+            clients: self.clients().clone(),
             story,
             sent: sent.collect(),
             arrived: arrived.collect(),

@@ -38,17 +38,17 @@ async fn a_disk_that_has_room_again_makes_the_service_ready_without_a_caller() {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_from_an_empty_folder_on() {
+fn answers_stay_and_effects_happen_once_from_an_empty_folder_on() {
     matrix::run(Course::First);
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_after_a_kill() {
+fn answers_stay_and_effects_happen_once_after_a_kill() {
     matrix::run(Course::Again);
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_while_logs_are_copied_into_their_files() {
+fn answers_stay_and_effects_happen_once_while_logs_are_copied_into_their_files() {
     matrix::run(Course::Heavy);
 }
 

@@ -1,14 +1,14 @@
 //! What a client was told is in the ledger and still says so.
 
 use super::Evidence;
-use crate::chaos::book::Acknowledged;
+use crate::chaos::client_ledger::Acknowledged;
 use crate::chaos::story::{ApplyStory, ApprovalStory, Story};
 use ledger::event::ApplyEnd;
 
 pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     let lost = |told: &&Acknowledged| !stands(told, &evidence.story);
     evidence
-        .book
+        .clients
         .acknowledged
         .iter()
         .filter(lost)

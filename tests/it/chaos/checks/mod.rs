@@ -10,7 +10,7 @@ mod upstream;
 
 pub(super) use settled::moving;
 
-use super::book::Book;
+use super::client_ledger::ClientLedger;
 use super::story::Story;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Evidence {
     /// What the clients know.
-    pub(super) book: Book,
+    pub(super) clients: ClientLedger,
     /// What the ledger says.
     pub(super) story: Story,
     /// What upstream saw, in the order of arrival.
@@ -48,7 +48,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
     let mut findings = upstream::findings(evidence);
     findings.extend(acknowledged::findings(evidence));
     findings.extend(callbacks::findings(evidence));
-    findings.extend(evidence.book.odd.iter().cloned());
+    findings.extend(evidence.clients.odd.iter().cloned());
     findings
 }
 

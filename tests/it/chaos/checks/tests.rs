@@ -1,7 +1,7 @@
 //! Each check fails on evidence of what it is there to find, and on nothing else.
 
 use super::{Arrived, Evidence, Sent, differs, findings, moving};
-use crate::chaos::book::{Acknowledged, Asked, Book, HeldTask};
+use crate::chaos::client_ledger::{Acknowledged, Asked, ClientLedger, HeldTask};
 use crate::chaos::plan::{Kind, Op};
 use crate::chaos::story::{
     ApplyStory, ApprovalStory, DeliveryState, DeliveryStory, OperationStory, Story, TaskStory,
@@ -17,17 +17,18 @@ fn sound() -> Evidence {
         kind: Kind::Purge,
         marker: "m1".to_owned(),
     };
-    let mut book = Book::default();
-    book.granted
+    let mut clients = ClientLedger::default();
+    clients
+        .granted
         .insert("agent-0".to_owned(), ["cache.purge.execute"].into());
-    book.tasks.push(HeldTask {
+    clients.tasks.push(HeldTask {
         agent: 0,
         id: "t".to_owned(),
         token: String::new(),
         closing: false,
         over: false,
     });
-    book.applies.push(Asked {
+    clients.applies.push(Asked {
         task: 0,
         key: "k".to_owned(),
         ops: vec![op],
@@ -35,7 +36,7 @@ fn sound() -> Evidence {
         ended: Some(json!({"status": "completed"})),
         refused: None,
     });
-    book.acknowledged = vec![
+    clients.acknowledged = vec![
         Acknowledged::TaskOpened {
             task: "t".to_owned(),
         },
@@ -53,7 +54,7 @@ fn sound() -> Evidence {
         .deliveries
         .insert("d".to_owned(), delivered("e", &finished("k")));
     Evidence {
-        book,
+        clients,
         story,
         sent: vec![sent("m1", true)],
         arrived: vec![arrived("e", &finished("k"))],
@@ -152,13 +153,13 @@ fn an_execution_that_nothing_authorised_is_found() {
 
 #[test]
 fn an_authorisation_that_nobody_gave_is_found() {
-    let found = after(|evidence| evidence.book.granted.clear());
+    let found = after(|evidence| evidence.clients.granted.clear());
     assert!(found.contains("m1 was sent, and nobody granted or approved it"));
 }
 
 #[test]
 fn what_must_never_run_is_found() {
-    let found = after(|evidence| evidence.book.forbidden = ["m1".to_owned()].into());
+    let found = after(|evidence| evidence.clients.forbidden = ["m1".to_owned()].into());
     assert!(found.contains("m1 was sent and must never have been"));
 }
 
@@ -246,7 +247,7 @@ fn every_acknowledged_answer_that_is_lost_is_found() {
         },
     ];
     for told in lost {
-        let found = after(|evidence| evidence.book.acknowledged.push(told.clone()));
+        let found = after(|evidence| evidence.clients.acknowledged.push(told.clone()));
         let expected = format!("the ledger does not say what was acknowledged: {told:?}");
         assert_eq!(found, expected);
     }
@@ -335,6 +336,6 @@ fn a_replay_that_is_told_something_else_is_found() {
 #[test]
 fn an_answer_that_none_of_our_requests_may_get_is_found() {
     let odd = "POST /v1/tasks was answered 500";
-    let found = after(|evidence| evidence.book.odd.push(odd.to_owned()));
+    let found = after(|evidence| evidence.clients.odd.push(odd.to_owned()));
     assert_eq!(found, odd);
 }

@@ -2,7 +2,7 @@
 //! is true.
 
 use super::Evidence;
-use crate::chaos::book::{Asked, Book};
+use crate::chaos::client_ledger::{Asked, ClientLedger};
 use crate::chaos::story::{ApplyStory, OperationStory, Story};
 use std::collections::BTreeMap;
 
@@ -45,9 +45,9 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
 
 /// What is wrong with what was sent under a marker.
 fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
-    let Evidence { book, story, .. } = evidence;
+    let Evidence { clients, story, .. } = evidence;
     let mut findings = Vec::new();
-    if book.forbidden.contains(marker) {
+    if clients.forbidden.contains(marker) {
         findings.push(format!("{marker} was sent and must never have been"));
     }
     let bearing = |apply: &&ApplyStory| apply.markers.iter().any(|found| found == marker);
@@ -68,11 +68,11 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
     if count.seen > of_it().filter(begun).count() {
         findings.push(format!("{marker} was sent without an intent on record"));
     }
-    let mut asked = book
+    let mut asked = clients
         .applies
         .iter()
         .filter(|asked| asked.ops.iter().any(|op| op.marker == marker));
-    if !asked.any(|asked| may_run(book, asked)) {
+    if !asked.any(|asked| may_run(clients, asked)) {
         findings.push(format!(
             "{marker} was sent, and nobody granted or approved it"
         ));
@@ -81,15 +81,15 @@ fn unlicensed(evidence: &Evidence, marker: &str, count: Count) -> Vec<String> {
 }
 
 /// As far as the clients know, who did not ask for everything that would be needed.
-fn may_run(book: &Book, asked: &Asked) -> bool {
-    let agent = format!("agent-{}", book.tasks[asked.task].agent);
-    let granted = book.granted.get(&agent);
+fn may_run(clients: &ClientLedger, asked: &Asked) -> bool {
+    let agent = format!("agent-{}", clients.tasks[asked.task].agent);
+    let granted = clients.granted.get(&agent);
     let is_granted = asked.ops.iter().all(|op| {
         op.grantable()
             .is_some_and(|operation| granted.is_some_and(|granted| granted.contains(operation)))
     });
     let approval = asked.waiting.as_ref().map(|waiting| &waiting.approval);
-    is_granted || approval.is_some_and(|approval| book.approving.contains(approval))
+    is_granted || approval.is_some_and(|approval| clients.approving.contains(approval))
 }
 
 /// Whether the ledger says something else of an operation than upstream.

@@ -1,6 +1,6 @@
 //! One process of the service, in a world that may not let it start.
 
-use super::weather::{Setting, Victim};
+use super::faults::{Setting, Victim};
 use crate::service::{SERVE, Surroundings, address_in};
 use std::fs::{File, Permissions};
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A process; killed when it goes.
-pub(super) struct Life {
+pub(super) struct Process {
     child: Child,
     log: PathBuf,
 }
 
-impl Life {
+impl Process {
     /// With what is to happen at one of its operations on the disk, in the words of the shim.
     pub(super) fn begin(
         surroundings: &Surroundings,
@@ -111,7 +111,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());

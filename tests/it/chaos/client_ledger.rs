@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is asked for and answered in a campaign.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Book {
+pub(super) struct ClientLedger {
     pub(super) tasks: Vec<HeldTask>,
     pub(super) applies: Vec<Asked>,
     pub(super) acknowledged: Vec<Acknowledged>,

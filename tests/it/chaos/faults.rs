@@ -1,6 +1,6 @@
 //! What goes wrong around the process: the disk, the files, the clock, upstream and the receivers.
 
-use super::dice::Dice;
+use super::rng::Rng;
 use fixtures::receiver;
 use fixtures::upstream::{FakeUpstream, Fault};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) enum Victim {
     Folder,
 }
 
-/// What happens in the middle of a life.
+/// What happens while a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disturbance {
     /// SIGSTOP, and SIGCONT so much later.
@@ -40,9 +40,9 @@ pub(super) enum Disturbance {
     ReadOnly(Victim),
 }
 
-/// What upstream and the receivers do in a life, each to one of the requests that come.
+/// What upstream and the receivers do in a process, each to one of the requests that come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Weather {
+pub(super) struct Faults {
     pub(super) upstream: Vec<Upstream>,
     pub(super) hooks: Vec<Hook>,
 }
@@ -71,10 +71,10 @@ pub(super) enum Hook {
 }
 
 impl Setting {
-    pub(super) fn of(dice: &mut Dice) -> Self {
-        match dice.between(1, 100) {
-            1..=12 => Self::Room(u32::try_from(dice.between(0, 400)).unwrap()),
-            13..=20 => Self::ReadOnly(Victim::of(dice)),
+    pub(super) fn of(rng: &mut Rng) -> Self {
+        match rng.between(1, 100) {
+            1..=12 => Self::Room(u32::try_from(rng.between(0, 400)).unwrap()),
+            13..=20 => Self::ReadOnly(Victim::of(rng)),
             21..=28 => Self::WithoutReadTables,
             _ => Self::Plain,
         }
@@ -87,8 +87,8 @@ impl Setting {
 }
 
 impl Victim {
-    fn of(dice: &mut Dice) -> Self {
-        dice.weighted(&[(1, Self::Ledger), (1, Self::ReadTables), (1, Self::Folder)])
+    fn of(rng: &mut Rng) -> Self {
+        rng.weighted(&[(1, Self::Ledger), (1, Self::ReadTables), (1, Self::Folder)])
     }
 }
 
@@ -98,39 +98,37 @@ impl Disturbance {
         matches!(self, Self::Full(_) | Self::ReadOnly(_))
     }
 
-    pub(super) fn of(dice: &mut Dice) -> Self {
-        match dice.between(1, 100) {
+    pub(super) fn of(rng: &mut Rng) -> Self {
+        match rng.between(1, 100) {
             1..=10 => Self::Rebuild,
-            11..=30 => Self::Frozen(Duration::from_millis(dice.between(1, 200))),
-            31..=48 => Self::Full(Duration::from_millis(dice.between(1, 150))),
-            49..=60 => Self::ReadOnly(Victim::of(dice)),
-            61..=75 => Self::Clock(seconds(dice.between(1, 90))),
-            76..=80 => Self::Clock(seconds(dice.between(3_600, 10_800))),
-            81..=92 => Self::Clock(-seconds(dice.between(1, 50))),
-            _ => Self::Clock(-seconds(dice.between(90, 7_200))),
+            11..=30 => Self::Frozen(Duration::from_millis(rng.between(1, 200))),
+            31..=48 => Self::Full(Duration::from_millis(rng.between(1, 150))),
+            49..=60 => Self::ReadOnly(Victim::of(rng)),
+            61..=75 => Self::Clock(seconds(rng.between(1, 90))),
+            76..=80 => Self::Clock(seconds(rng.between(3_600, 10_800))),
+            81..=92 => Self::Clock(-seconds(rng.between(1, 50))),
+            _ => Self::Clock(-seconds(rng.between(90, 7_200))),
         }
     }
 }
 
-fn seconds(thrown: u64) -> i64 {
-    i64::try_from(thrown).unwrap()
+fn seconds(count: u64) -> i64 {
+    i64::try_from(count).unwrap()
 }
 
-impl Weather {
-    pub(super) fn of(dice: &mut Dice) -> Self {
+impl Faults {
+    pub(super) fn of(rng: &mut Rng) -> Self {
         Self {
-            upstream: (0..dice.between(0, 4))
-                .map(|_| Upstream::of(dice))
-                .collect(),
-            hooks: (0..dice.between(0, 3)).map(|_| Hook::of(dice)).collect(),
+            upstream: (0..rng.between(0, 4)).map(|_| Upstream::of(rng)).collect(),
+            hooks: (0..rng.between(0, 3)).map(|_| Hook::of(rng)).collect(),
         }
     }
 }
 
 impl Upstream {
-    fn of(dice: &mut Dice) -> Self {
-        let time = dice.between(1, 60);
-        dice.weighted(&[
+    fn of(rng: &mut Rng) -> Self {
+        let time = rng.between(1, 60);
+        rng.weighted(&[
             (25, Self::Delay(time)),
             (15, Self::Late(time)),
             (6, Self::DropBefore),
@@ -164,9 +162,9 @@ impl Upstream {
 }
 
 impl Hook {
-    fn of(dice: &mut Dice) -> Self {
-        let time = dice.between(1, 80);
-        dice.weighted(&[
+    fn of(rng: &mut Rng) -> Self {
+        let time = rng.between(1, 80);
+        rng.weighted(&[
             (3, Self::Status(500)),
             (2, Self::Status(404)),
             (2, Self::Closed),

@@ -1,15 +1,15 @@
-//! Chance that can be thrown again: everything that is planned comes from one number.
+//! A seeded source of random numbers: a campaign's whole plan follows from its seed.
 
-/// SplitMix64; the same seed gives the same throws.
+/// SplitMix64; the same seed gives the same numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn throw(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,7 +19,7 @@ impl Dice {
 
     /// From `least` to `most`, both included.
     pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
-        least + self.throw() % (most - least + 1)
+        least + self.next() % (most - least + 1)
     }
 
     /// True so many times in a hundred.
@@ -40,8 +40,8 @@ impl Dice {
         choices[0].1
     }
 
-    /// Another source that the throws of this one do not depend on.
+    /// Another source whose numbers do not depend on how this one is used.
     pub(super) fn fork(&mut self) -> Self {
-        Self(self.throw())
+        Self(self.next())
     }
 }
