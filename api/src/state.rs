@@ -286,13 +286,13 @@ impl AppState {
         &self,
         approval: ApprovalId,
         patience: Duration,
-    ) -> Result<Option<Arc<Approval>>, ledger::Error> {
+    ) -> Result<Arc<Approval>, ledger::Error> {
         let ledger = &self.services.ledger;
         let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
         let waiting = ledger.wait_for(approval, patience, decided);
         match self.services.ending.run_until_cancelled(waiting).await {
             Some(waited) => waited,
-            None => ledger.load(approval).await,
+            None => ledger.existing(approval).await,
         }
     }
 }

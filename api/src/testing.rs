@@ -4,7 +4,6 @@
 use crate::passkey::RelyingParty;
 use crate::router::build_router;
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
-use app::Subject;
 use app::token::capability::CapabilityToken;
 use axum::Router;
 use axum::body::Body;
@@ -16,8 +15,8 @@ use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
 use ledger::{
-    CallbackPolicy, ChallengeKey, Clock, Ledger, LedgerOptions, MasterKeys, Origin, Rules,
-    Timestamp, WriterTask,
+    AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, Ledger,
+    LedgerOptions, MasterKeys, Origin, Rules, ScopePattern, Timestamp, WriterTask,
 };
 use projections::{ProjectionOptions, Projections};
 use secrecy::{ExposeSecret, SecretString};
@@ -104,7 +103,7 @@ impl Stage {
 
     /// A request with signed subject headers, whose body is JSON if it has one.
     pub(crate) fn signed(&self, method: &str, path: &str, client: &str) -> Builder {
-        let subject = Subject::parse(client).unwrap();
+        let subject = ClientSubject::parse(client).unwrap();
         let now = self.clock.now();
         Request::builder()
             .method(method)
@@ -164,14 +163,14 @@ impl Stage {
         let operations = cloudflare::CATALOG
             .map(|operation| AllowedEntry {
                 operation,
-                scope_id: None,
+                scope_id: ScopePattern::every(),
                 required_level: None,
                 risk_tier: None,
             })
             .to_vec();
         let command = CreateTask {
-            agent: agent.to_owned(),
-            subject: CLIENT.to_owned(),
+            agent: AgentName::unchecked(agent),
+            subject: ClientSubject::unchecked(CLIENT),
             name: "a task".to_owned(),
             operations,
             agent_callbacks: true,
@@ -262,7 +261,9 @@ fn rules(config: &ApiConfig) -> Rules {
     let link_secret = config.approval_link_secret.expose_secret().as_bytes();
     Rules {
         approval_ttl: Duration::from_secs(600),
-        approvers: vec!["default".into(), "security".into()],
+        approvers: ["default", "security"]
+            .map(ApproverName::unchecked)
+            .to_vec(),
         callback_max_attempts: 5,
         rp_id: "localhost".into(),
         origin: "http://localhost:8080".into(),

@@ -7,7 +7,6 @@ use ledger::aggregate::{Agent, Task};
 use ledger::command::{PresentedToken, check_token};
 use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, TaskId, Timestamp};
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// The access of a principal that may do the action, on the task that the request names (`None` where it
 /// names none).
@@ -65,7 +64,7 @@ async fn task_of(
         let agent = ledger.load::<Agent>(task.agent_id).await?;
         check_token(presented, Some(&task), agent.as_deref(), ledger.now())?;
     }
-    if holder.token.bound_to() != presented.subject {
+    if *holder.token.bound_to() != presented.subject {
         return Err(Forbidden::OtherSubject.into());
     }
     if named != Some(holder.token.task_id()) {
@@ -81,11 +80,7 @@ async fn issued_for(ledger: &Ledger, presented: &PresentedToken) -> Result<Arc<T
     let token = task
         .token(presented.token_id)
         .ok_or(Rejection::TokenUnknown)?;
-    let same = token
-        .claims_hash
-        .as_slice()
-        .ct_eq(presented.claims_hash.as_slice());
-    if !bool::from(same) {
+    if token.claims_hash != presented.claims_hash {
         return Err(Rejection::TokenAltered.into());
     }
     Ok(task)

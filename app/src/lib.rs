@@ -9,7 +9,5 @@ pub mod token;
 
 pub use action::{Access, Act, Action, Admitted, Who};
 pub use authorize::authorize;
-pub use principal::{
-    Acting, Administrator, Principal, Right, Rights, Subject, TaskAccess, TokenHolder,
-};
+pub use principal::{Acting, Administrator, Principal, Right, Rights, TaskAccess, TokenHolder};
 pub use refusal::{Error, Forbidden, Unauthorized};

@@ -7,8 +7,7 @@ use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
 use ledger::aggregate::Task;
 use ledger::command::PresentedToken;
-use ledger::{Actor, Origin, RequestId};
-use std::fmt;
+use ledger::{Actor, ClientSubject, Origin, RequestId};
 use std::sync::Arc;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
@@ -40,41 +39,6 @@ impl Principal {
     }
 }
 
-/// A client's subject: 1..=256 ASCII characters, visible ones and blanks between them, as in
-/// `CN=ci, O=Example Corp` (nginx `$ssl_client_s_dn`). Subjects are compared byte for byte. Having the
-/// form proves nothing; a scheme does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Subject(String);
-
-impl Subject {
-    /// What a subject must be, for people.
-    pub const FORM: &'static str =
-        "1 to 256 visible ASCII characters; blanks may stand between them, not at the ends";
-
-    /// Checks the form, which is also what arrives as it was sent: a field's value loses the blanks at its
-    /// ends on the way (RFC 9110, section 5.5).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-        let fine = (1..=256).contains(&text.len())
-            && text.bytes().all(fits)
-            && text.trim_matches(' ') == text;
-        fine.then(|| Self(text.to_owned()))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A client that presents a capability token which this service has signed.
 #[derive(Debug, Clone)]
 pub struct TokenHolder {
@@ -85,8 +49,8 @@ pub struct TokenHolder {
 impl TokenHolder {
     /// A token, and the client that presents it.
     #[must_use]
-    pub fn new(token: OpenedToken, subject: &Subject) -> Self {
-        let presented = token.presented_by(subject.as_str());
+    pub fn new(token: OpenedToken, subject: &ClientSubject) -> Self {
+        let presented = token.presented_by(subject);
         Self { token, presented }
     }
 
@@ -97,7 +61,7 @@ impl TokenHolder {
 
     fn actor(&self) -> Actor {
         Actor::Agent {
-            agent: self.token.agent().to_owned(),
+            agent: self.token.agent().clone(),
             subject: self.presented.subject.clone(),
             token: self.presented.token_id,
         }
@@ -154,7 +118,7 @@ pub struct Administrator {
     /// `agent:NAME`, or who administers.
     pub name: String,
     /// The client.
-    pub subject: Subject,
+    pub subject: ClientSubject,
     /// What they may do.
     pub rights: Rights,
 }
@@ -164,8 +128,8 @@ impl Administrator {
     ///
     /// # Errors
     /// [`Forbidden::OtherSubject`] when the token is bound to another client.
-    pub fn presenting(claims: BootstrapClaims, subject: Subject) -> Result<Self, Forbidden> {
-        if claims.bindings.mtls_subject != subject.as_str() {
+    pub fn presenting(claims: BootstrapClaims, subject: ClientSubject) -> Result<Self, Forbidden> {
+        if claims.bindings.mtls_subject != subject {
             return Err(Forbidden::OtherSubject);
         }
         Ok(Self {
@@ -178,7 +142,7 @@ impl Administrator {
     fn actor(&self) -> Actor {
         Actor::Administrator {
             principal: self.name.clone(),
-            subject: self.subject.as_str().to_owned(),
+            subject: self.subject.clone(),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use crate::aggregate::{Task, Token};
 use crate::blob::Blob;
+use crate::name::{AgentName, ClientSubject};
 use crate::rules::Rules;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
+use subtle::ConstantTimeEq as _;
 
 /// One scope that a token covers; id `*` covers every one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +24,7 @@ pub struct ScopeClaim {
 #[serde(deny_unknown_fields)]
 pub struct Bindings {
     /// The signed subject of every request that uses it.
-    pub mtls_subject: String,
+    pub mtls_subject: ClientSubject,
 }
 
 /// The claims of a capability token (RFC 7519 and ours).
@@ -46,7 +48,7 @@ pub struct CapabilityClaims {
     /// The one task that it opens.
     pub task_id: String,
     /// The agent's name.
-    pub agent_id: String,
+    pub agent_id: AgentName,
     /// The operations of the task's allowlist.
     pub allowed_ops: Vec<String>,
     /// The scopes of the task's allowlist.
@@ -71,7 +73,7 @@ impl CapabilityClaims {
             .iter()
             .map(|entry| ScopeClaim {
                 kind: entry.scope_type.as_str().to_owned(),
-                id: entry.scope_id.clone(),
+                id: entry.scope_id.to_string(),
             })
             .collect();
         Self {
@@ -96,12 +98,37 @@ impl CapabilityClaims {
     /// SHA-256 under a prefix of its own over the claims as JSON with the fields in the order in
     /// which they stand here.
     #[must_use]
-    pub fn hash(&self) -> Blob {
+    pub fn hash(&self) -> ClaimsHash {
         let mut hash = Sha256::new().chain_update(b"llm-permission-proxy claims v1");
         // Strings and integers always become JSON; were it otherwise, no token would match.
         if let Ok(json) = serde_json::to_vec(self) {
             hash.update(json);
         }
-        Blob::from(hash.finalize().to_vec())
+        ClaimsHash(Blob::from(hash.finalize().to_vec()))
+    }
+}
+
+/// The hash by which the ledger knows a token's claims again. Compared in constant time.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimsHash(Blob);
+
+impl ClaimsHash {
+    /// Takes the bytes without a check.
+    #[must_use]
+    pub fn unchecked(bytes: impl Into<Blob>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl PartialEq for ClaimsHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice().ct_eq(other.as_slice()).into()
     }
 }

@@ -11,6 +11,12 @@ pub enum Error {
     /// A command was refused; nothing of it was recorded but what its refusal says.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// What cannot happen has happened. Asking again does not help.
+    #[error("a defect of this software: {what}")]
+    Defect {
+        /// What was found.
+        what: String,
+    },
     /// The command is not in the log. Asking again is safe.
     #[error("nothing was recorded; asking again is safe")]
     NotRecorded,
@@ -268,6 +274,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// What cannot happen.
+    pub(crate) fn defect(what: impl Into<String>) -> Self {
+        Self::Defect { what: what.into() }
+    }
+
     /// Whether the file is not what was written to it, so that only a copy of it helps. What may pass
     /// or can be set right (a disk that is full, a file of somebody else) is no damage.
     #[must_use]

@@ -9,6 +9,7 @@
 use crate::canonical::{StrictJsonError, canonicalise, deserialize_strict};
 use crate::digest::digest;
 use crate::id::{LedgerId, TaskId};
+use crate::name::AgentName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -38,7 +39,7 @@ pub struct Submission {
     /// The ledger that the task stands in.
     pub ledger_id: LedgerId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The task.
     pub task_id: TaskId,
     /// The operations in their order, each as it will be sent.
@@ -61,7 +62,7 @@ pub enum SubmissionError {
 struct Form {
     v: u8,
     ledger_id: String,
-    agent_id: String,
+    agent_id: AgentName,
     task_id: String,
     operations: Vec<Value>,
 }
@@ -127,7 +128,7 @@ mod tests {
     #[derive(Deserialize)]
     struct Golden {
         ledger_id: String,
-        agent: String,
+        agent: AgentName,
         task_id: String,
         operations: Vec<Value>,
         canonical: String,
@@ -166,7 +167,7 @@ mod tests {
         let (base, ..) = golden().swap_remove(0);
         let mut others = vec![base.clone(); 5];
         others[0].ledger_id = LedgerId::from_bytes([9; 16]);
-        others[1].agent.push('x');
+        others[1].agent = AgentName::unchecked("x");
         others[2].task_id = TaskId::from_bytes([9; 16]);
         others[3].operations.push(json!({}));
         others[4].operations.reverse();
@@ -203,7 +204,7 @@ mod tests {
         #[test]
         fn the_agents_name_cannot_imitate_another_part(agent in any::<String>()) {
             let (mut submission, ..) = golden().swap_remove(0);
-            submission.agent = agent;
+            submission.agent = AgentName::unchecked(agent);
             let bytes = submission.canonical_bytes().unwrap();
             prop_assert_eq!(Submission::read(&bytes).unwrap(), submission);
         }

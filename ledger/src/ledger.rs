@@ -14,10 +14,11 @@ use crate::command::Command;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
+use crate::name::{AgentName, ApproverName};
 use crate::rules::Rules;
 use crate::store::{LookupKey, Reader, read_stream};
 use crate::tlog::Frontier;
-use crate::writer::{CommitFaults, Entry, Job, Shared, Stored, TypedJob, erased_names};
+use crate::writer::{CommitFaults, Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use std::path::{Path, PathBuf};
@@ -132,15 +133,40 @@ impl Ledger {
         self.noted(answer.await.map_err(|_| Error::Stopped)?)
     }
 
-    /// The newest committed state of a stream; `None` when there is none of that kind.
+    /// The newest committed state of an aggregate; `None` when there is none with that id.
+    ///
+    /// ```
+    /// # use ledger::{ApplyId, Error, Ledger, TaskId, aggregate::{Apply, Task}};
+    /// async fn task(ledger: &Ledger, id: TaskId) -> Result<bool, Error> {
+    ///     Ok(ledger.load::<Task>(id).await?.is_some())
+    /// }
+    /// ```
+    /// The id of another aggregate does not compile, nor does that of any stream:
+    /// ```compile_fail,E0308
+    /// # use ledger::{ApplyId, Error, Ledger, TaskId, aggregate::{Apply, Task}};
+    /// async fn task(ledger: &Ledger, id: ApplyId) -> Result<bool, Error> {
+    ///     Ok(ledger.load::<Task>(id).await?.is_some())
+    /// }
+    /// ```
+    /// ```compile_fail,E0308
+    /// # use ledger::{Error, Ledger, StreamId, aggregate::Task};
+    /// async fn task(ledger: &Ledger, id: StreamId) -> Result<bool, Error> {
+    ///     Ok(ledger.load::<Task>(id).await?.is_some())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`crate::Rejection::Erased`] when it was erased, besides what keeps it from being read.
-    pub async fn load<A: Stored>(
-        &self,
-        stream: impl Into<StreamId>,
-    ) -> Result<Option<Arc<A>>, Error> {
-        Ok(self.entry(stream.into()).await?.state.get()?)
+    pub async fn load<A: Stored>(&self, id: A::Id) -> Result<Option<Arc<A>>, Error> {
+        Ok(self.entry(id.into()).await?.state.get()?)
+    }
+
+    /// The newest committed state of an aggregate that an event or another aggregate names.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] when there is none, besides what keeps it from being read.
+    pub async fn existing<A: Stored>(&self, id: A::Id) -> Result<Arc<A>, Error> {
+        existing(id, self.load(id).await?)
     }
 
     async fn entry(&self, stream: StreamId) -> Result<Entry, Error> {
@@ -154,12 +180,12 @@ impl Ledger {
 
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
     /// of it.
-    pub async fn approver(&self, principal: &str) -> Result<Option<Arc<Approver>>, Error> {
+    pub async fn approver(&self, principal: &ApproverName) -> Result<Option<Arc<Approver>>, Error> {
         self.find(LookupKey::approver(principal)).await
     }
 
     /// The agent of that name, in its newest committed state; `None` when nobody has heard of it.
-    pub async fn agent(&self, name: &str) -> Result<Option<Arc<Agent>>, Error> {
+    pub async fn agent(&self, name: &AgentName) -> Result<Option<Arc<Agent>>, Error> {
         self.find(LookupKey::agent(name)).await
     }
 
@@ -196,16 +222,18 @@ impl Ledger {
         }
     }
 
-    /// Waits until a stream's state satisfies `until`, at most for `patience`; gives the state as
-    /// it is then.
+    /// Waits until the state of an aggregate that there is satisfies `until`, at most for `patience`;
+    /// gives the state as it is then.
+    ///
+    /// # Errors
+    /// As [`Self::existing`].
     pub async fn wait_for<A: Stored>(
         &self,
-        stream: impl Into<StreamId>,
+        id: A::Id,
         patience: Duration,
         until: impl Fn(&A) -> bool,
-    ) -> Result<Option<Arc<A>>, Error> {
-        let stream = stream.into();
-        let watch = self.shared.watchers.watch(stream);
+    ) -> Result<Arc<A>, Error> {
+        let watch = self.shared.watchers.watch(id.into());
         let deadline = tokio::time::sleep(patience);
         tokio::pin!(deadline);
         loop {
@@ -213,8 +241,8 @@ impl Ledger {
             tokio::pin!(changed);
             // Registered before the look, so that no change in between is missed.
             changed.as_mut().enable();
-            let state = self.load::<A>(stream).await?;
-            if state.as_deref().is_none_or(&until) {
+            let state = self.existing::<A>(id).await?;
+            if until(&state) {
                 return Ok(state);
             }
             tokio::select! {

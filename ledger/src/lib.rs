@@ -33,6 +33,7 @@ mod fork;
 mod id;
 #[cfg(feature = "store")]
 mod ledger;
+mod name;
 pub mod operation;
 pub mod record;
 mod rejection;
@@ -61,7 +62,7 @@ pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
 #[cfg(feature = "store")]
 pub use checkpoints::{Checkpoints, MakeSigning, SignedCheckpoint, Signing, SigningRequest};
-pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
+pub use claims::{Bindings, CapabilityClaims, ClaimsHash, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 #[cfg(feature = "store")]
 pub use clock::{SystemClock, SystemRandom};
@@ -79,6 +80,10 @@ pub use id::{
 };
 #[cfg(feature = "store")]
 pub use ledger::{Ledger, LedgerOptions, Origin, Unprovable, Unproven, WriterTask};
+pub use name::{
+    AgentName, ApproverName, ClientSubject, CredentialId, IdempotencyKey, InvalidIdempotencyKey,
+    RecordedThumbprint, ScopePattern,
+};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
 pub use rules::{Quotas, Rules};

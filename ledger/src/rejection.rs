@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::id::ApplyId;
+use crate::name::ApproverName;
 use std::time::Duration;
 
 /// What family a refusal belongs to; the surface gives each one status.
@@ -154,7 +155,7 @@ pub enum Rejection {
     #[error("{principal} may not decide this approval")]
     NotEligible {
         /// Who.
-        principal: String,
+        principal: ApproverName,
     },
     /// The credential may not decide.
     #[error("this passkey may not decide this approval; use one of an eligible approver")]

@@ -1,6 +1,7 @@
 //! What the operator configured and decisions depend on.
 
 use crate::challenge::ChallengeKey;
+use crate::name::ApproverName;
 use crate::seal::MasterKeys;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ pub struct Rules {
     /// How long a question to humans stays open, and how long an approval can be continued.
     pub approval_ttl: Duration,
     /// The principals who may decide.
-    pub approvers: Vec<String>,
+    pub approvers: Vec<ApproverName>,
     /// How many tries a delivery gets, the first included.
     pub callback_max_attempts: u32,
     /// WebAuthn relying party id.

@@ -1,14 +1,14 @@
 //! Names on the command line, as the service would accept them.
 
-use app::Subject;
+use ledger::ClientSubject;
 
 const MOST_CHARACTERS: usize = 200;
 
 /// A client subject, by the rule of the service that reads it.
 pub(super) fn parse_subject(text: &str) -> Result<String, String> {
-    match Subject::parse(text) {
+    match ClientSubject::parse(text) {
         Some(subject) => Ok(subject.as_str().to_owned()),
-        None => Err(format!("expected {}", Subject::FORM)),
+        None => Err(format!("expected {}", ClientSubject::FORM)),
     }
 }
 

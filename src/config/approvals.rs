@@ -2,11 +2,8 @@
 
 use super::sources::Sources;
 use super::variable;
+use ledger::ApproverName;
 use std::time::Duration;
-use unicode_normalization::UnicodeNormalization as _;
-
-/// The longest name of a principal, in characters.
-const MOST_CHARACTERS: usize = 200;
 
 /// The life of an approval.
 pub(crate) struct Approvals {
@@ -15,7 +12,7 @@ pub(crate) struct Approvals {
     /// How long a WebAuthn challenge is good.
     pub(crate) challenge_ttl: Duration,
     /// The principals who may decide; at least one.
-    pub(crate) approvers: Vec<String>,
+    pub(crate) approvers: Vec<ApproverName>,
 }
 
 impl Approvals {
@@ -31,27 +28,25 @@ impl Approvals {
     }
 }
 
-fn approvers(sources: &mut Sources) -> Vec<String> {
-    let mut approvers = sources.list(&variable::APPROVAL_APPROVERS);
-    if approvers.is_empty() {
+fn approvers(sources: &mut Sources) -> Vec<ApproverName> {
+    let named = sources.list(&variable::APPROVAL_APPROVERS);
+    if named.is_empty() {
         sources.problem(
             &variable::APPROVAL_APPROVERS,
             "names nobody; nobody could ever decide",
         );
     }
-    let named_well = |name: &String| {
-        name.chars().count() <= MOST_CHARACTERS && !name.chars().any(char::is_control)
-    };
-    if !approvers.iter().all(named_well) {
+    let parsed = named
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(|name| ApproverName::parse(name));
+    let mut approvers: Vec<_> = parsed.collect::<Result<_, _>>().unwrap_or_else(|_| {
         sources.problem(
             &variable::APPROVAL_APPROVERS,
             "has a name with control characters or of more than 200 characters",
         );
-    }
-    // Links and routes bring names in this form too (Unicode Standard Annex 15).
-    for name in &mut approvers {
-        *name = name.nfc().collect();
-    }
+        Vec::new()
+    });
     approvers.sort();
     approvers.dedup();
     approvers

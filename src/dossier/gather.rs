@@ -9,7 +9,7 @@ use ledger::audit::{
 use ledger::event::{AggregateKind, Approved, Denied, ErasedSubject, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
-use ledger::{Event, Header, RecordScan, Scanned, StreamId, TaskId};
+use ledger::{ApproverName, Event, Header, RecordScan, Scanned, StreamId, TaskId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -44,9 +44,9 @@ pub(crate) struct Gather {
     /// The streams of the task.
     streams: HashSet<StreamId>,
     /// The stream of each approver.
-    approvers: HashMap<String, StreamId>,
+    approvers: HashMap<ApproverName, StreamId>,
     /// Whose passkeys decided.
-    deciders: BTreeSet<String>,
+    deciders: BTreeSet<ApproverName>,
     agent: Option<StreamId>,
     erased: Vec<PositionRange>,
     /// Where it was told last that something was erased.

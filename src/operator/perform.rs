@@ -7,7 +7,10 @@ use ledger::command::{
     CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
 };
 use ledger::operation::catalog::entry;
-use ledger::{Actor, ApplyId, Blob, DeliveryId, Error, Ledger, Origin, TaskId};
+use ledger::{
+    Actor, AgentName, ApplyId, ApproverName, Blob, CredentialId, DeliveryId, Error, Ledger, Origin,
+    TaskId,
+};
 use projections::{Projection, Projections};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -72,6 +75,7 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let operation = operation
                 .map(|name| entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
                 .transpose()?;
+            let agent = AgentName::unchecked(agent);
             // The command itself takes any name; a mistyped one would be registered.
             let known = ledger.agent(&agent).await.map_err(failure)?;
             known.ok_or_else(|| format!("there is no agent {agent:?}"))?;
@@ -88,8 +92,8 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
         Action::Erase { what, reason } => {
             let target = match what {
                 Erased::Task(task) => EraseTarget::Task(parsed("task", &task)?),
-                Erased::Agent(name) => EraseTarget::Agent(name),
-                Erased::Approver(principal) => EraseTarget::Approver(principal),
+                Erased::Agent(name) => EraseTarget::Agent(AgentName::unchecked(name)),
+                Erased::Approver(principal) => EraseTarget::Approver(ApproverName::unchecked(principal)),
             };
             let erased = ledger.erase(origin(account), target, reason).await;
             let erased = erased.map_err(failure)?;
@@ -110,9 +114,10 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             reason,
         } => {
             let credential_id = Blob::from_base64url(&credential)
+                .map(CredentialId::unchecked)
                 .ok_or("a credential's id is base64url, as GET …/credentials shows it")?;
             let command = RevokeCredential {
-                principal: principal.clone(),
+                principal: ApproverName::unchecked(principal.as_str()),
                 credential_id,
                 reason: Some(reason),
             };

@@ -33,13 +33,13 @@ impl Subject {
             }
             Self::Agent(name) => {
                 let acted = matches!(
-                    entry.actor(), Some(Actor::Agent { agent, .. }) if agent == name
+                    entry.actor(), Some(Actor::Agent { agent, .. }) if agent.as_str() == name
                 );
                 acted || topic.agent.as_ref() == Some(name)
             }
             Self::Approver(name) => {
                 let acted = matches!(
-                    entry.actor(), Some(Actor::Approver { principal, .. }) if principal == name
+                    entry.actor(), Some(Actor::Approver { principal, .. }) if principal.as_str() == name
                 );
                 acted
                     || topic.approver.as_ref() == Some(name)

@@ -90,13 +90,17 @@ impl Topics {
             }
             Event::ApprovalRequested(asked) => {
                 let mut topic = Topic::of(asked.task_id, &asked.agent);
-                topic.asked.clone_from(&asked.approvers);
+                topic.asked = asked
+                    .approvers
+                    .iter()
+                    .map(|name| name.to_string())
+                    .collect();
                 let apply = StreamId::from_bytes(*asked.apply_id.as_bytes());
                 topic.operations = self.of(apply, archive).operations;
                 self.put(stream, topic);
             }
             Event::ApprovalApproved(Approved(decided)) => {
-                let by = decided.principal.clone();
+                let by = decided.principal.to_string();
                 self.change(stream, |topic| topic.approved_by = Some(by));
             }
             Event::ApprovalConsumed(consumed) => {
@@ -112,7 +116,7 @@ impl Topics {
                 self.put(stream, topic);
             }
             Event::AgentRegistered(registered) => {
-                let agent = Some(registered.name.clone());
+                let agent = Some(registered.name.as_str().to_owned());
                 self.put(
                     stream,
                     Topic {
@@ -122,7 +126,7 @@ impl Topics {
                 );
             }
             Event::ApproverRegistered(registered) => {
-                let approver = Some(registered.principal.clone());
+                let approver = Some(registered.principal.to_string());
                 self.put(
                     stream,
                     Topic {

@@ -31,7 +31,7 @@ async fn forge(surroundings: &Surroundings) {
         });
     let credential = credential.unwrap();
     let decided = ApprovalDecided {
-        principal: "alice".to_owned(),
+        principal: ledger::ApproverName::unchecked("alice"),
         reason: None,
         statement: "{}".to_owned(),
         credential_id: credential.credential_id,

@@ -9,7 +9,7 @@ use crate::router::described;
 use app::token::link::{ApprovalLink, EnrolmentLink};
 use app::{Action, Who};
 use http::Request;
-use ledger::{ApprovalId, EnrolmentId, TaskId};
+use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId};
 use routes::ROUTES;
 use service::{Refusal, TestService, with};
 use std::collections::BTreeSet;
@@ -107,7 +107,7 @@ async fn a_route_behind_a_link_opens_to_its_own_kind_of_link_only() {
     let approval = state.keys.approval_link.sign(approval).unwrap();
     let enrolment = EnrolmentLink {
         enrolment_id: EnrolmentId::from_bytes([1; 16]),
-        principal: "default".to_owned(),
+        principal: ApproverName::unchecked("default"),
         exp: i64::MAX / 2_000_000,
     };
     let enrolment = state.keys.enrolment_link.sign(enrolment).unwrap();

@@ -3,12 +3,12 @@
 use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
 use app::token::capability::CapabilityToken;
 use app::token::jwt::TokenKey;
-use app::{Action, Right, Subject, Who};
+use app::{Action, Right, Who};
 use axum::body::Body;
 use http::request::Builder;
 use http::{HeaderValue, Request, header};
 use ledger::command::{CloseTask, ReplacePermissions};
-use ledger::{CapabilityClaims, Origin, Timestamp};
+use ledger::{AgentName, CapabilityClaims, ClientSubject, Origin, Timestamp};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -79,7 +79,7 @@ impl TestService {
         ledger.execute(execute.clone(), close).await.unwrap();
         let (_, stale) = self.stage.task("stale").await;
         let replace = ReplacePermissions {
-            agent: "stale".into(),
+            agent: AgentName::unchecked("stale"),
             grants: Vec::new(),
             reason: None,
         };
@@ -151,7 +151,7 @@ impl TestService {
                 .header("x-client-subject-sig", sig)
         };
         let sign = |ts: i64| {
-            let subject = Subject::parse(CLIENT).unwrap();
+            let subject = ClientSubject::parse(CLIENT).unwrap();
             self.stage
                 .state
                 .keys

@@ -4,7 +4,7 @@ use crate::problem::ApiError;
 use crate::schemes::subject::only;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use ledger::command::IdempotencyKey;
+use ledger::IdempotencyKey;
 
 /// The key of one apply within its task.
 #[derive(Debug, Clone, PartialEq, Eq)]

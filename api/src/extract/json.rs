@@ -6,11 +6,11 @@ use crate::limits::bounds::HeldPermits;
 use crate::limits::links::{self, ThroughLink};
 use crate::problem::ApiError;
 use crate::state::AppState;
-use app::Subject;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
 use http::{HeaderMap, header};
+use ledger::ClientSubject;
 use serde::de::DeserializeOwned;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -111,7 +111,10 @@ async fn read(
     let mut patience = state.config.body_patience;
     let mut limit = limit;
     let extensions = request.extensions();
-    let counted_for = match (extensions.get::<Subject>(), extensions.get::<ThroughLink>()) {
+    let counted_for = match (
+        extensions.get::<ClientSubject>(),
+        extensions.get::<ThroughLink>(),
+    ) {
         (Some(subject), _) => subject.as_str(),
         (None, Some(link)) => {
             patience = patience.min(links::BODY_PATIENCE);

@@ -5,11 +5,11 @@ use super::concurrency::{Permit, SubjectLimit};
 use super::links::LinkPermits;
 use crate::problem::ApiError;
 use crate::state::AppState;
-use app::Subject;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Extensions;
+use ledger::ClientSubject;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,7 +60,7 @@ impl RequestLimit {
     /// [`ApiError::RateLimited`] when the subject has as many under way as it may.
     pub(crate) fn count_for(
         &self,
-        subject: &Subject,
+        subject: &ClientSubject,
         extensions: &Extensions,
     ) -> Result<(), ApiError> {
         let Some(held) = extensions.get::<HeldPermits>() else {

@@ -55,12 +55,16 @@ impl Question<'_> {
             card
         });
         Ok(ApprovalPage {
-            agent: ShownText::line(&approval.agent),
+            agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
-            approvers: approval.approvers.iter().map(ShownText::line).collect(),
+            approvers: approval
+                .approvers
+                .iter()
+                .map(|name| ShownText::line(name.as_str()))
+                .collect(),
             fingerprint: approval.fingerprint.to_string(),
             asked_at: Moment::new(approval.created_at),
             expires_at: Moment::new(approval.expires_at),
@@ -98,12 +102,12 @@ impl Question<'_> {
                 .used_by
                 .and_then(|apply| apply.ended_at)
                 .map(Moment::new),
-            by: decision.map(|decision| ShownText::line(&decision.principal)),
+            by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
             reason: decision
                 .and_then(|decision| decision.reason.as_ref())
                 .filter(|reason| !reason.is_empty())
                 .map(ShownText::block),
-            agent: ShownText::line(&approval.agent),
+            agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             task_id: approval.task_id.to_string(),
             operations: operations

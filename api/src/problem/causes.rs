@@ -24,7 +24,8 @@ impl From<ledger::Error> for ApiError {
                 detail: error.to_string(),
                 retry_after: Duration::from_secs(1),
             },
-            Error::Locked { .. }
+            Error::Defect { .. }
+            | Error::Locked { .. }
             | Error::HardLinked { .. }
             | Error::InvalidUrl { .. }
             | Error::ForeignFile { .. }

@@ -10,6 +10,7 @@ use crate::state::AppState;
 use app::action;
 use axum::Json;
 use axum::extract::State;
+use ledger::AgentName;
 use ledger::command::ReplacePermissions;
 use ledger::event::Grant;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,7 +38,11 @@ async fn get_permissions(
     _: By<action::ReadPermissions>,
     PathParams(agent): PathParams<String>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let known = state.services.ledger.agent(&agent).await?;
+    let known = state
+        .services
+        .ledger
+        .agent(&AgentName::unchecked(agent.as_str()))
+        .await?;
     let grants = known.as_ref().map_or(&[][..], |known| &known.grants);
     // What has run out grants nothing, and could not be sent back.
     let now = state.services.ledger.now();
@@ -72,14 +77,14 @@ async fn replace_permissions(
     let (grants, reason) = request.read(&agent, state.services.ledger.now())?;
     let origin = who.origin(request_id);
     let command = ReplacePermissions {
-        agent,
+        agent: AgentName::parse(&agent)?,
         grants,
         reason,
     };
     let agent = state.services.ledger.execute(origin, command).await?;
     let permissions = agent.grants.iter().map(Permission::from).collect();
     Ok(Json(Permissions {
-        agent_id: agent.name.clone(),
+        agent_id: agent.name.clone().into(),
         permissions,
     }))
 }

@@ -15,12 +15,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ledger::aggregate::{Agent, Apply, Approval};
 use ledger::command::{
-    ContinueApply, IdempotencyKey, NewCallback, RefuseApply, Resume as ResumeOf, Standing,
-    SubmitApply, Submitted, standing,
+    ContinueApply, NewCallback, RefuseApply, Resume as ResumeOf, Standing, SubmitApply, Submitted,
+    standing,
 };
 use ledger::event::ApplyEnd;
 use ledger::operation::Operation;
-use ledger::{Origin, Rejection, RequestId};
+use ledger::{IdempotencyKey, Origin, Rejection, RequestId};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -97,7 +97,8 @@ impl<'a> Attempt<'a> {
             .services
             .ledger
             .execute(self.origin(), command)
-            .await??;
+            .await?
+            .accepted()?;
         // Not held while a human thinks.
         drop(asked.permit);
         self.answer(submitted).await
@@ -144,10 +145,13 @@ impl<'a> Attempt<'a> {
             resume,
         };
         let ledger = &self.state.services.ledger;
-        let mut submitted = ledger.execute(self.origin(), command.clone()).await??;
+        let mut submitted = ledger
+            .execute(self.origin(), command.clone())
+            .await?
+            .accepted()?;
         self.wait_for_decision(&mut submitted).await?;
         if self.standing(&submitted) == Standing::Approved {
-            submitted = ledger.execute(self.origin(), command).await??;
+            submitted = ledger.execute(self.origin(), command).await?.accepted()?;
         }
         self.answer(submitted).await
     }
@@ -159,11 +163,10 @@ impl<'a> Attempt<'a> {
             let ended = |apply: &Apply| apply.end.is_some();
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.state.services.ledger;
-            let after = ledger.wait_for(submitted.apply.id, patience, ended).await?;
-            submitted.apply = after.ok_or(Rejection::ApplyNotFound)?;
+            submitted.apply = ledger.wait_for(submitted.apply.id, patience, ended).await?;
             // Its end may have given the approval back.
             if let Some(approval) = submitted.apply.approval_id {
-                submitted.approval = ledger.load::<Approval>(approval).await?;
+                submitted.approval = Some(ledger.existing(approval).await?);
             }
         }
         self.respond(&submitted.apply, submitted.approval.as_deref())
@@ -176,7 +179,8 @@ impl<'a> Attempt<'a> {
             (self.standing(submitted), self.wait, &submitted.approval)
         {
             let patience = self.left_of(wait);
-            submitted.approval = self.state.wait_for_decision(asked.id, patience).await?;
+            let decided = self.state.wait_for_decision(asked.id, patience).await?;
+            submitted.approval = Some(decided);
         }
         Ok(())
     }
@@ -245,7 +249,7 @@ impl<'a> Attempt<'a> {
             approval_status_url: self.state.approval_status_url(apply.task_id),
             approval_url: self.state.approval_url(approval)?,
             resume_token: self.state.keys.resume.sign(resume)?.into_revealed(),
-            idempotency_key: apply.idempotency_key.clone(),
+            idempotency_key: apply.idempotency_key.clone().into(),
             retry_after_seconds: HUMAN_PACE,
             callback_id: apply.callback_id.map(|id| id.to_string()),
             permission_check: PermissionCheckView::of(&apply.check, granted),
@@ -269,7 +273,7 @@ fn running(apply: &Apply) -> Response {
         task_id: apply.task_id.to_string(),
         apply_id: apply.id.to_string(),
         apply_state: "applying",
-        idempotency_key: apply.idempotency_key.clone(),
+        idempotency_key: apply.idempotency_key.clone().into(),
         execution_id: apply.execution_id.map(|id| id.to_string()),
         retry_after_seconds: MACHINE_PACE,
     };

@@ -50,8 +50,7 @@ async fn approval_status(
     let ledger = &state.services.ledger;
     let mut approval = newest(&state, who.task().id).await?;
     if let Some(wait) = wait {
-        let after = state.wait_for_decision(approval.id, wait).await?;
-        approval = after.ok_or(Rejection::ApprovalNotFound)?;
+        approval = state.wait_for_decision(approval.id, wait).await?;
     }
     Ok(Json(ApprovalStatus::of(&approval, ledger.now())))
 }
@@ -118,10 +117,7 @@ async fn discord_message(
         });
     }
     let _turn = state.turns.take(&who.task().subject).await?;
-    let apply = ledger
-        .load::<Apply>(approval.apply_id)
-        .await?
-        .ok_or(Rejection::ApplyNotFound)?;
+    let apply = ledger.existing::<Apply>(approval.apply_id).await?;
     let url = state.approval_url(&approval)?;
     DiscordMessage::of(who.task(), &approval, &apply, url, now).map(Json)
 }

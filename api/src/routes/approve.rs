@@ -22,7 +22,8 @@ use http::StatusCode;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Approver, Task};
 use ledger::command::DecideApproval;
 use ledger::{
-    Actor, Assertion, Blob, Challenge, Decision, Origin, PublicKey, Rejection, Timestamp,
+    Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Origin, PublicKey,
+    Rejection, Timestamp,
 };
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -75,9 +76,7 @@ async fn page(
     let approval = opened(state, link).await?;
     let (task, _turn) = turn_for(state, &approval).await?;
     let ledger = &state.services.ledger;
-    let Some(apply) = ledger.load::<Apply>(approval.apply_id).await? else {
-        return Err(ApiError::internal("an approval without its apply"));
-    };
+    let apply = ledger.existing::<Apply>(approval.apply_id).await?;
     let used_by = match approval.consumed_by.or(approval.released_by) {
         Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
         None => None,
@@ -120,8 +119,7 @@ fn respond_to(
 
 /// The approval's task, and the turn in which what may be large is read for it.
 async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, Turn), ApiError> {
-    let task = state.services.ledger.load::<Task>(approval.task_id).await?;
-    let task = task.ok_or_else(|| ApiError::internal("an approval without its task"))?;
+    let task: Arc<Task> = state.services.ledger.existing(approval.task_id).await?;
     let turn = state.turns.take(&task.subject).await?;
     Ok((task, turn))
 }
@@ -209,7 +207,7 @@ async fn verify(
     check(&state, &approval, &credential, &assertion, &request)?;
     let actor = Actor::Approver {
         principal,
-        credential_id: Blob::from(credential.credential_id),
+        credential_id: CredentialId::unchecked(credential.credential_id),
     };
     let origin = Origin {
         actor,
@@ -221,7 +219,8 @@ async fn verify(
         reason: request.reason,
         assertion,
     };
-    let approval = state.services.ledger.execute(origin, command).await??;
+    let decided = state.services.ledger.execute(origin, command).await?;
+    let approval = decided.accepted()?;
     Ok(Json(Decided {
         approval_id: approval.id.to_string(),
         status: match decision {
@@ -292,7 +291,7 @@ async fn issue(
             credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
         }
     }
-    let ids = credential_ids.iter().map(Blob::as_slice);
+    let ids = credential_ids.iter().map(CredentialId::as_slice);
     Ok(state
         .config
         .relying_party
@@ -300,7 +299,10 @@ async fn issue(
 }
 
 /// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
-async fn approver(state: &AppState, principal: &str) -> Result<Option<Arc<Approver>>, ApiError> {
+async fn approver(
+    state: &AppState,
+    principal: &ApproverName,
+) -> Result<Option<Arc<Approver>>, ApiError> {
     recorded(state.services.ledger.approver(principal).await)
 }
 
@@ -317,7 +319,7 @@ async fn eligible(
     state: &AppState,
     approval: &Approval,
     assertion: &Assertion,
-) -> Result<(String, EligibleCredential), ApiError> {
+) -> Result<(ApproverName, EligibleCredential), ApiError> {
     for principal in &approval.approvers {
         let Some(approver) = approver(state, principal).await? else {
             continue;

@@ -50,7 +50,7 @@ async fn list_credentials(
         Some(approver) => Credentials::of(&state, &approver),
         None => Credentials {
             eligibility: Eligibility::of(&state, &principal),
-            approver_principal: principal,
+            approver_principal: principal.into(),
             credentials: Vec::new(),
         },
     }))
@@ -78,7 +78,7 @@ async fn put_credential(
     StrictJson(request): StrictJson<CredentialRequest>,
 ) -> Result<Json<Credentials>, ApiError> {
     let (credential, reason) = request.read()?;
-    let principal = known_principal(&state, principal).await?;
+    let principal = known_principal(&state, principal).await?.checked()?;
     let origin = who.origin(request_id);
     let command = PutCredential {
         principal,
@@ -144,7 +144,7 @@ async fn open_enrolment(
     ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
 ) -> Result<(StatusCode, Json<EnrolmentOpened>), ApiError> {
-    let principal = known_principal(&state, principal).await?;
+    let principal = known_principal(&state, principal).await?.checked()?;
     let origin = who.origin(request_id);
     let command = OpenEnrolment {
         principal: principal.clone(),

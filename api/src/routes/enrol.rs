@@ -21,7 +21,7 @@ use http::StatusCode;
 use ledger::aggregate::{Approver, Enrolment};
 use ledger::command::{Enrol, NewCredential};
 use ledger::event::CredentialStatus;
-use ledger::{Actor, Blob, Origin, Rejection};
+use ledger::{Actor, Blob, CredentialId, Origin, Rejection};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -69,7 +69,7 @@ async fn page(
     wants: WantsPage,
 ) -> Result<Response, ApiError> {
     let (approver, enrolment) = opened(state, link).await?;
-    let principal = ShownText::line(&approver.principal);
+    let principal = ShownText::line(approver.principal.as_str());
     let expires_at = Moment::new(enrolment.expires_at);
     let now = state.services.ledger.now();
     if enrolment.used || now >= enrolment.expires_at {
@@ -160,7 +160,7 @@ async fn register(
             ledger.now(),
         )
         .map_err(refused)?;
-    let credential = new_credential(made);
+    let credential = new_credential(made)?;
     let credential_id = credential.credential_id.clone();
     let public_key_thumbprint = credential.public_key_thumbprint.to_base64url();
     let origin = Origin {
@@ -176,7 +176,7 @@ async fn register(
     };
     let approver = ledger.execute(origin, command).await?;
     let answer = Registered {
-        approver_principal: approver.principal.clone(),
+        approver_principal: approver.principal.clone().into(),
         credential_id: credential_id.to_base64url(),
         status: CredentialStatus::Active.as_str(),
         public_key_thumbprint,
@@ -231,17 +231,17 @@ fn registrant<'a>(
     }
 }
 
-fn new_credential(made: RegisteredCredential) -> NewCredential {
+fn new_credential(made: RegisteredCredential) -> Result<NewCredential, Rejection> {
     let thumbprint = made.public_key.thumbprint();
-    NewCredential {
-        credential_id: Blob::from(made.credential_id),
+    Ok(NewCredential {
+        credential_id: CredentialId::parse(made.credential_id)?,
         status: CredentialStatus::Active,
         algorithm: made.public_key.algorithm().as_str().to_owned(),
         public_key: Blob::from(made.public_key.to_cose()),
-        public_key_thumbprint: Blob::from(thumbprint.as_bytes().as_slice()),
+        public_key_thumbprint: thumbprint.into(),
         backup_eligible: Some(made.backup_eligible),
         sign_count: made.sign_count,
-    }
+    })
 }
 
 fn refused(why: PasskeyRefused) -> ApiError {

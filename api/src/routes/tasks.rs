@@ -14,9 +14,9 @@ use app::token::capability::CapabilityToken;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::TaskId;
 use ledger::aggregate::Task;
 use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
+use ledger::{AgentName, TaskId};
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -48,11 +48,11 @@ async fn create_task(
     ThisRequest(request_id): ThisRequest,
     StrictJson(request): StrictJson<CreateTaskRequest>,
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
-    let agent = who.agent_name()?.to_owned();
-    let subject = who.subject.as_str().to_owned();
+    let agent = who.agent_name()?;
+    let subject = who.subject.clone();
     let task = request.read(&state.config.callback_policy)?;
     let command = CreateTask {
-        agent,
+        agent: AgentName::parse(agent)?,
         subject,
         name: task.name,
         operations: task.operations,

@@ -95,7 +95,7 @@ mod tests {
     use app::token::link::EnrolmentLink;
     use axum::body::{Body, Bytes};
     use http::Request;
-    use ledger::{ApprovalId, EnrolmentId, TaskId};
+    use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId};
     use std::time::Duration;
     use tower::ServiceExt;
 
@@ -174,7 +174,7 @@ mod tests {
         let (issued, _) = stage.task(AGENT).await;
         let link = EnrolmentLink {
             enrolment_id: EnrolmentId::from_bytes([1; 16]),
-            principal: "default".to_owned(),
+            principal: ApproverName::unchecked("default"),
             exp: i64::MAX / 2_000_000,
         };
         let link = stage.state.keys.enrolment_link.sign(link).unwrap();

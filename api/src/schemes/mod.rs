@@ -12,10 +12,11 @@ mod tokens;
 use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
-use app::{Principal, Subject, authorize};
+use app::{Principal, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
+use ledger::ClientSubject;
 use subject::only;
 
 /// One way of proving who a request is from.
@@ -59,8 +60,8 @@ pub(crate) struct Head<'a> {
 impl Head<'_> {
     /// The signed subject, within its rate. An unsigned one has no rate of its own to use up. It stays with
     /// the request, for what else is counted for each subject. The inner error says that there is none.
-    fn subject(&mut self) -> Result<Result<Subject, Unauthorized>, ApiError> {
-        if let Some(subject) = self.parts.extensions.get::<Subject>() {
+    fn subject(&mut self) -> Result<Result<ClientSubject, Unauthorized>, ApiError> {
+        if let Some(subject) = self.parts.extensions.get::<ClientSubject>() {
             return Ok(Ok(subject.clone()));
         }
         let now = self.state.services.ledger.clock().now();

@@ -1,9 +1,9 @@
 //! Signed subject headers: who the caller is, as the mTLS terminator in front of us has seen it.
 
 use crate::problem::Unauthorized;
-use app::Subject;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
+use ledger::ClientSubject;
 use ledger::Timestamp;
 use sha2::Sha256;
 use std::fmt;
@@ -38,9 +38,9 @@ impl SubjectVerifier {
         Self(Hmac::new_from_slice(secret).expect("a key of any length"))
     }
 
-    fn mac(&self, subject: &Subject, ts: &str) -> Hmac<Sha256> {
+    fn mac(&self, subject: &ClientSubject, ts: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        mac.update(subject.as_str().as_bytes());
+        mac.update(subject.as_bytes());
         mac.update(b"\n");
         mac.update(ts.as_bytes());
         mac
@@ -48,7 +48,7 @@ impl SubjectVerifier {
 
     /// The value of `x-client-subject-sig` for a subject and a time.
     #[must_use]
-    pub fn sign(&self, subject: &Subject, at: Timestamp) -> String {
+    pub fn sign(&self, subject: &ClientSubject, at: Timestamp) -> String {
         let mac = self.mac(subject, &at.as_seconds().to_string());
         hex::encode(mac.finalize().into_bytes())
     }
@@ -59,9 +59,13 @@ impl SubjectVerifier {
     ///
     /// # Errors
     /// [`Unauthorized`], saying which of the three.
-    pub fn verify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Subject, Unauthorized> {
+    pub fn verify(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<ClientSubject, Unauthorized> {
         let text = |name| only(headers, name).ok_or(Unauthorized::SubjectHeaders);
-        let subject = Subject::parse(text(SUBJECT)?).ok_or(Unauthorized::SubjectHeaders)?;
+        let subject = ClientSubject::parse(text(SUBJECT)?).ok_or(Unauthorized::SubjectHeaders)?;
         let ts = text(SUBJECT_TS)?;
         let seconds = unix_seconds(ts).ok_or(Unauthorized::SubjectHeaders)?;
         let signature =
@@ -102,7 +106,7 @@ mod tests {
     }
 
     fn signed(at: Timestamp) -> HeaderMap {
-        let subject = Subject::parse("client-a").unwrap();
+        let subject = ClientSubject::parse("client-a").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(SUBJECT, "client-a".parse().unwrap());
         headers.insert(SUBJECT_TS, at.as_seconds().to_string().parse().unwrap());
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn the_signature_is_the_documented_one() {
         // python3: hmac.new(b"key", b"client-a\n1800000000", "sha256").hexdigest()
-        let subject = Subject::parse("client-a").unwrap();
+        let subject = ClientSubject::parse("client-a").unwrap();
         assert_eq!(
             SubjectVerifier::new(b"key").sign(&subject, NOW),
             "033c332057768658da6840e30d5672d3ff62caad910df1d3d7c4b8dbbd1554ae"
@@ -180,7 +184,7 @@ mod tests {
             "spiffe://example.org/agents/ci",
             "a  b",
         ] {
-            assert!(Subject::parse(fine).is_some(), "{fine:?}");
+            assert!(ClientSubject::parse(fine).is_some(), "{fine:?}");
         }
         for bad in [
             "",
@@ -194,7 +198,7 @@ mod tests {
             "a\u{a0}b",
             &"a".repeat(257),
         ] {
-            assert!(Subject::parse(bad).is_none(), "{bad:?}");
+            assert!(ClientSubject::parse(bad).is_none(), "{bad:?}");
         }
     }
 }

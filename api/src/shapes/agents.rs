@@ -4,7 +4,6 @@ use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
 use ledger::Timestamp;
 use ledger::event::Grant;
-use ledger::operation::ScopeId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,7 +47,7 @@ impl PermissionsRequest {
         agent: &str,
         now: Timestamp,
     ) -> Result<(Vec<Grant>, Option<String>), ApiError> {
-        if self.agent_id.is_some_and(|named| named != agent) {
+        if self.agent_id.is_some_and(|named| named != *agent) {
             return Err(ApiError::bad_request(
                 "agent_id: the path names another agent",
             ));
@@ -77,11 +76,7 @@ impl Permission {
         Ok(Grant {
             operation: covers.operation.id,
             scope_type: covers.operation.scope_type,
-            scope_id: covers
-                .scope_id
-                .as_ref()
-                .map_or("*", ScopeId::as_str)
-                .to_owned(),
+            scope_id: covers.scope_id,
             granted_level,
             expires_at: self.expires_at.as_ref().map(until).transpose()?,
         })
@@ -93,7 +88,7 @@ impl From<&Grant> for Permission {
         Self {
             operation_id: grant.operation.to_string(),
             scope_type: grant.scope_type.to_string(),
-            scope_id: grant.scope_id.clone(),
+            scope_id: grant.scope_id.to_string(),
             granted_level: grant.granted_level.to_string(),
             expires_at: grant.expires_at.map(|at| at.to_string()),
         }

@@ -4,7 +4,7 @@ use super::shortened::shortened;
 use ledger::aggregate::{Agent, Apply, Approval, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
-use ledger::operation::{Before, Operation, Scope, ScopeId};
+use ledger::operation::{Before, Operation, Scope};
 use ledger::{Level, TaskId, Timestamp, operations_of};
 use projections::TaskStatus;
 use serde::Serialize;
@@ -162,7 +162,7 @@ impl Granted<'_> {
     fn level(&self, checked: &CheckedOperation) -> Option<Level> {
         let scope = Scope {
             scope_type: checked.scope_type,
-            id: ScopeId::parse(&checked.scope_id)?,
+            id: checked.scope_id.clone(),
         };
         self.agent?
             .granted_level(checked.operation, &scope, self.now)
@@ -187,7 +187,7 @@ impl PermissionCheckView {
         let missing = check.missing.iter().map(|operation| MissingView {
             operation_id: operation.operation.to_string(),
             scope_type: operation.scope_type.to_string(),
-            scope_id: operation.scope_id.clone(),
+            scope_id: operation.scope_id.to_string(),
             required_level: operation.required_level.as_str(),
             needed: operation.required_level.as_str(),
             granted: granted.level(operation).map(Level::as_str),
@@ -205,7 +205,7 @@ impl From<&CheckedOperation> for CheckedView {
         Self {
             operation_id: operation.operation.to_string(),
             scope_type: operation.scope_type.to_string(),
-            scope_id: operation.scope_id.clone(),
+            scope_id: operation.scope_id.to_string(),
             required_level: operation.required_level.as_str(),
         }
     }
@@ -230,7 +230,7 @@ impl ApplyEnded {
             task_id: apply.task_id.to_string(),
             apply_id: apply.id.to_string(),
             apply_state: word,
-            idempotency_key: apply.idempotency_key.clone(),
+            idempotency_key: apply.idempotency_key.clone().into(),
             execution_id: apply.execution_id.map(|id| id.to_string()),
             simulated: apply.operations.iter().any(was_simulated),
             approval_usable_until: usable_until.map(|until| until.to_string()),
@@ -520,7 +520,7 @@ impl ApplyDetail {
             task_id: apply.task_id.to_string(),
             status: status.as_str(),
             apply_state: status.apply_state().as_str(),
-            idempotency_key: apply.idempotency_key.clone(),
+            idempotency_key: apply.idempotency_key.clone().into(),
             operation_fingerprint: apply.fingerprint.to_string(),
             approval_id: apply.approval_id.map(|id| id.to_string()),
             execution_id: apply.execution_id.map(|id| id.to_string()),

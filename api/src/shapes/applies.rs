@@ -194,7 +194,7 @@ impl From<&ApplyView> for ApplySummary {
             apply_id: view.id.to_string(),
             status: view.status.as_str(),
             apply_state: view.state.as_str(),
-            idempotency_key: view.idempotency_key.clone(),
+            idempotency_key: view.idempotency_key.clone().into(),
             operation_fingerprint: view.fingerprint.to_string(),
             approval_id: view.approval_id.map(|id| id.to_string()),
             execution_id: view.execution_id.map(|id| id.to_string()),

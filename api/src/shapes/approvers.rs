@@ -9,9 +9,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ledger::aggregate::{Approver, Credential};
 use ledger::command::NewCredential;
 use ledger::event::CredentialStatus;
-use ledger::{Algorithm, Blob, PublicKey};
+use ledger::{Algorithm, ApproverName, Blob, CredentialId, PublicKey};
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 /// A credential to be added or changed.
@@ -40,9 +39,9 @@ pub(crate) struct CredentialRequest {
 }
 
 /// A credential id as requests name it.
-pub(crate) fn credential_id(text: &str) -> Result<Blob, ApiError> {
+pub(crate) fn credential_id(text: &str) -> Result<CredentialId, ApiError> {
     Blob::from_base64url(text)
-        .filter(|id| (1..=1023).contains(&id.as_slice().len()))
+        .and_then(|id| CredentialId::parse(id).ok())
         .ok_or_else(|| ApiError::bad_request("credential_id: base64url of 1 to 1023 bytes"))
 }
 
@@ -88,7 +87,7 @@ impl CredentialRequest {
             status,
             algorithm: algorithm.as_str().to_owned(),
             public_key: Blob::from(key.to_cose()),
-            public_key_thumbprint: Blob::from(key.thumbprint().as_bytes().to_vec()),
+            public_key_thumbprint: key.thumbprint().into(),
             backup_eligible: self.backup_eligible,
             sign_count: 0,
         };
@@ -129,12 +128,12 @@ pub(crate) struct Eligibility {
 }
 
 impl Eligibility {
-    pub(crate) fn of(state: &AppState, principal: &str) -> Self {
+    pub(crate) fn of(state: &AppState, principal: &ApproverName) -> Self {
         Self::among(&state.services.ledger.rules().approvers, principal)
     }
 
-    fn among(approvers: &[String], principal: &str) -> Self {
-        if approvers.iter().any(|known| known == principal) {
+    fn among(approvers: &[ApproverName], principal: &str) -> Self {
+        if approvers.iter().any(|known| known.as_str() == principal) {
             return Self {
                 may_decide: true,
                 hint: None,
@@ -182,14 +181,18 @@ fn is_near(known: &str, asked: &str) -> bool {
     row.last().is_some_and(|distance| *distance <= most)
 }
 
-/// A principal as it is known: in Normalization Form C (Unicode Standard Annex 15), as the configuration
-/// and every link have it. One that was registered in another form by an earlier version keeps it.
-pub(crate) async fn known_principal(state: &AppState, text: String) -> Result<String, ApiError> {
-    let normal: String = text.nfc().collect();
-    if normal == text || state.services.ledger.approver(&text).await?.is_none() {
-        return Ok(normal);
+/// A principal as it is known: composed, as the configuration and every link have it. One that was
+/// registered in another form by an earlier version keeps it.
+pub(crate) async fn known_principal(
+    state: &AppState,
+    text: String,
+) -> Result<ApproverName, ApiError> {
+    let asked = ApproverName::unchecked(text);
+    let composed = ApproverName::composed(&asked);
+    if composed == asked || state.services.ledger.approver(&asked).await?.is_none() {
+        return Ok(composed);
     }
-    Ok(text)
+    Ok(asked)
 }
 
 /// One credential.
@@ -211,7 +214,7 @@ impl Credentials {
     pub(crate) fn of(state: &AppState, approver: &Approver) -> Self {
         Self {
             eligibility: Eligibility::of(state, &approver.principal),
-            approver_principal: approver.principal.clone(),
+            approver_principal: approver.principal.clone().into(),
             credentials: approver
                 .credentials
                 .iter()
@@ -251,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_name_that_was_nearly_right_is_told() {
-        let approvers = ["alice".to_owned(), "Zo\u{e9}".to_owned()];
+        let approvers = ["alice", "Zo\u{e9}"].map(ApproverName::unchecked);
         let hint = |principal| Eligibility::among(&approvers, principal).hint;
         assert!(Eligibility::among(&approvers, "alice").may_decide);
         assert_eq!(hint("alice"), None);

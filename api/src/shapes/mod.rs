@@ -15,9 +15,8 @@ pub(crate) mod shortened;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;
-use ledger::operation::ScopeId;
 use ledger::operation::catalog::entry;
-use ledger::{CatalogEntry, Timestamp};
+use ledger::{CatalogEntry, ScopePattern, Timestamp};
 
 /// Bytes, as a description names them.
 #[derive(utoipa::ToSchema)]
@@ -29,8 +28,7 @@ pub(crate) struct Octets(Vec<u8>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Coverage {
     pub(crate) operation: CatalogEntry,
-    /// `None` stands for `*`.
-    pub(crate) scope_id: Option<ScopeId>,
+    pub(crate) scope_id: ScopePattern,
 }
 
 impl Coverage {
@@ -50,14 +48,11 @@ impl Coverage {
                 format!("{at}.scope_type: {operation_id} acts on scope_type \"{expected}\"");
             return Err(ApiError::BadRequest { detail });
         }
-        let scope_id = match scope_id {
-            "*" => None,
-            one => Some(ScopeId::parse(one).ok_or_else(|| {
-                ApiError::bad_request(format!(
-                    "{at}.scope_id: \"*\", or 1 to 64 characters of A-Z a-z 0-9 _ -"
-                ))
-            })?),
-        };
+        let scope_id = ScopePattern::parse(scope_id).ok_or_else(|| {
+            ApiError::bad_request(format!(
+                "{at}.scope_id: \"*\", or 1 to 64 characters of A-Z a-z 0-9 _ -"
+            ))
+        })?;
         Ok(Self {
             operation,
             scope_id,
@@ -100,12 +95,12 @@ mod tests {
     fn coverage_is_one_id_or_all_of_the_operations_type() {
         let read = |operation, scope_type, id| Coverage::read("x", operation, scope_type, id);
         let one = read("dns.record.write", "zone", "z1").unwrap();
-        assert_eq!(one.scope_id.unwrap().as_str(), "z1");
+        assert_eq!(one.scope_id.as_str(), "z1");
         assert_eq!(
             read("workers.deploy.write", "account", "*")
                 .unwrap()
                 .scope_id,
-            None
+            ScopePattern::every()
         );
         for (operation, scope_type, id, place) in [
             ("dns.record.rename", "zone", "z1", "x.operation_id"),

@@ -108,8 +108,9 @@ impl BootstrapClaims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::{Administrator, Subject};
+    use crate::principal::Administrator;
     use crate::refusal::{Error, Forbidden};
+    use ledger::ClientSubject;
     use serde_json::{Value, json};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -127,7 +128,7 @@ mod tests {
 
     fn attempt(claims: &Value, subject: &str) -> Result<Administrator, Error> {
         let token = key().sign(claims).unwrap();
-        let subject = Subject::parse(subject).unwrap();
+        let subject = ClientSubject::parse(subject).unwrap();
         let claims = BootstrapClaims::open(&key(), &token, NOW)?;
         Ok(Administrator::presenting(claims, subject)?)
     }

@@ -7,7 +7,7 @@
 use super::jwt::{TokenKey, Validity};
 use crate::refusal::{Error, Unauthorized};
 use ledger::command::PresentedToken;
-use ledger::{CapabilityClaims, TaskId, Timestamp, TokenId};
+use ledger::{AgentName, CapabilityClaims, ClientSubject, TaskId, Timestamp, TokenId};
 use std::fmt;
 use std::time::Duration;
 
@@ -85,24 +85,24 @@ impl OpenedToken {
 
     /// The agent's name.
     #[must_use]
-    pub fn agent(&self) -> &str {
+    pub fn agent(&self) -> &AgentName {
         &self.claims.agent_id
     }
 
     /// The client that it is bound to.
     #[must_use]
-    pub fn bound_to(&self) -> &str {
+    pub fn bound_to(&self) -> &ClientSubject {
         &self.claims.bindings.mtls_subject
     }
 
     /// The token as the ledger wants to see it, presented by a client.
     #[must_use]
-    pub fn presented_by(&self, subject: &str) -> PresentedToken {
+    pub fn presented_by(&self, subject: &ClientSubject) -> PresentedToken {
         PresentedToken {
             token_id: self.token_id,
             task_id: self.task_id,
             claims_hash: self.claims.hash(),
-            subject: subject.to_owned(),
+            subject: subject.clone(),
         }
     }
 }
@@ -127,14 +127,14 @@ mod tests {
             nbf: 1_000,
             exp: 1_300,
             task_id: TaskId::from_bytes([2; 16]).to_string(),
-            agent_id: "ci".into(),
+            agent_id: AgentName::unchecked("ci"),
             allowed_ops: vec!["dns.record.write".into()],
             resource_scopes: vec![ScopeClaim {
                 kind: "zone".into(),
                 id: "z1".into(),
             }],
             bindings: Bindings {
-                mtls_subject: "client-a".into(),
+                mtls_subject: ClientSubject::unchecked("client-a"),
             },
             perms_rev: 3,
         }
@@ -149,13 +149,14 @@ mod tests {
         let token = CapabilityToken::sign(&key(), &claims()).unwrap();
         assert_eq!(format!("{token:?}"), "CapabilityToken(redacted)");
         let opened = OpenedToken::open(&key(), &token.into_revealed()).unwrap();
-        let presented = opened.presented_by("client-b");
+        let presented = opened.presented_by(&ClientSubject::unchecked("client-b"));
         assert_eq!(presented.claims_hash, claims().hash());
         assert_eq!(
-            presented.subject, "client-b",
+            presented.subject.as_str(),
+            "client-b",
             "who presents it, not who it is bound to"
         );
-        assert_eq!(opened.bound_to(), "client-a");
+        assert_eq!(opened.bound_to().as_str(), "client-a");
     }
 
     #[test]

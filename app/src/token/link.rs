@@ -4,7 +4,7 @@
 
 use super::jwt::TokenKey;
 use crate::refusal::{Error, Unauthorized};
-use ledger::{ApprovalId, EnrolmentId, TaskId, Timestamp};
+use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,7 +72,7 @@ pub struct EnrolmentLink {
     /// The invitation.
     pub enrolment_id: EnrolmentId,
     /// Who is invited.
-    pub principal: String,
+    pub principal: ApproverName,
     /// Until when, in seconds since 1970. The ledger says the same, and is asked.
     pub exp: i64,
 }

@@ -1,11 +1,13 @@
 //! An agent and what was granted to it beforehand.
 
-use super::{Aggregate, task::covers};
+use super::Aggregate;
 use crate::catalog::{Level, OperationId};
 use crate::clock::Timestamp;
 use crate::event::{Event, Grant};
 use crate::id::AgentId;
+use crate::name::AgentName;
 use crate::operation::Scope;
+use crate::rejection::Rejection;
 
 /// The state of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Agent {
     /// Its stream.
     pub id: AgentId,
     /// Its name.
-    pub name: String,
+    pub name: AgentName,
     /// Its grants.
     pub grants: Vec<Grant>,
     /// Raised with every change of the grants; 0 before the first.
@@ -43,7 +45,8 @@ impl Agent {
     ) -> Option<Level> {
         let covering = self.grants.iter().filter(|grant| {
             grant.operation == operation
-                && covers(grant.scope_type, &grant.scope_id, scope)
+                && grant.scope_type == scope.scope_type
+                && grant.scope_id.covers(&scope.id)
                 && grant.expires_at.is_none_or(|until| now < until)
         });
         covering.map(|grant| grant.granted_level).max()
@@ -51,6 +54,10 @@ impl Agent {
 }
 
 impl Aggregate for Agent {
+    type Id = AgentId;
+
+    const NOT_FOUND: Rejection = Rejection::AgentNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
         match (event, state) {
             (Event::AgentRegistered(registered), state) => {

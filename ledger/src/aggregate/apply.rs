@@ -7,6 +7,8 @@ use crate::event::{
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
+use crate::name::{AgentName, IdempotencyKey};
+use crate::rejection::Rejection;
 
 /// How far one operation is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +38,9 @@ pub struct Apply {
     /// Its task.
     pub task_id: TaskId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The key that names it within its task.
-    pub idempotency_key: String,
+    pub idempotency_key: IdempotencyKey,
     /// What it asks for, in 32 bytes.
     pub fingerprint: Fingerprint,
     /// What it asks for, in canonical JSON.
@@ -88,6 +90,10 @@ impl Apply {
 }
 
 impl Aggregate for Apply {
+    type Id = ApplyId;
+
+    const NOT_FOUND: Rejection = Rejection::ApplyNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::ApplyAccepted(accepted) = event {
             let (approval_id, authorised) = match accepted.authorisation {

@@ -5,7 +5,9 @@ use crate::clock::Timestamp;
 use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::name::{AgentName, ApproverName};
 use crate::operation::{Operation, ZoneName};
+use crate::rejection::Rejection;
 use std::time::Duration;
 
 /// Where an approval stands in the log. Deadlines that have passed but are not recorded yet are
@@ -49,7 +51,7 @@ pub struct Approval {
     /// Its task.
     pub task_id: TaskId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The apply that asked first.
     pub apply_id: ApplyId,
     /// What is approved.
@@ -61,7 +63,7 @@ pub struct Approval {
     /// How long an approval can be continued.
     pub continuation: Duration,
     /// Who may decide.
-    pub approvers: Vec<String>,
+    pub approvers: Vec<ApproverName>,
     /// What upstream looked like, one for each operation, once it was read.
     pub pre_state: Option<Vec<PreState>>,
     /// What upstream calls the zones of the operations, read together with that.
@@ -157,6 +159,10 @@ impl Approval {
 }
 
 impl Aggregate for Approval {
+    type Id = ApprovalId;
+
+    const NOT_FOUND: Rejection = Rejection::ApprovalNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::ApprovalRequested(asked) = event {
             *state = Some(Self {

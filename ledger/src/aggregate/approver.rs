@@ -1,10 +1,11 @@
 //! A principal who may decide, and the credentials registered for it.
 
 use super::Aggregate;
-use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{CredentialPut, CredentialStatus, Event};
 use crate::id::{ApproverId, EnrolmentId};
+use crate::name::{ApproverName, CredentialId};
+use crate::rejection::Rejection;
 
 /// A registered credential, as its newest event says.
 pub type Credential = CredentialPut;
@@ -26,7 +27,7 @@ pub struct Approver {
     /// Its stream.
     pub id: ApproverId,
     /// The principal.
-    pub principal: String,
+    pub principal: ApproverName,
     /// Its credentials, in the order in which they were first registered.
     pub credentials: Vec<Credential>,
     /// Its invitations, oldest first.
@@ -36,7 +37,7 @@ pub struct Approver {
 impl Approver {
     /// The credential with that id.
     #[must_use]
-    pub fn credential(&self, id: &Blob) -> Option<&Credential> {
+    pub fn credential(&self, id: &CredentialId) -> Option<&Credential> {
         self.credentials
             .iter()
             .find(|credential| credential.credential_id == *id)
@@ -57,6 +58,10 @@ impl Approver {
 }
 
 impl Aggregate for Approver {
+    type Id = ApproverId;
+
+    const NOT_FOUND: Rejection = Rejection::ApproverNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
         if let Event::ApproverRegistered(registered) = event {
             *state = Some(Self {

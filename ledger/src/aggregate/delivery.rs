@@ -3,6 +3,8 @@
 use super::Aggregate;
 use crate::clock::Timestamp;
 use crate::event::{AfterAttempt, DeliveryOwed, Event};
+use crate::id::DeliveryId;
+use crate::rejection::Rejection;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub struct Delivery {
 }
 
 impl Aggregate for Delivery {
+    type Id = DeliveryId;
+
+    const NOT_FOUND: Rejection = Rejection::DeliveryNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::DeliveryOwed(owed) = event {
             *state = Some(Self {

@@ -18,9 +18,18 @@ pub use task::{Callback, Task, Token};
 
 use crate::clock::Timestamp;
 use crate::event::Event;
+use crate::id::StreamId;
+use crate::rejection::Rejection;
+use std::fmt;
 
 /// The fold of one stream.
 pub trait Aggregate: Clone + Send + Sync + 'static {
+    /// The id of its stream, and of no other aggregate's.
+    type Id: Copy + Send + fmt::Display + From<StreamId> + Into<StreamId>;
+
+    /// The answer to an id that names none.
+    const NOT_FOUND: Rejection;
+
     /// Takes in the next event of the stream; the first one makes the state.
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp);
 

@@ -1,12 +1,16 @@
 //! A bounded piece of work for one agent: its allowlist, tokens and callbacks.
 
 use super::Aggregate;
-use crate::blob::Blob;
-use crate::catalog::{Level, OperationId, Risk, ScopeType};
+use crate::catalog::{Level, OperationId, Risk};
+use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
-use crate::event::{AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback};
+use crate::event::{
+    AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated,
+};
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::name::{AgentName, ClientSubject};
 use crate::operation::Scope;
+use crate::rejection::Rejection;
 use std::time::Duration;
 
 /// No token reaches further than this after its task was made.
@@ -18,9 +22,9 @@ pub struct Token {
     /// Its `jti`.
     pub id: TokenId,
     /// SHA-256 of its canonical claims.
-    pub claims_hash: Blob,
+    pub claims_hash: ClaimsHash,
     /// The subject it is bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// When it starts to be valid.
     pub issued_at: Timestamp,
     /// When it stops.
@@ -44,11 +48,11 @@ pub struct Task {
     /// The agent's stream.
     pub agent_id: AgentId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// What the orchestrator calls it.
     pub name: String,
     /// The subject that its tokens are bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// What it may do.
     pub allowed: Vec<AllowedOperation>,
     /// How long its tokens live, in seconds.
@@ -71,6 +75,26 @@ pub struct Task {
 }
 
 impl Task {
+    /// A task as it is made, without a token.
+    pub(crate) fn begin(created: &TaskCreated, at: Timestamp) -> Self {
+        Self {
+            id: created.task_id,
+            agent_id: created.agent_id,
+            agent: created.agent.clone(),
+            name: created.name.clone(),
+            subject: created.subject.clone(),
+            allowed: created.allowed.clone(),
+            token_ttl_seconds: created.token_ttl_seconds,
+            created_at: at,
+            tokens: Vec::new(),
+            callback: None,
+            agent_callback: None,
+            agent_callbacks: created.agent_callbacks,
+            registrations: 0,
+            closed_at: None,
+        }
+    }
+
     /// The token with that id.
     #[must_use]
     pub fn token(&self, id: TokenId) -> Option<&Token> {
@@ -106,7 +130,9 @@ impl Task {
         self.allowed
             .iter()
             .filter(|entry| {
-                entry.operation == operation && covers(entry.scope_type, &entry.scope_id, scope)
+                entry.operation == operation
+                    && entry.scope_type == scope.scope_type
+                    && entry.scope_id.covers(&scope.id)
             })
             .map(|entry| (entry.required_level, entry.risk_tier))
             .reduce(|(level, risk), (other_level, other_risk)| {
@@ -115,30 +141,14 @@ impl Task {
     }
 }
 
-/// Whether (type, id or `*`) covers a scope.
-pub(crate) fn covers(scope_type: ScopeType, pattern: &str, scope: &Scope) -> bool {
-    scope_type == scope.scope_type && (pattern == "*" || pattern == scope.id.as_str())
-}
-
 impl Aggregate for Task {
+    type Id = TaskId;
+
+    const NOT_FOUND: Rejection = Rejection::TaskNotFound;
+
     fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::TaskCreated(created) = event {
-            *state = Some(Self {
-                id: created.task_id,
-                agent_id: created.agent_id,
-                agent: created.agent.clone(),
-                name: created.name.clone(),
-                subject: created.subject.clone(),
-                allowed: created.allowed.clone(),
-                token_ttl_seconds: created.token_ttl_seconds,
-                created_at: at,
-                tokens: Vec::new(),
-                callback: None,
-                agent_callback: None,
-                agent_callbacks: created.agent_callbacks,
-                registrations: 0,
-                closed_at: None,
-            });
+            *state = Some(Self::begin(created, at));
             return;
         }
         let Some(task) = state else { return };

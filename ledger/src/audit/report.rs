@@ -3,9 +3,9 @@
 use super::finding::{Finding, Findings, Impossible};
 use super::log::Log;
 use super::options::Depth;
-use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::id::LedgerId;
+use crate::name::{ApproverName, CredentialId};
 use crate::record::RecordHash;
 use crate::tlog::{Checkpoint, Cosignature, TreeHash};
 use serde::Serialize;
@@ -130,9 +130,9 @@ pub struct DecidingKey {
     /// SHA-256 thumbprint (RFC 9679) in hexadecimal: compare it with the approver's own.
     pub thumbprint: String,
     /// Whose, as the ledger says.
-    pub principal: String,
+    pub principal: ApproverName,
     /// The credential's id.
-    pub credential_id: Blob,
+    pub credential_id: CredentialId,
     /// Where the key was registered.
     pub registered_at_position: u64,
     /// Who registered it.

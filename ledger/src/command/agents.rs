@@ -6,6 +6,7 @@ use crate::aggregate::Agent;
 use crate::catalog::OperationId;
 use crate::error::Error;
 use crate::event::{Grant, PermissionsReplaced};
+use crate::name::AgentName;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::Transaction;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct ReplacePermissions {
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The whole set from here on.
     pub grants: Vec<Grant>,
     /// Why, when somebody said so.
@@ -26,7 +27,6 @@ impl Command for ReplacePermissions {
     type Answer = Arc<Agent>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Agent>, Error> {
-        check_name("agent", &self.agent)?;
         if self.grants.len() > MAX_GRANTS {
             return Err(Rejection::Invalid {
                 code: "too_many_permissions",
@@ -54,13 +54,7 @@ impl Command for ReplacePermissions {
             },
         ));
         tx.append(events).await?;
-        Ok(tx
-            .load::<Agent>(agent_id)
-            .await?
-            .ok_or(Rejection::Invalid {
-                code: "invalid_name",
-                detail: "no such agent".to_owned(),
-            })?)
+        tx.existing::<Agent>(agent_id).await
     }
 }
 
@@ -71,7 +65,7 @@ const MAX_GRANTS: usize = 500;
 #[derive(Debug, Clone)]
 pub struct RevokeGrants {
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// For which operation; all when absent.
     pub operation: Option<OperationId>,
     /// Why.
@@ -103,17 +97,7 @@ impl Command for RevokeGrants {
 /// The agent of that name.
 pub(super) async fn find(
     tx: &mut Transaction<'_>,
-    name: &str,
+    name: &AgentName,
 ) -> Result<Option<Arc<Agent>>, Error> {
     tx.find_state::<Agent>(&LookupKey::agent(name)).await
-}
-
-/// Agent names and principals: 1..=200 characters, none of them a control character.
-pub(super) fn check_name(what: &'static str, name: &str) -> Result<(), Rejection> {
-    let fine = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fine {
-        Ok(())
-    } else {
-        Err(Rejection::InvalidName { what, limit: 200 })
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, owe};
-use super::{Command, IdempotencyKey, PresentedToken, permission_check};
+use super::{Command, PresentedToken, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_event::CallbackEvent;
 use crate::callback_report;
@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::name::IdempotencyKey;
 use crate::operation::Operation;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
@@ -32,7 +33,7 @@ pub struct Submitted {
     pub is_new: bool,
 }
 
-/// Asks for operations under a key. A refusal is recorded and is the inner `Err`.
+/// Asks for operations under a key. What refuses the operations is recorded.
 #[derive(Debug, Clone)]
 pub struct SubmitApply {
     /// Who asks.
@@ -47,10 +48,10 @@ pub struct SubmitApply {
 }
 
 impl Command for SubmitApply {
-    type Answer = Result<Submitted, Rejection>;
+    type Answer = Ruling<Submitted>;
 
     fn looks_up(&self) -> Vec<LookupKey> {
-        vec![LookupKey::apply_key(self.token.task_id, self.key.as_str())]
+        vec![LookupKey::apply_key(self.token.task_id, &self.key)]
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
@@ -61,13 +62,13 @@ impl Command for SubmitApply {
             Err(refused) => return refuse(tx, &task, Some(&self.key), None, refused).await,
         };
         let fingerprint = Fingerprint::of(submission.as_bytes());
-        let key = LookupKey::apply_key(task.id, self.key.as_str());
+        let key = LookupKey::apply_key(task.id, &self.key);
         if let Some(apply) = tx.find_state::<Apply>(&key).await? {
             if apply.fingerprint != fingerprint {
                 let refused = Rejection::KeyReused;
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
-            return Ok(Ok(repeated(tx, task, apply).await?));
+            return Ok(Ruling::Accepted(repeated(tx, task, apply).await?));
         }
         let check =
             match permission_check(&task, agent.as_deref(), &self.operations, tx.context().now) {
@@ -112,7 +113,8 @@ impl Command for SubmitApply {
         let apply_id: ApplyId = tx.context().id();
         let events = decide_submit(asked, apply_id, &task, known.as_deref(), &tx.context())?;
         tx.append(events).await?;
-        Ok(Ok(submitted(tx, task.id, apply_id, true).await?))
+        let submitted = submitted(tx, task.id, apply_id, true).await?;
+        Ok(Ruling::Accepted(submitted))
     }
 }
 
@@ -145,7 +147,7 @@ async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Er
     }
     let mut open = 0_usize;
     for stream in streams {
-        let Some(approval) = tx.load::<Approval>(stream).await? else {
+        let Some(approval) = tx.load_if::<Approval>(stream).await? else {
             continue;
         };
         open += usize::from(is_open(&approval, &tx.context()));
@@ -200,7 +202,7 @@ fn decide_submit(
             apply_id,
             task_id: task.id,
             agent: task.agent.clone(),
-            idempotency_key: asked.key.as_str().to_owned(),
+            idempotency_key: asked.key.clone(),
             fingerprint: asked.fingerprint,
             submission: asked.submission,
             check: asked.check,
@@ -243,7 +245,7 @@ fn ask(
         &Subject {
             approval_id: Some(approval_id),
             apply_id: Some(apply_id),
-            idempotency_key: Some(asked.key.as_str()),
+            idempotency_key: Some(asked.key),
         },
         callback_report::pending(apply_id, asked.fingerprint, expires_at),
     );
@@ -264,14 +266,11 @@ pub struct RefuseApply {
 }
 
 impl Command for RefuseApply {
-    type Answer = Rejection;
+    type Answer = RecordedRefusal;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Rejection, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<RecordedRefusal, Error> {
         let (task, _) = authenticate(tx, &self.token).await?;
-        match refuse::<()>(tx, &task, self.key.as_ref(), None, self.refusal).await? {
-            Err(refused) => Ok(refused),
-            Ok(_) => Err(Error::Stopped),
-        }
+        record(tx, &task, self.key.as_ref(), None, self.refusal).await
     }
 }
 
@@ -333,14 +332,8 @@ pub(super) async fn submitted(
     apply_id: ApplyId,
     is_new: bool,
 ) -> Result<Submitted, Error> {
-    let task = tx
-        .load::<Task>(task_id)
-        .await?
-        .ok_or(Rejection::TaskNotFound)?;
-    let apply = tx
-        .load::<Apply>(apply_id)
-        .await?
-        .ok_or(Rejection::ApplyNotFound)?;
+    let task = tx.existing::<Task>(task_id).await?;
+    let apply = tx.existing::<Apply>(apply_id).await?;
     let approval = match apply.approval_id {
         Some(approval_id) => tx.load::<Approval>(approval_id).await?,
         None => None,
@@ -359,14 +352,25 @@ pub(super) async fn refuse<T>(
     key: Option<&IdempotencyKey>,
     fingerprint: Option<Fingerprint>,
     refusal: Rejection,
-) -> Result<Result<T, Rejection>, Error> {
+) -> Result<Ruling<T>, Error> {
+    let refused = record(tx, task, key, fingerprint, refusal).await?;
+    Ok(Ruling::Refused(refused))
+}
+
+async fn record(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    key: Option<&IdempotencyKey>,
+    fingerprint: Option<Fingerprint>,
+    refusal: Rejection,
+) -> Result<RecordedRefusal, Error> {
     if tx.may_record_refusal(task.id) {
         let context = tx.context();
         let stream: ApplyId = context.id();
         let refused = ApplyRefused {
             task_id: task.id,
             agent: task.agent.clone(),
-            idempotency_key: key.map(|key| key.as_str().to_owned()),
+            idempotency_key: key.cloned(),
             code: refusal.code().to_owned(),
             detail: refusal.to_string(),
             fingerprint,
@@ -374,5 +378,5 @@ pub(super) async fn refuse<T>(
         let event = context.event(stream, refused);
         tx.append(vec![event]).await?;
     }
-    Ok(Err(refusal))
+    Ok(RecordedRefusal::of(refusal))
 }

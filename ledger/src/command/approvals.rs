@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded, ZoneRead};
 use crate::id::{ApprovalId, TaskId};
+use crate::name::ApproverName;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Transaction};
@@ -73,14 +74,8 @@ pub(super) async fn approval_and_task(
     tx: &mut Transaction<'_>,
     approval_id: ApprovalId,
 ) -> Result<(Arc<Approval>, Arc<Task>), Error> {
-    let approval = tx
-        .load::<Approval>(approval_id)
-        .await?
-        .ok_or(Rejection::ApprovalNotFound)?;
-    let task = tx
-        .load::<Task>(approval.task_id)
-        .await?
-        .ok_or(Rejection::TaskNotFound)?;
+    let approval = tx.named::<Approval>(approval_id).await?;
+    let task = tx.existing::<Task>(approval.task_id).await?;
     Ok((approval, task))
 }
 
@@ -90,7 +85,7 @@ pub struct NarrowApproval {
     /// Who asks.
     pub token: PresentedToken,
     /// The one principal who may decide from here on; must be among those who may already.
-    pub principal: Option<String>,
+    pub principal: Option<ApproverName>,
 }
 
 impl Command for NarrowApproval {
@@ -101,12 +96,9 @@ impl Command for NarrowApproval {
         let approval = newest_pending(tx, self.token.task_id)
             .await?
             .ok_or(Rejection::NothingPending)?;
-        let events = decide_narrow(&approval, self.principal.as_deref(), &tx.context())?;
+        let events = decide_narrow(&approval, self.principal.as_ref(), &tx.context())?;
         tx.append(events).await?;
-        Ok(tx
-            .load::<Approval>(approval.id)
-            .await?
-            .ok_or(Rejection::ApprovalNotFound)?)
+        tx.existing::<Approval>(approval.id).await
     }
 }
 
@@ -130,7 +122,7 @@ async fn newest_pending(
     }
     let mut newest: Option<Arc<Approval>> = None;
     for stream in tx.open_streams(task).await? {
-        let Some(approval) = tx.load::<Approval>(stream).await? else {
+        let Some(approval) = tx.load_if::<Approval>(stream).await? else {
             continue;
         };
         // Stream ids grow with time, which settles a tie.
@@ -146,7 +138,7 @@ async fn newest_pending(
 
 fn decide_narrow(
     approval: &Approval,
-    principal: Option<&str>,
+    principal: Option<&ApproverName>,
     context: &Context<'_>,
 ) -> Result<Vec<NewEvent>, Rejection> {
     if approval.state_at(context.now) != ApprovalState::Pending {
@@ -155,20 +147,16 @@ fn decide_narrow(
     let Some(principal) = principal else {
         return Ok(Vec::new());
     };
-    if !approval
-        .approvers
-        .iter()
-        .any(|approver| approver == principal)
-    {
+    if !approval.approvers.contains(principal) {
         return Err(Rejection::NotEligible {
-            principal: principal.to_owned(),
+            principal: principal.clone(),
         });
     }
     if approval.approvers.len() == 1 {
         return Ok(Vec::new());
     }
     let narrowed = ApprovalNarrowed {
-        approvers: vec![principal.to_owned()],
+        approvers: vec![principal.clone()],
     };
     Ok(vec![context.event(approval.id, narrowed)])
 }

@@ -1,13 +1,13 @@
 //! Approvers' credentials: put by an administrator, or enrolled in a browser by invitation.
 
 use super::Command;
-use super::agents::check_name;
 use crate::aggregate::Approver;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened};
 use crate::id::{ApproverId, EnrolmentId};
+use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use crate::rejection::Rejection;
 use crate::store::{LookupKey, credential_counter};
 use crate::writer::{Context, NewEvent, Transaction};
@@ -20,8 +20,8 @@ const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
 /// A credential whose key was found valid.
 #[derive(Debug, Clone)]
 pub struct NewCredential {
-    /// The id by which its authenticator knows it, 1..=1023 bytes.
-    pub credential_id: Blob,
+    /// Its id.
+    pub credential_id: CredentialId,
     /// Whether it may decide.
     pub status: CredentialStatus,
     /// `ES256`, `ES384` or `RS256`.
@@ -29,7 +29,7 @@ pub struct NewCredential {
     /// The COSE key.
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
-    pub public_key_thumbprint: Blob,
+    pub public_key_thumbprint: RecordedThumbprint,
     /// Learnt at its first use when absent.
     pub backup_eligible: Option<bool>,
     /// The signature counter at registration.
@@ -40,7 +40,7 @@ pub struct NewCredential {
 #[derive(Debug, Clone)]
 pub struct PutCredential {
     /// The approver.
-    pub principal: String,
+    pub principal: ApproverName,
     /// The credential.
     pub credential: NewCredential,
     /// Why, when somebody said so.
@@ -51,7 +51,6 @@ impl Command for PutCredential {
     type Answer = Arc<Approver>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
-        check_name("approver_principal", &self.principal)?;
         let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?;
@@ -64,7 +63,7 @@ impl Command for PutCredential {
 /// The approver's stream, made where it is heard of for the first time.
 fn identify(
     known: Option<&Approver>,
-    principal: &str,
+    principal: &ApproverName,
     context: &Context<'_>,
 ) -> (ApproverId, Vec<NewEvent>) {
     if let Some(approver) = known {
@@ -73,7 +72,7 @@ fn identify(
     let approver_id: ApproverId = context.id();
     let registered = ApproverRegistered {
         approver_id,
-        principal: principal.to_owned(),
+        principal: principal.clone(),
     };
     (approver_id, vec![context.event(approver_id, registered)])
 }
@@ -85,22 +84,12 @@ async fn put(
     enrolment_id: Option<EnrolmentId>,
     reason: Option<String>,
 ) -> Result<Arc<Approver>, Error> {
-    if !(1..=1023).contains(&credential.credential_id.as_slice().len()) {
-        return Err(Rejection::Invalid {
-            code: "invalid_credential_id",
-            detail: "credential_id must be 1 to 1023 bytes".to_owned(),
-        }
-        .into());
-    }
     let holder = LookupKey::credential(&credential.credential_id);
     let holder = tx.find(&holder).await?.map(ApproverId::from);
     if holder.is_some_and(|holder| holder != approver_id) {
         return Err(Rejection::CredentialTaken.into());
     }
-    let approver = tx
-        .load::<Approver>(approver_id)
-        .await?
-        .ok_or(Rejection::CredentialNotFound)?;
+    let approver = tx.existing::<Approver>(approver_id).await?;
     let known = approver.credential(&credential.credential_id);
     // The counter of the same key only ever rises, whatever is put.
     let mut sign_count = credential.sign_count;
@@ -127,19 +116,16 @@ async fn put(
         },
     );
     tx.append(vec![event]).await?;
-    Ok(tx
-        .load::<Approver>(approver_id)
-        .await?
-        .ok_or(Rejection::CredentialNotFound)?)
+    tx.existing::<Approver>(approver_id).await
 }
 
 /// Takes a credential away; it cannot decide from the next request on.
 #[derive(Debug, Clone)]
 pub struct RevokeCredential {
     /// The approver.
-    pub principal: String,
+    pub principal: ApproverName,
     /// The credential.
-    pub credential_id: Blob,
+    pub credential_id: CredentialId,
     /// Why.
     pub reason: Option<String>,
 }
@@ -172,7 +158,7 @@ impl Command for RevokeCredential {
 #[derive(Debug, Clone)]
 pub struct OpenEnrolment {
     /// The approver.
-    pub principal: String,
+    pub principal: ApproverName,
 }
 
 /// An invitation that was opened.
@@ -188,7 +174,6 @@ impl Command for OpenEnrolment {
     type Answer = OpenedEnrolment;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OpenedEnrolment, Error> {
-        check_name("approver_principal", &self.principal)?;
         let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?;

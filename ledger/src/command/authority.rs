@@ -1,17 +1,17 @@
 //! Who may do what: capability tokens against the ledger, operations against allowlist and grants.
 
 use crate::aggregate::{Agent, Task};
-use crate::blob::Blob;
 use crate::catalog::Risk;
+use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{CheckedOperation, PermissionCheck};
 use crate::id::{TaskId, TokenId};
+use crate::name::ClientSubject;
 use crate::operation::Operation;
 use crate::rejection::Rejection;
 use crate::writer::Transaction;
 use std::sync::Arc;
-use subtle::ConstantTimeEq as _;
 
 /// A capability token as a request presented it, its signature already checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub struct PresentedToken {
     /// Its `task_id`.
     pub task_id: TaskId,
     /// The hash of its claims, computed from what was presented.
-    pub claims_hash: Blob,
+    pub claims_hash: ClaimsHash,
     /// The signed subject of the request.
-    pub subject: String,
+    pub subject: ClientSubject,
 }
 
 /// Checks a token against its task and its agent, in the order in which refusals matter.
@@ -37,12 +37,7 @@ pub fn check_token(
     let token = task
         .token(presented.token_id)
         .ok_or(Rejection::TokenUnknown)?;
-    if !bool::from(
-        token
-            .claims_hash
-            .as_slice()
-            .ct_eq(presented.claims_hash.as_slice()),
-    ) {
+    if token.claims_hash != presented.claims_hash {
         return Err(Rejection::TokenAltered);
     }
     if token.subject != presented.subject {
@@ -101,7 +96,7 @@ pub fn permission_check(
         let checked = CheckedOperation {
             operation: operation.entry.id,
             scope_type: scope.scope_type,
-            scope_id: scope.id.as_str().to_owned(),
+            scope_id: scope.id.clone(),
             required_level: level,
         };
         let granted =

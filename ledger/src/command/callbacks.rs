@@ -7,6 +7,7 @@ use crate::callback_secret::CallbackSecret;
 use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
 use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
+use crate::name::IdempotencyKey;
 use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
 use crate::writer::{Context, NewEvent};
@@ -124,7 +125,7 @@ fn place(context: &Context<'_>, task: TaskId) -> SealContext {
 pub(super) struct Subject<'a> {
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) apply_id: Option<ApplyId>,
-    pub(super) idempotency_key: Option<&'a str>,
+    pub(super) idempotency_key: Option<&'a IdempotencyKey>,
 }
 
 impl<'a> Subject<'a> {
@@ -199,7 +200,7 @@ fn told(
         name: name.as_str(),
         task_id: task.id,
         approval_id: subject.approval_id,
-        idempotency_key: subject.idempotency_key,
+        idempotency_key: subject.idempotency_key.map(IdempotencyKey::as_str),
         at: context.now,
         payload,
     };

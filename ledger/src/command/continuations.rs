@@ -3,12 +3,13 @@
 use super::applies::{Submitted, authenticate, refuse, submitted};
 use super::proof::prove_decision;
 use super::standing::approval_standing;
-use super::{Command, IdempotencyKey, PresentedToken};
+use super::{Command, PresentedToken, RecordedRefusal, Ruling};
 use crate::aggregate::{Apply, Approval, ApprovalState, Task};
 use crate::error::Error;
 use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisation};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::name::IdempotencyKey;
 use crate::rejection::Rejection;
 use crate::store::LookupKey;
 use crate::writer::{Context, NewEvent, Transaction};
@@ -36,11 +37,11 @@ pub struct ContinueApply {
 }
 
 impl Command for ContinueApply {
-    type Answer = Result<Submitted, Rejection>;
+    type Answer = Ruling<Submitted>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         let (task, _) = authenticate(tx, &self.token).await?;
-        let key = LookupKey::apply_key(task.id, self.key.as_str());
+        let key = LookupKey::apply_key(task.id, &self.key);
         let apply = tx.find_state::<Apply>(&key).await?;
         let approval = tx.load::<Approval>(self.resume.approval_id).await?;
         let fits = self.resume.task_id == task.id
@@ -62,30 +63,26 @@ impl Command for ContinueApply {
         if let Some(apply) = apply {
             let events = decide_continue(&task, &apply, &approval, &tx.context());
             tx.append(events).await?;
-            return Ok(Ok(submitted(tx, task.id, apply.id, false).await?));
+            let submitted = submitted(tx, task.id, apply.id, false).await?;
+            return Ok(Ruling::Accepted(submitted));
         }
-        let first = tx
-            .load::<Apply>(approval.apply_id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?;
+        let first = tx.existing::<Apply>(approval.apply_id).await?;
         let apply_id: ApplyId = tx.context().id();
         // What has ended does not use up a new key.
         let now = tx.context().now;
         if let Some(refused) = approval_standing(apply_id, &approval, now).refusal() {
             let events = super::approvals::expire(&tx.context(), &task, &approval);
             tx.append(events).await?;
-            return Ok(Err(refused));
+            return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
         let accepted = accept_again(&first, apply_id, &self, &task);
         let accepted = tx.context().event(apply_id, accepted);
         tx.append(vec![accepted]).await?;
-        let apply = tx
-            .load::<Apply>(apply_id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?;
+        let apply = tx.existing::<Apply>(apply_id).await?;
         let events = decide_continue(&task, &apply, &approval, &tx.context());
         tx.append(events).await?;
-        Ok(Ok(submitted(tx, task.id, apply_id, true).await?))
+        let submitted = submitted(tx, task.id, apply_id, true).await?;
+        Ok(Ruling::Accepted(submitted))
     }
 }
 
@@ -99,7 +96,7 @@ fn accept_again(
         apply_id,
         task_id: task.id,
         agent: task.agent.clone(),
-        idempotency_key: command.key.as_str().to_owned(),
+        idempotency_key: command.key.clone(),
         fingerprint: first.fingerprint,
         submission: first.submission.clone(),
         check: first.check.clone(),

@@ -1,19 +1,18 @@
 //! A human decides: the whole proof is checked here, so that what stands in the log can be verified
 //! by anybody with the public key alone.
 
-use super::Command;
 use super::approvals::{approval_and_task, expire};
 use super::callbacks::{Subject, owe};
+use super::{Command, RecordedRefusal, Ruling};
 use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::error::Error;
-use crate::event::{
-    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, Event,
-};
+use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied};
 use crate::id::{ApprovalId, LedgerId};
+use crate::name::CredentialId;
 use crate::rejection::Rejection;
 use crate::statement::{Decision, ReasonDigest, Statement};
 use crate::store::{LookupKey, credential_counter};
@@ -55,17 +54,18 @@ impl Approval {
 }
 
 impl Command for DecideApproval {
-    /// The inner `Err` is a refusal that left a passed deadline in the log.
-    type Answer = Result<Arc<Approval>, Rejection>;
+    /// Refused is what came after the deadline, which the log has then.
+    type Answer = Ruling<Arc<Approval>>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
         let overdue = expire(&tx.context(), &task, &approval);
         if let Some(deadline) = approval.deadline().filter(|_| !overdue.is_empty()) {
             tx.append(overdue).await?;
-            return Ok(Err(Rejection::ApprovalExpired { at: deadline }));
+            let refused = Rejection::ApprovalExpired { at: deadline };
+            return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
-        let credential_id = Blob::from(self.assertion.credential_id.clone());
+        let credential_id = CredentialId::unchecked(self.assertion.credential_id.clone());
         let holder = LookupKey::credential(&credential_id);
         let approver = tx.find_state::<Approver>(&holder).await?;
         let (key, read) = credential_counter(&credential_id);
@@ -79,8 +79,9 @@ impl Command for DecideApproval {
             &tx.context(),
         )?;
         tx.append(events).await?;
-        let approval = tx.load::<Approval>(approval.id).await?;
-        Ok(Ok(approval.ok_or(Rejection::ApprovalNotFound)?))
+        Ok(Ruling::Accepted(
+            tx.existing::<Approval>(approval.id).await?,
+        ))
     }
 }
 
@@ -145,11 +146,16 @@ fn decide(
     let decided = decided(
         command, approver, credential, &statement, &verified, context,
     );
-    let (event, name): (Event, _) = match command.decision {
-        Decision::Approve => (Approved(decided).into(), CallbackEvent::ApprovalApproved),
-        Decision::Deny => (Denied(decided).into(), CallbackEvent::ApprovalDenied),
+    let (event, name) = match command.decision {
+        Decision::Approve => (
+            context.event(approval.id, Approved(decided)),
+            CallbackEvent::ApprovalApproved,
+        ),
+        Decision::Deny => (
+            context.event(approval.id, Denied(decided)),
+            CallbackEvent::ApprovalDenied,
+        ),
     };
-    let event = context.event(approval.id, event);
     let payload = callback_report::decided(
         &approver.principal,
         command.reason.as_deref(),
@@ -178,7 +184,7 @@ fn eligible<'a>(
     let approver = approver
         .filter(|approver| approval.approvers.contains(&approver.principal))
         .ok_or(Rejection::CredentialNotEligible)?;
-    let credential_id = Blob::from(command.assertion.credential_id.clone());
+    let credential_id = CredentialId::unchecked(command.assertion.credential_id.clone());
     let credential = approver
         .credential(&credential_id)
         .filter(|credential| credential.status == CredentialStatus::Active)

@@ -31,10 +31,7 @@ impl Command for StartAttempt {
     type Answer = Started;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Started, Error> {
-        let delivery = tx
-            .load::<Delivery>(self.delivery_id)
-            .await?
-            .ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = tx.named::<Delivery>(self.delivery_id).await?;
         let context = tx.context();
         match delivery.state {
             DeliveryState::Due(due) if context.now >= due => {}
@@ -45,10 +42,7 @@ impl Command for StartAttempt {
             context.event(self.delivery_id, AttemptStarted { attempt }),
         ])
         .await?;
-        let delivery = tx
-            .load::<Delivery>(self.delivery_id)
-            .await?
-            .ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = tx.existing::<Delivery>(self.delivery_id).await?;
         Ok(Started { delivery, attempt })
     }
 }
@@ -72,10 +66,7 @@ impl Command for EndAttempt {
     type Answer = AfterAttempt;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<AfterAttempt, Error> {
-        let delivery = tx
-            .load::<Delivery>(self.delivery_id)
-            .await?
-            .ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = tx.named::<Delivery>(self.delivery_id).await?;
         let (event, after) = decide_end(self, &delivery, &tx.context())?;
         tx.append(vec![event]).await?;
         Ok(after)
@@ -124,10 +115,7 @@ impl Command for RetryDelivery {
     type Answer = Arc<Delivery>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Delivery>, Error> {
-        let delivery = tx
-            .load::<Delivery>(self.delivery_id)
-            .await?
-            .ok_or(Rejection::DeliveryNotFound)?;
+        let delivery = tx.named::<Delivery>(self.delivery_id).await?;
         if delivery.state != DeliveryState::GivenUp {
             return Err(Rejection::DeliveryNotGivenUp.into());
         }
@@ -136,9 +124,6 @@ impl Command for RetryDelivery {
         };
         let event = tx.context().event(self.delivery_id, requested);
         tx.append(vec![event]).await?;
-        Ok(tx
-            .load::<Delivery>(self.delivery_id)
-            .await?
-            .ok_or(Rejection::DeliveryNotFound)?)
+        tx.existing::<Delivery>(self.delivery_id).await
     }
 }

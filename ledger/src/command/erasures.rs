@@ -10,6 +10,7 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
+use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::rejection::Rejection;
 use crate::store::{Found, LookupKey, Sought, credential_counter};
 use crate::writer::{Erasing, State, Transaction};
@@ -27,9 +28,9 @@ pub enum EraseTarget {
     /// A task with its applies, approvals, deliveries and refusals.
     Task(TaskId),
     /// The agent of that name.
-    Agent(String),
+    Agent(AgentName),
     /// The approver of that principal.
-    Approver(String),
+    Approver(ApproverName),
 }
 
 impl EraseTarget {
@@ -161,8 +162,7 @@ impl Erase {
     ) -> Result<ErasedSubject, Error> {
         match &self.target {
             EraseTarget::Task(id) => {
-                let task = tx.load::<Task>(*id).await?;
-                let task = task.ok_or(Rejection::TaskNotFound)?;
+                let task = tx.named::<Task>(*id).await?;
                 check_reason(&self.reason, &task.name)?;
                 if !has_ended(tx, &task).await? {
                     return Err(not_yet(
@@ -175,8 +175,7 @@ impl Erase {
             EraseTarget::Agent(name) => {
                 check_reason(&self.reason, name)?;
                 let id = AgentId::from(stream);
-                let agent = tx.load::<Agent>(id).await?;
-                let agent = agent.ok_or(Rejection::AgentNotFound)?;
+                let agent = tx.existing::<Agent>(id).await?;
                 if !agent.grants.is_empty() {
                     return Err(not_yet(
                         "the agent has grants: take them away with `grant revoke --all`",
@@ -198,8 +197,7 @@ impl Erase {
             EraseTarget::Approver(principal) => {
                 check_reason(&self.reason, principal)?;
                 let id = ApproverId::from(stream);
-                let approver = tx.load::<Approver>(id).await?;
-                let approver = approver.ok_or(Rejection::ApproverNotFound)?;
+                let approver = tx.existing::<Approver>(id).await?;
                 if approver.active_credentials().next().is_some() {
                     return Err(not_yet(
                         "the approver has active passkeys: take them away with `credential revoke`",
@@ -258,7 +256,7 @@ async fn erased_before(tx: &mut Transaction<'_>, by: u64) -> Result<Erasure, Err
 /// The counters as they stand, of credentials whose approver still does.
 async fn kept_counters(
     tx: &mut Transaction<'_>,
-    decided_with: &BTreeSet<Blob>,
+    decided_with: &BTreeSet<CredentialId>,
 ) -> Result<Vec<KeptCounter>, Error> {
     let mut kept = Vec::new();
     for credential in decided_with {

@@ -113,10 +113,7 @@ impl Command for EndOperation {
         };
         let events = decide_end(&self, &apply, approval.as_deref(), &task, &tx.context())?;
         tx.append(events).await?;
-        Ok(tx
-            .load::<Apply>(self.apply_id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?)
+        tx.existing::<Apply>(self.apply_id).await
     }
 }
 
@@ -254,10 +251,7 @@ impl Command for ResolveApply {
         };
         let resolved = context.event(apply.id, resolved);
         tx.append(vec![resolved.clone()]).await?;
-        let settled = tx
-            .load::<Apply>(apply.id)
-            .await?
-            .ok_or(Rejection::ApplyNotFound)?;
+        let settled = tx.existing::<Apply>(apply.id).await?;
         let end = settled.end.unwrap_or(ApplyEnd::Unknown);
         let owed = report(&context, &task, &settled, &resolved, end, false);
         tx.append(owed.into_iter().collect()).await?;
@@ -269,13 +263,7 @@ async fn apply_and_task(
     tx: &mut Transaction<'_>,
     apply_id: ApplyId,
 ) -> Result<(Arc<Apply>, Arc<Task>), Error> {
-    let apply = tx
-        .load::<Apply>(apply_id)
-        .await?
-        .ok_or(Rejection::ApplyNotFound)?;
-    let task = tx
-        .load::<Task>(apply.task_id)
-        .await?
-        .ok_or(Rejection::TaskNotFound)?;
+    let apply = tx.named::<Apply>(apply_id).await?;
+    let task = tx.existing::<Task>(apply.task_id).await?;
     Ok((apply, task))
 }

@@ -1,8 +1,8 @@
 //! Commands: what can be asked of the ledger. Each file holds one family: the command's struct, the
 //! loading of the aggregates it concerns, and a pure `decide`.
 //!
-//! A command that fails leaves nothing in the log, with one exception: a refused apply attempt is
-//! itself recorded, and so its answer is a `Result` of its own.
+//! A command that fails leaves nothing in the log. Where a refusal is itself recorded, the answer is a
+//! [`Ruling`].
 
 mod acceptance;
 mod agents;
@@ -16,9 +16,9 @@ mod decisions;
 mod deliveries;
 mod erasures;
 mod executions;
-mod idempotency_key;
 mod proof;
 mod renewals;
+mod ruling;
 mod standing;
 mod tasks;
 
@@ -37,8 +37,8 @@ pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
 pub(crate) use erasures::Erase;
 pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
-pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use renewals::RenewToken;
+pub use ruling::{RecordedRefusal, Ruling};
 pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 

@@ -117,7 +117,7 @@ fn check(
 fn assertion_of(decided: &ApprovalDecided) -> Assertion {
     let bytes = |blob: &Blob| blob.as_slice().to_vec();
     Assertion {
-        credential_id: bytes(&decided.credential_id),
+        credential_id: decided.credential_id.as_slice().to_vec(),
         client_data_json: bytes(&decided.client_data_json),
         authenticator_data: bytes(&decided.authenticator_data),
         signature: bytes(&decided.signature),

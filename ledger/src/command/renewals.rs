@@ -70,7 +70,7 @@ async fn open_approvals(
     }
     let mut approvals = Vec::new();
     for stream in tx.open_streams(task.id).await? {
-        approvals.extend(tx.load::<Approval>(stream).await?);
+        approvals.extend(tx.load_if::<Approval>(stream).await?);
     }
     Ok(approvals)
 }

@@ -7,14 +7,14 @@ use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Ta
 use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::catalog::{CatalogEntry, Level, Risk};
-use crate::claims::CapabilityClaims;
+use crate::claims::{CapabilityClaims, ClaimsHash};
 use crate::error::Error;
 use crate::event::{
     AgentRegistered, AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner,
     CallbackSet, TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
-use crate::id::{AgentId, StreamId, TaskId, TokenId};
-use crate::operation::ScopeId;
+use crate::id::{AgentId, TaskId, TokenId};
+use crate::name::{AgentName, ClientSubject, ScopePattern};
 use crate::rejection::Rejection;
 use crate::writer::{Context, NewEvent, Transaction};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use std::time::Duration;
 pub struct AllowedEntry {
     /// The operation, as the catalog has it.
     pub operation: CatalogEntry,
-    /// Which object; `None` stands for `*`, every one of the operation's scope type.
-    pub scope_id: Option<ScopeId>,
+    /// Which objects of the operation's scope type.
+    pub scope_id: ScopePattern,
     /// Raises the catalog's level.
     pub required_level: Option<Level>,
     /// Raises the catalog's risk.
@@ -54,11 +54,7 @@ impl AllowedEntry {
         Ok(AllowedOperation {
             operation: entry.id,
             scope_type: entry.scope_type,
-            scope_id: self
-                .scope_id
-                .as_ref()
-                .map_or("*", ScopeId::as_str)
-                .to_owned(),
+            scope_id: self.scope_id.clone(),
             required_level,
             risk_tier,
         })
@@ -69,9 +65,9 @@ impl AllowedEntry {
 #[derive(Debug, Clone)]
 pub struct CreateTask {
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The subject that the token is bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// 1..=200 characters.
     pub name: String,
     /// At least one.
@@ -103,8 +99,7 @@ impl Command for CreateTask {
         let context = tx.context();
         let (events, claims) = decide_create(&self, agent.as_deref(), task_id, &context)?;
         tx.append(events).await?;
-        let task = tx.load::<Task>(task_id).await?;
-        let task = task.ok_or(Rejection::TaskNotFound)?;
+        let task = tx.existing::<Task>(task_id).await?;
         Ok(IssuedToken { task, claims })
     }
 }
@@ -114,11 +109,9 @@ pub(super) async fn issued(
     tx: &mut Transaction<'_>,
     task_id: TaskId,
 ) -> Result<IssuedToken, Error> {
-    let task = tx
-        .load::<Task>(task_id)
-        .await?
-        .ok_or(Rejection::TaskNotFound)?;
-    let token = task.tokens.last().ok_or(Rejection::TokenUnknown)?;
+    let task = tx.existing::<Task>(task_id).await?;
+    let newest = task.tokens.last();
+    let token = newest.ok_or_else(|| Error::defect(format!("task {task_id} has no token")))?;
     let claims = CapabilityClaims::of(&task, token, tx.context().rules);
     Ok(IssuedToken { claims, task })
 }
@@ -129,7 +122,6 @@ fn decide_create(
     task_id: TaskId,
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, CapabilityClaims), Rejection> {
-    super::agents::check_name("agent", &command.agent)?;
     if !(1..=200).contains(&command.name.chars().count()) {
         return Err(Rejection::InvalidName {
             what: "task_name",
@@ -166,16 +158,13 @@ fn decide_create(
         token_ttl_seconds: u32::try_from(command.token_ttl.as_secs()).unwrap_or(u32::MAX),
         agent_callbacks: command.agent_callbacks,
     };
-    let mut draft = None;
-    let created = context.event(task_id, created);
-    crate::aggregate::Aggregate::evolve(&mut draft, &created.event, context.now);
-    events.push(created);
+    let draft = Task::begin(&created, context.now);
+    events.push(context.event(task_id, created));
     if let Some(callback) = &command.callback {
         let callback = callback.register(context, task_id)?;
         let owner = CallbackOwner::Orchestrator;
         events.push(context.event(task_id, CallbackSet { callback, owner }));
     }
-    let draft: Task = draft.ok_or(Rejection::TaskNotFound)?;
     let revision = agent.map_or(0, |agent| agent.permission_revision);
     let until = context.now.plus(command.token_ttl);
     let (issued, claims) = issue(context, &draft, revision, until, None);
@@ -184,13 +173,13 @@ fn decide_create(
 }
 
 /// The first event of an agent that is heard of for the first time.
-pub(super) fn register_agent(context: &Context<'_>, name: &str) -> (AgentId, NewEvent) {
+pub(super) fn register_agent(context: &Context<'_>, name: &AgentName) -> (AgentId, NewEvent) {
     let agent_id: AgentId = context.id();
     let event = context.event(
         agent_id,
         AgentRegistered {
             agent_id,
-            name: name.to_owned(),
+            name: name.clone(),
         },
     );
     (agent_id, event)
@@ -208,7 +197,7 @@ pub(super) fn issue(
     let whole = crate::clock::Timestamp::from_seconds;
     let mut token = Token {
         id: TokenId::from_bytes(context.random.uuid_v7(context.now)),
-        claims_hash: crate::blob::Blob::default(),
+        claims_hash: ClaimsHash::unchecked(Vec::new()),
         subject: task.subject.clone(),
         issued_at: whole(context.now.as_seconds()),
         expires_at: whole(until.as_seconds()),
@@ -251,10 +240,7 @@ impl Command for CloseTask {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Task>, Error> {
         let task = match &self.token {
             Some(token) => admit(tx, self.task_id, token).await?.0,
-            None => {
-                let task = tx.load::<Task>(self.task_id).await?;
-                task.ok_or(Rejection::TaskNotFound)?
-            }
+            None => tx.named::<Task>(self.task_id).await?,
         };
         if task.closed_at.is_some() {
             return Ok(task);
@@ -262,9 +248,9 @@ impl Command for CloseTask {
         let mut approvals = Vec::new();
         let mut applies = Vec::new();
         for stream in tx.open_streams(task.id).await? {
-            if let Some(approval) = tx.load::<Approval>(stream).await? {
+            if let Some(approval) = tx.load_if::<Approval>(stream).await? {
                 approvals.push(approval);
-            } else if let Some(apply) = tx.load::<Apply>(stream).await? {
+            } else if let Some(apply) = tx.load_if::<Apply>(stream).await? {
                 applies.push(apply);
             }
         }
@@ -276,10 +262,7 @@ impl Command for CloseTask {
             &tx.context(),
         );
         tx.append(events).await?;
-        Ok(tx
-            .load::<Task>(self.task_id)
-            .await?
-            .ok_or(Rejection::TaskNotFound)?)
+        tx.existing::<Task>(self.task_id).await
     }
 }
 
@@ -346,7 +329,7 @@ fn decide_close(
 /// Ends an apply whose task was closed before its next operation.
 pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<NewEvent> {
     let ended = context.event(
-        StreamId::from(apply.id),
+        apply.id,
         ApplyEnded {
             end: ApplyEnd::Failed,
             stopped: Some("task_closed".to_owned()),

@@ -3,6 +3,7 @@
 use crate::catalog::{Level, OperationId, ScopeType};
 use crate::clock::Timestamp;
 use crate::id::AgentId;
+use crate::name::{AgentName, ScopePattern};
 use serde::{Deserialize, Serialize};
 
 /// A pre-approved permission.
@@ -13,7 +14,7 @@ pub struct Grant {
     /// What kind of object.
     pub scope_type: ScopeType,
     /// Which object, or `*` for every one of that type.
-    pub scope_id: String,
+    pub scope_id: ScopePattern,
     /// Up to which level.
     pub granted_level: Level,
     /// Until when; for good when absent.
@@ -26,7 +27,7 @@ pub struct AgentRegistered {
     /// The agent's stream.
     pub agent_id: AgentId,
     /// Its name.
-    pub name: String,
+    pub name: AgentName,
 }
 
 /// `agent.permissions_replaced` 1.

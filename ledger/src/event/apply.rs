@@ -3,6 +3,8 @@
 use crate::catalog::{Level, OperationId, ScopeType};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
+use crate::name::{AgentName, IdempotencyKey};
+use crate::operation::ScopeId;
 use serde::{Deserialize, Serialize};
 
 /// One operation in a permission check.
@@ -13,7 +15,7 @@ pub struct CheckedOperation {
     /// What kind of object.
     pub scope_type: ScopeType,
     /// Which object.
-    pub scope_id: String,
+    pub scope_id: ScopeId,
     /// The level that a grant must have.
     pub required_level: Level,
 }
@@ -47,9 +49,9 @@ pub struct ApplyAccepted {
     /// Its task.
     pub task_id: TaskId,
     /// The agent's name.
-    pub agent: String,
-    /// The idempotency key, 1..=255 visible characters.
-    pub idempotency_key: String,
+    pub agent: AgentName,
+    /// The idempotency key.
+    pub idempotency_key: IdempotencyKey,
     /// SHA-256 over `submission`.
     pub fingerprint: Fingerprint,
     /// The canonical JSON that the fingerprint covers; the executor sends from it.
@@ -70,9 +72,9 @@ pub struct ApplyRefused {
     /// The task that it was for.
     pub task_id: TaskId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The idempotency key, where it had a valid one.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
     /// The stable code of the refusal.
     pub code: String,
     /// The text that the caller got.

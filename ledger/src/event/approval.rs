@@ -4,6 +4,7 @@ use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::name::{AgentName, ApproverName, CredentialId, RecordedThumbprint};
 use serde::{Deserialize, Serialize};
 
 /// `approval.requested` 1.
@@ -14,7 +15,7 @@ pub struct ApprovalRequested {
     /// The task.
     pub task_id: TaskId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// The apply that asked first; its submission is what is approved.
     pub apply_id: ApplyId,
     /// What is approved.
@@ -24,7 +25,7 @@ pub struct ApprovalRequested {
     /// How long after an approval it can be continued, in seconds.
     pub continuation_seconds: u32,
     /// The principals who may decide.
-    pub approvers: Vec<String>,
+    pub approvers: Vec<ApproverName>,
 }
 
 /// What one operation would change, as it was read upstream.
@@ -87,22 +88,22 @@ pub enum ZoneNameRead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalNarrowed {
     /// A part of those who could decide before.
-    pub approvers: Vec<String>,
+    pub approvers: Vec<ApproverName>,
 }
 
 /// `approval.approved` 1 and `approval.denied` 1: who decided, and the whole proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDecided {
     /// The approver.
-    pub principal: String,
+    pub principal: ApproverName,
     /// What they wrote.
     pub reason: Option<String>,
     /// The canonical JSON statement that the challenge binds.
     pub statement: String,
     /// The credential, as registered.
-    pub credential_id: Blob,
+    pub credential_id: CredentialId,
     /// RFC 9679 thumbprint of its public key.
-    pub public_key_thumbprint: Blob,
+    pub public_key_thumbprint: RecordedThumbprint,
     /// The assertion's client data, byte for byte.
     pub client_data_json: Blob,
     /// The assertion's authenticator data.

@@ -3,6 +3,7 @@
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::id::{ApproverId, EnrolmentId};
+use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use serde::{Deserialize, Serialize};
 
 /// `approver.registered` 1: the first time the principal is heard.
@@ -11,7 +12,7 @@ pub struct ApproverRegistered {
     /// The approver's stream.
     pub approver_id: ApproverId,
     /// The principal.
-    pub principal: String,
+    pub principal: ApproverName,
 }
 
 /// Whether a credential may decide.
@@ -39,7 +40,7 @@ impl CredentialStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialPut {
     /// The credential id, as the authenticator names it.
-    pub credential_id: Blob,
+    pub credential_id: CredentialId,
     /// Whether it may decide.
     pub status: CredentialStatus,
     /// `ES256`, `ES384` or `RS256`.
@@ -49,7 +50,7 @@ pub struct CredentialPut {
     /// The COSE key (RFC 9052).
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
-    pub public_key_thumbprint: Blob,
+    pub public_key_thumbprint: RecordedThumbprint,
     /// Whether the authenticator may back the key up; learnt at its first use when absent.
     pub backup_eligible: Option<bool>,
     /// The signature counter at registration.
@@ -64,7 +65,7 @@ pub struct CredentialPut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupEligibilityLearnt {
     /// The credential.
-    pub credential_id: Blob,
+    pub credential_id: CredentialId,
     /// What its first valid assertion said.
     pub backup_eligible: bool,
 }

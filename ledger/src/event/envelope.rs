@@ -1,7 +1,7 @@
 //! What every payload begins with: who acted, for which request, because of what. Frozen.
 
-use crate::blob::Blob;
 use crate::id::{CommandId, RequestId, TokenId};
+use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,9 +17,9 @@ pub enum Actor {
     /// An agent with a capability token.
     Agent {
         /// The agent's name.
-        agent: String,
+        agent: AgentName,
         /// The signed subject of the request.
-        subject: String,
+        subject: ClientSubject,
         /// The token's `jti`.
         token: TokenId,
     },
@@ -28,14 +28,14 @@ pub enum Actor {
         /// The token's `sub`.
         principal: String,
         /// The signed subject of the request.
-        subject: String,
+        subject: ClientSubject,
     },
     /// A human with a passkey.
     Approver {
         /// The approver's principal.
-        principal: String,
+        principal: ApproverName,
         /// The credential that signed.
-        credential_id: Blob,
+        credential_id: CredentialId,
     },
     /// A person at the command line of the service's machine.
     Operator {

@@ -2,6 +2,7 @@
 
 use crate::blob::Blob;
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
+use crate::name::RecordedThumbprint;
 use serde::{Deserialize, Serialize};
 
 /// What was named to be erased.
@@ -197,7 +198,7 @@ pub struct LedgerErased {
     pub counters: Vec<KeptCounter>,
     /// The RFC 9679 thumbprints of the public keys that went with an approver: a decision that one of
     /// them made can still be told from one that nobody's key made.
-    pub keys: Vec<Blob>,
+    pub keys: Vec<RecordedThumbprint>,
 }
 
 impl LedgerErased {

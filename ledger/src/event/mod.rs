@@ -243,7 +243,25 @@ macro_rules! events {
             fn from(form: $form) -> Self {
                 Self::$variant(form)
             }
+        }
+
+        impl InStream<$enum> for $form {
+            type Id = stream::$aggregate;
         })+
+    };
+}
+
+/// A form with the id of the only streams in which it stands.
+pub trait InStream<E>: Into<E> {
+    /// The id of its aggregate.
+    type Id: Into<StreamId>;
+}
+
+/// The id of each aggregate of the table.
+mod stream {
+    pub(super) use crate::id::{
+        AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
+        DeliveryId as Delivery, LedgerId as Ledger, TaskId as Task,
     };
 }
 

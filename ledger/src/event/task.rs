@@ -2,8 +2,10 @@
 
 use crate::blob::Blob;
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
+use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::name::{AgentName, ClientSubject, ScopePattern};
 use serde::{Deserialize, Serialize};
 
 /// One (operation, scope) pair that a task may use.
@@ -14,7 +16,7 @@ pub struct AllowedOperation {
     /// What kind of object it acts on.
     pub scope_type: ScopeType,
     /// Which object, or `*` for every one of that type.
-    pub scope_id: String,
+    pub scope_id: ScopePattern,
     /// The level a grant must have: the catalog's, or higher when the task said so.
     pub required_level: Level,
     /// The risk: the catalog's, or higher when the task said so.
@@ -42,11 +44,11 @@ pub struct TaskCreated {
     /// The agent's stream.
     pub agent_id: AgentId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// 1..=200 characters, written by the orchestrator.
     pub name: String,
     /// The subject that the task's tokens are bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// What the task may do.
     pub allowed: Vec<AllowedOperation>,
     /// How long each of its tokens lives, in seconds.
@@ -63,11 +65,11 @@ pub struct TaskCreatedV1 {
     /// The agent's stream.
     pub agent_id: AgentId,
     /// The agent's name.
-    pub agent: String,
+    pub agent: AgentName,
     /// 1..=200 characters, written by the orchestrator.
     pub name: String,
     /// The subject that the task's tokens are bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// What the task may do.
     pub allowed: Vec<AllowedOperation>,
     /// How long each of its tokens lives, in seconds.
@@ -95,9 +97,9 @@ pub struct TokenIssued {
     /// The token's `jti`.
     pub token_id: TokenId,
     /// SHA-256 of the token's canonical claims.
-    pub claims_hash: Blob,
+    pub claims_hash: ClaimsHash,
     /// The subject it is bound to.
-    pub subject: String,
+    pub subject: ClientSubject,
     /// When it starts to be valid.
     pub issued_at: Timestamp,
     /// When it stops.

@@ -1,8 +1,8 @@
 //! The table of events: its rows are sound, a second form can be added, and stored words stay.
 
 use super::*;
-use crate::blob::Blob;
 use crate::id::{AgentId, ApprovalId, ApproverId, TokenId};
+use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use std::collections::BTreeSet;
 
 #[test]
@@ -159,11 +159,11 @@ fn the_words_of_stored_events_keep_their_numbers() {
     frozen!(Actor:
         0 => System = Actor::system("ledger"),
         1 => Agent = Actor::Agent {
-            agent: "a".to_owned(), subject: text(), token: TokenId::from_bytes(bytes),
+            agent: AgentName::unchecked("a"), subject: ClientSubject::unchecked("a"), token: TokenId::from_bytes(bytes),
         },
-        2 => Administrator = Actor::Administrator { principal: text(), subject: text() },
+        2 => Administrator = Actor::Administrator { principal: text(), subject: ClientSubject::unchecked("a") },
         3 => Approver = Actor::Approver {
-            principal: text(), credential_id: Blob::from(&bytes[..]),
+            principal: ApproverName::unchecked("a"), credential_id: CredentialId::unchecked(&bytes[..]),
         },
         4 => Operator = Actor::Operator { name: text() },
     );

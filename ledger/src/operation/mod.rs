@@ -79,28 +79,16 @@ use std::fmt;
 /// Most places of one operation that may be unknown.
 const MOST_UNCHECKED: usize = 1000;
 
-/// The id of a zone or account as upstream names it: 1..=64 characters of `[A-Za-z0-9_-]`,
-/// so that it is one safe path segment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ScopeId(String);
+crate::name::name!(
+    /// The id of a zone or account as upstream names it.
+    ScopeId
+);
 
 impl ScopeId {
-    /// Checks the form; `None` when it is not one safe path segment.
+    /// `None` unless it is one safe path segment: 1..=64 characters of `[A-Za-z0-9_-]`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        object_id::is_safe_segment(text).then(|| Self(text.to_owned()))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ScopeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        object_id::is_safe_segment(text).then(|| Self::unchecked(text))
     }
 }
 

@@ -1,11 +1,11 @@
 //! What decisions look up, derived from the events and written with them.
 
 use super::script::{MultiRow, Script, Size};
-use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId};
+use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey};
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -64,15 +64,15 @@ pub(super) const fn class_of(kind: i64) -> RowClass {
 pub struct LookupKey(LookupKind, Vec<u8>);
 
 impl LookupKey {
-    pub(crate) fn agent(name: &str) -> Self {
+    pub(crate) fn agent(name: &AgentName) -> Self {
         Self(LookupKind::Agent, name.as_bytes().to_vec())
     }
 
-    pub(crate) fn approver(principal: &str) -> Self {
+    pub(crate) fn approver(principal: &ApproverName) -> Self {
         Self(LookupKind::Approver, principal.as_bytes().to_vec())
     }
 
-    pub(crate) fn credential(id: &Blob) -> Self {
+    pub(crate) fn credential(id: &CredentialId) -> Self {
         Self(LookupKind::Credential, id.as_slice().to_vec())
     }
 
@@ -80,7 +80,7 @@ impl LookupKey {
         Self(LookupKind::Token, id.as_bytes().to_vec())
     }
 
-    pub(crate) fn apply_key(task: TaskId, key: &str) -> Self {
+    pub(crate) fn apply_key(task: TaskId, key: &IdempotencyKey) -> Self {
         Self(
             LookupKind::ApplyKey,
             [task.as_bytes().as_slice(), key.as_bytes()].concat(),
@@ -140,11 +140,12 @@ impl LookupKey {
     }
 
     /// The credential whose counter this is the key of.
-    pub(crate) fn counted_credential(&self) -> Option<Blob> {
-        (self.0 == LookupKind::CredentialCounter).then(|| Blob::from(self.1.as_slice()))
+    pub(crate) fn counted_credential(&self) -> Option<CredentialId> {
+        (self.0 == LookupKind::CredentialCounter)
+            .then(|| CredentialId::unchecked(self.1.as_slice()))
     }
 
-    fn counter(id: &Blob) -> Self {
+    fn counter(id: &CredentialId) -> Self {
         Self(LookupKind::CredentialCounter, id.as_slice().to_vec())
     }
 
@@ -194,7 +195,7 @@ impl LookupKey {
 }
 
 /// The key and the reading of a credential's signature counter.
-pub(crate) fn credential_counter(id: &Blob) -> (LookupKey, fn(&[u8]) -> u32) {
+pub(crate) fn credential_counter(id: &CredentialId) -> (LookupKey, fn(&[u8]) -> u32) {
     (LookupKey::counter(id), |value| {
         value.try_into().map_or(0, u32::from_le_bytes)
     })
@@ -226,7 +227,7 @@ impl Lookups {
     }
 
     /// Puts the counter of a credential as an erasure kept it.
-    pub(super) fn keep_counter(&mut self, credential: &Blob, sign_count: u32) {
+    pub(super) fn keep_counter(&mut self, credential: &CredentialId, sign_count: u32) {
         let value = sign_count.to_le_bytes().to_vec();
         self.values.insert(LookupKey::counter(credential), value);
     }

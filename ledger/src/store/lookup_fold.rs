@@ -1,9 +1,9 @@
 //! The lookup tables that a whole log makes, event by event.
 
 use super::lookup::Lookups;
-use crate::blob::Blob;
 use crate::event::Event;
 use crate::id::{StreamId, TaskId};
+use crate::name::CredentialId;
 use std::collections::HashMap;
 
 /// The fold. It keeps every key, unless its caller takes some out on the way.
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 pub(super) struct LookupFold {
     pub(super) lookups: Lookups,
     tasks: HashMap<StreamId, TaskId>,
-    credentials: HashMap<StreamId, Vec<Blob>>,
+    credentials: HashMap<StreamId, Vec<CredentialId>>,
 }
 
 impl LookupFold {

@@ -83,7 +83,8 @@ impl<C: Command> Job for TypedJob<C> {
             (Outcome::Recorded, Some(decision)) => decision,
             // A refusal that rests on states of a lost batch is not repeated: the caller asks again.
             (Outcome::NotRecorded, _) => Err(Error::NotRecorded),
-            (Outcome::Stopped, _) | (Outcome::Recorded, None) => Err(Error::Stopped),
+            (Outcome::Stopped, _) => Err(Error::Stopped),
+            (Outcome::Recorded, None) => Err(Error::defect("a command was not decided")),
         };
         // The caller hung up; the answer stands in the log.
         drop(self.reply.send(answer));

@@ -27,7 +27,7 @@ pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
 pub(crate) use scrub::Scrub;
 pub use state::Stored;
-pub(crate) use state::{Cache, Entry, State};
+pub(crate) use state::{Cache, Entry, State, existing};
 pub(crate) use tail::RecentEvents;
 pub use transaction::{Context, NewEvent, Transaction};
 pub(crate) use transaction::{Erasing, erased_names};

@@ -1,10 +1,11 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
-use crate::blob::Blob;
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::event::{AggregateKind, Event, Recorded};
 use crate::id::{StreamId, TaskId};
+use crate::name::CredentialId;
 use crate::rejection::Rejection;
 use crate::store::{LookupKey, LookupKind};
 use lru::LruCache;
@@ -30,6 +31,14 @@ pub(crate) enum State {
 pub trait Stored: Aggregate {
     #[doc(hidden)]
     fn from_state(state: &StateRef<'_>) -> Option<Arc<Self>>;
+}
+
+/// What the load of an aggregate that an event names has given.
+///
+/// # Errors
+/// [`Error::Defect`] when it has given none.
+pub(crate) fn existing<A: Stored>(id: A::Id, loaded: Option<Arc<A>>) -> Result<Arc<A>, Error> {
+    loaded.ok_or_else(|| Error::defect(format!("an event names {id}: {}", A::NOT_FOUND)))
 }
 
 /// A look at a kept state; opaque outside the writer.
@@ -99,7 +108,7 @@ impl State {
                 approver.principal.as_bytes() == key
             }
             (Self::Approver(approver), LookupKind::Credential) => {
-                approver.credential(&Blob::from(key)).is_some()
+                approver.credential(&CredentialId::unchecked(key)).is_some()
             }
             (Self::Approver(approver), LookupKind::Enrolment) => {
                 approver.enrolments.iter().any(|e| e.id.as_bytes() == key)

@@ -2,11 +2,11 @@
 //! the batch decided, and what it decides itself.
 
 use super::known::KnownKeys;
-use super::state::{Cache, Entry, Stored};
+use super::state::{Cache, Entry, Stored, existing};
 use crate::aggregate::Task;
 use crate::clock::{Random, Timestamp};
 use crate::error::Error;
-use crate::event::{Envelope, Event, Recorded};
+use crate::event::{Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
@@ -48,13 +48,27 @@ impl Context<'_> {
         T::from(StreamId::from_bytes(self.random.uuid_v7(self.now)))
     }
 
-    /// An event with a fresh id.
+    /// An event with a fresh id, in a stream of its aggregate.
+    ///
+    /// ```
+    /// # use ledger::{Context, NewEvent, TaskId, event::TaskClosed};
+    /// fn closed(context: Context<'_>, id: TaskId) -> NewEvent {
+    ///     context.event(id, TaskClosed { reason: None })
+    /// }
+    /// ```
+    /// An event of another aggregate does not compile:
+    /// ```compile_fail,E0308
+    /// # use ledger::{ApplyId, Context, NewEvent, event::TaskClosed};
+    /// fn closed(context: Context<'_>, id: ApplyId) -> NewEvent {
+    ///     context.event(id, TaskClosed { reason: None })
+    /// }
+    /// ```
     #[must_use]
-    pub fn event(&self, stream: impl Into<StreamId>, event: impl Into<Event>) -> NewEvent {
+    pub fn event<F: InStream<Event>>(&self, stream: F::Id, form: F) -> NewEvent {
         NewEvent {
             stream: stream.into(),
             event_id: self.random.event_id(self.now),
-            event: event.into(),
+            event: form.into(),
             cause: None,
         }
     }
@@ -163,15 +177,36 @@ impl<'w> Transaction<'w> {
         Ok(entry)
     }
 
-    /// The aggregate of that stream; `None` when there is none of that kind.
+    /// The aggregate with that id; `None` when there is none.
     ///
     /// # Errors
     /// [`crate::Rejection::Erased`] when it was erased, besides what keeps it from being read.
-    pub async fn load<A: Stored>(
+    pub async fn load<A: Stored>(&mut self, id: A::Id) -> Result<Option<Arc<A>>, Error> {
+        self.load_if(id.into()).await
+    }
+
+    /// The aggregate that a caller names.
+    ///
+    /// # Errors
+    /// [`Aggregate::NOT_FOUND`] when there is none.
+    pub(crate) async fn named<A: Stored>(&mut self, id: A::Id) -> Result<Arc<A>, Error> {
+        Ok(self.load::<A>(id).await?.ok_or(A::NOT_FOUND)?)
+    }
+
+    /// The aggregate that an event names, of this transaction or of an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] when there is none.
+    pub(crate) async fn existing<A: Stored>(&mut self, id: A::Id) -> Result<Arc<A>, Error> {
+        existing(id, self.load(id).await?)
+    }
+
+    /// The aggregate of a stream that may be of another kind; `None` when it is.
+    pub(crate) async fn load_if<A: Stored>(
         &mut self,
-        stream: impl Into<StreamId>,
+        stream: StreamId,
     ) -> Result<Option<Arc<A>>, Error> {
-        Ok(self.entry(stream.into()).await?.state.get()?)
+        Ok(self.entry(stream).await?.state.get()?)
     }
 
     /// The committed events of a stream, in order.
@@ -226,7 +261,7 @@ impl<'w> Transaction<'w> {
         key: &LookupKey,
     ) -> Result<Option<Arc<A>>, Error> {
         match self.find(key).await? {
-            Some(stream) => self.load(stream).await,
+            Some(stream) => self.load_if(stream).await,
             None => Ok(None),
         }
     }

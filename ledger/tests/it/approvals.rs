@@ -7,7 +7,7 @@ use fixtures::test_ledger::Setup;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::command::{ContinueApply, NarrowApproval, RecordPreState, Resume, Standing, standing};
 use ledger::event::PreState;
-use ledger::{ApprovalId, Decision, Fingerprint, Rejection, TaskId};
+use ledger::{ApprovalId, ApproverName, Decision, Fingerprint, Rejection, TaskId};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn a_new_key_can_continue_what_is_approved() {
         key: key("fresh"),
         ..continue_apply(&scene.token, &asked)
     };
-    let continued = scene.run(command).await.unwrap().unwrap();
+    let continued = scene.run(command).await.unwrap().accepted().unwrap();
     assert!(continued.is_new && continued.apply.is_running());
     assert_eq!(continued.apply.submission, asked.apply.submission);
     assert_eq!(
@@ -136,7 +136,7 @@ async fn a_new_key_for_what_is_over_is_refused_and_not_used_up() {
             key: key("fresh"),
             ..continue_apply(&scene.token, asked)
         };
-        assert!(scene.run(command).await.unwrap().is_err());
+        assert!(scene.run(command).await.unwrap().accepted().is_err());
     }
     let used = scene.submitted("fresh", vec![ssl_mode("off")]).await;
     assert!(used.is_new);
@@ -169,7 +169,7 @@ async fn a_resume_for_another_task_approval_or_fingerprint_is_refused_and_record
             resume,
             ..continue_apply(&scene.token, &asked)
         };
-        let refused = scene.run(command).await.unwrap().unwrap_err();
+        let refused = scene.run(command).await.unwrap().accepted().unwrap_err();
         assert_eq!(refused, Rejection::ResumeMismatch);
         assert_eq!(scene.names_since(before).await, ["apply.refused"]);
     }
@@ -189,14 +189,16 @@ async fn another_tasks_token_cannot_continue() {
         token: presented(&other),
         ..continue_apply(&scene.token, &asked)
     };
-    let refused = scene.run(command).await.unwrap().unwrap_err();
+    let refused = scene.run(command).await.unwrap().accepted().unwrap_err();
     assert_eq!(refused, Rejection::ResumeMismatch);
 }
 
 #[tokio::test]
 async fn narrowing_takes_approvers_away_and_never_adds_one() {
     let rules = TestRules {
-        approvers: ["alice", "bob", "carol"].map(str::to_owned).to_vec(),
+        approvers: ["alice", "bob", "carol"]
+            .map(ApproverName::unchecked)
+            .to_vec(),
         ..TestRules::default()
     };
     let scene = Scene::with(Setup {
@@ -207,7 +209,7 @@ async fn narrowing_takes_approvers_away_and_never_adds_one() {
     let asked = scene.asked("k1").await;
     let narrow = |principal: Option<&str>| NarrowApproval {
         token: presented(&scene.token),
-        principal: principal.map(str::to_owned),
+        principal: principal.map(ApproverName::unchecked),
     };
     // Without a principal it only finds the question.
     let before = scene.size_now();
@@ -217,12 +219,15 @@ async fn narrowing_takes_approvers_away_and_never_adds_one() {
     assert_eq!(
         refusal(scene.run(narrow(Some("mallory"))).await),
         Rejection::NotEligible {
-            principal: "mallory".to_owned()
+            principal: ApproverName::unchecked("mallory")
         }
     );
     assert_eq!(scene.size_now(), before);
     let narrowed = scene.run(narrow(Some("bob"))).await.unwrap();
-    assert_eq!(narrowed.approvers, ["bob"]);
+    assert_eq!(
+        narrowed.approvers,
+        ["bob"].map(ledger::ApproverName::unchecked)
+    );
     let before = scene.size_now();
     for other in ["alice", "carol"] {
         assert_eq!(
@@ -232,7 +237,7 @@ async fn narrowing_takes_approvers_away_and_never_adds_one() {
     }
     assert_eq!(
         scene.run(narrow(Some("bob"))).await.unwrap().approvers,
-        ["bob"]
+        ["bob"].map(ApproverName::unchecked)
     );
     assert_eq!(scene.size_now(), before, "the same again records nothing");
 }
@@ -320,6 +325,7 @@ async fn a_permission_change_does_not_strand_what_was_approved() {
         .run(continue_apply(&renewed, &asked))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     assert!(continued.apply.is_running());
 }

@@ -46,11 +46,11 @@ async fn open_streams(ledger: &TestLedger, events: &[Recorded]) {
         let stream = recorded.stream_id();
         let is_open = match &recorded.event {
             Event::ApplyAccepted(_) => {
-                let apply = ledger.load::<Apply>(stream).await.unwrap();
+                let apply = ledger.load::<Apply>(stream.into()).await.unwrap();
                 apply.unwrap().is_running()
             }
             Event::ApprovalRequested(_) => {
-                let approval = ledger.load::<Approval>(stream).await.unwrap();
+                let approval = ledger.load::<Approval>(stream.into()).await.unwrap();
                 let state = approval.unwrap().state;
                 matches!(state, ApprovalState::Pending | ApprovalState::Approved)
             }
@@ -145,6 +145,6 @@ async fn same<A: Stored + Aggregate + Debug + PartialEq>(
     events: &[&Recorded],
 ) {
     let folded: Option<A> = fold(events.iter().map(|r| (&r.event, r.recorded_at())));
-    let kept = ledger.load::<A>(stream).await.unwrap();
+    let kept = ledger.load::<A>(stream.into()).await.unwrap();
     assert_eq!(kept.as_deref(), folded.as_ref(), "{stream}");
 }

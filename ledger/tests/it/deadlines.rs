@@ -28,7 +28,7 @@ async fn the_deadline_binds_at_the_deadline_itself_without_the_expirer() {
     let before = scene.size_now();
     let late = scene.run(in_time).await.unwrap();
     assert_eq!(
-        late.unwrap_err(),
+        late.accepted().unwrap_err(),
         Rejection::ApprovalExpired { at: deadline }
     );
     assert_eq!(scene.names_since(before).await, ["approval.expired"]);
@@ -198,7 +198,7 @@ async fn a_verify_racing_the_expiry_gives_exactly_one_of_the_two() {
             .filter(|name| ["approval.approved", "approval.expired"].contains(*name))
             .count();
         if at < approval.expires_at {
-            assert!(decided.unwrap().is_ok() && !expired.unwrap());
+            assert!(decided.unwrap().accepted().is_ok() && !expired.unwrap());
             assert_eq!(ends, 1);
         } else {
             assert!(decided.is_err(), "it was approved before");

@@ -9,8 +9,8 @@ use ledger::aggregate::{Approval, ApprovalState};
 use ledger::command::{CreateTask, DecideApproval, NarrowApproval, RevokeCredential, Submitted};
 use ledger::event::{ApprovalDecided, Approved, CredentialStatus, Denied, Event};
 use ledger::{
-    Blob, Challenge, ChallengeKey, Decision, Expectation, PublicKey, Rejection, Statement,
-    verify_assertion,
+    ApproverName, Challenge, ChallengeKey, CredentialId, Decision, Expectation, PublicKey,
+    Rejection, Statement, verify_assertion,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,9 +78,9 @@ async fn a_decision_in_the_log_is_verified_by_anybody_with_the_public_key_alone(
         let command = scene
             .alice
             .decide(&scene.ledger, approval_of(&asked), decision, reason);
-        scene.run(command).await.unwrap().unwrap();
+        scene.run(command).await.unwrap().accepted().unwrap();
         let decided = recorded_decision(&scene).await;
-        assert_eq!(decided.principal, APPROVER);
+        assert_eq!(decided.principal.as_str(), APPROVER);
         assert_eq!(decided.reason.as_deref(), reason);
         assert_eq!(decided.sign_count, 1);
         let statement = approval_of(&asked).statement(scene.id(), decision, reason);
@@ -117,7 +117,7 @@ async fn a_denial_is_final_and_says_why() {
         Decision::Deny,
         Some("not on a Friday"),
     );
-    let denied = scene.run(command).await.unwrap().unwrap();
+    let denied = scene.run(command).await.unwrap().accepted().unwrap();
     assert_eq!(denied.state, ApprovalState::Denied);
     let lost = scene.continued(&asked).await.unwrap();
     assert!(!lost.apply.authorised);
@@ -154,7 +154,7 @@ async fn a_question_is_decided_once() {
 #[tokio::test]
 async fn of_two_people_who_decide_at_once_one_decides() {
     let rules = TestRules {
-        approvers: vec![APPROVER.to_owned(), "bob".to_owned()],
+        approvers: [APPROVER, "bob"].map(ApproverName::unchecked).to_vec(),
         ..TestRules::default()
     };
     let scene = Scene::with(Setup {
@@ -200,8 +200,8 @@ async fn whoever_is_not_eligible_learns_only_that() {
     );
     // One that was taken away.
     let revoke = RevokeCredential {
-        principal: APPROVER.to_owned(),
-        credential_id: Blob::from(scene.alice.credential_id()),
+        principal: ApproverName::unchecked(APPROVER),
+        credential_id: CredentialId::unchecked(scene.alice.credential_id()),
         reason: Some("lost".to_owned()),
     };
     let approver = scene.run(revoke).await.unwrap();
@@ -215,7 +215,7 @@ async fn whoever_is_not_eligible_learns_only_that() {
 #[tokio::test]
 async fn who_was_narrowed_out_may_not_decide_any_more() {
     let rules = TestRules {
-        approvers: vec![APPROVER.to_owned(), "bob".to_owned()],
+        approvers: [APPROVER, "bob"].map(ApproverName::unchecked).to_vec(),
         ..TestRules::default()
     };
     let scene = Scene::with(Setup {
@@ -231,7 +231,7 @@ async fn who_was_narrowed_out_may_not_decide_any_more() {
         .decide(&scene.ledger, approval_of(&asked), Decision::Approve, None);
     let narrow = NarrowApproval {
         token: presented(&scene.token),
-        principal: Some("bob".to_owned()),
+        principal: Some(ApproverName::unchecked("bob")),
     };
     scene.run(narrow).await.unwrap();
     assert_eq!(
@@ -239,7 +239,7 @@ async fn who_was_narrowed_out_may_not_decide_any_more() {
         Rejection::CredentialNotEligible
     );
     let by_bob = bob.decide(&scene.ledger, approval_of(&asked), Decision::Approve, None);
-    assert!(scene.run(by_bob).await.unwrap().is_ok());
+    assert!(scene.run(by_bob).await.unwrap().accepted().is_ok());
 }
 
 #[tokio::test]
@@ -297,7 +297,7 @@ async fn an_assertion_for_anything_else_proves_nothing() {
     let command = right().answered(&scene, approval, &impostor);
     assert_eq!(refused(&scene, command).await.code(), "assertion_invalid");
     let command = right().answered(&scene, approval, &scene.alice);
-    assert!(scene.run(command).await.unwrap().is_ok());
+    assert!(scene.run(command).await.unwrap().accepted().is_ok());
 }
 
 #[tokio::test]
@@ -350,7 +350,7 @@ async fn a_challenge_ends_exactly_at_its_end() {
     other
         .clock
         .advance(Duration::from_secs(90) - Duration::from_micros(1));
-    assert!(other.run(command).await.unwrap().is_ok());
+    assert!(other.run(command).await.unwrap().accepted().is_ok());
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn asking_for_a_challenge_again_leaves_an_earlier_one_valid() {
             .alice
             .decide(&scene.ledger, approval_of(&asked), Decision::Deny, None),
     );
-    assert!(scene.run(first).await.unwrap().is_ok());
+    assert!(scene.run(first).await.unwrap().accepted().is_ok());
 }
 
 #[tokio::test]
@@ -386,7 +386,7 @@ async fn a_reason_has_at_most_a_thousand_characters() {
         refused(&scene, decide(1001)).await.code(),
         "reason_too_long"
     );
-    assert!(scene.run(decide(1000)).await.unwrap().is_ok());
+    assert!(scene.run(decide(1000)).await.unwrap().accepted().is_ok());
 }
 
 #[tokio::test]
@@ -401,6 +401,7 @@ async fn a_decision_owes_the_callback_what_happened_and_until_when() {
         .run(submit(&token, "k", vec![ssl_mode("off")]))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     let before = scene.size_now();
     scene.decided(&asked, Decision::Approve).await;

@@ -5,14 +5,16 @@ use fixtures::commands::{administrator, callback, create_task, purge, ssl_mode, 
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Delivery, DeliveryState, Task};
 use ledger::command::{
-    CreateTask, EndAttempt, IssuedToken, NewCallback, RetryDelivery, StartAttempt, SubmitApply,
+    CreateTask, EndAttempt, IssuedToken, NewCallback, RetryDelivery, Ruling, StartAttempt,
+    SubmitApply,
 };
 use ledger::event::{
     AfterAttempt, AttemptOutcome, CallbackOwner, CallbackSet, DeliveryOwed, Event,
     RegisteredCallback,
 };
 use ledger::{
-    CallbackEvent, CallbackId, DeliveryId, Rejection, SealContext, Sealed, StreamId, Timestamp,
+    CallbackEvent, CallbackId, ClientSubject, DeliveryId, Rejection, SealContext, Sealed, StreamId,
+    Timestamp,
 };
 use std::time::Duration;
 
@@ -43,6 +45,7 @@ async fn one_owed() -> (TestLedger, DeliveryId) {
         .run(submit(&token, "k", vec![ssl_mode("off")]))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     let id = owed(&ledger).await[0].delivery_id;
     (ledger, id)
@@ -231,6 +234,7 @@ async fn only_the_events_that_were_asked_for_are_owed() {
         .run(submit(&token, "k", vec![ssl_mode("off")]))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     assert_eq!(owed(&ledger).await, []);
 }
@@ -244,12 +248,13 @@ async fn a_callback_of_an_apply_stands_beside_the_orchestrators_and_debts_stay_w
         .run(submit(&token, "k1", vec![ssl_mode("off")]))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     let replacing = SubmitApply {
         callback: Some(callback(10, "second")),
         ..submit(&token, "k2", vec![ssl_mode("full")])
     };
-    let replaced = ledger.run(replacing).await.unwrap().unwrap();
+    let replaced = ledger.run(replacing).await.unwrap().accepted().unwrap();
     let second = replaced.task.callback_id().unwrap();
     assert_ne!(first, second);
     assert_eq!(replaced.apply.callback_id, Some(second));
@@ -264,7 +269,7 @@ async fn a_callback_of_an_apply_stands_beside_the_orchestrators_and_debts_stay_w
         callback: Some(callback(11, "third")),
         ..submit(&token, "k3", vec![ssl_mode("strict")])
     };
-    let again = ledger.run(again).await.unwrap().unwrap();
+    let again = ledger.run(again).await.unwrap().accepted().unwrap();
     let third = again.task.callback_id().unwrap();
     let standing: Vec<_> = again.task.callbacks().map(|it| it.callback_id).collect();
     assert_eq!(standing, [first, third]);
@@ -285,7 +290,7 @@ async fn both_callbacks_are_told_of_one_event_in_the_same_words() {
         callback: Some(callback(10, "second")),
         ..submit(&token, "k", vec![ssl_mode("full")])
     };
-    ledger.run(with_own).await.unwrap().unwrap();
+    ledger.run(with_own).await.unwrap().accepted().unwrap();
     let owed = owed(&ledger).await;
     assert_eq!(owed.len(), 2);
     assert_eq!(owed[0].event, owed[1].event);
@@ -307,7 +312,10 @@ async fn a_task_may_keep_its_callbacks_to_the_orchestrator() {
         ..submit(&token, key, vec![ssl_mode("off")])
     };
     let refused = ledger.run(with("k1", callback(10, "own"))).await.unwrap();
-    assert_eq!(refused.map(drop), Err(Rejection::AgentCallbackForbidden));
+    assert_eq!(
+        refused.accepted().map(drop),
+        Err(Rejection::AgentCallbackForbidden)
+    );
     let recorded = ledger.events_from(0, 1_000).await.unwrap();
     assert_eq!(recorded.last().unwrap().event.name(), "apply.refused");
     // What events go to anyway may be named, and the refused key is still free.
@@ -315,6 +323,7 @@ async fn a_task_may_keep_its_callbacks_to_the_orchestrator() {
         .run(with("k1", callback(9, "first")))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     let task = ledger.load::<Task>(token.task.id).await.unwrap().unwrap();
     assert_eq!(task.agent_callback, None);
@@ -370,7 +379,7 @@ async fn the_same_callback_again_is_not_registered_again() {
             callback: Some(again),
             ..submit(&token, key, vec![ssl_mode("off")])
         };
-        let after = ledger.run(submit).await.unwrap().unwrap();
+        let after = ledger.run(submit).await.unwrap().accepted().unwrap();
         assert_eq!(before.callbacks().eq(after.task.callbacks()), same, "{key}");
         assert_eq!(after.apply.callback_id, after.task.callback_id());
     }
@@ -406,9 +415,14 @@ async fn a_task_has_256_callbacks_and_no_more() {
         ledger.run(apply)
     };
     let accepted = futures_util::future::join_all((2..=255).map(replace)).await;
-    assert!(accepted.into_iter().all(|answer| answer.unwrap().is_ok()));
-    replace(256).await.unwrap().unwrap();
-    let refused = replace(257).await.unwrap().map(drop);
+    let is_accepted = |ruling: Ruling<_>| ruling.accepted().is_ok();
+    assert!(
+        accepted
+            .into_iter()
+            .all(|answer| is_accepted(answer.unwrap()))
+    );
+    replace(256).await.unwrap().accepted().unwrap();
+    let refused = replace(257).await.unwrap().accepted().map(drop);
     assert_eq!(refused, Err(Rejection::TooManyCallbacks { most: 256 }));
     let recorded = ledger.events_from(0, 10_000).await.unwrap();
     let last = &recorded.last().unwrap().event;
@@ -418,20 +432,20 @@ async fn a_task_has_256_callbacks_and_no_more() {
         callback: Some(callback(256, "s")),
         ..submit(&token, "again", vec![ssl_mode("off")])
     };
-    ledger.run(again).await.unwrap().unwrap();
+    ledger.run(again).await.unwrap().accepted().unwrap();
 }
 
 #[tokio::test]
 async fn a_callback_that_comes_with_a_refused_apply_is_not_taken() {
     let scene = Scene::new().await;
     let mut token = scene.token.clone();
-    token.claims.bindings.mtls_subject = fixtures::commands::SUBJECT.to_owned();
+    token.claims.bindings.mtls_subject = ClientSubject::unchecked(fixtures::commands::SUBJECT);
     let refused = SubmitApply {
         callback: Some(callback(9, "secret")),
         operations: Vec::new(),
         ..submit(&token, "k", vec![purge()])
     };
-    assert!(scene.run(refused).await.unwrap().is_err());
+    assert!(scene.run(refused).await.unwrap().accepted().is_err());
     let task = scene
         .load::<ledger::aggregate::Task>(token.task.id)
         .await

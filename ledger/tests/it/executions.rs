@@ -293,6 +293,7 @@ async fn each_end_is_reported_once_and_a_settled_one_again() {
             .run(submit(&token, "k", vec![purge()]))
             .await
             .unwrap()
+            .accepted()
             .unwrap();
         let id = submitted.apply.id;
         scene.run(start(id, 0)).await.unwrap();

@@ -7,7 +7,7 @@ use fixtures::faults::{FULL, Faults, IOERR_FSYNC, IOERR_WRITE};
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, Task};
 use ledger::command::CreateTask;
-use ledger::{CommitPoint, Error, Reader, Rejection};
+use ledger::{ApproverName, CommitPoint, Error, Reader, Rejection};
 use std::sync::Arc;
 
 async fn scene() -> (Scene, Arc<Faults>) {
@@ -29,7 +29,7 @@ async fn keys_in_file(scene: &Scene) -> Vec<String> {
     let mut keys: Vec<_> = events
         .into_iter()
         .filter_map(|recorded| match recorded.event {
-            ledger::Event::ApplyAccepted(accepted) => Some(accepted.idempotency_key),
+            ledger::Event::ApplyAccepted(accepted) => Some(accepted.idempotency_key.into()),
             _ => None,
         })
         .collect();
@@ -248,7 +248,7 @@ async fn a_command_that_fails_half_way_leaves_nothing_of_itself_either() {
     let (scene, _) = scene().await;
     // It registers the approver before it finds the credential taken.
     let stolen = ledger::command::PutCredential {
-        principal: "mallory".to_owned(),
+        principal: ApproverName::unchecked("mallory"),
         ..scene.alice.registration()
     };
     let before = scene.size_now();

@@ -13,7 +13,10 @@ use ledger::command::{ContinueApply, IssuedToken, Submitted};
 use ledger::event::{
     ApprovalDecided, Approved, CredentialPut, CredentialStatus, PermissionsReplaced, TokenIssued,
 };
-use ledger::{Actor, Blob, Decision, Error, Event, Ledger, LedgerOptions, Rejection, StreamId};
+use ledger::{
+    Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, Ledger, LedgerOptions,
+    Rejection, StreamId,
+};
 
 fn somebody() -> Actor {
     Actor::system("ledger")
@@ -23,10 +26,15 @@ fn somebody() -> Actor {
 async fn unsigned_approval(scene: &Scene, asked: &Submitted) -> (StreamId, Event) {
     let approval = scene.approval(asked).await;
     let statement = approval.statement(scene.ledger.id(), Decision::Approve, None);
-    let approver = scene.ledger.approver(APPROVER).await.unwrap().unwrap();
+    let approver = scene
+        .ledger
+        .approver(&ApproverName::unchecked(APPROVER))
+        .await
+        .unwrap()
+        .unwrap();
     let credential = approver.active_credentials().next().unwrap();
     let decided = ApprovalDecided {
-        principal: APPROVER.to_owned(),
+        principal: ApproverName::unchecked(APPROVER),
         reason: None,
         statement: String::from_utf8(statement.canonical_bytes()).unwrap(),
         credential_id: credential.credential_id.clone(),
@@ -71,12 +79,17 @@ fn token(scene: &Scene) -> (StreamId, Event) {
 
 /// A passkey of somebody's own under the approver's name.
 async fn credential(scene: &Scene) -> (StreamId, Event) {
-    let approver = scene.ledger.approver(APPROVER).await.unwrap().unwrap();
+    let approver = scene
+        .ledger
+        .approver(&ApproverName::unchecked(APPROVER))
+        .await
+        .unwrap()
+        .unwrap();
     let theirs = SoftApprover::with_credential(APPROVER, "theirs");
     let put = CredentialPut {
-        credential_id: Blob::from(theirs.credential_id().to_vec()),
+        credential_id: CredentialId::unchecked(theirs.credential_id()),
         public_key: Blob::from(theirs.cose_key()),
-        public_key_thumbprint: Blob::from(theirs.public_key().thumbprint().as_bytes().to_vec()),
+        public_key_thumbprint: theirs.public_key().thumbprint().into(),
         status: CredentialStatus::Active,
         ..approver.credentials[0].clone()
     };
@@ -226,8 +239,8 @@ async fn a_decision_is_proven_by_what_was_registered_when_it_was_made() {
     let asked = scene.approved("k").await;
     // Taken away afterwards: what was approved before can be finished.
     let revoke = ledger::command::RevokeCredential {
-        principal: APPROVER.to_owned(),
-        credential_id: Blob::from(scene.alice.credential_id().to_vec()),
+        principal: ApproverName::unchecked(APPROVER),
+        credential_id: CredentialId::unchecked(scene.alice.credential_id()),
         reason: None,
     };
     scene.run(revoke).await.unwrap();

@@ -3,9 +3,9 @@
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::commands::{callback, dns_create, dns_read, purge, ssl_mode, submit};
 use ledger::aggregate::Apply;
-use ledger::command::{IdempotencyKey, Standing, SubmitApply, standing};
+use ledger::command::{Standing, SubmitApply, standing};
 use ledger::event::{ApplyEnd, Event};
-use ledger::{Decision, Rejection};
+use ledger::{Decision, IdempotencyKey, Rejection};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -127,15 +127,18 @@ async fn a_repetition_does_not_replace_the_callback() {
         ..submit(&scene.token, key, operations)
     };
     let first = scene.run(with_callback("k", vec![purge()])).await;
-    let first = first.unwrap().unwrap();
+    let first = first.unwrap().accepted().unwrap();
     let registered = first.task.callback_id();
     assert!(registered.is_some());
     assert_eq!(first.apply.callback_id, registered);
     let again = scene.run(with_callback("k", vec![purge()])).await;
-    assert_eq!(again.unwrap().unwrap().task.callback_id(), registered);
+    assert_eq!(
+        again.unwrap().accepted().unwrap().task.callback_id(),
+        registered
+    );
     // Nor does a refusal.
     let refused = scene.run(with_callback("k", vec![dns_read()])).await;
-    assert!(refused.unwrap().is_err());
+    assert!(refused.unwrap().accepted().is_err());
     let set = scene
         .all()
         .await

@@ -4,7 +4,7 @@ use crate::scene::{Scene, refusal};
 use fixtures::cloudflare;
 use fixtures::commands::{allow, create_task, presented, purge};
 use ledger::command::{CreateTask, IssuedToken, RefuseApply};
-use ledger::{Event, Rejection};
+use ledger::{ClientSubject, Event, Rejection};
 use std::time::Duration;
 
 async fn read_only_task(scene: &Scene) -> IssuedToken {
@@ -123,7 +123,7 @@ async fn what_a_request_is_refused_for_before_it_is_a_command_is_recorded_too() 
         })
         .await
         .unwrap();
-    assert_eq!(told, because);
+    assert_eq!(*told.rejection(), because);
     let events = scene.since(before).await;
     assert_eq!(events.len(), 1);
     let Event::ApplyRefused(refused) = &events[0].event else {
@@ -141,7 +141,7 @@ async fn what_a_request_is_refused_for_before_it_is_a_command_is_recorded_too() 
 async fn who_is_not_authenticated_gets_nothing_recorded() {
     let scene = Scene::new().await;
     let mut token = presented(&scene.token);
-    token.subject = "somebody else".to_owned();
+    token.subject = ClientSubject::unchecked("somebody else");
     let before = scene.size_now();
     let command = RefuseApply {
         token,

@@ -4,10 +4,10 @@ use crate::consistency;
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::commands::{agent, dns_create, ssl_mode};
 use ledger::aggregate::ApprovalState;
-use ledger::command::{CloseTask, ContinueApply, EndOperation, IdempotencyKey, Resume, Submitted};
+use ledger::command::{CloseTask, ContinueApply, EndOperation, Resume, Submitted};
 use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
-use ledger::{Decision, Rejection};
+use ledger::{Decision, IdempotencyKey, Rejection};
 use std::time::Duration;
 
 /// Approved and continued; its first operation has begun.
@@ -38,7 +38,8 @@ async fn under_a_new_key(
             fingerprint: approval.fingerprint,
         },
     };
-    scene.execute(agent(&scene.token), command).await.unwrap()
+    let ruling = scene.execute(agent(&scene.token), command).await;
+    ruling.unwrap().accepted()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use fixtures::commands::{create_task, dns_read, presented, purge, ssl_mode, subm
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::Setup;
 use ledger::command::{CreateTask, IssuedToken, PresentedToken, RenewToken};
-use ledger::{Blob, Decision, Rejection, TaskId, Timestamp, TokenId};
+use ledger::{ClaimsHash, ClientSubject, Decision, Rejection, TaskId, Timestamp, TokenId};
 use std::time::Duration;
 
 const MICRO: Duration = Duration::from_micros(1);
@@ -49,14 +49,14 @@ async fn a_token_is_known_unaltered_of_its_subject_and_in_time() {
         ),
         (
             PresentedToken {
-                claims_hash: Blob::from(vec![1; 32]),
+                claims_hash: ClaimsHash::unchecked(vec![1; 32]),
                 ..right.clone()
             },
             Rejection::TokenAltered,
         ),
         (
             PresentedToken {
-                subject: "somebody else".to_owned(),
+                subject: ClientSubject::unchecked("somebody else"),
                 ..right.clone()
             },
             Rejection::SubjectMismatch,
@@ -148,7 +148,16 @@ async fn a_token_that_expired_while_a_human_was_asked_is_renewed() {
     assert_eq!(renewed.claims.exp - renewed.claims.iat, 300);
     scene.decided(&asked, Decision::Approve).await;
     let command = fixtures::commands::continue_apply(&renewed, &asked);
-    assert!(scene.run(command).await.unwrap().unwrap().apply.authorised);
+    assert!(
+        scene
+            .run(command)
+            .await
+            .unwrap()
+            .accepted()
+            .unwrap()
+            .apply
+            .authorised
+    );
 }
 
 #[tokio::test]
@@ -161,7 +170,16 @@ async fn a_token_that_expired_while_an_approval_waited_to_be_continued_is_renewe
     assert_eq!(renewed.claims.exp, until.as_seconds());
     scene.clock.set(until.minus(MICRO));
     let command = fixtures::commands::continue_apply(&renewed, &asked);
-    assert!(scene.run(command).await.unwrap().unwrap().apply.authorised);
+    assert!(
+        scene
+            .run(command)
+            .await
+            .unwrap()
+            .accepted()
+            .unwrap()
+            .apply
+            .authorised
+    );
 }
 
 #[tokio::test]
@@ -246,8 +264,8 @@ async fn a_repetition_by_another_subject_gets_nothing() {
     scene.clock.advance(seconds(301));
     scene.run(renew(&scene.token)).await.unwrap();
     for change in [
-        |token: &mut PresentedToken| token.subject = "somebody else".to_owned(),
-        |token: &mut PresentedToken| token.claims_hash = Blob::from(vec![0; 32]),
+        |token: &mut PresentedToken| token.subject = ClientSubject::unchecked("somebody else"),
+        |token: &mut PresentedToken| token.claims_hash = ClaimsHash::unchecked(vec![0; 32]),
     ] {
         let mut token = presented(&scene.token);
         change(&mut token);
@@ -300,7 +318,7 @@ async fn no_renewal_reaches_past_a_day_after_the_task_was_made() {
         let ends = Timestamp::from_seconds(token.claims.exp);
         scene.clock.set(ends.minus(seconds(1)));
         let ask = submit(&token, &format!("k{number}"), vec![ssl_mode("off")]);
-        scene.run(ask).await.unwrap().unwrap();
+        scene.run(ask).await.unwrap().accepted().unwrap();
         if ends >= made.plus(day) {
             break;
         }

@@ -76,7 +76,7 @@ impl Scene {
     pub(crate) async fn decided(&self, asked: &Submitted, decision: Decision) -> Arc<Approval> {
         let approval = asked.approval.as_ref().unwrap();
         let command = self.alice.decide(&self.ledger, approval, decision, None);
-        self.run(command).await.unwrap().unwrap()
+        self.run(command).await.unwrap().accepted().unwrap()
     }
 
     /// A sensitive apply that was approved.
@@ -90,6 +90,7 @@ impl Scene {
         self.execute(agent(&self.token), continue_apply(&self.token, asked))
             .await
             .unwrap()
+            .accepted()
     }
 
     pub(crate) async fn approval(&self, asked: &Submitted) -> Arc<Approval> {

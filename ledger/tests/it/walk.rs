@@ -25,13 +25,14 @@ async fn a_sensitive_apply_is_asked_approved_continued_and_runs() {
     );
 
     let decision = alice.decide(&ledger, &approval, Decision::Approve, Some("go on"));
-    let approved = ledger.run(decision).await.unwrap().unwrap();
+    let approved = ledger.run(decision).await.unwrap().accepted().unwrap();
     assert_eq!(approved.state, ApprovalState::Approved);
 
     let continued = ledger
         .execute(agent(&token), continue_apply(&token, &asked))
         .await
         .unwrap()
+        .accepted()
         .unwrap();
     assert!(continued.apply.is_running());
     assert_eq!(

@@ -12,11 +12,11 @@ use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Approval, Delivery};
 use ledger::command::{
     CloseTask, EndAttempt, ExpireApproval, IssuedToken, NarrowApproval, RenewToken, ResolveApply,
-    RetryDelivery, StartAttempt, SubmitApply, Submitted,
+    RetryDelivery, Ruling, StartAttempt, SubmitApply, Submitted,
 };
 use ledger::event::AttemptOutcome;
 use ledger::operation::Operation;
-use ledger::{CommitPoint, Decision, DeliveryId, Error, Event, Timestamp};
+use ledger::{ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, Timestamp};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl Walk {
     }
 
     async fn submit(&mut self, command: SubmitApply) {
-        if let Some(Ok(submitted)) = answer(self.scene.run(command).await)
+        if let Some(Ruling::Accepted(submitted)) = answer(self.scene.run(command).await)
             && submitted.is_new
         {
             self.applies.push(submitted);
@@ -220,7 +220,7 @@ impl Walk {
             }
             Step::Narrow => {
                 let token = presented(&self.token);
-                let principal = Some("default".to_owned());
+                let principal = Some(ApproverName::unchecked("default"));
                 answer(scene.run(NarrowApproval { token, principal }).await);
             }
             Step::Start { apply, index } => {

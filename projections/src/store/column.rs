@@ -4,9 +4,10 @@ use super::columns::{Binder, Columns};
 use crate::error::Error;
 use crate::moment;
 use ledger::{
-    AgentId, ApplyId, ApprovalId, ApproverId, Blob, CallbackId, DeliveryId, EnrolmentId, EventId,
-    ExecutionId, Fingerprint, Level, OperationId, RequestId, ScopeType, Sealed, StreamId, TaskId,
-    Timestamp, TokenId,
+    AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
+    ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId, Fingerprint,
+    IdempotencyKey, Level, OperationId, RecordedThumbprint, RequestId, ScopePattern, ScopeType,
+    Sealed, StreamId, TaskId, Timestamp, TokenId,
 };
 use std::hash::Hash;
 
@@ -101,7 +102,7 @@ word_column!(
     crate::words::Validity,
 );
 
-json_column!(Vec<String>);
+json_column!(Vec<ApproverName>, Vec<String>);
 
 impl Column for String {
     fn bind(&self, to: &mut Binder<'_, '_>) {
@@ -112,6 +113,29 @@ impl Column for String {
         from.text(column).map(str::to_owned)
     }
 }
+
+/// Names, which are read as they stand.
+macro_rules! name_column {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Column for $type {
+            fn bind(&self, to: &mut Binder<'_, '_>) {
+                to.text(self);
+            }
+
+            fn read(from: &Columns<'_>, column: &'static str) -> Result<Self, Error> {
+                from.text(column).map(Self::unchecked)
+            }
+        }
+    )+};
+}
+
+name_column!(
+    AgentName,
+    ApproverName,
+    ClientSubject,
+    IdempotencyKey,
+    ScopePattern
+);
 
 impl Column for Timestamp {
     fn bind(&self, to: &mut Binder<'_, '_>) {
@@ -178,6 +202,22 @@ impl Column for Blob {
         Self::from_base64url(from.text(column)?).ok_or_else(|| from.damaged(column))
     }
 }
+
+macro_rules! bytes_column {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Column for $type {
+            fn bind(&self, to: &mut Binder<'_, '_>) {
+                to.text(&self.to_base64url());
+            }
+
+            fn read(from: &Columns<'_>, column: &'static str) -> Result<Self, Error> {
+                Blob::read(from, column).map(Self::unchecked)
+            }
+        }
+    )+};
+}
+
+bytes_column!(CredentialId, RecordedThumbprint);
 
 /// The sealed bytes.
 impl Column for Sealed {

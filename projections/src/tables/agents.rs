@@ -5,7 +5,7 @@ use crate::fold::{Folding, missing};
 use crate::groups::AgentTables;
 use crate::store::{Spec, Stored, row};
 use ledger::event::{ErasedSubject, LedgerErased};
-use ledger::{AgentId, Event, Timestamp};
+use ledger::{AgentId, AgentName, Event, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "agents",
@@ -27,7 +27,7 @@ row! {
     /// An agent.
     pub(crate) struct AgentRow in SPEC, key (agent_id: AgentId = "agent_id") {
         agent_id: AgentId,
-        pub(crate) agent: String,
+        pub(crate) agent: AgentName,
         pub(crate) permission_revision: u64,
         pub(crate) permission_count: u32,
         registered_at: Timestamp,

@@ -9,8 +9,8 @@ use crate::store::{Columns, Spec, Stored, row};
 use crate::words::{ApplyState, ApprovalWord, OperationProgress, TaskStatus};
 use ledger::event::{ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationStarted};
 use ledger::{
-    ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, Recorded, TaskId, Timestamp,
-    TokenId,
+    AgentName, ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, IdempotencyKey,
+    Recorded, TaskId, Timestamp, TokenId,
 };
 
 const SPEC: Spec = Spec {
@@ -55,9 +55,9 @@ row! {
         /// Its task.
         pub task_id: TaskId,
         /// The agent's name.
-        pub agent: String,
+        pub agent: AgentName,
         /// The key that names it within its task.
-        pub idempotency_key: String,
+        pub idempotency_key: IdempotencyKey,
         /// What it asks for.
         pub fingerprint: Fingerprint = "operation_fingerprint",
         /// Where it stands, never `open`. `failed` also when another apply used the approval that it

@@ -8,7 +8,10 @@ use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::store::{Spec, row};
 use crate::words::ApprovalWord;
 use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
-use ledger::{ApplyId, ApprovalId, Blob, Event, Fingerprint, TaskId, Timestamp};
+use ledger::{
+    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, TaskId,
+    Timestamp,
+};
 use sqlx::Row as _;
 use std::time::Duration;
 
@@ -54,7 +57,7 @@ row! {
         /// Its task.
         pub task_id: TaskId,
         /// The agent's name.
-        pub agent: String,
+        pub agent: AgentName,
         /// The apply that asked first; others may wait for it too.
         pub apply_id: ApplyId,
         /// What is approved.
@@ -62,7 +65,7 @@ row! {
         /// Where it stands in the log; a deadline that has passed is not seen here until it is recorded.
         pub state: ApprovalWord,
         /// The principals who may decide.
-        pub approvers: Vec<String>,
+        pub approvers: Vec<ApproverName>,
         /// When it was asked.
         pub created_at: Timestamp,
         /// Until when it can be decided.
@@ -74,11 +77,11 @@ row! {
         /// When it was decided.
         pub decided_at: Option<Timestamp>,
         /// Who decided.
-        pub decided_by: Option<String>,
+        pub decided_by: Option<ApproverName>,
         /// What they wrote.
         pub decision_reason: Option<String>,
         /// The passkey that signed the decision.
-        pub credential_id: Option<Blob>,
+        pub credential_id: Option<CredentialId>,
         /// When it was recorded what the operations would change.
         pub pre_state_at: Option<Timestamp>,
         /// When it came to its final state.

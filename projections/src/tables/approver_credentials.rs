@@ -10,7 +10,9 @@ use ledger::event::{
     ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Denied,
     ErasedSubject, LedgerErased,
 };
-use ledger::{ApproverId, Blob, EnrolmentId, Event, Timestamp};
+use ledger::{
+    ApproverId, ApproverName, Blob, CredentialId, EnrolmentId, Event, RecordedThumbprint, Timestamp,
+};
 
 const SPEC: Spec = Spec {
     name: "approver_credentials",
@@ -42,11 +44,11 @@ const SPEC: Spec = Spec {
 
 row! {
     /// A credential of an approver.
-    pub struct CredentialView in SPEC, key (credential_id: Blob = "credential_id") {
+    pub struct CredentialView in SPEC, key (credential_id: CredentialId = "credential_id") {
         /// As the authenticator names it.
-        pub credential_id: Blob,
+        pub credential_id: CredentialId,
         /// Whose it is.
-        pub principal: String = "approver_principal",
+        pub principal: ApproverName = "approver_principal",
         /// Whether it may decide.
         pub status: Validity,
         /// `ES256`, `ES384` or `RS256`.
@@ -56,7 +58,7 @@ row! {
         /// The COSE key (RFC 9052).
         pub public_key: Blob = "public_key_b64",
         /// RFC 9679 thumbprint of the key.
-        pub public_key_thumbprint: Blob,
+        pub public_key_thumbprint: RecordedThumbprint,
         /// Whether the authenticator may back the key up; absent until its first use.
         pub backup_eligible: Option<bool>,
         /// The newest signature counter that it gave.
@@ -183,11 +185,14 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
 
 impl Projections {
     /// An approver's credentials, revoked ones included, in the order of their registration.
-    pub async fn credentials(&self, principal: &str) -> Result<Vec<CredentialView>, Error> {
+    pub async fn credentials(
+        &self,
+        principal: &ApproverName,
+    ) -> Result<Vec<CredentialView>, Error> {
         let query = sqlx::query(
             "SELECT * FROM approver_credentials WHERE approver_principal = ?
              ORDER BY registered_at, credential_id",
         );
-        read_all(self.readers(), query.bind(principal.to_owned())).await
+        read_all(self.readers(), query.bind(principal.as_str().to_owned())).await
     }
 }

@@ -5,7 +5,7 @@ use crate::fold::Folding;
 use crate::groups::ApproverTables;
 use crate::store::{Spec, Stored, row};
 use ledger::event::{ErasedSubject, LedgerErased};
-use ledger::{ApproverId, Event, Timestamp};
+use ledger::{ApproverId, ApproverName, Event, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "approvers",
@@ -24,7 +24,7 @@ row! {
     /// An approver.
     pub(crate) struct ApproverRow in SPEC, key (approver_id: ApproverId = "approver_id") {
         approver_id: ApproverId,
-        pub(crate) principal: String = "approver_principal",
+        pub(crate) principal: ApproverName = "approver_principal",
         registered_at: Timestamp,
     }
 }

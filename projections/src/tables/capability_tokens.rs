@@ -5,7 +5,7 @@ use crate::fold::{Folding, missing};
 use crate::groups::TaskTables;
 use crate::store::{Spec, row};
 use crate::words::Validity;
-use ledger::{Event, TaskId, Timestamp, TokenId};
+use ledger::{AgentName, ClientSubject, Event, TaskId, Timestamp, TokenId};
 
 const SPEC: Spec = Spec {
     name: "capability_tokens",
@@ -34,8 +34,8 @@ row! {
     pub(crate) struct TokenRow in SPEC, key (token_id: TokenId = "token_id") {
         token_id: TokenId,
         task_id: TaskId,
-        agent: String,
-        subject: String,
+        agent: AgentName,
+        subject: ClientSubject,
         claims_hash: String,
         status: Validity,
         permission_revision: u64,

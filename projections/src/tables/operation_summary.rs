@@ -4,6 +4,7 @@
 use crate::store::json_column;
 use crate::words::OperationProgress;
 use ledger::event::{CheckedOperation, OperationEnded, OperationOutcome};
+use ledger::operation::ScopeId;
 use ledger::{OperationId, ScopeType};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub struct OperationSummary {
     #[serde(with = "scope_word")]
     pub scope_type: ScopeType,
     /// Which object.
-    pub scope_id: String,
+    pub scope_id: ScopeId,
     /// How far it is.
     pub progress: OperationProgress,
     /// Upstream's HTTP status, where there was an answer.

@@ -6,7 +6,7 @@ use crate::groups::AgentTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, row};
 use ledger::event::{ErasedSubject, LedgerErased};
-use ledger::{AgentId, Event, Level, OperationId, ScopeType, Timestamp};
+use ledger::{AgentId, AgentName, Event, Level, OperationId, ScopePattern, ScopeType, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "permissions",
@@ -30,9 +30,9 @@ const SPEC: Spec = Spec {
 row! {
     /// A grant of an agent.
     pub struct PermissionView in SPEC,
-    key (agent: String = "agent", number: u32 = "number") {
+    key (agent: AgentName = "agent", number: u32 = "number") {
         /// The agent's name.
-        pub agent: String,
+        pub agent: AgentName,
         /// Its place in the agent's set, from 1.
         pub number: u32,
         /// The operation.
@@ -40,7 +40,7 @@ row! {
         /// What kind of object.
         pub scope_type: ScopeType,
         /// Which object, or `*`.
-        pub scope_id: String,
+        pub scope_id: ScopePattern,
         /// Up to which level.
         pub granted_level: Level,
         /// Until when; for good when absent. A grant that has ended stays in the set.
@@ -98,8 +98,8 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
 
 impl Projections {
     /// An agent's grants in their order; none for an agent that was not heard of.
-    pub async fn permissions(&self, agent: &str) -> Result<Vec<PermissionView>, Error> {
+    pub async fn permissions(&self, agent: &AgentName) -> Result<Vec<PermissionView>, Error> {
         let query = sqlx::query("SELECT * FROM permissions WHERE agent = ? ORDER BY number");
-        read_all(self.readers(), query.bind(agent.to_owned())).await
+        read_all(self.readers(), query.bind(agent.as_str().to_owned())).await
     }
 }

@@ -7,7 +7,7 @@ use crate::projections::{Projections, read_one};
 use crate::store::{Spec, json_column, row};
 use crate::words::{ApplyState, TaskStatus};
 use ledger::event::{AllowedOperation, CallbackOwner, TaskCreated};
-use ledger::{ApplyId, CallbackId, Event, TaskId, Timestamp};
+use ledger::{AgentName, ApplyId, CallbackId, ClientSubject, Event, TaskId, Timestamp};
 
 const SPEC: Spec = Spec {
     name: "tasks",
@@ -46,9 +46,9 @@ row! {
         /// What the orchestrator calls it.
         pub name: String = "task_name",
         /// The agent's name.
-        pub agent: String,
+        pub agent: AgentName,
         /// The subject that its tokens are bound to.
-        pub subject: String,
+        pub subject: ClientSubject,
         /// Where it stands.
         pub status: TaskStatus,
         /// What can be done about its newest apply.

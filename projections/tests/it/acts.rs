@@ -12,7 +12,7 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
-use ledger::{Blob, Decision, Rejection};
+use ledger::{ApproverName, CredentialId, Decision, Rejection};
 use std::time::Duration;
 
 impl Story {
@@ -40,7 +40,8 @@ impl Story {
                     ..commands::submit(token, &format!("key-{key}"), operations(*operation))
                 };
                 let answer = self.run(commands::agent(token), command).await;
-                self.submitted.extend(answer.and_then(Result::ok));
+                self.submitted
+                    .extend(answer.and_then(|ruling| ruling.accepted().ok()));
             }
             Step::Continue { submitted, new_key } => {
                 let waiting: Vec<_> = self
@@ -62,7 +63,8 @@ impl Story {
                     };
                 }
                 let answer = self.run(commands::agent(token), command).await;
-                self.submitted.extend(answer.and_then(Result::ok));
+                self.submitted
+                    .extend(answer.and_then(|ruling| ruling.accepted().ok()));
             }
             Step::Renew { task } => {
                 let Some(token) = pick(&self.tasks, *task) else {
@@ -212,7 +214,8 @@ impl Story {
                 };
                 let command = NarrowApproval {
                     token: commands::presented(token),
-                    principal: pick(&APPROVERS, *approver).map(|&name| name.to_owned()),
+                    principal: pick(&APPROVERS, *approver)
+                        .map(|&name| ApproverName::unchecked(name)),
                 };
                 self.run(commands::agent(token), command).await;
             }
@@ -257,7 +260,7 @@ impl Story {
             }
             Step::Invite { approver } => {
                 let names = [APPROVERS[0], APPROVERS[1], "carol"];
-                let principal = names[*approver].to_owned();
+                let principal = ApproverName::unchecked(names[*approver]);
                 self.run(administrator(), OpenEnrolment { principal }).await;
             }
             Step::Credential { approver, revoke } => {
@@ -266,8 +269,8 @@ impl Story {
                 };
                 if *revoke {
                     let command = RevokeCredential {
-                        principal: approver.principal().to_owned(),
-                        credential_id: Blob::from(approver.credential_id()),
+                        principal: approver.principal().clone(),
+                        credential_id: CredentialId::unchecked(approver.credential_id()),
                         reason: Some("lost".to_owned()),
                     };
                     self.run(administrator(), command).await;

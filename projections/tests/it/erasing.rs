@@ -12,7 +12,7 @@ use ledger::command::{
     RevokeGrants, StartAttempt,
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome};
-use ledger::{Event, Ledger, Recorded, TaskId, Timestamp};
+use ledger::{AgentName, ApproverName, Event, Ledger, Recorded, TaskId, Timestamp};
 use projections::{Projection, ProjectionOptions, Projections, Runner};
 use proptest::prelude::*;
 use std::path::Path;
@@ -140,10 +140,11 @@ async fn erase(ledger: &Ledger, target: EraseTarget) {
 }
 
 async fn retire(ledger: &Ledger, principal: &str) {
+    let principal = &ApproverName::unchecked(principal);
     let approver = ledger.approver(principal).await.unwrap().unwrap();
     for credential in &Approver::clone(&approver).credentials {
         let revoke = RevokeCredential {
-            principal: principal.to_owned(),
+            principal: principal.clone(),
             credential_id: credential.credential_id.clone(),
             reason: None,
         };
@@ -187,7 +188,7 @@ proptest! {
             runner.catch_up(|_| {}).await.unwrap();
             if approver_first {
                 retire(&ledger, APPROVERS[0]).await;
-                erase(&ledger, EraseTarget::Approver(APPROVERS[0].to_owned())).await;
+                erase(&ledger, EraseTarget::Approver(ApproverName::unchecked(APPROVERS[0]))).await;
             }
             for task in tasks.iter().skip(kept) {
                 erase(&ledger, EraseTarget::Task(*task)).await;
@@ -195,17 +196,17 @@ proptest! {
             }
             if !approver_first {
                 retire(&ledger, APPROVERS[1]).await;
-                erase(&ledger, EraseTarget::Approver(APPROVERS[1].to_owned())).await;
+                erase(&ledger, EraseTarget::Approver(ApproverName::unchecked(APPROVERS[1]))).await;
             }
             let revoke = RevokeGrants {
-                agent: commands::AGENT.to_owned(),
+                agent: AgentName::unchecked(commands::AGENT),
                 operation: None,
                 reason: None,
             };
             ledger.execute(commands::system(), revoke).await.unwrap();
-            erase(&ledger, EraseTarget::Agent(commands::AGENT.to_owned())).await;
+            erase(&ledger, EraseTarget::Agent(AgentName::unchecked(commands::AGENT))).await;
             // Life goes on.
-            let command = CreateTask { agent: "another".to_owned(), ..commands::create_task() };
+            let command = CreateTask { agent: AgentName::unchecked("another"), ..commands::create_task() };
             ledger.execute(commands::administrator(), command).await.unwrap();
             runner.catch_up(|_| {}).await.unwrap();
             let (_, mut behind) = open(&lagging, &ledger).await;

@@ -6,6 +6,7 @@ use crate::story::Story;
 use crate::world::{self, path_of, url_of};
 use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
+use ledger::AgentName;
 use projections::{
     Error, Projection, ProjectionOptions, Projections, Runner, TimelineFilter, rebuild,
 };
@@ -146,7 +147,7 @@ async fn readers_see_no_gap_and_nothing_goes_back_while_tables_are_switched() {
                 );
                 seen = entries;
                 assert!(projections.task(task).await.unwrap().is_some());
-                let agent = commands::AGENT;
+                let agent = &AgentName::unchecked(commands::AGENT);
                 assert_eq!(projections.permissions(agent).await.unwrap().len(), 7);
                 reads += 1;
             }

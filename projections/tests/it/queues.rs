@@ -265,7 +265,8 @@ async fn an_agents_callback_stands_beside_and_a_replaced_one_keeps_what_was_owed
         ..commands::submit(&token, "key-9", vec![commands::purge()])
     };
     let origin = commands::agent(&token);
-    ledger.execute(origin, command).await.unwrap().unwrap();
+    let ruling = ledger.execute(origin, command).await.unwrap();
+    ruling.accepted().unwrap();
     catch_up(&mut runner).await;
 
     let due = projections
@@ -298,7 +299,8 @@ async fn an_agents_callback_stands_beside_and_a_replaced_one_keeps_what_was_owed
         ..commands::submit(&token, "key-10", vec![commands::purge()])
     };
     let origin = commands::agent(&token);
-    ledger.execute(origin, command).await.unwrap().unwrap();
+    let ruling = ledger.execute(origin, command).await.unwrap();
+    ruling.accepted().unwrap();
     catch_up(&mut runner).await;
     let after = projections.task(token.task.id).await.unwrap().unwrap();
     assert_eq!(after.callback_id, before.callback_id);

@@ -7,7 +7,7 @@ use fixtures::cloudflare;
 use fixtures::commands;
 use fixtures::rules::APPROVER;
 use ledger::command::{CreateTask, RevokeCredential};
-use ledger::{Blob, Decision};
+use ledger::{AgentName, ApproverName, Blob, CredentialId, Decision};
 use projections::{TimelineFilter, Validity};
 
 #[tokio::test]
@@ -28,7 +28,8 @@ async fn the_timeline_tells_what_happened_to_a_task_and_who_did_it() {
     let reason = Some("not on a\nFriday");
     let denied = approver.decide(&ledger.ledger, &approval, Decision::Deny, reason);
     let origin = commands::administrator();
-    ledger.execute(origin, denied).await.unwrap().unwrap();
+    let ruling = ledger.execute(origin, denied).await.unwrap();
+    ruling.accepted().unwrap();
     catch_up(&mut runner).await;
     let filter = TimelineFilter {
         task: Some(token.task.id),
@@ -84,7 +85,7 @@ async fn replaced_permissions_leave_nothing_of_the_set_before() {
     let (ledger, projections, mut runner) = world::new().await;
     ledger.grant_all().await;
     catch_up(&mut runner).await;
-    let agent = commands::AGENT;
+    let agent = &AgentName::unchecked(commands::AGENT);
     assert_eq!(projections.permissions(agent).await.unwrap().len(), 7);
     let fewer = commands::permissions(vec![commands::grant(cloudflare::CACHE_PURGE)]);
     ledger.run(fewer).await.unwrap();
@@ -95,7 +96,13 @@ async fn replaced_permissions_leave_nothing_of_the_set_before() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].operation, cloudflare::CACHE_PURGE.id);
     assert_eq!((left[0].scope_id.as_str(), left[0].number), ("*", 1));
-    assert!(projections.permissions("nobody").await.unwrap().is_empty());
+    assert!(
+        projections
+            .permissions(&AgentName::unchecked("nobody"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -104,7 +111,10 @@ async fn credentials_learn_from_their_use_and_stay_when_revoked() {
     let approver = SoftApprover::new(APPROVER).backup_eligible();
     ledger.run(approver.registration()).await.unwrap();
     catch_up(&mut runner).await;
-    let registered = projections.credentials(APPROVER).await.unwrap();
+    let registered = projections
+        .credentials(&ApproverName::unchecked(APPROVER))
+        .await
+        .unwrap();
     assert_eq!(registered.len(), 1);
     assert_eq!(registered[0].backup_eligible, None);
     assert_eq!(registered[0].public_key, Blob::from(approver.cose_key()));
@@ -113,16 +123,19 @@ async fn credentials_learn_from_their_use_and_stay_when_revoked() {
     let submitted = ledger.submit(&token, "key-1", ssl).await.unwrap().unwrap();
     let approval = submitted.approval.unwrap();
     let approve = approver.decide(&ledger.ledger, &approval, Decision::Approve, None);
-    ledger.run(approve).await.unwrap().unwrap();
+    ledger.run(approve).await.unwrap().accepted().unwrap();
     let revoke = RevokeCredential {
-        principal: APPROVER.to_owned(),
-        credential_id: Blob::from(approver.credential_id()),
+        principal: ApproverName::unchecked(APPROVER),
+        credential_id: CredentialId::unchecked(approver.credential_id()),
         reason: Some("lost".to_owned()),
     };
     ledger.run(revoke).await.unwrap();
     catch_up(&mut runner).await;
 
-    let revoked = &projections.credentials(APPROVER).await.unwrap()[0];
+    let revoked = &projections
+        .credentials(&ApproverName::unchecked(APPROVER))
+        .await
+        .unwrap()[0];
 
     assert_eq!(revoked.status, Validity::Revoked);
     assert_eq!(revoked.reason.as_deref(), Some("lost"));

@@ -109,7 +109,7 @@ async fn agrees_with_aggregates(ledger: &Ledger, projections: &Projections) {
             Event::DeliveryOwed(_) => delivery_agrees(ledger, projections, stream).await,
             Event::TaskCreated(_) => task_agrees(projections, stream.into()).await,
             Event::AgentRegistered(registered) => {
-                let agent = ledger.load::<Agent>(stream).await.unwrap().unwrap();
+                let agent = ledger.load::<Agent>(stream.into()).await.unwrap().unwrap();
                 let rows = projections.permissions(&registered.name).await.unwrap();
                 assert_eq!(rows.len(), agent.grants.len());
                 for (row, grant) in rows.iter().zip(&agent.grants) {
@@ -129,7 +129,7 @@ async fn agrees_with_aggregates(ledger: &Ledger, projections: &Projections) {
 
 /// Compares an apply; whether it is running.
 async fn apply_agrees(ledger: &Ledger, projections: &Projections, stream: StreamId) -> bool {
-    let apply = ledger.load::<Apply>(stream).await.unwrap().unwrap();
+    let apply = ledger.load::<Apply>(stream.into()).await.unwrap().unwrap();
     let approval = match apply.approval_id {
         Some(id) => ledger.load::<Approval>(id).await.unwrap(),
         None => None,
@@ -162,7 +162,11 @@ async fn apply_agrees(ledger: &Ledger, projections: &Projections, stream: Stream
 }
 
 async fn approval_agrees(ledger: &Ledger, projections: &Projections, stream: StreamId) {
-    let approval = ledger.load::<Approval>(stream).await.unwrap().unwrap();
+    let approval = ledger
+        .load::<Approval>(stream.into())
+        .await
+        .unwrap()
+        .unwrap();
     let row = projections.approval(approval.id).await.unwrap().unwrap();
     assert_eq!(row.state.as_str(), approval.state.as_str());
     assert_eq!(row.approvers, approval.approvers);
@@ -174,7 +178,11 @@ async fn approval_agrees(ledger: &Ledger, projections: &Projections, stream: Str
 }
 
 async fn delivery_agrees(ledger: &Ledger, projections: &Projections, stream: StreamId) {
-    let delivery = ledger.load::<Delivery>(stream).await.unwrap().unwrap();
+    let delivery = ledger
+        .load::<Delivery>(stream.into())
+        .await
+        .unwrap()
+        .unwrap();
     let row = projections
         .delivery(delivery.owed.delivery_id)
         .await

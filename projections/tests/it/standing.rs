@@ -54,7 +54,7 @@ impl Scene {
         let command =
             self.approver
                 .decide(&self.ledger.ledger, approval, decision, Some("as agreed"));
-        self.run(command).await.unwrap();
+        self.run(command).await.accepted().unwrap();
     }
 
     async fn start(&self, apply_id: ApplyId, index: usize) {
@@ -151,7 +151,7 @@ async fn an_apply_follows_its_approval_until_it_is_continued() {
     assert_eq!(scene.stands(apply).await.1, TaskStatus::Approved);
     assert!(scene.projections.ready_applies(9).await.unwrap().is_empty());
     let command = commands::continue_apply(&scene.token, &submitted);
-    scene.run(command).await.unwrap();
+    scene.run(command).await.accepted().unwrap();
 
     let (view, task) = scene.stands(apply).await;
 
@@ -175,7 +175,7 @@ async fn what_was_approved_is_ready_before_a_size_only_below_it_or_once_it_has_b
     let approved = scene.submit("k", vec![commands::ssl_mode("full")]).await;
     scene.decide(&approved, Decision::Approve).await;
     let command = commands::continue_apply(&scene.token, &approved);
-    scene.run(command).await.unwrap();
+    scene.run(command).await.accepted().unwrap();
     let granted = scene.submit("g", vec![commands::purge()]).await.apply.id;
     let approved = approved.apply.id;
     catch_up(&mut scene.runner).await;
@@ -239,7 +239,7 @@ async fn the_key_that_lost_the_approval_has_failed_and_its_row_says_to_whom() {
     let loser = scene.submit("k2", vec![commands::ssl_mode("full")]).await;
     scene.decide(&winner, Decision::Approve).await;
     let command = commands::continue_apply(&scene.token, &winner);
-    scene.run(command).await.unwrap();
+    scene.run(command).await.accepted().unwrap();
 
     let (view, task) = scene.stands(loser.apply.id).await;
 
@@ -263,7 +263,7 @@ async fn a_new_key_that_continues_is_the_tasks_newest_apply() {
         key: commands::key("k2"),
         ..commands::continue_apply(&scene.token, &first)
     };
-    let second = scene.run(command).await.unwrap();
+    let second = scene.run(command).await.accepted().unwrap();
 
     let (view, task) = scene.stands(second.apply.id).await;
     assert_eq!(

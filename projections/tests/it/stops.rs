@@ -6,7 +6,10 @@ use fixtures::commands;
 use fixtures::test_ledger::{Closed, TestLedger};
 use ledger::event::{Actor, ApplyAuthorised, ApproverRegistered, Envelope, Event};
 use ledger::record::{Header, SALT_LEN, payload_digest};
-use ledger::{ApprovalId, ApproverId, CommandId, EventId, RecordHash, StreamId, Timestamp};
+use ledger::{
+    AgentName, ApprovalId, ApproverId, ApproverName, CommandId, EventId, RecordHash, StreamId,
+    Timestamp,
+};
 use projections::{Error, Projection, ProjectionOptions, Projections, Runner};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use std::path::Path;
@@ -151,7 +154,7 @@ fn out_of_nowhere() -> (u16, Vec<u8>) {
 fn registration() -> (u16, Vec<u8>) {
     encoded(Event::from(ApproverRegistered {
         approver_id: ApproverId::from_bytes([5; 16]),
-        principal: "someone".to_owned(),
+        principal: ApproverName::unchecked("someone"),
     }))
 }
 
@@ -224,7 +227,13 @@ async fn a_form_of_a_known_type_that_is_not_known_stops_those_that_fold_the_type
         for stop in stops {
             assert!(stop.why.contains("schema 77 is not known"), "{}", stop.why);
         }
-        assert_eq!(projections.credentials("someone").await.unwrap(), []);
+        assert_eq!(
+            projections
+                .credentials(&ApproverName::unchecked("someone"))
+                .await
+                .unwrap(),
+            []
+        );
     }
 }
 
@@ -279,7 +288,10 @@ async fn a_running_fold_goes_on_beside_what_has_stopped() {
     ledger.grant_all().await;
 
     projections.caught_up(&read, patience).await.unwrap();
-    let granted = projections.permissions(commands::AGENT).await.unwrap();
+    let granted = projections
+        .permissions(&AgentName::unchecked(commands::AGENT))
+        .await
+        .unwrap();
     assert_eq!(granted.len(), 7);
     let stopped = projections.caught_up(&[Projection::Tasks], patience).await;
     assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");

@@ -9,7 +9,7 @@ use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, Delivery, DeliveryState};
 use ledger::command::{Command, IssuedToken, Submitted};
-use ledger::{ApplyId, ApprovalId, DeliveryId, Event, Origin};
+use ledger::{ApplyId, ApprovalId, ApproverName, DeliveryId, Event, Origin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Story {
     /// A ledger with two approvers, each with a passkey, and one task.
     pub(crate) async fn begin() -> Self {
         let rules = TestRules {
-            approvers: APPROVERS.map(str::to_owned).to_vec(),
+            approvers: APPROVERS.map(ApproverName::unchecked).to_vec(),
             callback_max_attempts: 2,
             ..TestRules::default()
         };

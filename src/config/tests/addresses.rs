@@ -121,7 +121,10 @@ fn a_ca_file_holds_certificates() {
 #[test]
 fn somebody_must_be_able_to_decide() {
     let (config, _) = accepted(&with(&[("APPROVAL_APPROVERS", "bob, alice,bob")]));
-    assert_eq!(config.approvals.approvers, ["alice", "bob"]);
+    assert_eq!(
+        config.approvals.approvers,
+        ["alice", "bob"].map(ledger::ApproverName::unchecked)
+    );
     refuses("APPROVAL_APPROVERS", "");
     refuses("APPROVAL_APPROVERS", "a,,b");
     refuses("APPROVAL_APPROVERS", "a\u{7}b");

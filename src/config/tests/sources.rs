@@ -29,7 +29,10 @@ fn defaults_are_those_that_are_documented() {
     assert_eq!(config.callbacks.worker_interval, Duration::from_secs(2));
     assert_eq!(config.approvals.ttl, Duration::from_secs(600));
     assert_eq!(config.approvals.challenge_ttl, Duration::from_secs(90));
-    assert_eq!(config.approvals.approvers, ["default"]);
+    assert_eq!(
+        config.approvals.approvers,
+        ["default"].map(ledger::ApproverName::unchecked)
+    );
     assert_eq!(config.webauthn.rp_id, "localhost");
     assert_eq!(config.webauthn.origin.as_str(), "http://localhost:8080/");
     assert_eq!(
@@ -101,7 +104,10 @@ fn what_an_env_file_leaves_in_a_value_is_refused_by_name() {
         );
     }
     let (config, warnings) = accepted(&with(&[("APPROVAL_APPROVERS", " bob , O'Brien,bob \r")]));
-    assert_eq!(config.approvals.approvers, ["O'Brien", "bob"]);
+    assert_eq!(
+        config.approvals.approvers,
+        ["O'Brien", "bob"].map(ledger::ApproverName::unchecked)
+    );
     assert!(warnings.contains(&"APPROVAL_APPROVERS".to_owned()), "twice");
 }
 
@@ -128,7 +134,10 @@ fn a_name_that_an_env_file_spoilt_is_refused() {
 #[test]
 fn approvers_are_one_name_in_every_normal_form() {
     let (config, _) = accepted(&with(&[("APPROVAL_APPROVERS", "Zoe\u{301},Zo\u{e9}")]));
-    assert_eq!(config.approvals.approvers, ["Zo\u{e9}"]);
+    assert_eq!(
+        config.approvals.approvers,
+        ["Zo\u{e9}"].map(ledger::ApproverName::unchecked)
+    );
 }
 
 #[test]
@@ -139,7 +148,10 @@ fn the_file_stands_behind_the_environment() {
         Config::from_sources(&variables, Some(file)).unwrap_or_else(|it| panic!("{it}"));
     assert_eq!(config.http.bind.port(), 9001);
     assert_eq!(config.callbacks.max_retries, 7);
-    assert_eq!(config.approvals.approvers, ["a", "b"]);
+    assert_eq!(
+        config.approvals.approvers,
+        ["a", "b"].map(ledger::ApproverName::unchecked)
+    );
 }
 
 #[test]

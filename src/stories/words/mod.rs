@@ -8,7 +8,7 @@ mod standing;
 
 use super::moment::moment;
 use super::topic::Topic;
-use ledger::{Actor, Event, Timestamp};
+use ledger::{Actor, ApproverName, Event, Timestamp};
 
 /// The most characters of a sentence; the ledger has everything in full.
 pub(super) const MOST: usize = 1500;
@@ -145,7 +145,7 @@ fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-fn names(names: &[String]) -> String {
+fn names(names: &[ApproverName]) -> String {
     let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
     match names.split_last() {
         None => "nobody".to_owned(),

@@ -45,7 +45,7 @@ pub(super) async fn introduce(agent: &Agent<'_>) {
         return;
     }
     for approver in &agent.world.approvers {
-        let principal = approver.principal().to_owned();
+        let principal = approver.principal().to_string();
         let told = Acknowledged::Registered { principal };
         if agent.world.clients().acknowledged.contains(&told) {
             continue;

@@ -99,14 +99,14 @@ impl Story {
             Event::TokenIssued(_) => self.task(&stream()).tokens += 1,
             Event::TaskClosed(_) => self.task(&stream()).closed = true,
             Event::AgentRegistered(agent) => {
-                self.agents.insert(stream(), agent.name.clone());
+                self.agents.insert(stream(), agent.name.to_string());
             }
             Event::PermissionsReplaced(_) => {
                 let agent = self.agents[&stream()].clone();
                 *self.grants.entry(agent).or_default() += 1;
             }
             Event::ApproverRegistered(approver) => {
-                let principal = approver.principal.clone();
+                let principal = approver.principal.to_string();
                 self.approvers.insert(stream(), principal);
             }
             Event::CredentialPut(_) => {
@@ -139,7 +139,7 @@ impl Story {
             };
             let apply = ApplyStory {
                 task: accepted.task_id.to_string(),
-                key: accepted.idempotency_key.clone(),
+                key: accepted.idempotency_key.to_string(),
                 operations: vec![OperationStory::NotTried; markers.len()],
                 markers,
                 approval,

@@ -11,12 +11,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::command::{
-    CloseTask, IdempotencyKey, OpenEnrolment, PresentedToken, RecordPreState, RevokeCredential,
-    SubmitApply, Submitted,
+    CloseTask, OpenEnrolment, PresentedToken, RecordPreState, RevokeCredential, SubmitApply,
+    Submitted,
 };
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
 use ledger::operation::Operation;
-use ledger::{ApprovalId, Blob, Origin};
+use ledger::{ApprovalId, ApproverName, Blob, ClientSubject, CredentialId, IdempotencyKey, Origin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl Stage {
 
     async fn invite(&self, principal: &str) -> String {
         let command = OpenEnrolment {
-            principal: principal.to_owned(),
+            principal: ApproverName::unchecked(principal),
         };
         let ledger = &self.state.services.ledger;
         let opened = ledger
@@ -99,7 +99,7 @@ impl Stage {
             .unwrap();
         let link = EnrolmentLink {
             enrolment_id: opened.enrolment_id,
-            principal: principal.to_owned(),
+            principal: ApproverName::unchecked(principal),
             exp: opened.expires_at.as_seconds(),
         };
         let token = self.state.keys.enrolment_link.sign(link).unwrap();
@@ -162,7 +162,7 @@ impl Stage {
             token_id: issued.task.tokens[0].id,
             task_id: issued.task.id,
             claims_hash: issued.task.tokens[0].claims_hash.clone(),
-            subject: CLIENT.to_owned(),
+            subject: ClientSubject::unchecked(CLIENT),
         };
         let command = SubmitApply {
             token,
@@ -175,6 +175,7 @@ impl Stage {
             .execute(Origin::system("test"), command)
             .await
             .unwrap()
+            .accepted()
             .unwrap();
         let approval_id = submitted.apply.approval_id.unwrap();
         let link = ApprovalLink {
@@ -377,8 +378,10 @@ async fn a_stranger_and_a_revoked_passkey_learn_only_that() {
 
     let body = person.answer(&options.body, &json!({}));
     let revoke = RevokeCredential {
-        principal: "default".to_owned(),
-        credential_id: Blob::from_base64url(&person.credential_id).unwrap(),
+        principal: ApproverName::unchecked("default"),
+        credential_id: CredentialId::unchecked(
+            Blob::from_base64url(&person.credential_id).unwrap(),
+        ),
         reason: None,
     };
     let ledger = &stage.state.services.ledger;

@@ -260,3 +260,31 @@ async fn what_does_not_exist_is_a_404() {
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_name_that_cannot_be_one_is_refused_where_it_comes_in() {
+    let stage = Stage::new().await;
+    let bootstrap = stage.bootstrap(|_| ());
+    let long = "x".repeat(201);
+    for name in ["a%00b", &long] {
+        for (method, path, body) in [
+            (
+                "POST",
+                format!("/v1/approvers/{name}/enrolment"),
+                Value::Null,
+            ),
+            (
+                "PATCH",
+                format!("/v1/agents/{name}/permissions"),
+                json!({"permissions": []}),
+            ),
+        ] {
+            let answer = stage.send(method, &path, &bootstrap, &body).await;
+            let refusal = (answer.status, answer.code());
+            assert_eq!(refusal, (400, "invalid_name"), "{answer:?}");
+        }
+    }
+    let bootstrap = stage.bootstrap(|claims| claims["sub"] = json!(format!("agent:{long}")));
+    let answer = stage.send("POST", "/v1/tasks", &bootstrap, &task()).await;
+    assert_eq!((answer.status, answer.code()), (400, "invalid_name"));
+}

@@ -213,7 +213,10 @@ async fn the_link_narrows_who_decides_and_never_widens_it() {
         (403, "approver_not_eligible")
     );
     assert_eq!(narrow("security").await.status, 201);
-    assert_eq!(scene.approval().await.approvers, ["security"]);
+    assert_eq!(
+        scene.approval().await.approvers,
+        ["security"].map(ledger::ApproverName::unchecked)
+    );
     assert_eq!(narrow("default").await.status, 403, "not back again");
 }
 

@@ -129,7 +129,8 @@ impl Scene {
             .unwrap()
             .unwrap();
         let command = approver.decide(ledger, &approval, decision, reason);
-        ledger.execute(origin(), command).await.unwrap().unwrap();
+        let ruling = ledger.execute(origin(), command).await.unwrap();
+        ruling.accepted().unwrap();
     }
 
     async fn approval(&self) -> std::sync::Arc<Approval> {

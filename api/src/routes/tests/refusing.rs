@@ -5,7 +5,7 @@ use crate::testing::{AGENT, CLIENT, Stage};
 use app::token::link::{LinkKey, Resume};
 use fixtures::cloudflare;
 use ledger::command::{AllowedEntry, CreateTask};
-use ledger::{Event, Origin, TaskId};
+use ledger::{AgentName, ClientSubject, Event, Origin, TaskId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -60,12 +60,12 @@ async fn every_malformed_request_is_refused_and_recorded() {
 async fn outside_the_allowlist_is_a_403_on_record() {
     let stage = Stage::new().await;
     let command = CreateTask {
-        agent: AGENT.into(),
-        subject: CLIENT.into(),
+        agent: AgentName::unchecked(AGENT),
+        subject: ClientSubject::unchecked(CLIENT),
         name: "only one zone".into(),
         operations: vec![AllowedEntry {
             operation: cloudflare::DNS_RECORD_WRITE,
-            scope_id: ledger::operation::ScopeId::parse("z9"),
+            scope_id: ledger::ScopePattern::unchecked("z9"),
             required_level: None,
             risk_tier: None,
         }],

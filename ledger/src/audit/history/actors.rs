@@ -8,6 +8,7 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::event::{Actor, Event};
 use crate::id::{StreamId, TaskId, TokenId};
+use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 
 impl History {
     pub(super) fn check_actor(&mut self, now: &mut Now<'_>, event: &Event) {
@@ -40,7 +41,7 @@ impl History {
         &mut self,
         now: &mut Now<'_>,
         event: &Event,
-        (agent, subject, id): (&str, &str, TokenId),
+        (agent, subject, id): (&AgentName, &ClientSubject, TokenId),
     ) {
         let task_id = match self.task_of(now.header.stream_id, event) {
             Seen::Here(task_id) => task_id,
@@ -57,7 +58,7 @@ impl History {
             return;
         };
         let (agent_id, token) = (task.agent_id, task.token(id));
-        let named = task.agent == agent && task.subject == subject;
+        let named = task.agent == *agent && task.subject == *subject;
         now.expect(named, Check::Actor, || {
             format!(
                 "agent {agent:?} with subject {subject:?} acts, which are not those of its task"
@@ -104,14 +105,14 @@ impl History {
         &mut self,
         now: &mut Now<'_>,
         event: &Event,
-        principal: &str,
-        credential: &crate::blob::Blob,
+        principal: &ApproverName,
+        credential: &CredentialId,
     ) {
         let stream = now.header.stream_id;
         let fits = match event {
             Event::ApprovalApproved(crate::event::Approved(decided))
             | Event::ApprovalDenied(crate::event::Denied(decided)) => {
-                decided.principal == principal && decided.credential_id == *credential
+                decided.principal == *principal && decided.credential_id == *credential
             }
             Event::ApprovalExpired(_) => match self.streams.state(stream) {
                 Some(State::Approval(question)) => question.approvers.contains(principal),
@@ -133,9 +134,9 @@ impl History {
     }
 
     /// Whether an approver's stream is that of this principal, as far as it can be seen.
-    fn holder_is(&mut self, stream: StreamId, principal: &str) -> bool {
+    fn holder_is(&mut self, stream: StreamId, principal: &ApproverName) -> bool {
         match self.streams.state(stream) {
-            Some(State::Approver(approver)) => approver.principal == principal,
+            Some(State::Approver(approver)) => approver.principal == *principal,
             _ => true,
         }
     }

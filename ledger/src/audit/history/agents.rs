@@ -5,11 +5,12 @@ use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::event::Event;
+use crate::name::AgentName;
 
 /// An agent.
 #[derive(Debug)]
 pub(super) struct AgentState {
-    pub(super) name: String,
+    pub(super) name: AgentName,
     pub(super) grants: Grants,
     pub(super) permission_revision: u64,
 }

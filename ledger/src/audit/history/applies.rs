@@ -11,6 +11,7 @@ use crate::event::{
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ExecutionId, TaskId};
+use crate::name::IdempotencyKey;
 
 /// How the operation that ended last did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) struct ApplyState {
     /// What it waits or waited for.
     pub(super) approval: Option<ApprovalId>,
     pub(super) authorised: bool,
-    pub(super) idempotency_key: String,
+    pub(super) idempotency_key: IdempotencyKey,
     /// The request of each operation.
     requests: Vec<Expected>,
     /// How many have ended.

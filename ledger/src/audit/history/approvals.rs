@@ -10,6 +10,7 @@ use crate::event::{
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::name::{ApproverName, IdempotencyKey};
 use crate::statement::Decision;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -42,13 +43,13 @@ pub(super) struct QuestionState {
     pub(super) fingerprint: Fingerprint,
     pub(super) expires_at: Timestamp,
     continuation: Duration,
-    pub(super) approvers: HashSet<String>,
+    pub(super) approvers: HashSet<ApproverName>,
     /// The apply that asked first.
     pub(super) first_apply: ApplyId,
     /// That apply was accepted, with so many operations.
     asked: Option<usize>,
     /// The idempotency key that a delivery told of it.
-    pub(super) told_key: Option<String>,
+    pub(super) told_key: Option<IdempotencyKey>,
     was_read: bool,
     phase: Phase,
 }

@@ -3,13 +3,13 @@
 use super::actors::check_enrolled;
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::assertion::{KeyThumbprint, PublicKey};
+use crate::assertion::PublicKey;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{BackupEligibilityLearnt, CredentialPut, Event};
 use crate::id::{EnrolmentId, StreamId};
+use crate::name::{ApproverName, CredentialId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,9 @@ const INVITATION_LIFE: Duration = Duration::from_secs(15 * 60);
 /// A principal with its invitations.
 #[derive(Debug)]
 pub(super) struct ApproverState {
-    pub(super) principal: String,
+    pub(super) principal: ApproverName,
     /// Its credentials in the order in which they were first put.
-    credentials: Vec<Blob>,
+    credentials: Vec<CredentialId>,
     enrolments: HashMap<EnrolmentId, Invitation>,
 }
 
@@ -34,7 +34,7 @@ struct Invitation {
 
 impl ApproverState {
     /// The credential at that place, in the order in which they were first put.
-    pub(super) fn credential(&self, index: u32) -> Option<&Blob> {
+    pub(super) fn credential(&self, index: u32) -> Option<&CredentialId> {
         self.credentials.get(usize::try_from(index).ok()?)
     }
 }
@@ -232,8 +232,7 @@ fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
         }
     };
     let thumbprint = key.thumbprint();
-    let true_of_it = KeyThumbprint::from_slice(put.public_key_thumbprint.as_slice())
-        == Some(thumbprint)
+    let true_of_it = put.public_key_thumbprint.known() == Some(thumbprint)
         && put.algorithm == key.algorithm().as_str()
         && put.public_key_format == "cose";
     now.expect(true_of_it, Check::Credential, || {

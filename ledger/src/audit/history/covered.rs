@@ -3,14 +3,15 @@
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
 use crate::event::{AllowedOperation, Grant};
+use crate::name::ScopePattern;
 use crate::operation::Scope;
 use std::collections::{BTreeMap, HashMap};
 
 /// What covers every scope of a type.
 const EVERY: &str = "*";
 
-/// By operation and type of scope, then by the scope's id or [`EVERY`].
-type ByScope<T> = HashMap<(OperationId, ScopeType), HashMap<String, T>>;
+/// By operation and type of scope, then by what is covered.
+type ByScope<T> = HashMap<(OperationId, ScopeType), HashMap<ScopePattern, T>>;
 
 fn covering<'a, T>(
     all: &'a ByScope<T>,
@@ -102,6 +103,7 @@ mod tests {
     use super::*;
     use crate::aggregate::{Agent, Task};
     use crate::id::{AgentId, TaskId};
+    use crate::name::{AgentName, ClientSubject};
     use crate::operation::ScopeId;
     use proptest::prelude::*;
 
@@ -129,23 +131,23 @@ mod tests {
             let allowed: Vec<AllowedOperation> = entries.iter().map(|(kind, id, level, risk, _)| AllowedOperation {
                 operation: KINDS[*kind],
                 scope_type: ZONE,
-                scope_id: SCOPES[*id].to_owned(),
+                scope_id: ScopePattern::unchecked(SCOPES[*id]),
                 required_level: LEVELS[*level],
                 risk_tier: RISKS[*risk],
             }).collect();
             let grants: Vec<Grant> = entries.iter().map(|(kind, id, level, _, until)| Grant {
                 operation: KINDS[*kind],
                 scope_type: ZONE,
-                scope_id: SCOPES[*id].to_owned(),
+                scope_id: ScopePattern::unchecked(SCOPES[*id]),
                 granted_level: LEVELS[*level],
                 expires_at: (*until < 3).then(|| Timestamp::from_seconds(*until)),
             }).collect();
             let task = Task {
                 id: TaskId::from_bytes([0; 16]),
                 agent_id: AgentId::from_bytes([0; 16]),
-                agent: String::new(),
+                agent: AgentName::unchecked(""),
                 name: String::new(),
-                subject: String::new(),
+                subject: ClientSubject::unchecked(""),
                 allowed: allowed.clone(),
                 token_ttl_seconds: 300,
                 created_at: now,
@@ -158,7 +160,7 @@ mod tests {
             };
             let agent = Agent {
                 id: AgentId::from_bytes([0; 16]),
-                name: String::new(),
+                name: AgentName::unchecked(""),
                 grants: grants.clone(),
                 permission_revision: 1,
             };

@@ -168,9 +168,8 @@ impl History {
 
     /// Keeps account of which keys decided, for the report.
     fn note_key(&mut self, decided: &ApprovalDecided, credential: &KnownCredential) {
-        let thumbprint = credential.put.public_key_thumbprint.as_slice();
         // One of another length was told of where it was registered.
-        let Some(known) = KeyThumbprint::from_slice(thumbprint) else {
+        let Some(known) = credential.put.public_key_thumbprint.known() else {
             return;
         };
         let comment = self.pinned.as_ref().and_then(|pins| pins.comment(&known));
@@ -220,7 +219,7 @@ fn check_signature(
     };
     let bytes = |blob: &crate::blob::Blob| blob.as_slice().to_vec();
     let assertion = Assertion {
-        credential_id: bytes(&decided.credential_id),
+        credential_id: decided.credential_id.as_slice().to_vec(),
         client_data_json: bytes(&decided.client_data_json),
         authenticator_data: bytes(&decided.authenticator_data),
         signature: bytes(&decided.signature),

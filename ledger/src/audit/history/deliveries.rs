@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     AfterAttempt, AggregateKind, AttemptEnded, AttemptOutcome, DeliveryOwed, Event,
 };
+use crate::name::IdempotencyKey;
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +166,7 @@ impl History {
             Key::OfTheNext => told
                 .get("idempotency_key")
                 .and_then(Value::as_str)
-                .map(str::to_owned),
+                .map(IdempotencyKey::unchecked),
         };
         let report = Report {
             event_id: owed.event_id,
@@ -182,7 +183,9 @@ impl History {
         if let (Key::OfTheNext, Some(approval)) = (&about.key, about.approval_id)
             && let Some(State::Approval(question)) = self.streams.state(approval)
         {
-            let before = question.told_key.replace(key.unwrap_or_default());
+            let before = question
+                .told_key
+                .replace(key.unwrap_or_else(|| IdempotencyKey::unchecked("")));
             now.expect(
                 before.is_none() || before == question.told_key,
                 Check::DeliveryEvent,

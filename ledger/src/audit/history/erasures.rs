@@ -5,9 +5,9 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::audit::report::Range;
-use crate::blob::Blob;
 use crate::event::{ApprovalDecided, ErasedSubject, KeptCounter, LedgerErased};
 use crate::id::StreamId;
+use crate::name::{CredentialId, RecordedThumbprint};
 use std::collections::HashSet;
 
 /// The first form of an erasure does not name the keys that it takes away.
@@ -17,8 +17,8 @@ const WITHOUT_KEYS: u16 = 1;
 #[derive(Debug)]
 pub(super) struct Unproven {
     position: u64,
-    credential_id: Blob,
-    thumbprint: Blob,
+    credential_id: CredentialId,
+    thumbprint: RecordedThumbprint,
 }
 
 impl Unproven {
@@ -148,7 +148,7 @@ impl History {
         let Some(since) = hidden.and_then(|hidden| hidden.credential_at) else {
             return;
         };
-        let keys: HashSet<&Blob> = erased.keys.iter().collect();
+        let keys: HashSet<&RecordedThumbprint> = erased.keys.iter().collect();
         let findings = &mut *now.findings;
         self.unproven.retain(|decision| {
             let excused =

@@ -27,10 +27,10 @@ use super::log::AuditRecord;
 use super::options::{Depth, PinnedApprovers};
 use super::report::{DecidingKey, HistoryReport, Range};
 use crate::assertion::KeyThumbprint;
-use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
+use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::record::Header;
 use approvers::KnownCredential;
 use closings::Closing;
@@ -50,9 +50,9 @@ pub(super) struct History {
     ledger_id: Option<LedgerId>,
     streams: Streams,
     /// Agents' names and approvers' principals that are taken.
-    agents: HashMap<String, StreamId>,
-    principals: HashMap<String, StreamId>,
-    credentials: HashMap<Blob, KnownCredential>,
+    agents: HashMap<AgentName, StreamId>,
+    principals: HashMap<ApproverName, StreamId>,
+    credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
     hidden_approvers: BTreeMap<StreamId, HiddenApprover>,

@@ -9,6 +9,7 @@ use crate::event::{
     Event,
 };
 use crate::id::{ApplyId, ApprovalId, CommandId, EventId, TaskId};
+use crate::name::IdempotencyKey;
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -43,7 +44,7 @@ pub(super) enum Key {
     /// None.
     Absent,
     /// This one.
-    Named(String),
+    Named(IdempotencyKey),
     /// That of the apply that asks, which is accepted just after.
     OfTheNext,
 }

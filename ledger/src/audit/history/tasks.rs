@@ -13,6 +13,7 @@ use crate::event::{
     TokenRevoked,
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::name::{AgentName, ClientSubject, IdempotencyKey};
 use crate::operation::catalog::entry;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -24,9 +25,9 @@ const TOKEN_TTL: std::ops::RangeInclusive<u32> = 60..=3600;
 #[derive(Debug)]
 pub(super) struct TaskState {
     pub(super) agent_id: AgentId,
-    pub(super) agent: String,
+    pub(super) agent: AgentName,
     /// The subject that its tokens are bound to.
-    pub(super) subject: String,
+    pub(super) subject: ClientSubject,
     pub(super) allowlist: Allowlist,
     pub(super) callbacks: KnownCallbacks,
     agent_callbacks: bool,
@@ -34,7 +35,7 @@ pub(super) struct TaskState {
     token_ttl: Duration,
     tokens: HashMap<TokenId, KnownToken>,
     /// The idempotency keys of its applies.
-    pub(super) keys: HashSet<String>,
+    pub(super) keys: HashSet<IdempotencyKey>,
 }
 
 /// A token that was issued.

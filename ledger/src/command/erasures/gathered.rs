@@ -2,12 +2,12 @@
 
 use super::not_yet;
 use crate::aggregate::{Apply, Approval, ApprovalState, Delivery, DeliveryState};
-use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{
     ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded, StreamKind,
 };
 use crate::id::StreamId;
+use crate::name::{CredentialId, RecordedThumbprint};
 use crate::store::{LookupKey, Lookups};
 use crate::writer::{Entry, State};
 use std::collections::BTreeSet;
@@ -20,9 +20,9 @@ pub(super) struct Gathered {
     /// The lookups that only these events tell of.
     pub(super) keys: BTreeSet<LookupKey>,
     /// Credentials whose counters these events had raised.
-    pub(super) decided_with: BTreeSet<Blob>,
+    pub(super) decided_with: BTreeSet<CredentialId>,
     /// The thumbprints of the public keys that an approver had.
-    pub(super) thumbprints: BTreeSet<Blob>,
+    pub(super) thumbprints: BTreeSet<RecordedThumbprint>,
 }
 
 impl Gathered {

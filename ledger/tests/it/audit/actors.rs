@@ -4,7 +4,7 @@ use super::{altered, is_found, told};
 use fixtures::history::History;
 use ledger::audit::{Check, Report};
 use ledger::event::{Approved, Envelope, Event};
-use ledger::{Actor, TokenId};
+use ledger::{Actor, AgentName, ApproverName, ClientSubject, CredentialId, TokenId};
 
 fn acted(history: &History, at: u64, change: impl FnOnce(&mut Envelope)) -> Report {
     altered(history, |history| {
@@ -49,9 +49,9 @@ async fn an_agent_acts_with_a_token_of_its_task_alone() {
     let Event::TokenIssued(other) = history.event(other).1 else {
         unreachable!()
     };
-    let changes: [fn(&mut String, &mut String, &mut TokenId, TokenId); 4] = [
-        |agent, _, _, _| agent.push('x'),
-        |_, subject, _, _| subject.push('x'),
+    let changes: [fn(&mut AgentName, &mut ClientSubject, &mut TokenId, TokenId); 4] = [
+        |agent, _, _, _| *agent = AgentName::unchecked("another"),
+        |_, subject, _, _| *subject = ClientSubject::unchecked("another"),
         |_, _, token, _| *token = TokenId::from_bytes([1; 16]),
         |_, _, token, other| *token = other,
     ];
@@ -77,13 +77,13 @@ async fn an_approver_acts_with_the_passkey_of_the_decision() {
     let at = history.first("approval.approved");
     let report = acted(&history, at, |envelope| {
         if let Actor::Approver { principal, .. } = &mut envelope.actor {
-            "mallory".clone_into(principal);
+            *principal = ApproverName::unchecked("mallory");
         }
     });
     is_found(&report, Check::Actor, at);
     let report = acted(&history, at, |envelope| {
         if let Actor::Approver { credential_id, .. } = &mut envelope.actor {
-            *credential_id = vec![7].into();
+            *credential_id = CredentialId::unchecked(vec![7]);
         }
     });
     is_found(&report, Check::Actor, at);
@@ -91,7 +91,7 @@ async fn an_approver_acts_with_the_passkey_of_the_decision() {
     let report = altered(&history, |history| {
         history.alter(at, |event| {
             if let Event::ApprovalApproved(Approved(decided)) = event {
-                "mallory".clone_into(&mut decided.principal);
+                decided.principal = ApproverName::unchecked("mallory");
             }
         });
     });

@@ -6,7 +6,7 @@ use fixtures::history::{History, trusting};
 use fixtures::rules::APPROVER;
 use ledger::audit::{Check, Report};
 use ledger::event::{ApprovalDecided, Approved, CredentialStatus, Event};
-use ledger::{Fingerprint, Timestamp};
+use ledger::{Fingerprint, RecordedThumbprint, Timestamp};
 use std::time::Duration;
 
 fn decision(history: &History, change: impl FnOnce(&mut ApprovalDecided)) -> (Report, u64) {
@@ -115,12 +115,7 @@ async fn a_key_that_was_put_in_the_approvers_place_is_named() {
         history.alter(put, |event| {
             if let Event::CredentialPut(put) = event {
                 put.public_key = operator.cose_key().into();
-                put.public_key_thumbprint = operator
-                    .public_key()
-                    .thumbprint()
-                    .as_bytes()
-                    .as_slice()
-                    .into();
+                put.public_key_thumbprint = operator.public_key().thumbprint().into();
             }
         });
     };
@@ -129,12 +124,7 @@ async fn a_key_that_was_put_in_the_approvers_place_is_named() {
     let mut forged = history.clone();
     swapped(&mut forged);
     change_decision(&mut forged, decided, |decision| {
-        decision.public_key_thumbprint = operator
-            .public_key()
-            .thumbprint()
-            .as_bytes()
-            .as_slice()
-            .into();
+        decision.public_key_thumbprint = operator.public_key().thumbprint().into();
     });
     let report = altered(&forged, |_| {});
     is_first(&report, Check::DecisionAssertion, Some(decided));
@@ -160,7 +150,7 @@ async fn a_credential_that_was_revoked_or_never_asked_is_named() {
     let report = altered(&history, |history| {
         history.alter(question, |event| {
             if let Event::ApprovalRequested(asked) = event {
-                asked.approvers = vec!["bob".to_owned()];
+                asked.approvers = vec![ledger::ApproverName::unchecked("bob")];
             }
         });
     });
@@ -245,7 +235,8 @@ async fn a_credential_that_is_not_what_it_says_is_named() {
             });
         })
     };
-    let report = change(|put| put.public_key_thumbprint = vec![1; 32].into());
+    let report =
+        change(|put| put.public_key_thumbprint = RecordedThumbprint::unchecked(vec![1; 32]));
     is_found(&report, Check::Credential, at);
     let report = change(|put| put.public_key = vec![1; 32].into());
     is_found(&report, Check::Credential, at);

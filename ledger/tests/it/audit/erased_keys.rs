@@ -11,7 +11,7 @@ use fixtures::test_ledger::Setup;
 use ledger::audit::{Check, Obstacle, Verdict};
 use ledger::command::{EraseTarget, RevokeCredential};
 use ledger::event::{Approved, Event, LedgerErased, LedgerErasedV1};
-use ledger::{Actor, Blob, Decision, Origin};
+use ledger::{Actor, ApproverName, CredentialId, Decision, Origin, RecordedThumbprint};
 
 fn operator() -> Origin {
     Origin {
@@ -25,7 +25,9 @@ fn operator() -> Origin {
 /// Bob and Carol have passkeys, Bob decides, and both are erased: first Carol, then Bob.
 async fn bob_and_carol_are_gone() -> History {
     let rules = TestRules {
-        approvers: vec![APPROVER.to_owned(), "bob".to_owned(), "carol".to_owned()],
+        approvers: [APPROVER, "bob", "carol"]
+            .map(ApproverName::unchecked)
+            .to_vec(),
         ..TestRules::default()
     };
     let scene = Scene::with(Setup {
@@ -44,12 +46,12 @@ async fn bob_and_carol_are_gone() -> History {
     let asked = scene.submitted("asked", vec![ssl_mode("strict")]).await;
     let approval = asked.approval.as_ref().unwrap();
     let decide = bob.decide(&scene.ledger, approval, Decision::Approve, None);
-    scene.run(decide).await.unwrap().unwrap();
+    scene.run(decide).await.unwrap().accepted().unwrap();
     for approver in [carol, bob] {
-        let principal = approver.principal().to_owned();
+        let principal = approver.principal().clone();
         let revoke = RevokeCredential {
             principal: principal.clone(),
-            credential_id: Blob::from(approver.credential_id().to_vec()),
+            credential_id: CredentialId::unchecked(approver.credential_id()),
             reason: None,
         };
         scene.execute(administrator(), revoke).await.unwrap();
@@ -118,7 +120,7 @@ async fn the_erasure_of_somebody_else_excuses_no_decision() {
     let mut forged = history.clone();
     forged.alter(at, |event| {
         if let Event::ApprovalApproved(Approved(decided)) = event {
-            decided.public_key_thumbprint = vec![7; 32].into();
+            decided.public_key_thumbprint = RecordedThumbprint::unchecked(vec![7; 32]);
         }
     });
     forged.reseal();
@@ -127,10 +129,10 @@ async fn the_erasure_of_somebody_else_excuses_no_decision() {
     let mut forged = history.clone();
     forged.alter_all(at, |envelope, event| {
         if let Event::ApprovalApproved(Approved(decided)) = event {
-            APPROVER.clone_into(&mut decided.principal);
+            decided.principal = ApproverName::unchecked(APPROVER);
         }
         if let Actor::Approver { principal, .. } = &mut envelope.actor {
-            APPROVER.clone_into(principal);
+            *principal = ApproverName::unchecked(APPROVER);
         }
     });
     forged.reseal();
@@ -172,7 +174,7 @@ async fn no_erasure_excuses_a_decision_from_before_the_approver_had_a_passkey() 
     let mut forged = history.clone();
     forged.alter(at, |event| {
         if let Event::ApprovalApproved(Approved(decided)) = event {
-            decided.credential_id = vec![1, 2, 3].into();
+            decided.credential_id = CredentialId::unchecked(vec![1, 2, 3]);
         }
     });
     forged.reseal();

@@ -229,7 +229,7 @@ async fn an_apply_needs_a_token_in_force() {
 async fn a_key_names_one_apply_of_its_task() {
     let history = told().await;
     let (report, at) = accepted(&history, 1, |accepted| {
-        accepted.idempotency_key = "granted".to_owned()
+        accepted.idempotency_key = ledger::IdempotencyKey::unchecked("granted")
     });
     is_first(&report, Check::Unique, Some(at));
 }

@@ -89,7 +89,7 @@ async fn a_reason_is_cut_where_a_name_in_it_is_longer_than_anybody_reads() {
     let report = altered(&history, |history| {
         history.alter(at, |event| {
             if let Event::AgentRegistered(registered) = event {
-                registered.name = "n".repeat(1 << 20);
+                registered.name = ledger::AgentName::unchecked("n".repeat(1 << 20));
             }
         });
     });

@@ -80,7 +80,7 @@ async fn approved_run(scene: &Scene) {
     let command = scene
         .alice
         .decide(&scene.ledger, &approval, Decision::Approve, reason);
-    scene.run(command).await.unwrap().unwrap();
+    scene.run(command).await.unwrap().accepted().unwrap();
     scene.continued(&asked).await.unwrap();
     scene.run(start(asked.apply.id, 0)).await.unwrap();
     scene

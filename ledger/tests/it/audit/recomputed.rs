@@ -8,6 +8,7 @@ use ledger::event::{
     Agreement, ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, DeliveryOwed, Event,
     OperationStarted, StateBefore,
 };
+use ledger::{AgentName, ClientSubject};
 use serde_json::{Value, json};
 
 fn changed(history: &History, at: u64, change: impl FnOnce(&mut Event)) -> Report {
@@ -262,14 +263,14 @@ async fn what_an_apply_says_of_itself_is_compared() {
     is_found(&report, Check::Reference, at);
     let report = changed(&history, question, |event| {
         if let Event::ApprovalRequested(asked) = event {
-            asked.agent.push('x');
+            asked.agent = AgentName::unchecked("another");
         }
     });
     is_found(&report, Check::Reference, question);
     let refused = history.first("apply.refused");
     let report = changed(&history, refused, |event| {
         if let Event::ApplyRefused(refused) = event {
-            refused.agent.push('x');
+            refused.agent = AgentName::unchecked("another");
         }
     });
     is_found(&report, Check::Reference, refused);
@@ -281,7 +282,7 @@ async fn what_a_token_says_of_itself_is_compared() {
     let at = history.first("task.token_issued");
     let report = changed(&history, at, |event| {
         if let Event::TokenIssued(issued) = event {
-            issued.subject.push('x');
+            issued.subject = ClientSubject::unchecked("another");
         }
     });
     is_found(&report, Check::Token, at);

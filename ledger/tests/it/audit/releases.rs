@@ -3,10 +3,10 @@
 use super::{altered, is_first};
 use crate::scene::{Scene, end, failed, start, succeeded};
 use fixtures::history::History;
-use ledger::Decision;
 use ledger::audit::Check;
-use ledger::command::{ContinueApply, IdempotencyKey, Resume};
+use ledger::command::{ContinueApply, Resume};
 use ledger::event::Event;
+use ledger::{Decision, IdempotencyKey};
 
 /// Approved, failed at once, given back, and carried out under another key.
 async fn given_back() -> History {
@@ -27,7 +27,12 @@ async fn given_back() -> History {
         },
     };
     let origin = fixtures::commands::agent(&scene.token);
-    let again = scene.execute(origin, again).await.unwrap().unwrap();
+    let again = scene
+        .execute(origin, again)
+        .await
+        .unwrap()
+        .accepted()
+        .unwrap();
     scene.run(start(again.apply.id, 0)).await.unwrap();
     scene
         .run(end(again.apply.id, 0, succeeded()))

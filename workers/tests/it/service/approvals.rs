@@ -12,14 +12,14 @@ async fn pre_state(ledger: &TestLedger, submitted: &Submitted) -> Vec<PreState> 
     let id = submitted.approval.as_ref().unwrap().id;
     let was_read = |approval: &Approval| approval.pre_state.is_some();
     let approval = ledger.wait_for::<Approval>(id, PATIENCE, was_read).await;
-    approval.unwrap().unwrap().pre_state.clone().unwrap()
+    approval.unwrap().pre_state.clone().unwrap()
 }
 
 async fn state(ledger: &TestLedger, submitted: &Submitted, is: ApprovalState) {
     let id = submitted.approval.as_ref().unwrap().id;
     let holds = |approval: &Approval| approval.state == is;
     let approval = ledger.wait_for::<Approval>(id, PATIENCE, holds).await;
-    assert_eq!(approval.unwrap().unwrap().state, is);
+    assert_eq!(approval.unwrap().state, is);
 }
 
 fn strict() -> Operation {

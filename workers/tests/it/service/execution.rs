@@ -165,6 +165,7 @@ async fn one_approval_and_six_concurrent_continues_are_one_execution() {
                     .execute(origin, command)
                     .await
                     .unwrap()
+                    .accepted()
                     .unwrap()
             }),
     )

@@ -15,7 +15,13 @@ async fn run_into(upstream: &FakeUpstream, operation: Operation, fault: Fault) -
     if submitted.approval.is_some() {
         approve(&service.ledger, &submitted).await;
         let command = commands::continue_apply(&token, &submitted);
-        service.ledger.run(command).await.unwrap().unwrap();
+        service
+            .ledger
+            .run(command)
+            .await
+            .unwrap()
+            .accepted()
+            .unwrap();
     }
     let apply = ended(&service.ledger, submitted.apply.id).await;
     assert_eq!(

@@ -189,7 +189,7 @@ pub(crate) async fn ended(ledger: &TestLedger, apply_id: ApplyId) -> Arc<Apply> 
     let apply = ledger
         .wait_for::<Apply>(apply_id, PATIENCE, has_ended)
         .await;
-    let apply = apply.unwrap().unwrap();
+    let apply = apply.unwrap();
     assert!(apply.end.is_some(), "still running: {apply:?}");
     apply
 }
@@ -221,7 +221,7 @@ pub(crate) async fn delivery(
     holds: impl Fn(&Delivery) -> bool,
 ) -> Arc<Delivery> {
     let found = ledger.wait_for::<Delivery>(id, PATIENCE, &holds).await;
-    let found = found.unwrap().unwrap();
+    let found = found.unwrap();
     assert!(holds(&found), "{found:?}");
     found
 }
@@ -269,7 +269,7 @@ pub(crate) async fn approve(ledger: &TestLedger, submitted: &Submitted) -> Arc<A
     ledger.run(approver.registration()).await.unwrap();
     let approval = submitted.approval.as_ref().unwrap();
     let decision = approver.decide(&ledger.ledger, approval, Decision::Approve, None);
-    ledger.run(decision).await.unwrap().unwrap()
+    ledger.run(decision).await.unwrap().accepted().unwrap()
 }
 
 /// An edit of a record that stands upstream, which can be read back either way.
