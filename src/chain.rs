@@ -1,6 +1,7 @@
 //! Recomputing the hash chain from position 0.
 
-use ledger::{LedgerId, Reader, RecordHash, Recorded, genesis_hash};
+use ledger::{LedgerId, Log as _, RecordHash, Recorded, genesis_hash};
+use ledger_sqlite::Reader;
 
 /// Events read at a time.
 const STEP: u32 = 1000;
@@ -56,7 +57,8 @@ pub(crate) async fn check_chain(
             head = follow(event, size, head)?;
             size += 1;
         }
-        let stored = reader.record_hash(size.saturating_sub(1)).await?;
+        let stored = reader.form(size.saturating_sub(1)).await?;
+        let stored = stored.map(|(_, hash)| hash);
         if stored != Some(head) {
             return Err(ChainError::Broken {
                 position: size.saturating_sub(1),

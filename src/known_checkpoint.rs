@@ -1,8 +1,8 @@
 //! The checkpoints that are known of a ledger, and whether a copy of it holds what they state.
 
 use anyhow::{Context, bail};
-use ledger::Reader;
 use ledger::tlog::{Checkpoint, Frontier, LogKey, LogOrigin, MAX_NOTE_BYTES, Note};
+use ledger_sqlite::Reader;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;

@@ -8,7 +8,8 @@ use api::pages::{
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
-use ledger::{Clock, Risk, ScopeType, SystemClock};
+use ledger::{Clock, Risk, ScopeType};
+use ledger_sqlite::SystemClock;
 use serde_json::json;
 use std::future::IntoFuture;
 use std::time::Duration;

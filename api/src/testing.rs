@@ -15,9 +15,10 @@ use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
 use ledger::{
-    AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, Ledger,
-    LedgerOptions, MasterKeys, Origin, Rules, ScopePattern, Timestamp, WriterTask,
+    AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, MasterKeys,
+    Origin, Rules, ScopePattern, Timestamp, WriterTask,
 };
+use ledger_sqlite::LedgerOptions;
 use projections::{ProjectionOptions, Projections};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ impl Stage {
         options.clock = Arc::new(clock.clone());
         let state = folder.path().join("test.signing-state");
         options.signing = is_signed.then(|| signing(&SIGNING_SEED, state));
-        let (ledger, writer) = Ledger::open(options).await.unwrap();
+        let (ledger, writer) = ledger_sqlite::open(options).await.unwrap();
         if let Some(checkpoints) = ledger.checkpoints() {
             checkpoints.covering(0, PATIENCE).await.unwrap();
         }

@@ -1,15 +1,9 @@
 //! The one door through which time and randomness come in.
 
-#[cfg(feature = "store")]
-mod system;
-
 use crate::id::EventId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
-
-#[cfg(feature = "store")]
-pub use system::{SystemClock, SystemRandom};
 
 /// How far the clock may be behind the newest event: beyond that it is wrong, not late.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 
 use crate::event::DecodeError;
 use crate::rejection::Rejection;
+use crate::storage::{StorageError, StorageErrorKind};
 use crate::tlog::{CheckpointError, TreeError};
 use std::path::PathBuf;
 
@@ -242,24 +243,9 @@ pub enum Error {
     /// An event could not be written in its form.
     #[error("an event could not be encoded")]
     Encode(#[source] postcard::Error),
-    /// SQLite refused or failed.
-    #[error("the ledger's database failed while {doing}")]
-    Database {
-        /// What was being done.
-        doing: &'static str,
-        /// What SQLite says.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// SQLite refused or failed where records are read in bulk.
-    #[error("the ledger's database failed while {doing}")]
-    Scan {
-        /// What was being done.
-        doing: &'static str,
-        /// What SQLite says.
-        #[source]
-        source: rusqlite::Error,
-    },
+    /// The storage refused or failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
     File {
@@ -291,25 +277,18 @@ impl Error {
             | Self::SchemaChanged { .. }
             | Self::LookupsDiffer { .. } => true,
             Self::Decode { source, .. } => !matches!(source, DecodeError::UnknownForm { .. }),
-            Self::Database { source, .. } => source
-                .as_database_error()
-                .and_then(|error| error.code()?.parse::<u32>().ok())
-                // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
-                .is_some_and(|code| matches!(code & 0xFF, 11 | 26)),
-            Self::Scan { source, .. } => source
-                .sqlite_error()
-                .is_some_and(|error| matches!(error.extended_code & 0xFF, 11 | 26)),
+            Self::Storage(error) => error.kind() == StorageErrorKind::Damaged,
             _ => false,
         }
     }
 
-    /// Names what was being done when the database failed.
-    pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Database { doing, source }
-    }
-
-    /// Names what was being done when a bulk read failed.
-    pub(crate) fn scan(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Scan { doing, source }
+    /// Whether nobody may go on, because what is stored is not, or may not stay, what this process has
+    /// written.
+    pub(crate) fn is_fatal(&self) -> bool {
+        match self {
+            Self::WrittenBeside => true,
+            Self::Storage(error) => error.kind() == StorageErrorKind::NotSynced,
+            _ => false,
+        }
     }
 }

@@ -3,25 +3,22 @@
 mod callbacks;
 mod erasing;
 mod measuring;
-mod opening;
+mod starting;
 
-pub use opening::{Unprovable, Unproven};
+pub use starting::{Opened, Surroundings, Unprovable};
 
 use crate::aggregate::{Agent, Approval, Approver};
-use crate::checkpoints::{Checkpoints, MakeSigning};
-use crate::clock::{Clock, Random, SystemClock, SystemRandom, Timestamp};
+use crate::checkpoints::Checkpoints;
+use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::name::{AgentName, ApproverName};
 use crate::rules::Rules;
-use crate::store::{LookupKey, Reader, read_stream};
+use crate::storage::{Log, LookupKey};
 use crate::tlog::Frontier;
-use crate::writer::{CommitFaults, Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
-use std::path::{Path, PathBuf};
+use crate::writer::{Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,40 +29,6 @@ const QUEUE: usize = 1024;
 /// What the payloads of events that are read together may come to, in bytes: one can have several
 /// megabytes, and whoever follows the log asks for thousands.
 const MOST_BYTES_READ: u64 = 16 * 1024 * 1024;
-
-/// How to open a ledger.
-pub struct LedgerOptions {
-    /// `sqlite://path/to/file.db`; the folder must exist.
-    pub url: String,
-    /// What decisions follow.
-    pub rules: Rules,
-    /// Where `now` comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
-    pub random: Arc<dyn Random>,
-    /// Lets commits fail, in tests.
-    pub faults: Option<Arc<dyn CommitFaults>>,
-    /// How checkpoints are signed; without it none are, and nothing is compared with those that were.
-    pub signing: Option<MakeSigning>,
-    /// What to do with a ledger that nothing proves.
-    pub unproven: Unproven,
-}
-
-impl LedgerOptions {
-    /// The machine's clock and random numbers, no faults.
-    #[must_use]
-    pub fn new(url: impl Into<String>, rules: Rules) -> Self {
-        Self {
-            url: url.into(),
-            rules,
-            clock: Arc::new(SystemClock),
-            random: Arc::new(SystemRandom),
-            faults: None,
-            signing: None,
-            unproven: Unproven::Refuse,
-        }
-    }
-}
 
 /// Who asks for a command, and for which request.
 #[derive(Debug, Clone)]
@@ -92,11 +55,10 @@ impl Origin {
 pub struct Ledger {
     jobs: mpsc::Sender<Box<dyn Job>>,
     shared: Arc<Shared>,
-    reader: Reader,
+    log: Arc<dyn Log>,
     rules: Arc<Rules>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    path: PathBuf,
     checkpoints: Option<Checkpoints>,
     unprovable: Option<Unprovable>,
 }
@@ -174,7 +136,7 @@ impl Ledger {
             return Ok(entry);
         }
         let size = *self.shared.size.borrow();
-        let events = self.noted(read_stream(self.reader.pool(), stream, size).await)?;
+        let events = self.noted(self.log.stream(stream, size).await)?;
         Ok(Entry::fold(&events))
     }
 
@@ -194,21 +156,15 @@ impl Ledger {
         self.find(LookupKey::newest_approval(task)).await
     }
 
-    async fn connection(&self, doing: &'static str) -> Result<PoolConnection<Sqlite>, Error> {
-        let acquired = self.reader.pool().acquire().await;
-        acquired.map_err(Error::database(doing))
-    }
-
     /// The stream that a key stands for, an erased one too.
     async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, Error> {
-        let mut connection = self.connection("looking up a stream").await?;
-        let mut found = key.read(&mut connection).await?;
-        if found.is_none() {
-            for key in erased_names(&key, &self.rules, self.shared.ledger_id) {
-                found = found.or(key.read(&mut connection).await?);
-            }
+        let mut found = self.log.lookups(std::slice::from_ref(&key)).await?;
+        if found.is_empty() {
+            let names = erased_names(&key, &self.rules, self.shared.ledger_id);
+            found = self.log.lookups(&names).await?;
         }
-        Ok(found.and_then(|value| StreamId::from_slice(&value)))
+        let found = found.into_iter().next();
+        Ok(found.and_then(|(_, value)| StreamId::from_slice(&value)))
     }
 
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
@@ -266,7 +222,7 @@ impl Ledger {
         let size = *self.shared.size.borrow();
         let left = u32::try_from(size.saturating_sub(position)).unwrap_or(u32::MAX);
         let limit = limit.min(left);
-        let read = self.reader.events_within(position, limit, MOST_BYTES_READ);
+        let read = self.log.events_within(position, limit, MOST_BYTES_READ);
         let events = self.noted(read.await)?;
         Ok(events.into_iter().map(Arc::new).collect())
     }
@@ -360,15 +316,9 @@ impl Ledger {
         &self.random
     }
 
-    /// Reads the file as any other process could.
+    /// The log as it is stored.
     #[must_use]
-    pub fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
-    /// The ledger's file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
     }
 }

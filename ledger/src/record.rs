@@ -154,7 +154,8 @@ impl Header {
 }
 
 /// The hash of the record with this encoded header.
-pub(crate) fn record_hash_of(header: &[u8; HEADER_LEN]) -> RecordHash {
+#[must_use]
+pub fn record_hash_of(header: &[u8; HEADER_LEN]) -> RecordHash {
     static KEY: LazyLock<ContextKey> = LazyLock::new(|| hash_derive_key_context(RECORD_CONTEXT));
     let mut hasher = Hasher::new_from_context_key(&KEY);
     hasher.update(header);

@@ -8,7 +8,6 @@
 //! value copied to another place does not open.
 
 use crate::clock::Random;
-#[cfg(feature = "store")]
 use crate::event::NameKind;
 use crate::id::{LedgerId, StreamId};
 use chacha20poly1305::aead::{Aead, Payload};
@@ -21,9 +20,7 @@ const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
 const KEY_ID_CONTEXT: &str = "llm-permission-proxy master key id v1";
 const SEAL_KEY_CONTEXT: &str = "llm-permission-proxy seal key v1";
-#[cfg(feature = "store")]
 const NAME_KEY_CONTEXT: &str = "llm-permission-proxy erased name key v1";
-#[cfg(feature = "store")]
 const HEAD_KEY_CONTEXT: &str = "llm-permission-proxy ledger head key v1";
 
 /// Length of a master key in bytes.
@@ -140,9 +137,7 @@ pub enum SealError {
 struct MasterKey {
     id: MasterKeyId,
     cipher: XChaCha20Poly1305,
-    #[cfg(feature = "store")]
     name_key: Zeroizing<[u8; 32]>,
-    #[cfg(feature = "store")]
     head_key: Zeroizing<[u8; 32]>,
 }
 
@@ -154,9 +149,7 @@ impl MasterKey {
             id: MasterKeyId([a, b, c, d, e, f, g, h]),
             // The cipher wipes its key when dropped.
             cipher: XChaCha20Poly1305::new((&*seal_key).into()),
-            #[cfg(feature = "store")]
             name_key: Zeroizing::new(blake3::derive_key(NAME_KEY_CONTEXT, key.as_slice())),
-            #[cfg(feature = "store")]
             head_key: Zeroizing::new(blake3::derive_key(HEAD_KEY_CONTEXT, key.as_slice())),
         }
     }
@@ -262,7 +255,6 @@ impl MasterKeys {
     /// without the key the digest cannot be tried against names.
     ///
     /// Keyed BLAKE3 over `ledger id [16] · kind u8 · name`.
-    #[cfg(feature = "store")]
     pub(crate) fn name_digests(
         &self,
         ledger_id: LedgerId,
@@ -276,8 +268,8 @@ impl MasterKeys {
 
     /// A MAC over what is said of a ledger's head, under the current key: the key's id [8], then keyed
     /// BLAKE3 [32].
-    #[cfg(feature = "store")]
-    pub(crate) fn head_mac(&self, covered: &[u8]) -> Vec<u8> {
+    #[must_use]
+    pub fn head_mac(&self, covered: &[u8]) -> Vec<u8> {
         let mac = blake3::keyed_hash(&self.current.head_key, covered);
         [self.current.id.0.as_slice(), mac.as_bytes()].concat()
     }
@@ -286,8 +278,7 @@ impl MasterKeys {
     ///
     /// # Errors
     /// The id of the key that it was made with, where that is not configured.
-    #[cfg(feature = "store")]
-    pub(crate) fn check_head_mac(&self, covered: &[u8], mac: &[u8]) -> Result<bool, MasterKeyId> {
+    pub fn check_head_mac(&self, covered: &[u8], mac: &[u8]) -> Result<bool, MasterKeyId> {
         let Some((id, mac)) = mac.split_first_chunk() else {
             return Ok(false);
         };

@@ -7,9 +7,9 @@ use crate::runner::Progress;
 use crate::source::{Item, Source};
 use crate::store::Place;
 use ledger::audit::AuditRecord;
-use ledger::{Event, RecordScan, Recorded, Scanned};
+use ledger::{Event, Log, Recorded, Scan, Scanned};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::runtime::Handle;
 
@@ -22,23 +22,19 @@ pub(crate) const REMEMBERED: usize = 32_768;
 /// How many batches the reader may be ahead.
 const AHEAD: usize = 2;
 
-/// A ledger's file, to be read from one end to the other.
+/// A stored log, to be read from one end to the other.
 #[derive(Clone)]
 pub(crate) struct WholeLedger {
-    /// The file.
-    pub(crate) path: PathBuf,
-    /// The slow way to a position at which the fast one finds something unusual.
-    pub(crate) reader: ledger::Reader,
+    pub(crate) log: Arc<dyn Log>,
     /// Where the slow way runs.
     pub(crate) runtime: Handle,
 }
 
 impl WholeLedger {
-    /// Of an open reader. To be called on a runtime.
-    pub(crate) fn of(reader: &ledger::Reader) -> Self {
+    /// To be called on a runtime.
+    pub(crate) fn of(log: &Arc<dyn Log>) -> Self {
         Self {
-            path: reader.path(),
-            reader: reader.clone(),
+            log: Arc::clone(log),
             runtime: Handle::current(),
         }
     }
@@ -107,7 +103,7 @@ struct Reading {
 impl Reading {
     fn new(ledger: WholeLedger, sender: SyncSender<Batch>, ends: Vec<u64>) -> Self {
         Self {
-            source: Source::File(ledger.reader.clone()),
+            source: Source::Stored(Arc::clone(&ledger.log)),
             ledger,
             sender,
             ends,
@@ -123,12 +119,12 @@ impl Reading {
     }
 
     fn try_read(&mut self, from: u64, to: u64) -> Result<(), Error> {
-        let scan = RecordScan::open(&self.ledger.path)?;
+        let scan = self.ledger.log.scan()?;
         let mut failed = None;
         let mut next = from;
-        scan.for_each(from, to, |scanned| {
+        scan.for_each(from, to, &mut |scanned| {
             let item = match scanned {
-                Scanned::Record(record) => match erased(&scan, &record) {
+                Scanned::Record(record) => match erased(&*scan, &record) {
                     Ok(None) => decode(&record).map(Ok),
                     Ok(Some(item)) => Some(Ok(item)),
                     Err(error) => Some(Err(error)),
@@ -175,7 +171,7 @@ impl Reading {
 }
 
 /// What is left of an event whose payload was erased; `None` for every other one.
-fn erased(scan: &RecordScan, record: &AuditRecord<'_>) -> Result<Option<Item>, Error> {
+fn erased(scan: &dyn Scan, record: &AuditRecord<'_>) -> Result<Option<Item>, Error> {
     if record.content.is_some() {
         return Ok(None);
     }

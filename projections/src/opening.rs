@@ -8,7 +8,7 @@ use crate::projections::ProjectionOptions;
 use crate::scratch::remove_left_over;
 use crate::store::{
     FolderLock, Place, Standing, State, connect_writer, create_all, drop_tables, file_of,
-    forget_next, left_over, note_tables, refuse_ledger, remake, schema_hash, table_names,
+    forget_next, left_over, note_tables, remake, schema_hash, table_names,
 };
 use ledger::{Ledger, LedgerId, RecordHash};
 use rusqlite::Connection;
@@ -25,7 +25,9 @@ pub(crate) struct Opened {
 pub(crate) async fn open(options: &ProjectionOptions) -> Result<Opened, Error> {
     let ledger = &options.ledger;
     let path = file_of(&options.url)?;
-    refuse_ledger(&path, ledger.path())?;
+    if ledger.log().is_kept_in(&path) {
+        return Err(Error::SameFile { path });
+    }
     make_folder(&path)?;
     let lock = FolderLock::acquire(&path)?;
     remove_left_over(&path)?;
@@ -149,7 +151,8 @@ async fn check_at(
     let Some(position) = cursor.checked_sub(1) else {
         return Ok(());
     };
-    let found = ledger.reader().record_hash(position).await?;
+    let found = ledger.log().form(position).await?;
+    let found = found.map(|(_, hash)| hash);
     if found != remembered {
         let text = |hash: Option<RecordHash>| {
             hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string())

@@ -16,9 +16,10 @@ use crate::store::{
     FolderLock, Place, Standing, State, adopt, connect_writer, file_of, leave_log, put_in_place,
     schema_hash,
 };
-use ledger::LedgerId;
+use ledger::{LedgerId, Log};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a rebuild did.
@@ -44,15 +45,15 @@ pub struct RebuildReport {
 /// tables stay.
 pub async fn rebuild(
     url: &str,
-    ledger: &ledger::Reader,
+    ledger: &Arc<dyn Log>,
     names: &[Projection],
     mut on_progress: impl FnMut(Progress),
 ) -> Result<RebuildReport, Error> {
     let path = file_of(url)?;
     make_folder(&path)?;
     let _lock = FolderLock::acquire(&path)?;
-    let ledger_id = ledger.ledger_id().await?.ok_or(Error::EmptyLedger)?;
-    let total = ledger.size().await?;
+    let head = ledger.head().await?.ok_or(Error::EmptyLedger)?;
+    let (ledger_id, total) = (head.ledger_id, head.size);
     let rebuilding = Rebuilding {
         path: &path,
         ledger_id,

@@ -1,7 +1,7 @@
-//! Where events come from: a running ledger, or its file.
+//! Where events come from: a running ledger, or what is stored of it.
 
 use crate::error::Error;
-use ledger::{Ledger, Reader, RecordHash, Recorded};
+use ledger::{Ledger, Log, RecordHash, Recorded};
 use std::sync::Arc;
 
 /// What the payloads of events that are folded together may come to, in bytes.
@@ -11,8 +11,8 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) enum Source {
     /// The one that this process writes; its newest events are in memory.
     Live(Ledger),
-    /// A file that nobody of this process writes.
-    File(Reader),
+    /// What is stored, whoever writes it.
+    Stored(Arc<dyn Log>),
 }
 
 /// What stands at a position.
@@ -98,20 +98,20 @@ impl Source {
                 let events = ledger.events_from(position, limit).await?;
                 Ok(events.into_iter().map(Item::Shared).collect())
             }
-            Self::File(reader) => {
-                let events = reader.events_within(position, limit, MOST_BYTES).await?;
+            Self::Stored(log) => {
+                let events = log.events_within(position, limit, MOST_BYTES).await?;
                 Ok(events.into_iter().map(Item::Owned).collect())
             }
         }
     }
 
     async fn unreadable(&self, position: u64, error: ledger::Error) -> Result<Unreadable, Error> {
-        let reader = match self {
-            Self::Live(ledger) => ledger.reader(),
-            Self::File(reader) => reader,
+        let log = match self {
+            Self::Live(ledger) => ledger.log(),
+            Self::Stored(log) => log,
         };
         // A record whose hash cannot be read either stops everything: no cursor could stand after it.
-        let Some((event_type, record_hash)) = reader.form(position).await? else {
+        let Some((event_type, record_hash)) = log.form(position).await? else {
             return Err(error.into());
         };
         // What a damaged record says of its type cannot be trusted.

@@ -7,9 +7,10 @@ use crate::projection::Projection;
 use crate::runner::Progress;
 use crate::scratch::{Purpose, Scratch};
 use crate::store::{Place, Standing, State, connect_inspector, file_of, schema_hash};
-use ledger::LedgerId;
+use ledger::{LedgerId, Log};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,13 +29,13 @@ pub struct VerifyReport {
 /// When there are no tables of this version, and when files fail or an event cannot be folded.
 pub async fn verify(
     url: &str,
-    ledger: &ledger::Reader,
+    ledger: &Arc<dyn Log>,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<VerifyReport, Error> {
     let path = file_of(url)?;
-    let ledger_id = ledger.ledger_id().await?.ok_or(Error::EmptyLedger)?;
+    let head = ledger.head().await?.ok_or(Error::EmptyLedger)?;
     let ledger = WholeLedger::of(ledger);
-    verify_file(&path, ledger_id, &ledger, &mut on_progress)
+    verify_file(&path, head.ledger_id, &ledger, &mut on_progress)
 }
 
 fn verify_file(

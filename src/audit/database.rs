@@ -4,7 +4,8 @@ use super::{beside, stored_notes};
 use anyhow::Context;
 use ledger::audit::{Check, NoteSource, Report, Verifier, VerifyOptions};
 use ledger::tlog::Note;
-use ledger::{RecordScan, Scanned};
+use ledger::{Scan as _, Scanned};
+use ledger_sqlite::RecordScan;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub(crate) fn verify_database(
         verifier.checkpoint(NoteSource::Stored, &note.to_string(), None);
     }
     let scan = RecordScan::open(path).context("the ledger cannot be read")?;
-    scan.for_each(0, i64::MAX.unsigned_abs(), |scanned| {
+    scan.for_each(0, i64::MAX.unsigned_abs(), &mut |scanned| {
         match scanned {
             Scanned::Record(record) => verifier.record(&record),
             Scanned::Malformed { position, what } => {

@@ -6,7 +6,7 @@ use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use crate::output::{STDOUT, say};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail, ensure};
-use ledger::{CheckedLedger, Reader};
+use ledger_sqlite::{CheckedLedger, Reader};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) fn backup(environment: &Environment, args: &BackupArgs) -> anyhow::Re
     if let Some(signed) = &signed {
         // Before the copy gets its name: nobody finds the one without the other. One that is left of
         // a broken-off backup is replaced.
-        ledger::replace_file(&beside, signed.note.to_string().as_bytes())
+        ledger_sqlite::replace_file(&beside, signed.note.to_string().as_bytes())
             .with_context(|| format!("writing {}", beside.display()))?;
     }
     let bytes = target.name(copy)?;

@@ -5,7 +5,7 @@ use crate::config::{Environment, MasterKeySource, Storage};
 use crate::output::{note, say};
 use crate::service::refuse_missing;
 use anyhow::{Context, bail};
-use ledger::Reader;
+use ledger_sqlite::Reader;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;

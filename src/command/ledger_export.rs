@@ -8,7 +8,8 @@ use crate::service::refuse_missing;
 use anyhow::{Context, ensure};
 use ledger::audit::{BundleMeta, BundleWriter};
 use ledger::tlog::{ConsistencyProof, Frontier, LogKey, LogOrigin};
-use ledger::{LedgerId, Reader, RecordScan, Scanned};
+use ledger::{LedgerId, Scan as _, Scanned};
+use ledger_sqlite::{Reader, RecordScan};
 use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -150,7 +151,7 @@ impl Export {
             bundle.note(&stored.note, bridge.as_ref())?;
         }
         let mut broken = Ok(());
-        scan.for_each(self.from, self.to, |scanned| {
+        scan.for_each(self.from, self.to, &mut |scanned| {
             broken = match scanned {
                 Scanned::Record(record) => bundle
                     .record(&record.header, record.content)

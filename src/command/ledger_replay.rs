@@ -7,7 +7,7 @@ use crate::service::refuse_missing;
 use crate::stories::{Entry, LedgerFile, Line, Subject, Teller, clock, read_entries};
 use crate::terminal::{Style, Terminal};
 use anyhow::bail;
-use ledger::TaskId;
+use ledger::{Log as _, TaskId};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -96,7 +96,9 @@ impl Story<'_> {
 
     /// Nothing of a task stands before its creation.
     fn beginning(&self, task: TaskId) -> u64 {
-        let events = self.file.wait(self.file.reader().stream(task));
+        let events = self
+            .file
+            .wait(self.file.reader().stream(task.into(), u64::MAX));
         events
             .ok()
             .and_then(|events| Some(events.first()?.position()))
@@ -112,7 +114,9 @@ impl Story<'_> {
         let (mut low, mut high) = (0, size);
         while low < high {
             let middle = low + (high - low) / 2;
-            let records = self.file.wait(self.file.reader().records_from(middle, 1))?;
+            let records = self
+                .file
+                .wait(self.file.reader().records_within(middle, 1, u64::MAX))?;
             match records.first() {
                 Some(record) if record.header.recorded_at < at => low = middle + 1,
                 _ => high = middle,

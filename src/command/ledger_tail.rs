@@ -8,7 +8,7 @@ use crate::stories::{Entry, LedgerFile, Subject, Teller};
 use crate::terminal::{Style, Terminal};
 use ledger::event::{AfterAttempt, ApplyEnd};
 use ledger::operation::shown;
-use ledger::{Event, Recorded};
+use ledger::{Event, Log as _, Recorded};
 use projections::summary;
 use serde_json::json;
 use std::io::Write;

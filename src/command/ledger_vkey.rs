@@ -4,7 +4,7 @@ use crate::config::{Environment, Storage};
 use crate::output::say;
 use crate::service::refuse_missing;
 use anyhow::Context;
-use ledger::Reader;
+use ledger_sqlite::Reader;
 use std::process::ExitCode;
 
 /// Prints the verifier key line.

@@ -6,9 +6,11 @@ use crate::operator::{Action, Performed, ask_service_telling};
 use crate::output::{note, say};
 use crate::service::{rate, refuse_missing, told, unusable};
 use anyhow::Context;
-use ledger::Reader;
+use ledger::Log;
+use ledger_sqlite::Reader;
 use projections::{FileStatus, Progress, Projection, Schema};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between two words about progress.
@@ -23,7 +25,9 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
         let status = projections::inspect(&storage.read_tables_url())
             .await
             .context("the read tables cannot be looked at")?;
-        anyhow::Ok((status, reader.size().await?, reader.ledger_id().await?))
+        let head = reader.head().await?;
+        let size = head.map_or(0, |head| head.size);
+        anyhow::Ok((status, size, head.map(|head| head.ledger_id)))
     })?;
     let own = status.ledger_id.is_none() || status.ledger_id == id;
     let usable = own && status.schema == Schema::Current && status.cursor <= size;
@@ -181,8 +185,7 @@ impl Pace {
     }
 }
 
-async fn open(storage: &Storage) -> anyhow::Result<Reader> {
-    Reader::open(&storage.ledger_url())
-        .await
-        .context("the ledger cannot be read")
+async fn open(storage: &Storage) -> anyhow::Result<Arc<dyn Log>> {
+    let reader = Reader::open(&storage.ledger_url()).await;
+    Ok(Arc::new(reader.context("the ledger cannot be read")?))
 }

@@ -8,7 +8,7 @@ use crate::telemetry::start_logging;
 use crate::witness::{StateFolder, WatchedLogs, Witness, make_key, read_key, serve};
 use anyhow::Context;
 use api::server::listen;
-use ledger::{SystemClock, SystemRandom};
+use ledger_sqlite::{SystemClock, SystemRandom};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

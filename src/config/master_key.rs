@@ -115,7 +115,7 @@ impl MasterKeySource {
             return Ok(());
         }
         // The key that is missing is none of its.
-        if ledger::is_plainly_foreign(&self.ledger) {
+        if ledger_sqlite::is_plainly_foreign(&self.ledger) {
             return Err(Problem::new(
                 variable::LEDGER_URL.name(),
                 format!(
@@ -187,7 +187,7 @@ fn make_file(path: &Path, random: &dyn Random) -> Result<Key, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::SystemRandom;
+    use ledger_sqlite::SystemRandom;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn source(folder: &Path) -> MasterKeySource {

@@ -6,8 +6,9 @@ use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
 use super::variable;
+use ledger::Random;
 use ledger::tlog::{KeyName, LogKey, LogOrigin, LogSigner};
-use ledger::{MakeSigning, Random, Signing, SigningRequest};
+use ledger_sqlite::{MakeSigning, Signing, SigningRequest};
 use secrecy::zeroize::Zeroizing;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -248,7 +249,8 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{LedgerId, SystemRandom};
+    use ledger::LedgerId;
+    use ledger_sqlite::SystemRandom;
 
     fn source(folder: &Path, origin: Option<&str>) -> SigningSource {
         SigningSource {

@@ -8,7 +8,8 @@ use ledger::audit::{
     AuditRecord, Check, Content, NoteSource, PinnedApprovers, Report, Verifier, VerifyOptions,
 };
 use ledger::tlog::{LogKey, Note};
-use ledger::{Reader, RecordScan, Scanned};
+use ledger::{Scan as _, Scanned};
+use ledger_sqlite::{Reader, RecordScan};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ fn verified(
 ) -> anyhow::Result<Report> {
     let mut verifier = Verifier::new(options);
     verifier.checkpoint(NoteSource::Stored, &checkpoint.to_string(), None);
-    scan.for_each(0, scan.size()?, |scanned| {
+    scan.for_each(0, scan.size()?, &mut |scanned| {
         match scanned {
             Scanned::Record(record) => {
                 let position = record.header.position;

@@ -3,7 +3,8 @@
 use super::stage::Stage;
 use super::teller::Teller;
 use anyhow::Context;
-use ledger::{Actor, Event, Reader, Recorded};
+use ledger::{Actor, Event, Log as _, Recorded};
+use ledger_sqlite::Reader;
 use projections::summary;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use super::quantity::counted;
 use crate::config::{SigningSource, Storage};
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use ledger::tlog::Frontier;
-use ledger::{CheckedLedger, Reader};
+use ledger_sqlite::{CheckedLedger, Reader};
 
 const CHECK: &str = "checkpoint";
 

@@ -4,9 +4,8 @@ use super::finding::{Finding, told};
 use super::quantity::{counted, time};
 use crate::config::Storage;
 use crate::service::refuse_missing;
-use ledger::{
-    CLOCK_TOLERANCE, CheckedLedger, Clock as _, Error, MasterKeys, Reader, SystemClock, Timestamp,
-};
+use ledger::{CLOCK_TOLERANCE, Clock as _, Error, MasterKeys, Timestamp};
+use ledger_sqlite::{CheckedLedger, Reader, SystemClock};
 use std::sync::Arc;
 
 const CHECK: &str = "ledger";

@@ -3,7 +3,7 @@
 use super::finding::{Finding, told};
 use super::quantity::counted;
 use crate::config::Storage;
-use ledger::CheckedLedger;
+use ledger_sqlite::CheckedLedger;
 use projections::{FileStatus, Schema};
 
 const CHECK: &str = "read tables";

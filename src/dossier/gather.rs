@@ -9,7 +9,8 @@ use ledger::audit::{
 use ledger::event::{AggregateKind, Approved, Denied, ErasedSubject, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
-use ledger::{ApproverName, Event, Header, RecordScan, Scanned, StreamId, TaskId};
+use ledger::{ApproverName, Event, Header, Log as _, Scan as _, Scanned, StreamId, TaskId};
+use ledger_sqlite::RecordScan;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -238,7 +239,9 @@ impl Gather {
         }
         let scan = RecordScan::open(sources.ledger).context("the ledger cannot be read")?;
         for stream in streams {
-            let events = sources.file.wait(sources.file.reader().stream(stream))?;
+            let events = sources
+                .file
+                .wait(sources.file.reader().stream(stream, u64::MAX))?;
             for event in events
                 .iter()
                 // What erased a stream counts all of its events.
@@ -278,7 +281,7 @@ fn each(
     mut take: impl FnMut(&AuditRecord<'_>),
 ) -> anyhow::Result<()> {
     let mut damaged = None;
-    scan.for_each(from, to, |scanned| match scanned {
+    scan.for_each(from, to, &mut |scanned| match scanned {
         Scanned::Record(record) => {
             take(&record);
             ControlFlow::Continue(())

@@ -14,7 +14,7 @@ use crate::config::{Problems, SigningSource, Storage};
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use anyhow::{Context, bail, ensure};
 use ledger::tlog::{LogOrigin, Note};
-use ledger::{CheckedLedger, Reader, SystemRandom, WriterLock};
+use ledger_sqlite::{CheckedLedger, Reader, SystemRandom, WriterLock};
 use staged::Staged;
 use std::path::{Path, PathBuf};
 use switch::Switch;

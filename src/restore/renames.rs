@@ -52,7 +52,8 @@ impl Renames {
     /// What the system says. Once the list is on disk, [`finish`] goes on with it.
     pub(super) fn carry_out(&self, list: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_vec_pretty(self).context("writing the list of renames")?;
-        ledger::replace_file(list, &text).with_context(|| format!("writing {}", list.display()))?;
+        ledger_sqlite::replace_file(list, &text)
+            .with_context(|| format!("writing {}", list.display()))?;
         finish(list).map(drop)
     }
 

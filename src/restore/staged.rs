@@ -6,9 +6,8 @@ use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use crate::operator::Account;
 use anyhow::{Context, ensure};
 use ledger::tlog::{Checkpoint, LogOrigin, LogSigner};
-use ledger::{
-    Actor, CheckedLedger, Fork, Origin, Reader, SystemClock, SystemRandom, fork_copy, ready_copy,
-};
+use ledger::{Actor, Fork, Origin};
+use ledger_sqlite::{CheckedLedger, Reader, SystemClock, SystemRandom, fork_copy, ready_copy};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,8 @@ use super::staged::{Staged, followed, with_end};
 use super::{MOVED_ASIDE, list};
 use crate::config::Storage;
 use anyhow::Context;
-use ledger::{Clock, SystemClock};
+use ledger::Clock;
+use ledger_sqlite::SystemClock;
 use std::path::{Path, PathBuf};
 
 /// Files that change places together.
@@ -51,7 +52,7 @@ impl<'s> Switch<'s> {
             self.aside.push(aside);
         }
         let new = with_end(file, ".restored");
-        ledger::replace_file(&new, content)
+        ledger_sqlite::replace_file(&new, content)
             .with_context(|| format!("writing {}", new.display()))?;
         self.owner.give(&new)?;
         self.renames.plan(&new, file).map(drop)

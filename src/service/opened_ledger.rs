@@ -4,7 +4,8 @@ use super::rules::rules;
 use crate::config::{Config, Problems};
 use crate::restore::finish_broken_off;
 use anyhow::Context;
-use ledger::{Ledger, LedgerOptions, MasterKeys, SystemRandom, Unproven, WriterTask};
+use ledger::{Ledger, MasterKeys, WriterTask};
+use ledger_sqlite::{LedgerOptions, SystemRandom, Unproven};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +76,7 @@ impl OpenedLedger {
             unproven,
             ..LedgerOptions::new(config.storage.ledger_url(), rules(config, keys))
         };
-        let (ledger, writer) = Ledger::open(options).await.map_err(|error| {
+        let (ledger, writer) = ledger_sqlite::open(options).await.map_err(|error| {
             let why = if error.is_damage() {
                 "the ledger is damaged; nothing was changed: keep a copy of its files, restore a \
                  backup (docs/operations.md, Storage trouble)"

@@ -3,7 +3,8 @@
 use super::entry::Entry;
 use super::topics::Archive;
 use anyhow::Context;
-use ledger::{Reader, RecordScan, Recorded, Scanned, StreamId};
+use ledger::{Log as _, Recorded, Scan as _, Scanned, StreamId};
+use ledger_sqlite::{Reader, RecordScan};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -36,7 +37,8 @@ impl LedgerFile {
 /// What cannot be read again leaves lines without what it would have told.
 impl Archive for LedgerFile {
     fn stream(&self, stream: StreamId) -> Vec<Recorded> {
-        self.wait(self.reader.stream(stream)).unwrap_or_default()
+        let read = self.reader.stream(stream, u64::MAX);
+        self.wait(read).unwrap_or_default()
     }
 
     fn event(&self, position: u64) -> Option<Recorded> {
@@ -50,7 +52,7 @@ pub(crate) fn read_entries(ledger: &Path, from: u64, to: u64) -> anyhow::Result<
     let scan = RecordScan::open(ledger).context("the ledger cannot be read")?;
     let mut entries = Vec::new();
     let mut damaged = None;
-    scan.for_each(from, to, |scanned| match scanned {
+    scan.for_each(from, to, &mut |scanned| match scanned {
         Scanned::Record(record) => {
             let payload = record.content.map(|content| content.payload);
             entries.push(Entry::read(record.header, payload));

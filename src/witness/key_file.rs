@@ -68,7 +68,7 @@ pub(crate) fn read_key(path: &Path) -> anyhow::Result<WitnessSigner> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::SystemRandom;
+    use ledger_sqlite::SystemRandom;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

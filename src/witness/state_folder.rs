@@ -5,7 +5,7 @@
 
 use anyhow::{Context, bail, ensure};
 use ledger::tlog::{Checkpoint, LogOrigin, MAX_NOTE_BYTES, Note, WitnessKey, Witnessed};
-use ledger::{open_own, replace_file};
+use ledger_sqlite::{open_own, replace_file};
 use sha2::{Digest, Sha256};
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read};

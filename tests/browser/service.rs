@@ -3,7 +3,8 @@
 
 use crate::waiting::{PATIENCE, until};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ledger::{Clock as _, SystemClock};
+use ledger::Clock as _;
+use ledger_sqlite::SystemClock;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::fs::File;

@@ -1,7 +1,8 @@
 //! Backups: beside a running service, of a damaged ledger, onto a disk that is full.
 
 use crate::service::{Surroundings, said};
-use ledger::Reader;
+use ledger::Log as _;
+use ledger_sqlite::Reader;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;

@@ -4,7 +4,8 @@
 use crate::service::{Service, Surroundings, Task, bare, said};
 use crate::shim::Shim;
 use fixtures::approver::SoftApprover;
-use ledger::{Clock as _, SystemClock};
+use ledger::Clock as _;
+use ledger_sqlite::SystemClock;
 use reqwest::Method;
 use rusqlite::Connection;
 use rusqlite::types::Value as Cell;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
 use fixtures::rules::TestRules;
-use ledger::{Ledger, LedgerOptions, MasterKeys, Rules};
+use ledger::{MasterKeys, Rules};
+use ledger_sqlite::LedgerOptions;
 use secrecy::zeroize::Zeroizing;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -97,7 +98,7 @@ async fn filled(surroundings: &Surroundings) {
         ..TestRules::default().build()
     };
     let options = LedgerOptions::new(url, rules);
-    let (ledger, writer) = Ledger::open(options).await.unwrap();
+    let (ledger, writer) = ledger_sqlite::open(options).await.unwrap();
     for _ in 0..40 {
         let mut making = tokio::task::JoinSet::new();
         for _ in 0..100 {

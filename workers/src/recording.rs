@@ -74,7 +74,7 @@ impl Recorder {
         match self.ledger.execute(origin, command).await {
             Err(
                 error @ (ledger::Error::NotRecorded
-                | ledger::Error::Database { .. }
+                | ledger::Error::Storage(_)
                 | ledger::Error::File { .. }),
             ) => {
                 tracing::warn!(
@@ -95,14 +95,16 @@ mod tests {
     use super::*;
     use fixtures::commands;
     use fixtures::test_ledger::{Setup, TestLedger};
+    use ledger::storage::{StorageError, StorageErrorKind};
     use ledger::{CommitFaults, CommitPoint};
     use std::sync::Arc;
 
     struct Full;
 
     impl CommitFaults for Full {
-        fn strike(&self, point: CommitPoint) -> Option<sqlx::Error> {
-            (point == CommitPoint::Write).then_some(sqlx::Error::PoolTimedOut)
+        fn strike(&self, point: CommitPoint) -> Option<StorageError> {
+            let full = || StorageError::new(StorageErrorKind::Passing, "committing", "full");
+            (point == CommitPoint::Write).then(full)
         }
     }
 

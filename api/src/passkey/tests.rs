@@ -5,8 +5,9 @@ mod registration;
 use super::*;
 use ledger::{
     Algorithm, ApprovalId, Assertion, Challenge, ChallengeKey, Decision, EnrolmentId, Fingerprint,
-    LedgerId, PublicKey, Random, Statement, SystemRandom, TaskId, Timestamp, Verified,
+    LedgerId, PublicKey, Random, Statement, TaskId, Timestamp, Verified,
 };
+use ledger_sqlite::SystemRandom;
 use std::time::Duration;
 use url::Url;
 use webauthn_authenticator_rs::prelude::WebauthnAuthenticator;

@@ -47,8 +47,7 @@ impl From<ledger::Error> for ApiError {
             | Error::Damaged { .. }
             | Error::Decode { .. }
             | Error::Encode(_)
-            | Error::Database { .. }
-            | Error::Scan { .. }
+            | Error::Storage(_)
             | Error::Unproven { .. }
             | Error::WrittenBeside
             | Error::Rule { .. }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{DeliveryId, StreamId};
 use crate::ledger::Ledger;
-use crate::store::StoredRecord;
+use crate::storage::StoredRecord;
 use crate::tlog::InclusionProof;
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     async fn record(&self, position: u64) -> Result<StoredRecord, Error> {
-        let found = self.reader().records_from(position, 1).await?;
+        let found = self.log().records_within(position, 1, u64::MAX).await?;
         let found = found.into_iter().next();
         let found = found.filter(|record| record.header.position == position);
         let record = found.ok_or_else(|| Error::Damaged {
@@ -102,7 +102,7 @@ impl Ledger {
         checkpoint: &SignedCheckpoint,
     ) -> Result<ProvenRecord, Error> {
         let lookup = InclusionProof::lookup(record.header.position, checkpoint.size())?;
-        let proof = self.reader().compute(lookup).await?;
+        let proof = self.log().compute(lookup).await?;
         let stored = record.payload.as_ref();
         let stored = stored.map(|(salt, payload)| (salt, payload.as_slice()));
         Ok(ProvenRecord::new(&record.header, stored, &proof))

@@ -10,14 +10,12 @@
 //! not ours stands in `docs/audit.md`.
 
 mod body;
-#[cfg(feature = "store")]
 mod collect;
 mod content;
 mod error;
 mod verify;
 
 pub use body::{CallbackProof, ProvenInclusion, ProvenRecord, UnavailableProof};
-#[cfg(feature = "store")]
 pub use collect::DeliveryProof;
 pub use error::{CallbackProofError, RecordProblem};
 pub use verify::{CallbackTrust, VerifiedCallback, verify_callback};

@@ -8,16 +8,12 @@
 //! the next start publishes it.
 
 mod signer;
-mod start;
-mod state_file;
 mod witnessed;
 
 pub(crate) use signer::Signer;
-pub use start::{MakeSigning, Signing, SigningRequest};
-pub(crate) use start::{Started, start};
-pub(crate) use state_file::{SigningLock, StateFile};
 
-use crate::tlog::{Checkpoint, LogKey, LogOrigin, Note};
+use crate::error::Error;
+use crate::tlog::{Checkpoint, CheckpointError, LogKey, LogOrigin, LogSigner, Note};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,6 +26,22 @@ pub struct SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
+    /// Signs a statement.
+    #[must_use]
+    pub fn sign(signer: &LogSigner, checkpoint: Checkpoint) -> Self {
+        let note = signer.sign_checkpoint(&checkpoint);
+        Self { checkpoint, note }
+    }
+
+    /// Reads a note that this log has signed.
+    ///
+    /// # Errors
+    /// Where it has not, or the note states something else.
+    pub fn open(note: Note, key: &LogKey, origin: &LogOrigin) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::open(&note, key, origin)?;
+        Ok(Self { checkpoint, note })
+    }
+
     /// What is stated.
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
@@ -47,6 +59,29 @@ impl SignedCheckpoint {
     pub const fn note(&self) -> &Note {
         &self.note
     }
+}
+
+/// Where the newest checkpoint is kept, apart from the log. Whoever has one is the only one that signs.
+pub trait CheckpointStore: Send + Sync + 'static {
+    /// Puts the next checkpoint in the place of the newest. When it answers, it is durable: only then may
+    /// anybody see it. `ours` are the sizes of those that this process may have put there. It blocks.
+    ///
+    /// # Errors
+    /// The signature must not leave. Either checkpoint may stand there, or one of another size than
+    /// `ours`: then somebody else signs a copy of this ledger, and one more signature would fork the log.
+    fn replace(&self, next: &SignedCheckpoint, key: &LogKey, ours: [u64; 2]) -> Result<(), Error>;
+}
+
+/// What signing goes on from.
+pub struct SigningFrom {
+    /// The log's identity, the first line of each checkpoint.
+    pub origin: LogOrigin,
+    /// The key.
+    pub signer: Arc<LogSigner>,
+    /// The newest checkpoint, which the log was compared with; of an empty tree where there was none.
+    pub newest: SignedCheckpoint,
+    /// Where it is kept.
+    pub store: Arc<dyn CheckpointStore>,
 }
 
 /// The checkpoints of an open ledger. Clones see the same.

@@ -1,6 +1,6 @@
 //! The loop that signs.
 
-use super::{Checkpoints, SignedCheckpoint, SigningLock, StateFile};
+use super::{CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
 use crate::error::Error;
 use crate::tlog::{Checkpoint, Frontier, LogSigner};
 use crate::writer::describe;
@@ -15,8 +15,7 @@ const PACE: Duration = Duration::from_secs(1);
 /// Signs the tree when it has grown.
 pub(crate) struct Signer {
     signer: Arc<LogSigner>,
-    state: StateFile,
-    _lock: SigningLock,
+    store: Arc<dyn CheckpointStore>,
     checkpoints: Checkpoints,
     /// The size of the newest checkpoint.
     signed: u64,
@@ -26,25 +25,33 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(super) fn new(
-        signer: Arc<LogSigner>,
-        (state, lock): (StateFile, SigningLock),
-        checkpoints: Checkpoints,
-        signed: u64,
+    /// With the checkpoints that it will sign. `tree` tells how the log grows.
+    pub(crate) fn new(
+        from: SigningFrom,
         tree: &watch::Sender<Option<Frontier>>,
-    ) -> Self {
+    ) -> (Self, Checkpoints) {
+        let SigningFrom {
+            origin,
+            signer,
+            newest,
+            store,
+        } = from;
+        let signed = newest.size();
+        // The empty tree is nobody's news.
+        let newest = (signed > 0).then_some(newest);
+        let checkpoints = Checkpoints::new(origin, signer.public(), newest);
         let mut tree = tree.subscribe();
         // What stands there at the start has perhaps not been signed.
         tree.mark_changed();
-        Self {
+        let signer = Self {
             signer,
-            state,
-            _lock: lock,
-            checkpoints,
+            store,
+            checkpoints: checkpoints.clone(),
             signed,
             tried: signed,
             tree,
-        }
+        };
+        (signer, checkpoints)
     }
 
     /// Signs at most once in a second, until the writer has ended: then once more, when it ended well.
@@ -101,19 +108,17 @@ impl Signer {
         }
     }
 
-    /// Signs a tree and puts the note on disk.
+    /// Signs a tree and has the note kept.
     async fn put(&mut self, tree: &Frontier) -> Result<SignedCheckpoint, Error> {
         let origin = self.checkpoints.origin().clone();
         let checkpoint = Checkpoint::new(origin, tree.size(), tree.root());
-        let note = self.signer.sign_checkpoint(&checkpoint);
-        let signed = SignedCheckpoint { checkpoint, note };
-        let state = self.state.clone();
+        let signed = SignedCheckpoint::sign(&self.signer, checkpoint);
+        let store = Arc::clone(&self.store);
         let key = self.checkpoints.key().clone();
         let ours = [self.signed, std::mem::replace(&mut self.tried, tree.size())];
         // Writing to a disk takes as long as it takes, and must not hold up what else runs.
         let written = tokio::task::spawn_blocking(move || {
-            state.check_ours(signed.checkpoint().origin(), &key, ours)?;
-            state.replace(&signed).map(|()| signed)
+            store.replace(&signed, &key, ours).map(|()| signed)
         });
         written.await.map_err(|_| Error::Stopped)?
     }

@@ -2,7 +2,7 @@
 //! enough is decided elsewhere; this is where it is shown.
 
 use super::{Checkpoints, SignedCheckpoint};
-use crate::tlog::{Checkpoint, CheckpointError, Note};
+use crate::tlog::{CheckpointError, Note};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -27,8 +27,7 @@ impl Checkpoints {
     /// # Errors
     /// When the log has not signed it.
     pub fn publish_witnessed(&self, note: Note) -> Result<(), CheckpointError> {
-        let checkpoint = Checkpoint::open(&note, self.key(), self.origin())?;
-        let next = SignedCheckpoint { checkpoint, note };
+        let next = SignedCheckpoint::open(note, self.key(), self.origin())?;
         self.0.witnessed.send_if_modified(|witnessed| {
             let goes_on = witnessed
                 .as_ref()

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::{Grant, PermissionsReplaced};
 use crate::name::AgentName;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
+use crate::storage::LookupKey;
 use crate::writer::Transaction;
 use std::sync::Arc;
 

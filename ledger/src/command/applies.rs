@@ -16,8 +16,8 @@ use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// An apply and what stands around it, as of the commit that answered.

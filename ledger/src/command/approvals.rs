@@ -12,8 +12,8 @@ use crate::event::{ApprovalExpired, ApprovalNarrowed, PreState, PreStateRecorded
 use crate::id::{ApprovalId, TaskId};
 use crate::name::ApproverName;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// The events of a deadline that has passed but is not recorded yet; none otherwise.

@@ -9,8 +9,8 @@ use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, Enrolmen
 use crate::id::{ApproverId, EnrolmentId};
 use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use crate::rejection::Rejection;
-use crate::store::{LookupKey, credential_counter};
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent, credential_counter};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 

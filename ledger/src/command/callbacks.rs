@@ -10,7 +10,8 @@ use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
-use crate::writer::{Context, NewEvent};
+use crate::storage::NewEvent;
+use crate::writer::Context;
 use serde_json::Value;
 
 /// A callback as a request asks for it, its form already checked.

@@ -11,8 +11,8 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
 
 /// What a resume token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
 use crate::statement::{Decision, ReasonDigest, Statement};
-use crate::store::{LookupKey, credential_counter};
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent, credential_counter};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// Approves or denies, proven by a passkey.

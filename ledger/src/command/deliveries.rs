@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, RetryRequested};
 use crate::id::DeliveryId;
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::NewEvent;
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! The event that says so, the rows that let the payloads go, and their removal are one commit.
 
+mod found;
 mod gathered;
 
 use super::Command;
@@ -12,8 +13,9 @@ use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::rejection::Rejection;
-use crate::store::{Found, LookupKey, Sought, credential_counter};
+use crate::storage::{LookupKey, credential_counter};
 use crate::writer::{Erasing, State, Transaction};
+pub(crate) use found::{Found, Sought};
 use gathered::{Gathered, ranges};
 use std::collections::BTreeSet;
 

@@ -13,7 +13,8 @@ use crate::event::{
 };
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::NewEvent;
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ pub use callbacks::NewCallback;
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
-pub(crate) use erasures::Erase;
+pub(crate) use erasures::{Erase, Found, Sought};
 pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use renewals::RenewToken;
@@ -43,7 +43,7 @@ pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 
 use crate::error::Error;
-use crate::store::LookupKey;
+use crate::storage::LookupKey;
 use crate::writer::Transaction;
 use std::future::Future;
 

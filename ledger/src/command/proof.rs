@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, CredentialStatus, Event};
 use crate::rejection::Rejection;
 use crate::statement::Decision;
-use crate::store::LookupKey;
+use crate::storage::LookupKey;
 use crate::writer::{Context, Entry, State, Transaction};
 
 /// Verifies the decision of an approved approval as it was verified when it was made: the stored

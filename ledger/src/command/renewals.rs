@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::TokenRevoked;
 use crate::rejection::Rejection;
-use crate::store::LookupKey;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -16,7 +16,8 @@ use crate::event::{
 use crate::id::{AgentId, TaskId, TokenId};
 use crate::name::{AgentName, ClientSubject, ScopePattern};
 use crate::rejection::Rejection;
-use crate::writer::{Context, NewEvent, Transaction};
+use crate::storage::NewEvent;
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -109,7 +109,6 @@ pub enum NameKind {
     Enrolment,
 }
 
-#[cfg(feature = "store")]
 impl NameKind {
     /// Its number in digests and lookups.
     pub(crate) const fn number(self) -> u8 {

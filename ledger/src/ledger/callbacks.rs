@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::event::{Event, RegisteredCallback};
 use crate::id::{CallbackId, StreamId, TaskId};
 use crate::rejection::Rejection;
-use crate::store::read_stream;
 
 impl Ledger {
     /// A registration of the task's, replaced ones included; `None` where the task has none of that
@@ -33,7 +32,7 @@ impl Ledger {
         // It was replaced by now, which is rare: the task's state does not keep those before.
         let stream = StreamId::from(task);
         let size = *self.shared.size.borrow();
-        let events = self.noted(read_stream(self.reader.pool(), stream, size).await)?;
+        let events = self.noted(self.log.stream(stream, size).await)?;
         let mut sets = events
             .into_iter()
             .filter_map(|recorded| match recorded.event {

@@ -1,9 +1,9 @@
 //! Erasing through the handle.
 
 use super::{Ledger, Origin};
-use crate::command::{Erase, EraseTarget, Erasure};
+use crate::command::{Erase, EraseTarget, Erasure, Found, Sought};
 use crate::error::Error;
-use crate::store::{Found, LookupKey, Sought};
+use crate::storage::LookupKey;
 use tokio::sync::watch;
 
 impl Ledger {
@@ -32,8 +32,8 @@ impl Ledger {
         };
         let mut found = Found::default();
         if let Some(sought) = sought {
-            let mut connection = self.connection("looking for what is to be erased").await?;
-            found.seek(&mut connection, sought).await?;
+            let size = self.log.first_events(0, &mut found.take(sought)).await?;
+            found.size = size;
         }
         let command = Erase {
             target,
@@ -47,6 +47,6 @@ impl Ledger {
     /// after an erasure, and longer while somebody reads the file.
     #[must_use]
     pub fn scrubbed(&self) -> watch::Receiver<bool> {
-        self.shared.scrubbed.subscribe()
+        self.shared.is_clean.subscribe()
     }
 }

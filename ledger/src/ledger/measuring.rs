@@ -1,7 +1,6 @@
 //! How much of what is bounded in memory is in use, for whoever watches the metrics.
 
 use super::Ledger;
-use crate::writer::{bytes_free, folder_of};
 use std::sync::atomic::Ordering;
 
 impl Ledger {
@@ -20,20 +19,16 @@ impl Ledger {
         gauge("ledger_recent_events", events);
         gauge("ledger_recent_events_bytes", bytes);
         gauge("ledger_streams_watched", self.shared.watchers.count());
-        let kept = &self.shared.kept;
-        gauge("ledger_keys_cached", kept.keys.load(Ordering::Relaxed));
-        let tasks = kept.refused_tasks.load(Ordering::Relaxed);
+        let sizes = &self.shared.sizes;
+        gauge("ledger_keys_cached", sizes.keys.load(Ordering::Relaxed));
+        let tasks = sizes.refused_tasks.load(Ordering::Relaxed);
         gauge("ledger_refused_tasks_counted", tasks);
-        let tasks = kept.charged_tasks.load(Ordering::Relaxed);
+        let tasks = sizes.charged_tasks.load(Ordering::Relaxed);
         gauge("ledger_charged_tasks", tasks);
         if let Some(free) = self.bytes_free() {
             set_bytes("ledger_free_bytes", free);
         }
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        if let Ok(log) = std::fs::metadata(log) {
-            set_bytes("ledger_wal_bytes", log.len());
-        }
+        self.log.measure();
         set_bytes("ledger_min_free_bytes", self.rules.quotas.min_free_bytes);
     }
 }
@@ -42,7 +37,7 @@ impl Ledger {
     /// The room on the file system that holds the ledger; `None` when it cannot be told.
     #[must_use]
     pub fn bytes_free(&self) -> Option<u64> {
-        bytes_free(&folder_of(&self.path))
+        self.log.bytes_free()
     }
 
     /// Whether there is so little room that nothing new is taken in.

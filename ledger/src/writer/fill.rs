@@ -6,11 +6,7 @@
 use super::Writer;
 use super::commit::Commit;
 use crate::error::Error;
-use crate::store::{append_tree, grow, read_leaves};
 use crate::tlog::Frontier;
-
-/// How many leaves are added at a time; commands wait for no more than these.
-const STRETCH: usize = 1024;
 
 /// The writer's tree.
 #[derive(Debug)]
@@ -72,9 +68,8 @@ impl Writer {
         if self.tree.whole().is_some() {
             return Ok(());
         }
-        let mut tree = self.tree.frontier().clone();
-        match self.fill(&mut tree).await {
-            Ok(()) => {
+        match self.storage.fill_tree(self.tree.frontier().clone()).await {
+            Ok(tree) => {
                 self.tree.put(tree, self.head.size);
                 if let Some(whole) = self.tree.whole() {
                     tracing::info!(leaves = whole.size(), "the ledger's tree is complete");
@@ -88,8 +83,7 @@ impl Writer {
                     event.position = self.tree.frontier().size(),
                     "filling the ledger's tree"
                 );
-                let head = self.head.clone();
-                match self.settle(error, &head).await {
+                match self.settle(error, self.head).await {
                     Commit::Done | Commit::Lost(_) => {
                         self.tree.state = Filling::Paused;
                         Ok(())
@@ -98,20 +92,5 @@ impl Writer {
                 }
             }
         }
-    }
-
-    async fn fill(&mut self, tree: &mut Frontier) -> Result<(), Error> {
-        let leaves = read_leaves(&mut self.connection, tree.size(), STRETCH).await?;
-        let rows = grow(tree, leaves)?;
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.connection)
-            .await
-            .map_err(Error::database("filling the tree"))?;
-        append_tree(&mut self.connection, &rows).await?;
-        sqlx::query("COMMIT")
-            .execute(&mut self.connection)
-            .await
-            .map_err(Error::database("filling the tree"))?;
-        Ok(())
     }
 }

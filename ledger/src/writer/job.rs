@@ -4,9 +4,7 @@ use super::transaction::Transaction;
 use crate::command::Command;
 use crate::error::Error;
 use crate::event::Envelope;
-use crate::store::LookupKey;
-use std::future::Future;
-use std::pin::Pin;
+use crate::storage::{BoxFuture, LookupKey};
 use tokio::sync::oneshot;
 
 /// What became of the batch.
@@ -31,10 +29,7 @@ pub(crate) trait Job: Send {
     fn is_alone(&self) -> bool;
 
     /// Decides; `true` when its events are to be kept.
-    fn decide<'a>(
-        &'a mut self,
-        tx: &'a mut Transaction<'_>,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    fn decide<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, bool>;
 
     /// Tells the caller. Callers that are gone are not missed: what was decided stays decided.
     fn answer(self: Box<Self>, outcome: Outcome);
@@ -63,10 +58,7 @@ impl<C: Command> Job for TypedJob<C> {
         C::IS_ALONE
     }
 
-    fn decide<'a>(
-        &'a mut self,
-        tx: &'a mut Transaction<'_>,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+    fn decide<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             let Some(command) = self.command.take() else {
                 return false;

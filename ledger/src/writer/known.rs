@@ -2,9 +2,8 @@
 //! file, so what is known stays true until the writer itself changes it.
 
 use crate::error::Error;
-use crate::store::{LookupKey, Lookups};
+use crate::storage::{LookupKey, Lookups, Storage};
 use lru::LruCache;
-use sqlx::SqliteConnection;
 use std::num::NonZeroUsize;
 
 /// The most keys that are kept.
@@ -29,12 +28,13 @@ impl KnownKeys {
     pub(crate) async fn get(
         &mut self,
         key: &LookupKey,
-        connection: &mut SqliteConnection,
+        storage: &mut dyn Storage,
     ) -> Result<Option<Vec<u8>>, Error> {
         if let Some(known) = self.keys.get(key) {
             return Ok(known.clone());
         }
-        let value = key.read(connection).await?;
+        let found = storage.lookups(std::slice::from_ref(key)).await?;
+        let value = found.into_iter().next().map(|(_, value)| value);
         self.keys.put(key.clone(), value.clone());
         Ok(value)
     }
@@ -43,13 +43,13 @@ impl KnownKeys {
     pub(crate) async fn prefetch(
         &mut self,
         mut wanted: Vec<LookupKey>,
-        connection: &mut SqliteConnection,
+        storage: &mut dyn Storage,
     ) -> Result<(), Error> {
         wanted.retain(|key| !self.keys.contains(key));
         if wanted.is_empty() {
             return Ok(());
         }
-        let found = LookupKey::read_all(&wanted, connection).await?;
+        let found = storage.lookups(&wanted).await?;
         for key in wanted {
             self.keys.put(key, None);
         }

@@ -1,35 +1,31 @@
 //! The single writer: takes waiting commands, lets each decide, and commits them together.
 //!
-//! Commit point: a batch's events, lookups and head are one SQLite transaction. Answers leave after
+//! Commit point: a batch's events, lookups and head are one commit of the storage. Answers leave after
 //! it; a crash before it leaves nothing of the batch, a crash after it leaves all of it and callers
 //! who ask again find it.
 
+mod cleaning;
 mod commit;
 mod fill;
-mod forking;
-mod free_space;
 mod job;
 mod known;
 mod probe;
+mod recent;
 mod refusals;
-mod scrub;
+mod room;
 mod state;
-mod tail;
 mod transaction;
 mod usage;
 mod watchers;
 
-pub(crate) use commit::genesis;
 pub(crate) use fill::Tree;
-pub use forking::{fork_copy, ready_copy};
-pub(crate) use free_space::{FreeSpace, bytes_free, folder_of};
 pub(crate) use job::{Job, Outcome, TypedJob};
 pub(crate) use known::KnownKeys;
-pub(crate) use scrub::Scrub;
+pub(crate) use recent::RecentEvents;
+pub(crate) use room::Room;
 pub use state::Stored;
 pub(crate) use state::{Cache, Entry, State, existing};
-pub(crate) use tail::RecentEvents;
-pub use transaction::{Context, NewEvent, Transaction};
+pub use transaction::{Context, Transaction};
 pub(crate) use transaction::{Erasing, erased_names};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
@@ -39,16 +35,14 @@ use crate::error::Error;
 use crate::event::{Actor, Envelope, RefusalsCounted};
 use crate::id::{CommandId, LedgerId, StreamId};
 use crate::rules::Rules;
-use crate::store::{Head, HeadKey, Staged};
+use crate::storage::{Decided, Head, NewEvent, Storage, StorageError};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
 use refusals::{Ended, Refusals};
-use sqlx::{Connection as _, SqliteConnection};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use transaction::{Batch, Decided};
+use transaction::Batch;
 
 /// The most commands that share one commit.
 const MAX_BATCH: usize = 256;
@@ -58,21 +52,22 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A place in the commit at which a test can let it fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitPoint {
-    /// Before anything of the batch is written.
+    /// Before anything of the batch is staged.
     Write,
-    /// Before the transaction commits.
+    /// Before it is committed.
     Commit,
-    /// After it has committed.
+    /// After it was.
     Committed,
 }
 
 /// Lets commits fail; for tests of the failure contract.
 pub trait CommitFaults: Send + Sync + 'static {
-    /// An error here is taken as if SQLite had reported it at that point.
-    fn strike(&self, point: CommitPoint) -> Option<sqlx::Error>;
+    /// An error here is taken as if the storage had reported it at that point.
+    fn strike(&self, point: CommitPoint) -> Option<StorageError>;
 }
 
-/// What the writer and the readers of its work share.
+/// What the writer and the readers of its work share. All of it is local to this process: a start makes it
+/// anew from the storage.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ledger_id: LedgerId,
@@ -84,7 +79,7 @@ pub(crate) struct Shared {
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
     pub(crate) tree: watch::Sender<Option<Frontier>>,
     /// Whether the files hold nothing of what was erased.
-    pub(crate) scrubbed: watch::Sender<bool>,
+    pub(crate) is_clean: watch::Sender<bool>,
     /// Why the last commit failed, while nothing has been committed since.
     pub(crate) failing: watch::Sender<Option<String>>,
     /// Whether something was read that is not what was written.
@@ -92,12 +87,12 @@ pub(crate) struct Shared {
     /// `recorded_at` of the newest event, in microseconds.
     pub(crate) newest: std::sync::atomic::AtomicI64,
     /// How much the writer keeps for itself, as of its last batch.
-    pub(crate) kept: Kept,
+    pub(crate) sizes: Sizes,
 }
 
 /// Sizes of what only the writer reaches.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct Sizes {
     pub(crate) keys: std::sync::atomic::AtomicUsize,
     pub(crate) refused_tasks: std::sync::atomic::AtomicUsize,
     pub(crate) charged_tasks: std::sync::atomic::AtomicUsize,
@@ -105,14 +100,9 @@ pub(crate) struct Kept {
 
 /// The writer's own belongings.
 pub(crate) struct Writer {
-    pub(crate) path: PathBuf,
-    pub(crate) connection: SqliteConnection,
+    pub(crate) storage: Box<dyn Storage>,
     pub(crate) head: Head,
-    /// Proves each head.
-    pub(crate) head_key: HeadKey,
-    /// The file's data version: another one inside a commit is somebody else's writing.
-    pub(crate) data_version: i64,
-    /// As far as it is stored; behind the head only in a file that an earlier version wrote.
+    /// As far as it is stored; behind the head only in a log that an earlier version wrote.
     pub(crate) tree: Tree,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -121,11 +111,11 @@ pub(crate) struct Writer {
     pub(crate) faults: Option<Arc<dyn CommitFaults>>,
     pub(crate) refusals: Refusals,
     pub(crate) usage: Usage,
-    pub(crate) free_space: FreeSpace,
+    pub(crate) room: Room,
     pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
-    /// What an erasure has left to be done.
-    pub(crate) scrub: Scrub,
+    /// When what an erasure has left is to be cleaned.
+    pub(crate) clean_at: Option<Instant>,
     pub(crate) probe: probe::Probe,
 }
 
@@ -135,19 +125,19 @@ impl Writer {
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) -> Result<(), Error> {
         let mut waiting: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
         // What the run before had left.
-        self.scrub_some().await?;
+        self.clean_some().await?;
         while self.receive(&mut jobs, &mut waiting).await {
             self.serve_all(&mut waiting).await?;
-            self.tell_kept();
+            self.tell_sizes();
             self.fill_some().await?;
-            self.scrub_some().await?;
+            self.clean_some().await?;
             self.probe_some().await?;
         }
         // The minute that is running ends with the process.
         let all = |refusals: &mut Refusals, _| refusals.take_all();
         self.serve_or_stop(&mut waiting, all).await?;
-        self.scrub_some().await?;
-        if let Err(error) = self.connection.close().await {
+        self.clean_some().await?;
+        if let Err(error) = self.storage.close().await {
             tracing::warn!(error = %error, "closing the ledger");
         }
         Ok(())
@@ -175,18 +165,18 @@ impl Writer {
         }
     }
 
-    fn tell_kept(&self) {
+    fn tell_sizes(&self) {
         let order = std::sync::atomic::Ordering::Relaxed;
-        let kept = &self.shared.kept;
-        kept.keys.store(self.known.count(), order);
-        kept.refused_tasks.store(self.refusals.count(), order);
-        kept.charged_tasks.store(self.usage.count(), order);
+        let sizes = &self.shared.sizes;
+        sizes.keys.store(self.known.count(), order);
+        sizes.refused_tasks.store(self.refusals.count(), order);
+        sizes.charged_tasks.store(self.usage.count(), order);
     }
 
     /// Waits for commands, or for the end of a minute whose refusals were counted; `false` when all
     /// senders are gone.
     async fn receive(
-        &self,
+        &mut self,
         jobs: &mut mpsc::Receiver<Box<dyn Job>>,
         waiting: &mut Vec<Box<dyn Job>>,
     ) -> bool {
@@ -201,7 +191,7 @@ impl Writer {
         }
         let minute = self.refusals.is_counting() || self.tree.is_paused();
         let minute = minute.then_some(MINUTE);
-        let dues = [self.scrub.due_in(), self.probe.due_in(), minute];
+        let dues = [self.clean_in(), self.probe.due_in(), minute];
         let Some(patience) = dues.into_iter().flatten().min() else {
             return received.await > 0;
         };
@@ -236,15 +226,15 @@ impl Writer {
         let ended = ended(&mut self.refusals, now);
         self.count_refusals(&mut batch, ended, now);
         let keys = waiting.iter().flat_map(|job| job.looks_up()).collect();
-        if let Err(error) = self.known.prefetch(keys, &mut self.connection).await {
+        if let Err(error) = self.known.prefetch(keys, &mut *self.storage).await {
             // Each command meets the error itself, where it matters to it.
             tracing::warn!(error = describe(&error), "looking up keys");
         }
         let floor = self.rules.quotas.min_free_bytes;
-        let is_short_of_room = self.free_space.is_below(floor);
+        let is_short_of_room = self.room.is_below(floor);
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
-                connection: &mut self.connection,
+                storage: &mut *self.storage,
                 size: self.head.size,
                 cache: &self.shared.cache,
                 known: &mut self.known,
@@ -361,11 +351,13 @@ impl Writer {
                 self.shared.cache.forget(stream);
             }
             self.shared.recent.clear();
-            self.scrub = Scrub::Compact(None);
-            self.shared.scrubbed.send_replace(false);
+            self.clean_at = Some(Instant::now());
+            self.shared.is_clean.send_replace(false);
         }
         self.known.learn(batch.lookups);
-        self.newest = staged.last().map_or(self.newest, Staged::recorded_at);
+        self.newest = staged
+            .last()
+            .map_or(self.newest, |last| last.header().recorded_at);
         self.shared.newest.store(
             self.newest.as_micros(),
             std::sync::atomic::Ordering::Release,

@@ -1,4 +1,4 @@
-//! After a commit that was lost: whether the file can be written again, before anybody asks.
+//! After a commit that was lost: whether it can be written again, before anybody asks.
 //!
 //! Readiness tells of the last commit. Where nobody is sent to a service that is not ready, no other
 //! commit would come, and it would never be ready again.
@@ -6,7 +6,6 @@
 use super::Writer;
 use super::commit::Commit;
 use crate::error::Error;
-use crate::store::rewrite_version;
 use std::time::{Duration, Instant};
 
 /// Between two tries; what fails (a full disk, a lock) does not pass at once.
@@ -35,7 +34,7 @@ impl Probe {
 }
 
 impl Writer {
-    /// Writes a page of the file as it is, when that is due. Nothing changes, whatever becomes of it.
+    /// Writes something that changes nothing, when that is due. Nothing changes, whatever becomes of it.
     ///
     /// # Errors
     /// When nobody may go on, as after a failed fsync.
@@ -43,15 +42,14 @@ impl Writer {
         if self.probe.due_in() != Some(Duration::ZERO) {
             return Ok(());
         }
-        let Err(error) = rewrite_version(&mut self.connection).await else {
+        let Err(error) = self.storage.probe().await else {
             self.probe.end();
             self.shared.failing.send_replace(None);
             tracing::info!("the ledger can be written again");
             return Ok(());
         };
         self.probe.begin();
-        let head = self.head.clone();
-        match self.settle(error, &head).await {
+        match self.settle(error, self.head).await {
             Commit::Done | Commit::Lost(_) => Ok(()),
             Commit::Fatal(fatal) => Err(fatal),
         }

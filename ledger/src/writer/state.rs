@@ -7,7 +7,7 @@ use crate::event::{AggregateKind, Event, Recorded};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
-use crate::store::{LookupKey, LookupKind};
+use crate::storage::{LookupKey, LookupKind};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 

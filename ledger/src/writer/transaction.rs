@@ -5,28 +5,15 @@ use super::known::KnownKeys;
 use super::state::{Cache, Entry, Stored, existing};
 use crate::aggregate::Task;
 use crate::clock::{Random, Timestamp};
+use crate::command::{Found, Sought};
 use crate::error::Error;
 use crate::event::{Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
-use crate::store::{Found, LookupKey, Lookups, Sought, read_open_streams, read_stream};
-use sqlx::SqliteConnection;
+use crate::storage::{Decided, LookupKey, Lookups, NewEvent, Storage};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// An event as a decision makes it: everything but its place in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewEvent {
-    /// The stream that it is appended to.
-    pub stream: StreamId,
-    /// Its name for good.
-    pub event_id: EventId,
-    /// What happens.
-    pub event: Event,
-    /// The event of the same decision that it answers.
-    pub cause: Option<EventId>,
-}
 
 /// What a decision may know besides the states: time, randomness and rules come in from outside.
 #[derive(Clone, Copy)]
@@ -95,17 +82,9 @@ pub(crate) struct Erasing {
     pub(crate) streams: Vec<StreamId>,
 }
 
-/// A decided event with the version it gets in its stream.
-#[derive(Debug)]
-pub(crate) struct Decided {
-    pub(crate) new: NewEvent,
-    pub(crate) version: u64,
-    pub(crate) envelope: Envelope,
-}
-
 /// See the module's text.
 pub struct Transaction<'w> {
-    pub(super) connection: &'w mut SqliteConnection,
+    pub(super) storage: &'w mut dyn Storage,
     /// The size of the committed log.
     pub(super) size: u64,
     pub(super) cache: &'w Cache,
@@ -170,7 +149,7 @@ impl<'w> Transaction<'w> {
             return Ok(entry);
         }
         // No transaction is open while commands decide, so this is the committed state.
-        let entry = Entry::fold(&read_stream(&mut *self.connection, stream, self.size).await?);
+        let entry = Entry::fold(&self.storage.stream(stream, self.size).await?);
         if entry.version > 0 {
             self.cache.put(stream, entry.clone());
         }
@@ -211,7 +190,7 @@ impl<'w> Transaction<'w> {
 
     /// The committed events of a stream, in order.
     pub(crate) async fn read_stream(&mut self, stream: StreamId) -> Result<Vec<Recorded>, Error> {
-        read_stream(&mut *self.connection, stream, self.size).await
+        self.storage.stream(stream, self.size).await
     }
 
     /// The size of the committed log.
@@ -221,7 +200,13 @@ impl<'w> Transaction<'w> {
 
     /// Goes on looking for streams, in the committed log.
     pub(crate) async fn seek(&mut self, found: &mut Found, sought: Sought) -> Result<(), Error> {
-        found.seek(self.connection, sought).await
+        let from = found.size;
+        let size = self
+            .storage
+            .first_events(from, &mut found.take(sought))
+            .await?;
+        found.size = size;
+        Ok(())
     }
 
     pub(crate) async fn look_up(&mut self, key: &LookupKey) -> Result<Option<Vec<u8>>, Error> {
@@ -233,7 +218,7 @@ impl<'w> Transaction<'w> {
         {
             return Ok(Some(value.clone()));
         }
-        self.known.get(key, self.connection).await
+        self.known.get(key, self.storage).await
     }
 
     /// The stream that a key stands for, an erased one too.
@@ -268,7 +253,7 @@ impl<'w> Transaction<'w> {
 
     /// The applies and approvals of a task that have not ended.
     pub(crate) async fn open_streams(&mut self, task: TaskId) -> Result<Vec<StreamId>, Error> {
-        let stored = read_open_streams(self.connection, task).await?;
+        let stored = self.storage.open_streams(task).await?;
         let stored = self.batch.lookups.open_streams(task, stored);
         Ok(self.own.lookups.open_streams(task, stored))
     }

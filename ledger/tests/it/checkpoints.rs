@@ -60,10 +60,10 @@ async fn a_checkpoint_covers_what_was_recorded_and_verifies_with_the_key_alone()
     let read = Checkpoint::open(signed.note(), checkpoints.key(), &origin).unwrap();
     assert_eq!(&read, signed.checkpoint());
     let tree = Frontier::lookup(read.size()).unwrap();
-    let stored = scene.reader().compute(tree).await.unwrap();
+    let stored = scene.log().compute(tree).await.unwrap();
     assert_eq!(stored.root(), *read.root());
     assert_eq!(&kept(scene.path()), signed.note());
-    let recorded = scene.reader().signing().await.unwrap().unwrap();
+    let recorded = scene.file().await.signing().await.unwrap().unwrap();
     assert_eq!(recorded, (origin, checkpoints.key().clone()));
 }
 
@@ -162,7 +162,7 @@ async fn a_first_start_that_ended_before_it_was_noted_is_begun_again() {
     closed.try_open().await.unwrap();
     put(closed.path(), &before).await;
     let ledger = closed.open().await.unwrap();
-    assert!(ledger.reader().signing().await.unwrap().is_some());
+    assert!(ledger.file().await.signing().await.unwrap().is_some());
 }
 
 /// A copy of a ledger under another name, opened to sign from that file.
@@ -171,14 +171,14 @@ async fn open_copy(of: &Closed, state: &Path) -> Result<(Ledger, WriterTask), Er
     if !copy.exists() {
         std::fs::write(&copy, whole(of.path()).await).unwrap();
     }
-    let options = ledger::LedgerOptions {
+    let options = ledger_sqlite::LedgerOptions {
         signing: Some(signing(&SIGNING_SEED, state.to_owned())),
-        ..ledger::LedgerOptions::new(
+        ..ledger_sqlite::LedgerOptions::new(
             format!("sqlite://{}", copy.display()),
             fixtures::rules::TestRules::default().build(),
         )
     };
-    Ledger::open(options).await
+    ledger_sqlite::open(options).await
 }
 
 #[tokio::test]
@@ -191,15 +191,15 @@ async fn two_ledgers_that_share_what_was_signed_are_not_both_opened() {
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(closed.path().parent().unwrap(), &link).unwrap();
     let linked = link.join(state.file_name().unwrap());
-    let options = |state: &Path| ledger::LedgerOptions {
+    let options = |state: &Path| ledger_sqlite::LedgerOptions {
         signing: Some(signing(&SIGNING_SEED, state.to_owned())),
-        ..ledger::LedgerOptions::new(
+        ..ledger_sqlite::LedgerOptions::new(
             format!("sqlite://{}", closed.path().display()),
             fixtures::rules::TestRules::default().build(),
         )
     };
     for name in [&state, &linked] {
-        let refused = Ledger::open(options(name)).await.map(drop);
+        let refused = ledger_sqlite::open(options(name)).await.map(drop);
         assert!(
             matches!(refused, Err(Error::SigningStateInUse { .. })),
             "{name:?}: {refused:?}"
@@ -246,14 +246,14 @@ async fn what_somebody_else_signed_meanwhile_is_not_signed_over() {
 #[tokio::test]
 async fn another_key_is_refused() {
     let (closed, _) = signed_and_closed().await;
-    let options = ledger::LedgerOptions {
+    let options = ledger_sqlite::LedgerOptions {
         signing: Some(signing(&[8; 32], state_beside(closed.path()))),
-        ..ledger::LedgerOptions::new(
+        ..ledger_sqlite::LedgerOptions::new(
             format!("sqlite://{}", closed.path().display()),
             fixtures::rules::TestRules::default().build(),
         )
     };
-    let refused = Ledger::open(options).await.map(drop);
+    let refused = ledger_sqlite::open(options).await.map(drop);
     assert!(
         matches!(refused, Err(Error::OtherSigner { .. })),
         "{refused:?}"

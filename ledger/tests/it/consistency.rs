@@ -12,14 +12,14 @@ use std::fmt::Debug;
 
 /// Chain, versions, causes, states in memory and lookup tables, all against the file.
 pub(crate) async fn check(ledger: &TestLedger) {
-    let events = ledger.reader().events_from(0, 100_000).await.unwrap();
+    let events = ledger.log().events_from(0, 100_000).await.unwrap();
     assert_eq!(events.len() as u64, *ledger.size().borrow());
     chain(ledger, &events);
     tree(ledger, &events).await;
     once(&events);
     states(ledger, &events).await;
-    ledger.reader().verify_lookups().await.unwrap();
-    ledger.reader().verify_erasures().await.unwrap();
+    ledger.file().await.verify_lookups().await.unwrap();
+    ledger.file().await.verify_erasures().await.unwrap();
     open_streams(ledger, &events).await;
     let audit = fixtures::history::History::read(ledger.path()).verify();
     assert!(audit.verified, "{audit}");
@@ -33,9 +33,9 @@ async fn tree(ledger: &TestLedger, events: &[Recorded]) {
         grown.append(leaf, &mut Vec::new()).unwrap();
     }
     let stored = Frontier::lookup(grown.size()).unwrap();
-    assert_eq!(ledger.reader().compute(stored).await.unwrap(), grown);
+    assert_eq!(ledger.log().compute(stored).await.unwrap(), grown);
     let beyond = Frontier::lookup(grown.size() + 1).unwrap();
-    assert!(ledger.reader().compute(beyond).await.is_err());
+    assert!(ledger.log().compute(beyond).await.is_err());
 }
 
 /// The table of open streams against the states themselves: authorised applies that have not ended,

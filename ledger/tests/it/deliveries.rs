@@ -27,7 +27,7 @@ async fn task_with(ledger: &TestLedger, callback: NewCallback) -> IssuedToken {
 }
 
 async fn owed(ledger: &TestLedger) -> Vec<DeliveryOwed> {
-    let events = ledger.reader().events_from(0, 1000).await.unwrap();
+    let events = ledger.log().events_from(0, 1000).await.unwrap();
     events
         .into_iter()
         .filter_map(|recorded| match recorded.event {

@@ -92,7 +92,7 @@ async fn story(scene: Scene) -> Story {
 }
 
 async fn deliveries(ledger: &TestLedger, task: TaskId) -> Vec<ledger::DeliveryId> {
-    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    let events = ledger.log().events_from(0, 10_000).await.unwrap();
     events
         .into_iter()
         .filter_map(|recorded| match recorded.event {
@@ -143,12 +143,12 @@ impl Story {
 }
 
 async fn headers(ledger: &TestLedger) -> Vec<Header> {
-    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    let events = ledger.log().events_from(0, 10_000).await.unwrap();
     events.iter().map(|recorded| recorded.header).collect()
 }
 
 async fn said(ledger: &TestLedger, erasure: &Erasure) -> LedgerErased {
-    let events = ledger.reader().events_from(erasure.position, 1).await;
+    let events = ledger.log().events_from(erasure.position, 1).await;
     match &events.unwrap()[0].event {
         Event::LedgerErased(erased) => erased.clone(),
         other => panic!("expected what was erased, got {other:?}"),
@@ -187,7 +187,7 @@ async fn a_task_is_erased_with_everything_of_it_and_nothing_else() {
     let after = headers(scene).await;
     assert_eq!(after[..before.len()], before, "headers never change");
     assert_eq!(after.len(), before.len() + 1);
-    let events = scene.reader().events_from(0, 10_000).await.unwrap();
+    let events = scene.log().events_from(0, 10_000).await.unwrap();
     let gone: Vec<u64> = events
         .iter()
         .filter(|recorded| recorded.is_erased())
@@ -208,7 +208,7 @@ async fn a_task_is_erased_with_everything_of_it_and_nothing_else() {
     assert_eq!(erased.names, []);
     assert_eq!(erased.counters.len(), 1);
     assert_eq!(
-        scene.reader().verify_erasures().await.unwrap(),
+        scene.file().await.verify_erasures().await.unwrap(),
         done.payloads
     );
     consistency::check(scene).await;
@@ -241,7 +241,7 @@ async fn an_auditor_finds_nothing_wrong_with_what_was_erased() {
 
 /// The positions of what tells of the story's task.
 async fn payloads_of(ledger: &TestLedger, story: &Story) -> Vec<u64> {
-    let events = ledger.reader().events_from(0, 10_000).await.unwrap();
+    let events = ledger.log().events_from(0, 10_000).await.unwrap();
     let mut streams = vec![StreamId::from(story.task())];
     let mut positions = Vec::new();
     for recorded in &events {
@@ -356,7 +356,7 @@ async fn every_command_on_what_was_erased_is_told_so() {
         refusal(scene.load::<Delivery>(delivery).await),
         Rejection::Erased
     );
-    assert!(scene.reader().is_erased(story.task()).await.unwrap());
+    assert!(scene.file().await.is_erased(story.task()).await.unwrap());
     assert_eq!(scene.size_now(), before, "nothing of it is recorded");
     assert_eq!(Rejection::Erased.kind(), ledger::RejectionKind::Gone);
 }

@@ -7,7 +7,8 @@ use fixtures::faults::{FULL, Faults, IOERR_FSYNC, IOERR_WRITE};
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, Task};
 use ledger::command::CreateTask;
-use ledger::{ApproverName, CommitPoint, Error, Reader, Rejection};
+use ledger::{ApproverName, CommitPoint, Error, Log as _, Rejection};
+use ledger_sqlite::Reader;
 use std::sync::Arc;
 
 async fn scene() -> (Scene, Arc<Faults>) {

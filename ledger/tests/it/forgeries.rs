@@ -14,9 +14,9 @@ use ledger::event::{
     ApprovalDecided, Approved, CredentialPut, CredentialStatus, PermissionsReplaced, TokenIssued,
 };
 use ledger::{
-    Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, Ledger, LedgerOptions,
-    Rejection, StreamId,
+    Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, Rejection, StreamId,
 };
+use ledger_sqlite::LedgerOptions;
 
 fn somebody() -> Actor {
     Actor::system("ledger")
@@ -195,7 +195,7 @@ async fn reading_and_copying_beside_the_writer_end_nothing() {
     let forger = Forger::open(scene.path());
     forger.run("BEGIN; SELECT count(*) FROM events; COMMIT; PRAGMA wal_checkpoint(PASSIVE)");
     let copy = scene.dir().join("copy.db");
-    scene.reader().copy_into(&copy).await.unwrap();
+    scene.file().await.copy_into(&copy).await.unwrap();
     scene.run(create_task()).await.unwrap();
     drop(forger);
     scene.run(create_task()).await.unwrap();
@@ -311,7 +311,9 @@ async fn an_old_record_that_was_altered_taken_out_or_put_elsewhere_stops_the_sta
         Forger::open(&copy).run_without_triggers(sql);
         let url = format!("sqlite://{}", copy.display());
         let rules = fixtures::rules::TestRules::default().build();
-        let refused = Ledger::open(LedgerOptions::new(url, rules)).await.map(drop);
+        let refused = ledger_sqlite::open(LedgerOptions::new(url, rules))
+            .await
+            .map(drop);
         assert!(
             matches!(refused, Err(Error::Damaged { .. })),
             "{sql}: {refused:?}"
@@ -382,8 +384,8 @@ async fn a_head_under_an_older_configured_key_is_renewed_and_one_under_a_lost_ke
             master_keys: Arc::new(keys),
             ..fixtures::rules::TestRules::default().build()
         };
-        let options = ledger::LedgerOptions::new(url.clone(), rules);
-        let (ledger, writer) = ledger::Ledger::open(options).await?;
+        let options = ledger_sqlite::LedgerOptions::new(url.clone(), rules);
+        let (ledger, writer) = ledger_sqlite::open(options).await?;
         drop(ledger);
         writer.await.unwrap()
     };

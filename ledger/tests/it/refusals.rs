@@ -86,7 +86,7 @@ async fn the_running_minute_is_counted_when_the_service_ends() {
     refuse(&scene, &token, 13).await;
     let Scene { ledger, .. } = scene;
     let ledger = ledger.restart().await;
-    let events = ledger.reader().events_from(0, 1000).await.unwrap();
+    let events = ledger.log().events_from(0, 1000).await.unwrap();
     let events: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();
     assert_eq!(counts(&events), [(minute, 3)]);
 }

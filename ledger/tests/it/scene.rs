@@ -116,7 +116,7 @@ impl Scene {
     }
 
     pub(crate) async fn all(&self) -> Vec<Event> {
-        let events = self.reader().events_from(0, 10_000).await.unwrap();
+        let events = self.log().events_from(0, 10_000).await.unwrap();
         events.into_iter().map(|recorded| recorded.event).collect()
     }
 }

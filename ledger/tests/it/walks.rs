@@ -398,10 +398,10 @@ async fn lookups_that_do_not_follow_from_the_events_are_found() {
     ] {
         let scene = Scene::new().await;
         scene.asked("k").await;
-        scene.reader().verify_lookups().await.unwrap();
+        scene.file().await.verify_lookups().await.unwrap();
         let mut connection = crate::store::foreign(scene.path()).await;
         sqlx::query(sql).execute(&mut connection).await.unwrap();
-        match scene.reader().verify_lookups().await {
+        match scene.file().await.verify_lookups().await {
             Err(Error::LookupsDiffer { table, what }) => {
                 assert_eq!(table, expected);
                 assert!(what.starts_with(says), "{what}");

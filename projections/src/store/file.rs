@@ -45,20 +45,6 @@ pub(crate) fn file_of(url: &str) -> Result<PathBuf, Error> {
     }
 }
 
-/// Refuses the ledger's own file, under whatever name, before anything is opened.
-pub(crate) fn refuse_ledger(read_tables: &Path, ledger: &Path) -> Result<(), Error> {
-    let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => one == other,
-    };
-    if same(read_tables, ledger) {
-        return Err(Error::SameFile {
-            path: read_tables.to_owned(),
-        });
-    }
-    Ok(())
-}
-
 /// Opens the file to fold into, making it where it is missing. A file that is
 /// neither ours nor empty is refused and left as it is. The caller holds the lock.
 pub(crate) fn connect_writer(path: &Path) -> Result<Connection, Error> {

@@ -2,7 +2,7 @@
 //! `<read tables>.fold.lock` (a ledger's own lock has another name), symbolic links followed.
 
 use crate::error::Error;
-use ledger::open_own;
+use ledger_sqlite::open_own;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ pub(crate) use column::{Column, json_column};
 pub(crate) use columns::{Binder, Columns};
 pub(crate) use file::{
     connect_inspector, connect_readers, connect_writer, file_of, leave_log, open_scratch,
-    put_in_place, refuse_ledger, remove_file, table_names as stored_tables,
+    put_in_place, remove_file, table_names as stored_tables,
 };
 pub(crate) use lock::FolderLock;
 pub(crate) use place::Place;

@@ -29,7 +29,7 @@ async fn open(path: &Path, ledger: &Ledger) -> (Projections, Runner) {
 }
 
 async fn events(ledger: &Ledger) -> Vec<Recorded> {
-    ledger.reader().events_from(0, u32::MAX).await.unwrap()
+    ledger.log().events_from(0, u32::MAX).await.unwrap()
 }
 
 /// Ends everything of every task, so that all of it can be erased.
@@ -212,11 +212,11 @@ proptest! {
             let (_, mut behind) = open(&lagging, &ledger).await;
             behind.catch_up(|_| {}).await.unwrap();
             let rebuilt = dir.join("rebuilt.db");
-            projections::rebuild(&url_of(&rebuilt), ledger.reader(), &Projection::ALL, |_| {}).await.unwrap();
+            projections::rebuild(&url_of(&rebuilt), ledger.log(), &Projection::ALL, |_| {}).await.unwrap();
             let expected = dump(&rebuilt).await;
             assert_eq!(dump(&live).await, expected);
             assert_eq!(dump(&lagging).await, expected);
-            ledger.reader().verify_lookups().await.unwrap();
+            story.ledger.file().await.verify_lookups().await.unwrap();
         });
     }
 }

@@ -3,12 +3,13 @@
 use crate::dump::{connect, dump};
 use crate::world::{self, catch_up, path_of, url_of};
 use fixtures::test_ledger::{Setup, TestLedger};
-use ledger::Reader;
+use ledger::Log;
 use projections::{
     Error, Progress, Projection, ProjectionOptions, Projections, Schema, inspect, rebuild,
 };
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
+use std::sync::Arc;
 
 async fn change(path: &Path, sql: &str) {
     let mut db = connect(path).await;
@@ -65,7 +66,7 @@ async fn foreign_files_are_refused_and_left_as_they_are() {
             matches!(refused, Error::ForeignFile { .. }),
             "{sql}: {refused}"
         );
-        let rebuilt = rebuild(&url_of(&path), ledger.reader(), &[], |_| {}).await;
+        let rebuilt = rebuild(&url_of(&path), ledger.log(), &[], |_| {}).await;
         assert!(matches!(rebuilt, Err(Error::ForeignFile { .. })), "{sql}");
         assert_eq!(std::fs::read(&path).unwrap(), before, "{sql}");
         std::fs::remove_file(&path).unwrap();
@@ -117,11 +118,11 @@ async fn a_second_folder_of_the_same_file_is_refused() {
     let url = url_of(&path_of(&ledger));
 
     assert!(matches!(refusal(&ledger, &url).await, Error::InUse { .. }));
-    let rebuilt = rebuild(&url, ledger.reader(), &[], |_| {}).await;
+    let rebuilt = rebuild(&url, ledger.log(), &[], |_| {}).await;
     assert!(matches!(rebuilt, Err(Error::InUse { .. })));
 
     drop(runner);
-    rebuild(&url, ledger.reader(), &[], |_| {}).await.unwrap();
+    rebuild(&url, ledger.log(), &[], |_| {}).await.unwrap();
 }
 
 #[tokio::test]
@@ -165,7 +166,7 @@ async fn tables_that_know_more_than_the_ledger_stop_the_start() {
     assert!(matches!(refused, Error::OtherLedger { .. }), "{refused}");
 
     // Whoever knows better has them made anew.
-    rebuild(&url, ledger.reader(), &[], |_| {}).await.unwrap();
+    rebuild(&url, ledger.log(), &[], |_| {}).await.unwrap();
     assert_eq!(dump(&path).await, before);
 }
 
@@ -235,7 +236,7 @@ async fn a_rebuild_reports_its_progress_and_can_be_looked_at() {
         ledger.task().await;
     }
     let url = url_of(&path_of(&ledger));
-    let reader = Reader::open(&ledger.url()).await.unwrap();
+    let reader: Arc<dyn Log> = Arc::new(ledger.file().await);
     let mut seen = Vec::new();
 
     let report = rebuild(&url, &reader, &[], |progress| seen.push(progress))

@@ -110,7 +110,7 @@ proptest! {
             cleaned(&path).await;
             running.end().await;
             let fresh = story.ledger.dir().join("fresh.db");
-            rebuild(&url_of(&fresh), ledger.reader(), &[], |_| {}).await.unwrap();
+            rebuild(&url_of(&fresh), ledger.log(), &[], |_| {}).await.unwrap();
             assert_eq!(rows(&path).await, rows(&fresh).await);
         });
     }

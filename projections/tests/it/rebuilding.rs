@@ -35,7 +35,7 @@ async fn all_or_some_are_made_again_and_what_differed_is_named() {
         let before = dump(&path).await;
         change(&ledger, "UPDATE tasks SET agent = 'another'").await;
 
-        let report = rebuild(&url_of(&path), ledger.reader(), &names, |_| {})
+        let report = rebuild(&url_of(&path), ledger.log(), &names, |_| {})
             .await
             .unwrap();
 
@@ -68,9 +68,7 @@ async fn a_projection_that_is_not_named_keeps_its_rows() {
 
     let url = url_of(&path);
     let names = [Projection::Callbacks];
-    rebuild(&url, ledger.reader(), &names, |_| {})
-        .await
-        .unwrap();
+    rebuild(&url, ledger.log(), &names, |_| {}).await.unwrap();
 
     assert_eq!(dump(&path).await, before);
 }
@@ -87,12 +85,12 @@ async fn a_file_that_somebody_reads_is_not_replaced_under_them() {
         .unwrap();
     let before = dump(&path).await;
 
-    let refused = rebuild(&url_of(&path), ledger.reader(), &[], |_| {}).await;
+    let refused = rebuild(&url_of(&path), ledger.log(), &[], |_| {}).await;
 
     assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
     assert_eq!(dump(&path).await, before);
     reading.close().await.unwrap();
-    rebuild(&url_of(&path), ledger.reader(), &[], |_| {})
+    rebuild(&url_of(&path), ledger.log(), &[], |_| {})
         .await
         .unwrap();
 }

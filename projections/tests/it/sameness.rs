@@ -58,7 +58,7 @@ proptest! {
             let (_, mut runner) = open(&restarted, &ledger).await;
             runner.catch_up(|_| {}).await.unwrap();
             let rebuilt = dir.join("rebuilt.db");
-            let report = projections::rebuild(&url_of(&rebuilt), ledger.reader(), &[], |_| {})
+            let report = projections::rebuild(&url_of(&rebuilt), ledger.log(), &[], |_| {})
                 .await
                 .unwrap();
 
@@ -82,7 +82,7 @@ async fn stories_tell_of_everything_that_can_happen() {
             let step = step().new_tree(&mut random).unwrap().current();
             story.happen(&step).await;
         }
-        let events = story.ledger.reader().events_from(0, u32::MAX).await;
+        let events = story.ledger.log().events_from(0, u32::MAX).await;
         told.extend(events.unwrap().iter().map(|recorded| recorded.event.name()));
     }
     let forms = Event::FORMS.iter().map(|(_, _, name)| *name);
@@ -96,7 +96,7 @@ async fn stories_tell_of_everything_that_can_happen() {
 
 /// The rows against the states that decisions are made from.
 async fn agrees_with_aggregates(ledger: &Ledger, projections: &Projections) {
-    let events = ledger.reader().events_from(0, u32::MAX).await.unwrap();
+    let events = ledger.log().events_from(0, u32::MAX).await.unwrap();
     let mut queued = Vec::new();
     for recorded in &events {
         let stream = recorded.stream_id();

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 async fn verified(ledger: &TestLedger) -> VerifyReport {
     let url = url_of(&path_of(ledger));
-    let report = verify(&url, ledger.reader(), |_| {}).await.unwrap();
+    let report = verify(&url, ledger.log(), |_| {}).await.unwrap();
     let mut left: Vec<_> = std::fs::read_dir(ledger.dir())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -102,7 +102,7 @@ async fn without_tables_of_this_version_there_is_nothing_to_verify() {
     change(&ledger, "UPDATE projections SET schema_hash = 'older'").await;
     let url = url_of(&path_of(&ledger));
 
-    let refused = verify(&url, ledger.reader(), |_| {}).await;
+    let refused = verify(&url, ledger.log(), |_| {}).await;
 
     assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
 }

@@ -94,12 +94,12 @@ fn master_keys_are_32_bytes() {
     let keys = accepted(&variables)
         .0
         .master_key
-        .open(&ledger::SystemRandom)
+        .open(&ledger_sqlite::SystemRandom)
         .unwrap();
     let opened_by = |older: &str| {
         let variables = with(&[("MASTER_KEY", older)]);
         let source = accepted(&variables).0.master_key;
-        keys.knows(source.open(&ledger::SystemRandom).unwrap().current())
+        keys.knows(source.open(&ledger_sqlite::SystemRandom).unwrap().current())
     };
     assert!(opened_by(key) && opened_by(older));
     assert!(!opened_by("IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));

@@ -2,7 +2,7 @@
 
 use super::*;
 use fixtures::log_history::LogHistory;
-use ledger::{SystemClock, SystemRandom};
+use ledger_sqlite::{SystemClock, SystemRandom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 

@@ -29,7 +29,8 @@ mod story;
 mod world;
 
 use campaign::Broken;
-use ledger::{Random as _, SystemRandom};
+use ledger::Random as _;
+use ledger_sqlite::SystemRandom;
 use rng::Rng;
 use std::sync::Mutex;
 

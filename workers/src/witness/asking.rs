@@ -4,7 +4,7 @@ use super::client::{Answer, AskError, WitnessClient};
 use super::settings::AskedWitness;
 use crate::error::Error;
 use ledger::tlog::{ConsistencyProof, Note, NoteSignature, TreeError, WitnessKey, WitnessRequest};
-use ledger::{Reader, SignedCheckpoint};
+use ledger::{Log, SignedCheckpoint};
 use std::sync::Arc;
 
 /// How often a witness may correct the size that it is asked from before that counts as a failure.
@@ -13,7 +13,7 @@ const MOST_TURNS: u32 = 3;
 /// What is asked, of whom.
 pub(super) struct Asking {
     pub(super) client: WitnessClient,
-    pub(super) reader: Reader,
+    pub(super) log: Arc<dyn Log>,
     pub(super) witness: AskedWitness,
     pub(super) target: Arc<SignedCheckpoint>,
     /// The size that the witness has cosigned last, as far as is known.
@@ -123,7 +123,7 @@ impl Asking {
     async fn proof(&self, from: u64) -> Result<ConsistencyProof, Error> {
         let failed = |source: TreeError| Error::Ledger(source.into());
         let lookup = ConsistencyProof::lookup(from, self.target.size()).map_err(failed)?;
-        Ok(self.reader.compute(lookup).await?)
+        Ok(self.log.compute(lookup).await?)
     }
 
     fn cosignature(&self, lines: Vec<NoteSignature>) -> Option<NoteSignature> {

@@ -89,7 +89,7 @@ impl Cosigner {
             let target = Arc::clone(round.target());
             let asking = Asking {
                 client: self.settings.client().clone(),
-                reader: self.ledger.reader().clone(),
+                log: Arc::clone(self.ledger.log()),
                 witness: witness.clone(),
                 target: Arc::clone(&target),
                 known: standing.known,

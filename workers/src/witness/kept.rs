@@ -110,7 +110,7 @@ pub(super) async fn keep(
     let to = path.to_owned();
     // Writing to a disk takes as long as it takes.
     let written =
-        tokio::task::spawn_blocking(move || ledger::replace_file(&to, content.as_bytes()));
+        tokio::task::spawn_blocking(move || ledger_sqlite::replace_file(&to, content.as_bytes()));
     let written = written.await.map_err(io::Error::other).flatten();
     written.map_err(|source| KeptError::File {
         path: path.to_owned(),
@@ -171,7 +171,7 @@ async fn compare(path: &Path, checkpoint: &Checkpoint, ledger: &Ledger) -> Resul
         return Err(other());
     }
     let tree = Frontier::lookup(witnessed).map_err(|why| KeptError::Ledger(why.into()))?;
-    match ledger.reader().compute(tree).await {
+    match ledger.log().compute(tree).await {
         Ok(tree) if tree.root() == *checkpoint.root() => Ok(()),
         // Nothing was ever signed over a tree that is not stored.
         Ok(_) | Err(ledger::Error::Tree { .. }) => Err(other()),

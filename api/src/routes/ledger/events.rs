@@ -74,7 +74,7 @@ async fn list_events(
     let ledger = &state.services.ledger;
     // Before the events are read: none of them may count as less than it was.
     let states = States::of(ledger);
-    let records = ledger.reader();
+    let records = ledger.log();
     let records = records
         .records_within(query.from, limit, MOST_BYTES)
         .await?;
@@ -113,7 +113,7 @@ async fn entries(
     let Ok(positions) = bundle.positions(newest(&state)?.size()) else {
         return Err(none);
     };
-    let records = state.services.ledger.reader();
+    let records = state.services.ledger.log();
     let width = u32::from(bundle.width());
     let headers = records.headers_from(positions.start, width).await?;
     let bytes = bundle.encode(&headers).map_err(ApiError::internal)?;

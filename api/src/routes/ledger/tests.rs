@@ -114,7 +114,7 @@ async fn each_event_is_proven_to_be_under_the_public_checkpoint() {
 #[tokio::test]
 async fn each_size_is_proven_to_lead_to_the_public_checkpoint() {
     let (stage, checkpoint) = grown().await;
-    let reader = stage.state.services.ledger.reader();
+    let reader = stage.state.services.ledger.log();
     for from in 0..=checkpoint.size() {
         let path = format!("/v1/ledger/proof/consistency?from={from}");
         let answer = audit(&stage, &path).await;
@@ -134,7 +134,7 @@ async fn each_size_is_proven_to_lead_to_the_public_checkpoint() {
 #[tokio::test]
 async fn a_proof_for_an_earlier_size_is_that_trees() {
     let (stage, checkpoint) = grown().await;
-    let reader = stage.state.services.ledger.reader();
+    let reader = stage.state.services.ledger.log();
     let size = checkpoint.size() - 1;
     let (leaf, proof) = inclusion(&stage, &format!("position=2&size={size}")).await;
     assert_eq!((proof.leaf_index(), proof.tree_size()), (2, size));

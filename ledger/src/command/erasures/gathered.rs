@@ -8,7 +8,7 @@ use crate::event::{
 };
 use crate::id::StreamId;
 use crate::name::{CredentialId, RecordedThumbprint};
-use crate::store::{LookupKey, Lookups};
+use crate::storage::{LookupKey, Lookups};
 use crate::writer::{Entry, State};
 use std::collections::BTreeSet;
 

@@ -31,7 +31,7 @@ async fn an_erasure_is_whole_or_not_at_all_wherever_its_commit_fails() {
                 );
             } else {
                 assert!(matches!(answer, Err(Error::NotRecorded)), "{answer:?}");
-                assert_eq!(scene.reader().verify_erasures().await.unwrap(), 0);
+                assert_eq!(scene.file().await.verify_erasures().await.unwrap(), 0);
                 assert!(scene.load::<Task>(story.task()).await.unwrap().is_some());
             }
             consistency::check(scene).await;

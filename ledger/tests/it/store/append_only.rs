@@ -114,7 +114,7 @@ async fn positions_are_gapless_and_each_record_names_the_one_before() {
         }
     });
     futures_util::future::join_all(all).await;
-    let events = scene.reader().events_from(0, 10_000).await.unwrap();
+    let events = scene.log().events_from(0, 10_000).await.unwrap();
     assert_eq!(events.len() as u64, scene.size_now());
     let mut hash = ledger::genesis_hash(scene.id());
     for (position, recorded) in events.iter().enumerate() {
@@ -123,5 +123,6 @@ async fn positions_are_gapless_and_each_record_names_the_one_before() {
         hash = recorded.header.record_hash();
     }
     let last = scene.size_now() - 1;
-    assert_eq!(scene.reader().record_hash(last).await.unwrap(), Some(hash));
+    let form = scene.log().form(last).await.unwrap();
+    assert_eq!(form.map(|(_, hash)| hash), Some(hash));
 }

@@ -2,7 +2,8 @@
 
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::TestLedger;
-use ledger::{Error, Ledger, LedgerOptions, Reader};
+use ledger::Error;
+use ledger_sqlite::{LedgerOptions, Reader};
 use std::process::Command;
 
 const URL: &str = "LEDGER_TEST_SECOND_WRITER";
@@ -11,7 +12,7 @@ const URL: &str = "LEDGER_TEST_SECOND_WRITER";
 async fn a_second_writer_in_the_same_process_is_refused() {
     let ledger = TestLedger::open().await;
     let options = LedgerOptions::new(ledger.url(), TestRules::default().build());
-    let Err(Error::Locked { path, holder }) = Ledger::open(options).await else {
+    let Err(Error::Locked { path, holder }) = ledger_sqlite::open(options).await else {
         panic!("a second writer was let in");
     };
     assert_eq!(path.file_name().unwrap(), "proxy.ledger.db.lock");
@@ -30,7 +31,7 @@ async fn a_ledger_by_another_name_is_the_same_ledger() {
     let url = format!("sqlite://{}", link.display());
     let options = LedgerOptions::new(url, TestRules::default().build());
     assert!(matches!(
-        Ledger::open(options).await,
+        ledger_sqlite::open(options).await,
         Err(Error::Locked { .. })
     ));
 }
@@ -43,7 +44,7 @@ async fn a_ledger_with_two_names_is_not_opened_under_either() {
     for path in [closed.path(), link.as_path()] {
         let url = format!("sqlite://{}", path.display());
         let options = LedgerOptions::new(url, TestRules::default().build());
-        let refused = Ledger::open(options).await;
+        let refused = ledger_sqlite::open(options).await;
         assert!(matches!(refused, Err(Error::HardLinked { names: 2, .. })));
     }
     std::fs::remove_file(link).unwrap();
@@ -77,7 +78,7 @@ async fn second_process() {
     #[expect(clippy::disallowed_methods, reason = "how the first process tells it")]
     let Ok(url) = std::env::var(URL) else { return };
     let options = LedgerOptions::new(url, TestRules::default().build());
-    match Ledger::open(options).await {
+    match ledger_sqlite::open(options).await {
         Ok(_) => println!("a second writer was let in"),
         Err(error) => println!("{error}"),
     }

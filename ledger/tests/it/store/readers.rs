@@ -2,7 +2,8 @@
 
 use super::foreign;
 use crate::scene::Scene;
-use ledger::Reader;
+use ledger::Log as _;
+use ledger_sqlite::Reader;
 use sqlx::Row as _;
 
 #[tokio::test]
@@ -37,10 +38,17 @@ async fn a_reader_of_another_process_sees_every_answer_that_was_given() {
     for _ in 0..10 {
         let token = scene.task().await;
         assert_eq!(reader.size().await.unwrap(), scene.size_now());
-        assert_eq!(reader.stream(token.task.id).await.unwrap().len(), 2);
+        assert_eq!(
+            reader
+                .stream(token.task.id.into(), u64::MAX)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
     }
     assert_eq!(
-        reader.record_hash(scene.size_now()).await.unwrap(),
+        reader.form(scene.size_now()).await.unwrap(),
         None,
         "the size is the next position"
     );
@@ -53,7 +61,7 @@ async fn events_come_in_pages_from_memory_as_from_the_file() {
     for from in 0..=size + 1 {
         for limit in [0, 1, 3, 100] {
             let memory = scene.events_from(from, limit).await.unwrap();
-            let file = scene.reader().events_from(from, limit).await.unwrap();
+            let file = scene.log().events_from(from, limit).await.unwrap();
             let memory: Vec<_> = memory.iter().map(|event| (**event).clone()).collect();
             assert_eq!(memory, file, "{limit} from {from}");
         }
@@ -63,7 +71,7 @@ async fn events_come_in_pages_from_memory_as_from_the_file() {
 #[tokio::test]
 async fn a_page_of_events_ends_with_the_one_that_brings_it_to_its_bytes() {
     let scene = Scene::granted().await;
-    let reader = scene.reader();
+    let reader = scene.log();
     let all = reader.events_from(0, 1000).await.unwrap();
     assert!(all.len() > 2);
     let within = |from, most| async move { reader.events_within(from, 1000, most).await.unwrap() };

@@ -4,15 +4,16 @@ use super::foreign;
 use crate::scene::Scene;
 use fixtures::commands::purge;
 use fixtures::rules::TestRules;
-use ledger::{Error, Ledger, LedgerOptions, Reader, genesis_hash};
+use ledger::{Error, genesis_hash};
+use ledger_sqlite::{LedgerOptions, Reader};
 use std::path::{Path, PathBuf};
 
 async fn open(path: &Path) -> Result<u64, Error> {
     let url = format!("sqlite://{}", path.display());
     let options = LedgerOptions::new(url.clone(), TestRules::default().build());
-    let (ledger, writer) = Ledger::open(options).await?;
+    let (ledger, writer) = ledger_sqlite::open(options).await?;
     let size = *ledger.size().borrow();
-    let events = ledger.reader().events_from(0, 10_000).await?;
+    let events = ledger.log().events_from(0, 10_000).await?;
     assert_eq!(events.len() as u64, size);
     let mut hash = genesis_hash(ledger.id());
     for recorded in events {

@@ -3,14 +3,15 @@
 use super::{foreign, tamper, written};
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::TestLedger;
-use ledger::{Error, Ledger, LedgerOptions, Reader};
+use ledger::Error;
+use ledger_sqlite::{LedgerOptions, Reader};
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
 
 async fn open(path: &Path) -> Result<(), Error> {
     let url = format!("sqlite://{}", path.display());
     let options = LedgerOptions::new(url, TestRules::default().build());
-    let (ledger, writer) = Ledger::open(options).await?;
+    let (ledger, writer) = ledger_sqlite::open(options).await?;
     drop(ledger);
     writer.await.unwrap()
 }
@@ -196,7 +197,10 @@ async fn a_url_that_names_no_file_is_refused() {
     ] {
         let options = LedgerOptions::new(url, TestRules::default().build());
         assert!(
-            matches!(Ledger::open(options).await, Err(Error::InvalidUrl { .. })),
+            matches!(
+                ledger_sqlite::open(options).await,
+                Err(Error::InvalidUrl { .. })
+            ),
             "{url}"
         );
     }
@@ -213,9 +217,9 @@ async fn the_file_says_what_it_is() {
     };
     assert_eq!(pragma(&mut connection, "application_id").await, 0x4C50_504C);
     assert_eq!(pragma(&mut connection, "user_version").await, 3);
-    assert!(!ledger::is_plainly_foreign(ledger.path()));
+    assert!(!ledger_sqlite::is_plainly_foreign(ledger.path()));
     let closed = ledger.close().await;
-    assert!(!ledger::is_plainly_foreign(closed.path()));
+    assert!(!ledger_sqlite::is_plainly_foreign(closed.path()));
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use super::{first, options};
 use crate::store::{tamper, written};
 use ledger::audit::{Check, Report, Verifier};
-use ledger::{RecordScan, Scanned};
+use ledger::{Scan as _, Scanned};
+use ledger_sqlite::RecordScan;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ fn scanned(path: &Path) -> Report {
     let scan = RecordScan::open(path).unwrap();
     let mut verifier = Verifier::new(options());
     let size = scan.size().unwrap();
-    scan.for_each(0, size, |scanned| {
+    scan.for_each(0, size, &mut |scanned| {
         match scanned {
             Scanned::Record(record) => verifier.record(&record),
             Scanned::Malformed { position, what } => {

@@ -71,7 +71,13 @@ impl Log {
         scene.run(end(continued, 0, succeeded())).await.unwrap();
         let asked = scene.asked("denied").await;
         scene.decided(&asked, Decision::Deny).await;
-        Self::of(scene.reader().records_from(0, 1_000).await.unwrap())
+        Self::of(
+            scene
+                .log()
+                .records_within(0, 1_000, u64::MAX)
+                .await
+                .unwrap(),
+        )
     }
 
     pub(super) fn of(records: Vec<StoredRecord>) -> Self {

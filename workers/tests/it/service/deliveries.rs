@@ -6,7 +6,8 @@ use fixtures::rules::TestRules;
 use futures_util::future::join_all;
 use ledger::command::{RetryDelivery, StartAttempt};
 use ledger::event::AttemptOutcome;
-use ledger::{Ledger, LedgerOptions, MasterKeys, Timestamp, Unproven};
+use ledger::{MasterKeys, Timestamp};
+use ledger_sqlite::{LedgerOptions, Unproven};
 use zeroize::Zeroizing;
 
 /// Later than any wait between two tries.
@@ -311,7 +312,7 @@ async fn a_secret_that_does_not_open_is_a_failed_try_of_its_own() {
         unproven: Unproven::Accept,
         ..LedgerOptions::new(url, rules)
     };
-    let (ledger, _writer) = Ledger::open(options).await.unwrap();
+    let (ledger, _writer) = ledger_sqlite::open(options).await.unwrap();
     let folder = closed.path().parent().unwrap();
     let url = format!("sqlite://{}", folder.join("proxy.db").display());
     let options = ProjectionOptions {

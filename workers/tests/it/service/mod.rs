@@ -17,6 +17,7 @@ use ledger::aggregate::{Apply, Approval, Delivery, DeliveryState, OperationState
 use ledger::command::{CreateTask, IssuedToken, Submitted};
 use ledger::event::{ApplyEnd, OperationOutcome};
 use ledger::operation::Operation;
+use ledger::storage::{StorageError, StorageErrorKind};
 use ledger::{
     ApplyId, CallbackPolicy, CommitFaults, CommitPoint, Decision, DeliveryId, Event, Recorded,
 };
@@ -319,11 +320,11 @@ impl FullDisk {
 }
 
 impl CommitFaults for FullDisk {
-    fn strike(&self, point: CommitPoint) -> Option<sqlx::Error> {
+    fn strike(&self, point: CommitPoint) -> Option<StorageError> {
         let strikes = point == CommitPoint::Write && self.is_full.load(Ordering::SeqCst);
         strikes.then(|| {
             self.met.fetch_add(1, Ordering::SeqCst);
-            sqlx::Error::WorkerCrashed
+            StorageError::new(StorageErrorKind::Passing, "committing", "full")
         })
     }
 }

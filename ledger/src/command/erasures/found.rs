@@ -1,0 +1,44 @@
+//! Finding what goes with a task or an agent, by what streams say in their first events.
+
+use crate::event::Event;
+use crate::id::{AgentId, StreamId, TaskId};
+use std::collections::BTreeSet;
+
+/// Which streams to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// Those of a task, without the task's own.
+    OfTask(TaskId),
+    /// The tasks of an agent.
+    TasksOf(AgentId),
+}
+
+/// Streams that were found, and up to which size of the log they were sought.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) streams: BTreeSet<StreamId>,
+    pub(crate) size: u64,
+}
+
+impl Found {
+    /// Takes the first events of streams.
+    pub(crate) fn take(&mut self, sought: Sought) -> impl FnMut(StreamId, Event) + Send {
+        move |stream, first| {
+            if belongs(&first, sought) {
+                self.streams.insert(stream);
+            }
+        }
+    }
+}
+
+fn belongs(first: &Event, sought: Sought) -> bool {
+    match sought {
+        Sought::OfTask(task) => {
+            let own = matches!(first, Event::TaskCreated(_));
+            !own && first.task_id() == Some(task)
+        }
+        Sought::TasksOf(agent) => {
+            matches!(first, Event::TaskCreated(created) if created.agent_id == agent)
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Starting on a storage that was opened: nothing is decided, signed or answered before it is proven.
+
+use super::{Ledger, QUEUE, WriterTask};
+use crate::checkpoints::{Signer, SigningFrom};
+use crate::clock::{Clock, Random, Timestamp};
+use crate::error::Error;
+use crate::event::Recorded;
+use crate::record::RecordHash;
+use crate::rules::Rules;
+use crate::storage::{BoxFuture, Head, Log, Storage};
+use crate::tlog::Frontier;
+use crate::writer::{
+    Cache, CommitFaults, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room, Shared, Tree,
+    Usage, Watchers, Writer, describe,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A ledger that is taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unprovable {
+    /// What the head's MAC told.
+    pub why: String,
+    /// How many events there are.
+    pub size: u64,
+    /// The hash of the last one, and so of all.
+    pub record_hash: RecordHash,
+}
+
+/// A storage as it was opened. Whoever opened it has the right to write, and has compared its newest records
+/// with the head.
+pub struct Opened {
+    /// The writer's side.
+    pub storage: Box<dyn Storage>,
+    /// The readers' side.
+    pub log: Arc<dyn Log>,
+    /// Where the log ends.
+    pub head: Head,
+    /// The tree as far as it is stored.
+    pub tree: Frontier,
+    /// What is left to be compared. Readers do not wait for it, commands do; where it fails, nothing is decided.
+    pub check: Option<BoxFuture<'static, Result<(), Error>>>,
+    /// Whether something is to be cleaned after an erasure.
+    pub is_to_clean: bool,
+    /// What signing goes on from; `None`: nothing is signed.
+    pub signing: Option<SigningFrom>,
+    /// Where the ledger is taken as it is, and not proven.
+    pub unprovable: Option<Unprovable>,
+    /// The right to write: held for as long as anything may be written or signed.
+    pub right: Box<dyn Send>,
+}
+
+/// What decisions need from outside.
+pub struct Surroundings {
+    /// What decisions follow.
+    pub rules: Rules,
+    /// Where `now` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub random: Arc<dyn Random>,
+    /// Lets commits fail, in tests.
+    pub faults: Option<Arc<dyn CommitFaults>>,
+}
+
+impl Ledger {
+    /// Starts the writer. To be called on a runtime.
+    ///
+    /// # Errors
+    /// When the newest event cannot be read. What a check that goes on finds ends the writer's task.
+    pub async fn start(
+        opened: Opened,
+        surroundings: Surroundings,
+    ) -> Result<(Self, WriterTask), Error> {
+        let Opened {
+            storage,
+            log,
+            head,
+            tree,
+            check,
+            is_to_clean,
+            signing,
+            unprovable,
+            right,
+        } = opened;
+        let tree = Tree::new(tree, head.size);
+        let newest = newest_at(&*log, head.size).await?;
+        let shared = Arc::new(Shared {
+            ledger_id: head.ledger_id,
+            cache: Cache::new(),
+            recent: RecentEvents::default(),
+            watchers: Watchers::default(),
+            size: watch::Sender::new(head.size),
+            tree: watch::Sender::new(tree.whole().cloned()),
+            is_clean: watch::Sender::new(!is_to_clean),
+            failing: watch::Sender::new(None),
+            damaged: AtomicBool::new(false),
+            newest: AtomicI64::new(newest.as_micros()),
+            sizes: Default::default(),
+        });
+        if check.is_some() {
+            let text = "the whole file is still being checked, as at every start";
+            shared.failing.send_replace(Some(text.to_owned()));
+        }
+        let rules = Arc::new(surroundings.rules);
+        let usage = usage_at(&*log, head.size, &rules).await;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            storage,
+            head,
+            tree,
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&surroundings.clock),
+            random: Arc::clone(&surroundings.random),
+            rules: Arc::clone(&rules),
+            faults: surroundings.faults,
+            refusals: Default::default(),
+            usage,
+            room: Room::of(Arc::clone(&log)),
+            known: Default::default(),
+            newest,
+            probe: Default::default(),
+            clean_at: is_to_clean.then(Instant::now),
+        };
+        let (signer, checkpoints) = signing.map(|from| Signer::new(from, &shared.tree)).unzip();
+        let work = Work {
+            writer,
+            check,
+            signer,
+            shared: Arc::clone(&shared),
+            _right: right,
+        };
+        let ledger = Self {
+            jobs,
+            shared,
+            log,
+            rules,
+            clock: surroundings.clock,
+            random: surroundings.random,
+            checkpoints,
+            unprovable,
+        };
+        Ok((ledger, tokio::spawn(work.run(queue))))
+    }
+}
+
+/// What was recorded lately for each task and agent. Damage is found where it matters, and not to know
+/// this is no reason not to start.
+async fn usage_at(log: &dyn Log, size: u64, rules: &Rules) -> Usage {
+    let recent = log
+        .newest_events(size, MOST_RECORDED, MOST_RECORDED_BYTES)
+        .await;
+    match recent {
+        Ok(recent) => Usage::of_recorded(&recent, &rules.quotas),
+        Err(error) => {
+            tracing::warn!(
+                error = describe(&error),
+                "what was recorded lately is not known"
+            );
+            Usage::default()
+        }
+    }
+}
+
+async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, Error> {
+    let last = log.events_from(size.saturating_sub(1), 1).await?;
+    Ok(last
+        .first()
+        .map_or(Timestamp::default(), Recorded::recorded_at))
+}
+
+/// What the writer's task does.
+struct Work {
+    writer: Writer,
+    check: Option<BoxFuture<'static, Result<(), Error>>>,
+    signer: Option<Signer>,
+    shared: Arc<Shared>,
+    _right: Box<dyn Send>,
+}
+
+impl Work {
+    async fn run(mut self, queue: mpsc::Receiver<Box<dyn Job>>) -> Result<(), Error> {
+        if let Some(check) = self.check.take() {
+            check.await.inspect_err(|error| {
+                self.shared
+                    .damaged
+                    .store(error.is_damage(), Ordering::Relaxed);
+                tracing::error!(
+                    error = describe(error),
+                    "the ledger is not what was written"
+                );
+            })?;
+            self.shared.failing.send_replace(None);
+        }
+        let Some(signer) = self.signer else {
+            return self.writer.run(queue).await;
+        };
+        let (end, ended) = oneshot::channel();
+        let signing = tokio::spawn(signer.run(ended));
+        let written = self.writer.run(queue).await;
+        // What was written last is signed before the right goes.
+        let told = end.send(written.is_ok());
+        if told.is_err() || signing.await.is_err() {
+            tracing::error!("the last checkpoint was not signed");
+        }
+        written
+    }
+}

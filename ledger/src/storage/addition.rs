@@ -1,0 +1,186 @@
+//! What a commit adds to a log.
+
+use super::lookup::Lookups;
+use super::tree::TreeRow;
+use crate::clock::{Random, Timestamp};
+use crate::error::Error;
+use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
+use crate::id::{CommandId, EventId, LedgerId, StreamId};
+use crate::record::{
+    FORMAT, Header, RecordHash, SALT_LEN, genesis_hash, payload_digest, record_hash_of,
+};
+use crate::tlog::{TreeHash, leaf_hash};
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Which ledger.
+    pub ledger_id: LedgerId,
+    /// The next position.
+    pub size: u64,
+    /// The hash of the last record; the genesis hash when there is none.
+    pub record_hash: RecordHash,
+}
+
+impl Head {
+    /// That of a ledger without any event.
+    #[must_use]
+    pub fn genesis(ledger_id: LedgerId) -> Self {
+        Self {
+            ledger_id,
+            size: 0,
+            record_hash: genesis_hash(ledger_id),
+        }
+    }
+
+    /// The head after these records were appended.
+    #[must_use]
+    pub fn after(self, staged: &[Staged]) -> Self {
+        staged.last().map_or(self, |last| Self {
+            size: last.header().position + 1,
+            record_hash: last.record_hash,
+            ..self
+        })
+    }
+}
+
+/// An event as a decision makes it: everything but its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The stream that it is appended to.
+    pub stream: StreamId,
+    /// Its name for good.
+    pub event_id: EventId,
+    /// What happens.
+    pub event: Event,
+    /// The event of the same decision that it answers.
+    pub cause: Option<EventId>,
+}
+
+/// A decided event with the version it gets in its stream.
+#[derive(Debug)]
+pub struct Decided {
+    /// The event.
+    pub new: NewEvent,
+    /// How many events its stream has before it.
+    pub version: u64,
+    /// Who acted, for what.
+    pub envelope: Envelope,
+}
+
+impl Decided {
+    /// The first event of a new ledger.
+    #[must_use]
+    pub fn creation(ledger_id: LedgerId, random: &dyn Random, now: Timestamp) -> Self {
+        Self {
+            new: NewEvent {
+                stream: StreamId::from(ledger_id),
+                event_id: random.event_id(now),
+                event: Event::from(LedgerCreated {
+                    ledger_id,
+                    format: FORMAT,
+                    software_version: env!("CARGO_PKG_VERSION").to_owned(),
+                }),
+                cause: None,
+            },
+            version: 0,
+            envelope: Envelope {
+                actor: Actor::system("ledger"),
+                request_id: None,
+                cause: None,
+                command_id: CommandId::from_bytes(random.uuid_v7(now)),
+            },
+        }
+    }
+
+    /// Gives it its place: the next one behind a head.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where it has no form that can be stored.
+    pub fn stage(
+        self,
+        (position, prev_hash): (u64, RecordHash),
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Staged, Error> {
+        let Self {
+            new,
+            version,
+            envelope,
+        } = self;
+        let payload = new.event.encode(&envelope).map_err(Error::Encode)?;
+        let salt = random.sixteen();
+        let header = Header {
+            position,
+            event_id: new.event_id,
+            stream_id: new.stream,
+            stream_version: version,
+            event_type: new.event.event_type(),
+            schema_version: new.event.schema_version(),
+            recorded_at: now,
+            prev_hash,
+            payload_len: u32::try_from(payload.len())
+                .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
+            payload_digest: payload_digest(&salt, &payload),
+        };
+        let encoded = header.encode();
+        Ok(Staged {
+            record_hash: record_hash_of(&encoded),
+            leaf: leaf_hash(&encoded),
+            recorded: Recorded {
+                header,
+                envelope,
+                event: new.event,
+            },
+            salt,
+            payload,
+        })
+    }
+}
+
+/// An event that is ready to be written: header, salt and payload, and what follows from the header.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// The event as readers will see it.
+    pub recorded: Recorded,
+    /// What its payload's digest is salted with.
+    pub salt: [u8; SALT_LEN],
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The record's hash, which the next record names.
+    pub record_hash: RecordHash,
+    /// The leaf of the tree.
+    pub leaf: TreeHash,
+}
+
+impl Staged {
+    /// Its header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.recorded.header
+    }
+}
+
+/// What one commit adds: all of it or nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition<'a> {
+    /// The records, which go on from the head without a gap.
+    pub staged: &'a [Staged],
+    /// What they change of the lookups and of the open streams.
+    pub lookups: &'a Lookups,
+    /// The tree's rows for these records; none where the stored tree does not reach to the head yet.
+    pub tree: &'a [TreeRow],
+    /// What one of the records erases.
+    pub removal: Option<Removal<'a>>,
+    /// The head behind them.
+    pub head: Head,
+}
+
+/// Payloads and salts that a commit takes away.
+#[derive(Debug, Clone, Copy)]
+pub struct Removal<'a> {
+    /// The position of the event that says so, which is one of the records added.
+    pub erased_by: u64,
+    /// The positions of what goes.
+    pub positions: &'a [u64],
+}

@@ -1,0 +1,363 @@
+//! What decisions look up, derived from the events and written with them.
+
+use crate::error::Error;
+use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
+use crate::fingerprint::Fingerprint;
+use crate::id::{StreamId, TaskId, TokenId};
+use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is looked up. The numbers stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LookupKind {
+    /// Agent name → agent.
+    Agent = 1,
+    /// Principal → approver.
+    Approver = 2,
+    /// Credential id → approver.
+    Credential = 3,
+    /// Token id → task.
+    Token = 4,
+    /// (Task, idempotency key) → apply.
+    ApplyKey = 5,
+    /// (Task, fingerprint) → its newest approval.
+    Fingerprint = 6,
+    /// Credential id → signature counter.
+    CredentialCounter = 7,
+    /// Task → its newest approval.
+    NewestApproval = 8,
+    /// Enrolment id → approver.
+    Enrolment = 9,
+    /// (Kind of name, keyed digest of a name) → the erased stream that had it.
+    ErasedName = 10,
+}
+
+/// How long a row of the lookup table stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowClass {
+    /// Written once, and there are as many as there are tasks and applies.
+    Once,
+    /// Leads to the newest of several.
+    Newest,
+    /// There are few.
+    Kept,
+}
+
+impl RowClass {
+    /// That of a kind's rows; a kind that is not known counts as one with few rows, and is too many.
+    #[must_use]
+    pub const fn of(kind: i64) -> Self {
+        const TOKEN: i64 = LookupKind::Token as i64;
+        const APPLY_KEY: i64 = LookupKind::ApplyKey as i64;
+        const FINGERPRINT: i64 = LookupKind::Fingerprint as i64;
+        const NEWEST_APPROVAL: i64 = LookupKind::NewestApproval as i64;
+        match kind {
+            TOKEN | APPLY_KEY => Self::Once,
+            FINGERPRINT | NEWEST_APPROVAL => Self::Newest,
+            _ => Self::Kept,
+        }
+    }
+}
+
+/// A key of the lookup table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupKey(LookupKind, Vec<u8>);
+
+impl LookupKey {
+    pub(crate) fn agent(name: &AgentName) -> Self {
+        Self(LookupKind::Agent, name.as_bytes().to_vec())
+    }
+
+    pub(crate) fn approver(principal: &ApproverName) -> Self {
+        Self(LookupKind::Approver, principal.as_bytes().to_vec())
+    }
+
+    pub(crate) fn credential(id: &CredentialId) -> Self {
+        Self(LookupKind::Credential, id.as_slice().to_vec())
+    }
+
+    pub(crate) fn token(id: TokenId) -> Self {
+        Self(LookupKind::Token, id.as_bytes().to_vec())
+    }
+
+    pub(crate) fn apply_key(task: TaskId, key: &IdempotencyKey) -> Self {
+        Self(
+            LookupKind::ApplyKey,
+            [task.as_bytes().as_slice(), key.as_bytes()].concat(),
+        )
+    }
+
+    pub(crate) fn fingerprint(task: TaskId, fingerprint: &Fingerprint) -> Self {
+        let key = [task.as_bytes().as_slice(), fingerprint.as_bytes()].concat();
+        Self(LookupKind::Fingerprint, key)
+    }
+
+    pub(crate) fn newest_approval(task: TaskId) -> Self {
+        Self(LookupKind::NewestApproval, task.as_bytes().to_vec())
+    }
+
+    pub(crate) fn enrolment(id: crate::id::EnrolmentId) -> Self {
+        Self(LookupKind::Enrolment, id.as_bytes().to_vec())
+    }
+
+    /// A name that stays taken after what had it was erased.
+    pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
+        Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
+    }
+
+    /// What is looked up, and by which bytes.
+    #[must_use]
+    pub fn parts(&self) -> (LookupKind, &[u8]) {
+        (self.0, &self.1)
+    }
+
+    /// What is wrong where it does not lead to what it names.
+    pub(crate) fn misleads(&self) -> Error {
+        Error::LookupsDiffer {
+            table: "lookups",
+            what: format!(
+                "the row of kind {} and key {} leads to something else",
+                self.0 as i64,
+                hex::encode(&self.1)
+            ),
+        }
+    }
+
+    /// The name that this key is, where it is one that an erasure keeps taken.
+    pub(crate) fn name(&self) -> Option<(NameKind, &[u8])> {
+        let kind = match self.0 {
+            LookupKind::Agent => NameKind::Agent,
+            LookupKind::Approver => NameKind::Principal,
+            LookupKind::Credential => NameKind::Credential,
+            LookupKind::Enrolment => NameKind::Enrolment,
+            LookupKind::Token
+            | LookupKind::ApplyKey
+            | LookupKind::Fingerprint
+            | LookupKind::CredentialCounter
+            | LookupKind::NewestApproval
+            | LookupKind::ErasedName => return None,
+        };
+        Some((kind, &self.1))
+    }
+
+    /// The credential whose counter this is the key of.
+    pub(crate) fn counted_credential(&self) -> Option<CredentialId> {
+        (self.0 == LookupKind::CredentialCounter)
+            .then(|| CredentialId::unchecked(self.1.as_slice()))
+    }
+
+    fn counter(id: &CredentialId) -> Self {
+        Self(LookupKind::CredentialCounter, id.as_slice().to_vec())
+    }
+}
+
+/// The key and the reading of a credential's signature counter.
+pub(crate) fn credential_counter(id: &CredentialId) -> (LookupKey, fn(&[u8]) -> u32) {
+    (LookupKey::counter(id), |value| {
+        value.try_into().map_or(0, u32::from_le_bytes)
+    })
+}
+
+/// Rows of a table, each as its columns.
+pub type Rows = BTreeSet<Vec<Vec<u8>>>;
+
+/// What a batch adds to the lookup tables.
+#[derive(Debug, Default, Clone)]
+pub struct Lookups {
+    values: BTreeMap<LookupKey, Vec<u8>>,
+    /// `true`: opened in this batch and still open; `false`: closed in it.
+    open: BTreeMap<(TaskId, StreamId), bool>,
+    /// Keys that are erased.
+    removed: BTreeSet<LookupKey>,
+}
+
+impl Lookups {
+    /// Takes a key away, with its value.
+    pub(crate) fn remove(&mut self, key: LookupKey) {
+        self.values.remove(&key);
+        self.removed.insert(key);
+    }
+
+    /// What the batch takes away.
+    #[must_use]
+    pub const fn removed(&self) -> &BTreeSet<LookupKey> {
+        &self.removed
+    }
+
+    /// Puts the counter of a credential as an erasure kept it.
+    pub(crate) fn keep_counter(&mut self, credential: &CredentialId, sign_count: u32) {
+        let value = sign_count.to_le_bytes().to_vec();
+        self.values.insert(LookupKey::counter(credential), value);
+    }
+
+    /// Drops the counters of credentials that nothing tells of any more.
+    pub(crate) fn forget_counters_without_credential(&mut self) {
+        let known: BTreeSet<Vec<u8>> = self
+            .values
+            .keys()
+            .filter(|key| key.0 == LookupKind::Credential)
+            .map(|key| key.1.clone())
+            .collect();
+        self.values
+            .retain(|key, _| key.0 != LookupKind::CredentialCounter || known.contains(&key.1));
+    }
+
+    /// Takes out what no later event changes: gives the rows that are written once, and drops those that
+    /// lead to the newest of several and what is not open any more.
+    pub fn take_settled(&mut self, mut once: impl FnMut(i64, &[u8], &[u8])) {
+        self.values.retain(|LookupKey(kind, key), value| {
+            let kind = *kind as i64;
+            match RowClass::of(kind) {
+                RowClass::Once => once(kind, key, value),
+                RowClass::Newest => {}
+                RowClass::Kept => return true,
+            }
+            false
+        });
+        self.open.retain(|_, open| *open);
+    }
+
+    /// The rows of which there are few.
+    #[must_use]
+    pub fn kept(&self) -> BTreeSet<(i64, Vec<u8>, Vec<u8>)> {
+        let rows = self.values.iter();
+        let rows =
+            rows.map(|(LookupKey(kind, key), value)| (*kind as i64, key.clone(), value.clone()));
+        rows.filter(|(kind, ..)| RowClass::of(*kind) == RowClass::Kept)
+            .collect()
+    }
+
+    /// What is open, with the task of each.
+    #[must_use]
+    pub fn opened(&self) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        let open = self.open.iter().filter(|(_, open)| **open);
+        open.map(|((task, stream), _)| (task.as_bytes().to_vec(), stream.as_bytes().to_vec()))
+            .collect()
+    }
+
+    pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {
+        self.values.get(key)
+    }
+
+    /// What the batch puts.
+    #[must_use]
+    pub const fn values(&self) -> &BTreeMap<LookupKey, Vec<u8>> {
+        &self.values
+    }
+
+    /// Streams that the batch opened, or closed, with the task of each.
+    #[must_use]
+    pub const fn open(&self) -> &BTreeMap<(TaskId, StreamId), bool> {
+        &self.open
+    }
+
+    /// What the batch puts.
+    pub(crate) fn into_values(self) -> BTreeMap<LookupKey, Vec<u8>> {
+        self.values
+    }
+
+    /// The rows of both tables after these events and no others.
+    #[must_use]
+    pub fn rows(&self) -> (Rows, Rows) {
+        let values = self.values.iter().map(|(LookupKey(kind, key), value)| {
+            let kind = (*kind as i64).to_string().into_bytes();
+            vec![kind, key.clone(), value.clone()]
+        });
+        let open = self.open.iter().filter(|(_, open)| **open);
+        let open = open
+            .map(|((task, stream), _)| vec![task.as_bytes().to_vec(), stream.as_bytes().to_vec()]);
+        (values.collect(), open.collect())
+    }
+
+    /// Later entries win.
+    pub(crate) fn extend(&mut self, later: Self) {
+        for key in &later.removed {
+            self.values.remove(key);
+        }
+        self.removed.extend(later.removed);
+        self.values.extend(later.values);
+        self.open.extend(later.open);
+    }
+
+    /// The open streams of a task as of this batch, given those that stand in the file.
+    pub(crate) fn open_streams(&self, task: TaskId, mut stored: Vec<StreamId>) -> Vec<StreamId> {
+        for ((owner, stream), open) in &self.open {
+            if *owner == task {
+                stored.retain(|id| id != stream);
+                if *open {
+                    stored.push(*stream);
+                }
+            }
+        }
+        stored
+    }
+
+    /// Takes in one event. `task` is the task that the event's stream belongs to, where it does.
+    pub(crate) fn fold(&mut self, stream: StreamId, task: Option<TaskId>, event: &Event) {
+        let mut put = |key: LookupKey, value: &[u8]| {
+            self.values.insert(key, value.to_vec());
+        };
+        match event {
+            Event::AgentRegistered(e) => put(LookupKey::agent(&e.name), stream.as_bytes()),
+            Event::ApproverRegistered(e) => {
+                put(LookupKey::approver(&e.principal), stream.as_bytes());
+            }
+            Event::EnrolmentOpened(e) => {
+                put(LookupKey::enrolment(e.enrolment_id), stream.as_bytes());
+            }
+            Event::CredentialPut(e) => {
+                put(LookupKey::credential(&e.credential_id), stream.as_bytes());
+                put(
+                    LookupKey::counter(&e.credential_id),
+                    &e.sign_count.to_le_bytes(),
+                );
+            }
+            Event::ApprovalApproved(Approved(e)) | Event::ApprovalDenied(Denied(e)) => {
+                put(
+                    LookupKey::counter(&e.credential_id),
+                    &e.sign_count.to_le_bytes(),
+                );
+                if matches!(event, Event::ApprovalDenied(_)) {
+                    self.set_open(task, stream, false);
+                }
+            }
+            Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
+            Event::ApplyAccepted(e) => {
+                put(
+                    LookupKey::apply_key(e.task_id, &e.idempotency_key),
+                    stream.as_bytes(),
+                );
+                if e.authorisation == Authorisation::Granted {
+                    self.set_open(Some(e.task_id), stream, true);
+                }
+            }
+            Event::ApplyAuthorised(_) => self.set_open(task, stream, true),
+            Event::ApplyEnded(_) => self.set_open(task, stream, false),
+            Event::ApprovalRequested(e) => {
+                put(
+                    LookupKey::fingerprint(e.task_id, &e.fingerprint),
+                    stream.as_bytes(),
+                );
+                put(LookupKey::newest_approval(e.task_id), stream.as_bytes());
+                self.set_open(Some(e.task_id), stream, true);
+            }
+            Event::LedgerErased(e) => {
+                for name in &e.names {
+                    let key = LookupKey::erased_name(name.kind, name.digest.as_slice());
+                    put(key, e.subject.stream().as_bytes());
+                }
+            }
+            Event::ApprovalReleased(_) => self.set_open(task, stream, true),
+            Event::ApprovalExpired(_)
+            | Event::ApprovalCancelled(_)
+            | Event::ApprovalConsumed(_) => self.set_open(task, stream, false),
+            _ => {}
+        }
+    }
+
+    fn set_open(&mut self, task: Option<TaskId>, stream: StreamId, open: bool) {
+        if let Some(task) = task {
+            self.open.insert((task, stream), open);
+        }
+    }
+}
