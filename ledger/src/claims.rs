@@ -1,4 +1,4 @@
-//! What a capability token says, and the hash by which the ledger knows it again.
+//! Claims of a capability token, and the hash by which the ledger knows them again.
 
 use crate::aggregate::{Task, Token};
 use crate::blob::Blob;
@@ -19,7 +19,7 @@ pub struct ScopeClaim {
     pub id: String,
 }
 
-/// What a token is bound to.
+/// The binding of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bindings {
@@ -53,7 +53,7 @@ pub struct CapabilityClaims {
     pub allowed_ops: Vec<String>,
     /// The scopes of the task's allowlist.
     pub resource_scopes: Vec<ScopeClaim>,
-    /// What it is bound to.
+    /// Its binding.
     pub bindings: Bindings,
     /// The agent's permission revision when it was issued.
     pub perms_rev: u64,

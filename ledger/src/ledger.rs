@@ -24,16 +24,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How many commands may wait for the writer before callers wait to be let in.
+/// The number of commands that may wait for the writer before callers wait to be let in.
 const QUEUE: usize = 1024;
 /// What the payloads of events that are read together may come to, in bytes: one can have several
 /// megabytes, and whoever follows the log asks for thousands.
 const MOST_BYTES_READ: u64 = 16 * 1024 * 1024;
 
-/// Who asks for a command, and for which request.
+/// The actor of a command, and the request that it is for.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    /// Who acts.
+    /// The actor.
     pub actor: Actor,
     /// The request it is for.
     pub request_id: Option<RequestId>,
@@ -252,7 +252,7 @@ impl Ledger {
         self.unprovable.as_ref()
     }
 
-    /// Why commits fail at the moment; `None` while they do not.
+    /// The reason for which commits fail at the moment; `None` while they do not.
     #[must_use]
     pub fn failing(&self) -> Option<String> {
         self.shared.failing.borrow().clone()
@@ -272,13 +272,13 @@ impl Ledger {
         result
     }
 
-    /// Whether the writer still takes commands.
+    /// True while the writer takes commands.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.jobs.is_closed()
     }
 
-    /// How far the clock is behind the newest event; zero when it is not.
+    /// The lag of the clock behind the newest event; zero when there is none.
     #[must_use]
     pub fn clock_behind(&self) -> Duration {
         Timestamp::from_micros(self.shared.newest.load(Ordering::Acquire)).since(self.clock.now())
@@ -310,7 +310,7 @@ impl Ledger {
         &self.clock
     }
 
-    /// Where ids and nonces come from.
+    /// The source of ids and nonces.
     #[must_use]
     pub fn random(&self) -> &Arc<dyn Random> {
         &self.random

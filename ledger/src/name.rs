@@ -160,7 +160,7 @@ fn check(what: &'static str, name: &str) -> Result<(), Rejection> {
 }
 
 name!(
-    /// Which objects of a type are covered: one by its id, or every one (`*`).
+    /// The objects of a type that are covered: one by its id, or every one (`*`).
     ScopePattern
 );
 
@@ -178,7 +178,7 @@ impl ScopePattern {
         fits.then(|| Self::unchecked(text))
     }
 
-    /// Whether the object is among them.
+    /// True when the object is among them.
     #[must_use]
     pub fn covers(&self, id: &ScopeId) -> bool {
         self.as_str() == "*" || self.as_str() == id.as_str()

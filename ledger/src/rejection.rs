@@ -5,12 +5,12 @@ use crate::id::ApplyId;
 use crate::name::ApproverName;
 use std::time::Duration;
 
-/// What family a refusal belongs to; the surface gives each one status.
+/// The family of a refusal; each has one status of the surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectionKind {
-    /// Who asks is not established.
+    /// The caller is not established.
     Unauthorized,
-    /// Who asks is known and may not.
+    /// The caller is known and may not.
     Forbidden,
     /// It does not exist.
     NotFound,
@@ -26,7 +26,7 @@ pub enum RejectionKind {
     NoRoom,
 }
 
-/// Why a command was refused. The text says what to do next.
+/// The reason of a refusal. The text says what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// No such token in this ledger.
@@ -69,7 +69,7 @@ pub enum Rejection {
     /// It has not ended, or somebody still waits for something of it.
     #[error("it cannot be erased yet: {why}")]
     NotErasable {
-        /// What stands in the way, and what to do about it.
+        /// The obstacle, and what to do about it.
         why: String,
     },
     /// It has ended for good.
@@ -88,7 +88,7 @@ pub enum Rejection {
     /// An agent name that cannot be one.
     #[error("{what} must be 1 to {limit} visible characters")]
     InvalidName {
-        /// Which name.
+        /// The kind of name.
         what: &'static str,
         /// The most characters.
         limit: usize,
@@ -98,7 +98,7 @@ pub enum Rejection {
     Invalid {
         /// A stable code.
         code: &'static str,
-        /// What is wrong and what would be right.
+        /// The fault, and what would be right.
         detail: String,
     },
     /// The key stands for other operations.
@@ -107,19 +107,19 @@ pub enum Rejection {
     /// The approval was used by another apply.
     #[error("the approval was used by apply {by}; ask again under a new Idempotency-Key")]
     ApprovalConsumed {
-        /// Which one.
+        /// The apply.
         by: ApplyId,
     },
     /// Somebody said no.
     #[error("the approval was denied{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
     ApprovalDenied {
-        /// What they wrote.
+        /// The reason that they wrote.
         reason: Option<String>,
     },
     /// Nobody decided, or continued, in time.
     #[error("the approval expired at {at}; ask again under a new Idempotency-Key")]
     ApprovalExpired {
-        /// When.
+        /// The time.
         at: Timestamp,
     },
     /// Withdrawn.
@@ -137,13 +137,13 @@ pub enum Rejection {
     /// Nothing waits.
     #[error("no apply of this task waits for an approval")]
     NothingPending,
-    /// What stands in the log as an approval is not proven to be one.
+    /// The approval in the log is not proven to be one.
     #[error(
         "the recorded approval is not proven ({why}), and nothing was executed; ask for a new one{}",
         if *is_forged { ", and have an operator look into the ledger's file (`ledger verify`)" } else { "" }
     )]
     ApprovalUnproven {
-        /// What does not hold.
+        /// The check that failed.
         why: String,
         /// It was never good: somebody else wrote it.
         is_forged: bool,
@@ -154,7 +154,7 @@ pub enum Rejection {
     /// The principal may not decide.
     #[error("{principal} may not decide this approval")]
     NotEligible {
-        /// Who.
+        /// The principal.
         principal: ApproverName,
     },
     /// The credential may not decide.
@@ -163,7 +163,7 @@ pub enum Rejection {
     /// The assertion does not prove the decision.
     #[error("the passkey's answer does not prove this decision: {why}")]
     AssertionInvalid {
-        /// Which check failed.
+        /// The check that failed.
         why: String,
     },
     /// The challenge's time is over.
@@ -201,7 +201,7 @@ pub enum Rejection {
         "the task has had {most} callbacks, which is the most; use one of them again, or make a new task"
     )]
     TooManyCallbacks {
-        /// How many.
+        /// The limit.
         most: u32,
     },
     /// The orchestrator keeps the task's callbacks to itself.
@@ -213,7 +213,7 @@ pub enum Rejection {
          continue those that were approved, or close the task"
     )]
     TooManyOpenApprovals {
-        /// How many.
+        /// The limit.
         most: usize,
     },
     /// So much was recorded for it within an hour that it has to wait.
@@ -226,7 +226,7 @@ pub enum Rejection {
         whose: &'static str,
         /// The quota, in bytes.
         most: u64,
-        /// When what was asked for fits.
+        /// The time until what was asked for fits.
         retry_after: Duration,
     },
     /// The disk is nearly full.
@@ -247,7 +247,7 @@ pub enum Rejection {
     /// No renewal for this token.
     #[error("this token cannot be renewed: {why}")]
     NotRenewable {
-        /// Which rule.
+        /// The rule.
         why: &'static str,
     },
 }
@@ -362,7 +362,7 @@ impl Rejection {
         }
     }
 
-    /// When asking again may help, where only waiting does.
+    /// The time after which asking again may help, where only waiting does.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -23,7 +23,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Whether a grant that has not ended covers the operation on the scope at the level.
+    /// True when a grant that has not ended covers the operation on the scope at the level.
     #[must_use]
     pub fn is_granted(
         &self,

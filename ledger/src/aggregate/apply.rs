@@ -10,7 +10,7 @@ use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::rejection::Rejection;
 
-/// How far one operation is.
+/// The progress of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationState {
     /// Not tried.
@@ -41,11 +41,11 @@ pub struct Apply {
     pub agent: AgentName,
     /// The key that names it within its task.
     pub idempotency_key: IdempotencyKey,
-    /// What it asks for, in 32 bytes.
+    /// The digest of its submission.
     pub fingerprint: Fingerprint,
-    /// What it asks for, in canonical JSON.
+    /// Its operations, in canonical JSON.
     pub submission: String,
-    /// What was granted beforehand.
+    /// The check against the grants.
     pub check: PermissionCheck,
     /// The approval that it waits or waited for.
     pub approval_id: Option<ApprovalId>,
@@ -55,21 +55,21 @@ pub struct Apply {
     pub token_id: TokenId,
     /// The task's callback when it was accepted.
     pub callback_id: Option<CallbackId>,
-    /// When it was accepted.
+    /// The time of its acceptance.
     pub accepted_at: Timestamp,
     /// Its operations, in order.
     pub operations: Vec<OperationState>,
     /// Names what was sent upstream for it, from its first operation on.
     pub execution_id: Option<ExecutionId>,
-    /// When the intent of the operation that was started last was recorded.
+    /// The time of the newest intent.
     pub started_at: Option<Timestamp>,
-    /// How it ended; a settled unknown counts as settled.
+    /// Its end; a settled unknown counts as settled.
     pub end: Option<ApplyEnd>,
-    /// Why it was stopped before its operations were tried.
+    /// The reason for which it was stopped before its operations were tried.
     pub stopped: Option<String>,
-    /// How a person settled its unknown outcome: carried out or not.
+    /// The settlement of an unknown outcome: carried out or not.
     pub resolved: Option<bool>,
-    /// When it ended or was settled.
+    /// The time of its end or settlement.
     pub ended_at: Option<Timestamp>,
 }
 

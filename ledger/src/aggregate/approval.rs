@@ -54,27 +54,27 @@ pub struct Approval {
     pub agent: AgentName,
     /// The apply that asked first.
     pub apply_id: ApplyId,
-    /// What is approved.
+    /// The operations in question.
     pub fingerprint: Fingerprint,
-    /// When it was asked.
+    /// The time of the question.
     pub created_at: Timestamp,
     /// Until when it can be decided.
     pub expires_at: Timestamp,
-    /// How long an approval can be continued.
+    /// The time in which an approval can be continued.
     pub continuation: Duration,
-    /// Who may decide.
+    /// Those who may decide.
     pub approvers: Vec<ApproverName>,
     /// What upstream looked like, one for each operation, once it was read.
     pub pre_state: Option<Vec<PreState>>,
     /// What upstream calls the zones of the operations, read together with that.
     pub zones: Vec<ZoneRead>,
-    /// Where it stands.
+    /// Its state.
     pub state: ApprovalState,
     /// The decision and its proof.
     pub decision: Option<ApprovalDecided>,
-    /// When it was decided.
+    /// The time of the decision.
     pub decided_at: Option<Timestamp>,
-    /// When it came to its state.
+    /// The time of its state.
     pub changed_at: Timestamp,
     /// The deadline that it missed, once that is recorded.
     pub expired_at: Option<Timestamp>,

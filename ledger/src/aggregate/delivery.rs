@@ -6,7 +6,7 @@ use crate::event::{AfterAttempt, DeliveryOwed, Event};
 use crate::id::DeliveryId;
 use crate::rejection::Rejection;
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
     /// A try is due at that moment.
@@ -22,9 +22,9 @@ pub enum DeliveryState {
 /// The state of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// What is owed.
+    /// The event that owed it.
     pub owed: DeliveryOwed,
-    /// Where it stands.
+    /// Its state.
     pub state: DeliveryState,
     /// Tries started so far, all in all.
     pub attempts: u32,

@@ -25,13 +25,13 @@ pub struct Token {
     pub claims_hash: ClaimsHash,
     /// The subject it is bound to.
     pub subject: ClientSubject,
-    /// When it starts to be valid.
+    /// The start of its validity.
     pub issued_at: Timestamp,
-    /// When it stops.
+    /// The end of its validity.
     pub expires_at: Timestamp,
     /// The permission revision that it speaks for.
     pub permission_revision: u64,
-    /// When it was taken away, if it was.
+    /// The time of its revocation.
     pub revoked_at: Option<Timestamp>,
     /// The token that replaced it, if one did.
     pub replaced_by: Option<TokenId>,
@@ -49,15 +49,15 @@ pub struct Task {
     pub agent_id: AgentId,
     /// The agent's name.
     pub agent: AgentName,
-    /// What the orchestrator calls it.
+    /// The orchestrator's name for it.
     pub name: String,
     /// The subject that its tokens are bound to.
     pub subject: ClientSubject,
-    /// What it may do.
+    /// Its allowlist.
     pub allowed: Vec<AllowedOperation>,
-    /// How long its tokens live, in seconds.
+    /// The life of its tokens, in seconds.
     pub token_ttl_seconds: u32,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
     /// Its tokens, oldest first.
     pub tokens: Vec<Token>,
@@ -66,11 +66,11 @@ pub struct Task {
     pub callback: Option<Callback>,
     /// The agent's callback, which stands beside it.
     pub agent_callback: Option<Callback>,
-    /// Whether the agent may register one.
+    /// True when the agent may register one.
     pub agent_callbacks: bool,
-    /// How many callbacks it has had, the active ones included.
+    /// The number of callbacks that it has had, the active ones included.
     pub registrations: u32,
-    /// When it was closed, if it was.
+    /// The time of its closing.
     pub closed_at: Option<Timestamp>,
 }
 

@@ -14,9 +14,9 @@ const MOST_REASON: usize = 1000;
 /// up to there from then on.
 #[derive(Debug, Clone)]
 pub struct AcceptLedger {
-    /// What was found, as [`crate::Ledger::unprovable`] gives it.
+    /// The finding, as [`crate::Ledger::unprovable`] gives it.
     pub found: Unprovable,
-    /// Why it is accepted.
+    /// The reason.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! What an agent is granted beforehand.
+//! Grants of an agent.
 
 use super::Command;
 use super::tasks::register_agent;
@@ -19,7 +19,7 @@ pub struct ReplacePermissions {
     pub agent: AgentName,
     /// The whole set from here on.
     pub grants: Vec<Grant>,
-    /// Why, when somebody said so.
+    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
@@ -68,7 +68,7 @@ pub struct RevokeGrants {
     pub agent: AgentName,
     /// For which operation; all when absent.
     pub operation: Option<OperationId>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 

@@ -36,13 +36,13 @@ pub struct Submitted {
 /// Asks for operations under a key. What refuses the operations is recorded.
 #[derive(Debug, Clone)]
 pub struct SubmitApply {
-    /// Who asks.
+    /// The caller.
     pub token: PresentedToken,
     /// The key.
     pub key: IdempotencyKey,
-    /// What is asked for, at least one.
+    /// The operations, at least one.
     pub operations: Vec<Operation>,
-    /// Where the agent wants events sent beside the orchestrator's callback. It replaces an earlier one of
+    /// The receiver of events beside the orchestrator's callback. It replaces an earlier one of
     /// the agent's when the apply is accepted as new.
     pub callback: Option<NewCallback>,
 }
@@ -134,7 +134,7 @@ fn is_open(approval: &Approval, context: &Context<'_>) -> bool {
 /// serves everybody.
 const STREAMS_FOR_EACH: usize = 10;
 
-/// Whether the task has as many open questions as it may. One whose time is over does not count, even
+/// True when the task has as many open questions as it may. One whose time is over does not count, even
 /// before that is recorded.
 async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
     let most = tx.context().rules.quotas.open_approvals;
@@ -257,11 +257,11 @@ fn ask(
 /// Records that an apply attempt was refused before it came to a decision.
 #[derive(Debug, Clone)]
 pub struct RefuseApply {
-    /// Who asked.
+    /// The caller.
     pub token: PresentedToken,
     /// The key, where there was a valid one.
     pub key: Option<IdempotencyKey>,
-    /// Why; the caller gets it back.
+    /// The reason, which the caller gets back.
     pub refusal: Rejection,
 }
 

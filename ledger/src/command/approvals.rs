@@ -1,4 +1,4 @@
-//! What happens to an approval besides its decision: narrowed, read upstream, expired.
+//! Changes of an approval besides its decision: narrowed, read upstream, expired.
 
 use super::authority::admit;
 use super::callbacks::{Subject, owe};
@@ -53,7 +53,7 @@ pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) ->
 /// Records that an approval's deadline has passed. Answers whether it was this that recorded it.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpireApproval {
-    /// Which one.
+    /// The approval.
     pub approval_id: ApprovalId,
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn approval_and_task(
 /// Finds the newest question of the task that is open, and may narrow who decides it.
 #[derive(Debug, Clone)]
 pub struct NarrowApproval {
-    /// Who asks.
+    /// The caller.
     pub token: PresentedToken,
     /// The one principal who may decide from here on; must be among those who may already.
     pub principal: Option<ApproverName>,
@@ -164,7 +164,7 @@ fn decide_narrow(
 /// Records what upstream looked like when the question was asked; the first reading stays.
 #[derive(Debug, Clone)]
 pub struct RecordPreState {
-    /// Which approval.
+    /// The approval.
     pub approval_id: ApprovalId,
     /// One for each operation.
     pub operations: Vec<PreState>,

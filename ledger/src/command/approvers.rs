@@ -14,7 +14,7 @@ use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an invitation can be used.
+/// The life of an invitation.
 const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// A credential whose key was found valid.
@@ -22,7 +22,7 @@ const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
 pub struct NewCredential {
     /// Its id.
     pub credential_id: CredentialId,
-    /// Whether it may decide.
+    /// Its status.
     pub status: CredentialStatus,
     /// `ES256`, `ES384` or `RS256`.
     pub algorithm: String,
@@ -43,7 +43,7 @@ pub struct PutCredential {
     pub principal: ApproverName,
     /// The credential.
     pub credential: NewCredential,
-    /// Why, when somebody said so.
+    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub struct RevokeCredential {
     pub principal: ApproverName,
     /// The credential.
     pub credential_id: CredentialId,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 
@@ -201,7 +201,7 @@ impl Command for OpenEnrolment {
 pub struct Enrol {
     /// The invitation.
     pub enrolment_id: EnrolmentId,
-    /// What the ceremony produced.
+    /// The credential that the ceremony produced.
     pub credential: NewCredential,
 }
 

@@ -1,4 +1,4 @@
-//! Who may do what: capability tokens against the ledger, operations against allowlist and grants.
+//! Checks of authority: capability tokens against the ledger, operations against allowlist and grants.
 
 use crate::aggregate::{Agent, Task};
 use crate::catalog::Risk;

@@ -17,9 +17,9 @@ use serde_json::Value;
 /// A callback as a request asks for it, its form already checked.
 #[derive(Debug, Clone)]
 pub struct NewCallback {
-    /// Where to.
+    /// The address.
     pub url: CallbackUrl,
-    /// What for; empty means everything.
+    /// The events to be sent; empty stands for all.
     pub events: Vec<CallbackEvent>,
     /// The signing secret in the clear; it is sealed before it is recorded.
     pub secret: CallbackSecret,
@@ -56,7 +56,7 @@ impl NewCallback {
         Ok(Some(asked))
     }
 
-    /// Whether one of the task's callbacks says the same. The agent's own is registered anew where another
+    /// True when one of the task's callbacks says the same. The agent's own is registered anew where another
     /// key seals now; the orchestrator's is not the agent's to renew.
     fn stands(&self, task: &Task, context: &Context<'_>) -> bool {
         let says_the_same = |known: &RegisteredCallback| self.says_what(known, task.id, context);
@@ -113,7 +113,7 @@ impl NewCallback {
     }
 }
 
-/// What a secret of the task's is sealed for.
+/// The context that a secret of the task's is sealed for.
 fn place(context: &Context<'_>, task: TaskId) -> SealContext {
     SealContext {
         ledger_id: context.ledger_id,
@@ -122,7 +122,7 @@ fn place(context: &Context<'_>, task: TaskId) -> SealContext {
     }
 }
 
-/// What a delivery is about.
+/// The subject of a delivery.
 pub(super) struct Subject<'a> {
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) apply_id: Option<ApplyId>,

@@ -14,25 +14,25 @@ use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
 
-/// What a resume token says.
+/// The content of a resume token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
     /// The task.
     pub task_id: TaskId,
     /// The approval to continue.
     pub approval_id: ApprovalId,
-    /// What was approved.
+    /// The operations that were approved.
     pub fingerprint: Fingerprint,
 }
 
 /// Executes what was approved. Consuming the approval and authorising the apply are one commit.
 #[derive(Debug, Clone)]
 pub struct ContinueApply {
-    /// Who asks.
+    /// The caller.
     pub token: PresentedToken,
     /// The apply's key; a new key stands for a new apply of the approved operations.
     pub key: IdempotencyKey,
-    /// What the resume token says.
+    /// The content of the resume token.
     pub resume: Resume,
 }
 

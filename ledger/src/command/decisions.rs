@@ -26,7 +26,7 @@ pub struct DecideApproval {
     pub approval_id: ApprovalId,
     /// The answer.
     pub decision: Decision,
-    /// What the approver wrote, at most 1000 characters.
+    /// The reason that the approver wrote, at most 1000 characters.
     pub reason: Option<String>,
     /// The proof.
     pub assertion: Assertion,

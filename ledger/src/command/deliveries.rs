@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Claims a delivery that is due. Only who gets the answer may send it.
 #[derive(Debug, Clone, Copy)]
 pub struct StartAttempt {
-    /// Which one.
+    /// The delivery.
     pub delivery_id: DeliveryId,
 }
 
@@ -24,7 +24,7 @@ pub struct StartAttempt {
 pub struct Started {
     /// The delivery.
     pub delivery: Arc<Delivery>,
-    /// Which try, from 1.
+    /// The number of the try, from 1.
     pub attempt: u32,
 }
 
@@ -51,15 +51,15 @@ impl Command for StartAttempt {
 /// Records how a try ended. The number of tries is bounded here.
 #[derive(Debug, Clone)]
 pub struct EndAttempt {
-    /// Which delivery.
+    /// The delivery.
     pub delivery_id: DeliveryId,
-    /// Which try.
+    /// The number of the try.
     pub attempt: u32,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
-    /// When to try again, if there is another try.
+    /// The time of the next try, if there is one.
     pub retry_at: Timestamp,
-    /// How long it took.
+    /// Its duration.
     pub duration: Duration,
 }
 
@@ -106,9 +106,9 @@ fn decide_end(
 /// Tries a delivery again that was given up.
 #[derive(Debug, Clone)]
 pub struct RetryDelivery {
-    /// Which one.
+    /// The delivery.
     pub delivery_id: DeliveryId,
-    /// Why, when somebody said so.
+    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 

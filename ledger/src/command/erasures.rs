@@ -24,7 +24,7 @@ const MAX_REASON: usize = 1000;
 /// A name shorter than this may stand in a reason by chance.
 const TELLING: usize = 4;
 
-/// What to erase, as a person names it.
+/// The subject of an erasure, as a person names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EraseTarget {
     /// A task with its applies, approvals, deliveries and refusals.
@@ -51,14 +51,14 @@ impl EraseTarget {
     }
 }
 
-/// What was erased.
+/// An erasure that was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
-    /// What was named.
+    /// The subject that was named.
     pub subject: ErasedSubject,
     /// The position of the event that says so.
     pub position: u64,
-    /// How many payloads are gone.
+    /// The number of payloads that are gone.
     pub payloads: u64,
     /// Of how many streams.
     pub streams: usize,
@@ -82,9 +82,9 @@ impl Erasure {
 #[derive(Debug, Clone)]
 pub(crate) struct Erase {
     pub(crate) target: EraseTarget,
-    /// Why, without repeating what is erased.
+    /// The reason, without a word of what is erased.
     pub(crate) reason: String,
-    /// What was found before the writer's turn; it looks through what came since.
+    /// The streams found before the writer's turn; it looks through what came since.
     pub(crate) found: Found,
 }
 

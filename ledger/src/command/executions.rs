@@ -34,11 +34,11 @@ pub struct StartOperation {
     pub path: String,
     /// Hex SHA-256 of the body, where there is one.
     pub body_digest: Option<String>,
-    /// What was read upstream just before.
+    /// The state that was read upstream just before.
     pub read_before: ReadBefore,
 }
 
-/// Whether to send it.
+/// The answer to a start: to be sent or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
     /// The intent is committed.
@@ -93,13 +93,13 @@ pub struct EndOperation {
     pub apply_id: ApplyId,
     /// The operation's index.
     pub index: usize,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: OperationOutcome,
     /// Found by reading back.
     pub reconciled: bool,
-    /// How long it took.
+    /// Its duration.
     pub duration: Duration,
-    /// What upstream said and showed beside it.
+    /// The rest of what upstream said and showed.
     pub evidence: Evidence,
 }
 
@@ -224,7 +224,7 @@ fn report(
 pub struct ResolveApply {
     /// The apply.
     pub apply_id: ApplyId,
-    /// Whether the operation had been carried out.
+    /// True when the operation had been carried out.
     pub executed: bool,
     /// What the person saw; not empty.
     pub reason: String,

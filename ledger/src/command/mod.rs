@@ -49,10 +49,10 @@ use std::future::Future;
 
 /// Something that can be asked of the ledger.
 pub trait Command: Send + 'static {
-    /// What the caller learns.
+    /// The answer to the caller.
     type Answer: Send + 'static;
 
-    /// Whether it is a batch of its own, so that whatever it finds stands in the file.
+    /// True for a command that is a batch of its own: everything that it finds stands in the file.
     #[doc(hidden)]
     const IS_ALONE: bool = false;
 

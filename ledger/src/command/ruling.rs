@@ -34,7 +34,7 @@ impl RecordedRefusal {
         Self(rejection)
     }
 
-    /// What was recorded, as the caller is to hear it.
+    /// The refusal, for the caller.
     #[must_use]
     pub const fn rejection(&self) -> &Rejection {
         &self.0

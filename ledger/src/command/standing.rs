@@ -1,4 +1,4 @@
-//! Where an apply stands, its approval included: what a repeated request is told.
+//! The standing of an apply, its approval included: the answer to a repeated request.
 
 use crate::aggregate::{Apply, Approval, ApprovalState};
 use crate::clock::Timestamp;
@@ -6,7 +6,7 @@ use crate::event::ApplyEnd;
 use crate::id::ApplyId;
 use crate::rejection::Rejection;
 
-/// Where an apply stands.
+/// The standing of an apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// A human has not decided yet.
@@ -19,19 +19,19 @@ pub enum Standing {
     Ended(ApplyEnd),
     /// A human said no.
     Denied {
-        /// What they wrote.
+        /// The reason that they wrote.
         reason: Option<String>,
     },
     /// A deadline passed.
     Expired {
-        /// Which one.
+        /// The apply.
         at: Timestamp,
     },
     /// Its task was closed while it waited.
     Cancelled,
     /// Another apply used the approval.
     ConsumedElsewhere {
-        /// Which one.
+        /// The apply.
         by: ApplyId,
     },
 }
@@ -52,7 +52,7 @@ impl Standing {
     }
 }
 
-/// Where an apply stands at `now`.
+/// The standing of an apply at `now`.
 #[must_use]
 pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> Standing {
     if let Some(end) = apply.end {
@@ -67,7 +67,7 @@ pub fn standing(apply: &Apply, approval: Option<&Approval>, now: Timestamp) -> S
     approval_standing(apply.id, approval, now)
 }
 
-/// Where an apply stands that is not authorised, by its approval.
+/// The standing of an apply that is not authorised, by its approval.
 pub(super) fn approval_standing(apply: ApplyId, approval: &Approval, now: Timestamp) -> Standing {
     match approval.state_at(now) {
         ApprovalState::Pending => Standing::Waiting,

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub struct AllowedEntry {
     /// The operation, as the catalog has it.
     pub operation: CatalogEntry,
-    /// Which objects of the operation's scope type.
+    /// The objects of the operation's scope type.
     pub scope_id: ScopePattern,
     /// Raises the catalog's level.
     pub required_level: Option<Level>,
@@ -73,11 +73,11 @@ pub struct CreateTask {
     pub name: String,
     /// At least one.
     pub operations: Vec<AllowedEntry>,
-    /// Where its events go.
+    /// The receiver of its events.
     pub callback: Option<NewCallback>,
-    /// Whether applies of the agent may register a callback of its own.
+    /// True when applies of the agent may register a callback of its own.
     pub agent_callbacks: bool,
-    /// How long each of its tokens lives, 60..=3600 s.
+    /// The life of each of its tokens, 60..=3600 s.
     pub token_ttl: Duration,
 }
 
@@ -86,7 +86,7 @@ pub struct CreateTask {
 pub struct IssuedToken {
     /// The task.
     pub task: Arc<Task>,
-    /// What the token says.
+    /// The claims of the token.
     pub claims: CapabilityClaims,
 }
 
@@ -231,7 +231,7 @@ pub struct CloseTask {
     pub task_id: TaskId,
     /// The capability token that asks; `None` when an administrator or operator does.
     pub token: Option<PresentedToken>,
-    /// Why, when somebody said so.
+    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 

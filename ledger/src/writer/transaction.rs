@@ -22,9 +22,9 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// This ledger.
     pub ledger_id: LedgerId,
-    /// Where ids come from.
+    /// The source of ids.
     pub random: &'a dyn Random,
-    /// What the operator configured.
+    /// The operator's configuration.
     pub rules: &'a Rules,
 }
 
@@ -61,7 +61,7 @@ impl Context<'_> {
     }
 }
 
-/// What a batch has decided so far.
+/// The decisions of a batch so far.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) changed: HashMap<StreamId, Entry>,
@@ -71,7 +71,7 @@ pub(crate) struct Batch {
     pub(crate) erasing: Option<Erasing>,
 }
 
-/// What is to be erased with a commit.
+/// The payloads to be erased with a commit.
 #[derive(Debug)]
 pub(crate) struct Erasing {
     /// The event of the batch that says so.
@@ -105,13 +105,13 @@ impl<'w> Transaction<'w> {
         self.context
     }
 
-    /// Who acts.
+    /// The actor, and the request.
     #[must_use]
     pub const fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// Whether one more refusal of this task may be recorded by itself in this minute.
+    /// True when one more refusal of this task may be recorded by itself in this minute.
     pub(crate) fn may_record_refusal(&mut self, task: TaskId) -> bool {
         self.refusals.admit(task, self.context.now)
     }
@@ -128,7 +128,7 @@ impl<'w> Transaction<'w> {
         }
     }
 
-    /// Whether so many bytes more may be recorded for the task.
+    /// Admits so many bytes more to be recorded for the task.
     ///
     /// # Errors
     /// [`crate::Rejection::QuotaUsedUp`].

@@ -1,4 +1,4 @@
-//! What goes with an erasure, stream by stream, when the story of each is over.
+//! The content of an erasure, gathered stream by stream; each stream must have ended.
 
 use super::not_yet;
 use crate::aggregate::{Apply, Approval, ApprovalState, Delivery, DeliveryState};
@@ -12,7 +12,7 @@ use crate::storage::{LookupKey, Lookups};
 use crate::writer::{Entry, State};
 use std::collections::BTreeSet;
 
-/// What goes.
+/// The content of an erasure.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) streams: Vec<ErasedStream>,
