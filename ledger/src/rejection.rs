@@ -26,55 +26,90 @@ pub enum RejectionKind {
     NoRoom,
 }
 
-/// The reason of a refusal. The text says what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+/// A row for each refusal: its text, its name and fields, its family and its stable code. The code of
+/// `Invalid` is that of its field.
+macro_rules! refusals {
+    ($(
+        $(#[$meta:meta])*
+        $variant:ident $({ $($(#[$about:meta])* $field:ident: $type:ty),+ $(,)? })?
+            => $kind:ident, $code:literal;
+    )+) => {
+        /// The reason of a refusal. The text says what to do next.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Rejection {
+            $($(#[$meta])* $variant $({ $($(#[$about])* $field: $type),+ })?,)+
+        }
+
+        impl Rejection {
+            /// Its family.
+            #[must_use]
+            pub const fn kind(&self) -> RejectionKind {
+                match self {
+                    $(Self::$variant { .. } => RejectionKind::$kind,)+
+                }
+            }
+
+            /// The stable code that callers can match on.
+            #[must_use]
+            pub const fn code(&self) -> &'static str {
+                if let Self::Invalid { code, .. } = self {
+                    return code;
+                }
+                match self {
+                    $(Self::$variant { .. } => $code,)+
+                }
+            }
+        }
+    };
+}
+
+refusals! {
     /// No such token in this ledger.
     #[error("the capability token is not known here; ask the orchestrator for a new task")]
-    TokenUnknown,
+    TokenUnknown => Unauthorized, "token_unknown";
     /// It was taken away.
     #[error(
         "the capability token was revoked: its task is closed, or use the newest token of its task"
     )]
-    TokenRevoked,
+    TokenRevoked => Unauthorized, "token_revoked";
     /// Its time is over.
     #[error("the capability token has expired; renew it or make a new task")]
-    TokenExpired,
+    TokenExpired => Unauthorized, "token_expired";
     /// Its claims are not those that were issued.
     #[error("the capability token's claims are not those that were issued")]
-    TokenAltered,
+    TokenAltered => Unauthorized, "token_altered";
     /// The agent's permissions have changed since it was issued.
     #[error(
         "the agent's permissions changed after this token was issued; renew it with POST /v1/tasks/{{id}}/token"
     )]
-    TokenStale,
+    TokenStale => Unauthorized, "token_stale";
     /// Another subject holds it.
     #[error("the capability token is bound to another subject")]
-    SubjectMismatch,
+    SubjectMismatch => Forbidden, "subject_mismatch";
     /// The token is for another task.
     #[error("the capability token belongs to another task")]
-    OtherTask,
+    OtherTask => Forbidden, "other_task";
     /// No such task.
     #[error("there is no such task")]
-    TaskNotFound,
+    TaskNotFound => NotFound, "task_not_found";
     /// No agent of that name was ever heard of.
     #[error("there is no such agent")]
-    AgentNotFound,
+    AgentNotFound => NotFound, "agent_not_found";
     /// No approver of that principal was ever heard of.
     #[error("there is no such approver")]
-    ApproverNotFound,
+    ApproverNotFound => NotFound, "approver_not_found";
     /// Its payloads were erased.
     #[error("this was erased: nothing can be read of it or done with it any more")]
-    Erased,
+    Erased => Gone, "erased";
     /// It has not ended, or somebody still waits for something of it.
     #[error("it cannot be erased yet: {why}")]
     NotErasable {
         /// The obstacle, and what to do about it.
         why: String,
-    },
+    } => Conflict, "not_erasable";
     /// It has ended for good.
     #[error("the task is closed; make a new one")]
-    TaskClosed,
+    TaskClosed => Conflict, "task_closed";
     /// Outside the task's allowlist or the token.
     #[error(
         "{operation} on {scope} is outside what this task may do; ask for a task that allows it"
@@ -84,7 +119,7 @@ pub enum Rejection {
         operation: crate::OperationId,
         /// `zone z1`.
         scope: String,
-    },
+    } => Forbidden, "outside_allowlist";
     /// An agent name that cannot be one.
     #[error("{what} must be 1 to {limit} visible characters")]
     InvalidName {
@@ -92,7 +127,7 @@ pub enum Rejection {
         what: &'static str,
         /// The most characters.
         limit: usize,
-    },
+    } => Invalid, "invalid_name";
     /// The request, checked by its reader, was not valid.
     #[error("{detail}")]
     Invalid {
@@ -100,43 +135,43 @@ pub enum Rejection {
         code: &'static str,
         /// The fault, and what would be right.
         detail: String,
-    },
+    } => Invalid, "invalid";
     /// The key stands for other operations.
     #[error("this Idempotency-Key was used for other operations; use a new key for them")]
-    KeyReused,
+    KeyReused => Conflict, "idempotency_key_reused";
     /// The approval was used by another apply.
     #[error("the approval was used by apply {by}; ask again under a new Idempotency-Key")]
     ApprovalConsumed {
         /// The apply.
         by: ApplyId,
-    },
+    } => Conflict, "approval_consumed";
     /// Somebody said no.
     #[error("the approval was denied{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
     ApprovalDenied {
         /// The reason that they wrote.
         reason: Option<String>,
-    },
+    } => Conflict, "approval_denied";
     /// Nobody decided, or continued, in time.
     #[error("the approval expired at {at}; ask again under a new Idempotency-Key")]
     ApprovalExpired {
         /// The time.
         at: Timestamp,
-    },
+    } => Gone, "approval_expired";
     /// Withdrawn.
     #[error("the approval was cancelled because its task was closed")]
-    ApprovalCancelled,
+    ApprovalCancelled => Gone, "approval_cancelled";
     /// Decided before.
     #[error("the approval was already {}", if *state == "consumed" { "approved and used" } else { state })]
     ApprovalDecided {
         /// `approved`, `denied`, `consumed`.
         state: &'static str,
-    },
+    } => Gone, "approval_decided";
     /// No such approval.
     #[error("there is no such approval")]
-    ApprovalNotFound,
+    ApprovalNotFound => NotFound, "approval_not_found";
     /// Nothing waits.
     #[error("no apply of this task waits for an approval")]
-    NothingPending,
+    NothingPending => Conflict, "nothing_pending";
     /// The approval in the log is not proven to be one.
     #[error(
         "the recorded approval is not proven ({why}), and nothing was executed; ask for a new one{}",
@@ -147,55 +182,55 @@ pub enum Rejection {
         why: String,
         /// It was never good: somebody else wrote it.
         is_forged: bool,
-    },
+    } => Conflict, "approval_unproven";
     /// The resume token is for something else.
     #[error("the resume token does not belong to this task and these operations")]
-    ResumeMismatch,
+    ResumeMismatch => Forbidden, "resume_mismatch";
     /// The principal may not decide.
     #[error("{principal} may not decide this approval")]
     NotEligible {
         /// The principal.
         principal: ApproverName,
-    },
+    } => Forbidden, "approver_not_eligible";
     /// The credential may not decide.
     #[error("this passkey may not decide this approval; use one of an eligible approver")]
-    CredentialNotEligible,
+    CredentialNotEligible => Forbidden, "credential_not_eligible";
     /// The assertion does not prove the decision.
     #[error("the passkey's answer does not prove this decision: {why}")]
     AssertionInvalid {
         /// The check that failed.
         why: String,
-    },
+    } => Unauthorized, "assertion_invalid";
     /// The challenge's time is over.
     #[error("the challenge is no longer valid; ask for a new one")]
-    ChallengeExpired,
+    ChallengeExpired => Unauthorized, "challenge_expired";
     /// The counter did not rise: the authenticator may have been copied.
     #[error("the passkey's signature counter went back; it may have been copied")]
-    CounterWentBack,
+    CounterWentBack => Unauthorized, "counter_went_back";
     /// The authenticator's backup eligibility is not what was registered.
     #[error("the passkey's backup eligibility is not what was registered")]
-    BackupEligibilityChanged,
+    BackupEligibilityChanged => Unauthorized, "backup_eligibility_changed";
     /// The id belongs to somebody else.
     #[error("this credential id is registered for another approver")]
-    CredentialTaken,
+    CredentialTaken => Conflict, "credential_taken";
     /// No such credential.
     #[error("there is no such credential")]
-    CredentialNotFound,
+    CredentialNotFound => NotFound, "credential_not_found";
     /// Used or over.
     #[error("this enrolment link was used or has expired; ask for a new one")]
-    EnrolmentEnded,
+    EnrolmentEnded => Gone, "enrolment_ended";
     /// No such invitation.
     #[error("there is no such enrolment")]
-    EnrolmentNotFound,
+    EnrolmentNotFound => NotFound, "enrolment_not_found";
     /// No such apply.
     #[error("there is no such apply")]
-    ApplyNotFound,
+    ApplyNotFound => NotFound, "apply_not_found";
     /// It is not in that state.
     #[error("the apply has no unknown outcome to settle")]
-    NothingToResolve,
+    NothingToResolve => Conflict, "nothing_to_resolve";
     /// It is not to be executed now.
     #[error("the apply is not waiting to be executed")]
-    NotExecutable,
+    NotExecutable => Conflict, "not_executable";
     /// It has had as many callbacks as a task may.
     #[error(
         "the task has had {most} callbacks, which is the most; use one of them again, or make a new task"
@@ -203,10 +238,10 @@ pub enum Rejection {
     TooManyCallbacks {
         /// The limit.
         most: u32,
-    },
+    } => Conflict, "too_many_callbacks";
     /// The orchestrator keeps the task's callbacks to itself.
     #[error("this task takes no callback from its agent: send the apply without one")]
-    AgentCallbackForbidden,
+    AgentCallbackForbidden => Forbidden, "agent_callback_forbidden";
     /// The task asks people as much as it may.
     #[error(
         "{most} questions of this task are open, which is the most: wait for them to be decided, \
@@ -215,7 +250,7 @@ pub enum Rejection {
     TooManyOpenApprovals {
         /// The limit.
         most: usize,
-    },
+    } => Limited, "too_many_open_approvals";
     /// So much was recorded for it within an hour that it has to wait.
     #[error(
         "what may be recorded for this {whose} in an hour ({most} bytes) is used up: wait as long as \
@@ -228,140 +263,31 @@ pub enum Rejection {
         most: u64,
         /// The time until what was asked for fits.
         retry_after: Duration,
-    },
+    } => Limited, "storage_quota_exceeded";
     /// The disk is nearly full.
     #[error(
         "the service is short of disk space and takes in nothing new until its operator has made \
          room; decisions, continued and running applies, and closing a task go on"
     )]
-    InsufficientStorage,
+    InsufficientStorage => NoRoom, "insufficient_storage";
     /// No such delivery.
     #[error("there is no such delivery")]
-    DeliveryNotFound,
+    DeliveryNotFound => NotFound, "delivery_not_found";
     /// It is not due.
     #[error("the delivery is not due")]
-    DeliveryNotDue,
+    DeliveryNotDue => Conflict, "delivery_not_due";
     /// It arrived or is still being tried.
     #[error("the delivery was not given up; there is nothing to retry")]
-    DeliveryNotGivenUp,
+    DeliveryNotGivenUp => Conflict, "delivery_not_given_up";
     /// No renewal for this token.
     #[error("this token cannot be renewed: {why}")]
     NotRenewable {
         /// The rule.
         why: &'static str,
-    },
+    } => Conflict, "token_not_renewable";
 }
 
 impl Rejection {
-    /// Its family.
-    #[must_use]
-    pub const fn kind(&self) -> RejectionKind {
-        use RejectionKind as Kind;
-        match self {
-            Self::TokenUnknown
-            | Self::TokenRevoked
-            | Self::TokenExpired
-            | Self::TokenAltered
-            | Self::TokenStale
-            | Self::AssertionInvalid { .. }
-            | Self::ChallengeExpired
-            | Self::CounterWentBack
-            | Self::BackupEligibilityChanged => Kind::Unauthorized,
-            Self::SubjectMismatch
-            | Self::OtherTask
-            | Self::OutsideAllowlist { .. }
-            | Self::ResumeMismatch
-            | Self::AgentCallbackForbidden
-            | Self::NotEligible { .. }
-            | Self::CredentialNotEligible => Kind::Forbidden,
-            Self::TaskNotFound
-            | Self::AgentNotFound
-            | Self::ApproverNotFound
-            | Self::ApprovalNotFound
-            | Self::CredentialNotFound
-            | Self::EnrolmentNotFound
-            | Self::ApplyNotFound
-            | Self::DeliveryNotFound => Kind::NotFound,
-            Self::TaskClosed
-            | Self::NotErasable { .. }
-            | Self::KeyReused
-            | Self::ApprovalConsumed { .. }
-            | Self::ApprovalUnproven { .. }
-            | Self::ApprovalDenied { .. }
-            | Self::NothingPending
-            | Self::CredentialTaken
-            | Self::NothingToResolve
-            | Self::NotExecutable
-            | Self::TooManyCallbacks { .. }
-            | Self::DeliveryNotDue
-            | Self::DeliveryNotGivenUp
-            | Self::NotRenewable { .. } => Kind::Conflict,
-            Self::Erased
-            | Self::ApprovalExpired { .. }
-            | Self::ApprovalCancelled
-            | Self::ApprovalDecided { .. }
-            | Self::EnrolmentEnded => Kind::Gone,
-            Self::InvalidName { .. } | Self::Invalid { .. } => Kind::Invalid,
-            Self::TooManyOpenApprovals { .. } | Self::QuotaUsedUp { .. } => Kind::Limited,
-            Self::InsufficientStorage => Kind::NoRoom,
-        }
-    }
-
-    /// The stable code that callers can match on.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TokenUnknown => "token_unknown",
-            Self::TokenRevoked => "token_revoked",
-            Self::TokenExpired => "token_expired",
-            Self::TokenAltered => "token_altered",
-            Self::TokenStale => "token_stale",
-            Self::SubjectMismatch => "subject_mismatch",
-            Self::OtherTask => "other_task",
-            Self::TaskNotFound => "task_not_found",
-            Self::AgentNotFound => "agent_not_found",
-            Self::ApproverNotFound => "approver_not_found",
-            Self::Erased => "erased",
-            Self::NotErasable { .. } => "not_erasable",
-            Self::TaskClosed => "task_closed",
-            Self::OutsideAllowlist { .. } => "outside_allowlist",
-            Self::InvalidName { .. } => "invalid_name",
-            Self::Invalid { code, .. } => code,
-            Self::KeyReused => "idempotency_key_reused",
-            Self::ApprovalConsumed { .. } => "approval_consumed",
-            Self::ApprovalDenied { .. } => "approval_denied",
-            Self::ApprovalExpired { .. } => "approval_expired",
-            Self::ApprovalCancelled => "approval_cancelled",
-            Self::ApprovalDecided { .. } => "approval_decided",
-            Self::ApprovalNotFound => "approval_not_found",
-            Self::NothingPending => "nothing_pending",
-            Self::ApprovalUnproven { .. } => "approval_unproven",
-            Self::ResumeMismatch => "resume_mismatch",
-            Self::NotEligible { .. } => "approver_not_eligible",
-            Self::CredentialNotEligible => "credential_not_eligible",
-            Self::AssertionInvalid { .. } => "assertion_invalid",
-            Self::ChallengeExpired => "challenge_expired",
-            Self::CounterWentBack => "counter_went_back",
-            Self::BackupEligibilityChanged => "backup_eligibility_changed",
-            Self::CredentialTaken => "credential_taken",
-            Self::CredentialNotFound => "credential_not_found",
-            Self::EnrolmentEnded => "enrolment_ended",
-            Self::EnrolmentNotFound => "enrolment_not_found",
-            Self::ApplyNotFound => "apply_not_found",
-            Self::NothingToResolve => "nothing_to_resolve",
-            Self::NotExecutable => "not_executable",
-            Self::TooManyCallbacks { .. } => "too_many_callbacks",
-            Self::AgentCallbackForbidden => "agent_callback_forbidden",
-            Self::DeliveryNotFound => "delivery_not_found",
-            Self::DeliveryNotDue => "delivery_not_due",
-            Self::DeliveryNotGivenUp => "delivery_not_given_up",
-            Self::NotRenewable { .. } => "token_not_renewable",
-            Self::TooManyOpenApprovals { .. } => "too_many_open_approvals",
-            Self::QuotaUsedUp { .. } => "storage_quota_exceeded",
-            Self::InsufficientStorage => "insufficient_storage",
-        }
-    }
-
     /// The time after which asking again may help, where only waiting does.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
