@@ -1,8 +1,6 @@
 //! Names on the command line, as the service would accept them.
 
-use ledger::ClientSubject;
-
-const MOST_CHARACTERS: usize = 200;
+use ledger::{AgentName, ClientSubject};
 
 /// A client subject, by the rule of the service that reads it.
 pub(super) fn parse_subject(text: &str) -> Result<String, String> {
@@ -17,12 +15,8 @@ pub(super) fn parse_agent(text: &str) -> Result<String, String> {
     if text.starts_with("agent:") {
         return Err("give the name alone; the token says agent:NAME by itself".into());
     }
-    let fits = (1..=MOST_CHARACTERS).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(char::is_control);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 200 visible characters".into())
+    match AgentName::parse(text) {
+        Ok(name) if text.trim() == text => Ok(name.into()),
+        _ => Err("expected 1 to 200 visible characters".into()),
     }
 }
