@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whoever verifies embeds crate ledger as it is, so it must stay small and build for WebAssembly: nothing
+# Whoever verifies embeds crates ledger and providers as they are, so they must stay small and build for WebAssembly: nothing
 # that stores, listens or asks the operating system (SQLite, sockets, files, random numbers) is in its graph,
 # and no C. Of tokio it has timers, channels and the interface to a runtime. Where the target is installed, it is also compiled for it.
 set -euo pipefail
@@ -12,7 +12,7 @@ forbidden+='|metrics-exporter.*|tracing-subscriber|getrandom|ring|rustls.*|opens
 forbidden+='|webauthn.*|ledger-sqlite|app|api|projections|workers|fixtures'
 
 for target in x86_64-unknown-linux-gnu "$wasm"; do
-  graph=$(cargo tree --locked -p ledger -e normal --target "$target" \
+  graph=$(cargo tree --locked -p providers -e normal --target "$target" \
     --prefix none --format '{lib}' | sort -u)
   grep -qx ledger <<<"$graph" || { echo "cargo tree did not list ledger" >&2; exit 1; }
   if found=$(tr _ - <<<"$graph" | grep -Ex "$forbidden"); then
@@ -23,7 +23,7 @@ for target in x86_64-unknown-linux-gnu "$wasm"; do
 done
 
 if [ -d "$(rustc --print target-libdir --target "$wasm" 2>/dev/null)" ]; then
-  cargo check --locked -p ledger --lib --target "$wasm"
+  cargo check --locked -p providers --lib --target "$wasm"
 else
   echo "$wasm is not installed: the graph was checked, nothing was compiled for it"
 fi

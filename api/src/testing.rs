@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
-use fixtures::cloudflare;
 use fixtures::test_ledger::{SIGNING_SEED, signing};
 use http::Request;
 use http::request::Builder;
@@ -20,6 +19,7 @@ use ledger::{
 };
 use ledger_sqlite::LedgerOptions;
 use projections::{ProjectionOptions, Projections};
+use providers::cloudflare;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -273,6 +273,7 @@ fn rules(config: &ApiConfig) -> Rules {
         token_issuer: config.capability_jwt.issuer.clone(),
         token_audience: config.capability_jwt.audience.clone(),
         quotas: ledger::Quotas::default(),
+        providers: providers::all(),
     }
 }
 

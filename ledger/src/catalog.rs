@@ -77,6 +77,8 @@ pub struct CatalogEntry {
     pub risk: Risk,
     /// What it acts on.
     pub scope_type: ScopeType,
+    /// Its params hold files, so that a request for it may be larger than others.
+    pub uploads: bool,
     /// What it does, in one sentence for people.
     pub summary: &'static str,
 }

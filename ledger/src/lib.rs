@@ -27,6 +27,7 @@ mod id;
 mod ledger;
 mod name;
 pub mod operation;
+pub mod provider;
 pub mod record;
 mod rejection;
 mod rules;
@@ -67,10 +68,12 @@ pub use name::{
     AgentName, ApproverName, ClientSubject, CredentialId, IdempotencyKey, InvalidIdempotencyKey,
     RecordedThumbprint, ScopePattern,
 };
+pub use provider::Providers;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
 pub use rules::{Quotas, Rules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
 pub use storage::{Log, NewEvent, Scan, Scanned, StoredRecord};
+pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

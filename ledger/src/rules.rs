@@ -2,6 +2,7 @@
 
 use crate::challenge::ChallengeKey;
 use crate::name::ApproverName;
+use crate::provider::Providers;
 use crate::seal::MasterKeys;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Rules {
     pub token_audience: String,
     /// How much an agent may have kept and asked.
     pub quotas: Quotas,
+    /// What operations are carried out on.
+    pub providers: Providers,
 }
 
 /// What keeps one agent from filling the disk, or a person's day, for everybody. The same for all.

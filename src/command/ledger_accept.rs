@@ -28,6 +28,7 @@ pub(crate) fn ledger_accept(
         policy: None,
         since: Vec::new(),
         approvers: None,
+        providers: providers::all(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
     };

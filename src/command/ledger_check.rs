@@ -40,7 +40,9 @@ pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode
             .verify_lookups()
             .await
             .context("what decisions look up is not what the events make it")?;
-        let unproven = reader.check_file(keys.map(Arc::new)).await?;
+        let unproven = reader
+            .check_file(keys.map(Arc::new), providers::all())
+            .await?;
         anyhow::Ok((checked, erased, unproven))
     })?;
     say!("ledger     {}", checked.ledger_id);

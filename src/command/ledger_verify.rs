@@ -33,6 +33,7 @@ pub(crate) fn ledger_verify(
         policy: args.witness_policy,
         since: args.since,
         approvers: args.approvers,
+        providers: providers::all(),
         depth: if args.hashes_only {
             Depth::Hashes
         } else {

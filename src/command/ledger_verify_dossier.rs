@@ -30,6 +30,7 @@ pub(crate) fn ledger_verify_dossier(args: VerifyDossierArgs) -> anyhow::Result<E
         policy: args.witness_policy,
         since: Vec::new(),
         approvers: args.approvers,
+        providers: providers::all(),
         depth: Depth::Everything,
         max_findings: MAX_FINDINGS,
     };

@@ -47,7 +47,7 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller, kept: Kept) -> anyh
     let options = VerifyOptions {
         since: vec![kept.checkpoint],
         approvers: Some(approvers),
-        ..VerifyOptions::new(kept.key)
+        ..VerifyOptions::new(kept.key, providers::all())
     };
 
     let report = verified(&scan, &newest, options.clone(), |_, _| {})?;

@@ -69,7 +69,10 @@ async fn checked(
     let Some(ledger) = reader.check_newest().await? else {
         return Ok(None);
     };
-    Ok(Some((ledger, reader.check_file(keys).await?)))
+    Ok(Some((
+        ledger,
+        reader.check_file(keys, providers::all()).await?,
+    )))
 }
 
 fn unsound(error: &Error) -> Finding {

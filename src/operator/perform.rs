@@ -6,7 +6,6 @@ use ledger::command::RevokeGrants;
 use ledger::command::{
     CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
 };
-use ledger::operation::catalog::entry;
 use ledger::{
     Actor, AgentName, ApplyId, ApproverName, Blob, CredentialId, DeliveryId, Error, Ledger, Origin,
     TaskId,
@@ -73,7 +72,7 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             reason,
         } => {
             let operation = operation
-                .map(|name| entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
+                .map(|name| ledger.rules().providers.entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
                 .transpose()?;
             let agent = AgentName::unchecked(agent);
             // The command itself takes any name; a mistyped one would be registered.

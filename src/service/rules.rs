@@ -21,6 +21,7 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         token_issuer: config.auth.capability.issuer.clone(),
         token_audience: config.auth.capability.audience.clone(),
         quotas: config.quotas,
+        providers: providers::all(),
     }
 }
 

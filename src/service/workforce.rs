@@ -4,16 +4,18 @@ use super::rules::without_slash;
 use crate::config::{Config, Problems};
 use anyhow::Context;
 use ledger::CallbackPolicy;
+use providers::cloudflare::Cloudflare;
+use std::sync::Arc;
+use workers::WorkersConfig;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
-use workers::cloudflare::{CloudflareClient, CloudflareConfig};
-use workers::{Upstream, WorkersConfig};
+use workers::upstream::{UpstreamClient, UpstreamConfig, Upstreams};
 
 /// The workers' settings, their clients ready to send.
 ///
 /// # Errors
 /// A CA file or an upstream address that cannot be used.
 pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
-    let mut workers = WorkersConfig::new(upstream(config)?, callbacks(config)?);
+    let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(config)?);
     workers.callback_batch_size = config.callbacks.batch_size;
     workers.callback_interval = config.callbacks.worker_interval;
     workers.witnesses = config.witnesses.settings().map_err(Problems::from)?;
@@ -21,14 +23,16 @@ pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
     Ok(workers)
 }
 
-fn upstream(config: &Config) -> anyhow::Result<Upstream> {
-    let Some(token) = &config.upstream.token else {
-        return Ok(Upstream::Simulated);
-    };
-    let base = without_slash(&config.upstream.base);
-    let client = CloudflareClient::new(CloudflareConfig::new(base, token.clone()))
-        .context("upstream cannot be reached like this")?;
-    Ok(Upstream::Cloudflare(client))
+fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
+    let mut clients = Vec::new();
+    if let Some(token) = &config.upstream.token {
+        let base = without_slash(&config.upstream.base);
+        let settings = UpstreamConfig::new(Arc::new(Cloudflare), base, token.clone());
+        let client =
+            UpstreamClient::new(settings).context("upstream cannot be reached like this")?;
+        clients.push(client);
+    }
+    Ok(Upstreams::new(providers::all(), clients))
 }
 
 fn callbacks(config: &Config) -> anyhow::Result<CallbackSender> {

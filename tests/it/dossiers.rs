@@ -41,7 +41,7 @@ async fn approved(surroundings: &Surroundings) -> String {
 fn verified(json: &Value) -> DossierReport {
     let dossier = Dossier::read(&serde_json::to_vec(json).unwrap()).unwrap();
     let key = dossier.log.vkey.parse().unwrap();
-    verify_dossier(&dossier, &VerifyOptions::new(key))
+    verify_dossier(&dossier, &VerifyOptions::new(key, providers::all()))
 }
 
 fn index_of(dossier: &Value, event: &str) -> usize {
@@ -124,7 +124,7 @@ fn unwitnessed(dossier: &Value) {
         url: None,
     };
     let mut dossier = Dossier::read(&serde_json::to_vec(dossier).unwrap()).unwrap();
-    let mut options = VerifyOptions::new(dossier.log.vkey.parse().unwrap());
+    let mut options = VerifyOptions::new(dossier.log.vkey.parse().unwrap(), providers::all());
     options.policy = Some(WitnessPolicy::k_of(1, vec![witness]).unwrap());
     let report = verify_dossier(&dossier, &options);
     let first = report.findings.first().map(|finding| finding.check);

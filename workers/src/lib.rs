@@ -13,7 +13,6 @@
 //! | `cosigner` | witnesses' cosignatures on the newest checkpoint |
 
 pub mod callback;
-pub mod cloudflare;
 mod depth_gauges;
 mod dispatcher;
 mod error;
@@ -25,10 +24,10 @@ mod newest;
 mod pre_state;
 mod recording;
 mod supervisor;
+pub mod upstream;
 pub mod witness;
 mod worker;
 
 pub use error::Error;
-pub use executor::Upstream;
 pub use supervisor::{HealthReader, Supervisor, WorkersConfig, start};
 pub use worker::WorkerHealth;

@@ -1,21 +1,18 @@
 //! Reads, once for each approval, what its operations would change, so that the approver sees it.
 
-use crate::cloudflare::{self, CloudflareClient};
 use crate::error::Error;
-use crate::executor::{Upstream, read_operations};
 use crate::in_flight::InFlight;
 use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
+use crate::upstream::{self, Upstreams};
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
-use ledger::operation::catalog::ZONE;
-use ledger::operation::{Operation, ScopeId, ZoneName};
+use ledger::operation::{Operation, ScopeId};
 use ledger::{ApprovalId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -28,13 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MOST_BYTES: usize = 512 * 1024;
 /// Why nothing was read in the end.
 const LATE: &str = "upstream did not answer in time";
-const SIMULATED: &str = "no Cloudflare token is configured; operations are simulated";
 
 /// Takes pending approvals that nobody has read for yet.
 pub(crate) struct PreStateReader {
     recorder: Recorder,
     projections: Projections,
-    upstream: Arc<Upstream>,
+    upstreams: Upstreams,
     approvals: InFlight<ApprovalId>,
 }
 
@@ -43,10 +39,10 @@ impl PreStateReader {
         Self {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
-            upstream: Arc::new(config.upstream.clone()),
-            approvals: InFlight::new(match config.upstream {
-                Upstream::Simulated => SIMULATED_AT_A_TIME,
-                Upstream::Cloudflare(_) => AT_A_TIME,
+            upstreams: config.upstreams.clone(),
+            approvals: InFlight::new(match config.upstreams.are_simulated() {
+                true => SIMULATED_AT_A_TIME,
+                false => AT_A_TIME,
             }),
         }
     }
@@ -82,7 +78,7 @@ impl PreStateReader {
         if self.approvals.is_free(&approval_id) {
             let reading = Reading {
                 recorder: self.recorder.clone(),
-                upstream: Arc::clone(&self.upstream),
+                upstreams: self.upstreams.clone(),
                 approval_id,
                 failures: self.approvals.failures(&approval_id),
             };
@@ -150,7 +146,7 @@ impl Worker for PreStateReader {
 /// One approval.
 struct Reading {
     recorder: Recorder,
-    upstream: Arc<Upstream>,
+    upstreams: Upstreams,
     approval_id: ApprovalId,
     failures: u32,
 }
@@ -186,18 +182,18 @@ impl Reading {
             operations: vec![PreState::Unavailable(why.to_owned()); apply.operations.len()],
             zones: Zones::default(),
         };
-        let operations = match read_operations(apply) {
+        let operations = match self.upstreams.read_operations(apply) {
             Ok(operations) if operations.len() == apply.operations.len() => operations,
             Ok(_) => return unavailable("the submission holds another number of operations"),
             Err(why) => return unavailable(&why),
         };
-        match &*self.upstream {
-            Upstream::Simulated => Read::simulated(&operations),
-            Upstream::Cloudflare(_) if self.failures > 0 => {
-                unavailable("reading it failed; see the service's log")
-            }
-            Upstream::Cloudflare(client) => Read::upstream(client, &operations).await,
+        if !self.upstreams.carry(apply) {
+            return Read::simulated(&operations);
         }
+        if self.failures > 0 {
+            return unavailable("reading it failed; see the service's log");
+        }
+        Read::upstream(&self.upstreams, &operations).await
     }
 }
 
@@ -211,11 +207,11 @@ impl Read {
     fn simulated(operations: &[Operation]) -> Self {
         let mut zones = Zones::default();
         for operation in operations {
-            zones.put(operation, || Err(SIMULATED.to_owned()));
+            zones.put(operation, || Err(simulated(operation)));
         }
         let states = operations.iter().map(|operation| {
             match operation.changes_upstream() && operation.reconcilable() {
-                true => PreState::Unavailable(SIMULATED.to_owned()),
+                true => PreState::Unavailable(simulated(operation)),
                 false => PreState::NotApplicable,
             }
         });
@@ -225,21 +221,27 @@ impl Read {
         }
     }
 
-    async fn upstream(client: &CloudflareClient, operations: &[Operation]) -> Self {
+    async fn upstream(upstreams: &Upstreams, operations: &[Operation]) -> Self {
         let until = Instant::now() + PATIENCE;
         let mut zones = Zones::default();
         let mut bytes = 0;
         let mut states = Vec::with_capacity(operations.len());
         for operation in operations {
-            if zones.lacks(operation) {
-                let name = timeout_at(until, client.zone_name(&operation.scope.id)).await;
-                let name = name.unwrap_or_else(|_| Err(LATE.to_owned()));
+            let Some(client) = upstreams.of(operation) else {
+                states.push(PreState::Unavailable(simulated(operation)));
+                continue;
+            };
+            if zones.lacks(operation)
+                && let Some(name) = timeout_at(until, client.name_of(&operation.scope))
+                    .await
+                    .unwrap_or_else(|_| Some(Err(LATE.to_owned())))
+            {
                 zones.put(operation, || name);
             }
-            let zone = zones.of(operation);
-            let read = timeout_at(until, client.read_pre_state(operation, zone)).await;
+            let name = zones.of(operation);
+            let read = timeout_at(until, client.read_pre_state(operation, name)).await;
             states.push(match read {
-                Ok(cloudflare::PreState::Value(value)) => {
+                Ok(upstream::PreState::Value(value)) => {
                     let text = value.to_string();
                     bytes += text.len();
                     if bytes <= MOST_BYTES {
@@ -248,8 +250,8 @@ impl Read {
                         PreState::Unavailable("too large to be recorded".to_owned())
                     }
                 }
-                Ok(cloudflare::PreState::NotApplicable) => PreState::NotApplicable,
-                Ok(cloudflare::PreState::Unavailable(why)) => PreState::Unavailable(why),
+                Ok(upstream::PreState::NotApplicable) => PreState::NotApplicable,
+                Ok(upstream::PreState::Unavailable(why)) => PreState::Unavailable(why),
                 Err(_) => PreState::Unavailable(LATE.to_owned()),
             });
         }
@@ -260,12 +262,18 @@ impl Read {
     }
 }
 
-/// The names of the zones that an apply acts on, in the order in which it names them.
+/// Why nothing was read.
+fn simulated(operation: &Operation) -> String {
+    let title = operation.provider().names().title;
+    format!("no {title} token is configured; operations are simulated")
+}
+
+/// The names of what an apply acts on, in the order in which it names them; as events have them, by id alone.
 #[derive(Default)]
-struct Zones(Vec<(ScopeId, Result<ZoneName, String>)>);
+struct Zones(Vec<(ScopeId, Result<String, String>)>);
 
 impl Zones {
-    fn find(&self, operation: &Operation) -> Option<&Result<ZoneName, String>> {
+    fn find(&self, operation: &Operation) -> Option<&Result<String, String>> {
         let mut zones = self.0.iter();
         zones
             .find(|(id, _)| *id == operation.scope.id)
@@ -273,19 +281,20 @@ impl Zones {
     }
 
     fn lacks(&self, operation: &Operation) -> bool {
-        operation.scope.scope_type == ZONE && self.find(operation).is_none()
+        let provider = operation.provider();
+        provider.has_name(operation.scope.scope_type) && self.find(operation).is_none()
     }
 
-    fn put(&mut self, operation: &Operation, name: impl FnOnce() -> Result<ZoneName, String>) {
+    fn put(&mut self, operation: &Operation, name: impl FnOnce() -> Result<String, String>) {
         if self.lacks(operation) {
             self.0.push((operation.scope.id.clone(), name()));
         }
     }
 
-    fn of(&self, operation: &Operation) -> Result<&ZoneName, &str> {
+    fn of(&self, operation: &Operation) -> Result<&str, &str> {
         match self.find(operation) {
-            Some(name) => name.as_ref().map_err(String::as_str),
-            None => Err("it is no zone"),
+            Some(name) => name.as_deref().map_err(String::as_str),
+            None => Err("it has no name"),
         }
     }
 
@@ -295,7 +304,7 @@ impl Zones {
             .map(|(id, name)| ZoneRead {
                 zone_id: id.to_string(),
                 name: match name {
-                    Ok(name) => ZoneNameRead::Known(name.to_string()),
+                    Ok(name) => ZoneNameRead::Known(name),
                     Err(why) => ZoneNameRead::Unavailable(why),
                 },
             })

@@ -5,9 +5,10 @@ use crate::callback::CallbackSender;
 use crate::depth_gauges::DepthGauges;
 use crate::dispatcher::Dispatcher;
 use crate::error::Error;
-use crate::executor::{Executor, Upstream};
+use crate::executor::Executor;
 use crate::expirer::Expirer;
 use crate::pre_state::PreStateReader;
+use crate::upstream::Upstreams;
 use crate::witness::{Cosigner, Gate, WitnessSettings};
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
 use futures_util::FutureExt as _;
@@ -31,7 +32,7 @@ const CATCH_UP_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct WorkersConfig {
     /// Where operations are carried out.
-    pub upstream: Upstream,
+    pub upstreams: Upstreams,
     /// How many applies are executed at a time.
     pub applies_at_a_time: usize,
     /// Sends callbacks.
@@ -53,9 +54,9 @@ impl WorkersConfig {
     /// 64 applies at a time, 50 deliveries a look, a look every 2 s at least, the default back-off,
     /// 20 s to drain.
     #[must_use]
-    pub fn new(upstream: Upstream, callbacks: CallbackSender) -> Self {
+    pub fn new(upstreams: Upstreams, callbacks: CallbackSender) -> Self {
         Self {
-            upstream,
+            upstreams,
             applies_at_a_time: 64,
             callbacks,
             callback_batch_size: 50,

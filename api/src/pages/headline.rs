@@ -74,7 +74,9 @@ mod tests {
     const ID: &str = "2c0fc9fa937b11eaa1b71c4d701ab86e";
 
     fn line(operation: &str, params: &Value, found: Option<&Value>) -> String {
-        let operation = Operation::parse(operation, "zone", ZONE, params).unwrap();
+        let operation = providers::all()
+            .parse(operation, "zone", ZONE, params)
+            .unwrap();
         let read = found.map(|found| PreState::Found(found.to_string()));
         headline(&operation, read.as_ref())
     }

@@ -9,7 +9,7 @@ use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{PreState, ZoneNameRead};
 use ledger::operation::{Before, Operation};
-use ledger::{Timestamp, operations_of};
+use ledger::{Providers, Timestamp, operations_of};
 use serde_json::Value;
 
 /// An approval with everything that its page needs besides.
@@ -22,6 +22,7 @@ pub(crate) struct Question<'a> {
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
     pub(crate) now: Timestamp,
+    pub(crate) providers: &'a Providers,
 }
 
 impl Question<'_> {
@@ -43,7 +44,7 @@ impl Question<'_> {
             let found = found(read);
             let before = Before {
                 state: found.as_ref(),
-                zone: match approval.zone(operation.scope.id.as_str()) {
+                name: match approval.zone(operation.scope.id.as_str()) {
                     Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
                     Some(ZoneNameRead::Unavailable(_)) | None => None,
                 },
@@ -134,7 +135,7 @@ impl Question<'_> {
             operations_of(self.apply.submission.as_bytes()).map_err(ApiError::internal)?;
         submitted
             .iter()
-            .map(|operation| Operation::from_json(operation).map_err(ApiError::internal))
+            .map(|operation| self.providers.read(operation).map_err(ApiError::internal))
             .collect()
     }
 }

@@ -199,13 +199,14 @@ fn what_is_replaced_stands_beside_what_replaces_it() {
 
 #[test]
 fn a_card_shows_the_operation_as_it_will_be_sent() {
-    let operation = ledger::operation::Operation::parse(
-        "ssl.mode.write",
-        "zone",
-        "023e105f4ecef8ad9ca31a8372d0c353",
-        &json!({"value": "flexible"}),
-    )
-    .unwrap();
+    let operation = providers::all()
+        .parse(
+            "ssl.mode.write",
+            "zone",
+            "023e105f4ecef8ad9ca31a8372d0c353",
+            &json!({"value": "flexible"}),
+        )
+        .unwrap();
     let now = UpstreamState::Present(Param::rows(&json!({"value": "full"})));
     let card = OperationCard::of(&operation, now);
     assert_eq!(card.operation_id, "ssl.mode.write");
@@ -221,8 +222,7 @@ fn a_card_shows_the_operation_as_it_will_be_sent() {
 fn what_an_agent_writes_takes_nothing_out_of_the_sentence() {
     let card = |content: &str| {
         let params = json!({"type": "TXT", "name": "a", "content": content});
-        let operation =
-            ledger::operation::Operation::parse("dns.record.write", "zone", "z1", &params);
+        let operation = providers::all().parse("dns.record.write", "zone", "z1", &params);
         OperationCard::of(&operation.unwrap(), UpstreamState::NotApplicable)
     };
     assert!(!card("\"v\"").summary.original().contains("zone z1"));
@@ -288,9 +288,9 @@ fn every_page_is_private_unframed_and_closed_to_foreign_content() {
 fn what_an_upload_drops_stands_apart_from_what_stays() {
     let params = json!({"script_name": "s", "script": "export default {}",
         "keep_bindings": ["secret_text"], "containers": [{"class_name": "C"}]});
-    let operation =
-        ledger::operation::Operation::parse("workers.deploy.write", "account", "a1", &params)
-            .unwrap();
+    let operation = providers::all()
+        .parse("workers.deploy.write", "account", "a1", &params)
+        .unwrap();
     let found = json!({"script": {"limits": {"cpu_ms": 50}, "usage_model": "standard",
         "bindings": [{"type": "kv_namespace", "name": "KV", "namespace_id": "k"},
             {"type": "secret_text", "name": "KEY"}]}});
@@ -300,7 +300,7 @@ fn what_an_upload_drops_stands_apart_from_what_stays() {
         &operation,
         &ledger::operation::Before {
             state: Some(&found),
-            zone: None,
+            name: None,
         },
     );
     let names = |rows: &[Param]| -> Vec<_> {

@@ -71,7 +71,9 @@ mod tests {
     const ID: &str = "2c0fc9fa937b11eaa1b71c4d701ab86e";
 
     fn of(operation: &str, params: &Value, found: &Value) -> UpstreamState {
-        let operation = Operation::parse(operation, "zone", ZONE, params).unwrap();
+        let operation = providers::all()
+            .parse(operation, "zone", ZONE, params)
+            .unwrap();
         UpstreamState::of(&operation, Some(&PreState::Found(found.to_string())))
     }
 
@@ -133,13 +135,17 @@ mod tests {
     #[test]
     fn a_purge_never_waits_for_what_cannot_be_read() {
         let purge = json!({"purge_everything": true});
-        let purge = Operation::parse("cache.purge.execute", "zone", ZONE, &purge).unwrap();
+        let purge = providers::all()
+            .parse("cache.purge.execute", "zone", ZONE, &purge)
+            .unwrap();
         assert_eq!(
             UpstreamState::of(&purge, None),
             UpstreamState::NotApplicable
         );
         let ssl = json!({"value": "strict"});
-        let ssl = Operation::parse("ssl.mode.write", "zone", ZONE, &ssl).unwrap();
+        let ssl = providers::all()
+            .parse("ssl.mode.write", "zone", ZONE, &ssl)
+            .unwrap();
         assert_eq!(UpstreamState::of(&ssl, None), UpstreamState::NotYetRead);
     }
 }

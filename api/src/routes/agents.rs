@@ -74,7 +74,8 @@ async fn replace_permissions(
     PathParams(agent): PathParams<String>,
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let (grants, reason) = request.read(&agent, state.services.ledger.now())?;
+    let ledger = &state.services.ledger;
+    let (grants, reason) = request.read(&agent, ledger.now(), &ledger.rules().providers)?;
     let origin = who.origin(request_id);
     let command = ReplacePermissions {
         agent: AgentName::parse(&agent)?,

@@ -54,9 +54,10 @@ async fn plan(
     By(who): By<action::PlanApply>,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
-    within_limit(size, request.uploads())?;
-    let operations = request.operations()?;
     let ledger = &state.services.ledger;
+    let providers = &ledger.rules().providers;
+    within_limit(size, request.uploads(providers))?;
+    let operations = request.operations(providers)?;
     let agent = ledger.load::<Agent>(who.task().agent_id).await?;
     let now = ledger.now();
     let check = permission_check(who.task(), agent.as_deref(), &operations, now)?;
@@ -100,8 +101,9 @@ async fn apply(
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let asked = request.and_then(|LargeJson(request, size, permit)| {
-        within_limit(size, request.uploads())?;
-        let operations = request.operations()?;
+        let providers = &state.services.ledger.rules().providers;
+        within_limit(size, request.uploads(providers))?;
+        let operations = request.operations(providers)?;
         let policy = &state.config.callback_policy;
         let callback = request
             .callback

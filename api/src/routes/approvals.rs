@@ -119,7 +119,8 @@ async fn discord_message(
     let _turn = state.turns.take(&who.task().subject).await?;
     let apply = ledger.existing::<Apply>(approval.apply_id).await?;
     let url = state.approval_url(&approval)?;
-    DiscordMessage::of(who.task(), &approval, &apply, url, now).map(Json)
+    let providers = &state.services.ledger.rules().providers;
+    DiscordMessage::of(who.task(), &approval, &apply, url, now, providers).map(Json)
 }
 
 async fn newest(state: &AppState, task: TaskId) -> Result<Arc<Approval>, ApiError> {

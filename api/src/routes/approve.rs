@@ -84,6 +84,7 @@ async fn page(
     let now = ledger.now();
     let link = state.approval_url(&approval)?;
     let simulated = state.config.simulated;
+    let providers = ledger.rules().providers.clone();
     // Much to read where a script is large, and others wait for this thread.
     let made = tokio::task::spawn_blocking(move || {
         let question = Question {
@@ -92,6 +93,7 @@ async fn page(
             apply: &apply,
             used_by: used_by.as_deref(),
             now,
+            providers: &providers,
         };
         respond_to(&question, wants, simulated, &link)
     });

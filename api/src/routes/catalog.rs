@@ -3,6 +3,7 @@
 use crate::shapes::catalog::Catalog;
 use crate::state::AppState;
 use axum::Json;
+use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +16,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/operations", tag = "service", responses(
     (status = 200, body = Catalog),
 ))]
-async fn list_operations() -> Json<Catalog> {
-    Json(Catalog::whole())
+async fn list_operations(State(state): State<AppState>) -> Json<Catalog> {
+    Json(Catalog::whole(&state.services.ledger.rules().providers))
 }

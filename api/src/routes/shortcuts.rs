@@ -57,7 +57,7 @@ async fn create_dns_record(
 ) -> Result<Response, ApiError> {
     let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|StrictJson(request)| (request, None));
-    submit(attempt, key, request).await
+    submit(&state, attempt, key, request).await
 }
 
 /// Purge a zone's cache: an apply of cache.purge.execute
@@ -89,7 +89,7 @@ async fn purge_cache(
 ) -> Result<Response, ApiError> {
     let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|StrictJson(request)| (request, None));
-    submit(attempt, key, request).await
+    submit(&state, attempt, key, request).await
 }
 
 /// Upload a Worker script: an apply of workers.deploy.write
@@ -121,17 +121,19 @@ async fn deploy_worker(
 ) -> Result<Response, ApiError> {
     let attempt = Attempt::new(&state, &who, request_id, wait);
     let request = request.map(|LargeJson(request, _, permit)| (request, Some(permit)));
-    submit(attempt, key, request).await
+    submit(&state, attempt, key, request).await
 }
 
 async fn submit<T: Shortcut>(
+    state: &AppState,
     attempt: Attempt<'_>,
     key: Result<Idempotency, ApiError>,
     request: Result<(T, Option<BodyPermit>), ApiError>,
 ) -> Result<Response, ApiError> {
+    let providers = &state.services.ledger.rules().providers;
     let asked = request.and_then(|(request, permit)| {
         Ok(Asked {
-            operations: vec![request.operation()?],
+            operations: vec![request.operation(providers)?],
             callback: None,
             permit,
         })

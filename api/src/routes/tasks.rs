@@ -50,7 +50,8 @@ async fn create_task(
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
     let agent = who.agent_name()?;
     let subject = who.subject.clone();
-    let task = request.read(&state.config.callback_policy)?;
+    let providers = &state.services.ledger.rules().providers;
+    let task = request.read(&state.config.callback_policy, providers)?;
     let command = CreateTask {
         agent: AgentName::parse(agent)?,
         subject,

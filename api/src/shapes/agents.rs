@@ -2,8 +2,8 @@
 
 use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
-use ledger::Timestamp;
 use ledger::event::Grant;
+use ledger::{Providers, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -46,6 +46,7 @@ impl PermissionsRequest {
         self,
         agent: &str,
         now: Timestamp,
+        providers: &Providers,
     ) -> Result<(Vec<Grant>, Option<String>), ApiError> {
         if self.agent_id.is_some_and(|named| named != *agent) {
             return Err(ApiError::bad_request(
@@ -56,15 +57,18 @@ impl PermissionsRequest {
             .permissions
             .iter()
             .enumerate()
-            .map(|(index, permission)| permission.read(&format!("permissions[{index}]"), now))
+            .map(|(index, permission)| {
+                permission.read(&format!("permissions[{index}]"), now, providers)
+            })
             .collect::<Result<_, _>>()?;
         Ok((grants, reason(self.reason)?))
     }
 }
 
 impl Permission {
-    fn read(&self, at: &str, now: Timestamp) -> Result<Grant, ApiError> {
-        let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
+    fn read(&self, at: &str, now: Timestamp, providers: &Providers) -> Result<Grant, ApiError> {
+        let (operation, scope_type) = (&self.operation_id, &self.scope_type);
+        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers)?;
         let granted_level = word(&format!("{at}.granted_level"), &self.granted_level)?;
         let until = |text: &String| {
             let at = format!("{at}.expires_at");
@@ -121,7 +125,11 @@ mod tests {
         .unwrap();
         let before = request.permissions.clone();
         let (grants, _) = request
-            .read("ci", Timestamp::from_seconds(1_790_000_000))
+            .read(
+                "ci",
+                Timestamp::from_seconds(1_790_000_000),
+                &providers::all(),
+            )
             .unwrap();
         let after: Vec<_> = grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
@@ -144,7 +152,11 @@ mod tests {
             let body = json!({"permissions": [permission]});
             let request: PermissionsRequest = serde_json::from_value(body).unwrap();
             let refused = request
-                .read("ci", Timestamp::from_seconds(1_790_000_000))
+                .read(
+                    "ci",
+                    Timestamp::from_seconds(1_790_000_000),
+                    &providers::all(),
+                )
                 .unwrap_err()
                 .to_string();
             assert!(

@@ -100,7 +100,8 @@ pub(crate) struct OperationResult {
     pub(crate) outcome: &'static str,
     /// Upstream's name for the request, also of one whose outcome is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cloudflare_request_id: Option<String>,
+    #[serde(rename = "cloudflare_request_id")]
+    pub(crate) upstream_request_id: Option<String>,
     /// Upstream's HTTP status, where there was an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) http_status: Option<u16>,
@@ -263,7 +264,7 @@ fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> Op
         operation_id: asked.operation.to_string(),
         success: false,
         outcome,
-        cloudflare_request_id: None,
+        upstream_request_id: None,
         http_status: None,
         result_info: None,
         messages: None,
@@ -285,7 +286,7 @@ fn result(asked: &CheckedOperation, state: &OperationState, apply: &Apply) -> Op
             let (http_status, request_id) = answered(outcome, evidence);
             OperationResult {
                 success,
-                cloudflare_request_id: request_id,
+                upstream_request_id: request_id,
                 http_status,
                 result_info: evidence.result_info.as_deref().map(as_json),
                 messages: evidence.messages.as_deref().map(as_json),

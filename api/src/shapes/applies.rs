@@ -3,10 +3,11 @@
 use super::callbacks::CallbackRequest;
 use super::reason;
 use crate::problem::ApiError;
-use ledger::operation::{Operation, catalog as cloudflare};
+use ledger::Providers;
+use ledger::operation::Operation;
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The most operations of one apply.
@@ -35,7 +36,7 @@ pub(crate) struct PlanRequest {
 
 /// One operation on one scope.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what Operation::from_json reads")]
+#[expect(dead_code, reason = "describes what Providers::read reads")]
 pub(crate) struct OperationRequest {
     /// An operation of the catalog.
     #[schema(example = "dns.record.write")]
@@ -53,29 +54,32 @@ pub(crate) struct OperationRequest {
 
 impl ApplyRequest {
     /// Every operation, completely checked; one bad one refuses all.
-    pub(crate) fn operations(&self) -> Result<Vec<Operation>, ApiError> {
-        read_operations(&self.operations)
+    pub(crate) fn operations(&self, providers: &Providers) -> Result<Vec<Operation>, ApiError> {
+        read_operations(&self.operations, providers)
     }
 
-    /// Whether it uploads a Worker, which may be larger than other bodies.
-    pub(crate) fn uploads(&self) -> bool {
-        uploads(&self.operations)
+    /// Whether it uploads files, and may be larger than other bodies.
+    pub(crate) fn uploads(&self, providers: &Providers) -> bool {
+        uploads(&self.operations, providers)
     }
 }
 
 impl PlanRequest {
     /// As [`ApplyRequest::operations`].
-    pub(crate) fn operations(&self) -> Result<Vec<Operation>, ApiError> {
-        read_operations(&self.operations)
+    pub(crate) fn operations(&self, providers: &Providers) -> Result<Vec<Operation>, ApiError> {
+        read_operations(&self.operations, providers)
     }
 
     /// As [`ApplyRequest::uploads`].
-    pub(crate) fn uploads(&self) -> bool {
-        uploads(&self.operations)
+    pub(crate) fn uploads(&self, providers: &Providers) -> bool {
+        uploads(&self.operations, providers)
     }
 }
 
-fn read_operations(operations: &[Value]) -> Result<Vec<Operation>, ApiError> {
+fn read_operations(
+    operations: &[Value],
+    providers: &Providers,
+) -> Result<Vec<Operation>, ApiError> {
     if !(1..=MOST_OPERATIONS).contains(&operations.len()) {
         let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
         return Err(ApiError::BadRequest { detail });
@@ -84,18 +88,20 @@ fn read_operations(operations: &[Value]) -> Result<Vec<Operation>, ApiError> {
         .iter()
         .enumerate()
         .map(|(index, operation)| {
-            Operation::from_json(operation)
+            providers
+                .read(operation)
                 .and_then(|operation| operation.check_asked().map(|()| operation))
                 .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
         })
         .collect()
 }
 
-fn uploads(operations: &[Value]) -> bool {
-    let deploy = cloudflare::WORKERS_DEPLOY.id;
-    operations
-        .iter()
-        .any(|operation| operation.get("operation_id") == Some(&json!(deploy.as_str())))
+fn uploads(operations: &[Value], providers: &Providers) -> bool {
+    operations.iter().any(|operation| {
+        let id = operation.get("operation_id").and_then(Value::as_str);
+        let entry = id.and_then(|id| providers.entry(id).ok());
+        entry.is_some_and(|entry| entry.uploads)
+    })
 }
 
 /// Carries out what was approved.
@@ -212,6 +218,7 @@ impl From<&ApplyView> for ApplySummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn refused<T>(read: Result<T, ApiError>) -> String {
         match read {
@@ -230,14 +237,14 @@ mod tests {
             operations: vec![fine, bad],
             callback: None,
         };
-        let why = refused(request.operations());
+        let why = refused(request.operations(&providers::all()));
         assert!(why.starts_with("operations[1].params.value"), "{why}");
 
         let none = ApplyRequest {
             operations: Vec::new(),
             callback: None,
         };
-        assert!(refused(none.operations()).starts_with("operations:"));
+        assert!(refused(none.operations(&providers::all())).starts_with("operations:"));
     }
 
     #[test]
@@ -247,11 +254,11 @@ mod tests {
             operations: vec![json!({}), deploy],
             callback: None,
         };
-        assert!(request.uploads());
+        assert!(request.uploads(&providers::all()));
         let request = ApplyRequest {
             operations: vec![json!(3)],
             callback: None,
         };
-        assert!(!request.uploads());
+        assert!(!request.uploads(&providers::all()));
     }
 }

@@ -4,7 +4,7 @@ use crate::pages::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::operation::Operation;
-use ledger::{Timestamp, operations_of};
+use ledger::{Providers, Timestamp, operations_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -103,11 +103,12 @@ impl DiscordMessage {
         apply: &Apply,
         approve_url: String,
         now: Timestamp,
+        providers: &Providers,
     ) -> Result<Self, ApiError> {
         let operations = operations_of(apply.submission.as_bytes()).map_err(ApiError::internal)?;
         let lines = operations
             .iter()
-            .map(|operation| Operation::from_json(operation).map(|it| line_of(approval, &it)))
+            .map(|operation| providers.read(operation).map(|it| line_of(approval, &it)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(ApiError::internal)?;
         let head = format!("{} asks: {}", task.agent, task.name);

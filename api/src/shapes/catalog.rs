@@ -1,6 +1,6 @@
 //! The catalog of operations.
 
-use ledger::operation::catalog as cloudflare;
+use ledger::Providers;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,8 +28,9 @@ pub(crate) struct CatalogOperation {
 }
 
 impl Catalog {
-    pub(crate) fn whole() -> Self {
-        let operations = cloudflare::CATALOG
+    pub(crate) fn whole(providers: &Providers) -> Self {
+        let operations = providers
+            .catalog()
             .map(|entry| CatalogOperation {
                 operation_id: entry.id.to_string(),
                 scope_type: entry.scope_type.to_string(),
@@ -37,7 +38,7 @@ impl Catalog {
                 risk_tier: entry.risk.as_str(),
                 summary: entry.summary,
             })
-            .into();
+            .collect();
         Self { operations }
     }
 }

@@ -15,8 +15,7 @@ pub(crate) mod shortened;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;
-use ledger::operation::catalog::entry;
-use ledger::{CatalogEntry, ScopePattern, Timestamp};
+use ledger::{CatalogEntry, Providers, ScopePattern, Timestamp};
 
 /// Bytes, as a description names them.
 #[derive(utoipa::ToSchema)]
@@ -39,8 +38,10 @@ impl Coverage {
         operation_id: &str,
         scope_type: &str,
         scope_id: &str,
+        providers: &Providers,
     ) -> Result<Self, ApiError> {
-        let operation = *entry(operation_id)
+        let operation = *providers
+            .entry(operation_id)
             .map_err(|why| ApiError::bad_request(format!("{at}.operation_id: {why}")))?;
         let (operation_id, expected) = (operation.id, operation.scope_type);
         if scope_type.parse() != Ok(expected) {
@@ -93,7 +94,9 @@ mod tests {
 
     #[test]
     fn coverage_is_one_id_or_all_of_the_operations_type() {
-        let read = |operation, scope_type, id| Coverage::read("x", operation, scope_type, id);
+        let providers = providers::all();
+        let read =
+            |operation, scope_type, id| Coverage::read("x", operation, scope_type, id, &providers);
         let one = read("dns.record.write", "zone", "z1").unwrap();
         assert_eq!(one.scope_id.as_str(), "z1");
         assert_eq!(

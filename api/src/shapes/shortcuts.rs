@@ -1,8 +1,8 @@
 //! Shortcuts: bodies that stand for an apply of one operation.
 
 use crate::problem::ApiError;
-use ledger::CatalogEntry;
-use ledger::operation::{Operation, catalog as cloudflare};
+use ledger::Providers;
+use ledger::operation::Operation;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -69,39 +69,39 @@ pub(crate) struct WorkersDeployRequest {
 /// A shortcut stands for an apply of one operation.
 pub(crate) trait Shortcut {
     /// Its operation, completely checked.
-    fn operation(self) -> Result<Operation, ApiError>;
+    fn operation(self, providers: &Providers) -> Result<Operation, ApiError>;
 }
 
 impl Shortcut for DnsCreateRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
+    fn operation(self, providers: &Providers) -> Result<Operation, ApiError> {
         let mut params = Map::new();
         params.insert("type".to_owned(), self.record_type.into());
         params.insert("name".to_owned(), self.name.into());
         params.insert("content".to_owned(), self.content.into());
         put(&mut params, "ttl", self.ttl);
         put(&mut params, "proxied", self.proxied);
-        one(cloudflare::DNS_RECORD_WRITE, &self.scope_id, params)
+        one("dns.record.write", &self.scope_id, params, providers)
     }
 }
 
 impl Shortcut for CachePurgeRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
+    fn operation(self, providers: &Providers) -> Result<Operation, ApiError> {
         let mut params = Map::new();
         put(&mut params, "purge_everything", self.purge_everything);
         put(&mut params, "files", self.files);
         put(&mut params, "tags", self.tags);
-        one(cloudflare::CACHE_PURGE, &self.scope_id, params)
+        one("cache.purge.execute", &self.scope_id, params, providers)
     }
 }
 
 impl Shortcut for WorkersDeployRequest {
-    fn operation(self) -> Result<Operation, ApiError> {
+    fn operation(self, providers: &Providers) -> Result<Operation, ApiError> {
         let mut params = Map::new();
         params.insert("script_name".to_owned(), self.script_name.into());
         params.insert("script".to_owned(), self.script.into());
         put(&mut params, "main_module", self.main_module);
         put(&mut params, "body_part", self.body_part);
-        one(cloudflare::WORKERS_DEPLOY, &self.scope_id, params)
+        one("workers.deploy.write", &self.scope_id, params, providers)
     }
 }
 
@@ -112,24 +112,26 @@ fn put<V: Into<Value>>(params: &mut Map<String, Value>, name: &str, value: Optio
 }
 
 fn one(
-    entry: CatalogEntry,
+    id: &str,
     scope_id: &str,
     params: Map<String, Value>,
+    providers: &Providers,
 ) -> Result<Operation, ApiError> {
-    let params = Value::Object(params);
-    Operation::parse(
-        entry.id.as_str(),
+    let entry = providers.entry(id).map_err(ApiError::internal)?;
+    let operation = providers.parse(
+        id,
         entry.scope_type.as_str(),
         scope_id,
-        &params,
-    )
-    .and_then(|operation| operation.check_asked().map(|()| operation))
-    .map_err(|why| {
-        // The shortcut's fields stand where the params would.
-        let why = why.to_string();
-        let why = why.strip_prefix("params.").unwrap_or(&why);
-        ApiError::bad_request(why)
-    })
+        &Value::Object(params),
+    );
+    operation
+        .and_then(|operation| operation.check_asked().map(|()| operation))
+        .map_err(|why| {
+            // The shortcut's fields stand where the params would.
+            let why = why.to_string();
+            let why = why.strip_prefix("params.").unwrap_or(&why);
+            ApiError::bad_request(why)
+        })
 }
 
 #[cfg(test)]
@@ -151,25 +153,29 @@ mod tests {
             "content": "192.0.2.1", "ttl": 300, "proxied": false,
         }))
         .unwrap();
-        let long = Operation::from_json(&json!({
-            "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
-            "params": {"action": "create", "type": "A", "name": "www.example.com",
-                "content": "192.0.2.1", "ttl": 300, "proxied": false},
-        }))
-        .unwrap();
-        assert_eq!(dns.operation().unwrap(), long);
+        let long = providers::all()
+            .read(&json!({
+                "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
+                "params": {"action": "create", "type": "A", "name": "www.example.com",
+                    "content": "192.0.2.1", "ttl": 300, "proxied": false},
+            }))
+            .unwrap();
+        assert_eq!(dns.operation(&providers::all()).unwrap(), long);
 
         let purge: CachePurgeRequest =
             serde_json::from_value(json!({"scope_id": "z1", "purge_everything": true})).unwrap();
-        assert_eq!(purge.operation().unwrap().entry, cloudflare::CACHE_PURGE);
+        assert_eq!(
+            purge.operation(&providers::all()).unwrap().entry,
+            providers::cloudflare::CACHE_PURGE
+        );
 
         let deploy: WorkersDeployRequest = serde_json::from_value(json!({
             "scope_id": "a1", "script_name": "hello", "script": "export default {}",
         }))
         .unwrap();
         assert_eq!(
-            deploy.operation().unwrap().entry,
-            cloudflare::WORKERS_DEPLOY
+            deploy.operation(&providers::all()).unwrap().entry,
+            providers::cloudflare::WORKERS_DEPLOY
         );
     }
 
@@ -180,7 +186,7 @@ mod tests {
             "content": "192.0.2.1", "ttl": 7,
         }))
         .unwrap();
-        let why = refused(dns.operation());
+        let why = refused(dns.operation(&providers::all()));
         assert!(why.starts_with("ttl"), "{why}");
     }
 }

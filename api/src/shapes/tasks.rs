@@ -3,8 +3,8 @@
 use super::callbacks::CallbackRequest;
 use super::{Coverage, reason, word};
 use crate::problem::{ApiError, Forbidden};
-use ledger::CallbackPolicy;
 use ledger::command::{AllowedEntry, NewCallback};
+use ledger::{CallbackPolicy, Providers};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -70,7 +70,11 @@ pub(crate) struct ValidTask {
 }
 
 impl CreateTaskRequest {
-    pub(crate) fn read(self, policy: &CallbackPolicy) -> Result<ValidTask, ApiError> {
+    pub(crate) fn read(
+        self,
+        policy: &CallbackPolicy,
+        providers: &Providers,
+    ) -> Result<ValidTask, ApiError> {
         if !(1..=200).contains(&self.task_name.chars().count()) {
             return Err(ApiError::bad_request("task_name: 1 to 200 characters"));
         }
@@ -88,7 +92,7 @@ impl CreateTaskRequest {
             .operations
             .iter()
             .enumerate()
-            .map(|(index, operation)| operation.read(&format!("operations[{index}]")))
+            .map(|(index, operation)| operation.read(&format!("operations[{index}]"), providers))
             .collect::<Result<_, _>>()?;
         let ttl = self.expires_in_seconds.unwrap_or(DEFAULT_TTL);
         if !TTL_RANGE.contains(&ttl) {
@@ -110,11 +114,12 @@ impl CreateTaskRequest {
 }
 
 impl AllowedOperation {
-    fn read(&self, at: &str) -> Result<AllowedEntry, ApiError> {
+    fn read(&self, at: &str, providers: &Providers) -> Result<AllowedEntry, ApiError> {
         if self.operation_id == PERMISSIONS_ADMIN {
             return Err(Forbidden::PermissionsAdmin.into());
         }
-        let covers = Coverage::read(at, &self.operation_id, &self.scope_type, &self.scope_id)?;
+        let (operation, scope_type) = (&self.operation_id, &self.scope_type);
+        let covers = Coverage::read(at, operation, scope_type, &self.scope_id, providers)?;
         let level = |text: &String| word(&format!("{at}.required_level"), text);
         let risk = |text: &String| word(&format!("{at}.risk_tier"), text);
         let Coverage {
@@ -237,7 +242,7 @@ mod tests {
         let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
         let request: CreateTaskRequest = ledger::deserialize_strict(task.to_string().as_bytes())
             .map_err(ApiError::bad_request)?;
-        request.read(&policy)
+        request.read(&policy, &providers::all())
     }
 
     #[test]

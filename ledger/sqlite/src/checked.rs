@@ -8,7 +8,7 @@ use crate::whole::WholeCheck;
 use futures_util::TryStreamExt as _;
 use ledger::record::RecordHash;
 use ledger::seal::MasterKeys;
-use ledger::{Error, LedgerId, Timestamp};
+use ledger::{Error, LedgerId, Providers, Timestamp};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::Arc;
 
@@ -50,9 +50,13 @@ impl Reader {
     ///
     /// # Errors
     /// The first thing that is wrong, and what keeps the file from being read.
-    pub async fn check_file(&self, keys: Option<Arc<MasterKeys>>) -> Result<Option<String>, Error> {
+    pub async fn check_file(
+        &self,
+        keys: Option<Arc<MasterKeys>>,
+        providers: Providers,
+    ) -> Result<Option<String>, Error> {
         let path = self.path();
-        let looked = tokio::task::spawn_blocking(move || WholeCheck::look(path, keys));
+        let looked = tokio::task::spawn_blocking(move || WholeCheck::look(path, keys, providers));
         looked.await.map_err(|_| Error::Stopped)?
     }
 

@@ -242,6 +242,7 @@ pub async fn open(options: LedgerOptions) -> Result<(Ledger, WriterTask), Error>
         head: found.head,
         tree: (tree.size() == size).then(|| tree.clone()),
         rules: rules_to_ask(&found, signed, unprovable.is_some()),
+        providers: options.rules.providers.clone(),
     };
     if begins.is_some() {
         found.head_key = HeadKey::new(Arc::clone(keys), begins.as_ref());

@@ -9,7 +9,6 @@ use crate::head_mac::HeadKey;
 use crate::scan::RecordScan;
 use crate::system::SystemRandom;
 use crate::tail::FileHead;
-use ledger::Error;
 use ledger::Random as _;
 use ledger::audit::{AuditRecord, Depth, Verifier, VerifyOptions};
 use ledger::event::{DecodeError, Event};
@@ -17,6 +16,7 @@ use ledger::record::{Header, RecordHash, genesis_hash, payload_digest, record_ha
 use ledger::seal::MasterKeys;
 use ledger::storage::{LookupFold, Lookups, RowClass, Scan as _, Scanned};
 use ledger::tlog::{Frontier, StoredHash, leaf_hash};
+use ledger::{Error, Providers};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub(super) struct WholeCheck {
     pub(super) tree: Option<Frontier>,
     /// Which of the auditor's rules must hold as well.
     pub(super) rules: Option<WholeRules>,
+    /// Who knows which request an operation makes.
+    pub(super) providers: Providers,
 }
 
 /// Where the auditor's rules are asked.
@@ -54,13 +56,14 @@ pub(super) struct WholeRules {
 }
 
 impl WholeRules {
-    fn begin(tree: Frontier) -> Verifier {
+    fn begin(tree: Frontier, providers: Providers) -> Verifier {
         let options = VerifyOptions {
             keys: Vec::new(),
             origin: None,
             policy: None,
             since: Vec::new(),
             approvers: None,
+            providers,
             depth: Depth::Everything,
             max_findings: MOST_FINDINGS,
         };
@@ -86,6 +89,7 @@ impl WholeCheck {
     pub(super) fn look(
         path: PathBuf,
         keys: Option<Arc<MasterKeys>>,
+        providers: Providers,
     ) -> Result<Option<String>, Error> {
         let scan = RecordScan::open(&path)?;
         let Some(found) = scan.head()? else {
@@ -97,6 +101,7 @@ impl WholeCheck {
             rules: (found.head.head.size <= MOST_RULED).then_some(all),
             head: found.head,
             tree: None,
+            providers,
         };
         check.compare(&scan)?;
         let Some(keys) = keys else {
@@ -143,6 +148,7 @@ struct Pass {
     /// told.
     is_newer: bool,
     asked: Option<WholeRules>,
+    providers: Providers,
     rules: Option<Verifier>,
 }
 
@@ -158,6 +164,7 @@ impl Pass {
             index: RowSum::new(),
             is_newer: false,
             asked: check.rules,
+            providers: check.providers.clone(),
             rules: None,
         }
     }
@@ -208,7 +215,7 @@ impl Pass {
             .add_event(position, header.stream_id.as_bytes(), header.stream_version);
         if self.asked.is_some_and(|asked| position >= asked.since) {
             self.rules
-                .get_or_insert_with(|| WholeRules::begin(self.tree.clone()))
+                .get_or_insert_with(|| WholeRules::begin(self.tree.clone(), self.providers.clone()))
                 .record(record);
         }
         self.rows.clear();

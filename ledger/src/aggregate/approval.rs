@@ -6,7 +6,7 @@ use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameR
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName};
-use crate::operation::{Operation, ZoneName};
+use crate::operation::Operation;
 use crate::rejection::Rejection;
 use std::time::Duration;
 
@@ -89,10 +89,7 @@ impl Approval {
     #[must_use]
     pub fn place(&self, operation: &Operation) -> Option<String> {
         match self.zone(operation.scope.id.as_str()) {
-            Some(ZoneNameRead::Known(name)) => match ZoneName::parse(name) {
-                Some(name) => operation.place(Some(Ok(&name))),
-                None => operation.place(Some(Err("it is no name"))),
-            },
+            Some(ZoneNameRead::Known(name)) => operation.place(Some(Ok(name))),
             Some(ZoneNameRead::Unavailable(why)) => operation.place(Some(Err(why))),
             None if self.pre_state.is_some() => operation.place(Some(Err("nobody asked for it"))),
             None => operation.place(None),

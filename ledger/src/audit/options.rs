@@ -2,6 +2,7 @@
 
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
+use crate::provider::Providers;
 use crate::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -29,6 +30,8 @@ pub struct VerifyOptions {
     pub since: Vec<Note>,
     /// The only keys that may have decided.
     pub approvers: Option<PinnedApprovers>,
+    /// Who knows which request an operation makes; what none of them knows cannot be checked.
+    pub providers: Providers,
     /// How far to look.
     pub depth: Depth,
     /// How many findings are kept; later ones are counted.
@@ -38,9 +41,10 @@ pub struct VerifyOptions {
 impl VerifyOptions {
     /// Everything is checked against one key; there is no anchor.
     #[must_use]
-    pub fn new(key: LogKey) -> Self {
+    pub fn new(key: LogKey, providers: Providers) -> Self {
         Self {
             keys: vec![key],
+            providers,
             origin: None,
             policy: None,
             since: Vec::new(),

@@ -39,7 +39,7 @@ impl Verifier {
         let mut verifier = Self {
             findings: Findings::new(options.max_findings),
             checkpoints: Checkpoints::default(),
-            history: History::new(frontier.size(), options.depth, options.approvers.clone()),
+            history: History::new(frontier.size(), options.depth, &options),
             log: Log::new(frontier),
             options,
             begun: false,

@@ -201,7 +201,7 @@ pub enum OperationOutcome {
     Succeeded {
         /// The HTTP status, absent when simulated or read back.
         http_status: Option<u16>,
-        /// Upstream's name for the request (`cf-ray`).
+        /// Upstream's name for the request.
         request_id: Option<String>,
         /// The result as JSON text.
         result: String,
@@ -259,7 +259,7 @@ impl From<OperationEndedV1> for OperationEnded {
 pub struct Evidence {
     /// The status of an answer from which the outcome could not be told.
     pub http_status: Option<u16>,
-    /// Upstream's name for the request (`cf-ray`) of such an answer.
+    /// Upstream's name for the request of such an answer.
     pub request_id: Option<String>,
     /// The errors in such an answer.
     pub errors: Option<String>,

@@ -14,11 +14,11 @@ const LONGEST_NAME: usize = 128;
 
 /// The places of one operation's params that were passed on unchecked.
 #[derive(Default)]
-pub(super) struct Marks(RefCell<Vec<Unchecked>>);
+pub struct Marks(RefCell<Vec<Unchecked>>);
 
 impl Marks {
     /// All of them, each once, in an order that does not depend on how they were found.
-    pub(super) fn into_places(self) -> Vec<Unchecked> {
+    pub fn into_places(self) -> Vec<Unchecked> {
         let mut places = self.0.into_inner();
         places.sort();
         places.dedup();
@@ -28,15 +28,16 @@ impl Marks {
 
 /// One value with the place where it stands.
 #[derive(Clone)]
-pub(super) struct At<'a> {
-    pub(super) value: &'a Value,
+pub struct At<'a> {
+    /// The value.
+    pub value: &'a Value,
     place: Unchecked,
     marks: &'a Marks,
 }
 
 impl<'a> At<'a> {
     /// The value must be an object.
-    pub(super) fn fields(self) -> Result<Fields<'a>, InvalidOperation> {
+    pub fn fields(self) -> Result<Fields<'a>, InvalidOperation> {
         match self.value.as_object() {
             Some(object) => Ok(Fields {
                 place: self.place,
@@ -48,24 +49,25 @@ impl<'a> At<'a> {
         }
     }
 
-    pub(super) fn refuse(&self, problem: impl Into<String>) -> InvalidOperation {
+    /// Refuses the value.
+    pub fn refuse(&self, problem: impl Into<String>) -> InvalidOperation {
         InvalidOperation::new(self.place.path(), problem)
     }
 
     /// Refuses one field of the value, which is an object.
-    pub(super) fn refuse_field(&self, name: &str, problem: impl Into<String>) -> InvalidOperation {
+    pub fn refuse_field(&self, name: &str, problem: impl Into<String>) -> InvalidOperation {
         InvalidOperation::new(self.place.field(name).path(), problem)
     }
 
     /// Marks the value as unchecked.
-    pub(super) fn mark(&self) {
+    pub fn mark(&self) {
         self.marks.0.borrow_mut().push(self.place.clone());
     }
 }
 
 /// One JSON object that is being read. `null` counts as absent for the fields that are known here:
 /// clients that write every optional field send it for the ones they leave out.
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     place: Unchecked,
     object: &'a Map<String, Value>,
     asked: Vec<&'static str>,
@@ -74,7 +76,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The params of an operation, which must be an object.
-    pub(super) fn params(value: &'a Value, marks: &'a Marks) -> Result<Self, InvalidOperation> {
+    pub fn params(value: &'a Value, marks: &'a Marks) -> Result<Self, InvalidOperation> {
         let place = Unchecked::params();
         At {
             value,
@@ -85,31 +87,32 @@ impl<'a> Fields<'a> {
     }
 
     /// The JSON path of one field.
-    pub(super) fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.place.field(name).path().to_owned()
     }
 
     /// Refuses one field.
-    pub(super) fn refuse(&self, name: &str, problem: impl Into<String>) -> InvalidOperation {
+    pub fn refuse(&self, name: &str, problem: impl Into<String>) -> InvalidOperation {
         InvalidOperation::new(self.path(name), problem)
     }
 
     /// Refuses the object as a whole.
-    pub(super) fn refuse_all(&self, problem: impl Into<String>) -> InvalidOperation {
+    pub fn refuse_all(&self, problem: impl Into<String>) -> InvalidOperation {
         InvalidOperation::new(self.place.path(), problem)
     }
 
     /// Marks one field as unchecked.
-    pub(super) fn mark(&self, name: &str) {
+    pub fn mark(&self, name: &str) {
         self.marks.0.borrow_mut().push(self.place.field(name));
     }
 
     /// Whether the field is there, without counting as having asked for it.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
-    pub(super) fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+    /// A field's value.
+    pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
         if !self.asked.contains(&name) {
             self.asked.push(name);
         }
@@ -117,7 +120,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field's value with its place.
-    pub(super) fn at(&mut self, name: &'static str) -> Option<At<'a>> {
+    pub fn at(&mut self, name: &'static str) -> Option<At<'a>> {
         let value = self.value(name)?;
         Some(At {
             value,
@@ -127,19 +130,18 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is an object.
-    pub(super) fn object(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Fields<'a>>, InvalidOperation> {
+    pub fn object(&mut self, name: &'static str) -> Result<Option<Fields<'a>>, InvalidOperation> {
         self.at(name).map(At::fields).transpose()
     }
 
-    pub(super) fn required(&mut self, name: &'static str) -> Result<&'a Value, InvalidOperation> {
+    /// A field's value, which must be there.
+    pub fn required(&mut self, name: &'static str) -> Result<&'a Value, InvalidOperation> {
         self.value(name)
             .ok_or_else(|| self.refuse(name, "is required"))
     }
 
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, InvalidOperation> {
+    /// A text.
+    pub fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, InvalidOperation> {
         self.value(name)
             .map(|value| {
                 value
@@ -149,15 +151,14 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    pub(super) fn required_text(
-        &mut self,
-        name: &'static str,
-    ) -> Result<&'a str, InvalidOperation> {
+    /// A text, which must be there.
+    pub fn required_text(&mut self, name: &'static str) -> Result<&'a str, InvalidOperation> {
         self.text(name)?
             .ok_or_else(|| self.refuse(name, "is required"))
     }
 
-    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, InvalidOperation> {
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, InvalidOperation> {
         self.value(name)
             .map(|value| {
                 value
@@ -168,7 +169,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within the range; `60.0` is 60.
-    pub(super) fn integer(
+    pub fn integer(
         &mut self,
         name: &'static str,
         range: RangeInclusive<i64>,
@@ -188,7 +189,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list with so many items, each with its own place.
-    pub(super) fn list(
+    pub fn list(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
@@ -220,7 +221,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of strings, each of them accepted by `check` (which says what is wrong).
-    pub(super) fn texts(
+    pub fn texts(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
@@ -242,7 +243,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts of which `known` names those that this service knows; others are marked.
-    pub(super) fn open_texts(
+    pub fn open_texts(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
@@ -261,7 +262,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is marked where `known` does not name it.
-    pub(super) fn open_text(
+    pub fn open_text(
         &mut self,
         name: &'static str,
         known: &[&str],
@@ -274,7 +275,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text as [`plain_text`] accepts it.
-    pub(super) fn plain(
+    pub fn plain(
         &mut self,
         name: &'static str,
         length: RangeInclusive<usize>,
@@ -288,7 +289,7 @@ impl<'a> Fields<'a> {
 
     /// Everything that nobody asked for, as it is but for the spelling of numbers, and marked as
     /// unchecked.
-    pub(super) fn rest(self) -> Result<Map<String, Value>, InvalidOperation> {
+    pub fn rest(self) -> Result<Map<String, Value>, InvalidOperation> {
         let mut rest = Map::new();
         let unknown = self
             .object
@@ -311,7 +312,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses the first field that nobody asked for: nothing of the request would carry it.
-    pub(super) fn finish(self) -> Result<(), InvalidOperation> {
+    pub fn finish(self) -> Result<(), InvalidOperation> {
         match self
             .object
             .keys()
@@ -327,7 +328,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The value as a whole number within ±2^53, whichever way it is written.
-pub(super) fn whole_number(value: &Value) -> Option<i64> {
+pub fn whole_number(value: &Value) -> Option<i64> {
     const EXACT: i64 = 1 << 53;
     let number = match value.as_i64() {
         Some(number) => number,
@@ -340,7 +341,7 @@ pub(super) fn whole_number(value: &Value) -> Option<i64> {
 }
 
 /// A JSON value with every whole number written as an integer, so that equal values are equal.
-pub(super) fn normalised(value: &Value) -> Value {
+pub fn normalised(value: &Value) -> Value {
     match value {
         Value::Number(_) => whole_number(value).map_or_else(|| value.clone(), Value::from),
         Value::Array(items) => items.iter().map(normalised).collect(),
@@ -353,7 +354,7 @@ pub(super) fn normalised(value: &Value) -> Value {
 }
 
 /// Accepts text of so many characters without control characters (tab and line breaks included).
-pub(super) fn plain_text(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
+pub fn plain_text(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
     let count = text.chars().count();
     if !length.contains(&count) {
         return Err(format!(

@@ -1,86 +1,47 @@
 //! Operations: one action from the catalog on one scope, with params checked against the rules that
 //! the upstream applies, in the form in which they will be sent.
 //!
-//! [`Operation::parse`] is the only way in. What it accepts is complete (defaults filled in, older
+//! [`Providers::parse`] is the only way in. What it accepts is complete (defaults filled in, older
 //! field names translated), and [`Operation::to_json`] is what is fingerprinted, shown to approvers
-//! and sent from. Fields of params are Cloudflare's own; each module lists those that are known here.
+//! and sent from. Fields of params are upstream's own; each provider lists those that it knows.
 //!
-//! Cloudflare knows more than is known here, so sets are open: a field, a type or an action that is not
+//! Upstream knows more than is known here, so sets are open: a field, a type or an action that is not
 //! known is sent as it came, in full view of the approver and named by [`Operation::unchecked`]. What is
 //! refused is what upstream surely refuses, what would leave the request's path or its headers, what
 //! holds a secret (see `secrets`), and what no part of the request would carry; a list that is closed
 //! says where it stands why it is.
 
 mod before;
-mod cache_purge;
-pub mod catalog;
-mod dns_name;
-mod dns_record_data;
-mod dns_record_fields;
-mod dns_record_read;
-mod dns_record_text;
-mod dns_record_type;
-mod dns_record_write;
-mod fields;
-mod filters;
+pub mod fields;
 mod hidden;
 mod lookalike;
-mod module_syntax;
-pub mod multipart;
-mod object_id;
 mod request;
 mod secrets;
 mod shown;
-mod ssl_mode;
 mod unchecked;
-mod waf_action;
-mod waf_expression;
-mod waf_rule;
-mod waf_rules_read;
-mod waf_rules_write;
 mod warning;
-mod worker_binding;
-mod worker_module;
-mod worker_script;
-mod worker_settings;
-mod workers_deploy;
-mod zone_name;
-
-#[cfg(test)]
-mod tests;
 
 pub use before::Before;
-pub use cache_purge::CachePurge;
-pub use dns_record_fields::DnsRecordFields;
-pub use dns_record_read::{DnsRecordFilter, DnsRecordRead};
-pub use dns_record_type::RecordType;
-pub use dns_record_write::DnsRecordWrite;
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
-pub use object_id::ObjectId;
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
+pub use secrets::{holds_text, refuse_secrets, says_secret};
 pub use shown::{shown, shown_name};
-pub use ssl_mode::SslMode;
 pub use unchecked::Unchecked;
-pub use waf_rule::WafRule;
-pub use waf_rules_read::{WafPhase, WafRulesRead};
-pub use waf_rules_write::{RuleChange, WafRulesWrite};
 pub use warning::Warning;
-pub use worker_module::{ModuleType, WorkerModule};
-pub use worker_script::ScriptName;
-pub use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
-pub use zone_name::{ZoneName, ascii_name};
 
-use crate::catalog::{CatalogEntry, OperationId, ScopeType};
+use crate::catalog::{CatalogEntry, ScopeType};
+use crate::provider::{Effect, Provider, Providers};
 use fields::{Fields, Marks};
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::sync::Arc;
 
 /// Most places of one operation that may be unknown.
 const MOST_UNCHECKED: usize = 1000;
 
 crate::name::name!(
-    /// The id of a zone or account as upstream names it.
+    /// The id of an object as upstream names it.
     ScopeId
 );
 
@@ -88,14 +49,24 @@ impl ScopeId {
     /// `None` unless it is one safe path segment: 1..=64 characters of `[A-Za-z0-9_-]`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        object_id::is_safe_segment(text).then(|| Self::unchecked(text))
+        is_safe_segment(text).then(|| Self::unchecked(text))
     }
+}
+
+/// 1..=64 characters of `[A-Za-z0-9_-]`: no dots, slashes, percent signs or anything else that
+/// could turn one path segment into another path.
+#[must_use]
+pub fn is_safe_segment(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// What an operation acts on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
-    /// Zone or account.
+    /// Which kind of object.
     pub scope_type: ScopeType,
     /// Which one.
     pub id: ScopeId,
@@ -118,7 +89,8 @@ pub struct InvalidOperation {
 }
 
 impl InvalidOperation {
-    fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// At a place.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             problem: problem.into(),
@@ -126,88 +98,50 @@ impl InvalidOperation {
     }
 }
 
-/// The params of an operation, one form for each entry of the catalog.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Params {
-    /// `dns.record.read`
-    DnsRecordRead(DnsRecordRead),
-    /// `dns.record.write`
-    DnsRecordWrite(DnsRecordWrite),
-    /// `cache.purge.execute`
-    CachePurge(CachePurge),
-    /// `workers.deploy.write`
-    WorkersDeploy(WorkersDeploy),
-    /// `waf.rules.read`
-    WafRulesRead(WafRulesRead),
-    /// `waf.rules.write`
-    WafRulesWrite(WafRulesWrite),
-    /// `ssl.mode.write`
-    SslMode(SslMode),
-}
-
-impl Params {
-    fn parse(id: OperationId, fields: Fields<'_>) -> Result<Self, InvalidOperation> {
-        Ok(match id.as_str() {
-            "dns.record.read" => Self::DnsRecordRead(DnsRecordRead::parse(fields)?),
-            "dns.record.write" => Self::DnsRecordWrite(DnsRecordWrite::parse(fields)?),
-            "cache.purge.execute" => Self::CachePurge(CachePurge::parse(fields)?),
-            "workers.deploy.write" => Self::WorkersDeploy(WorkersDeploy::parse(fields)?),
-            "waf.rules.read" => Self::WafRulesRead(WafRulesRead::parse(fields)?),
-            "waf.rules.write" => Self::WafRulesWrite(WafRulesWrite::parse(fields)?),
-            "ssl.mode.write" => Self::SslMode(SslMode::parse(fields)?),
-            _ => return Err(InvalidOperation::new("operation_id", "unknown operation")),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        match self {
-            Self::DnsRecordRead(read) => read.to_json(),
-            Self::DnsRecordWrite(write) => write.to_json(),
-            Self::CachePurge(purge) => purge.body(),
-            Self::WorkersDeploy(deploy) => deploy.to_json(),
-            Self::WafRulesRead(read) => read.to_json(),
-            Self::WafRulesWrite(write) => write.to_json(),
-            Self::SslMode(mode) => mode.body(),
-        }
-    }
-}
-
 /// One action on one scope, complete and valid.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Operation {
-    /// The entry of the catalog; always the one that `params` belong to.
+    /// The entry of the catalog.
     pub entry: CatalogEntry,
     /// What it acts on; always of the type that the catalog says.
     pub scope: Scope,
-    /// What to do there.
-    pub params: Params,
+    provider: Arc<dyn Provider>,
+    effect: Arc<dyn Effect>,
     unchecked: Vec<Unchecked>,
 }
 
-impl Operation {
+/// Operations that are sent as the same are equal.
+impl PartialEq for Operation {
+    fn eq(&self, other: &Self) -> bool {
+        self.entry == other.entry
+            && self.scope == other.scope
+            && self.unchecked == other.unchecked
+            && self.effect.to_json() == other.effect.to_json()
+    }
+}
+
+impl Providers {
     /// Reads an operation of a request.
     ///
     /// # Errors
     /// When the operation is not in the catalog, the scope is not of its type or not one id, or the
     /// params are not what upstream would accept.
     pub fn parse(
+        &self,
         operation_id: &str,
         scope_type: &str,
         scope_id: &str,
         params: &Value,
-    ) -> Result<Self, InvalidOperation> {
-        let entry = *catalog::entry(operation_id).map_err(|_| {
-            let known: Vec<_> = catalog::CATALOG
-                .iter()
-                .map(|known| known.id.as_str())
-                .collect();
-            let known = known.join(", ");
+    ) -> Result<Operation, InvalidOperation> {
+        let (provider, entry) = self.find(operation_id).ok_or_else(|| {
+            let known: Vec<_> = self.catalog().map(|known| known.id.as_str()).collect();
             InvalidOperation::new(
                 "operation_id",
                 format!(
-                    "unknown operation {:?}; known are: {known}",
-                    shown_name(operation_id)
+                    "unknown operation {:?}; known are: {}",
+                    shown_name(operation_id),
+                    known.join(", ")
                 ),
             )
         })?;
@@ -225,7 +159,7 @@ impl Operation {
             )
         })?;
         let marks = Marks::default();
-        let params = Params::parse(id, Fields::params(params, &marks)?)?;
+        let effect = provider.parse(entry, Fields::params(params, &marks)?)?;
         let unchecked = marks.into_places();
         if unchecked.len() > MOST_UNCHECKED {
             return Err(InvalidOperation::new(
@@ -237,33 +171,23 @@ impl Operation {
                 ),
             ));
         }
-        Ok(Self {
-            entry,
+        Ok(Operation {
+            entry: *entry,
             scope: Scope {
                 scope_type: expected,
                 id: scope_id,
             },
-            params,
+            provider: Arc::clone(provider),
+            effect,
             unchecked,
         })
     }
 
-    /// `{operation_id, scope_type, scope_id, params}` as it will be sent.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "operation_id": self.entry.id.as_str(),
-            "scope_type": self.scope.scope_type.as_str(),
-            "scope_id": self.scope.id.as_str(),
-            "params": self.params.to_json(),
-        })
-    }
-
-    /// Reads back what [`Self::to_json`] wrote, and any operation of a request in the same form.
+    /// Reads back what [`Operation::to_json`] wrote, and any operation of a request in the same form.
     ///
     /// # Errors
     /// As for [`Self::parse`], and when a field is missing or unknown.
-    pub fn from_json(operation: &Value) -> Result<Self, InvalidOperation> {
+    pub fn read(&self, operation: &Value) -> Result<Operation, InvalidOperation> {
         let Some(object) = operation.as_object() else {
             return Err(InvalidOperation::new("operation", "must be a JSON object"));
         };
@@ -281,25 +205,52 @@ impl Operation {
         let params = object
             .get("params")
             .ok_or_else(|| InvalidOperation::new("params", "is required, an object"))?;
-        Self::parse(
+        self.parse(
             text("operation_id")?,
             text("scope_type")?,
             text("scope_id")?,
             params,
         )
     }
+}
 
-    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good, and no
-    /// script holds control characters, which nobody can read.
+impl Operation {
+    /// Who carries it out.
+    #[must_use]
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        &self.provider
+    }
+
+    /// What its params do, as far as that does not depend on the scope.
+    #[must_use]
+    pub fn effect(&self) -> &dyn Effect {
+        &*self.effect
+    }
+
+    /// `{operation_id, scope_type, scope_id, params}` as it will be sent.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "operation_id": self.entry.id.as_str(),
+            "scope_type": self.scope.scope_type.as_str(),
+            "scope_id": self.scope.id.as_str(),
+            "params": self.effect.to_json(),
+        })
+    }
+
+    /// The request that carries it out, where upstream calls the scope by this name.
+    #[must_use]
+    pub fn request(&self, name: Option<&str>) -> UpstreamRequest {
+        self.effect.request(&self.scope, name)
+    }
+
+    /// Whether a request may ask for it; see [`Effect::check_asked`].
     /// What is in the ledger was asked for under the rules of its day and is read without this.
     ///
     /// # Errors
     /// Names the place and what to do instead.
     pub fn check_asked(&self) -> Result<(), InvalidOperation> {
-        if let Params::WorkersDeploy(deploy) = &self.params {
-            deploy.check_text()?;
-        }
-        secrets::refuse_secrets(&self.params.to_json(), &self.unchecked)
+        self.effect.check_asked(&self.unchecked)
     }
 
     /// The places of params that are not known here and were passed on as they came; in order.
@@ -312,14 +263,7 @@ impl Operation {
     /// and from what is known of upstream.
     #[must_use]
     pub fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
-        let mut warnings = match &self.params {
-            Params::DnsRecordRead(_) | Params::WafRulesRead(_) => Vec::new(),
-            Params::DnsRecordWrite(write) => write.warnings(before),
-            Params::CachePurge(purge) => purge.warnings(),
-            Params::WorkersDeploy(deploy) => deploy.warnings(before),
-            Params::WafRulesWrite(write) => write.warnings(),
-            Params::SslMode(mode) => mode.warnings(before),
-        };
+        let mut warnings = self.effect.warnings(before);
         if !self.unchecked.is_empty() {
             warnings.push(Warning::new(
                 "unchecked_params",
@@ -337,48 +281,36 @@ impl Operation {
     /// as it was read.
     #[must_use]
     pub fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
-        match &self.params {
-            Params::DnsRecordWrite(write) => write.lost(before),
-            Params::WorkersDeploy(deploy) => deploy.lost(before),
-            Params::WafRulesWrite(write) => write.lost(before),
-            Params::DnsRecordRead(_)
-            | Params::CachePurge(_)
-            | Params::WafRulesRead(_)
-            | Params::SslMode(_) => Map::new(),
-        }
+        self.effect.lost(before)
     }
 
     /// One line for people, long texts shortened; the params in full are in [`Self::to_json`].
     #[must_use]
     pub fn summary(&self) -> String {
-        let scope = &self.scope;
-        let line = match &self.params {
-            Params::DnsRecordRead(read) => read.summary(scope),
-            Params::DnsRecordWrite(write) => write.summary(scope),
-            Params::CachePurge(purge) => purge.summary(scope),
-            Params::WorkersDeploy(deploy) => deploy.summary(scope),
-            Params::WafRulesRead(read) => read.summary(scope),
-            Params::WafRulesWrite(write) => write.summary(scope),
-            Params::SslMode(mode) => mode.summary(scope),
-        };
+        let line = self.effect.summary(&self.scope);
         if self.unchecked.is_empty() {
             return line;
         }
         format!("{line} [unchecked: {}]", unchecked::named(&self.unchecked))
     }
 
+    /// Where it has its effect, for people: `www.other-shop.net.example.com in zone example.com (id 023e…)`.
+    /// `name` is what upstream calls the scope or why that cannot be read, and `None` while nobody has asked.
+    /// `None` where the summary says all.
+    #[must_use]
+    pub fn place(&self, name: Option<Result<&str, &str>>) -> Option<String> {
+        self.effect.place(&self.scope, name)
+    }
+
     /// Whether it can change anything upstream; an operation that cannot may be sent again.
     #[must_use]
     pub fn changes_upstream(&self) -> bool {
-        !matches!(
-            self.params,
-            Params::DnsRecordRead(_) | Params::WafRulesRead(_)
-        )
+        self.effect.changes_upstream()
     }
 
-    /// Whether reading back can tell if it was carried out. A purge leaves nothing to read.
+    /// Whether reading back can tell if it was carried out.
     #[must_use]
     pub fn reconcilable(&self) -> bool {
-        !matches!(self.params, Params::CachePurge(_))
+        self.effect.reconcilable()
     }
 }

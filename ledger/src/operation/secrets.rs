@@ -27,48 +27,35 @@ const WORDS: [&str; 12] = [
 ];
 /// Names of headers that carry secrets and do not say so.
 const HEADERS: [&str; 3] = ["cookie", "setcookie", "xauthkey"];
-/// Names under which upstream's bindings carry their values.
-const VALUES_OF_BINDINGS: [&str; 7] = [
-    "text",
-    "value",
-    "content",
-    "data",
-    "key",
-    "keybase64",
-    "keyjwk",
-];
 /// What begins a private key in PEM (RFC 7468).
 const PEM: &str = "PRIVATE KEY-----";
 
 const INSTEAD: &str = "put it upstream by other means, where it is kept as a secret";
 
 /// Whether a name says that what it names is a secret.
-pub(super) fn says_secret(name: &str) -> bool {
+#[must_use]
+pub fn says_secret(name: &str) -> bool {
     let plain = plain(name);
     WORDS.iter().any(|word| plain.contains(word))
 }
 
-/// Looks for secrets in the params as they will be sent.
+/// Looks for secrets in the params as they will be sent. `holds` says whether a place that is not known here
+/// holds one, and leaves it to the place's name with `None`; `code` names fields that may hold anything.
 ///
 /// # Errors
 /// Names the place of the first one.
-pub(super) fn refuse_secrets(
+pub fn refuse_secrets(
     params: &Value,
     unchecked: &[Unchecked],
+    holds: impl Fn(&Unchecked, &Value) -> Option<bool>,
+    code: &[&str],
 ) -> Result<(), InvalidOperation> {
     for place in unchecked {
         let Some(value) = place.value(params) else {
             continue;
         };
-        let is_binding = place.name().starts_with("bindings[");
         let name = place.last();
-        let is_value = is_binding && VALUES_OF_BINDINGS.contains(&plain(name).as_str());
-        // The type of a binding is a name of its own.
-        let says = match value.as_str() {
-            Some(binding_type) if is_binding && name == "type" => says_secret(binding_type),
-            _ => (says_secret(name) || is_value) && holds_text(value),
-        };
-        if says {
+        if holds(place, value).unwrap_or_else(|| says_secret(name) && holds_text(value)) {
             return Err(refused(place.path(), name));
         }
         walk(value, place.path())?;
@@ -77,7 +64,10 @@ pub(super) fn refuse_secrets(
         return Ok(());
     };
     // Code may hold anything; what it holds is for the approver to read.
-    for (name, value) in params.iter().filter(|(name, _)| *name != "modules") {
+    for (name, value) in params
+        .iter()
+        .filter(|(name, _)| !code.contains(&name.as_str()))
+    {
         walk_all(
             value,
             &format!("params.{}", shown_name(name)),
@@ -139,7 +129,8 @@ fn refused(path: &str, name: &str) -> InvalidOperation {
 }
 
 /// Whether there is a text in the value, or in what it holds.
-fn holds_text(value: &Value) -> bool {
+#[must_use]
+pub fn holds_text(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => items.iter().any(holds_text),

@@ -18,7 +18,9 @@ pub struct Unchecked {
 }
 
 impl Unchecked {
-    pub(super) fn params() -> Self {
+    /// The params as a whole.
+    #[must_use]
+    pub fn params() -> Self {
         Self {
             path: "params".to_owned(),
             pointer: String::new(),
@@ -26,7 +28,9 @@ impl Unchecked {
         }
     }
 
-    pub(super) fn field(&self, name: &str) -> Self {
+    /// A field of it.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
         let escaped = name.replace('~', "~0").replace('/', "~1");
         Self {
             path: format!("{}.{name}", self.path),
@@ -35,7 +39,9 @@ impl Unchecked {
         }
     }
 
-    pub(super) fn item(&self, index: usize) -> Self {
+    /// An entry of it, from 0.
+    #[must_use]
+    pub fn item(&self, index: usize) -> Self {
         Self {
             path: format!("{}[{index}]", self.path),
             pointer: format!("{}/{index}", self.pointer),
@@ -56,7 +62,8 @@ impl Unchecked {
     }
 
     /// The field's own name.
-    pub(super) fn last(&self) -> &str {
+    #[must_use]
+    pub fn last(&self) -> &str {
         &self.last
     }
 

@@ -10,7 +10,8 @@ pub struct Warning {
 }
 
 impl Warning {
-    pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
+    /// One that has this name for good.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self {
             code,
             text: text.into(),

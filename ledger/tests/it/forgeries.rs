@@ -4,7 +4,6 @@
 use crate::scene::{Scene, refusal};
 use crate::store::tree::of_schema_2;
 use fixtures::approver::SoftApprover;
-use fixtures::cloudflare;
 use fixtures::commands::{create_task, grant, permissions, presented, resume};
 use fixtures::forgery::Forger;
 use fixtures::rules::{APPROVER, RP_ID};
@@ -17,6 +16,7 @@ use ledger::{
     Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, Rejection, StreamId,
 };
 use ledger_sqlite::LedgerOptions;
+use providers::cloudflare;
 
 fn somebody() -> Actor {
     Actor::system("ledger")

@@ -2,7 +2,6 @@
 
 use crate::scene::{Scene, refusal};
 use crate::store::tamper;
-use fixtures::cloudflare;
 use fixtures::commands::{
     AGENT, administrator, allow, allow_on, create_task, deploy, dns_create, dns_create_in,
     dns_read, grant, permissions, purge, ssl_mode,
@@ -12,6 +11,7 @@ use ledger::aggregate::Agent;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken, RevokeGrants};
 use ledger::event::{Authorisation, Event, Grant};
 use ledger::{AgentName, Error, Level, Rejection, Risk, ScopePattern, Timestamp};
+use providers::cloudflare;
 use std::time::Duration;
 
 async fn task_of(ledger: &TestLedger, operations: Vec<AllowedEntry>) -> IssuedToken {

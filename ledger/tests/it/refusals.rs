@@ -1,10 +1,10 @@
 //! Refused attempts stand in the log: ten for each task and minute, the rest in one count.
 
 use crate::scene::{Scene, refusal};
-use fixtures::cloudflare;
 use fixtures::commands::{allow, create_task, presented, purge};
 use ledger::command::{CreateTask, IssuedToken, RefuseApply};
 use ledger::{ClientSubject, Event, Rejection};
+use providers::cloudflare;
 use std::time::Duration;
 
 async fn read_only_task(scene: &Scene) -> IssuedToken {

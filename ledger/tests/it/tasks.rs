@@ -1,7 +1,6 @@
 //! Making and closing tasks.
 
 use crate::scene::{Scene, end, failed, refusal, start, succeeded, unknown};
-use fixtures::cloudflare;
 use fixtures::commands::{
     administrator, agent, allow, callback, continue_apply, create_task, dns_create, presented,
     purge, ssl_mode,
@@ -13,6 +12,7 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, Event};
 use ledger::{Decision, Level, Rejection, Risk, TaskId};
+use providers::cloudflare;
 use std::time::Duration;
 
 fn close(task_id: TaskId) -> CloseTask {

@@ -24,9 +24,13 @@ pub struct OperationSummary {
     /// Upstream's HTTP status, where there was an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
-    /// Upstream's name for the request (`cf-ray`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloudflare_request_id: Option<String>,
+    /// Upstream's name for the request, in today's JSON under the name of the first provider.
+    #[serde(
+        rename = "cloudflare_request_id",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub upstream_request_id: Option<String>,
     /// The stable code of its failure, or why its outcome is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -65,7 +69,7 @@ impl OperationSummary {
             scope_id: checked.scope_id.clone(),
             progress: OperationProgress::Waiting,
             http_status: None,
-            cloudflare_request_id: None,
+            upstream_request_id: None,
             error: None,
             reconciled: false,
         }
@@ -88,7 +92,7 @@ impl OperationSummary {
             } => {
                 self.progress = OperationProgress::Succeeded;
                 self.http_status = *http_status;
-                self.cloudflare_request_id.clone_from(request_id);
+                self.upstream_request_id.clone_from(request_id);
             }
             OperationOutcome::Failed {
                 http_status,
@@ -98,13 +102,13 @@ impl OperationSummary {
             } => {
                 self.progress = OperationProgress::Failed;
                 self.http_status = *http_status;
-                self.cloudflare_request_id.clone_from(request_id);
+                self.upstream_request_id.clone_from(request_id);
                 self.error = Some(code.clone());
             }
             OperationOutcome::Unknown { why } => {
                 self.progress = OperationProgress::Unknown;
                 self.http_status = ended.evidence.http_status;
-                self.cloudflare_request_id
+                self.upstream_request_id
                     .clone_from(&ended.evidence.request_id);
                 self.error = Some(why.clone());
             }

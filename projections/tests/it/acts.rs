@@ -2,7 +2,6 @@
 
 use crate::step::Step;
 use crate::story::{APPROVERS, Story};
-use fixtures::cloudflare;
 use fixtures::commands;
 use ledger::aggregate::{Apply, Approval, DeliveryState};
 use ledger::command::{
@@ -13,6 +12,7 @@ use ledger::command::{
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome, PreState};
 use ledger::operation::Operation;
 use ledger::{ApproverName, CredentialId, Decision, Rejection};
+use providers::cloudflare;
 use std::time::Duration;
 
 impl Story {

@@ -3,12 +3,12 @@
 use crate::dump::dump;
 use crate::world::{self, catch_up, path_of};
 use fixtures::approver::SoftApprover;
-use fixtures::cloudflare;
 use fixtures::commands;
 use fixtures::rules::APPROVER;
 use ledger::command::{CreateTask, RevokeCredential};
 use ledger::{AgentName, ApproverName, Blob, CredentialId, Decision};
 use projections::{TimelineFilter, Validity};
+use providers::cloudflare;
 
 #[tokio::test]
 async fn the_timeline_tells_what_happened_to_a_task_and_who_did_it() {

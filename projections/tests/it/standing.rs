@@ -136,7 +136,7 @@ async fn a_granted_apply_is_applying_until_it_ends() {
         (TaskStatus::Completed, TaskStatus::Completed)
     );
     let operation = &view.operations[0];
-    assert_eq!(operation.cloudflare_request_id.as_deref(), Some("ray-7"));
+    assert_eq!(operation.upstream_request_id.as_deref(), Some("ray-7"));
     assert_eq!(view.ended_at, Some(scene.ledger.now()));
     assert!(scene.projections.ready_applies(9).await.unwrap().is_empty());
 }

@@ -1,8 +1,9 @@
 //! What became of an operation, in the words of the log.
 
-use crate::cloudflare::{Before, Outcome, ReadBack, Reconciled};
 use crate::excerpt::{MOST_ERRORS_BYTES, MOST_RESULT_BYTES, json_text, message};
+use crate::upstream::{Before, ReadBack, Reconciled};
 use ledger::event::{Evidence, OperationOutcome};
+use ledger::provider::Outcome;
 use serde_json::Value;
 
 /// The code of an operation that was not sent because its stored form cannot be read.

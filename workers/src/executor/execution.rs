@@ -11,15 +11,13 @@
 use super::conclusion::{
     Conclusion, EXECUTOR_FAILED, INTERRUPTED, Landing, Lost, NO_CREDENTIAL, UNREADABLE,
 };
-use super::upstream::Upstream;
-use crate::cloudflare::{Before, CloudflareClient, simulate};
 use crate::error::Error;
 use crate::recording::Recorder;
+use crate::upstream::{Before, UpstreamClient, Upstreams, simulate};
 use ledger::aggregate::{Apply, OperationState};
 use ledger::command::{EndOperation, OperationStart, StartOperation};
-use ledger::operation::{Operation, RequestDescription, UpstreamRequest};
-use ledger::{ApplyId, Rejection, operations_of};
-use std::sync::Arc;
+use ledger::operation::{Operation, RequestDescription};
+use ledger::{ApplyId, Rejection};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +31,7 @@ const STOPPED: &str = "the service stopped before the answer was recorded";
 /// Everything that one apply needs.
 pub(super) struct Execution {
     pub(super) recorder: Recorder,
-    pub(super) upstream: Arc<Upstream>,
+    pub(super) upstreams: Upstreams,
     pub(super) stop: CancellationToken,
     pub(super) apply_id: ApplyId,
     /// How often this was tried and failed for reasons on this side.
@@ -44,7 +42,7 @@ pub(super) struct Execution {
 /// otherwise be partly true.
 enum Way<'a> {
     Simulated,
-    Sent(&'a CloudflareClient),
+    Sent(&'a UpstreamClient),
     /// It was begun with a credential that is gone.
     Closed,
 }
@@ -60,7 +58,7 @@ impl Execution {
         if !apply.is_running() {
             return Ok(());
         }
-        let operations = read_operations(&apply);
+        let operations = self.upstreams.read_operations(&apply);
         while apply.is_running() {
             let Some(index) = apply.next_operation() else {
                 return Ok(());
@@ -106,7 +104,7 @@ impl Execution {
     /// Reads what the operation will change, so that it can be told later whether it did. Where nothing
     /// will be sent, nothing is read.
     async fn read_before(&self, apply: &Apply, operation: Result<&Operation, &str>) -> Before {
-        match (self.way(apply), operation) {
+        match (self.way(apply, operation), operation) {
             (Way::Sent(client), Ok(operation)) if self.failures < MOST_FAILURES => {
                 client.read_before(operation).await
             }
@@ -129,12 +127,12 @@ impl Execution {
                 path: String::new(),
                 body_sha256: None,
             },
-            |operation| UpstreamRequest::in_zone(operation, before.zone()).description(),
+            |operation| operation.request(before.name()).description(),
         );
         let start = StartOperation {
             apply_id: apply.id,
             index,
-            simulated: matches!(self.way(apply), Way::Simulated),
+            simulated: matches!(self.way(apply, operation), Way::Simulated),
             method: request.method,
             path: request.path,
             body_digest: request.body_sha256.map(hex::encode),
@@ -148,16 +146,19 @@ impl Execution {
         }
     }
 
-    fn way(&self, apply: &Apply) -> Way<'_> {
+    fn way(&self, apply: &Apply, operation: Result<&Operation, &str>) -> Way<'_> {
         let mut begun = apply.operations.iter().filter_map(|state| match state {
             OperationState::Waiting => None,
             OperationState::Started(started) => Some(started.simulated),
             OperationState::Ended { simulated, .. } => Some(*simulated),
         });
-        match (begun.next_back(), &*self.upstream) {
-            (Some(true), _) | (None, Upstream::Simulated) => Way::Simulated,
-            (Some(false), Upstream::Simulated) => Way::Closed,
-            (Some(false) | None, Upstream::Cloudflare(client)) => Way::Sent(client),
+        match begun.next_back() {
+            Some(true) => Way::Simulated,
+            None if !self.upstreams.carry(apply) => Way::Simulated,
+            Some(false) | None => {
+                let client = operation.ok().and_then(|it| self.upstreams.of(it));
+                client.map_or(Way::Closed, Way::Sent)
+            }
         }
     }
 
@@ -175,11 +176,14 @@ impl Execution {
         if self.failures >= MOST_FAILURES {
             return Conclusion::not_sent(EXECUTOR_FAILED, failed_too_often(self.failures));
         }
-        match self.way(apply) {
+        match self.way(apply, Ok(operation)) {
             Way::Simulated => Conclusion::simulated(&simulate(operation)),
             Way::Closed => Conclusion::not_sent(
                 NO_CREDENTIAL,
-                "the Cloudflare token was taken away after the apply had begun; nothing was sent",
+                format!(
+                    "the {} token was taken away after the apply had begun; nothing was sent",
+                    title(operation)
+                ),
             ),
             Way::Sent(client) => self.send(client, apply, before, operation).await,
         }
@@ -187,12 +191,12 @@ impl Execution {
 
     async fn send(
         &self,
-        client: &CloudflareClient,
+        client: &UpstreamClient,
         apply: &Apply,
         before: &Before,
         operation: &Operation,
     ) -> Conclusion {
-        match Conclusion::of(client.send(operation, before.zone()).await) {
+        match Conclusion::of(client.send(operation, before.name()).await) {
             Ok(conclusion) => conclusion,
             Err(lost) => {
                 let lost = (lost, Landing::Possible);
@@ -209,7 +213,7 @@ impl Execution {
         before: &Before,
         operation: Result<&Operation, &str>,
     ) -> Conclusion {
-        let way = self.way(apply);
+        let way = self.way(apply, operation);
         let operation = match (operation, &way) {
             (Ok(operation), _) => operation,
             (Err(why), Way::Simulated) => {
@@ -233,7 +237,8 @@ impl Execution {
                 without_upstream(format!("{STOPPED}; {}", failed_too_often(self.failures)))
             }
             Way::Closed => without_upstream(format!(
-                "{STOPPED}; no Cloudflare token is configured to find out"
+                "{STOPPED}; no {} token is configured to find out",
+                title(operation)
             )),
             // Under the name that the intent has, so that it is the same request.
             Way::Sent(client) if is_read => self.send(client, apply, before, operation).await,
@@ -245,7 +250,7 @@ impl Execution {
     }
 
     /// Whether what an earlier process sent may still be carried out, by the intent's age.
-    fn landing(&self, client: &CloudflareClient, apply: &Apply) -> Landing {
+    fn landing(&self, client: &UpstreamClient, apply: &Apply) -> Landing {
         let now = self.recorder.ledger().now();
         let is_over = apply
             .started_at
@@ -259,7 +264,7 @@ impl Execution {
 
     async fn read_back(
         &self,
-        client: &CloudflareClient,
+        client: &UpstreamClient,
         apply: &Apply,
         before: &Before,
         operation: &Operation,
@@ -295,7 +300,7 @@ impl Execution {
             |_| "unreadable".to_owned(),
             |operation| operation.entry.id.to_string(),
         );
-        let simulated = matches!(self.way(apply), Way::Simulated);
+        let simulated = matches!(self.way(apply, operation), Way::Simulated);
         metrics::counter!(
             "operations_total",
             "operation" => kind.clone(),
@@ -327,14 +332,9 @@ impl Execution {
     }
 }
 
-/// The operations in the submission that was fingerprinted; all of them or none.
-pub(crate) fn read_operations(apply: &Apply) -> Result<Vec<Operation>, String> {
-    let operations =
-        operations_of(apply.submission.as_bytes()).map_err(|error| error.to_string())?;
-    operations
-        .iter()
-        .map(|operation| Operation::from_json(operation).map_err(|error| error.to_string()))
-        .collect()
+/// Whose token it takes.
+fn title(operation: &Operation) -> &'static str {
+    operation.provider().names().title
 }
 
 fn unreadable(why: &str) -> String {

@@ -2,7 +2,6 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `upstream` | where operations are carried out |
 //! | `execution` | one apply, from where the log says it stands to its end |
 //! | `conclusion` | what became of an operation, in the words of the log |
 
@@ -10,23 +9,19 @@ mod conclusion;
 mod execution;
 #[cfg(test)]
 mod tests;
-mod upstream;
-
-pub(crate) use execution::read_operations;
-pub use upstream::Upstream;
 
 use crate::error::Error;
 use crate::in_flight::InFlight;
 use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
+use crate::upstream::Upstreams;
 use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
 use execution::Execution;
 use ledger::event::Authorisation;
 use ledger::{ApplyId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Takes authorised applies: the newest as the log tells of them, what stood there before, what failed
@@ -34,7 +29,7 @@ use std::time::Duration;
 pub(crate) struct Executor {
     recorder: Recorder,
     projections: Projections,
-    upstream: Arc<Upstream>,
+    upstreams: Upstreams,
     applies: InFlight<ApplyId>,
     drain: Duration,
     /// What was approved waits until this covers it; `None` where it does not wait.
@@ -46,7 +41,7 @@ impl Executor {
         Self {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
-            upstream: Arc::new(config.upstream.clone()),
+            upstreams: config.upstreams.clone(),
             applies: InFlight::new(config.applies_at_a_time),
             drain: config.drain,
             gate: Gate::new(config, ledger),
@@ -99,7 +94,7 @@ impl Executor {
         if self.applies.is_free(&apply_id) {
             let execution = Execution {
                 recorder: self.recorder.clone(),
-                upstream: Arc::clone(&self.upstream),
+                upstreams: self.upstreams.clone(),
                 stop: signals.stop.clone(),
                 apply_id,
                 failures: self.applies.failures(&apply_id),

@@ -2,10 +2,8 @@
 
 use super::conclusion::Conclusion;
 use super::execution::Execution;
-use super::upstream::Upstream;
-use crate::cloudflare::Before;
-use crate::cloudflare::{CloudflareClient, CloudflareConfig};
 use crate::recording::Recorder;
+use crate::upstream::{Before, UpstreamClient, UpstreamConfig, Upstreams};
 use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
 use ledger::ApplyId;
@@ -13,15 +11,17 @@ use ledger::aggregate::{Apply, OperationState};
 use ledger::command::StartOperation;
 use ledger::event::{ApplyEnd, OperationOutcome};
 use ledger::operation::Operation;
+use providers::cloudflare;
 use secrecy::SecretString;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A client whose every request would fail at once: nothing listens there.
-fn nowhere() -> Upstream {
+fn nowhere() -> Upstreams {
     let token = SecretString::from("token");
-    let config = CloudflareConfig::new("http://127.0.0.1:9/client/v4", token);
-    Upstream::Cloudflare(CloudflareClient::new(config).unwrap())
+    let provider = Arc::new(cloudflare::Cloudflare);
+    let config = UpstreamConfig::new(provider, "http://127.0.0.1:9/client/v4", token);
+    Upstreams::new(providers::all(), vec![UpstreamClient::new(config).unwrap()])
 }
 
 struct Given {
@@ -56,7 +56,7 @@ impl Given {
     fn execution(&self, failures: u32) -> Execution {
         Execution {
             recorder: Recorder::new(self.ledger.ledger.clone(), "executor"),
-            upstream: Arc::new(nowhere()),
+            upstreams: nowhere(),
             stop: CancellationToken::new(),
             apply_id: self.apply_id,
             failures,

@@ -10,3 +10,4 @@
 mod callback;
 mod cloudflare;
 mod service;
+mod toy;

@@ -147,7 +147,7 @@ impl Stage {
 
     /// An apply that waits for a human.
     async fn question(&self) -> Asked {
-        let operation = Operation::parse(
+        let operation = providers::all().parse(
             "ssl.mode.write",
             "zone",
             "023e105f4ecef8ad9ca31a8372d0c353",

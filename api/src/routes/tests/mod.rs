@@ -16,10 +16,10 @@ mod threats;
 use crate::testing::{AGENT, Answer, Stage};
 use executor::Executor;
 use fixtures::approver::SoftApprover;
-use fixtures::cloudflare;
 use ledger::aggregate::Approval;
 use ledger::command::IssuedToken;
 use ledger::{CatalogEntry, Decision, Event, Origin};
+use providers::cloudflare;
 use serde_json::{Value, json};
 
 /// A task on a stage, with its token, and whoever carries out what is authorised.

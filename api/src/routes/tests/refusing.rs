@@ -3,9 +3,9 @@
 use super::{Scene, dns, ssl};
 use crate::testing::{AGENT, CLIENT, Stage};
 use app::token::link::{LinkKey, Resume};
-use fixtures::cloudflare;
 use ledger::command::{AllowedEntry, CreateTask};
 use ledger::{AgentName, ClientSubject, Event, Origin, TaskId};
+use providers::cloudflare;
 use serde_json::{Value, json};
 use std::time::Duration;
 

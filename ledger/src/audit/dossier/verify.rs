@@ -49,7 +49,7 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
             scope.take(header, &event);
         }
     }
-    let mut history = History::new(0, Depth::Everything, options.approvers.clone());
+    let mut history = History::new(0, Depth::Everything, options);
     let mut before: Option<Header> = None;
     let elsewhere = erased_elsewhere(dossier, &headers);
     let mut erased = Vec::new();

@@ -24,13 +24,14 @@ mod tasks;
 use super::check::Check;
 use super::finding::{Findings, Obstacle};
 use super::log::AuditRecord;
-use super::options::{Depth, PinnedApprovers};
+use super::options::{Depth, PinnedApprovers, VerifyOptions};
 use super::report::{DecidingKey, HistoryReport, Range};
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::name::{AgentName, ApproverName, CredentialId};
+use crate::provider::Providers;
 use crate::record::Header;
 use approvers::KnownCredential;
 use closings::Closing;
@@ -47,6 +48,7 @@ const CREDENTIAL_PUT: u16 = 51;
 pub(super) struct History {
     depth: Depth,
     pinned: Option<PinnedApprovers>,
+    providers: Providers,
     ledger_id: Option<LedgerId>,
     streams: Streams,
     /// Agents' names and approvers' principals that are taken.
@@ -130,10 +132,11 @@ impl Now<'_> {
 }
 
 impl History {
-    pub(super) fn new(from: u64, depth: Depth, pinned: Option<PinnedApprovers>) -> Self {
+    pub(super) fn new(from: u64, depth: Depth, options: &VerifyOptions) -> Self {
         Self {
             depth,
-            pinned,
+            pinned: options.approvers.clone(),
+            providers: options.providers.clone(),
             ledger_id: None,
             streams: Streams::new(from > 0),
             agents: HashMap::new(),

@@ -1,7 +1,8 @@
 //! The requests of an apply's operations, made anew from what was accepted.
 
 use crate::event::OperationStarted;
-use crate::operation::{Operation, Params, UpstreamRequest, ZoneName};
+use crate::operation::{Operation, UpstreamRequest};
+use crate::provider::Providers;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 const NOTHING: &str = "none";
 
 /// One operation's request. What is kept of it does not grow with the operation's params, but for reads by
-/// name, which are small and depend on the name of their zone.
+/// name, which are small and depend on the name of their scope.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Expected {
     /// This version cannot read the operation.
@@ -17,7 +18,7 @@ pub(super) enum Expected {
     Unreadable,
     /// Its method, path and body as a digest.
     Digest([u8; 32]),
-    /// A read, whose request is made once the name of its zone is known.
+    /// A read, whose request is made once the name of its scope is known.
     Read(Box<Operation>),
 }
 
@@ -34,12 +35,10 @@ pub(super) enum Compared {
 
 impl Expected {
     /// Of an operation as it stands in a submission.
-    pub(super) fn of(operation: &Value) -> Self {
-        match Operation::from_json(operation) {
-            Ok(operation) if matches!(operation.params, Params::DnsRecordRead(_)) => {
-                Self::Read(Box::new(operation))
-            }
-            Ok(operation) => Self::Digest(digest_of(&UpstreamRequest::of(&operation))),
+    pub(super) fn of(operation: &Value, providers: &Providers) -> Self {
+        match providers.read(operation) {
+            Ok(operation) if operation.effect().asks_by_name() => Self::Read(Box::new(operation)),
+            Ok(operation) => Self::Digest(digest_of(&operation.request(None))),
             Err(_) => Self::Unreadable,
         }
     }
@@ -51,9 +50,7 @@ impl Expected {
         let expected = match self {
             Self::Digest(expected) => *expected,
             Self::Read(operation) => {
-                let zone = started.read_before.zone_name.as_deref();
-                let zone = zone.and_then(ZoneName::parse);
-                digest_of(&UpstreamRequest::in_zone(operation, zone.as_ref()))
+                digest_of(&operation.request(started.read_before.zone_name.as_deref()))
             }
             Self::Unreadable if method == NOTHING && path.is_empty() && body.is_none() => {
                 return Compared::Same;

@@ -59,7 +59,11 @@ impl History {
                 now.expect(same, Check::PermissionCheck, || {
                     "the operations that were checked are not those that are sent".to_owned()
                 });
-                let requests = submission.operations.iter().map(Expected::of).collect();
+                let requests = submission
+                    .operations
+                    .iter()
+                    .map(|operation| Expected::of(operation, &self.providers))
+                    .collect();
                 (fingerprint, requests)
             }
             Err(error) => {

@@ -7,6 +7,7 @@ use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::TASK_LIFE;
 use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
     Actor, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated, TokenIssued,
@@ -14,7 +15,6 @@ use crate::event::{
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClientSubject, IdempotencyKey};
-use crate::operation::catalog::entry;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -183,11 +183,13 @@ impl History {
             });
         }
         for allowed in &created.allowed {
-            let fits = entry(allowed.operation.as_str()).is_ok_and(|least| {
-                allowed.scope_type == least.scope_type
-                    && allowed.required_level >= least.level
-                    && allowed.risk_tier >= least.risk
-            });
+            let Ok(least) = self.providers.entry(allowed.operation.as_str()) else {
+                now.cannot(Check::PermissionCheck, Obstacle::OtherVersion);
+                continue;
+            };
+            let fits = allowed.scope_type == least.scope_type
+                && allowed.required_level >= least.level
+                && allowed.risk_tier >= least.risk;
             now.expect(fits, Check::PermissionCheck, || {
                 format!(
                     "its allowlist takes {} for less than the catalog does",

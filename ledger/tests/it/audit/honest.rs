@@ -65,7 +65,7 @@ async fn without_an_anchor_the_report_says_what_is_not_proven() {
 #[tokio::test]
 async fn hashes_alone_are_verified_without_reading_payloads() {
     let mut history = told().await;
-    let mut options = VerifyOptions::new(log_signer().public());
+    let mut options = VerifyOptions::new(log_signer().public(), providers::all());
     options.depth = Depth::Hashes;
     let report = history.verify_with(&options);
     assert!(report.verified && !report.everything);

@@ -15,7 +15,6 @@ mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::approver::SoftApprover;
-use fixtures::cloudflare;
 use fixtures::commands::{
     administrator, allow_on, callback, create_task, dns_create, purge, ssl_mode,
 };
@@ -30,6 +29,7 @@ use ledger::command::{
 use ledger::event::{AttemptOutcome, Event};
 use ledger::operation::Operation;
 use ledger::{Decision, DeliveryId};
+use providers::cloudflare;
 use std::time::Duration;
 
 /// A ledger in which about everything happens once; honest from end to end.

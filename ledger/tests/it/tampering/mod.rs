@@ -31,7 +31,7 @@ pub(super) fn signer() -> LogSigner {
 }
 
 pub(super) fn options() -> VerifyOptions {
-    VerifyOptions::new(signer().public())
+    VerifyOptions::new(signer().public(), providers::all())
 }
 
 /// Looks at bytes only: what is changed in them is found without reading a payload.

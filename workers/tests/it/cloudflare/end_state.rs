@@ -2,8 +2,9 @@
 
 use super::{client, config, create, hasty_client, operation};
 use fixtures::upstream::{FakeUpstream, Fault, UPSTREAM_TOKEN};
+use ledger::provider::Outcome;
 use serde_json::json;
-use workers::cloudflare::{CloudflareClient, Outcome};
+use workers::upstream::UpstreamClient;
 
 fn code_of(outcome: &Outcome) -> &'static str {
     match outcome {
@@ -86,7 +87,7 @@ async fn without_a_connection_nothing_was_sent() {
     let base_url = upstream.base_url();
     drop(upstream);
     for base_url in [base_url.as_str(), "https://no-such-host.invalid/client/v4"] {
-        let client = CloudflareClient::new(config(base_url)).unwrap();
+        let client = UpstreamClient::new(config(base_url)).unwrap();
         let outcome = client.send(&create("www"), None).await;
         assert_eq!(code_of(&outcome), "upstream_unreachable", "{outcome:?}");
     }
@@ -96,7 +97,7 @@ async fn without_a_connection_nothing_was_sent() {
 async fn an_answer_that_is_not_tls_was_not_asked_for_anything() {
     let upstream = FakeUpstream::start().await.unwrap();
     let base_url = upstream.base_url().replace("http://", "https://");
-    let client = CloudflareClient::new(config(base_url)).unwrap();
+    let client = UpstreamClient::new(config(base_url)).unwrap();
     assert_eq!(
         code_of(&client.send(&create("www"), None).await),
         "upstream_unreachable"

@@ -3,10 +3,11 @@
 use super::{CUSTOM, ZONE, config, operation};
 use fixtures::upstream::{FakeUpstream, Fault};
 use ledger::operation::Operation;
+use ledger::provider::Outcome;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use workers::cloudflare::{CloudflareClient, CloudflareConfig, Outcome, Reconciled};
+use workers::upstream::{Reconciled, UpstreamClient, UpstreamConfig};
 
 /// What stands upstream before, and what is asked for. Few values, so that the two often meet.
 #[derive(Debug, Clone)]
@@ -183,7 +184,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     /// Puts there what stands before; the operation that is then asked for.
-    async fn set_up(&self, upstream: &FakeUpstream, client: &CloudflareClient) -> Operation {
+    async fn set_up(&self, upstream: &FakeUpstream, client: &UpstreamClient) -> Operation {
         upstream.name_zone(ZONE, self.zone);
         let ids: Vec<_> = self
             .records
@@ -262,7 +263,7 @@ impl Case {
 
 async fn judged(case: &Case) {
     let upstream = FakeUpstream::start().await.unwrap();
-    let client = CloudflareClient::new(CloudflareConfig {
+    let client = UpstreamClient::new(UpstreamConfig {
         read_back_delays: Vec::new(),
         ..config(upstream.base_url())
     })
@@ -271,7 +272,7 @@ async fn judged(case: &Case) {
 
     let before = client.read_before(&operation).await;
     upstream.on_next_mutation(Fault::DropBefore);
-    let outcome = client.send(&operation, before.zone()).await;
+    let outcome = client.send(&operation, before.name()).await;
     assert!(matches!(outcome, Outcome::Lost { .. }), "{outcome:?}");
     let found = client.reconcile(&operation, &before).await.verdict;
     assert!(
@@ -282,7 +283,7 @@ async fn judged(case: &Case) {
 
     let before = client.read_before(&operation).await;
     upstream.on_next_mutation(Fault::DropAfter);
-    let _ = client.send(&operation, before.zone()).await;
+    let _ = client.send(&operation, before.name()).await;
     let was_done = upstream
         .mutations("")
         .last()

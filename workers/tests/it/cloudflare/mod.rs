@@ -8,30 +8,36 @@ mod sending;
 
 use fixtures::upstream::{FakeUpstream, UPSTREAM_TOKEN};
 use ledger::operation::Operation;
+use providers::cloudflare::Cloudflare;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
-use workers::cloudflare::{CloudflareClient, CloudflareConfig};
+use workers::upstream::{UpstreamClient, UpstreamConfig};
 
 pub(crate) const ZONE: &str = "z1";
 const ACCOUNT: &str = "a1";
 const CUSTOM: &str = "http_request_firewall_custom";
 
-fn config(base_url: impl Into<String>) -> CloudflareConfig {
-    CloudflareConfig {
+fn config(base_url: impl Into<String>) -> UpstreamConfig {
+    UpstreamConfig {
         read_back_delays: vec![Duration::from_millis(5)],
         most_answer_bytes: 1024 * 1024,
-        ..CloudflareConfig::new(base_url, SecretString::from(UPSTREAM_TOKEN))
+        ..UpstreamConfig::new(
+            Arc::new(Cloudflare),
+            base_url,
+            SecretString::from(UPSTREAM_TOKEN),
+        )
     }
 }
 
-pub(crate) fn client(upstream: &FakeUpstream) -> CloudflareClient {
-    CloudflareClient::new(config(upstream.base_url())).unwrap()
+pub(crate) fn client(upstream: &FakeUpstream) -> UpstreamClient {
+    UpstreamClient::new(config(upstream.base_url())).unwrap()
 }
 
 /// A client that gives up on an answer quickly.
-fn hasty_client(upstream: &FakeUpstream) -> CloudflareClient {
-    CloudflareClient::new(CloudflareConfig {
+fn hasty_client(upstream: &FakeUpstream) -> UpstreamClient {
+    UpstreamClient::new(UpstreamConfig {
         total_timeout: Duration::from_millis(150),
         upload_timeout: Duration::from_millis(150),
         ..config(upstream.base_url())
@@ -45,7 +51,9 @@ pub(crate) fn operation(operation_id: &str, params: Value) -> Operation {
     } else {
         ("zone", ZONE)
     };
-    Operation::parse(operation_id, scope_type, scope, &params).unwrap()
+    providers::all()
+        .parse(operation_id, scope_type, scope, &params)
+        .unwrap()
 }
 
 pub(crate) fn create(name: &str) -> Operation {

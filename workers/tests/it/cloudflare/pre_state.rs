@@ -3,13 +3,16 @@
 use super::{CUSTOM, ZONE, client, create, operation};
 use fixtures::upstream::{FakeUpstream, Fault};
 use ledger::operation::Operation;
+use ledger::provider::Outcome;
 use serde_json::{Value, json};
-use workers::cloudflare::{Outcome, PreState};
+use workers::upstream::PreState;
 
 async fn value_of(upstream: &FakeUpstream, operation: &Operation) -> Value {
     let client = client(upstream);
-    let zone = client.zone_name(&operation.scope.id).await.unwrap();
-    match client.read_pre_state(operation, Ok(&zone)).await {
+    let name = client.name_of(&operation.scope).await;
+    let name = name.unwrap_or_else(|| Err("it has no name".to_owned()));
+    let name = name.as_deref().map_err(String::as_str);
+    match client.read_pre_state(operation, name).await {
         PreState::Value(value) => value,
         other => panic!("{operation:?}: {other:?}"),
     }
@@ -131,7 +134,7 @@ async fn nothing_there_is_said_only_where_the_question_was_right() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.hide_zones();
     let client = client(&upstream);
-    let zone = client.zone_name(&create("www").scope.id).await;
+    let zone = client.name_of(&create("www").scope).await.unwrap();
     let why = zone.unwrap_err();
     assert!(why.contains("9109"), "{why}");
     for name in ["@", "www", "www.example.com"] {

@@ -2,20 +2,22 @@
 
 use super::{CUSTOM, ZONE, client, create, operation, readable_mutations};
 use fixtures::upstream::{FakeUpstream, Fault};
-use ledger::operation::{Operation, Params};
+use ledger::operation::Operation;
+use ledger::provider::Outcome;
+use providers::cloudflare::WORKERS_DEPLOY;
 use serde_json::json;
-use workers::cloudflare::{Before, CloudflareClient, Outcome, Reconciled};
+use workers::upstream::{Before, Reconciled, UpstreamClient};
 
 /// What is read before the operation is sent, and what reading back says after it met the fault.
 async fn lost(
-    client: &CloudflareClient,
+    client: &UpstreamClient,
     upstream: &FakeUpstream,
     operation: &Operation,
     fault: Fault,
 ) -> Reconciled {
     let before = client.read_before(operation).await;
     upstream.on_next_mutation(fault);
-    let outcome = client.send(operation, before.zone()).await;
+    let outcome = client.send(operation, before.name()).await;
     assert!(
         matches!(outcome, Outcome::Lost { .. }),
         "{operation:?}: {outcome:?}"
@@ -23,7 +25,7 @@ async fn lost(
     let found = client.reconcile(operation, &before).await.verdict;
     let after_a_restart = Before::from_log(&before.recorded());
     let again = client.reconcile(operation, &after_a_restart).await.verdict;
-    let is_upload = matches!(operation.params, Params::WorkersDeploy(_));
+    let is_upload = operation.entry == WORKERS_DEPLOY;
     let same = std::mem::discriminant(&found) == std::mem::discriminant(&again);
     assert!(
         same || (is_upload && matches!(again, Reconciled::Unknown { .. })),
@@ -158,11 +160,11 @@ async fn of_two_equal_requests_at_once_none_is_called_carried_out() {
     let strict = operation("ssl.mode.write", json!({"value": "strict"}));
     let first = client.read_before(&strict).await;
     let second = client.read_before(&strict).await;
-    let done = client.send(&strict, first.zone()).await;
+    let done = client.send(&strict, first.name()).await;
     assert!(matches!(done, Outcome::Succeeded { .. }), "{done:?}");
     drop(first);
     upstream.on_next_mutation(Fault::DropBefore);
-    let _ = client.send(&strict, second.zone()).await;
+    let _ = client.send(&strict, second.name()).await;
     let found = client.reconcile(&strict, &second).await.verdict;
     assert!(matches!(found, Reconciled::Unknown { .. }), "{found:?}");
     drop(second);

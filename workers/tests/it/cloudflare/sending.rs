@@ -1,15 +1,15 @@
 //! The exact request of each operation.
 
-use super::{ACCOUNT, CUSTOM, ZONE, client, config, create, operation, readable_mutations};
+use super::{CUSTOM, ZONE, client, create, operation, readable_mutations};
 use fixtures::upstream::{FakeUpstream, RecordedRequest, UPSTREAM_TOKEN};
-use ledger::operation::{Operation, UpstreamRequest};
+use ledger::operation::Operation;
+use ledger::provider::Outcome;
+use providers::cloudflare::Cloudflare;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use workers::cloudflare::{
-    CloudflareClient, CloudflareConfig, CloudflareSetupError, Outcome, PreState, TokenState,
-    simulate,
-};
+use std::sync::Arc;
+use workers::upstream::{PreState, UpstreamClient, UpstreamConfig, UpstreamSetupError, simulate};
 
 /// Sends it, expects success, and returns the result and the request as it came.
 async fn carried_out(upstream: &FakeUpstream, operation: &Operation) -> (Value, RecordedRequest) {
@@ -233,7 +233,7 @@ async fn the_first_rule_of_a_phase_makes_its_ruleset_and_replaces_none() {
         json!({"action": "add_rule", "phase": CUSTOM, "rule": rule}),
     );
     let reader = client(&upstream);
-    let zone = reader.zone_name(&first.scope.id).await.unwrap();
+    let zone = reader.name_of(&first.scope).await.unwrap().unwrap();
     let absent = reader.read_pre_state(&first, Ok(&zone)).await;
     assert_eq!(absent, PreState::Value(json!({"ruleset": null})));
     let (ruleset, request) = carried_out(&upstream, &first).await;
@@ -281,7 +281,7 @@ async fn rules_and_the_ssl_mode_are_read_and_set() {
 async fn the_description_is_of_the_bytes_that_are_sent() {
     let upstream = FakeUpstream::start().await.unwrap();
     for operation in readable_mutations(&upstream) {
-        let described = UpstreamRequest::of(&operation).description();
+        let described = operation.request(None).description();
         let (_, request) = carried_out(&upstream, &operation).await;
         assert_eq!(
             line(&request),
@@ -328,43 +328,15 @@ async fn upstreams_refusals_keep_their_code_and_text() {
     }
 }
 
-#[tokio::test]
-async fn a_token_is_verified() {
-    let upstream = FakeUpstream::start().await.unwrap();
-    assert_eq!(
-        client(&upstream).verify_token(None).await,
-        TokenState::Active
-    );
-    let account = operation(
-        "workers.deploy.write",
-        json!({"script_name": "a", "script": "1"}),
-    );
-    let state = client(&upstream)
-        .verify_token(Some(&account.scope.id))
-        .await;
-    assert_eq!(state, TokenState::Active);
-    assert!(
-        upstream.requests()[1]
-            .path
-            .starts_with(&format!("/accounts/{ACCOUNT}/"))
-    );
-
-    let wrong = CloudflareClient::new(CloudflareConfig {
-        token: SecretString::from("another"),
-        ..config(upstream.base_url())
-    })
-    .unwrap();
-    match wrong.verify_token(None).await {
-        TokenState::Refused(why) => assert!(why.contains("Invalid API Token"), "{why}"),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn bases_and_tokens_that_cannot_be_used_are_refused() {
     let with = |base: &str, token: &str| {
-        CloudflareClient::new(CloudflareConfig::new(base, SecretString::from(token)))
-            .map(|client| format!("{client:?}"))
+        UpstreamClient::new(UpstreamConfig::new(
+            Arc::new(Cloudflare),
+            base,
+            SecretString::from(token),
+        ))
+        .map(|client| format!("{client:?}"))
     };
     for base in [
         "",
@@ -375,7 +347,7 @@ fn bases_and_tokens_that_cannot_be_used_are_refused() {
         "https://a/#b",
     ] {
         assert!(
-            matches!(with(base, "t"), Err(CloudflareSetupError::BaseUrl)),
+            matches!(with(base, "t"), Err(UpstreamSetupError::BaseUrl(_))),
             "{base}"
         );
     }
@@ -385,14 +357,14 @@ fn bases_and_tokens_that_cannot_be_used_are_refused() {
         "http://localhost.a/",
     ] {
         assert!(
-            matches!(with(base, "t"), Err(CloudflareSetupError::PlainText)),
+            matches!(with(base, "t"), Err(UpstreamSetupError::PlainText(_))),
             "{base}"
         );
     }
     for token in ["", "a b", "a\n", "ä"] {
         assert!(matches!(
             with("http://localhost/", token),
-            Err(CloudflareSetupError::Token)
+            Err(UpstreamSetupError::Token(_))
         ));
     }
     for base in [
@@ -420,7 +392,7 @@ async fn a_name_means_the_same_for_reading_and_for_writing() {
     let client = client(&upstream);
     for name in ["@", "www", "www.other-shop.net", "Mail.Example.com"] {
         let write = create(name);
-        let zone = client.zone_name(&write.scope.id).await.unwrap();
+        let zone = client.name_of(&write.scope).await.unwrap().unwrap();
         let written = client.send(&write, Some(&zone)).await;
         let Outcome::Succeeded { result, .. } = written else {
             panic!("{name}: {written:?}")

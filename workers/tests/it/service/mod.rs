@@ -29,7 +29,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
-use workers::{Supervisor, Upstream, WorkersConfig, start};
+use workers::upstream::Upstreams;
+use workers::{Supervisor, WorkersConfig, start};
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,21 +48,21 @@ pub(crate) struct Service {
 /// What is configured, besides the ledger.
 #[derive(Clone)]
 pub(crate) struct Outside {
-    pub(crate) upstream: Upstream,
+    pub(crate) upstreams: Upstreams,
     pub(crate) callback_roots: String,
 }
 
 impl Outside {
     pub(crate) fn simulated() -> Self {
         Self {
-            upstream: Upstream::Simulated,
+            upstreams: Upstreams::new(providers::all(), Vec::new()),
             callback_roots: String::new(),
         }
     }
 
     pub(crate) fn cloudflare(upstream: &FakeUpstream) -> Self {
         Self {
-            upstream: Upstream::Cloudflare(client(upstream)),
+            upstreams: Upstreams::new(providers::all(), vec![client(upstream)]),
             ..Self::simulated()
         }
     }
@@ -79,7 +80,7 @@ impl Outside {
             ..CallbackSenderConfig::new(policy)
         };
         let sender = CallbackSender::new(sender).unwrap();
-        WorkersConfig::new(self.upstream, sender)
+        WorkersConfig::new(self.upstreams, sender)
     }
 }
 

@@ -7,7 +7,9 @@ const MIB: usize = 1024 * 1024;
 
 fn deploy(script: &str) -> Operation {
     let params = json!({"script_name": "site", "script": script});
-    Operation::parse("workers.deploy.write", "account", "a1", &params).unwrap()
+    providers::all()
+        .parse("workers.deploy.write", "account", "a1", &params)
+        .unwrap()
 }
 
 fn export(rest: &str) -> String {
@@ -90,7 +92,9 @@ async fn what_is_cut_can_be_downloaded_and_compared() {
 #[tokio::test]
 async fn one_large_operation_leaves_the_others_their_place_on_the_page() {
     let stage = Stage::new().await;
-    let ssl = Operation::parse("ssl.mode.write", "zone", "z1", &json!({"value": "off"})).unwrap();
+    let ssl = providers::all()
+        .parse("ssl.mode.write", "zone", "z1", &json!({"value": "off"}))
+        .unwrap();
     let huge = deploy(&export(&"<".repeat(3 * MIB)));
     let asked = stage.question_about(vec![huge, ssl]).await;
     let (_, html) = stage.look(&asked.path).await;

@@ -1,0 +1,300 @@
+//! The port to what operations are carried out on. A provider knows one upstream: what can be asked of it,
+//! what that does, the request that does it, and how to read what stands there.
+//!
+//! The ledger, the auditor and the pages that people see ask an [`Operation`](crate::operation::Operation),
+//! which holds its [`Effect`]; workers lend an [`Upstream`], the way to the provider's API, and do the rest.
+//! A provider never sees a credential, a clock or the log.
+
+mod outcome;
+
+pub use outcome::{Answer, Body, NoAnswer, Outcome, code};
+
+use crate::catalog::{CatalogEntry, ScopeType, UnknownName};
+use crate::event::Agreement;
+use crate::operation::fields::Fields;
+use crate::operation::{
+    Before, InvalidOperation, Scope, Unchecked, UpstreamRequest, Warning, refuse_secrets,
+};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What is not known yet, because upstream is being asked.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Names of one provider: of itself, and of its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderNames {
+    /// For people.
+    pub title: &'static str,
+    /// The setting that holds the base URL of its API.
+    pub base_setting: &'static str,
+    /// The base URL where that is not set.
+    pub base: &'static str,
+    /// The setting that holds the credential, which is sent as a bearer token (RFC 6750).
+    pub token_setting: &'static str,
+    /// The header of an answer that names the request, in small letters.
+    pub request_id_header: &'static str,
+}
+
+/// One upstream.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Its names; no two providers have one in common.
+    fn names(&self) -> &'static ProviderNames;
+
+    /// What can be asked of it, in the catalog's order; no other provider has an operation of the same id.
+    fn catalog(&self) -> &'static [CatalogEntry];
+
+    /// Reads the params of one of its operations: everything that upstream surely refuses is refused, and
+    /// defaults are filled in.
+    ///
+    /// # Errors
+    /// Names the place of what is refused.
+    fn parse(
+        &self,
+        entry: &CatalogEntry,
+        params: Fields<'_>,
+    ) -> Result<Arc<dyn Effect>, InvalidOperation>;
+
+    /// What an answer means; `is_read` where the request can change nothing, so that it is never lost.
+    fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome;
+
+    /// Whether objects of this type have a name beside their id, which people know them by.
+    fn has_name(&self, _scope_type: ScopeType) -> bool {
+        false
+    }
+
+    /// What upstream calls the object, or why that cannot be read, for people. Asked only where it
+    /// [has a name](Self::has_name); the answer holds for as long as the id does.
+    fn read_name<'a>(
+        &'a self,
+        _scope: &'a Scope,
+        _upstream: &'a dyn Upstream,
+    ) -> Pending<'a, Result<String, String>> {
+        Box::pin(std::future::ready(Err("it has no name".to_owned())))
+    }
+}
+
+/// The params of one operation as its provider understands them: what will be done.
+///
+/// `scope` is what the operation acts on, and `name` what upstream calls that, where it is known; `Err` says
+/// why it is not.
+pub trait Effect: fmt::Debug + Send + Sync {
+    /// The params as they are fingerprinted, shown and sent; [`Provider::parse`] reads them back as the same.
+    fn to_json(&self) -> Value;
+
+    /// One line for people, long texts shortened.
+    fn summary(&self, scope: &Scope) -> String;
+
+    /// The one request that carries it out. Frozen for each form of params that was ever accepted, since an
+    /// auditor makes it anew and holds it against what the log says was sent.
+    fn request(&self, scope: &Scope, name: Option<&str>) -> UpstreamRequest;
+
+    /// Whether the request depends on the scope's name.
+    fn asks_by_name(&self) -> bool {
+        false
+    }
+
+    /// Whether it can change anything upstream; one that cannot may be sent again.
+    fn changes_upstream(&self) -> bool {
+        true
+    }
+
+    /// Whether reading back can tell if it was carried out.
+    fn reconcilable(&self) -> bool {
+        self.changes_upstream()
+    }
+
+    /// The risks that an approver must see before deciding, beside params that are not known here.
+    fn warnings(&self, _before: &Before<'_>) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// What stands upstream now, is not named in the params, and is gone afterwards, by name.
+    fn lost(&self, _before: &Before<'_>) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Where it has its effect, for people; `name` is `None` while nobody has asked.
+    fn place(&self, _scope: &Scope, _name: Option<Result<&str, &str>>) -> Option<String> {
+        None
+    }
+
+    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good.
+    ///
+    /// # Errors
+    /// Names the place and what to do instead.
+    fn check_asked(&self, unchecked: &[Unchecked]) -> Result<(), InvalidOperation> {
+        refuse_secrets(&self.to_json(), unchecked, |_, _| None, &[])
+    }
+
+    /// Why nothing is sent where the scope's name is not known; `None` where it is sent all the same.
+    fn unsent(&self, _name: Option<&str>) -> Option<Outcome> {
+        None
+    }
+
+    /// The outcome with what an approver or agent must know beside upstream's own words.
+    fn told(&self, outcome: Outcome, _name: Option<&str>) -> Outcome {
+        outcome
+    }
+
+    /// Reads what it would change, and changes nothing; `None` where nothing of that can be read.
+    fn read_state<'a>(
+        &'a self,
+        _scope: &'a Scope,
+        _name: Result<&'a str, &'a str>,
+        _depth: Depth,
+        _upstream: &'a dyn Upstream,
+    ) -> Pending<'a, Result<Option<Snapshot>, String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Whether what stands upstream is as it makes it.
+    fn agreement(&self, _found: &Snapshot, _name: Option<&str>) -> Agreement {
+        Agreement::CannotTell
+    }
+
+    /// Whether it makes an object that upstream names, so that what is not there may still appear.
+    fn makes_something(&self) -> bool {
+        false
+    }
+
+    /// What upstream's answer would have had for its result, as far as that can be read.
+    fn result(&self, found: &Snapshot) -> Value {
+        found.first_part()
+    }
+}
+
+/// The way to a provider's API: base URL, credential, limits of time and size, and another try where upstream
+/// throttles. Nothing that it gives back holds the credential, but for the bytes of a body.
+pub trait Upstream: Send + Sync {
+    /// Sends a request and says what became of it.
+    fn send(&self, request: UpstreamRequest) -> Pending<'_, Outcome>;
+
+    /// Sends a request whose answer is no envelope of the API's.
+    fn fetch(&self, request: UpstreamRequest) -> Pending<'_, Result<Answer, NoAnswer>>;
+
+    /// A text of upstream's without the credential.
+    fn redacted(&self, text: &str) -> String;
+}
+
+/// How much of what stands upstream is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What an approver is shown.
+    Shown,
+    /// Everything, files included: for comparing.
+    Whole,
+}
+
+/// What stands upstream where an operation changes something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    value: Value,
+    files: Option<Vec<(String, Vec<u8>)>>,
+    /// Where it is not the value.
+    recorded: Option<Value>,
+}
+
+impl Snapshot {
+    /// An object that says what each part is: `{"record": …}`; `null` says that nothing is there. All of it
+    /// may be recorded for good.
+    #[must_use]
+    pub const fn new(value: Value) -> Self {
+        Self {
+            value,
+            files: None,
+            recorded: None,
+        }
+    }
+
+    /// The same with files, by name, and with what may be recorded of it.
+    #[must_use]
+    pub const fn withheld(
+        value: Value,
+        files: Option<Vec<(String, Vec<u8>)>>,
+        recorded: Value,
+    ) -> Self {
+        Self {
+            value,
+            files,
+            recorded: Some(recorded),
+        }
+    }
+
+    /// One part; null where it is not there.
+    #[must_use]
+    pub fn part(&self, name: &str) -> &Value {
+        self.value.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// The files, where they were read.
+    #[must_use]
+    pub fn files(&self) -> Option<&[(String, Vec<u8>)]> {
+        self.files.as_deref()
+    }
+
+    /// As it may be recorded for good.
+    #[must_use]
+    pub fn recorded(&self) -> &Value {
+        self.recorded.as_ref().unwrap_or(&self.value)
+    }
+
+    /// Whether equal records of two snapshots say that the two are equal.
+    #[must_use]
+    pub const fn is_recorded_whole(&self) -> bool {
+        self.recorded.is_none()
+    }
+
+    /// The first part as it may be recorded; null where there is none.
+    #[must_use]
+    pub fn first_part(&self) -> Value {
+        let parts = self.recorded().as_object();
+        let first = parts.and_then(|parts| parts.values().next());
+        first.cloned().unwrap_or_default()
+    }
+}
+
+/// The providers of a service or of an auditor. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Providers(Arc<[Arc<dyn Provider>]>);
+
+impl Providers {
+    /// These, in the catalog's order.
+    #[must_use]
+    pub fn new(providers: Vec<Arc<dyn Provider>>) -> Self {
+        Self(providers.into())
+    }
+
+    /// Every provider.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.0.iter()
+    }
+
+    /// Everything that can be asked for, in the catalog's order.
+    pub fn catalog(&self) -> impl Iterator<Item = &'static CatalogEntry> + '_ {
+        self.0.iter().flat_map(|provider| provider.catalog())
+    }
+
+    /// The catalog's entry of an operation.
+    ///
+    /// # Errors
+    /// When no provider has it.
+    pub fn entry(&self, operation: &str) -> Result<&'static CatalogEntry, UnknownName> {
+        self.find(operation)
+            .map(|(_, entry)| entry)
+            .ok_or_else(|| UnknownName::new("operation", operation))
+    }
+
+    /// Who carries an operation out, and its entry.
+    #[must_use]
+    pub fn find(&self, operation: &str) -> Option<(&Arc<dyn Provider>, &'static CatalogEntry)> {
+        self.0.iter().find_map(|provider| {
+            let mut entries = provider.catalog().iter();
+            let entry = entries.find(|entry| entry.id.as_str() == operation)?;
+            Some((provider, entry))
+        })
+    }
+}

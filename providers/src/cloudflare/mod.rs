@@ -1,0 +1,125 @@
+//! Cloudflare's API, version 4.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `catalog` | what can be asked for |
+//! | `params` | the params of each operation, and what is asked of them |
+//! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
+//! | `request` | the request of each operation |
+//! | `answer` | what an answer means |
+//! | `read_back`, `state` | what stands upstream where an operation changes something |
+//! | `agreement` | whether that is as the operation makes it, field by field |
+//! | `zone_name` | what zones are called, and what names of records become in them |
+
+mod agreement;
+mod answer;
+mod before;
+mod cache_purge;
+mod catalog;
+mod dns_name;
+mod dns_record_data;
+mod dns_record_fields;
+mod dns_record_read;
+mod dns_record_text;
+mod dns_record_type;
+mod dns_record_write;
+mod dns_text;
+mod filters;
+mod module_syntax;
+mod multipart;
+mod object_id;
+mod params;
+mod read_back;
+mod request;
+mod ssl_mode;
+mod state;
+#[cfg(test)]
+mod tests;
+mod waf_action;
+mod waf_expression;
+mod waf_rule;
+mod waf_rules_read;
+mod waf_rules_write;
+mod worker_binding;
+mod worker_module;
+mod worker_script;
+mod worker_settings;
+mod workers_deploy;
+mod zone_name;
+
+pub use catalog::{
+    ACCOUNT, CACHE_PURGE, CATALOG, DNS_RECORD_READ, DNS_RECORD_WRITE, SSL_MODE, WAF_RULES_READ,
+    WAF_RULES_WRITE, WORKERS_DEPLOY, ZONE,
+};
+
+use cache_purge::CachePurge;
+use dns_record_fields::DnsRecordFields;
+use dns_record_read::DnsRecordRead;
+use dns_record_write::DnsRecordWrite;
+use ledger::operation::fields::{self, Fields};
+use ledger::operation::{
+    Before, InvalidOperation, Scope, ScopeId, Unchecked, UpstreamRequest, Warning, is_safe_segment,
+    says_secret, shown, shown_name,
+};
+use ledger::provider::{
+    Answer, Effect, NoAnswer, Outcome, Pending, Provider, ProviderNames, Upstream,
+};
+use ledger::{CatalogEntry, ScopeType};
+use object_id::ObjectId;
+use params::Params;
+use read_back::Reader;
+use ssl_mode::SslMode;
+use std::sync::Arc;
+use waf_rule::WafRule;
+use waf_rules_read::{WafPhase, WafRulesRead};
+use waf_rules_write::{RuleChange, WafRulesWrite};
+use worker_script::ScriptName;
+use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
+use zone_name::{ZoneName, ascii_name};
+
+const NAMES: ProviderNames = ProviderNames {
+    title: "Cloudflare",
+    base_setting: "CLOUDFLARE_API_BASE",
+    base: "https://api.cloudflare.com/client/v4",
+    token_setting: "CLOUDFLARE_API_TOKEN",
+    request_id_header: "cf-ray",
+};
+
+/// Zones and accounts of Cloudflare.
+#[derive(Debug, Clone, Copy)]
+pub struct Cloudflare;
+
+impl Provider for Cloudflare {
+    fn names(&self) -> &'static ProviderNames {
+        &NAMES
+    }
+
+    fn catalog(&self) -> &'static [CatalogEntry] {
+        &CATALOG
+    }
+
+    fn parse(
+        &self,
+        entry: &CatalogEntry,
+        params: Fields<'_>,
+    ) -> Result<Arc<dyn Effect>, InvalidOperation> {
+        Ok(Arc::new(Params::parse(entry.id, params)?))
+    }
+
+    fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {
+        answer::outcome_of(answer, is_read)
+    }
+
+    fn has_name(&self, scope_type: ScopeType) -> bool {
+        scope_type == ZONE
+    }
+
+    /// A token may be allowed to change records and not to see their zone.
+    fn read_name<'a>(
+        &'a self,
+        scope: &'a Scope,
+        upstream: &'a dyn Upstream,
+    ) -> Pending<'a, Result<String, String>> {
+        Box::pin(async { Reader(upstream).zone_name(&scope.id).await })
+    }
+}

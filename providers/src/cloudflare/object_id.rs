@@ -1,0 +1,45 @@
+//! Ids of upstream objects that become path segments.
+
+use super::fields::Fields;
+use super::{InvalidOperation, is_safe_segment};
+use std::fmt;
+
+/// The id of a record, ruleset or rule as upstream names it: 1..=64 characters of
+/// `[A-Za-z0-9_-]` (Cloudflare's are 32 hexadecimal digits), so that it is one safe path segment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ObjectId(String);
+
+impl ObjectId {
+    /// The text.
+    #[must_use]
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn parse(
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Result<Option<Self>, InvalidOperation> {
+        let Some(text) = fields.text(name)? else {
+            return Ok(None);
+        };
+        if is_safe_segment(text) {
+            Ok(Some(Self(text.to_owned())))
+        } else {
+            Err(fields.refuse(name, "must be an id: 1..64 characters of A-Z a-z 0-9 _ -"))
+        }
+    }
+
+    pub(super) fn required(
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Result<Self, InvalidOperation> {
+        Self::parse(fields, name)?.ok_or_else(|| fields.refuse(name, "is required"))
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,365 @@
+//! `workers.deploy.write`, in one of two forms.
+//!
+//! - Short: `{script_name, script}`. The script is one module, `worker.js`: an ES module or a service
+//!   worker, as its code says (see `module_syntax`). Where that cannot be told for certain, or to say
+//!   it anyhow, `main_module` (ES module) or `body_part` (service worker) with a name stands beside it.
+//!   It is turned into the full form, so approvers see which of the two it was taken for.
+//! - Full: `{script_name, main_module | body_part, modules, …}`. `main_module` names the module of
+//!   an ES-module Worker where it starts, `body_part` the script of a service worker. `modules` has
+//!   1..=4096 entries (see `worker_module`), together at most 10 MiB.
+//!
+//! Both take the settings of `worker_settings`.
+
+use super::Before;
+use super::before::says_something;
+use super::fields::Fields;
+use super::module_syntax::{Syntax, syntax_of};
+use super::says_secret;
+use super::worker_module::{ModuleType, WorkerModule, check_name};
+use super::worker_script::ScriptName;
+use super::worker_settings::{STRICT, bindings_of, parse_settings};
+use super::{InvalidOperation, Scope, Warning, shown};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Most bytes of all modules of one upload together.
+const MOST_BYTES: usize = 10 * 1024 * 1024;
+/// Most modules of one upload.
+const MOST_MODULES: usize = 4096;
+/// The module's name in the short form.
+const SHORT_FORM_MODULE: &str = "worker.js";
+
+/// The settings of a script that upstream always shows, and that an upload drops unless it names them.
+/// Bindings and assets are apart.
+pub(super) const SCRIPT_SETTINGS: [&str; 8] = [
+    "compatibility_date",
+    "compatibility_flags",
+    "limits",
+    "logpush",
+    "observability",
+    "placement",
+    "tags",
+    "tail_consumers",
+];
+
+/// Where a Worker starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// The ES module with the default export.
+    MainModule(String),
+    /// The script of a service worker.
+    BodyPart(String),
+}
+
+impl Entry {
+    /// Upstream's field for it, and the module's name.
+    #[must_use]
+    pub(super) fn field(&self) -> (&'static str, &str) {
+        match self {
+            Self::MainModule(name) => ("main_module", name),
+            Self::BodyPart(name) => ("body_part", name),
+        }
+    }
+
+    /// The one of the two fields that is given.
+    fn parse(fields: &mut Fields<'_>) -> Result<Option<Self>, InvalidOperation> {
+        match (fields.text("main_module")?, fields.text("body_part")?) {
+            (Some(name), None) => Ok(Some(Self::MainModule(name.to_owned()))),
+            (None, Some(name)) => Ok(Some(Self::BodyPart(name.to_owned()))),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(fields.refuse("main_module", ONE_ENTRY)),
+        }
+    }
+}
+
+const ONE_ENTRY: &str = "give main_module (ES modules) or body_part (service worker)";
+
+/// A Worker script to upload.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct WorkersDeploy {
+    script_name: ScriptName,
+    entry: Entry,
+    modules: Vec<WorkerModule>,
+    inherits_strictly: bool,
+    /// The other fields of the upload's metadata, checked, under upstream's names.
+    settings: Map<String, Value>,
+}
+
+impl WorkersDeploy {
+    pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
+        let script_name = ScriptName::required(&mut fields, "script_name")?;
+        let (entry, modules) = match fields.text("script")? {
+            Some(script) => short_form(&mut fields, script)?,
+            None => full_form(&mut fields)?,
+        };
+        let bytes: usize = modules.iter().map(|module| module.content().len()).sum();
+        if modules.iter().any(|module| module.content().is_empty()) {
+            return Err(fields.refuse_all("has an empty script or module"));
+        }
+        if bytes > MOST_BYTES {
+            return Err(fields.refuse_all(format!(
+                "modules have {bytes} bytes together; at most {MOST_BYTES} (10 MiB) are taken"
+            )));
+        }
+        let names: BTreeSet<_> = modules.iter().map(WorkerModule::name).collect();
+        let settings = parse_settings(fields, &names)?;
+        let inherits = bindings_of(&settings.metadata)
+            .iter()
+            .any(|binding| binding.get("type") == Some(&json!("inherit")));
+        Ok(Self {
+            script_name,
+            entry,
+            modules,
+            inherits_strictly: settings.inherits_strictly || inherits,
+            settings: settings.metadata,
+        })
+    }
+
+    /// Refuses text that people could not read. What is in the ledger was checked in its day.
+    pub(super) fn check_text(&self) -> Result<(), InvalidOperation> {
+        match self.modules.iter().find_map(WorkerModule::unreadable) {
+            Some(why) => Err(InvalidOperation::new("params", why)),
+            None => Ok(()),
+        }
+    }
+
+    /// The script's name.
+    #[must_use]
+    pub(super) fn script_name(&self) -> &ScriptName {
+        &self.script_name
+    }
+
+    /// Where the Worker starts.
+    #[must_use]
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Its modules, in the order in which they are uploaded.
+    #[must_use]
+    pub(super) fn modules(&self) -> &[WorkerModule] {
+        &self.modules
+    }
+
+    /// Whether the upload fails where a binding to inherit does not exist.
+    #[must_use]
+    pub(super) fn inherits_strictly(&self) -> bool {
+        self.inherits_strictly
+    }
+
+    /// The upload's `metadata` part.
+    #[must_use]
+    pub(super) fn metadata(&self) -> Map<String, Value> {
+        let mut metadata = self.settings.clone();
+        let (field, name) = self.entry.field();
+        metadata.insert(field.to_owned(), json!(name));
+        metadata
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut params = self.metadata();
+        params.insert("script_name".to_owned(), json!(self.script_name.as_str()));
+        let modules: Vec<_> = self.modules.iter().map(WorkerModule::to_json).collect();
+        params.insert("modules".to_owned(), Value::Array(modules));
+        if self.inherits_strictly {
+            params.insert("bindings_inherit".to_owned(), json!(STRICT));
+        }
+        Value::Object(params)
+    }
+
+    pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let is_new = before.is_absent("script");
+        if !is_new {
+            warnings.push(Warning::new(
+                "replaces_code",
+                "the script's code is replaced and runs on every request to its routes at once",
+            ));
+        }
+        if self.settings.contains_key("bindings") {
+            warnings.push(Warning::new(
+                "changes_bindings",
+                "the script's bindings become these; they decide what data it can reach",
+            ));
+        }
+        let lost = self.lost(before);
+        if !lost.is_empty() {
+            let names: Vec<_> = lost.keys().take(10).map(|name| shown(name, 80)).collect();
+            let more = match lost.len().saturating_sub(names.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            warnings.push(Warning::new(
+                "loses_settings",
+                format!("the script has now and loses: {}{more}", names.join(", ")),
+            ));
+        } else if before.state.is_none() && !self.settings.contains_key("bindings") {
+            warnings.push(Warning::new(
+                "drops_bindings",
+                "no bindings are named: those that the script has now are dropped, except for the \
+                 types in keep_bindings",
+            ));
+        }
+        for binding in bindings_of(&self.settings) {
+            let text = |field: &str| binding.get(field).and_then(Value::as_str);
+            let name = text("name").unwrap_or_default();
+            if text("type") == Some("plain_text") && says_secret(name) {
+                warnings.push(Warning::new(
+                    "plain_text_secret",
+                    format!(
+                        "the name of the plain text {} says that it is a secret: everybody who may \
+                         read the script or the ledger can read it",
+                        shown(name, 80)
+                    ),
+                ));
+                break;
+            }
+        }
+        if let Some(migrations) = self.settings.get("migrations") {
+            warnings.push(Warning::new(
+                "migrates_durable_objects",
+                "migrations of Durable Objects cannot be undone",
+            ));
+            if deletes_classes(migrations) {
+                warnings.push(Warning::new(
+                    "deletes_durable_objects",
+                    "a migration deletes classes of Durable Objects with all their data",
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// What the script has now and this upload does not name: it is dropped. Bindings by their names,
+    /// settings as they are.
+    pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
+        let Some(now) = before.object("script") else {
+            return Map::new();
+        };
+        let text = |binding: &Value, field: &str| {
+            let text = binding.get(field).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let kept = self.settings.get("keep_bindings").and_then(Value::as_array);
+        let kept = kept.map(Vec::as_slice).unwrap_or_default();
+        let has_assets = self.settings.get("keep_assets") == Some(&json!(true))
+            || self.settings.contains_key("assets");
+        let named = bindings_of(&self.settings);
+        let names: BTreeSet<_> = named.iter().map(|binding| text(binding, "name")).collect();
+        let mut lost = Map::new();
+        for binding in bindings_of(now) {
+            let (binding_type, name) = (text(binding, "type"), text(binding, "name"));
+            if !names.contains(&name) && !kept.contains(&json!(binding_type)) {
+                lost.insert(format!("bindings.{name}"), binding.clone());
+            }
+            if binding_type == "assets" && !has_assets {
+                lost.insert("assets".to_owned(), json!("all static files"));
+            }
+        }
+        for name in SCRIPT_SETTINGS {
+            if let Some(value) = now.get(name).filter(|value| says_something(value))
+                && !self.settings.contains_key(name)
+            {
+                lost.insert(name.to_owned(), value.clone());
+            }
+        }
+        lost
+    }
+
+    pub(super) fn summary(&self, scope: &Scope) -> String {
+        let kind = match self.entry {
+            Entry::MainModule(_) => "ES modules",
+            Entry::BodyPart(_) => "service worker",
+        };
+        let bytes: usize = self
+            .modules
+            .iter()
+            .map(|module| module.content().len())
+            .sum();
+        let name = &self.script_name;
+        format!(
+            "Deploy Worker {name} in {scope} ({kind}, {} in {bytes} bytes)",
+            self.modules.len()
+        )
+    }
+}
+
+/// Whether the migrations, or any step of them, delete a class.
+fn deletes_classes(migrations: &Value) -> bool {
+    let list = |name: &str| {
+        let found = migrations.get(name).and_then(Value::as_array);
+        found.map(Vec::as_slice).unwrap_or_default()
+    };
+    !list("deleted_classes").is_empty() || list("steps").iter().any(deletes_classes)
+}
+
+fn short_form(
+    fields: &mut Fields<'_>,
+    script: &str,
+) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
+    if fields.has("modules") {
+        return Err(fields.refuse("modules", "give either script or modules, not both"));
+    }
+    let entry = match (Entry::parse(fields)?, syntax_of(script)) {
+        (Some(entry), _) => entry,
+        (None, Syntax::Module) => Entry::MainModule(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Script) => Entry::BodyPart(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Undecided) => {
+            return Err(fields.refuse(
+                "script",
+                format!(
+                    "may be an ES module or a service worker, which cannot be told for certain: say \
+                     main_module: \"{SHORT_FORM_MODULE}\" (ES module) or body_part: \
+                     \"{SHORT_FORM_MODULE}\" (service worker) beside it"
+                ),
+            ));
+        }
+    };
+    let (field, name) = entry.field();
+    check_name(name).map_err(|problem| fields.refuse(field, problem))?;
+    let module_type = match &entry {
+        Entry::MainModule(_) => ModuleType::EsModule,
+        Entry::BodyPart(_) => ModuleType::Script,
+    };
+    let module = WorkerModule::of_script(name, module_type, script);
+    Ok((entry, vec![module]))
+}
+
+fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
+    if !fields.has("modules") {
+        return Err(fields.refuse_all("needs script, or modules with main_module or body_part"));
+    }
+    let entry = Entry::parse(fields)?.ok_or_else(|| fields.refuse("main_module", ONE_ENTRY))?;
+    let body_part = match &entry {
+        Entry::BodyPart(name) => Some(name.as_str()),
+        Entry::MainModule(_) => None,
+    };
+    let modules = fields
+        .list("modules", 1..=MOST_MODULES)?
+        .unwrap_or_default()
+        .into_iter()
+        .map(|module| WorkerModule::parse(module, body_part))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = BTreeSet::new();
+    for (index, module) in modules.iter().enumerate() {
+        if !names.insert(module.name()) {
+            return Err(InvalidOperation::new(
+                format!("{}[{index}].name", fields.path("modules")),
+                "is the name of another module too",
+            ));
+        }
+    }
+    let (field, name) = entry.field();
+    let field_is_right = match modules.iter().find(|module| module.name() == name) {
+        None => Err("must be the name of one of the modules".to_owned()),
+        Some(module) => match (&entry, module.module_type()) {
+            (Entry::MainModule(_), ModuleType::EsModule | ModuleType::Python)
+            | (Entry::BodyPart(_), ModuleType::Script)
+            // Upstream knows what it can start.
+            | (_, ModuleType::Other(_)) => Ok(()),
+            (_, other) => Err(format!("cannot be a module of type {}", other.as_str())),
+        },
+    };
+    field_is_right.map_err(|problem| fields.refuse(field, problem))?;
+    Ok((entry, modules))
+}

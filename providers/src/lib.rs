@@ -1,0 +1,34 @@
+//! What operations are carried out on: a folder for each provider, behind the port
+//! [`ledger::provider`]. Depends on the auditor's half of the ledger only; HTTP and credentials are the workers'.
+//!
+//! To add a provider: a folder with its catalog, params, requests and read-back, and a line in [`all`].
+
+pub mod cloudflare;
+
+use ledger::provider::Providers;
+use std::sync::Arc;
+
+/// Every provider that this version knows.
+#[must_use]
+pub fn all() -> Providers {
+    Providers::new(vec![Arc::new(cloudflare::Cloudflare)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operation_is_found_by_its_own_name() {
+        let all = all();
+        let mut names = BTreeSet::new();
+        for known in all.catalog() {
+            assert_eq!(all.entry(known.id.as_str()), Ok(known));
+            assert_eq!(known.id.as_str().parse(), Ok(known.id));
+            assert_eq!(known.scope_type.as_str().parse(), Ok(known.scope_type));
+            assert!(names.insert(known.id), "{} is there twice", known.id);
+        }
+        assert!(all.entry("permissions.admin").is_err());
+    }
+}

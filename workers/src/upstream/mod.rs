@@ -1,0 +1,88 @@
+//! The way to a provider's API, with the real credential: sending with defined ends, and reading back what is
+//! not known to have happened.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `client` | sending within limits of time and size |
+//! | `redaction` | what upstream says, without our token |
+//! | `scope_names` | what upstream calls what operations act on |
+//! | `equal_requests` | which requests are under way twice |
+//! | `pre_state` | what an operation would change, for the approval page |
+//! | `reconcile` | what became of a request whose answer was lost |
+//! | `simulate` | what is answered without a token |
+
+mod client;
+mod equal_requests;
+mod pre_state;
+mod reconcile;
+mod redaction;
+mod scope_names;
+mod simulate;
+
+pub use client::{UpstreamClient, UpstreamConfig, UpstreamSetupError};
+pub use pre_state::PreState;
+pub use reconcile::{Before, ReadBack, Reconciled};
+pub use simulate::simulate;
+
+use ledger::aggregate::Apply;
+use ledger::operation::Operation;
+use ledger::{Providers, operations_of};
+use std::sync::Arc;
+
+/// The providers, and the clients of those whose credential is configured. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Upstreams {
+    providers: Providers,
+    clients: Arc<[UpstreamClient]>,
+}
+
+impl Upstreams {
+    /// At most one client for each provider.
+    #[must_use]
+    pub fn new(providers: Providers, clients: Vec<UpstreamClient>) -> Self {
+        Self {
+            providers,
+            clients: clients.into(),
+        }
+    }
+
+    /// Nothing is sent anywhere.
+    #[must_use]
+    pub fn are_simulated(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Whether all operations of an apply would be sent. One that is simulated in part would have results
+    /// that are partly true, so all of it is simulated, and every result and event says so.
+    pub(crate) fn carry(&self, apply: &Apply) -> bool {
+        let mut asked = apply.check.requested.iter();
+        !self.are_simulated()
+            && asked.all(|asked| {
+                let found = self.providers.find(asked.operation.as_str());
+                found.is_none_or(|(provider, _)| self.client(provider.names().title).is_some())
+            })
+    }
+
+    /// The client that the operation is sent by.
+    pub(crate) fn of(&self, operation: &Operation) -> Option<&UpstreamClient> {
+        self.client(operation.provider().names().title)
+    }
+
+    fn client(&self, title: &str) -> Option<&UpstreamClient> {
+        let mut clients = self.clients.iter();
+        clients.find(|client| client.names().title == title)
+    }
+
+    /// The operations in the submission that was fingerprinted; all of them or none.
+    pub(crate) fn read_operations(&self, apply: &Apply) -> Result<Vec<Operation>, String> {
+        let operations =
+            operations_of(apply.submission.as_bytes()).map_err(|error| error.to_string())?;
+        operations
+            .iter()
+            .map(|operation| {
+                let read = self.providers.read(operation);
+                read.map_err(|error| error.to_string())
+            })
+            .collect()
+    }
+}

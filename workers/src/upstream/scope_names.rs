@@ -1,0 +1,64 @@
+//! What upstream calls what operations act on. It keeps its name for as long as it has its id, so it is asked
+//! for once.
+
+use super::client::UpstreamClient;
+use ledger::operation::Scope;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many names are kept; beyond that all are asked for again.
+const MOST_KEPT: usize = 4096;
+/// How long it is believed that a name cannot be read: a token that may not see them asks for nothing
+/// most of the time.
+const REFUSAL_KEPT: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(super) struct ScopeNames(Mutex<HashMap<Scope, Kept>>);
+
+enum Kept {
+    Name(String),
+    Refused(String, Instant),
+}
+
+impl ScopeNames {
+    fn get(&self, scope: &Scope) -> Option<Result<String, String>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.get(scope)? {
+            Kept::Name(name) => Some(Ok(name.clone())),
+            Kept::Refused(why, at) if at.elapsed() < REFUSAL_KEPT => Some(Err(why.clone())),
+            Kept::Refused(..) => None,
+        }
+    }
+
+    fn put(&self, scope: &Scope, found: Kept) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(scope.clone(), found);
+    }
+}
+
+impl UpstreamClient {
+    /// What upstream calls the object; `None` for those that have no name.
+    ///
+    /// The inner error says why the name cannot be read, for people.
+    pub async fn name_of(&self, scope: &Scope) -> Option<Result<String, String>> {
+        if !self.provider.has_name(scope.scope_type) {
+            return None;
+        }
+        if let Some(known) = self.scope_names.get(scope) {
+            return Some(known);
+        }
+        let name = self.provider.read_name(scope, self).await;
+        self.scope_names.put(
+            scope,
+            match &name {
+                Ok(name) => Kept::Name(name.clone()),
+                Err(why) => Kept::Refused(why.clone(), Instant::now()),
+            },
+        );
+        Some(name)
+    }
+}
