@@ -7,7 +7,7 @@ RUN apt-get update \
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin llm-permission-proxy \
+    cargo build --release --locked --no-default-features --bin llm-permission-proxy \
  && install -D target/release/llm-permission-proxy /out/llm-permission-proxy
 
 FROM debian:trixie-slim

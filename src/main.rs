@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod config;
 mod core_dumps;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod dossier;
@@ -105,6 +106,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Delivery(args) => command::operate(&environment, args.into()),
         Command::Grant(args) => command::operate(&environment, args.into()),
         Command::Credential(args) => command::operate(&environment, args.into()),
+        #[cfg(feature = "demo")]
         Command::Demo { keep } => command::demo(&environment, keep),
         Command::Projections(ProjectionsCommand::Status) => {
             command::projections_status(&environment)

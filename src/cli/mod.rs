@@ -88,6 +88,7 @@ pub(crate) enum Command {
     /// Run the service (the default)
     Serve(ServeArgs),
     /// Show the whole product on this machine; no configuration, nothing outside is touched
+    #[cfg(feature = "demo")]
     #[command(after_help = DEMO_HELP)]
     Demo {
         /// Leave it running, and print links to use in a real browser
@@ -138,6 +139,7 @@ pub(crate) enum Command {
     },
 }
 
+#[cfg(feature = "demo")]
 const DEMO_HELP: &str = "\
 Runs the service on free ports of this machine with a stand-in for Cloudflare and a receiver of
 callbacks, all in a temporary folder, and tells what happens. Exits with 0 when everything went as

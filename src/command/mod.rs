@@ -3,6 +3,7 @@
 mod backup;
 mod bootstrap_token;
 mod check_config;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod inspect_token;
@@ -27,6 +28,7 @@ mod witness_serve;
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
+#[cfg(feature = "demo")]
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use inspect_token::inspect_token;

@@ -17,6 +17,7 @@ mod checkpoints;
 mod commands;
 mod compatibility;
 mod crowd;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod dossiers;
