@@ -17,7 +17,7 @@ async fn an_approval_is_proven_by_its_event_and_the_public_key() {
     browser.goto(&asked.url).await;
     assert_eq!(
         browser.heading().await,
-        "deploy-bot asks to carry out one operation"
+        "deployer asks to carry out one operation"
     );
     browser.click("#approve").await;
     let told = browser.told("Approved").await;

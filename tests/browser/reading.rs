@@ -67,7 +67,7 @@ async fn everything_that_will_be_sent_is_on_the_page() {
     assert!(params > 15, "{params} params");
 
     for word in [
-        "deploy-bot",
+        "deployer",
         "Harden the shop",
         "sensitive",
         "default",
@@ -160,7 +160,7 @@ async fn what_is_there_upstream_stands_beside_what_will_be_sent() {
     assert!(browser.is_enabled("#approve").await);
     assert_eq!(
         browser.heading().await,
-        "deploy-bot asks to carry out one operation"
+        "deployer asks to carry out one operation"
     );
     browser.click("#message a").await;
     let shown = browser.text(".changes").await;

@@ -1,32 +1,21 @@
-//! The real service as a child process on a free port, and what orchestrators, administrators and
-//! auditors ask of it.
+//! The real service on a port that is known beforehand, and what orchestrators, administrators and auditors
+//! ask of it.
 
-use crate::waiting::{PATIENCE, until};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use ledger::Clock as _;
-use ledger_sqlite::SystemClock;
+use crate::waiting::until;
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
+use fixtures::service::Service as Running;
+use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_llm-permission-proxy");
-const SUBJECT: &str = "browser-tests";
-const SUBJECT_SECRET: &str = "subject-secret-of-the-browser-tests-0001";
 
 /// A running service; dropping it kills it.
 pub(crate) struct Service {
-    process: Child,
+    running: Running,
     /// `http://localhost:PORT`: a passkey's origin has a port, so it is chosen before the start.
     pub(crate) origin: String,
-    settings: Vec<(&'static str, String)>,
-    folder: TempDir,
-    http: reqwest::Client,
-    bootstrap: String,
+    sandbox: Sandbox,
 }
 
 /// A question that waits for a person.
@@ -48,82 +37,44 @@ impl Service {
 
     /// As [`Self::start`], with more settings.
     pub(crate) async fn start_with(more: &[(&'static str, &str)]) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .no_proxy()
-            .build()
-            .unwrap();
         let mut log = String::new();
         // Between choosing a port and binding it somebody else may take it.
         for _ in 0..3 {
             let port = free_port();
-            let folder = tempfile::tempdir().unwrap();
-            let settings = settings(port, folder.path(), more);
-            let mut service = Self {
-                process: spawn(&settings, folder.path()),
-                origin: format!("http://localhost:{port}"),
-                settings,
-                folder,
-                http: http.clone(),
-                bootstrap: String::new(),
-            };
-            if service.is_ready().await {
-                service.bootstrap = service.mint();
-                return service;
+            let mut sandbox = Sandbox::new().await;
+            let settings = &mut sandbox.settings;
+            // Operations are simulated, and the pages say so.
+            settings.remove("CLOUDFLARE_API_TOKEN");
+            settings.insert("APPROVAL_APPROVERS", "default".to_owned());
+            settings.insert("BIND_ADDR", format!("127.0.0.1:{port}"));
+            for name in ["BASE_URL", "WEBAUTHN_ORIGIN"] {
+                settings.insert(name, format!("http://localhost:{port}"));
             }
-            log = service.log();
+            settings.extend(
+                more.iter()
+                    .map(|(name, value)| (*name, (*value).to_owned())),
+            );
+            match sandbox.try_start().await {
+                Ok(running) => {
+                    until("readiness", async || running.is_ready().await.then_some(())).await;
+                    return Self {
+                        running,
+                        origin: format!("http://localhost:{port}"),
+                        sandbox,
+                    };
+                }
+                Err(_) => log = sandbox.log(),
+            }
         }
         panic!("the service ended at its start:\n{log}");
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    /// False when the process has ended instead.
-    async fn is_ready(&mut self) -> bool {
-        let url = format!("http://127.0.0.1:{}/v1/readyz", self.port());
-        let http = self.http.clone();
-        until("the service is ready", async || {
-            if self.process.try_wait().unwrap().is_some() {
-                return Some(false);
-            }
-            let answer = http.get(&url).send().await.ok()?;
-            answer.status().is_success().then_some(true)
-        })
-        .await
-    }
-
-    fn port(&self) -> &str {
-        self.origin.rsplit_once(':').unwrap().1
-    }
-
-    /// Runs a command of the same binary on the same storage; its standard output.
-    fn run(&self, arguments: &[&str]) -> String {
-        let output = command(&self.settings, arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn mint(&self) -> String {
-        let minted = self.run(&[
-            "token",
-            "bootstrap",
-            "--agent",
-            "deploy-bot",
-            "--subject",
-            SUBJECT,
-            "--can-issue-tasks",
-            "--can-manage-approvers",
-        ]);
-        minted.trim().to_owned()
-    }
-
     /// The whole ledger, as an auditor exports it.
     pub(crate) fn ledger(&self) -> Vec<Value> {
-        let lines = self.run(&["ledger", "tail", "--from", "0", "--json"]);
-        lines
+        let output = self.sandbox.run("ledger tail --from 0 --json");
+        assert!(output.status.success(), "{output:?}");
+        said(&output)
+            .0
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
@@ -142,7 +93,7 @@ impl Service {
     pub(crate) async fn invite(&self, principal: &str) -> String {
         let path = format!("/v1/approvers/{principal}/enrolment");
         let opened = self
-            .call("POST", &path, &self.bootstrap, &[], json!({}), 201)
+            .call(Method::POST, &path, None, None, json!({}), 201)
             .await;
         opened["enrolment_url"].as_str().unwrap().to_owned()
     }
@@ -164,17 +115,17 @@ impl Service {
             "task_name": "Harden the shop", "operations": allowed, "expires_in_seconds": 3600,
         });
         let task = self
-            .call("POST", "/v1/tasks", &self.bootstrap, &[], task, 201)
+            .call(Method::POST, "/v1/tasks", None, None, task, 201)
             .await;
         let text = |answer: &Value, field: &str| answer[field].as_str().unwrap().to_owned();
         let task_id = text(&task, "task_id");
         let token = text(&task, "capability_token");
         let waiting = self
             .call(
-                "POST",
+                Method::POST,
                 &format!("/v1/tasks/{task_id}/apply"),
-                &token,
-                &[("idempotency-key", "once")],
+                Some(&token),
+                Some("once"),
                 json!({"operations": operations}),
                 202,
             )
@@ -191,9 +142,9 @@ impl Service {
     /// The agent goes on with what was approved, and is answered with this status.
     pub(crate) async fn go_on(&self, asked: &Asked, expected: u16) -> Value {
         let path = format!("/v1/tasks/{}/apply/continue", asked.task_id);
-        let key = [("idempotency-key", "once")];
         let body = json!({"resume_token": asked.resume_token});
-        self.call("POST", &path, &asked.token, &key, body, expected)
+        let token = Some(asked.token.as_str());
+        self.call(Method::POST, &path, token, Some("once"), body, expected)
             .await
     }
 
@@ -210,54 +161,56 @@ impl Service {
     /// The approval as the agent sees it.
     pub(crate) async fn approval_status(&self, asked: &Asked) -> Value {
         let path = format!("/v1/tasks/{}/approval-status", asked.task_id);
-        self.call("GET", &path, &asked.token, &[], Value::Null, 200)
-            .await
+        self.call(
+            Method::GET,
+            &path,
+            Some(&asked.token),
+            None,
+            Value::Null,
+            200,
+        )
+        .await
     }
 
     /// Ends the task, and with it every question that it has asked.
     pub(crate) async fn close(&self, asked: &Asked) {
         let path = format!("/v1/tasks/{}/close", asked.task_id);
-        self.call("POST", &path, &asked.token, &[], json!({}), 200)
-            .await;
+        self.call(
+            Method::POST,
+            &path,
+            Some(&asked.token),
+            None,
+            json!({}),
+            200,
+        )
+        .await;
     }
 
+    /// Without a token as an administrator; a body of null is none.
     async fn call(
         &self,
-        method: &str,
+        method: Method,
         path: &str,
-        token: &str,
-        headers: &[(&str, &str)],
+        token: Option<&str>,
+        key: Option<&str>,
         body: Value,
         expected: u16,
     ) -> Value {
-        let method = method.parse().unwrap();
-        let url = format!("http://127.0.0.1:{}{path}", self.port());
-        let mut request = self.http.request(method, url).bearer_auth(token);
-        for (name, value) in signed_subject() {
-            request = request.header(name, value);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if !body.is_null() {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
-        }
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        assert_eq!(status, expected, "{path}: {text}");
-        serde_json::from_str(&text).unwrap()
+        let (caller, body) = (&self.running.caller, (!body.is_null()).then_some(&body));
+        let reply = match token {
+            Some(token) => caller.ask_with(method, path, token, key, body).await,
+            None => caller.administer(method, path, body).await,
+        };
+        let reply = reply.unwrap();
+        assert_eq!(reply.status, expected, "{path}: {}", reply.text);
+        reply.body
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
         if std::thread::panicking() {
-            eprintln!("what the service logged:\n{}", self.log());
+            eprintln!("what the service logged:\n{}", self.sandbox.log());
         }
     }
 }
@@ -265,66 +218,6 @@ impl Drop for Service {
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
-}
-
-fn settings(
-    port: u16,
-    folder: &Path,
-    more: &[(&'static str, &str)],
-) -> Vec<(&'static str, String)> {
-    let secret = |of: &str| format!("{of}-secret-of-the-browser-tests-0001");
-    let mut settings = vec![
-        ("BIND_ADDR", format!("127.0.0.1:{port}")),
-        ("BASE_URL", format!("http://localhost:{port}")),
-        ("WEBAUTHN_ORIGIN", format!("http://localhost:{port}")),
-        (
-            "DATABASE_URL",
-            format!("sqlite://{}", folder.join("proxy.db").display()),
-        ),
-        ("JWT_SECRET", secret("jwt")),
-        ("BOOTSTRAP_JWT_SECRET", secret("bootstrap")),
-        ("MTLS_BINDING_SHARED_SECRET", SUBJECT_SECRET.to_owned()),
-        ("APPROVAL_LINK_SECRET", secret("approval-link")),
-        ("RESUME_TOKEN_SECRET", secret("resume-token")),
-    ];
-    settings.extend(
-        more.iter()
-            .map(|(name, value)| (*name, (*value).to_owned())),
-    );
-    settings
-}
-
-fn command(settings: &[(&'static str, String)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(settings.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null());
-    command
-}
-
-fn spawn(settings: &[(&'static str, String)], folder: &Path) -> Child {
-    let log = File::create(folder.join("log")).unwrap();
-    command(settings, &["serve", "--log", "info"])
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
-}
-
-fn signed_subject() -> [(&'static str, String); 3] {
-    let now = SystemClock.now().as_seconds();
-    let mut mac = Hmac::<Sha256>::new_from_slice(SUBJECT_SECRET.as_bytes()).unwrap();
-    mac.update(format!("{SUBJECT}\n{now}").as_bytes());
-    [
-        ("x-client-subject", SUBJECT.to_owned()),
-        ("x-client-subject-ts", now.to_string()),
-        (
-            "x-client-subject-sig",
-            hex::encode(mac.finalize().into_bytes()),
-        ),
-    ]
 }
 
 /// The least that an approval can be open.

@@ -1,7 +1,8 @@
 //! `ledger export` and `ledger verify` of the real binary: what leaves the service's machine, and what
 //! an auditor who has nothing else makes of it.
 
-use crate::service::{Surroundings, bare, said};
+use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -40,30 +41,30 @@ fn beside(file: &Path, end: &str) -> PathBuf {
 }
 
 /// A service that did a little and was stopped, and an auditor who was given its key.
-async fn served() -> (Surroundings, Auditor) {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+async fn served() -> (Sandbox, Auditor) {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     for _ in 0..3 {
         service.open_task().await;
     }
     assert!(service.stop().await.success());
-    let key = said(&surroundings.run("ledger vkey")).0;
-    (surroundings, Auditor::new(&key))
+    let key = said(&sandbox.run("ledger vkey")).0;
+    (sandbox, Auditor::new(&key))
 }
 
-fn exported(surroundings: &Surroundings, auditor: &Auditor, more: &str) -> PathBuf {
+fn exported(sandbox: &Sandbox, auditor: &Auditor, more: &str) -> PathBuf {
     let bundle = auditor.path("ledger.bundle");
     let line = format!("ledger export --out {} {more}", bundle.display());
-    let output = surroundings.run(line.trim());
+    let output = sandbox.run(line.trim());
     assert!(output.status.success(), "{}", said(&output).1);
     bundle
 }
 
 #[tokio::test]
 async fn an_exported_bundle_is_verified_elsewhere_with_the_key_alone() {
-    let (surroundings, auditor) = served().await;
-    let size = surroundings.events().await.len();
-    let bundle = exported(&surroundings, &auditor, "");
+    let (sandbox, auditor) = served().await;
+    let size = sandbox.events().await.len();
+    let bundle = exported(&sandbox, &auditor, "");
     let output = auditor.verify(&bundle, "");
     let (told, complained) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{told}{complained}");
@@ -84,8 +85,8 @@ async fn an_exported_bundle_is_verified_elsewhere_with_the_key_alone() {
 
 #[tokio::test]
 async fn a_part_of_the_ledger_is_exported_with_what_leads_to_the_checkpoint() {
-    let (surroundings, auditor) = served().await;
-    let bundle = exported(&surroundings, &auditor, "--from 2 --to 6");
+    let (sandbox, auditor) = served().await;
+    let bundle = exported(&sandbox, &auditor, "--from 2 --to 6");
     let output = auditor.verify(&bundle, "--json");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(3), "{report}");
@@ -96,13 +97,13 @@ async fn a_part_of_the_ledger_is_exported_with_what_leads_to_the_checkpoint() {
 
 #[tokio::test]
 async fn a_checkpoint_that_was_kept_tells_a_later_history_from_another_one() {
-    let (surroundings, auditor) = served().await;
-    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    let (sandbox, auditor) = served().await;
+    let state = beside(&sandbox.ledger_file(), ".signing-state");
     std::fs::copy(&state, auditor.path("kept.note")).unwrap();
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
-    let bundle = exported(&surroundings, &auditor, "");
+    let bundle = exported(&sandbox, &auditor, "");
     let output = auditor.verify(&bundle, "--since kept.note");
     let (told, _) = said(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
@@ -121,11 +122,11 @@ async fn a_checkpoint_that_was_kept_tells_a_later_history_from_another_one() {
 
 #[tokio::test]
 async fn a_ledgers_file_is_verified_beside_a_running_service() {
-    let (surroundings, auditor) = served().await;
-    let service = surroundings.start().await;
+    let (sandbox, auditor) = served().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     for more in ["", "--hashes-only"] {
-        let output = auditor.verify(&surroundings.ledger_file(), more);
+        let output = auditor.verify(&sandbox.ledger_file(), more);
         let (told, complained) = said(&output);
         assert_eq!(output.status.code(), Some(0), "{told}{complained}");
     }
@@ -134,10 +135,10 @@ async fn a_ledgers_file_is_verified_beside_a_running_service() {
 
 #[tokio::test]
 async fn a_running_service_is_verified_over_http_by_whoever_may_audit() {
-    let (surroundings, auditor) = served().await;
-    let service = surroundings.start().await;
+    let (sandbox, auditor) = served().await;
+    let service = sandbox.start().await;
     service.open_task().await;
-    let log = surroundings.log();
+    let log = sandbox.log();
     let listening = |line: &str| {
         let line: Value = serde_json::from_str(line).ok()?;
         (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
@@ -145,10 +146,10 @@ async fn a_running_service_is_verified_over_http_by_whoever_may_audit() {
     let address = log.lines().find_map(listening).unwrap();
     let verify = |right: &str| {
         let line = format!("token bootstrap --agent auditor --subject audit {right}");
-        let token = said(&surroundings.run(&line)).0;
+        let token = said(&sandbox.run(&line)).0;
         std::fs::write(auditor.path("token"), token).unwrap();
         let file = |name: &str| auditor.path(name).display().to_string();
-        surroundings.run(&format!(
+        sandbox.run(&format!(
             "ledger verify http://{address} --key @{} --token @{} --subject audit --json",
             file("log.vkey"),
             file("token"),
@@ -168,8 +169,8 @@ async fn a_running_service_is_verified_over_http_by_whoever_may_audit() {
 
 #[tokio::test]
 async fn what_was_changed_in_a_ledgers_file_is_named_with_its_position() {
-    let (surroundings, auditor) = served().await;
-    let file = surroundings.ledger_file();
+    let (sandbox, auditor) = served().await;
+    let file = sandbox.ledger_file();
     let connection = Connection::open(&file).unwrap();
     connection
         .execute_batch(
@@ -187,8 +188,8 @@ async fn what_was_changed_in_a_ledgers_file_is_named_with_its_position() {
 
 #[tokio::test]
 async fn a_changed_bundle_and_a_foreign_key_are_told_apart() {
-    let (surroundings, auditor) = served().await;
-    let bundle = exported(&surroundings, &auditor, "");
+    let (sandbox, auditor) = served().await;
+    let bundle = exported(&sandbox, &auditor, "");
     let mut bytes = std::fs::read(&bundle).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -216,10 +217,10 @@ async fn what_the_command_line_names_wrongly_is_a_mistake_of_the_command_line() 
 
 #[tokio::test]
 async fn an_anchor_that_would_not_be_looked_at_is_refused() {
-    let (surroundings, auditor) = served().await;
-    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    let (sandbox, auditor) = served().await;
+    let state = beside(&sandbox.ledger_file(), ".signing-state");
     std::fs::copy(&state, auditor.path("kept.note")).unwrap();
-    let bundle = exported(&surroundings, &auditor, "");
+    let bundle = exported(&sandbox, &auditor, "");
     let output = auditor.verify(&bundle, "--checkpoint kept.note");
     assert!(!output.status.success());
     assert!(said(&output).1.contains("--since"));
@@ -230,18 +231,18 @@ async fn an_anchor_that_would_not_be_looked_at_is_refused() {
 
 #[tokio::test]
 async fn an_export_never_replaces_a_file_and_says_what_is_not_signed() {
-    let (surroundings, auditor) = served().await;
-    let bundle = exported(&surroundings, &auditor, "");
+    let (sandbox, auditor) = served().await;
+    let bundle = exported(&sandbox, &auditor, "");
     let before = std::fs::read(&bundle).unwrap();
     let line = format!("ledger export --out {}", bundle.display());
-    let output = surroundings.run(&line);
+    let output = sandbox.run(&line);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(std::fs::read(&bundle).unwrap(), before);
 
-    let state = beside(&surroundings.ledger_file(), ".signing-state");
+    let state = beside(&sandbox.ledger_file(), ".signing-state");
     std::fs::rename(&state, beside(&state, ".aside")).unwrap();
     let unsigned = auditor.path("unsigned.bundle");
-    let output = surroundings.run(&format!("ledger export --out {}", unsigned.display()));
+    let output = sandbox.run(&format!("ledger export --out {}", unsigned.display()));
     let (told, complained) = said(&output);
     assert!(output.status.success(), "{complained}");
     assert!(told.contains("nobody has signed these records"), "{told}");

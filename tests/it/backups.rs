@@ -1,6 +1,7 @@
 //! Backups: beside a running service, of a damaged ledger, onto a disk that is full.
 
-use crate::service::{Surroundings, said};
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
 use ledger::Log as _;
 use ledger_sqlite::Reader;
 use std::fs::File;
@@ -24,13 +25,13 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_backup_beside_a_running_service_holds_what_was_answered_before_it() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
-    let before = surroundings.events().await;
+    let before = sandbox.events().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.db");
-    let mut backing_up = surroundings
+    let mut backing_up = sandbox
         .command(&format!("backup {}", file.display()))
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -44,7 +45,7 @@ async fn a_backup_beside_a_running_service_holds_what_was_answered_before_it() {
     assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
 
     let kept = events_in(&file).await;
-    let written = surroundings.events().await;
+    let written = sandbox.events().await;
     assert!(kept.len() >= before.len(), "{told}");
     assert_eq!(kept, written[..kept.len()]);
     let head = kept.last().unwrap().header.record_hash().to_string();
@@ -61,17 +62,17 @@ async fn a_backup_beside_a_running_service_holds_what_was_answered_before_it() {
 
 #[tokio::test]
 async fn a_backup_has_no_key_in_it_and_says_where_the_key_is() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.db");
-    let (told, _) = said(&surroundings.run(&format!("backup {}", file.display())));
-    let key_file = surroundings.ledger_file().with_extension("db.key");
+    let (told, _) = said(&sandbox.run(&format!("backup {}", file.display())));
+    let key_file = sandbox.ledger_file().with_extension("db.key");
     assert!(told.contains(&key_file.display().to_string()), "{told}");
     let key = std::fs::read_to_string(&key_file).unwrap();
-    let signing = surroundings.ledger_file().with_extension("db.signing-key");
+    let signing = sandbox.ledger_file().with_extension("db.signing-key");
     assert!(told.contains(&signing.display().to_string()), "{told}");
     let signing = std::fs::read_to_string(signing).unwrap();
     // Base64 has a `+` of its own: only the first four separate the parts.
@@ -86,35 +87,35 @@ async fn a_backup_has_no_key_in_it_and_says_where_the_key_is() {
 
 #[tokio::test]
 async fn a_backup_never_replaces_a_file() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     assert!(service.stop().await.success());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.db");
     std::fs::write(&file, "something dear").unwrap();
-    let refused = surroundings.run(&format!("backup {}", file.display()));
+    let refused = sandbox.run(&format!("backup {}", file.display()));
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).1.contains("exists already"), "{refused:?}");
     assert_eq!(std::fs::read(&file).unwrap(), b"something dear");
     assert_eq!(names_in(folder.path()), ["l.db"]);
 
-    let own = surroundings.ledger_file();
-    let refused = surroundings.run(&format!("backup {}", own.display()));
+    let own = sandbox.ledger_file();
+    let refused = sandbox.run(&format!("backup {}", own.display()));
     assert_eq!(refused.status.code(), Some(1));
     let nowhere = folder.path().join("nowhere/l.db");
-    let refused = surroundings.run(&format!("backup {}", nowhere.display()));
+    let refused = sandbox.run(&format!("backup {}", nowhere.display()));
     assert!(said(&refused).1.contains("make it first"), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_damaged_ledger_makes_no_backup() {
-    let mut surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let mut sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("l.db");
-    let made = surroundings.run(&format!("backup {}", ledger.display()));
+    let made = sandbox.run(&format!("backup {}", ledger.display()));
     assert!(made.status.success(), "{made:?}");
     let bytes = std::fs::read(&ledger).unwrap();
     let name = b"a task of the tests";
@@ -123,9 +124,9 @@ async fn a_damaged_ledger_makes_no_backup() {
     damaged.write_all_at(b"A", at.unwrap() as u64).unwrap();
 
     let url = format!("sqlite://{}", ledger.display());
-    surroundings.settings.insert("LEDGER_URL", url);
+    sandbox.settings.insert("LEDGER_URL", url);
     let file = folder.path().join("again.db");
-    let refused = surroundings.run(&format!("backup {}", file.display()));
+    let refused = sandbox.run(&format!("backup {}", file.display()));
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("damaged at position"), "{complained}");
@@ -134,8 +135,8 @@ async fn a_damaged_ledger_makes_no_backup() {
 
 #[tokio::test]
 async fn a_backup_that_does_not_fit_is_said_and_leaves_nothing() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     for _ in 0..50 {
         service.open_task().await;
     }
@@ -143,7 +144,7 @@ async fn a_backup_that_does_not_fit_is_said_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.db");
     let line = format!("backup {}", file.display());
-    let refused = surroundings.command_with_room(&line, 64).output().unwrap();
+    let refused = sandbox.command_with_room(&line, 64).output().unwrap();
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(

@@ -1,74 +1,74 @@
 //! Checkpoints of the real binary: an old copy of the ledger is noticed, and so is a key that is gone.
 
-use crate::service::{Surroundings, said};
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
 use ledger::tlog::{Checkpoint, LogKey, LogOrigin, Note};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-fn beside(surroundings: &Surroundings, end: &str) -> PathBuf {
-    let mut name = OsString::from(surroundings.ledger_file());
+fn beside(sandbox: &Sandbox, end: &str) -> PathBuf {
+    let mut name = OsString::from(sandbox.ledger_file());
     name.push(end);
     PathBuf::from(name)
 }
 
-fn kept(surroundings: &Surroundings) -> Note {
-    let file = beside(surroundings, ".signing-state");
+fn kept(sandbox: &Sandbox) -> Note {
+    let file = beside(sandbox, ".signing-state");
     std::fs::read_to_string(file).unwrap().parse().unwrap()
 }
 
-fn refused(surroundings: &Surroundings) -> String {
-    let output = surroundings.run("serve --log-format json");
+fn refused(sandbox: &Sandbox) -> String {
+    let output = sandbox.run("serve --log-format json");
     assert_eq!(output.status.code(), Some(1));
     said(&output).1
 }
 
 #[tokio::test]
 async fn the_last_checkpoint_covers_everything_and_the_printed_key_verifies_it() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
-    let output = surroundings.run("ledger vkey");
+    let output = sandbox.run("ledger vkey");
     let key: LogKey = said(&output).0.trim_end().parse().unwrap();
     assert!(service.stop().await.success());
-    let checkpoint =
-        Checkpoint::open(&kept(&surroundings), &key, &LogOrigin::from(key.name())).unwrap();
-    let recorded = surroundings.events().await.len();
+    let checkpoint = Checkpoint::open(&kept(&sandbox), &key, &LogOrigin::from(key.name())).unwrap();
+    let recorded = sandbox.events().await.len();
     assert_eq!(checkpoint.size(), u64::try_from(recorded).unwrap());
 }
 
 #[tokio::test]
 async fn an_old_copy_of_the_ledger_stops_the_start() {
-    let surroundings = Surroundings::new().await;
-    assert!(surroundings.start().await.stop().await.success());
-    let old = beside(&surroundings, ".old");
-    let made = surroundings.run(&format!("backup {}", old.display()));
+    let sandbox = Sandbox::new().await;
+    assert!(sandbox.start().await.stop().await.success());
+    let old = beside(&sandbox, ".old");
+    let made = sandbox.run(&format!("backup {}", old.display()));
     assert!(made.status.success(), "{}", said(&made).1);
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
 
     let files = ["", "-wal", "-shm"];
     for end in files {
-        let aside = beside(&surroundings, &format!(".aside{end}"));
-        drop(std::fs::rename(beside(&surroundings, end), aside));
+        let aside = beside(&sandbox, &format!(".aside{end}"));
+        drop(std::fs::rename(beside(&sandbox, end), aside));
     }
-    std::fs::copy(old, surroundings.ledger_file()).unwrap();
-    let complaint = refused(&surroundings);
+    std::fs::copy(old, sandbox.ledger_file()).unwrap();
+    let complaint = refused(&sandbox);
     assert!(complaint.contains("this is an old copy"), "{complaint}");
 
     for end in files {
-        let file = beside(&surroundings, end);
+        let file = beside(&sandbox, end);
         drop(std::fs::remove_file(&file));
-        let aside = beside(&surroundings, &format!(".aside{end}"));
+        let aside = beside(&sandbox, &format!(".aside{end}"));
         drop(std::fs::rename(aside, file));
     }
-    assert!(surroundings.start().await.stop().await.success());
+    assert!(sandbox.start().await.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_ledger_without_its_newest_checkpoint_or_its_key_is_not_served() {
-    let surroundings = Surroundings::new().await;
-    assert!(surroundings.start().await.stop().await.success());
+    let sandbox = Sandbox::new().await;
+    assert!(sandbox.start().await.stop().await.success());
     for (end, expected) in [
         (
             ".signing-state",
@@ -76,13 +76,13 @@ async fn a_ledger_without_its_newest_checkpoint_or_its_key_is_not_served() {
         ),
         (".signing-key", "LEDGER_SIGNING_KEY is not set and"),
     ] {
-        let file = beside(&surroundings, end);
-        let aside = beside(&surroundings, ".aside");
+        let file = beside(&sandbox, end);
+        let aside = beside(&sandbox, ".aside");
         std::fs::rename(&file, &aside).unwrap();
-        let complaint = refused(&surroundings);
+        let complaint = refused(&sandbox);
         assert!(complaint.contains(expected), "{complaint}");
         assert!(!file.exists(), "nothing is made in its place");
         std::fs::rename(&aside, &file).unwrap();
     }
-    assert!(surroundings.start().await.stop().await.success());
+    assert!(sandbox.start().await.stop().await.success());
 }

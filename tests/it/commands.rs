@@ -1,6 +1,8 @@
 //! The command line beside the service.
 
-use crate::service::{Surroundings, bare, purge, said};
+use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::purge;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -27,11 +29,11 @@ fn a_command_line_that_is_wrong_is_told_apart_from_a_refusal() {
 
 #[tokio::test]
 async fn the_tail_shows_people_one_line_and_programs_everything() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let task = service.open_task().await;
-    let (lines, _) = said(&surroundings.run("ledger tail -n 1000"));
-    let events = surroundings.events().await;
+    let (lines, _) = said(&sandbox.run("ledger tail -n 1000"));
+    let events = sandbox.events().await;
     assert_eq!(lines.lines().count(), events.len(), "{lines}");
     let created = lines
         .lines()
@@ -44,7 +46,7 @@ async fn the_tail_shows_people_one_line_and_programs_everything() {
     );
     assert!(created.ends_with(&task.id), "{created}");
 
-    let (one, _) = said(&surroundings.run("ledger tail --json --from 0 "));
+    let (one, _) = said(&sandbox.run("ledger tail --json --from 0 "));
     let first: Value = serde_json::from_str(one.lines().next().unwrap()).unwrap();
     assert_eq!(first["event"], "ledger.created");
     assert_eq!(first["position"], 0);
@@ -54,16 +56,16 @@ async fn the_tail_shows_people_one_line_and_programs_everything() {
     let hash = events[0].header.record_hash().to_string();
     assert_eq!(first["header"]["record_hash"], hash);
 
-    let (two, _) = said(&surroundings.run("ledger tail -n 2"));
+    let (two, _) = said(&sandbox.run("ledger tail -n 2"));
     assert_eq!(two.lines().count(), 2);
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn the_tail_follows_a_service_that_runs() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let mut tail = surroundings
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let mut tail = sandbox
         .command("ledger tail --follow --json --from 1")
         .stdout(Stdio::piped())
         .spawn()
@@ -83,14 +85,14 @@ async fn the_tail_follows_a_service_that_runs() {
 
 #[tokio::test]
 async fn the_chain_is_checked_from_its_first_record() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
-    let checked = surroundings.run("ledger check");
+    let checked = sandbox.run("ledger check");
     let (told, complained) = said(&checked);
     assert!(checked.status.success(), "{complained}");
-    let events = surroundings.events().await;
+    let events = sandbox.events().await;
     assert!(
         told.contains(&format!("records    {}", events.len())),
         "{told}"
@@ -101,38 +103,38 @@ async fn the_chain_is_checked_from_its_first_record() {
 
 #[tokio::test]
 async fn the_read_tables_can_be_made_again() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
-    let refused = surroundings.run("projections rebuild");
+    let refused = sandbox.run("projections rebuild");
     assert_eq!(refused.status.code(), Some(1), "a service uses them");
     assert!(said(&refused).1.contains("stop the service first"));
-    assert!(surroundings.run("projections status").status.success());
+    assert!(sandbox.run("projections status").status.success());
     assert!(service.stop().await.success());
-    let (before, _) = said(&surroundings.run("projections status"));
+    let (before, _) = said(&sandbox.run("projections status"));
     assert!(before.contains("all of them"), "{before}");
 
-    let rebuilt = surroundings.run("projections rebuild");
+    let rebuilt = sandbox.run("projections rebuild");
     let (told, complained) = said(&rebuilt);
     assert!(rebuilt.status.success(), "{complained}");
     assert!(told.contains(" events made "), "{told}");
-    let (after, _) = said(&surroundings.run("projections status"));
+    let (after, _) = said(&sandbox.run("projections status"));
     assert_eq!(after, before);
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
 }
 
 #[tokio::test]
 async fn readiness_can_be_asked_for() {
-    let mut surroundings = Surroundings::new().await;
+    let mut sandbox = Sandbox::new().await;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
-    surroundings.settings.insert("BIND_ADDR", address);
-    assert_eq!(surroundings.run("ready").status.code(), Some(1));
-    let service = surroundings.start().await;
-    let ready = surroundings.run("ready");
+    sandbox.settings.insert("BIND_ADDR", address);
+    assert_eq!(sandbox.run("ready").status.code(), Some(1));
+    let service = sandbox.start().await;
+    let ready = sandbox.run("ready");
     assert!(ready.status.success());
     assert_eq!(said(&ready).0.trim(), r#"{"ready":true}"#);
     assert!(service.stop().await.success());

@@ -1,9 +1,11 @@
 //! Files made by an earlier version (`fixtures/data/compat`) open, verify, rebuild and serve as they
 //! did in the version that made them.
 
-use crate::service::{Service, Surroundings, Task, bare, said};
 use crate::shim::Shim;
 use fixtures::approver::SoftApprover;
+use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{Service, Task};
 use ledger::Clock as _;
 use ledger_sqlite::SystemClock;
 use reqwest::Method;
@@ -38,7 +40,7 @@ fn kept(name: &str) -> PathBuf {
 
 /// Copies of the files, on a machine whose clock goes on where theirs stopped.
 struct Copied {
-    surroundings: Surroundings,
+    sandbox: Sandbox,
     recorded: Value,
     ahead: i64,
 }
@@ -48,8 +50,8 @@ impl Copied {
     async fn of(files: &str, names: &[&str]) -> Self {
         let text = std::fs::read_to_string(kept("recorded.json")).unwrap();
         let recorded: Value = serde_json::from_str(&text).unwrap();
-        let mut surroundings = Surroundings::new().await;
-        let data = surroundings.folder().join("data");
+        let mut sandbox = Sandbox::new().await;
+        let data = sandbox.folder().join("data");
         std::fs::create_dir(&data).unwrap();
         for name in names.iter().chain(&KEYS) {
             let copy = data.join(name);
@@ -58,28 +60,28 @@ impl Copied {
         }
         for name in SETTINGS {
             let value = recorded["settings"][name].as_str().unwrap();
-            surroundings.settings.insert(name, value.to_owned());
+            sandbox.settings.insert(name, value.to_owned());
         }
-        let shim = Shim::new(surroundings.folder());
+        let shim = Shim::new(sandbox.folder());
         let until = recorded["recorded_until"].as_i64().unwrap();
         let ahead = until / 1_000_000 + 1 - SystemClock.now().as_seconds();
         shim.set_clock(ahead);
-        surroundings.settings.extend(shim.envs());
+        sandbox.settings.extend(shim.envs());
         Self {
-            surroundings,
+            sandbox,
             recorded,
             ahead,
         }
     }
 
     async fn start(&self) -> Service {
-        let mut service = self.surroundings.start().await;
+        let mut service = self.sandbox.start().await;
         service.caller = service.caller.ahead(self.ahead);
         service
     }
 
     fn run(&self, line: &str) -> String {
-        let output = self.surroundings.run(line);
+        let output = self.sandbox.run(line);
         let (told, complained) = said(&output);
         assert!(output.status.success(), "{line}: {told}{complained}");
         told
@@ -197,7 +199,7 @@ async fn an_earlier_ledger_verifies_as_it_did() {
     for (files, code) in [("whole", 0), ("erased", 3)] {
         let copied = Copied::of(files, &FILES).await;
         copied.run("ledger check");
-        let report = report(&copied.surroundings.ledger_file(), code);
+        let report = report(&copied.sandbox.ledger_file(), code);
         assert_eq!(report, copied.recorded[files]["report"]);
     }
 }
@@ -207,7 +209,7 @@ async fn earlier_read_tables_are_what_the_events_make_them_now() {
     for files in ["whole", "erased"] {
         let copied = Copied::of(files, &FILES).await;
         copied.run("projections verify");
-        let file = copied.surroundings.read_tables_file();
+        let file = copied.sandbox.read_tables_file();
         let before = rows(&file);
         assert!(before.values().filter(|rows| !rows.is_empty()).count() > 10);
         copied.run("projections rebuild");
@@ -242,7 +244,7 @@ async fn an_earlier_ledger_is_served_as_it_was_and_gone_on_from() {
         };
         assert_eq!(but_tokens(&reply.body), but_tokens(&apply["body"]), "{key}");
     }
-    assert!(copied.surroundings.upstream.mutations("").is_empty());
+    assert!(copied.sandbox.upstream.mutations("").is_empty());
 
     // What was asked of people then is decided and carried out now.
     let waiting = &copied.recorded["waiting"];
@@ -266,7 +268,7 @@ async fn an_earlier_ledger_is_served_as_it_was_and_gone_on_from() {
         done.text
     );
     assert!(service.stop().await.success());
-    let report = report(&copied.surroundings.ledger_file(), 0);
+    let report = report(&copied.sandbox.ledger_file(), 0);
     assert_eq!(report["history"]["continued"], 3);
     copied.run("projections verify");
 }

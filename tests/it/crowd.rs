@@ -1,7 +1,8 @@
 //! Sixty-four clients at once, for ten seconds: nobody gets a 5xx, and nobody gets another's answer.
 
-use crate::service::{Service, Surroundings, Task, ZONE, record};
 use fixtures::caller::Reply;
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{Service, Task, ZONE, record};
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -13,12 +14,10 @@ const SPAN: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_clients_for_ten_seconds_get_their_own_answers_and_no_5xx() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings.settings.remove("CLOUDFLARE_API_TOKEN");
-    surroundings
-        .settings
-        .insert("RATE_LIMIT_RPS", "0".to_owned());
-    let service = Arc::new(surroundings.start().await);
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.remove("CLOUDFLARE_API_TOKEN");
+    sandbox.settings.insert("RATE_LIMIT_RPS", "0".to_owned());
+    let service = Arc::new(sandbox.start().await);
     service.grant(&["dns.record.write"]).await;
     let begun = Instant::now();
     let mut clients = tokio::task::JoinSet::new();

@@ -1,6 +1,7 @@
 //! What a newcomer sees first.
 
-use crate::service::{PATIENCE, bare, said};
+use fixtures::process::{bare, said};
+use fixtures::sandbox::PATIENCE;
 use std::time::Instant;
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the doctor finds, beside a running service and without one.
 
-use crate::service::{Surroundings, bare, said};
+use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
 use serde_json::Value;
 use std::fs::Permissions;
 use std::net::TcpListener;
@@ -8,8 +9,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 /// The exit code and the findings.
-fn examined(surroundings: &Surroundings) -> (Option<i32>, Vec<Value>) {
-    let output = surroundings.run("doctor --json");
+fn examined(sandbox: &Sandbox) -> (Option<i32>, Vec<Value>) {
+    let output = sandbox.run("doctor --json");
     let (told, complained) = said(&output);
     assert!(complained.is_empty(), "{complained}");
     let report: Value = serde_json::from_str(&told).unwrap();
@@ -32,13 +33,13 @@ fn bad<'f>(findings: &'f [Value], check: &str) -> Vec<&'f str> {
         .collect()
 }
 
-/// Surroundings whose service can be asked.
-async fn surroundings() -> Surroundings {
-    let mut surroundings = Surroundings::new().await;
+/// Sandbox whose service can be asked.
+async fn sandbox() -> Sandbox {
+    let mut sandbox = Sandbox::new().await;
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
-    surroundings.settings.insert("BIND_ADDR", address);
-    surroundings
+    sandbox.settings.insert("BIND_ADDR", address);
+    sandbox
 }
 
 fn damage(file: &Path, at: u64) {
@@ -48,11 +49,11 @@ fn damage(file: &Path, at: u64) {
 
 #[tokio::test]
 async fn all_is_well_beside_a_running_service_and_after_it() {
-    let surroundings = surroundings().await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox().await;
+    let service = sandbox.start().await;
     service.open_task().await;
-    let before = surroundings.events().await;
-    let (code, findings) = examined(&surroundings);
+    let before = sandbox.events().await;
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(0), "{findings:?}");
     let running = findings.iter().find(|f| f["check"] == "service").unwrap();
     assert!(
@@ -60,10 +61,10 @@ async fn all_is_well_beside_a_running_service_and_after_it() {
         "{running}"
     );
     assert!(service.stop().await.success());
-    let (code, findings) = examined(&surroundings);
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(0), "{findings:?}");
-    assert_eq!(surroundings.events().await, before, "nothing is recorded");
-    let (told, _) = said(&surroundings.run("doctor"));
+    assert_eq!(sandbox.events().await, before, "nothing is recorded");
+    let (told, _) = said(&sandbox.run("doctor"));
     assert!(told.contains("not running"), "{told}");
 }
 
@@ -78,10 +79,10 @@ fn every_setting_that_is_missing_is_a_problem_of_its_own() {
 
 #[tokio::test]
 async fn what_others_may_read_or_replace_is_found() {
-    let surroundings = surroundings().await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox().await;
+    let service = sandbox.start().await;
     assert!(service.stop().await.success());
-    let ledger = surroundings.ledger_file();
+    let ledger = sandbox.ledger_file();
     let folder = ledger.parent().unwrap();
     let set = |file: &Path, mode| {
         std::fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
@@ -89,7 +90,7 @@ async fn what_others_may_read_or_replace_is_found() {
     set(&ledger, 0o644);
     set(&ledger.with_extension("db.key"), 0o640);
     set(folder, 0o777);
-    let (code, findings) = examined(&surroundings);
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(1));
     assert_eq!(bad(&findings, "files").len(), 2, "{findings:?}");
     assert_eq!(bad(&findings, "keys").len(), 1, "{findings:?}");
@@ -97,14 +98,12 @@ async fn what_others_may_read_or_replace_is_found() {
 
 #[tokio::test]
 async fn a_backup_that_was_broken_off_is_found() {
-    let surroundings = surroundings().await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox().await;
+    let service = sandbox.start().await;
     assert!(service.stop().await.success());
-    let left = surroundings
-        .ledger_file()
-        .with_file_name(".l.db.x1.partial");
+    let left = sandbox.ledger_file().with_file_name(".l.db.x1.partial");
     std::fs::write(left, "half").unwrap();
-    let (code, findings) = examined(&surroundings);
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(0), "a warning is no problem");
     let found = bad(&findings, "leftovers");
     assert!(found[0].contains(".l.db.x1.partial"), "{found:?}");
@@ -112,22 +111,22 @@ async fn a_backup_that_was_broken_off_is_found() {
 
 #[tokio::test]
 async fn a_damaged_ledger_and_damaged_read_tables_are_found_without_a_start() {
-    let mut surroundings = surroundings().await;
-    let service = surroundings.start().await;
+    let mut sandbox = sandbox().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
-    let ledger = surroundings.ledger_file().with_file_name("copy.db");
-    let made = surroundings.run(&format!("backup {}", ledger.display()));
+    let ledger = sandbox.ledger_file().with_file_name("copy.db");
+    let made = sandbox.run(&format!("backup {}", ledger.display()));
     assert!(made.status.success(), "{made:?}");
     let url = format!("sqlite://{}", ledger.display());
-    surroundings.settings.insert("LEDGER_URL", url);
+    sandbox.settings.insert("LEDGER_URL", url);
     let bytes = std::fs::read(&ledger).unwrap();
     let name = b"a task of the tests";
     let at = bytes.windows(name.len()).position(|window| window == name);
     damage(&ledger, at.unwrap() as u64);
-    std::fs::write(surroundings.read_tables_file(), [0xA5; 8192]).unwrap();
+    std::fs::write(sandbox.read_tables_file(), [0xA5; 8192]).unwrap();
 
-    let (code, findings) = examined(&surroundings);
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(1));
     let found = bad(&findings, "ledger");
     assert!(found[0].contains("damaged"), "{findings:?}");
@@ -136,10 +135,10 @@ async fn a_damaged_ledger_and_damaged_read_tables_are_found_without_a_start() {
 
 #[tokio::test]
 async fn a_service_that_is_not_ready_is_asked_why() {
-    let surroundings = surroundings().await;
-    let service = surroundings.start_with_room(512).await;
+    let sandbox = sandbox().await;
+    let service = sandbox.start_with_room(512).await;
     while service.try_open_task().await.is_ok() {}
-    let (code, findings) = examined(&surroundings);
+    let (code, findings) = examined(&sandbox);
     assert_eq!(code, Some(1));
     let found = bad(&findings, "service");
     assert!(found[0].contains("not ready"), "{findings:?}");

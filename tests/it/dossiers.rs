@@ -1,21 +1,23 @@
 //! What can be handed to somebody who has nothing else.
 
-use crate::service::{Surroundings, deployment, purge, said};
 use fixtures::approver::SoftApprover;
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{deployment, purge};
 use ledger::audit::{Check, Dossier, DossierReport, VerifyOptions, verify_dossier};
 use ledger::tlog::{Checkpoint, Note, PolicyWitness, WitnessPolicy, WitnessSigner};
 use ledger::{Blob, Timestamp};
 use serde_json::{Value, json};
 
 /// A task that was approved, executed and told of.
-async fn approved(surroundings: &Surroundings) -> String {
-    let service = surroundings.start().await;
+async fn approved(sandbox: &Sandbox) -> String {
+    let service = sandbox.start().await;
     let alice = SoftApprover::new("alice");
     service.register(&alice).await;
     service.grant(&["cache.purge.execute"]).await;
     let other = service.open_task().await;
     assert_eq!(service.apply(&other, "k0", &purge("a")).await.status, 200);
-    surroundings.event("delivery.attempt_ended").await;
+    sandbox.event("delivery.attempt_ended").await;
     let task = service.open_task().await;
     let mut hostile = deployment();
     hostile["params"]["script"] =
@@ -58,11 +60,11 @@ fn index_of(dossier: &Value, event: &str) -> usize {
 
 #[tokio::test]
 async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
-    let surroundings = Surroundings::new().await;
-    let task = approved(&surroundings).await;
-    let made = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    let sandbox = Sandbox::new().await;
+    let task = approved(&sandbox).await;
+    let made = sandbox.run(&format!("ledger dossier {task} --out task.json"));
     assert!(made.status.success(), "{}", said(&made).1);
-    let folder = surroundings.ledger_file();
+    let folder = sandbox.ledger_file();
     let folder = folder.parent().unwrap().parent().unwrap();
     let text = std::fs::read(folder.join("task.json")).unwrap();
     let dossier: Value = serde_json::from_slice(&text).unwrap();
@@ -75,7 +77,7 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
     assert!(report.impossible.is_empty(), "{:?}", report.impossible);
 
     let key = dossier["log"]["vkey"].as_str().unwrap();
-    let told = crate::service::bare(&format!("ledger verify-dossier task.json --key {key}"))
+    let told = fixtures::process::bare(&format!("ledger verify-dossier task.json --key {key}"))
         .current_dir(folder)
         .output()
         .unwrap();
@@ -87,14 +89,14 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
     );
     assert!(told_text.contains("whole ledger shows"), "{told_text}");
 
-    let again = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    let again = sandbox.run(&format!("ledger dossier {task} --out task.json"));
     assert_eq!(
         again.status.code(),
         Some(1),
         "a dossier never replaces a file"
     );
     let nobody = "00000000-0000-0000-0000-000000000000";
-    let none = surroundings.run(&format!("ledger dossier {nobody} --out none.json"));
+    let none = sandbox.run(&format!("ledger dossier {nobody} --out none.json"));
     assert_eq!(none.status.code(), Some(1));
     assert!(!folder.join("none.json").exists());
 
@@ -226,20 +228,20 @@ fn altered(dossier: &Value) {
 
 #[tokio::test]
 async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
-    let surroundings = Surroundings::new().await;
-    let task = approved(&surroundings).await;
-    let closed = surroundings.run(&format!("task close {task} --reason done"));
+    let sandbox = Sandbox::new().await;
+    let task = approved(&sandbox).await;
+    let closed = sandbox.run(&format!("task close {task} --reason done"));
     assert!(closed.status.success(), "{}", said(&closed).1);
-    let service = surroundings.start().await;
-    surroundings.event("approval.consumed").await;
-    crate::service::until("the erasure", async || {
-        let erased = surroundings.run(&format!("ledger erase {task} --reason asked-for"));
+    let service = sandbox.start().await;
+    sandbox.event("approval.consumed").await;
+    fixtures::sandbox::until("the erasure", async || {
+        let erased = sandbox.run(&format!("ledger erase {task} --reason asked-for"));
         erased.status.success().then_some(())
     })
     .await;
     assert!(service.stop().await.success());
 
-    let told = surroundings.run(&format!("ledger replay --task {task} --json"));
+    let told = sandbox.run(&format!("ledger replay --task {task} --json"));
     let (lines, complained) = said(&told);
     assert!(told.status.success(), "{complained}");
     let lines: Vec<Value> = lines
@@ -255,9 +257,9 @@ async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
     assert!(before.iter().any(|line| line["event"] == "apply.accepted"));
     assert!(!lines.iter().any(|line| line.to_string().contains("looked")));
 
-    let made = surroundings.run(&format!("ledger dossier {task} --out erased.json"));
+    let made = sandbox.run(&format!("ledger dossier {task} --out erased.json"));
     assert!(made.status.success(), "{}", said(&made).1);
-    let folder = surroundings.ledger_file();
+    let folder = sandbox.ledger_file();
     let folder = folder.parent().unwrap().parent().unwrap();
     let text = std::fs::read(folder.join("erased.json")).unwrap();
     let dossier: Value = serde_json::from_slice(&text).unwrap();
@@ -266,7 +268,7 @@ async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
     assert!(!report.erased.is_empty() && !report.impossible.is_empty());
     assert!(dossier["story"].is_null(), "the records tell it");
 
-    let ocsf = said(&surroundings.run("ledger tail --from 0 --format ocsf")).0;
+    let ocsf = said(&sandbox.run("ledger tail --from 0 --format ocsf")).0;
     let erased = ocsf
         .lines()
         .filter(|line| line.contains("its payload was erased"));
@@ -276,9 +278,9 @@ async fn an_erased_task_is_told_as_such_and_its_dossier_still_verifies() {
 
 #[tokio::test]
 async fn a_decision_whose_approver_was_erased_is_unchecked_and_not_wrong() {
-    let surroundings = Surroundings::new().await;
-    let task = approved(&surroundings).await;
-    let events = surroundings.events().await;
+    let sandbox = Sandbox::new().await;
+    let task = approved(&sandbox).await;
+    let events = sandbox.events().await;
     let created = |event: &&ledger::Recorded| event.event.name() == "task.created";
     let other = events.iter().find(created).unwrap().stream_id();
     assert_ne!(other.to_string(), task);
@@ -291,10 +293,10 @@ async fn a_decision_whose_approver_was_erased_is_unchecked_and_not_wrong() {
         &format!("ledger erase {other} --reason asked-for"),
         &format!("ledger dossier {task} --out task.json"),
     ] {
-        let done = surroundings.run(line);
+        let done = sandbox.run(line);
         assert!(done.status.success(), "{line}: {}", said(&done).1);
     }
-    let folder = surroundings.ledger_file();
+    let folder = sandbox.ledger_file();
     let folder = folder.parent().unwrap().parent().unwrap();
     let text = std::fs::read(folder.join("task.json")).unwrap();
     let report = verified(&serde_json::from_slice(&text).unwrap());

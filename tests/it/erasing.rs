@@ -1,6 +1,8 @@
 //! What was erased is gone from every file, whether or not the service runs, is killed or goes on.
 
-use crate::service::{Service, Surroundings, Task, purge, said, until};
+use fixtures::process::said;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task, purge};
 use ledger::event::{AfterAttempt, Event};
 use reqwest::Method;
 use std::collections::BTreeSet;
@@ -10,18 +12,18 @@ use std::process::Stdio;
 const TRACE: &str = "mrs-trace";
 
 /// A task that ran something, was told of, and is closed.
-async fn ended(surroundings: &Surroundings, service: &Service) -> Task {
+async fn ended(sandbox: &Sandbox, service: &Service) -> Task {
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     let reply = service
         .apply(&task, &format!("{TRACE}-key"), &purge(TRACE))
         .await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let closed = surroundings.run(&format!("task close {} --reason {TRACE}", task.id));
+    let closed = sandbox.run(&format!("task close {} --reason {TRACE}", task.id));
     assert!(closed.status.success(), "{}", said(&closed).1);
     until("every delivery", async || {
         let mut open = BTreeSet::new();
-        for event in surroundings.events().await {
+        for event in sandbox.events().await {
             match &event.event {
                 Event::DeliveryOwed(_) => drop(open.insert(event.stream_id())),
                 Event::AttemptEnded(ended) if ended.after == AfterAttempt::Done => {
@@ -37,9 +39,9 @@ async fn ended(surroundings: &Surroundings, service: &Service) -> Task {
 }
 
 /// The files beside the ledger and the read tables that hold the trace.
-fn holding(surroundings: &Surroundings) -> Vec<String> {
+fn holding(sandbox: &Sandbox) -> Vec<String> {
     let mut found = Vec::new();
-    for file in [surroundings.ledger_file(), surroundings.read_tables_file()] {
+    for file in [sandbox.ledger_file(), sandbox.read_tables_file()] {
         for end in ["", "-wal"] {
             let mut path = file.clone().into_os_string();
             path.push(end);
@@ -55,28 +57,28 @@ fn holding(surroundings: &Surroundings) -> Vec<String> {
     found
 }
 
-async fn gone(surroundings: &Surroundings) {
+async fn gone(sandbox: &Sandbox) {
     until("the trace to be gone", async || {
-        holding(surroundings).is_empty().then_some(())
+        holding(sandbox).is_empty().then_some(())
     })
     .await;
 }
 
-fn erase(surroundings: &Surroundings, task: &Task) -> String {
-    let erased = surroundings.run(&format!("ledger erase {} --reason asked", task.id));
+fn erase(sandbox: &Sandbox, task: &Task) -> String {
+    let erased = sandbox.run(&format!("ledger erase {} --reason asked", task.id));
     let (told, complained) = said(&erased);
     assert!(erased.status.success(), "{complained}");
     told
 }
 
 /// What `ledger check` and `ledger verify` say.
-fn checked(surroundings: &Surroundings) -> String {
-    let checked = surroundings.run("ledger check");
+fn checked(sandbox: &Sandbox) -> String {
+    let checked = sandbox.run("ledger check");
     assert!(checked.status.success(), "{}", said(&checked).1);
-    let key = said(&surroundings.run("ledger vkey")).0;
-    let ledger = surroundings.ledger_file();
+    let key = said(&sandbox.run("ledger vkey")).0;
+    let ledger = sandbox.ledger_file();
     let line = format!("ledger verify {} --key {}", ledger.display(), key.trim());
-    let verified = surroundings.run(&line);
+    let verified = sandbox.run(&line);
     let (told, complained) = said(&verified);
     // What is gone cannot be checked.
     assert_eq!(verified.status.code(), Some(3), "{told}{complained}");
@@ -86,19 +88,19 @@ fn checked(surroundings: &Surroundings) -> String {
 
 #[tokio::test]
 async fn a_task_is_erased_beside_the_running_service() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let task = service.open_task().await;
-    let open = surroundings.run(&format!("ledger erase {} --reason asked", task.id));
+    let open = sandbox.run(&format!("ledger erase {} --reason asked", task.id));
     assert_eq!(open.status.code(), Some(1));
     assert!(said(&open).1.contains("cannot be erased yet"), "{open:?}");
 
-    let task = ended(&surroundings, &service).await;
-    assert!(!holding(&surroundings).is_empty());
-    let told = erase(&surroundings, &task);
+    let task = ended(&sandbox, &service).await;
+    assert!(!holding(&sandbox).is_empty());
+    let told = erase(&sandbox, &task);
     assert!(told.contains("hold nothing of it any more"), "{told}");
-    gone(&surroundings).await;
-    let again = erase(&surroundings, &task);
+    gone(&sandbox).await;
+    let again = erase(&sandbox, &task);
     assert!(again.contains("was erased before"), "{again}");
 
     let same_key = format!("{TRACE}-key");
@@ -124,9 +126,9 @@ async fn a_task_is_erased_beside_the_running_service() {
         }
     }
     // Nothing of it is written again by what was asked since.
-    assert_eq!(holding(&surroundings), [""; 0]);
-    assert!(checked(&surroundings).contains("erased"));
-    let tail = surroundings.run("ledger tail -n 200");
+    assert_eq!(holding(&sandbox), [""; 0]);
+    assert!(checked(&sandbox).contains("erased"));
+    let tail = sandbox.run("ledger tail -n 200");
     assert!(
         said(&tail).0.contains("erased by the event at position"),
         "{tail:?}"
@@ -135,57 +137,57 @@ async fn a_task_is_erased_beside_the_running_service() {
     let reply = service.apply(&other, "k", &purge("other")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     assert!(service.stop().await.success());
-    assert_eq!(holding(&surroundings), [""; 0]);
+    assert_eq!(holding(&sandbox), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_task_is_erased_without_the_service_and_from_the_read_tables_at_the_next_start() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let task = ended(&surroundings, &service).await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let task = ended(&sandbox, &service).await;
     assert!(service.stop().await.success());
-    erase(&surroundings, &task);
-    let read_tables = surroundings.read_tables_file();
+    erase(&sandbox, &task);
+    let read_tables = sandbox.read_tables_file();
     let read_tables = read_tables.to_string_lossy();
     assert!(
-        holding(&surroundings)
+        holding(&sandbox)
             .iter()
             .all(|file| file.starts_with(&*read_tables))
     );
-    let service = surroundings.start().await;
-    gone(&surroundings).await;
+    let service = sandbox.start().await;
+    gone(&sandbox).await;
     assert!(service.stop().await.success());
-    checked(&surroundings);
+    checked(&sandbox);
 }
 
 #[tokio::test]
 async fn an_erasure_during_which_the_service_is_killed_is_whole_or_not_at_all() {
     for late in [false, true] {
-        let surroundings = Surroundings::new().await;
-        let service = surroundings.start().await;
-        let task = ended(&surroundings, &service).await;
-        let mut erasing = surroundings.command(&format!("ledger erase {} --reason asked", task.id));
+        let sandbox = Sandbox::new().await;
+        let service = sandbox.start().await;
+        let task = ended(&sandbox, &service).await;
+        let mut erasing = sandbox.command(&format!("ledger erase {} --reason asked", task.id));
         let mut erasing = erasing
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         if late {
-            surroundings.event("ledger.erased").await;
+            sandbox.event("ledger.erased").await;
         }
         service.kill();
         erasing.wait().unwrap();
 
-        let service = surroundings.start().await;
-        erase(&surroundings, &task);
-        gone(&surroundings).await;
-        let events = surroundings.events().await;
+        let service = sandbox.start().await;
+        erase(&sandbox, &task);
+        gone(&sandbox).await;
+        let events = sandbox.events().await;
         let said = events
             .iter()
             .filter(|event| matches!(event.event, Event::LedgerErased(_)))
             .count();
         assert_eq!(said, 1);
-        checked(&surroundings);
+        checked(&sandbox);
         assert!(service.stop().await.success());
     }
 }

@@ -1,11 +1,10 @@
 //! SIGKILL at each step of an apply and of a delivery, and a start after it: nothing executed twice,
 //! nothing owed forgotten, nothing left in a state that does not move.
 
-use crate::service::{
-    CALLBACK_SECRET, Service, Surroundings, Task, deployment, purge, record, until,
-};
 use fixtures::approver::SoftApprover;
 use fixtures::receiver::{Answer, ReceivedRequest};
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{CALLBACK_SECRET, Service, Task, deployment, purge, record};
 use fixtures::upstream::Fault;
 use ledger::event::AttemptOutcome;
 use ledger::{DeliveryId, Event};
@@ -17,8 +16,8 @@ use std::time::Duration;
 const SLOWLY: Duration = Duration::from_millis(40);
 
 /// A service with a task whose operations are granted.
-async fn granted(surroundings: &Surroundings) -> (Service, Task) {
-    let service = surroundings.start().await;
+async fn granted(sandbox: &Sandbox) -> (Service, Task) {
+    let service = sandbox.start().await;
     service
         .grant(&["dns.record.write", "cache.purge.execute"])
         .await;
@@ -48,9 +47,9 @@ async fn killed_during(
 
 /// Waits until every delivery that is owed has arrived, and checks that none is missing, that each
 /// try bears its event's id, and that its signatures hold.
-pub(crate) async fn all_owed_arrived(surroundings: &Surroundings) {
+pub(crate) async fn all_owed_arrived(sandbox: &Sandbox) {
     let owed = until("all deliveries", async || {
-        let events = surroundings.events().await;
+        let events = sandbox.events().await;
         let mut owed = BTreeSet::new();
         let mut arrived = BTreeSet::new();
         for event in &events {
@@ -67,7 +66,7 @@ pub(crate) async fn all_owed_arrived(surroundings: &Surroundings) {
         (owed.len() == arrived.len()).then_some(owed)
     })
     .await;
-    let received = surroundings.receiver.received();
+    let received = sandbox.receiver.received();
     let ids: BTreeSet<String> = received.iter().map(event_id).collect();
     assert_eq!(ids, owed, "every owed event, and nothing else");
     for request in &received {
@@ -84,18 +83,16 @@ fn event_id(request: &ReceivedRequest) -> String {
 
 /// Kills when an event stands in the file, starts again, and looks at what became of it all.
 async fn killed_at(event: &str, operation: Value, mutations: &str) {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
-    surroundings.upstream.on_next_mutation(Fault::Delay(SLOWLY));
-    surroundings
-        .receiver
-        .script([Answer::default().after(SLOWLY)]);
-    let moment = async { drop(surroundings.event(event).await) };
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Delay(SLOWLY));
+    sandbox.receiver.script([Answer::default().after(SLOWLY)]);
+    let moment = async { drop(sandbox.event(event).await) };
     killed_during(service, &task, &operation, moment).await;
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &operation).await;
-    let sent = surroundings.upstream.mutations(mutations).len();
+    let sent = sandbox.upstream.mutations(mutations).len();
     assert!(sent <= 1, "sent {sent} times");
     if ended.text_at("status") == "completed" {
         assert_eq!(sent, 1, "done without doing it");
@@ -106,11 +103,11 @@ async fn killed_at(event: &str, operation: Value, mutations: &str) {
             "apply resolve {} --outcome executed --reason looked",
             ended.text_at("apply_id")
         );
-        assert!(surroundings.run(&line).status.success());
+        assert!(sandbox.run(&line).status.success());
     }
-    all_owed_arrived(&surroundings).await;
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
-    let checked = surroundings.run("ledger check");
+    let checked = sandbox.run("ledger check");
     assert!(checked.status.success(), "{checked:?}");
 }
 
@@ -145,71 +142,71 @@ killed_at! {
 
 #[tokio::test]
 async fn a_record_that_upstream_made_is_found_and_not_made_again() {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
-    surroundings.upstream.on_next_mutation(Fault::Hold);
-    let held = async { until_sent(&surroundings, "dns_records").await };
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&sandbox, "dns_records").await };
     killed_during(service, &task, &record("www"), held).await;
     // A request that is held is never carried out when its sender is gone; so this one is, here.
     let made = &record("www")["params"];
-    surroundings.upstream.put_record("z1", made);
+    sandbox.upstream.put_record("z1", made);
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &record("www")).await;
     assert_eq!((ended.status, ended.text_at("status")), (200, "completed"));
-    assert_eq!(surroundings.upstream.mutations("dns_records").len(), 1);
-    let found = surroundings.event("apply.operation_ended").await;
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    let found = sandbox.event("apply.operation_ended").await;
     let Event::OperationEnded(operation) = &found.event else {
         panic!("{found:?}");
     };
     assert!(operation.reconciled, "it was found by looking");
-    all_owed_arrived(&surroundings).await;
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_record_that_is_not_there_is_unknown_and_not_made_again() {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
-    surroundings.upstream.on_next_mutation(Fault::Hold);
-    let held = async { until_sent(&surroundings, "dns_records").await };
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&sandbox, "dns_records").await };
     killed_during(service, &task, &record("www"), held).await;
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &record("www")).await;
     assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
-    assert_eq!(surroundings.upstream.mutations("dns_records").len(), 1);
-    all_owed_arrived(&surroundings).await;
+    assert_eq!(sandbox.upstream.mutations("dns_records").len(), 1);
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_purge_under_way_is_unknown_and_not_sent_again() {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
-    surroundings.upstream.on_next_mutation(Fault::Hold);
-    let held = async { until_sent(&surroundings, "purge_cache").await };
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    let held = async { until_sent(&sandbox, "purge_cache").await };
     killed_during(service, &task, &purge("a"), held).await;
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &purge("a")).await;
     assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
-    all_owed_arrived(&surroundings).await;
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_decision_outlives_the_process_and_is_executed_once() {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
     let alice = SoftApprover::new("alice");
     service.register(&alice).await;
     let asked = service.apply(&task, "k", &deployment()).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
     service.kill();
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let decided = service
         .caller
         .decide(&alice, asked.text_at("approval_url"), "approve", None)
@@ -218,47 +215,47 @@ async fn a_decision_outlives_the_process_and_is_executed_once() {
     assert_eq!(decided.status, 200, "{}", decided.text);
     service.kill();
 
-    let service = surroundings.start().await;
-    surroundings.upstream.on_next_mutation(Fault::DropAfter);
+    let service = sandbox.start().await;
+    sandbox.upstream.on_next_mutation(Fault::DropAfter);
     let resume_token = asked.text_at("resume_token");
     {
         let resuming = service.resume(&task, "k", resume_token);
         tokio::pin!(resuming);
         tokio::select! {
-            () = until_sent(&surroundings, "scripts") => {}
+            () = until_sent(&sandbox, "scripts") => {}
             // It looked, and found what was done, before it was killed.
             _ = &mut resuming => {}
         }
     }
     service.kill();
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = until("the end", async || {
         let reply = service.resume(&task, "k", resume_token).await?;
         (reply.text_at("status") != "in_progress").then_some(reply)
     })
     .await;
     assert_eq!(ended.status, 200, "{}", ended.text);
-    assert_eq!(surroundings.upstream.mutations("scripts").len(), 1);
-    all_owed_arrived(&surroundings).await;
+    assert_eq!(sandbox.upstream.mutations("scripts").len(), 1);
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_delivery_that_was_under_way_is_tried_again_with_the_same_id() {
-    let surroundings = Surroundings::new().await;
-    surroundings.receiver.script([Answer::hanging()]);
-    let (service, task) = granted(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    sandbox.receiver.script([Answer::hanging()]);
+    let (service, task) = granted(&sandbox).await;
     assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
-    surroundings.receiver.wait_for(1).await.unwrap();
+    sandbox.receiver.wait_for(1).await.unwrap();
     service.kill();
-    surroundings.receiver.release();
+    sandbox.receiver.release();
 
-    let service = surroundings.start().await;
-    let received = surroundings.receiver.wait_for(2).await.unwrap();
+    let service = sandbox.start().await;
+    let received = sandbox.receiver.wait_for(2).await.unwrap();
     assert_eq!(event_id(&received[0]), event_id(&received[1]));
-    all_owed_arrived(&surroundings).await;
-    let interrupted = surroundings.events().await.into_iter().find(|event| {
+    all_owed_arrived(&sandbox).await;
+    let interrupted = sandbox.events().await.into_iter().find(|event| {
         matches!(&event.event, Event::AttemptEnded(ended)
             if ended.outcome == AttemptOutcome::Interrupted)
     });
@@ -268,17 +265,17 @@ async fn a_delivery_that_was_under_way_is_tried_again_with_the_same_id() {
 
 #[tokio::test]
 async fn what_waits_for_its_next_try_is_not_forgotten() {
-    let surroundings = Surroundings::new().await;
-    surroundings.receiver.script([Answer::status(503)]);
-    let (service, task) = granted(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    sandbox.receiver.script([Answer::status(503)]);
+    let (service, task) = granted(&sandbox).await;
     assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
-    let failed = surroundings.event("delivery.attempt_ended").await;
+    let failed = sandbox.event("delivery.attempt_ended").await;
     service.kill();
 
-    let service = surroundings.start().await;
-    all_owed_arrived(&surroundings).await;
+    let service = sandbox.start().await;
+    all_owed_arrived(&sandbox).await;
     let delivery = DeliveryId::from(failed.stream_id());
-    let tries = surroundings
+    let tries = sandbox
         .events()
         .await
         .into_iter()
@@ -293,20 +290,20 @@ async fn what_waits_for_its_next_try_is_not_forgotten() {
 #[tokio::test]
 async fn killed_over_and_over_under_load() {
     const KEYS: [&str; 4] = ["a", "b", "c", "d"];
-    let surroundings = Surroundings::new().await;
-    let (service, task) = granted(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    let (service, task) = granted(&sandbox).await;
     assert!(service.stop().await.success());
     let mut names = Vec::new();
     for (round, further) in [2, 5, 9, 14, 20, 27].into_iter().enumerate() {
-        let service = surroundings.start().await;
-        let size = surroundings.events().await.len() + further;
+        let service = sandbox.start().await;
+        let size = sandbox.events().await.len() + further;
         let wanted = KEYS.map(|key| format!("{key}{round}"));
         {
             let operations = wanted.each_ref().map(|name| record(name));
             let ask = |index: usize| service.try_apply(&task, &wanted[index], &operations[index]);
             let asking = async { drop(tokio::join!(ask(0), ask(1), ask(2), ask(3))) };
             let far_enough = until("events", async || {
-                (surroundings.events().await.len() >= size).then_some(())
+                (sandbox.events().await.len() >= size).then_some(())
             });
             tokio::pin!(asking);
             tokio::select! {
@@ -318,10 +315,10 @@ async fn killed_over_and_over_under_load() {
         names.extend(wanted);
     }
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     for name in &names {
         let ended = service.ended(&task, name, &record(name)).await;
-        let sent = surroundings
+        let sent = sandbox
             .upstream
             .mutations("dns_records")
             .iter()
@@ -333,16 +330,16 @@ async fn killed_over_and_over_under_load() {
             status => assert_eq!(status, "unknown", "{}", ended.text),
         }
     }
-    all_owed_arrived(&surroundings).await;
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
-    assert!(surroundings.run("ledger check").status.success());
-    assert!(surroundings.run("projections status").status.success());
+    assert!(sandbox.run("ledger check").status.success());
+    assert!(sandbox.run("projections status").status.success());
 }
 
 /// Waits until upstream has got a request that could change something.
-async fn until_sent(surroundings: &Surroundings, part: &str) {
+async fn until_sent(sandbox: &Sandbox, part: &str) {
     until("a request upstream", async || {
-        (!surroundings.upstream.mutations(part).is_empty()).then_some(())
+        (!sandbox.upstream.mutations(part).is_empty()).then_some(())
     })
     .await;
 }

@@ -6,7 +6,6 @@
     reason = "what tests share fails the test that uses it"
 )]
 
-mod service;
 mod shim;
 
 mod audits;

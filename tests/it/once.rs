@@ -1,19 +1,21 @@
 //! Many callers at once, one effect.
 
-use crate::service::{Surroundings, deployment, purge, said};
 use fixtures::approver::SoftApprover;
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{deployment, purge};
 use fixtures::upstream::Fault;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[tokio::test]
 async fn six_applies_with_one_key_are_one_call() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     let slowly = Fault::Delay(Duration::from_millis(100));
-    surroundings.upstream.on_next_mutation(slowly);
+    sandbox.upstream.on_next_mutation(slowly);
     let operation = purge("a");
     let ask = || service.apply(&task, "k", &operation);
     let replies = tokio::join!(ask(), ask(), ask(), ask(), ask(), ask());
@@ -25,14 +27,14 @@ async fn six_applies_with_one_key_are_one_call() {
     for reply in others {
         assert_eq!((reply.status, &reply.body), (200, &first.body));
     }
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn two_keys_and_one_approval_are_one_execution() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let alice = SoftApprover::new("alice");
     service.register(&alice).await;
     let task = service.open_task().await;
@@ -70,15 +72,15 @@ async fn two_keys_and_one_approval_are_one_execution() {
         .map(|reply| reply.text_at("execution_id"))
         .collect();
     assert_eq!(executions.len(), 1);
-    assert_eq!(surroundings.upstream.mutations("scripts").len(), 1);
+    assert_eq!(sandbox.upstream.mutations("scripts").len(), 1);
     assert!(service.stop().await.success());
 }
 
 /// What a human approved is carried out once, however often upstream refuses before.
 #[tokio::test]
 async fn what_upstream_throttled_or_refused_is_tried_again_without_asking_a_human() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let alice = SoftApprover::new("alice");
     service.register(&alice).await;
     let task = service.open_task().await;
@@ -95,7 +97,7 @@ async fn what_upstream_throttled_or_refused_is_tried_again_without_asking_a_huma
     };
     let faults = [Fault::Throttle { retry_after: 300 }, forbidden];
     for (fault, key) in faults.into_iter().zip(["k1", "k2"]) {
-        surroundings.upstream.on_next_mutation(fault);
+        sandbox.upstream.on_next_mutation(fault);
         let failed = service.resume(&task, key, token).await.unwrap();
         assert_eq!(failed.status, 409, "{}", failed.text);
         assert!(
@@ -108,13 +110,13 @@ async fn what_upstream_throttled_or_refused_is_tried_again_without_asking_a_huma
     assert_eq!(done.status, 200, "{}", done.text);
     let late = service.resume(&task, "k4", token).await.unwrap();
     assert_eq!(late.text_at("code"), "approval_consumed");
-    let sent = surroundings.upstream.mutations("scripts");
+    let sent = sandbox.upstream.mutations("scripts");
     let applied = sent.iter().filter(|request| request.applied).count();
     assert_eq!((sent.len(), applied), (3, 1));
     assert!(service.stop().await.success());
-    let key = said(&surroundings.run("ledger vkey")).0;
-    surroundings.run("ledger export --out all.bundle");
+    let key = said(&sandbox.run("ledger vkey")).0;
+    sandbox.run("ledger export --out all.bundle");
     let line = format!("ledger verify all.bundle --key {}", key.trim());
-    let (told, complained) = said(&surroundings.run(&line));
+    let (told, complained) = said(&sandbox.run(&line));
     assert!(told.contains("VERIFIED"), "{told}{complained}");
 }

@@ -1,15 +1,17 @@
 //! What an operator of the machine can do, beside a running service and without one.
 
-use crate::service::{Service, Surroundings, Task, purge, said, until};
 use fixtures::approver::SoftApprover;
+use fixtures::process::said;
 use fixtures::receiver::Answer;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task, purge};
 use fixtures::upstream::Fault;
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{Actor, Blob, Event};
 
 /// A purge whose answer got lost, and its apply's id.
-async fn unknown(surroundings: &Surroundings, service: &Service, task: &Task, key: &str) -> String {
-    surroundings.upstream.on_next_mutation(Fault::DropAfter);
+async fn unknown(sandbox: &Sandbox, service: &Service, task: &Task, key: &str) -> String {
+    sandbox.upstream.on_next_mutation(Fault::DropAfter);
     let reply = service.apply(task, key, &purge(key)).await;
     assert_eq!(
         (reply.status, reply.text_at("status")),
@@ -22,15 +24,15 @@ async fn unknown(surroundings: &Surroundings, service: &Service, task: &Task, ke
 
 #[tokio::test]
 async fn an_unknown_outcome_is_settled_with_and_without_the_service() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
-    let first = unknown(&surroundings, &service, &task, "first").await;
-    let second = unknown(&surroundings, &service, &task, "second").await;
+    let first = unknown(&sandbox, &service, &task, "first").await;
+    let second = unknown(&sandbox, &service, &task, "second").await;
     let settle = |apply: &str, outcome: &str| {
         let line = format!("apply resolve {apply} --outcome {outcome} --reason looked");
-        surroundings.run(&line)
+        sandbox.run(&line)
     };
 
     let settled = settle(&first, "executed");
@@ -49,7 +51,7 @@ async fn an_unknown_outcome_is_settled_with_and_without_the_service() {
     assert!(service.stop().await.success());
     let settled = settle(&second, "not_executed");
     assert!(settled.status.success(), "{}", said(&settled).1);
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let reply = service.apply(&task, "second", &purge("second")).await;
     assert_eq!(
         (reply.status, reply.text_at("status")),
@@ -57,10 +59,10 @@ async fn an_unknown_outcome_is_settled_with_and_without_the_service() {
         "{}",
         reply.text
     );
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 2);
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 2);
     assert!(service.stop().await.success());
 
-    for event in surroundings.events().await {
+    for event in sandbox.events().await {
         if let Event::ApplyResolved(resolved) = &event.event {
             assert_eq!(resolved.reason, "looked");
             assert!(matches!(event.envelope.actor, Actor::Operator { .. }));
@@ -70,30 +72,30 @@ async fn an_unknown_outcome_is_settled_with_and_without_the_service() {
 
 #[tokio::test]
 async fn a_closed_task_is_closed_with_the_next_request() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
-    let closed = surroundings.run(&format!("task close {} --reason over", task.id));
+    let closed = sandbox.run(&format!("task close {} --reason over", task.id));
     assert!(closed.status.success(), "{}", said(&closed).1);
     let reply = service.apply(&task, "k", &purge("a")).await;
     assert_eq!(reply.status, 401, "{}", reply.text);
-    let nonsense = surroundings.run("task close nonsense --reason over");
+    let nonsense = sandbox.run("task close nonsense --reason over");
     assert_eq!(nonsense.status.code(), Some(1));
     assert!(said(&nonsense).1.contains("is not the id of a task"));
-    assert!(surroundings.upstream.requests().is_empty());
+    assert!(sandbox.upstream.requests().is_empty());
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn what_was_granted_can_be_taken_away() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service
         .grant(&["cache.purge.execute", "dns.record.write"])
         .await;
     let task = service.open_task().await;
-    let revoke = |line: &str| surroundings.run(&format!("grant revoke {line} --reason over"));
+    let revoke = |line: &str| sandbox.run(&format!("grant revoke {line} --reason over"));
     let revoked = revoke("--agent deployer --operation cache.purge.execute");
     assert!(revoked.status.success(), "{}", said(&revoked).1);
     assert!(said(&revoked).0.contains("1 grants left"), "{revoked:?}");
@@ -113,7 +115,7 @@ async fn what_was_granted_can_be_taken_away() {
 
     assert_eq!(revoke("--agent deplyoer --all").status.code(), Some(1));
     assert!(revoke("--agent deployer --all").status.success());
-    let names = surroundings.events().await;
+    let names = sandbox.events().await;
     let registered = names
         .iter()
         .filter(|e| e.event.name() == "agent.registered");
@@ -123,15 +125,15 @@ async fn what_was_granted_can_be_taken_away() {
 
 #[tokio::test]
 async fn a_passkey_can_be_taken_away() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let alice = SoftApprover::new("alice");
     service.register(&alice).await;
     let task = service.open_task().await;
     let asked = service.apply(&task, "k", &purge("a")).await;
     assert_eq!(asked.status, 202);
     let credential = Blob::from(alice.credential_id()).to_base64url();
-    let revoked = surroundings.run(&format!(
+    let revoked = sandbox.run(&format!(
         "credential revoke --principal alice --credential {credential} --reason lost"
     ));
     assert!(revoked.status.success(), "{}", said(&revoked).1);
@@ -146,32 +148,32 @@ async fn a_passkey_can_be_taken_away() {
 
 #[tokio::test]
 async fn a_callback_that_was_given_up_can_be_sent_again() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings
+    let mut sandbox = Sandbox::new().await;
+    sandbox
         .settings
         .insert("CALLBACK_MAX_RETRIES", "1".to_owned());
-    surroundings.receiver.script([Answer::status(500)]);
-    let service = surroundings.start().await;
+    sandbox.receiver.script([Answer::status(500)]);
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     assert_eq!(service.apply(&task, "k", &purge("a")).await.status, 200);
-    let ended = surroundings.event("delivery.attempt_ended").await;
+    let ended = sandbox.event("delivery.attempt_ended").await;
     let Event::AttemptEnded(attempt) = &ended.event else {
         panic!("{ended:?}");
     };
     assert_eq!(attempt.after, AfterAttempt::GivenUp);
-    let retried = surroundings.run(&format!(
+    let retried = sandbox.run(&format!(
         "delivery retry {} --reason repaired",
         ended.stream_id()
     ));
     assert!(retried.status.success(), "{}", said(&retried).1);
-    let received = surroundings.receiver.wait_for(2).await.unwrap();
+    let received = sandbox.receiver.wait_for(2).await.unwrap();
     assert_eq!(
         received[0].header("webhook-id"),
         received[1].header("webhook-id")
     );
     until("the delivery", async || {
-        let events = surroundings.events().await;
+        let events = sandbox.events().await;
         events.into_iter().find(|event| {
             matches!(&event.event, Event::AttemptEnded(ended)
                 if matches!(ended.outcome, AttemptOutcome::Delivered { .. }))
@@ -183,13 +185,13 @@ async fn a_callback_that_was_given_up_can_be_sent_again() {
 
 #[tokio::test]
 async fn without_a_ledger_nothing_is_made() {
-    let surroundings = Surroundings::new().await;
+    let sandbox = Sandbox::new().await;
     let line = "task close 01a203aa-0000-7000-8000-000000000000 --reason over";
-    let refused = surroundings.run(line);
+    let refused = sandbox.run(line);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         said(&refused).1.contains("there is no ledger at"),
         "{refused:?}"
     );
-    assert!(!surroundings.ledger_file().exists());
+    assert!(!sandbox.ledger_file().exists());
 }

@@ -1,7 +1,8 @@
 //! What commands print, where it cannot be printed: no panic, and no exit code that the output decides.
 
-use crate::service::{Surroundings, bare, said};
 use fixtures::approver::SoftApprover;
+use fixtures::process::{bare, said};
+use fixtures::sandbox::Sandbox;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::process::{Command, ExitStatus, Stdio};
@@ -27,19 +28,19 @@ fn ends(mut command: Command, out: Stdio, error: Stdio) -> ExitStatus {
 }
 
 /// A stopped service with a task, and its key in a file.
-async fn stopped() -> (Surroundings, String) {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+async fn stopped() -> (Sandbox, String) {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.register(&SoftApprover::new("alice")).await;
     let task = service.open_task().await;
     assert!(service.stop().await.success());
-    let key = said(&surroundings.run("ledger vkey")).0;
-    std::fs::write(surroundings.folder().join("log.vkey"), key).unwrap();
-    (surroundings, task.id)
+    let key = said(&sandbox.run("ledger vkey")).0;
+    std::fs::write(sandbox.folder().join("log.vkey"), key).unwrap();
+    (sandbox, task.id)
 }
 
-fn audits(surroundings: &Surroundings) -> Vec<String> {
-    let ledger = surroundings.ledger_file();
+fn audits(sandbox: &Sandbox) -> Vec<String> {
+    let ledger = sandbox.ledger_file();
     vec![
         format!("ledger verify {} --key @log.vkey", ledger.display()),
         format!("ledger verify {} --key @log.vkey --json", ledger.display()),
@@ -52,34 +53,34 @@ fn audits(surroundings: &Surroundings) -> Vec<String> {
 
 #[tokio::test]
 async fn an_audit_of_a_good_ledger_succeeds_wherever_its_report_goes() {
-    let (surroundings, task) = stopped().await;
-    let made = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    let (sandbox, task) = stopped().await;
+    let made = sandbox.run(&format!("ledger dossier {task} --out task.json"));
     assert!(made.status.success(), "{}", said(&made).1);
-    for line in audits(&surroundings) {
+    for line in audits(&sandbox) {
         for (out, error) in [
             (closed(), Stdio::null()),
             (full(), Stdio::null()),
             (full(), full()),
             (closed(), closed()),
         ] {
-            let code = ends(surroundings.command(&line), out, error).code();
+            let code = ends(sandbox.command(&line), out, error).code();
             assert_eq!(code, Some(0), "{line}");
         }
     }
     // And one of a ledger that is not good fails, wherever that is told.
-    let dossier = surroundings.folder().join("task.json");
+    let dossier = sandbox.folder().join("task.json");
     let text = std::fs::read_to_string(&dossier).unwrap();
     std::fs::write(&dossier, text.replace("task.created", "task.crested")).unwrap();
     let line = "ledger verify-dossier task.json --key @log.vkey";
     for out in [closed(), full()] {
-        let code = ends(surroundings.command(line), out, Stdio::null()).code();
+        let code = ends(sandbox.command(line), out, Stdio::null()).code();
         assert_eq!(code, Some(1));
     }
 }
 
 #[tokio::test]
 async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
-    let (surroundings, task) = stopped().await;
+    let (sandbox, task) = stopped().await;
     let lines = [
         "--help".to_owned(),
         "--version".to_owned(),
@@ -105,35 +106,35 @@ async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
             (full(), full()),
         ] {
             // A panic ends with 101, a signal with none.
-            let code = ends(surroundings.command(&line), out, error).code();
+            let code = ends(sandbox.command(&line), out, error).code();
             assert!(matches!(code, Some(0..=3)), "{line}: {code:?}");
         }
     }
     // Where the reader has had enough nothing has failed; where the disk is full something has.
     for line in ["ledger vkey", "ledger tail -n 100", "ledger export --out -"] {
-        let gone = ends(surroundings.command(line), closed(), Stdio::null());
+        let gone = ends(sandbox.command(line), closed(), Stdio::null());
         assert_eq!(gone.code(), Some(0), "{line}");
-        let lost = ends(surroundings.command(line), full(), Stdio::null());
+        let lost = ends(sandbox.command(line), full(), Stdio::null());
         assert_eq!(lost.code(), Some(1), "{line}");
     }
 }
 
 #[tokio::test]
 async fn a_dash_is_standard_output_where_a_file_is_written_and_standard_input_where_one_is_read() {
-    let (surroundings, task) = stopped().await;
-    let bundle = surroundings.run("ledger export --out -");
+    let (sandbox, task) = stopped().await;
+    let bundle = sandbox.run("ledger export --out -");
     assert!(bundle.status.success());
     assert!(bundle.stdout.starts_with(b"LPPLBNDL"));
     let told = String::from_utf8_lossy(&bundle.stderr);
     assert!(told.contains("bundle      standard output"), "{told}");
-    let dossier = surroundings.run(&format!("ledger dossier {task} --out -"));
+    let dossier = sandbox.run(&format!("ledger dossier {task} --out -"));
     assert!(dossier.status.success(), "{}", said(&dossier).1);
     for (line, input) in [
         ("ledger verify - --key @log.vkey", &bundle.stdout),
         ("ledger verify-dossier - --key @log.vkey", &dossier.stdout),
     ] {
         let mut command = bare(line);
-        command.current_dir(surroundings.folder());
+        command.current_dir(sandbox.folder());
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -145,53 +146,53 @@ async fn a_dash_is_standard_output_where_a_file_is_written_and_standard_input_wh
         assert_eq!(output.status.code(), Some(0), "{:?}", said(&output));
     }
     // The key too.
-    let ledger = surroundings.ledger_file();
+    let ledger = sandbox.ledger_file();
     let mut command = bare(&format!("ledger verify {} --key @-", ledger.display()));
-    command.stdin(File::open(surroundings.folder().join("log.vkey")).unwrap());
+    command.stdin(File::open(sandbox.folder().join("log.vkey")).unwrap());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{:?}", said(&output));
-    let page = surroundings.run(&format!("ledger dossier {task} --out task.json --html -"));
+    let page = sandbox.run(&format!("ledger dossier {task} --out task.json --html -"));
     assert!(page.stdout.starts_with(b"<!doctype html>"));
-    let both = surroundings.run(&format!("ledger dossier {task} --out - --html -"));
+    let both = sandbox.run(&format!("ledger dossier {task} --out - --html -"));
     assert!(said(&both).1.contains("would be one file"));
     // What cannot be a stream says so, and no file of that name is ever made.
-    let backup = surroundings.run("backup -");
+    let backup = sandbox.run("backup -");
     assert_eq!(backup.status.code(), Some(1));
     assert!(
         said(&backup).1.contains("name a file"),
         "{:?}",
         said(&backup)
     );
-    assert!(!surroundings.folder().join("-").exists());
+    assert!(!sandbox.folder().join("-").exists());
 }
 
 #[tokio::test]
 async fn what_was_verified_in_part_has_an_exit_code_of_its_own() {
-    let (surroundings, task) = stopped().await;
-    let part = surroundings.run("ledger export --out part.bundle --from 2");
+    let (sandbox, task) = stopped().await;
+    let part = sandbox.run("ledger export --out part.bundle --from 2");
     assert!(part.status.success(), "{}", said(&part).1);
-    let verified = surroundings.run("ledger verify part.bundle --key @log.vkey");
+    let verified = sandbox.run("ledger verify part.bundle --key @log.vkey");
     let (told, complained) = said(&verified);
     assert_eq!(verified.status.code(), Some(3), "{told}{complained}");
     assert!(told.contains("VERIFIED AS FAR AS POSSIBLE"), "{told}");
-    let json = surroundings.run("ledger verify part.bundle --key @log.vkey --json");
+    let json = sandbox.run("ledger verify part.bundle --key @log.vkey --json");
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(report["verdict"], "as_far_as_possible");
     assert_eq!(report["verified"], true);
     // A dossier of the first version told a story that nothing proved.
-    let made = surroundings.run(&format!("ledger dossier {task} --out task.json"));
+    let made = sandbox.run(&format!("ledger dossier {task} --out task.json"));
     assert!(made.status.success());
-    let file = surroundings.folder().join("task.json");
+    let file = sandbox.folder().join("task.json");
     let mut dossier: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert!(dossier["story"].is_null());
     let line = "ledger verify-dossier task.json --key @log.vkey";
-    assert_eq!(surroundings.run(line).status.code(), Some(0));
+    assert_eq!(sandbox.run(line).status.code(), Some(0));
     dossier["version"] = 1.into();
     dossier["software_version"] = "0.1.0".into();
     dossier["story"] = serde_json::json!([{"text": "mallory approved it"}]);
     std::fs::write(&file, dossier.to_string()).unwrap();
-    let verified = surroundings.run(line);
+    let verified = sandbox.run(line);
     assert_eq!(verified.status.code(), Some(3), "{:?}", said(&verified));
     assert!(!said(&verified).0.contains("mallory"));
 }

@@ -1,33 +1,35 @@
 //! Rebuilding read tables beside a running service: no effect is repeated, and a kill at any step
 //! leaves tables that are what the events make them.
 
-use crate::service::{Service, Surroundings, Task, purge, said, until};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
+use fixtures::process::said;
 use fixtures::rules::TestRules;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task, purge};
 use ledger::{MasterKeys, Rules};
 use ledger_sqlite::LedgerOptions;
 use secrecy::zeroize::Zeroizing;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
-fn verified(surroundings: &Surroundings) {
-    let verified = surroundings.run("projections verify");
+fn verified(sandbox: &Sandbox) {
+    let verified = sandbox.run("projections verify");
     let (told, complained) = said(&verified);
     assert!(verified.status.success(), "{told}{complained}");
 }
 
 /// A service on which an apply was carried out, and one waits for approval.
-async fn busy(surroundings: &Surroundings) -> (Service, Task) {
-    let service = surroundings.start().await;
+async fn busy(sandbox: &Sandbox) -> (Service, Task) {
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     service.register(&SoftApprover::new("alice")).await;
     let task = service.open_task().await;
     let reply = service.apply(&task, "done", &purge("done")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let waiting = crate::service::deployment();
+    let waiting = fixtures::service::deployment();
     let reply = service.apply(&task, "waiting", &waiting).await;
     assert_eq!(reply.text_at("status"), "requires_approval");
     (service, task)
@@ -35,45 +37,45 @@ async fn busy(surroundings: &Surroundings) -> (Service, Task) {
 
 #[tokio::test]
 async fn a_rebuild_beside_the_service_sends_nothing_again() {
-    let surroundings = Surroundings::new().await;
-    let (service, task) = busy(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    let (service, task) = busy(&sandbox).await;
     let received = until("both deliveries", async || {
-        let received = surroundings.receiver.received().len();
+        let received = sandbox.receiver.received().len();
         (received >= 2).then_some(received)
     })
     .await;
 
     for (names, key) in [("", "a"), (" tasks", "b"), (" callbacks timeline", "c")] {
         let line = format!("projections rebuild{names} --online");
-        let rebuilt = surroundings.run(&line);
+        let rebuilt = sandbox.run(&line);
         let (told, complained) = said(&rebuilt);
         assert!(rebuilt.status.success(), "{complained}");
         assert!(told.contains("the old rows were the same"), "{told}");
-        verified(&surroundings);
+        verified(&sandbox);
         let reply = service.apply(&task, key, &purge(key)).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
     }
 
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 4);
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 4);
     until("the deliveries of three more", async || {
-        let now = surroundings.receiver.received().len();
+        let now = sandbox.receiver.received().len();
         (now >= received + 3).then_some(())
     })
     .await;
-    assert_eq!(surroundings.receiver.received().len(), received + 3);
+    assert_eq!(sandbox.receiver.received().len(), received + 3);
     assert!(service.stop().await.success());
-    verified(&surroundings);
+    verified(&sandbox);
 }
 
 #[tokio::test]
 async fn a_rebuild_online_needs_a_service_and_names_that_exist() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let refused = surroundings.run("projections rebuild nothing --online");
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let refused = sandbox.run("projections rebuild nothing --online");
     assert_eq!(refused.status.code(), Some(2));
     assert!(said(&refused).1.contains("not a projection"), "{refused:?}");
     assert!(service.stop().await.success());
-    let refused = surroundings.run("projections rebuild --online");
+    let refused = sandbox.run("projections rebuild --online");
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         said(&refused).1.contains("leave --online away"),
@@ -82,19 +84,19 @@ async fn a_rebuild_online_needs_a_service_and_names_that_exist() {
 }
 
 /// The key that the service made for its ledger.
-fn key_of(surroundings: &Surroundings) -> MasterKeys {
-    let file = format!("{}.key", surroundings.ledger_file().display());
+fn key_of(sandbox: &Sandbox) -> MasterKeys {
+    let file = format!("{}.key", sandbox.ledger_file().display());
     let text = std::fs::read_to_string(file).unwrap();
     let key: [u8; 32] = STANDARD.decode(text.trim()).unwrap().try_into().unwrap();
     MasterKeys::new(&Zeroizing::new(key), &[])
 }
 
 /// A ledger with so many events that a rebuild of it takes a while.
-async fn filled(surroundings: &Surroundings) {
-    assert!(surroundings.start().await.stop().await.success());
-    let url = format!("sqlite://{}", surroundings.ledger_file().display());
+async fn filled(sandbox: &Sandbox) {
+    assert!(sandbox.start().await.stop().await.success());
+    let url = format!("sqlite://{}", sandbox.ledger_file().display());
     let rules = Rules {
-        master_keys: Arc::new(key_of(surroundings)),
+        master_keys: Arc::new(key_of(sandbox)),
         ..TestRules::default().build()
     };
     let options = LedgerOptions::new(url, rules);
@@ -119,8 +121,8 @@ async fn filled(surroundings: &Surroundings) {
     writer.await.unwrap().unwrap();
 }
 
-fn rebuild_online(surroundings: &Surroundings) -> Child {
-    surroundings
+fn rebuild_online(sandbox: &Sandbox) -> Child {
+    sandbox
         .command("projections rebuild --online")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -128,21 +130,21 @@ fn rebuild_online(surroundings: &Surroundings) -> Child {
         .unwrap()
 }
 
-fn is_rebuilding(surroundings: &Surroundings) -> bool {
-    let status = surroundings.run("projections status");
+fn is_rebuilding(sandbox: &Sandbox) -> bool {
+    let status = sandbox.run("projections status");
     said(&status).0.contains("made anew beside")
 }
 
 #[tokio::test]
 async fn a_kill_at_any_step_of_a_rebuild_leaves_whole_tables() {
-    let surroundings = Surroundings::new().await;
-    filled(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    filled(&sandbox).await;
     for step in 0..3 {
-        let service = surroundings.start().await;
-        let mut rebuilding = rebuild_online(&surroundings);
+        let service = sandbox.start().await;
+        let mut rebuilding = rebuild_online(&sandbox);
         if step > 0 {
             until("the rebuild", async || {
-                is_rebuilding(&surroundings).then_some(())
+                is_rebuilding(&sandbox).then_some(())
             })
             .await;
         }
@@ -152,24 +154,24 @@ async fn a_kill_at_any_step_of_a_rebuild_leaves_whole_tables() {
         }
         service.kill();
         rebuilding.wait().unwrap();
-        verified(&surroundings);
+        verified(&sandbox);
 
-        let service = surroundings.start().await;
-        assert!(!is_rebuilding(&surroundings), "step {step}");
-        verified(&surroundings);
+        let service = sandbox.start().await;
+        assert!(!is_rebuilding(&sandbox), "step {step}");
+        verified(&sandbox);
         service.open_task().await;
         assert!(service.stop().await.success());
-        verified(&surroundings);
+        verified(&sandbox);
     }
 }
 
 #[tokio::test]
 async fn a_kill_of_a_rebuild_without_the_service_leaves_the_old_tables() {
-    let surroundings = Surroundings::new().await;
-    filled(&surroundings).await;
-    assert!(surroundings.start().await.stop().await.success());
-    let left = surroundings.read_tables_file().with_extension("db.rebuild");
-    let mut rebuilding = surroundings.command("projections rebuild").spawn().unwrap();
+    let sandbox = Sandbox::new().await;
+    filled(&sandbox).await;
+    assert!(sandbox.start().await.stop().await.success());
+    let left = sandbox.read_tables_file().with_extension("db.rebuild");
+    let mut rebuilding = sandbox.command("projections rebuild").spawn().unwrap();
     let ended = until("the new file", async || {
         let ended = rebuilding.try_wait().unwrap().is_some();
         (ended || left.exists()).then_some(ended)
@@ -179,9 +181,9 @@ async fn a_kill_of_a_rebuild_without_the_service_leaves_the_old_tables() {
     rebuilding.wait().unwrap();
     assert!(!ended, "killed while it was under way");
 
-    verified(&surroundings);
-    let service = surroundings.start().await;
+    verified(&sandbox);
+    let service = sandbox.start().await;
     assert!(!left.exists());
-    verified(&surroundings);
+    verified(&sandbox);
     assert!(service.stop().await.success());
 }

@@ -1,30 +1,28 @@
 //! Starting and stopping, and what a start refuses.
 
-use crate::service::{Surroundings, bare, deployment, said, until};
+use fixtures::process::{bare, said};
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::deployment;
 use reqwest::Method;
 
 #[tokio::test]
 async fn it_starts_stops_and_starts_again() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let health = service.caller.ask(Method::GET, "/v1/healthz", None);
     assert_eq!(health.await.unwrap().text, r#"{"ok":true}"#);
     assert!(service.stop().await.success());
-    let before = surroundings.events().await;
-    let service = surroundings.start().await;
+    let before = sandbox.events().await;
+    let service = sandbox.start().await;
     assert!(service.stop().await.success());
-    assert_eq!(
-        surroundings.events().await,
-        before,
-        "a start records nothing"
-    );
+    assert_eq!(sandbox.events().await, before, "a start records nothing");
 }
 
 #[tokio::test]
 async fn a_second_start_on_one_ledger_is_refused() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let second = surroundings.run("serve --log-format json");
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let second = sandbox.run("serve --log-format json");
     let (_, complained) = said(&second);
     assert_eq!(second.status.code(), Some(1), "{complained}");
     assert!(
@@ -43,16 +41,16 @@ async fn a_second_start_on_one_ledger_is_refused() {
 
 #[tokio::test]
 async fn the_read_tables_may_be_deleted() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let task = service.open_task().await;
     assert!(service.stop().await.success());
     for end in ["", "-wal", "-shm"] {
-        let mut file = surroundings.read_tables_file().into_os_string();
+        let mut file = sandbox.read_tables_file().into_os_string();
         file.push(end);
         drop(std::fs::remove_file(file));
     }
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let path = format!("/v1/tasks/{}", task.id);
     let reply = service
         .caller
@@ -65,29 +63,29 @@ async fn the_read_tables_may_be_deleted() {
 
 #[tokio::test]
 async fn a_ledger_of_other_read_tables_stops_the_start() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
     for end in ["", "-wal", "-shm"] {
-        let mut file = surroundings.ledger_file().into_os_string();
+        let mut file = sandbox.ledger_file().into_os_string();
         file.push(end);
         drop(std::fs::remove_file(file));
     }
-    let refused = surroundings.run("serve --log-format json");
+    let refused = sandbox.run("serve --log-format json");
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("read tables"), "{complained}");
-    assert!(!surroundings.ledger_file().exists(), "nothing is made");
+    assert!(!sandbox.ledger_file().exists(), "nothing is made");
 }
 
 #[tokio::test]
 async fn a_wrong_database_leaves_neither_ledger_nor_key_behind() {
-    let surroundings = Surroundings::new().await;
-    let file = surroundings.read_tables_file();
+    let sandbox = Sandbox::new().await;
+    let file = sandbox.read_tables_file();
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "a letter, and no database at all").unwrap();
-    let refused = surroundings.run("serve --log-format json");
+    let refused = sandbox.run("serve --log-format json");
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(
@@ -103,12 +101,12 @@ async fn a_wrong_database_leaves_neither_ledger_nor_key_behind() {
 
 #[tokio::test]
 async fn read_tables_in_use_leave_neither_ledger_nor_key_behind() {
-    let mut surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let another = surroundings.ledger_file().with_file_name("another.db");
+    let mut sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let another = sandbox.ledger_file().with_file_name("another.db");
     let url = format!("sqlite://{}", another.display());
-    surroundings.settings.insert("LEDGER_URL", url);
-    let refused = surroundings.run("serve --log-format json");
+    sandbox.settings.insert("LEDGER_URL", url);
+    let refused = sandbox.run("serve --log-format json");
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("already folds"), "{complained}");
@@ -118,14 +116,14 @@ async fn read_tables_in_use_leave_neither_ledger_nor_key_behind() {
 
 #[tokio::test]
 async fn a_path_too_long_for_a_control_socket_does_not_stop_the_start() {
-    let mut surroundings = Surroundings::new().await;
-    let folder = surroundings.ledger_file().with_file_name("deep".repeat(30));
+    let mut sandbox = Sandbox::new().await;
+    let folder = sandbox.ledger_file().with_file_name("deep".repeat(30));
     let url = format!("sqlite://{}/l.db", folder.display());
-    surroundings.settings.insert("LEDGER_URL", url);
-    let service = surroundings.start().await;
-    assert!(surroundings.log().contains("no control socket"));
+    sandbox.settings.insert("LEDGER_URL", url);
+    let service = sandbox.start().await;
+    assert!(sandbox.log().contains("no control socket"));
     service.open_task().await;
-    let close = surroundings.run("task close 0 --reason none");
+    let close = sandbox.run("task close 0 --reason none");
     let (_, complained) = said(&close);
     assert_eq!(close.status.code(), Some(1), "{complained}");
     assert!(service.stop().await.success());
@@ -154,22 +152,22 @@ fn everything_that_is_wrong_is_said_at_once() {
 
 #[tokio::test]
 async fn a_key_that_does_not_open_the_ledgers_secrets_stops_the_start() {
-    let mut surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let mut sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     service.open_task().await;
     assert!(service.stop().await.success());
     let another = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned();
-    surroundings.settings.insert("MASTER_KEY", another);
-    let refused = surroundings.run("serve --log-format json");
+    sandbox.settings.insert("MASTER_KEY", another);
+    let refused = sandbox.run("serve --log-format json");
     let (_, complained) = said(&refused);
     assert_eq!(refused.status.code(), Some(1), "{complained}");
     assert!(complained.contains("MASTER_KEY"), "{complained}");
 
-    surroundings
+    sandbox
         .settings
         .insert("MASTER_KEY_LOST", "true".to_owned());
-    let service = surroundings.start().await;
-    let log = surroundings.log();
+    let service = sandbox.start().await;
+    let log = sandbox.log();
     assert!(log.contains("secrets of callbacks do not open"), "{log}");
     service.open_task().await;
     assert!(service.stop().await.success());
@@ -177,27 +175,27 @@ async fn a_key_that_does_not_open_the_ledgers_secrets_stops_the_start() {
 
 #[tokio::test]
 async fn the_configuration_is_checked_without_making_anything() {
-    let surroundings = Surroundings::new().await;
-    let checked = surroundings.run("--check-config");
+    let sandbox = Sandbox::new().await;
+    let checked = sandbox.run("--check-config");
     let (shown, complained) = said(&checked);
     assert!(checked.status.success(), "{complained}");
     assert!(shown.contains("JWT_SECRET = \"[redacted]\""), "{shown}");
     assert!(shown.contains("BIND_ADDR = \"127.0.0.1:0\""), "{shown}");
-    assert!(!shown.contains(&surroundings.settings["JWT_SECRET"]));
-    assert!(!surroundings.ledger_file().exists());
+    assert!(!shown.contains(&sandbox.settings["JWT_SECRET"]));
+    assert!(!sandbox.ledger_file().exists());
 }
 
 #[tokio::test]
 async fn nobody_who_waits_for_a_human_holds_up_the_end() {
-    let surroundings = Surroundings::new().await;
-    let mut service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let mut service = sandbox.start().await;
     let task = service.open_task().await;
     service.caller = service.caller.waiting(60);
     let operation = deployment();
     let asking = service.apply(&task, "k", &operation);
     let ending = async {
-        surroundings.event("apply.accepted").await;
-        service.terminate();
+        sandbox.event("apply.accepted").await;
+        service.process.signal("TERM");
     };
     let (reply, ()) = tokio::join!(asking, ending);
     assert_eq!(
@@ -209,8 +207,8 @@ async fn nobody_who_waits_for_a_human_holds_up_the_end() {
 
 #[tokio::test]
 async fn a_full_disk_is_said_and_loses_nothing_that_was_answered() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start_with_room(512).await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start_with_room(512).await;
     let mut opened = Vec::new();
     let refused = loop {
         match service.try_open_task().await {
@@ -225,7 +223,7 @@ async fn a_full_disk_is_said_and_loses_nothing_that_was_answered() {
     assert!(!opened.is_empty());
     service.kill();
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     for task in opened {
         let path = format!("/v1/tasks/{}", task.id);
         let reply = service
@@ -241,19 +239,19 @@ async fn a_full_disk_is_said_and_loses_nothing_that_was_answered() {
 /// one of a terminal that closes.
 #[tokio::test]
 async fn signals_that_mean_something_elsewhere_end_nothing() {
-    let surroundings = Surroundings::new().await;
-    let mut service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let mut service = sandbox.start().await;
     for name in ["HUP", "USR1", "USR2"] {
-        service.signal(name);
+        service.process.signal(name);
         until(name, async || {
-            let log = surroundings.log();
+            let log = sandbox.log();
             log.contains(&format!("\"signal\":\"SIG{name}\""))
                 .then_some(())
         })
         .await;
     }
     assert!(service.is_ready().await);
-    assert!(service.has_ended().is_none());
-    service.signal("QUIT");
+    assert!(service.process.has_ended().is_none());
+    service.process.signal("QUIT");
     assert!(service.end().await.success(), "an orderly end");
 }

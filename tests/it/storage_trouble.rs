@@ -1,6 +1,8 @@
 //! Files that are full, locked or damaged: what is said, and that nothing is lost that was answered.
 
-use crate::service::{Service, Surroundings, Task, said, until};
+use fixtures::process::said;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task};
 use reqwest::Method;
 use rusqlite::Connection;
 use std::fs::File;
@@ -50,8 +52,8 @@ async fn stands(service: &Service, task: &Task) -> bool {
     reply.await.unwrap().status == 200
 }
 
-fn start_refused(surroundings: &Surroundings) -> String {
-    let output = surroundings.run("serve --log-format json");
+fn start_refused(sandbox: &Sandbox) -> String {
+    let output = sandbox.run("serve --log-format json");
     let (_, complained) = said(&output);
     assert_eq!(output.status.code(), Some(1), "{complained}");
     complained
@@ -59,10 +61,10 @@ fn start_refused(surroundings: &Surroundings) -> String {
 
 #[tokio::test]
 async fn a_ledger_that_is_locked_records_nothing_and_goes_on_when_it_is_free() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let first = service.open_task().await;
-    let other = Connection::open(surroundings.ledger_file()).unwrap();
+    let other = Connection::open(sandbox.ledger_file()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let refused = service.try_open_task().await.unwrap_err();
     assert_eq!(refused.status, 503, "{}", refused.text);
@@ -77,7 +79,7 @@ async fn a_ledger_that_is_locked_records_nothing_and_goes_on_when_it_is_free() {
         "{why}"
     );
     assert!(
-        surroundings.log().contains("database is locked"),
+        sandbox.log().contains("database is locked"),
         "the log says why"
     );
     other.execute_batch("ROLLBACK").unwrap();
@@ -90,11 +92,11 @@ async fn a_ledger_that_is_locked_records_nothing_and_goes_on_when_it_is_free() {
 
 #[tokio::test]
 async fn damaged_read_tables_stop_the_start_which_says_to_delete_them() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let task = service.open_task().await;
     assert!(service.stop().await.success());
-    let tables = surroundings.read_tables_file();
+    let tables = sandbox.read_tables_file();
     let whole = {
         drop(settle(&tables));
         std::fs::read(&tables).unwrap()
@@ -106,10 +108,10 @@ async fn damaged_read_tables_stop_the_start_which_says_to_delete_them() {
     stateless[PAGE as usize..2 * PAGE as usize].fill(0xA5);
     for damaged in [&whole[..half], &headless, &stateless] {
         std::fs::write(&tables, damaged).unwrap();
-        let complained = start_refused(&surroundings);
+        let complained = start_refused(&sandbox);
         assert!(complained.contains("delete"), "{complained}");
         assert!(complained.contains("anew"), "{complained}");
-        let (found, _) = said(&surroundings.run("doctor"));
+        let (found, _) = said(&sandbox.run("doctor"));
         assert!(found.contains("problem  read tables"), "{found}");
     }
     for end in ["", "-wal", "-shm"] {
@@ -117,30 +119,30 @@ async fn damaged_read_tables_stop_the_start_which_says_to_delete_them() {
         file.push(end);
         drop(std::fs::remove_file(file));
     }
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     assert!(stands(&service, &task).await);
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn a_damaged_page_of_the_log_stops_the_start_and_a_backup_brings_everything_back() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
     let task = service.open_task().await;
     assert!(service.stop().await.success());
-    let file = surroundings.folder().join("l.db");
-    let made = surroundings.run(&format!("backup {}", file.display()));
+    let file = sandbox.folder().join("l.db");
+    let made = sandbox.run(&format!("backup {}", file.display()));
     assert!(made.status.success(), "{made:?}");
     for table in ["events", "payloads", "tree", "head"] {
-        damage(&surroundings.ledger_file(), table);
-        let complained = start_refused(&surroundings);
+        damage(&sandbox.ledger_file(), table);
+        let complained = start_refused(&sandbox);
         assert!(complained.contains("the ledger is damaged"), "{complained}");
         assert!(complained.contains("restore a backup"), "{complained}");
-        let (found, _) = said(&surroundings.run("doctor"));
+        let (found, _) = said(&sandbox.run("doctor"));
         assert!(found.contains("problem  ledger"), "{found}");
-        let restored = surroundings.run(&format!("restore {}", file.display()));
+        let restored = sandbox.run(&format!("restore {}", file.display()));
         assert!(restored.status.success(), "{}", said(&restored).1);
-        let aside = std::fs::read_dir(surroundings.ledger_file().parent().unwrap()).unwrap();
+        let aside = std::fs::read_dir(sandbox.ledger_file().parent().unwrap()).unwrap();
         for aside in aside.map(|entry| entry.unwrap().path()) {
             // The next one happens within the same second.
             if aside.display().to_string().contains(".before-restore-") {
@@ -148,7 +150,7 @@ async fn a_damaged_page_of_the_log_stops_the_start_and_a_backup_brings_everythin
             }
         }
     }
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     assert!(stands(&service, &task).await);
     assert!(service.stop().await.success());
 }
@@ -156,17 +158,17 @@ async fn a_damaged_page_of_the_log_stops_the_start_and_a_backup_brings_everythin
 #[tokio::test]
 async fn a_damaged_index_of_the_ledger_stops_the_start_and_is_told() {
     for index in ["sqlite_autoindex_events_1", "lookups"] {
-        let surroundings = Surroundings::new().await;
-        let service = surroundings.start().await;
+        let sandbox = Sandbox::new().await;
+        let service = sandbox.start().await;
         service.open_task().await;
         assert!(service.stop().await.success());
-        let before = surroundings.events().await;
-        damage(&surroundings.ledger_file(), index);
-        let (found, _) = said(&surroundings.run("doctor"));
+        let before = sandbox.events().await;
+        damage(&sandbox.ledger_file(), index);
+        let (found, _) = said(&sandbox.run("doctor"));
         assert!(found.contains("problem  ledger"), "{index}: {found}");
-        let complained = start_refused(&surroundings);
+        let complained = start_refused(&sandbox);
         assert!(complained.contains("the ledger is damaged"), "{complained}");
         assert!(complained.contains("restore a backup"), "{complained}");
-        assert_eq!(surroundings.events().await, before, "{index}");
+        assert_eq!(sandbox.events().await, before, "{index}");
     }
 }

@@ -1,11 +1,13 @@
 //! What the log says, in words and for security monitoring.
 
-use crate::service::{AGENT, Surroundings, purge, record, said};
+use fixtures::process::said;
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{AGENT, purge, record};
 use serde_json::Value;
 
 /// A task with an apply that was granted and one that waits, and how it was told.
-async fn eventful(surroundings: &Surroundings) -> String {
-    let service = surroundings.start().await;
+async fn eventful(sandbox: &Sandbox) -> String {
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     assert_eq!(service.apply(&task, "k1", &purge("a")).await.status, 200);
@@ -13,7 +15,7 @@ async fn eventful(surroundings: &Surroundings) -> String {
     let mut outside = purge("a");
     outside["scope_id"] = Value::from("another");
     assert_eq!(service.apply(&task, "k3", &outside).await.status, 403);
-    surroundings.event("delivery.attempt_ended").await;
+    sandbox.event("delivery.attempt_ended").await;
     assert!(service.stop().await.success());
     task.id
 }
@@ -26,9 +28,9 @@ fn json_lines(text: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_task_is_told_in_the_order_in_which_it_happened() {
-    let surroundings = Surroundings::new().await;
-    let task = eventful(&surroundings).await;
-    let told = surroundings.run(&format!("ledger replay --task {task}"));
+    let sandbox = Sandbox::new().await;
+    let task = eventful(&sandbox).await;
+    let told = sandbox.run(&format!("ledger replay --task {task}"));
     let (story, complained) = said(&told);
     assert!(told.status.success(), "{complained}");
     let mut rest = story.as_str();
@@ -57,7 +59,7 @@ async fn a_task_is_told_in_the_order_in_which_it_happened() {
     );
     assert!(!story.contains("/hooks"), "only the host: {story}");
 
-    let (lines, _) = said(&surroundings.run(&format!("ledger replay --task {task} --json")));
+    let (lines, _) = said(&sandbox.run(&format!("ledger replay --task {task} --json")));
     let lines = json_lines(&lines);
     assert_eq!(lines.len(), story.lines().count());
     let asked = lines.iter().find(|line| line["event"] == "apply.accepted");
@@ -70,15 +72,15 @@ async fn a_task_is_told_in_the_order_in_which_it_happened() {
 
 #[tokio::test]
 async fn agents_approvers_and_spans_have_stories_of_their_own() {
-    let surroundings = Surroundings::new().await;
-    let task = eventful(&surroundings).await;
+    let sandbox = Sandbox::new().await;
+    let task = eventful(&sandbox).await;
     let told = |line: &str| {
-        let output = surroundings.run(&format!("ledger replay --json {line}"));
+        let output = sandbox.run(&format!("ledger replay --json {line}"));
         (output.status.code(), json_lines(&said(&output).0))
     };
     let has = |lines: &[Value], event: &str| lines.iter().any(|line| line["event"] == event);
     let (_, all) = told("--from 0");
-    assert_eq!(all.len(), surroundings.events().await.len());
+    assert_eq!(all.len(), sandbox.events().await.len());
 
     let (_, agent) = told("--agent deployer");
     assert!(has(&agent, "agent.permissions_replaced") && has(&agent, "delivery.owed"));
@@ -117,11 +119,11 @@ async fn agents_approvers_and_spans_have_stories_of_their_own() {
 
 #[tokio::test]
 async fn a_siem_gets_every_event_once_and_goes_on_where_it_stopped() {
-    let surroundings = Surroundings::new().await;
-    eventful(&surroundings).await;
-    let tail = |line: &str| json_lines(&said(&surroundings.run(&format!("ledger tail {line}"))).0);
+    let sandbox = Sandbox::new().await;
+    eventful(&sandbox).await;
+    let tail = |line: &str| json_lines(&said(&sandbox.run(&format!("ledger tail {line}"))).0);
     let all = tail("--from 0 --format ocsf");
-    let events = surroundings.events().await;
+    let events = sandbox.events().await;
     assert_eq!(all.len(), events.len());
     for (object, event) in all.iter().zip(&events) {
         assert_eq!(object["metadata"]["sequence"], event.position());
@@ -131,7 +133,7 @@ async fn a_siem_gets_every_event_once_and_goes_on_where_it_stopped() {
     let half = all.len() / 2;
     assert_eq!(tail(&format!("--from {half} --format ocsf")), all[half..]);
     assert_eq!(tail("--from 0 --format jsonl"), tail("--from 0 --json"));
-    let text = said(&surroundings.run("ledger tail --from 0 --format ocsf")).0;
+    let text = said(&sandbox.run("ledger tail --from 0 --format ocsf")).0;
     assert!(
         !text.contains("/hooks"),
         "only the host of a callback is told"

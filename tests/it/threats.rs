@@ -1,8 +1,10 @@
 //! What SECURITY.md says of attackers who meet the whole service, and that it says nothing without a
 //! test that holds it.
 
-use crate::service::{Surroundings, deployment, purge, said, until};
+use fixtures::process::said;
 use fixtures::receiver::Answer;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{deployment, purge};
 use ledger::DeliveryId;
 use ledger::event::AttemptOutcome;
 use reqwest::Method;
@@ -98,26 +100,26 @@ fn forge_read_tables(file: &Path) {
 
 #[tokio::test]
 async fn what_is_written_into_the_read_tables_moves_nothing() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings
+    let mut sandbox = Sandbox::new().await;
+    sandbox
         .settings
         .insert("CALLBACK_MAX_RETRIES", "1".to_owned());
-    surroundings.receiver.answer_afterwards(Answer::status(503));
-    let service = surroundings.start().await;
+    sandbox.receiver.answer_afterwards(Answer::status(503));
+    let service = sandbox.start().await;
     let task = service.open_task().await;
     let asked = service.apply(&task, "k", &deployment()).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
-    let tried = surroundings.event("delivery.attempt_ended").await;
+    let tried = sandbox.event("delivery.attempt_ended").await;
     assert!(service.stop().await.success());
 
-    forge_read_tables(&surroundings.read_tables_file());
-    surroundings.receiver.answer_afterwards(Answer::status(200));
-    let service = surroundings.start().await;
+    forge_read_tables(&sandbox.read_tables_file());
+    sandbox.receiver.answer_afterwards(Answer::status(200));
+    let service = sandbox.start().await;
     let delivery = DeliveryId::from(tried.stream_id());
-    let retried = surroundings.run(&format!("delivery retry {delivery} --reason again"));
+    let retried = sandbox.run(&format!("delivery retry {delivery} --reason again"));
     assert!(retried.status.success(), "{}", said(&retried).1);
     until("the delivery", async || {
-        let events = surroundings.events().await;
+        let events = sandbox.events().await;
         let delivered = events.iter().any(|event| match &event.event {
             ledger::Event::AttemptEnded(ended) => {
                 matches!(ended.outcome, AttemptOutcome::Delivered { .. })
@@ -127,7 +129,7 @@ async fn what_is_written_into_the_read_tables_moves_nothing() {
         delivered.then_some(())
     })
     .await;
-    let paths: BTreeSet<String> = surroundings
+    let paths: BTreeSet<String> = sandbox
         .receiver
         .received()
         .iter()
@@ -146,13 +148,13 @@ async fn what_is_written_into_the_read_tables_moves_nothing() {
     let resumed = service.resume(&task, "k", again.text_at("resume_token"));
     let resumed = resumed.await.unwrap();
     assert_eq!(resumed.text_at("status"), "requires_approval");
-    assert_eq!(surroundings.upstream.mutations("").len(), 0);
+    assert_eq!(sandbox.upstream.mutations("").len(), 0);
     assert!(service.stop().await.success());
 }
 
 #[tokio::test]
 async fn no_proxy_of_the_environment_gets_to_see_a_request() {
-    let mut surroundings = Surroundings::new().await;
+    let mut sandbox = Sandbox::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
@@ -164,15 +166,15 @@ async fn no_proxy_of_the_environment_gets_to_see_a_request() {
         "ALL_PROXY",
         "all_proxy",
     ] {
-        surroundings.settings.insert(name, proxy.clone());
+        sandbox.settings.insert(name, proxy.clone());
     }
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     let reply = service.apply(&task, "k", &purge("a")).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    surroundings.receiver.wait_for(1).await.unwrap();
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+    sandbox.receiver.wait_for(1).await.unwrap();
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
     assert_eq!(
         listener.accept().map(drop).unwrap_err().kind(),
         ErrorKind::WouldBlock,
@@ -183,13 +185,13 @@ async fn no_proxy_of_the_environment_gets_to_see_a_request() {
 
 #[tokio::test]
 async fn a_second_service_that_would_sign_from_the_same_file_is_refused() {
-    let surroundings = Surroundings::new().await;
-    let service = surroundings.start().await;
-    let mut state = surroundings.ledger_file().into_os_string();
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let mut state = sandbox.ledger_file().into_os_string();
     state.push(".signing-state");
-    let other = surroundings.folder().join("other");
+    let other = sandbox.folder().join("other");
     let url = |name: &str| format!("sqlite://{}", other.join(name).display());
-    let mut command = surroundings.command("serve --log-format json");
+    let mut command = sandbox.command("serve --log-format json");
     command
         .env("DATABASE_URL", url("proxy.db"))
         .env("LEDGER_URL", url("proxy.ledger.db"))

@@ -1,12 +1,11 @@
 //! The binary as a witness, on its own.
 
-use crate::service::{bare, said, until};
 use fixtures::log_history::LogHistory;
+use fixtures::process::{Process, bare, said};
+use fixtures::sandbox::{PATIENCE, until};
 use ledger::tlog::{NoteSignature, WitnessKey, WitnessRequest};
 use reqwest::Client;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A witness's key, folder and logs; processes come and go in it.
@@ -44,21 +43,10 @@ impl WitnessPlace {
     /// At an address that one before it had.
     pub(crate) async fn start_at(&self, listen: &str) -> RunningWitness {
         let log = self.folder.path().join("log");
-        let mut process = bare(&self.line(listen))
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let address = until("listening", async || {
-            let lines = std::fs::read_to_string(&log).unwrap();
-            assert!(process.try_wait().unwrap().is_none(), "it ended: {lines}");
-            lines.lines().find_map(|line| {
-                let line: serde_json::Value = serde_json::from_str(line).ok()?;
-                let listening = line["message"] == "listening";
-                listening.then(|| line["address"].as_str().unwrap().to_owned())
-            })
-        })
-        .await;
+        let mut process = Process::spawn(&mut bare(&self.line(listen)), &log);
+        let address = process.address(PATIENCE).await;
+        assert!(address.is_some(), "it does not listen: {}", process.log());
+        let address = address.unwrap().to_string();
         RunningWitness { process, address }
     }
 
@@ -76,17 +64,10 @@ impl WitnessPlace {
     }
 }
 
-/// Killed when it goes.
+/// A process that listens.
 pub(crate) struct RunningWitness {
-    process: Child,
+    process: Process,
     pub(crate) address: String,
-}
-
-impl Drop for RunningWitness {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
 }
 
 impl RunningWitness {
@@ -103,11 +84,8 @@ impl RunningWitness {
 
     /// SIGTERM, and its exit code.
     async fn stop(mut self) -> Option<i32> {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.unwrap().success());
-        let ended = until("the end", async || self.process.try_wait().unwrap()).await;
-        ended.code()
+        self.process.signal("TERM");
+        self.process.end(PATIENCE).await.unwrap().code()
     }
 }
 

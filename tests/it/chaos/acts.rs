@@ -3,8 +3,8 @@
 use super::agent::Agent;
 use super::client_ledger::{Acknowledged, Asked};
 use super::plan::{Act, Answer, Op};
-use crate::service::record;
 use fixtures::caller::Reply;
+use fixtures::service::record;
 use reqwest::Method;
 use serde_json::{Value, json};
 

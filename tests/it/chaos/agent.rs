@@ -4,8 +4,8 @@
 use super::client_ledger::{Acknowledged, Asked, HeldTask, Waiting};
 use super::plan::{Act, Answer, Op};
 use super::world::World;
-use crate::service::{ACCOUNT, CALLBACK_SECRET, ZONE};
 use fixtures::caller::{Caller, Reply};
+use fixtures::service::{ACCOUNT, CALLBACK_SECRET, ZONE};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ impl Agent<'_> {
         .map(|(operation, kind, id)| {
             json!({"operation_id": operation, "scope_type": kind, "scope_id": id})
         });
-        let url = self.world.surroundings.receiver.url("/hooks");
+        let url = self.world.sandbox.receiver.url("/hooks");
         let body = json!({
             "task_name": "a task of the tests",
             "operations": allowed,

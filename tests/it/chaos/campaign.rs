@@ -4,9 +4,10 @@ use super::agent::Agent;
 use super::end::{End, Moment};
 use super::faults::Disturbance;
 use super::plan::{Plan, ProcessPlan};
-use super::process::{Process, forbid};
+use super::process::{self, PATIENCE, forbid};
 use super::settling;
 use super::world::World;
+use fixtures::process::Process;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
@@ -65,9 +66,7 @@ pub(super) async fn run(seed: u64) -> Result<u64, Broken> {
             },
         );
         if !findings.is_empty() {
-            world
-                .journal
-                .keep(&world.surroundings.folder().join("data"));
+            world.journal.keep(&world.sandbox.folder().join("data"));
             return Err(Broken {
                 findings,
                 folder: world.journal.folder().to_owned(),
@@ -93,12 +92,12 @@ async fn live(world: &World, plan: &ProcessPlan, log: PathBuf) -> Lived {
         .note("a process", json!({"setting": setting, "faults": faults}));
     prepare(world, plan);
     let fate = plan.end.for_the_shim();
-    let mut process = Process::begin(&world.surroundings, plan.setting, fate, &log);
+    let mut process = process::begin(&world.sandbox, plan.setting, fate, &log);
     if let End::KilledAtStart(after) = plan.end {
         tokio::time::sleep(after).await;
         return ended(world, plan, &mut process);
     }
-    let Some(address) = process.address().await else {
+    let Some(address) = process.address(PATIENCE).await else {
         let stuck = process.has_ended().is_none().then(|| process.state());
         let mut lived = ended(world, plan, &mut process);
         if let Some(state) = stuck {
@@ -148,10 +147,10 @@ fn prepare(world: &World, plan: &ProcessPlan) {
     world.begin_process();
     settling::calm(world);
     for fault in &plan.faults.upstream {
-        fault.befall(&world.surroundings.upstream);
+        fault.befall(&world.sandbox.upstream);
     }
     let hooks = plan.faults.hooks.iter().map(|hook| hook.answer());
-    world.surroundings.receiver.script(hooks);
+    world.sandbox.receiver.script(hooks);
 }
 
 async fn act(world: &World, plan: &ProcessPlan, address: SocketAddr, index: usize) {
@@ -193,7 +192,7 @@ async fn disturb(
             process.signal("CONT");
         }
         Disturbance::Rebuild => {
-            let mut command = world.surroundings.command("projections rebuild --online");
+            let mut command = world.sandbox.command("projections rebuild --online");
             let command = command.stdout(Stdio::null()).stderr(Stdio::null());
             operators.push(command.spawn().unwrap());
         }
@@ -203,7 +202,7 @@ async fn disturb(
             world.machine.set_full(false);
         }
         Disturbance::Clock(seconds) => world.machine.move_clock(seconds),
-        Disturbance::ReadOnly(victim) => forbid(&world.surroundings, victim),
+        Disturbance::ReadOnly(victim) => forbid(&world.sandbox, victim),
     }
 }
 

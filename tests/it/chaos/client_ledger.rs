@@ -1,7 +1,7 @@
 //! What the clients know: what they asked for, and what they were told.
 
 use super::plan::{Kind, Op};
-use crate::service::{ACCOUNT, ZONE};
+use fixtures::service::{ACCOUNT, ZONE};
 use fixtures::upstream::RecordedRequest;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! The machine that the service believes to be on: its clock, its disk, its power.
 
-use crate::service::Surroundings;
 use crate::shim::Shim;
+use fixtures::sandbox::Sandbox;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// What can be done to it while processes come and go. All of them read the same clock, the commands
@@ -15,10 +15,10 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// From here on whatever is started in these surroundings runs on it.
-    pub(super) fn under(surroundings: &mut Surroundings) -> Self {
-        let shim = Shim::new(surroundings.folder());
-        surroundings.settings.extend(shim.envs());
+    /// From here on whatever is started in these sandbox runs on it.
+    pub(super) fn under(sandbox: &mut Sandbox) -> Self {
+        let shim = Shim::new(sandbox.folder());
+        sandbox.settings.extend(shim.envs());
         Self {
             shim,
             settled: AtomicI64::new(0),

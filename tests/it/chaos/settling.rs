@@ -5,7 +5,7 @@ use super::checks::{self, moving};
 use super::client_ledger::Acknowledged;
 use super::faults::Setting;
 use super::files;
-use super::process::{PATIENCE, Process, permit};
+use super::process::{self, PATIENCE, permit};
 use super::world::World;
 use ledger::Clock as _;
 use ledger_sqlite::SystemClock;
@@ -24,10 +24,10 @@ pub(super) struct Settled {
 
 /// Takes back whatever was done to the world.
 pub(super) fn calm(world: &World) {
-    permit(&world.surroundings);
+    permit(&world.sandbox);
     world.machine.calm();
-    world.surroundings.upstream.clear_faults();
-    world.surroundings.receiver.clear_script();
+    world.sandbox.upstream.clear_faults();
+    world.sandbox.receiver.clear_script();
 }
 
 /// Grants and registrations, once; whoever got no answer asks again in the next process.
@@ -63,8 +63,8 @@ pub(super) async fn introduce(agent: &Agent<'_>) {
 pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
     world.begin_process();
     calm(world);
-    let mut process = Process::begin(&world.surroundings, Setting::Plain, None, &log);
-    let mut findings = match process.address().await {
+    let mut process = process::begin(&world.sandbox, Setting::Plain, None, &log);
+    let mut findings = match process.address(PATIENCE).await {
         None => vec![format!(
             "it does not start any more: {} {}",
             process.state(),
@@ -72,7 +72,8 @@ pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
         )],
         Some(address) => at_rest(world, address).await,
     };
-    match process.stop().await {
+    process.signal("TERM");
+    match process.end(PATIENCE).await {
         Some(status) if status.success() => {}
         Some(status) => findings.push(format!("it stopped with {status}")),
         None => findings.push("it does not stop".to_owned()),
@@ -80,7 +81,7 @@ pub(super) async fn settle(world: &World, log: PathBuf) -> Settled {
     drop(process);
     let evidence = world.evidence().await;
     findings.extend(checks::findings(&evidence));
-    findings.extend(files::findings(&world.surroundings));
+    findings.extend(files::findings(&world.sandbox));
     let seen = format!(
         "{} applies, {} requests upstream, {} callbacks",
         evidence.story.applies.len(),

@@ -1,13 +1,14 @@
-//! One campaign's service, surroundings, clients' memory, and what each side saw.
+//! One campaign's service, sandbox, clients' memory, and what each side saw.
 
 use super::checks::{Arrived, Evidence, Sent};
 use super::client_ledger::{Acknowledged, ClientLedger, marker_of};
 use super::journal::Journal;
 use super::machine::Machine;
 use super::story::Story;
-use crate::service::{BASE_URL, CALLBACK_SECRET, Surroundings};
 use fixtures::approver::SoftApprover;
 use fixtures::caller::{Caller, Identity};
+use fixtures::sandbox::{BASE_URL, Sandbox};
+use fixtures::service::CALLBACK_SECRET;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -16,7 +17,7 @@ pub(super) const APPROVERS: [&str; 2] = ["alice", "bob"];
 
 /// Everything that outlives a process.
 pub(super) struct World {
-    pub(super) surroundings: Surroundings,
+    pub(super) sandbox: Sandbox,
     pub(super) machine: Machine,
     pub(super) journal: Journal,
     pub(super) approvers: [SoftApprover; 2],
@@ -29,15 +30,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn begin(seed: u64) -> Self {
-        let mut surroundings = Surroundings::new().await;
-        let settings = &mut surroundings.settings;
+        let mut sandbox = Sandbox::new().await;
+        let settings = &mut sandbox.settings;
         settings.insert("APPROVAL_APPROVERS", APPROVERS.join(","));
         settings.insert("CALLBACK_MAX_RETRIES", "2".to_owned());
         settings.insert("RATE_LIMIT_RPS", "0".to_owned());
-        let machine = Machine::under(&mut surroundings);
+        let machine = Machine::under(&mut sandbox);
         Self {
             machine,
-            surroundings,
+            sandbox,
             journal: Journal::begin(seed),
             approvers: APPROVERS.map(SoftApprover::new),
             clients: Mutex::default(),
@@ -79,7 +80,7 @@ impl World {
 
     /// Who speaks for an agent, and for its orchestrator.
     pub(super) fn caller(&self, address: SocketAddr, agent: usize) -> Caller {
-        let settings = &self.surroundings.settings;
+        let settings = &self.sandbox.settings;
         let identity = Identity {
             subject: "ci".to_owned(),
             agent: format!("agent-{agent}"),
@@ -91,17 +92,17 @@ impl World {
 
     /// What the ledger file says.
     pub(super) async fn story(&self) -> Story {
-        Story::of(&self.surroundings.events().await)
+        Story::of(&self.sandbox.events().await)
     }
 
     /// What every side has seen so far.
     pub(super) async fn evidence(&self) -> Evidence {
-        let mutations = self.surroundings.upstream.mutations("");
+        let mutations = self.sandbox.upstream.mutations("");
         let sent = mutations.iter().map(|request| Sent {
             marker: marker_of(request),
             applied: request.applied,
         });
-        let received = self.surroundings.receiver.received();
+        let received = self.sandbox.receiver.received();
         let arrived = received.iter().map(|request| {
             let body = request.json();
             Arrived {

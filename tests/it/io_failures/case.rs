@@ -3,8 +3,10 @@
 use super::point::Point;
 use super::scenario::{Course, Outlook, Told};
 use crate::killed::all_owed_arrived;
-use crate::service::{Service, Surroundings, said, until};
 use crate::shim::Shim;
+use fixtures::process::said;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::Service;
 use ledger::event::{AfterAttempt, AttemptEnded};
 use ledger::{Event, Recorded};
 use std::collections::HashSet;
@@ -47,36 +49,36 @@ fn was_met(journal: &[String]) -> bool {
 }
 
 async fn live_twice(course: Course, point: Option<&Point>, plan: Option<String>) -> Vec<String> {
-    let mut surroundings = Surroundings::new().await;
-    let mut shim = Shim::new(surroundings.folder());
+    let mut sandbox = Sandbox::new().await;
+    let mut shim = Shim::new(sandbox.folder());
     if let Some(plan) = plan {
         shim.plan(plan);
     }
     let mut told = Told::nothing(course);
     if course == Course::Again {
-        let mut service = surroundings.start().await;
+        let mut service = sandbox.start().await;
         assert!(told.go_on_to_apply(&mut service, Outlook::Passes).await);
         service.kill();
     }
-    let plain = surroundings.settings.clone();
-    surroundings.settings.extend(shim.envs());
-    let (ended, is_asked_to) = disturbed_life(&surroundings, &mut told, point).await;
+    let plain = sandbox.settings.clone();
+    sandbox.settings.extend(shim.envs());
+    let (ended, is_asked_to) = disturbed_life(&sandbox, &mut told, point).await;
     if let Some(point) = point {
         let was_met = was_met(&shim.journal());
-        ended_truthfully(point, was_met, is_asked_to, ended, &surroundings.log());
+        ended_truthfully(point, was_met, is_asked_to, ended, &sandbox.log());
     }
-    surroundings.settings = plain;
-    next_life(&surroundings, &mut told).await;
+    sandbox.settings = plain;
+    next_life(&sandbox, &mut told).await;
     shim.journal()
 }
 
 /// How the process ended, and whether it had been asked to.
 async fn disturbed_life(
-    surroundings: &Surroundings,
+    sandbox: &Sandbox,
     told: &mut Told,
     point: Option<&Point>,
 ) -> (ExitStatus, bool) {
-    let mut service = match surroundings.try_start().await {
+    let mut service = match sandbox.try_start().await {
         Ok(service) => service,
         Err(ended) => return (ended, false),
     };
@@ -87,12 +89,12 @@ async fn disturbed_life(
     let is_done = told.go_on(&mut service, outlook).await;
     if is_done && outlook == Outlook::Passes {
         until("deliveries, or the end", async || {
-            let is_over = service.has_ended().is_some() || told.all_arrived(surroundings);
+            let is_over = service.process.has_ended().is_some() || told.all_arrived(sandbox);
             is_over.then_some(())
         })
         .await;
     }
-    match service.has_ended() {
+    match service.process.has_ended() {
         Some(ended) => (ended, false),
         None => (service.stop().await, true),
     }
@@ -112,33 +114,33 @@ fn ended_truthfully(point: &Point, was_met: bool, is_asked_to: bool, ended: Exit
     }
 }
 
-async fn next_life(surroundings: &Surroundings, told: &mut Told) {
-    let mut service: Service = surroundings.start().await;
-    told.stands_in(&surroundings.events().await);
-    told.agrees_with(surroundings);
+async fn next_life(sandbox: &Sandbox, told: &mut Told) {
+    let mut service: Service = sandbox.start().await;
+    told.stands_in(&sandbox.events().await);
+    told.agrees_with(sandbox);
     let is_done = told.go_on(&mut service, Outlook::Passes).await;
-    assert!(is_done, "it ended: {}", surroundings.log());
-    nothing_owed_is_forgotten(surroundings).await;
-    let events = surroundings.events().await;
+    assert!(is_done, "it ended: {}", sandbox.log());
+    nothing_owed_is_forgotten(sandbox).await;
+    let events = sandbox.events().await;
     told.stands_in(&events);
-    told.agrees_with(surroundings);
+    told.agrees_with(sandbox);
     nothing_twice(&events, told);
     assert!(service.stop().await.success());
-    let key = said(&surroundings.run("ledger vkey")).0;
-    std::fs::write(surroundings.folder().join("log.vkey"), key).unwrap();
-    let file = surroundings.ledger_file();
+    let key = said(&sandbox.run("ledger vkey")).0;
+    std::fs::write(sandbox.folder().join("log.vkey"), key).unwrap();
+    let file = sandbox.ledger_file();
     let verify = format!("ledger verify {} --key @log.vkey", file.display());
     for line in [verify.as_str(), "projections verify"] {
-        let verified = surroundings.run(line);
+        let verified = sandbox.run(line);
         assert!(verified.status.success(), "{line}: {:?}", said(&verified));
     }
 }
 
 /// What is owed arrives. A try that a kill interrupted is repeated after some seconds: that it is going
 /// to be is enough here.
-async fn nothing_owed_is_forgotten(surroundings: &Surroundings) {
+async fn nothing_owed_is_forgotten(sandbox: &Sandbox) {
     let is_interrupted = until("tries of all deliveries", async || {
-        let events = surroundings.events().await;
+        let events = sandbox.events().await;
         let is_owed = |event: &&Recorded| matches!(event.event, Event::DeliveryOwed(_));
         let mut is_interrupted = false;
         for owed in events.iter().filter(is_owed) {
@@ -158,7 +160,7 @@ async fn nothing_owed_is_forgotten(surroundings: &Surroundings) {
     })
     .await;
     if !is_interrupted {
-        all_owed_arrived(surroundings).await;
+        all_owed_arrived(sandbox).await;
     }
 }
 

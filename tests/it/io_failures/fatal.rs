@@ -1,7 +1,8 @@
 //! After a sync that failed nobody knows what the disk holds: the process ends, and the next one looks.
 
-use crate::service::{Service, Surroundings, Task, purge, until};
 use crate::shim::Shim;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task, purge};
 use fixtures::upstream::Fault;
 use std::time::{Duration, Instant};
 
@@ -16,16 +17,16 @@ fn commits(shim: &Shim) -> usize {
 }
 
 /// With a library that does what the plan says, and the settings without it.
-async fn shimmed() -> (Surroundings, Shim) {
-    let mut surroundings = Surroundings::new().await;
-    let shim = Shim::new(surroundings.folder());
-    surroundings.settings.extend(shim.envs());
-    (surroundings, shim)
+async fn shimmed() -> (Sandbox, Shim) {
+    let mut sandbox = Sandbox::new().await;
+    let shim = Shim::new(sandbox.folder());
+    sandbox.settings.extend(shim.envs());
+    (sandbox, shim)
 }
 
-fn planned(surroundings: &mut Surroundings, shim: &mut Shim, plan: String) {
+fn planned(sandbox: &mut Sandbox, shim: &mut Shim, plan: String) {
     shim.plan(plan);
-    surroundings.settings.extend(shim.envs());
+    sandbox.settings.extend(shim.envs());
 }
 
 async fn stands(service: &Service, task: &Task) -> bool {
@@ -36,28 +37,24 @@ async fn stands(service: &Service, task: &Task) -> bool {
     found.await.unwrap().status == 200
 }
 
-fn told_why(surroundings: &Surroundings) {
-    let log = surroundings.log();
+fn told_why(sandbox: &Sandbox) {
+    let log = sandbox.log();
     let told = "the ledger cannot be written any more";
     assert!(log.contains(told) && log.contains("code: 1034"), "{log}");
 }
 
 #[tokio::test]
 async fn a_failed_sync_of_a_commit_ends_the_process_and_loses_nothing_that_was_answered() {
-    let (surroundings, shim) = shimmed().await;
-    let service = surroundings.start().await;
+    let (sandbox, shim) = shimmed().await;
+    let service = sandbox.start().await;
     let during_start = commits(&shim);
     service.kill();
     for mode in ["lost", "done"] {
-        let (mut surroundings, mut shim) = shimmed().await;
+        let (mut sandbox, mut shim) = shimmed().await;
         // The task is the first commit after the start, the apply begins with the second.
         let nth = during_start + 2;
-        planned(
-            &mut surroundings,
-            &mut shim,
-            format!("{mode} {SYNC} {nth} 1"),
-        );
-        let mut service = surroundings.try_start().await.unwrap();
+        planned(&mut sandbox, &mut shim, format!("{mode} {SYNC} {nth} 1"));
+        let mut service = sandbox.try_start().await.unwrap();
         let task = service.open_task().await;
         let refused = service.try_apply(&task, "k", &purge("a")).await;
         // Whoever asked is told, or finds nobody there any more.
@@ -65,30 +62,30 @@ async fn a_failed_sync_of_a_commit_ends_the_process_and_loses_nothing_that_was_a
             assert_eq!(refused.status, 503, "{}", refused.text);
             assert!(!refused.text.contains("nothing was recorded"));
         }
-        assert!(service.has_ended().is_some() || !service.is_ready().await);
+        assert!(service.process.has_ended().is_some() || !service.is_ready().await);
         let status = service.end().await;
-        assert_eq!(status.code(), Some(1), "{}", surroundings.log());
-        told_why(&surroundings);
-        assert!(surroundings.upstream.mutations("purge_cache").is_empty());
+        assert_eq!(status.code(), Some(1), "{}", sandbox.log());
+        told_why(&sandbox);
+        assert!(sandbox.upstream.mutations("purge_cache").is_empty());
 
-        surroundings.settings.remove("LD_PRELOAD");
-        let service = surroundings.start().await;
+        sandbox.settings.remove("LD_PRELOAD");
+        let service = sandbox.start().await;
         assert!(stands(&service, &task).await);
         assert!(service.stop().await.success());
     }
 }
 
 /// A service whose upstream does not answer an apply that was sent, nor will.
-async fn held(surroundings: &Surroundings) -> (Service, Task) {
-    surroundings.upstream.on_next_mutation(Fault::Hold);
-    let service = surroundings.start().await;
+async fn held(sandbox: &Sandbox) -> (Service, Task) {
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     let operation = purge("a");
     {
         let asking = service.try_apply(&task, "k", &operation);
         let sent = until("a request upstream", async || {
-            let sent = surroundings.upstream.mutations("purge_cache");
+            let sent = sandbox.upstream.mutations("purge_cache");
             (!sent.is_empty()).then_some(())
         });
         tokio::select! {
@@ -101,30 +98,30 @@ async fn held(surroundings: &Surroundings) -> (Service, Task) {
 
 #[tokio::test]
 async fn a_failed_sync_ends_the_process_though_something_is_under_way() {
-    let (surroundings, shim) = shimmed().await;
-    let (service, _) = held(&surroundings).await;
+    let (sandbox, shim) = shimmed().await;
+    let (service, _) = held(&sandbox).await;
     let before = commits(&shim);
     service.kill();
 
-    let (mut surroundings, mut shim) = shimmed().await;
+    let (mut sandbox, mut shim) = shimmed().await;
     let nth = before + 1;
-    planned(&mut surroundings, &mut shim, format!("lost {SYNC} {nth} 1"));
-    let (mut service, task) = held(&surroundings).await;
+    planned(&mut sandbox, &mut shim, format!("lost {SYNC} {nth} 1"));
+    let (mut service, task) = held(&sandbox).await;
     until("a commit that fails", async || {
         let reply = service.ask_for_task().await;
         reply.is_none_or(|reply| reply.status == 503).then_some(())
     })
     .await;
     let began = Instant::now();
-    let status = until("the end", async || service.has_ended()).await;
+    let status = until("the end", async || service.process.has_ended()).await;
     assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
-    assert_eq!(status.code(), Some(1), "{}", surroundings.log());
-    told_why(&surroundings);
+    assert_eq!(status.code(), Some(1), "{}", sandbox.log());
+    told_why(&sandbox);
 
-    surroundings.settings.remove("LD_PRELOAD");
-    let service = surroundings.start().await;
+    sandbox.settings.remove("LD_PRELOAD");
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &purge("a")).await;
     assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
     assert!(service.stop().await.success());
 }

@@ -7,21 +7,21 @@ mod matrix;
 mod point;
 mod scenario;
 
-use crate::service::{Surroundings, until};
 use crate::shim::Shim;
+use fixtures::sandbox::{Sandbox, until};
 use scenario::Course;
 
 /// Where nobody is sent to a service that is not ready, nothing but the service itself can find out.
 #[tokio::test]
 async fn a_disk_that_has_room_again_makes_the_service_ready_without_a_caller() {
-    let mut surroundings = Surroundings::new().await;
-    let shim = Shim::new(surroundings.folder());
-    surroundings.settings.extend(shim.envs());
-    let service = surroundings.start().await;
+    let mut sandbox = Sandbox::new().await;
+    let shim = Shim::new(sandbox.folder());
+    sandbox.settings.extend(shim.envs());
+    let service = sandbox.start().await;
     shim.set_full(true);
     let refused = service.try_open_task().await.unwrap_err();
     assert_eq!(refused.status, 503, "{}", refused.text);
-    let before = surroundings.events().await;
+    let before = sandbox.events().await;
     let writes = || {
         let journal = shim.journal();
         let to_ledger = |line: &&String| *line == "write proxy.ledger.db-wal";
@@ -32,7 +32,7 @@ async fn a_disk_that_has_room_again_makes_the_service_ready_without_a_caller() {
     assert!(!service.is_ready().await);
     shim.set_full(false);
     until("readiness", async || service.is_ready().await.then_some(())).await;
-    assert_eq!(surroundings.events().await, before, "nothing was recorded");
+    assert_eq!(sandbox.events().await, before, "nothing was recorded");
     service.open_task().await;
     assert!(service.stop().await.success());
 }

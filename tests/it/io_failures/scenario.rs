@@ -1,9 +1,10 @@
 //! One small piece of work, done step by step and taken up again where it was left, and what its clients
 //! were told.
 
-use crate::service::{Service, Surroundings, Task, deployment, purge, until};
 use fixtures::approver::SoftApprover;
 use fixtures::caller::Reply;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{Service, Task, deployment, purge};
 use ledger::Recorded;
 use std::time::Duration;
 
@@ -217,9 +218,9 @@ impl Told {
     }
 
     /// Checks that upstream did what was answered as done, and nothing twice.
-    pub(super) fn agrees_with(&self, surroundings: &Surroundings) {
+    pub(super) fn agrees_with(&self, sandbox: &Sandbox) {
         for (reply, part) in [(&self.applied, "purge_cache"), (&self.continued, "scripts")] {
-            let sent = surroundings.upstream.mutations(part).len();
+            let sent = sandbox.upstream.mutations(part).len();
             assert!(sent <= 1, "{part} was sent {sent} times");
             if let Some(reply) = reply
                 && reply.text_at("status") == "completed"
@@ -230,8 +231,8 @@ impl Told {
     }
 
     /// Whether everything that is owed for the work has reached the orchestrator.
-    pub(super) fn all_arrived(&self, surroundings: &Surroundings) -> bool {
-        surroundings.receiver.received().len() >= OWED + usize::from(self.is_heavy)
+    pub(super) fn all_arrived(&self, sandbox: &Sandbox) -> bool {
+        sandbox.receiver.received().len() >= OWED + usize::from(self.is_heavy)
     }
 
     /// How many tasks there may be at most.
@@ -264,14 +265,14 @@ async fn ask(
     until("an answer, or the end", async || {
         let Some(reply) = attempt(service).await else {
             // Nobody hangs up on a client but a service that ends.
-            until("the end", async || service.has_ended()).await;
+            until("the end", async || service.process.has_ended()).await;
             return Some(Answer::Never);
         };
         if reply.status < 500 && counts(&reply) {
             return Some(Answer::Given(reply));
         }
         if outlook == Outlook::Stays {
-            let is_ready = service.has_ended().is_none() && service.is_ready().await;
+            let is_ready = service.process.has_ended().is_none() && service.is_ready().await;
             // Where something is given to nobody, nobody may be told to come.
             assert!(
                 !is_ready || reply.status < 500,

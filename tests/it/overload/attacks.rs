@@ -5,8 +5,9 @@ use super::asking::{deploy, open_task};
 use super::bodies::Sender;
 use super::links::{link, views};
 use super::witnesses::Witnesses;
-use super::{Answer, Question, Raw, caller, metric, signed, surroundings};
-use crate::service::{Service, Surroundings, until};
+use super::{Answer, Question, Raw, caller, metric, sandbox, signed};
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::Service;
 use reqwest::Method;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -87,17 +88,17 @@ async fn connect(address: SocketAddr, receive: Option<u32>) -> Option<Raw> {
     })
 }
 
-async fn started() -> (Surroundings, Service) {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    (surroundings, service)
+async fn started() -> (Sandbox, Service) {
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    (sandbox, service)
 }
 
 /// 80 MiB of heads that do not end, from strangers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_that_never_end_keep_nobody_waiting() {
-    let (surroundings, service) = started().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
+    let (sandbox, service) = started().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
     let address = service.address;
     let begin = format!(
         "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nx-filler: {}",
@@ -120,9 +121,9 @@ async fn heads_that_never_end_keep_nobody_waiting() {
 /// Bodies that do not end, in as many connections as one subject may use, and more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_never_end_keep_nobody_else_waiting() {
-    let (surroundings, service) = started().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let sender = Sender::new(&surroundings, &service, "attacker").await;
+    let (sandbox, service) = started().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let sender = Sender::new(&sandbox, &service, "attacker").await;
     let address = service.address;
     let path = "/v1/tasks/{task}/workers/deploy";
     let heads: Arc<[Vec<u8>]> = (0..1_200)
@@ -153,15 +154,15 @@ async fn bodies_that_never_end_keep_nobody_else_waiting() {
 /// answered, and that wait for news of a question.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_that_are_kept_keep_nobody_out() {
-    let surroundings = surroundings(&[("MAX_CONNECTIONS", "2000")]).await;
-    let service = surroundings.start().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let attacker = caller(&surroundings, &service, "attacker");
+    let sandbox = sandbox(&[("MAX_CONNECTIONS", "2000")]).await;
+    let service = sandbox.start().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let attacker = caller(&sandbox, &service, "attacker");
     let question = Question::of(&attacker).await;
     let waits = format!(
         "GET {} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {}\r\nprefer: wait=50\r\n\r\n",
         question.status_path,
-        signed(&surroundings, "attacker"),
+        signed(&sandbox, "attacker"),
         question.token
     );
     let requests: Arc<[String]> = [
@@ -206,9 +207,9 @@ async fn ask_and_hardly_read(address: SocketAddr, requests: &[u8]) {
 /// Answers that nobody reads: the largest that strangers and one agent can ask for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_hardly_read_keep_nobody_waiting() {
-    let (surroundings, service) = started().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let sender = Sender::new(&surroundings, &service, "attacker").await;
+    let (sandbox, service) = started().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let sender = Sender::new(&sandbox, &service, "attacker").await;
     let apply = sender.large_apply().await;
     let mut strangers = String::new();
     for path in ["/docs/swagger-ui-bundle.js", "/v1/openapi.json", "/nowhere"] {
@@ -245,9 +246,9 @@ async fn keep_asking(address: SocketAddr, request: &[u8], check: impl Fn(&Answer
 /// Made-up passkey answers, through one task's link and through links that nobody gave out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn made_up_decisions_through_links_keep_nobody_waiting() {
-    let (surroundings, service) = started().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let link = link(&surroundings, &service, &crate::service::deployment()).await;
+    let (sandbox, service) = started().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let link = link(&sandbox, &service, &fixtures::service::deployment()).await;
     let nothing = "A".repeat(5_000);
     let proof = json!({
         "credential_id": "AAAA", "client_data_json": nothing, "authenticator_data": nothing,
@@ -287,9 +288,9 @@ async fn made_up_decisions_through_links_keep_nobody_waiting() {
 /// Forty people look at the page of a large script, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_of_a_large_page_keep_nobody_waiting() {
-    let (surroundings, service) = started().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let page: Arc<str> = views(&surroundings, &service).await.into();
+    let (sandbox, service) = started().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let page: Arc<str> = views(&sandbox, &service).await.into();
     let (address, shown) = (service.address, Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&shown);
     let mut attack = Attack::of(40, move |_| {
@@ -318,10 +319,10 @@ async fn views_of_a_large_page_keep_nobody_waiting() {
 /// One agent has scripts of a megabyte recorded, in eight tasks at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_fills_the_disk_keeps_nobody_waiting() {
-    let surroundings = surroundings(&[("TASK_MAX_OPEN_APPROVALS", "1000")]).await;
-    let service = surroundings.start().await;
-    let witnesses = Witnesses::new(&surroundings, &service).await;
-    let flood = caller(&surroundings, &service, "flood");
+    let sandbox = sandbox(&[("TASK_MAX_OPEN_APPROVALS", "1000")]).await;
+    let service = sandbox.start().await;
+    let witnesses = Witnesses::new(&sandbox, &service).await;
+    let flood = caller(&sandbox, &service, "flood");
     let mut tasks = Vec::new();
     for _ in 0..8 {
         tasks.push(open_task(&flood).await);

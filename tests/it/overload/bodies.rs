@@ -1,7 +1,8 @@
 //! Bodies at the limit, over it, and many at a time.
 
-use super::{Answer, Bystander, Raw, caller, new_task, peak_kib, signed, surroundings};
-use crate::service::{Service, Surroundings};
+use super::{Answer, Bystander, Raw, caller, new_task, peak_kib, sandbox, signed};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ enum Length {
 /// A subject with a task.
 pub(super) struct Sender<'a> {
     service: &'a Service,
-    surroundings: &'a Surroundings,
+    sandbox: &'a Sandbox,
     subject: &'static str,
     task: String,
     token: String,
@@ -26,11 +27,11 @@ pub(super) struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     pub(super) async fn new(
-        surroundings: &'a Surroundings,
+        sandbox: &'a Sandbox,
         service: &'a Service,
         subject: &'static str,
     ) -> Self {
-        let caller = caller(surroundings, service, subject);
+        let caller = caller(sandbox, service, subject);
         let made = caller
             .administer(Method::POST, "/v1/tasks", Some(&new_task()))
             .await
@@ -38,7 +39,7 @@ impl<'a> Sender<'a> {
         assert_eq!(made.status, 201, "{}", made.text);
         Self {
             service,
-            surroundings,
+            sandbox,
             subject,
             task: made.text_at("task_id").to_owned(),
             token: made.text_at("capability_token").to_owned(),
@@ -56,7 +57,7 @@ impl<'a> Sender<'a> {
         format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {token}\r\n\
              idempotency-key: {key}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
-            signed(self.surroundings, self.subject)
+            signed(self.sandbox, self.subject)
         )
     }
 
@@ -79,7 +80,7 @@ impl<'a> Sender<'a> {
         format!(
             "GET /v1/tasks/{}/applies/{apply} HTTP/1.1\r\nhost: x\r\n{}authorization: Bearer {}\r\n\r\n",
             self.task,
-            signed(self.surroundings, self.subject),
+            signed(self.sandbox, self.subject),
             self.token
         )
     }
@@ -126,10 +127,10 @@ fn script() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_a_413() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let sender = Sender::new(&surroundings, &service, "ci").await;
-    let operations = json!({"operations": [crate::service::record("a")]});
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let sender = Sender::new(&sandbox, &service, "ci").await;
+    let operations = json!({"operations": [fixtures::service::record("a")]});
     let routes = [
         ("/v1/tasks", new_task(), MIB, 201),
         ("/v1/tasks/{task}/apply", operations.clone(), MIB, 202),
@@ -152,9 +153,9 @@ async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_a_413() {
 
 #[tokio::test]
 async fn a_client_that_asks_first_is_told_before_it_sends_too_much() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let sender = Sender::new(&sandbox, &service, "ci").await;
     for (path, limit) in [
         ("/v1/tasks", MIB),
         ("/v1/tasks/{task}/workers/deploy", 15 * MIB),
@@ -169,9 +170,9 @@ async fn a_client_that_asks_first_is_told_before_it_sends_too_much() {
 /// Bodies whose length nobody knows take the room that they have come to, not that of the largest.
 #[tokio::test]
 async fn many_small_bodies_of_unknown_length_have_room_at_once() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let sender = Sender::new(&sandbox, &service, "ci").await;
     let mut all = Vec::new();
     let body = script().to_string();
     for number in 0..30 {
@@ -190,11 +191,11 @@ async fn many_small_bodies_of_unknown_length_have_room_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subject_with_large_bodies_under_way_waits_for_its_own_and_others_do_not() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let greedy = Sender::new(&surroundings, &service, "greedy").await;
-    let other = Sender::new(&surroundings, &service, "other").await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
+    let greedy = Sender::new(&sandbox, &service, "greedy").await;
+    let other = Sender::new(&sandbox, &service, "other").await;
     let before = peak_kib(&service);
     let path = "/v1/tasks/{task}/workers/deploy";
     let mut halves = Vec::new();

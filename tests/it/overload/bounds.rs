@@ -1,7 +1,7 @@
 //! What is bounded in memory says how much of it is in use.
 
-use super::{Bystander, surroundings};
-use crate::service::PATIENCE;
+use super::{Bystander, sandbox};
+use fixtures::sandbox::PATIENCE;
 use reqwest::Method;
 use std::time::Instant;
 
@@ -27,9 +27,9 @@ fn listed() -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_bound_that_is_documented_has_its_metric() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
     bystander.is_served("a").await;
     let listed = listed();
     assert!(listed.len() >= 20, "{listed:?}");

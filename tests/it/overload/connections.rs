@@ -1,10 +1,10 @@
 //! More connections than anybody needs.
 
 use super::{
-    Bystander, Question, Raw, ask, caller, metric, peak_kib, sockets, sockets_are_back_at,
-    surroundings,
+    Bystander, Question, Raw, ask, caller, metric, peak_kib, sandbox, sockets, sockets_are_back_at,
 };
-use crate::service::{Service, until};
+use fixtures::sandbox::until;
+use fixtures::service::Service;
 use tokio::task::JoinSet;
 
 const GET: &str = "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -25,9 +25,9 @@ async fn crowd(service: &Service, count: usize) -> Vec<Raw> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_idle_connections_keep_nobody_waiting_and_cost_little() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
     bystander.is_served("before").await;
     let (before, base) = (sockets(&service), peak_kib(&service));
     // As many as this machine lets the test have, the service's end in a process of its own.
@@ -52,8 +52,8 @@ async fn ten_thousand_idle_connections_keep_nobody_waiting_and_cost_little() {
 
 #[tokio::test]
 async fn when_the_last_place_is_taken_the_idlest_makes_room() {
-    let surroundings = surroundings(&[("MAX_CONNECTIONS", "16")]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[("MAX_CONNECTIONS", "16")]).await;
+    let service = sandbox.start().await;
     let mut idle = crowd(&service, 40).await;
     // Whoever comes is served, though nobody has left.
     let mut served = ask(service.address, GET).await.unwrap();
@@ -71,10 +71,10 @@ async fn when_the_last_place_is_taken_the_idlest_makes_room() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_all_places_are_busy_a_newcomer_is_told_to_come_again() {
-    let surroundings = surroundings(&[("MAX_CONNECTIONS", "16")]).await;
-    let service = surroundings.start().await;
-    let patient = caller(&surroundings, &service, "patient").waiting(60);
-    let question = Question::of(&caller(&surroundings, &service, "patient")).await;
+    let sandbox = sandbox(&[("MAX_CONNECTIONS", "16")]).await;
+    let service = sandbox.start().await;
+    let patient = caller(&sandbox, &service, "patient").waiting(60);
+    let question = Question::of(&caller(&sandbox, &service, "patient")).await;
     let mut waits = JoinSet::new();
     for _ in 0..16 {
         let (patient, question) = (patient.clone(), question.clone());
@@ -102,9 +102,9 @@ async fn when_all_places_are_busy_a_newcomer_is_told_to_come_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storms_of_connections_leave_no_descriptor_behind() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
     bystander.is_served("before").await;
     let before = sockets(&service);
     let mut storm = JoinSet::new();

@@ -1,8 +1,8 @@
 //! Heads that are too large, malformed, or mean two things.
 
 use super::bodies::Sender;
-use super::{Raw, ask, surroundings};
-use crate::service::Service;
+use super::{Raw, ask, sandbox};
+use fixtures::service::Service;
 
 const LARGEST: usize = 32 * 1024;
 
@@ -34,8 +34,8 @@ async fn refused(service: &Service, request: &str) -> u16 {
 
 #[tokio::test]
 async fn a_head_at_the_limit_is_read_and_one_over_it_is_a_431() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     assert_eq!(status(&service, &of_size(LARGEST)).await, 200);
     assert_eq!(refused(&service, &of_size(LARGEST + 1)).await, 431);
     assert_eq!(refused(&service, &of_size(20 * LARGEST)).await, 431);
@@ -48,8 +48,8 @@ async fn a_head_at_the_limit_is_read_and_one_over_it_is_a_431() {
 
 #[tokio::test]
 async fn what_is_no_request_or_more_than_one_is_a_400() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     let post = |fields: &str| format!("POST /v1/tasks HTTP/1.1\r\nhost: x\r\n{fields}\r\n\r\n{{}}");
     for request in [
         "nonsense\r\n\r\n",
@@ -101,8 +101,8 @@ async fn what_is_no_request_or_more_than_one_is_a_400() {
 /// RFC 9112, section 6.1: which of the two is right cannot be known, and nothing is read after them.
 #[tokio::test]
 async fn a_body_with_two_lengths_is_refused_and_smuggles_no_second_request() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     for lengths in [
         "content-length: 4\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 4",
@@ -122,9 +122,9 @@ async fn a_body_with_two_lengths_is_refused_and_smuggles_no_second_request() {
 /// A body's bytes are none of a head, and the head behind them is held to the same rules.
 #[tokio::test]
 async fn a_head_behind_a_body_is_read_as_strictly() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
-    let sender = Sender::new(&surroundings, &service, "ci").await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
+    let sender = Sender::new(&sandbox, &service, "ci").await;
     let health = "GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     let body = "\n\nGET / HTTP/1.1\n\n";
     let head = sender.head("/v1/tasks", "k", &format!("content-length: {}", body.len()));
@@ -145,8 +145,8 @@ async fn a_head_behind_a_body_is_read_as_strictly() {
 /// Where its end is not counted here, the connection ends with it.
 #[tokio::test]
 async fn a_body_of_chunks_and_a_large_head_are_the_last_of_their_connection() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     let chunks = "POST /v1/healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
                   1\r\nx\r\n0\r\n\r\n";
     for (request, status) in [(chunks, 405), (&of_size(9000), 200)] {
@@ -161,8 +161,8 @@ async fn a_body_of_chunks_and_a_large_head_are_the_last_of_their_connection() {
 
 #[tokio::test]
 async fn requests_one_behind_the_other_are_answered_in_their_order() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     let mut raw = Raw::connect(service.address).await;
     let mut all = String::new();
     for number in 0..200 {
@@ -181,8 +181,8 @@ async fn requests_one_behind_the_other_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn http_1_0_is_answered_and_ends() {
-    let surroundings = surroundings(&[]).await;
-    let service = surroundings.start().await;
+    let sandbox = sandbox(&[]).await;
+    let service = sandbox.start().await;
     let mut raw = Raw::connect(service.address).await;
     raw.send("GET /v1/healthz HTTP/1.0\r\n\r\n").await;
     let answer = raw.answer().await.unwrap();

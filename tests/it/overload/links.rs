@@ -1,20 +1,17 @@
 //! An agent's own approval links: they take no place from others, and their pages are bounded.
 
 use super::asking::open_task;
-use super::{Bystander, Raw, ask, caller, surroundings};
-use crate::service::{BASE_URL, Service, Surroundings, until};
+use super::{Bystander, Raw, ask, caller, sandbox};
+use fixtures::sandbox::{BASE_URL, Sandbox, until};
+use fixtures::service::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
 
 /// The path of the link to a question about these operations.
-pub(super) async fn link(
-    surroundings: &Surroundings,
-    service: &Service,
-    operation: &Value,
-) -> String {
-    let flood = caller(surroundings, service, "flood");
+pub(super) async fn link(sandbox: &Sandbox, service: &Service, operation: &Value) -> String {
+    let flood = caller(sandbox, service, "flood");
     let task = open_task(&flood).await;
     let path = format!("/v1/tasks/{}/apply", task.id);
     let body = json!({"operations": [operation]});
@@ -27,10 +24,10 @@ pub(super) async fn link(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_never_come_through_a_link_take_no_place_from_others() {
-    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let link = link(&surroundings, &service, &crate::service::deployment()).await;
+    let sandbox = sandbox(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
+    let link = link(&sandbox, &service, &fixtures::service::deployment()).await;
     let mut held = Vec::new();
     for _ in 0..300 {
         let mut raw = Raw::connect(service.address).await;
@@ -62,12 +59,12 @@ async fn bodies_that_never_come_through_a_link_take_no_place_from_others() {
 }
 
 /// The request for the page of a script of 10 MiB whose every other letter draws nothing.
-pub(super) async fn views(surroundings: &Surroundings, service: &Service) -> String {
+pub(super) async fn views(sandbox: &Sandbox, service: &Service) -> String {
     let script = format!("export default {{}};\n//{}", "\u{17d2}a".repeat(2 * MIB));
     let operation = json!({
         "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": "a1",
         "params": {"script_name": "site", "script": script},
     });
-    let link = link(surroundings, service, &operation).await;
+    let link = link(sandbox, service, &operation).await;
     format!("GET {link} HTTP/1.1\r\nhost: x\r\naccept: text/html\r\n\r\n")
 }

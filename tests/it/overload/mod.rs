@@ -12,8 +12,9 @@ mod slow;
 mod subjects;
 mod witnesses;
 
-use crate::service::{BASE_URL, Service, Surroundings, record, until};
 use fixtures::caller::{CallError, Caller, Identity, Reply};
+use fixtures::sandbox::{BASE_URL, Sandbox, until};
+use fixtures::service::{Service, record};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ledger::Clock as _;
 use ledger_sqlite::SystemClock;
@@ -29,14 +30,14 @@ use tokio::net::TcpStream;
 /// Far above what an apply takes, and far below what an attack takes.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Surroundings where nothing goes upstream, with these settings.
-async fn surroundings(settings: &[(&'static str, &str)]) -> Surroundings {
-    let mut surroundings = Surroundings::new().await;
-    surroundings.settings.remove("CLOUDFLARE_API_TOKEN");
+/// Sandbox where nothing goes upstream, with these settings.
+async fn sandbox(settings: &[(&'static str, &str)]) -> Sandbox {
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.remove("CLOUDFLARE_API_TOKEN");
     for (name, value) in settings {
-        surroundings.settings.insert(name, (*value).to_owned());
+        sandbox.settings.insert(name, (*value).to_owned());
     }
-    surroundings
+    sandbox
 }
 
 /// Somebody who has nothing to do with the attack: a subject and an agent of its own.
@@ -47,8 +48,8 @@ struct Bystander {
 }
 
 impl Bystander {
-    async fn new(surroundings: &Surroundings, service: &Service) -> Self {
-        let caller = caller(surroundings, service, "bystander");
+    async fn new(sandbox: &Sandbox, service: &Service) -> Self {
+        let caller = caller(sandbox, service, "bystander");
         let grant = json!({"permissions": [{
             "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*",
             "granted_level": "write",
@@ -93,19 +94,19 @@ fn new_task() -> Value {
 }
 
 /// A caller whose subject and agent have this name.
-fn caller(surroundings: &Surroundings, service: &Service, name: &str) -> Caller {
+fn caller(sandbox: &Sandbox, service: &Service, name: &str) -> Caller {
     let identity = Identity {
         subject: name.to_owned(),
         agent: name.to_owned(),
-        subject_secret: surroundings.settings["MTLS_BINDING_SHARED_SECRET"].clone(),
-        bootstrap_secret: surroundings.settings["BOOTSTRAP_JWT_SECRET"].clone(),
+        subject_secret: sandbox.settings["MTLS_BINDING_SHARED_SECRET"].clone(),
+        bootstrap_secret: sandbox.settings["BOOTSTRAP_JWT_SECRET"].clone(),
     };
     Caller::new(service.address, BASE_URL, identity).unwrap()
 }
 
 /// The fields that sign a subject, as they stand in a head.
-fn signed(surroundings: &Surroundings, subject: &str) -> String {
-    let secret = surroundings.settings["MTLS_BINDING_SHARED_SECRET"].as_bytes();
+fn signed(sandbox: &Sandbox, subject: &str) -> String {
+    let secret = sandbox.settings["MTLS_BINDING_SHARED_SECRET"].as_bytes();
     let at = SystemClock.now().as_seconds();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
     mac.update(format!("{subject}\n{at}").as_bytes());
@@ -156,7 +157,7 @@ impl Raw {
 
     async fn read_some(&mut self) -> bool {
         let read = tokio::time::timeout(
-            crate::service::PATIENCE,
+            fixtures::sandbox::PATIENCE,
             self.stream.read_buf(&mut self.read),
         );
         match read.await.unwrap() {
@@ -280,7 +281,8 @@ async fn metric(service: &Service, series: &str) -> f64 {
 
 /// The most that the process has ever had in memory, in KiB.
 fn peak_kib(service: &Service) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", service.process.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
     kib.trim().parse().unwrap()
@@ -288,7 +290,7 @@ fn peak_kib(service: &Service) -> usize {
 
 /// Sockets that the process has open. Connections to its databases come and go.
 fn sockets(service: &Service) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", service.pid()))
+    std::fs::read_dir(format!("/proc/{}/fd", service.process.pid()))
         .unwrap()
         .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
         .filter(|file| file.to_string_lossy().starts_with("socket:"))

@@ -1,9 +1,9 @@
 //! Clients that take their time: to say what they want, to send it, and to read the answer.
 
 use super::{
-    Answer, Bystander, Raw, metric, peak_kib, signed, sockets, sockets_are_back_at, surroundings,
+    Answer, Bystander, Raw, metric, peak_kib, sandbox, signed, sockets, sockets_are_back_at,
 };
-use crate::service::{Surroundings, until};
+use fixtures::sandbox::{Sandbox, until};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpSocket;
@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 /// Between two bytes of somebody who does not want to come to an end.
 const DRIP: Duration = Duration::from_millis(50);
 
-async fn impatient() -> Surroundings {
-    surroundings(&[("CLIENT_TIMEOUT_SECS", "1"), ("KEEP_ALIVE_SECS", "1")]).await
+async fn impatient() -> Sandbox {
+    sandbox(&[("CLIENT_TIMEOUT_SECS", "1"), ("KEEP_ALIVE_SECS", "1")]).await
 }
 
 /// Sends byte by byte until an answer comes.
@@ -37,14 +37,14 @@ async fn drip(address: SocketAddr, begin: String) -> Option<Answer> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_or_a_body_that_comes_byte_by_byte_is_a_408() {
-    let surroundings = impatient().await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+    let sandbox = impatient().await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
     let token = service.caller.bootstrap_token().unwrap();
     let body = format!(
         "POST /v1/tasks HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
          {}authorization: Bearer {token}\r\n",
-        signed(&surroundings, "ci")
+        signed(&sandbox, "ci")
     );
     let before = peak_kib(&service);
     let mut drips = JoinSet::new();
@@ -68,8 +68,8 @@ async fn a_head_or_a_body_that_comes_byte_by_byte_is_a_408() {
 
 #[tokio::test]
 async fn a_connection_that_rests_too_long_ends_without_a_word() {
-    let surroundings = impatient().await;
-    let service = surroundings.start().await;
+    let sandbox = impatient().await;
+    let service = sandbox.start().await;
     let mut never = Raw::connect(service.address).await;
     let mut once = Raw::connect(service.address).await;
     once.send("GET /v1/healthz HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -82,9 +82,9 @@ async fn a_connection_that_rests_too_long_ends_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_take_no_memory_and_end() {
-    let surroundings = impatient().await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
+    let sandbox = impatient().await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
     bystander.is_served("before").await;
     let (before, base) = (sockets(&service), peak_kib(&service));
     // The largest that a stranger can ask for, a hundred times on each connection.

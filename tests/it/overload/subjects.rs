@@ -1,7 +1,7 @@
 //! A subject at its limit lowers nobody else's.
 
-use super::{Bystander, Question, caller, metric, surroundings};
-use crate::service::until;
+use super::{Bystander, Question, caller, metric, sandbox};
+use fixtures::sandbox::until;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_refused_requests_is_limited_and_the_others_go_on_as_before() {
-    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "50")]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let events = surroundings.events().await.len();
-    let flood = caller(&surroundings, &service, "flood");
+    let sandbox = sandbox(&[("RATE_LIMIT_RPS", "50")]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
+    let events = sandbox.events().await.len();
+    let flood = caller(&sandbox, &service, "flood");
     let is_over = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for _ in 0..32 {
@@ -57,7 +57,7 @@ async fn a_flood_of_refused_requests_is_limited_and_the_others_go_on_as_before()
     println!("the flood: {statuses:?}");
     assert!(statuses.keys().all(|status| [401, 429].contains(status)));
     assert!(statuses[&429] > statuses[&401] / 2, "{statuses:?}");
-    let recorded = surroundings.events().await;
+    let recorded = sandbox.events().await;
     let of_flood = recorded[events..]
         .iter()
         .filter(|event| event.event.name().contains("refus"));
@@ -66,10 +66,10 @@ async fn a_flood_of_refused_requests_is_limited_and_the_others_go_on_as_before()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subject_that_waits_for_many_leaves_room_for_others() {
-    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let now = caller(&surroundings, &service, "patient");
+    let sandbox = sandbox(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
+    let now = caller(&sandbox, &service, "patient");
     let question = Question::of(&now).await;
     let mut waits = JoinSet::new();
     let waits_too = || {

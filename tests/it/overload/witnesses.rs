@@ -2,9 +2,10 @@
 //! administrator, an approver and an agent, each with a subject, a task and connections of its own.
 
 use super::{ask, caller, new_task};
-use crate::service::{Service, Surroundings, record};
 use fixtures::approver::SoftApprover;
 use fixtures::caller::{Caller, Reply};
+use fixtures::sandbox::Sandbox;
+use fixtures::service::{Service, record};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -39,7 +40,7 @@ const HEALTH: &str = "GET /v1/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r
 pub(super) struct Witnesses<'a> {
     _alone: MutexGuard<'static, ()>,
     service: &'a Service,
-    surroundings: &'a Surroundings,
+    sandbox: &'a Sandbox,
     administrator: Caller,
     agent: Caller,
     approver: SoftApprover,
@@ -53,10 +54,10 @@ pub(super) struct Witnesses<'a> {
 
 impl<'a> Witnesses<'a> {
     /// Registers the approver and opens the agent's task; to be called before the attack.
-    pub(super) async fn new(surroundings: &'a Surroundings, service: &'a Service) -> Self {
+    pub(super) async fn new(sandbox: &'a Sandbox, service: &'a Service) -> Self {
         let alone = ATTACK.lock().await;
-        let administrator = caller(surroundings, service, "witness-administrator");
-        let agent = caller(surroundings, service, "witness-agent");
+        let administrator = caller(sandbox, service, "witness-administrator");
+        let agent = caller(sandbox, service, "witness-agent");
         let approver = SoftApprover::new("alice");
         let registered = administrator.register(&approver).await.unwrap();
         assert_eq!(registered.status, 200, "{}", registered.text);
@@ -75,13 +76,13 @@ impl<'a> Witnesses<'a> {
         Self {
             _alone: alone,
             service,
-            surroundings,
+            sandbox,
             administrator,
             agent,
             approver,
             task: made.text_at("task_id").to_owned(),
             token: made.text_at("capability_token").to_owned(),
-            disk: bytes_under(surroundings.folder()),
+            disk: bytes_under(sandbox.folder()),
             asked: AtomicU32::new(0),
         }
     }
@@ -96,7 +97,7 @@ impl<'a> Witnesses<'a> {
             rounds(DECISIONS, async || self.approver().await),
         );
         let memory = super::peak_kib(self.service);
-        let disk = bytes_under(self.surroundings.folder()).saturating_sub(self.disk);
+        let disk = bytes_under(self.sandbox.folder()).saturating_sub(self.disk);
         println!(
             "while {attack}: {memory} KiB at most, {disk} bytes on disk; 99 of 100 answers to"
         );

@@ -1,7 +1,7 @@
 //! Secrets in places where they do not belong.
 
 use super::Answers;
-use crate::service::{Service, Task, record};
+use fixtures::service::{Service, Task, record};
 use reqwest::Method;
 use serde_json::{Value, json};
 

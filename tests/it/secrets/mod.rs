@@ -4,13 +4,12 @@
 mod misplaced;
 mod search;
 
-use crate::service::{
-    AGENT, CALLBACK_SECRET, Service, Surroundings, Task, deployment, purge, record, until,
-};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fixtures::approver::SoftApprover;
 use fixtures::caller::Reply;
+use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::{AGENT, CALLBACK_SECRET, Service, Task, deployment, purge, record};
 use fixtures::upstream::Fault;
 use misplaced::misplaced;
 use reqwest::Method;
@@ -31,7 +30,7 @@ impl Answers {
 
 /// The whole of what the service does, with what must stay secret noted on the way.
 async fn live(
-    surroundings: &Surroundings,
+    sandbox: &Sandbox,
     service: &Service,
     secrets: &mut Secrets,
     answers: &mut Answers,
@@ -62,8 +61,8 @@ async fn live(
     assert_eq!(done.status, 200, "{}", done.text);
     answers.keep("an apply", &done);
     // Upstream refuses, and repeats what it was sent.
-    let token = surroundings.upstream.token();
-    surroundings.upstream.on_next_mutation(Fault::Refuse {
+    let token = sandbox.upstream.token();
+    sandbox.upstream.on_next_mutation(Fault::Refuse {
         status: 403,
         code: 9109,
         message: format!("Invalid access token in 'Authorization: Bearer {token}'"),
@@ -111,13 +110,11 @@ async fn live(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings.settings.insert("RUST_LOG", "trace".to_owned());
-    surroundings
-        .settings
-        .insert("RATE_LIMIT_RPS", "0".to_owned());
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("RUST_LOG", "trace".to_owned());
+    sandbox.settings.insert("RATE_LIMIT_RPS", "0".to_owned());
     let mut secrets = Secrets::default();
-    for (name, value) in &surroundings.settings {
+    for (name, value) in &sandbox.settings {
         let is_secret = ["_SECRET", "_TOKEN"].iter().any(|end| name.ends_with(end));
         if is_secret {
             secrets.keep(name, value);
@@ -126,8 +123,8 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
     assert_eq!(secrets.0.len(), 6, "five secrets and upstream's token");
     secrets.keep("the callback's secret", CALLBACK_SECRET);
 
-    let service = surroundings.start().await;
-    let ledger = surroundings.ledger_file().display().to_string();
+    let service = sandbox.start().await;
+    let ledger = sandbox.ledger_file().display().to_string();
     for holder in HOLDERS {
         let text = std::fs::read_to_string(format!("{ledger}{holder}")).unwrap();
         // A signing key stands behind its name and id.
@@ -144,12 +141,12 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
         );
     }
     let mut answers = Answers::default();
-    let task = live(&surroundings, &service, &mut secrets, &mut answers).await;
+    let task = live(&sandbox, &service, &mut secrets, &mut answers).await;
     let own = service.caller.bootstrap_token().unwrap();
     for secret in [
         task.token.clone(),
         own,
-        surroundings.settings["JWT_SECRET"].replace([' ', ','], "_"),
+        sandbox.settings["JWT_SECRET"].replace([' ', ','], "_"),
     ] {
         if !secret.contains('.') {
             secrets.keep("a secret in a wrong place", &secret);
@@ -182,7 +179,7 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
         let reply = service.caller.ask(Method::GET, path, None).await.unwrap();
         answers.keep(path, &reply);
     }
-    let events = surroundings.events().await;
+    let events = sandbox.events().await;
     let refused = events
         .iter()
         .filter(|it| it.event.name() == "apply.refused");
@@ -190,12 +187,12 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
     // What may be found is found: the search reaches into what is recorded.
     let mut recorded = Secrets::default();
     recorded.keep("a task's name", "a task of the tests");
-    let file = std::fs::read(surroundings.read_tables_file()).unwrap();
-    let wal = surroundings.read_tables_file().with_extension("db-wal");
+    let file = std::fs::read(sandbox.read_tables_file()).unwrap();
+    let wal = sandbox.read_tables_file().with_extension("db-wal");
     let wal = std::fs::read(wal).unwrap_or_default();
     assert!(!recorded.found_in(&[file, wal].concat()).is_empty());
     // While it runs, SQLite's logs hold what was written last.
-    let running = look_through(surroundings.folder(), &secrets);
+    let running = look_through(sandbox.folder(), &secrets);
     assert!(running >= 6, "{running} files");
     let lines = [
         "backup copy.db".to_owned(),
@@ -210,16 +207,16 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
         format!("task close {} --reason done", task.id),
     ];
     for line in lines {
-        let output = surroundings.run(&line);
-        let (out, error) = crate::service::said(&output);
+        let output = sandbox.run(&line);
+        let (out, error) = fixtures::process::said(&output);
         let may_fail = line.starts_with("doctor");
         assert!(output.status.success() || may_fail, "{line}: {error}");
         answers.0.push((line.clone(), out));
         answers.0.push((line, error));
     }
     assert!(service.stop().await.success());
-    assert!(surroundings.log().contains("\"level\":\"TRACE\""));
-    look_through(surroundings.folder(), &secrets);
+    assert!(sandbox.log().contains("\"level\":\"TRACE\""));
+    look_through(sandbox.folder(), &secrets);
     let search = Search::new(&secrets);
     let mut leaks = BTreeMap::new();
     for (of, text) in &answers.0 {

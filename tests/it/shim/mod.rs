@@ -20,15 +20,15 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    /// Sees what is done in the folder of the service's data below `surroundings`, and changes nothing
+    /// Sees what is done in the folder of the service's data below `sandbox`, and changes nothing
     /// yet.
-    pub(crate) fn new(surroundings: &Path) -> Self {
-        let real = surroundings.canonicalize().unwrap();
-        assert_eq!(real, surroundings, "TMPDIR must be a path without links");
+    pub(crate) fn new(sandbox: &Path) -> Self {
+        let real = sandbox.canonicalize().unwrap();
+        assert_eq!(real, sandbox, "TMPDIR must be a path without links");
         let shim = Self {
-            folder: surroundings.join("data"),
-            journal: surroundings.join("shim.journal"),
-            controls: surroundings.join("shim.controls"),
+            folder: sandbox.join("data"),
+            journal: sandbox.join("shim.journal"),
+            controls: sandbox.join("shim.controls"),
             plan: None,
         };
         std::fs::write(&shim.controls, [0; 16]).unwrap();
@@ -120,10 +120,10 @@ fn built() -> PathBuf {
 #[tokio::test]
 async fn the_service_reads_its_clock_and_writes_its_files_through_the_shim() {
     const AHEAD: i64 = 120;
-    let mut surroundings = crate::service::Surroundings::new().await;
-    let shim = Shim::new(surroundings.folder());
-    surroundings.settings.extend(shim.envs());
-    let service = surroundings.start().await;
+    let mut sandbox = fixtures::sandbox::Sandbox::new().await;
+    let shim = Shim::new(sandbox.folder());
+    sandbox.settings.extend(shim.envs());
+    let service = sandbox.start().await;
     service.open_task().await;
     shim.set_clock(AHEAD);
     // Its caller's clock is behind by more than a signature may be, so it is refused.
