@@ -86,6 +86,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the service (the default)
+    #[command(after_long_help = crate::config::help())]
     Serve(ServeArgs),
     /// Show the whole product on this machine; no configuration, nothing outside is touched
     #[cfg(feature = "demo")]

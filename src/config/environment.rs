@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Problems, Warning};
 use super::sources::Sources;
-use super::{Config, read_part, variable};
+use super::{Config, read_part, table};
 use crate::text_file;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -33,7 +33,7 @@ impl Environment {
             };
             match value.into_string() {
                 Ok(value) => drop(variables.insert(name, value)),
-                Err(_) if variable::find(&name).is_some() => {
+                Err(_) if table::find(&name).is_some() => {
                     problems.push(Problem::new(name, "is not valid UTF-8"));
                 }
                 Err(_) => {}

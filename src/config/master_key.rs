@@ -1,20 +1,19 @@
 //! The key under which secrets are sealed in the ledger: from the environment, or from a file beside
 //! the ledger that the first start makes.
 
+use super::parse::{self, Key};
 use super::private_file;
 use super::problem::Problem;
+use super::secret;
 use super::sources::Sources;
 use super::storage::Storage;
-use super::variable::{self, Variable};
+use super::table;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ledger::seal::MASTER_KEY_LEN;
 use ledger::{MasterKeys, Random};
 use secrecy::zeroize::Zeroizing;
 use std::path::{Path, PathBuf};
-
-/// One key, wiped when it goes.
-type Key = Zeroizing<[u8; MASTER_KEY_LEN]>;
 
 /// Where the keys come from, before any file was touched.
 pub(crate) struct MasterKeySource {
@@ -28,18 +27,22 @@ pub(crate) struct MasterKeySource {
 impl MasterKeySource {
     /// Reads the section; problems are left with `sources`.
     pub(crate) fn read(sources: &mut Sources, storage: &Storage) -> Self {
-        let given = match sources.set(&variable::MASTER_KEY).map(str::to_owned) {
-            None => None,
-            Some(text) => key(sources, &variable::MASTER_KEY, &text),
-        };
-        let mut previous = Vec::new();
-        for text in sources.list(&variable::MASTER_KEY_PREVIOUS) {
-            previous.extend(key(sources, &variable::MASTER_KEY_PREVIOUS, &text));
+        let given = sources.given(&table::MASTER_KEY);
+        if given
+            .as_ref()
+            .is_some_and(|key| secret::is_guessable(key.as_slice()))
+        {
+            secret::weak(
+                sources,
+                &table::MASTER_KEY,
+                "repeats itself; make one from random bytes (openssl rand -base64 32)",
+            );
         }
-        let is_lost = sources.switch(&variable::MASTER_KEY_LOST);
+        let previous = sources.list(&table::MASTER_KEY_PREVIOUS);
+        let is_lost = sources.read(&table::MASTER_KEY_LOST);
         if is_lost {
             sources.warn(
-                &variable::MASTER_KEY_LOST,
+                &table::MASTER_KEY_LOST,
                 "is true: a start goes on although the ledger holds secrets that its keys do not \
                  open; callbacks with those secrets are not delivered",
             );
@@ -117,7 +120,7 @@ impl MasterKeySource {
         // The key that is missing is none of its.
         if ledger_sqlite::is_plainly_foreign(&self.ledger) {
             return Err(Problem::new(
-                variable::LEDGER_URL.name(),
+                table::LEDGER_URL.name,
                 format!(
                     "leads to {}, which is not a ledger of this software; it is left as it is",
                     self.ledger.display()
@@ -128,7 +131,7 @@ impl MasterKeySource {
             return Ok(());
         }
         Err(Problem::new(
-            variable::MASTER_KEY.name(),
+            table::MASTER_KEY.name,
             format!(
                 "is not set and {} is missing, but the ledger exists: restore the key file or set \
                  MASTER_KEY to the key this ledger was made with; where it is gone for good, \
@@ -139,37 +142,12 @@ impl MasterKeySource {
     }
 }
 
-fn key(sources: &mut Sources, variable: &Variable, text: &str) -> Option<Key> {
-    let key = decode(text.trim());
-    if key.is_none() {
-        sources.problem(
-            variable,
-            "is not 32 bytes in base64 (openssl rand -base64 32 makes one)",
-        );
-    }
-    let is_guessable = |key: &Key| super::secret::is_guessable(key.as_slice());
-    if *variable == variable::MASTER_KEY && key.as_ref().is_some_and(is_guessable) {
-        super::secret::weak(
-            sources,
-            variable,
-            "repeats itself; make one from random bytes (openssl rand -base64 32)",
-        );
-    }
-    key
-}
-
-fn decode(text: &str) -> Option<Key> {
-    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
-    let bytes: [u8; MASTER_KEY_LEN] = bytes.as_slice().try_into().ok()?;
-    Some(Zeroizing::new(bytes))
-}
-
 /// `None` when there is no such file.
 fn read_file(path: &Path) -> Result<Option<Key>, Problem> {
     let Some(text) = private_file::read(path)? else {
         return Ok(None);
     };
-    decode(text.trim()).map(Some).ok_or_else(|| {
+    parse::key(text.trim()).map(Some).map_err(|_| {
         private_file::problem(
             path,
             "does not hold 32 bytes in base64; restore it from a backup",

@@ -3,69 +3,48 @@
 //! Values come from the environment, then from the TOML file, then from the defaults. Everything
 //! wrong is reported at once; no report carries a value.
 
-mod approvals;
-mod auth;
-mod callbacks;
-mod effective;
 mod environment;
-mod http;
 mod master_key;
+mod parse;
 mod private_file;
 mod problem;
-mod quotas;
 mod secret;
+mod sections;
 mod signing;
 mod sources;
 mod storage;
-mod upstream;
-mod variable;
-mod web_address;
-mod webauthn;
-mod witnesses;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use approvals::Approvals;
-pub(crate) use auth::{Auth, TokenFamily, TokenKind, subject_secret};
-pub(crate) use callbacks::Callbacks;
 pub(crate) use environment::Environment;
-pub(crate) use http::{Http, bind as http_bind};
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use problem::{Problem, Problems, Warning};
-pub(crate) use quotas::min_free_bytes;
+pub(crate) use secret::{Auth, TokenFamily, TokenKind, subject_secret};
+pub(crate) use sections::{
+    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, http_bind, min_free_bytes,
+};
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
 pub(crate) use storage::{Storage, as_url};
-pub(crate) use upstream::Upstream;
-pub(crate) use webauthn::Webauthn;
-pub(crate) use witnesses::Witnesses;
+pub(crate) use table::help;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Everything the service is told before it starts; all of it valid.
 pub(crate) struct Config {
-    /// The listener and the public address.
     pub(crate) http: Http,
-    /// Token issuers and signing secrets.
     pub(crate) auth: Auth,
-    /// The two files.
     pub(crate) storage: Storage,
-    /// Where the master keys come from.
     pub(crate) master_key: MasterKeySource,
-    /// How checkpoints of the ledger are signed.
     pub(crate) signing: SigningSource,
-    /// Bounds of the dispatcher.
     pub(crate) callbacks: Callbacks,
-    /// The life of an approval.
     pub(crate) approvals: Approvals,
-    /// What one agent may ask and have kept.
     pub(crate) quotas: ledger::Quotas,
-    /// The relying party.
     pub(crate) webauthn: Webauthn,
-    /// The API that operations are carried out on.
     pub(crate) upstream: Upstream,
-    /// Whose cosignatures checkpoints need.
     pub(crate) witnesses: Witnesses,
     effective: String,
 }
@@ -88,11 +67,11 @@ impl Config {
                 signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
                 approvals: Approvals::read(sources),
-                quotas: quotas::read(sources),
+                quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),
                 upstream: Upstream::read(sources),
                 witnesses: Witnesses::read(sources, &storage),
-                effective: effective::render(sources, &storage),
+                effective: effective(sources, &storage),
                 http,
                 storage,
             }
@@ -143,4 +122,37 @@ pub(crate) fn read_part<T>(
     } else {
         Err(Problems::new(problems))
     }
+}
+
+/// One line for each setting, in TOML, such as `BIND_ADDR = "127.0.0.1:8080" # default`, secrets redacted.
+/// What is not set stands as a comment.
+fn effective(sources: &Sources, storage: &Storage) -> String {
+    let assigned = |name: &str, value: &str| format!("{name} = {}", toml::Value::from(value));
+    let derived = |name: &str| match name {
+        "LEDGER_URL" => Some((as_url(&storage.ledger), "beside DATABASE_URL")),
+        "LEDGER_SIGNING_STATE" => {
+            let file = storage.signing_state_file().display().to_string();
+            Some((file, "beside the ledger"))
+        }
+        _ => None,
+    };
+    let mut text = String::new();
+    for variable in table::ALL {
+        let name = variable.name;
+        let set = sources.set(variable).map(str::trim);
+        let (line, origin) = match (set, variable.default, derived(name)) {
+            (Some(""), ..) if variable.is_secret => (format!("# {name} is not set"), None),
+            (Some(_), ..) if variable.is_secret => (assigned(name, "[redacted]"), None),
+            (Some(value), ..) | (None, Some(value), _) => (assigned(name, value), None),
+            (None, None, Some((value, origin))) => (assigned(name, &value), Some(origin)),
+            (None, None, None) => (format!("# {name} is not set"), Some("")),
+        };
+        let origin = origin.unwrap_or_else(|| sources.origin(variable).as_str());
+        // Writing to a String cannot fail.
+        let _ = match origin {
+            "" => writeln!(text, "{line}"),
+            origin => writeln!(text, "{line} # {origin}"),
+        };
+    }
+    text
 }

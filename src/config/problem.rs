@@ -20,7 +20,6 @@ impl Problem {
     }
 
     /// The variable, key or file that is wrong.
-    #[cfg(test)]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -35,33 +34,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// What works but should be known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Warning {
-    name: String,
-    text: String,
-}
-
-impl Warning {
-    /// As [`Problem::new`].
-    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            text: text.into(),
-        }
-    }
-
-    /// The variable that the warning is about.
-    #[cfg(test)]
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.text)
-    }
-}
+pub(crate) type Warning = Problem;
 
 /// All problems of one configuration, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! What a secret must be like before the service starts with it.
+//! Secrets: what each must be like before the service starts with it, and the tokens that they sign.
 
+use super::parse::Fault;
 use super::sources::Sources;
-use super::variable::{self, Variable};
+use super::table::{self, Row, Variable};
 use secrecy::SecretString;
 
 /// The least length of a secret, in bytes: that of the HMAC-SHA256 output it keys (RFC 2104, section 3).
@@ -14,19 +15,16 @@ const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
 
 /// The secrets without which nothing starts.
 const REQUIRED: [&Variable; 5] = [
-    &variable::JWT_SECRET,
-    &variable::BOOTSTRAP_JWT_SECRET,
-    &variable::MTLS_BINDING_SHARED_SECRET,
-    &variable::APPROVAL_LINK_SECRET,
-    &variable::RESUME_TOKEN_SECRET,
+    &table::JWT_SECRET.variable,
+    &table::BOOTSTRAP_JWT_SECRET.variable,
+    &table::MTLS_BINDING_SHARED_SECRET.variable,
+    &table::APPROVAL_LINK_SECRET.variable,
+    &table::RESUME_TOKEN_SECRET.variable,
 ];
 
 /// The value that stands in for a secret on a developer's machine.
 fn development_default(variable: &Variable) -> String {
-    format!(
-        "{DEVELOPMENT_PREFIX}{}",
-        variable.name().to_ascii_lowercase()
-    )
+    format!("{DEVELOPMENT_PREFIX}{}", variable.name.to_ascii_lowercase())
 }
 
 /// A required secret. Every rule it breaks is a problem, or a warning where insecure defaults are
@@ -74,9 +72,9 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
 /// Reports secrets that are equal to each other: whoever learns one of them must not have another.
 pub(crate) fn refuse_equal(sources: &mut Sources) {
     let others = [
-        &variable::MASTER_KEY,
-        &variable::MASTER_KEY_PREVIOUS,
-        &variable::CLOUDFLARE_API_TOKEN,
+        &table::MASTER_KEY.variable,
+        &table::MASTER_KEY_PREVIOUS.variable,
+        &table::CLOUDFLARE_API_TOKEN.variable,
     ];
     let all: Vec<&Variable> = REQUIRED.into_iter().chain(others).collect();
     for (at, variable) in all.iter().enumerate() {
@@ -90,9 +88,9 @@ pub(crate) fn refuse_equal(sources: &mut Sources) {
         if let Some(twin) = twin {
             let text = format!(
                 "is equal to {}; every secret must be one of its own",
-                twin.name()
+                twin.name
             );
-            weak(sources, variable, &text);
+            weak(sources, variable, text);
         }
     }
 }
@@ -118,10 +116,121 @@ pub(super) fn is_guessable(bytes: &[u8]) -> bool {
     bits < LEAST_BITS
 }
 
-pub(super) fn weak(sources: &mut Sources, variable: &Variable, text: &str) {
+pub(super) fn weak(sources: &mut Sources, variable: &Variable, text: impl Into<Fault>) {
+    let text: Fault = text.into();
     if sources.insecure() {
         sources.warn(variable, text);
     } else {
         sources.problem(variable, text);
+    }
+}
+
+/// One family of HS256 tokens (RFC 7519): who signs them, for whom, with what.
+pub(crate) struct TokenFamily {
+    /// Keys the HMAC; at least 32 bytes unless insecure defaults are allowed.
+    pub(crate) secret: SecretString,
+    /// The `iss` claim.
+    pub(crate) issuer: String,
+    /// The `aud` claim.
+    pub(crate) audience: String,
+}
+
+/// The two kinds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// Of orchestrators and administrators.
+    Bootstrap,
+    /// Of agents, each for one task.
+    Capability,
+}
+
+impl TokenKind {
+    /// What people call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap token",
+            Self::Capability => "capability token",
+        }
+    }
+}
+
+impl TokenFamily {
+    fn read(
+        sources: &mut Sources,
+        secret: &Variable,
+        issuer: &Row<String>,
+        audience: &Row<String>,
+    ) -> Self {
+        Self {
+            secret: required(sources, secret),
+            issuer: sources.read(issuer),
+            audience: sources.read(audience),
+        }
+    }
+
+    /// The tokens of agents, each for one task.
+    pub(crate) fn capability(sources: &mut Sources) -> Self {
+        Self::read(
+            sources,
+            &table::JWT_SECRET,
+            &table::JWT_ISSUER,
+            &table::JWT_AUDIENCE,
+        )
+    }
+
+    /// The tokens of orchestrators and administrators.
+    pub(crate) fn bootstrap(sources: &mut Sources) -> Self {
+        Self::read(
+            sources,
+            &table::BOOTSTRAP_JWT_SECRET,
+            &table::BOOTSTRAP_JWT_ISSUER,
+            &table::BOOTSTRAP_JWT_AUDIENCE,
+        )
+    }
+
+    /// The family whose tokens are for that audience, and their kind; `None` when no
+    /// tokens of this service are.
+    pub(crate) fn of_audience(sources: &mut Sources, audience: &str) -> Option<(TokenKind, Self)> {
+        if sources.read(&table::BOOTSTRAP_JWT_AUDIENCE) == audience {
+            Some((TokenKind::Bootstrap, Self::bootstrap(sources)))
+        } else if sources.read(&table::JWT_AUDIENCE) == audience {
+            Some((TokenKind::Capability, Self::capability(sources)))
+        } else {
+            None
+        }
+    }
+}
+
+/// The secret that signs the subject headers of every request.
+pub(crate) fn subject_secret(sources: &mut Sources) -> SecretString {
+    required(sources, &table::MTLS_BINDING_SHARED_SECRET)
+}
+
+/// Everything that authentication needs.
+pub(crate) struct Auth {
+    /// Tokens of agents.
+    pub(crate) capability: TokenFamily,
+    /// Tokens of orchestrators and administrators.
+    pub(crate) bootstrap: TokenFamily,
+    /// Keys the HMAC of the signed subject headers.
+    pub(crate) subject_secret: SecretString,
+    /// Signs approval and enrolment links and the mac inside a WebAuthn challenge.
+    pub(crate) approval_link_secret: SecretString,
+    /// Signs resume tokens.
+    pub(crate) resume_token_secret: SecretString,
+}
+
+impl Auth {
+    /// Reads the section; problems are left with `sources`.
+    pub(crate) fn read(sources: &mut Sources) -> Self {
+        let auth = Self {
+            capability: TokenFamily::capability(sources),
+            bootstrap: TokenFamily::bootstrap(sources),
+            subject_secret: subject_secret(sources),
+            approval_link_secret: required(sources, &table::APPROVAL_LINK_SECRET),
+            resume_token_secret: required(sources, &table::RESUME_TOKEN_SECRET),
+        };
+        refuse_equal(sources);
+        auth
     }
 }

@@ -5,9 +5,9 @@ use super::private_file;
 use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
-use super::variable;
+use super::table;
 use ledger::Random;
-use ledger::tlog::{KeyName, LogKey, LogOrigin, LogSigner};
+use ledger::tlog::{LogKey, LogOrigin, LogSigner};
 use ledger_sqlite::{MakeSigning, Signing, SigningRequest};
 use secrecy::zeroize::Zeroizing;
 use std::path::{Path, PathBuf};
@@ -25,43 +25,12 @@ pub(crate) struct SigningSource {
 impl SigningSource {
     /// Reads the section; problems are left with `sources`.
     pub(crate) fn read(sources: &mut Sources, storage: &Storage) -> Self {
-        let origin = sources
-            .set(&variable::LEDGER_ORIGIN)
-            .map(|text| text.trim().to_owned());
-        // The key is named after the origin, so an origin is what a key's name may be.
-        let origin = origin.and_then(|text| match text.parse::<KeyName>() {
-            Ok(name) => Some(LogOrigin::from(&name)),
-            Err(_) => {
-                sources.problem(
-                    &variable::LEDGER_ORIGIN,
-                    "must be a name without blanks and pluses, best a URL without its scheme, such \
-                     as proxy.example.com/ledger",
-                );
-                None
-            }
-        });
-        let given = sources
-            .set(&variable::LEDGER_SIGNING_KEY)
-            .map(|text| LogSigner::parse(text.trim()));
-        let given = given.and_then(|parsed| match parsed {
-            Ok(signer) => Some(Arc::new(signer)),
-            Err(error) => {
-                sources.problem(
-                    &variable::LEDGER_SIGNING_KEY,
-                    format!("cannot be used: {error}"),
-                );
-                None
-            }
-        });
-        let state = match sources.set(&variable::LEDGER_SIGNING_STATE) {
-            None => storage.signing_state_file(),
-            Some(text) => PathBuf::from(text.trim()),
-        };
+        let origin = sources.given(&table::LEDGER_ORIGIN);
+        let given = sources.given(&table::LEDGER_SIGNING_KEY).map(Arc::new);
+        let state = sources.given(&table::LEDGER_SIGNING_STATE);
+        let state = state.unwrap_or_else(|| storage.signing_state_file());
         if state.file_name().is_none() || state == storage.ledger || state == storage.read_tables {
-            sources.problem(
-                &variable::LEDGER_SIGNING_STATE,
-                "must name a file of its own",
-            );
+            sources.problem(&table::LEDGER_SIGNING_STATE, "must name a file of its own");
         }
         Self {
             origin,
@@ -121,7 +90,7 @@ impl SigningSource {
         let is_left = |origin: &LogOrigin| left.clone().any(|left| left.0 == *origin);
         if self.origin.as_ref().is_some_and(is_left) {
             return Err(Problem::new(
-                variable::LEDGER_ORIGIN.name(),
+                table::LEDGER_ORIGIN.name,
                 "is the origin of the log that is left; give the new log another, or unset it",
             ));
         }
@@ -133,7 +102,7 @@ impl SigningSource {
             };
             if left.any(is_of_left) {
                 return Err(Problem::new(
-                    variable::LEDGER_SIGNING_KEY.name(),
+                    table::LEDGER_SIGNING_KEY.name,
                     "is the key of the log that is left; give the new log another, or unset it",
                 ));
             }
@@ -149,7 +118,7 @@ impl SigningSource {
         };
         let name = name.parse().map_err(|error| {
             Problem::new(
-                variable::LEDGER_ORIGIN.name(),
+                table::LEDGER_ORIGIN.name,
                 format!("cannot name a key: {error}"),
             )
         })?;
@@ -210,7 +179,7 @@ fn make_file(
 ) -> Result<LogSigner, Problem> {
     if let Some((origin, key)) = &request.recorded {
         return Err(Problem::new(
-            variable::LEDGER_SIGNING_KEY.name(),
+            table::LEDGER_SIGNING_KEY.name,
             format!(
                 "is not set and {} is missing, but checkpoints of this ledger have been signed as \
                  {origin} ({key}): restore the key file, or set LEDGER_SIGNING_KEY to the key; where \
@@ -225,7 +194,7 @@ fn make_file(
     };
     let name = name.parse().map_err(|error| {
         Problem::new(
-            variable::LEDGER_ORIGIN.name(),
+            table::LEDGER_ORIGIN.name,
             format!("cannot name a key: {error}"),
         )
     })?;

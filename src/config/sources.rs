@@ -1,7 +1,8 @@
 //! Where the values come from: the environment first, then the TOML file, then the defaults.
 
+use super::parse::Fault;
 use super::problem::{Problem, Warning};
-use super::variable::{self, Variable};
+use super::table::{self, Row, Variable};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a value was found.
@@ -53,16 +54,16 @@ impl Sources {
         if let Some(text) = file {
             sources.read_file(text);
         }
-        for variable in variable::ALL {
-            if let Some(value) = environment.get(variable.name()) {
+        for variable in table::ALL {
+            if let Some(value) = environment.get(variable.name) {
                 sources
                     .values
-                    .insert(variable.name(), (value.clone(), Origin::Environment));
+                    .insert(variable.name, (value.clone(), Origin::Environment));
             }
         }
         sources.refuse_misnamed(environment.keys());
         sources.refuse_left_overs();
-        sources.insecure = sources.switch(&variable::ALLOW_INSECURE_DEFAULTS);
+        sources.insecure = sources.read(&table::ALLOW_INSECURE_DEFAULTS);
         sources
     }
 
@@ -71,7 +72,7 @@ impl Sources {
         for name in names {
             let bare = name.trim_start_matches('\u{feff}').trim();
             let bare = bare.strip_prefix("export ").unwrap_or(bare).trim();
-            if bare != name && variable::find(bare).is_some() {
+            if bare != name && table::find(bare).is_some() {
                 let text = "is set under a name with something before or behind it (`export`, a blank, \
                             a byte order mark); the file it comes from must hold NAME=value lines";
                 self.problem_named(bare, text.to_owned());
@@ -82,13 +83,13 @@ impl Sources {
     /// What an env file leaves in values where it is not read by a shell: quotes, comments, marks that
     /// nobody sees.
     fn refuse_left_overs(&mut self) {
-        for variable in variable::ALL {
+        for variable in table::ALL {
             let found = self
                 .set(variable)
                 .and_then(|value| left_over(variable, value));
             if let Some(text) = found {
                 self.problem(variable, text);
-                self.spoilt.insert(variable.name());
+                self.spoilt.insert(variable.name);
             }
         }
     }
@@ -105,7 +106,7 @@ impl Sources {
             }
         };
         for (key, value) in table {
-            let Some(variable) = variable::find(&key) else {
+            let Some(variable) = table::find(&key) else {
                 self.problem_named(
                     &key,
                     "is not a setting (unknown key in the file)".to_owned(),
@@ -114,7 +115,7 @@ impl Sources {
             };
             match as_text(&value) {
                 Some(text) => {
-                    self.values.insert(variable.name(), (text, Origin::File));
+                    self.values.insert(variable.name, (text, Origin::File));
                 }
                 None => self.problem(
                     variable,
@@ -132,91 +133,70 @@ impl Sources {
     /// The value as set; `None` when nobody set it. An empty value is a value.
     pub(crate) fn set(&self, variable: &Variable) -> Option<&str> {
         self.values
-            .get(variable.name())
+            .get(variable.name)
             .map(|(text, _)| text.as_str())
     }
 
     /// Where the value was found.
     pub(crate) fn origin(&self, variable: &Variable) -> Origin {
         self.values
-            .get(variable.name())
+            .get(variable.name)
             .map_or(Origin::Default, |(_, origin)| *origin)
     }
 
-    /// The value as set or by default, without surrounding blanks. Empty is a problem, reported here
-    /// and answered with the default (nothing is started from it).
-    pub(crate) fn text(&mut self, variable: &Variable) -> String {
-        let default = variable.default().unwrap_or_default();
-        match self.set(variable).map(str::trim) {
-            None => default.to_owned(),
-            Some("") => {
-                self.problem(variable, "is empty; give it a value or remove it");
-                default.to_owned()
-            }
-            Some(text) => text.to_owned(),
-        }
+    /// The value as set or by default. One that cannot be read is a problem, and the default stands in for
+    /// it; nothing is started from it.
+    pub(crate) fn read<T>(&mut self, row: &Row<T>) -> T {
+        self.given(row).unwrap_or_else(|| default_of(row))
     }
 
-    /// The comma-separated items, trimmed. Empty items are a problem; an empty value is no items.
-    pub(crate) fn list(&mut self, variable: &Variable) -> Vec<String> {
-        let text = self
-            .set(variable)
-            .unwrap_or(variable.default().unwrap_or_default())
-            .trim();
+    /// The value as set; `None` when nobody set it, or when it cannot be read, which is a problem.
+    pub(crate) fn given<T>(&mut self, row: &Row<T>) -> Option<T> {
+        let text = self.set(row)?.trim();
+        let read = match text.is_empty() {
+            true => Err(Fault::from("is empty; give it a value or remove it")),
+            false => (row.read)(text),
+        };
+        read.map_err(|fault| self.problem(row, fault)).ok()
+    }
+
+    /// The comma-separated items. Empty items are a problem; an empty value is no items.
+    pub(crate) fn list<T>(&mut self, row: &Row<T>) -> Vec<T> {
+        let text = self.set(row).or(row.default).unwrap_or_default();
+        let text = text.trim().to_owned();
         if text.is_empty() {
             return Vec::new();
         }
-        let items: Vec<String> = text.split(',').map(|item| item.trim().to_owned()).collect();
-        if items.iter().any(String::is_empty) {
-            self.problem(
-                variable,
-                "has an empty item; separate items with single commas",
-            );
-        }
         let mut seen = BTreeSet::new();
-        if !items.iter().all(|item| seen.insert(item.as_str())) {
-            self.warn(variable, "names the same item twice");
-        }
-        items.into_iter().filter(|item| !item.is_empty()).collect()
-    }
-
-    /// A whole number within the range, both ends included.
-    pub(crate) fn number(&mut self, variable: &Variable, least: u32, most: u32) -> u32 {
-        let number = self.large_number(variable, u64::from(least), u64::from(most));
-        u32::try_from(number).unwrap_or(most)
-    }
-
-    /// A whole number between two bounds, both included.
-    pub(crate) fn large_number(&mut self, variable: &Variable, least: u64, most: u64) -> u64 {
-        let text = self.text(variable);
-        match text.parse::<u64>() {
-            Ok(number) if (least..=most).contains(&number) && number.to_string() == text => number,
-            Ok(_) | Err(_) => {
-                self.problem(
-                    variable,
-                    format!("must be a whole number from {least} to {most}"),
-                );
-                least
+        let mut items = Vec::new();
+        for (at, item) in text.split(',').map(str::trim).enumerate() {
+            if item.is_empty() {
+                self.problem(row, "has an empty item; separate items with single commas");
+                continue;
+            }
+            if !seen.insert(item) {
+                self.warn(row, "names the same item twice");
+            }
+            match (row.read)(item) {
+                Ok(item) => items.push(item),
+                Err(fault) => self.problem(row, format!("item {}: {fault}", at + 1)),
             }
         }
+        items
     }
 
-    /// `true` or `false`.
-    pub(crate) fn switch(&mut self, variable: &Variable) -> bool {
-        match self.text(variable).as_str() {
-            "true" => true,
-            "false" => false,
-            _ => {
-                self.problem(variable, "must be true or false");
-                false
-            }
-        }
+    /// Whether something was found wrong with it.
+    pub(crate) fn is_refused(&self, variable: &Variable) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.name() == variable.name)
     }
 
     /// Notes what is wrong with a variable.
-    pub(crate) fn problem(&mut self, variable: &Variable, text: impl Into<String>) {
-        if !self.spoilt.contains(variable.name()) {
-            self.problems.push(Problem::new(variable.name(), text));
+    pub(crate) fn problem(&mut self, variable: &Variable, text: impl Into<Fault>) {
+        if !self.spoilt.contains(variable.name) {
+            let text: Fault = text.into();
+            self.problems.push(Problem::new(variable.name, text));
         }
     }
 
@@ -226,13 +206,20 @@ impl Sources {
 
     /// Notes what should be known about a variable.
     pub(crate) fn warn(&mut self, variable: &Variable, text: impl Into<String>) {
-        self.warnings.push(Warning::new(variable.name(), text));
+        self.warnings.push(Warning::new(variable.name, text));
     }
 
     /// What was found wrong, and what should be known.
     pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Warning>) {
         (self.problems, self.warnings)
     }
+}
+
+/// A test reads every default.
+#[expect(clippy::expect_used, reason = "constants that are read")]
+fn default_of<T>(row: &Row<T>) -> T {
+    let default = row.default.unwrap_or_default();
+    (row.read)(default).expect("a default that is read")
 }
 
 /// Quotes that people and their editors write.
@@ -246,7 +233,7 @@ fn left_over(variable: &Variable, value: &str) -> Option<&'static str> {
     let value = value.trim();
     let mut items = value.split(',').map(str::trim);
     let quoted = |item: &str| item.starts_with(QUOTES) || item.ends_with(QUOTES);
-    if quoted(value) || items.any(quoted) || (!variable.is_secret() && value.contains(NEVER)) {
+    if quoted(value) || items.any(quoted) || (!variable.is_secret && value.contains(NEVER)) {
         return Some(
             "holds quotes, which belong to a shell and not to an env file: write the value without them",
         );
@@ -257,7 +244,7 @@ fn left_over(variable: &Variable, value: &str) -> Option<&'static str> {
     if value.chars().any(char::is_control) {
         return Some("holds a line break or another control character; remove it");
     }
-    if !variable.is_secret() && value.contains(" #") {
+    if !variable.is_secret && value.contains(" #") {
         return Some("holds a comment, which an env file keeps; put it on a line of its own");
     }
     None

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::sources::Sources;
-use super::variable::{self, Variable};
+use super::table;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -18,14 +18,12 @@ pub(crate) struct Storage {
 impl Storage {
     /// Reads the section; problems are left with `sources`.
     pub(crate) fn read(sources: &mut Sources) -> Self {
-        let read_tables = file(sources, &variable::DATABASE_URL);
-        let ledger = match sources.set(&variable::LEDGER_URL) {
-            Some(_) => file(sources, &variable::LEDGER_URL),
-            None => beside(&read_tables),
-        };
+        let read_tables = sources.read(&table::DATABASE_URL);
+        let ledger = sources.given(&table::LEDGER_URL);
+        let ledger = ledger.unwrap_or_else(|| beside(&read_tables));
         if normal(&read_tables) == normal(&ledger) {
             sources.problem(
-                &variable::LEDGER_URL,
+                &table::LEDGER_URL,
                 "names the file of DATABASE_URL; the ledger needs a file of its own",
             );
         }
@@ -37,9 +35,9 @@ impl Storage {
 
     /// Makes the folders of both files and refuses two names for one file (a link).
     pub(crate) fn prepare(&self) -> Result<(), Problem> {
-        for (path, variable) in [
-            (&self.read_tables, &variable::DATABASE_URL),
-            (&self.ledger, &variable::LEDGER_URL),
+        for (path, name) in [
+            (&self.read_tables, table::DATABASE_URL.name),
+            (&self.ledger, table::LEDGER_URL.name),
         ] {
             let Some(folder) = path
                 .parent()
@@ -52,7 +50,7 @@ impl Storage {
                     "lies in {}, which cannot be made: {error}",
                     folder.display()
                 );
-                Problem::new(variable.name(), text)
+                Problem::new(name, text)
             })?;
         }
         self.refuse_one_file()
@@ -67,7 +65,7 @@ impl Storage {
         };
         match (identity(&self.read_tables), identity(&self.ledger)) {
             (Some(read_tables), Some(ledger)) if read_tables == ledger => Err(Problem::new(
-                variable::LEDGER_URL.name(),
+                table::LEDGER_URL.name,
                 "is the same file as DATABASE_URL under another name",
             )),
             _ => Ok(()),
@@ -115,39 +113,6 @@ pub(crate) fn as_url(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 
-fn file(sources: &mut Sources, variable: &Variable) -> PathBuf {
-    let text = sources.text(variable);
-    match parse(&text) {
-        Ok(path) => path,
-        Err(problem) => {
-            sources.problem(variable, problem);
-            PathBuf::from(variable.name())
-        }
-    }
-}
-
-fn parse(text: &str) -> Result<PathBuf, &'static str> {
-    let rest = text
-        .strip_prefix("sqlite://")
-        .or_else(|| text.strip_prefix("sqlite:"))
-        .ok_or("must begin with sqlite:// and name a file, such as sqlite://data/proxy.db")?;
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if path == ":memory:" || query.contains("mode=memory") {
-        return Err("must name a file; a database in memory would not outlive the process");
-    }
-    // Writing and creating is what happens anyway, so these two may stay where they stand already.
-    if !matches!(query, "" | "mode=rw" | "mode=rwc") {
-        return Err("takes no parameters behind the file name");
-    }
-    if path.is_empty() || path.ends_with('/') {
-        return Err("must name a file");
-    }
-    if path.contains(['%', '#']) {
-        return Err("must name its file plainly, without % and #");
-    }
-    Ok(PathBuf::from(path))
-}
-
 /// `proxy.db` → `proxy.ledger.db`; a name that does not end so keeps all of itself.
 fn beside(read_tables: &Path) -> PathBuf {
     let is_database = read_tables.extension().is_some_and(|end| end == "db");
@@ -184,11 +149,12 @@ fn normal(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse::database;
     use super::*;
 
     #[test]
     fn a_url_names_a_file() {
-        let named = |text| parse(text).unwrap();
+        let named = |text| database(text).unwrap();
         assert_eq!(named("sqlite://data/proxy.db"), Path::new("data/proxy.db"));
         assert_eq!(named("sqlite:///var/lib/p.db"), Path::new("/var/lib/p.db"));
         assert_eq!(named("sqlite:p.db"), Path::new("p.db"));
@@ -210,7 +176,7 @@ mod tests {
             "sqlite://x?cache=shared",
             "sqlite://a%20b.db",
         ] {
-            assert!(parse(text).is_err(), "{text}");
+            assert!(database(text).is_err(), "{text}");
         }
     }
 

@@ -57,7 +57,7 @@ fn refused(variables: &Variables, file: Option<&str>) -> Vec<String> {
         .expect("a refusal");
     let text = problems.to_string();
     for (name, value) in variables {
-        let secret = variable::find(name).is_some_and(variable::Variable::is_secret);
+        let secret = table::find(name).is_some_and(|variable| variable.is_secret);
         let told = secret && value.len() > 8 && text.contains(value.as_str());
         assert!(!told, "the value of {name} is told: {text}");
     }

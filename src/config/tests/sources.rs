@@ -202,30 +202,37 @@ fn the_effective_configuration_tells_no_secret() {
         "{text}"
     );
     assert!(text.parse::<toml::Table>().is_ok(), "{text}");
-    for variable in variable::ALL {
-        assert!(
-            text.contains(variable.name()),
-            "{} is missing",
-            variable.name()
-        );
+    for variable in table::ALL {
+        assert!(text.contains(variable.name), "{} is missing", variable.name);
     }
 }
 
 #[test]
-fn every_variable_is_documented() {
+fn every_setting_is_documented_with_its_default() {
     let documentation = include_str!("../../../docs/configuration.md");
-    for variable in variable::ALL {
-        let name = format!("`{}`", variable.name());
-        assert!(
-            documentation.contains(&name),
-            "{name} is missing from docs/configuration.md"
-        );
+    for variable in table::ALL {
+        let name = variable.name;
+        let start = format!("| `{name}` | ");
+        let line = documentation.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{name} is missing from docs/configuration.md"));
         let default = variable
-            .default()
-            .map_or(String::new(), |default| format!("`{default}`"));
+            .default
+            .map(|default| format!("{start}`{default}`"));
         assert!(
-            documentation.contains(&default),
-            "the default of {name} is not documented"
+            default.is_none_or(|default| line.starts_with(&default)),
+            "{line}"
         );
+        let about = format!(" | {}", variable.about);
+        assert!(line.contains(&about), "{line} does not begin with {about}");
+        assert!(help().contains(variable.about), "{name}");
     }
+}
+
+#[test]
+fn names_are_unique_and_no_secret_has_a_default() {
+    for variable in table::ALL {
+        assert_eq!(table::find(variable.name), Some(variable));
+        assert!(!variable.is_secret || variable.default.is_none());
+    }
+    assert_eq!(table::find("JWT_SECRETS"), None);
 }

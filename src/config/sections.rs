@@ -1,0 +1,299 @@
+//! The settings by what they are about, and the rules between several of them.
+
+use super::parse::is_local;
+use super::problem::Problem;
+use super::sources::Sources;
+use super::storage::Storage;
+use super::table;
+use crate::text_file;
+use ipnet::IpNet;
+use ledger::tlog::WitnessPolicy;
+use ledger::{ApproverName, Quotas};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use secrecy::SecretString;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+use workers::witness::WitnessSettings;
+
+/// The listener and the public address.
+pub(crate) struct Http {
+    /// Only loopback when insecure defaults are allowed.
+    pub(crate) bind: SocketAddr,
+    /// Where links point to.
+    pub(crate) base_url: Url,
+    /// Requests a second for each subject; 0 is no limit.
+    pub(crate) rate_limit: u32,
+    pub(crate) max_connections: u32,
+    /// For a head, for a body, and for an answer beside what its length needs.
+    pub(crate) client_timeout: Duration,
+    /// Between two requests of one connection.
+    pub(crate) keep_alive: Duration,
+    /// For an orderly end.
+    pub(crate) shutdown: Duration,
+}
+
+impl Http {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        Self {
+            bind: http_bind(sources),
+            base_url: sources.read(&table::BASE_URL),
+            rate_limit: sources.read(&table::RATE_LIMIT_RPS),
+            max_connections: sources.read(&table::MAX_CONNECTIONS),
+            client_timeout: sources.read(&table::CLIENT_TIMEOUT_SECS),
+            keep_alive: sources.read(&table::KEEP_ALIVE_SECS),
+            shutdown: sources.read(&table::SHUTDOWN_SECS),
+        }
+    }
+}
+
+/// The address to listen on.
+pub(crate) fn http_bind(sources: &mut Sources) -> SocketAddr {
+    let address = sources.read(&table::BIND_ADDR);
+    if sources.insecure() && !address.ip().to_canonical().is_loopback() {
+        sources.problem(
+            &table::BIND_ADDR,
+            "must be a loopback address while ALLOW_INSECURE_DEFAULTS is true",
+        );
+    }
+    address
+}
+
+/// Questions to humans.
+pub(crate) struct Approvals {
+    /// How long a question waits, and how long an approved one may be continued.
+    pub(crate) ttl: Duration,
+    pub(crate) challenge_ttl: Duration,
+    /// At least one, sorted.
+    pub(crate) approvers: Vec<ApproverName>,
+}
+
+impl Approvals {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        let approvers = sorted(sources.list(&table::APPROVAL_APPROVERS));
+        if approvers.is_empty() && !sources.is_refused(&table::APPROVAL_APPROVERS) {
+            sources.problem(
+                &table::APPROVAL_APPROVERS,
+                "names nobody; nobody could ever decide",
+            );
+        }
+        Self {
+            ttl: sources.read(&table::APPROVAL_TTL_SECONDS),
+            challenge_ttl: sources.read(&table::APPROVAL_NONCE_TTL_SECONDS),
+            approvers,
+        }
+    }
+}
+
+fn sorted<T: Ord>(mut names: Vec<T>) -> Vec<T> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Reads what one agent may ask and have kept.
+pub(super) fn quotas(sources: &mut Sources) -> Quotas {
+    let open = sources.read(&table::TASK_MAX_OPEN_APPROVALS);
+    Quotas {
+        open_approvals: usize::try_from(open).unwrap_or(usize::MAX),
+        task_bytes: sources.read(&table::TASK_MAX_BYTES_PER_HOUR),
+        agent_bytes: sources.read(&table::AGENT_MAX_BYTES_PER_HOUR),
+        min_free_bytes: min_free_bytes(sources),
+    }
+}
+
+/// The least room on the ledger's disk.
+pub(crate) fn min_free_bytes(sources: &mut Sources) -> u64 {
+    sources.read(&table::LEDGER_MIN_FREE_BYTES)
+}
+
+/// Where callbacks may go, and how hard they are tried.
+pub(crate) struct Callbacks {
+    /// Empty: none.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Restricted networks that an allowed host may nevertheless resolve to.
+    pub(crate) allowed_nets: Vec<IpNet>,
+    ca_file: Option<PathBuf>,
+    /// Tries for each delivery, the first included.
+    pub(crate) max_retries: u32,
+    /// Deliveries claimed at a time.
+    pub(crate) batch_size: u32,
+    /// The longest sleep between two looks at what is owed.
+    pub(crate) worker_interval: Duration,
+}
+
+impl Callbacks {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        Self {
+            allowed_hosts: sorted(sources.list(&table::CALLBACK_ALLOWED_HOSTS)),
+            allowed_nets: sources.list(&table::CALLBACK_ALLOWED_NETS),
+            ca_file: sources.given(&table::CALLBACK_CA_FILE),
+            max_retries: sources.read(&table::CALLBACK_MAX_RETRIES),
+            batch_size: sources.read(&table::CALLBACK_BATCH_SIZE),
+            worker_interval: sources.read(&table::CALLBACK_WORKER_INTERVAL_SECS),
+        }
+    }
+
+    /// The bytes of the CA file, after a look at whether certificates stand in them; `None` when no
+    /// file is named.
+    pub(crate) fn read_ca_file(&self) -> Result<Option<Vec<u8>>, Problem> {
+        let Some(path) = &self.ca_file else {
+            return Ok(None);
+        };
+        let problem = |text: String| Problem::new(table::CALLBACK_CA_FILE.name, text);
+        let bytes = text_file::read(path)
+            .map(|text| text.as_bytes().to_vec())
+            .map_err(|error| problem(format!("cannot be read from {}: {error}", path.display())))?;
+        let mut found = 0_u32;
+        for certificate in CertificateDer::pem_slice_iter(&bytes) {
+            certificate.map_err(|_| problem(format!("{} is not valid PEM", path.display())))?;
+            found += 1;
+        }
+        if found == 0 {
+            let text = format!("{} holds no PEM certificate", path.display());
+            return Err(problem(text));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+/// The relying party that passkeys are bound to (WebAuthn Level 3, section 5.1.2).
+pub(crate) struct Webauthn {
+    /// A registrable suffix of the origin's host, or the host itself.
+    pub(crate) rp_id: String,
+    /// The one origin that ceremonies may come from: scheme, host and port alone.
+    pub(crate) origin: Url,
+}
+
+impl Webauthn {
+    pub(super) fn read(sources: &mut Sources, http: &Http) -> Self {
+        let rp_id = sources.read(&table::WEBAUTHN_RP_ID);
+        let origin = sources.read(&table::WEBAUTHN_ORIGIN);
+        if sources.is_refused(&table::WEBAUTHN_RP_ID) || sources.is_refused(&table::WEBAUTHN_ORIGIN)
+        {
+            return Self { rp_id, origin };
+        }
+        if origin.path() != "/" {
+            sources.problem(&table::WEBAUTHN_ORIGIN, "must be an origin, without a path");
+        }
+        if origin.scheme() == "http" && !is_local(&origin) {
+            sources.problem(
+                &table::WEBAUTHN_ORIGIN,
+                "must be https: browsers use passkeys on secure origins and on localhost alone",
+            );
+        }
+        if is_public_suffix(&rp_id, &origin) {
+            sources.problem(
+                &table::WEBAUTHN_RP_ID,
+                "is a public suffix, under which anybody may have a name; browsers refuse it: name the \
+                 host of WEBAUTHN_ORIGIN or a domain of your own",
+            );
+        }
+        let host = origin.host_str().unwrap_or_default();
+        let rest = host.strip_suffix(&*rp_id);
+        if !rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
+            sources.problem(
+                &table::WEBAUTHN_RP_ID,
+                "must be the host of WEBAUTHN_ORIGIN or a domain that it lies in",
+            );
+        }
+        if origin.origin() != http.base_url.origin() {
+            sources.warn(
+                &table::WEBAUTHN_ORIGIN,
+                "is not the origin of BASE_URL: passkeys work only on pages opened under \
+                 WEBAUTHN_ORIGIN",
+            );
+        }
+        Self { rp_id, origin }
+    }
+}
+
+/// Whether the Public Suffix List has it, or it is a name of one label above the origin's host: what an
+/// origin is under without owning it (WebAuthn Level 3, section 5.1.2; HTML, "registrable domain suffix").
+fn is_public_suffix(rp_id: &str, origin: &Url) -> bool {
+    let Some(suffix) = psl::suffix(rp_id.as_bytes()) else {
+        return false;
+    };
+    let is_all = suffix.as_bytes() == rp_id.as_bytes();
+    is_all && (suffix.is_known() || origin.host_str() != Some(rp_id)) && rp_id != "localhost"
+}
+
+/// The API that operations are carried out on, or its simulation.
+pub(crate) struct Upstream {
+    /// `None`: operations are simulated, and every answer says so.
+    pub(crate) token: Option<SecretString>,
+    /// Of every request, `/client/v4` included.
+    pub(crate) base: Url,
+}
+
+impl Upstream {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        let is_set = sources.set(&table::CLOUDFLARE_API_TOKEN);
+        let token = if is_set.is_none_or(|text| text.trim().is_empty()) {
+            sources.warn(
+                &table::CLOUDFLARE_API_TOKEN,
+                "is not set: every operation is simulated",
+            );
+            None
+        } else {
+            sources.given(&table::CLOUDFLARE_API_TOKEN)
+        };
+        let base = sources.read(&table::CLOUDFLARE_API_BASE);
+        if token.is_some() && base.scheme() == "http" && !is_local(&base) {
+            sources.problem(
+                &table::CLOUDFLARE_API_BASE,
+                "must be https: the API token would cross the network in the clear",
+            );
+        }
+        let token = token.map(SecretString::from);
+        Self { token, base }
+    }
+}
+
+/// Whose cosignatures the ledger's checkpoints need.
+pub(crate) struct Witnesses {
+    policy: Option<PathBuf>,
+    file: PathBuf,
+    /// An apply that was approved is carried out only once its authorisation is witnessed.
+    pub(crate) approvals_wait: bool,
+}
+
+impl Witnesses {
+    pub(super) fn read(sources: &mut Sources, storage: &Storage) -> Self {
+        let policy = sources.given(&table::LEDGER_WITNESS_POLICY);
+        let approvals_wait = sources.read(&table::APPROVALS_WAIT_FOR_WITNESS);
+        if approvals_wait && sources.set(&table::LEDGER_WITNESS_POLICY).is_none() {
+            sources.problem(
+                &table::APPROVALS_WAIT_FOR_WITNESS,
+                "is true without LEDGER_WITNESS_POLICY: nothing that was approved would ever be \
+                 carried out",
+            );
+        }
+        Self {
+            policy,
+            file: storage.witnessed_file(),
+            approvals_wait,
+        }
+    }
+
+    /// Reads the policy (C2SP tlog-policy); `None` where none is named.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that nobody can be asked by.
+    pub(crate) fn settings(&self) -> Result<Option<WitnessSettings>, Problem> {
+        let Some(path) = &self.policy else {
+            return Ok(None);
+        };
+        let wrong = |why: &dyn Display| {
+            let text = format!("names {}: {why}", path.display());
+            Problem::new(table::LEDGER_WITNESS_POLICY.name, text)
+        };
+        let text = text_file::read(path).map_err(|error| wrong(&error))?;
+        let policy: WitnessPolicy = text.parse().map_err(|error| wrong(&error))?;
+        let settings = WitnessSettings::new(policy, self.file.clone());
+        settings.map(Some).map_err(|error| wrong(&error))
+    }
+}
