@@ -2,6 +2,7 @@
 
 use crate::limits::body_memory::BodyMemory;
 use crate::limits::bounds::RequestLimit;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::links::LinkTraffic;
 use crate::limits::rate_limit::RateLimiter;
 use crate::limits::turns::Turns;
@@ -255,7 +256,7 @@ impl AppState {
     /// [`ApiError::RateLimited`] when strangers together ask too much.
     pub(crate) fn admit_stranger(&self) -> Result<(), ApiError> {
         self.strangers
-            .admit("")
+            .admit(&CountedFor::default())
             .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 
@@ -265,7 +266,7 @@ impl AppState {
     /// [`ApiError::RateLimited`] when there are too many of them.
     pub(crate) fn admit_forged_link(&self) -> Result<(), ApiError> {
         self.strangers
-            .admit("link")
+            .admit(&CountedFor::forged_links())
             .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 }

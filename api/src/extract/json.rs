@@ -3,6 +3,7 @@
 
 use crate::limits::body_memory::BodyPermit;
 use crate::limits::bounds::HeldPermits;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{self, ThroughLink};
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -115,14 +116,14 @@ async fn read(
         extensions.get::<ClientSubject>(),
         extensions.get::<ThroughLink>(),
     ) {
-        (Some(subject), _) => subject.as_str(),
+        (Some(subject), _) => CountedFor::client(subject),
         (None, Some(link)) => {
             patience = patience.min(links::BODY_PATIENCE);
             limit = limit.min(links::BODY_LIMIT);
-            &*link.owner
+            link.owner.clone()
         }
         // No route takes a body from somebody who has neither.
-        (None, None) => "",
+        (None, None) => CountedFor::default(),
     };
     let mut permit = state.bodies.none(counted_for);
     let arriving = arrive(request.into_body(), limit, &mut permit);

@@ -4,6 +4,7 @@
 //! A body takes memory as it arrives: one without a stated length takes no more than it is.
 
 use super::concurrency::{Permit, SubjectLimit};
+use super::counted_for::CountedFor;
 use crate::problem::ApiError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(crate) struct BodyMemory {
 pub(crate) struct BodyPermit {
     all: Arc<Semaphore>,
     subjects: Arc<SubjectLimit>,
-    subject: Box<str>,
+    subject: CountedFor,
     held: Vec<(Permit, OwnedSemaphorePermit)>,
     units: usize,
 }
@@ -49,11 +50,11 @@ impl BodyMemory {
     }
 
     /// The permit of a body of which nothing has come yet.
-    pub(crate) fn none(&self, subject: &str) -> BodyPermit {
+    pub(crate) fn none(&self, subject: CountedFor) -> BodyPermit {
         BodyPermit {
             all: Arc::clone(&self.units),
             subjects: Arc::clone(&self.subjects),
-            subject: subject.into(),
+            subject,
             held: Vec::new(),
             units: 0,
         }
@@ -102,7 +103,7 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn permit(bodies: &BodyMemory, subject: &str, bytes: usize) -> Result<BodyPermit, ApiError> {
-        let mut permit = bodies.none(subject);
+        let mut permit = bodies.none(subject.into());
         permit.grow(bytes).map(|()| permit)
     }
 

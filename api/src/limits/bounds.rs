@@ -2,6 +2,7 @@
 
 use super::body_memory::BodyPermit;
 use super::concurrency::{Permit, SubjectLimit};
+use super::counted_for::CountedFor;
 use super::links::LinkPermits;
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -66,12 +67,12 @@ impl RequestLimit {
         let Some(held) = extensions.get::<HeldPermits>() else {
             return Err(ApiError::internal("this request was counted nowhere"));
         };
-        let permit = self
-            .subjects
-            .take(subject.as_str(), 1)
-            .ok_or(ApiError::RateLimited {
-                retry_after: Duration::from_secs(1),
-            })?;
+        let permit =
+            self.subjects
+                .take(&CountedFor::client(subject), 1)
+                .ok_or(ApiError::RateLimited {
+                    retry_after: Duration::from_secs(1),
+                })?;
         // A second guard of the same request counts it once.
         drop(held.0.subject.set(permit));
         Ok(())
@@ -87,7 +88,7 @@ impl RequestLimit {
 /// Whom an answer was made for, as its places are counted: it rides along in the answer's extensions to
 /// whoever counts the answers that are not read. Without it the answer is for somebody unknown.
 #[derive(Debug, Clone)]
-pub(crate) struct AnswerFor(pub(crate) Arc<str>);
+pub(crate) struct AnswerFor(pub(crate) CountedFor);
 
 /// What a request holds until it is answered.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +110,7 @@ impl HeldPermits {
     fn holder(&self) -> Option<AnswerFor> {
         let subject = self.0.subject.get().map(Permit::subject);
         let holder = subject.or_else(|| self.0.link.get().map(LinkPermits::owner));
-        holder.map(|holder| AnswerFor(holder.into()))
+        holder.map(|holder| AnswerFor(holder.clone()))
     }
 
     /// Holds the permits of the link that the request came through.

@@ -1,6 +1,7 @@
 //! How much of something each subject has at the moment, within a bound. Nothing is kept of a subject
 //! that has none.
 
+use super::counted_for::CountedFor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct SubjectLimit {
     each: usize,
-    taken: Mutex<HashMap<Box<str>, usize>>,
+    taken: Mutex<HashMap<CountedFor, usize>>,
 }
 
 /// Some of a subject's; given back when it goes.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limit: Arc<SubjectLimit>,
-    subject: Box<str>,
+    subject: CountedFor,
     count: usize,
 }
 
@@ -28,13 +29,13 @@ impl SubjectLimit {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<CountedFor, usize>> {
         // A panic while it was held cannot have left a count half changed.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many more for a subject; `None` when it would have more than it may.
-    pub(crate) fn take(self: &Arc<Self>, subject: &str, count: usize) -> Option<Permit> {
+    pub(crate) fn take(self: &Arc<Self>, subject: &CountedFor, count: usize) -> Option<Permit> {
         let mut taken = self.taken();
         let has = taken.get(subject).copied().unwrap_or(0);
         let will = has.saturating_add(count);
@@ -44,12 +45,12 @@ impl SubjectLimit {
         match taken.get_mut(subject) {
             Some(has) => *has = will,
             None => {
-                taken.insert(subject.into(), will);
+                taken.insert(subject.clone(), will);
             }
         }
         Some(Permit {
             limit: Arc::clone(self),
-            subject: subject.into(),
+            subject: subject.clone(),
             count,
         })
     }
@@ -62,7 +63,7 @@ impl SubjectLimit {
 
 impl Permit {
     /// Whose it is.
-    pub(crate) fn subject(&self) -> &str {
+    pub(crate) const fn subject(&self) -> &CountedFor {
         &self.subject
     }
 }
@@ -86,12 +87,15 @@ mod tests {
     #[test]
     fn a_subject_has_its_share_and_nothing_is_kept_of_who_has_none() {
         let limit = Arc::new(SubjectLimit::new(3));
-        let two = limit.take("a", 2).unwrap();
-        assert!(limit.take("a", 2).is_none(), "a refusal takes nothing");
-        let one = limit.take("a", 1).unwrap();
-        assert!(limit.take("b", 3).is_some(), "others have theirs");
+        let two = limit.take(&"a".into(), 2).unwrap();
+        assert!(
+            limit.take(&"a".into(), 2).is_none(),
+            "a refusal takes nothing"
+        );
+        let one = limit.take(&"a".into(), 1).unwrap();
+        assert!(limit.take(&"b".into(), 3).is_some(), "others have theirs");
         drop(two);
-        let again = limit.take("a", 2).unwrap();
+        let again = limit.take(&"a".into(), 2).unwrap();
         assert_eq!(limit.known(), 1);
         drop((one, again));
         assert_eq!(limit.known(), 0);

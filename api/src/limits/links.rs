@@ -3,6 +3,7 @@
 //! links together. None of them can take a place or a rate that is another subject's.
 
 use super::concurrency::{Permit, SubjectLimit};
+use super::counted_for::CountedFor;
 use super::rate_limit::RateLimiter;
 use crate::problem::ApiError;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub(crate) struct LinkPermits {
 
 impl LinkPermits {
     /// Whose link it is.
-    pub(crate) fn owner(&self) -> &str {
+    pub(crate) const fn owner(&self) -> &CountedFor {
         self.owner.subject()
     }
 }
@@ -71,7 +72,7 @@ pub(crate) struct FilePermits(
 /// Marks a request that came through a link, with what its body's memory is counted for.
 #[derive(Debug, Clone)]
 pub(crate) struct ThroughLink {
-    pub(crate) owner: Box<str>,
+    pub(crate) owner: CountedFor,
 }
 
 impl LinkTraffic {
@@ -92,7 +93,7 @@ impl LinkTraffic {
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] with the time to wait.
-    pub(crate) fn admit(&self, task: &str) -> Result<(), ApiError> {
+    pub(crate) fn admit(&self, task: &CountedFor) -> Result<(), ApiError> {
         limited(self.task_rates.admit(task))
     }
 
@@ -101,11 +102,15 @@ impl LinkTraffic {
     /// # Errors
     /// [`ApiError::RateLimited`] when the owner asks too much, or too many requests of its task, its
     /// owner or all links are under way.
-    pub(crate) fn take(&self, task: &str, owner: &str) -> Result<LinkPermits, ApiError> {
+    pub(crate) fn take(
+        &self,
+        task: &CountedFor,
+        owner: &CountedFor,
+    ) -> Result<LinkPermits, ApiError> {
         limited(self.owner_rates.admit(owner))?;
         let task = self.tasks.take(task, 1).ok_or_else(full)?;
         let owner = self.owners.take(owner, 1).ok_or_else(full)?;
-        let all = self.all.take("", 1).ok_or_else(full)?;
+        let all = self.all.take(&CountedFor::all(), 1).ok_or_else(full)?;
         Ok(LinkPermits {
             owner,
             others: [task, all],
@@ -116,9 +121,9 @@ impl LinkTraffic {
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] while another one of the task, or too many in all, are under way.
-    pub(crate) fn take_file(&self, task: &str) -> Result<FilePermits, ApiError> {
+    pub(crate) fn take_file(&self, task: &CountedFor) -> Result<FilePermits, ApiError> {
         let of_task = self.files_of_task.take(task, 1).ok_or_else(full)?;
-        let of_all = self.files.take("", 1).ok_or_else(full)?;
+        let of_all = self.files.take(&CountedFor::all(), 1).ok_or_else(full)?;
         Ok(FilePermits([of_task, of_all]))
     }
 
@@ -153,10 +158,12 @@ mod tests {
         let mut held = Vec::new();
         for task in 0..100 {
             let task = task.to_string();
-            held.extend((0..100).map_while(|_| traffic.take(&task, "flooder").ok()));
+            held.extend(
+                (0..100).map_while(|_| traffic.take(&task.as_str().into(), &"flooder".into()).ok()),
+            );
         }
         assert_eq!(held.len(), PLACES_OF_OWNER);
-        assert!(traffic.take("other", "other").is_ok());
+        assert!(traffic.take(&"other".into(), &"other".into()).is_ok());
         drop(held);
         assert_eq!(
             traffic.under_way(),
@@ -169,10 +176,10 @@ mod tests {
     fn one_tasks_links_leave_places_for_the_other_tasks_of_its_subject() {
         let traffic = LinkTraffic::new(0);
         let held: Vec<_> = (0..100)
-            .map_while(|_| traffic.take("task", "owner").ok())
+            .map_while(|_| traffic.take(&"task".into(), &"owner".into()).ok())
             .collect();
         assert_eq!(held.len(), PLACES_OF_TASK);
-        assert!(traffic.take("second", "owner").is_ok());
+        assert!(traffic.take(&"second".into(), &"owner".into()).is_ok());
         assert_eq!(traffic.all.known(), 1, "a refusal takes nothing");
     }
 
@@ -180,16 +187,22 @@ mod tests {
     fn many_links_of_one_subject_share_its_rate() {
         let traffic = LinkTraffic::new(200);
         let admitted = (0..1000)
-            .filter(|task: &i32| traffic.take(&task.to_string(), "flooder").is_ok())
+            .filter(|task: &i32| {
+                traffic
+                    .take(&task.to_string().as_str().into(), &"flooder".into())
+                    .is_ok()
+            })
             .count();
         assert!((100..=110).contains(&admitted), "{admitted}");
-        assert!(traffic.take("other", "other").is_ok());
+        assert!(traffic.take(&"other".into(), &"other".into()).is_ok());
     }
 
     #[test]
     fn a_lower_limit_of_the_operator_holds_for_links() {
         let traffic = LinkTraffic::new(1);
-        let admitted = (0..10).filter(|_| traffic.admit("task").is_ok()).count();
+        let admitted = (0..10)
+            .filter(|_| traffic.admit(&"task".into()).is_ok())
+            .count();
         assert_eq!(admitted, 2);
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod body_memory;
 pub(crate) mod bounds;
 pub(crate) mod concurrency;
+pub(crate) mod counted_for;
 pub(crate) mod links;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;

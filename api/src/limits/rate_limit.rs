@@ -1,5 +1,6 @@
 //! How many requests a subject may make.
 
+use super::counted_for::CountedFor;
 use governor::Quota;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
@@ -24,7 +25,7 @@ pub(crate) struct RateLimiter<C: Clock = DefaultClock> {
 struct Limits<C: Clock> {
     quota: Quota,
     clock: C,
-    buckets: Mutex<LruCache<Box<str>, Arc<Bucket<C>>>>,
+    buckets: Mutex<LruCache<CountedFor, Arc<Bucket<C>>>>,
 }
 
 impl RateLimiter {
@@ -56,7 +57,7 @@ impl<C: Clock + Clone> RateLimiter<C> {
     ///
     /// # Errors
     /// How long to wait, when the subject's bucket is empty.
-    pub(crate) fn admit(&self, subject: &str) -> Result<(), Duration> {
+    pub(crate) fn admit(&self, subject: &CountedFor) -> Result<(), Duration> {
         let Some(limits) = &self.limits else {
             return Ok(());
         };
@@ -68,14 +69,14 @@ impl<C: Clock + Clone> RateLimiter<C> {
 }
 
 impl<C: Clock + Clone> Limits<C> {
-    fn bucket(&self, subject: &str) -> Arc<Bucket<C>> {
+    fn bucket(&self, subject: &CountedFor) -> Arc<Bucket<C>> {
         // A panic while it was held cannot have left a cache that is worse than a cold one.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get(subject) {
             return Arc::clone(bucket);
         }
         let bucket = Arc::new(Bucket::direct_with_clock(self.quota, self.clock.clone()));
-        buckets.put(subject.into(), Arc::clone(&bucket));
+        buckets.put(subject.clone(), Arc::clone(&bucket));
         bucket
     }
 }
@@ -90,35 +91,35 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limiter = RateLimiter::with_clock(10, clock.clone());
         for n in 0..20 {
-            assert_eq!(limiter.admit("a"), Ok(()), "{n}");
+            assert_eq!(limiter.admit(&"a".into()), Ok(()), "{n}");
         }
-        let wait = limiter.admit("a").unwrap_err();
+        let wait = limiter.admit(&"a".into()).unwrap_err();
         assert!(
             wait > Duration::ZERO && wait <= Duration::from_millis(100),
             "{wait:?}"
         );
         assert_eq!(
-            limiter.admit("b"),
+            limiter.admit(&"b".into()),
             Ok(()),
             "another subject has a bucket of its own"
         );
 
         clock.advance(Duration::from_millis(100));
-        assert_eq!(limiter.admit("a"), Ok(()));
-        assert!(limiter.admit("a").is_err());
+        assert_eq!(limiter.admit(&"a".into()), Ok(()));
+        assert!(limiter.admit(&"a".into()).is_err());
     }
 
     #[test]
     fn zero_is_no_limit() {
         let limiter = RateLimiter::new(0);
-        assert!((0..10_000).all(|_| limiter.admit("a").is_ok()));
+        assert!((0..10_000).all(|_| limiter.admit(&"a".into()).is_ok()));
     }
 
     #[test]
     fn no_more_subjects_are_kept_than_the_bound() {
         let limiter = RateLimiter::new(1);
         for n in 0..SUBJECTS.get() + 10 {
-            assert_eq!(limiter.admit(&n.to_string()), Ok(()));
+            assert_eq!(limiter.admit(&n.to_string().as_str().into()), Ok(()));
         }
         let kept = limiter
             .limits

@@ -1,6 +1,7 @@
 //! Turns of work that takes much memory or time: pages and answers that are made from a whole apply, which
 //! may be 10 MiB. Each owner has one at a time, so that no owner's views hold up those of others.
 
+use super::counted_for::CountedFor;
 use crate::problem::ApiError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ const OWNERS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
-    owners: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+    owners: Mutex<HashMap<CountedFor, Arc<Semaphore>>>,
 }
 
 /// A turn; it ends when this goes.
@@ -42,7 +43,7 @@ impl Turns {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] when there is none in time.
-    pub(crate) async fn take(&self, owner: &str) -> Result<Turn, ApiError> {
+    pub(crate) async fn take(&self, owner: CountedFor) -> Result<Turn, ApiError> {
         let own = self.of(owner);
         let both = async {
             // In this order, so that an owner who waits for itself takes no place from others.
@@ -59,14 +60,14 @@ impl Turns {
         }
     }
 
-    fn of(&self, owner: &str) -> Arc<Semaphore> {
+    fn of(&self, owner: CountedFor) -> Arc<Semaphore> {
         // A panic while it was held cannot have left it worse than it was.
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if owners.len() >= OWNERS {
             owners.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
         let turn = owners
-            .entry(owner.into())
+            .entry(owner)
             .or_insert_with(|| Arc::new(Semaphore::new(1)));
         Arc::clone(turn)
     }
@@ -79,16 +80,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_owner_has_one_turn_at_a_time_and_others_have_theirs() {
         let turns = Turns::new();
-        let held = turns.take("a").await.unwrap();
-        assert!(turns.take("a").await.is_err());
+        let held = turns.take("a".into()).await.unwrap();
+        assert!(turns.take("a".into()).await.is_err());
         let others = [
-            turns.take("b").await,
-            turns.take("c").await,
-            turns.take("d").await,
+            turns.take("b".into()).await,
+            turns.take("c".into()).await,
+            turns.take("d".into()).await,
         ];
         assert!(others.iter().all(Result::is_ok));
-        assert!(turns.take("e").await.is_err(), "four at a time");
+        assert!(turns.take("e".into()).await.is_err(), "four at a time");
         drop(held);
-        assert!(turns.take("a").await.is_ok());
+        assert!(turns.take("a".into()).await.is_ok());
     }
 }

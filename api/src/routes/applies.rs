@@ -5,6 +5,7 @@ use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
@@ -228,7 +229,10 @@ async fn get_apply(
     By(who): By<action::ReadApplies>,
     PathParams(path): PathParams<ApplyPath>,
 ) -> Result<Json<ApplyDetail>, ApiError> {
-    let _turn = state.turns.take(&who.task().subject).await?;
+    let _turn = state
+        .turns
+        .take(CountedFor::client(&who.task().subject))
+        .await?;
     let apply = state.services.ledger.load::<Apply>(path.apply_id).await?;
     let apply = apply.filter(|apply| apply.task_id == who.task().id);
     let apply = apply.ok_or(Rejection::ApplyNotFound)?;

@@ -2,6 +2,7 @@
 
 use crate::extract::json::OptionalJson;
 use crate::extract::prefer::PreferWait;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
@@ -116,7 +117,10 @@ async fn discord_message(
             what: "pending approval",
         });
     }
-    let _turn = state.turns.take(&who.task().subject).await?;
+    let _turn = state
+        .turns
+        .take(CountedFor::client(&who.task().subject))
+        .await?;
     let apply = ledger.existing::<Apply>(approval.apply_id).await?;
     let url = state.approval_url(&approval)?;
     let providers = &state.services.ledger.rules().providers;

@@ -5,6 +5,7 @@ mod files;
 
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::QueryParams;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
 use crate::pages::{self, Question, WantsPage};
@@ -122,7 +123,7 @@ fn respond_to(
 /// The approval's task, and the turn in which what may be large is read for it.
 async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, Turn), ApiError> {
     let task: Arc<Task> = state.services.ledger.existing(approval.task_id).await?;
-    let turn = state.turns.take(&task.subject).await?;
+    let turn = state.turns.take(CountedFor::client(&task.subject)).await?;
     Ok((task, turn))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Head, Identity, Scheme};
 use crate::limits::bounds::HeldPermits;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::links::ThroughLink;
 use crate::problem::ApiError;
 use app::token::link::{ApprovalLink, LinkKey, Said};
@@ -57,17 +58,14 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
     let state = head.state;
     let (leads_to, owner) = match principal {
         Principal::ApprovalLink(link) => {
-            let leads_to = link.task_id.to_string();
+            let leads_to = CountedFor::task(link.task_id);
             state.links.admit(&leads_to)?;
             (leads_to, owner(&state.services.ledger, link).await?)
         }
         Principal::EnrolmentLink(link) => {
-            let leads_to = link.enrolment_id.to_string();
+            let leads_to = CountedFor::invitation(link.enrolment_id);
             state.links.admit(&leads_to)?;
-            (
-                leads_to,
-                format!("invitations of {}", link.principal).into(),
-            )
+            (leads_to, CountedFor::invitations_of(&link.principal))
         }
         Principal::Agent(_) | Principal::Administrator(_) | Principal::Operator(_) => return Ok(()),
     };
@@ -79,11 +77,11 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
     Ok(())
 }
 
-/// The subject of the task, as a name that no subject has in the counts of bodies.
-async fn owner(ledger: &Ledger, link: &ApprovalLink) -> Result<Box<str>, ApiError> {
+/// The links of the task's client.
+async fn owner(ledger: &Ledger, link: &ApprovalLink) -> Result<CountedFor, ApiError> {
     match ledger.load::<Task>(link.task_id).await {
-        Ok(Some(task)) => Ok(format!("links of {}", task.subject).into()),
-        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok("no task".into()),
+        Ok(Some(task)) => Ok(CountedFor::links_of(&task.subject)),
+        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(CountedFor::default()),
         Err(error) => Err(error.into()),
     }
 }

@@ -9,6 +9,7 @@ mod links;
 pub mod subject;
 mod tokens;
 
+use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
@@ -72,7 +73,7 @@ impl Head<'_> {
         };
         self.state
             .limiter
-            .admit(subject.as_str())
+            .admit(&CountedFor::client(&subject))
             .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         self.state
             .under_way

@@ -4,6 +4,7 @@
 use super::memory::{Holding, Memory};
 use super::signal::Signals;
 use super::slots::Slot;
+use crate::limits::counted_for::CountedFor;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
@@ -17,7 +18,7 @@ const SMALL: usize = 1024;
 pub(super) struct CountedBody {
     body: Body,
     memory: Arc<Memory>,
-    holder: Arc<str>,
+    holder: CountedFor,
     signals: Arc<Signals>,
 }
 

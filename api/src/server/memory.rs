@@ -4,6 +4,7 @@
 //! with little is not ended for one with much.
 
 use super::signal::{Signal, Signals};
+use crate::limits::counted_for::CountedFor;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +20,7 @@ pub(super) struct Memory {
 struct Held {
     bytes: usize,
     next: u64,
-    holders: HashMap<Arc<str>, Holder>,
+    holders: HashMap<CountedFor, Holder>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Holding {
     memory: Arc<Memory>,
-    holder: Arc<str>,
+    holder: CountedFor,
     number: u64,
 }
 
@@ -63,7 +64,7 @@ impl Memory {
     /// Holds so many bytes for a connection.
     pub(super) fn hold(
         self: &Arc<Self>,
-        holder: &Arc<str>,
+        holder: &CountedFor,
         signals: &Arc<Signals>,
         bytes: usize,
     ) -> Holding {
@@ -72,13 +73,13 @@ impl Memory {
         held.next = number.saturating_add(1);
         let signals = Arc::clone(signals);
         let entry = Entry { bytes: 0, signals };
-        let entries = &mut held.holders.entry(Arc::clone(holder)).or_default().entries;
+        let entries = &mut held.holders.entry(holder.clone()).or_default().entries;
         entries.insert(number, entry);
         held.set(holder, number, bytes);
         held.make_room(self.most);
         Holding {
             memory: Arc::clone(self),
-            holder: Arc::clone(holder),
+            holder: holder.clone(),
             number,
         }
     }
@@ -101,7 +102,7 @@ impl Drop for Holding {
 
 impl Held {
     /// Nothing where the entry has made room already.
-    fn set(&mut self, holder: &str, number: u64, bytes: usize) {
+    fn set(&mut self, holder: &CountedFor, number: u64, bytes: usize) {
         let Some(holder) = self.holders.get_mut(holder) else {
             return;
         };
@@ -113,7 +114,7 @@ impl Held {
         self.bytes = self.bytes.saturating_sub(before).saturating_add(bytes);
     }
 
-    fn remove(&mut self, name: &str, number: u64) -> Option<Entry> {
+    fn remove(&mut self, name: &CountedFor, number: u64) -> Option<Entry> {
         let holder = self.holders.get_mut(name)?;
         let entry = holder.entries.remove(&number)?;
         holder.bytes = holder.bytes.saturating_sub(entry.bytes);
@@ -130,7 +131,7 @@ impl Held {
             let largest = self.holders.iter().max_by_key(|(_, holder)| holder.bytes);
             let Some((name, number)) = largest.and_then(|(name, holder)| {
                 let (number, _) = holder.entries.first_key_value()?;
-                Some((Arc::clone(name), *number))
+                Some((name.clone(), *number))
             }) else {
                 return;
             };
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn the_oldest_makes_room_and_what_it_held_counts_no_more() {
         let memory = Arc::new(Memory::new(100));
-        let all: Arc<str> = "".into();
+        let all = CountedFor::default();
         let signals: Vec<_> = (0..3).map(|_| connection()).collect();
         let holdings: Vec<_> = signals
             .iter()
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn a_holder_with_much_makes_room_for_one_with_little() {
         let memory = Arc::new(Memory::new(100));
-        let (greedy, modest): (Arc<str>, Arc<str>) = ("greedy".into(), "modest".into());
+        let (greedy, modest) = (CountedFor::from("greedy"), CountedFor::from("modest"));
         let (first, little, second) = (connection(), connection(), connection());
         let _little = memory.hold(&modest, &little, 10);
         let _first = memory.hold(&greedy, &first, 60);

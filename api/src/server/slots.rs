@@ -5,6 +5,7 @@
 use super::memory::Memory;
 use super::signal::Signal;
 use super::state::{ConnectionState, Phase};
+use crate::limits::counted_for::CountedFor;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,7 @@ struct Taken {
     slots: Vec<Option<Arc<ConnectionState>>>,
     free: Vec<usize>,
     /// How many connections each holder has.
-    holders: HashMap<Arc<str>, usize>,
+    holders: HashMap<CountedFor, usize>,
     /// Where the next look begins.
     hand: usize,
 }
@@ -167,12 +168,12 @@ impl Slots {
 }
 
 impl Taken {
-    fn count(&mut self, holder: Arc<str>) {
+    fn count(&mut self, holder: CountedFor) {
         let count = self.holders.entry(holder).or_default();
         *count = count.saturating_add(1);
     }
 
-    fn discount(&mut self, holder: &str) {
+    fn discount(&mut self, holder: &CountedFor) {
         if let Some(count) = self.holders.get_mut(holder) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -192,13 +193,13 @@ impl Slot {
     }
 
     /// An answer was made for this holder.
-    pub(super) fn assign_to(&self, holder: &Arc<str>) {
+    pub(super) fn assign_to(&self, holder: &CountedFor) {
         if self.state.holder() == *holder {
             return;
         }
         let mut taken = self.slots.taken();
-        taken.discount(&self.state.hold_for(Arc::clone(holder)));
-        taken.count(Arc::clone(holder));
+        taken.discount(&self.state.hold_for(holder.clone()));
+        taken.count(holder.clone());
     }
 
     /// What holds the answers that nobody has read.

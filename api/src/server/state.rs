@@ -3,6 +3,7 @@
 use super::memory::{Holding, Memory};
 use super::refusal::Refusal;
 use super::signal::Signals;
+use crate::limits::counted_for::CountedFor;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(super) struct ConnectionState {
     head: AtomicUsize,
     heads: Arc<Memory>,
     held: Mutex<Option<Holding>>,
-    holder: Mutex<Arc<str>>,
+    holder: Mutex<CountedFor>,
 }
 
 impl ConnectionState {
@@ -73,7 +74,7 @@ impl ConnectionState {
             head: AtomicUsize::new(0),
             heads,
             held: Mutex::new(None),
-            holder: Mutex::new("".into()),
+            holder: Mutex::default(),
         };
         state.enter(Phase::Idle);
         state
@@ -116,7 +117,12 @@ impl ConnectionState {
             _ if counted == 0 => *held = None,
             Some(holding) => holding.set(counted),
             // Nobody knows whose head it is, so all of them have one holder.
-            None => *held = Some(self.heads.hold(&"".into(), &self.signals, counted)),
+            None => {
+                *held = Some(
+                    self.heads
+                        .hold(&CountedFor::default(), &self.signals, counted),
+                )
+            }
         }
     }
 
@@ -168,13 +174,14 @@ impl ConnectionState {
         self.enter(Phase::Idle);
     }
 
-    /// Whom the last answer was made for; empty when nobody knows.
-    pub(super) fn holder(&self) -> Arc<str> {
-        Arc::clone(&self.holder.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The one that the last answer was made for.
+    pub(super) fn holder(&self) -> CountedFor {
+        let holder = self.holder.lock();
+        holder.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Has another holder from now on, and says who it was before.
-    pub(super) fn hold_for(&self, holder: Arc<str>) -> Arc<str> {
+    pub(super) fn hold_for(&self, holder: CountedFor) -> CountedFor {
         let mut held = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut held, holder)
     }

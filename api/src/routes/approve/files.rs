@@ -2,6 +2,7 @@
 
 use super::{opened, turn_for};
 use crate::extract::params::PathParams;
+use crate::limits::counted_for::CountedFor;
 use crate::limits::links::FilePermits;
 use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
@@ -54,7 +55,7 @@ pub(super) async fn file(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound { what: "file" };
     let file = ApprovalFile::named(&path.file).ok_or_else(missing)?;
-    let seats = state.links.take_file(&link.task_id.to_string())?;
+    let seats = state.links.take_file(&CountedFor::task(link.task_id))?;
     let approval = opened(&state, &link).await?;
     let (_, turn) = turn_for(&state, &approval).await?;
     let ledger = &state.services.ledger;

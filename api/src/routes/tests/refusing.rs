@@ -157,7 +157,7 @@ async fn a_large_body_waits_its_turn_and_is_not_recorded_as_refused() {
     let state = &scene.stage.state;
     let large = 10 * 1024 * 1024;
     let hold = || {
-        let mut room = state.bodies.none(CLIENT);
+        let mut room = state.bodies.none(CLIENT.into());
         room.grow(large).map(|()| room).unwrap()
     };
     let held = [hold(), hold()];

@@ -1,0 +1,65 @@
+//! Keys of counts, rates and shares. Two of them are one only when they are of one kind.
+
+use ledger::{ApproverName, ClientSubject, EnrolmentId, TaskId};
+use std::sync::Arc;
+
+/// The one that something is counted for. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CountedFor(Arc<Kind>);
+
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+enum Kind {
+    #[default]
+    Unknown,
+    All,
+    Client(ClientSubject),
+    LinksOf(ClientSubject),
+    InvitationsOf(ApproverName),
+    Task(TaskId),
+    Invitation(EnrolmentId),
+    ForgedLinks,
+}
+
+impl CountedFor {
+    /// All requests of a kind together.
+    pub(crate) fn all() -> Self {
+        Self(Arc::new(Kind::All))
+    }
+
+    /// A client.
+    pub(crate) fn client(subject: &ClientSubject) -> Self {
+        Self(Arc::new(Kind::Client(subject.clone())))
+    }
+
+    /// The links of all tasks of a client, apart from the client itself.
+    pub(crate) fn links_of(subject: &ClientSubject) -> Self {
+        Self(Arc::new(Kind::LinksOf(subject.clone())))
+    }
+
+    /// The invitations of an approver.
+    pub(crate) fn invitations_of(approver: &ApproverName) -> Self {
+        Self(Arc::new(Kind::InvitationsOf(approver.clone())))
+    }
+
+    /// The links of one task.
+    pub(crate) fn task(task: TaskId) -> Self {
+        Self(Arc::new(Kind::Task(task)))
+    }
+
+    /// One invitation.
+    pub(crate) fn invitation(enrolment: EnrolmentId) -> Self {
+        Self(Arc::new(Kind::Invitation(enrolment)))
+    }
+
+    /// Links that nobody signed.
+    pub(crate) fn forged_links() -> Self {
+        Self(Arc::new(Kind::ForgedLinks))
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for CountedFor {
+    fn from(subject: &str) -> Self {
+        Self::client(&ClientSubject::unchecked(subject))
+    }
+}
