@@ -163,7 +163,6 @@ impl CachePurge {
     }
 
     /// The params, which are the request's body too.
-    #[must_use]
     pub(super) fn body(&self) -> Value {
         let value = match &self.what {
             PurgeWhat::Everything => json!(true),

@@ -125,7 +125,6 @@ impl RecordType {
     }
 
     /// Whether records of this type take `data` rather than `content`.
-    #[must_use]
     pub(super) const fn has_data(self) -> bool {
         self.parts().is_some()
     }

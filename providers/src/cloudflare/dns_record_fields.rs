@@ -129,25 +129,21 @@ impl DnsRecordFields {
     }
 
     /// Its name, if it is given.
-    #[must_use]
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
     /// Whether it is to be proxied, if that is given.
-    #[must_use]
     pub(super) fn proxied(&self) -> Option<bool> {
         self.proxied
     }
 
     /// Its time to live in seconds, 1 for automatic, if that is given.
-    #[must_use]
     pub(super) fn ttl(&self) -> Option<i64> {
         self.ttl
     }
 
     /// The fields under upstream's names: the body of the request.
-    #[must_use]
     pub(super) fn body(&self) -> Map<String, Value> {
         let mut body = self.more.clone();
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));

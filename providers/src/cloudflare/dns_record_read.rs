@@ -5,8 +5,8 @@
 use super::dns_name::record_name;
 use super::dns_record_type::RecordType;
 use super::fields::Fields;
-use super::filters::{as_text, other_filters};
 use super::object_id::ObjectId;
+use super::values::{as_text, other_filters};
 use super::zone_name::ZoneName;
 use super::{InvalidOperation, Scope};
 use serde_json::{Map, Value, json};
@@ -37,7 +37,6 @@ pub(super) struct DnsRecordFilter {
 
 impl DnsRecordFilter {
     /// The name that the records have, as it was given.
-    #[must_use]
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -45,7 +44,6 @@ impl DnsRecordFilter {
     /// The filter as query parameters, in upstream's names; always in this order, which the ledger
     /// has recorded. Upstream compares full names only, so a name is completed with the zone's, as it
     /// is when a record is written.
-    #[must_use]
     pub(super) fn query(&self, zone: Option<&ZoneName>) -> Vec<(String, String)> {
         let full = |(name, value): (&'static str, Value)| match (name, zone, value.as_str()) {
             ("name", Some(zone), Some(text)) => (name, json!(zone.full_name(text))),

@@ -28,7 +28,6 @@ macro_rules! record_types {
             pub(super) const KNOWN: &[Self] = &[$(Self::$variant),+];
 
             /// Upstream's word.
-            #[must_use]
             pub(super) fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -89,7 +88,6 @@ impl RecordType {
     }
 
     /// Whether upstream can stand between visitors and what the record points to.
-    #[must_use]
     pub(super) const fn is_proxiable(self) -> bool {
         matches!(self, Self::A | Self::Aaaa | Self::Cname)
     }
@@ -100,7 +98,6 @@ impl RecordType {
     }
 
     /// Whether the record has a priority beside its content.
-    #[must_use]
     pub(super) const fn has_priority(self) -> bool {
         matches!(self, Self::Mx | Self::Uri)
     }

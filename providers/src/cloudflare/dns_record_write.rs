@@ -8,11 +8,11 @@
 //! | `delete` | required | none |
 
 use super::Before;
-use super::before::{is_apex, says_something};
 use super::dns_record_fields::DnsRecordFields;
 use super::dns_record_text::{described, settings};
 use super::fields::Fields;
 use super::object_id::ObjectId;
+use super::values::says_something;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
 
@@ -73,7 +73,6 @@ impl DnsRecordWrite {
     }
 
     /// The record's id, except for a create.
-    #[must_use]
     pub(super) fn record_id(&self) -> Option<&ObjectId> {
         match self {
             Self::Create(_) => None,
@@ -84,7 +83,6 @@ impl DnsRecordWrite {
     }
 
     /// The fields that it sets, except for a delete.
-    #[must_use]
     pub(super) fn fields(&self) -> Option<&DnsRecordFields> {
         match self {
             Self::Create(record) | Self::Update { record, .. } => Some(record),
@@ -237,4 +235,14 @@ fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
         ));
     }
     risks
+}
+
+/// Whether this is the name of the zone itself. Where the zone's name is not known, only `@` is
+/// known to be.
+fn is_apex(before: &Before<'_>, name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "@"
+        || before
+            .name
+            .is_some_and(|zone| name.eq_ignore_ascii_case(zone))
 }

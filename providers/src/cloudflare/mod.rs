@@ -13,7 +13,6 @@
 
 mod agreement;
 mod answer;
-mod before;
 mod cache_purge;
 mod catalog;
 mod dns_name;
@@ -24,7 +23,6 @@ mod dns_record_text;
 mod dns_record_type;
 mod dns_record_write;
 mod dns_text;
-mod filters;
 mod module_syntax;
 mod multipart;
 mod object_id;
@@ -35,6 +33,7 @@ mod ssl_mode;
 mod state;
 #[cfg(test)]
 mod tests;
+mod values;
 mod waf_action;
 mod waf_expression;
 mod waf_rule;
@@ -42,7 +41,6 @@ mod waf_rules_read;
 mod waf_rules_write;
 mod worker_binding;
 mod worker_module;
-mod worker_script;
 mod worker_settings;
 mod workers_deploy;
 mod zone_name;
@@ -65,7 +63,7 @@ use ledger::provider::{
     Answer, Effect, NoAnswer, Outcome, Pending, Provider, ProviderNames, Upstream,
 };
 use ledger::{CatalogEntry, ScopeType};
-use object_id::ObjectId;
+use object_id::{ObjectId, ScriptName};
 use params::Params;
 use read_back::Reader;
 use ssl_mode::SslMode;
@@ -73,7 +71,6 @@ use std::sync::Arc;
 use waf_rule::WafRule;
 use waf_rules_read::{WafPhase, WafRulesRead};
 use waf_rules_write::{RuleChange, WafRulesWrite};
-use worker_script::ScriptName;
 use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
 use zone_name::{ZoneName, ascii_name};
 

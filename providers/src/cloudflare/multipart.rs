@@ -23,7 +23,6 @@ pub(super) struct Form {
 }
 
 /// The upload of a Worker: the part `metadata`, then each module as (name, media type, content).
-#[must_use]
 pub(super) fn upload<'a>(
     metadata: &Value,
     modules: impl IntoIterator<Item = (&'a str, &'a str, &'a [u8])>,
@@ -91,7 +90,6 @@ fn write(parts: &[Part<'_>]) -> Form {
 }
 
 /// The parts of a form as (name, content); `None` when it is not well-formed.
-#[must_use]
 pub(super) fn read(content_type: &str, bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let boundary = content_type
         .split(';')

@@ -54,7 +54,6 @@ impl SslMode {
     }
 
     /// Upstream's word.
-    #[must_use]
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -66,7 +65,6 @@ impl SslMode {
     }
 
     /// The params, which are the request's body too.
-    #[must_use]
     pub(super) fn body(self) -> Value {
         json!({"value": self.as_str()})
     }

@@ -105,7 +105,6 @@ impl WafRule {
     }
 
     /// The rule under upstream's names.
-    #[must_use]
     pub(super) fn body(&self) -> Value {
         let mut body = self.more.clone();
         body.insert("action".to_owned(), json!(self.action.as_str()));

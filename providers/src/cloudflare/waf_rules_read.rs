@@ -2,8 +2,8 @@
 //! phase's entry point. Other fields of a list are passed on as query parameters.
 
 use super::fields::Fields;
-use super::filters::{as_text, other_filters};
 use super::object_id::ObjectId;
+use super::values::{as_text, other_filters};
 use super::{InvalidOperation, Scope};
 use ledger::Word;
 use serde_json::{Map, Value, json};
@@ -29,7 +29,6 @@ impl WafPhase {
     const KNOWN: [Self; 3] = [Self::Custom, Self::Managed, Self::RateLimit];
 
     /// Upstream's word.
-    #[must_use]
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Custom => "http_request_firewall_custom",
@@ -95,7 +94,6 @@ impl WafRulesRead {
     }
 
     /// The query parameters of a list.
-    #[must_use]
     pub(super) fn query(&self) -> Vec<(String, String)> {
         match self {
             Self::List(filters) => filters

@@ -14,9 +14,9 @@
 //! request that upstream refuses where the phase has a ruleset already: it cannot replace anything.
 
 use super::Before;
-use super::before::{rules_before, says_something};
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
+use super::values::says_something;
 use super::waf_rule::{Place, WafRule, parse_position};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
@@ -96,7 +96,6 @@ impl RuleChange {
     }
 
     /// The body of the request.
-    #[must_use]
     pub(super) fn body(&self) -> Value {
         match self {
             Self::Define(rule) => rule.body(),
@@ -174,7 +173,6 @@ impl WafRulesWrite {
     }
 
     /// The body of the request that carries it out; a delete has none.
-    #[must_use]
     pub(super) fn body(&self) -> Option<Value> {
         match self {
             Self::AddRule { rule, .. } => Some(rule.body()),
@@ -379,4 +377,15 @@ fn lost_of_rule(rule: &WafRule, rule_id: &ObjectId, now: &[Value]) -> Map<String
         })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
+}
+
+/// The rules that the ruleset had.
+fn rules_before<'a>(before: &Before<'a>) -> &'a [Value] {
+    let rules = before
+        .object("ruleset")
+        .and_then(|found| found.get("rules"));
+    rules
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }

@@ -47,7 +47,6 @@ impl ModuleType {
     ];
 
     /// The media type.
-    #[must_use]
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::EsModule => "application/javascript+module",
@@ -157,19 +156,15 @@ impl WorkerModule {
     }
 
     /// Its name, which is the name of its part in the upload.
-    #[must_use]
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// What it is.
-    #[must_use]
     pub(super) fn module_type(&self) -> &ModuleType {
         &self.module_type
     }
 
-    /// Its bytes.
-    #[must_use]
     pub(super) fn content(&self) -> &[u8] {
         &self.content
     }

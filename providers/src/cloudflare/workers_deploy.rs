@@ -11,12 +11,12 @@
 //! Both take the settings of `worker_settings`.
 
 use super::Before;
-use super::before::says_something;
 use super::fields::Fields;
 use super::module_syntax::{Syntax, syntax_of};
+use super::object_id::ScriptName;
 use super::says_secret;
+use super::values::says_something;
 use super::worker_module::{ModuleType, WorkerModule, check_name};
-use super::worker_script::ScriptName;
 use super::worker_settings::{STRICT, bindings_of, parse_settings};
 use super::{InvalidOperation, Scope, Warning, shown};
 use serde_json::{Map, Value, json};
@@ -53,7 +53,6 @@ pub(super) enum Entry {
 
 impl Entry {
     /// Upstream's field for it, and the module's name.
-    #[must_use]
     pub(super) fn field(&self) -> (&'static str, &str) {
         match self {
             Self::MainModule(name) => ("main_module", name),
@@ -123,32 +122,26 @@ impl WorkersDeploy {
         }
     }
 
-    /// The script's name.
-    #[must_use]
     pub(super) fn script_name(&self) -> &ScriptName {
         &self.script_name
     }
 
     /// Where the Worker starts.
-    #[must_use]
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
     }
 
     /// Its modules, in the order in which they are uploaded.
-    #[must_use]
     pub(super) fn modules(&self) -> &[WorkerModule] {
         &self.modules
     }
 
     /// Whether the upload fails where a binding to inherit does not exist.
-    #[must_use]
     pub(super) fn inherits_strictly(&self) -> bool {
         self.inherits_strictly
     }
 
     /// The upload's `metadata` part.
-    #[must_use]
     pub(super) fn metadata(&self) -> Map<String, Value> {
         let mut metadata = self.settings.clone();
         let (field, name) = self.entry.field();

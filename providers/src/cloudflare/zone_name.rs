@@ -9,21 +9,17 @@ pub(super) struct ZoneName(String);
 
 impl ZoneName {
     /// Reads a name as upstream shows it, in Unicode or in ASCII; `None` when it is no name.
-    #[must_use]
     pub(super) fn parse(text: &str) -> Option<Self> {
         let name = ascii_name(text)?;
         (name.len() <= 253 && name.contains('.')).then_some(Self(name))
     }
 
-    /// In ASCII.
-    #[must_use]
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The full name of a record that a request calls `record`: `@` is the zone itself, and a name
     /// that does not end in the zone's name is completed with it, as upstream does.
-    #[must_use]
     pub(super) fn full_name(&self, record: &str) -> String {
         let record = ascii_name(record).unwrap_or_else(|| record.to_lowercase());
         if record == "@" || self.has(&record) {
@@ -37,7 +33,6 @@ impl ZoneName {
     }
 
     /// Whether a full name is the zone's or below it.
-    #[must_use]
     pub(super) fn has(&self, name: &str) -> bool {
         name == self.0
             || name
@@ -47,7 +42,6 @@ impl ZoneName {
 
     /// In Unicode, where that is another text. The same name may be shown by letters that look like
     /// others, so it stands beside the ASCII form and never for it.
-    #[must_use]
     pub(super) fn in_unicode(&self) -> Option<String> {
         let (unicode, valid) = idna::domain_to_unicode(&self.0);
         (valid.is_ok() && unicode != self.0).then_some(unicode)
@@ -63,7 +57,6 @@ impl fmt::Display for ZoneName {
 /// A name in the one form in which names are compared: lower-case ASCII, other scripts in Punycode,
 /// without a final dot. `None` for what is no name. `_`, `*`, `/` and `@` stay as they are: records have
 /// them.
-#[must_use]
 pub(super) fn ascii_name(text: &str) -> Option<String> {
     let text = text.strip_suffix('.').unwrap_or(text);
     if text.is_empty() {

@@ -1,4 +1,5 @@
-//! Filters of a read that are not known here: they become query parameters as they came.
+//! JSON values of upstream's that are not known here: filters of a read, which become query parameters as
+//! they came, and fields that say something.
 
 use super::InvalidOperation;
 use super::fields::{Fields, plain_text};
@@ -40,4 +41,15 @@ pub(super) fn as_text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether a field of an object upstream says something: it is neither empty nor off.
+pub(super) fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => fields.values().any(says_something),
+        Value::String(text) => !text.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
 }
