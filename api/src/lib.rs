@@ -7,7 +7,6 @@ pub mod extract;
 pub mod limits;
 mod openapi;
 pub mod pages;
-pub mod passkey;
 pub mod problem;
 mod router;
 mod routes;

@@ -49,7 +49,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
         .route("/docs", get(docs::docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{*file}", get(docs::docs_file));
-    if state.services.metrics.is_some() {
+    if state.metrics.is_some() {
         routes = routes.route("/metrics", get(health::metrics));
     }
     Ok(surrounded(routes, state).layer(Extension(Description(description.into()))))

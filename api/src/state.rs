@@ -6,16 +6,17 @@ use crate::limits::counted_for::CountedFor;
 use crate::limits::links::LinkTraffic;
 use crate::limits::rate_limit::RateLimiter;
 use crate::limits::turns::Turns;
-use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::problem::ApiError;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
+use app::App;
+use app::passkey::{RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
-use app::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume};
+use app::token::link::{LinkKey, SignedToken};
 use axum::body::Bytes;
-use ledger::aggregate::{Approval, ApprovalState};
-use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
-use projections::{Projection, Projections};
+use ledger::aggregate::Approval;
+use ledger::{CallbackPolicy, Ledger, TaskId};
+use projections::Projections;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,36 +103,20 @@ pub struct Services {
     pub ending: CancellationToken,
 }
 
-/// The keys of everything that is signed, prepared once.
+/// The keys of what schemes check, prepared once.
 #[derive(Debug)]
 pub struct Keys {
     /// Signed subject headers.
     pub subject: SubjectVerifier,
-    /// Capability tokens.
-    pub capability: TokenKey,
     /// Bootstrap tokens.
     pub bootstrap: TokenKey,
-    /// Approval links.
-    pub approval_link: LinkKey<ApprovalLink>,
-    /// Enrolment links.
-    pub enrolment_link: LinkKey<EnrolmentLink>,
-    /// Challenges of registrations.
-    pub registration: RegistrationKey,
-    /// Resume tokens.
-    pub resume: LinkKey<Resume>,
 }
 
 impl Keys {
     fn new(config: &ApiConfig) -> Self {
-        let link_secret = config.approval_link_secret.expose_secret().as_bytes();
         Self {
             subject: SubjectVerifier::new(config.subject_secret.expose_secret().as_bytes()),
-            capability: config.capability_jwt.key(),
             bootstrap: config.bootstrap_jwt.key(),
-            approval_link: LinkKey::new(link_secret),
-            enrolment_link: LinkKey::new(link_secret),
-            registration: RegistrationKey::derive(link_secret),
-            resume: LinkKey::new(config.resume_token_secret.expose_secret().as_bytes()),
         }
     }
 }
@@ -146,8 +131,12 @@ pub struct Shared {
     pub config: ApiConfig,
     /// Keys made from them.
     pub keys: Keys,
-    /// The service behind.
-    pub services: Services,
+    /// The use cases.
+    pub app: App,
+    /// Whether to take traffic.
+    pub(crate) readiness: Arc<dyn Readiness>,
+    /// For `/metrics`.
+    pub(crate) metrics: Option<MetricsText>,
     /// How callers prove who they are.
     pub(crate) schemes: Vec<Box<dyn Scheme>>,
     /// Requests for each subject.
@@ -179,13 +168,31 @@ impl AppState {
         schemes: Vec<Box<dyn Scheme>>,
     ) -> Self {
         let keys = Keys::new(&config);
+        let link_secret = config.approval_link_secret.expose_secret().as_bytes();
+        let resume_secret = config.resume_token_secret.expose_secret().as_bytes();
+        let app = App {
+            ledger: services.ledger,
+            projections: services.projections,
+            keys: app::Keys {
+                capability: config.capability_jwt.key(),
+                approval_link: LinkKey::new(link_secret),
+                enrolment_link: LinkKey::new(link_secret),
+                resume: LinkKey::new(resume_secret),
+                registration: RegistrationKey::derive(link_secret),
+            },
+            relying_party: config.relying_party.clone(),
+            challenge_ttl: config.challenge_ttl,
+            ending: services.ending,
+        };
         let limiter = RateLimiter::new(config.rate_limit_rps);
         let links = LinkTraffic::new(config.rate_limit_rps);
         let strangers = RateLimiter::new(config.rate_limit_rps);
         Self(Arc::new(Shared {
             config,
             keys,
-            services,
+            app,
+            readiness: services.readiness,
+            metrics: services.metrics,
             schemes,
             limiter,
             links,
@@ -195,22 +202,6 @@ impl AppState {
             bodies: BodyMemory::new(),
             metrics_text: Mutex::default(),
         }))
-    }
-}
-
-impl AppState {
-    /// The read tables, once the projections that are to be read hold everything that the ledger
-    /// holds now: a read never goes back in time.
-    ///
-    /// # Errors
-    /// [`ApiError::Unavailable`] with the lag when that takes longer than [`PATIENCE`].
-    pub(crate) async fn current_views(
-        &self,
-        read: &[Projection],
-    ) -> Result<&Projections, ApiError> {
-        let views = &self.services.projections;
-        views.caught_up(read, PATIENCE).await?;
-        Ok(views)
     }
 }
 
@@ -232,7 +223,7 @@ impl AppState {
     /// The metrics as text. It is made at most every tenth of a second, so that readers who take their
     /// time share it.
     pub(crate) fn metrics_text(&self) -> Bytes {
-        let Some(render) = &self.services.metrics else {
+        let Some(render) = &self.metrics else {
             return Bytes::new();
         };
         let mut kept = self
@@ -274,30 +265,6 @@ impl AppState {
 /// How old the metrics may be.
 const METRICS_LIFE: Duration = Duration::from_millis(100);
 
-/// How long a read waits for the read tables.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-impl AppState {
-    /// Waits until an approval is no longer pending, at most for `patience`, and not beyond the
-    /// service's end; gives it as it is then.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn wait_for_decision(
-        &self,
-        approval: ApprovalId,
-        patience: Duration,
-    ) -> Result<Arc<Approval>, ledger::Error> {
-        let ledger = &self.services.ledger;
-        let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
-        let waiting = ledger.wait_for(approval, patience, decided);
-        match self.services.ending.run_until_cancelled(waiting).await {
-            Some(waited) => waited,
-            None => ledger.existing(approval).await,
-        }
-    }
-}
-
 /// Where things are, for people and programs outside.
 impl AppState {
     /// A path of ours as an absolute URL.
@@ -319,21 +286,17 @@ impl AppState {
     /// # Errors
     /// [`ApiError::Internal`] when it cannot be signed.
     pub fn approval_url(&self, approval: &Approval) -> Result<String, ApiError> {
-        let link = ApprovalLink {
-            approval_id: approval.id,
-            task_id: approval.task_id,
-        };
-        let link = self.keys.approval_link.sign(link)?;
-        Ok(self.absolute(&format!("/v1/approve/{}", link.reveal())))
+        Ok(self.url_of(&self.app.approval_link(approval)?))
+    }
+
+    /// As [`Self::approval_url`], of a link that is signed.
+    pub(crate) fn url_of(&self, link: &SignedToken) -> String {
+        self.absolute(&format!("/v1/approve/{}", link.reveal()))
     }
 
     /// The link for one registration of a passkey.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] when it cannot be signed.
-    pub fn enrolment_url(&self, link: EnrolmentLink) -> Result<String, ApiError> {
-        let link = self.keys.enrolment_link.sign(link)?;
-        Ok(self.absolute(&format!("/v1/enrol/{}", link.reveal())))
+    pub(crate) fn enrolment_url(&self, link: &SignedToken) -> String {
+        self.absolute(&format!("/v1/enrol/{}", link.reveal()))
     }
 }
 

@@ -1,9 +1,10 @@
 //! A surface for tests: a ledger of its own in a temporary folder, a clock that stands still until it
 //! is moved, and known secrets.
 
-use crate::passkey::RelyingParty;
 use crate::router::build_router;
+use crate::schemes::{self, Scheme};
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
+use app::passkey::RelyingParty;
 use app::token::capability::CapabilityToken;
 use axum::Router;
 use axum::body::Body;
@@ -55,15 +56,24 @@ impl Stage {
 
     /// With other settings than the usual ones.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
-        Self::build(change, true).await
+        Self::build(change, true, schemes::all()).await
     }
 
     /// Without a key for checkpoints.
     pub(crate) async fn unsigned() -> Self {
-        Self::build(|_| (), false).await
+        Self::build(|_| (), false, schemes::all()).await
     }
 
-    async fn build(change: impl FnOnce(&mut ApiConfig), is_signed: bool) -> Self {
+    /// With other ways of proving who calls.
+    pub(crate) async fn with_schemes(schemes: Vec<Box<dyn Scheme>>) -> Self {
+        Self::build(|_| (), true, schemes).await
+    }
+
+    async fn build(
+        change: impl FnOnce(&mut ApiConfig),
+        is_signed: bool,
+        schemes: Vec<Box<dyn Scheme>>,
+    ) -> Self {
         let mut config = config();
         change(&mut config);
         let folder = tempfile::tempdir().unwrap();
@@ -91,7 +101,7 @@ impl Stage {
             metrics: None,
             ending: CancellationToken::new(),
         };
-        let state = AppState::new(config, services);
+        let state = AppState::with_schemes(config, services, schemes);
         let router = build_router(state.clone()).unwrap();
         Self {
             state,
@@ -178,7 +188,7 @@ impl Stage {
             callback: None,
             token_ttl: Duration::from_secs(300),
         };
-        let ledger = &self.state.services.ledger;
+        let ledger = &self.state.app.ledger;
         let issued = ledger
             .execute(Origin::system("test"), command)
             .await
@@ -189,7 +199,7 @@ impl Stage {
 
     /// The token that was issued, signed.
     pub(crate) fn sign(&self, issued: &IssuedToken) -> String {
-        let token = CapabilityToken::sign(&self.state.keys.capability, &issued.claims).unwrap();
+        let token = CapabilityToken::sign(&self.state.app.keys.capability, &issued.claims).unwrap();
         token.into_revealed()
     }
 }

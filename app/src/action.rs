@@ -1,9 +1,11 @@
 //! Actions, and who may do each: the table that routes, the operator socket and the tests of refusals
 //! read.
 
-use crate::principal::{Acting, Administrator, Principal, Right, TaskAccess};
+use crate::principal::{
+    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, TaskAccess,
+};
 use crate::refusal::Error;
-use crate::token::link::{ApprovalLink as ToQuestion, EnrolmentLink as ToInvitation};
+use ledger::RequestId;
 use ledger::aggregate::Task;
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ impl Who {
 pub struct Admitted {
     /// Who.
     pub principal: Principal,
+    /// For which request, where there is one.
+    pub request_id: Option<RequestId>,
     /// The task that a capability token is for, as of the moment when the token was checked.
     pub task: Option<Arc<Task>>,
 }
@@ -121,7 +125,7 @@ actions! {
     /// Read what is public: health, description, catalog, what a checkpoint commits to.
     ReadPublic: [Anyone];
     /// Open a task.
-    OpenTask -> Administrator: [ISSUER];
+    OpenTask -> Opening: [ISSUER];
     /// Read a task.
     ReadTask -> TaskAccess: [Agent];
     /// Close a task.
@@ -143,11 +147,11 @@ actions! {
     /// Get the link to a task's pending approval.
     LinkApproval -> TaskAccess: [Agent];
     /// Look at a question.
-    ViewQuestion -> ToQuestion: [ApprovalLink];
+    ViewQuestion -> QuestionAccess: [ApprovalLink];
     /// Decide a question.
-    DecideQuestion -> ToQuestion: [ApprovalLink];
+    DecideQuestion -> QuestionAccess: [ApprovalLink];
     /// Register a passkey on an invitation.
-    Enrol -> ToInvitation: [EnrolmentLink];
+    Enrol -> InvitationAccess: [EnrolmentLink];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER];
     /// Replace an agent's permissions.
@@ -168,6 +172,4 @@ actions! {
     Audit -> Acting: [AUDITOR];
     /// Erase what has ended.
     Erase -> Acting: [Operator];
-    /// Make projections anew.
-    RebuildProjections -> Acting: [Operator];
 }

@@ -5,11 +5,19 @@ use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Forbidden};
 use ledger::aggregate::{Agent, Task};
 use ledger::command::{PresentedToken, check_token};
-use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, TaskId, Timestamp};
+use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, TaskId, Timestamp};
 use std::sync::Arc;
 
-/// The access of a principal that may do the action, on the task that the request names (`None` where it
-/// names none).
+/// What a request says besides who it is from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request {
+    /// Its id, for events that it causes.
+    pub id: Option<RequestId>,
+    /// The task that it names.
+    pub task: Option<TaskId>,
+}
+
+/// The access of a principal that may do the action in that request.
 ///
 /// A capability token is checked in a fixed order, so that an answer tells a stranger as little as
 /// possible: its time, its standing in the ledger, the client that it is bound to, the task.
@@ -20,7 +28,7 @@ use std::sync::Arc;
 pub async fn authorize<A: Act>(
     ledger: &Ledger,
     principal: Principal,
-    named: Option<TaskId>,
+    request: Request,
 ) -> Result<A::Access, Error> {
     let who = A::ACTION.who().iter();
     let who = who.copied().find(|who| who.is_kind_of(&principal));
@@ -34,7 +42,7 @@ pub async fn authorize<A: Act>(
         }
         (Principal::Agent(holder), who) => {
             let is_in_force = who == Who::Agent;
-            Some(task_of(ledger, holder, named, is_in_force).await?)
+            Some(task_of(ledger, holder, request.task, is_in_force).await?)
         }
         // The link, or the socket, is all that they need.
         (
@@ -45,7 +53,11 @@ pub async fn authorize<A: Act>(
             _,
         ) => None,
     };
-    A::access(Admitted { principal, task })
+    A::access(Admitted {
+        principal,
+        request_id: request.id,
+        task,
+    })
 }
 
 /// The task of a token that the ledger stands by, when its holder may present it for the task named.

@@ -2,12 +2,26 @@
 //! operator socket) proves a [`Principal`], [`authorize`] holds it to the table of [`Action`]s.
 
 pub mod action;
+pub mod agents;
+mod app;
+pub mod applies;
+pub mod approvals;
+pub mod approvers;
 mod authorize;
+pub mod decisions;
+pub mod deliveries;
+pub mod enrolments;
+pub mod passkey;
 mod principal;
 mod refusal;
+pub mod tasks;
 pub mod token;
 
 pub use action::{Access, Act, Action, Admitted, Who};
-pub use authorize::authorize;
-pub use principal::{Acting, Administrator, Principal, Right, Rights, TaskAccess, TokenHolder};
+pub use app::{App, Keys};
+pub use authorize::{Request, authorize};
+pub use principal::{
+    Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess, Right, Rights,
+    TaskAccess, TokenHolder,
+};
 pub use refusal::{Error, Forbidden, Unauthorized};

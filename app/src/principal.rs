@@ -146,15 +146,6 @@ impl Administrator {
         }
     }
 
-    /// Who acts, for which request.
-    #[must_use]
-    pub fn origin(&self, request_id: RequestId) -> Origin {
-        Origin {
-            actor: self.actor(),
-            request_id: Some(request_id),
-        }
-    }
-
     /// The agent that tasks which they open belong to.
     ///
     /// # Errors
@@ -172,6 +163,7 @@ impl Administrator {
 pub struct TaskAccess {
     holder: Box<TokenHolder>,
     task: Arc<Task>,
+    request_id: Option<RequestId>,
 }
 
 impl TaskAccess {
@@ -182,17 +174,14 @@ impl TaskAccess {
     }
 
     /// The token, for commands: they check it again, on the writer.
-    #[must_use]
-    pub fn presented(&self) -> PresentedToken {
+    pub(crate) fn presented(&self) -> PresentedToken {
         self.holder.presented.clone()
     }
 
-    /// Who acts, for which request.
-    #[must_use]
-    pub fn origin(&self, request_id: RequestId) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin {
             actor: self.holder.actor(),
-            request_id: Some(request_id),
+            request_id: self.request_id,
         }
     }
 }
@@ -200,7 +189,11 @@ impl TaskAccess {
 impl Access for TaskAccess {
     fn of(admitted: Admitted) -> Option<Self> {
         match (admitted.principal, admitted.task) {
-            (Principal::Agent(holder), Some(task)) => Some(Self { holder, task }),
+            (Principal::Agent(holder), Some(task)) => Some(Self {
+                holder,
+                task,
+                request_id: admitted.request_id,
+            }),
             _ => None,
         }
     }
@@ -209,24 +202,16 @@ impl Access for TaskAccess {
 /// Access of somebody whom events can name, to what is not bound to one kind of principal.
 #[derive(Debug)]
 pub struct Acting {
-    actor: Actor,
-    token: Option<PresentedToken>,
+    pub(crate) origin: Origin,
+    /// The capability token that they act by, for commands that check it again on the writer.
+    pub(crate) token: Option<PresentedToken>,
 }
 
 impl Acting {
-    /// The capability token that they act by, for commands that check it again on the writer.
+    /// Who acts, for what the ledger itself carries out.
     #[must_use]
-    pub fn presented(&self) -> Option<PresentedToken> {
-        self.token.clone()
-    }
-
-    /// Who acts, for which request.
-    #[must_use]
-    pub fn origin(&self, request_id: impl Into<Option<RequestId>>) -> Origin {
-        Origin {
-            actor: self.actor.clone(),
-            request_id: request_id.into(),
-        }
+    pub fn into_origin(self) -> Origin {
+        self.origin
     }
 }
 
@@ -236,33 +221,80 @@ impl Access for Acting {
             Principal::Agent(holder) => Some(holder.presented.clone()),
             _ => None,
         };
-        let actor = admitted.principal.actor()?;
-        Some(Self { actor, token })
+        let origin = Origin {
+            actor: admitted.principal.actor()?,
+            request_id: admitted.request_id,
+        };
+        Some(Self { origin, token })
     }
 }
 
-impl Access for Administrator {
+/// Access of an administrator who opens a task: it belongs to the agent that they are, and its token is
+/// bound to their client.
+#[derive(Debug)]
+pub struct Opening {
+    pub(crate) by: Administrator,
+    pub(crate) origin: Origin,
+}
+
+impl Opening {
+    /// The agent that the task will belong to.
+    ///
+    /// # Errors
+    /// [`Forbidden::NotAnAgent`] when the caller is none.
+    pub fn agent_name(&self) -> Result<&str, Forbidden> {
+        self.by.agent_name()
+    }
+}
+
+impl Access for Opening {
     fn of(admitted: Admitted) -> Option<Self> {
         match admitted.principal {
-            Principal::Administrator(administrator) => Some(administrator),
+            Principal::Administrator(by) => Some(Self {
+                origin: Origin {
+                    actor: by.actor(),
+                    request_id: admitted.request_id,
+                },
+                by,
+            }),
             _ => None,
         }
     }
 }
 
-impl Access for ApprovalLink {
+/// Access to what a link leads to.
+#[derive(Debug)]
+pub struct ByLink<T> {
+    /// What the link says.
+    pub link: T,
+    pub(crate) request_id: Option<RequestId>,
+}
+
+/// Access to one question.
+pub type QuestionAccess = ByLink<ApprovalLink>;
+
+/// Access to one invitation.
+pub type InvitationAccess = ByLink<EnrolmentLink>;
+
+impl Access for QuestionAccess {
     fn of(admitted: Admitted) -> Option<Self> {
         match admitted.principal {
-            Principal::ApprovalLink(link) => Some(link),
+            Principal::ApprovalLink(link) => Some(Self {
+                link,
+                request_id: admitted.request_id,
+            }),
             _ => None,
         }
     }
 }
 
-impl Access for EnrolmentLink {
+impl Access for InvitationAccess {
     fn of(admitted: Admitted) -> Option<Self> {
         match admitted.principal {
-            Principal::EnrolmentLink(link) => Some(link),
+            Principal::EnrolmentLink(link) => Some(Self {
+                link,
+                request_id: admitted.request_id,
+            }),
             _ => None,
         }
     }

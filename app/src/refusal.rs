@@ -1,6 +1,7 @@
 //! Why something is not done. Each refusal has a text that says what to do next; its HTTP status is the
 //! surface's affair.
 
+use crate::passkey::PasskeyRefused;
 use ledger::Rejection;
 use std::error::Error as StdError;
 
@@ -104,6 +105,18 @@ pub enum Error {
     /// The ledger refused the command, or cannot answer now.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// The read tables cannot be read now.
+    #[error(transparent)]
+    Tables(#[from] projections::Error),
+    /// What an authenticator made cannot be registered.
+    #[error(transparent)]
+    Registration(PasskeyRefused),
+    /// It is not there.
+    #[error("no such {what}")]
+    NotFound {
+        /// What was looked for, in a word of the domain.
+        what: &'static str,
+    },
     /// What cannot happen: a defect of ours.
     #[error("internal error")]
     Defect(#[source] Box<dyn StdError + Send + Sync>),

@@ -2,16 +2,12 @@
 
 use super::account::Account;
 use super::action::{Action, Erased, Outcome, Performed};
-use ledger::command::RevokeGrants;
-use ledger::command::{
-    CloseTask, Command, EraseTarget, Erasure, ResolveApply, RetryDelivery, RevokeCredential,
+use app::{
+    Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
-use ledger::{
-    Actor, AgentName, ApplyId, ApproverName, Blob, CredentialId, DeliveryId, Error, Ledger, Origin,
-    TaskId,
-};
-use projections::{Projection, Projections};
-use std::collections::HashSet;
+use ledger::command::{EraseTarget, Erasure};
+use ledger::{AgentName, ApplyId, ApproverName, Blob, CredentialId, DeliveryId, Ledger, TaskId};
+use projections::Projections;
 use std::time::Duration;
 
 /// Has the ledger record the action, as done by that account.
@@ -32,12 +28,9 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
         } => {
             let apply_id: ApplyId = parsed("apply", &apply)?;
             let executed = outcome == Outcome::Executed;
-            let command = ResolveApply {
-                apply_id,
-                executed,
-                reason,
-            };
-            record(ledger, account, command).await?;
+            let by = access::<action::ResolveApply>(ledger, account).await?;
+            let settled = applies::resolve(ledger, &by, apply_id, executed, reason);
+            settled.await.map_err(failure)?;
             let end = if executed {
                 "carried out"
             } else {
@@ -47,23 +40,18 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
         }
         Action::CloseTask { task, reason } => {
             let task_id: TaskId = parsed("task", &task)?;
-            let command = CloseTask {
-                task_id,
-                token: None,
-                reason: Some(reason),
-            };
-            record(ledger, account, command).await?;
+            let by = access::<action::CloseTask>(ledger, account).await?;
+            let closed = tasks::close(ledger, by, task_id, Some(reason));
+            closed.await.map_err(failure)?;
             Ok(format!(
                 "task {task_id} is closed and its tokens are revoked, by {who}"
             ))
         }
         Action::RetryDelivery { delivery, reason } => {
             let delivery_id: DeliveryId = parsed("delivery", &delivery)?;
-            let command = RetryDelivery {
-                delivery_id,
-                reason: Some(reason),
-            };
-            record(ledger, account, command).await?;
+            let by = access::<action::RetryDeliveries>(ledger, account).await?;
+            let retried = deliveries::retry(ledger, by, delivery_id, Some(reason));
+            retried.await.map_err(failure)?;
             Ok(format!("delivery {delivery_id} is due again, by {who}"))
         }
         Action::RevokeGrants {
@@ -74,16 +62,14 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let operation = operation
                 .map(|name| ledger.rules().providers.entry(&name).map(|entry| entry.id).map_err(|error| format!("{error}")))
                 .transpose()?;
-            let agent = AgentName::unchecked(agent);
             // The command itself takes any name; a mistyped one would be registered.
-            let known = ledger.agent(&agent).await.map_err(failure)?;
+            let agent = AgentName::unchecked(agent);
+            let known = ledger.agent(&agent).await.map_err(|error| failure(error.into()))?;
             known.ok_or_else(|| format!("there is no agent {agent:?}"))?;
-            let command = RevokeGrants {
-                agent: agent.clone(),
-                operation,
-                reason: Some(reason),
-            };
-            let left = record(ledger, account, command).await?.grants.len();
+            let by = access::<action::RevokeGrants>(ledger, account).await?;
+            let left = agents::revoke_grants(ledger, by, agent, operation, reason);
+            let left = left.await.map_err(failure)?;
+            let (agent, left) = (&left.name, left.grants.len());
             Ok(format!(
                 "agent {agent} has {left} grants left and its tokens are stale, by {who}"
             ))
@@ -94,8 +80,9 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
                 Erased::Agent(name) => EraseTarget::Agent(AgentName::unchecked(name)),
                 Erased::Approver(principal) => EraseTarget::Approver(ApproverName::unchecked(principal)),
             };
-            let erased = ledger.erase(origin(account), target, reason).await;
-            let erased = erased.map_err(failure)?;
+            let by = access::<action::Erase>(ledger, account).await?;
+            let erased = ledger.erase(by.into_origin(), target, reason).await;
+            let erased = erased.map_err(|error| failure(error.into()))?;
             Ok(told(&erased, is_scrubbed(ledger).await, who))
         }
         Action::RetryDeliveries { .. } => Err(
@@ -115,21 +102,17 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let credential_id = Blob::from_base64url(&credential)
                 .map(CredentialId::unchecked)
                 .ok_or("a credential's id is base64url, as GET …/credentials shows it")?;
-            let command = RevokeCredential {
-                principal: ApproverName::unchecked(principal.as_str()),
-                credential_id,
-                reason: Some(reason),
-            };
-            record(ledger, account, command).await?;
+            let by = access::<action::RevokeCredential>(ledger, account).await?;
+            let name = principal.clone();
+            let reason = Some(reason);
+            let left = approvers::revoke_credential(ledger, by, name, credential_id, reason);
+            left.await.map_err(failure)?;
             Ok(format!(
                 "passkey {credential} of {principal} may decide nothing any more, by {who}"
             ))
         }
     }
 }
-
-/// Deliveries that are looked for at a time.
-const RETRIED_AT_A_TIME: u32 = 1_000;
 
 /// Has every delivery tried again that was given up, in the running service, which knows them.
 pub(crate) async fn retry_deliveries(
@@ -155,37 +138,17 @@ async fn retry_all(
     account: &Account,
     reason: String,
 ) -> Result<u64, String> {
-    let unread = |error: projections::Error| format!("{:#}", anyhow::Error::from(error));
+    let who = access::<action::RetryDeliveries>(ledger, account).await?;
     let mut retried = 0;
-    let mut seen = HashSet::new();
     loop {
-        // What was just tried again would otherwise be found once more.
-        let reading = projections.caught_up(&[Projection::Callbacks], CATCHING_UP);
-        reading.await.map_err(unread)?;
-        let found = projections.given_up_deliveries(None, RETRIED_AT_A_TIME);
-        let found = found.await.map_err(unread)?;
-        // One that is given up anew in between is left for the next time.
-        let found: Vec<_> = found.into_iter().filter(|id| seen.insert(*id)).collect();
-        if found.is_empty() {
+        let some = deliveries::retry_given_up(ledger, projections, &who, None, Some(&*reason));
+        let some = some.await.map_err(failure)?;
+        retried += u64::from(some.retried);
+        if !some.left {
             return Ok(retried);
-        }
-        for delivery_id in found {
-            let command = RetryDelivery {
-                delivery_id,
-                reason: Some(reason.clone()),
-            };
-            match ledger.execute(origin(account), command).await {
-                Ok(_) => retried += 1,
-                // Somebody else was quicker, or it was erased.
-                Err(Error::Rejected(_)) => {}
-                Err(error) => return Err(failure(error)),
-            }
         }
     }
 }
-
-/// How long the read tables may take to show what was just recorded.
-const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// How long a person waits for the files to be clean; it goes on after that.
 const SCRUBBING: Duration = Duration::from_secs(15);
@@ -228,24 +191,13 @@ fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
         .map_err(|_| format!("{text:?} is not the id of a {what}: expected a UUID"))
 }
 
-async fn record<C: Command>(
-    ledger: &Ledger,
-    account: &Account,
-    command: C,
-) -> Result<C::Answer, String> {
-    let done = ledger.execute(origin(account), command).await;
-    done.map_err(failure)
+/// The access of that account, for the action.
+async fn access<A: Act>(ledger: &Ledger, account: &Account) -> Result<A::Access, String> {
+    let operator = Principal::Operator(account.name().to_owned());
+    let admitted = authorize::<A>(ledger, operator, Request::default());
+    admitted.await.map_err(failure)
 }
 
-fn origin(account: &Account) -> Origin {
-    Origin {
-        actor: Actor::Operator {
-            name: account.name().to_owned(),
-        },
-        request_id: None,
-    }
-}
-
-fn failure(error: Error) -> String {
+fn failure(error: app::Error) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }

@@ -3,8 +3,8 @@
 use super::rules::without_slash;
 use crate::config::{Config, TokenFamily};
 use anyhow::Context;
-use api::passkey::RelyingParty;
 use api::{ApiConfig, JwtSettings};
+use app::passkey::RelyingParty;
 use ledger::CallbackPolicy;
 
 /// What the surface is told.

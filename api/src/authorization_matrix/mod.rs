@@ -2,6 +2,7 @@
 //! table that the service itself reads (`app::action`). A route that is registered but missing in
 //! [`ROUTES`] fails the test, and so does a row without a route.
 
+mod cookie;
 mod routes;
 mod service;
 
@@ -104,13 +105,13 @@ async fn a_route_behind_a_link_opens_to_its_own_kind_of_link_only() {
         approval_id: ApprovalId::from_bytes([1; 16]),
         task_id: TaskId::from_bytes([2; 16]),
     };
-    let approval = state.keys.approval_link.sign(approval).unwrap();
+    let approval = state.app.keys.approval_link.sign(approval).unwrap();
     let enrolment = EnrolmentLink {
         enrolment_id: EnrolmentId::from_bytes([1; 16]),
         principal: ApproverName::unchecked("default"),
         exp: i64::MAX / 2_000_000,
     };
-    let enrolment = state.keys.enrolment_link.sign(enrolment).unwrap();
+    let enrolment = state.app.keys.enrolment_link.sign(enrolment).unwrap();
     for (method, path, action) in ROUTES
         .iter()
         .filter(|(_, _, action)| is_behind_link(*action))

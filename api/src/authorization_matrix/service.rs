@@ -1,5 +1,6 @@
 //! A surface with a task in it, and for each action every caller that it does not admit.
 
+use crate::schemes::Scheme;
 use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
 use app::token::capability::CapabilityToken;
 use app::token::jwt::TokenKey;
@@ -38,7 +39,15 @@ pub(super) struct Refusal {
 
 impl TestService {
     pub(super) async fn build() -> Self {
-        let stage = Stage::new().await;
+        Self::on(Stage::new().await).await
+    }
+
+    /// With other schemes than the service's.
+    pub(super) async fn with_schemes(schemes: Vec<Box<dyn Scheme>>) -> Self {
+        Self::on(Stage::with_schemes(schemes).await).await
+    }
+
+    async fn on(stage: Stage) -> Self {
         let (issued, token) = stage.task(AGENT).await;
         let mut service = Self {
             task: issued.task.id.to_string(),
@@ -55,13 +64,13 @@ impl TestService {
     }
 
     fn sign(&self, claims: &CapabilityClaims) -> String {
-        let key = &self.stage.state.keys.capability;
+        let key = &self.stage.state.app.keys.capability;
         CapabilityToken::sign(key, claims).unwrap().into_revealed()
     }
 
     /// Tokens of the service's task and client that are wrong in one way each.
     async fn wrong_tokens(&self, fine: &CapabilityClaims) -> Vec<WrongToken> {
-        let key = &self.stage.state.keys.capability;
+        let key = &self.stage.state.app.keys.capability;
         let foreign = TokenKey::new(FOREIGN, key.issuer(), key.audience());
         let altered = |change: &dyn Fn(&mut CapabilityClaims)| {
             let mut claims = fine.clone();
@@ -69,7 +78,7 @@ impl TestService {
             self.sign(&claims)
         };
         let execute = Origin::system("test");
-        let ledger = &self.stage.state.services.ledger;
+        let ledger = &self.stage.state.app.ledger;
         let (closed, revoked) = self.stage.task("closed").await;
         let close = CloseTask {
             task_id: closed.task.id,

@@ -22,7 +22,7 @@ pub(crate) async fn log(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let ledger = &state.services.ledger;
+    let ledger = &state.app.ledger;
     let id = draw(&**ledger.random(), ledger.clock().now());
     let of_client = of_client(request.headers());
     request.extensions_mut().insert(id);

@@ -1,6 +1,7 @@
 //! How errors of the crates behind the surface become refusals.
 
 use super::ApiError;
+use app::passkey::PasskeyRefused;
 use std::time::Duration;
 
 impl From<app::Error> for ApiError {
@@ -9,6 +10,12 @@ impl From<app::Error> for ApiError {
             app::Error::Unauthorized(why) => why.into(),
             app::Error::Forbidden(why) => why.into(),
             app::Error::Ledger(error) => error.into(),
+            app::Error::Tables(error) => error.into(),
+            app::Error::Registration(why @ PasskeyRefused::AlreadyRegistered) => Self::Conflict {
+                detail: why.to_string(),
+            },
+            app::Error::Registration(why) => Self::bad_request(why),
+            app::Error::NotFound { what } => Self::NotFound { what },
             app::Error::Defect(cause) => Self::internal(cause),
         }
     }

@@ -2,17 +2,14 @@
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::agents::{Permission, Permissions, PermissionsRequest};
 use crate::state::AppState;
-use app::action;
+use app::{action, agents};
 use axum::Json;
 use axum::extract::State;
 use ledger::AgentName;
-use ledger::command::ReplacePermissions;
-use ledger::event::Grant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -35,19 +32,16 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 )]
 async fn get_permissions(
     State(state): State<AppState>,
-    _: By<action::ReadPermissions>,
+    By(who): By<action::ReadPermissions>,
     PathParams(agent): PathParams<String>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let known = state
-        .services
-        .ledger
-        .agent(&AgentName::unchecked(agent.as_str()))
-        .await?;
-    let grants = known.as_ref().map_or(&[][..], |known| &known.grants);
-    // What has run out grants nothing, and could not be sent back.
-    let now = state.services.ledger.now();
-    let standing = |grant: &&Grant| grant.expires_at.is_none_or(|until| now < until);
-    let permissions = grants.iter().filter(standing).map(Permission::from);
+    let grants = agents::permissions(
+        &state.app.ledger,
+        &who,
+        &AgentName::unchecked(agent.as_str()),
+    )
+    .await?;
+    let permissions = grants.iter().map(Permission::from);
     Ok(Json(Permissions {
         agent_id: agent,
         permissions: permissions.collect(),
@@ -70,19 +64,13 @@ async fn get_permissions(
 async fn replace_permissions(
     State(state): State<AppState>,
     By(who): By<action::ReplacePermissions>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(agent): PathParams<String>,
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
-    let ledger = &state.services.ledger;
+    let ledger = &state.app.ledger;
     let (grants, reason) = request.read(&agent, ledger.now(), &ledger.rules().providers)?;
-    let origin = who.origin(request_id);
-    let command = ReplacePermissions {
-        agent: AgentName::parse(&agent)?,
-        grants,
-        reason,
-    };
-    let agent = state.services.ledger.execute(origin, command).await?;
+    let agent = AgentName::parse(&agent)?;
+    let agent = agents::replace_permissions(ledger, who, agent, grants, reason).await?;
     let permissions = agent.grants.iter().map(Permission::from).collect();
     Ok(Json(Permissions {
         agent_id: agent.name.clone().into(),

@@ -1,24 +1,22 @@
 //! Applies: planning, asking, continuing, reading, settling.
 
-use super::applying::{Asked, Attempt};
+use super::applying::{self, Asked};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting, Granted, Plan};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::state::AppState;
 use app::action;
+use app::applies::{self, Attempt, Detail};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::{Agent, Apply, Approval, Task};
-use ledger::command::{ResolveApply, permission_check, standing};
-use ledger::{ApplyId, Rejection};
+use ledger::ApplyId;
 use projections::Projection;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -55,18 +53,17 @@ async fn plan(
     By(who): By<action::PlanApply>,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
-    let ledger = &state.services.ledger;
+    let ledger = &state.app.ledger;
     let providers = &ledger.rules().providers;
     within_limit(size, request.uploads(providers))?;
     let operations = request.operations(providers)?;
-    let agent = ledger.load::<Agent>(who.task().agent_id).await?;
-    let now = ledger.now();
-    let check = permission_check(who.task(), agent.as_deref(), &operations, now)?;
+    let planned = applies::plan(ledger, &who, &operations).await?;
     let granted = Granted {
-        agent: agent.as_deref(),
-        now,
+        agent: planned.agent.as_deref(),
+        now: planned.now,
     };
-    Ok(Json(Plan::of(who.task().id, &check, &operations, granted)))
+    let plan = Plan::of(who.task().id, &planned.check, &operations, granted);
+    Ok(Json(plan))
 }
 
 /// Ask for operations to be carried out
@@ -96,13 +93,12 @@ async fn plan(
 async fn apply(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
-    ThisRequest(request_id): ThisRequest,
-    wait: PreferWait,
+    PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let asked = request.and_then(|LargeJson(request, size, permit)| {
-        let providers = &state.services.ledger.rules().providers;
+        let providers = &state.app.ledger.rules().providers;
         within_limit(size, request.uploads(providers))?;
         let operations = request.operations(providers)?;
         let policy = &state.config.callback_policy;
@@ -116,8 +112,9 @@ async fn apply(
             permit: Some(permit),
         })
     });
-    let attempt = Attempt::new(&state, &who, request_id, wait);
-    attempt.submit(key.map(|Idempotency(key)| key), asked).await
+    let attempt = Attempt::new(&state.app, &who, wait);
+    let key = key.map(|Idempotency(key)| key);
+    applying::submit(&state, &attempt, key, asked).await
 }
 
 /// Carry out what was approved
@@ -145,27 +142,28 @@ async fn apply(
 async fn continue_apply(
     State(state): State<AppState>,
     By(who): By<action::ContinueApply>,
-    ThisRequest(request_id): ThisRequest,
-    wait: PreferWait,
+    PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<ContinueRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state, &who, request_id, wait);
+    let attempt = Attempt::new(&state.app, &who, wait);
     let key = match key {
         Ok(Idempotency(key)) => key,
-        Err(why) => return Err(attempt.refused(None, why).await),
+        Err(why) => return Err(applying::refused(&attempt, None, why).await),
     };
     let opened = request.and_then(|StrictJson(request)| {
         Ok(state
+            .app
             .keys
             .resume
             .open(request.resume_token.expose_secret())?)
     });
     let resume = match opened.and_then(|said| Ok(said.read()?)) {
         Ok(resume) => resume,
-        Err(why) => return Err(attempt.refused(Some(key), why).await),
+        Err(why) => return Err(applying::refused(&attempt, Some(key), why).await),
     };
-    attempt.resume(key, resume).await
+    let concluded = attempt.resume(key, resume).await?;
+    Ok(applying::respond(&state, &concluded))
 }
 
 /// Which page of a task's applies.
@@ -200,7 +198,7 @@ async fn list_applies(
     if !(1..=100).contains(&limit) {
         return Err(ApiError::bad_request("limit: 1 to 100"));
     }
-    let views = state.current_views(&[Projection::Tasks]).await?;
+    let views = state.app.current_views(&[Projection::Tasks]).await?;
     let applies = views.applies(who.task().id, limit, page.before).await?;
     Ok(Json(Applies::page(&applies, limit)))
 }
@@ -233,10 +231,8 @@ async fn get_apply(
         .turns
         .take(CountedFor::client(&who.task().subject))
         .await?;
-    let apply = state.services.ledger.load::<Apply>(path.apply_id).await?;
-    let apply = apply.filter(|apply| apply.task_id == who.task().id);
-    let apply = apply.ok_or(Rejection::ApplyNotFound)?;
-    detail(&state, &apply).await.map(Json)
+    let detail = applies::read(&state.app.ledger, &who, path.apply_id).await?;
+    Ok(Json(shown(&detail)))
 }
 
 /// Settle an outcome that nobody knows
@@ -255,38 +251,21 @@ async fn get_apply(
 async fn resolve_apply(
     State(state): State<AppState>,
     By(who): By<action::ResolveApply>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(path): PathParams<ApplyPath>,
     StrictJson(request): StrictJson<ResolveRequest>,
 ) -> Result<Json<ApplyDetail>, ApiError> {
     let (executed, reason) = request.read()?;
-    let origin = who.origin(request_id);
-    let command = ResolveApply {
-        apply_id: path.apply_id,
-        executed,
-        reason,
-    };
-    let apply = state.services.ledger.execute(origin, command).await?;
-    detail(&state, &apply).await.map(Json)
+    let ledger = &state.app.ledger;
+    let settled = applies::resolve(ledger, &who, path.apply_id, executed, reason).await?;
+    Ok(Json(shown(&settled)))
 }
 
-async fn detail(state: &AppState, apply: &Apply) -> Result<ApplyDetail, ApiError> {
-    let ledger = &state.services.ledger;
-    let approval = match apply.approval_id {
-        Some(approval) => ledger.load::<Approval>(approval).await?,
-        None => None,
-    };
-    let agent = match ledger.load::<Task>(apply.task_id).await? {
-        Some(task) => ledger.load::<Agent>(task.agent_id).await?,
-        None => None,
-    };
-    let now = ledger.now();
+fn shown(detail: &Detail) -> ApplyDetail {
     let granted = Granted {
-        agent: agent.as_deref(),
-        now,
+        agent: detail.agent.as_deref(),
+        now: detail.now,
     };
-    let standing = standing(apply, approval.as_deref(), now);
-    Ok(ApplyDetail::of(apply, &standing, granted))
+    ApplyDetail::of(&detail.apply, &detail.standing, granted)
 }
 
 /// Only uploads may be larger than other bodies.

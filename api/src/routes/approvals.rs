@@ -3,20 +3,14 @@
 use crate::extract::json::OptionalJson;
 use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvals::{ApprovalLinkView, ApprovalStatus, ApproveRequest, DiscordMessage};
-use crate::shapes::approvers::known_principal;
 use crate::state::AppState;
-use app::action;
+use app::{action, approvals, decisions};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::aggregate::{Apply, Approval, ApprovalState};
-use ledger::command::NarrowApproval;
-use ledger::{Rejection, TaskId};
-use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -48,12 +42,8 @@ async fn approval_status(
     By(who): By<action::ReadApproval>,
     PreferWait(wait): PreferWait,
 ) -> Result<Json<ApprovalStatus>, ApiError> {
-    let ledger = &state.services.ledger;
-    let mut approval = newest(&state, who.task().id).await?;
-    if let Some(wait) = wait {
-        approval = state.wait_for_decision(approval.id, wait).await?;
-    }
-    Ok(Json(ApprovalStatus::of(&approval, ledger.now())))
+    let approval = approvals::newest(&state.app, &who, wait).await?;
+    Ok(Json(ApprovalStatus::of(&approval, state.app.ledger.now())))
 }
 
 /// The link to the task's pending approval
@@ -72,19 +62,10 @@ async fn approval_status(
 async fn approve(
     State(state): State<AppState>,
     By(who): By<action::LinkApproval>,
-    ThisRequest(request_id): ThisRequest,
     OptionalJson(request): OptionalJson<ApproveRequest>,
 ) -> Result<(StatusCode, Json<ApprovalLinkView>), ApiError> {
-    let origin = who.origin(request_id);
-    let principal = match request.unwrap_or_default().approver_principal {
-        Some(principal) => Some(known_principal(&state, principal).await?),
-        None => None,
-    };
-    let command = NarrowApproval {
-        token: who.presented(),
-        principal,
-    };
-    let approval = state.services.ledger.execute(origin, command).await?;
+    let principal = request.unwrap_or_default().approver_principal;
+    let approval = approvals::narrow(&state.app, &who, principal).await?;
     let view = ApprovalLinkView {
         task_id: approval.task_id.to_string(),
         approval_id: approval.id.to_string(),
@@ -109,25 +90,14 @@ async fn discord_message(
     State(state): State<AppState>,
     By(who): By<action::LinkApproval>,
 ) -> Result<Json<DiscordMessage>, ApiError> {
-    let ledger = &state.services.ledger;
-    let approval = newest(&state, who.task().id).await?;
-    let now = ledger.now();
-    if approval.state_at(now) != ApprovalState::Pending {
-        return Err(ApiError::NotFound {
-            what: "pending approval",
-        });
-    }
+    let approval = approvals::pending(&state.app, &who).await?;
     let _turn = state
         .turns
         .take(CountedFor::client(&who.task().subject))
         .await?;
-    let apply = ledger.existing::<Apply>(approval.apply_id).await?;
+    let (apply, _) = decisions::applies_of(&state.app.ledger, &approval).await?;
+    let now = state.app.ledger.now();
     let url = state.approval_url(&approval)?;
-    let providers = &state.services.ledger.rules().providers;
+    let providers = &state.app.ledger.rules().providers;
     DiscordMessage::of(who.task(), &approval, &apply, url, now, providers).map(Json)
-}
-
-async fn newest(state: &AppState, task: TaskId) -> Result<Arc<Approval>, ApiError> {
-    let approval = state.services.ledger.newest_approval(task).await?;
-    Ok(approval.ok_or(Rejection::ApprovalNotFound)?)
 }

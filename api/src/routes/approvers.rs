@@ -2,19 +2,16 @@
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvers::{
-    CredentialRequest, Credentials, Eligibility, EnrolmentOpened, credential_id, known_principal,
+    CredentialRequest, Credentials, Eligibility, EnrolmentOpened, credential_id,
 };
 use crate::state::AppState;
-use app::action;
-use app::token::link::EnrolmentLink;
+use app::{action, approvers, enrolments};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::command::{OpenEnrolment, PutCredential, RevokeCredential};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,8 +41,8 @@ async fn list_credentials(
     _: By<action::ReadCredentials>,
     PathParams(principal): PathParams<String>,
 ) -> Result<Json<Credentials>, ApiError> {
-    let principal = known_principal(&state, principal).await?;
-    let approver = state.services.ledger.approver(&principal).await?;
+    let principal = approvers::known_principal(&state.app.ledger, principal).await?;
+    let approver = state.app.ledger.approver(&principal).await?;
     Ok(Json(match approver {
         Some(approver) => Credentials::of(&state, &approver),
         None => Credentials {
@@ -73,19 +70,12 @@ async fn list_credentials(
 async fn put_credential(
     State(state): State<AppState>,
     By(who): By<action::PutCredential>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
     StrictJson(request): StrictJson<CredentialRequest>,
 ) -> Result<Json<Credentials>, ApiError> {
     let (credential, reason) = request.read()?;
-    let principal = known_principal(&state, principal).await?.checked()?;
-    let origin = who.origin(request_id);
-    let command = PutCredential {
-        principal,
-        credential,
-        reason,
-    };
-    let approver = state.services.ledger.execute(origin, command).await?;
+    let ledger = &state.app.ledger;
+    let approver = approvers::put_credential(ledger, who, principal, credential, reason).await?;
     Ok(Json(Credentials::of(&state, &approver)))
 }
 
@@ -112,17 +102,11 @@ struct CredentialPath {
 async fn revoke_credential(
     State(state): State<AppState>,
     By(who): By<action::RevokeCredential>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(path): PathParams<CredentialPath>,
 ) -> Result<Json<Credentials>, ApiError> {
-    let credential_id = credential_id(&path.credential_id)?;
-    let origin = who.origin(request_id);
-    let command = RevokeCredential {
-        principal: known_principal(&state, path.principal).await?,
-        credential_id,
-        reason: None,
-    };
-    let approver = state.services.ledger.execute(origin, command).await?;
+    let id = credential_id(&path.credential_id)?;
+    let ledger = &state.app.ledger;
+    let approver = approvers::revoke_credential(ledger, who, path.principal, id, None).await?;
     Ok(Json(Credentials::of(&state, &approver)))
 }
 
@@ -141,25 +125,13 @@ async fn revoke_credential(
 async fn open_enrolment(
     State(state): State<AppState>,
     By(who): By<action::PutCredential>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(principal): PathParams<String>,
 ) -> Result<(StatusCode, Json<EnrolmentOpened>), ApiError> {
-    let principal = known_principal(&state, principal).await?.checked()?;
-    let origin = who.origin(request_id);
-    let command = OpenEnrolment {
-        principal: principal.clone(),
-    };
-    let opened = state.services.ledger.execute(origin, command).await?;
-    let eligibility = Eligibility::of(&state, &principal);
-    let link = EnrolmentLink {
-        enrolment_id: opened.enrolment_id,
-        principal,
-        exp: opened.expires_at.as_seconds(),
-    };
+    let invited = enrolments::invite(&state.app, who, principal).await?;
     let view = EnrolmentOpened {
-        enrolment_url: state.enrolment_url(link)?,
-        expires_at: opened.expires_at.to_string(),
-        eligibility,
+        enrolment_url: state.enrolment_url(&invited.link),
+        expires_at: invited.expires_at.to_string(),
+        eligibility: Eligibility::of(&state, &invited.principal),
     };
     Ok((StatusCode::CREATED, Json(view)))
 }

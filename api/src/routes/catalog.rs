@@ -17,5 +17,5 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     (status = 200, body = Catalog),
 ))]
 async fn list_operations(State(state): State<AppState>) -> Json<Catalog> {
-    Json(Catalog::whole(&state.services.ledger.rules().providers))
+    Json(Catalog::whole(&state.app.ledger.rules().providers))
 }

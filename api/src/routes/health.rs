@@ -49,7 +49,7 @@ async fn healthz() -> Json<Health> {
     (status = 503, description = "Not ready, with the reasons", body = Ready),
 ))]
 async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Ready>) {
-    let reasons = state.services.readiness.reasons_against();
+    let reasons = state.readiness.reasons_against();
     let ready = reasons.is_empty();
     let status = if ready {
         StatusCode::OK

@@ -1,12 +1,11 @@
 //! Shortcuts: applies of one operation, with its fields in the body.
 
 use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
-use super::applying::{Asked, Attempt};
+use super::applying::{self, Asked};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
 use crate::extract::prefer::PreferWait;
 use crate::limits::body_memory::BodyPermit;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::answers::ApplyEnded;
@@ -15,6 +14,7 @@ use crate::shapes::shortcuts::{
 };
 use crate::state::AppState;
 use app::action;
+use app::applies::Attempt;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,14 +50,13 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn create_dns_record(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
-    ThisRequest(request_id): ThisRequest,
-    wait: PreferWait,
+    PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<DnsCreateRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state, &who, request_id, wait);
+    let attempt = Attempt::new(&state.app, &who, wait);
     let request = request.map(|StrictJson(request)| (request, None));
-    submit(&state, attempt, key, request).await
+    submit(&state, &attempt, key, request).await
 }
 
 /// Purge a zone's cache: an apply of cache.purge.execute
@@ -82,14 +81,13 @@ async fn create_dns_record(
 async fn purge_cache(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
-    ThisRequest(request_id): ThisRequest,
-    wait: PreferWait,
+    PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<CachePurgeRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state, &who, request_id, wait);
+    let attempt = Attempt::new(&state.app, &who, wait);
     let request = request.map(|StrictJson(request)| (request, None));
-    submit(&state, attempt, key, request).await
+    submit(&state, &attempt, key, request).await
 }
 
 /// Upload a Worker script: an apply of workers.deploy.write
@@ -114,23 +112,22 @@ async fn purge_cache(
 async fn deploy_worker(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
-    ThisRequest(request_id): ThisRequest,
-    wait: PreferWait,
+    PreferWait(wait): PreferWait,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<WorkersDeployRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state, &who, request_id, wait);
+    let attempt = Attempt::new(&state.app, &who, wait);
     let request = request.map(|LargeJson(request, _, permit)| (request, Some(permit)));
-    submit(&state, attempt, key, request).await
+    submit(&state, &attempt, key, request).await
 }
 
 async fn submit<T: Shortcut>(
     state: &AppState,
-    attempt: Attempt<'_>,
+    attempt: &Attempt<'_>,
     key: Result<Idempotency, ApiError>,
     request: Result<(T, Option<BodyPermit>), ApiError>,
 ) -> Result<Response, ApiError> {
-    let providers = &state.services.ledger.rules().providers;
+    let providers = &state.app.ledger.rules().providers;
     let asked = request.and_then(|(request, permit)| {
         Ok(Asked {
             operations: vec![request.operation(providers)?],
@@ -138,5 +135,5 @@ async fn submit<T: Shortcut>(
             permit,
         })
     });
-    attempt.submit(key.map(|Idempotency(key)| key), asked).await
+    applying::submit(state, attempt, key.map(|Idempotency(key)| key), asked).await
 }

@@ -2,21 +2,18 @@
 
 use crate::extract::json::{OptionalJson, StrictJson};
 use crate::extract::params::PathParams;
-use crate::limits::request_id::ThisRequest;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::tasks::{
     CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskView, TokenRenewed,
 };
 use crate::state::AppState;
-use app::action;
-use app::token::capability::CapabilityToken;
+use app::{action, tasks};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use ledger::TaskId;
 use ledger::aggregate::Task;
-use ledger::command::{CloseTask, CreateTask, IssuedToken, RenewToken};
-use ledger::{AgentName, TaskId};
 use projections::Projection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,29 +42,17 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn create_task(
     State(state): State<AppState>,
     By(who): By<action::OpenTask>,
-    ThisRequest(request_id): ThisRequest,
     StrictJson(request): StrictJson<CreateTaskRequest>,
 ) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
-    let agent = who.agent_name()?;
-    let subject = who.subject.clone();
-    let providers = &state.services.ledger.rules().providers;
+    who.agent_name()?;
+    let providers = &state.app.ledger.rules().providers;
     let task = request.read(&state.config.callback_policy, providers)?;
-    let command = CreateTask {
-        agent: AgentName::parse(agent)?,
-        subject,
-        name: task.name,
-        operations: task.operations,
-        callback: task.callback,
-        agent_callbacks: task.agent_callbacks,
-        token_ttl: task.token_ttl,
-    };
-    let origin = who.origin(request_id);
-    let issued = state.services.ledger.execute(origin, command).await?;
+    let issued = tasks::open(&state.app, who, task).await?;
     let created = TaskCreated {
         task_id: issued.task.id.to_string(),
         status: "open",
-        capability_ttl_seconds: time_left(&state, &issued),
-        capability_token: sign(&state, &issued)?,
+        capability_ttl_seconds: issued.time_left,
+        capability_token: issued.token.into_revealed(),
         callback_id: issued.task.callback_id().map(|id| id.to_string()),
     };
     Ok((StatusCode::CREATED, Json(created)))
@@ -87,11 +72,11 @@ async fn get_task(
     State(state): State<AppState>,
     By(who): By<action::ReadTask>,
 ) -> Result<Json<TaskView>, ApiError> {
-    let views = state.current_views(&[Projection::Tasks]).await?;
+    let views = state.app.current_views(&[Projection::Tasks]).await?;
     let found = views.task(who.task().id).await?;
     if found.is_none() {
         // Erased since the token was checked.
-        state.services.ledger.load::<Task>(who.task().id).await?;
+        state.app.ledger.load::<Task>(who.task().id).await?;
     }
     // The token was just checked against this task, so only a lost read table can lack it.
     let view = found.ok_or_else(|| ApiError::internal("the read tables lack a known task"))?;
@@ -117,18 +102,11 @@ async fn get_task(
 async fn close_task(
     State(state): State<AppState>,
     By(who): By<action::CloseTask>,
-    ThisRequest(request_id): ThisRequest,
     PathParams(task_id): PathParams<TaskId>,
     OptionalJson(request): OptionalJson<CloseTaskRequest>,
 ) -> Result<Json<TaskClosed>, ApiError> {
     let reason = request.unwrap_or_default().read()?;
-    let origin = who.origin(request_id);
-    let command = CloseTask {
-        task_id,
-        token: who.presented(),
-        reason,
-    };
-    let task = state.services.ledger.execute(origin, command).await?;
+    let task = tasks::close(&state.app.ledger, who, task_id, reason).await?;
     Ok(Json(TaskClosed {
         task_id: task.id.to_string(),
         status: "closed",
@@ -151,30 +129,11 @@ async fn close_task(
 async fn renew_token(
     State(state): State<AppState>,
     By(who): By<action::RenewToken>,
-    ThisRequest(request_id): ThisRequest,
 ) -> Result<Json<TokenRenewed>, ApiError> {
-    let origin = who.origin(request_id);
-    let command = RenewToken {
-        token: who.presented(),
-    };
-    let issued = state.services.ledger.execute(origin, command).await?;
+    let issued = tasks::renew(&state.app, &who).await?;
     Ok(Json(TokenRenewed {
         task_id: issued.task.id.to_string(),
-        capability_ttl_seconds: time_left(&state, &issued),
-        capability_token: sign(&state, &issued)?,
+        capability_ttl_seconds: issued.time_left,
+        capability_token: issued.token.into_revealed(),
     }))
-}
-
-fn sign(state: &AppState, issued: &IssuedToken) -> Result<String, ApiError> {
-    let token = CapabilityToken::sign(&state.keys.capability, &issued.claims)?;
-    Ok(token.into_revealed())
-}
-
-/// The same token may be handed out a moment after it was issued.
-fn time_left(state: &AppState, issued: &IssuedToken) -> u64 {
-    let left = issued
-        .claims
-        .exp
-        .saturating_sub(state.services.ledger.now().as_seconds());
-    u64::try_from(left).unwrap_or(0)
 }

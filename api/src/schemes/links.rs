@@ -19,7 +19,7 @@ impl Scheme for ToApproval {
     }
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
-        let link = opened(head, &head.state.keys.approval_link)?;
+        let link = opened(head, &head.state.app.keys.approval_link)?;
         Ok(Identity::Proven(Principal::ApprovalLink(link)))
     }
 }
@@ -33,7 +33,7 @@ impl Scheme for ToEnrolment {
     }
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
-        let link = opened(head, &head.state.keys.enrolment_link)?;
+        let link = opened(head, &head.state.app.keys.enrolment_link)?;
         Ok(Identity::Proven(Principal::EnrolmentLink(link)))
     }
 }
@@ -60,7 +60,7 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
         Principal::ApprovalLink(link) => {
             let leads_to = CountedFor::task(link.task_id);
             state.links.admit(&leads_to)?;
-            (leads_to, owner(&state.services.ledger, link).await?)
+            (leads_to, owner(&state.app.ledger, link).await?)
         }
         Principal::EnrolmentLink(link) => {
             let leads_to = CountedFor::invitation(link.enrolment_id);
@@ -104,7 +104,7 @@ mod tests {
                 approval_id: ApprovalId::from_bytes([1; 16]),
                 task_id: task,
             };
-            let link = self.state.keys.approval_link.sign(link).unwrap();
+            let link = self.state.app.keys.approval_link.sign(link).unwrap();
             format!("/v1/approve/{}{rest}", link.reveal())
         }
 
@@ -175,7 +175,7 @@ mod tests {
             principal: ApproverName::unchecked("default"),
             exp: i64::MAX / 2_000_000,
         };
-        let link = stage.state.keys.enrolment_link.sign(link).unwrap();
+        let link = stage.state.app.keys.enrolment_link.sign(link).unwrap();
         tokio::time::pause();
         for path in [
             stage.link_of(issued.task.id, "/verify"),

@@ -13,11 +13,12 @@ use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
-use app::{Principal, authorize};
+use app::{Principal, Request, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use ledger::ClientSubject;
+use ledger::Timestamp;
 use subject::only;
 
 /// One way of proving who a request is from.
@@ -65,7 +66,7 @@ impl Head<'_> {
         if let Some(subject) = self.parts.extensions.get::<ClientSubject>() {
             return Ok(Ok(subject.clone()));
         }
-        let now = self.state.services.ledger.clock().now();
+        let now = self.now();
         let subject = match self.state.keys.subject.verify(&self.parts.headers, now) {
             Ok(subject) => subject,
             Err(absent @ Unauthorized::SubjectHeaders) => return Ok(Err(absent)),
@@ -82,9 +83,19 @@ impl Head<'_> {
         Ok(Ok(subject))
     }
 
+    /// The service's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.state.app.ledger.clock().now()
+    }
+
+    /// A header's value when it is there exactly once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        only(&self.parts.headers, name)
+    }
+
     /// The bearer token (RFC 6750, section 2.1); the scheme's name in any case (RFC 9110, section 11.1).
     fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = only(&self.parts.headers, "authorization")?.split_once(' ')?;
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
@@ -126,9 +137,12 @@ impl<A: Act> FromRequestParts<AppState> for By<A> {
         };
         let principal = head.identify(A::ACTION)?;
         links::count(&principal, &mut head).await?;
-        // A path that names no task at all is not this token's task either.
-        let named = head.param("task_id").and_then(|id| id.parse().ok());
-        let access = authorize::<A>(&state.services.ledger, principal, named).await?;
+        let request = Request {
+            id: head.parts.extensions.get().copied(),
+            // A path that names no task at all is not this token's task either.
+            task: head.param("task_id").and_then(|id| id.parse().ok()),
+        };
+        let access = authorize::<A>(&state.app.ledger, principal, request).await?;
         Ok(Self(access))
     }
 }

@@ -24,7 +24,7 @@ impl Scheme for Capability {
         };
         // Secrets and audiences differ, so a token opens with one key at most.
         Ok(
-            match OpenedToken::open(&head.state.keys.capability, token) {
+            match OpenedToken::open(&head.state.app.keys.capability, token) {
                 Ok(token) => {
                     let holder = Box::new(TokenHolder::new(token, &subject));
                     Identity::Proven(Principal::Agent(holder))
@@ -51,8 +51,7 @@ impl Scheme for Bootstrap {
         let Some(token) = head.bearer() else {
             return Ok(Identity::Absent(Unauthorized::TokenMissing));
         };
-        let now = head.state.services.ledger.clock().now();
-        let claims = match BootstrapClaims::open(&head.state.keys.bootstrap, token, now) {
+        let claims = match BootstrapClaims::open(&head.state.keys.bootstrap, token, head.now()) {
             Ok(claims) => claims,
             Err(absent @ Unauthorized::TokenInvalid) => return Ok(Identity::Absent(absent)),
             Err(refused) => {

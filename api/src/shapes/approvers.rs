@@ -1,9 +1,9 @@
 //! Approvers' credentials, and invitations to register one.
 
 use super::{reason, word};
-use crate::passkey::is_usable;
 use crate::problem::ApiError;
 use crate::state::AppState;
+use app::passkey::is_usable;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ledger::aggregate::{Approver, Credential};
@@ -129,7 +129,7 @@ pub(crate) struct Eligibility {
 
 impl Eligibility {
     pub(crate) fn of(state: &AppState, principal: &ApproverName) -> Self {
-        Self::among(&state.services.ledger.rules().approvers, principal)
+        Self::among(&state.app.ledger.rules().approvers, principal)
     }
 
     fn among(approvers: &[ApproverName], principal: &str) -> Self {
@@ -179,20 +179,6 @@ fn is_near(known: &str, asked: &str) -> bool {
         }
     }
     row.last().is_some_and(|distance| *distance <= most)
-}
-
-/// A principal as it is known: composed, as the configuration and every link have it. One that was
-/// registered in another form by an earlier version keeps it.
-pub(crate) async fn known_principal(
-    state: &AppState,
-    text: String,
-) -> Result<ApproverName, ApiError> {
-    let asked = ApproverName::unchecked(text);
-    let composed = ApproverName::composed(&asked);
-    if composed == asked || state.services.ledger.approver(&asked).await?.is_none() {
-        return Ok(composed);
-    }
-    Ok(asked)
 }
 
 /// One credential.

@@ -1,7 +1,9 @@
 //! What the pages behind approval and enrolment links exchange with the service.
 
 use crate::problem::ApiError;
-use ledger::{Assertion, Blob, Decision};
+use app::decisions::Options;
+use app::passkey::RelyingParty;
+use ledger::{Assertion, Blob, CredentialId, Decision};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +20,48 @@ pub(crate) struct DecisionRequest {
     /// Why; the agent sees it. At most 1000 characters.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+}
+
+/// What a page needs to ask for a decision; binary values are unpadded base64url.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct AssertionOptions {
+    /// 72 bytes that bind the decision.
+    pub(crate) challenge: String,
+    /// Milliseconds.
+    pub(crate) timeout: u32,
+    /// The relying party id.
+    pub(crate) rp_id: String,
+    /// Always `required`.
+    #[schema(value_type = String, example = "required")]
+    pub(crate) user_verification: &'static str,
+    /// The credentials that may decide.
+    pub(crate) allow_credentials: Vec<AllowedCredential>,
+}
+
+/// One of the credentials that may decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct AllowedCredential {
+    /// Its id.
+    pub(crate) id: String,
+    /// Always `public-key`.
+    #[schema(value_type = String, example = "public-key")]
+    pub(crate) kind: &'static str,
+}
+
+impl AssertionOptions {
+    pub(crate) fn of(party: &RelyingParty, options: &Options) -> Self {
+        let allowed = |id: &CredentialId| AllowedCredential {
+            id: id.to_base64url(),
+            kind: "public-key",
+        };
+        Self {
+            challenge: Blob::from(options.challenge.to_bytes()).to_base64url(),
+            timeout: party.timeout_millis(),
+            rp_id: party.rp_id().to_owned(),
+            user_verification: "required",
+            allow_credentials: options.credential_ids.iter().map(allowed).collect(),
+        }
+    }
 }
 
 /// The answer of a passkey to the options, with the decision that they were asked for. Binary values
@@ -134,4 +178,41 @@ pub(crate) fn bytes(field: &str, text: &str) -> Result<Vec<u8>, ApiError> {
     Blob::from_base64url(text)
         .map(|blob| blob.as_slice().to_vec())
         .ok_or_else(|| ApiError::bad_request(format!("{field}: expected base64url")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{
+        ApprovalId, Challenge, ChallengeKey, Fingerprint, LedgerId, Statement, TaskId, Timestamp,
+    };
+    use std::time::Duration;
+
+    #[test]
+    fn assertion_options_have_the_fixed_fields() {
+        let statement = Statement {
+            ledger_id: LedgerId::from_bytes([2; 16]),
+            task_id: TaskId::from_bytes([3; 16]),
+            approval_id: ApprovalId::from_bytes([4; 16]),
+            fingerprint: Fingerprint::from_bytes([5; 32]),
+            decision: Decision::Approve,
+            reason_digest: None,
+            expires_at: Timestamp::from_seconds(1_800_000_000),
+        };
+        let key = ChallengeKey::derive(&[1; 32]);
+        let options = Options {
+            challenge: Challenge::issue(&key, [6; 16], statement.expires_at, &statement),
+            credential_ids: vec![CredentialId::unchecked(vec![0, 0xff])],
+        };
+        let origin = "https://proxy.example";
+        let party = RelyingParty::new("proxy.example", origin, Duration::from_secs(90)).unwrap();
+        let json = serde_json::to_value(AssertionOptions::of(&party, &options)).unwrap();
+        assert_eq!(json["rp_id"], "proxy.example");
+        assert_eq!(json["timeout"], 90_000);
+        assert_eq!(json["user_verification"], "required");
+        assert_eq!(json["allow_credentials"][0]["id"], "AP8");
+        assert_eq!(json["allow_credentials"][0]["kind"], "public-key");
+        assert_eq!(json["challenge"].as_str().unwrap().len(), 96);
+        assert_eq!(json.as_object().unwrap().len(), 5);
+    }
 }

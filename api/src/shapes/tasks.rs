@@ -3,7 +3,8 @@
 use super::callbacks::CallbackRequest;
 use super::{Coverage, reason, word};
 use crate::problem::{ApiError, Forbidden};
-use ledger::command::{AllowedEntry, NewCallback};
+use app::tasks::NewTask;
+use ledger::command::AllowedEntry;
 use ledger::{CallbackPolicy, Providers};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -59,22 +60,12 @@ pub(crate) struct AllowedOperation {
     risk_tier: Option<String>,
 }
 
-/// A task whose every part is valid. Whether level and risk are not lowered is for the ledger.
-#[derive(Debug)]
-pub(crate) struct ValidTask {
-    pub(crate) name: String,
-    pub(crate) operations: Vec<AllowedEntry>,
-    pub(crate) callback: Option<NewCallback>,
-    pub(crate) agent_callbacks: bool,
-    pub(crate) token_ttl: Duration,
-}
-
 impl CreateTaskRequest {
     pub(crate) fn read(
         self,
         policy: &CallbackPolicy,
         providers: &Providers,
-    ) -> Result<ValidTask, ApiError> {
+    ) -> Result<NewTask, ApiError> {
         if !(1..=200).contains(&self.task_name.chars().count()) {
             return Err(ApiError::bad_request("task_name: 1 to 200 characters"));
         }
@@ -103,7 +94,7 @@ impl CreateTaskRequest {
             .map(|callback| callback.read(policy))
             .transpose()?;
         let token_ttl = Duration::from_secs(ttl);
-        Ok(ValidTask {
+        Ok(NewTask {
             name: self.task_name,
             operations,
             callback,
@@ -238,7 +229,7 @@ mod tests {
         })
     }
 
-    fn read(task: &Value) -> Result<ValidTask, ApiError> {
+    fn read(task: &Value) -> Result<NewTask, ApiError> {
         let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
         let request: CreateTaskRequest = ledger::deserialize_strict(task.to_string().as_bytes())
             .map_err(ApiError::bad_request)?;

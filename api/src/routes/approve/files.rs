@@ -1,6 +1,6 @@
 //! Whole texts that the approval page cuts, as files to download.
 
-use super::{opened, turn_for};
+use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::FilePermits;
@@ -8,7 +8,7 @@ use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::state::AppState;
-use app::action;
+use app::{action, decisions};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -50,15 +50,15 @@ pub(super) struct FilePath {
     ))]
 pub(super) async fn file(
     State(state): State<AppState>,
-    By(link): By<action::ViewQuestion>,
+    By(who): By<action::ViewQuestion>,
     PathParams(path): PathParams<FilePath>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound { what: "file" };
     let file = ApprovalFile::named(&path.file).ok_or_else(missing)?;
-    let seats = state.links.take_file(&CountedFor::task(link.task_id))?;
-    let approval = opened(&state, &link).await?;
+    let seats = state.links.take_file(&CountedFor::task(who.link.task_id))?;
+    let approval = decisions::opened(&state.app.ledger, &who).await?;
     let (_, turn) = turn_for(&state, &approval).await?;
-    let ledger = &state.services.ledger;
+    let ledger = &state.app.ledger;
     let apply = ledger.load::<Apply>(approval.apply_id).await?;
     let apply = apply.ok_or_else(missing)?;
     let content = tokio::task::spawn_blocking(move || content(file, &approval, &apply));

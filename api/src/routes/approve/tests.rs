@@ -92,7 +92,7 @@ impl Stage {
         let command = OpenEnrolment {
             principal: ApproverName::unchecked(principal),
         };
-        let ledger = &self.state.services.ledger;
+        let ledger = &self.state.app.ledger;
         let opened = ledger
             .execute(Origin::system("test"), command)
             .await
@@ -102,7 +102,7 @@ impl Stage {
             principal: ApproverName::unchecked(principal),
             exp: opened.expires_at.as_seconds(),
         };
-        let token = self.state.keys.enrolment_link.sign(link).unwrap();
+        let token = self.state.app.keys.enrolment_link.sign(link).unwrap();
         format!("/v1/enrol/{}", token.reveal())
     }
 
@@ -170,7 +170,7 @@ impl Stage {
             operations,
             callback: None,
         };
-        let ledger = &self.state.services.ledger;
+        let ledger = &self.state.app.ledger;
         let submitted: Submitted = ledger
             .execute(Origin::system("test"), command)
             .await
@@ -182,7 +182,7 @@ impl Stage {
             approval_id,
             task_id: issued.task.id,
         };
-        let token = self.state.keys.approval_link.sign(link).unwrap();
+        let token = self.state.app.keys.approval_link.sign(link).unwrap();
         Asked {
             approval_id,
             path: format!("/v1/approve/{}", token.reveal()),
@@ -190,7 +190,7 @@ impl Stage {
     }
 
     async fn approval(&self, asked: &Asked) -> Arc<Approval> {
-        let ledger = &self.state.services.ledger;
+        let ledger = &self.state.app.ledger;
         ledger.load(asked.approval_id).await.unwrap().unwrap()
     }
 }
@@ -384,7 +384,7 @@ async fn a_stranger_and_a_revoked_passkey_learn_only_that() {
         ),
         reason: None,
     };
-    let ledger = &stage.state.services.ledger;
+    let ledger = &stage.state.app.ledger;
     ledger
         .execute(Origin::system("test"), revoke)
         .await

@@ -71,7 +71,7 @@ async fn list_events(
         let detail = "query: from is beyond any position";
         return Err(ApiError::bad_request(detail));
     }
-    let ledger = &state.services.ledger;
+    let ledger = &state.app.ledger;
     // Before the events are read: none of them may count as less than it was.
     let states = States::of(ledger);
     let records = ledger.log();
@@ -113,7 +113,7 @@ async fn entries(
     let Ok(positions) = bundle.positions(newest(&state)?.size()) else {
         return Err(none);
     };
-    let records = state.services.ledger.log();
+    let records = state.app.ledger.log();
     let width = u32::from(bundle.width());
     let headers = records.headers_from(positions.start, width).await?;
     let bytes = bundle.encode(&headers).map_err(ApiError::internal)?;

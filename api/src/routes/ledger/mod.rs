@@ -29,7 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 const FOR_GOOD: &str = "max-age=31536000, immutable";
 
 fn checkpoints(state: &AppState) -> Result<&Checkpoints, ApiError> {
-    let checkpoints = state.services.ledger.checkpoints();
+    let checkpoints = state.app.ledger.checkpoints();
     checkpoints.ok_or_else(|| ApiError::Unavailable {
         detail: "this service signs no checkpoints: it was started without a key".to_owned(),
         retry_after: Duration::from_secs(60),

@@ -62,7 +62,7 @@ async fn inclusion(
     }
     let lookup = InclusionProof::lookup_with_leaf(position, size);
     let lookup = lookup.map_err(ApiError::ImpossibleProof)?;
-    let (leaf, proof) = state.services.ledger.log().compute(lookup).await?;
+    let (leaf, proof) = state.app.ledger.log().compute(lookup).await?;
     Ok(Json(Inclusion::new(leaf, &proof)))
 }
 
@@ -102,7 +102,7 @@ async fn consistency(
     let to = within("to", query.to.unwrap_or(covered), covered)?;
     let from = within("from", query.from, covered)?;
     let lookup = ConsistencyProof::lookup(from, to).map_err(ApiError::ImpossibleProof)?;
-    let proof = state.services.ledger.log().compute(lookup).await?;
+    let proof = state.app.ledger.log().compute(lookup).await?;
     Ok(Json(Consistency::from(&proof)))
 }
 

@@ -102,6 +102,6 @@ async fn tile(
         return Err(none);
     }
     let lookup = tile.lookup(size).map_err(ApiError::internal)?;
-    let bytes = state.services.ledger.log().compute(lookup).await?;
+    let bytes = state.app.ledger.log().compute(lookup).await?;
     Ok(immutable(bytes, "public"))
 }

@@ -63,7 +63,7 @@ async fn grown() -> (Stage, Checkpoint) {
 
 /// Waits until the newest checkpoint covers everything.
 async fn covered(stage: &Stage) {
-    let ledger = &stage.state.services.ledger;
+    let ledger = &stage.state.app.ledger;
     let newest = *ledger.size().borrow() - 1;
     let checkpoints = ledger.checkpoints().unwrap();
     checkpoints.covering(newest, PATIENCE).await.unwrap();
@@ -114,7 +114,7 @@ async fn each_event_is_proven_to_be_under_the_public_checkpoint() {
 #[tokio::test]
 async fn each_size_is_proven_to_lead_to_the_public_checkpoint() {
     let (stage, checkpoint) = grown().await;
-    let reader = stage.state.services.ledger.log();
+    let reader = stage.state.app.ledger.log();
     for from in 0..=checkpoint.size() {
         let path = format!("/v1/ledger/proof/consistency?from={from}");
         let answer = audit(&stage, &path).await;
@@ -134,7 +134,7 @@ async fn each_size_is_proven_to_lead_to_the_public_checkpoint() {
 #[tokio::test]
 async fn a_proof_for_an_earlier_size_is_that_trees() {
     let (stage, checkpoint) = grown().await;
-    let reader = stage.state.services.ledger.log();
+    let reader = stage.state.app.ledger.log();
     let size = checkpoint.size() - 1;
     let (leaf, proof) = inclusion(&stage, &format!("position=2&size={size}")).await;
     assert_eq!((proof.leaf_index(), proof.tree_size()), (2, size));
@@ -306,7 +306,7 @@ async fn an_event_is_readable_beside_what_is_proven() {
         event["readable"]["envelope"]["actor"]["system"]["component"],
         "ledger"
     );
-    let ledger_id = stage.state.services.ledger.id().to_string();
+    let ledger_id = stage.state.app.ledger.id().to_string();
     assert_eq!(event["readable"]["payload"]["ledger_id"], ledger_id);
     let header = Header::decode(&bytes(&event["header"])).unwrap();
     let salt = bytes(&event["salt"]).try_into().unwrap();
@@ -356,7 +356,7 @@ async fn without_a_key_it_says_so() {
 #[tokio::test]
 async fn what_witnesses_have_cosigned_shows_on_the_checkpoint_and_on_the_events() {
     let (stage, checkpoint) = grown().await;
-    let checkpoints = stage.state.services.ledger.checkpoints().unwrap();
+    let checkpoints = stage.state.app.ledger.checkpoints().unwrap();
     let witness = WitnessSigner::from_seed("witness.example".parse().unwrap(), &[3; 32]);
     let note = checkpoints.newest().unwrap().note().clone();
     let cosigned = note.with_signature(witness.cosign(&checkpoint, crate::testing::BEGIN));

@@ -189,7 +189,7 @@ async fn only_uploads_may_be_large() {
 #[tokio::test]
 async fn a_plan_changes_nothing() {
     let scene = Scene::granted().await;
-    let ledger = &scene.stage.state.services.ledger;
+    let ledger = &scene.stage.state.app.ledger;
     let before = *ledger.size().borrow();
     let operations = json!({"operations": [dns("a.example.com"), ssl()]});
     let plan = scene.post("/plan", &operations).await;

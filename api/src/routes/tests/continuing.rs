@@ -67,7 +67,7 @@ async fn continue_that_waits_is_told_that_time_ran_out() {
     let expire = async {
         let approval_id = scene.approval().await.id;
         scene.stage.clock.advance(Duration::from_secs(1));
-        let ledger = &scene.stage.state.services.ledger;
+        let ledger = &scene.stage.state.app.ledger;
         // Whoever of the two sees it first records it.
         let expire = ExpireApproval { approval_id };
         drop(ledger.execute(Origin::system("test"), expire).await);

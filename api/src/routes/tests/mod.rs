@@ -34,7 +34,7 @@ impl Scene {
     async fn new() -> Self {
         let stage = Stage::new().await;
         let (task, token) = stage.task(AGENT).await;
-        let executor = Executor::start(stage.state.services.ledger.clone());
+        let executor = Executor::start(stage.state.app.ledger.clone());
         Self {
             stage,
             task,
@@ -52,7 +52,7 @@ impl Scene {
         let answer = stage.send("PATCH", &path, &bootstrap, &permissions).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let (task, token) = stage.task(AGENT).await;
-        let executor = Executor::start(stage.state.services.ledger.clone());
+        let executor = Executor::start(stage.state.app.ledger.clone());
         Self {
             stage,
             task,
@@ -101,7 +101,7 @@ impl Scene {
 
     /// The events so far that a closure picks.
     async fn events(&self, pick: impl Fn(&Event) -> bool) -> usize {
-        let ledger = &self.stage.state.services.ledger;
+        let ledger = &self.stage.state.app.ledger;
         let events = ledger.events_from(0, 10_000).await.unwrap();
         events
             .iter()
@@ -116,7 +116,7 @@ impl Scene {
 
     /// A human decides the task's newest approval.
     async fn decide(&self, decision: Decision, reason: Option<&str>) {
-        let ledger = &self.stage.state.services.ledger;
+        let ledger = &self.stage.state.app.ledger;
         let approver = SoftApprover::new("default");
         let origin = || Origin::system("test");
         ledger
@@ -134,7 +134,7 @@ impl Scene {
     }
 
     async fn approval(&self) -> std::sync::Arc<Approval> {
-        let ledger = &self.stage.state.services.ledger;
+        let ledger = &self.stage.state.app.ledger;
         ledger
             .newest_approval(self.task.task.id)
             .await

@@ -230,7 +230,7 @@ async fn a_record_that_was_read_is_named_in_question_and_receipt() {
         operations: vec![PreState::Found(record.to_string())],
         zones: Vec::new(),
     };
-    let ledger = &scene.stage.state.services.ledger;
+    let ledger = &scene.stage.state.app.ledger;
     ledger.execute(Origin::system("test"), read).await.unwrap();
     let named = "A www.example.com 192.0.2.1";
     shows(&scene.receipt(path).await, &[named, "class=\"actions\""]);

@@ -73,7 +73,7 @@ async fn outside_the_allowlist_is_a_403_on_record() {
         callback: None,
         token_ttl: Duration::from_secs(300),
     };
-    let ledger = stage.state.services.ledger.clone();
+    let ledger = stage.state.app.ledger.clone();
     let task = ledger
         .execute(Origin::system("test"), command)
         .await
@@ -107,7 +107,7 @@ async fn a_resume_token_opens_what_it_was_made_for() {
         iat: 0,
     };
     let right = approval.fingerprint.to_string();
-    let ours = &scene.stage.state.keys.resume;
+    let ours = &scene.stage.state.app.keys.resume;
     let task = scene.task.task.id;
     for (resume, status) in [
         (json!("nonsense"), 401),

@@ -172,7 +172,7 @@ async fn a_task_is_of_the_agent_and_client_that_the_token_names_and_of_no_other(
     let made = stage.send("POST", "/v1/tasks", &bootstrap, &task).await;
     assert_eq!(made.status, 201, "{made:?}");
     let id: TaskId = made.body["task_id"].as_str().unwrap().parse().unwrap();
-    let ledger = &stage.state.services.ledger;
+    let ledger = &stage.state.app.ledger;
     let task = ledger
         .load::<ledger::aggregate::Task>(id)
         .await

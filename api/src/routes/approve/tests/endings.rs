@@ -63,7 +63,7 @@ async fn a_used_answer_and_a_counter_that_stands_still_are_refused() {
 async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() {
     let stage = Stage::new().await;
     let asked = stage.question().await;
-    let ledger = &stage.state.services.ledger;
+    let ledger = &stage.state.app.ledger;
     let (_, html) = stage.look(&asked.path).await;
     assert!(html.contains("data-upstream=\"unread\"") && html.contains("Not read yet"));
     assert!(html.contains("whose name is not known yet"), "{html}");

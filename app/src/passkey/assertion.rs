@@ -1,11 +1,10 @@
-//! A decision: the options for `navigator.credentials.get()` and the check of what it gives back.
+//! The check of what `navigator.credentials.get()` gives back for a decision.
 
 use super::PasskeyRefused;
 use super::relying_party::{RelyingParty, with_challenge};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ledger::{Assertion, Challenge, Expectation, PublicKey, Statement, Verified};
-use serde::Serialize;
+use ledger::{Assertion, AssertionError, Challenge, PublicKey, Statement};
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
     AttestationFormat, AttestationMetadata, AuthenticatorAssertionResponseRaw, COSEKey, Credential,
@@ -26,70 +25,23 @@ pub struct EligibleCredential {
     pub backup_eligible: Option<bool>,
 }
 
-/// What a page needs to ask for a decision; binary values are unpadded base64url.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct AssertionOptions {
-    /// 72 bytes that bind the decision.
-    pub challenge: String,
-    /// Milliseconds.
-    pub timeout: u32,
-    /// The relying party id.
-    pub rp_id: String,
-    /// Always `required`.
-    #[schema(value_type = String, example = "required")]
-    pub user_verification: &'static str,
-    /// The credentials that may decide.
-    pub allow_credentials: Vec<AllowedCredential>,
-}
-
-/// One of the credentials that may decide.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct AllowedCredential {
-    /// Its id.
-    pub id: String,
-    /// Always `public-key`.
-    #[schema(value_type = String, example = "public-key")]
-    pub kind: &'static str,
-}
-
 impl RelyingParty {
-    /// The options with a challenge that was made for one decision.
-    #[must_use]
-    pub fn assertion_options<'a>(
-        &self,
-        challenge: &Challenge,
-        credential_ids: impl IntoIterator<Item = &'a [u8]>,
-    ) -> AssertionOptions {
-        let allowed = |id| AllowedCredential {
-            id: URL_SAFE_NO_PAD.encode(id),
-            kind: "public-key",
-        };
-        AssertionOptions {
-            challenge: URL_SAFE_NO_PAD.encode(challenge.to_bytes()),
-            timeout: self.timeout_millis(),
-            rp_id: self.rp_id.clone(),
-            user_verification: "required",
-            allow_credentials: credential_ids.into_iter().map(allowed).collect(),
-        }
-    }
-
-    /// Checks that this credential's holder, verified by the authenticator, answered exactly this
-    /// challenge and with it made exactly this decision: by the library's rules, and then by the ones
-    /// that an auditor will apply, so that nothing is recorded that could not be verified later.
+    /// Checks by the library's rules that this credential's holder, verified by the authenticator, answered
+    /// exactly this challenge, and that it binds exactly this decision.
     ///
-    /// That the service made the challenge and that it is not too old is for the caller to check
-    /// ([`Challenge::check_mac`], [`Challenge::valid_until`]). A credential whose backup eligibility
-    /// is not known yet takes the answer's; the caller records it.
+    /// The ledger checks the whole answer once more, by the rules that an auditor will apply, when it
+    /// records the decision; it also asks whether the service made the challenge and how old it is. A
+    /// credential whose backup eligibility is not known yet takes the answer's.
     ///
     /// # Errors
     /// The first rule that does not hold; see [`PasskeyRefused`].
-    pub fn verify_assertion(
+    pub fn check_assertion(
         &self,
         credential: &EligibleCredential,
         challenge: &Challenge,
         assertion: &Assertion,
         statement: &Statement,
-    ) -> Result<Verified, PasskeyRefused> {
+    ) -> Result<(), PasskeyRefused> {
         let known = library_credential(credential, assertion)?;
         let builder = self.core.new_challenge_authenticate_builder(
             Vec::new(),
@@ -99,23 +51,17 @@ impl RelyingParty {
         let state = with_challenge(&state, &challenge.to_bytes())?;
         self.core
             .authenticate_single_credential(&browser_answer(assertion), &state, &known)?;
-        let expectation = Expectation {
-            credential_id: &credential.credential_id,
-            rp_id: &self.rp_id,
-            origin: &self.origin,
-            challenge_binds: statement,
-        };
-        Ok(ledger::verify_assertion(
-            &credential.public_key,
-            assertion,
-            &expectation,
-        )?)
+        if !challenge.binds(statement) {
+            return Err(AssertionError::OtherStatement.into());
+        }
+        Ok(())
     }
 }
 
 /// Whether the library can check decisions with this key. It takes RSA with a modulus of 2048 bits
 /// only, so a longer key would be registered and then refused whenever it is used.
-pub(crate) fn is_usable(key: &PublicKey) -> bool {
+#[must_use]
+pub fn is_usable(key: &PublicKey) -> bool {
     library_key(key).is_ok()
 }
 

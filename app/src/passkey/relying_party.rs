@@ -92,7 +92,8 @@ impl RelyingParty {
     }
 
     /// Milliseconds for the browser.
-    pub(super) fn timeout_millis(&self) -> u32 {
+    #[must_use]
+    pub fn timeout_millis(&self) -> u32 {
         u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX)
     }
 }

@@ -13,8 +13,7 @@ mod relying_party;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use assertion::is_usable;
-pub use assertion::{AllowedCredential, AssertionOptions, EligibleCredential};
+pub use assertion::{EligibleCredential, is_usable};
 pub use challenge::{RegistrationChallenge, RegistrationKey};
 pub use registration::{Attestation, RegisteredCredential, Registrant};
 pub use relying_party::{InvalidRelyingParty, RelyingParty};

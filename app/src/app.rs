@@ -1,0 +1,84 @@
+//! What use cases stand on.
+
+use crate::passkey::{RegistrationKey, RelyingParty};
+use crate::refusal::Error;
+use crate::token::jwt::TokenKey;
+use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
+use ledger::aggregate::{Approval, ApprovalState};
+use ledger::{ApprovalId, Ledger};
+use projections::{Projection, Projections};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a read waits for the read tables.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The keys of what use cases sign, prepared once.
+#[derive(Debug)]
+pub struct Keys {
+    /// Capability tokens.
+    pub capability: TokenKey,
+    /// Approval links.
+    pub approval_link: LinkKey<ApprovalLink>,
+    /// Enrolment links.
+    pub enrolment_link: LinkKey<EnrolmentLink>,
+    /// Resume tokens.
+    pub resume: LinkKey<Resume>,
+    /// Challenges of registrations.
+    pub registration: RegistrationKey,
+}
+
+/// The ledger, its read tables and the keys of one service.
+pub struct App {
+    /// Commands go in here, and time and ids come from it.
+    pub ledger: Ledger,
+    /// What is listed and shown comes from here.
+    pub projections: Projections,
+    /// What signs.
+    pub keys: Keys,
+    /// As whom passkeys know this service; the ledger's rules name the same id and origin.
+    pub relying_party: RelyingParty,
+    /// How long a challenge can be answered.
+    pub challenge_ttl: Duration,
+    /// The service is to end: nobody is kept waiting for a human any longer.
+    pub ending: CancellationToken,
+}
+
+impl App {
+    /// The read tables, once the projections that are to be read hold everything that the ledger
+    /// holds now: a read never goes back in time.
+    ///
+    /// # Errors
+    /// [`Error::Tables`] with the lag when that takes longer than five seconds.
+    pub async fn current_views(&self, read: &[Projection]) -> Result<&Projections, Error> {
+        self.projections.caught_up(read, PATIENCE).await?;
+        Ok(&self.projections)
+    }
+
+    /// Waits until an approval is no longer pending, at most for `patience`, and not beyond the
+    /// service's end; gives it as it is then.
+    pub(crate) async fn wait_for_decision(
+        &self,
+        approval: ApprovalId,
+        patience: Duration,
+    ) -> Result<Arc<Approval>, ledger::Error> {
+        let decided = |approval: &Approval| approval.state != ApprovalState::Pending;
+        let waiting = self.ledger.wait_for(approval, patience, decided);
+        match self.ending.run_until_cancelled(waiting).await {
+            Some(waited) => waited,
+            None => self.ledger.existing(approval).await,
+        }
+    }
+
+    /// The token of the link for humans. Whoever holds it sees the page.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] when it cannot be signed.
+    pub fn approval_link(&self, approval: &Approval) -> Result<SignedToken, Error> {
+        self.keys.approval_link.sign(ApprovalLink {
+            approval_id: approval.id,
+            task_id: approval.task_id,
+        })
+    }
+}

@@ -1,0 +1,318 @@
+//! Applies: planning, submitting, continuing, reading, settling.
+
+use crate::app::App;
+use crate::principal::{Acting, TaskAccess};
+use crate::refusal::Error;
+use crate::token::link::{Resume, SignedToken};
+use ledger::aggregate::{Agent, Apply, Approval, Task};
+use ledger::command::{
+    ContinueApply, NewCallback, RefuseApply, ResolveApply, Resume as Resumed, Standing,
+    SubmitApply, Submitted, permission_check, standing,
+};
+use ledger::event::{ApplyEnd, PermissionCheck};
+use ledger::operation::Operation;
+use ledger::{ApplyId, IdempotencyKey, Ledger, Rejection, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a request waits for an authorised apply to end when it does not say: most operations end
+/// within a second or two, and most clients give up at 60 s.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an apply would do, and what is granted for it.
+#[derive(Debug)]
+pub struct Planned {
+    /// What is allowed, and what is not granted.
+    pub check: PermissionCheck,
+    /// The agent; absent where nothing was ever granted to it.
+    pub agent: Option<Arc<Agent>>,
+    /// As of when.
+    pub now: Timestamp,
+}
+
+/// Checks operations as an apply of them would be checked. Nothing is recorded and nothing is sent.
+///
+/// # Errors
+/// The refusal that the apply would meet.
+pub async fn plan(
+    ledger: &Ledger,
+    who: &TaskAccess,
+    operations: &[Operation],
+) -> Result<Planned, Error> {
+    let agent = ledger.load::<Agent>(who.task().agent_id).await?;
+    let now = ledger.now();
+    let check = permission_check(who.task(), agent.as_deref(), operations, now)?;
+    Ok(Planned { check, agent, now })
+}
+
+/// One request for an apply: it is submitted, continued or refused, and waited for as long as the caller
+/// wants.
+pub struct Attempt<'a> {
+    app: &'a App,
+    who: &'a TaskAccess,
+    /// How long the caller wants to wait, where it said so.
+    wait: Option<Duration>,
+    begun: Instant,
+}
+
+/// Where an apply stands when its request is answered.
+#[derive(Debug)]
+pub struct Concluded {
+    /// The apply.
+    pub apply: Arc<Apply>,
+    /// Its approval, where it needs one.
+    pub approval: Option<Arc<Approval>>,
+    /// Where it stands.
+    pub outcome: Outcome,
+}
+
+/// Where an apply stands that was not refused.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It has ended.
+    Ended(ApplyEnd),
+    /// It is being carried out.
+    Running,
+    /// It waits to be decided, or to be continued.
+    Waiting(Box<Waiting>),
+}
+
+/// What somebody needs who waits for a human.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The question.
+    pub approval: Arc<Approval>,
+    /// Whether it was approved, and `continue` carries it out.
+    pub is_approved: bool,
+    /// The token of the link to it.
+    pub link: SignedToken,
+    /// Continues the apply once it is approved.
+    pub resume: SignedToken,
+    /// The agent; absent where nothing was ever granted to it.
+    pub agent: Option<Arc<Agent>>,
+    /// As of when.
+    pub now: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    /// Begins now.
+    #[must_use]
+    pub fn new(app: &'a App, who: &'a TaskAccess, wait: Option<Duration>) -> Self {
+        Self {
+            app,
+            who,
+            wait,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Submits operations under a key.
+    ///
+    /// # Errors
+    /// The refusal, which is on record.
+    pub async fn submit(
+        &self,
+        key: IdempotencyKey,
+        operations: Vec<Operation>,
+        callback: Option<NewCallback>,
+    ) -> Result<Submitted, Error> {
+        let command = SubmitApply {
+            token: self.who.presented(),
+            key,
+            operations,
+            callback,
+        };
+        let ruling = self.app.ledger.execute(self.who.origin(), command).await?;
+        Ok(ruling.accepted()?)
+    }
+
+    /// Records an attempt that could not be read.
+    ///
+    /// # Errors
+    /// What kept it from being recorded: no answer leaves before its record.
+    pub async fn refuse(
+        &self,
+        key: Option<IdempotencyKey>,
+        refusal: Rejection,
+    ) -> Result<(), Error> {
+        let command = RefuseApply {
+            token: self.who.presented(),
+            key,
+            refusal,
+        };
+        self.app.ledger.execute(self.who.origin(), command).await?;
+        Ok(())
+    }
+
+    /// Carries out what was approved. Where nobody has decided yet and the caller waits for that, what
+    /// is approved meanwhile is carried out in the same request.
+    ///
+    /// # Errors
+    /// The refusal, which is on record.
+    pub async fn resume(&self, key: IdempotencyKey, resume: Resumed) -> Result<Concluded, Error> {
+        let command = ContinueApply {
+            token: self.who.presented(),
+            key,
+            resume,
+        };
+        let ledger = &self.app.ledger;
+        let ruling = ledger.execute(self.who.origin(), command.clone()).await?;
+        let mut submitted = ruling.accepted()?;
+        self.wait_for_decision(&mut submitted).await?;
+        if self.standing(&submitted) == Standing::Approved {
+            let ruling = ledger.execute(self.who.origin(), command).await?;
+            submitted = ruling.accepted()?;
+        }
+        self.conclude(submitted).await
+    }
+
+    /// Where the apply stands, after waiting as long as the caller wants.
+    ///
+    /// # Errors
+    /// The refusal that a denial, a deadline or the task's end makes of it.
+    pub async fn conclude(&self, mut submitted: Submitted) -> Result<Concluded, Error> {
+        self.wait_for_decision(&mut submitted).await?;
+        if self.standing(&submitted) == Standing::Running {
+            let ended = |apply: &Apply| apply.end.is_some();
+            let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
+            let ledger = &self.app.ledger;
+            submitted.apply = ledger.wait_for(submitted.apply.id, patience, ended).await?;
+            // Its end may have given the approval back.
+            if let Some(approval) = submitted.apply.approval_id {
+                submitted.approval = Some(ledger.existing(approval).await?);
+            }
+        }
+        let standing = self.standing(&submitted);
+        if let Some(refusal) = standing.refusal() {
+            return Err(refusal.into());
+        }
+        let Submitted {
+            apply, approval, ..
+        } = submitted;
+        let outcome = match standing {
+            Standing::Ended(end) => Outcome::Ended(end),
+            Standing::Running => Outcome::Running,
+            Standing::Approved => self.waiting(&apply, approval.clone(), true).await?,
+            Standing::Waiting => self.waiting(&apply, approval.clone(), false).await?,
+            refused @ (Standing::Denied { .. }
+            | Standing::Expired { .. }
+            | Standing::Cancelled
+            | Standing::ConsumedElsewhere { .. }) => {
+                return Err(Error::defect(format!("{refused:?} was not refused")));
+            }
+        };
+        Ok(Concluded {
+            apply,
+            approval,
+            outcome,
+        })
+    }
+
+    async fn waiting(
+        &self,
+        apply: &Apply,
+        approval: Option<Arc<Approval>>,
+        is_approved: bool,
+    ) -> Result<Outcome, Error> {
+        let approval = approval.ok_or_else(|| Error::defect("an apply waits for no approval"))?;
+        let ledger = &self.app.ledger;
+        let agent = ledger.load::<Agent>(self.who.task().agent_id).await?;
+        let now = ledger.now();
+        let resume = Resume {
+            approval_id: approval.id,
+            task_id: apply.task_id,
+            fingerprint: apply.fingerprint.to_string(),
+            iat: now.as_seconds(),
+        };
+        Ok(Outcome::Waiting(Box::new(Waiting {
+            link: self.app.approval_link(&approval)?,
+            resume: self.app.keys.resume.sign(resume)?,
+            approval,
+            is_approved,
+            agent,
+            now,
+        })))
+    }
+
+    /// Takes the decision in, where there is none yet and the caller waits for one.
+    async fn wait_for_decision(&self, submitted: &mut Submitted) -> Result<(), Error> {
+        if let (Standing::Waiting, Some(wait), Some(asked)) =
+            (self.standing(submitted), self.wait, &submitted.approval)
+        {
+            let patience = self.left_of(wait);
+            let decided = self.app.wait_for_decision(asked.id, patience).await?;
+            submitted.approval = Some(decided);
+        }
+        Ok(())
+    }
+
+    fn standing(&self, submitted: &Submitted) -> Standing {
+        let now = self.app.ledger.now();
+        standing(&submitted.apply, submitted.approval.as_deref(), now)
+    }
+
+    fn left_of(&self, patience: Duration) -> Duration {
+        patience.saturating_sub(self.begun.elapsed())
+    }
+}
+
+/// One apply, where it stands, and what its agent is granted.
+#[derive(Debug)]
+pub struct Detail {
+    /// The apply.
+    pub apply: Arc<Apply>,
+    /// Where it stands.
+    pub standing: Standing,
+    /// The agent; absent where nothing was ever granted to it.
+    pub agent: Option<Arc<Agent>>,
+    /// As of when.
+    pub now: Timestamp,
+}
+
+/// An apply of the task.
+///
+/// # Errors
+/// [`Rejection::ApplyNotFound`] for an apply of another task too.
+pub async fn read(ledger: &Ledger, who: &TaskAccess, id: ApplyId) -> Result<Detail, Error> {
+    let apply = ledger.load::<Apply>(id).await?;
+    let apply = apply.filter(|apply| apply.task_id == who.task().id);
+    detail(ledger, apply.ok_or(Rejection::ApplyNotFound)?).await
+}
+
+/// Settles an outcome that is unknown, as somebody found it upstream.
+///
+/// # Errors
+/// When the apply has no unknown outcome.
+pub async fn resolve(
+    ledger: &Ledger,
+    who: &Acting,
+    apply_id: ApplyId,
+    executed: bool,
+    reason: String,
+) -> Result<Detail, Error> {
+    let command = ResolveApply {
+        apply_id,
+        executed,
+        reason,
+    };
+    detail(ledger, ledger.execute(who.origin.clone(), command).await?).await
+}
+
+async fn detail(ledger: &Ledger, apply: Arc<Apply>) -> Result<Detail, Error> {
+    let approval = match apply.approval_id {
+        Some(approval) => ledger.load::<Approval>(approval).await?,
+        None => None,
+    };
+    let agent = match ledger.load::<Task>(apply.task_id).await? {
+        Some(task) => ledger.load::<Agent>(task.agent_id).await?,
+        None => None,
+    };
+    let now = ledger.now();
+    Ok(Detail {
+        standing: standing(&apply, approval.as_deref(), now),
+        apply,
+        agent,
+        now,
+    })
+}

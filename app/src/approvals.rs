@@ -1,0 +1,62 @@
+//! Approvals, as the agent that waits for them sees them.
+
+use crate::app::App;
+use crate::approvers::known_principal;
+use crate::principal::TaskAccess;
+use crate::refusal::Error;
+use ledger::Rejection;
+use ledger::aggregate::{Approval, ApprovalState};
+use ledger::command::NarrowApproval;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The task's newest approval, held back for as long as it is pending and the caller waits.
+///
+/// # Errors
+/// [`Rejection::ApprovalNotFound`].
+pub async fn newest(
+    app: &App,
+    who: &TaskAccess,
+    wait: Option<Duration>,
+) -> Result<Arc<Approval>, Error> {
+    let newest = app.ledger.newest_approval(who.task().id).await?;
+    let newest = newest.ok_or(Rejection::ApprovalNotFound)?;
+    Ok(match wait {
+        Some(wait) => app.wait_for_decision(newest.id, wait).await?,
+        None => newest,
+    })
+}
+
+/// The task's pending approval, narrowed to one of those who may decide where one is named.
+///
+/// # Errors
+/// What the ledger refuses.
+pub async fn narrow(
+    app: &App,
+    who: &TaskAccess,
+    principal: Option<String>,
+) -> Result<Arc<Approval>, Error> {
+    let principal = match principal {
+        Some(principal) => Some(known_principal(&app.ledger, principal).await?),
+        None => None,
+    };
+    let command = NarrowApproval {
+        token: who.presented(),
+        principal,
+    };
+    Ok(app.ledger.execute(who.origin(), command).await?)
+}
+
+/// The task's newest approval while it is pending.
+///
+/// # Errors
+/// [`Error::NotFound`] when nothing is pending.
+pub async fn pending(app: &App, who: &TaskAccess) -> Result<Arc<Approval>, Error> {
+    let approval = newest(app, who, None).await?;
+    if approval.state_at(app.ledger.now()) != ApprovalState::Pending {
+        return Err(Error::NotFound {
+            what: "pending approval",
+        });
+    }
+    Ok(approval)
+}

@@ -1,0 +1,223 @@
+//! Questions to humans: what the holder of an approval link sees, and the ceremony that decides. The
+//! ledger verifies the passkey's answer when it records the decision; what is checked here has better
+//! words for it.
+
+use crate::app::App;
+use crate::passkey::{EligibleCredential, PasskeyRefused};
+use crate::principal::QuestionAccess;
+use crate::refusal::Error;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Approver, Task};
+use ledger::command::DecideApproval;
+use ledger::{
+    Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, Origin, PublicKey,
+    Rejection, RequestId, Timestamp,
+};
+use std::sync::Arc;
+
+/// The question that a link is for, decided or not.
+///
+/// # Errors
+/// [`Rejection::ApprovalNotFound`].
+pub async fn opened(ledger: &Ledger, who: &QuestionAccess) -> Result<Arc<Approval>, Error> {
+    let approval = ledger.load::<Approval>(who.link.approval_id).await?;
+    Ok(approval
+        .filter(|approval| approval.task_id == who.link.task_id)
+        .ok_or(Rejection::ApprovalNotFound)?)
+}
+
+/// The task that a question is about.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn task_of(ledger: &Ledger, approval: &Approval) -> Result<Arc<Task>, Error> {
+    Ok(ledger.existing(approval.task_id).await?)
+}
+
+/// The apply that asked, and the one that has used the approval or given it back, unless it was erased.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn applies_of(
+    ledger: &Ledger,
+    approval: &Approval,
+) -> Result<(Arc<Apply>, Option<Arc<Apply>>), Error> {
+    let apply = ledger.existing(approval.apply_id).await?;
+    let used_by = match approval.consumed_by.or(approval.released_by) {
+        Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
+        None => None,
+    };
+    Ok((apply, used_by))
+}
+
+/// Why there is nothing left to decide; `None` while there is.
+#[must_use]
+pub fn over(approval: &Approval, now: Timestamp) -> Option<Rejection> {
+    match approval.state_at(now) {
+        ApprovalState::Pending => None,
+        ApprovalState::Expired => Some(Rejection::ApprovalExpired {
+            at: approval.expiry(),
+        }),
+        ApprovalState::Cancelled => Some(Rejection::ApprovalCancelled),
+        decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {
+            Some(Rejection::ApprovalDecided {
+                state: decided.as_str(),
+            })
+        }
+    }
+}
+
+/// A question that is still to be decided.
+pub struct Undecided<'a> {
+    app: &'a App,
+    approval: Arc<Approval>,
+    request_id: Option<RequestId>,
+}
+
+/// What a passkey is asked to sign, and whose may.
+#[derive(Debug)]
+pub struct Options {
+    /// Binds the decision.
+    pub challenge: Challenge,
+    /// The credentials that may decide.
+    pub credential_ids: Vec<CredentialId>,
+}
+
+impl<'a> Undecided<'a> {
+    /// The question that a link is for.
+    ///
+    /// # Errors
+    /// What became of it, where there is nothing left to decide.
+    pub async fn of(app: &'a App, who: &QuestionAccess) -> Result<Self, Error> {
+        let approval = opened(&app.ledger, who).await?;
+        match over(&approval, app.ledger.now()) {
+            None => Ok(Self {
+                app,
+                approval,
+                request_id: who.request_id,
+            }),
+            Some(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// A challenge that binds a decision. Asking again leaves earlier challenges valid.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn options(
+        &self,
+        decision: Decision,
+        reason: Option<&str>,
+    ) -> Result<Options, Error> {
+        let ledger = &self.app.ledger;
+        let statement = self.approval.statement(ledger.id(), decision, reason);
+        let valid_until = ledger.now().plus(self.app.challenge_ttl);
+        let challenge = Challenge::issue(
+            &ledger.rules().challenge_key,
+            ledger.random().sixteen(),
+            valid_until.min(self.approval.expires_at),
+            &statement,
+        );
+        let mut credential_ids = Vec::new();
+        for principal in &self.approval.approvers {
+            if let Some(approver) = self.approver(principal).await? {
+                let active = approver.active_credentials();
+                credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
+            }
+        }
+        Ok(Options {
+            challenge,
+            credential_ids,
+        })
+    }
+
+    /// Records the decision that a passkey signed, with its whole proof.
+    ///
+    /// # Errors
+    /// Why the proof is none.
+    pub async fn decide(
+        self,
+        decision: Decision,
+        reason: Option<String>,
+        assertion: Assertion,
+    ) -> Result<Arc<Approval>, Error> {
+        let (principal, credential) = self.eligible(&assertion).await?;
+        let ledger = &self.app.ledger;
+        let statement = self
+            .approval
+            .statement(ledger.id(), decision, reason.as_deref());
+        let party = &self.app.relying_party;
+        assertion
+            .challenge()
+            .map_err(PasskeyRefused::from)
+            .and_then(|asked| party.check_assertion(&credential, &asked, &assertion, &statement))
+            .map_err(refused)?;
+        let actor = Actor::Approver {
+            principal,
+            credential_id: CredentialId::unchecked(credential.credential_id),
+        };
+        let origin = Origin {
+            actor,
+            request_id: self.request_id,
+        };
+        let command = DecideApproval {
+            approval_id: self.approval.id,
+            decision,
+            reason,
+            assertion,
+        };
+        Ok(ledger.execute(origin, command).await?.accepted()?)
+    }
+
+    /// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
+    async fn approver(&self, principal: &ApproverName) -> Result<Option<Arc<Approver>>, Error> {
+        recorded(self.app.ledger.approver(principal).await)
+    }
+
+    /// The principal and credential that signed, where they may decide this.
+    async fn eligible(
+        &self,
+        assertion: &Assertion,
+    ) -> Result<(ApproverName, EligibleCredential), Error> {
+        for principal in &self.approval.approvers {
+            let Some(approver) = self.approver(principal).await? else {
+                continue;
+            };
+            let mut active = approver.active_credentials();
+            let found = active.find(|one| one.credential_id.as_slice() == assertion.credential_id);
+            if let Some(found) = found {
+                let key =
+                    PublicKey::from_cose(found.public_key.as_slice()).map_err(Error::defect)?;
+                let credential = EligibleCredential {
+                    credential_id: assertion.credential_id.clone(),
+                    public_key: key,
+                    sign_count: found.sign_count,
+                    backup_eligible: found.backup_eligible,
+                };
+                return Ok((principal.clone(), credential));
+            }
+        }
+        Err(Rejection::CredentialNotEligible.into())
+    }
+}
+
+/// What was loaded; what was erased is not there.
+fn recorded<T>(loaded: Result<Option<T>, ledger::Error>) -> Result<Option<T>, Error> {
+    match loaded {
+        Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
+        loaded => Ok(loaded?),
+    }
+}
+
+fn refused(why: PasskeyRefused) -> Error {
+    match why {
+        PasskeyRefused::UnknownCredential => Rejection::CredentialNotEligible.into(),
+        PasskeyRefused::Counter => Rejection::CounterWentBack.into(),
+        PasskeyRefused::BackupFlags => Rejection::BackupEligibilityChanged.into(),
+        PasskeyRefused::ChallengeExpired => Rejection::ChallengeExpired.into(),
+        PasskeyRefused::Setup(cause) => Error::defect(cause),
+        why => Rejection::AssertionInvalid {
+            why: why.to_string(),
+        }
+        .into(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Invitations to register a passkey, and the ceremony that does.
+
+use crate::app::App;
+use crate::approvers::known_principal;
+use crate::passkey::{
+    Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,
+};
+use crate::principal::{Acting, InvitationAccess};
+use crate::refusal::Error;
+use crate::token::link::{EnrolmentLink, SignedToken};
+use ledger::aggregate::{Approver, Enrolment};
+use ledger::command::{Enrol, NewCredential, OpenEnrolment};
+use ledger::event::CredentialStatus;
+use ledger::{
+    Actor, ApproverName, Blob, CredentialId, Ledger, Origin, RecordedThumbprint, Rejection,
+    RequestId, Timestamp,
+};
+use std::sync::Arc;
+use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
+
+/// An invitation to register one passkey.
+#[derive(Debug)]
+pub struct Invited {
+    /// Who is invited, as they are known.
+    pub principal: ApproverName,
+    /// The token of the link to it.
+    pub link: SignedToken,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// Invites a principal to register a passkey.
+///
+/// # Errors
+/// What the ledger refuses.
+pub async fn invite(app: &App, who: Acting, principal: String) -> Result<Invited, Error> {
+    let principal = known_principal(&app.ledger, principal).await?.checked()?;
+    let command = OpenEnrolment {
+        principal: principal.clone(),
+    };
+    let opened = app.ledger.execute(who.origin, command).await?;
+    let link = app.keys.enrolment_link.sign(EnrolmentLink {
+        enrolment_id: opened.enrolment_id,
+        principal: principal.clone(),
+        exp: opened.expires_at.as_seconds(),
+    })?;
+    Ok(Invited {
+        principal,
+        link,
+        expires_at: opened.expires_at,
+    })
+}
+
+/// The approver and the invitation that a link is for, used or not.
+///
+/// # Errors
+/// [`Rejection::EnrolmentNotFound`].
+pub async fn opened(
+    ledger: &Ledger,
+    who: &InvitationAccess,
+) -> Result<(Arc<Approver>, Enrolment), Error> {
+    let approver = ledger.approver(&who.link.principal).await?;
+    let approver = approver.ok_or(Rejection::EnrolmentNotFound)?;
+    let enrolment = approver.enrolment(who.link.enrolment_id).cloned();
+    Ok((approver, enrolment.ok_or(Rejection::EnrolmentNotFound)?))
+}
+
+/// An invitation that can be used. The ledger asks again when the passkey is registered.
+pub struct Usable<'a> {
+    app: &'a App,
+    approver: Arc<Approver>,
+    enrolment: Enrolment,
+    known: Vec<Vec<u8>>,
+    request_id: Option<RequestId>,
+}
+
+/// A passkey that was registered.
+#[derive(Debug)]
+pub struct Registered {
+    /// Whose it is.
+    pub approver: Arc<Approver>,
+    /// Its id.
+    pub credential_id: CredentialId,
+    /// RFC 9679 thumbprint of its key.
+    pub public_key_thumbprint: RecordedThumbprint,
+}
+
+impl<'a> Usable<'a> {
+    /// The invitation that a link is for.
+    ///
+    /// # Errors
+    /// [`Rejection::EnrolmentEnded`] when it was used or has expired.
+    pub async fn of(app: &'a App, who: &InvitationAccess) -> Result<Self, Error> {
+        let (approver, enrolment) = opened(&app.ledger, who).await?;
+        if enrolment.used || app.ledger.now() >= enrolment.expires_at {
+            return Err(Rejection::EnrolmentEnded.into());
+        }
+        let known = approver.credentials.iter();
+        let known = known.map(|credential| credential.credential_id.as_slice().to_vec());
+        Ok(Self {
+            app,
+            known: known.collect(),
+            approver,
+            enrolment,
+            request_id: who.request_id,
+        })
+    }
+
+    /// Options for a registration.
+    ///
+    /// # Errors
+    /// [`Error::Defect`] when the ceremony cannot be set up.
+    pub fn options(&self) -> Result<PublicKeyCredentialCreationOptions, Error> {
+        let ledger = &self.app.ledger;
+        let valid_until = ledger.now().plus(self.app.challenge_ttl);
+        let challenge = RegistrationChallenge::issue(
+            &self.app.keys.registration,
+            &**ledger.random(),
+            valid_until.min(self.enrolment.expires_at),
+            self.enrolment.id,
+        );
+        let party = &self.app.relying_party;
+        let options = party.registration_options(&challenge, &self.registrant());
+        options.map_err(refused)
+    }
+
+    /// Registers the passkey that an authenticator has made.
+    ///
+    /// # Errors
+    /// Why it is none, or what the ledger refuses.
+    pub async fn register(self, attestation: &Attestation) -> Result<Registered, Error> {
+        let ledger = &self.app.ledger;
+        let made = self.app.relying_party.register(
+            &self.app.keys.registration,
+            self.enrolment.id,
+            &self.registrant(),
+            attestation,
+            ledger.now(),
+        );
+        let credential = new_credential(made.map_err(refused)?)?;
+        let credential_id = credential.credential_id.clone();
+        let public_key_thumbprint = credential.public_key_thumbprint.clone();
+        let origin = Origin {
+            actor: Actor::Approver {
+                principal: self.approver.principal.clone(),
+                credential_id: credential_id.clone(),
+            },
+            request_id: self.request_id,
+        };
+        let command = Enrol {
+            enrolment_id: self.enrolment.id,
+            credential,
+        };
+        Ok(Registered {
+            approver: ledger.execute(origin, command).await?,
+            credential_id,
+            public_key_thumbprint,
+        })
+    }
+
+    fn registrant(&self) -> Registrant<'_> {
+        Registrant {
+            ledger_id: self.app.ledger.id(),
+            principal: &self.approver.principal,
+            registered: &self.known,
+        }
+    }
+}
+
+fn new_credential(made: RegisteredCredential) -> Result<NewCredential, Rejection> {
+    let thumbprint = made.public_key.thumbprint();
+    Ok(NewCredential {
+        credential_id: CredentialId::parse(made.credential_id)?,
+        status: CredentialStatus::Active,
+        algorithm: made.public_key.algorithm().as_str().to_owned(),
+        public_key: Blob::from(made.public_key.to_cose()),
+        public_key_thumbprint: thumbprint.into(),
+        backup_eligible: Some(made.backup_eligible),
+        sign_count: made.sign_count,
+    })
+}
+
+fn refused(why: PasskeyRefused) -> Error {
+    match why {
+        PasskeyRefused::ChallengeExpired => Rejection::ChallengeExpired.into(),
+        PasskeyRefused::Setup(cause) => Error::defect(cause),
+        why => Error::Registration(why),
+    }
+}

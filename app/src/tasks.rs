@@ -1,0 +1,93 @@
+//! Tasks: opening, closing, and renewing their tokens.
+
+use crate::app::App;
+use crate::principal::{Acting, Opening, TaskAccess};
+use crate::refusal::Error;
+use crate::token::capability::CapabilityToken;
+use ledger::aggregate::Task;
+use ledger::command::{AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, RenewToken};
+use ledger::{AgentName, Ledger, TaskId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A task to be opened.
+#[derive(Debug)]
+pub struct NewTask {
+    /// What it is called.
+    pub name: String,
+    /// What may be done in it.
+    pub operations: Vec<AllowedEntry>,
+    /// Where its events go.
+    pub callback: Option<NewCallback>,
+    /// Whether its applies may name a callback of the agent's own.
+    pub agent_callbacks: bool,
+    /// How long its tokens live.
+    pub token_ttl: Duration,
+}
+
+/// A task with a token that opens it, which is shown once.
+#[derive(Debug)]
+pub struct Issued {
+    /// The task.
+    pub task: Arc<Task>,
+    /// The token.
+    pub token: CapabilityToken,
+    /// How long it counts, in seconds: the same token may be handed out a moment after it was issued.
+    pub time_left: u64,
+}
+
+/// Opens a task of the agent that the caller is. Its token is bound to the caller's client.
+///
+/// # Errors
+/// [`crate::Forbidden::NotAnAgent`], and what the ledger refuses.
+pub async fn open(app: &App, who: Opening, task: NewTask) -> Result<Issued, Error> {
+    let command = CreateTask {
+        agent: AgentName::parse(who.agent_name()?)?,
+        subject: who.by.subject.clone(),
+        name: task.name,
+        operations: task.operations,
+        callback: task.callback,
+        agent_callbacks: task.agent_callbacks,
+        token_ttl: task.token_ttl,
+    };
+    issued(app, app.ledger.execute(who.origin, command).await?)
+}
+
+/// Closes a task for good.
+///
+/// # Errors
+/// What the ledger refuses.
+pub async fn close(
+    ledger: &Ledger,
+    who: Acting,
+    task_id: TaskId,
+    reason: Option<String>,
+) -> Result<Arc<Task>, Error> {
+    let command = CloseTask {
+        task_id,
+        token: who.token,
+        reason,
+    };
+    Ok(ledger.execute(who.origin, command).await?)
+}
+
+/// Renews a token that went stale or expired while an approval was open.
+///
+/// # Errors
+/// What the ledger refuses.
+pub async fn renew(app: &App, who: &TaskAccess) -> Result<Issued, Error> {
+    let command = RenewToken {
+        token: who.presented(),
+    };
+    issued(app, app.ledger.execute(who.origin(), command).await?)
+}
+
+fn issued(app: &App, issued: IssuedToken) -> Result<Issued, Error> {
+    let end = issued.claims.exp;
+    let left = end.saturating_sub(app.ledger.now().as_seconds());
+    Ok(Issued {
+        token: CapabilityToken::sign(&app.keys.capability, &issued.claims)?,
+        task: issued.task,
+        time_left: u64::try_from(left).unwrap_or(0),
+    })
+}

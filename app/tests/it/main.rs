@@ -1,0 +1,240 @@
+//! The use cases, called without HTTP.
+
+#![expect(clippy::unwrap_used, reason = "what does not hold in a test ends it")]
+
+use app::applies::{self, Attempt, Outcome};
+use app::decisions::Undecided;
+use app::passkey::{RegistrationKey, RelyingParty};
+use app::tasks::{self, Issued, NewTask};
+use app::token::capability::OpenedToken;
+use app::token::jwt::TokenKey;
+use app::token::link::LinkKey;
+use app::{
+    Administrator, App, Error, Forbidden, Keys, Principal, Request, Right, Rights, TaskAccess,
+    TokenHolder, action, approvers, authorize,
+};
+use fixtures::approver::SoftApprover;
+use fixtures::commands;
+use fixtures::rules::{APPROVER, ORIGIN, RP_ID};
+use fixtures::test_ledger::TestLedger;
+use ledger::{ClientSubject, Decision, Rejection};
+use projections::{ProjectionOptions, Projections};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+
+struct Service {
+    app: App,
+    _ledger: TestLedger,
+}
+
+impl Service {
+    async fn new() -> Self {
+        let ledger = TestLedger::open().await;
+        let options = ProjectionOptions {
+            url: format!("sqlite://{}/proxy.db", ledger.dir().display()),
+            ledger: ledger.ledger.clone(),
+        };
+        let (projections, runner) = Projections::open(options).await.unwrap();
+        tokio::spawn(runner.run(CancellationToken::new()));
+        let rules = ledger.rules();
+        let app = App {
+            keys: Keys {
+                capability: TokenKey::new(SECRET, &rules.token_issuer, &rules.token_audience),
+                approval_link: LinkKey::new(SECRET),
+                enrolment_link: LinkKey::new(SECRET),
+                resume: LinkKey::new(SECRET),
+                registration: RegistrationKey::derive(SECRET),
+            },
+            relying_party: RelyingParty::new(RP_ID, ORIGIN, Duration::from_secs(90)).unwrap(),
+            challenge_ttl: Duration::from_secs(90),
+            ending: CancellationToken::new(),
+            ledger: ledger.ledger.clone(),
+            projections,
+        };
+        Self {
+            app,
+            _ledger: ledger,
+        }
+    }
+
+    async fn task(&self) -> Issued {
+        let request = Request::default();
+        let opening = authorize::<action::OpenTask>(&self.app.ledger, administrator(), request);
+        let wanted = commands::create_task();
+        let task = NewTask {
+            name: wanted.name,
+            operations: wanted.operations,
+            callback: None,
+            agent_callbacks: true,
+            token_ttl: wanted.token_ttl,
+        };
+        tasks::open(&self.app, opening.await.unwrap(), task)
+            .await
+            .unwrap()
+    }
+
+    fn agent(&self, token: &str, client: &str) -> Principal {
+        let token = OpenedToken::open(&self.app.keys.capability, token).unwrap();
+        Principal::Agent(Box::new(TokenHolder::new(token, &subject(client))))
+    }
+
+    async fn access<A>(&self, token: &str, request: Request) -> Result<TaskAccess, Error>
+    where
+        A: app::Act<Access = TaskAccess>,
+    {
+        authorize::<A>(&self.app.ledger, self.agent(token, "client-a"), request).await
+    }
+}
+
+fn subject(text: &str) -> ClientSubject {
+    ClientSubject::parse(text).unwrap()
+}
+
+fn administrator() -> Principal {
+    Principal::Administrator(Administrator {
+        name: "agent:ci".to_owned(),
+        subject: subject("client-a"),
+        rights: Rights::default()
+            .and(Right::IssueTasks)
+            .and(Right::ManageApprovers),
+    })
+}
+
+fn of_task(issued: &Issued) -> Request {
+    Request {
+        id: None,
+        task: Some(issued.task.id),
+    }
+}
+
+#[tokio::test]
+async fn an_apply_is_planned_submitted_decided_and_continued() {
+    let service = Service::new().await;
+    let (app, ledger) = (&service.app, &service.app.ledger);
+    let passkey = SoftApprover::new(APPROVER);
+    let registrar = authorize::<action::PutCredential>(ledger, administrator(), Request::default());
+    let registrar = registrar.await.unwrap();
+    let (name, credential) = (APPROVER.to_owned(), passkey.new_credential());
+    let put = approvers::put_credential(ledger, registrar, name, credential, None);
+    put.await.unwrap();
+
+    let issued = service.task().await;
+    let (request, token) = (of_task(&issued), issued.token.into_revealed());
+    let operations = vec![commands::dns_create("a")];
+    let who = service.access::<action::PlanApply>(&token, request).await;
+    let planned = applies::plan(ledger, &who.unwrap(), &operations).await;
+    assert_eq!(planned.unwrap().check.missing.len(), 1);
+
+    let who = service.access::<action::SubmitApply>(&token, request).await;
+    let who = who.unwrap();
+    let attempt = Attempt::new(app, &who, Some(Duration::ZERO));
+    let submitted = attempt.submit(commands::key("k"), operations, None).await;
+    let waiting = match attempt.conclude(submitted.unwrap()).await.unwrap().outcome {
+        Outcome::Waiting(waiting) => waiting,
+        other => panic!("{other:?}"),
+    };
+    assert!(!waiting.is_approved);
+
+    let link = app.keys.approval_link.open(waiting.link.reveal()).unwrap();
+    let link = Principal::ApprovalLink(link);
+    let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());
+    let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();
+    let options = question.options(Decision::Approve, None).await.unwrap();
+    let assertion = passkey.assert(RP_ID, ORIGIN, &options.challenge.to_bytes());
+    let decided = question.decide(Decision::Approve, None, assertion).await;
+    assert_eq!(decided.unwrap().id, waiting.approval.id);
+
+    let who = service
+        .access::<action::ContinueApply>(&token, request)
+        .await;
+    let who = who.unwrap();
+    let resume = app.keys.resume.open(waiting.resume.reveal()).unwrap();
+    let attempt = Attempt::new(app, &who, Some(Duration::ZERO));
+    let continued = attempt
+        .resume(commands::key("k"), resume.read().unwrap())
+        .await;
+    assert!(matches!(continued.unwrap().outcome, Outcome::Running));
+
+    let operator = Principal::Operator("root".to_owned());
+    let operator = authorize::<action::CloseTask>(ledger, operator, Request::default());
+    let closed = tasks::close(ledger, operator.await.unwrap(), issued.task.id, None);
+    closed.await.unwrap();
+    let refused = service.access::<action::ReadTask>(&token, request).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Ledger(ledger::Error::Rejected(
+            Rejection::TokenRevoked
+        )))
+    ));
+}
+
+#[tokio::test]
+async fn a_principal_of_another_kind_is_refused() {
+    let service = Service::new().await;
+    let ledger = &service.app.ledger;
+    let request = Request::default();
+    let operator = || Principal::Operator("root".to_owned());
+    let refused = authorize::<action::OpenTask>(ledger, operator(), request).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Forbidden(Forbidden::OtherKind))
+    ));
+    let refused = authorize::<action::DecideQuestion>(ledger, administrator(), request).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Forbidden(Forbidden::OtherKind))
+    ));
+    let refused = authorize::<action::Erase>(ledger, administrator(), request).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Forbidden(Forbidden::OtherKind))
+    ));
+    let refused = authorize::<action::Audit>(ledger, administrator(), request).await;
+    let claim = Right::Audit.claim();
+    assert!(matches!(
+        refused,
+        Err(Error::Forbidden(Forbidden::MissingRight(missing))) if missing == claim
+    ));
+}
+
+#[tokio::test]
+async fn a_token_opens_its_own_task_for_its_own_client() {
+    let service = Service::new().await;
+    let ledger = &service.app.ledger;
+    let (one, other) = (service.task().await, service.task().await);
+    let (request, elsewhere) = (of_task(&one), of_task(&other));
+    let token = one.token.into_revealed();
+    service
+        .access::<action::ReadTask>(&token, request)
+        .await
+        .unwrap();
+    for request in [elsewhere, Request::default()] {
+        let refused = service.access::<action::ReadTask>(&token, request).await;
+        assert!(matches!(
+            refused,
+            Err(Error::Forbidden(Forbidden::OtherTask))
+        ));
+    }
+    let stranger = service.agent(&token, "client-b");
+    let refused = authorize::<action::RenewToken>(ledger, stranger, request).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Forbidden(Forbidden::OtherSubject))
+    ));
+}
+
+#[test]
+fn every_action_admits_somebody_and_no_kind_twice() {
+    for action in app::Action::ALL {
+        let who = action.who();
+        assert!(!who.is_empty(), "{action:?}");
+        for (at, one) in who.iter().enumerate() {
+            let rest = who.get(at + 1..).unwrap_or_default();
+            let same =
+                |other: &app::Who| std::mem::discriminant(one) == std::mem::discriminant(other);
+            assert!(!rest.iter().any(same), "{action:?} admits {one:?} twice");
+        }
+    }
+}
