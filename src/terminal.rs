@@ -1,6 +1,7 @@
 //! Colour for people, and for nobody else.
 
 use crate::config::Environment;
+use ledger::describe::{Act, Change, Facts, Severity, Status};
 use std::fmt;
 use std::io::IsTerminal;
 
@@ -51,6 +52,35 @@ pub(crate) enum Style {
 }
 
 impl Style {
+    /// What went well, what went badly, and what somebody may want to look at.
+    pub(crate) fn of(facts: &Facts) -> Self {
+        match (&facts.act, facts.status, facts.severity) {
+            (
+                Act::Managed {
+                    change: Change::Unknown,
+                    ..
+                },
+                ..,
+            ) => Self::Faint,
+            (_, Status::Failure, Severity::Informational | Severity::Low)
+            | (_, Status::Unknown, Severity::High) => Self::Odd,
+            (_, Status::Failure, _) => Self::Bad,
+            (Act::Decision { .. }, ..) => Self::Good,
+            (Act::Managed { .. }, _, Severity::Low | Severity::Medium | Severity::High) => {
+                Self::Odd
+            }
+            _ if facts.detail.as_deref() == Some("completed") => Self::Good,
+            (
+                Act::Managed {
+                    change: Change::Created,
+                    ..
+                },
+                ..,
+            ) => Self::Strong,
+            _ => Self::Plain,
+        }
+    }
+
     /// The parameters of ECMA-48's SGR.
     const fn code(self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ mod checkpoints;
 mod claims;
 mod clock;
 pub mod command;
+pub mod describe;
 mod digest;
 mod error;
 pub mod event;

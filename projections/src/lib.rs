@@ -39,7 +39,7 @@ pub use runner::{Progress, Runner};
 pub use tables::{
     ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
     DueSearch, ErasedView, OperationSummary, PermissionView, TaskView, TimelineEntry,
-    TimelineFilter, Unproven, summary,
+    TimelineFilter, Unproven,
 };
 pub use verify::{VerifyReport, verify};
 pub use words::{

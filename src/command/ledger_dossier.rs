@@ -3,9 +3,9 @@
 use crate::cli::DossierArgs;
 use crate::config::{Environment, SigningSource};
 use crate::dossier::{DossierPage, Gather, Sources, story_of, write_new};
+use crate::narrative::LedgerFile;
 use crate::output::{STDOUT, Stdout, note, say};
 use crate::service::refuse_missing;
-use crate::stories::LedgerFile;
 use anyhow::{Context, ensure};
 use askama::Template;
 use std::io::Write as _;

@@ -2,9 +2,9 @@
 
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::{Environment, Storage};
+use crate::narrative::{Entry, LedgerFile, Narrative, Subject, Told, clock, read_entries};
 use crate::output::Stdout;
 use crate::service::refuse_missing;
-use crate::stories::{Entry, LedgerFile, Line, Subject, Teller, clock, read_entries};
 use crate::terminal::{Style, Terminal};
 use anyhow::bail;
 use ledger::{Log as _, TaskId};
@@ -68,7 +68,7 @@ impl Story<'_> {
             Some(to) => self.position(to, size)?,
             None => size,
         };
-        let mut teller = Teller::new(self.subject.clone());
+        let mut narrative = Narrative::new(self.subject.clone());
         let mut printed = 0;
         let mut before = None;
         while next < end {
@@ -76,16 +76,16 @@ impl Story<'_> {
             let entries: Vec<Entry> = read_entries(self.ledger, next, to)?;
             let mut out = std::io::BufWriter::new(Stdout);
             for entry in &entries {
-                let Some((line, _)) = teller.tell(entry, &self.file) else {
+                let Some(told) = narrative.tell(entry, &self.file) else {
                     continue;
                 };
                 if self.json {
-                    serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from)?;
+                    serde_json::to_writer(&mut out, &told.line).map_err(std::io::Error::from)?;
                     writeln!(out)?;
                 } else {
-                    writeln!(out, "{}", self.line(&line, before))?;
+                    writeln!(out, "{}", self.line(&told, before))?;
                 }
-                before = Some(line.position);
+                before = Some(told.line.position);
                 printed += 1;
             }
             out.flush()?;
@@ -127,7 +127,8 @@ impl Story<'_> {
 
     /// Time, position, task where there are several, and the sentence; what it answers where that is
     /// not the line above.
-    fn line(&self, line: &Line, before: Option<u64>) -> String {
+    fn line(&self, told: &Told, before: Option<u64>) -> String {
+        let line = &told.line;
         let at = clock(line.at);
         let task = match (self.subject.mixes_tasks(), line.task_id) {
             (false, _) => String::new(),
@@ -140,7 +141,7 @@ impl Story<'_> {
             Some(cause) if Some(cause) != before => format!("  <- #{cause}"),
             _ => String::new(),
         };
-        let text = self.terminal.paint(style(line), &line.text);
+        let text = self.terminal.paint(style(told), &line.text);
         format!(
             "{} {}{:indent$}{text}{}",
             self.terminal
@@ -153,14 +154,6 @@ impl Story<'_> {
 }
 
 /// What went well, what went badly, and what somebody may want to look at.
-fn style(line: &Line) -> Style {
-    match line.event.as_str() {
-        "task.created" | "apply.accepted" => Style::Strong,
-        "approval.approved" => Style::Good,
-        "apply.ended" if line.text.starts_with("completed") => Style::Good,
-        "apply.ended" | "approval.denied" | "apply.refused" => Style::Bad,
-        "approval.expired" | "approval.cancelled" | "apply.refusals_counted" => Style::Odd,
-        "delivery.attempt_ended" if line.text.ends_with("given up") => Style::Bad,
-        _ => Style::Plain,
-    }
+fn style(told: &Told) -> Style {
+    told.facts.as_ref().map_or(Style::Plain, Style::of)
 }

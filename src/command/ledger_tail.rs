@@ -2,14 +2,13 @@
 
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::{Environment, Storage};
+use crate::narrative::{Entry, LedgerFile, Narrative, Subject};
 use crate::output::Stdout;
 use crate::service::refuse_missing;
-use crate::stories::{Entry, LedgerFile, Subject, Teller};
 use crate::terminal::{Style, Terminal};
-use ledger::event::{AfterAttempt, ApplyEnd};
+use ledger::describe::{self, Topic};
 use ledger::operation::shown;
-use ledger::{Event, Log as _, Recorded};
-use projections::summary;
+use ledger::{Log as _, Recorded};
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,6 +16,9 @@ use std::time::Duration;
 
 /// Events read at a time.
 const STEP: u32 = 500;
+
+/// The most characters of a text.
+const MOST: usize = 400;
 
 /// How often the file is looked at for more.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -36,7 +38,7 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
         Some(position) => position,
         None => file.wait(file.reader().size())?.saturating_sub(args.lines),
     };
-    let mut teller = Teller::new(Subject::Everything);
+    let mut narrative = Narrative::new(Subject::Everything);
     loop {
         let events = file.wait(file.reader().events_from(next, STEP))?;
         next = events.last().map_or(next, |event| event.position() + 1);
@@ -49,7 +51,7 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
                     continue;
                 }
                 TailFormat::Jsonl => object(&event),
-                TailFormat::Ocsf => ocsf(&mut teller, event, file),
+                TailFormat::Ocsf => ocsf(&mut narrative, event, file),
             };
             serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
             writeln!(out)?;
@@ -65,13 +67,13 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
     }
 }
 
-fn ocsf(teller: &mut Teller, event: Recorded, file: &LedgerFile) -> serde_json::Value {
+fn ocsf(narrative: &mut Narrative, event: Recorded, file: &LedgerFile) -> serde_json::Value {
     let entry = Entry::from(event.clone());
-    // A story of everything has a line for every event.
-    teller
+    // A narrative of everything has a line for every event.
+    narrative
         .tell(&entry, file)
-        .map_or(serde_json::Value::Null, |(line, topic)| {
-            crate::ocsf::event(&event, &line, &topic)
+        .map_or(serde_json::Value::Null, |told| {
+            crate::ocsf::event(&event, &told)
         })
 }
 
@@ -79,41 +81,18 @@ fn ocsf(teller: &mut Teller, event: Recorded, file: &LedgerFile) -> serde_json::
 fn line(event: &Recorded, terminal: Terminal) -> String {
     let at = event.recorded_at().to_string();
     let who = shown(&event.envelope.actor.to_string(), 40);
+    let topic = Topic::default();
     format!(
         "{} {} {} {who:<28} {} {}",
         terminal.paint(Style::Faint, format_args!("{:>8}", event.position())),
         terminal.paint(Style::Faint, format_args!("{at:<27}")),
         terminal.paint(
-            style(&event.event),
+            Style::of(&event.event.described().facts(&topic)),
             format_args!("{:<33}", event.event.name())
         ),
-        summary(&event.event),
+        describe::line(&event.event, &topic, MOST),
         terminal.paint(Style::Faint, event.stream_id()),
     )
-}
-
-/// What went well, what went badly, and what somebody may want to look at.
-fn style(event: &Event) -> Style {
-    match event {
-        Event::ApplyEnded(ended) => match ended.end {
-            ApplyEnd::Completed => Style::Good,
-            ApplyEnd::Failed => Style::Bad,
-            ApplyEnd::Unknown => Style::Odd,
-        },
-        Event::AttemptEnded(ended) => match ended.after {
-            AfterAttempt::Done => Style::Good,
-            AfterAttempt::RetryAt(_) => Style::Odd,
-            AfterAttempt::GivenUp => Style::Bad,
-        },
-        Event::ApprovalApproved(_) => Style::Good,
-        Event::Erased(_) => Style::Faint,
-        Event::ApplyRefused(_)
-        | Event::RefusalsCounted(_)
-        | Event::ApprovalDenied(_)
-        | Event::ApprovalExpired(_)
-        | Event::ApprovalCancelled(_) => Style::Odd,
-        _ => Style::Strong,
-    }
 }
 
 /// The whole record. `record_hash` is recomputed from the header.

@@ -3,8 +3,8 @@
 use super::ledger_verify::exit_code;
 use crate::cli::VerifyDossierArgs;
 use crate::dossier::story_of;
+use crate::narrative::Line;
 use crate::output::say;
-use crate::stories::Line;
 use anyhow::{Context, ensure};
 use ledger::audit::{
     Depth, Dossier, DossierReport, MAX_FINDINGS, Verdict, VerifyOptions, verify_dossier,

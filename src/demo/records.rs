@@ -3,13 +3,17 @@
 use super::stage::Stage;
 use super::teller::Teller;
 use anyhow::Context;
+use ledger::describe::{self, Topic};
+use ledger::event::AggregateKind;
 use ledger::{Actor, Event, Log as _, Recorded};
 use ledger_sqlite::Reader;
-use projections::summary;
 use std::time::Duration;
 
 /// More events than the demo makes.
 const MOST: u32 = 10_000;
+
+/// The most characters of a text.
+const MOST_CHARS: usize = 400;
 
 /// How long the last deliveries may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +30,7 @@ pub(super) async fn tell(stage: &Stage, teller: &mut Teller) -> anyhow::Result<(
         teller.event(
             event.position(),
             who(&event.envelope.actor),
-            &summary(&event.event),
+            &describe::line(&event.event, &Topic::default(), MOST_CHARS),
         )?;
     }
     Ok(())
@@ -49,7 +53,10 @@ async fn all_delivered(reader: &Reader) -> anyhow::Result<Vec<Recorded>> {
         let events = reader.events_from(0, MOST).await?;
         let count =
             |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(&event.event)).count();
-        let owed = count(|event| matches!(event, Event::DeliveryOwed(_)));
+        let owed = count(|event| {
+            let kind = event.kind().map(|kind| kind.aggregate);
+            event.begins() && kind == Some(AggregateKind::Delivery)
+        });
         let ended = count(|event| matches!(event, Event::AttemptEnded(_)));
         if ended >= owed {
             return Ok(events);

@@ -1,7 +1,7 @@
 //! Finds everything about a task, and proves it.
 
+use crate::narrative::LedgerFile;
 use crate::output::STDIN;
-use crate::stories::LedgerFile;
 use anyhow::{Context, bail};
 use ledger::audit::{
     AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,

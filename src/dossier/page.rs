@@ -1,7 +1,7 @@
 //! A dossier as a page: one file without scripts that loads nothing, to be read, printed and kept.
 //! It proves nothing; the file beside it does.
 
-use crate::stories::{Line, clock};
+use crate::narrative::{Line, clock};
 use api::pages::{Param, ParamValue, ShownText};
 use askama::Template;
 use ledger::audit::{DOSSIER_LIMITS, Dossier, DossierPart, DossierRecord};

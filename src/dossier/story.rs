@@ -1,21 +1,23 @@
-//! The story of a dossier, from its records alone: whoever has the file can tell it again.
+//! The narrative of a dossier, from its records alone: it can be made again from the file.
 
-use crate::stories::{Entry, Line, Subject, Teller};
+use crate::narrative::{Entry, Line, Narrative, Subject};
 use ledger::audit::{Bytes, DossierRecord};
 use ledger::{Event, Header, TaskId};
 
 /// The task's lines.
 pub(crate) fn story_of(task_id: TaskId, records: &[DossierRecord]) -> Vec<Line> {
     let entries: Vec<Entry> = records.iter().filter_map(entry).collect();
-    let mut teller = Teller::new(Subject::Task(task_id));
+    let mut narrative = Narrative::new(Subject::Task(task_id));
     // Whose erased streams were is told only by what erased them, later.
     for entry in &entries {
         if matches!(entry.event(), Some((_, Event::LedgerErased(_)))) {
-            teller.know(entry);
+            narrative.know(entry);
         }
     }
-    let lines = entries.iter().filter_map(|entry| teller.tell(entry, &()));
-    lines.map(|(line, _)| line).collect()
+    let told = entries
+        .iter()
+        .filter_map(|entry| narrative.tell(entry, &()));
+    told.map(|told| told.line).collect()
 }
 
 fn entry(record: &DossierRecord) -> Option<Entry> {

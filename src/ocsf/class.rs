@@ -1,5 +1,10 @@
 //! The classes of the Open Cybersecurity Schema Framework that events are told in.
 
+use ledger::describe::{Severity, Status};
+
+/// The name of the product.
+pub(super) const PRODUCT: &str = "llm-permission-proxy";
+
 /// The version of the schema.
 pub(super) const VERSION: &str = "1.3.0";
 
@@ -100,40 +105,21 @@ impl Activity {
     }
 }
 
-/// How much somebody should care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Severity {
-    Informational,
-    Low,
-    Medium,
-    High,
-}
-
-impl Severity {
-    pub(super) const fn id(self) -> (u32, &'static str) {
-        match self {
-            Self::Informational => (1, "Informational"),
-            Self::Low => (2, "Low"),
-            Self::Medium => (3, "Medium"),
-            Self::High => (4, "High"),
-        }
+/// The schema's number and caption of a severity.
+pub(super) const fn severity(severity: Severity) -> (u32, &'static str) {
+    match severity {
+        Severity::Informational => (1, "Informational"),
+        Severity::Low => (2, "Low"),
+        Severity::Medium => (3, "Medium"),
+        Severity::High => (4, "High"),
     }
 }
 
-/// How it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
-    Unknown,
-    Success,
-    Failure,
-}
-
-impl Status {
-    pub(super) const fn id(self) -> (u32, &'static str) {
-        match self {
-            Self::Unknown => (0, "Unknown"),
-            Self::Success => (1, "Success"),
-            Self::Failure => (2, "Failure"),
-        }
+/// The schema's number and caption of a status.
+pub(super) const fn status(status: Status) -> (u32, &'static str) {
+    match status {
+        Status::Unknown => (0, "Unknown"),
+        Status::Success => (1, "Success"),
+        Status::Failure => (2, "Failure"),
     }
 }

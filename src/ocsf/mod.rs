@@ -4,26 +4,26 @@
 //! secret is in what is written: no tokens, no sealed values, no params in full, URLs as far as their
 //! host.
 
-mod calls;
+mod attributes;
 mod class;
-mod classify;
-mod parts;
 
-use crate::stories::{Line, Topic};
-use class::VERSION;
-use classify::classify;
+use crate::narrative::Told;
+use attributes::{activity, actor, attributes};
+use class::{PRODUCT, VERSION};
 use ledger::Recorded;
-use parts::PRODUCT;
 use serde_json::{Map, Value, json};
 
-/// One event as an OCSF object. `line` is the event's line in a story of everything.
-pub(crate) fn event(recorded: &Recorded, line: &Line, topic: &Topic) -> Value {
-    let header = &recorded.header;
-    let told = classify(header, &recorded.envelope, &recorded.event, topic);
-    let activity = told.activity;
+/// One event as an OCSF object, from its line in a narrative of everything.
+pub(crate) fn event(recorded: &Recorded, told: &Told) -> Value {
+    let Some(facts) = &told.facts else {
+        return Value::Null;
+    };
+    let (header, line) = (&recorded.header, &told.line);
+    let by = &recorded.envelope.actor;
+    let activity = activity(&facts.act);
     let (category_uid, category) = activity.class.category();
-    let (severity_id, severity) = told.severity.id();
-    let (status_id, status) = told.status.id();
+    let (severity_id, severity) = class::severity(facts.severity);
+    let (status_id, status) = class::status(facts.status);
     let common = json!({
         "class_uid": activity.class.uid(),
         "class_name": activity.class.caption(),
@@ -54,7 +54,7 @@ pub(crate) fn event(recorded: &Recorded, line: &Line, topic: &Topic) -> Value {
             "correlation_uid": line.task_id,
             "profiles": activity.class.profiles(),
         },
-        "actor": parts::actor(&recorded.envelope.actor),
+        "actor": actor(by),
         "unmapped": {
             "stream_id": header.stream_id,
             "stream_version": header.stream_version,
@@ -72,11 +72,13 @@ pub(crate) fn event(recorded: &Recorded, line: &Line, topic: &Topic) -> Value {
         Value::Object(common) => common,
         _ => Map::new(),
     };
-    if let Some(detail) = told.detail {
-        object.insert("status_detail".to_owned(), Value::from(detail));
+    if let Some(detail) = &facts.detail {
+        object.insert("status_detail".to_owned(), Value::from(detail.as_str()));
     }
-    object.extend(told.attributes);
-    if let Some(comment) = told.comment {
+    if let Value::Object(own) = attributes(&facts.act, header.stream_id, by, &told.topic) {
+        object.extend(own);
+    }
+    if let Some(comment) = facts.comment.as_deref() {
         // Only a managed entity has a place for one.
         match activity.class.has_comment() {
             true => object.insert("comment".to_owned(), Value::from(comment)),

@@ -1,7 +1,7 @@
 //! Every form becomes an object that the schema takes.
 
 use super::event;
-use crate::stories::{Entry, Subject, Teller};
+use crate::narrative::{Entry, Narrative, Subject};
 use ledger::{Event, EventId, Header, PayloadDigest, RecordHash, Recorded, StreamId, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -39,14 +39,10 @@ fn objects() -> Vec<(&'static str, Event, Value)> {
                 envelope: case.envelope(),
                 event: case.event(*number, *schema),
             };
-            let mut teller = Teller::new(Subject::Everything);
+            let mut narrative = Narrative::new(Subject::Everything);
             let entry = Entry::from(recorded.clone());
-            let (line, topic) = teller.tell(&entry, &()).unwrap();
-            objects.push((
-                *name,
-                recorded.event.clone(),
-                event(&recorded, &line, &topic),
-            ));
+            let told = narrative.tell(&entry, &()).unwrap();
+            objects.push((*name, recorded.event.clone(), event(&recorded, &told)));
         }
     }
     objects

@@ -84,7 +84,7 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
     let (told_text, complained) = said(&told);
     assert!(told.status.success(), "{told_text}{complained}");
     assert!(
-        told_text.contains("alice approves with passkey"),
+        told_text.contains("approved by alice with passkey"),
         "{told_text}"
     );
     assert!(told_text.contains("whole ledger shows"), "{told_text}");

@@ -35,24 +35,27 @@ async fn a_task_is_told_in_the_order_in_which_it_happened() {
     assert!(told.status.success(), "{complained}");
     let mut rest = story.as_str();
     for part in [
-        "administrator agent:deployer opens task \"a task of the tests\" for agent deployer",
-        "the agent gets a token",
-        "agent deployer asks, under key \"k1\", for cache.purge.execute on zone z1 (tags [\"a\"]): \
+        "administrator agent:deployer: task \"a task of the tests\" for agent deployer",
+        "capability token until",
+        "agent deployer: apply \"k1\" of cache.purge.execute on zone z1 (tags [\"a\"]): \
          granted beforehand",
-        "sends cache.purge.execute on zone z1",
-        "done after",
-        "completed: all that was asked for is done",
-        "a question comes up: alice may decide, until",
-        "agent deployer asks, under key \"k2\", for dns.record.write on zone z1",
-        "a person has to decide",
-        "agent deployer is refused",
+        "the executor: operation 1 sent upstream, cache.purge.execute on zone z1",
+        "operation 1 succeeded, after",
+        "apply completed",
+        "approval asked of alice until",
+        "agent deployer: apply \"k2\" of dns.record.write on zone z1",
+        "waits for approval",
+        "agent deployer: apply refused",
     ] {
         let Some((_, after)) = rest.split_once(part) else {
             panic!("{part} is missing or too early:\n{story}");
         };
         rest = after;
     }
-    assert!(story.contains(" is to be told: apply.finished"), "{story}");
+    assert!(
+        story.contains("callback apply.finished owed to "),
+        "{story}"
+    );
     assert!(
         !story.contains("first heard of"),
         "not of this task: {story}"

@@ -49,6 +49,7 @@ pub use task::{
 };
 
 use crate::clock::Timestamp;
+use crate::describe::Describe;
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::record::Header;
 use kind::by;
@@ -169,6 +170,15 @@ macro_rules! events {
                 match self {
                     $($($(Self::$variant(form) => Some(&form.$agent),)?)?)+
                     _ => None,
+                }
+            }
+
+            /// Its form, as people are told of it.
+            #[must_use]
+            $visibility fn described(&self) -> &dyn Describe {
+                match self {
+                    $(Self::$variant(form) => form,)+
+                    Self::Erased(erased) => erased,
                 }
             }
 

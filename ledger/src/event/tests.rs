@@ -42,6 +42,7 @@ fn every_event_has_somebody_who_can_cause_it_or_the_actor_of_what_it_reports() {
 /// A table of its own, with the macro of the product's: one event in two forms.
 mod with_two_forms {
     use super::super::*;
+    use crate::describe::{Act, Facts, Topic};
 
     /// `task.noted` 1.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,22 @@ mod with_two_forms {
                 words: old.words.split(' ').map(str::to_owned).collect(),
                 loud: false,
             }
+        }
+    }
+
+    impl Describe for Noted {
+        fn text(&self, _: &Topic) -> String {
+            self.words.join(" ")
+        }
+
+        fn facts(&self, _: &Topic) -> Facts {
+            Facts::of(
+                0,
+                Act::Account {
+                    name: self.agent.clone(),
+                    kind: "agent",
+                },
+            )
         }
     }
 
@@ -129,6 +146,8 @@ mod with_two_forms {
         let event = TestEvent::from(Noted::from(old()));
         assert_eq!(event.task_id(), Some(old().task_id));
         assert_eq!(event.agent(), Some("unsaid"));
+        assert_eq!(event.described().text(&Topic::default()), "so far");
+        assert_eq!(event.described().facts(&Topic::default()).depth, 0);
         let kind = TestEvent::kind_of(19).unwrap();
         assert_eq!(kind.aggregate, AggregateKind::Task);
         assert_eq!(kind.causes, [ActorKind::Agent]);

@@ -1,14 +1,17 @@
 //! `audit_timeline`: one line for each event, for people.
 
-use super::summary::summary;
 use super::timeline_topics::task_of_stream;
 use crate::error::Error;
 use crate::fold::Folding;
 use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, row};
+use ledger::describe::{Topic, line};
 use ledger::event::{AggregateKind, ErasedPayload, ErasedSubject, LedgerErased};
 use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
+
+/// The most characters of a summary; the ledger has everything in full.
+const MOST: usize = 400;
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
@@ -78,7 +81,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) -> Result<(), Erro
         at: recorded.recorded_at(),
         event: recorded.event.name().to_owned(),
         who: recorded.envelope.actor.to_string(),
-        summary: summary(&recorded.event),
+        summary: line(&recorded.event, &Topic::default(), MOST),
         task_id,
         subject_id: recorded.stream_id(),
         request_id: recorded.envelope.request_id,
@@ -100,11 +103,12 @@ pub(crate) fn erase(
         ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
     };
     let nobody = Envelope::erased().actor.to_string();
-    let gone = summary(&Event::Erased(ErasedPayload {
+    let gone = Event::Erased(ErasedPayload {
         event_type: 0,
         schema_version: 0,
         erased_by: by,
-    }));
+    });
+    let gone = line(&gone, &Topic::default(), MOST);
     for range in &erased.positions {
         let (from, until) = (signed(range.from), signed(range.until));
         stored.erase(

@@ -17,7 +17,6 @@ pub(crate) mod tasks;
 pub(crate) mod timeline_topics;
 
 mod operation_summary;
-mod summary;
 
 pub(crate) use agents::AgentRow;
 pub use applies::ApplyView;
@@ -34,6 +33,5 @@ pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;
 pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
-pub use summary::summary;
 pub use tasks::TaskView;
 pub(crate) use timeline_topics::TopicRow;

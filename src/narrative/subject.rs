@@ -1,11 +1,11 @@
-//! Whose story is told.
+//! The subject of a narrative.
 
 use super::entry::Entry;
-use super::topic::Topic;
+use ledger::describe::Topic;
 use ledger::event::ErasedSubject;
 use ledger::{Actor, Event, TaskId};
 
-/// What a story follows.
+/// What a narrative follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// One task with its applies, questions and callbacks.
@@ -19,7 +19,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// Whether a record, of a stream that is about this, belongs to the story.
+    /// Whether a record, of a stream that is about this, belongs to it.
     pub(crate) fn concerns(&self, entry: &Entry, topic: &Topic) -> bool {
         match self {
             Self::Everything => true,

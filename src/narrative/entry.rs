@@ -1,4 +1,4 @@
-//! One record as a story sees it.
+//! One record as a narrative sees it.
 
 use ledger::event::name_of;
 use ledger::{Actor, Envelope, Event, Header, Recorded};
@@ -7,12 +7,12 @@ use ledger::{Actor, Envelope, Event, Header, Recorded};
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) header: Header,
-    pub(crate) told: Told,
+    pub(crate) content: Content,
 }
 
-/// What a payload says.
+/// What a payload holds.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum Content {
     /// Who acted, and what happened.
     Event(Box<(Envelope, Event)>),
     /// The payload was erased.
@@ -24,32 +24,32 @@ pub(crate) enum Told {
 impl Entry {
     /// Reads a payload; `None` where it was erased.
     pub(crate) fn read(header: Header, payload: Option<&[u8]>) -> Self {
-        let told = match payload {
-            None => Told::Erased,
+        let content = match payload {
+            None => Content::Erased,
             Some(payload) => {
                 match Event::decode(header.event_type, header.schema_version, payload) {
-                    Ok(read) => Told::Event(Box::new(read)),
-                    Err(error) => Told::Unreadable(error.to_string()),
+                    Ok(read) => Content::Event(Box::new(read)),
+                    Err(error) => Content::Unreadable(error.to_string()),
                 }
             }
         };
-        Self { header, told }
+        Self { header, content }
     }
 
     /// Who acted and what happened, where that can be read.
     pub(crate) fn event(&self) -> Option<(&Envelope, &Event)> {
-        match &self.told {
-            Told::Event(read) => Some((&read.0, &read.1)),
-            Told::Erased | Told::Unreadable(_) => None,
+        match &self.content {
+            Content::Event(read) => Some((&read.0, &read.1)),
+            Content::Erased | Content::Unreadable(_) => None,
         }
     }
 
     /// Whether its payload was erased.
     pub(crate) const fn is_erased(&self) -> bool {
-        match &self.told {
-            Told::Event(read) => matches!(read.1, Event::Erased(_)),
-            Told::Erased => true,
-            Told::Unreadable(_) => false,
+        match &self.content {
+            Content::Event(read) => matches!(read.1, Event::Erased(_)),
+            Content::Erased => true,
+            Content::Unreadable(_) => false,
         }
     }
 
@@ -68,7 +68,7 @@ impl From<Recorded> for Entry {
     fn from(recorded: Recorded) -> Self {
         Self {
             header: recorded.header,
-            told: Told::Event(Box::new((recorded.envelope, recorded.event))),
+            content: Content::Event(Box::new((recorded.envelope, recorded.event))),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Operations in one phrase each: what, on what, and the params, short.
 
-use ledger::event::{ApplyAccepted, CheckedOperation};
-use ledger::operations_of;
+use crate::catalog::{OperationId, ScopeType};
+use crate::event::{ApplyAccepted, CheckedOperation};
+use crate::fingerprint::operations_of;
 use serde_json::{Map, Value};
 
 /// Longer texts are cut; the ledger has them in full.
@@ -33,18 +34,22 @@ pub(super) fn phrases(accepted: &ApplyAccepted) -> Vec<String> {
     }
 }
 
-/// `dns.record.write on zone z1`.
+/// An operation of a permission check.
 pub(super) fn checked(operation: &CheckedOperation) -> String {
-    format!(
-        "{} on {} {}",
+    on_scope(
         operation.operation,
         operation.scope_type,
-        scope(&operation.scope_id)
+        &operation.scope_id,
     )
 }
 
+/// An operation and what it acts on: `dns.record.write on zone z1`.
+pub(super) fn on_scope(operation: OperationId, scope_type: ScopeType, id: &str) -> String {
+    format!("{operation} on {scope_type} {}", scope(id))
+}
+
 /// Every object of its type, or one.
-pub(super) fn scope(id: &str) -> String {
+fn scope(id: &str) -> String {
     match id {
         "*" => "any".to_owned(),
         id if id
@@ -112,7 +117,7 @@ fn of(number: usize, what: &str) -> String {
 }
 
 /// Quoted, so that what somebody else wrote cannot pass for words of ours.
-pub(super) fn text(value: &str) -> String {
+fn text(value: &str) -> String {
     match value.char_indices().nth(MAX_TEXT) {
         None => format!("{value:?}"),
         Some((cut, _)) => {

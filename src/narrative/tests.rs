@@ -1,6 +1,6 @@
 //! Every form has a line, and no line breaks out of itself.
 
-use super::{Entry, Line, Subject, Teller};
+use super::{Entry, Line, Narrative, Subject};
 use ledger::event::Envelope;
 use ledger::{Event, EventId, Header, PayloadDigest, RecordHash, StreamId, Timestamp};
 
@@ -22,7 +22,8 @@ fn entry(position: u64, envelope: &Envelope, event: &Event) -> Entry {
 }
 
 fn told(entry: &Entry) -> Line {
-    Teller::new(Subject::Everything).tell(entry, &()).unwrap().0
+    let told = Narrative::new(Subject::Everything).tell(entry, &());
+    told.unwrap().line
 }
 
 #[test]

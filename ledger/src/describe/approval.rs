@@ -1,0 +1,186 @@
+//! Approvals: who was asked, what they saw, how they decided.
+
+use super::{
+    Act, Call, Describe, Effect, Facts, Severity, Status, Topic, Topics, all_named, because, named,
+    number, plain, quoted, thumbprint,
+};
+use crate::event::{
+    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
+    ApprovalReleased, ApprovalRequested, Approved, Denied, PreState, PreStateRecorded,
+};
+use crate::id::StreamId;
+use crate::operation::shown;
+
+impl Describe for ApprovalRequested {
+    fn text(&self, topic: &Topic) -> String {
+        let (asked, until) = (all_named(&self.approvers, topic), self.expires_at);
+        let text = format!("approval asked of {asked} until {until}");
+        match topic.alone {
+            true => {
+                let (agent, operations) = (plain(&self.agent), topic.operations.join("; "));
+                format!("{text}, for agent {agent}: {operations}")
+            }
+            false => text,
+        }
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::created(1, "approval")
+    }
+
+    fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
+        let mut topic = Topic::of(self.task_id, Some(&self.agent));
+        topic.asked = self.approvers.iter().map(ToString::to_string).collect();
+        topic.operations = topics.of(self.apply_id.into()).operations;
+        topics.put(stream, topic);
+    }
+}
+
+impl Describe for PreStateRecorded {
+    fn text(&self, topic: &Topic) -> String {
+        let found = |state: &&PreState| matches!(state, PreState::Found(_));
+        let mut text = format!(
+            "read upstream what would change for {} of {}",
+            self.operations.iter().filter(found).count(),
+            number(self.operations.len(), "operation")
+        );
+        for state in &self.operations {
+            if let PreState::Unavailable(why) = state
+                && topic.detailed
+            {
+                text.push_str(&format!("; not readable: {}", quoted(why)));
+            }
+        }
+        text
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        let call = Call {
+            effect: Effect::Reads,
+            operation: "read what would change".to_owned(),
+            upstream: true,
+            ..Call::default()
+        };
+        Facts::of(3, Act::Call(Box::new(call)))
+    }
+}
+
+impl Describe for ApprovalNarrowed {
+    fn text(&self, topic: &Topic) -> String {
+        format!("only {} may decide", all_named(&self.approvers, topic))
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(3, "approval").detail("narrowed")
+    }
+}
+
+impl ApprovalDecided {
+    fn text(&self, verb: &str, topic: &Topic) -> String {
+        let mut text = format!("{verb} by {}", named(&self.principal, topic));
+        if topic.detailed {
+            let (id, key) = (&self.credential_id, &self.public_key_thumbprint);
+            text = format!(
+                "{text} with passkey {} (key {})",
+                shown(&id.to_base64url(), 16),
+                thumbprint(key.as_slice())
+            );
+        }
+        text + &because(self.reason.as_deref(), topic)
+    }
+
+    fn facts(&self, status: Status) -> Facts {
+        let credential_id = self.credential_id.clone();
+        Facts {
+            severity: Severity::Low,
+            status,
+            detail: self.reason.clone(),
+            ..Facts::of(2, Act::Decision { credential_id })
+        }
+    }
+}
+
+impl Describe for Approved {
+    fn text(&self, topic: &Topic) -> String {
+        self.0.text("approved", topic)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        self.0.facts(Status::Success)
+    }
+
+    fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
+        if let Some(topic) = topics.known(stream) {
+            topic.approved_by = Some(self.0.principal.to_string());
+        }
+    }
+}
+
+impl Describe for Denied {
+    fn text(&self, topic: &Topic) -> String {
+        self.0.text("denied", topic)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        self.0.facts(Status::Failure)
+    }
+}
+
+impl Describe for ApprovalExpired {
+    fn text(&self, _: &Topic) -> String {
+        let why = match self.was_approved {
+            true => "approved but not continued",
+            false => "nobody decided",
+        };
+        format!("approval expired at {}: {why}", self.deadline)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        let facts = Facts::updated(2, "approval").severity(Severity::Low);
+        facts.detail("expired")
+    }
+}
+
+impl Describe for ApprovalCancelled {
+    fn text(&self, _: &Topic) -> String {
+        format!("approval cancelled: {}", self.reason)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        let facts = Facts::updated(2, "approval").detail("cancelled");
+        facts.comment(Some(&self.reason))
+    }
+}
+
+impl Describe for ApprovalReleased {
+    fn text(&self, topic: &Topic) -> String {
+        let text = format!("approval given back by apply {}", self.apply_id);
+        match topic.detailed {
+            true => format!("{text}; it can be used again until {}", self.usable_until),
+            false => text,
+        }
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "approval").detail("released")
+    }
+}
+
+impl Describe for ApprovalConsumed {
+    fn text(&self, _: &Topic) -> String {
+        format!("approval used by apply {}", self.apply_id)
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(2, "approval").detail("consumed")
+    }
+
+    fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
+        let by = topics
+            .known(stream)
+            .and_then(|topic| topic.approved_by.clone());
+        if let Some(apply) = topics.known(self.apply_id.into()) {
+            apply.approved_by = by;
+        }
+    }
+}
