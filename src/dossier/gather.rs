@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use ledger::audit::{
     AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,
 };
-use ledger::event::{AggregateKind, Approved, Denied, ErasedSubject, PositionRange};
+use ledger::event::{AggregateKind, ErasedSubject, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
 use ledger::{ApproverName, Event, Header, Log as _, Scan as _, Scanned, StreamId, TaskId};
@@ -161,6 +161,9 @@ impl Gather {
     }
 
     fn learn(&mut self, header: &Header, event: &Event) {
+        if let Some((_, decided)) = event.decision() {
+            self.deciders.insert(decided.principal.clone());
+        }
         match event {
             Event::TaskCreated(created) if created.task_id == self.task_id => {
                 self.agent = Some(StreamId::from(created.agent_id));
@@ -168,9 +171,6 @@ impl Gather {
             Event::ApproverRegistered(registered) => {
                 self.approvers
                     .insert(registered.principal.clone(), header.stream_id);
-            }
-            Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
-                self.deciders.insert(decided.principal.clone());
             }
             Event::LedgerErased(erased) => {
                 self.erased_at = Some(header.position);

@@ -6,7 +6,7 @@ use api::pages::{Param, ParamValue, ShownText};
 use askama::Template;
 use ledger::audit::{DOSSIER_LIMITS, Dossier, DossierPart, DossierRecord};
 use ledger::event::{ApplyAccepted, ApprovalDecided, TaskCreated};
-use ledger::{Event, Header, operations_of};
+use ledger::{Decision, Event, Header, operations_of};
 use serde_json::Value;
 
 /// Everything that the page shows.
@@ -110,18 +110,16 @@ impl DossierPage {
     }
 
     fn take(&mut self, header: &Header, event: &Event) {
+        if let Some((how, decided)) = event.decision() {
+            let approved = how == Decision::Approve;
+            self.decisions.push(decision(header, decided, approved));
+        }
         match event {
             Event::TaskCreated(TaskCreated { name, agent, .. }) => {
                 self.task = Some(ShownText::line(name.as_str()));
                 self.agent = Some(ShownText::line(agent.as_str()));
             }
             Event::ApplyAccepted(accepted) => self.applies.push(asked(header, accepted)),
-            Event::ApprovalApproved(decided) => {
-                self.decisions.push(decision(header, &decided.0, true));
-            }
-            Event::ApprovalDenied(denied) => {
-                self.decisions.push(decision(header, &denied.0, false));
-            }
             _ => {}
         }
     }

@@ -32,6 +32,8 @@ pub struct Traits {
     pub decides: bool,
     /// It says where a task's callbacks go.
     pub addresses: bool,
+    /// An agent can cause it with a token that has ended, or that ends by it.
+    pub outlives_token: bool,
     /// It is the ledger's own account of erased payloads, which every fold takes in.
     pub erases: bool,
 }
@@ -45,6 +47,7 @@ impl Traits {
         alone: false,
         decides: false,
         addresses: false,
+        outlives_token: false,
         erases: false,
     };
 }

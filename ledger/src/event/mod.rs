@@ -52,6 +52,7 @@ use crate::clock::Timestamp;
 use crate::describe::Describe;
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::record::Header;
+use crate::statement::Decision;
 use kind::by;
 use serde::{Deserialize, Serialize};
 
@@ -327,13 +328,13 @@ events! {
     10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 }
         in Task by ADMINISTRATOR [begins, addresses] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
-        in Task by OPENERS [looked_up];
+        in Task by OPENERS [looked_up, outlives_token];
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)
-        in Task by CLOSERS;
+        in Task by CLOSERS [outlives_token];
     13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 }
         in Task by OPENERS [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
-        in Task by CLOSERS;
+        in Task by CLOSERS [outlives_token];
     20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted)
         in Apply by AGENT [begins, looked_up] of task_id, agent;
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
@@ -403,6 +404,16 @@ impl Event {
         match (self, self.kind()) {
             (Self::Erased(_), _) | (_, None) => false,
             (_, Some(kind)) => kind.traits.begins,
+        }
+    }
+
+    /// What a human decided, and the proof, where it records that.
+    #[must_use]
+    pub const fn decision(&self) -> Option<(Decision, &ApprovalDecided)> {
+        match self {
+            Self::ApprovalApproved(Approved(decided)) => Some((Decision::Approve, decided)),
+            Self::ApprovalDenied(Denied(decided)) => Some((Decision::Deny, decided)),
+            _ => None,
         }
     }
 

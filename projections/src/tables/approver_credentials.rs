@@ -7,8 +7,8 @@ use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, row};
 use crate::words::Validity;
 use ledger::event::{
-    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Denied,
-    ErasedSubject, LedgerErased,
+    ApprovalDecided, BackupEligibilityLearnt, CredentialPut, CredentialStatus, ErasedSubject,
+    LedgerErased,
 };
 use ledger::{
     ApproverId, ApproverName, Blob, CredentialId, EnrolmentId, Event, RecordedThumbprint, Timestamp,
@@ -82,10 +82,10 @@ pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Erro
     match &folding.recorded.event {
         Event::CredentialPut(put) => fold_put(folding, put),
         Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt),
-        Event::ApprovalApproved(Approved(decided)) | Event::ApprovalDenied(Denied(decided)) => {
-            fold_use(folding, decided)
-        }
-        _ => Ok(()),
+        event => match event.decision() {
+            Some((_, decided)) => fold_use(folding, decided),
+            None => Ok(()),
+        },
     }
 }
 

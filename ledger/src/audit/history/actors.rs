@@ -69,10 +69,7 @@ impl History {
             return now.wrong(Check::Actor, reason);
         };
         // A renewal presents a token that has ended, and closing revokes the one that asks for it.
-        if matches!(
-            event,
-            Event::TokenIssued(_) | Event::TokenRevoked(_) | Event::TaskClosed(_)
-        ) {
+        if event.kind().is_some_and(|kind| kind.traits.outlives_token) {
             return;
         }
         let in_force = !token.revoked && now.at() < token.expires_at;
@@ -110,10 +107,6 @@ impl History {
     ) {
         let stream = now.header.stream_id;
         let fits = match event {
-            Event::ApprovalApproved(crate::event::Approved(decided))
-            | Event::ApprovalDenied(crate::event::Denied(decided)) => {
-                decided.principal == *principal && decided.credential_id == *credential
-            }
             Event::ApprovalExpired(_) => match self.streams.state(stream) {
                 Some(State::Approval(question)) => question.approvers.contains(principal),
                 _ => return,
@@ -126,7 +119,9 @@ impl History {
             Event::BackupEligibilityLearnt(learnt) => {
                 learnt.credential_id == *credential && self.holder_is(stream, principal)
             }
-            _ => false,
+            _ => event.decision().is_some_and(|(_, decided)| {
+                decided.principal == *principal && decided.credential_id == *credential
+            }),
         };
         now.expect(fits, Check::Actor, || {
             format!("approver {principal:?} with passkey {credential} is not who it is about")
