@@ -6,7 +6,7 @@ use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
-    agents, applies, approvals, approve, approvers, callbacks, catalog, docs, enrol, health,
+    agents, applies, approvals, approvers, callbacks, catalog, decisions, docs, enrolments, health,
     landing, ledger, shortcuts, tasks,
 };
 use crate::state::AppState;
@@ -19,10 +19,10 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(health::router())
-        .merge(approve::router())
+        .merge(decisions::router())
         .merge(catalog::router())
         .merge(docs::router())
-        .merge(enrol::router())
+        .merge(enrolments::router())
         .merge(tasks::router())
         .merge(applies::router())
         .merge(shortcuts::router())

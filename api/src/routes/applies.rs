@@ -1,6 +1,6 @@
 //! Applies: planning, asking, continuing, reading, settling.
 
-use super::applying::{self, Asked};
+use super::attempts::{self, Asked};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
@@ -114,7 +114,7 @@ async fn apply(
     });
     let attempt = Attempt::new(&state.app, &who, wait);
     let key = key.map(|Idempotency(key)| key);
-    applying::submit(&state, &attempt, key, asked).await
+    attempts::submit(&state, &attempt, key, asked).await
 }
 
 /// Carry out what was approved
@@ -149,7 +149,7 @@ async fn continue_apply(
     let attempt = Attempt::new(&state.app, &who, wait);
     let key = match key {
         Ok(Idempotency(key)) => key,
-        Err(why) => return Err(applying::refused(&attempt, None, why).await),
+        Err(why) => return Err(attempts::refused(&attempt, None, why).await),
     };
     let opened = request.and_then(|StrictJson(request)| {
         Ok(state
@@ -160,10 +160,10 @@ async fn continue_apply(
     });
     let resume = match opened.and_then(|said| Ok(said.read()?)) {
         Ok(resume) => resume,
-        Err(why) => return Err(applying::refused(&attempt, Some(key), why).await),
+        Err(why) => return Err(attempts::refused(&attempt, Some(key), why).await),
     };
     let concluded = attempt.resume(key, resume).await?;
-    Ok(applying::respond(&state, &concluded))
+    Ok(attempts::respond(&state, &concluded))
 }
 
 /// Which page of a task's applies.

@@ -2,14 +2,14 @@
 
 pub(crate) mod agents;
 pub(crate) mod applies;
-mod applying;
 pub(crate) mod approvals;
-pub(crate) mod approve;
 pub(crate) mod approvers;
+mod attempts;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod decisions;
 pub(crate) mod docs;
-pub(crate) mod enrol;
+pub(crate) mod enrolments;
 pub(crate) mod health;
 pub(crate) mod landing;
 pub(crate) mod ledger;

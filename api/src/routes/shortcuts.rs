@@ -1,7 +1,7 @@
 //! Shortcuts: applies of one operation, with its fields in the body.
 
 use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
-use super::applying::{self, Asked};
+use super::attempts::{self, Asked};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
 use crate::extract::prefer::PreferWait;
@@ -135,5 +135,5 @@ async fn submit<T: Shortcut>(
             permit,
         })
     });
-    applying::submit(state, attempt, key.map(|Idempotency(key)| key), asked).await
+    attempts::submit(state, attempt, key.map(|Idempotency(key)| key), asked).await
 }
