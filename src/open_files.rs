@@ -1,4 +1,4 @@
-//! How many files this process may have open: sockets count as files.
+//! The limit on open files of this process: sockets count as files.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! How the process is told to end.
+//! Signals that end the process.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -1,4 +1,4 @@
-//! Colour for people, and for nobody else.
+//! Colour on terminals.
 
 use crate::config::Environment;
 use ledger::describe::{Act, Change, Facts, Severity, Status};

@@ -36,8 +36,8 @@ pub enum ApiError {
     },
     /// A proof about events that no checkpoint covers yet: 404.
     #[error(
-        "{what} {asked} is beyond the newest checkpoint, which covers {covered} events: what is \
-         recorded is covered about a second later"
+        "{what} {asked} is beyond the newest checkpoint, which covers {covered} events: a new event is \
+         covered about a second after it was recorded"
     )]
     BeyondCheckpoint {
         /// The parameter.
@@ -51,7 +51,7 @@ pub enum ApiError {
     #[error("{0}")]
     ImpossibleProof(TreeError),
     /// No route at this path: 404.
-    #[error("no such path: GET /v1/openapi.json lists what there is")]
+    #[error("there is no such path: GET /v1/openapi.json lists all paths")]
     UnknownPath,
     /// A route, but not with this method: 405.
     #[error("this path does not take that method: see the allow header")]

@@ -1,4 +1,4 @@
-//! What every handler can reach: settings, keys, clock, and the service behind the surface.
+//! The state that every handler can reach: settings, keys, clock, and the service behind the surface.
 
 use crate::limits::body_memory::BodyMemory;
 use crate::limits::bounds::RequestLimit;

@@ -99,7 +99,7 @@ refusals! {
     #[error("there is no such approver")]
     ApproverNotFound => NotFound, "approver_not_found";
     /// Its payloads were erased.
-    #[error("this was erased: nothing can be read of it or done with it any more")]
+    #[error("this was erased and can no longer be read or used")]
     Erased => Gone, "erased";
     /// It has not ended, or somebody still waits for something of it.
     #[error("it cannot be erased yet: {why}")]
@@ -140,7 +140,9 @@ refusals! {
     #[error("this Idempotency-Key was used for other operations; use a new key for them")]
     KeyReused => Conflict, "idempotency_key_reused";
     /// The approval was used by another apply.
-    #[error("the approval was used by apply {by}; ask again under a new Idempotency-Key")]
+    #[error(
+        "the approval was used by apply {by}; submit this apply again with a new Idempotency-Key"
+    )]
     ApprovalConsumed {
         /// The apply.
         by: ApplyId,
@@ -152,7 +154,7 @@ refusals! {
         reason: Option<String>,
     } => Conflict, "approval_denied";
     /// Nobody decided, or continued, in time.
-    #[error("the approval expired at {at}; ask again under a new Idempotency-Key")]
+    #[error("the approval expired at {at}; submit the apply again with a new Idempotency-Key")]
     ApprovalExpired {
         /// The time.
         at: Timestamp,
@@ -233,7 +235,7 @@ refusals! {
     NotExecutable => Conflict, "not_executable";
     /// It has had as many callbacks as a task may.
     #[error(
-        "the task has had {most} callbacks, which is the most; use one of them again, or make a new task"
+        "this task has already had {most} callbacks, the most allowed; use one of them again, or make a new task"
     )]
     TooManyCallbacks {
         /// The limit.
@@ -244,8 +246,8 @@ refusals! {
     AgentCallbackForbidden => Forbidden, "agent_callback_forbidden";
     /// The task asks people as much as it may.
     #[error(
-        "{most} questions of this task are open, which is the most: wait for them to be decided, \
-         continue those that were approved, or close the task"
+        "this task already has {most} open approvals, the most allowed: wait for decisions, continue \
+         the approved applies, or close the task"
     )]
     TooManyOpenApprovals {
         /// The limit.
@@ -253,7 +255,7 @@ refusals! {
     } => Limited, "too_many_open_approvals";
     /// So much was recorded for it within an hour that it has to wait.
     #[error(
-        "what may be recorded for this {whose} in an hour ({most} bytes) is used up: wait as long as \
+        "this {whose} has used up its quota of {most} recorded bytes in an hour: wait as long as \
          retry-after says"
     )]
     QuotaUsedUp {
@@ -266,8 +268,8 @@ refusals! {
     } => Limited, "storage_quota_exceeded";
     /// The disk is nearly full.
     #[error(
-        "the service is short of disk space and takes in nothing new until its operator has made \
-         room; decisions, continued and running applies, and closing a task go on"
+        "the service is short of disk space and accepts nothing new until its operator frees some; \
+         decisions, continued and running applies, and closing a task still work"
     )]
     InsufficientStorage => NoRoom, "insufficient_storage";
     /// No such delivery.

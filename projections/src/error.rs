@@ -1,7 +1,6 @@
-//! What can go wrong with the read tables.
+//! Errors of the read tables.
 
-use crate::projection::Projection;
-use crate::projections::Stop;
+use crate::projection::{Projection, Stop};
 use std::path::PathBuf;
 
 /// Errors of this crate. Sources are kept and not repeated in the text.
@@ -153,22 +152,13 @@ pub enum Error {
     #[error("the ledger could not be read")]
     Ledger(#[from] ledger::Error),
     /// SQLite refused or failed.
-    #[error("the read tables' database failed while {doing}")]
-    Database {
-        /// What was being done.
-        doing: &'static str,
-        /// What SQLite says.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// SQLite refused or failed while folding.
     #[error("the read tables' file failed while {doing}")]
     Sqlite {
         /// What was being done.
         doing: &'static str,
         /// What SQLite says.
         #[source]
-        source: rusqlite::Error,
+        source: SqliteFailure,
     },
     /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
@@ -186,7 +176,16 @@ pub enum Error {
 impl Error {
     /// Names what was being done when the fold's file failed.
     pub(crate) fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { doing, source }
+        move |error| Self::Sqlite {
+            doing,
+            source: SqliteFailure {
+                is_damage: error
+                    .sqlite_error()
+                    // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
+                    .is_some_and(|error| matches!(error.extended_code & 0xFF, 11 | 26)),
+                error: Box::new(error),
+            },
+        }
     }
 
     /// Whether the file is not what was written to it. Nothing is lost by it: deleted with the files
@@ -195,17 +194,14 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Pages { .. } => true,
-            Self::Sqlite { source, .. } => source
-                .sqlite_error()
-                // The primary code: SQLITE_CORRUPT or SQLITE_NOTADB.
-                .is_some_and(|error| matches!(error.extended_code & 0xFF, 11 | 26)),
+            Self::Sqlite { source, .. } => source.is_damage,
             _ => false,
         }
     }
 
     /// Whether another try may succeed: the file may be locked, or the disk full, for a while.
     pub(crate) const fn may_pass(&self) -> bool {
-        matches!(self, Self::Sqlite { .. } | Self::Database { .. })
+        matches!(self, Self::Sqlite { .. })
     }
 
     /// The error with its sources, on one line.
@@ -220,8 +216,22 @@ impl Error {
         text
     }
 
-    /// Names what was being done when the database failed.
+    /// Names what was being done when a query of the readers failed.
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Database { doing, source }
+        move |error| Self::Sqlite {
+            doing,
+            source: SqliteFailure {
+                is_damage: false,
+                error: Box::new(error),
+            },
+        }
     }
+}
+
+/// A failure of SQLite, in the words of its driver.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct SqliteFailure {
+    error: Box<dyn std::error::Error + Send + Sync>,
+    is_damage: bool,
 }

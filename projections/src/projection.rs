@@ -93,3 +93,18 @@ impl FromStr for Projection {
             .ok_or(UnknownProjection)
     }
 }
+
+/// Where and why a projection has stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The position that it stands before.
+    pub position: u64,
+    /// What is wrong with what stands there, or with the tables.
+    pub why: String,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at position {}: {}", self.position, self.why)
+    }
+}

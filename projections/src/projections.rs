@@ -1,61 +1,19 @@
-//! The handle on the read tables: how far they are, and what stands in them.
+//! The handle on the read tables: their progress, their rows, and a request to rebuild them.
 
 use crate::error::Error;
-use crate::online::{OnlineReport, Request};
+use crate::progress::{
+    Demand, Progress, ProgressSender, ProgressSenders, ProjectionStatus, RebuildReport,
+    RebuildRequest, Status, measure,
+};
 use crate::projection::Projection;
-use crate::runner::{Progress, Runner};
-use crate::store::{Column, Columns, Place, Row, connect_readers};
+use crate::store::{Column, Columns, Row, TableSet};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool};
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-
-/// Where the read tables are, and what they are folded from.
-pub struct ProjectionOptions {
-    /// `sqlite://path/to/file.db`; file and folder are made where they are missing.
-    pub url: String,
-    /// The ledger.
-    pub ledger: ledger::Ledger,
-}
-
-/// How far the read tables are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// How many events the ledger holds.
-    pub head: u64,
-    /// Each projection.
-    pub projections: Vec<ProjectionStatus>,
-}
-
-/// How far a projection is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectionStatus {
-    /// Which.
-    pub projection: Projection,
-    /// How many events it holds: the next position to fold.
-    pub cursor: u64,
-    /// Where and why nothing is folded any more; `None` while folding goes on.
-    pub stop: Option<Stop>,
-}
-
-/// What a projection does not go on from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
-    /// The position that it stands before.
-    pub position: u64,
-    /// What is wrong with what stands there, or with the tables.
-    pub why: String,
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at position {}: {}", self.position, self.why)
-    }
-}
 
 /// What waits for somebody, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,68 +30,36 @@ pub struct Depths {
     pub unknown_applies: u64,
 }
 
-/// What the runner tells about a projection.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) cursor: watch::Sender<u64>,
-    pub(crate) stop: watch::Sender<Option<Stop>>,
-}
-
-/// How far somebody waits for the tables: who reads does not wait for the runner's pace.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    size: AtomicU64,
-    pub(crate) more: Notify,
-}
-
-impl Wanted {
-    fn up_to(&self, size: u64) {
-        self.size.fetch_max(size, Ordering::Relaxed);
-        self.more.notify_one();
-    }
-
-    /// Whether somebody waits for the event at that position.
-    pub(crate) fn includes(&self, position: u64) -> bool {
-        self.size.load(Ordering::Relaxed) > position
-    }
-}
-
-/// What the runner tells about all projections, in their order.
-pub(crate) type ToldAll = [Told; Projection::ALL.len()];
-
-/// The read tables, to be read. Clones share one pool of readers.
+/// The read tables for queries. Clones share one pool of readers.
 #[derive(Clone)]
 pub struct Projections {
     readers: SqlitePool,
-    told: Arc<ToldAll>,
-    wanted: Arc<Wanted>,
+    progress: Arc<ProgressSenders>,
+    demand: Arc<Demand>,
     head: watch::Receiver<u64>,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<RebuildRequest>,
 }
 
 impl Projections {
-    /// Opens the read tables, making them where they are missing and emptying them where their
-    /// definitions have changed; the [`Runner`] then folds what they lack.
-    ///
-    /// # Errors
-    /// When the file is not ours, is the ledger's or is being folded into by another process, and
-    /// when what it remembers of the ledger is not what the ledger holds.
-    pub async fn open(options: ProjectionOptions) -> Result<(Self, Runner), Error> {
-        let head = options.ledger.size();
-        let (runner, path) = Runner::open(options).await?;
-        let projections = Self {
-            readers: connect_readers(&path).await?,
-            told: runner.told(),
-            wanted: runner.wanted(),
-            requests: runner.requests(),
+    pub(crate) const fn new(
+        readers: SqlitePool,
+        progress: Arc<ProgressSenders>,
+        demand: Arc<Demand>,
+        head: watch::Receiver<u64>,
+        requests: mpsc::Sender<RebuildRequest>,
+    ) -> Self {
+        Self {
+            readers,
+            progress,
+            demand,
             head,
-        };
-        Ok((projections, runner))
+            requests,
+        }
     }
 
-    fn told(&self, projection: Projection) -> &Told {
+    fn sender(&self, projection: Projection) -> &ProgressSender {
         // One for each, in the order of their declaration.
-        let [agents, approvers, tasks, callbacks, timeline] = &*self.told;
+        let [agents, approvers, tasks, callbacks, timeline] = &*self.progress;
         match projection {
             Projection::Agents => agents,
             Projection::Approvers => approvers,
@@ -146,7 +72,7 @@ impl Projections {
     /// A projection's cursor as a size, and its changes.
     #[must_use]
     pub fn progress(&self, of: Projection) -> watch::Receiver<u64> {
-        self.told(of).cursor.subscribe()
+        self.sender(of).cursor.subscribe()
     }
 
     /// Waits until the projections that are to be read hold everything that the ledger holds now, at
@@ -164,13 +90,13 @@ impl Projections {
     }
 
     async fn reached(&self, of: Projection, head: u64, deadline: Instant) -> Result<(), Error> {
-        let told = self.told(of);
-        let mut cursor = told.cursor.subscribe();
+        let sender = self.sender(of);
+        let mut cursor = sender.cursor.subscribe();
         if *cursor.borrow_and_update() >= head {
             return Ok(());
         }
-        self.wanted.up_to(head);
-        let mut stop = told.stop.subscribe();
+        self.demand.raise_to(head);
+        let mut stop = sender.stop.subscribe();
         tokio::select! {
             reached = cursor.wait_for(|cursor| *cursor >= head) => {
                 reached.map(drop).map_err(|_| Error::Ended)
@@ -180,7 +106,7 @@ impl Projections {
                 Err(stop.map_or(Error::Ended, |stop| Error::Stopped { projection: of, stop }))
             }
             () = tokio::time::sleep_until(deadline) => {
-                let cursor = *told.cursor.borrow();
+                let cursor = *sender.cursor.borrow();
                 Err(Error::Lagging {
                     projection: of,
                     behind: head.saturating_sub(cursor),
@@ -193,11 +119,11 @@ impl Projections {
     #[must_use]
     pub fn status(&self) -> Status {
         let of = |projection| {
-            let told = self.told(projection);
+            let sender = self.sender(projection);
             ProjectionStatus {
                 projection,
-                cursor: *told.cursor.borrow(),
-                stop: told.stop.borrow().clone(),
+                cursor: *sender.cursor.borrow(),
+                stop: sender.stop.borrow().clone(),
             }
         };
         // In this order no cursor is ahead of the head.
@@ -224,8 +150,8 @@ impl Projections {
         &self,
         names: &[Projection],
         mut on_progress: impl FnMut(Progress),
-    ) -> Result<OnlineReport, Error> {
-        let (progress, mut told) = watch::channel(Progress { done: 0, total: 0 });
+    ) -> Result<RebuildReport, Error> {
+        let (progress, mut changed) = watch::channel(Progress { done: 0, total: 0 });
         let (reply, mut ended) = oneshot::channel();
         let mut names = match names {
             [] => Projection::ALL.to_vec(),
@@ -233,7 +159,7 @@ impl Projections {
         };
         names.sort_unstable();
         names.dedup();
-        let request = Request {
+        let request = RebuildRequest {
             names,
             progress,
             reply,
@@ -245,8 +171,8 @@ impl Projections {
         loop {
             tokio::select! {
                 ended = &mut ended => return ended.map_err(|_| Error::Ended)?,
-                Ok(()) = told.changed() => {
-                    let progress = *told.borrow_and_update();
+                Ok(()) = changed.changed() => {
+                    let progress = *changed.borrow_and_update();
                     on_progress(progress);
                 }
             }
@@ -285,18 +211,6 @@ impl Projections {
     }
 }
 
-/// Sets the gauges of each projection.
-pub(crate) fn measure(status: &Status) {
-    for one in &status.projections {
-        let name = one.projection.as_str();
-        let lag = status.head.saturating_sub(one.cursor);
-        let lag = u32::try_from(lag).unwrap_or(u32::MAX);
-        metrics::gauge!("projections_lag_events", "projection" => name).set(f64::from(lag));
-        let stopped = f64::from(u8::from(one.stop.is_some()));
-        metrics::gauge!("projections_stopped", "projection" => name).set(stopped);
-    }
-}
-
 pub(crate) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
 /// Reads a row by a key of one column.
@@ -304,7 +218,7 @@ pub(crate) async fn read_one<R: Row>(readers: &SqlitePool, key: &R::Key) -> Resu
 where
     R::Key: Display,
 {
-    let find = &R::statements(Place::Live).find;
+    let find = &R::statements(TableSet::Live).find;
     let row = sqlx::query(AssertSqlSafe(find.as_str()))
         .bind(key.to_string())
         .fetch_optional(readers)

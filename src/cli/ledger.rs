@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub(crate) enum LedgerCommand {
     /// Print the newest events, one a line
     Tail(TailArgs),
-    /// Tell what happened, in words
+    /// Tell in sentences what happened
     Replay(ReplayArgs),
     /// Write everything about one task, with its proofs, to hand it to somebody
     Dossier(DossierArgs),
@@ -26,10 +26,10 @@ pub(crate) enum LedgerCommand {
     /// Recompute every record's hash from position 0 and compare it with what is stored
     #[command(after_help = CHECK_HELP)]
     Check,
-    /// Take a ledger as it is that nothing proves, on record; with the service stopped
+    /// Accept a ledger that nothing proves, and record who did and why; with the service stopped
     #[command(after_help = ACCEPT_HELP)]
     Accept(AcceptArgs),
-    /// Erase what has ended, for good; that it was erased stays recorded
+    /// Erase an ended task, an agent or an approver for good; the erasure stays recorded
     Erase(EraseArgs),
     /// Print the key that verifies this ledger's checkpoints
     #[command(after_help = VKEY_HELP)]

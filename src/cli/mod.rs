@@ -105,24 +105,24 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     /// Copy the ledger, also while the service runs
     Backup(BackupArgs),
-    /// Put a backup in the ledger's place, with the service stopped
+    /// Restore a backup as the ledger; with the service stopped
     Restore(RestoreArgs),
-    /// Look at the read tables, or make them again
+    /// Inspect, rebuild or verify the read tables
     #[command(subcommand)]
     Projections(ProjectionsCommand),
-    /// Settle what is unknown
+    /// Settle applies whose outcome is unknown
     #[command(subcommand)]
     Apply(ApplyCommand),
-    /// End tasks
+    /// Close tasks
     #[command(subcommand)]
     Task(TaskCommand),
     /// Send callbacks again
     #[command(subcommand)]
     Delivery(DeliveryCommand),
-    /// Take grants away
+    /// Revoke grants
     #[command(subcommand)]
     Grant(GrantCommand),
-    /// Take passkeys away
+    /// Revoke passkeys
     #[command(subcommand)]
     Credential(CredentialCommand),
     /// Mint and look at tokens
@@ -207,7 +207,7 @@ pub(crate) struct BootstrapArgs {
     #[arg(long)]
     pub(crate) can_audit: bool,
 
-    /// How long it is good: a number of s, m, h or d, from 60s to 30d
+    /// How long it is valid: a number of s, m, h or d, from 60s to 30d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_ttl)]
     pub(crate) ttl: Duration,
 }

@@ -83,7 +83,7 @@ pub(crate) struct WhichDeliveries {
 /// `grant …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantCommand {
-    /// Take pre-approved permissions from an agent; its tokens become stale
+    /// Revoke pre-approved permissions of an agent; its tokens become stale
     #[command(after_help = EFFECT_HELP)]
     Revoke {
         /// The agent's name
@@ -169,7 +169,7 @@ pub(crate) struct WhichGrants {
 /// `credential …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {
-    /// Take a passkey from an approver
+    /// Revoke a passkey of an approver
     #[command(after_help = EFFECT_HELP)]
     Revoke {
         /// The approver

@@ -9,7 +9,7 @@ pub(crate) enum ProjectionsCommand {
     /// Say how far the read tables reach, how far the ledger does, and how many rows stand in each
     #[command(after_help = STATUS_HELP)]
     Status,
-    /// Make the read tables again from the ledger; nothing outside is touched
+    /// Rebuild the read tables from the ledger; nothing else is changed
     #[command(after_help = REBUILD_HELP)]
     Rebuild(Rebuild),
     /// Fold the ledger once more and compare: name the first differing row of each table
@@ -20,10 +20,10 @@ pub(crate) enum ProjectionsCommand {
 /// What to make again, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
-    /// Which projections: agents, approvers, tasks, callbacks, timeline; all, when none is named
+    /// The projections to rebuild: agents, approvers, tasks, callbacks, timeline; all when none is named
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<Projection>,
-    /// While the service runs, and by it: beside the tables in use, which it then replaces at once
+    /// Have the running service do it: it makes new tables beside those in use, then replaces them at once
     #[arg(long)]
     pub(crate) online: bool,
 }

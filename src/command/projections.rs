@@ -102,11 +102,10 @@ pub(crate) fn projections_rebuild(
         })
     })?;
     say!(
-        "{} events made {} rows, in {:.1} s ({:.0} events/s)",
+        "{} events folded and in use, in {:.1} s ({:.0} events/s)",
         report.events,
-        report.rows,
-        report.folding.as_secs_f64(),
-        rate(report.events, report.folding)
+        report.took.as_secs_f64(),
+        rate(report.events, report.took)
     );
     let names: Vec<_> = report.compared.iter().map(|one| one.as_str()).collect();
     if !names.is_empty() && report.differences.is_empty() {

@@ -1,9 +1,8 @@
-//! Whose files a restore makes: root may run it, and the service's account has to open them.
+//! The owner of restored files: root may run a restore, and the service's account has to open them.
 
-use super::staged::followed;
 use anyhow::Context;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The account that the ledger belongs to: that of the file that stands there, or of its folder.
 #[derive(Debug, Clone, Copy)]
@@ -48,4 +47,11 @@ impl Owner {
             )
         })
     }
+}
+
+/// Where a file is, by its own name.
+pub(super) fn followed(file: &Path) -> PathBuf {
+    file.canonicalize()
+        .or_else(|_| std::path::absolute(file))
+        .unwrap_or_else(|_| file.to_owned())
 }

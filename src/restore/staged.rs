@@ -1,6 +1,6 @@
 //! A checked copy of a backup, in the ledger's folder and under a name that nobody opens.
 
-use super::owner::Owner;
+use super::owner::{Owner, followed};
 use crate::config::as_url;
 use crate::known_checkpoint::{KnownCheckpoint, Signer};
 use crate::operator::Account;
@@ -128,13 +128,6 @@ impl Staged {
         let path = self.copy.into_temp_path().keep().with_context(synced)?;
         Ok(path)
     }
-}
-
-/// Where a file is, by its own name.
-pub(super) fn followed(file: &Path) -> PathBuf {
-    file.canonicalize()
-        .or_else(|_| std::path::absolute(file))
-        .unwrap_or_else(|_| file.to_owned())
 }
 
 /// The file's name with something behind it.

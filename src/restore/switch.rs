@@ -1,8 +1,8 @@
 //! The files that a restore lets change places.
 
-use super::owner::Owner;
+use super::owner::{Owner, followed};
 use super::renames::Renames;
-use super::staged::{Staged, followed, with_end};
+use super::staged::{Staged, with_end};
 use super::{MOVED_ASIDE, list};
 use crate::config::Storage;
 use anyhow::Context;

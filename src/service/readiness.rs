@@ -1,4 +1,4 @@
-//! Whether the service should get traffic.
+//! Readiness: whether the service should get traffic.
 
 use super::witness_lag::WitnessLag;
 use ledger::{CLOCK_TOLERANCE, Ledger};

@@ -1,7 +1,7 @@
 //! An operator's rebuild of projections beside the tables in use.
 
 use crate::operator::{Performed, Telling};
-use projections::{OnlineReport, Progress, Projection, Projections};
+use projections::{Progress, Projection, Projections, RebuildReport};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ fn float(number: u64) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn reported(report: &OnlineReport) -> String {
+fn reported(report: &RebuildReport) -> String {
     let mut text = format!(
         "{} events folded and in use, in {:.1} s",
         report.events,

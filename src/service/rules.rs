@@ -1,4 +1,4 @@
-//! What decisions follow, from the configuration.
+//! The rules of decisions, from the configuration.
 
 use crate::config::Config;
 use ledger::challenge::ChallengeKey;

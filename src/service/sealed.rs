@@ -1,4 +1,4 @@
-//! Whether the master keys open what the ledger holds.
+//! The check that the master keys open what the ledger holds.
 
 use anyhow::Context;
 use ledger::command::NewCallback;

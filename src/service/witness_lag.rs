@@ -1,4 +1,4 @@
-//! Whether what was approved waits for witnesses that do not answer.
+//! The lag of witnesses that do not answer while approvals wait for them.
 
 use ledger::Checkpoints;
 use std::sync::{Mutex, PoisonError};

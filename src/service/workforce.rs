@@ -1,4 +1,4 @@
-//! What the workers are told, from the configuration.
+//! The workers' settings, from the configuration.
 
 use super::rules::without_slash;
 use crate::config::{Config, Problems};

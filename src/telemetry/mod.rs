@@ -1,4 +1,4 @@
-//! What the service tells about itself: log lines and metrics.
+//! Telemetry: log lines and metrics.
 
 mod log;
 mod metrics;

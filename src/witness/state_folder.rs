@@ -1,4 +1,4 @@
-//! What a witness remembers: one file for each log, with the newest checkpoint that it has cosigned.
+//! The state of a witness: one file for each log, with the newest checkpoint that it has cosigned.
 //!
 //! A file holds the log's signed note with the witness's own cosignature on it, so it proves itself: one
 //! that is torn, or of another witness, does not verify and stops the start.

@@ -119,7 +119,7 @@ async fn the_read_tables_can_be_made_again() {
     let rebuilt = sandbox.run("projections rebuild");
     let (told, complained) = said(&rebuilt);
     assert!(rebuilt.status.success(), "{complained}");
-    assert!(told.contains(" events made "), "{told}");
+    assert!(told.contains(" events folded and in use"), "{told}");
     let (after, _) = said(&sandbox.run("projections status"));
     assert_eq!(after, before);
     assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);

@@ -1,4 +1,4 @@
-//! How much waits in each queue, for whoever watches the metrics.
+//! Gauges of how much waits in each queue.
 
 use crate::error::Error;
 use crate::witness::Gate;

@@ -1,4 +1,4 @@
-//! What keeps a worker from going on.
+//! Errors that end a round of a worker.
 
 /// Errors of this crate. Sources are kept and not repeated in the text.
 #[derive(Debug, thiserror::Error)]

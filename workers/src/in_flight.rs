@@ -1,4 +1,4 @@
-//! What a worker has taken and not finished: one task for each key, within a bound.
+//! Work that is taken and not finished: one task for each key, within a bound.
 
 use crate::error::Error;
 use std::collections::{HashMap, HashSet};

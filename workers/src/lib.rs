@@ -1,4 +1,4 @@
-//! Executor, callback dispatcher, expirer and their supervisor.
+//! Workers and their supervisor: executor, pre-state reader, callback dispatcher, expirer, cosigner.
 //!
 //! A worker takes no input: it wakes, reads from the read tables what it owes, claims it through a
 //! command of the ledger, does it, and appends the outcome. It holds no transaction across I/O, and
@@ -20,10 +20,10 @@ mod excerpt;
 mod executor;
 mod expirer;
 mod in_flight;
-mod newest;
 mod pre_state;
 mod recording;
 mod supervisor;
+mod tail_queue;
 pub mod upstream;
 pub mod witness;
 mod worker;

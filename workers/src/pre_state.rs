@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::in_flight::InFlight;
-use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
+use crate::tail_queue::TailQueue;
 use crate::upstream::{self, Upstreams};
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
@@ -64,7 +64,7 @@ impl PreStateReader {
     }
 
     /// Takes what the log tells of, as far as there is room.
-    async fn take_newest(&mut self, newest: &mut Newest<ApprovalId>) {
+    async fn take_newest(&mut self, newest: &mut TailQueue<ApprovalId>) {
         newest.take_in().await;
         while self.approvals.room() > 0
             && let Some(approval_id) = newest.pop()
@@ -101,7 +101,7 @@ impl Worker for PreStateReader {
         self.approvals.abort().await;
         let mut progress = self.projections.progress(Projection::Tasks);
         // Taken before the table is asked: from there on the log tells.
-        let mut newest = Newest::from(self.recorder.ledger(), *progress.borrow(), asks);
+        let mut newest = TailQueue::from(self.recorder.ledger(), *progress.borrow(), asks);
         let mut look = true;
         let mut backlog = false;
         loop {

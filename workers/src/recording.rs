@@ -1,4 +1,4 @@
-//! Getting what happened into the log, however long it takes.
+//! The recorder: gets what happened into the log, however long it takes.
 
 use crate::error::Error;
 use ledger::command::Command;

@@ -1,4 +1,4 @@
-//! What every worker is: a loop that wakes, reads what it owes, does it, and says that it is well.
+//! A worker: a loop that wakes, reads what it owes, does it, and reports that it is well.
 
 use crate::error::Error;
 use crate::in_flight::Failed;

@@ -1,5 +1,6 @@
-//! How much memory bodies may take at once. One that is read and parsed costs several times its
-//! length, so without a bound a single agent could bring the whole service down.
+//! The limit on memory that request bodies take at once, of all subjects and of each. One that is read and
+//! parsed costs several times its length, so without a bound a single agent could bring the whole service
+//! down.
 //!
 //! A body takes memory as it arrives: one without a stated length takes no more than it is.
 
@@ -77,12 +78,12 @@ impl BodyPermit {
             return Ok(());
         }
         let permit = self.subjects.take(&self.subject, more).ok_or_else(|| {
-            busy("this subject has as much in flight as it may: send large bodies one by one")
+            busy("this subject has reached its limit of large bodies: send them one at a time")
         })?;
         let permits = u32::try_from(more).unwrap_or(u32::MAX);
         let units = Arc::clone(&self.all)
             .try_acquire_many_owned(permits)
-            .map_err(|_| busy("too many large bodies are in flight: send it again in a moment"))?;
+            .map_err(|_| busy("the service has reached its limit of large bodies: send this one again in a moment"))?;
         self.held.push((permit, units));
         self.units = self.units.saturating_add(more);
         Ok(())

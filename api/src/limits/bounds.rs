@@ -1,4 +1,5 @@
-//! No request stays for ever, and there are only so many at a time: of all, and of each subject.
+//! The limits on requests under way: how many at a time, of all and of each subject, and how long each may
+//! take.
 
 use super::body_memory::BodyPermit;
 use super::concurrency::{Permit, SubjectLimit};
@@ -48,9 +49,8 @@ impl RequestLimit {
         Arc::clone(&self.all)
             .try_acquire_owned()
             .map_err(|_| ApiError::Unavailable {
-                detail:
-                    "as many requests are being answered as there may be: try again in a moment"
-                        .to_owned(),
+                detail: "the service has reached its limit of requests: try again in a moment"
+                    .to_owned(),
                 retry_after: Duration::from_secs(1),
             })
     }
@@ -145,7 +145,7 @@ pub(crate) async fn enforce(
         }
         Err(_) => ApiError::Unavailable {
             detail:
-                "no answer in time: ask again, with the same idempotency key where there is one"
+                "the answer was not ready in time: send the request again, with the same idempotency key if it had one"
                     .to_owned(),
             retry_after: Duration::from_secs(1),
         }

@@ -1,5 +1,4 @@
-//! How much of something each subject has at the moment, within a bound. Nothing is kept of a subject
-//! that has none.
+//! A limit on how much each subject has at the moment. Nothing is kept of a subject that has none.
 
 use super::counted_for::CountedFor;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! Rates and places of requests that come through a signed link. Such a request names no subject, so it
-//! is counted for the task that the link belongs to, for the subject whose task that is, and for all
+//! Rates and concurrent requests of those that come through a signed link. Such a request names no subject,
+//! so it is counted for the task that the link belongs to, for the subject whose task that is, and for all
 //! links together. None of them can take a place or a rate that is another subject's.
 
 use super::concurrency::{Permit, SubjectLimit};

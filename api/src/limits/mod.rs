@@ -1,4 +1,5 @@
-//! What surrounds every route: request id, access log, metrics, headers, time limit, panics, rates.
+//! Layers around every route: request id, access log, metrics, headers, limits on time, memory, concurrency
+//! and rate.
 
 pub(crate) mod access;
 pub(crate) mod body_memory;

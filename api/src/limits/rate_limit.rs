@@ -1,4 +1,4 @@
-//! How many requests a subject may make.
+//! The rate of requests of each subject.
 
 use super::counted_for::CountedFor;
 use governor::Quota;

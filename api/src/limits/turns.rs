@@ -54,7 +54,7 @@ impl Turns {
         match tokio::time::timeout(PATIENCE, both).await {
             Ok(turn) => turn.map_err(ApiError::internal),
             Err(_) => Err(ApiError::Unavailable {
-                detail: "too much is being looked at: try again in a moment".to_owned(),
+                detail: "too many large pages are being prepared: try again in a moment".to_owned(),
                 retry_after: Duration::from_secs(1),
             }),
         }

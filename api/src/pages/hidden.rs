@@ -1,6 +1,6 @@
-//! What a reader is told about a character that is shown as its code point.
+//! Names of characters that a page shows as code points.
 
-use super::shown::MARK;
+use super::shown::pieces::MARK;
 
 /// What a reader should know about the character that stood there.
 pub(super) fn name(c: char) -> &'static str {

@@ -1,4 +1,4 @@
-//! What came of an approval, from the apply that used it.
+//! The result of an approval, from the apply that used it.
 
 use super::ended::{Ended, OutcomeShown};
 use super::shown::ShownText;

@@ -10,14 +10,13 @@
 //!
 //! What is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
 
-mod pieces;
+pub(super) mod pieces;
 mod rest;
 
 use super::hidden::name;
 use askama::filters::HtmlSafe;
 use ledger::operation::{Disguise, disguised_words, is_hidden};
-pub(super) use pieces::MARK;
-use pieces::{Piece, pieces};
+use pieces::{MARK, Piece, pieces};
 use rest::{Rest, in_thousands};
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! How errors of the crates behind the surface become refusals.
+//! Errors of the crates below, as refusals of the HTTP surface.
 
 use super::ApiError;
 use app::passkey::PasskeyRefused;
@@ -90,7 +90,6 @@ impl From<projections::Error> for ApiError {
             | Error::Pages { .. }
             | Error::CursorMoved { .. }
             | Error::Sqlite { .. }
-            | Error::Database { .. }
             | Error::File { .. } => Self::internal(error),
         }
     }

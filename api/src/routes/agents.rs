@@ -1,4 +1,4 @@
-//! What agents are granted beforehand.
+//! Routes of agents' permissions.
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;

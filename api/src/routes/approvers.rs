@@ -1,4 +1,4 @@
-//! Who may decide, and with which passkeys.
+//! Routes of approvers' passkeys.
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;

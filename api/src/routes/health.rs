@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it should get traffic.
+//! Liveness and readiness.
 
 use crate::state::AppState;
 use axum::Json;

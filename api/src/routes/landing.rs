@@ -1,4 +1,4 @@
-//! Where a person or a program comes to that knows nothing but the address, or the wrong path.
+//! The start page, and answers for unknown paths.
 
 use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, NoticePage, WantsPage};

@@ -1,5 +1,5 @@
-//! The host that a request is for, which must be said once and in one way (RFC 9112, section 3.2). The
-//! service answers for any, but a proxy before it may go by another one of several.
+//! The check of the host that a request is for, which must be stated once and unambiguously (RFC 9112,
+//! section 3.2). The service answers for any, but a proxy before it may go by another one of several.
 
 use super::refusal::Refusal;
 use axum::http::uri::Authority;

@@ -1,6 +1,6 @@
-//! What has arrived on a connection and was not handed over to the HTTP library yet. A head is handed
-//! over when it is whole, and nothing behind it before the library has said where its body ends: so each
-//! head is seen here as the library reads it, and is counted while it waits.
+//! Bytes that have arrived on a connection and are not handed to the HTTP library yet. A head is handed over
+//! when it is whole, and nothing behind it before the library has said where its body ends: so each head is
+//! seen here as the library reads it, and is counted while it waits.
 
 use super::head::Head;
 use super::state::{ConnectionState, Framing};

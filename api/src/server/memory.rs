@@ -1,7 +1,7 @@
-//! Memory that connections hold together, with one bound: heads that are not whole, or answers that are
-//! not read. When it is passed, the holder with the most makes room, and of its connections the one that
-//! has held some for the longest ends. So nobody is refused because of what others hold, and a holder
-//! with little is not ended for one with much.
+//! A limit on memory that connections hold together: of unfinished heads, or of unread answers. When it is
+//! passed, the holder with the most makes room, and of its connections the one that has held some for the
+//! longest ends. So nobody is refused because of what others hold, and a holder with little is not ended for
+//! one with much.
 
 use super::signal::{Signal, Signals};
 use crate::limits::counted_for::CountedFor;

@@ -19,7 +19,7 @@ pub(super) enum Refusal {
     HeadTooLarge,
     /// 408: the head did not become whole in time.
     HeadTooSlow,
-    /// 503: as many connections as there may be, and all of them busy.
+    /// 503: the limit of connections is reached, and all of them are busy.
     NoSlot,
     /// 503: unfinished heads take as much memory as they may, and this one is the oldest.
     TooManyHeads,
@@ -53,8 +53,8 @@ impl Refusal {
             Self::Malformed => (
                 "Bad request",
                 "bad_request",
-                "this is no HTTP/1.1 request that can be read in one way only: send lines that end in \
-                 CRLF, and one content-length or transfer-encoding",
+                "this HTTP/1.1 request is malformed or ambiguous: end each line of the head with CRLF, and \
+                 send one content-length or transfer-encoding",
             ),
             Self::Host => (
                 "Bad request",
@@ -79,12 +79,12 @@ impl Refusal {
             Self::NoSlot => (
                 "Service unavailable",
                 "unavailable",
-                "there are as many connections as there may be: try again in a moment",
+                "the service has reached its limit of connections: try again in a moment",
             ),
             Self::TooManyHeads => (
                 "Service unavailable",
                 "unavailable",
-                "too many requests are only half sent: send it again in a moment",
+                "too many unfinished requests are waiting: send this one again in a moment",
             ),
         }
     }

@@ -1,6 +1,6 @@
-//! How many connections there are at a time. When the last slot is taken, a connection that waits for
-//! nothing makes room: one of the holder with the most, and of those the one that has done nothing for the
-//! longest. A connection's holder is whom its last answer was made for; all who are unknown are one.
+//! The limit on connections. When the last slot is taken, a connection that waits for nothing makes room: one
+//! of the holder with the most, and of those the one that has done nothing for the longest. A connection's
+//! holder is whom its last answer was made for; all who are unknown are one.
 
 use super::memory::Memory;
 use super::signal::Signal;

@@ -1,4 +1,4 @@
-//! What a connection is doing, and since when.
+//! The state of a connection: its phase and since when, and its requests so far.
 
 use super::memory::{Holding, Memory};
 use super::refusal::Refusal;

@@ -1,4 +1,4 @@
-//! What an apply is answered with. One shape for each way it can stand.
+//! Answers to an apply. One shape for each way it can stand.
 
 use super::shortened::shortened;
 use ledger::aggregate::{Agent, Apply, Approval, OperationState};

@@ -1,4 +1,4 @@
-//! Who asks: the relying party id that passkeys are bound to, and the origin they are used at.
+//! The relying party: the id that passkeys are bound to, and the origin that they are used at.
 
 use super::PasskeyRefused;
 use base64::Engine as _;

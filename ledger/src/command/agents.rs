@@ -1,15 +1,15 @@
 //! Grants of an agent.
 
 use super::Command;
-use super::tasks::register_agent;
 use crate::aggregate::Agent;
 use crate::catalog::OperationId;
 use crate::error::Error;
-use crate::event::{Grant, PermissionsReplaced};
+use crate::event::{AgentRegistered, Grant, PermissionsReplaced};
+use crate::id::AgentId;
 use crate::name::AgentName;
 use crate::rejection::Rejection;
-use crate::storage::LookupKey;
-use crate::writer::Transaction;
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
 /// Replaces an agent's grants and raises its permission revision: its tokens become stale.
@@ -100,4 +100,17 @@ pub(super) async fn find(
     name: &AgentName,
 ) -> Result<Option<Arc<Agent>>, Error> {
     tx.find_state::<Agent>(&LookupKey::agent(name)).await
+}
+
+/// The first event of an agent that is heard of for the first time.
+pub(super) fn register_agent(context: &Context<'_>, name: &AgentName) -> (AgentId, NewEvent) {
+    let agent_id: AgentId = context.id();
+    let event = context.event(
+        agent_id,
+        AgentRegistered {
+            agent_id,
+            name: name.clone(),
+        },
+    );
+    (agent_id, event)
 }

@@ -1,5 +1,6 @@
 //! Making and closing tasks, and issuing their tokens.
 
+use super::agents::{find, register_agent};
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, owe};
 use super::{Command, PresentedToken};
@@ -10,10 +11,10 @@ use crate::catalog::{CatalogEntry, Level, Risk};
 use crate::claims::{CapabilityClaims, ClaimsHash};
 use crate::error::Error;
 use crate::event::{
-    AgentRegistered, AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner,
-    CallbackSet, TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
+    AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet,
+    TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
-use crate::id::{AgentId, TaskId, TokenId};
+use crate::id::{TaskId, TokenId};
 use crate::name::{AgentName, ClientSubject, ScopePattern};
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
@@ -95,7 +96,7 @@ impl Command for CreateTask {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<IssuedToken, Error> {
         tx.needs_room()?;
-        let agent = super::agents::find(tx, &self.agent).await?;
+        let agent = find(tx, &self.agent).await?;
         let task_id: TaskId = tx.context().id();
         let context = tx.context();
         let (events, claims) = decide_create(&self, agent.as_deref(), task_id, &context)?;
@@ -171,19 +172,6 @@ fn decide_create(
     let (issued, claims) = issue(context, &draft, revision, until, None);
     events.push(issued);
     Ok((events, claims))
-}
-
-/// The first event of an agent that is heard of for the first time.
-pub(super) fn register_agent(context: &Context<'_>, name: &AgentName) -> (AgentId, NewEvent) {
-    let agent_id: AgentId = context.id();
-    let event = context.event(
-        agent_id,
-        AgentRegistered {
-            agent_id,
-            name: name.clone(),
-        },
-    );
-    (agent_id, event)
 }
 
 /// Issues a token that lasts until the given moment, cut to whole seconds as in its claims, which come

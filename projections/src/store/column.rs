@@ -1,4 +1,4 @@
-//! How values stand in columns: ids and words as text, moments as RFC 3339, lists as JSON.
+//! Values in columns: ids and words as text, moments as RFC 3339, lists as JSON.
 
 use super::columns::{Binder, Columns};
 use crate::error::Error;
@@ -94,12 +94,12 @@ word_column!(
     StreamId,
     TaskId,
     TokenId,
-    crate::words::AttemptWord,
-    crate::words::ApplyState,
-    crate::words::ApprovalWord,
-    crate::words::DeliveryWord,
-    crate::words::TaskStatus,
-    crate::words::Validity,
+    crate::status::AttemptStatus,
+    crate::status::ApplyState,
+    crate::status::ApprovalStatus,
+    crate::status::DeliveryStatus,
+    crate::status::TaskStatus,
+    crate::status::Validity,
 );
 
 json_column!(Vec<ApproverName>, Vec<String>);

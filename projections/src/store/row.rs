@@ -2,7 +2,7 @@
 
 use super::column::RowKey;
 use super::columns::{Binder, Columns};
-use super::place::Place;
+use super::state::TableSet;
 use crate::error::Error;
 
 /// What a table is made of.
@@ -25,15 +25,15 @@ pub(crate) type Index = (&'static str, &'static str);
 
 impl Spec {
     /// Makes the table with the indexes that the fold needs.
-    pub(crate) fn create_table(&self, place: Place, generation: u64) -> String {
-        let table = place.table(self.name);
+    pub(crate) fn create_table(&self, set: TableSet, generation: u64) -> String {
+        let table = set.table(self.name);
         let indexes = create(self.fold_indexes, &table, generation);
         format!("CREATE TABLE {table} {};\n{indexes}", self.definition)
     }
 
     /// Makes the table's other indexes.
-    pub(crate) fn create_indexes(&self, place: Place, generation: u64) -> String {
-        create(self.indexes, &place.table(self.name), generation)
+    pub(crate) fn create_indexes(&self, set: TableSet, generation: u64) -> String {
+        create(self.indexes, &set.table(self.name), generation)
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) trait Row: Clone + Send + Sync + 'static {
     /// Reads the columns back.
     fn read(from: &Columns<'_>) -> Result<Self, Error>;
     /// The statements for the table in that place.
-    fn statements(place: Place) -> &'static Statements;
+    fn statements(set: TableSet) -> &'static Statements;
 }
 
 /// The statements that a table's rows are written, found and taken away with.
@@ -78,8 +78,8 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    pub(crate) fn of<R: Row>(place: Place) -> Self {
-        let name = place.table(R::SPEC.name);
+    pub(crate) fn of<R: Row>(set: TableSet) -> Self {
+        let name = set.table(R::SPEC.name);
         let columns = R::COLUMNS.join(", ");
         let places = |columns: &[&str]| vec!["?"; columns.len()].join(", ");
         let wanted: Vec<_> = R::KEY
@@ -135,16 +135,16 @@ macro_rules! row {
                 })
             }
 
-            fn statements(place: $crate::store::Place) -> &'static $crate::store::Statements {
+            fn statements(set: $crate::store::TableSet) -> &'static $crate::store::Statements {
                 use std::sync::LazyLock;
-                use $crate::store::{Place, Statements};
+                use $crate::store::{TableSet, Statements};
                 static LIVE: LazyLock<Statements> =
-                    LazyLock::new(|| Statements::of::<$name>(Place::Live));
+                    LazyLock::new(|| Statements::of::<$name>(TableSet::Live));
                 static NEXT: LazyLock<Statements> =
-                    LazyLock::new(|| Statements::of::<$name>(Place::Next));
-                match place {
-                    Place::Live => &LIVE,
-                    Place::Next => &NEXT,
+                    LazyLock::new(|| Statements::of::<$name>(TableSet::Next));
+                match set {
+                    TableSet::Live => &LIVE,
+                    TableSet::Next => &NEXT,
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Making sure that neither the file nor SQLite's log holds rows that were erased.
+//! The removal of erased rows from the file and from SQLite's log.
 //!
 //! What is left to be done stands in the file's user version, which is written in the transaction that
 //! erases: a crash afterwards leaves it there, and the next start goes on.
@@ -23,7 +23,7 @@ impl Stored<'_> {
         params: impl Params,
     ) -> Result<(), Error> {
         let failed = || Error::sqlite("erasing rows");
-        let sql = statement.replace("{}", &self.place.table(table));
+        let sql = statement.replace("{}", &self.set.table(table));
         let changed = self.db.execute(&sql, params).map_err(failed())?;
         if changed > 0 {
             leave(self.db, COMPACT)?;

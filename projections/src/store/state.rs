@@ -1,21 +1,58 @@
-//! How far the read tables are, and of which ledger.
+//! The rows about the file and its projections: how far they are, and of which ledger.
 //!
 //! `projection_state` is one row about the file. Its form does not change from version to version,
 //! so that any version can tell what it found. `projections` has one row for each projection, and
 //! one for each that is being made anew beside; they are written with the rows of each batch.
 
-use super::place::Place;
 use crate::error::Error;
 use crate::projection::Projection;
 use ledger::{LedgerId, RecordHash};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-/// The table about the file.
-pub(super) const STATE_TABLE: &str = "projection_state";
-/// The table about the projections.
-pub(super) const PROJECTIONS_TABLE: &str = "projections";
+/// `LPPR` in the file's header marks it as read tables of ours.
+pub(crate) const APPLICATION_ID: i64 = 0x4C50_5052;
 
-pub(super) const DDL: &str = "
+/// Which of the two sets of tables that a file may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum TableSet {
+    /// In use.
+    Live,
+    /// Being made beside the live ones, which they will replace.
+    Next,
+}
+
+/// What the names of replaced tables end in until they are gone.
+pub(crate) const OLD: &str = "__old";
+
+impl TableSet {
+    /// The word in the file.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Next => "next",
+        }
+    }
+
+    /// What the names of its tables end in.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Live => "",
+            Self::Next => "__next",
+        }
+    }
+
+    /// A table's name there.
+    pub(crate) fn table(self, name: &str) -> String {
+        format!("{name}{}", self.suffix())
+    }
+}
+
+/// The table about the file.
+pub(crate) const STATE_TABLE: &str = "projection_state";
+/// The table about the projections.
+pub(crate) const PROJECTIONS_TABLE: &str = "projections";
+
+pub(crate) const DDL: &str = "
 CREATE TABLE projection_state (
     -- How far the furthest of these tables is. Positions are the ledger's; the cursor is the next
     -- one to fold.
@@ -40,7 +77,7 @@ CREATE TABLE projections (
 
 /// The row about the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct FileState {
     pub(crate) ledger_id: LedgerId,
     pub(crate) cursor: u64,
     pub(crate) record_hash: Option<RecordHash>,
@@ -48,7 +85,7 @@ pub(crate) struct State {
     pub(crate) tables: Vec<String>,
 }
 
-impl State {
+impl FileState {
     /// Reads the row; `None` when there is none that can be read.
     pub(crate) fn read(db: &Connection) -> Option<Self> {
         let sql =
@@ -68,7 +105,7 @@ impl State {
     }
 
     /// Writes the row of tables that were just made.
-    pub(super) fn create(&self, db: &Connection) -> Result<(), Error> {
+    pub(crate) fn create(&self, db: &Connection) -> Result<(), Error> {
         db.execute(
             "INSERT INTO projection_state (id, ledger_id, cursor, record_hash, schema_hash, tables)
              VALUES (1, ?, ?, ?, ?, ?)",
@@ -85,7 +122,7 @@ impl State {
     }
 
     /// Writes which tables stand in the file now, and for which definitions.
-    pub(super) fn note_tables(
+    pub(crate) fn note_tables(
         db: &Connection,
         schema_hash: &str,
         tables: &[String],
@@ -111,16 +148,16 @@ impl State {
 
 /// The row about a projection in one of its places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct ProjectionState {
     pub(crate) projection: Projection,
-    pub(crate) place: Place,
+    pub(crate) set: TableSet,
     pub(crate) cursor: u64,
     pub(crate) record_hash: Option<RecordHash>,
     pub(crate) schema_hash: String,
     pub(crate) generation: u64,
 }
 
-impl Standing {
+impl ProjectionState {
     /// Reads all rows; `None` when they cannot be read, as in a file of a version that has none.
     pub(crate) fn read_all(db: &Connection) -> Option<Vec<Self>> {
         let sql = "SELECT name, place, cursor, record_hash, schema_hash, generation
@@ -135,10 +172,10 @@ impl Standing {
     }
 
     /// Reads one row; `None` when there is none that can be read.
-    pub(crate) fn read(db: &Connection, projection: Projection, place: Place) -> Option<Self> {
+    pub(crate) fn read(db: &Connection, projection: Projection, set: TableSet) -> Option<Self> {
         let sql = "SELECT name, place, cursor, record_hash, schema_hash, generation
                    FROM projections WHERE name = ? AND place = ?";
-        let key = [projection.as_str(), place.as_str()];
+        let key = [projection.as_str(), set.as_str()];
         let row = db.query_row(sql, key, |row| Ok(Self::of(row))).optional();
         row.ok()??
     }
@@ -148,9 +185,9 @@ impl Standing {
         let number = |index: usize| u64::try_from(row.get::<_, i64>(index).ok()?).ok();
         Some(Self {
             projection: text(0)?.parse().ok()?,
-            place: match text(1)?.as_str() {
-                "live" => Place::Live,
-                "next" => Place::Next,
+            set: match text(1)?.as_str() {
+                "live" => TableSet::Live,
+                "next" => TableSet::Next,
                 _ => return None,
             },
             cursor: number(2)?,
@@ -161,14 +198,14 @@ impl Standing {
     }
 
     /// Writes the row, whatever stood there before.
-    pub(super) fn put(&self, db: &Connection) -> Result<(), Error> {
+    pub(crate) fn put(&self, db: &Connection) -> Result<(), Error> {
         db.execute(
             "INSERT OR REPLACE INTO projections
                  (name, place, cursor, record_hash, schema_hash, generation)
              VALUES (?, ?, ?, ?, ?, ?)",
             params![
                 self.projection.as_str(),
-                self.place.as_str(),
+                self.set.as_str(),
                 signed(self.cursor),
                 hash_text(self.record_hash),
                 self.schema_hash,
@@ -198,7 +235,7 @@ impl Standing {
                     signed(cursor),
                     record_hash.to_string(),
                     self.projection.as_str(),
-                    self.place.as_str(),
+                    self.set.as_str(),
                     signed(expected)
                 ])
             })

@@ -1,9 +1,9 @@
-//! The rows of one table that a batch of events concerns, in memory until the batch is written.
+//! The rows of one table that a batch of events concerns, held in memory until the batch is written.
 
 use super::column::RowKey as _;
 use super::columns::{Binder, Columns};
-use super::place::Place;
 use super::row::Row;
+use super::state::TableSet;
 use crate::error::Error;
 use lru::LruCache;
 use rusqlite::Connection;
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 #[derive(Clone, Copy)]
 pub(crate) struct Stored<'c> {
     pub(crate) db: &'c Connection,
-    pub(crate) place: Place,
+    pub(crate) set: TableSet,
     /// How many rows of a table are remembered from one batch to the next.
     pub(crate) remembered: usize,
 }
@@ -153,7 +153,7 @@ impl<R: Row> Table<R> {
         if dirty.is_empty() {
             return Ok(());
         }
-        let statements = R::statements(to.place);
+        let statements = R::statements(to.set);
         let mut put = to.db.prepare_cached(&statements.put)?;
         let mut delete = to.db.prepare_cached(&statements.delete)?;
         let mut text = String::new();
@@ -181,7 +181,7 @@ impl<R: Row> Table<R> {
 /// Reads one row.
 fn find<R: Row>(from: Stored<'_>, key: &R::Key) -> Result<Option<R>, Error> {
     let failed = || Error::sqlite("reading a row");
-    let statements = R::statements(from.place);
+    let statements = R::statements(from.set);
     let mut find = from.db.prepare_cached(&statements.find).map_err(failed())?;
     let mut text = String::new();
     let mut values = Binder::new(&mut find, &mut text);
@@ -194,17 +194,37 @@ fn find<R: Row>(from: Stored<'_>, key: &R::Key) -> Result<Option<R>, Error> {
     }
 }
 
-/// Writes rows that nobody reads back while folding.
-pub(crate) fn append_rows<R: Row>(to: Stored<'_>, rows: &mut Vec<R>) -> Result<(), Error> {
-    let failed = || Error::sqlite("writing rows");
-    let statements = R::statements(to.place);
-    let mut put = to.db.prepare_cached(&statements.put).map_err(failed())?;
-    let mut text = String::new();
-    for row in rows.drain(..) {
-        let mut values = Binder::new(&mut put, &mut text);
-        row.bind(&mut values);
-        values.done().map_err(failed())?;
-        put.raw_execute().map_err(failed())?;
+/// New rows of a table that nobody reads back while folding.
+pub(crate) struct Appended<R>(Vec<R>);
+
+impl<R> Default for Appended<R> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
-    Ok(())
+}
+
+impl<R: Row> Appended<R> {
+    pub(crate) fn push(&mut self, row: R) {
+        self.0.push(row);
+    }
+
+    /// Writes the rows, under the same condition as [`Table::flush`].
+    pub(crate) fn flush(&mut self, to: Stored<'_>) -> Result<(), Error> {
+        let failed = || Error::sqlite("writing rows");
+        let statements = R::statements(to.set);
+        let mut put = to.db.prepare_cached(&statements.put).map_err(failed())?;
+        let mut text = String::new();
+        for row in self.0.drain(..) {
+            let mut values = Binder::new(&mut put, &mut text);
+            row.bind(&mut values);
+            values.done().map_err(failed())?;
+            put.raw_execute().map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// None: they are forgotten once they are written.
+    pub(crate) const fn remembered(&self) -> usize {
+        0
+    }
 }

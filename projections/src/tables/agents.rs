@@ -1,9 +1,8 @@
 //! `agents`: who has been heard of, and how often their grants changed.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::AgentTables;
-use crate::store::{Spec, Stored, row};
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{AgentId, AgentName, Event, Timestamp};
 
@@ -35,10 +34,12 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> {
+parts!(Parts: Table<AgentRow>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
-        Event::AgentRegistered(registered) => folding.tables.agents.insert(AgentRow {
+        Event::AgentRegistered(registered) => folding.insert(AgentRow {
             agent_id: registered.agent_id,
             agent: registered.name.clone(),
             permission_revision: 0,
@@ -48,9 +49,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> 
         }),
         Event::PermissionsReplaced(replaced) => {
             let id = AgentId::from(folding.recorded.stream_id());
-            let Some(agent) = folding.tables.agents.edit(folding.stored, &id)? else {
-                return Err(missing(folding.recorded, "agent", id));
-            };
+            let agent = folding.edit_known::<AgentRow>("agent", &id)?;
             agent.permission_revision = replaced.revision;
             agent.permission_count = u32::try_from(replaced.grants.len()).unwrap_or(u32::MAX);
             agent.updated_at = at;

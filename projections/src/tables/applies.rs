@@ -2,16 +2,17 @@
 
 use super::operation_summary::OperationSummary;
 use crate::error::Error;
-use crate::fold::{Folding, missing, unfoldable};
-use crate::groups::TaskTables;
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Columns, Spec, Stored, row};
-use crate::words::{ApplyState, ApprovalWord, OperationProgress, TaskStatus};
+use crate::status::{ApplyState, ApprovalStatus, OperationProgress, TaskStatus};
+use crate::store::{Columns, Spec, Stored, Table, row};
+use crate::tables::approvals::ApprovalView;
+use crate::tables::fold::{Folding, parts, unfoldable};
 use ledger::event::{ApplyAccepted, ApplyEnd, Authorisation, OperationEnded, OperationStarted};
 use ledger::{
     AgentName, ApplyId, ApprovalId, CallbackId, Event, ExecutionId, Fingerprint, IdempotencyKey,
     Recorded, TaskId, Timestamp, TokenId,
 };
+use lru::LruCache;
 
 const SPEC: Spec = Spec {
     name: "applies",
@@ -99,7 +100,7 @@ row! {
 const USED_BY: &str = "approval_used_by ";
 
 impl ApplyView {
-    fn stand(&mut self, status: TaskStatus) {
+    fn set_status(&mut self, status: TaskStatus) {
         self.status = status;
         self.state = status.apply_state();
     }
@@ -111,21 +112,26 @@ impl ApplyView {
     }
 
     /// Takes over what became of the approval that it waits for.
-    fn hear(&mut self, approval: ApprovalWord, consumed_by: Option<ApplyId>, at: Timestamp) {
+    fn apply_approval(
+        &mut self,
+        approval: ApprovalStatus,
+        consumed_by: Option<ApplyId>,
+        at: Timestamp,
+    ) {
         let (status, reason) = match approval {
-            ApprovalWord::Pending => (TaskStatus::RequiresApproval, None),
-            ApprovalWord::Approved => (TaskStatus::Approved, None),
-            ApprovalWord::Denied => (TaskStatus::Denied, Some("approval_denied".to_owned())),
-            ApprovalWord::Expired => (TaskStatus::Expired, Some("approval_expired".to_owned())),
-            ApprovalWord::Cancelled => (TaskStatus::Closed, Some("task_closed".to_owned())),
+            ApprovalStatus::Pending => (TaskStatus::RequiresApproval, None),
+            ApprovalStatus::Approved => (TaskStatus::Approved, None),
+            ApprovalStatus::Denied => (TaskStatus::Denied, Some("approval_denied".to_owned())),
+            ApprovalStatus::Expired => (TaskStatus::Expired, Some("approval_expired".to_owned())),
+            ApprovalStatus::Cancelled => (TaskStatus::Closed, Some("task_closed".to_owned())),
             // The event that authorises its user comes next.
-            ApprovalWord::Consumed if consumed_by == Some(self.id) => return,
-            ApprovalWord::Consumed => {
+            ApprovalStatus::Consumed if consumed_by == Some(self.id) => return,
+            ApprovalStatus::Consumed => {
                 let by = consumed_by.map(|by| by.to_string()).unwrap_or_default();
                 (TaskStatus::Failed, Some(format!("{USED_BY}{by}")))
             }
         };
-        self.stand(status);
+        self.set_status(status);
         self.ended_at = reason.is_some().then_some(at);
         self.end_reason = reason;
     }
@@ -142,14 +148,19 @@ impl ApplyView {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+/// Every apply that waits for an approval; complete for the approvals that are here.
+pub(crate) type Waiting = LruCache<ApprovalId, Vec<ApplyId>>;
+
+parts!(Parts: Table<ApplyView>, Table<ApprovalView>, Waiting);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::ApplyAccepted(accepted) => accept(folding, accepted),
         Event::ApplyAuthorised(_) => {
             let apply = edit(folding)?;
             apply.authorised_at = Some(at);
-            apply.stand(TaskStatus::Applying);
+            apply.set_status(TaskStatus::Applying);
             Ok(())
         }
         Event::OperationStarted(started) => start(folding, started),
@@ -158,7 +169,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
             let apply = edit(folding)?;
             apply.ended_at = Some(at);
             apply.end_reason.clone_from(&ended.stopped);
-            apply.stand(match ended.end {
+            apply.set_status(match ended.end {
                 ApplyEnd::Completed => TaskStatus::Completed,
                 ApplyEnd::Failed => TaskStatus::Failed,
                 ApplyEnd::Unknown => TaskStatus::Unknown,
@@ -170,7 +181,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
             // Carried out in full only when nothing after the settled operation was left.
             let complete =
                 resolved.executed && apply.operations.iter().all(OperationSummary::has_ended);
-            apply.stand(if complete {
+            apply.set_status(if complete {
                 TaskStatus::Completed
             } else {
                 TaskStatus::Failed
@@ -187,8 +198,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         }
         Event::ApprovalRequested(requested) => {
             folding
-                .tables
-                .waiting
+                .part::<Waiting>()
                 .put(requested.approval_id, Vec::new());
             Ok(())
         }
@@ -197,12 +207,12 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         | Event::ApprovalExpired(_)
         | Event::ApprovalCancelled(_)
         | Event::ApprovalReleased(_)
-        | Event::ApprovalConsumed(_) => tell_waiting(folding),
+        | Event::ApprovalConsumed(_) => update_waiting(folding),
         _ => Ok(()),
     }
 }
 
-fn accept(folding: &mut Folding<'_, TaskTables>, accepted: &ApplyAccepted) -> Result<(), Error> {
+fn accept(folding: &mut Folding<'_, impl Parts>, accepted: &ApplyAccepted) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let operations = accepted.check.requested.iter();
     let mut apply = ApplyView {
@@ -228,22 +238,20 @@ fn accept(folding: &mut Folding<'_, TaskTables>, accepted: &ApplyAccepted) -> Re
         position: folding.recorded.position(),
     };
     if let Authorisation::Awaiting(id) = accepted.authorisation {
-        let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
-            return Err(missing(folding.recorded, "approval", id));
-        };
+        let approval = folding.known::<ApprovalView>("approval", &id)?;
         apply.approval_id = Some(id);
         apply.authorised_at = None;
         // A late key hears what became of the approval before it came.
-        apply.hear(approval.state, approval.consumed_by, at);
-        if let Some(waiting) = folding.tables.waiting.get_mut(&id) {
+        apply.apply_approval(approval.state, approval.consumed_by, at);
+        if let Some(waiting) = folding.part::<Waiting>().get_mut(&id) {
             waiting.push(apply.id);
         }
     }
-    folding.tables.applies.insert(apply);
+    folding.insert(apply);
     Ok(())
 }
 
-fn start(folding: &mut Folding<'_, TaskTables>, started: &OperationStarted) -> Result<(), Error> {
+fn start(folding: &mut Folding<'_, impl Parts>, started: &OperationStarted) -> Result<(), Error> {
     let recorded = folding.recorded;
     let apply = edit(folding)?;
     apply.execution_id = Some(started.execution_id);
@@ -254,7 +262,7 @@ fn start(folding: &mut Folding<'_, TaskTables>, started: &OperationStarted) -> R
 }
 
 fn end_operation(
-    folding: &mut Folding<'_, TaskTables>,
+    folding: &mut Folding<'_, impl Parts>,
     ended: &OperationEnded,
 ) -> Result<(), Error> {
     let recorded = folding.recorded;
@@ -263,52 +271,46 @@ fn end_operation(
     Ok(())
 }
 
-fn edit<'t>(folding: &'t mut Folding<'_, TaskTables>) -> Result<&'t mut ApplyView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut ApplyView, Error> {
     let id = ApplyId::from(folding.recorded.stream_id());
-    let recorded = folding.recorded;
-    let apply = folding.tables.applies.edit(folding.stored, &id)?;
-    apply.ok_or_else(|| missing(recorded, "apply", id))
+    folding.edit_known("apply", &id)
 }
 
-/// Tells every apply that waits for the event's approval what became of it.
-fn tell_waiting(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+/// Updates every apply that waits for the event's approval.
+fn update_waiting(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
-    let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
-        return Err(missing(folding.recorded, "approval", id));
-    };
+    let approval = folding.known::<ApprovalView>("approval", &id)?;
     let (state, consumed_by) = (approval.state, approval.consumed_by);
     for apply_id in waiting_for(folding, id)? {
-        let Some(apply) = folding.tables.applies.edit(folding.stored, &apply_id)? else {
-            return Err(missing(folding.recorded, "apply", apply_id));
-        };
+        let apply = folding.edit_known::<ApplyView>("apply", &apply_id)?;
         if apply.status.is_waiting() || apply.lost_it_to_another() {
-            apply.hear(state, consumed_by, at);
+            apply.apply_approval(state, consumed_by, at);
         }
     }
     Ok(())
 }
 
 fn waiting_for(
-    folding: &mut Folding<'_, TaskTables>,
+    folding: &mut Folding<'_, impl Parts>,
     approval: ApprovalId,
 ) -> Result<Vec<ApplyId>, Error> {
-    if let Some(waiting) = folding.tables.waiting.get(&approval) {
+    if let Some(waiting) = folding.part::<Waiting>().get(&approval) {
         return Ok(waiting.clone());
     }
     let mut waiting = stored_waiting(folding.stored, approval)?;
-    for apply in folding.tables.applies.unwritten() {
+    for apply in folding.part::<Table<ApplyView>>().unwritten() {
         if apply.approval_id == Some(approval) && !waiting.contains(&apply.id) {
             waiting.push(apply.id);
         }
     }
-    folding.tables.waiting.put(approval, waiting.clone());
+    folding.part::<Waiting>().put(approval, waiting.clone());
     Ok(waiting)
 }
 
 fn stored_waiting(stored: Stored<'_>, approval: ApprovalId) -> Result<Vec<ApplyId>, Error> {
     let failed = || Error::sqlite("reading the applies of an approval");
-    let table = stored.place.table(SPEC.name);
+    let table = stored.set.table(SPEC.name);
     let sql = format!("SELECT apply_id FROM {table} WHERE approval_id = ? ORDER BY position");
     let mut query = stored.db.prepare_cached(&sql).map_err(failed())?;
     let mut rows = query.query([approval.to_string()]).map_err(failed())?;

@@ -1,12 +1,11 @@
 //! `approvals`: questions put to humans, and what became of them.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::TaskTables;
 use crate::moment;
 use crate::projections::{Projections, read_all, read_ids, read_one};
-use crate::store::{Spec, row};
-use crate::words::ApprovalWord;
+use crate::status::ApprovalStatus;
+use crate::store::{Spec, Table, row};
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
 use ledger::{
     AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, TaskId,
@@ -63,7 +62,7 @@ row! {
         /// What is approved.
         pub fingerprint: Fingerprint = "operation_fingerprint",
         /// Where it stands in the log; a deadline that has passed is not seen here until it is recorded.
-        pub state: ApprovalWord,
+        pub state: ApprovalStatus,
         /// The principals who may decide.
         pub approvers: Vec<ApproverName>,
         /// When it was asked.
@@ -112,10 +111,10 @@ impl ApprovalView {
     }
 
     fn was_denied(&self) -> bool {
-        self.state == ApprovalWord::Denied
+        self.state == ApprovalStatus::Denied
     }
 
-    fn end(&mut self, state: ApprovalWord, reason: Option<&str>, at: Timestamp) {
+    fn end(&mut self, state: ApprovalStatus, reason: Option<&str>, at: Timestamp) {
         self.state = state;
         self.deadline = None;
         self.ended_at = Some(at);
@@ -130,7 +129,9 @@ impl ApprovalView {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+parts!(Parts: Table<ApprovalView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::ApprovalRequested(requested) => request(folding, requested),
@@ -141,14 +142,14 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         Event::ApprovalApproved(Approved(decided)) => {
             let approval = edit(folding)?;
             approval.decide(decided, at);
-            approval.state = ApprovalWord::Approved;
+            approval.state = ApprovalStatus::Approved;
             let window = Duration::from_secs(u64::from(approval.continuation_seconds));
             approval.deadline = Some(at.plus(window));
         }
         Event::ApprovalDenied(Denied(decided)) => {
             let approval = edit(folding)?;
             approval.decide(decided, at);
-            approval.end(ApprovalWord::Denied, None, at);
+            approval.end(ApprovalStatus::Denied, None, at);
         }
         Event::ApprovalExpired(expired) => {
             let reason = if expired.was_approved {
@@ -156,21 +157,21 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
             } else {
                 "not_decided_in_time"
             };
-            edit(folding)?.end(ApprovalWord::Expired, Some(reason), at);
+            edit(folding)?.end(ApprovalStatus::Expired, Some(reason), at);
         }
         Event::ApprovalCancelled(cancelled) => {
-            edit(folding)?.end(ApprovalWord::Cancelled, Some(&cancelled.reason), at);
+            edit(folding)?.end(ApprovalStatus::Cancelled, Some(&cancelled.reason), at);
         }
         Event::ApprovalReleased(released) => {
             let approval = edit(folding)?;
-            approval.state = ApprovalWord::Approved;
+            approval.state = ApprovalStatus::Approved;
             approval.deadline = Some(released.usable_until);
             approval.ended_at = None;
             approval.consumed_by = None;
         }
         Event::ApprovalConsumed(consumed) => {
             let approval = edit(folding)?;
-            approval.end(ApprovalWord::Consumed, None, at);
+            approval.end(ApprovalStatus::Consumed, None, at);
             approval.consumed_by = Some(consumed.apply_id);
         }
         _ => {}
@@ -178,15 +179,15 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     Ok(())
 }
 
-fn request(folding: &mut Folding<'_, TaskTables>, requested: &ApprovalRequested) {
+fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested) {
     let at = folding.recorded.recorded_at();
-    folding.tables.approvals.insert(ApprovalView {
+    folding.insert(ApprovalView {
         id: requested.approval_id,
         task_id: requested.task_id,
         agent: requested.agent.clone(),
         apply_id: requested.apply_id,
         fingerprint: requested.fingerprint,
-        state: ApprovalWord::Pending,
+        state: ApprovalStatus::Pending,
         approvers: requested.approvers.clone(),
         created_at: at,
         expires_at: requested.expires_at,
@@ -204,12 +205,10 @@ fn request(folding: &mut Folding<'_, TaskTables>, requested: &ApprovalRequested)
     });
 }
 
-fn edit<'t>(folding: &'t mut Folding<'_, TaskTables>) -> Result<&'t mut ApprovalView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut ApprovalView, Error> {
     let at = folding.recorded.recorded_at();
     let id = ApprovalId::from(folding.recorded.stream_id());
-    let recorded = folding.recorded;
-    let approval = folding.tables.approvals.edit(folding.stored, &id)?;
-    let approval = approval.ok_or_else(|| missing(recorded, "approval", id))?;
+    let approval = folding.edit_known::<ApprovalView>("approval", &id)?;
     approval.updated_at = at;
     Ok(approval)
 }

@@ -1,11 +1,11 @@
 //! `approver_credentials`: the passkeys that may decide.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::ApproverTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, Stored, row};
-use crate::words::Validity;
+use crate::status::Validity;
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::approvers::ApproverRow;
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{
     ApprovalDecided, BackupEligibilityLearnt, CredentialPut, CredentialStatus, ErasedSubject,
     LedgerErased,
@@ -78,7 +78,9 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Error> {
+parts!(Parts: Table<ApproverRow>, Table<CredentialView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     match &folding.recorded.event {
         Event::CredentialPut(put) => fold_put(folding, put),
         Event::BackupEligibilityLearnt(learnt) => fold_learnt(folding, learnt),
@@ -89,22 +91,17 @@ pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Erro
     }
 }
 
-fn fold_put(folding: &mut Folding<'_, ApproverTables>, put: &CredentialPut) -> Result<(), Error> {
+fn fold_put(folding: &mut Folding<'_, impl Parts>, put: &CredentialPut) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let approver_id = ApproverId::from(folding.recorded.stream_id());
-    let approver = folding.tables.approvers.get(folding.stored, &approver_id)?;
-    let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
-        return Err(missing(folding.recorded, "approver", approver_id));
-    };
-    let known = folding
-        .tables
-        .credentials
-        .get(folding.stored, &put.credential_id)?;
+    let approver = folding.known::<ApproverRow>("approver", &approver_id)?;
+    let principal = approver.principal.clone();
     let position = folding.recorded.position();
+    let known = folding.get::<CredentialView>(&put.credential_id)?;
     let (registered_at, last_used_at, position) = known.map_or((at, None, position), |known| {
         (known.registered_at, known.last_used_at, known.position)
     });
-    folding.tables.credentials.insert(CredentialView {
+    folding.insert(CredentialView {
         credential_id: put.credential_id.clone(),
         principal,
         status: match put.status {
@@ -128,27 +125,22 @@ fn fold_put(folding: &mut Folding<'_, ApproverTables>, put: &CredentialPut) -> R
 }
 
 fn fold_learnt(
-    folding: &mut Folding<'_, ApproverTables>,
+    folding: &mut Folding<'_, impl Parts>,
     learnt: &BackupEligibilityLearnt,
 ) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = &learnt.credential_id;
-    let Some(credential) = folding.tables.credentials.edit(folding.stored, id)? else {
-        return Err(missing(folding.recorded, "credential", id));
-    };
+    let credential = folding.edit_known::<CredentialView>("credential", id)?;
     credential.backup_eligible = Some(learnt.backup_eligible);
     credential.updated_at = at;
     Ok(())
 }
 
-fn fold_use(
-    folding: &mut Folding<'_, ApproverTables>,
-    decided: &ApprovalDecided,
-) -> Result<(), Error> {
+fn fold_use(folding: &mut Folding<'_, impl Parts>, decided: &ApprovalDecided) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let id = &decided.credential_id;
     // Who decided may have been erased since.
-    let Some(credential) = folding.tables.credentials.edit(folding.stored, id)? else {
+    let Some(credential) = folding.edit::<CredentialView>(id)? else {
         return Ok(());
     };
     credential.sign_count = decided.sign_count;
@@ -159,7 +151,7 @@ fn fold_use(
 /// Before the approver's row goes, which says whose they are. Where decisions were erased, what they
 /// had told of a credential goes, but for the counter that the erasure kept.
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
-    let approvers = stored.place.table("approvers");
+    let approvers = stored.set.table("approvers");
     let whose = format!(
         "approver_principal = (SELECT approver_principal FROM {approvers} WHERE approver_id = ?)"
     );

@@ -1,9 +1,8 @@
 //! `approvers`: the principals who may have credentials.
 
 use crate::error::Error;
-use crate::fold::Folding;
-use crate::groups::ApproverTables;
-use crate::store::{Spec, Stored, row};
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{ApproverId, ApproverName, Event, Timestamp};
 
@@ -29,9 +28,11 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, ApproverTables>) -> Result<(), Error> {
+parts!(Parts: Table<ApproverRow>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     if let Event::ApproverRegistered(registered) = &folding.recorded.event {
-        folding.tables.approvers.insert(ApproverRow {
+        folding.insert(ApproverRow {
             approver_id: registered.approver_id,
             principal: registered.principal.clone(),
             registered_at: folding.recorded.recorded_at(),

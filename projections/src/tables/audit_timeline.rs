@@ -2,10 +2,10 @@
 
 use super::timeline_topics::task_of_stream;
 use crate::error::Error;
-use crate::fold::Folding;
-use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, Stored, row};
+use crate::store::{Appended, Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, parts};
+use crate::tables::timeline_topics::TopicRow;
 use ledger::describe::{Topic, line};
 use ledger::event::{AggregateKind, ErasedPayload, ErasedSubject, LedgerErased};
 use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
@@ -73,21 +73,25 @@ pub struct TimelineFilter {
     pub limit: u32,
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) -> Result<(), Error> {
+parts!(Parts: Table<TopicRow>, Appended<TimelineEntry>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let task_id = task_of(folding)?;
     let recorded = folding.recorded;
-    folding.tables.timeline.push(TimelineEntry {
-        position: recorded.position(),
-        at: recorded.recorded_at(),
-        event: recorded.event.name().to_owned(),
-        who: recorded.envelope.actor.to_string(),
-        summary: line(&recorded.event, &Topic::default(), MOST),
-        task_id,
-        subject_id: recorded.stream_id(),
-        request_id: recorded.envelope.request_id,
-        cause: recorded.envelope.cause,
-        event_id: recorded.event_id(),
-    });
+    folding
+        .part::<Appended<TimelineEntry>>()
+        .push(TimelineEntry {
+            position: recorded.position(),
+            at: recorded.recorded_at(),
+            event: recorded.event.name().to_owned(),
+            who: recorded.envelope.actor.to_string(),
+            summary: line(&recorded.event, &Topic::default(), MOST),
+            task_id,
+            subject_id: recorded.stream_id(),
+            request_id: recorded.envelope.request_id,
+            cause: recorded.envelope.cause,
+            event_id: recorded.event_id(),
+        });
     Ok(())
 }
 
@@ -117,7 +121,7 @@ pub(crate) fn erase(
              WHERE position >= ?3 AND position < ?4 AND summary <> ?2",
             (&nobody, &gone, from, until),
         )?;
-        let table = stored.place.table(SPEC.name);
+        let table = stored.set.table(SPEC.name);
         let sql = format!("UPDATE {table} SET task_id = ?1 WHERE position >= ?2 AND position < ?3");
         let moved = stored.db.execute(&sql, (&task, from, until));
         moved.map_err(Error::sqlite("erasing rows"))?;
@@ -130,7 +134,7 @@ fn signed(position: u64) -> i64 {
 }
 
 /// The task that an event concerns, by what the event says or by whose stream it stands in.
-fn task_of(folding: &mut Folding<'_, TimelineTables>) -> Result<Option<TaskId>, Error> {
+fn task_of(folding: &mut Folding<'_, impl Parts>) -> Result<Option<TaskId>, Error> {
     let stream = folding.recorded.stream_id();
     let event = &folding.recorded.event;
     if let Some(task_id) = event.task_id() {

@@ -1,12 +1,12 @@
 //! `callbacks`: where tasks want their events sent.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Columns, Spec, Stored, row};
+use crate::store::{Columns, Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, parts};
 use ledger::event::CallbackOwner;
 use ledger::{CallbackId, Event, Sealed, TaskId, Timestamp};
+use lru::LruCache;
 
 const SPEC: Spec = Spec {
     name: "callbacks",
@@ -51,13 +51,18 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
+/// The callbacks that events of a task go to; complete for the tasks that are here.
+pub(crate) type ActiveCallbacks = LruCache<TaskId, Active>;
+
+parts!(Parts: Table<CallbackView>, ActiveCallbacks);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let set = match &folding.recorded.event {
         Event::CallbackSet(set) => set,
         Event::TaskCreated(created) => {
             let none = Active::default();
-            folding.tables.active.put(created.task_id, none);
+            folding.part::<ActiveCallbacks>().put(created.task_id, none);
             return Ok(());
         }
         _ => return Ok(()),
@@ -65,14 +70,11 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
     let task_id = TaskId::from(folding.recorded.stream_id());
     let mut active = active(folding, task_id)?;
     for before in active.set(set.owner, set.callback.callback_id) {
-        let replaced = folding.tables.callbacks.edit(folding.stored, &before)?;
-        let Some(replaced) = replaced else {
-            return Err(missing(folding.recorded, "callback", before));
-        };
+        let replaced = folding.edit_known::<CallbackView>("callback", &before)?;
         replaced.replaced_at = Some(at);
     }
-    folding.tables.active.put(task_id, active);
-    folding.tables.callbacks.insert(CallbackView {
+    folding.part::<ActiveCallbacks>().put(task_id, active);
+    folding.insert(CallbackView {
         callback_id: set.callback.callback_id,
         task_id,
         url: set.callback.url.clone(),
@@ -120,13 +122,13 @@ impl Active {
 }
 
 /// The callbacks that a task has before the event.
-fn active(folding: &mut Folding<'_, CallbackTables>, task: TaskId) -> Result<Active, Error> {
-    if let Some(active) = folding.tables.active.get(&task) {
+fn active(folding: &mut Folding<'_, impl Parts>, task: TaskId) -> Result<Active, Error> {
+    if let Some(active) = folding.part::<ActiveCallbacks>().get(&task) {
         return Ok(*active);
     }
     let mut active = stored_active(folding.stored, task)?;
     // What is not written yet is newer than what stands in the file.
-    for callback in folding.tables.callbacks.unwritten() {
+    for callback in folding.part::<Table<CallbackView>>().unwritten() {
         if callback.task_id != task {
             continue;
         }
@@ -140,7 +142,7 @@ fn active(folding: &mut Folding<'_, CallbackTables>, task: TaskId) -> Result<Act
 
 fn stored_active(stored: Stored<'_>, task: TaskId) -> Result<Active, Error> {
     let failed = || Error::sqlite("reading the active callbacks of a task");
-    let table = stored.place.table(SPEC.name);
+    let table = stored.set.table(SPEC.name);
     let sql = format!(
         "SELECT callback_id, of_agent FROM {table} WHERE task_id = ? AND replaced_at IS NULL"
     );

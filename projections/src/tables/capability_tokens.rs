@@ -1,10 +1,10 @@
 //! `capability_tokens`: what was issued to agents. No token stands here, only what its claims hash to.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::TaskTables;
-use crate::store::{Spec, row};
-use crate::words::Validity;
+use crate::status::Validity;
+use crate::store::{Spec, Table, row};
+use crate::tables::fold::{Folding, parts};
+use crate::tables::tasks::TaskView;
 use ledger::{AgentName, ClientSubject, Event, TaskId, Timestamp, TokenId};
 
 const SPEC: Spec = Spec {
@@ -47,16 +47,16 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+parts!(Parts: Table<TaskView>, Table<TokenRow>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::TokenIssued(issued) => {
             let task_id = TaskId::from(folding.recorded.stream_id());
-            let Some(task) = folding.tables.tasks.get(folding.stored, &task_id)? else {
-                return Err(missing(folding.recorded, "task", task_id));
-            };
+            let task = folding.known::<TaskView>("task", &task_id)?;
             let agent = task.agent.clone();
-            folding.tables.tokens.insert(TokenRow {
+            folding.insert(TokenRow {
                 token_id: issued.token_id,
                 task_id,
                 agent,
@@ -73,9 +73,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         }
         Event::TokenRevoked(revoked) => {
             let id = revoked.token_id;
-            let Some(token) = folding.tables.tokens.edit(folding.stored, &id)? else {
-                return Err(missing(folding.recorded, "token", id));
-            };
+            let token = folding.edit_known::<TokenRow>("token", &id)?;
             token.status = Validity::Revoked;
             token.revoked_at.get_or_insert(at);
             token

@@ -1,12 +1,12 @@
 //! `deliveries`: what is owed to callbacks, and how far it is.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::CallbackTables;
 use crate::moment;
 use crate::projections::{Projections, read_all, read_one};
-use crate::store::{Columns, Spec, row};
-use crate::words::DeliveryWord;
+use crate::status::DeliveryStatus;
+use crate::store::{Columns, Spec, Table, row};
+use crate::tables::callbacks::CallbackView;
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed};
 use ledger::{ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, TaskId, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -79,7 +79,7 @@ row! {
         /// The approval, where one is concerned.
         pub approval_id: Option<ApprovalId>,
         /// Where it stands.
-        pub state: DeliveryWord,
+        pub state: DeliveryStatus,
         /// The next try, while it is owed.
         pub due_at: Option<Timestamp>,
         /// Tries started, all in all.
@@ -147,13 +147,15 @@ pub struct Unproven {
     pub owed_after: Timestamp,
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
+parts!(Parts: Table<CallbackView>, Table<DeliveryView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     match &folding.recorded.event {
         Event::DeliveryOwed(owed) => owe(folding, owed)?,
         Event::AttemptStarted(started) => {
             let delivery = edit(folding)?;
-            delivery.state = DeliveryWord::UnderWay;
+            delivery.state = DeliveryStatus::UnderWay;
             delivery.due_at = None;
             delivery.attempts = started.attempt;
             delivery.attempts_in_round = delivery.attempts_in_round.saturating_add(1);
@@ -164,7 +166,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
         }
         Event::RetryRequested(_) => {
             let delivery = edit(folding)?;
-            delivery.state = DeliveryWord::Owed;
+            delivery.state = DeliveryStatus::Owed;
             delivery.due_at = Some(at);
             delivery.attempts_in_round = 0;
         }
@@ -173,15 +175,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
     Ok(())
 }
 
-fn owe(folding: &mut Folding<'_, CallbackTables>, owed: &DeliveryOwed) -> Result<(), Error> {
+fn owe(folding: &mut Folding<'_, impl Parts>, owed: &DeliveryOwed) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let callback = &owed.callback_id;
-    let Some(callback) = folding.tables.callbacks.get(folding.stored, callback)? else {
-        return Err(missing(folding.recorded, "callback", callback));
-    };
+    let callback = folding.known::<CallbackView>("callback", callback)?;
     let endpoint = callback.endpoint.clone();
     let url_digest = url_digest(&callback.url);
-    folding.tables.deliveries.insert(DeliveryView {
+    folding.insert(DeliveryView {
         id: owed.delivery_id,
         task_id: owed.task_id,
         callback_id: owed.callback_id,
@@ -191,7 +191,7 @@ fn owe(folding: &mut Folding<'_, CallbackTables>, owed: &DeliveryOwed) -> Result
         event_type: owed.event_name.clone(),
         apply_id: owed.apply_id,
         approval_id: owed.approval_id,
-        state: DeliveryWord::Owed,
+        state: DeliveryStatus::Owed,
         due_at: Some(at),
         attempts: 0,
         attempts_in_round: 0,
@@ -241,18 +241,16 @@ fn end_attempt(delivery: &mut DeliveryView, ended: &AttemptEnded, at: Timestamp)
         }
     }
     (delivery.state, delivery.due_at) = match ended.after {
-        AfterAttempt::Done => (DeliveryWord::Delivered, None),
-        AfterAttempt::RetryAt(due) => (DeliveryWord::Owed, Some(due)),
-        AfterAttempt::GivenUp => (DeliveryWord::GivenUp, None),
+        AfterAttempt::Done => (DeliveryStatus::Delivered, None),
+        AfterAttempt::RetryAt(due) => (DeliveryStatus::Owed, Some(due)),
+        AfterAttempt::GivenUp => (DeliveryStatus::GivenUp, None),
     };
 }
 
-fn edit<'t>(folding: &'t mut Folding<'_, CallbackTables>) -> Result<&'t mut DeliveryView, Error> {
+fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut DeliveryView, Error> {
     let at = folding.recorded.recorded_at();
     let id = DeliveryId::from(folding.recorded.stream_id());
-    let recorded = folding.recorded;
-    let delivery = folding.tables.deliveries.edit(folding.stored, &id)?;
-    let delivery = delivery.ok_or_else(|| missing(recorded, "delivery", id))?;
+    let delivery = folding.edit_known::<DeliveryView>("delivery", &id)?;
     delivery.updated_at = at;
     Ok(delivery)
 }

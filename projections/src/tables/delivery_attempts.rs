@@ -1,11 +1,10 @@
 //! `delivery_attempts`: every try of every delivery.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::CallbackTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, Stored, row};
-use crate::words::AttemptWord;
+use crate::status::AttemptStatus;
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, missing, parts};
 use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, ErasedSubject, LedgerErased};
 use ledger::{DeliveryId, Event, Timestamp};
 
@@ -39,7 +38,7 @@ row! {
         /// Which try, from 1.
         pub attempt: u32,
         /// How it went.
-        pub outcome: AttemptWord,
+        pub outcome: AttemptStatus,
         /// The receiver's answer, where there was one.
         pub http_status: Option<u16>,
         /// A stable code.
@@ -61,7 +60,7 @@ row! {
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
     match erased.subject {
         ErasedSubject::Task(task) => {
-            let deliveries = stored.place.table("deliveries");
+            let deliveries = stored.set.table("deliveries");
             let statement = format!(
                 "DELETE FROM {{}} WHERE delivery_id IN
                      (SELECT delivery_id FROM {deliveries} WHERE task_id = ?)"
@@ -72,14 +71,16 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Error> {
+parts!(Parts: Table<AttemptView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let delivery_id = DeliveryId::from(folding.recorded.stream_id());
     match &folding.recorded.event {
-        Event::AttemptStarted(started) => folding.tables.attempts.insert(AttemptView {
+        Event::AttemptStarted(started) => folding.insert(AttemptView {
             delivery_id,
             attempt: started.attempt,
-            outcome: AttemptWord::UnderWay,
+            outcome: AttemptStatus::UnderWay,
             http_status: None,
             error: None,
             error_text: None,
@@ -90,7 +91,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, CallbackTables>) -> Result<(), Erro
         }),
         Event::AttemptEnded(ended) => {
             let key = (delivery_id, ended.attempt);
-            let Some(attempt) = folding.tables.attempts.edit(folding.stored, &key)? else {
+            let Some(attempt) = folding.edit::<AttemptView>(&key)? else {
                 return Err(missing(folding.recorded, "attempt", ended.attempt));
             };
             end(attempt, ended, at);
@@ -108,7 +109,7 @@ fn end(attempt: &mut AttemptView, ended: &AttemptEnded, at: Timestamp) {
     }
     match &ended.outcome {
         AttemptOutcome::Delivered { http_status } => {
-            attempt.outcome = AttemptWord::Delivered;
+            attempt.outcome = AttemptStatus::Delivered;
             attempt.http_status = Some(*http_status);
         }
         AttemptOutcome::Failed {
@@ -116,12 +117,12 @@ fn end(attempt: &mut AttemptView, ended: &AttemptEnded, at: Timestamp) {
             code,
             message,
         } => {
-            attempt.outcome = AttemptWord::Failed;
+            attempt.outcome = AttemptStatus::Failed;
             attempt.http_status = *http_status;
             attempt.error = Some(code.clone());
             attempt.error_text = Some(message.clone());
         }
-        AttemptOutcome::Interrupted => attempt.outcome = AttemptWord::Interrupted,
+        AttemptOutcome::Interrupted => attempt.outcome = AttemptStatus::Interrupted,
     }
 }
 

@@ -2,10 +2,9 @@
 //! beside the times in the timeline.
 
 use crate::error::Error;
-use crate::fold::Folding;
-use crate::groups::TimelineTables;
 use crate::projections::{Projections, read_one};
-use crate::store::{Spec, row};
+use crate::store::{Spec, Table, row};
+use crate::tables::fold::{Folding, parts};
 use ledger::event::LedgerErased;
 use ledger::{StreamId, Timestamp};
 
@@ -40,9 +39,11 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>, erased: &LedgerErased) {
+parts!(Parts: Table<ErasedView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>, erased: &LedgerErased) {
     for stream in &erased.streams {
-        folding.tables.erased.insert(ErasedView {
+        folding.insert(ErasedView {
             stream_id: stream.stream_id,
             kind: stream.kind.as_str().to_owned(),
             subject_id: erased.subject.stream(),

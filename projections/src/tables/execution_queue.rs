@@ -1,10 +1,10 @@
 //! `execution_queue`: what the executor owes. A row comes when an apply may run and goes when it ends.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::TaskTables;
 use crate::projections::{Projections, read_ids};
-use crate::store::{Spec, row};
+use crate::store::{Spec, Table, row};
+use crate::tables::applies::ApplyView;
+use crate::tables::fold::{Folding, parts};
 use ledger::event::Authorisation;
 use ledger::{ApplyId, Event, TaskId, Timestamp};
 
@@ -32,27 +32,27 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+parts!(Parts: Table<ApplyView>, Table<QueueRow>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let apply_id = ApplyId::from(folding.recorded.stream_id());
     match &folding.recorded.event {
         Event::ApplyAccepted(accepted) if accepted.authorisation == Authorisation::Granted => {
             enqueue(folding, apply_id, accepted.task_id);
         }
         Event::ApplyAuthorised(_) => {
-            let Some(apply) = folding.tables.applies.get(folding.stored, &apply_id)? else {
-                return Err(missing(folding.recorded, "apply", apply_id));
-            };
+            let apply = folding.known::<ApplyView>("apply", &apply_id)?;
             let task_id = apply.task_id;
             enqueue(folding, apply_id, task_id);
         }
-        Event::ApplyEnded(_) => folding.tables.queue.remove(&apply_id),
+        Event::ApplyEnded(_) => folding.part::<Table<QueueRow>>().remove(&apply_id),
         _ => {}
     }
     Ok(())
 }
 
-fn enqueue(folding: &mut Folding<'_, TaskTables>, apply_id: ApplyId, task_id: TaskId) {
-    folding.tables.queue.insert(QueueRow {
+fn enqueue(folding: &mut Folding<'_, impl Parts>, apply_id: ApplyId, task_id: TaskId) {
+    folding.insert(QueueRow {
         apply_id,
         task_id,
         authorised_at: folding.recorded.recorded_at(),

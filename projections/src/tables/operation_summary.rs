@@ -1,8 +1,8 @@
 //! The operations of an apply as they stand in its row: what each is and how far, without params and
 //! results, which the ledger has.
 
+use crate::status::OperationProgress;
 use crate::store::json_column;
-use crate::words::OperationProgress;
 use ledger::event::{CheckedOperation, OperationEnded, OperationOutcome};
 use ledger::operation::ScopeId;
 use ledger::{OperationId, ScopeType};

@@ -1,10 +1,10 @@
 //! `permissions`: what agents are granted beforehand.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::AgentTables;
 use crate::projections::{Projections, read_all};
-use crate::store::{Spec, Stored, row};
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::agents::AgentRow;
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{ErasedSubject, LedgerErased};
 use ledger::{AgentId, AgentName, Event, Level, OperationId, ScopePattern, ScopeType, Timestamp};
 
@@ -50,19 +50,21 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> {
+parts!(Parts: Table<AgentRow>, Table<PermissionView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let Event::PermissionsReplaced(replaced) = &folding.recorded.event else {
         return Ok(());
     };
     let id = AgentId::from(folding.recorded.stream_id());
-    let Some(agent) = folding.tables.agents.get(folding.stored, &id)? else {
-        return Err(missing(folding.recorded, "agent", id));
-    };
+    let agent = folding.known::<AgentRow>("agent", &id)?;
     let (name, before) = (agent.agent.clone(), agent.permission_count);
+    let granted_at = folding.recorded.recorded_at();
+    let permissions = folding.part::<Table<PermissionView>>();
     let mut number = 0_u32;
     for grant in &replaced.grants {
         number = number.saturating_add(1);
-        folding.tables.permissions.put(PermissionView {
+        permissions.put(PermissionView {
             agent: name.clone(),
             number,
             operation: grant.operation,
@@ -70,14 +72,11 @@ pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> 
             scope_id: grant.scope_id.clone(),
             granted_level: grant.granted_level,
             expires_at: grant.expires_at,
-            granted_at: folding.recorded.recorded_at(),
+            granted_at,
         });
     }
     for left_over in number.saturating_add(1)..=before {
-        folding
-            .tables
-            .permissions
-            .remove(&(name.clone(), left_over));
+        permissions.remove(&(name.clone(), left_over));
     }
     Ok(())
 }
@@ -86,7 +85,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, AgentTables>) -> Result<(), Error> 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
     match erased.subject {
         ErasedSubject::Agent(id) => {
-            let agents = stored.place.table("agents");
+            let agents = stored.set.table("agents");
             let statement = format!(
                 "DELETE FROM {{}} WHERE agent = (SELECT agent FROM {agents} WHERE agent_id = ?)"
             );

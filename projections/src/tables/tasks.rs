@@ -1,11 +1,12 @@
 //! `tasks`: bounded pieces of work, each standing where its newest apply stands.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::TaskTables;
 use crate::projections::{Projections, read_one};
-use crate::store::{Spec, json_column, row};
-use crate::words::{ApplyState, TaskStatus};
+use crate::status::{ApplyState, TaskStatus};
+use crate::store::{Spec, Table, json_column, row};
+use crate::tables::applies::ApplyView;
+use crate::tables::approvals::ApprovalView;
+use crate::tables::fold::{Folding, parts};
 use ledger::event::{AllowedOperation, CallbackOwner, TaskCreated};
 use ledger::{AgentName, ApplyId, CallbackId, ClientSubject, Event, TaskId, Timestamp};
 
@@ -74,7 +75,9 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
+parts!(Parts: Table<ApplyView>, Table<ApprovalView>, Table<TaskView>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let stream = folding.recorded.stream_id();
     match &folding.recorded.event {
         Event::TaskCreated(created) => {
@@ -107,9 +110,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         }
         Event::ApplyAuthorised(_) | Event::ApplyEnded(_) | Event::ApplyResolved(_) => {
             let id = ApplyId::from(stream);
-            let Some(apply) = folding.tables.applies.get(folding.stored, &id)? else {
-                return Err(missing(folding.recorded, "apply", id));
-            };
+            let apply = folding.known::<ApplyView>("apply", &id)?;
             let task_id = apply.task_id;
             follow(folding, task_id)
         }
@@ -120,9 +121,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
         | Event::ApprovalReleased(_)
         | Event::ApprovalConsumed(_) => {
             let id = stream.into();
-            let Some(approval) = folding.tables.approvals.get(folding.stored, &id)? else {
-                return Err(missing(folding.recorded, "approval", id));
-            };
+            let approval = folding.known::<ApprovalView>("approval", &id)?;
             let task_id = approval.task_id;
             follow(folding, task_id)
         }
@@ -130,9 +129,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, TaskTables>) -> Result<(), Error> {
     }
 }
 
-fn create(folding: &mut Folding<'_, TaskTables>, created: &TaskCreated) {
+fn create(folding: &mut Folding<'_, impl Parts>, created: &TaskCreated) {
     let at = folding.recorded.recorded_at();
-    folding.tables.tasks.insert(TaskView {
+    folding.insert(TaskView {
         id: created.task_id,
         name: created.name.clone(),
         agent: created.agent.clone(),
@@ -152,29 +151,23 @@ fn create(folding: &mut Folding<'_, TaskTables>, created: &TaskCreated) {
 }
 
 fn edit<'t>(
-    folding: &'t mut Folding<'_, TaskTables>,
+    folding: &'t mut Folding<'_, impl Parts>,
     id: TaskId,
 ) -> Result<&'t mut TaskView, Error> {
     let at = folding.recorded.recorded_at();
-    let recorded = folding.recorded;
-    let task = folding.tables.tasks.edit(folding.stored, &id)?;
-    let task = task.ok_or_else(|| missing(recorded, "task", id))?;
+    let task = folding.edit_known::<TaskView>("task", &id)?;
     task.updated_at = at;
     Ok(task)
 }
 
 /// Takes over where the newest apply stands, unless the task is closed or already stands there.
-fn follow(folding: &mut Folding<'_, TaskTables>, id: TaskId) -> Result<(), Error> {
-    let Some(task) = folding.tables.tasks.get(folding.stored, &id)? else {
-        return Err(missing(folding.recorded, "task", id));
-    };
+fn follow(folding: &mut Folding<'_, impl Parts>, id: TaskId) -> Result<(), Error> {
+    let task = folding.known::<TaskView>("task", &id)?;
     let Some(apply_id) = task.newest_apply_id else {
         return Ok(());
     };
     let stands = task.status;
-    let Some(apply) = folding.tables.applies.get(folding.stored, &apply_id)? else {
-        return Err(missing(folding.recorded, "apply", apply_id));
-    };
+    let apply = folding.known::<ApplyView>("apply", &apply_id)?;
     let status = apply.status;
     if stands != TaskStatus::Closed && stands != status {
         let task = edit(folding, id)?;

@@ -1,9 +1,8 @@
 //! `timeline_topics`: which task a stream is about, so that the timeline needs no other projection.
 
 use crate::error::Error;
-use crate::fold::{Folding, missing};
-use crate::groups::TimelineTables;
-use crate::store::{Spec, Stored, row};
+use crate::store::{Spec, Stored, Table, row};
+use crate::tables::fold::{Folding, missing, parts};
 use ledger::event::{AggregateKind, EventKind, LedgerErased};
 use ledger::{StreamId, TaskId};
 
@@ -27,14 +26,16 @@ row! {
     }
 }
 
-pub(crate) fn fold(folding: &mut Folding<'_, TimelineTables>) {
+parts!(Parts: Table<TopicRow>);
+
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) {
     let event = &folding.recorded.event;
     // A task's stream has its id, and nothing follows a refusal.
     let goes_on = |kind: &&EventKind| kind.aggregate != AggregateKind::Task && !kind.traits.alone;
     let (Some(task_id), Some(_)) = (event.task_id(), event.kind().filter(goes_on)) else {
         return;
     };
-    folding.tables.topics.insert(TopicRow {
+    folding.insert(TopicRow {
         subject_id: folding.recorded.stream_id(),
         task_id,
     });
@@ -50,11 +51,11 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
 
 /// The task that the event's stream is about.
 pub(super) fn task_of_stream(
-    folding: &mut Folding<'_, TimelineTables>,
+    folding: &mut Folding<'_, impl Parts>,
     what: &str,
 ) -> Result<TaskId, Error> {
     let stream = folding.recorded.stream_id();
-    match folding.tables.topics.get(folding.stored, &stream)? {
+    match folding.get::<TopicRow>(&stream)? {
         Some(topic) => Ok(topic.task_id),
         None => Err(missing(folding.recorded, what, stream)),
     }

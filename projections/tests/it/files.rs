@@ -258,10 +258,6 @@ async fn a_rebuild_reports_its_progress_and_can_be_looked_at() {
             .1
     };
     assert_eq!((rows("tasks"), rows("audit_timeline")), (1000, 2002));
-    assert_eq!(
-        status.tables.iter().map(|(_, rows)| rows).sum::<u64>(),
-        report.rows
-    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use ledger::command::{
 };
 use ledger::event::{AttemptOutcome, PreState};
 use ledger::{DeliveryId, SealContext, Timestamp};
-use projections::{DeliveryWord, DueSearch, Projections, Runner, Unproven};
+use projections::{DeliveryStatus, DueSearch, Projections, Runner, Unproven};
 use std::time::Duration;
 
 async fn task_with_callback(ledger: &TestLedger, port: u16) -> IssuedToken {
@@ -226,7 +226,7 @@ async fn a_delivery_goes_from_owed_to_given_up_and_back() {
         assert_eq!(fail(&ledger, &mut runner, id).await, attempt);
     }
     let given_up = projections.delivery(id).await.unwrap().unwrap();
-    assert_eq!(given_up.state, DeliveryWord::GivenUp);
+    assert_eq!(given_up.state, DeliveryStatus::GivenUp);
     assert_eq!((given_up.attempts, given_up.due_at), (5, None));
     assert_eq!(given_up.last_error.as_deref(), Some("http_status"));
     assert_eq!(given_up.last_http_status, Some(503));
@@ -243,7 +243,7 @@ async fn a_delivery_goes_from_owed_to_given_up_and_back() {
     catch_up(&mut runner).await;
 
     let again = projections.delivery(id).await.unwrap().unwrap();
-    assert_eq!(again.state, DeliveryWord::Owed);
+    assert_eq!(again.state, DeliveryStatus::Owed);
     assert_eq!((again.attempts, again.attempts_in_round), (5, 0));
     let tries = projections.attempts(id).await.unwrap();
     assert_eq!(tries.len(), 5);

@@ -9,7 +9,7 @@ use ledger::aggregate::{Agent, Apply, Approval, Delivery, DeliveryState};
 use ledger::command::{Standing, standing};
 use ledger::event::ApplyEnd;
 use ledger::{Event, Ledger, StreamId, TaskId, Timestamp};
-use projections::{DeliveryWord, ProjectionOptions, Projections, Runner, TaskStatus};
+use projections::{DeliveryStatus, ProjectionOptions, Projections, Runner, TaskStatus};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -189,10 +189,10 @@ async fn delivery_agrees(ledger: &Ledger, projections: &Projections, stream: Str
         .unwrap()
         .unwrap();
     let (state, due_at) = match delivery.state {
-        DeliveryState::Due(due) => (DeliveryWord::Owed, Some(due)),
-        DeliveryState::UnderWay => (DeliveryWord::UnderWay, None),
-        DeliveryState::Delivered => (DeliveryWord::Delivered, None),
-        DeliveryState::GivenUp => (DeliveryWord::GivenUp, None),
+        DeliveryState::Due(due) => (DeliveryStatus::Owed, Some(due)),
+        DeliveryState::UnderWay => (DeliveryStatus::UnderWay, None),
+        DeliveryState::Delivered => (DeliveryStatus::Delivered, None),
+        DeliveryState::GivenUp => (DeliveryStatus::GivenUp, None),
     };
     assert_eq!((row.state, row.due_at), (state, due_at));
     assert_eq!(row.attempts, delivery.attempts);

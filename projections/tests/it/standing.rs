@@ -12,7 +12,7 @@ use ledger::command::{
 use ledger::event::OperationOutcome;
 use ledger::operation::Operation;
 use ledger::{ApplyId, Decision};
-use projections::{ApplyState, ApplyView, ApprovalWord, Projections, Runner, TaskStatus};
+use projections::{ApplyState, ApplyView, ApprovalStatus, Projections, Runner, TaskStatus};
 use std::time::Duration;
 
 /// A task whose agent is granted everything, and the read tables.
@@ -162,7 +162,7 @@ async fn an_apply_follows_its_approval_until_it_is_continued() {
     assert_eq!(scene.projections.ready_applies(9).await.unwrap(), [apply]);
     let approval = scene.projections.newest_approval(scene.token.task.id).await;
     let approval = approval.unwrap().unwrap();
-    assert_eq!(approval.state, ApprovalWord::Consumed);
+    assert_eq!(approval.state, ApprovalStatus::Consumed);
     assert_eq!(approval.consumed_by, Some(apply));
     assert_eq!(approval.decided_by.as_deref(), Some(APPROVER));
     assert_eq!(approval.approved_at(), Some(scene.ledger.now()));

@@ -1,4 +1,4 @@
-//! Which addresses a callback may connect to.
+//! Addresses that a callback may connect to.
 //!
 //! An allowlisted name says who is meant; the address says who is reached. Whoever controls the DNS
 //! of an allowed name must not be able to point this service at its own host, its network or a

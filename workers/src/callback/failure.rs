@@ -1,4 +1,4 @@
-//! How an attempt failed, in words that stay the same and are safe to record.
+//! Failures of an attempt, under codes that stay the same and in texts that are safe to record.
 //!
 //! Nothing here repeats the URL, a header or a body of the receiver: all of these can hold secrets.
 

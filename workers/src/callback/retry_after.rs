@@ -1,4 +1,4 @@
-//! What a receiver says about when to come back (RFC 9110, section 10.2.3).
+//! `Retry-After`, as receivers send it (RFC 9110, section 10.2.3).
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};

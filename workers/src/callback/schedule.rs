@@ -1,4 +1,4 @@
-//! When a failed delivery is tried again.
+//! The schedule of tries of a failed delivery.
 
 use std::time::Duration;
 

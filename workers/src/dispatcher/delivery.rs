@@ -1,6 +1,6 @@
 //! One try of one delivery, from its claim to its recorded end.
 
-use super::endpoints::Place;
+use super::endpoints::Permit;
 use crate::callback::{
     Attempt, AttemptOutcome as Sent, CallbackSender, delay_after_interruption, retry_delay,
 };
@@ -53,9 +53,9 @@ impl Try {
 }
 
 impl Courier {
-    /// Claims the delivery, sends it once, records how that ended. Holds its place at the endpoint
+    /// Claims the delivery, sends it once, records how that ended. Holds its permit at the endpoint
     /// until then.
-    pub(super) async fn deliver(self, due: DueDelivery, place: Place) -> Result<(), Error> {
+    pub(super) async fn deliver(self, due: DueDelivery, permit: Permit) -> Result<(), Error> {
         // The registration that it is owed to; the task may have another by now. Looked up before the
         // claim: a try should not be used up by what is wrong on this side. And in the log, not in the
         // read tables: who can write those must not be able to have an event sent elsewhere.
@@ -81,7 +81,7 @@ impl Courier {
         let body = self.body(&delivery, due.position).await;
         let tried = self.attempt(&delivery.owed, callback, body).await;
         self.end(&delivery, attempt, tried, began.elapsed()).await?;
-        drop(place);
+        drop(permit);
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Courier {
         task_id: TaskId,
         callback: &RegisteredCallback,
     ) -> Result<CallbackSecret, String> {
-        let place = SealContext {
+        let context = SealContext {
             ledger_id: self.recorder.ledger().id(),
             stream: StreamId::from(task_id),
             field: NewCallback::SECRET_FIELD,
@@ -162,7 +162,7 @@ impl Courier {
         let sealed = Sealed::from_bytes(callback.sealed_secret.as_slice().to_vec());
         let opened = self
             .keys
-            .open(&place, &sealed)
+            .open(&context, &sealed)
             .map_err(|error| error.to_string())?;
         CallbackSecret::new(opened.as_slice()).map_err(|error| error.to_string())
     }

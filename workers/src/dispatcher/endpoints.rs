@@ -1,4 +1,4 @@
-//! How many deliveries go to each URL and to each host at a time, so that a slow one holds up only its own.
+//! Limits on deliveries to each URL and to each host at a time, so that a slow one holds up only its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ pub(super) const MOST_OF_URL: usize = 4;
 pub(super) const MOST_OF_HOST: usize = 64;
 /// How many may be under way in all.
 pub(super) const MOST: usize = 256;
-/// From here on a URL gets no second one, which leaves places for the other URLs of its host.
+/// From here on a URL gets no second permit, which leaves some for the other URLs of its host.
 const CROWDED_HOST: usize = MOST_OF_HOST / 2;
-/// From here on a URL gets no second one, and a host only a few, which leaves places for other hosts.
+/// From here on a URL gets no second permit, and a host only a few, which leaves some for other hosts.
 const CROWDED: usize = MOST / 2;
 /// What a host gets then.
 const LEAST_OF_HOST: usize = 8;
@@ -25,12 +25,12 @@ pub(super) struct Target {
     pub(super) url: String,
 }
 
-/// Why there is no place at the moment.
+/// Why there is no permit at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The URL has its share; its host may have places.
+    /// The URL has its share; its host may have permits left.
     Url,
-    /// The host has its share, or all places are taken.
+    /// The host has its share, or all permits are taken.
     Host,
 }
 
@@ -79,9 +79,9 @@ impl Counts {
     }
 }
 
-/// A place at a URL; dropping it gives it back.
+/// A permit for a URL; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     endpoints: Endpoints,
     target: Target,
 }
@@ -91,8 +91,8 @@ impl Endpoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place there, where one is left.
-    pub(super) fn enter(&self, target: Target) -> Result<Place, Full> {
+    /// A permit for it, where one is left.
+    pub(super) fn enter(&self, target: Target) -> Result<Permit, Full> {
         let mut counts = self.counts();
         if let Some(full) = counts.refusal(&target) {
             return Err(full);
@@ -102,7 +102,7 @@ impl Endpoints {
         host.all += 1;
         *host.urls.entry(target.url.clone()).or_default() += 1;
         drop(counts);
-        Ok(Place {
+        Ok(Permit {
             endpoints: self.clone(),
             target,
         })
@@ -125,7 +125,7 @@ impl Endpoints {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.endpoints.counts();
         counts.all = counts.all.saturating_sub(1);
@@ -156,16 +156,16 @@ mod tests {
         }
     }
 
-    /// As many places as there are at one target.
-    fn fill(endpoints: &Endpoints, host: &str, url: usize) -> Vec<Place> {
+    /// As many permits as there are at one target.
+    fn fill(endpoints: &Endpoints, host: &str, url: usize) -> Vec<Permit> {
         std::iter::from_fn(|| endpoints.enter(target(host, url)).ok()).collect()
     }
 
     #[test]
     fn a_url_gets_its_share_and_no_more() {
         let endpoints = Endpoints::default();
-        let mut places = fill(&endpoints, "https://a", 1);
-        assert_eq!(places.len(), MOST_OF_URL);
+        let mut permits = fill(&endpoints, "https://a", 1);
+        assert_eq!(permits.len(), MOST_OF_URL);
         assert_eq!(
             endpoints.enter(target("https://a", 1)).err(),
             Some(Full::Url)
@@ -176,10 +176,10 @@ mod tests {
             "another path"
         );
         assert!(endpoints.enter(target("https://b", 1)).is_ok());
-        places.pop();
+        permits.pop();
         assert!(endpoints.full_urls().is_empty());
         assert!(endpoints.enter(target("https://a", 1)).is_ok());
-        drop(places);
+        drop(permits);
         assert_eq!(endpoints.busy(), 0);
     }
 

@@ -90,7 +90,7 @@ impl Dispatcher {
     }
 
     /// What is left for the next checkpoint, which is about a second away. Nobody waits for it with a
-    /// place at an endpoint, so what can be proven is not held up.
+    /// permit at an endpoint, so what can be proven is not held up.
     fn unproven(&self, now: Timestamp) -> Option<Unproven> {
         let checkpoints = self.courier.recorder.ledger().checkpoints()?;
         Some(Unproven {
@@ -133,11 +133,11 @@ impl Dispatcher {
                 url: delivery.url_digest.clone(),
             };
             match self.endpoints.enter(target) {
-                Ok(place) => {
+                Ok(permit) => {
                     *taken += 1;
                     let courier = self.courier.clone();
                     self.deliveries
-                        .spawn(delivery_id, courier.deliver(delivery, place));
+                        .spawn(delivery_id, courier.deliver(delivery, permit));
                 }
                 Err(full) => {
                     *left_some = true;

@@ -1,4 +1,4 @@
-//! What became of an operation, in the words of the log.
+//! The outcome of an operation, in the words of the log.
 
 use crate::excerpt::{MOST_ERRORS_BYTES, MOST_RESULT_BYTES, json_text, message};
 use crate::upstream::{Before, ReadBack, Reconciled};

@@ -12,9 +12,9 @@ mod tests;
 
 use crate::error::Error;
 use crate::in_flight::InFlight;
-use crate::newest::Newest;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
+use crate::tail_queue::TailQueue;
 use crate::upstream::Upstreams;
 use crate::witness::Gate;
 use crate::worker::{Signals, Worker};
@@ -80,7 +80,7 @@ impl Executor {
     }
 
     /// Takes what the log tells of, as far as there is room.
-    async fn take_newest(&mut self, newest: &mut Newest<ApplyId>, signals: &Signals) {
+    async fn take_newest(&mut self, newest: &mut TailQueue<ApplyId>, signals: &Signals) {
         newest.take_in().await;
         while self.applies.room() > 0
             && let Some(apply_id) = newest.pop()
@@ -123,7 +123,7 @@ impl Worker for Executor {
         self.applies.abort().await;
         let mut progress = self.projections.progress(Projection::Tasks);
         // Taken before the table is asked: from there on the log tells.
-        let mut newest = Newest::from(self.recorder.ledger(), *progress.borrow(), may_run);
+        let mut newest = TailQueue::from(self.recorder.ledger(), *progress.borrow(), may_run);
         let mut look = true;
         let mut backlog = false;
         loop {

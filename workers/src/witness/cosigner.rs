@@ -1,9 +1,9 @@
 //! The worker that collects cosignatures.
 
 use super::asking::{AskFailure, Asked, Asking, Outcome};
-use super::kept::{keep, told};
-use super::rests::Standing;
+use super::kept::{keep, set_gauges};
 use super::round::Round;
+use super::schedule::Schedule;
 use super::settings::{AskedWitness, WitnessSettings};
 use crate::error::{Error, chain_of};
 use crate::worker::{Signals, Worker};
@@ -27,7 +27,7 @@ pub(crate) struct Cosigner {
     checkpoints: Checkpoints,
     newest: watch::Receiver<Option<Arc<SignedCheckpoint>>>,
     /// In the order of the settings' witnesses.
-    standings: Vec<Standing>,
+    schedules: Vec<Schedule>,
     round: Option<Round>,
     asking: JoinSet<(usize, Arc<SignedCheckpoint>, Asked)>,
 }
@@ -37,7 +37,7 @@ impl Cosigner {
     pub(crate) fn new(settings: WitnessSettings, ledger: &Ledger) -> Option<Self> {
         let checkpoints = ledger.checkpoints()?.clone();
         Some(Self {
-            standings: vec![Standing::default(); settings.witnesses().len()],
+            schedules: vec![Schedule::default(); settings.witnesses().len()],
             settings,
             ledger: ledger.clone(),
             newest: checkpoints.subscribe(),
@@ -79,20 +79,20 @@ impl Cosigner {
         };
         let now = Instant::now();
         let witnesses = self.settings.witnesses().iter().enumerate();
-        for ((at, witness), standing) in witnesses.zip(&mut self.standings) {
+        for ((at, witness), schedule) in witnesses.zip(&mut self.schedules) {
             // One that has gone on from this checkpoint will not go back to it.
-            let is_past = standing.known > round.target().size();
-            if is_past || !standing.is_due(now) || round.has(&witness.key) {
+            let is_past = schedule.known > round.target().size();
+            if is_past || !schedule.is_due(now) || round.has(&witness.key) {
                 continue;
             }
-            standing.is_asked = true;
+            schedule.is_asked = true;
             let target = Arc::clone(round.target());
             let asking = Asking {
                 client: self.settings.client().clone(),
                 log: Arc::clone(self.ledger.log()),
                 witness: witness.clone(),
                 target: Arc::clone(&target),
-                known: standing.known,
+                known: schedule.known,
             };
             self.asking
                 .spawn(async move { (at, target, asking.run().await) });
@@ -100,17 +100,17 @@ impl Cosigner {
     }
 
     async fn take_in(&mut self, at: usize, target: &SignedCheckpoint, asked: Asked) {
-        let (Some(standing), Some(witness)) = (
-            self.standings.get_mut(at),
+        let (Some(schedule), Some(witness)) = (
+            self.schedules.get_mut(at),
             self.settings.witnesses().get(at).cloned(),
         ) else {
             return;
         };
-        standing.is_asked = false;
-        standing.known = asked.known;
+        schedule.is_asked = false;
+        schedule.known = asked.known;
         let outcome = match asked.outcome {
             Outcome::Cosigned(cosignature) => {
-                standing.answered();
+                schedule.answered();
                 self.add(&witness, target, cosignature).await;
                 "cosigned"
             }
@@ -159,7 +159,7 @@ impl Cosigner {
             round.witnessed();
         }
         tracing::debug!(size, "witnessed");
-        told(size, self.ledger.clock().now());
+        set_gauges(size, self.ledger.clock().now());
     }
 
     /// Somebody else has shown it a newer checkpoint of this log: the one before this process ended,
@@ -177,10 +177,10 @@ impl Cosigner {
 
     fn failed(&mut self, at: usize, witness: &AskedWitness, failure: &AskFailure) -> &'static str {
         let random = self.ledger.random();
-        if let Some(standing) = self.standings.get_mut(at) {
-            standing.failed(Instant::now(), &self.settings.backoff, &**random);
+        if let Some(schedule) = self.schedules.get_mut(at) {
+            schedule.failed(Instant::now(), &self.settings.backoff, &**random);
             // What it has said it has seen may be mistaken, or mended: it is asked anew.
-            standing.known = 0;
+            schedule.known = 0;
         }
         let name = witness.key.name();
         let error = chain_of(failure);
@@ -195,8 +195,10 @@ impl Cosigner {
     /// When somebody may be asked again who may not be asked now.
     fn rested_at(&self) -> Option<Instant> {
         let now = Instant::now();
-        let rests = self.standings.iter();
-        rests.filter_map(|standing| standing.rests_until(now)).min()
+        let rests = self.schedules.iter();
+        rests
+            .filter_map(|schedule| schedule.paused_until(now))
+            .min()
     }
 }
 
@@ -207,8 +209,8 @@ impl Worker for Cosigner {
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         // What a run before this one has asked is answered to nobody.
         self.asking.shutdown().await;
-        for standing in &mut self.standings {
-            standing.is_asked = false;
+        for schedule in &mut self.schedules {
+            schedule.is_asked = false;
         }
         loop {
             self.turn();

@@ -1,4 +1,4 @@
-//! What was approved waits here until it is witnessed, where the operator wants it to.
+//! The gate: holds back what was approved until it is witnessed, where the operator wants that.
 
 use crate::supervisor::WorkersConfig;
 use ledger::{Checkpoints, Ledger, SignedCheckpoint};

@@ -90,7 +90,7 @@ pub async fn publish_kept(settings: &WitnessSettings, ledger: &Ledger) -> Result
     if report.witnessed {
         checkpoints.publish_witnessed(note).map_err(damaged)?;
         let newest = report.cosignatures.iter().map(|by| by.at).max();
-        told(checkpoint.size(), newest.unwrap_or_default());
+        set_gauges(checkpoint.size(), newest.unwrap_or_default());
     } else {
         tracing::warn!(
             size = checkpoint.size(),
@@ -179,13 +179,13 @@ async fn compare(path: &Path, checkpoint: &Checkpoint, ledger: &Ledger) -> Resul
     }
 }
 
-/// What metrics say of the newest witnessed checkpoint: how large it is, and when enough witnesses had
+/// Sets the gauges of the newest witnessed checkpoint: its size, and when enough witnesses had
 /// cosigned it.
 #[expect(
     clippy::cast_precision_loss,
     reason = "gauges of events and seconds are exact up to 2^53"
 )]
-pub(super) fn told(size: u64, at: Timestamp) {
+pub(super) fn set_gauges(size: u64, at: Timestamp) {
     metrics::gauge!("ledger_witnessed_size").set(size as f64);
     metrics::gauge!("ledger_witnessed_at_seconds").set(at.as_seconds() as f64);
 }

@@ -9,20 +9,19 @@
 //! | `settings` | whom to ask, what is enough, where the result is kept |
 //! | `client` | one request, one answer |
 //! | `asking` | one witness and one checkpoint, from the size that the witness has seen |
-//! | `rests`, `backoff` | when each witness is asked again |
+//! | `schedule` | when each witness is asked again |
 //! | `round` | the cosignatures on one checkpoint |
 //! | `cosigner` | the worker |
 //! | `kept` | the witnessed checkpoint on disk |
 //! | `gate` | what waits for it |
 
 mod asking;
-mod backoff;
 mod client;
 mod cosigner;
 mod gate;
 mod kept;
-mod rests;
 mod round;
+mod schedule;
 mod settings;
 #[cfg(test)]
 mod tests;

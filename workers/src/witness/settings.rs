@@ -1,7 +1,7 @@
-//! Whom to ask, what is enough, and where the result is kept.
+//! Settings: the witnesses to ask, the policy, and where the result is kept.
 
-use super::backoff::Backoff;
 use super::client::WitnessClient;
+use super::schedule::Backoff;
 use ledger::tlog::{WitnessKey, WitnessPolicy};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A ledger that signs, witnesses that answer as they should or as they are told, and what comes of it.
 
-use super::backoff::Backoff;
+use super::schedule::Backoff;
 use super::*;
 use crate::worker::{Pulse, Signals, Worker as _};
 use fixtures::test_ledger::{Setup, TestLedger};

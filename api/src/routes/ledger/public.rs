@@ -1,5 +1,5 @@
-//! What anybody may have: checkpoint, key and the tiles of hashes. Hashes of leaves tell nothing about
-//! what the leaves say, since each holds the salted digest of its payload.
+//! Public parts of the log: checkpoint, key and the tiles of hashes. Hashes of leaves tell nothing about what
+//! the leaves say, since each holds the salted digest of its payload.
 
 use super::{checkpoints, immutable, newest};
 use crate::extract::params::PathParams;

@@ -1,41 +1,26 @@
-//! Making read tables anew while no service runs.
+//! A rebuild while no service runs.
 //!
 //! The new tables are made in a file of their own. Until the last step the old ones are in use; the
 //! last step is either the renaming of a file or one transaction. A crash before it leaves the old
 //! tables and a file beside them that the next start, or rebuild, removes.
 
-use crate::bulk::WholeLedger;
-use crate::compare::{Difference, Side, differences};
+use crate::engine::bulk::WholeLedger;
+use crate::engine::compare::{Side, differences};
+use crate::engine::file::connect_writer;
+use crate::engine::opening::make_folder;
+use crate::engine::schema::{adopt, schema_hash};
+use crate::engine::scratch::{Purpose, Scratch, remove_left_over};
 use crate::error::Error;
-use crate::inspect::count_rows;
-use crate::opening::make_folder;
+use crate::progress::{Progress, RebuildReport};
 use crate::projection::Projection;
-use crate::runner::Progress;
-use crate::scratch::{Purpose, Scratch, remove_left_over};
 use crate::store::{
-    FolderLock, Place, Standing, State, adopt, connect_writer, file_of, leave_log, put_in_place,
-    schema_hash,
+    FileState, ProjectionState, ProjectorLock, TableSet, file_of, leave_log, put_in_place,
 };
 use ledger::{LedgerId, Log};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// What a rebuild did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RebuildReport {
-    /// How many events were folded.
-    pub events: u64,
-    /// How many rows stand in all tables together.
-    pub rows: u64,
-    /// How long reading and folding took, the making of indexes included.
-    pub folding: Duration,
-    /// The projections whose old tables were at the same cursor and could be compared.
-    pub compared: Vec<Projection>,
-    /// The first row of each table in which the old ones differed.
-    pub differences: Vec<Difference>,
-}
+use std::time::Instant;
 
 /// Makes the tables of these projections anew from the whole ledger; of all, when none is named.
 /// Refused while a service folds into them. Nothing outside the file changes.
@@ -51,7 +36,7 @@ pub async fn rebuild(
 ) -> Result<RebuildReport, Error> {
     let path = file_of(url)?;
     make_folder(&path)?;
-    let _lock = FolderLock::acquire(&path)?;
+    let _lock = ProjectorLock::acquire(&path)?;
     let head = ledger.head().await?.ok_or(Error::EmptyLedger)?;
     let (ledger_id, total) = (head.ledger_id, head.size);
     let rebuilding = Rebuilding {
@@ -89,14 +74,9 @@ impl Rebuilding<'_> {
         let mut scratch = Scratch::new(self.path, Purpose::Rebuild, self.ledger_id, &ends)?;
         scratch.fold(ledger, on_progress)?;
         scratch.finish()?;
-        let folding = began.elapsed();
         let mut report = RebuildReport {
             events: self.total,
-            rows: count_rows(&scratch.folder.db)?
-                .iter()
-                .map(|(_, rows)| rows)
-                .sum(),
-            folding,
+            took: began.elapsed(),
             compared: Vec::new(),
             differences: Vec::new(),
         };
@@ -114,10 +94,10 @@ impl Rebuilding<'_> {
     /// Whether everything is made anew: because that was asked for, or because what is not asked for
     /// could not stay.
     fn is_whole(&self, db: &Connection) -> bool {
-        let of_this = State::read(db).is_some_and(|state| state.ledger_id == self.ledger_id);
+        let of_this = FileState::read(db).is_some_and(|state| state.ledger_id == self.ledger_id);
         let stays = |projection: Projection| {
-            let standing = Standing::read(db, projection, Place::Live);
-            standing.is_some_and(|one| {
+            let stored = ProjectionState::read(db, projection, TableSet::Live);
+            stored.is_some_and(|one| {
                 one.schema_hash == schema_hash(projection) && one.cursor <= self.total
             })
         };
@@ -135,16 +115,16 @@ impl Rebuilding<'_> {
         scratch: &Scratch,
         report: &mut RebuildReport,
     ) -> Result<(), Error> {
-        let place = Place::Live;
+        let set = TableSet::Live;
         let mut made: Vec<_> = scratch
-            .folder
+            .projector
             .folds
             .iter()
-            .map(|fold| &fold.standing)
+            .map(|fold| &fold.state)
             .collect();
         made.sort_by_key(|made| made.projection);
         for made in made {
-            let before = Standing::read(db, made.projection, place);
+            let before = ProjectionState::read(db, made.projection, set);
             let comparable = before.is_some_and(|before| {
                 before.cursor == made.cursor
                     && before.record_hash == made.record_hash
@@ -153,10 +133,10 @@ impl Rebuilding<'_> {
             if !comparable {
                 continue;
             }
-            let old = Side { db, place };
+            let old = Side { db, set };
             let new = Side {
-                db: &scratch.folder.db,
-                place,
+                db: &scratch.projector.db,
+                set,
             };
             // Old tables that cannot even be read are what a rebuild is for.
             if let Ok(found) = differences(made.projection, old, new) {

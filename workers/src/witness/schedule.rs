@@ -1,6 +1,47 @@
-//! When a witness that has failed is asked again.
+//! The schedule of questions to each witness: one question at a time, and after a failure a pause that
+//! grows and is drawn at random, so that witnesses and logs do not meet in step.
 
+use ledger::Random;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// When one witness may be asked, and from which size.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Schedule {
+    /// The size that it has cosigned last; 0 asks it to tell.
+    pub(super) known: u64,
+    /// One question at a time.
+    pub(super) is_asked: bool,
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+impl Schedule {
+    /// Whether it may be asked now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.is_asked && self.paused_until.is_none_or(|until| until <= now)
+    }
+
+    /// When it may be asked again, where that is later.
+    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.paused_until
+            .filter(|until| !self.is_asked && *until > now)
+    }
+
+    /// It has answered as it should.
+    pub(super) const fn answered(&mut self) {
+        self.failures = 0;
+        self.paused_until = None;
+    }
+
+    /// It has not.
+    pub(super) fn failed(&mut self, now: Instant, backoff: &Backoff, random: &dyn Random) {
+        self.failures = self.failures.saturating_add(1);
+        let mut jitter = [0; 8];
+        random.fill(&mut jitter);
+        self.paused_until = Some(now + backoff.delay(self.failures, jitter));
+    }
+}
 
 /// Exponential back-off with full jitter: before the next attempt passes a time drawn evenly
 /// between nothing and a ceiling that doubles with every failure.

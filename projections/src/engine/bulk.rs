@@ -1,11 +1,11 @@
 //! Folding a whole ledger into tables that nobody uses yet: one thread reads and decodes, another
 //! folds and writes.
 
+use crate::engine::projector::Projector;
+use crate::engine::source::{Item, Source};
 use crate::error::Error;
-use crate::folder::Folder;
-use crate::runner::Progress;
-use crate::source::{Item, Source};
-use crate::store::Place;
+use crate::progress::Progress;
+use crate::store::TableSet;
 use ledger::audit::AuditRecord;
 use ledger::{Event, Log, Recorded, Scan, Scanned};
 use std::ops::ControlFlow;
@@ -40,27 +40,27 @@ impl WholeLedger {
     }
 }
 
-/// Folds up to `to` everything that the folder's live tables lack. Blocks.
+/// Folds up to `to` everything that the projector's live tables lack. Blocks.
 ///
 /// # Errors
 /// When the ledger or the file fails. A projection that meets what it cannot fold is no error here.
 pub(crate) fn fold(
-    folder: &mut Folder,
+    projector: &mut Projector,
     ledger: &WholeLedger,
     to: u64,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Error> {
-    while let Some((from, _)) = folder.next(Place::Live, to, 1) {
+    while let Some((from, _)) = projector.next(TableSet::Live, to, 1) {
         let (sender, batches) = sync_channel(AHEAD);
         let ledger = ledger.clone();
         // Batches end where a projection joins or has enough.
-        let ends = folder.ends(to);
+        let ends = projector.ends(to);
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 let mut reading = Reading::new(ledger, sender, ends);
                 reading.read(from, to);
             });
-            take(folder, from, to, &batches, on_progress)
+            take(projector, from, to, &batches, on_progress)
         })?;
     }
     Ok(())
@@ -70,7 +70,7 @@ pub(crate) fn fold(
 type Batch = Result<Vec<Item>, Error>;
 
 fn take(
-    folder: &mut Folder,
+    projector: &mut Projector,
     mut from: u64,
     to: u64,
     batches: &Receiver<Batch>,
@@ -78,14 +78,14 @@ fn take(
 ) -> Result<(), Error> {
     while let Ok(batch) = batches.recv() {
         let items = batch?;
-        folder.fold(from, &items)?;
+        projector.fold(from, &items)?;
         from = from.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
         on_progress(Progress {
             done: from,
             total: to,
         });
         // When all that were here have stopped, the others begin elsewhere.
-        if !folder.any_at(from) {
+        if !projector.any_at(from) {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! Making projections anew beside the tables in use, by the task that folds.
+//! A rebuild while the tables are in use, by the task that folds.
 //!
 //! The new tables stand in the same file under other names. They are folded in small batches, each
 //! only when the tables in use have nothing to fold. Once they have caught up, both take every batch
@@ -7,21 +7,21 @@
 //! goes back. A crash before it leaves the old tables in use; a crash after it, the new ones; what is
 //! not in use is removed at the next start.
 
-use crate::compare::{Difference, Side, differences};
-use crate::error::Error;
-use crate::folder::{Fold, Folder};
-use crate::opening::in_transaction;
-use crate::projection::Projection;
-use crate::runner::Progress;
-use crate::store::{
-    Indexes, Place, State, connect_inspector, drop_tables, forget_next, left_over, make,
-    note_tables, replace, shrink,
+use crate::engine::compare::{Side, differences};
+use crate::engine::file::connect_inspector;
+use crate::engine::projector::{Fold, Projector};
+use crate::engine::schema::{
+    Indexes, drop_tables, forget_next, left_over, make, note_tables, replace, shrink,
 };
+use crate::error::Error;
+use crate::progress::{Difference, Progress, RebuildReport, RebuildRequest};
+use crate::projection::Projection;
+use crate::store::{FileState, TableSet, in_transaction};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot, watch};
+use std::time::Instant;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// The most events of a batch that only the new tables take: the tables in use wait for it.
@@ -30,33 +30,12 @@ pub(crate) const BATCH: u64 = 500;
 /// How many rows of a replaced table are taken away at a time, for the same reason.
 const ROWS: u32 = 2000;
 
-/// What an online rebuild did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnlineReport {
-    /// How many events the new tables hold.
-    pub events: u64,
-    /// How long it took until they were in use.
-    pub took: Duration,
-    /// The projections whose old tables could be compared: they were at the same cursor, which those
-    /// that have stopped are not.
-    pub compared: Vec<Projection>,
-    /// The first row of each table in which the old ones differed.
-    pub differences: Vec<Difference>,
-}
-
-/// Somebody wants projections made anew.
-pub(crate) struct Request {
-    pub(crate) names: Vec<Projection>,
-    pub(crate) progress: watch::Sender<Progress>,
-    pub(crate) reply: oneshot::Sender<Result<OnlineReport, Error>>,
-}
-
 /// What a comparison came to: who was compared, and what differed.
 type Compared = Result<(Vec<Projection>, Vec<Difference>), Error>;
 
 /// A rebuild that is under way.
 pub(crate) struct Rebuilding {
-    request: Request,
+    request: RebuildRequest,
     began: Instant,
     comparing: Option<Comparing>,
 }
@@ -81,7 +60,7 @@ pub(crate) enum Step {
 }
 
 impl Rebuilding {
-    pub(crate) fn new(request: Request) -> Self {
+    pub(crate) fn new(request: RebuildRequest) -> Self {
         Self {
             request,
             began: Instant::now(),
@@ -92,20 +71,20 @@ impl Rebuilding {
     /// What is to be done, given that the tables in use are at the head or have stopped.
     pub(crate) fn step(
         &mut self,
-        folder: &Folder,
+        projector: &Projector,
         head: u64,
         path: &Path,
         wake: &Arc<Notify>,
     ) -> Step {
-        if let Some((projection, stop)) = folder.stopped(Place::Next) {
+        if let Some((projection, stop)) = projector.stopped(TableSet::Next) {
             return Step::GiveUp(Error::Stopped { projection, stop });
         }
-        if let Some((from, limit)) = folder.next(Place::Next, head, BATCH) {
+        if let Some((from, limit)) = projector.next(TableSet::Next, head, BATCH) {
             return Step::Fold(from, limit);
         }
         match &self.comparing {
             None => {
-                self.compare(path, folder, Arc::clone(wake));
+                self.compare(path, projector, Arc::clone(wake));
                 Step::Compared
             }
             Some(comparing) if comparing.done.load(Ordering::Acquire) => Step::Switch,
@@ -114,8 +93,8 @@ impl Rebuilding {
     }
 
     /// Tells whoever waits how far the new tables are.
-    pub(crate) fn tell(&self, folder: &Folder, head: u64) {
-        let cursors = folder.at(Place::Next).map(|fold| fold.standing.cursor);
+    pub(crate) fn tell(&self, projector: &Projector, head: u64) {
+        let cursors = projector.at(TableSet::Next).map(|fold| fold.state.cursor);
         let progress = Progress {
             done: cursors.min().unwrap_or(head),
             total: head,
@@ -124,8 +103,8 @@ impl Rebuilding {
     }
 
     /// Begins to compare as of now. Nothing may be folded meanwhile.
-    fn compare(&mut self, path: &Path, folder: &Folder, wake: Arc<Notify>) {
-        let names = comparable(folder);
+    fn compare(&mut self, path: &Path, projector: &Projector, wake: Arc<Notify>) {
+        let names = comparable(projector);
         let done = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&done);
         // The snapshot is taken here, before anything else is folded.
@@ -159,7 +138,7 @@ impl Rebuilding {
         for difference in &differences {
             tracing::warn!(%difference, "a replaced table was not what the events make it");
         }
-        let report = OnlineReport {
+        let report = RebuildReport {
             events,
             took: self.began.elapsed(),
             compared,
@@ -180,12 +159,12 @@ impl Rebuilding {
 }
 
 /// The projections that are at the same cursor in both places, of the same history.
-fn comparable(folder: &Folder) -> Vec<Projection> {
-    let next = folder.at(Place::Next).map(|fold| &fold.standing);
+fn comparable(projector: &Projector) -> Vec<Projection> {
+    let next = projector.at(TableSet::Next).map(|fold| &fold.state);
     next.filter(|next| {
-        let live = folder.fold_of(next.projection, Place::Live);
+        let live = projector.fold_of(next.projection, TableSet::Live);
         live.is_some_and(|live| {
-            live.standing.cursor == next.cursor && live.standing.record_hash == next.record_hash
+            live.state.cursor == next.cursor && live.state.record_hash == next.record_hash
         })
     })
     .map(|next| next.projection)
@@ -197,39 +176,39 @@ fn snapshot(path: &Path) -> Result<rusqlite::Connection, Error> {
     let db = connect_inspector(path)?;
     db.execute_batch("BEGIN").map_err(failed())?;
     // The moment is that of the first read.
-    State::read(&db);
+    FileState::read(&db);
     Ok(db)
 }
 
 fn compare(db: Result<rusqlite::Connection, Error>, names: Vec<Projection>) -> Compared {
     let db = db?;
-    let side = |place| Side { db: &db, place };
+    let side = |set| Side { db: &db, set };
     let mut found = Vec::new();
     for projection in &names {
         found.extend(differences(
             *projection,
-            side(Place::Live),
-            side(Place::Next),
+            side(TableSet::Live),
+            side(TableSet::Next),
         )?);
     }
     Ok((names, found))
 }
 
-impl Folder {
+impl Projector {
     /// Makes empty tables beside those in use.
     pub(crate) fn begin_beside(&mut self, names: &[Projection]) -> Result<(), Error> {
         let made = in_transaction(&self.db, |db| {
             // What could not be removed when it was given up or replaced.
             forget_next(db)?;
-            if let Some(state) = State::read(db) {
+            if let Some(state) = FileState::read(db) {
                 drop_tables(db, &left_over(db, &state)?)?;
             }
             let mut made = Vec::new();
             for projection in names {
-                let live = self.fold_of(*projection, Place::Live);
-                let generation = live.map_or(0, |live| live.standing.generation);
+                let live = self.fold_of(*projection, TableSet::Live);
+                let generation = live.map_or(0, |live| live.state.generation);
                 let next = generation.saturating_add(1);
-                made.push(make(db, *projection, Place::Next, next, Indexes::Now)?);
+                made.push(make(db, *projection, TableSet::Next, next, Indexes::Now)?);
             }
             note_tables(db)?;
             Ok(made)
@@ -241,8 +220,8 @@ impl Folder {
     /// Puts the tables that were made beside in use, all at once.
     pub(crate) fn switch(&mut self) -> Result<Vec<Projection>, Error> {
         let names: Vec<_> = self
-            .at(Place::Next)
-            .map(|fold| fold.standing.projection)
+            .at(TableSet::Next)
+            .map(|fold| fold.state.projection)
             .collect();
         in_transaction(&self.db, |db| {
             for projection in &names {
@@ -251,23 +230,23 @@ impl Folder {
             note_tables(db)
         })?;
         self.folds.retain(|fold| {
-            fold.standing.place == Place::Next || !names.contains(&fold.standing.projection)
+            fold.state.set == TableSet::Next || !names.contains(&fold.state.projection)
         });
         for fold in &mut self.folds {
-            fold.standing.place = Place::Live;
+            fold.state.set = TableSet::Live;
         }
         Ok(names)
     }
 
     /// Gives up the tables that were being made beside.
     pub(crate) fn abandon(&mut self) -> Result<(), Error> {
-        self.folds.retain(|fold| fold.standing.place == Place::Live);
+        self.folds.retain(|fold| fold.state.set == TableSet::Live);
         in_transaction(&self.db, forget_next)
     }
 
     /// Takes some rows, or an empty table, of what is not in use any more; whether anything is left.
     pub(crate) fn clean(&mut self) -> Result<bool, Error> {
-        let Some(state) = State::read(&self.db) else {
+        let Some(state) = FileState::read(&self.db) else {
             return Ok(false);
         };
         let left = left_over(&self.db, &state)?;

@@ -1,40 +1,23 @@
-//! Comparing the tables of a projection with those that another fold of the same events made.
+//! A comparison of the tables of a projection with those that another fold of the same events made.
 
 use crate::error::Error;
-use crate::groups::for_each_row;
+use crate::progress::Difference;
 use crate::projection::Projection;
-use crate::store::{Place, Row};
+use crate::store::{Row, TableSet};
 use crate::tables;
+use crate::tables::groups::for_each_row;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Rows};
 use std::cmp::Ordering;
-use std::fmt;
 
 /// The most characters that are shown of a value.
 const SHOWN: usize = 80;
-
-/// The first row, in the order of the keys, in which a table differs from what the events make of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The table.
-    pub table: &'static str,
-    /// The row's key: `apply_id=…`.
-    pub row: String,
-    /// What is different about it.
-    pub what: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.table, self.row, self.what)
-    }
-}
 
 /// The tables of one side.
 #[derive(Clone, Copy)]
 pub(crate) struct Side<'c> {
     pub(crate) db: &'c Connection,
-    pub(crate) place: Place,
+    pub(crate) set: TableSet,
 }
 
 /// The first differing row of each table. Both sides are to be at the same cursor, and stay there.
@@ -62,7 +45,7 @@ fn first_difference<R: Row>(
 ) -> Result<Option<Difference>, Error> {
     let failed = || Error::sqlite("comparing rows");
     let sql = |side: Side<'_>| {
-        let table = side.place.table(R::SPEC.name);
+        let table = side.set.table(R::SPEC.name);
         let columns = R::COLUMNS.join(", ");
         format!(
             "SELECT {columns} FROM {table} ORDER BY {}",

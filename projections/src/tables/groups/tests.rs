@@ -1,7 +1,8 @@
 //! What a projection is not given changes nothing in it.
 
+use crate::engine::file::connect_writer;
 use crate::projection::Projection;
-use crate::store::{Place, Stored, connect_writer};
+use crate::store::{Stored, TableSet};
 use fixtures::golden_events;
 use ledger::event::Event;
 use ledger::record::{Header, genesis_hash, payload_digest};
@@ -38,10 +39,10 @@ fn one_of_each() -> Vec<Recorded> {
 fn events_of_other_types_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let db = connect_writer(&folder.path().join("proxy.db")).unwrap();
-    crate::opening::create(&db, LedgerId::from_bytes([3; 16]), &[]).unwrap();
+    crate::engine::opening::create(&db, LedgerId::from_bytes([3; 16]), &[]).unwrap();
     let stored = Stored {
         db: &db,
-        place: Place::Live,
+        set: TableSet::Live,
         remembered: 0,
     };
     let before = db.total_changes();

@@ -1,24 +1,32 @@
 //! Opening the file to fold into: made where it is missing, cleaned of what a rebuild left behind,
 //! made anew where it was folded for other definitions, refused where its ledger is not this one.
 
-use crate::error::Error;
-use crate::folder::Folder;
-use crate::projection::Projection;
-use crate::projections::ProjectionOptions;
-use crate::scratch::remove_left_over;
-use crate::store::{
-    FolderLock, Place, Standing, State, connect_writer, create_all, drop_tables, file_of,
-    forget_next, left_over, note_tables, remake, schema_hash, table_names,
+use crate::engine::file::connect_writer;
+use crate::engine::projector::Projector;
+use crate::engine::schema::{
+    create_all, drop_tables, forget_next, left_over, note_tables, remake, schema_hash, table_names,
 };
+use crate::engine::scratch::remove_left_over;
+use crate::error::Error;
+use crate::projection::Projection;
+use crate::store::{FileState, ProjectionState, ProjectorLock, TableSet, file_of, in_transaction};
 use ledger::{Ledger, LedgerId, RecordHash};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
+/// Where the read tables are, and what they are folded from.
+pub struct ProjectionOptions {
+    /// `sqlite://path/to/file.db`; file and folder are made where they are missing.
+    pub url: String,
+    /// The ledger.
+    pub ledger: ledger::Ledger,
+}
+
 /// A file that can be folded into.
 pub(crate) struct Opened {
-    pub(crate) folder: Folder,
+    pub(crate) projector: Projector,
     pub(crate) path: PathBuf,
-    pub(crate) lock: FolderLock,
+    pub(crate) lock: ProjectorLock,
 }
 
 /// Opens a service's file.
@@ -29,12 +37,12 @@ pub(crate) async fn open(options: &ProjectionOptions) -> Result<Opened, Error> {
         return Err(Error::SameFile { path });
     }
     make_folder(&path)?;
-    let lock = FolderLock::acquire(&path)?;
+    let lock = ProjectorLock::acquire(&path)?;
     remove_left_over(&path)?;
     let db = connect_writer(&path)?;
-    match (State::read(&db), Standing::read_all(&db)) {
-        (Some(state), Some(standings)) => {
-            check(&state, &standings, ledger).await?;
+    match (FileState::read(&db), ProjectionState::read_all(&db)) {
+        (Some(state), Some(states)) => {
+            check(&state, &states, ledger).await?;
             bring_up_to_date(&db, &state)?;
         }
         (Some(state), None) => {
@@ -45,7 +53,7 @@ pub(crate) async fn open(options: &ProjectionOptions) -> Result<Opened, Error> {
         (None, _) => create(&db, ledger.id(), &ours())?,
     }
     Ok(Opened {
-        folder: Folder::open(db),
+        projector: Projector::open(db),
         path,
         lock,
     })
@@ -63,7 +71,7 @@ pub(crate) fn create(db: &Connection, ledger_id: LedgerId, drop: &[String]) -> R
 
 /// Takes away what a rebuild or another version has left behind, and empties the projections whose
 /// definitions have changed.
-pub(crate) fn bring_up_to_date(db: &Connection, state: &State) -> Result<(), Error> {
+pub(crate) fn bring_up_to_date(db: &Connection, state: &FileState) -> Result<(), Error> {
     in_transaction(db, |db| {
         forget_next(db)?;
         let left = left_over(db, state)?;
@@ -72,8 +80,8 @@ pub(crate) fn bring_up_to_date(db: &Connection, state: &State) -> Result<(), Err
             drop_tables(db, &left)?;
         }
         for projection in Projection::ALL {
-            let standing = Standing::read(db, projection, Place::Live);
-            let current = standing.filter(|one| one.schema_hash == schema_hash(projection));
+            let stored = ProjectionState::read(db, projection, TableSet::Live);
+            let current = stored.filter(|one| one.schema_hash == schema_hash(projection));
             if current.is_none() {
                 tracing::info!(
                     projection = projection.as_str(),
@@ -84,24 +92,6 @@ pub(crate) fn bring_up_to_date(db: &Connection, state: &State) -> Result<(), Err
         }
         note_tables(db)
     })
-}
-
-/// Does it all or nothing.
-pub(crate) fn in_transaction<T>(
-    db: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let failed = || Error::sqlite("changing the read tables");
-    db.execute_batch("BEGIN IMMEDIATE").map_err(failed())?;
-    let done = work(db).and_then(|done| {
-        db.execute_batch("COMMIT").map_err(failed())?;
-        Ok(done)
-    });
-    if done.is_err() {
-        // When this fails too, the connection's next BEGIN says so.
-        drop(db.execute_batch("ROLLBACK"));
-    }
-    done
 }
 
 pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
@@ -119,7 +109,11 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
 
 /// Whether the ledger holds what was folded. A shorter or another one stops the start: going on
 /// would skip events, or mix two histories.
-async fn check(state: &State, standings: &[Standing], ledger: &Ledger) -> Result<(), Error> {
+async fn check(
+    state: &FileState,
+    states: &[ProjectionState],
+    ledger: &Ledger,
+) -> Result<(), Error> {
     if state.ledger_id != ledger.id() {
         return Err(Error::OtherLedger {
             remembered: state.ledger_id.to_string(),
@@ -127,10 +121,10 @@ async fn check(state: &State, standings: &[Standing], ledger: &Ledger) -> Result
         });
     }
     check_at(state.cursor, state.record_hash, ledger).await?;
-    for standing in standings {
+    for stored in states {
         // A projection that keeps up is where the file is.
-        if standing.cursor != state.cursor || standing.record_hash != state.record_hash {
-            check_at(standing.cursor, standing.record_hash, ledger).await?;
+        if stored.cursor != state.cursor || stored.record_hash != state.record_hash {
+            check_at(stored.cursor, stored.record_hash, ledger).await?;
         }
     }
     Ok(())

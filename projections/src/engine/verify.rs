@@ -1,12 +1,14 @@
-//! Folding the ledger once more, to see whether the tables hold what the events make of them.
+//! A comparison of the tables with a fresh fold of the ledger.
 
-use crate::bulk::WholeLedger;
-use crate::compare::{Difference, Side, differences};
+use crate::engine::bulk::WholeLedger;
+use crate::engine::compare::{Side, differences};
+use crate::engine::file::connect_inspector;
+use crate::engine::schema::schema_hash;
+use crate::engine::scratch::{Purpose, Scratch};
 use crate::error::Error;
+use crate::progress::{Difference, Progress};
 use crate::projection::Projection;
-use crate::runner::Progress;
-use crate::scratch::{Purpose, Scratch};
-use crate::store::{Place, Standing, State, connect_inspector, file_of, schema_hash};
+use crate::store::{FileState, ProjectionState, TableSet, file_of};
 use ledger::{LedgerId, Log};
 use rusqlite::Connection;
 use std::path::Path;
@@ -52,11 +54,11 @@ fn verify_file(
     scratch.fold(ledger, on_progress)?;
     let mut report = VerifyReport::default();
     for (projection, cursor) in ends {
-        let place = Place::Live;
-        let stored = Side { db: &db, place };
+        let set = TableSet::Live;
+        let stored = Side { db: &db, set };
         let folded = Side {
-            db: &scratch.folder.db,
-            place,
+            db: &scratch.projector.db,
+            set,
         };
         let found = differences(projection, stored, folded)?;
         report.differences.extend(found);
@@ -70,7 +72,7 @@ fn ends(db: &Connection, ledger_id: LedgerId) -> Result<Vec<(Projection, u64)>, 
     let refused = |why: &str| Error::Refused {
         why: why.to_owned(),
     };
-    let state = State::read(db).ok_or_else(|| refused("there are no read tables yet"))?;
+    let state = FileState::read(db).ok_or_else(|| refused("there are no read tables yet"))?;
     if state.ledger_id != ledger_id {
         return Err(Error::OtherLedger {
             remembered: state.ledger_id.to_string(),
@@ -78,8 +80,8 @@ fn ends(db: &Connection, ledger_id: LedgerId) -> Result<Vec<(Projection, u64)>, 
         });
     }
     let of = |projection| {
-        let standing = Standing::read(db, projection, Place::Live);
-        let current = standing.filter(|one| one.schema_hash == schema_hash(projection));
+        let stored = ProjectionState::read(db, projection, TableSet::Live);
+        let current = stored.filter(|one| one.schema_hash == schema_hash(projection));
         let current = current.ok_or_else(|| {
             refused("the read tables are of another version; the next start makes them anew")
         })?;

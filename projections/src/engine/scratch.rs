@@ -1,15 +1,13 @@
 //! A file of read tables of its own, loaded as fast as possible: nobody reads it while it is made, and
 //! a crash costs nothing but making it again.
 
-use crate::bulk::{self, WholeLedger};
+use crate::engine::bulk::{self, WholeLedger};
+use crate::engine::projector::Projector;
+use crate::engine::schema::{Indexes, create_state, make, make_indexes, note_tables};
 use crate::error::Error;
-use crate::folder::Folder;
-use crate::opening::in_transaction;
+use crate::progress::Progress;
 use crate::projection::Projection;
-use crate::runner::Progress;
-use crate::store::{
-    Indexes, Place, create_state, make, make_indexes, note_tables, open_scratch, remove_file,
-};
+use crate::store::{TableSet, in_transaction, open_scratch, remove_file};
 use ledger::LedgerId;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +38,7 @@ pub(crate) fn remove_left_over(beside: &Path) -> Result<(), Error> {
 
 /// A scratch file; it goes with the value.
 pub(crate) struct Scratch {
-    pub(crate) folder: Folder,
+    pub(crate) projector: Projector,
     file: ScratchFile,
 }
 
@@ -74,7 +72,7 @@ impl Scratch {
         let made = in_transaction(&db, |db| {
             create_state(db, ledger_id)?;
             for (projection, _) in ends {
-                make(db, *projection, Place::Live, 0, Indexes::Later)?;
+                make(db, *projection, TableSet::Live, 0, Indexes::Later)?;
             }
             note_tables(db)
         });
@@ -85,14 +83,12 @@ impl Scratch {
         }
         made?;
         let mut scratch = Self {
-            folder: Folder::open(db),
+            projector: Projector::open(db),
             file,
         };
-        scratch.folder.remembered = bulk::REMEMBERED;
-        for fold in &mut scratch.folder.folds {
-            let end = ends
-                .iter()
-                .find(|(one, _)| *one == fold.standing.projection);
+        scratch.projector.remembered = bulk::REMEMBERED;
+        for fold in &mut scratch.projector.folds {
+            let end = ends.iter().find(|(one, _)| *one == fold.state.projection);
             fold.until = end.map_or(0, |(_, end)| *end);
         }
         Ok(scratch)
@@ -107,10 +103,10 @@ impl Scratch {
         ledger: &WholeLedger,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
-        let ends = self.folder.folds.iter().map(|fold| fold.until);
+        let ends = self.projector.folds.iter().map(|fold| fold.until);
         let to = ends.max().unwrap_or(0);
-        bulk::fold(&mut self.folder, ledger, to, on_progress)?;
-        match self.folder.stopped(Place::Live) {
+        bulk::fold(&mut self.projector, ledger, to, on_progress)?;
+        match self.projector.stopped(TableSet::Live) {
             Some((projection, stop)) => Err(Error::Stopped { projection, stop }),
             None => Ok(()),
         }
@@ -118,16 +114,16 @@ impl Scratch {
 
     /// Makes the indexes, once the rows are there.
     pub(crate) fn finish(&self) -> Result<(), Error> {
-        in_transaction(&self.folder.db, |db| {
-            let mut folds = self.folder.folds.iter();
-            folds.try_for_each(|fold| make_indexes(db, &fold.standing))
+        in_transaction(&self.projector.db, |db| {
+            let mut folds = self.projector.folds.iter();
+            folds.try_for_each(|fold| make_indexes(db, &fold.state))
         })
     }
 
     /// Closes the file, on disk to its last byte.
     pub(crate) fn close(self) -> Result<ScratchFile, Error> {
-        let Self { folder, file } = self;
-        drop(folder);
+        let Self { projector, file } = self;
+        drop(projector);
         let written = std::fs::File::open(file.path()).and_then(|open| open.sync_all());
         written.map_err(|source| Error::File {
             path: file.path().to_owned(),

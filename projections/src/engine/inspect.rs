@@ -1,10 +1,10 @@
-//! Looking at a file of read tables from outside.
+//! A look at a file of read tables from outside.
 
+use crate::engine::file::connect_inspector;
+use crate::engine::schema::{schema_hash, table_names};
 use crate::error::Error;
 use crate::projection::Projection;
-use crate::store::{
-    Place, Standing, State, connect_inspector, file_of, schema_hash, stored_tables, table_names,
-};
+use crate::store::{FileState, ProjectionState, ProjectorLock, TableSet, file_of, stored_tables};
 use rusqlite::Connection;
 
 /// Whether tables are those of this version.
@@ -74,9 +74,31 @@ pub async fn check_pages(url: &str) -> Result<(), Error> {
     checked.await.map_err(|_| Error::Ended)?
 }
 
+/// Refuses a file of read tables beside which no ledger may be made: a foreign one, one that a
+/// process folds into, and one that was folded from a ledger, which is then missing. No file, or an
+/// empty one, is fine. Reads only, but for the lock file.
+///
+/// # Errors
+/// [`Error::ForeignFile`], [`Error::InUse`] and [`Error::LedgerMissing`], and a file that cannot be
+/// read.
+pub async fn refuse_without_ledger(url: &str) -> Result<(), Error> {
+    let path = file_of(url)?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let db = connect_inspector(&path)?;
+    let _lock = ProjectorLock::acquire(&path)?;
+    match FileState::read(&db) {
+        None => Ok(()),
+        Some(state) => Err(Error::LedgerMissing {
+            remembered: state.ledger_id.to_string(),
+        }),
+    }
+}
+
 fn look(db: &Connection) -> Result<FileStatus, Error> {
-    let state = State::read(db);
-    let Some(State { ledger_id, .. }) = state else {
+    let state = FileState::read(db);
+    let Some(FileState { ledger_id, .. }) = state else {
         return Ok(FileStatus {
             ledger_id: None,
             cursor: 0,
@@ -100,8 +122,8 @@ fn look(db: &Connection) -> Result<FileStatus, Error> {
 }
 
 fn look_at(db: &Connection, projection: Projection) -> ProjectionFile {
-    let live = Standing::read(db, projection, Place::Live);
-    let next = Standing::read(db, projection, Place::Next);
+    let live = ProjectionState::read(db, projection, TableSet::Live);
+    let next = ProjectionState::read(db, projection, TableSet::Next);
     ProjectionFile {
         projection,
         cursor: live.as_ref().map_or(0, |live| live.cursor),

@@ -1,12 +1,12 @@
 //! All tables together: their definitions, what these add up to, making them, putting rebuilt ones
 //! in the place of old ones. Transactions are the caller's throughout.
 
-use super::file;
-use super::place::{OLD, Place};
-use super::state::{self, PROJECTIONS_TABLE, STATE_TABLE, Standing, State};
 use crate::error::Error;
-use crate::opening::in_transaction;
 use crate::projection::Projection;
+use crate::store::state::{
+    self, FileState, OLD, PROJECTIONS_TABLE, ProjectionState, STATE_TABLE, TableSet,
+};
+use crate::store::{in_transaction, stored_tables};
 use ledger::LedgerId;
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
@@ -29,8 +29,8 @@ fn names_of(projection: Projection) -> impl Iterator<Item = &'static str> {
 pub(crate) fn schema_hash(projection: Projection) -> String {
     let mut hash = Sha256::new();
     for spec in projection.specs() {
-        hash.update(spec.create_table(Place::Live, 0));
-        hash.update(spec.create_indexes(Place::Live, 0));
+        hash.update(spec.create_table(TableSet::Live, 0));
+        hash.update(spec.create_indexes(TableSet::Live, 0));
         hash.update(spec.revision.to_le_bytes());
     }
     hex::encode(hash.finalize())
@@ -54,16 +54,16 @@ pub(crate) fn create_all(
     drop_tables(db, drop)?;
     create_state(db, ledger_id)?;
     for projection in Projection::ALL {
-        make(db, projection, Place::Live, 0, Indexes::Now)?;
+        make(db, projection, TableSet::Live, 0, Indexes::Now)?;
     }
     note_tables(db)
 }
 
 /// Makes the tables about the file and the projections.
 pub(crate) fn create_state(db: &Connection, ledger_id: LedgerId) -> Result<(), Error> {
-    let id = file::APPLICATION_ID;
+    let id = state::APPLICATION_ID;
     run(db, &format!("PRAGMA application_id = {id};{}", state::DDL))?;
-    let state = State {
+    let state = FileState {
         ledger_id,
         cursor: 0,
         record_hash: None,
@@ -83,12 +83,9 @@ pub(crate) enum Indexes {
 }
 
 /// Makes the indexes that [`Indexes::Later`] left out.
-pub(crate) fn make_indexes(db: &Connection, standing: &Standing) -> Result<(), Error> {
-    for spec in standing.projection.specs() {
-        run(
-            db,
-            &spec.create_indexes(standing.place, standing.generation),
-        )?;
+pub(crate) fn make_indexes(db: &Connection, state: &ProjectionState) -> Result<(), Error> {
+    for spec in state.projection.specs() {
+        run(db, &spec.create_indexes(state.set, state.generation))?;
     }
     Ok(())
 }
@@ -97,42 +94,42 @@ pub(crate) fn make_indexes(db: &Connection, standing: &Standing) -> Result<(), E
 pub(crate) fn make(
     db: &Connection,
     projection: Projection,
-    place: Place,
+    set: TableSet,
     generation: u64,
     indexes: Indexes,
-) -> Result<Standing, Error> {
+) -> Result<ProjectionState, Error> {
     for spec in projection.specs() {
-        run(db, &spec.create_table(place, generation))?;
+        run(db, &spec.create_table(set, generation))?;
         if indexes == Indexes::Now {
-            run(db, &spec.create_indexes(place, generation))?;
+            run(db, &spec.create_indexes(set, generation))?;
         }
     }
-    let standing = Standing {
+    let state = ProjectionState {
         projection,
-        place,
+        set,
         cursor: 0,
         record_hash: None,
         schema_hash: schema_hash(projection),
         generation,
     };
-    standing.put(db)?;
-    Ok(standing)
+    state.put(db)?;
+    Ok(state)
 }
 
 /// Makes a projection's tables in use anew, empty.
-pub(crate) fn remake(db: &Connection, projection: Projection) -> Result<Standing, Error> {
+pub(crate) fn remake(db: &Connection, projection: Projection) -> Result<ProjectionState, Error> {
     let names: Vec<_> = names_of(projection).map(str::to_owned).collect();
     drop_tables(db, &names)?;
-    let made = make(db, projection, Place::Live, 0, Indexes::Now)?;
+    let made = make(db, projection, TableSet::Live, 0, Indexes::Now)?;
     note_tables(db)?;
     Ok(made)
 }
 
-/// Puts the tables of [`Place::Next`] in the place of the live ones, which stay under other names
+/// Puts the tables of [`TableSet::Next`] in the place of the live ones, which stay under other names
 /// until they are dropped.
 pub(crate) fn replace(db: &Connection, projection: Projection) -> Result<(), Error> {
     for name in names_of(projection) {
-        let next = Place::Next.table(name);
+        let next = TableSet::Next.table(name);
         run(db, &format!("ALTER TABLE {name} RENAME TO {name}{OLD}"))?;
         run(db, &format!("ALTER TABLE {next} RENAME TO {name}"))?;
     }
@@ -170,7 +167,7 @@ fn adopt_one(db: &Connection, projection: Projection) -> Result<(), Error> {
     let failed = || Error::sqlite("taking over the rebuilt tables");
     let names: Vec<_> = names_of(projection).map(str::to_owned).collect();
     drop_tables(db, &names)?;
-    let made = make(db, projection, Place::Live, 0, Indexes::Later)?;
+    let made = make(db, projection, TableSet::Live, 0, Indexes::Later)?;
     for name in names {
         run(
             db,
@@ -194,18 +191,18 @@ pub(crate) fn forget_next(db: &Connection) -> Result<(), Error> {
 
 /// Tables of ours that are not in use and not being made: replaced ones, those of a rebuild that did
 /// not end, and those of another version.
-pub(crate) fn left_over(db: &Connection, state: &State) -> Result<Vec<String>, Error> {
+pub(crate) fn left_over(db: &Connection, state: &FileState) -> Result<Vec<String>, Error> {
     let in_use = in_use(db);
-    let mut stored = file::table_names(db)?;
+    let mut stored = stored_tables(db)?;
     stored.retain(|table| state.tables.contains(table) && !in_use.contains(table));
     Ok(stored)
 }
 
 fn in_use(db: &Connection) -> Vec<String> {
     let mut names: Vec<_> = table_names().into_iter().map(str::to_owned).collect();
-    for standing in Standing::read_all(db).unwrap_or_default() {
-        if standing.place == Place::Next {
-            names.extend(names_of(standing.projection).map(|name| Place::Next.table(name)));
+    for state in ProjectionState::read_all(db).unwrap_or_default() {
+        if state.set == TableSet::Next {
+            names.extend(names_of(state.projection).map(|name| TableSet::Next.table(name)));
         }
     }
     names
@@ -249,18 +246,18 @@ pub(crate) fn drop_tables(db: &Connection, names: &[String]) -> Result<(), Error
 /// stranger's.
 pub(crate) fn note_tables(db: &Connection) -> Result<(), Error> {
     let known = table_names();
-    let before = State::read(db)
+    let before = FileState::read(db)
         .map(|state| state.tables)
         .unwrap_or_default();
-    let mut tables = file::table_names(db)?;
+    let mut tables = stored_tables(db)?;
     tables.retain(|table| {
-        let base = [Place::Next.suffix(), OLD]
+        let base = [TableSet::Next.suffix(), OLD]
             .iter()
             .find_map(|suffix| table.strip_suffix(suffix))
             .unwrap_or(table);
         known.contains(&base) || before.contains(table)
     });
-    State::note_tables(db, &file_hash(), &tables)
+    FileState::note_tables(db, &file_hash(), &tables)
 }
 
 fn run(db: &Connection, sql: &str) -> Result<(), Error> {
@@ -271,9 +268,9 @@ fn run(db: &Connection, sql: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::groups::for_each_row;
     use crate::store::Row;
     use crate::tables;
+    use crate::tables::groups::for_each_row;
 
     fn names(db: &Connection, sql: &str, table: &str) -> Vec<String> {
         let mut query = db.prepare(sql).unwrap();
@@ -281,8 +278,8 @@ mod tests {
         rows.map(Result::unwrap).collect()
     }
 
-    fn check<R: Row>(db: &Connection, place: Place) {
-        let table = place.table(R::SPEC.name);
+    fn check<R: Row>(db: &Connection, set: TableSet) {
+        let table = set.table(R::SPEC.name);
         let columns = "SELECT name FROM pragma_table_info(?) ORDER BY cid";
         assert_eq!(names(db, columns, &table), R::COLUMNS, "{table}");
         let key = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk";
@@ -294,9 +291,9 @@ mod tests {
         );
     }
 
-    fn check_all(db: &Connection, place: Place) {
+    fn check_all(db: &Connection, set: TableSet) {
         macro_rules! check_each {
-            ($($row:ty),+) => { $(check::<$row>(db, place);)+ };
+            ($($row:ty),+) => { $(check::<$row>(db, set);)+ };
         }
         for_each_row!(Agents, check_each);
         for_each_row!(Approvers, check_each);
@@ -309,28 +306,28 @@ mod tests {
     fn rows_have_the_columns_of_their_tables_in_order_before_and_after_a_switch() {
         let db = Connection::open_in_memory().unwrap();
         create_all(&db, LedgerId::from_bytes([7; 16]), &[]).unwrap();
-        check_all(&db, Place::Live);
+        check_all(&db, TableSet::Live);
         for generation in 1..3 {
             for projection in Projection::ALL {
-                make(&db, projection, Place::Next, generation, Indexes::Now).unwrap();
+                make(&db, projection, TableSet::Next, generation, Indexes::Now).unwrap();
             }
             note_tables(&db).unwrap();
-            check_all(&db, Place::Next);
-            let state = State::read(&db).unwrap();
+            check_all(&db, TableSet::Next);
+            let state = FileState::read(&db).unwrap();
             assert!(left_over(&db, &state).unwrap().is_empty());
             for projection in Projection::ALL {
                 replace(&db, projection).unwrap();
             }
             note_tables(&db).unwrap();
-            check_all(&db, Place::Live);
-            let state = State::read(&db).unwrap();
+            check_all(&db, TableSet::Live);
+            let state = FileState::read(&db).unwrap();
             let old = left_over(&db, &state).unwrap();
             assert_eq!(old.len(), table_names().len() - 2);
             drop_tables(&db, &old).unwrap();
             note_tables(&db).unwrap();
-            let standings = Standing::read_all(&db).unwrap();
-            assert!(standings.iter().all(|one| one.generation == generation));
+            let states = ProjectionState::read_all(&db).unwrap();
+            assert!(states.iter().all(|one| one.generation == generation));
         }
-        assert_eq!(file::table_names(&db).unwrap().len(), table_names().len());
+        assert_eq!(stored_tables(&db).unwrap().len(), table_names().len());
     }
 }

@@ -4,12 +4,11 @@
 //! transaction. A crash before it leaves nothing of the batch, which is then folded again; a crash
 //! after it leaves all of it.
 
+use crate::engine::source::Item;
 use crate::error::Error;
-use crate::fold::Tables;
-use crate::projection::Projection;
-use crate::projections::Stop;
-use crate::source::Item;
-use crate::store::{Place, Standing, State, Stored, is_left, scrub};
+use crate::projection::{Projection, Stop};
+use crate::store::{FileState, ProjectionState, Stored, TableSet, is_left, scrub};
+use crate::tables::fold::Tables;
 use ledger::Event;
 use rusqlite::Connection;
 use std::time::Instant;
@@ -22,7 +21,7 @@ const WITHOUT_END: u64 = u64::MAX;
 
 /// A projection in one place of the file: how far it is, and what of it is in memory.
 pub(crate) struct Fold {
-    pub(crate) standing: Standing,
+    pub(crate) state: ProjectionState,
     /// Where and why it does not go on.
     pub(crate) stop: Option<Stop>,
     /// Where it has enough; the head of the ledger where that is nearer.
@@ -32,15 +31,15 @@ pub(crate) struct Fold {
 
 /// What a batch came to for a projection, once it is committed.
 struct Outcome {
-    standing: Standing,
+    state: ProjectionState,
     stop: Option<Stop>,
 }
 
 impl Fold {
-    pub(crate) fn new(standing: Standing) -> Self {
+    pub(crate) fn new(state: ProjectionState) -> Self {
         Self {
-            tables: standing.projection.tables(),
-            standing,
+            tables: state.projection.tables(),
+            state,
             stop: None,
             until: WITHOUT_END,
         }
@@ -48,12 +47,12 @@ impl Fold {
 
     /// Whether it takes more.
     fn goes_on(&self) -> bool {
-        self.stop.is_none() && self.standing.cursor < self.until
+        self.stop.is_none() && self.state.cursor < self.until
     }
 
     /// Whether it takes events from that position on.
     fn takes_from(&self, position: u64) -> bool {
-        self.goes_on() && self.standing.cursor == position
+        self.goes_on() && self.state.cursor == position
     }
 
     /// Folds and writes the items up to the first that stops it.
@@ -65,7 +64,7 @@ impl Fold {
     ) -> Result<Outcome, Error> {
         let stored = Stored {
             db,
-            place: self.standing.place,
+            set: self.state.set,
             remembered,
         };
         let mut taken = items;
@@ -83,7 +82,7 @@ impl Fold {
             }
             taken = items.get(..count).unwrap_or_default();
             stop = Some(Stop {
-                position: self.standing.cursor.saturating_add(len(taken)),
+                position: self.state.cursor.saturating_add(len(taken)),
                 why: error.on_one_line(),
             });
             // What stops it may have been folded in part: what comes before is folded once more.
@@ -97,17 +96,17 @@ impl Fold {
         if is_erasing {
             db.execute_batch("RELEASE batch").map_err(failed())?;
         }
-        let mut standing = self.standing.clone();
+        let mut state = self.state.clone();
         if let Some(last) = taken.last() {
-            let cursor = standing.cursor.saturating_add(len(taken));
-            standing.advance(db, cursor, last.record_hash())?;
+            let cursor = state.cursor.saturating_add(len(taken));
+            state.advance(db, cursor, last.record_hash())?;
         }
-        Ok(Outcome { standing, stop })
+        Ok(Outcome { state, stop })
     }
 
     /// Folds the items into memory; how many were folded before the error.
     fn fold(&mut self, stored: Stored<'_>, items: &[Item]) -> Result<(), (usize, Error)> {
-        let projection = self.standing.projection;
+        let projection = self.state.projection;
         for (count, item) in items.iter().enumerate() {
             let folded = match item.recorded() {
                 Ok(recorded) if projection.folds(recorded.header.event_type) => {
@@ -125,12 +124,12 @@ impl Fold {
 
     /// Drops what is in memory: it speaks of a batch that is not in the file.
     fn forget(&mut self) {
-        self.tables = self.standing.projection.tables();
+        self.tables = self.state.projection.tables();
     }
 }
 
 /// The file and the projections in it.
-pub(crate) struct Folder {
+pub(crate) struct Projector {
     pub(crate) db: Connection,
     pub(crate) folds: Vec<Fold>,
     /// How many rows of a table are remembered from one batch to the next.
@@ -139,43 +138,43 @@ pub(crate) struct Folder {
     pub(crate) is_dirty: bool,
 }
 
-impl Folder {
+impl Projector {
     /// Goes on from where the file says.
     pub(crate) fn open(db: Connection) -> Self {
-        let standings = Standing::read_all(&db).unwrap_or_default();
+        let states = ProjectionState::read_all(&db).unwrap_or_default();
         Self {
             // What cannot be read now is found out when it is tried.
             is_dirty: is_left(&db).unwrap_or(true),
             db,
-            folds: standings.into_iter().map(Fold::new).collect(),
+            folds: states.into_iter().map(Fold::new).collect(),
             remembered: REMEMBERED,
         }
     }
 
     /// The projections in that place.
-    pub(crate) fn at(&self, place: Place) -> impl Iterator<Item = &Fold> {
+    pub(crate) fn at(&self, set: TableSet) -> impl Iterator<Item = &Fold> {
         let folds = self.folds.iter();
-        folds.filter(move |fold| fold.standing.place == place)
+        folds.filter(move |fold| fold.state.set == set)
     }
 
     /// A projection in one of its places.
-    pub(crate) fn fold_of(&self, projection: Projection, place: Place) -> Option<&Fold> {
-        let mut at = self.at(place);
-        at.find(|fold| fold.standing.projection == projection)
+    pub(crate) fn fold_of(&self, projection: Projection, set: TableSet) -> Option<&Fold> {
+        let mut at = self.at(set);
+        at.find(|fold| fold.state.projection == projection)
     }
 
     /// Where to read next for the projections in that place: the lowest cursor below `head`, and how
     /// many events from there until another projection joins or has enough, at most `most`.
-    pub(crate) fn next(&self, place: Place, head: u64, most: u64) -> Option<(u64, u32)> {
+    pub(crate) fn next(&self, set: TableSet, head: u64, most: u64) -> Option<(u64, u32)> {
         let going = |fold: &&Fold| fold.goes_on();
-        let cursors = self.at(place).filter(going);
-        let lowest = cursors.map(|fold| fold.standing.cursor).min()?;
+        let cursors = self.at(set).filter(going);
+        let lowest = cursors.map(|fold| fold.state.cursor).min()?;
         if lowest >= head {
             return None;
         }
         let others = self.folds.iter().filter(going);
         let join = others
-            .flat_map(|fold| [fold.standing.cursor, fold.until])
+            .flat_map(|fold| [fold.state.cursor, fold.until])
             .filter(|cursor| *cursor > lowest)
             .min()
             .unwrap_or(head);
@@ -184,17 +183,17 @@ impl Folder {
     }
 
     /// The first projection in that place that has stopped.
-    pub(crate) fn stopped(&self, place: Place) -> Option<(Projection, Stop)> {
-        self.at(place).find_map(|fold| {
+    pub(crate) fn stopped(&self, set: TableSet) -> Option<(Projection, Stop)> {
+        self.at(set).find_map(|fold| {
             let stop = fold.stop.clone()?;
-            Some((fold.standing.projection, stop))
+            Some((fold.state.projection, stop))
         })
     }
 
     /// Where batches have to end: where a projection joins, has enough, and at `to`.
     pub(crate) fn ends(&self, to: u64) -> Vec<u64> {
         let folds = self.folds.iter();
-        let ends = folds.flat_map(|fold| [fold.standing.cursor, fold.until]);
+        let ends = folds.flat_map(|fold| [fold.state.cursor, fold.until]);
         ends.chain([to]).collect()
     }
 
@@ -216,7 +215,7 @@ impl Folder {
             Ok(outcomes) => {
                 for (index, outcome) in outcomes {
                     if let Some(fold) = self.folds.get_mut(index) {
-                        fold.standing = outcome.standing;
+                        fold.state = outcome.state;
                         fold.stop = outcome.stop;
                     }
                 }
@@ -239,8 +238,8 @@ impl Folder {
     }
 
     fn measure(&self) {
-        for fold in self.at(Place::Live) {
-            let name = fold.standing.projection.as_str();
+        for fold in self.at(TableSet::Live) {
+            let name = fold.state.projection.as_str();
             let rows = u32::try_from(fold.tables.remembered()).unwrap_or(u32::MAX);
             metrics::gauge!("projections_rows_remembered", "projection" => name)
                 .set(f64::from(rows));
@@ -263,11 +262,11 @@ impl Folder {
                 outcomes.push((index, fold.take(&self.db, self.remembered, items)?));
             }
         }
-        let furthest = outcomes.iter().map(|(_, outcome)| &outcome.standing);
-        if let Some(furthest) = furthest.max_by_key(|standing| standing.cursor)
+        let furthest = outcomes.iter().map(|(_, outcome)| &outcome.state);
+        if let Some(furthest) = furthest.max_by_key(|state| state.cursor)
             && let Some(hash) = furthest.record_hash
         {
-            State::reach(&self.db, furthest.cursor, hash)?;
+            FileState::reach(&self.db, furthest.cursor, hash)?;
         }
         run("COMMIT").map_err(failed("committing a batch"))?;
         Ok(outcomes)
@@ -287,11 +286,11 @@ impl Folder {
     fn look_again(&mut self) {
         for fold in &mut self.folds {
             fold.forget();
-            let Standing {
-                projection, place, ..
-            } = fold.standing;
-            if let Some(standing) = Standing::read(&self.db, projection, place) {
-                fold.standing = standing;
+            let ProjectionState {
+                projection, set, ..
+            } = fold.state;
+            if let Some(state) = ProjectionState::read(&self.db, projection, set) {
+                fold.state = state;
             }
         }
     }

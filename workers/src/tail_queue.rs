@@ -1,5 +1,5 @@
-//! What a worker owes since a moment, from the log itself: the newest part of its queue, before it is
-//! folded.
+//! A queue of what a worker owes, from the log's newest events, before they are folded into read tables.
+//! What does not fit, and what is given back, is found in the read tables later.
 
 use ledger::{Ledger, Recorded};
 use std::collections::VecDeque;
@@ -10,9 +10,8 @@ const MOST: usize = 1024;
 /// How many events are read at a time.
 const BATCH: u32 = 2000;
 
-/// Follows the log. What is owed need not wait until the read tables say so; what was passed over here
-/// stands in them.
-pub(crate) struct Newest<K> {
+/// Follows the log from a size on. [`TailQueue::has_gap`] says that the read tables must be asked too.
+pub(crate) struct TailQueue<K> {
     ledger: Ledger,
     /// What an event makes owed.
     owes: fn(&Recorded) -> Option<K>,
@@ -23,7 +22,7 @@ pub(crate) struct Newest<K> {
     passed_over: Option<u64>,
 }
 
-impl<K> Newest<K> {
+impl<K> TailQueue<K> {
     /// From that size of the log on.
     pub(crate) fn from(ledger: &Ledger, size: u64, owes: fn(&Recorded) -> Option<K>) -> Self {
         Self {
@@ -115,7 +114,7 @@ mod tests {
         made.then(|| TaskId::from(recorded.stream_id()))
     }
 
-    fn all(newest: &mut Newest<TaskId>) -> Vec<TaskId> {
+    fn all(newest: &mut TailQueue<TaskId>) -> Vec<TaskId> {
         std::iter::from_fn(|| newest.pop()).collect()
     }
 
@@ -124,7 +123,7 @@ mod tests {
         let ledger = TestLedger::open().await;
         ledger.task().await;
         let size = *ledger.size().borrow();
-        let mut newest = Newest::from(&ledger, size, made);
+        let mut newest = TailQueue::from(&ledger, size, made);
         let tasks = [ledger.task().await.task.id, ledger.task().await.task.id];
         newest.take_in().await;
         assert_eq!(all(&mut newest), tasks);
@@ -136,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_much_is_left_to_the_read_tables_until_they_were_asked() {
         let ledger = TestLedger::open().await;
-        let mut newest = Newest::from(&ledger, 0, made);
+        let mut newest = TailQueue::from(&ledger, 0, made);
         let making = (0..=MOST).map(|_| ledger.run(commands::create_task()));
         futures_util::future::join_all(making).await;
         newest.take_in().await;

@@ -1,4 +1,4 @@
-//! The words in which rows say where things stand.
+//! The status words of rows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A word that no row of ours can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a word that a row can hold")]
-pub struct UnknownWord;
+pub struct UnknownStatus;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -32,12 +32,12 @@ macro_rules! words {
         }
 
         impl FromStr for $name {
-            type Err = UnknownWord;
+            type Err = UnknownStatus;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, UnknownStatus> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord),
+                    _ => Err(UnknownStatus),
                 }
             }
         }
@@ -137,7 +137,7 @@ words!(
 words!(
     /// Where an approval stands in the log; deadlines that have passed but are not recorded yet are
     /// not seen here.
-    ApprovalWord {
+    ApprovalStatus {
         /// Undecided.
         Pending = "pending",
         /// Approved, not yet continued.
@@ -155,7 +155,7 @@ words!(
 
 words!(
     /// Where a delivery stands.
-    DeliveryWord {
+    DeliveryStatus {
         /// A try is due, now or later.
         Owed = "owed",
         /// A try is under way, or was when the service stopped.
@@ -169,7 +169,7 @@ words!(
 
 words!(
     /// How one try of a delivery went.
-    AttemptWord {
+    AttemptStatus {
         /// It has not ended yet.
         UnderWay = "under_way",
         /// The receiver took it.

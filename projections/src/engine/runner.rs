@@ -1,15 +1,17 @@
 //! The one task that folds: it wakes when the ledger grows and brings the tables up to its head.
 
+use crate::engine::online::{Rebuilding, Step};
+use crate::engine::opening::{self, ProjectionOptions};
+use crate::engine::projector::Projector;
+use crate::engine::source::Source;
 use crate::error::Error;
-use crate::folder::Folder;
-use crate::online::{Rebuilding, Request, Step};
-use crate::opening;
-use crate::projection::Projection;
-use crate::projections::{
-    ProjectionOptions, ProjectionStatus, Status, Stop, Told, ToldAll, Wanted, measure,
+use crate::progress::{
+    Demand, Progress, ProgressSender, ProgressSenders, ProjectionStatus, RebuildRequest, Status,
+    measure,
 };
-use crate::source::Source;
-use crate::store::{FolderLock, Place};
+use crate::projection::{Projection, Stop};
+use crate::projections::Projections;
+use crate::store::{ProjectorLock, TableSet, connect_readers};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,78 +32,65 @@ const TRIES: u32 = 5;
 /// How long a reader is given before what was erased is tried to be taken from the file again.
 const READER: Duration = Duration::from_millis(200);
 
-/// How far a long fold is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Events folded.
-    pub done: u64,
-    /// Events to fold, as of the start.
-    pub total: u64,
-}
-
 /// Folds the ledger into the read tables.
 pub struct Runner {
     source: Source,
     size: watch::Receiver<u64>,
-    folder: Arc<Mutex<Folder>>,
-    told: Arc<ToldAll>,
-    wanted: Arc<Wanted>,
+    projector: Arc<Mutex<Projector>>,
+    progress: Arc<ProgressSenders>,
+    demand: Arc<Demand>,
     /// When a batch was folded last.
     folded_at: Option<Instant>,
     path: PathBuf,
-    asks: mpsc::Sender<Request>,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<RebuildRequest>,
+    /// Keeps the channel open when no handle is left.
+    _sender: mpsc::Sender<RebuildRequest>,
     rebuilding: Option<Rebuilding>,
     /// Wakes the runner when a comparison has ended.
     compared: Arc<Notify>,
     /// No tables are left that are not in use.
     is_clean: bool,
     /// Held for as long as anything may be folded.
-    _lock: FolderLock,
+    _lock: ProjectorLock,
 }
 
 impl Runner {
-    pub(crate) async fn open(options: ProjectionOptions) -> Result<(Self, PathBuf), Error> {
+    async fn open(options: ProjectionOptions) -> Result<(Projections, Self), Error> {
         let opened = opening::open(&options).await?;
-        let folder = opened.folder;
-        let told = Projection::ALL.map(|projection| {
-            let live = folder
-                .fold_of(projection, Place::Live)
-                .map(|live| live.standing.cursor);
-            Told {
+        let projector = opened.projector;
+        let progress = Projection::ALL.map(|projection| {
+            let live = projector
+                .fold_of(projection, TableSet::Live)
+                .map(|live| live.state.cursor);
+            ProgressSender {
                 cursor: watch::Sender::new(live.unwrap_or_default()),
                 stop: watch::Sender::new(None),
             }
         });
-        let (asks, requests) = mpsc::channel(1);
+        let (sender, requests) = mpsc::channel(1);
         let runner = Self {
-            path: opened.path.clone(),
-            asks,
             requests,
             rebuilding: None,
             compared: Arc::default(),
             is_clean: true,
             size: options.ledger.size(),
             source: Source::Live(options.ledger),
-            folder: Arc::new(Mutex::new(folder)),
-            told: Arc::new(told),
-            wanted: Arc::default(),
+            projector: Arc::new(Mutex::new(projector)),
+            progress: Arc::new(progress),
+            demand: Arc::default(),
             folded_at: None,
+            path: opened.path,
+            _sender: sender.clone(),
             _lock: opened.lock,
         };
-        Ok((runner, opened.path))
-    }
-
-    pub(crate) fn told(&self) -> Arc<ToldAll> {
-        Arc::clone(&self.told)
-    }
-
-    pub(crate) fn wanted(&self) -> Arc<Wanted> {
-        Arc::clone(&self.wanted)
-    }
-
-    pub(crate) fn requests(&self) -> mpsc::Sender<Request> {
-        self.asks.clone()
+        let projections = Projections::new(
+            connect_readers(&runner.path).await?,
+            Arc::clone(&runner.progress),
+            Arc::clone(&runner.demand),
+            runner.size.clone(),
+            sender,
+        );
+        Ok((projections, runner))
     }
 
     /// Folds everything that the ledger holds now. A projection that meets what it cannot fold
@@ -112,16 +101,16 @@ impl Runner {
     /// When the ledger cannot be read or the file fails repeatedly; what was folded before stays.
     pub async fn catch_up(&mut self, mut on_progress: impl FnMut(Progress)) -> Result<(), Error> {
         let head = *self.size.borrow();
-        let Some((start, _)) = self.folder().next(Place::Live, head, BATCH) else {
+        let Some((start, _)) = self.projector().next(TableSet::Live, head, BATCH) else {
             return Ok(());
         };
         loop {
-            let next = self.folder().next(Place::Live, head, BATCH);
+            let next = self.projector().next(TableSet::Live, head, BATCH);
             let Some((from, limit)) = next else {
                 return Ok(());
             };
             self.fold_next(from, limit).await?;
-            let next = self.folder().next(Place::Live, head, BATCH);
+            let next = self.projector().next(TableSet::Live, head, BATCH);
             let reached = next.map_or(head, |(from, _)| from);
             on_progress(Progress {
                 done: reached.saturating_sub(start),
@@ -146,14 +135,14 @@ impl Runner {
     async fn follow(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         while !stop.is_cancelled() {
             let head = *self.size.borrow_and_update();
-            let next = self.folder().next(Place::Live, head, BATCH);
+            let next = self.projector().next(TableSet::Live, head, BATCH);
             if let Some((from, limit)) = next {
                 if let Some(due) = self.due(from, limit) {
                     let requests = &mut self.requests;
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep_until(due) => {}
-                        () = self.wanted.more.notified() => {}
+                        () = self.demand.raised.notified() => {}
                         // Under load there may be no better moment. None is under way, or it would be due.
                         Some(request) = requests.recv() => self.begin(request),
                     }
@@ -190,7 +179,7 @@ impl Runner {
     /// When the events from there on are to be folded; `None` when that is now.
     fn due(&self, from: u64, limit: u32) -> Option<Instant> {
         let is_full = u64::from(limit) >= BATCH;
-        if is_full || self.rebuilding.is_some() || self.wanted.includes(from) {
+        if is_full || self.rebuilding.is_some() || self.demand.includes(from) {
             return None;
         }
         let due = self.folded_at? + PACE;
@@ -198,10 +187,10 @@ impl Runner {
     }
 
     /// Makes empty tables for what somebody wants anew.
-    fn begin(&mut self, request: Request) {
+    fn begin(&mut self, request: RebuildRequest) {
         let names = request.names.clone();
         let rebuilding = Rebuilding::new(request);
-        let begun = self.folder().begin_beside(&names);
+        let begun = self.projector().begin_beside(&names);
         match begun {
             Ok(()) => {
                 let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
@@ -232,14 +221,17 @@ impl Runner {
     /// What is to be done about a rebuild; a comparison is begun here, between two batches.
     fn next_step(&mut self, head: u64) -> Option<Step> {
         let rebuilding = self.rebuilding.as_mut()?;
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        rebuilding.tell(&folder, head);
-        Some(rebuilding.step(&folder, head, &self.path, &self.compared))
+        let projector = self
+            .projector
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        rebuilding.tell(&projector, head);
+        Some(rebuilding.step(&projector, head, &self.path, &self.compared))
     }
 
     /// Puts the new tables in use, and tells.
     async fn switch(&mut self, head: u64) -> Result<(), Error> {
-        let switched = self.folder().switch();
+        let switched = self.projector().switch();
         let names = match switched {
             Ok(names) => names,
             Err(error) => {
@@ -247,7 +239,7 @@ impl Runner {
                 return Ok(());
             }
         };
-        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.progress) {
             if names.contains(&projection) {
                 told.stop.send_replace(None);
             }
@@ -267,7 +259,7 @@ impl Runner {
             rebuilding.fail(error);
         }
         self.is_clean = false;
-        if let Err(error) = self.folder().abandon() {
+        if let Err(error) = self.projector().abandon() {
             // Nobody folds into those tables any more; the next rebuild, or start, removes them.
             tracing::warn!(
                 error = error.on_one_line(),
@@ -281,10 +273,10 @@ impl Runner {
         if self.is_clean || self.rebuilding.is_some() {
             return Ok(false);
         }
-        let folder = Arc::clone(&self.folder);
+        let projector = Arc::clone(&self.projector);
         let cleaned = tokio::task::spawn_blocking(move || {
-            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
-            folder.clean()
+            let mut projector = projector.lock().unwrap_or_else(PoisonError::into_inner);
+            projector.clean()
         });
         self.is_clean = match cleaned.await.map_err(|_| Error::Ended)? {
             Ok(more) => !more,
@@ -302,14 +294,14 @@ impl Runner {
 
     /// Takes what was erased from the file for good; whether something is left to be done.
     async fn scrub(&self) -> bool {
-        if !self.folder().is_dirty {
+        if !self.projector().is_dirty {
             return false;
         }
-        let folder = Arc::clone(&self.folder);
+        let projector = Arc::clone(&self.projector);
         // SQLite blocks.
         let scrubbed = tokio::task::spawn_blocking(move || {
-            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
-            folder.scrub()
+            let mut projector = projector.lock().unwrap_or_else(PoisonError::into_inner);
+            projector.scrub()
         });
         if let Ok(Err(error)) = scrubbed.await {
             tracing::error!(
@@ -318,12 +310,14 @@ impl Runner {
             );
             return false;
         }
-        self.folder().is_dirty
+        self.projector().is_dirty
     }
 
-    fn folder(&self) -> MutexGuard<'_, Folder> {
+    fn projector(&self) -> MutexGuard<'_, Projector> {
         // A fold that panicked has left its transaction open, and the next BEGIN says so.
-        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+        self.projector
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Folds a batch; what may pass is given a few more chances.
@@ -349,24 +343,24 @@ impl Runner {
 
     async fn try_fold(&self, from: u64, limit: u32) -> Result<(), Error> {
         let items = self.source.items(from, limit).await?;
-        let folder = Arc::clone(&self.folder);
+        let projector = Arc::clone(&self.projector);
         // SQLite blocks.
         let folded = tokio::task::spawn_blocking(move || {
-            let mut folder = folder.lock().unwrap_or_else(PoisonError::into_inner);
-            folder.fold(from, &items)
+            let mut projector = projector.lock().unwrap_or_else(PoisonError::into_inner);
+            projector.fold(from, &items)
         });
         folded.await.map_err(|_| Error::Ended)?
     }
 
     /// Tells readers and logs where the projections stand.
     fn tell(&self) {
-        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.progress) {
             let (cursor, stop) = {
-                let folder = self.folder();
-                let Some(fold) = folder.fold_of(projection, Place::Live) else {
+                let projector = self.projector();
+                let Some(fold) = projector.fold_of(projection, TableSet::Live) else {
                     continue;
                 };
-                (fold.standing.cursor, fold.stop.clone())
+                (fold.state.cursor, fold.stop.clone())
             };
             told.cursor.send_if_modified(|told| {
                 let moved = *told != cursor;
@@ -381,7 +375,7 @@ impl Runner {
 
     /// Nothing is folded any more, for a reason that concerns all projections.
     fn stop_all(&self, error: &Error) {
-        for (projection, told) in Projection::ALL.into_iter().zip(&*self.told) {
+        for (projection, told) in Projection::ALL.into_iter().zip(&*self.progress) {
             let position = *told.cursor.borrow();
             let why = error.on_one_line();
             stop_telling(projection, told, Stop { position, why });
@@ -390,7 +384,7 @@ impl Runner {
     }
 
     fn measure(&self) {
-        let told = Projection::ALL.into_iter().zip(&*self.told);
+        let told = Projection::ALL.into_iter().zip(&*self.progress);
         let projections = told.map(|(projection, told)| ProjectionStatus {
             projection,
             cursor: *told.cursor.borrow(),
@@ -403,7 +397,19 @@ impl Runner {
     }
 }
 
-fn stop_telling(projection: Projection, told: &Told, stop: Stop) {
+impl Projections {
+    /// Opens the read tables, making them where they are missing and emptying them where their
+    /// definitions have changed; the [`Runner`] then folds what they lack.
+    ///
+    /// # Errors
+    /// When the file is not ours, is the ledger's or is being folded into by another process, and
+    /// when what it remembers of the ledger is not what the ledger holds.
+    pub async fn open(options: ProjectionOptions) -> Result<(Self, Runner), Error> {
+        Runner::open(options).await
+    }
+}
+
+fn stop_telling(projection: Projection, told: &ProgressSender, stop: Stop) {
     told.stop.send_if_modified(|told| {
         if told.is_some() {
             return false;

@@ -1,10 +1,12 @@
 //! Each write of a batch, lost and persisted but reported as failed.
 
-use super::Folder;
+use super::Projector;
+use crate::engine::file::connect_writer;
+use crate::engine::opening::create;
+use crate::engine::schema::table_names;
+use crate::engine::source::Item;
 use crate::error::Error;
-use crate::opening::create;
-use crate::source::Item;
-use crate::store::{State, connect_writer, stored_tables, table_names};
+use crate::store::{FileState, stored_tables};
 use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
 use ledger::Ledger;
@@ -23,12 +25,12 @@ async fn eventful() -> TestLedger {
     ledger
 }
 
-fn folder(path: &Path, ledger: &Ledger) -> Folder {
+fn projector(path: &Path, ledger: &Ledger) -> Projector {
     let db = connect_writer(path).unwrap();
-    if State::read(&db).is_none() {
+    if FileState::read(&db).is_none() {
         create(&db, ledger.id(), &[]).unwrap();
     }
-    Folder::open(db)
+    Projector::open(db)
 }
 
 async fn items(ledger: &Ledger, from: u64) -> Vec<Item> {
@@ -57,7 +59,7 @@ fn contents(db: &Connection) -> Vec<(String, i64)> {
 #[tokio::test]
 async fn a_batch_of_which_any_write_fails_leaves_nothing_and_is_folded_again() {
     let ledger = eventful().await;
-    let mut undisturbed = folder(&ledger.dir().join("undisturbed.db"), &ledger);
+    let mut undisturbed = projector(&ledger.dir().join("undisturbed.db"), &ledger);
     let all = items(&ledger, 0).await;
     undisturbed.fold(0, &all).unwrap();
     let expected = contents(&undisturbed.db);
@@ -77,20 +79,20 @@ async fn a_batch_of_which_any_write_fails_leaves_nothing_and_is_folded_again() {
     ];
     for (table, write) in written {
         let path = ledger.dir().join(format!("{table}.db"));
-        let mut folder = folder(&path, &ledger);
-        folder.fold(0, &all[..2]).unwrap();
-        let before = contents(&folder.db);
+        let mut projector = projector(&path, &ledger);
+        projector.fold(0, &all[..2]).unwrap();
+        let before = contents(&projector.db);
         let fault = "BEGIN SELECT RAISE(ABORT, 'a fault'); END";
         let sql = format!("CREATE TRIGGER fault BEFORE {write} ON {table} {fault}");
-        folder.db.execute_batch(&sql).unwrap();
+        projector.db.execute_batch(&sql).unwrap();
 
-        let lost = folder.fold(2, &all[2..]);
+        let lost = projector.fold(2, &all[2..]);
 
         assert!(matches!(lost, Err(Error::Sqlite { .. })), "{table}");
-        assert_eq!(contents(&folder.db), before, "{table}");
-        folder.db.execute_batch("DROP TRIGGER fault").unwrap();
-        folder.fold(2, &all[2..]).unwrap();
-        assert_eq!(contents(&folder.db), expected, "{table}");
+        assert_eq!(contents(&projector.db), before, "{table}");
+        projector.db.execute_batch("DROP TRIGGER fault").unwrap();
+        projector.fold(2, &all[2..]).unwrap();
+        assert_eq!(contents(&projector.db), expected, "{table}");
     }
 }
 
@@ -98,11 +100,11 @@ async fn a_batch_of_which_any_write_fails_leaves_nothing_and_is_folded_again() {
 async fn a_batch_that_was_persisted_unnoticed_is_not_folded_twice() {
     let ledger = eventful().await;
     let path = ledger.dir().join("proxy.db");
-    let mut unaware = folder(&path, &ledger);
+    let mut unaware = projector(&path, &ledger);
     let all = items(&ledger, 0).await;
     unaware.fold(0, &all[..2]).unwrap();
     // Another connection commits the batch that this one will believe to be lost.
-    let mut other = folder(&path, &ledger);
+    let mut other = projector(&path, &ledger);
     other.fold(2, &all[2..]).unwrap();
     let expected = contents(&other.db);
     drop(other);
@@ -112,12 +114,7 @@ async fn a_batch_that_was_persisted_unnoticed_is_not_folded_twice() {
     assert!(matches!(again, Err(Error::CursorMoved { expected: 2 })));
     assert_eq!(contents(&unaware.db), expected);
     let cursor = *ledger.size().borrow();
-    assert!(
-        unaware
-            .folds
-            .iter()
-            .all(|fold| fold.standing.cursor == cursor)
-    );
+    assert!(unaware.folds.iter().all(|fold| fold.state.cursor == cursor));
     ledger.task().await;
     let newer = items(&ledger, cursor).await;
     unaware.fold(cursor, &newer).unwrap();
@@ -127,10 +124,10 @@ async fn a_batch_that_was_persisted_unnoticed_is_not_folded_twice() {
 #[tokio::test]
 async fn a_batch_that_does_not_begin_at_the_cursor_is_refused() {
     let ledger = eventful().await;
-    let mut folder = folder(&ledger.dir().join("proxy.db"), &ledger);
+    let mut projector = projector(&ledger.dir().join("proxy.db"), &ledger);
     let all = items(&ledger, 0).await;
 
-    let refused = folder.fold(1, &all[2..]);
+    let refused = projector.fold(1, &all[2..]);
 
     assert!(matches!(
         refused,

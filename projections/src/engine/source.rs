@@ -1,4 +1,4 @@
-//! Where events come from: a running ledger, or what is stored of it.
+//! Sources of events: a running ledger, or what is stored of it.
 
 use crate::error::Error;
 use ledger::{Ledger, Log, RecordHash, Recorded};
