@@ -268,25 +268,17 @@ fn nameless_zone(name: &str) -> Outcome {
 }
 
 /// Says of an empty list that it may be the answer to another question.
-fn with_doubt(outcome: Outcome, name: &str) -> Outcome {
-    match outcome {
-        Outcome::Succeeded {
-            http_status,
-            request_id,
-            result,
-            result_info,
-            ..
-        } if result.as_array().is_some_and(Vec::is_empty) => Outcome::Succeeded {
-            http_status,
-            request_id,
-            result,
-            result_info,
-            messages: Some(json!([{"message": format!(
-                "llm-permission-proxy: the zone's name cannot be read, so {name:?} was asked for as it \
-                 stands; where it does not end in the zone's name, a record that is written under it has \
-                 another name"
-            )}])),
-        },
-        other => other,
+fn with_doubt(mut outcome: Outcome, name: &str) -> Outcome {
+    if let Outcome::Succeeded {
+        result, messages, ..
+    } = &mut outcome
+        && result.as_array().is_some_and(Vec::is_empty)
+    {
+        *messages = Some(json!([{"message": format!(
+            "llm-permission-proxy: the zone's name cannot be read, so {name:?} was asked for as it \
+             stands; where it does not end in the zone's name, a record that is written under it has \
+             another name"
+        )}]));
     }
+    outcome
 }

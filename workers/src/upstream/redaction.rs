@@ -73,50 +73,50 @@ impl Redaction {
         (is_name && !self.is_shown_by(&text)).then_some(text)
     }
 
-    /// Everything of an outcome that comes from upstream.
-    pub(super) fn outcome(&self, outcome: Outcome) -> Outcome {
-        let id = |id: Option<String>| id.and_then(|id| self.request_id(id));
-        match outcome {
+    /// Everything of an outcome that comes from upstream. Every field is named: none is passed on by
+    /// being forgotten.
+    pub(super) fn outcome(&self, mut outcome: Outcome) -> Outcome {
+        let id = |id: &mut Option<String>| *id = id.take().and_then(|id| self.request_id(id));
+        let json = |value: &mut Value| *value = self.json(value.take());
+        let note = |note: &mut Option<Value>| note.iter_mut().for_each(json);
+        match &mut outcome {
             Outcome::Succeeded {
-                http_status,
+                http_status: _,
                 request_id,
                 result,
                 result_info,
                 messages,
-            } => Outcome::Succeeded {
-                http_status,
-                request_id: id(request_id),
-                result: self.json(result),
-                result_info: result_info.map(|info| self.json(info)),
-                messages: messages.map(|messages| self.json(messages)),
-            },
+            } => {
+                id(request_id);
+                json(result);
+                note(result_info);
+                note(messages);
+            }
             Outcome::Failed {
-                http_status,
+                http_status: _,
                 request_id,
-                code,
+                code: _,
                 message,
                 errors,
                 messages,
-            } => Outcome::Failed {
-                http_status,
-                request_id: id(request_id),
-                code,
-                message: self.text(&message),
-                errors: self.json(errors),
-                messages: messages.map(|messages| self.json(messages)),
-            },
+            } => {
+                id(request_id);
+                *message = self.text(message);
+                json(errors);
+                note(messages);
+            }
             Outcome::Lost {
-                http_status,
+                http_status: _,
                 request_id,
                 why,
                 errors,
-            } => Outcome::Lost {
-                http_status,
-                request_id: id(request_id),
-                why: self.text(&why),
-                errors: errors.map(|errors| self.json(errors)),
-            },
+            } => {
+                id(request_id);
+                *why = self.text(why);
+                note(errors);
+            }
         }
+        outcome
     }
 
     fn in_place(&self, value: &mut Value) {
