@@ -47,7 +47,6 @@ impl Who {
 /// A principal that may do the action.
 #[derive(Debug)]
 pub struct Admitted {
-    /// Who.
     pub principal: Principal,
     /// For which request, where there is one.
     pub request_id: Option<RequestId>,

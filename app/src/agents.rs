@@ -10,9 +10,6 @@ use std::sync::Arc;
 
 /// The grants of an agent that have not run out: what has run out grants nothing, and could not be sent
 /// back. An agent that nobody has heard of has none.
-///
-/// # Errors
-/// When the ledger cannot be read.
 pub async fn permissions(
     ledger: &Ledger,
     _: &Acting,
@@ -26,9 +23,6 @@ pub async fn permissions(
 }
 
 /// Replaces an agent's grants; its tokens go stale with the very next request.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn replace_permissions(
     ledger: &Ledger,
     who: Acting,
@@ -45,9 +39,6 @@ pub async fn replace_permissions(
 }
 
 /// Takes grants from an agent: those of an operation, or all. Its tokens go stale.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn revoke_grants(
     ledger: &Ledger,
     who: Acting,

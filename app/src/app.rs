@@ -17,13 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The keys of what use cases sign, prepared once.
 #[derive(Debug)]
 pub struct Keys {
-    /// Capability tokens.
     pub capability: TokenKey,
-    /// Approval links.
     pub approval_link: LinkKey<ApprovalLink>,
-    /// Enrolment links.
     pub enrolment_link: LinkKey<EnrolmentLink>,
-    /// Resume tokens.
     pub resume: LinkKey<Resume>,
     /// Challenges of registrations.
     pub registration: RegistrationKey,
@@ -72,9 +68,6 @@ impl App {
     }
 
     /// The token of the link for humans. Whoever holds it sees the page.
-    ///
-    /// # Errors
-    /// [`Error::Defect`] when it cannot be signed.
     pub fn approval_link(&self, approval: &Approval) -> Result<SignedToken, Error> {
         self.keys.approval_link.sign(ApprovalLink {
             approval_id: approval.id,

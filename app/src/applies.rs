@@ -25,9 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Planned {
     /// What is allowed, and what is not granted.
     pub check: PermissionCheck,
-    /// The agent; absent where nothing was ever granted to it.
     pub agent: Option<Arc<Agent>>,
-    /// As of when.
     pub now: Timestamp,
 }
 
@@ -59,11 +57,9 @@ pub struct Attempt<'a> {
 /// Where an apply stands when its request is answered.
 #[derive(Debug)]
 pub struct Concluded {
-    /// The apply.
     pub apply: Arc<Apply>,
     /// Its approval, where it needs one.
     pub approval: Option<Arc<Approval>>,
-    /// Where it stands.
     pub outcome: Outcome,
 }
 
@@ -81,7 +77,6 @@ pub enum Outcome {
 /// What somebody needs who waits for a human.
 #[derive(Debug)]
 pub struct Waiting {
-    /// The question.
     pub approval: Arc<Approval>,
     /// Whether it was approved, and `continue` carries it out.
     pub is_approved: bool,
@@ -89,14 +84,11 @@ pub struct Waiting {
     pub link: SignedToken,
     /// Continues the apply once it is approved.
     pub resume: SignedToken,
-    /// The agent; absent where nothing was ever granted to it.
     pub agent: Option<Arc<Agent>>,
-    /// As of when.
     pub now: Timestamp,
 }
 
 impl<'a> Attempt<'a> {
-    /// Begins now.
     #[must_use]
     pub fn new(app: &'a App, who: &'a TaskAccess, wait: Option<Duration>) -> Self {
         Self {
@@ -108,9 +100,6 @@ impl<'a> Attempt<'a> {
     }
 
     /// Submits operations under a key.
-    ///
-    /// # Errors
-    /// The refusal, which is on record.
     pub async fn submit(
         &self,
         key: IdempotencyKey,
@@ -147,9 +136,6 @@ impl<'a> Attempt<'a> {
 
     /// Carries out what was approved. Where nobody has decided yet and the caller waits for that, what
     /// is approved meanwhile is carried out in the same request.
-    ///
-    /// # Errors
-    /// The refusal, which is on record.
     pub async fn resume(&self, key: IdempotencyKey, resume: Resumed) -> Result<Concluded, Error> {
         let command = ContinueApply {
             token: self.who.presented(),
@@ -260,13 +246,9 @@ impl<'a> Attempt<'a> {
 /// One apply, where it stands, and what its agent is granted.
 #[derive(Debug)]
 pub struct Detail {
-    /// The apply.
     pub apply: Arc<Apply>,
-    /// Where it stands.
     pub standing: Standing,
-    /// The agent; absent where nothing was ever granted to it.
     pub agent: Option<Arc<Agent>>,
-    /// As of when.
     pub now: Timestamp,
 }
 

@@ -11,9 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The task's newest approval, held back for as long as it is pending and the caller waits.
-///
-/// # Errors
-/// [`Rejection::ApprovalNotFound`].
 pub async fn newest(
     app: &App,
     who: &TaskAccess,
@@ -28,9 +25,6 @@ pub async fn newest(
 }
 
 /// The task's pending approval, narrowed to one of those who may decide where one is named.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn narrow(
     app: &App,
     who: &TaskAccess,

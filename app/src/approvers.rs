@@ -9,9 +9,6 @@ use std::sync::Arc;
 
 /// A principal as it is known: composed, as the configuration and every link have it. One that was
 /// registered in another form by an earlier version keeps it.
-///
-/// # Errors
-/// When the ledger cannot be read.
 pub async fn known_principal(ledger: &Ledger, text: String) -> Result<ApproverName, Error> {
     let asked = ApproverName::unchecked(text);
     let composed = ApproverName::composed(&asked);
@@ -22,9 +19,6 @@ pub async fn known_principal(ledger: &Ledger, text: String) -> Result<ApproverNa
 }
 
 /// Adds a credential to a principal, or changes one.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn put_credential(
     ledger: &Ledger,
     who: Acting,
@@ -41,9 +35,6 @@ pub async fn put_credential(
 }
 
 /// Takes a credential away: it decides nothing from the very next request on.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn revoke_credential(
     ledger: &Ledger,
     who: Acting,

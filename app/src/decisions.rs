@@ -15,9 +15,6 @@ use ledger::{
 use std::sync::Arc;
 
 /// The question that a link is for, decided or not.
-///
-/// # Errors
-/// [`Rejection::ApprovalNotFound`].
 pub async fn opened(ledger: &Ledger, who: &QuestionAccess) -> Result<Arc<Approval>, Error> {
     let approval = ledger.load::<Approval>(who.link.approval_id).await?;
     Ok(approval
@@ -26,17 +23,11 @@ pub async fn opened(ledger: &Ledger, who: &QuestionAccess) -> Result<Arc<Approva
 }
 
 /// The task that a question is about.
-///
-/// # Errors
-/// When the ledger cannot be read.
 pub async fn task_of(ledger: &Ledger, approval: &Approval) -> Result<Arc<Task>, Error> {
     Ok(ledger.existing(approval.task_id).await?)
 }
 
 /// The apply that asked, and the one that has used the approval or given it back, unless it was erased.
-///
-/// # Errors
-/// When the ledger cannot be read.
 pub async fn applies_of(
     ledger: &Ledger,
     approval: &Approval,
@@ -100,9 +91,6 @@ impl<'a> Undecided<'a> {
     }
 
     /// A challenge that binds a decision. Asking again leaves earlier challenges valid.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
     pub async fn options(
         &self,
         decision: Decision,

@@ -21,9 +21,6 @@ const MOST_RETRIED: u32 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The newest hundred deliveries that a task is owed, newest first.
-///
-/// # Errors
-/// [`Rejection::TaskNotFound`].
 pub async fn list(app: &App, _: &Acting, task_id: TaskId) -> Result<Vec<DeliveryView>, Error> {
     let read = [Projection::Tasks, Projection::Callbacks];
     let views = app.current_views(&read).await?;
@@ -36,9 +33,6 @@ pub async fn list(app: &App, _: &Acting, task_id: TaskId) -> Result<Vec<Delivery
 }
 
 /// Has one delivery tried again that was given up.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn retry(
     ledger: &Ledger,
     who: Acting,
@@ -55,7 +49,6 @@ pub async fn retry(
 /// How many deliveries are due again.
 #[derive(Debug, Clone, Copy)]
 pub struct Retried {
-    /// So many.
     pub retried: u32,
     /// Whether there are more, to be asked for again.
     pub left: bool,
@@ -63,9 +56,6 @@ pub struct Retried {
 
 /// Has deliveries tried again that were given up, of one task or of all: those given up longest, at most a
 /// thousand.
-///
-/// # Errors
-/// When the ledger or the read tables cannot answer.
 pub async fn retry_given_up(
     ledger: &Ledger,
     projections: &Projections,

@@ -30,9 +30,6 @@ pub struct Invited {
 }
 
 /// Invites a principal to register a passkey.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn invite(app: &App, who: Acting, principal: String) -> Result<Invited, Error> {
     let principal = known_principal(&app.ledger, principal).await?.checked()?;
     let command = OpenEnrolment {
@@ -52,9 +49,6 @@ pub async fn invite(app: &App, who: Acting, principal: String) -> Result<Invited
 }
 
 /// The approver and the invitation that a link is for, used or not.
-///
-/// # Errors
-/// [`Rejection::EnrolmentNotFound`].
 pub async fn opened(
     ledger: &Ledger,
     who: &InvitationAccess,
@@ -77,9 +71,7 @@ pub struct Usable<'a> {
 /// A passkey that was registered.
 #[derive(Debug)]
 pub struct Registered {
-    /// Whose it is.
     pub approver: Arc<Approver>,
-    /// Its id.
     pub credential_id: CredentialId,
     /// RFC 9679 thumbprint of its key.
     pub public_key_thumbprint: RecordedThumbprint,
@@ -107,9 +99,6 @@ impl<'a> Usable<'a> {
     }
 
     /// Options for a registration.
-    ///
-    /// # Errors
-    /// [`Error::Defect`] when the ceremony cannot be set up.
     pub fn options(&self) -> Result<PublicKeyCredentialCreationOptions, Error> {
         let ledger = &self.app.ledger;
         let valid_until = ledger.now().plus(self.app.challenge_ttl);

@@ -117,9 +117,7 @@ impl Rights {
 pub struct Administrator {
     /// `agent:NAME`, or who administers.
     pub name: String,
-    /// The client.
     pub subject: ClientSubject,
-    /// What they may do.
     pub rights: Rights,
 }
 

@@ -28,9 +28,7 @@ pub struct NewTask {
 /// A task with a token that opens it, which is shown once.
 #[derive(Debug)]
 pub struct Issued {
-    /// The task.
     pub task: Arc<Task>,
-    /// The token.
     pub token: CapabilityToken,
     /// How long it counts, in seconds: the same token may be handed out a moment after it was issued.
     pub time_left: u64,
@@ -54,9 +52,6 @@ pub async fn open(app: &App, who: Opening, task: NewTask) -> Result<Issued, Erro
 }
 
 /// Closes a task for good.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn close(
     ledger: &Ledger,
     who: Acting,
@@ -72,9 +67,6 @@ pub async fn close(
 }
 
 /// Renews a token that went stale or expired while an approval was open.
-///
-/// # Errors
-/// What the ledger refuses.
 pub async fn renew(app: &App, who: &TaskAccess) -> Result<Issued, Error> {
     let command = RenewToken {
         token: who.presented(),

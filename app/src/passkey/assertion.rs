@@ -32,9 +32,6 @@ impl RelyingParty {
     /// The ledger checks the whole answer once more, by the rules that an auditor will apply, when it
     /// records the decision; it also asks whether the service made the challenge and how old it is. A
     /// credential whose backup eligibility is not known yet takes the answer's.
-    ///
-    /// # Errors
-    /// The first rule that does not hold; see [`PasskeyRefused`].
     pub fn check_assertion(
         &self,
         credential: &EligibleCredential,

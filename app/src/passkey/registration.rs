@@ -85,9 +85,6 @@ impl RelyingParty {
     }
 
     /// Checks that a verified user made a new credential in answer to a challenge of this enrolment.
-    ///
-    /// # Errors
-    /// The first rule that does not hold; see [`PasskeyRefused`].
     pub fn register(
         &self,
         key: &RegistrationKey,

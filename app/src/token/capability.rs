@@ -17,9 +17,6 @@ pub struct CapabilityToken(String);
 
 impl CapabilityToken {
     /// Signs the claims that the ledger has issued.
-    ///
-    /// # Errors
-    /// [`Error::Defect`] when the claims do not serialise to JSON.
     pub fn sign(key: &TokenKey, claims: &CapabilityClaims) -> Result<Self, Error> {
         key.sign(claims).map(Self)
     }
@@ -66,9 +63,6 @@ impl OpenedToken {
     }
 
     /// Checks its time, without leeway: `now` is the ledger's, which wrote it.
-    ///
-    /// # Errors
-    /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
     pub fn counts_at(&self, now: Timestamp) -> Result<(), Unauthorized> {
         let validity = Validity {
             nbf: Some(Timestamp::from_seconds(self.claims.nbf)),

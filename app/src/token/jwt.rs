@@ -222,9 +222,6 @@ pub struct Validity {
 
 impl Validity {
     /// Whether a token with these claims counts at `now`, `leeway` either way.
-    ///
-    /// # Errors
-    /// [`Unauthorized::TokenExpired`], [`Unauthorized::TokenNotYetValid`].
     pub fn check(self, now: Timestamp, leeway: Duration) -> Result<(), Unauthorized> {
         if now >= self.exp.plus(leeway) {
             return Err(Unauthorized::TokenExpired);

@@ -139,9 +139,6 @@ impl<T: Said> LinkKey<T> {
     }
 
     /// Signs what is said.
-    ///
-    /// # Errors
-    /// [`Error::Defect`] when it does not serialise to JSON.
     pub fn sign(&self, said: T) -> Result<SignedToken, Error> {
         let envelope = Envelope {
             iss: ISSUER.to_owned(),
@@ -152,9 +149,6 @@ impl<T: Said> LinkKey<T> {
     }
 
     /// What the token says, when it was signed with this secret for this purpose.
-    ///
-    /// # Errors
-    /// [`Unauthorized::LinkInvalid`].
     pub fn open(&self, token: &str) -> Result<T, Unauthorized> {
         let envelope: Envelope<T> = self.key.open(token).ok_or(Unauthorized::LinkInvalid)?;
         Ok(envelope.said)
