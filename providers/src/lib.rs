@@ -1,5 +1,5 @@
 //! What operations are carried out on: a folder for each provider, behind the port
-//! [`ledger::provider`]. Depends on the auditor's half of the ledger only; HTTP and credentials are the workers'.
+//! [`ledger::provider`]. Depends on the ledger only; HTTP and credentials are the workers'.
 //!
 //! To add a provider: a folder with its catalog, params, requests and read-back, and a line in [`all`].
 

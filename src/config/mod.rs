@@ -44,7 +44,7 @@ pub(crate) struct Config {
     pub(crate) approvals: Approvals,
     pub(crate) quotas: ledger::Quotas,
     pub(crate) webauthn: Webauthn,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstreams: Vec<Upstream>,
     pub(crate) witnesses: Witnesses,
     effective: String,
 }
@@ -69,7 +69,7 @@ impl Config {
                 approvals: Approvals::read(sources),
                 quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),
-                upstream: Upstream::read(sources),
+                upstreams: Upstream::all(sources),
                 witnesses: Witnesses::read(sources, &storage),
                 effective: effective(sources, &storage),
                 http,

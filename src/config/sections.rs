@@ -1,12 +1,13 @@
 //! The settings by what they are about, and the rules between several of them.
 
-use super::parse::is_local;
+use super::parse::{self, is_local};
 use super::problem::Problem;
 use super::sources::Sources;
 use super::storage::Storage;
-use super::table;
+use super::table::{self, Row};
 use crate::text_file;
 use ipnet::IpNet;
+use ledger::provider::Provider;
 use ledger::tlog::WitnessPolicy;
 use ledger::{ApproverName, Quotas};
 use rustls::pki_types::CertificateDer;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use workers::witness::WitnessSettings;
@@ -221,35 +223,48 @@ fn is_public_suffix(rp_id: &str, origin: &Url) -> bool {
     is_all && (suffix.is_known() || origin.host_str() != Some(rp_id)) && rp_id != "localhost"
 }
 
-/// The API that operations are carried out on, or its simulation.
+/// The API of a provider, or its simulation.
 pub(crate) struct Upstream {
+    pub(crate) provider: Arc<dyn Provider>,
     /// `None`: operations are simulated, and every answer says so.
     pub(crate) token: Option<SecretString>,
-    /// Of every request, `/client/v4` included.
+    /// Of every request.
     pub(crate) base: Url,
 }
 
 impl Upstream {
-    pub(super) fn read(sources: &mut Sources) -> Self {
-        let is_set = sources.set(&table::CLOUDFLARE_API_TOKEN);
+    /// One for each provider; its settings are rows of the table.
+    pub(super) fn all(sources: &mut Sources) -> Vec<Self> {
+        let providers = providers::all();
+        let read = |provider| Self::read(sources, provider);
+        providers.iter().map(read).collect()
+    }
+
+    fn read(sources: &mut Sources, provider: &Arc<dyn Provider>) -> Self {
+        let names = provider.names();
+        let token_row = Row::secret(names.token_setting, parse::header_token, "");
+        let base_row = Row::plain(names.base_setting, names.base, parse::web_address, "");
+        let is_set = sources.set(&token_row);
         let token = if is_set.is_none_or(|text| text.trim().is_empty()) {
-            sources.warn(
-                &table::CLOUDFLARE_API_TOKEN,
-                "is not set: every operation is simulated",
-            );
+            sources.warn(&token_row, "is not set: every operation is simulated");
             None
         } else {
-            sources.given(&table::CLOUDFLARE_API_TOKEN)
+            sources.given(&token_row)
         };
-        let base = sources.read(&table::CLOUDFLARE_API_BASE);
+        let base = sources.read(&base_row);
         if token.is_some() && base.scheme() == "http" && !is_local(&base) {
             sources.problem(
-                &table::CLOUDFLARE_API_BASE,
+                &base_row,
                 "must be https: the API token would cross the network in the clear",
             );
         }
         let token = token.map(SecretString::from);
-        Self { token, base }
+        let provider = Arc::clone(provider);
+        Self {
+            provider,
+            token,
+            base,
+        }
     }
 }
 

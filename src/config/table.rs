@@ -54,7 +54,7 @@ impl<T> Row<T> {
         Self { variable, read }
     }
 
-    const fn plain(
+    pub(super) const fn plain(
         name: &'static str,
         default: &'static str,
         read: Read<T>,
@@ -67,7 +67,7 @@ impl<T> Row<T> {
         Self::new(name, None, read, about)
     }
 
-    const fn secret(name: &'static str, read: Read<T>, about: &'static str) -> Self {
+    pub(super) const fn secret(name: &'static str, read: Read<T>, about: &'static str) -> Self {
         let mut row = Self::new(name, None, read, about);
         row.variable.is_secret = true;
         row

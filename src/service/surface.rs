@@ -28,7 +28,7 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         resume_token_secret: config.auth.resume_token_secret.clone(),
         challenge_ttl: config.approvals.challenge_ttl,
         relying_party,
-        simulated: config.upstream.token.is_none(),
+        simulated: config.upstreams.iter().all(|it| it.token.is_none()),
         callback_policy,
         rate_limit_rps: config.http.rate_limit,
         body_patience: config.http.client_timeout,

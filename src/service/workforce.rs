@@ -4,7 +4,6 @@ use super::rules::without_slash;
 use crate::config::{Config, Problems};
 use anyhow::Context;
 use ledger::CallbackPolicy;
-use providers::cloudflare::Cloudflare;
 use std::sync::Arc;
 use workers::WorkersConfig;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
@@ -25,9 +24,15 @@ pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
 
 fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
     let mut clients = Vec::new();
-    if let Some(token) = &config.upstream.token {
-        let base = without_slash(&config.upstream.base);
-        let settings = UpstreamConfig::new(Arc::new(Cloudflare), base, token.clone());
+    for upstream in &config.upstreams {
+        let Some(token) = &upstream.token else {
+            continue;
+        };
+        let (provider, base) = (
+            Arc::clone(&upstream.provider),
+            without_slash(&upstream.base),
+        );
+        let settings = UpstreamConfig::new(provider, base, token.clone());
         let client =
             UpstreamClient::new(settings).context("upstream cannot be reached like this")?;
         clients.push(client);

@@ -5,7 +5,7 @@ use crate::in_flight::InFlight;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::tail_queue::TailQueue;
-use crate::upstream::{self, Upstreams};
+use crate::upstream::{Upstreams, bounded};
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
@@ -241,17 +241,12 @@ impl Read {
             let name = zones.of(operation);
             let read = timeout_at(until, client.read_pre_state(operation, name)).await;
             states.push(match read {
-                Ok(upstream::PreState::Value(value)) => {
-                    let text = value.to_string();
+                Ok(PreState::Found(text)) => {
+                    let room = MOST_BYTES.saturating_sub(bytes);
                     bytes += text.len();
-                    if bytes <= MOST_BYTES {
-                        PreState::Found(text)
-                    } else {
-                        PreState::Unavailable("too large to be recorded".to_owned())
-                    }
+                    bounded(text, room)
                 }
-                Ok(upstream::PreState::NotApplicable) => PreState::NotApplicable,
-                Ok(upstream::PreState::Unavailable(why)) => PreState::Unavailable(why),
+                Ok(state) => state,
                 Err(_) => PreState::Unavailable(LATE.to_owned()),
             });
         }

@@ -140,9 +140,7 @@ fn the_upstream_token_does_not_travel_in_the_clear() {
         ])
     };
     assert!(
-        accepted(&to("https://api.example/client/v4"))
-            .0
-            .upstream
+        accepted(&to("https://api.example/client/v4")).0.upstreams[0]
             .token
             .is_some()
     );
@@ -153,9 +151,7 @@ fn the_upstream_token_does_not_travel_in_the_clear() {
     );
     refuses("CLOUDFLARE_API_TOKEN", "two words");
     assert!(
-        accepted(&with(&[("CLOUDFLARE_API_TOKEN", "")]))
-            .0
-            .upstream
+        accepted(&with(&[("CLOUDFLARE_API_TOKEN", "")])).0.upstreams[0]
             .token
             .is_none()
     );

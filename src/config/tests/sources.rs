@@ -36,10 +36,10 @@ fn defaults_are_those_that_are_documented() {
     assert_eq!(config.webauthn.rp_id, "localhost");
     assert_eq!(config.webauthn.origin.as_str(), "http://localhost:8080/");
     assert_eq!(
-        config.upstream.base.as_str(),
+        config.upstreams[0].base.as_str(),
         "https://api.cloudflare.com/client/v4"
     );
-    assert!(config.upstream.token.is_none());
+    assert!(config.upstreams[0].token.is_none());
     assert_eq!(
         config.master_key.file().and_then(|file| file.to_str()),
         Some("data/proxy.ledger.db.key")
@@ -235,4 +235,14 @@ fn names_are_unique_and_no_secret_has_a_default() {
         assert!(!variable.is_secret || variable.default.is_none());
     }
     assert_eq!(table::find("JWT_SECRETS"), None);
+}
+
+#[test]
+fn the_settings_of_each_provider_are_in_the_table() {
+    for provider in providers::all().iter() {
+        let names = provider.names();
+        let row = |name| table::find(name).unwrap();
+        assert!(row(names.token_setting).is_secret);
+        assert_eq!(row(names.base_setting).default, Some(names.base));
+    }
 }

@@ -20,7 +20,7 @@ mod scope_names;
 mod simulate;
 
 pub use client::{UpstreamClient, UpstreamConfig, UpstreamSetupError};
-pub use pre_state::PreState;
+pub(crate) use pre_state::bounded;
 pub use reconcile::{Before, ReadBack, Reconciled};
 pub use simulate::simulate;
 

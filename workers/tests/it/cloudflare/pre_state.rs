@@ -2,10 +2,10 @@
 
 use super::{CUSTOM, ZONE, client, create, operation};
 use fixtures::upstream::{FakeUpstream, Fault};
+use ledger::event::PreState;
 use ledger::operation::Operation;
 use ledger::provider::Outcome;
 use serde_json::{Value, json};
-use workers::upstream::PreState;
 
 async fn value_of(upstream: &FakeUpstream, operation: &Operation) -> Value {
     let client = client(upstream);
@@ -13,7 +13,7 @@ async fn value_of(upstream: &FakeUpstream, operation: &Operation) -> Value {
     let name = name.unwrap_or_else(|| Err("it has no name".to_owned()));
     let name = name.as_deref().map_err(String::as_str);
     match client.read_pre_state(operation, name).await {
-        PreState::Value(value) => value,
+        PreState::Found(text) => serde_json::from_str(&text).unwrap(),
         other => panic!("{operation:?}: {other:?}"),
     }
 }
@@ -148,7 +148,7 @@ async fn nothing_there_is_said_only_where_the_question_was_right() {
     let found = client
         .read_pre_state(&create("www.example.com"), Err(&why))
         .await;
-    assert!(matches!(found, PreState::Value(_)), "{found:?}");
+    assert!(matches!(found, PreState::Found(_)), "{found:?}");
     let zones = upstream
         .requests()
         .into_iter()

@@ -2,6 +2,7 @@
 
 use super::{CUSTOM, ZONE, client, create, operation, readable_mutations};
 use fixtures::upstream::{FakeUpstream, RecordedRequest, UPSTREAM_TOKEN};
+use ledger::event::PreState;
 use ledger::operation::Operation;
 use ledger::provider::Outcome;
 use providers::cloudflare::Cloudflare;
@@ -9,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
-use workers::upstream::{PreState, UpstreamClient, UpstreamConfig, UpstreamSetupError, simulate};
+use workers::upstream::{UpstreamClient, UpstreamConfig, UpstreamSetupError, simulate};
 
 /// Sends it, expects success, and returns the result and the request as it came.
 async fn carried_out(upstream: &FakeUpstream, operation: &Operation) -> (Value, RecordedRequest) {
@@ -235,7 +236,10 @@ async fn the_first_rule_of_a_phase_makes_its_ruleset_and_replaces_none() {
     let reader = client(&upstream);
     let zone = reader.name_of(&first.scope).await.unwrap().unwrap();
     let absent = reader.read_pre_state(&first, Ok(&zone)).await;
-    assert_eq!(absent, PreState::Value(json!({"ruleset": null})));
+    assert_eq!(
+        absent,
+        PreState::Found(json!({"ruleset": null}).to_string())
+    );
     let (ruleset, request) = carried_out(&upstream, &first).await;
     assert_eq!(line(&request), "POST /zones/z1/rulesets");
     assert_eq!(request.json()["rules"], json!([rule]));
