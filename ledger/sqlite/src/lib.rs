@@ -35,7 +35,7 @@ pub use copies::{fork_copy, ready_copy};
 pub use durable::{open_own, replace_file};
 pub use header::is_plainly_foreign;
 pub use lock::WriterLock;
-pub use opening::{LedgerOptions, Unproven, open};
+pub use opening::{LedgerOptions, Unproven, open, open_storage};
 pub use read::Reader;
 pub use scan::RecordScan;
 pub use system::{SystemClock, SystemRandom};

@@ -200,6 +200,15 @@ async fn begin(
 /// A second writer, a foreign file, damage, and [`Error::Unproven`] unless it is accepted. Where the
 /// check takes long, what it finds ends the writer's task instead, before anything was decided.
 pub async fn open(options: LedgerOptions) -> Result<(Ledger, WriterTask), Error> {
+    let (opened, surroundings) = open_storage(options).await?;
+    Ledger::start(opened, surroundings).await
+}
+
+/// The same, without starting the writer.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_storage(options: LedgerOptions) -> Result<(Opened, Surroundings), Error> {
     let path = file_of(&options.url)?;
     let lock = WriterLock::acquire(&path)?;
     let keys = &options.rules.master_keys;
@@ -285,7 +294,7 @@ pub async fn open(options: LedgerOptions) -> Result<(Ledger, WriterTask), Error>
         random: options.random,
         faults: options.faults,
     };
-    Ledger::start(opened, surroundings).await
+    Ok((opened, surroundings))
 }
 
 /// A ledger that only a checkpoint proves is held to every rule. Otherwise what no checkpoint covers is:

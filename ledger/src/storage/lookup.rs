@@ -173,7 +173,7 @@ pub struct Lookups {
 
 impl Lookups {
     /// Takes a key away, with its value.
-    pub(crate) fn remove(&mut self, key: LookupKey) {
+    pub fn remove(&mut self, key: LookupKey) {
         self.values.remove(&key);
         self.removed.insert(key);
     }

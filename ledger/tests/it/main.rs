@@ -12,6 +12,7 @@ mod audit;
 mod callback_proof;
 mod checkpoints;
 mod consistency;
+mod contract;
 mod credentials;
 mod deadlines;
 mod decisions;
