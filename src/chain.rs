@@ -33,7 +33,7 @@ pub(crate) enum ChainError {
     },
     /// The file could not be read.
     #[error("the ledger cannot be read")]
-    Read(#[from] ledger::Error),
+    Read(#[from] ledger::ReadError),
 }
 
 /// Recomputes every record's hash and compares it with the stored one and with its successor's.

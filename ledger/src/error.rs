@@ -1,12 +1,11 @@
-//! What can go wrong in the ledger apart from refusals.
+//! What can go wrong when a command is executed, apart from refusals.
 
-use crate::event::DecodeError;
 use crate::rejection::Rejection;
-use crate::storage::{StorageError, StorageErrorKind};
-use crate::tlog::{CheckpointError, TreeError};
-use std::path::PathBuf;
+use crate::storage::{EncodeError, ReadError, StorageError, StorageErrorKind};
+use crate::tlog::TreeError;
 
-/// Errors of this crate. Sources are kept and not repeated in the text.
+/// Errors of executing a command, and of asking a running ledger. Sources are kept and not repeated in the
+/// text.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A command was refused; nothing of it was recorded but what its refusal says.
@@ -24,193 +23,9 @@ pub enum Error {
     /// The writer has stopped; the process must be started again.
     #[error("the ledger's writer has stopped")]
     Stopped,
-    /// Another process writes to this ledger.
-    #[error("another process already writes to this ledger (lock file {path}{holder})")]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-        /// ` held by process 123`, where the file says so.
-        holder: String,
-    },
-    /// The file has more names than one, and a lock could only be held on one of them.
-    #[error(
-        "{path} has {names} names (hard links); remove the others, or make them copies, and start again"
-    )]
-    HardLinked {
-        /// The name that was given.
-        path: PathBuf,
-        /// How many there are.
-        names: u64,
-    },
-    /// The URL does not name a SQLite file.
-    #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
-    InvalidUrl {
-        /// What was given.
-        url: String,
-    },
-    /// The file holds something else.
-    #[error(
-        "{path} is not a ledger of this software (application id {found:#010x}); it is left as it is"
-    )]
-    ForeignFile {
-        /// The file.
-        path: PathBuf,
-        /// Its application id.
-        found: i64,
-    },
-    /// A later version has written to the file.
-    #[error(
-        "the ledger has schema version {found}, this binary knows versions up to {known}; use a newer one"
-    )]
-    NewerSchema {
-        /// The file's.
-        found: i64,
-        /// The newest known here.
-        known: i64,
-    },
-    /// The file is of an earlier version, and only a start brings it up to date.
-    #[error(
-        "the ledger has schema version {found}, and this binary checks version {known}; starting the service brings it up to date"
-    )]
-    OlderSchema {
-        /// The file's.
-        found: i64,
-        /// That of this binary.
-        known: i64,
-    },
-    /// Somebody changed tables or triggers.
-    #[error("the ledger's schema is not as this software made it: {what}")]
-    SchemaChanged {
-        /// Which part: `trigger events_no_delete is missing`.
-        what: String,
-    },
-    /// The lookup tables are not what the events make them.
-    #[error("the ledger's table {table} does not follow from its events: {what}")]
-    LookupsDiffer {
-        /// `lookups` or `open_streams`.
-        table: &'static str,
-        /// The row, in hexadecimal.
-        what: String,
-    },
-    /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
-    #[error("the ledger is damaged at position {position}: {what}")]
-    Damaged {
-        /// The first position that is wrong.
-        position: u64,
-        /// What differs.
-        what: String,
-    },
-    /// A page of the file is not as SQLite wrote it.
-    #[error("the ledger's file is damaged: {what}")]
-    Pages {
-        /// What SQLite says.
-        what: String,
-    },
-    /// The transparency log's tree does not hold what is asked of it.
-    #[error("the ledger's tree cannot give that")]
-    Tree {
-        /// Why.
-        #[from]
-        source: TreeError,
-    },
-    /// The key that signs checkpoints cannot be had.
-    #[error("the ledger's signing key cannot be used")]
-    SigningKey {
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The checkpoints of this ledger have been signed by another key or for another origin.
-    #[error(
-        "this ledger's checkpoints are signed as {recorded}, not as {found}; set LEDGER_ORIGIN and \
-         LEDGER_SIGNING_KEY (or the key file) back"
-    )]
-    OtherSigner {
-        /// Origin and key as the ledger has them.
-        recorded: String,
-        /// As they were given.
-        found: String,
-    },
-    /// The ledger was signed, and the file that remembers how far is gone.
-    #[error(
-        "{path} is missing: it holds the newest checkpoint that was signed of this ledger, without \
-         which an old copy of the ledger cannot be told from the newest; put it back, or restore \
-         with the newest checkpoint that is known (docs/operations.md)"
-    )]
-    SigningStateMissing {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// The file holds something else than a checkpoint of this ledger.
-    #[error("{path} does not hold a checkpoint of this ledger")]
-    SigningState {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: CheckpointError,
-    },
-    /// Another process of this machine signs from the same file.
-    #[error(
-        "{path} is in use by another process{holder}: two that sign from one file would fork the log; \
-         stop that one, or give this ledger a file of its own where it is another ledger"
-    )]
-    SigningStateInUse {
-        /// The file.
-        path: PathBuf,
-        /// `, held by process N`, or nothing.
-        holder: String,
-    },
-    /// Two processes sign.
-    #[error(
-        "{path} holds a checkpoint over {found} events that this process has not signed: another one \
-         signs a copy of this ledger with the same key; stop one of the two (docs/operations.md)"
-    )]
-    SigningStateShared {
-        /// The file.
-        path: PathBuf,
-        /// The size of the checkpoint in it.
-        found: u64,
-    },
-    /// An old copy.
-    #[error(
-        "the ledger has {found} events, but a checkpoint over {signed} has been signed ({path}): this \
-         is an old copy, or events were cut off; put the newest one back (docs/operations.md)"
-    )]
-    BehindCheckpoint {
-        /// The file with the checkpoint.
-        path: PathBuf,
-        /// The checkpoint's size, in events.
-        signed: u64,
-        /// The ledger's.
-        found: u64,
-    },
-    /// Another history.
-    #[error(
-        "the ledger's first {signed} events are not those that a checkpoint was signed over ({path}): \
-         this is another history; put the right one back (docs/operations.md)"
-    )]
-    NotFromCheckpoint {
-        /// The file with the checkpoint.
-        path: PathBuf,
-        /// The checkpoint's size, in events.
-        signed: u64,
-    },
-    /// Nothing proves that this service wrote the whole log.
-    #[error(
-        "{why}, and checkpoints cover {signed} of its {size} events: nothing proves that this service \
-         wrote the others. After an upgrade, start the earlier release once more and stop it, so that \
-         it signs them. Otherwise restore a backup; or look at the ledger with `ledger verify`, and if \
-         you take it as it is, have that recorded: `ledger accept --reason TEXT`"
-    )]
-    Unproven {
-        /// What the head's MAC tells.
-        why: String,
-        /// How many events the newest checkpoint covers.
-        signed: u64,
-        /// How many there are.
-        size: u64,
-    },
+    /// What is to be decided on cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Another process has changed the file.
     #[error(
         "another process has written to the ledger's file while this one held it; nothing was recorded \
@@ -218,45 +33,21 @@ pub enum Error {
          keep a copy of the file"
     )]
     WrittenBeside,
-    /// The log breaks a rule that the service holds itself to.
-    #[error("the event at position {position} breaks the rule {rule}: {reason}")]
-    Rule {
-        /// The event.
-        position: u64,
-        /// The rule's code, as `ledger verify` prints it.
-        rule: &'static str,
-        /// What was found and what was expected.
-        reason: String,
-    },
-    /// The ledger does not go on as another log.
-    #[error("the fork is not recorded")]
-    Fork(#[from] crate::fork::ForkError),
-    /// A stored event could not be read.
-    #[error("the event at position {position} cannot be read")]
-    Decode {
-        /// Where.
-        position: u64,
-        /// Why.
-        #[source]
-        source: DecodeError,
-    },
     /// An event could not be written in its form.
     #[error("an event could not be encoded")]
-    Encode(#[source] postcard::Error),
-    /// The storage refused or failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The file system refused or failed.
-    #[error("{path} could not be {doing}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was being done: `opened`, `locked`.
-        doing: &'static str,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
+    Encode(#[from] EncodeError),
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl From<TreeError> for Error {
+    fn from(error: TreeError) -> Self {
+        Self::Read(error.into())
+    }
 }
 
 impl Error {
@@ -265,29 +56,25 @@ impl Error {
         Self::Defect { what: what.into() }
     }
 
-    /// Whether the file is not what was written to it, so that only a copy of it helps. What may pass
-    /// or can be set right (a disk that is full, a file of somebody else) is no damage.
+    /// Whether what is stored is not what was written to it, so that only a copy of it helps; see
+    /// [`ReadError::is_damage`].
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub const fn is_damage(&self) -> bool {
         match self {
             Self::Rejected(Rejection::ApprovalUnproven { is_forged, .. }) => *is_forged,
-            Self::Damaged { .. }
-            | Self::Pages { .. }
-            | Self::Rule { .. }
-            | Self::SchemaChanged { .. }
-            | Self::LookupsDiffer { .. } => true,
-            Self::Decode { source, .. } => !matches!(source, DecodeError::UnknownForm { .. }),
-            Self::Storage(error) => error.kind() == StorageErrorKind::Damaged,
+            Self::Read(error) => error.is_damage(),
             _ => false,
         }
     }
 
     /// Whether nobody may go on, because what is stored is not, or may not stay, what this process has
     /// written.
-    pub(crate) fn is_fatal(&self) -> bool {
+    pub(crate) const fn is_fatal(&self) -> bool {
         match self {
             Self::WrittenBeside => true,
-            Self::Storage(error) => error.kind() == StorageErrorKind::NotSynced,
+            Self::Read(ReadError::Storage(error)) => {
+                matches!(error.kind(), StorageErrorKind::NotSynced)
+            }
             _ => false,
         }
     }

@@ -16,7 +16,7 @@ use crate::event::{Actor, Envelope, Recorded};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
 use crate::name::{AgentName, ApproverName};
 use crate::rules::Rules;
-use crate::storage::{Log, LookupKey};
+use crate::storage::{Log, LookupKey, ReadError};
 use crate::tlog::Frontier;
 use crate::writer::{Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
 use std::sync::Arc;
@@ -92,7 +92,9 @@ impl Ledger {
             .send(Box::new(job))
             .await
             .map_err(|_| Error::Stopped)?;
-        self.noted(answer.await.map_err(|_| Error::Stopped)?)
+        let answer = answer.await.map_err(|_| Error::Stopped)?;
+        self.note_damage(answer.as_ref().is_err_and(Error::is_damage));
+        answer
     }
 
     /// The newest committed state of an aggregate; `None` when there is none with that id.
@@ -157,7 +159,7 @@ impl Ledger {
     }
 
     /// The stream that a key stands for, an erased one too.
-    async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, Error> {
+    async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, ReadError> {
         let mut found = self.log.lookups(std::slice::from_ref(&key)).await?;
         if found.is_empty() {
             let names = erased_names(&key, &self.rules, self.shared.ledger_id);
@@ -174,7 +176,7 @@ impl Ledger {
         let state = self.entry(stream).await?.state;
         match state.answers_to(&key) {
             true => Ok(state.get()?),
-            false => self.noted(Err(key.misleads())),
+            false => Ok(self.noted(Err(key.misleads()))?),
         }
     }
 
@@ -213,7 +215,7 @@ impl Ledger {
         &self,
         position: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Recorded>>, Error> {
+    ) -> Result<Vec<Arc<Recorded>>, ReadError> {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         if let Some(events) = self.shared.recent.from(position, most) {
             return Ok(events);
@@ -265,11 +267,15 @@ impl Ledger {
         self.shared.damaged.load(Ordering::Relaxed)
     }
 
-    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        if result.as_ref().is_err_and(Error::is_damage) {
+    fn noted<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
+        self.note_damage(read.as_ref().is_err_and(ReadError::is_damage));
+        read
+    }
+
+    fn note_damage(&self, is_damaged: bool) {
+        if is_damaged {
             self.shared.damaged.store(true, Ordering::Relaxed);
         }
-        result
     }
 
     /// True while the writer takes commands.

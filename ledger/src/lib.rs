@@ -52,7 +52,7 @@ pub use callback_url::{
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
-pub use checkpoints::{CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
+pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
 pub use claims::{Bindings, CapabilityClaims, ClaimsHash, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use digest::InvalidDigest;
@@ -75,6 +75,6 @@ pub use rejection::{Rejection, RejectionKind};
 pub use rules::{Quotas, Rules};
 pub use seal::{MasterKeyId, MasterKeys, SealContext, SealError, Sealed};
 pub use statement::{Decision, InvalidDecision, ReasonDigest, Statement};
-pub use storage::{Log, NewEvent, Scan, Scanned, StoredRecord};
+pub use storage::{Log, NewEvent, ReadError, Scan, Scanned, StoredRecord};
 pub use word::Word;
 pub use writer::{CommitFaults, CommitPoint, Context, Stored, Transaction};

@@ -150,7 +150,7 @@ pub enum Error {
     },
     /// The ledger could not be read.
     #[error("the ledger could not be read")]
-    Ledger(#[from] ledger::Error),
+    Ledger(#[from] ledger::ReadError),
     /// SQLite refused or failed.
     #[error("the read tables' file failed while {doing}")]
     Sqlite {

@@ -4,8 +4,8 @@ use super::finding::{Finding, told};
 use super::quantity::{counted, time};
 use crate::config::Storage;
 use crate::service::refuse_missing;
-use ledger::{CLOCK_TOLERANCE, Clock as _, Error, MasterKeys, Timestamp};
-use ledger_sqlite::{CheckedLedger, Reader, SystemClock};
+use ledger::{CLOCK_TOLERANCE, Clock as _, MasterKeys, Timestamp};
+use ledger_sqlite::{CheckedLedger, OpenError, Reader, SystemClock};
 use std::sync::Arc;
 
 const CHECK: &str = "ledger";
@@ -65,7 +65,7 @@ pub(super) async fn look(
 async fn checked(
     reader: &Reader,
     keys: Option<Arc<MasterKeys>>,
-) -> Result<Option<(CheckedLedger, Option<String>)>, Error> {
+) -> Result<Option<(CheckedLedger, Option<String>)>, OpenError> {
     let Some(ledger) = reader.check_newest().await? else {
         return Ok(None);
     };
@@ -75,11 +75,11 @@ async fn checked(
     )))
 }
 
-fn unsound(error: &Error) -> Finding {
+fn unsound(error: &OpenError) -> Finding {
     let advice = match error {
-        Error::NewerSchema { .. } => "install the release that wrote to it",
-        Error::OlderSchema { .. } => "back it up with the release that made it, then start",
-        Error::ForeignFile { .. } => "LEDGER_URL leads to another program's file: set it right",
+        OpenError::NewerSchema { .. } => "install the release that wrote to it",
+        OpenError::OlderSchema { .. } => "back it up with the release that made it, then start",
+        OpenError::ForeignFile { .. } => "LEDGER_URL leads to another program's file: set it right",
         error if error.is_damage() => {
             "do not start it: copy the file as it is, restore a backup, and find out what wrote \
              to it (docs/operations.md, Storage trouble)"

@@ -20,6 +20,12 @@ pub enum Error {
     },
 }
 
+impl From<ledger::ReadError> for Error {
+    fn from(error: ledger::ReadError) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
 impl Error {
     /// Whether the ledger's writer is gone, so that no worker can go on in this process.
     pub(crate) const fn is_end_of_writing(&self) -> bool {

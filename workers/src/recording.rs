@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use ledger::command::Command;
-use ledger::{Ledger, Origin};
+use ledger::{Ledger, Origin, ReadError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -73,9 +73,7 @@ impl Recorder {
         let origin = Origin::system(self.component);
         match self.ledger.execute(origin, command).await {
             Err(
-                error @ (ledger::Error::NotRecorded
-                | ledger::Error::Storage(_)
-                | ledger::Error::File { .. }),
+                error @ (ledger::Error::NotRecorded | ledger::Error::Read(ReadError::Storage(_))),
             ) => {
                 tracing::warn!(
                     worker = self.component,

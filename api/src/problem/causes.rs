@@ -31,35 +31,16 @@ impl From<ledger::Error> for ApiError {
                 detail: error.to_string(),
                 retry_after: Duration::from_secs(1),
             },
-            Error::Defect { .. }
-            | Error::Locked { .. }
-            | Error::HardLinked { .. }
-            | Error::InvalidUrl { .. }
-            | Error::ForeignFile { .. }
-            | Error::NewerSchema { .. }
-            | Error::OlderSchema { .. }
-            | Error::SchemaChanged { .. }
-            | Error::LookupsDiffer { .. }
-            | Error::Tree { .. }
-            | Error::Fork(_)
-            | Error::Pages { .. }
-            | Error::SigningKey { .. }
-            | Error::OtherSigner { .. }
-            | Error::SigningStateMissing { .. }
-            | Error::SigningState { .. }
-            | Error::SigningStateInUse { .. }
-            | Error::SigningStateShared { .. }
-            | Error::BehindCheckpoint { .. }
-            | Error::NotFromCheckpoint { .. }
-            | Error::Damaged { .. }
-            | Error::Decode { .. }
-            | Error::Encode(_)
-            | Error::Storage(_)
-            | Error::Unproven { .. }
-            | Error::WrittenBeside
-            | Error::Rule { .. }
-            | Error::File { .. } => Self::internal(error),
+            Error::Defect { .. } | Error::Read(_) | Error::WrittenBeside | Error::Encode(_) => {
+                Self::internal(error)
+            }
         }
+    }
+}
+
+impl From<ledger::ReadError> for ApiError {
+    fn from(error: ledger::ReadError) -> Self {
+        Self::internal(error)
     }
 }
 

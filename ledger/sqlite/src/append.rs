@@ -4,8 +4,7 @@ use crate::lookup::LookupRows;
 use crate::script::{MultiRow, Script, Size};
 use crate::tail::FileHead;
 use crate::tree::add_tree;
-use ledger::Error;
-use ledger::storage::{Addition, Staged};
+use ledger::storage::{Addition, ReadError, Staged};
 use sqlx::SqliteConnection;
 use std::sync::LazyLock;
 
@@ -67,7 +66,7 @@ pub(super) async fn begin_and_append(
     connection: &mut SqliteConnection,
     addition: &Addition<'_>,
     head: HeadRow<'_>,
-) -> Result<i64, Error> {
+) -> Result<i64, ReadError> {
     let mut script = Script::default();
     script.add("BEGIN IMMEDIATE");
     script.add("PRAGMA data_version");
@@ -80,7 +79,7 @@ pub(super) async fn append(
     connection: &mut SqliteConnection,
     addition: &Addition<'_>,
     head: HeadRow<'_>,
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     let mut script = Script::default();
     write(&mut script, addition, head);
     script.run(connection, "appending events").await

@@ -1,8 +1,8 @@
 //! A copy of the ledger as it is at one moment, while it is written to.
 
+use crate::error::OpenError;
 use crate::failure::database;
 use crate::read::Reader;
-use ledger::Error;
 use std::path::Path;
 
 impl Reader {
@@ -13,8 +13,8 @@ impl Reader {
     ///
     /// # Errors
     /// When the ledger cannot be read or the file not be written, as on a disk that is full.
-    pub async fn copy_into(&self, file: &Path) -> Result<(), Error> {
-        let name = file.to_str().ok_or_else(|| Error::InvalidUrl {
+    pub async fn copy_into(&self, file: &Path) -> Result<(), OpenError> {
+        let name = file.to_str().ok_or_else(|| OpenError::InvalidUrl {
             url: file.display().to_string(),
         })?;
         sqlx::query("VACUUM INTO ?")

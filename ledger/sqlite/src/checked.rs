@@ -1,5 +1,7 @@
 //! Checking a ledger file without becoming its writer.
 
+use crate::error::OpenError;
+use crate::failure::broke_down;
 use crate::failure::database;
 use crate::read::{Reader, record_of, stream_records};
 use crate::schema::{check_schema, known_version};
@@ -8,7 +10,8 @@ use crate::whole::WholeCheck;
 use futures_util::TryStreamExt as _;
 use ledger::record::RecordHash;
 use ledger::seal::MasterKeys;
-use ledger::{Error, LedgerId, Providers, Timestamp};
+use ledger::storage::ReadError;
+use ledger::{LedgerId, Providers, Timestamp};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::Arc;
 
@@ -31,8 +34,8 @@ impl Reader {
     /// where nothing was ever recorded.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with the first position that is wrong, and what keeps the file from being read.
-    pub async fn check_newest(&self) -> Result<Option<CheckedLedger>, Error> {
+    /// [`ReadError::Damaged`] with the first position that is wrong, and what keeps the file from being read.
+    pub async fn check_newest(&self) -> Result<Option<CheckedLedger>, OpenError> {
         self.check(|head| head).await
     }
 
@@ -40,7 +43,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::check_newest`].
-    pub async fn check_all(&self) -> Result<Option<CheckedLedger>, Error> {
+    pub async fn check_all(&self) -> Result<Option<CheckedLedger>, OpenError> {
         self.check(|head| head.unchecked()).await
     }
 
@@ -54,17 +57,19 @@ impl Reader {
         &self,
         keys: Option<Arc<MasterKeys>>,
         providers: Providers,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<String>, OpenError> {
         let path = self.path();
         let looked = tokio::task::spawn_blocking(move || WholeCheck::look(path, keys, providers));
-        looked.await.map_err(|_| Error::Stopped)?
+        looked
+            .await
+            .map_err(|ended| ReadError::from(broke_down(ended)))?
     }
 
     /// Has SQLite check every page of the file, those of its indexes too. Reads the whole file.
     ///
     /// # Errors
-    /// [`Error::Pages`] with the first page that is not sound, and what keeps the file from being read.
-    pub async fn check_pages(&self) -> Result<(), Error> {
+    /// [`OpenError::Pages`] with the first page that is not sound, and what keeps the file from being read.
+    pub async fn check_pages(&self) -> Result<(), OpenError> {
         let failed = || database("checking the file's pages");
         let row = sqlx::query("PRAGMA quick_check(1)")
             .fetch_one(self.pool())
@@ -74,7 +79,7 @@ impl Reader {
         if what == "ok" {
             return Ok(());
         }
-        Err(Error::Pages { what })
+        Err(OpenError::Pages { what })
     }
 
     /// Waits until nothing of this process reads the file any more; for one that is about to be
@@ -86,7 +91,7 @@ impl Reader {
     async fn check(
         &self,
         as_of: impl FnOnce(FileHead) -> FileHead + Send,
-    ) -> Result<Option<CheckedLedger>, Error> {
+    ) -> Result<Option<CheckedLedger>, OpenError> {
         // One transaction, so that head and records are of the same moment beside a writer.
         let mut snapshot = self
             .pool()
@@ -96,7 +101,7 @@ impl Reader {
         let found = check_schema(&mut snapshot).await?;
         let known = known_version();
         if found < known {
-            return Err(Error::OlderSchema { found, known });
+            return Err(OpenError::OlderSchema { found, known });
         }
         let Some(head) = read_head(&mut snapshot).await? else {
             return Ok(None);
@@ -116,7 +121,7 @@ impl Reader {
 pub(super) async fn newest_at(
     connection: &mut SqliteConnection,
     size: u64,
-) -> Result<Timestamp, Error> {
+) -> Result<Timestamp, ReadError> {
     let mut rows = stream_records(connection, size.saturating_sub(1));
     let row = rows
         .try_next()

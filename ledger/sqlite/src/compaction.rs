@@ -8,8 +8,7 @@
 
 use crate::durable::open_own;
 use crate::failure::database;
-use ledger::Error;
-use ledger::storage::{StorageError, StorageErrorKind};
+use ledger::storage::{ReadError, StorageError, StorageErrorKind};
 use sqlx::{Row as _, SqliteConnection};
 use std::fs::File;
 use std::io;
@@ -27,7 +26,7 @@ pub(super) fn is_marked(ledger: &Path) -> bool {
 }
 
 /// Durable when it returns.
-pub(super) fn mark(ledger: &Path) -> Result<(), Error> {
+pub(super) fn mark(ledger: &Path) -> Result<(), ReadError> {
     let mark = mark_of(ledger);
     let made = || -> io::Result<()> {
         open_own(&mark)?.sync_all()?;
@@ -40,7 +39,7 @@ pub(super) fn mark(ledger: &Path) -> Result<(), Error> {
 }
 
 /// Takes the mark away. One that comes back after a crash costs the next start some work and no more.
-pub(super) fn unmark(ledger: &Path) -> Result<(), Error> {
+pub(super) fn unmark(ledger: &Path) -> Result<(), ReadError> {
     match std::fs::remove_file(mark_of(ledger)) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(
             "noting that nothing of what was erased is left",
@@ -49,13 +48,13 @@ pub(super) fn unmark(ledger: &Path) -> Result<(), Error> {
     }
 }
 
-fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> ReadError {
     move |source| StorageError::new(StorageErrorKind::Passing, doing, source).into()
 }
 
 /// Writes the file anew, with nothing in it but its rows. Takes the time and, until the log is cut,
 /// the room of the whole file once more; others can read meanwhile.
-pub(super) async fn compact(connection: &mut SqliteConnection) -> Result<(), Error> {
+pub(super) async fn compact(connection: &mut SqliteConnection) -> Result<(), ReadError> {
     let failed = || database("writing the file anew after an erasure");
     // The new file is a temporary one at first, as large as the ledger: not in memory.
     sqlx::query("PRAGMA temp_store = FILE")
@@ -71,7 +70,7 @@ pub(super) async fn compact(connection: &mut SqliteConnection) -> Result<(), Err
 }
 
 /// Copies SQLite's log into the file and cuts it to nothing; `false` while a reader holds it.
-pub(super) async fn cut_log(connection: &mut SqliteConnection) -> Result<bool, Error> {
+pub(super) async fn cut_log(connection: &mut SqliteConnection) -> Result<bool, ReadError> {
     let failed = || database("cutting SQLite's log after an erasure");
     // Commands wait for this: a reader that takes its time is asked again later instead.
     sqlx::query("PRAGMA busy_timeout = 20")

@@ -1,10 +1,11 @@
 //! What must hold between a ledger and what was signed of it, before it is opened.
 
+use crate::error::OpenError;
 use crate::state_file::StateFile;
 use crate::tree::compute;
-use ledger::storage::Head;
+use ledger::storage::{Head, ReadError};
 use ledger::tlog::{Checkpoint, EMPTY_ROOT, Frontier, LogKey, LogOrigin, LogSigner};
-use ledger::{Error, LedgerId, SignedCheckpoint, SigningFrom};
+use ledger::{LedgerId, SignedCheckpoint, SigningFrom};
 use sqlx::SqliteConnection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub(super) async fn start(
     head: Head,
     recorded: Option<(LogOrigin, LogKey)>,
     make: MakeSigning,
-) -> Result<Started, Error> {
+) -> Result<Started, OpenError> {
     let request = SigningRequest {
         ledger_id: head.ledger_id,
         recorded,
@@ -58,12 +59,12 @@ pub(super) async fn start(
         origin,
         signer,
         state,
-    } = make(&request).map_err(|source| Error::SigningKey { source })?;
+    } = make(&request).map_err(|source| OpenError::SigningKey { source })?;
     let key = signer.public();
     if let Some((before, known)) = &request.recorded
         && (*before != origin || *known != key)
     {
-        return Err(Error::OtherSigner {
+        return Err(OpenError::OtherSigner {
             recorded: format!("{before} ({known})"),
             found: format!("{origin} ({key})"),
         });
@@ -72,7 +73,7 @@ pub(super) async fn start(
     let newest = match state.read(&origin, &key)? {
         Some(signed) => signed,
         None if request.recorded.is_some() => {
-            return Err(Error::SigningStateMissing {
+            return Err(OpenError::SigningStateMissing {
                 path: state.path().to_owned(),
             });
         }
@@ -103,23 +104,24 @@ async fn compare(
     head: Head,
     signed: &SignedCheckpoint,
     state: &StateFile,
-) -> Result<(), Error> {
+) -> Result<(), OpenError> {
     let size = signed.size();
     if size > head.size {
-        return Err(Error::BehindCheckpoint {
+        return Err(OpenError::BehindCheckpoint {
             path: state.path().to_owned(),
             signed: size,
             found: head.size,
         });
     }
-    let root = match compute(connection, Frontier::lookup(size)?).await {
+    let lookup = Frontier::lookup(size).map_err(ReadError::from)?;
+    let root = match compute(connection, lookup).await {
         Ok(tree) => Some(tree.root()),
         // Nothing was ever signed over a tree that was not stored.
-        Err(Error::Tree { .. }) => None,
-        Err(error) => return Err(error),
+        Err(ReadError::Tree { .. }) => None,
+        Err(error) => return Err(error.into()),
     };
     if root.as_ref() != Some(signed.checkpoint().root()) {
-        return Err(Error::NotFromCheckpoint {
+        return Err(OpenError::NotFromCheckpoint {
             path: state.path().to_owned(),
             signed: size,
         });

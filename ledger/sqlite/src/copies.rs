@@ -4,6 +4,7 @@
 
 use crate::append::{HeadRow, append};
 use crate::checked::newest_at;
+use crate::error::OpenError;
 use crate::failure::database;
 use crate::read::read_stream;
 use crate::schema::connect_writer;
@@ -13,7 +14,7 @@ use crate::tree::{append_tree, read_frontier, read_leaves};
 use ledger::event::{Envelope, Event};
 use ledger::storage::{Addition, Decided, Lookups, NewEvent, grow};
 use ledger::tlog::{Checkpoint, Frontier};
-use ledger::{Clock, CommandId, Error, Fork, ForkError, Origin, Random, StreamId};
+use ledger::{Clock, CommandId, Fork, ForkError, Origin, Random, StreamId};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use std::path::Path;
 
@@ -25,7 +26,7 @@ const STEP: usize = 1000;
 ///
 /// # Errors
 /// A foreign file, one of a newer schema or with changed triggers, one that cannot be written.
-pub async fn ready_copy(file: &Path) -> Result<(), Error> {
+pub async fn ready_copy(file: &Path) -> Result<(), OpenError> {
     let mut connection = connect_writer(file).await?;
     if let Some(head) = read_head(&mut connection).await? {
         fill(&mut connection, &head).await?;
@@ -37,14 +38,14 @@ pub async fn ready_copy(file: &Path) -> Result<(), Error> {
 /// from then on. Gives what the new key has to sign: the checkpoint over the log with that event.
 ///
 /// # Errors
-/// [`Error::Fork`] when it must not be recorded, and what keeps the file from being written.
+/// [`OpenError::Fork`] when it must not be recorded, and what keeps the file from being written.
 pub async fn fork_copy(
     file: &Path,
     fork: Fork,
     origin: Origin,
     clock: &dyn Clock,
     random: &dyn Random,
-) -> Result<Checkpoint, Error> {
+) -> Result<Checkpoint, OpenError> {
     let mut connection = connect_writer(file).await?;
     let head = read_head(&mut connection).await?;
     let file_head = head.ok_or(ForkError::Empty)?;
@@ -96,7 +97,7 @@ pub async fn fork_copy(
     Ok(Checkpoint::new(new_origin, tree.size(), tree.root()))
 }
 
-async fn fill(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), Error> {
+async fn fill(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), OpenError> {
     let mut tree: Frontier = read_frontier(connection).await?;
     while tree.size() < head.head.size {
         let leaves = read_leaves(connection, tree.size(), STEP).await?;
@@ -114,7 +115,7 @@ async fn fill(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), 
 }
 
 /// Leaves one file, which can be renamed without losing anything.
-async fn settle(mut connection: SqliteConnection, file: &Path) -> Result<(), Error> {
+async fn settle(mut connection: SqliteConnection, file: &Path) -> Result<(), OpenError> {
     let failed = || database("closing the copy");
     let row = sqlx::query("PRAGMA journal_mode = DELETE")
         .fetch_one(&mut connection)
@@ -123,7 +124,7 @@ async fn settle(mut connection: SqliteConnection, file: &Path) -> Result<(), Err
     let mode: String = row.try_get(0).map_err(failed())?;
     connection.close().await.map_err(failed())?;
     if mode != "delete" {
-        return Err(Error::File {
+        return Err(OpenError::File {
             path: file.to_owned(),
             doing: "brought into one file",
             source: std::io::Error::other("somebody else has it open"),

@@ -6,9 +6,9 @@ use crate::read::{Reader, read_stream, stored_size};
 use crate::script::MultiRow;
 use crate::tail::{FileHead, read_head};
 use futures_util::TryStreamExt as _;
+use ledger::StreamId;
 use ledger::event::Event;
-use ledger::storage::TakeFirst;
-use ledger::{Error, StreamId};
+use ledger::storage::{ReadError, TakeFirst};
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ pub(super) async fn erase(
     connection: &mut SqliteConnection,
     erased_by: u64,
     positions: &[u64],
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     static RECORD: LazyLock<MultiRow> =
         LazyLock::new(|| MultiRow::insert("erasures", "position, erased_by", ""));
     static ERASE: LazyLock<MultiRow> =
@@ -56,7 +56,7 @@ pub(super) async fn read_first_events(
     connection: &mut SqliteConnection,
     from: u64,
     take: TakeFirst<'_>,
-) -> Result<u64, Error> {
+) -> Result<u64, ReadError> {
     let size = stored_size(connection).await?;
     let failed = || database("looking for what is to be erased");
     let mut rows = sqlx::query(
@@ -67,9 +67,10 @@ pub(super) async fn read_first_events(
     .bind(signed(from))
     .fetch(&mut *connection);
     while let Some(row) = rows.try_next().await.map_err(failed())? {
-        let number = |index: usize| -> Result<i64, Error> { row.try_get(index).map_err(failed()) };
+        let number =
+            |index: usize| -> Result<i64, ReadError> { row.try_get(index).map_err(failed()) };
         let position = u64::try_from(number(0)?).unwrap_or(0);
-        let damaged = || Error::Damaged {
+        let damaged = || ReadError::Damaged {
             position,
             what: "its header does not hold what it should".to_owned(),
         };
@@ -80,7 +81,7 @@ pub(super) async fn read_first_events(
             u16::try_from(number(3)?).map_err(|_| damaged())?,
             payload,
         )
-        .map_err(|source| Error::Decode { position, source })?;
+        .map_err(|source| ReadError::Decode { position, source })?;
         take(StreamId::from_slice(stream).ok_or_else(damaged)?, event);
     }
     drop(rows);
@@ -92,8 +93,8 @@ impl Reader {
     /// position that the other does not. Gives how many payloads were erased.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with the first position at which they differ.
-    pub async fn verify_erasures(&self) -> Result<u64, Error> {
+    /// [`ReadError::Damaged`] with the first position at which they differ.
+    pub async fn verify_erasures(&self) -> Result<u64, ReadError> {
         let mut snapshot = self
             .pool()
             .begin()
@@ -119,7 +120,7 @@ impl Reader {
             for range in &erased.positions {
                 for position in range.from..range.until.min(by) {
                     if !rows.remove(&(signed(position), signed(by))) {
-                        return Err(Error::Damaged {
+                        return Err(ReadError::Damaged {
                             position,
                             what: format!(
                                 "the event at position {by} erased it, and it stands there"
@@ -130,7 +131,7 @@ impl Reader {
             }
         }
         match rows.first() {
-            Some((position, by)) => Err(Error::Damaged {
+            Some((position, by)) => Err(ReadError::Damaged {
                 position: u64::try_from(*position).unwrap_or(0),
                 what: format!("it is gone, and the event at position {by} does not say so"),
             }),

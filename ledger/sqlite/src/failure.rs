@@ -1,10 +1,10 @@
 //! What SQLite says, as a storage's error.
 
-use ledger::Error;
-use ledger::storage::{StorageError, StorageErrorKind};
+use ledger::storage::{ReadError, StorageError, StorageErrorKind};
+use tokio::task::JoinError;
 
 /// Names what was being done when the database failed.
-pub(super) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
+pub(super) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> ReadError {
     move |source| {
         let code = source.as_database_error().and_then(|error| error.code());
         let code = code.and_then(|code| code.parse().ok());
@@ -13,11 +13,16 @@ pub(super) fn database(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error
 }
 
 /// Names what was being done when a bulk read failed.
-pub(super) fn scan(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+pub(super) fn scan(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> ReadError {
     move |source| {
         let code = source.sqlite_error().map(|error| error.extended_code);
         StorageError::new(kind_of(code), doing, source).into()
     }
+}
+
+/// A thread of its own that did not come to its end.
+pub(super) fn broke_down(ended: JoinError) -> StorageError {
+    StorageError::new(StorageErrorKind::Passing, "checking the whole file", ended)
 }
 
 /// What follows from an extended result code.

@@ -8,8 +8,8 @@
 use crate::append::signed;
 use crate::failure::database;
 use crate::tail::FileHead;
-use ledger::Error;
 use ledger::seal::{MasterKeyId, MasterKeys};
+use ledger::storage::ReadError;
 use ledger::tlog::{LogKey, LogOrigin};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl HeadKey {
 /// The MAC as it stands in the file.
 pub(super) async fn read_head_mac(
     connection: &mut SqliteConnection,
-) -> Result<Option<Vec<u8>>, Error> {
+) -> Result<Option<Vec<u8>>, ReadError> {
     let failed = || database("reading the head's MAC");
     let row = sqlx::query("SELECT mac FROM head WHERE id = 1")
         .fetch_optional(connection)
@@ -104,7 +104,7 @@ pub(super) async fn write_head_mac(
     connection: &mut SqliteConnection,
     head: &FileHead,
     mac: &[u8],
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     sqlx::query("UPDATE head SET mac = ? WHERE id = 1 AND size = ?")
         .bind(mac)
         .bind(signed(head.head.size))
@@ -116,7 +116,7 @@ pub(super) async fn write_head_mac(
 
 /// A number that changes when another connection, of whatever process, has changed the file. It can only
 /// be compared with one of the same connection.
-pub(super) async fn read_data_version(connection: &mut SqliteConnection) -> Result<i64, Error> {
+pub(super) async fn read_data_version(connection: &mut SqliteConnection) -> Result<i64, ReadError> {
     let failed = || database("asking whether others wrote to the file");
     let row = sqlx::query("PRAGMA data_version")
         .fetch_one(connection)

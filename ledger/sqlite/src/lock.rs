@@ -3,7 +3,7 @@
 //! A hard link would have a lock of its own, so a file with two names is not opened at all.
 
 use crate::durable::open_own;
-use ledger::Error;
+use crate::error::OpenError;
 use std::fs::{File, TryLockError};
 use std::io::{Error as IoError, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -20,16 +20,16 @@ impl WriterLock {
     /// Takes the lock of the ledger at that path, which need not exist.
     ///
     /// # Errors
-    /// [`Error::Locked`] while another process holds it, [`Error::HardLinked`], and what the system
+    /// [`OpenError::Locked`] while another process holds it, [`OpenError::HardLinked`], and what the system
     /// says of the lock's file.
-    pub fn acquire(ledger: &Path) -> Result<Self, Error> {
+    pub fn acquire(ledger: &Path) -> Result<Self, OpenError> {
         refuse_hard_links(ledger)?;
         let mut path = followed(ledger).into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         match hold(&path)? {
             Held::Ours(file) => Ok(Self { _file: file }),
-            Held::Elsewhere { holder } => Err(Error::Locked { path, holder }),
+            Held::Elsewhere { holder } => Err(OpenError::Locked { path, holder }),
         }
     }
 }
@@ -55,9 +55,9 @@ pub(super) enum Held {
 /// # Errors
 /// What the system says of the file, one that is not this account's, and one with anything in it but a
 /// process's id: it would be written over.
-pub(super) fn hold(path: &Path) -> Result<Held, Error> {
+pub(super) fn hold(path: &Path) -> Result<Held, OpenError> {
     let failed = |doing| {
-        move |source| Error::File {
+        move |source| OpenError::File {
             path: path.to_owned(),
             doing,
             source,
@@ -94,9 +94,9 @@ pub(super) fn hold(path: &Path) -> Result<Held, Error> {
 }
 
 /// SQLite finds its log by the file's name as well: writers under two names would destroy the ledger.
-fn refuse_hard_links(ledger: &Path) -> Result<(), Error> {
+fn refuse_hard_links(ledger: &Path) -> Result<(), OpenError> {
     match std::fs::metadata(ledger) {
-        Ok(file) if file.nlink() > 1 => Err(Error::HardLinked {
+        Ok(file) if file.nlink() > 1 => Err(OpenError::HardLinked {
             path: ledger.to_owned(),
             names: file.nlink(),
         }),

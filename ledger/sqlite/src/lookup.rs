@@ -2,8 +2,8 @@
 
 use crate::failure::database;
 use crate::script::{MultiRow, Script, Size};
-use ledger::storage::{LookupKey, LookupValues, Lookups};
-use ledger::{Error, StreamId, TaskId};
+use ledger::storage::{LookupKey, LookupValues, Lookups, ReadError};
+use ledger::{StreamId, TaskId};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 pub(super) async fn read_lookups(
     connection: &mut SqliteConnection,
     keys: &[LookupKey],
-) -> Result<LookupValues, Error> {
+) -> Result<LookupValues, ReadError> {
     static READ: LazyLock<MultiRow> = LazyLock::new(|| {
         MultiRow::new(
             "SELECT kind, key, value FROM lookups WHERE (kind, key) IN (VALUES",
@@ -133,7 +133,7 @@ impl<'a> LookupRows<'a> {
 pub(super) async fn read_open_streams(
     connection: &mut SqliteConnection,
     task: TaskId,
-) -> Result<Vec<StreamId>, Error> {
+) -> Result<Vec<StreamId>, ReadError> {
     let failed = || database("reading open streams");
     let rows = sqlx::query("SELECT stream_id FROM open_streams WHERE task_id = ?")
         .bind(task.as_bytes().as_slice())

@@ -4,7 +4,8 @@
 use crate::append::{HeadRow, append};
 use crate::compaction;
 use crate::comparing::{MakeSigning, Started, start};
-use crate::failure::database;
+use crate::error::OpenError;
+use crate::failure::{broke_down, database};
 use crate::head_mac::{HeadKey, HeadProof, read_data_version, read_head_mac, write_head_mac};
 use crate::lock::WriterLock;
 use crate::read::Reader;
@@ -16,10 +17,10 @@ use crate::tree::read_frontier;
 use crate::whole::{MOST_RULED, WholeCheck, WholeRules};
 use crate::writing::SqliteStorage;
 use ledger::seal::MasterKeys;
-use ledger::storage::{Addition, BoxFuture, Decided, Lookups, grow};
+use ledger::storage::{Addition, BoxFuture, Decided, Lookups, ReadError, grow};
 use ledger::tlog::{Frontier, LogKey, LogOrigin};
 use ledger::{
-    Clock, CommitFaults, Error, Ledger, LedgerId, Opened, Random, Rules, Surroundings, Unprovable,
+    Clock, CommitFaults, Ledger, LedgerId, Opened, Random, Rules, Surroundings, Unprovable,
     WriterTask,
 };
 use sqlx::{Connection as _, SqliteConnection};
@@ -96,7 +97,7 @@ impl Found {
         path: &Path,
         keys: &Arc<MasterKeys>,
         (clock, random): (&dyn Clock, &dyn Random),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, OpenError> {
         let mut connection = connect_writer(path).await?;
         // Before anything is compared: what others write from here on is found by the first commit.
         let data_version = read_data_version(&mut connection).await?;
@@ -132,8 +133,8 @@ impl Found {
         self.proof != HeadProof::Wrong && self.recorded.is_some() && signed == self.head.head.size
     }
 
-    fn unproven(&self, why: String, signed: u64) -> Error {
-        Error::Unproven {
+    fn unproven(&self, why: String, signed: u64) -> OpenError {
+        OpenError::Unproven {
             why,
             signed,
             size: self.head.head.size,
@@ -141,7 +142,7 @@ impl Found {
     }
 
     /// Notes who signs from here on, and renews the MAC, in one commit.
-    async fn note(&mut self, begins: Option<&Signatory>) -> Result<(), Error> {
+    async fn note(&mut self, begins: Option<&Signatory>) -> Result<(), OpenError> {
         let mac = self.head_key.mac(&self.head);
         if begins.is_none() && self.mac.as_ref() == Some(&mac) {
             return Ok(());
@@ -152,7 +153,7 @@ impl Found {
             write_signing(&mut transaction, origin, key).await?;
         }
         write_head_mac(&mut transaction, &self.head, &mac).await?;
-        transaction.commit().await.map_err(failed())
+        Ok(transaction.commit().await.map_err(failed())?)
     }
 
     fn needs_note(&self, begins: Option<&Signatory>) -> bool {
@@ -165,7 +166,7 @@ async fn begin(
     connection: &mut SqliteConnection,
     (clock, random): (&dyn Clock, &dyn Random),
     head_key: &HeadKey,
-) -> Result<FileHead, Error> {
+) -> Result<FileHead, OpenError> {
     let failed = || database("making a new ledger");
     let now = clock.now();
     let ledger_id = LedgerId::from_bytes(random.uuid_v7(now));
@@ -197,18 +198,18 @@ async fn begin(
 /// Opens the file, or makes a new ledger in it; takes the writer lock, and has the whole file checked.
 ///
 /// # Errors
-/// A second writer, a foreign file, damage, and [`Error::Unproven`] unless it is accepted. Where the
+/// A second writer, a foreign file, damage, and [`OpenError::Unproven`] unless it is accepted. Where the
 /// check takes long, what it finds ends the writer's task instead, before anything was decided.
-pub async fn open(options: LedgerOptions) -> Result<(Ledger, WriterTask), Error> {
+pub async fn open(options: LedgerOptions) -> Result<(Ledger, WriterTask), OpenError> {
     let (opened, surroundings) = open_storage(options).await?;
-    Ledger::start(opened, surroundings).await
+    Ok(Ledger::start(opened, surroundings).await?)
 }
 
 /// The same, without starting the writer.
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_storage(options: LedgerOptions) -> Result<(Opened, Surroundings), Error> {
+pub async fn open_storage(options: LedgerOptions) -> Result<(Opened, Surroundings), OpenError> {
     let path = file_of(&options.url)?;
     let lock = WriterLock::acquire(&path)?;
     let keys = &options.rules.master_keys;
@@ -316,7 +317,7 @@ fn rules_to_ask(found: &Found, signed: Option<u64>, is_accepted: bool) -> Option
 
 /// The check of the whole file, on a thread of its own.
 struct Check {
-    running: Option<JoinHandle<Result<(), Error>>>,
+    running: Option<JoinHandle<Result<(), ReadError>>>,
     began: Instant,
     size: u64,
 }
@@ -335,7 +336,7 @@ impl Check {
     }
 
     /// What is left of it.
-    fn rest(mut self) -> Option<BoxFuture<'static, Result<(), Error>>> {
+    fn rest(mut self) -> Option<BoxFuture<'static, Result<(), ReadError>>> {
         if self.is_done() {
             return None;
         }
@@ -343,11 +344,11 @@ impl Check {
     }
 
     /// Waits for its end: at most for [`PATIENCE`], or as long as it takes.
-    async fn wait(&mut self, to_the_end: bool) -> Result<(), Error> {
+    async fn wait(&mut self, to_the_end: bool) -> Result<(), ReadError> {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let ended: Result<Result<(), Error>, JoinError> = if to_the_end {
+        let ended: Result<Result<(), ReadError>, JoinError> = if to_the_end {
             running.await
         } else {
             match tokio::time::timeout(PATIENCE, running).await {
@@ -356,7 +357,7 @@ impl Check {
             }
         };
         self.running = None;
-        ended.map_err(|_| Error::Stopped)??;
+        ended.map_err(broke_down)??;
         let duration_ms = self.began.elapsed().as_millis();
         tracing::info!(
             events = self.size,

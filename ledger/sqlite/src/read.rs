@@ -2,6 +2,7 @@
 
 use crate::append::signed;
 use crate::erasure::read_first_events;
+use crate::error::OpenError;
 use crate::failure::database;
 use crate::lookup::read_lookups;
 use crate::scan::RecordScan;
@@ -13,10 +14,11 @@ use futures_util::stream::BoxStream;
 use ledger::event::Recorded;
 use ledger::record::{Header, PayloadDigest, RecordHash};
 use ledger::storage::{
-    BoxFuture, Head, Log, LookupKey, LookupValues, Scan, StoredRecord, TakeFirst, push_of_stream,
+    BoxFuture, Head, Log, LookupKey, LookupValues, ReadError, Scan, StoredRecord, TakeFirst,
+    push_of_stream,
 };
 use ledger::tlog::Lookup;
-use ledger::{Error, EventId, LedgerId, StreamId, Timestamp};
+use ledger::{EventId, LedgerId, StreamId, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, SqlitePool};
@@ -46,16 +48,16 @@ pub(super) fn stream_records(
 }
 
 /// The record of a row.
-pub(super) fn record_of(row: &SqliteRow) -> Result<StoredRecord, Error> {
+pub(super) fn record_of(row: &SqliteRow) -> Result<StoredRecord, ReadError> {
     let failed = || database("reading an event");
     let position: i64 = row.try_get(0).map_err(failed())?;
     let position = u64::try_from(position).unwrap_or(0);
-    let damaged = |column: &str| Error::Damaged {
+    let damaged = |column: &str| ReadError::Damaged {
         position,
         what: format!("column {column} does not hold what it should"),
     };
-    let bytes = |index: usize| -> Result<&[u8], Error> { row.try_get(index).map_err(failed()) };
-    let number = |index: usize| -> Result<i64, Error> { row.try_get(index).map_err(failed()) };
+    let bytes = |index: usize| -> Result<&[u8], ReadError> { row.try_get(index).map_err(failed()) };
+    let number = |index: usize| -> Result<i64, ReadError> { row.try_get(index).map_err(failed()) };
     let header = Header {
         position,
         event_id: EventId::from_slice(bytes(1)?).ok_or_else(|| damaged("event_id"))?,
@@ -91,7 +93,7 @@ pub(super) fn record_of(row: &SqliteRow) -> Result<StoredRecord, Error> {
 }
 
 /// The next position, by what stands in the table.
-pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, Error> {
+pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64, ReadError> {
     next_position(
         connection,
         "SELECT coalesce(max(position) + 1, 0) FROM events",
@@ -100,7 +102,7 @@ pub(super) async fn stored_size(connection: &mut SqliteConnection) -> Result<u64
 }
 
 /// The next position of a payload, by what stands in the table.
-pub(super) async fn stored_payloads(connection: &mut SqliteConnection) -> Result<u64, Error> {
+pub(super) async fn stored_payloads(connection: &mut SqliteConnection) -> Result<u64, ReadError> {
     next_position(
         connection,
         "SELECT coalesce(max(position) + 1, 0) FROM payloads",
@@ -108,7 +110,10 @@ pub(super) async fn stored_payloads(connection: &mut SqliteConnection) -> Result
     .await
 }
 
-async fn next_position(connection: &mut SqliteConnection, sql: &'static str) -> Result<u64, Error> {
+async fn next_position(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<u64, ReadError> {
     let failed = || database("reading the size of the log");
     let row = sqlx::query(sql)
         .fetch_one(connection)
@@ -124,7 +129,7 @@ pub(super) async fn read_stream<'c, E>(
     executor: E,
     stream: StreamId,
     size: u64,
-) -> Result<Vec<Recorded>, Error>
+) -> Result<Vec<Recorded>, ReadError>
 where
     E: sqlx::Executor<'c, Database = Sqlite>,
 {
@@ -159,7 +164,7 @@ impl Reader {
     }
 
     /// Opens a ledger file to read, without becoming its writer.
-    pub async fn open(url: &str) -> Result<Self, Error> {
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
         let path = file_of(url)?;
         Ok(Self {
             pool: connect_reader(&path).await?,
@@ -173,17 +178,17 @@ impl Reader {
     }
 
     /// The ledger's id; `None` in a file that holds no event yet.
-    pub async fn ledger_id(&self) -> Result<Option<LedgerId>, Error> {
+    pub async fn ledger_id(&self) -> Result<Option<LedgerId>, ReadError> {
         Ok(self.head().await?.map(|head| head.ledger_id))
     }
 
     /// The size of the log: the next position.
-    pub async fn size(&self) -> Result<u64, Error> {
+    pub async fn size(&self) -> Result<u64, ReadError> {
         stored_size(&mut *self.connection().await?).await
     }
 
     /// Whether a stream was erased.
-    pub async fn is_erased(&self, stream: impl Into<StreamId>) -> Result<bool, Error> {
+    pub async fn is_erased(&self, stream: impl Into<StreamId>) -> Result<bool, ReadError> {
         let row = sqlx::query(
             "SELECT 1 FROM events JOIN erasures USING (position)
              WHERE stream_id = ? AND stream_version = 0",
@@ -198,8 +203,8 @@ impl Reader {
     /// Computes a proof, a tile or a frontier from the stored tree.
     ///
     /// # Errors
-    /// [`Error::Tree`] when the tree does not reach so far (yet), and what keeps it from being read.
-    pub async fn compute<T>(&self, lookup: Lookup<T>) -> Result<T, Error> {
+    /// [`ReadError::Tree`] when the tree does not reach so far (yet), and what keeps it from being read.
+    pub async fn compute<T>(&self, lookup: Lookup<T>) -> Result<T, ReadError> {
         let log: &dyn Log = self;
         log.compute(lookup).await
     }
@@ -207,8 +212,8 @@ impl Reader {
     async fn read_within<T>(
         &self,
         (position, limit, most_bytes): (u64, u32, u64),
-        take: impl Fn(StoredRecord) -> Result<T, Error> + Send,
-    ) -> Result<Vec<T>, Error>
+        take: impl Fn(StoredRecord) -> Result<T, ReadError> + Send,
+    ) -> Result<Vec<T>, ReadError>
     where
         T: Send,
     {
@@ -228,7 +233,7 @@ impl Reader {
         Ok(taken)
     }
 
-    pub(super) async fn connection(&self) -> Result<PoolConnection<Sqlite>, Error> {
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Sqlite>, ReadError> {
         let acquired = self.pool.acquire().await;
         acquired.map_err(database("opening a reader"))
     }
@@ -243,18 +248,25 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 impl Log for Reader {
-    fn head(&self) -> BoxFuture<'_, Result<Option<Head>, Error>> {
+    fn head(&self) -> BoxFuture<'_, Result<Option<Head>, ReadError>> {
         Box::pin(async move {
             let head = read_head(&mut *self.connection().await?).await?;
             Ok(head.map(|head| head.head))
         })
     }
 
-    fn lookups<'a>(&'a self, keys: &'a [LookupKey]) -> BoxFuture<'a, Result<LookupValues, Error>> {
+    fn lookups<'a>(
+        &'a self,
+        keys: &'a [LookupKey],
+    ) -> BoxFuture<'a, Result<LookupValues, ReadError>> {
         Box::pin(async move { read_lookups(&mut *self.connection().await?, keys).await })
     }
 
-    fn stream(&self, stream: StreamId, size: u64) -> BoxFuture<'_, Result<Vec<Recorded>, Error>> {
+    fn stream(
+        &self,
+        stream: StreamId,
+        size: u64,
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         Box::pin(read_stream(&self.pool, stream, size))
     }
 
@@ -262,7 +274,7 @@ impl Log for Reader {
         &'a self,
         from: u64,
         take: TakeFirst<'a>,
-    ) -> BoxFuture<'a, Result<u64, Error>> {
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
         Box::pin(async move { read_first_events(&mut *self.connection().await?, from, take).await })
     }
 
@@ -271,7 +283,7 @@ impl Log for Reader {
         position: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         Box::pin(async move {
             let range = (position, limit, most_bytes);
             self.read_within(range, StoredRecord::into_recorded).await
@@ -283,7 +295,7 @@ impl Log for Reader {
         size: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         Box::pin(async move {
             let failed = || database("reading the sizes of the newest events");
             let from = size.saturating_sub(u64::from(limit));
@@ -314,11 +326,15 @@ impl Log for Reader {
         position: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<StoredRecord>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<StoredRecord>, ReadError>> {
         Box::pin(self.read_within((position, limit, most_bytes), Ok))
     }
 
-    fn headers_from(&self, position: u64, limit: u32) -> BoxFuture<'_, Result<Vec<Header>, Error>> {
+    fn headers_from(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Header>, ReadError>> {
         Box::pin(async move {
             let rows = sqlx::query(
                 "SELECT position, event_id, stream_id, stream_version, event_type, schema_version, \
@@ -335,7 +351,7 @@ impl Log for Reader {
         })
     }
 
-    fn form(&self, position: u64) -> BoxFuture<'_, Result<Option<(u16, RecordHash)>, Error>> {
+    fn form(&self, position: u64) -> BoxFuture<'_, Result<Option<(u16, RecordHash)>, ReadError>> {
         Box::pin(async move {
             let failed = || database("reading a record's form");
             let row = sqlx::query("SELECT event_type, record_hash FROM events WHERE position = ?")
@@ -355,12 +371,13 @@ impl Log for Reader {
     fn tree_rows(
         &self,
         positions: BTreeSet<u64>,
-    ) -> BoxFuture<'_, Result<BTreeMap<u64, Vec<u8>>, Error>> {
+    ) -> BoxFuture<'_, Result<BTreeMap<u64, Vec<u8>>, ReadError>> {
         Box::pin(async move { read_rows(&mut *self.connection().await?, positions).await })
     }
 
-    fn scan(&self) -> Result<Box<dyn Scan>, Error> {
-        Ok(Box::new(RecordScan::open(&self.path())?))
+    fn scan(&self) -> Result<Box<dyn Scan>, ReadError> {
+        let scan = RecordScan::open(&self.path()).map_err(OpenError::while_reading)?;
+        Ok(Box::new(scan))
     }
 
     fn is_kept_in(&self, file: &Path) -> bool {

@@ -4,13 +4,14 @@
 //! and payloads with a statement each, side by side: a join looks each payload up.
 
 use crate::append::signed;
+use crate::error::OpenError;
 use crate::failure::scan;
 use crate::schema::{APPLICATION_ID, known_version};
 use crate::tail::FileHead;
 use ledger::audit::{AuditRecord, Content};
 use ledger::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
-use ledger::storage::{Head, Scan, Scanned};
-use ledger::{Error, EventId, LedgerId, StreamId, Timestamp};
+use ledger::storage::{Head, ReadError, Scan, Scanned};
+use ledger::{EventId, LedgerId, StreamId, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Rows, Statement};
@@ -46,7 +47,7 @@ impl RecordScan {
     ///
     /// # Errors
     /// When it cannot be read, or is not a ledger.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = || scan("opening the file");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
@@ -58,7 +59,7 @@ impl RecordScan {
             .query_row("PRAGMA application_id", (), |row| row.get(0))
             .map_err(failed())?;
         if found != APPLICATION_ID {
-            return Err(Error::ForeignFile {
+            return Err(OpenError::ForeignFile {
                 path: path.to_owned(),
                 found,
             });
@@ -74,7 +75,7 @@ impl RecordScan {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn size(&self) -> Result<u64, Error> {
+    pub fn size(&self) -> Result<u64, ReadError> {
         let size: i64 = self
             .connection
             .query_row(
@@ -87,7 +88,7 @@ impl RecordScan {
     }
 
     /// The head, its MAC, and the lines that say who signs; `None` where nothing was ever recorded.
-    pub(super) fn head(&self) -> Result<Option<FoundHead>, Error> {
+    pub(super) fn head(&self) -> Result<Option<FoundHead>, OpenError> {
         let failed = || scan("reading the head");
         let found = self
             .connection
@@ -95,7 +96,7 @@ impl RecordScan {
             .map_err(failed())?;
         let known = known_version();
         if found < known {
-            return Err(Error::OlderSchema { found, known });
+            return Err(OpenError::OlderSchema { found, known });
         }
         let mut signing = self.prepare("SELECT origin, vkey FROM signing")?;
         let signer: Option<(String, String)> = signing
@@ -127,7 +128,7 @@ impl RecordScan {
     pub(super) fn for_each_lookup(
         &self,
         mut take: impl FnMut(i64, &[u8], &[u8]),
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         self.for_each_row("SELECT kind, key, value FROM lookups", |row| {
             let (kind, key, value) = (integer(row, 0), bytes(row, 1), bytes(row, 2));
             kind.zip(key)
@@ -140,7 +141,7 @@ impl RecordScan {
     pub(super) fn for_each_indexed(
         &self,
         mut take: impl FnMut(u64, &[u8], u64),
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         // In the index's own order, and with nothing but what stands in it: the table is not read.
         let sql = "SELECT position, stream_id, stream_version FROM events
                    ORDER BY stream_id, stream_version";
@@ -155,7 +156,7 @@ impl RecordScan {
     pub(super) fn for_each_open_stream(
         &self,
         mut take: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         self.for_each_row("SELECT task_id, stream_id FROM open_streams", |row| {
             let columns = bytes(row, 0).zip(bytes(row, 1));
             columns.map(|(task, stream)| take(task, stream))
@@ -166,12 +167,12 @@ impl RecordScan {
         &self,
         sql: &str,
         mut take: impl FnMut(&Row<'_>) -> Option<()>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         let failed = || scan("reading lookups");
         let mut query = self.prepare(sql)?;
         let mut rows = query.query(()).map_err(failed())?;
         while let Some(row) = rows.next().map_err(failed())? {
-            take(row).ok_or_else(|| Error::Damaged {
+            take(row).ok_or_else(|| ReadError::Damaged {
                 position: 0,
                 what: "a row of the lookup tables does not hold what it should".to_owned(),
             })?;
@@ -179,7 +180,7 @@ impl RecordScan {
         Ok(())
     }
 
-    fn prepare(&self, sql: &str) -> Result<Statement<'_>, Error> {
+    fn prepare(&self, sql: &str) -> Result<Statement<'_>, ReadError> {
         self.connection
             .prepare(sql)
             .map_err(scan("reading records"))
@@ -187,7 +188,7 @@ impl RecordScan {
 }
 
 impl Scan for RecordScan {
-    fn erased_by(&self, position: u64) -> Result<Option<u64>, Error> {
+    fn erased_by(&self, position: u64) -> Result<Option<u64>, ReadError> {
         let failed = || scan("reading the erasures");
         let mut query = self
             .connection
@@ -203,7 +204,7 @@ impl Scan for RecordScan {
         from: u64,
         to: u64,
         take: &mut dyn FnMut(Scanned<'_>) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         let failed = || scan("reading records");
         let range = (signed(from), signed(to));
         let mut events = self.prepare(EVENTS)?;
@@ -252,7 +253,7 @@ struct Payloads<'s> {
 }
 
 impl<'s> Payloads<'s> {
-    fn begin(rows: Rows<'s>) -> Result<Self, Error> {
+    fn begin(rows: Rows<'s>) -> Result<Self, ReadError> {
         let mut payloads = Self {
             rows,
             at: None,
@@ -264,7 +265,7 @@ impl<'s> Payloads<'s> {
         Ok(payloads)
     }
 
-    fn advance(&mut self) -> Result<(), Error> {
+    fn advance(&mut self) -> Result<(), ReadError> {
         let row = self.rows.next().map_err(scan("reading payloads"))?;
         self.payload.clear();
         self.given = false;
@@ -280,7 +281,7 @@ impl<'s> Payloads<'s> {
     }
 
     /// Goes on to the position, and tells of a payload on the way that is no event's.
-    fn passed(&mut self, position: u64) -> Result<Option<Scanned<'static>>, Error> {
+    fn passed(&mut self, position: u64) -> Result<Option<Scanned<'static>>, ReadError> {
         while let Some(at) = self.at.filter(|at| *at < position) {
             let orphan = !self.given;
             self.advance()?;

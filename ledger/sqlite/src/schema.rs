@@ -1,7 +1,8 @@
 //! The ledger file's schema, and how it is opened. The schema grows by numbered additive steps.
 
+use crate::error::OpenError;
 use crate::failure::database;
-use ledger::Error;
+use ledger::storage::ReadError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 use std::collections::BTreeMap;
@@ -141,8 +142,8 @@ BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this wa
 ";
 
 /// The file that a `sqlite://` URL names.
-pub(super) fn file_of(url: &str) -> Result<PathBuf, Error> {
-    let invalid = || Error::InvalidUrl {
+pub(super) fn file_of(url: &str) -> Result<PathBuf, OpenError> {
+    let invalid = || OpenError::InvalidUrl {
         url: url.to_owned(),
     };
     let path = url.strip_prefix("sqlite:").ok_or_else(invalid)?;
@@ -177,7 +178,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// Opens the file to write, creating it where it is missing, and brings its schema up to date.
 /// The caller holds the writer lock.
-pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Error> {
+pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, OpenError> {
     let version = inspect(path).await?;
     make_private(path)?;
     // Only a file that is ours, or empty, is ever switched to WAL.
@@ -204,7 +205,7 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Erro
 /// Makes the file where it is missing, for its owner alone: what agents ask for stands in it in full.
 /// SQLite gives its log and its shared memory the same mode. A crash right after leaves an empty file,
 /// which the next start takes as its own.
-fn make_private(path: &Path) -> Result<(), Error> {
+fn make_private(path: &Path) -> Result<(), OpenError> {
     if path.exists() {
         return Ok(());
     }
@@ -215,7 +216,7 @@ fn make_private(path: &Path) -> Result<(), Error> {
         .mode(0o600)
         .open(path)
         .map(drop)
-        .map_err(|source| Error::File {
+        .map_err(|source| OpenError::File {
             path: path.to_owned(),
             doing: "made",
             source,
@@ -224,7 +225,7 @@ fn make_private(path: &Path) -> Result<(), Error> {
 
 /// The schema version of a file that is ours or empty. Any other file is refused, and left byte for
 /// byte as it is: opened to be written, SQLite would already mend or checkpoint it.
-async fn inspect(path: &Path) -> Result<i64, Error> {
+async fn inspect(path: &Path) -> Result<i64, OpenError> {
     let is_empty = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     if is_empty {
         return Ok(0);
@@ -245,7 +246,7 @@ async fn inspect(path: &Path) -> Result<i64, Error> {
         .map_err(database("closing the file"))?;
     let is_blank = application_id == 0 && version == 0 && objects == 0;
     if application_id != APPLICATION_ID && !is_blank {
-        return Err(Error::ForeignFile {
+        return Err(OpenError::ForeignFile {
             path: path.to_owned(),
             found: application_id,
         });
@@ -261,7 +262,7 @@ pub(super) fn known_version() -> i64 {
 
 /// Commits the version that stands in the file already: SQLite writes and syncs a page for it, as it
 /// would not for a row that stays the same.
-pub(super) async fn rewrite_version(connection: &mut SqliteConnection) -> Result<(), Error> {
+pub(super) async fn rewrite_version(connection: &mut SqliteConnection) -> Result<(), ReadError> {
     let version = known_version();
     let script = format!("BEGIN IMMEDIATE;PRAGMA user_version = {version};COMMIT;");
     sqlx::raw_sql(sqlx::AssertSqlSafe(script))
@@ -271,16 +272,16 @@ pub(super) async fn rewrite_version(connection: &mut SqliteConnection) -> Result
         .map_err(database("trying whether the ledger can be written"))
 }
 
-fn refuse_newer(found: i64) -> Result<(), Error> {
+fn refuse_newer(found: i64) -> Result<(), OpenError> {
     let known = known_version();
     if found > known {
-        return Err(Error::NewerSchema { found, known });
+        return Err(OpenError::NewerSchema { found, known });
     }
     Ok(())
 }
 
 /// Takes the schema from one version to another, step by step.
-async fn make(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), Error> {
+async fn make(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), OpenError> {
     let steps = (1_i64..).zip(STEPS);
     for (step, sql) in steps.filter(|(step, _)| *step > from && *step <= to) {
         let script = format!(
@@ -296,7 +297,7 @@ async fn make(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(
 
 /// The triggers that keep the log append-only must be there, and nothing beside them that could
 /// undo what they do. Gives the version that the file is of.
-pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i64, Error> {
+pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
     let version = pragma(connection, "PRAGMA user_version").await?;
     refuse_newer(version)?;
     let mut model = SqliteConnection::connect("sqlite::memory:")
@@ -311,10 +312,10 @@ pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i6
             Some(_) => format!("{name} was changed"),
             None => format!("{name} is missing"),
         };
-        return Err(Error::SchemaChanged { what });
+        return Err(OpenError::SchemaChanged { what });
     }
     match found.keys().find(|name| !expected.contains_key(*name)) {
-        Some(extra) => Err(Error::SchemaChanged {
+        Some(extra) => Err(OpenError::SchemaChanged {
             what: format!("{extra} does not belong there"),
         }),
         None => Ok(version),
@@ -324,7 +325,7 @@ pub(super) async fn check_schema(connection: &mut SqliteConnection) -> Result<i6
 /// Everything in the schema with the SQL that made it: tables, indexes (those of keys, which SQLite makes
 /// itself, with their table), triggers. A name is no sign of whose something is, so only what
 /// SQLite itself notes about tables, in its exact form, is left out.
-async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, String>, Error> {
+async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, String>, ReadError> {
     let failed = || database("reading the schema");
     let rows = sqlx::query(
         "SELECT type || ' ' || name, coalesce(sql, 'of table ' || tbl_name) FROM sqlite_schema
@@ -344,7 +345,7 @@ async fn objects(connection: &mut SqliteConnection) -> Result<BTreeMap<String, S
 }
 
 /// Opens a pool of connections that only read. They never hold up the writer (WAL).
-pub(super) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
+pub(super) async fn connect_reader(path: &Path) -> Result<SqlitePool, OpenError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
         // A file has no server that would close idle connections, and sqlx's task that looks for them
@@ -360,7 +361,7 @@ pub(super) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
         .map_err(database("opening the file to read"))?;
     let application_id = pragma(&mut connection, "PRAGMA application_id").await?;
     if application_id != APPLICATION_ID {
-        return Err(Error::ForeignFile {
+        return Err(OpenError::ForeignFile {
             path: path.to_owned(),
             found: application_id,
         });
@@ -369,7 +370,7 @@ pub(super) async fn connect_reader(path: &Path) -> Result<SqlitePool, Error> {
     Ok(pool)
 }
 
-async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, Error> {
+async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, ReadError> {
     let row = sqlx::query(sql)
         .fetch_one(connection)
         .await

@@ -1,7 +1,7 @@
 //! Statements for many rows, and many statements in one hand-over to SQLite's thread.
 
 use crate::failure::database;
-use ledger::Error;
+use ledger::storage::ReadError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Encode, Row as _, Sqlite, SqliteConnection, Type};
 use std::fmt::Write as _;
@@ -147,7 +147,7 @@ impl Script {
         self,
         connection: &mut SqliteConnection,
         doing: &'static str,
-    ) -> Result<i64, Error> {
+    ) -> Result<i64, ReadError> {
         let failed = || database(doing);
         if let Some(error) = self.failed {
             return Err(failed()(sqlx::Error::Encode(error)));
@@ -168,7 +168,7 @@ impl Script {
         self,
         connection: &mut SqliteConnection,
         doing: &'static str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         let failed = database(doing);
         if let Some(error) = self.failed {
             return Err(failed(sqlx::Error::Encode(error)));

@@ -2,14 +2,14 @@
 
 use crate::failure::database;
 use crate::read::Reader;
-use ledger::Error;
+use ledger::storage::ReadError;
 use ledger::tlog::{LogKey, LogOrigin};
 use sqlx::{Row as _, SqliteConnection};
 
 /// Who has signed this ledger's checkpoints; `None` when nobody has.
 pub(super) async fn read_signing(
     connection: &mut SqliteConnection,
-) -> Result<Option<(LogOrigin, LogKey)>, Error> {
+) -> Result<Option<(LogOrigin, LogKey)>, ReadError> {
     let failed = || database("reading who signs");
     let row = sqlx::query("SELECT origin, vkey FROM signing WHERE id = 1")
         .fetch_optional(connection)
@@ -17,7 +17,7 @@ pub(super) async fn read_signing(
         .map_err(failed())?;
     let Some(row) = row else { return Ok(None) };
     let text = |index: usize| row.try_get::<String, _>(index).map_err(failed());
-    let damaged = || Error::Damaged {
+    let damaged = || ReadError::Damaged {
         position: 0,
         what: "the row that says who signs does not hold an origin and a key".to_owned(),
     };
@@ -31,7 +31,7 @@ pub(super) async fn write_signing(
     connection: &mut SqliteConnection,
     origin: &LogOrigin,
     key: &LogKey,
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     sqlx::query(
         "INSERT INTO signing (id, origin, vkey) VALUES (1, ?1, ?2)
          ON CONFLICT (id) DO UPDATE SET origin = ?1, vkey = ?2",
@@ -50,7 +50,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the file cannot be read, or is of a version before checkpoints.
-    pub async fn signing(&self) -> Result<Option<(LogOrigin, LogKey)>, Error> {
+    pub async fn signing(&self) -> Result<Option<(LogOrigin, LogKey)>, ReadError> {
         read_signing(&mut *self.connection().await?).await
     }
 }

@@ -1,9 +1,10 @@
 //! The file that remembers, apart from the ledger, what was signed last.
 
 use crate::durable::replace_file;
+use crate::error::OpenError;
 use crate::lock::{Held, hold};
 use ledger::tlog::{LogKey, LogOrigin, MAX_NOTE_BYTES, Note};
-use ledger::{CheckpointStore, Error, SignedCheckpoint};
+use ledger::{BoxError, CheckpointStore, SignedCheckpoint};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -25,8 +26,8 @@ impl StateFile {
     /// that sign from one file would fork the log, and a ledger's own lock tells nothing of copies.
     ///
     /// # Errors
-    /// [`Error::SigningStateInUse`] while another process holds it, and what the system says.
-    pub(super) fn hold(path: PathBuf) -> Result<Self, Error> {
+    /// [`OpenError::SigningStateInUse`] while another process holds it, and what the system says.
+    pub(super) fn hold(path: PathBuf) -> Result<Self, OpenError> {
         let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
         let file = match (folder, path.file_name()) {
             (Some(folder), Some(name)) => folder.join(name),
@@ -36,7 +37,7 @@ impl StateFile {
         lock.push(".lock");
         match hold(Path::new(&lock))? {
             Held::Ours(lock) => Ok(Self { path, _lock: lock }),
-            Held::Elsewhere { holder } => Err(Error::SigningStateInUse { path, holder }),
+            Held::Elsewhere { holder } => Err(OpenError::SigningStateInUse { path, holder }),
         }
     }
 
@@ -49,8 +50,8 @@ impl StateFile {
         &self,
         origin: &LogOrigin,
         key: &LogKey,
-    ) -> Result<Option<SignedCheckpoint>, Error> {
-        let file = |source| Error::File {
+    ) -> Result<Option<SignedCheckpoint>, OpenError> {
+        let file = |source| OpenError::File {
             path: self.path.clone(),
             doing: "read",
             source,
@@ -66,7 +67,7 @@ impl StateFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(file(error)),
         }
-        let unreadable = |source| Error::SigningState {
+        let unreadable = |source| OpenError::SigningState {
             path: self.path.clone(),
             source,
         };
@@ -79,9 +80,9 @@ impl StateFile {
     ///
     /// # Errors
     /// What the system says; the signature must not leave.
-    pub(super) fn put(&self, signed: &SignedCheckpoint) -> Result<(), Error> {
+    pub(super) fn put(&self, signed: &SignedCheckpoint) -> Result<(), OpenError> {
         replace_file(&self.path, signed.note().to_string().as_bytes()).map_err(|source| {
-            Error::File {
+            OpenError::File {
                 path: self.path.clone(),
                 doing: "written",
                 source,
@@ -91,14 +92,19 @@ impl StateFile {
 }
 
 impl CheckpointStore for StateFile {
-    fn replace(&self, next: &SignedCheckpoint, key: &LogKey, ours: [u64; 2]) -> Result<(), Error> {
+    fn replace(
+        &self,
+        next: &SignedCheckpoint,
+        key: &LogKey,
+        ours: [u64; 2],
+    ) -> Result<(), BoxError> {
         match self.read(next.checkpoint().origin(), key)? {
-            Some(found) if !ours.contains(&found.size()) => Err(Error::SigningStateShared {
-                path: self.path.clone(),
-                found: found.size(),
-            }),
+            Some(found) if !ours.contains(&found.size()) => {
+                let (path, found) = (self.path.clone(), found.size());
+                Err(OpenError::SigningStateShared { path, found }.into())
+            }
             // One that was removed is put back.
-            _ => self.put(next),
+            _ => Ok(self.put(next)?),
         }
     }
 }

@@ -6,10 +6,10 @@ use crate::read::{record_of, stored_payloads, stored_size, stream_records};
 use crate::script::Script;
 use crate::tree::{check_tree, compute, read_frontier};
 use futures_util::TryStreamExt as _;
+use ledger::LedgerId;
 use ledger::record::{RecordHash, genesis_hash};
-use ledger::storage::{Head, StoredRecord, grow};
+use ledger::storage::{Head, ReadError, StoredRecord, grow};
 use ledger::tlog::{Frontier, record_leaf};
-use ledger::{Error, LedgerId};
 use sqlx::{Row as _, SqliteConnection};
 
 /// How many events lie at least between the bookmark and the head, so that each start checks that
@@ -88,7 +88,7 @@ impl FileHead {
 /// Reads the head as it stands in the file; `None` in a new ledger.
 pub(super) async fn read_head(
     connection: &mut SqliteConnection,
-) -> Result<Option<FileHead>, Error> {
+) -> Result<Option<FileHead>, ReadError> {
     let failed = || database("reading the head");
     let row = sqlx::query(
         "SELECT ledger_id, size, record_hash, verified_size, verified_hash FROM head WHERE id = 1",
@@ -97,11 +97,11 @@ pub(super) async fn read_head(
     .await
     .map_err(failed())?;
     let Some(row) = row else { return Ok(None) };
-    let number = |index: usize| -> Result<u64, Error> {
+    let number = |index: usize| -> Result<u64, ReadError> {
         let value: i64 = row.try_get(index).map_err(failed())?;
         u64::try_from(value).map_err(|_| damaged(0, "the head row holds a negative size"))
     };
-    let hash = |index: usize| -> Result<RecordHash, Error> {
+    let hash = |index: usize| -> Result<RecordHash, ReadError> {
         let value: Vec<u8> = row.try_get(index).map_err(failed())?;
         RecordHash::from_slice(&value).ok_or_else(|| damaged(0, "the head row's hash is not one"))
     };
@@ -116,8 +116,8 @@ pub(super) async fn read_head(
     Ok(Some(FileHead::found(head, (number(3)?, hash(4)?))))
 }
 
-fn damaged(position: u64, what: &str) -> Error {
-    Error::Damaged {
+fn damaged(position: u64, what: &str) -> ReadError {
+    ReadError::Damaged {
         position,
         what: what.to_owned(),
     }
@@ -128,7 +128,7 @@ fn damaged(position: u64, what: &str) -> Error {
 pub(super) async fn check_tail(
     connection: &mut SqliteConnection,
     head: &FileHead,
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     check_sizes(connection, head).await?;
     check_start(connection, head).await?;
     let (from, mut expected) = head.verified;
@@ -157,7 +157,7 @@ pub(super) async fn check_tail(
         }
     }
     if next != head.head.size || expected != head.head.record_hash {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position: next,
             what: format!(
                 "the chain ends at {expected}, the head says {}",
@@ -172,22 +172,22 @@ pub(super) async fn check_tail(
 }
 
 /// A file without a head is one that nothing was ever written to.
-pub(super) async fn check_empty(connection: &mut SqliteConnection) -> Result<(), Error> {
+pub(super) async fn check_empty(connection: &mut SqliteConnection) -> Result<(), ReadError> {
     let stored = stored_size(connection).await?;
     let leaves = read_frontier(connection).await?.size();
     if stored == 0 && leaves == 0 {
         return Ok(());
     }
-    Err(Error::Damaged {
+    Err(ReadError::Damaged {
         position: stored,
         what: "the head row is gone, but events stand in the log".to_owned(),
     })
 }
 
-async fn check_sizes(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), Error> {
+async fn check_sizes(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), ReadError> {
     let stored = stored_size(connection).await?;
     if stored < head.head.size {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position: stored,
             what: format!(
                 "the log ends here, but {} events had been committed",
@@ -196,7 +196,7 @@ async fn check_sizes(connection: &mut SqliteConnection, head: &FileHead) -> Resu
         });
     }
     if stored > head.head.size {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position: head.head.size,
             what: format!(
                 "{} events stand beyond the committed head",
@@ -206,14 +206,14 @@ async fn check_sizes(connection: &mut SqliteConnection, head: &FileHead) -> Resu
     }
     let payloads = stored_payloads(connection).await?;
     if payloads != stored {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position: payloads.min(stored),
             what: format!("there are {stored} events, but payloads up to {payloads}"),
         });
     }
     let leaves = read_frontier(connection).await?.size();
     if leaves > stored {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position: stored,
             what: format!("there are {stored} events, but leaves of the tree up to {leaves}"),
         });
@@ -223,7 +223,7 @@ async fn check_sizes(connection: &mut SqliteConnection, head: &FileHead) -> Resu
 
 /// The chain begins in the ledger that the head names. What hangs on the id (statements,
 /// fingerprints, sealed values) would otherwise come apart from the log.
-async fn check_start(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), Error> {
+async fn check_start(connection: &mut SqliteConnection, head: &FileHead) -> Result<(), ReadError> {
     let genesis = genesis_hash(head.head.ledger_id);
     let mut rows = stream_records(connection, 0);
     let first = rows
@@ -254,13 +254,13 @@ fn check_record(
     raw: &StoredRecord,
     position: u64,
     expected: RecordHash,
-) -> Result<RecordHash, Error> {
+) -> Result<RecordHash, ReadError> {
     let header = &raw.header;
     if header.position != position {
         return Err(damaged(position, "this position is missing"));
     }
     if header.prev_hash != expected {
-        return Err(Error::Damaged {
+        return Err(ReadError::Damaged {
             position,
             what: format!(
                 "it names {} as the record before it, which is {expected}",

@@ -5,8 +5,7 @@ use crate::failure::database;
 use crate::read::{record_of, stream_records};
 use crate::script::{MultiRow, Script, Size};
 use futures_util::TryStreamExt as _;
-use ledger::Error;
-use ledger::storage::{TreeRow, complete, rows_for};
+use ledger::storage::{ReadError, TreeRow, complete, rows_for};
 use ledger::tlog::{Frontier, Lookup, TreeHash, record_leaf};
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +26,7 @@ pub(super) fn add_tree(script: &mut Script, size: Size, rows: &[TreeRow]) {
 pub(super) async fn append_tree(
     connection: &mut SqliteConnection,
     rows: &[TreeRow],
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     let mut script = Script::default();
     add_tree(&mut script, Size::of(rows.len()), rows);
     script.run(connection, "appending to the tree").await
@@ -35,7 +34,9 @@ pub(super) async fn append_tree(
 
 /// The tree as far as it is stored. It ends before the log does in a file that an earlier version
 /// wrote, until it has been filled.
-pub(super) async fn read_frontier(connection: &mut SqliteConnection) -> Result<Frontier, Error> {
+pub(super) async fn read_frontier(
+    connection: &mut SqliteConnection,
+) -> Result<Frontier, ReadError> {
     let failed = || database("reading the size of the tree");
     let row = sqlx::query("SELECT coalesce(max(position) + 1, 0) FROM tree")
         .fetch_one(&mut *connection)
@@ -51,7 +52,7 @@ pub(super) async fn read_leaves(
     connection: &mut SqliteConnection,
     from: u64,
     most: usize,
-) -> Result<Vec<TreeHash>, Error> {
+) -> Result<Vec<TreeHash>, ReadError> {
     let mut leaves = Vec::with_capacity(most);
     let mut rows = stream_records(connection, from);
     while leaves.len() < most {
@@ -67,7 +68,7 @@ pub(super) async fn check_tree(
     connection: &mut SqliteConnection,
     from: u64,
     expected: &[TreeRow],
-) -> Result<(), Error> {
+) -> Result<(), ReadError> {
     let failed = || database("checking the tree");
     let mut stored =
         sqlx::query("SELECT position, hashes FROM tree WHERE position >= ? ORDER BY position")
@@ -84,7 +85,7 @@ pub(super) async fn check_tree(
             None => false,
         };
         if !same {
-            return Err(Error::Damaged {
+            return Err(ReadError::Damaged {
                 position: row.position,
                 what: "the tree's row does not follow from the records".to_owned(),
             });
@@ -97,7 +98,7 @@ pub(super) async fn check_tree(
 pub(super) async fn compute<T>(
     connection: &mut SqliteConnection,
     lookup: Lookup<T>,
-) -> Result<T, Error> {
+) -> Result<T, ReadError> {
     let rows = read_rows(connection, rows_for(&lookup)?).await?;
     complete(lookup, &rows)
 }
@@ -108,7 +109,7 @@ const PROOF: usize = 32;
 pub(super) async fn read_rows(
     connection: &mut SqliteConnection,
     positions: BTreeSet<u64>,
-) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+) -> Result<BTreeMap<u64, Vec<u8>>, ReadError> {
     static READ: LazyLock<MultiRow> = LazyLock::new(|| {
         MultiRow::new(
             "SELECT position, hashes FROM tree WHERE position IN (VALUES",

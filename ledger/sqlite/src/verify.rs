@@ -3,8 +3,7 @@
 use crate::failure::database;
 use crate::read::{Reader, record_of, stream_records};
 use futures_util::TryStreamExt as _;
-use ledger::Error;
-use ledger::storage::{LookupFold, Lookups, Rows};
+use ledger::storage::{LookupFold, Lookups, ReadError, Rows};
 use sqlx::{Row as _, SqliteConnection};
 
 impl Reader {
@@ -12,9 +11,9 @@ impl Reader {
     /// every event and keeps every key in memory: for audits and tests, not for a start.
     ///
     /// # Errors
-    /// [`Error::LookupsDiffer`] with the first row that is missing or too many; and what keeps the
+    /// [`ReadError::LookupsDiffer`] with the first row that is missing or too many; and what keeps the
     /// log from being read.
-    pub async fn verify_lookups(&self) -> Result<(), Error> {
+    pub async fn verify_lookups(&self) -> Result<(), ReadError> {
         // One transaction, so that log and tables are of the same moment.
         let mut snapshot = self
             .pool()
@@ -39,7 +38,7 @@ impl Reader {
         ];
         for (table, sql, columns, expected) in tables {
             let found = read(&mut snapshot, sql, columns).await?;
-            let differs = |what: &str, row: &[Vec<u8>]| Error::LookupsDiffer {
+            let differs = |what: &str, row: &[Vec<u8>]| ReadError::LookupsDiffer {
                 table,
                 what: format!("{what} {}", shown(row)),
             };
@@ -54,7 +53,7 @@ impl Reader {
     }
 }
 
-async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, Error> {
+async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, ReadError> {
     let mut fold = LookupFold::default();
     let mut rows = stream_records(connection, 0);
     while let Some(row) = rows.try_next().await.map_err(database("reading the log"))? {
@@ -68,7 +67,7 @@ async fn read(
     connection: &mut SqliteConnection,
     sql: &'static str,
     columns: usize,
-) -> Result<Rows, Error> {
+) -> Result<Rows, ReadError> {
     let failed = || database("reading lookups");
     let rows = sqlx::query(sql)
         .fetch_all(connection)

@@ -5,18 +5,18 @@
 //! the events make them. What is kept on the way grows with what is open and with agents and
 //! approvers, not with the length of the log.
 
+use crate::error::OpenError;
 use crate::head_mac::HeadKey;
 use crate::scan::RecordScan;
 use crate::system::SystemRandom;
 use crate::tail::FileHead;
-use ledger::Random as _;
 use ledger::audit::{AuditRecord, Depth, Verifier, VerifyOptions};
 use ledger::event::{DecodeError, Event};
 use ledger::record::{Header, RecordHash, genesis_hash, payload_digest, record_hash_of};
 use ledger::seal::MasterKeys;
-use ledger::storage::{LookupFold, Lookups, RowClass, Scan as _, Scanned};
+use ledger::storage::{LookupFold, Lookups, ReadError, RowClass, Scan as _, Scanned};
 use ledger::tlog::{Frontier, StoredHash, leaf_hash};
-use ledger::{Error, Providers};
+use ledger::{Providers, Random as _};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -76,8 +76,8 @@ impl WholeCheck {
     ///
     /// # Errors
     /// The first thing that is wrong, and what keeps the file from being read.
-    pub(super) fn run(self) -> Result<(), Error> {
-        let scan = RecordScan::open(&self.path)?;
+    pub(super) fn run(self) -> Result<(), ReadError> {
+        let scan = RecordScan::open(&self.path).map_err(OpenError::while_reading)?;
         self.compare(&scan)
     }
 
@@ -90,7 +90,7 @@ impl WholeCheck {
         path: PathBuf,
         keys: Option<Arc<MasterKeys>>,
         providers: Providers,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<String>, OpenError> {
         let scan = RecordScan::open(&path)?;
         let Some(found) = scan.head()? else {
             return Ok(None);
@@ -115,7 +115,7 @@ impl WholeCheck {
         Ok(head_key.check(&check.head, found.mac.as_deref()).why_not())
     }
 
-    fn compare(&self, scan: &RecordScan) -> Result<(), Error> {
+    fn compare(&self, scan: &RecordScan) -> Result<(), ReadError> {
         let mut pass = Pass::new(self);
         let mut failed = None;
         let mut take = |scanned: Scanned<'_>| match pass.take(scan, &scanned) {
@@ -169,14 +169,14 @@ impl Pass {
         }
     }
 
-    fn take(&mut self, scan: &RecordScan, scanned: &Scanned<'_>) -> Result<(), Error> {
+    fn take(&mut self, scan: &RecordScan, scanned: &Scanned<'_>) -> Result<(), ReadError> {
         match scanned {
             Scanned::Record(record) => self.record(scan, record),
             Scanned::Malformed { position, what } => Err(damaged(*position, *what)),
         }
     }
 
-    fn record(&mut self, scan: &RecordScan, record: &AuditRecord<'_>) -> Result<(), Error> {
+    fn record(&mut self, scan: &RecordScan, record: &AuditRecord<'_>) -> Result<(), ReadError> {
         let header = &record.header;
         let position = self.size;
         if header.position != position {
@@ -230,19 +230,19 @@ impl Pass {
         Ok(())
     }
 
-    fn look_up(&mut self, header: &Header, payload: &[u8]) -> Result<(), Error> {
+    fn look_up(&mut self, header: &Header, payload: &[u8]) -> Result<(), ReadError> {
         match Event::decode(header.event_type, header.schema_version, payload) {
             Ok((_, event)) => self.lookups.take(header.stream_id, &event),
             Err(DecodeError::UnknownForm { .. }) => self.is_newer = true,
             Err(source) => {
                 let position = header.position;
-                return Err(Error::Decode { position, source });
+                return Err(ReadError::Decode { position, source });
             }
         }
         Ok(())
     }
 
-    fn finish(mut self, check: &WholeCheck, scan: &RecordScan) -> Result<(), Error> {
+    fn finish(mut self, check: &WholeCheck, scan: &RecordScan) -> Result<(), ReadError> {
         let head = &check.head.head;
         if self.size != head.size || self.hash != head.record_hash {
             let what = format!(
@@ -278,7 +278,7 @@ impl Pass {
             let position = finding
                 .position
                 .filter(|position| *position >= asked.from)?;
-            Some(Error::Rule {
+            Some(ReadError::Rule {
                 position,
                 rule: finding.check.code(),
                 reason: finding.reason,
@@ -288,8 +288,8 @@ impl Pass {
     }
 }
 
-fn damaged(position: u64, what: impl Into<String>) -> Error {
-    Error::Damaged {
+fn damaged(position: u64, what: impl Into<String>) -> ReadError {
+    ReadError::Damaged {
         position,
         what: what.into(),
     }
@@ -298,8 +298,8 @@ fn damaged(position: u64, what: impl Into<String>) -> Error {
 /// Both tables against what the events make them, in both directions. The newest question of a task and
 /// of a fingerprint are left out: whoever is led by them compares what is there with what was sought, and
 /// where they are missing people are asked once more.
-fn compare_lookups(scan: &RecordScan, once: &RowSum, expected: &Lookups) -> Result<(), Error> {
-    let differ = |table, what: &str| Error::LookupsDiffer {
+fn compare_lookups(scan: &RecordScan, once: &RowSum, expected: &Lookups) -> Result<(), ReadError> {
+    let differ = |table, what: &str| ReadError::LookupsDiffer {
         table,
         what: format!("{what}; `ledger check` names the row"),
     };

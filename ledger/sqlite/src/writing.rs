@@ -3,6 +3,7 @@
 use crate::append::{HeadRow, begin_and_append};
 use crate::compaction;
 use crate::erasure::{erase, read_first_events};
+use crate::error::OpenError;
 use crate::failure::database;
 use crate::head_mac::{HeadKey, read_data_version, read_head_mac};
 use crate::lookup::{read_lookups, read_open_streams};
@@ -12,7 +13,7 @@ use crate::tail::{FileHead, check_tail, read_head};
 use crate::tree::{append_tree, read_frontier, read_leaves};
 use ledger::event::Recorded;
 use ledger::storage::{
-    Addition, BoxFuture, Head, LookupKey, LookupValues, Storage, TakeFirst, grow,
+    Addition, BoxFuture, Head, LookupKey, LookupValues, ReadError, Storage, TakeFirst, grow,
 };
 use ledger::tlog::Frontier;
 use ledger::{Error, StreamId, TaskId};
@@ -63,7 +64,7 @@ impl SqliteStorage {
         Ok(())
     }
 
-    async fn run(&mut self, sql: &'static str, doing: &'static str) -> Result<(), Error> {
+    async fn run(&mut self, sql: &'static str, doing: &'static str) -> Result<(), ReadError> {
         let ran = sqlx::query(sql).execute(&mut self.connection).await;
         ran.map(drop).map_err(database(doing))
     }
@@ -83,7 +84,8 @@ impl SqliteStorage {
     async fn reopen(&mut self) -> Result<(Head, Frontier), Error> {
         self.next = None;
         self.refuse_written_beside().await?;
-        let mut connection = connect_writer(&self.path).await?;
+        let connected = connect_writer(&self.path).await;
+        let mut connection = connected.map_err(OpenError::while_reading)?;
         self.data_version = read_data_version(&mut connection).await?;
         std::mem::swap(&mut connection, &mut self.connection);
         // The old connection may hold an open transaction: closing it rolls that back, and only
@@ -95,17 +97,14 @@ impl SqliteStorage {
             );
         }
         let Some(head) = read_head(&mut self.connection).await? else {
-            return Err(Error::Damaged {
-                position: 0,
-                what: "the head row is gone".to_owned(),
-            });
+            let what = "the head row is gone".to_owned();
+            return Err(ReadError::Damaged { position: 0, what }.into());
         };
         let mac = read_head_mac(&mut self.connection).await?;
         if let Some(why) = self.head_key.check(&head, mac.as_deref()).why_not() {
-            return Err(Error::Damaged {
-                position: head.head.size,
-                what: format!("after a failed commit {why}"),
-            });
+            let position = head.head.size;
+            let what = format!("after a failed commit {why}");
+            return Err(ReadError::Damaged { position, what }.into());
         }
         check_tail(&mut self.connection, &head).await?;
         let tree = read_frontier(&mut self.connection).await?;
@@ -156,11 +155,11 @@ impl Storage for SqliteStorage {
     fn lookups<'a>(
         &'a mut self,
         keys: &'a [LookupKey],
-    ) -> BoxFuture<'a, Result<LookupValues, Error>> {
+    ) -> BoxFuture<'a, Result<LookupValues, ReadError>> {
         Box::pin(read_lookups(&mut self.connection, keys))
     }
 
-    fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, Error>> {
+    fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>> {
         Box::pin(read_open_streams(&mut self.connection, task))
     }
 
@@ -168,7 +167,7 @@ impl Storage for SqliteStorage {
         &mut self,
         stream: StreamId,
         size: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         Box::pin(read_stream(&mut self.connection, stream, size))
     }
 
@@ -176,7 +175,7 @@ impl Storage for SqliteStorage {
         &'a mut self,
         from: u64,
         take: TakeFirst<'a>,
-    ) -> BoxFuture<'a, Result<u64, Error>> {
+    ) -> BoxFuture<'a, Result<u64, ReadError>> {
         Box::pin(read_first_events(&mut self.connection, from, take))
     }
 
@@ -197,7 +196,7 @@ impl Storage for SqliteStorage {
     }
 
     fn probe(&mut self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(rewrite_version(&mut self.connection))
+        Box::pin(async move { Ok(rewrite_version(&mut self.connection).await?) })
     }
 
     fn fill_tree(&mut self, tree: Frontier) -> BoxFuture<'_, Result<Frontier, Error>> {
@@ -211,7 +210,7 @@ impl Storage for SqliteStorage {
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             let closed = self.connection.close().await;
-            closed.map_err(database("closing the file"))
+            Ok(closed.map_err(database("closing the file"))?)
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{DeliveryId, StreamId};
 use crate::ledger::Ledger;
-use crate::storage::StoredRecord;
+use crate::storage::{ReadError, StoredRecord};
 use crate::tlog::InclusionProof;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ impl Ledger {
     /// or the newest witnessed one where that covers it already. Reads two records and few hashes.
     ///
     /// # Errors
-    /// What keeps it from being read, and [`Error::Damaged`] when another event stands there.
+    /// What keeps it from being read, and [`ReadError::Damaged`] when another event stands there.
     pub async fn prove_delivery(
         &self,
         delivery_id: DeliveryId,
@@ -40,7 +40,7 @@ impl Ledger {
         };
         let header = &owed.header;
         let decoded = Event::decode(header.event_type, header.schema_version, payload);
-        let (envelope, event) = decoded.map_err(|source| Error::Decode { position, source })?;
+        let (envelope, event) = decoded.map_err(|source| ReadError::Decode { position, source })?;
         let reported = match (event, envelope.cause) {
             (Event::DeliveryOwed(_), Some(cause))
                 if header.stream_id == StreamId::from(delivery_id) =>
@@ -48,10 +48,8 @@ impl Ledger {
                 cause
             }
             _ => {
-                return Err(Error::Damaged {
-                    position,
-                    what: "it is not what made the delivery owed".to_owned(),
-                });
+                let what = "it is not what made the delivery owed".to_owned();
+                return Err(ReadError::Damaged { position, what }.into());
             }
         };
         let Some(checkpoint) = self.checkpoint_over(position) else {
@@ -87,7 +85,7 @@ impl Ledger {
         let found = self.log().records_within(position, 1, u64::MAX).await?;
         let found = found.into_iter().next();
         let found = found.filter(|record| record.header.position == position);
-        let record = found.ok_or_else(|| Error::Damaged {
+        let record = found.ok_or_else(|| ReadError::Damaged {
             position,
             what: "it is missing".to_owned(),
         })?;

@@ -12,7 +12,6 @@ mod witnessed;
 
 pub(crate) use signer::Signer;
 
-use crate::error::Error;
 use crate::tlog::{Checkpoint, CheckpointError, LogKey, LogOrigin, LogSigner, Note};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +60,9 @@ impl SignedCheckpoint {
     }
 }
 
+/// An error of whatever keeps checkpoints.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Where the newest checkpoint is kept, apart from the log. Whoever has one is the only one that signs.
 pub trait CheckpointStore: Send + Sync + 'static {
     /// Puts the next checkpoint in the place of the newest. When it answers, it is durable: only then may
@@ -69,7 +71,12 @@ pub trait CheckpointStore: Send + Sync + 'static {
     /// # Errors
     /// The signature must not leave. Either checkpoint may stand there, or one of another size than
     /// `ours`: then somebody else signs a copy of this ledger, and one more signature would fork the log.
-    fn replace(&self, next: &SignedCheckpoint, key: &LogKey, ours: [u64; 2]) -> Result<(), Error>;
+    fn replace(
+        &self,
+        next: &SignedCheckpoint,
+        key: &LogKey,
+        ours: [u64; 2],
+    ) -> Result<(), BoxError>;
 }
 
 /// What signing goes on from.

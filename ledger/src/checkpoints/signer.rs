@@ -1,7 +1,6 @@
 //! The loop that signs.
 
-use super::{CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
-use crate::error::Error;
+use super::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
 use crate::tlog::{Checkpoint, Frontier, LogSigner};
 use crate::writer::describe;
 use std::sync::Arc;
@@ -96,7 +95,7 @@ impl Signer {
                 self.checkpoints.publish(signed);
             }
             Err(error) => {
-                let error = describe(&error);
+                let error = describe(&*error);
                 tracing::error!(
                     error,
                     size = tree.size(),
@@ -109,7 +108,7 @@ impl Signer {
     }
 
     /// Signs a tree and has the note kept.
-    async fn put(&mut self, tree: &Frontier) -> Result<SignedCheckpoint, Error> {
+    async fn put(&mut self, tree: &Frontier) -> Result<SignedCheckpoint, BoxError> {
         let origin = self.checkpoints.origin().clone();
         let checkpoint = Checkpoint::new(origin, tree.size(), tree.root());
         let signed = SignedCheckpoint::sign(&self.signer, checkpoint);
@@ -120,7 +119,7 @@ impl Signer {
         let written = tokio::task::spawn_blocking(move || {
             store.replace(&signed, &key, ours).map(|()| signed)
         });
-        written.await.map_err(|_| Error::Stopped)?
+        written.await?
     }
 }
 

@@ -13,7 +13,7 @@ use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
 use crate::id::{AgentId, ApproverId, StreamId, TaskId};
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::rejection::Rejection;
-use crate::storage::{LookupKey, credential_counter};
+use crate::storage::{LookupKey, ReadError, credential_counter};
 use crate::writer::{Erasing, State, Transaction};
 pub(crate) use found::{Found, Sought};
 use gathered::{Gathered, ranges};
@@ -248,10 +248,10 @@ async fn erased_before(tx: &mut Transaction<'_>, by: u64) -> Result<Erasure, Err
     let said = events.iter().find(|recorded| recorded.position() == by);
     match said.map(|recorded| &recorded.event) {
         Some(Event::LedgerErased(erased)) => Ok(Erasure::of(erased, by, false)),
-        _ => Err(Error::Damaged {
-            position: by,
-            what: "payloads were erased by it, and it does not say so".to_owned(),
-        }),
+        _ => {
+            let what = "payloads were erased by it, and it does not say so".to_owned();
+            Err(ReadError::Damaged { position: by, what }.into())
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::event::Recorded;
 use crate::record::RecordHash;
 use crate::rules::Rules;
-use crate::storage::{BoxFuture, Head, Log, Storage};
+use crate::storage::{BoxFuture, Head, Log, ReadError, Storage};
 use crate::tlog::Frontier;
 use crate::writer::{
     Cache, CommitFaults, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room, Shared, Tree,
@@ -41,7 +41,7 @@ pub struct Opened {
     /// The tree as far as it is stored.
     pub tree: Frontier,
     /// What is left to be compared. Readers do not wait for it, commands do; where it fails, nothing is decided.
-    pub check: Option<BoxFuture<'static, Result<(), Error>>>,
+    pub check: Option<BoxFuture<'static, Result<(), ReadError>>>,
     /// Whether something is to be cleaned after an erasure.
     pub is_to_clean: bool,
     /// What signing goes on from; `None`: nothing is signed.
@@ -72,7 +72,7 @@ impl Ledger {
     pub async fn start(
         opened: Opened,
         surroundings: Surroundings,
-    ) -> Result<(Self, WriterTask), Error> {
+    ) -> Result<(Self, WriterTask), ReadError> {
         let Opened {
             storage,
             log,
@@ -163,7 +163,7 @@ async fn usage_at(log: &dyn Log, size: u64, rules: &Rules) -> Usage {
     }
 }
 
-async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, Error> {
+async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {
     let last = log.events_from(size.saturating_sub(1), 1).await?;
     Ok(last
         .first()
@@ -173,7 +173,7 @@ async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, Error> {
 /// What the writer's task does.
 struct Work {
     writer: Writer,
-    check: Option<BoxFuture<'static, Result<(), Error>>>,
+    check: Option<BoxFuture<'static, Result<(), ReadError>>>,
     signer: Option<Signer>,
     shared: Arc<Shared>,
     _right: Box<dyn Send>,

@@ -1,9 +1,9 @@
 //! What a commit adds to a log.
 
+use super::EncodeError;
 use super::lookup::Lookups;
 use super::tree::TreeRow;
 use crate::clock::{Random, Timestamp};
-use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, LedgerCreated, Recorded};
 use crate::id::{CommandId, EventId, LedgerId, StreamId};
 use crate::record::{
@@ -96,19 +96,19 @@ impl Decided {
     /// Gives it its place: the next one behind a head.
     ///
     /// # Errors
-    /// [`Error::Encode`] where it has no form that can be stored.
+    /// Where it has no form that can be stored.
     pub fn stage(
         self,
         (position, prev_hash): (u64, RecordHash),
         now: Timestamp,
         random: &dyn Random,
-    ) -> Result<Staged, Error> {
+    ) -> Result<Staged, EncodeError> {
         let Self {
             new,
             version,
             envelope,
         } = self;
-        let payload = new.event.encode(&envelope).map_err(Error::Encode)?;
+        let payload = new.event.encode(&envelope)?;
         let salt = random.sixteen();
         let header = Header {
             position,
@@ -120,7 +120,7 @@ impl Decided {
             recorded_at: now,
             prev_hash,
             payload_len: u32::try_from(payload.len())
-                .map_err(|_| Error::Encode(postcard::Error::SerializeBufferFull))?,
+                .map_err(|_| EncodeError::SerializeBufferFull)?,
             payload_digest: payload_digest(&salt, &payload),
         };
         let encoded = header.encode();

@@ -1,6 +1,72 @@
-//! A storage that refused or failed.
+//! Why something could not be read, and a storage that refused or failed.
 
+use crate::event::DecodeError;
+use crate::tlog::TreeError;
 use std::error::Error;
+
+/// Why something could not be read from a log. Sources are kept and not repeated in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
+    #[error("the ledger is damaged at position {position}: {what}")]
+    Damaged {
+        /// The first position that is wrong.
+        position: u64,
+        /// What differs.
+        what: String,
+    },
+    /// The lookup tables are not what the events make them.
+    #[error("the ledger's table {table} does not follow from its events: {what}")]
+    LookupsDiffer {
+        /// `lookups` or `open_streams`.
+        table: &'static str,
+        /// The row, in hexadecimal.
+        what: String,
+    },
+    /// The log breaks a rule that the service holds itself to.
+    #[error("the event at position {position} breaks the rule {rule}: {reason}")]
+    Rule {
+        /// The event.
+        position: u64,
+        /// The rule's code, as `ledger verify` prints it.
+        rule: &'static str,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// A stored event could not be read.
+    #[error("the event at position {position} cannot be read")]
+    Decode {
+        /// Where.
+        position: u64,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// The transparency log's tree does not hold what is asked of it.
+    #[error("the ledger's tree cannot give that")]
+    Tree {
+        /// Why.
+        #[from]
+        source: TreeError,
+    },
+    /// The storage refused or failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl ReadError {
+    /// Whether what is stored is not what was written, so that only a copy of it helps. What may pass or can
+    /// be set right (a disk that is full, an event of a later release) is no damage.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::LookupsDiffer { .. } | Self::Rule { .. } => true,
+            Self::Decode { source, .. } => !matches!(source, DecodeError::UnknownForm { .. }),
+            Self::Storage(error) => matches!(error.kind(), StorageErrorKind::Damaged),
+            Self::Tree { .. } => false,
+        }
+    }
+}
 
 /// Why a storage did not do what was asked. The source is the storage's own error.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! What decisions look up, derived from the events and written with them.
 
-use crate::error::Error;
+use super::error::ReadError;
 use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId};
@@ -112,8 +112,8 @@ impl LookupKey {
     }
 
     /// What is wrong where it does not lead to what it names.
-    pub(crate) fn misleads(&self) -> Error {
-        Error::LookupsDiffer {
+    pub(crate) fn misleads(&self) -> ReadError {
+        ReadError::LookupsDiffer {
             table: "lookups",
             what: format!(
                 "the row of kind {} and key {} leads to something else",

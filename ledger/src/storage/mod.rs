@@ -13,10 +13,12 @@ mod record;
 mod tree;
 
 pub use addition::{Addition, Decided, Head, NewEvent, Removal, Staged};
-pub use error::{StorageError, StorageErrorKind};
+pub use error::{ReadError, StorageError, StorageErrorKind};
 pub(crate) use lookup::credential_counter;
 pub use lookup::{LookupKey, LookupKind, Lookups, RowClass, Rows};
 pub use lookup_fold::LookupFold;
+/// An event that has no form that can be stored.
+pub use postcard::Error as EncodeError;
 pub use record::{StoredRecord, push_of_stream};
 pub use tree::{TreeRow, complete, grow, rows_for};
 
@@ -52,10 +54,10 @@ pub trait Storage: Send + 'static {
     fn lookups<'a>(
         &'a mut self,
         keys: &'a [LookupKey],
-    ) -> BoxFuture<'a, Result<LookupValues, Error>>;
+    ) -> BoxFuture<'a, Result<LookupValues, ReadError>>;
 
     /// The applies and approvals of a task that have not ended.
-    fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, Error>>;
+    fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
 
     /// The events of one stream below a position, in order, each held to its hash and to its place in the
     /// stream (see [`push_of_stream`]); none where there is no such stream.
@@ -63,7 +65,7 @@ pub trait Storage: Send + 'static {
         &mut self,
         stream: StreamId,
         size: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// Gives the first event of each stream that begins at that position or later, but of those that were
     /// erased. The answer is the size of the log up to which there is no other.
@@ -71,7 +73,7 @@ pub trait Storage: Send + 'static {
         &'a mut self,
         from: u64,
         take: TakeFirst<'a>,
-    ) -> BoxFuture<'a, Result<u64, Error>>;
+    ) -> BoxFuture<'a, Result<u64, ReadError>>;
 
     /// Writes what a commit adds. Nothing of it is visible or survives a crash before
     /// [`Storage::commit`].
@@ -136,20 +138,27 @@ pub trait Storage: Send + 'static {
 /// An error says nothing of what is stored, unless it is damage.
 pub trait Log: Send + Sync + 'static {
     /// Where the log ends; `None` where nothing was ever recorded.
-    fn head(&self) -> BoxFuture<'_, Result<Option<Head>, Error>>;
+    fn head(&self) -> BoxFuture<'_, Result<Option<Head>, ReadError>>;
 
     /// As [`Storage::lookups`].
-    fn lookups<'a>(&'a self, keys: &'a [LookupKey]) -> BoxFuture<'a, Result<LookupValues, Error>>;
+    fn lookups<'a>(
+        &'a self,
+        keys: &'a [LookupKey],
+    ) -> BoxFuture<'a, Result<LookupValues, ReadError>>;
 
     /// As [`Storage::stream`].
-    fn stream(&self, stream: StreamId, size: u64) -> BoxFuture<'_, Result<Vec<Recorded>, Error>>;
+    fn stream(
+        &self,
+        stream: StreamId,
+        size: u64,
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// As [`Storage::first_events`].
     fn first_events<'a>(
         &'a self,
         from: u64,
         take: TakeFirst<'a>,
-    ) -> BoxFuture<'a, Result<u64, Error>>;
+    ) -> BoxFuture<'a, Result<u64, ReadError>>;
 
     /// Up to `limit` events from a position on; it ends with the event whose payload brings their sum to
     /// `most_bytes`.
@@ -158,14 +167,14 @@ pub trait Log: Send + Sync + 'static {
         position: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// Up to `limit` events from a position on.
     fn events_from(
         &self,
         position: u64,
         limit: u32,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>> {
         self.events_within(position, limit, u64::MAX)
     }
 
@@ -176,7 +185,7 @@ pub trait Log: Send + Sync + 'static {
         size: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<Recorded>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<Recorded>, ReadError>>;
 
     /// Up to `limit` records from a position on, as they are stored: nothing is decoded or compared. It
     /// ends with the record whose payload brings their sum to `most_bytes`; never empty where there is a
@@ -186,27 +195,31 @@ pub trait Log: Send + Sync + 'static {
         position: u64,
         limit: u32,
         most_bytes: u64,
-    ) -> BoxFuture<'_, Result<Vec<StoredRecord>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<StoredRecord>, ReadError>>;
 
     /// The headers from a position on, up to `limit` of them. Payloads, which can be large, are not
     /// read.
-    fn headers_from(&self, position: u64, limit: u32) -> BoxFuture<'_, Result<Vec<Header>, Error>>;
+    fn headers_from(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Header>, ReadError>>;
 
     /// The event type and the hash of the record at a position, whether or not this version can read
     /// what it says; `None` when the log is shorter or what is stored is neither.
-    fn form(&self, position: u64) -> BoxFuture<'_, Result<Option<(u16, RecordHash)>, Error>>;
+    fn form(&self, position: u64) -> BoxFuture<'_, Result<Option<(u16, RecordHash)>, ReadError>>;
 
     /// The tree's rows at these positions, as far as they are stored.
     fn tree_rows(
         &self,
         positions: BTreeSet<u64>,
-    ) -> BoxFuture<'_, Result<BTreeMap<u64, Vec<u8>>, Error>>;
+    ) -> BoxFuture<'_, Result<BTreeMap<u64, Vec<u8>>, ReadError>>;
 
     /// Begins to read the log from one end to the other. It blocks.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn scan(&self) -> Result<Box<dyn Scan>, Error>;
+    fn scan(&self) -> Result<Box<dyn Scan>, ReadError>;
 
     /// Whether this file is one in which the log is kept.
     fn is_kept_in(&self, _file: &Path) -> bool {
@@ -226,8 +239,8 @@ impl dyn Log {
     /// Computes a proof, a tile or a frontier from the stored tree.
     ///
     /// # Errors
-    /// [`Error::Tree`] when the tree does not reach so far (yet), and what keeps it from being read.
-    pub async fn compute<T>(&self, lookup: Lookup<T>) -> Result<T, Error> {
+    /// [`ReadError::Tree`] when the tree does not reach so far (yet), and what keeps it from being read.
+    pub async fn compute<T>(&self, lookup: Lookup<T>) -> Result<T, ReadError> {
         let rows = self.tree_rows(rows_for(&lookup)?).await?;
         complete(lookup, &rows)
     }
@@ -244,13 +257,13 @@ pub trait Scan {
         from: u64,
         to: u64,
         take: &mut dyn FnMut(Scanned<'_>) -> ControlFlow<()>,
-    ) -> Result<(), Error>;
+    ) -> Result<(), ReadError>;
 
     /// The position of the event that erased the payload at a position; `None` when none did.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn erased_by(&self, position: u64) -> Result<Option<u64>, Error>;
+    fn erased_by(&self, position: u64) -> Result<Option<u64>, ReadError>;
 }
 
 /// What stands at one position.

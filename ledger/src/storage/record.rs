@@ -1,6 +1,6 @@
 //! A record as a storage keeps it, and what must hold of it.
 
-use crate::error::Error;
+use super::error::ReadError;
 use crate::event::{Event, Recorded};
 use crate::record::{Header, RecordHash, SALT_LEN, payload_digest};
 
@@ -32,8 +32,8 @@ impl StoredRecord {
     /// # Errors
     /// When there is neither, or both: nothing takes payloads away but an erasure, and it does so in
     /// the commit that records it.
-    pub(crate) fn content(&self) -> Result<Content<'_>, Error> {
-        let damaged = |what: &str| Error::Damaged {
+    pub(crate) fn content(&self) -> Result<Content<'_>, ReadError> {
+        let damaged = |what: &str| ReadError::Damaged {
             position: self.header.position,
             what: what.to_owned(),
         };
@@ -48,10 +48,10 @@ impl StoredRecord {
     /// The record's hash, where header and payload are what was hashed when they were written.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with what differs.
-    pub fn check_hashes(&self) -> Result<RecordHash, Error> {
+    /// [`ReadError::Damaged`] with what differs.
+    pub fn check_hashes(&self) -> Result<RecordHash, ReadError> {
         let header = &self.header;
-        let damaged = |what: String| Error::Damaged {
+        let damaged = |what: String| ReadError::Damaged {
             position: header.position,
             what,
         };
@@ -75,7 +75,7 @@ impl StoredRecord {
     ///
     /// # Errors
     /// A payload that is missing, or that no form of this release reads.
-    pub fn into_recorded(self) -> Result<Recorded, Error> {
+    pub fn into_recorded(self) -> Result<Recorded, ReadError> {
         let position = self.header.position;
         let payload = match self.content()? {
             Content::Payload(_, payload) => payload,
@@ -83,7 +83,7 @@ impl StoredRecord {
         };
         let (envelope, event) =
             Event::decode(self.header.event_type, self.header.schema_version, payload)
-                .map_err(|source| Error::Decode { position, source })?;
+                .map_err(|source| ReadError::Decode { position, source })?;
         Ok(Recorded {
             header: self.header,
             envelope,
@@ -96,10 +96,10 @@ impl StoredRecord {
 /// from them, so each is held to its hash, and to its place in the stream.
 ///
 /// # Errors
-/// [`Error::Damaged`] with what differs, and a payload that cannot be decoded.
-pub fn push_of_stream(events: &mut Vec<Recorded>, stored: StoredRecord) -> Result<(), Error> {
+/// [`ReadError::Damaged`] with what differs, and a payload that cannot be decoded.
+pub fn push_of_stream(events: &mut Vec<Recorded>, stored: StoredRecord) -> Result<(), ReadError> {
     let position = stored.header.position;
-    let damaged = |what: String| Error::Damaged { position, what };
+    let damaged = |what: String| ReadError::Damaged { position, what };
     if usize::try_from(stored.header.stream_version) != Ok(events.len()) {
         let version = events.len();
         return Err(damaged(format!("event {version} of its stream is missing")));

@@ -1,6 +1,6 @@
 //! The rows in which a tree is stored: one for each position, written with the event that stands there.
 
-use crate::error::Error;
+use super::error::ReadError;
 use crate::tlog::{Frontier, Lookup, Node, StoredHash, TreeHash};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub struct TreeRow {
 pub fn grow(
     frontier: &mut Frontier,
     leaves: impl IntoIterator<Item = TreeHash>,
-) -> Result<Vec<TreeRow>, Error> {
+) -> Result<Vec<TreeRow>, ReadError> {
     let mut stored: Vec<StoredHash> = Vec::new();
     leaves
         .into_iter()
@@ -42,7 +42,7 @@ pub fn grow(
 ///
 /// # Errors
 /// A tree that is larger than is supported.
-pub fn rows_for<T>(lookup: &Lookup<T>) -> Result<BTreeSet<u64>, Error> {
+pub fn rows_for<T>(lookup: &Lookup<T>) -> Result<BTreeSet<u64>, ReadError> {
     let nodes = nodes(lookup)?;
     Ok(nodes.into_iter().map(Node::last_leaf).collect())
 }
@@ -50,8 +50,8 @@ pub fn rows_for<T>(lookup: &Lookup<T>) -> Result<BTreeSet<u64>, Error> {
 /// Computes from those rows, each under its position, what a computation is for.
 ///
 /// # Errors
-/// [`Error::Tree`] where some are missing: the stored tree does not reach so far.
-pub fn complete<T>(lookup: Lookup<T>, rows: &BTreeMap<u64, Vec<u8>>) -> Result<T, Error> {
+/// [`ReadError::Tree`] where some are missing: the stored tree does not reach so far.
+pub fn complete<T>(lookup: Lookup<T>, rows: &BTreeMap<u64, Vec<u8>>) -> Result<T, ReadError> {
     let hashes: Vec<TreeHash> = nodes(&lookup)?
         .iter()
         .filter_map(|node| {
@@ -63,7 +63,7 @@ pub fn complete<T>(lookup: Lookup<T>, rows: &BTreeMap<u64, Vec<u8>>) -> Result<T
     Ok(lookup.complete(&hashes)?)
 }
 
-fn nodes<T>(lookup: &Lookup<T>) -> Result<Vec<Node>, Error> {
+fn nodes<T>(lookup: &Lookup<T>) -> Result<Vec<Node>, ReadError> {
     let indexes = lookup.indexes().iter();
     let nodes = indexes.map(|index| Node::at_stored_index(*index));
     Ok(nodes.collect::<Result<_, _>>()?)

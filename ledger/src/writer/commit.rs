@@ -4,7 +4,7 @@ use super::transaction::Batch;
 use super::{CommitPoint, Writer};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::storage::{Addition, Head, Removal, Staged, grow};
+use crate::storage::{Addition, Head, ReadError, Removal, Staged, grow};
 use crate::tlog::Frontier;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -63,7 +63,7 @@ impl Writer {
                         head: self.head,
                         tree: self.tree.frontier().clone(),
                     };
-                    return (Commit::Lost(error), nothing);
+                    return (Commit::Lost(error.into()), nothing);
                 }
             }
         }
@@ -151,11 +151,12 @@ impl Writer {
         } else if head == self.head {
             Commit::Lost(error)
         } else {
-            Commit::Fatal(Error::Damaged {
+            let what = "after a failed commit the log shows neither the state before nor after it";
+            let damage = ReadError::Damaged {
                 position: head.size,
-                what: "after a failed commit the log shows neither the state before nor after it"
-                    .to_owned(),
-            })
+                what: what.to_owned(),
+            };
+            Commit::Fatal(damage.into())
         }
     }
 }

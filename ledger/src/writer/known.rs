@@ -1,8 +1,7 @@
 //! Lookups that the writer has read or written, absent ones included. Nobody else writes to the
 //! file, so what is known stays true until the writer itself changes it.
 
-use crate::error::Error;
-use crate::storage::{LookupKey, Lookups, Storage};
+use crate::storage::{LookupKey, Lookups, ReadError, Storage};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 
@@ -29,7 +28,7 @@ impl KnownKeys {
         &mut self,
         key: &LookupKey,
         storage: &mut dyn Storage,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         if let Some(known) = self.keys.get(key) {
             return Ok(known.clone());
         }
@@ -44,7 +43,7 @@ impl KnownKeys {
         &mut self,
         mut wanted: Vec<LookupKey>,
         storage: &mut dyn Storage,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ReadError> {
         wanted.retain(|key| !self.keys.contains(key));
         if wanted.is_empty() {
             return Ok(());

@@ -380,8 +380,8 @@ impl Writer {
 }
 
 /// The error and what is behind it: a log in JSON would show the error alone.
-pub(crate) fn describe(error: &Error) -> String {
-    match std::error::Error::source(error) {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }

@@ -190,7 +190,7 @@ impl<'w> Transaction<'w> {
 
     /// The committed events of a stream, in order.
     pub(crate) async fn read_stream(&mut self, stream: StreamId) -> Result<Vec<Recorded>, Error> {
-        self.storage.stream(stream, self.size).await
+        Ok(self.storage.stream(stream, self.size).await?)
     }
 
     /// The size of the committed log.
@@ -218,13 +218,13 @@ impl<'w> Transaction<'w> {
         {
             return Ok(Some(value.clone()));
         }
-        self.known.get(key, self.storage).await
+        Ok(self.known.get(key, self.storage).await?)
     }
 
     /// The stream that a key stands for, an erased one too.
     ///
     /// # Errors
-    /// [`Error::LookupsDiffer`] where it leads to something else, besides what keeps it from being read.
+    /// [`crate::storage::ReadError::LookupsDiffer`] where it leads to something else, besides what keeps it from being read.
     pub(crate) async fn find(&mut self, key: &LookupKey) -> Result<Option<StreamId>, Error> {
         let mut found = self.look_up(key).await?;
         if found.is_none() {
@@ -236,7 +236,7 @@ impl<'w> Transaction<'w> {
         let stream = StreamId::from_slice(&found).ok_or_else(|| key.misleads())?;
         match self.entry(stream).await?.state.answers_to(key) {
             true => Ok(Some(stream)),
-            false => Err(key.misleads()),
+            false => Err(key.misleads().into()),
         }
     }
 

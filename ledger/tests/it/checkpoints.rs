@@ -8,7 +8,8 @@ use fixtures::test_ledger::{
     Closed, ORIGIN, SIGNING_SEED, Setup, TestLedger, signing, state_beside,
 };
 use ledger::tlog::{Checkpoint, Frontier, LogOrigin, Note};
-use ledger::{Error, Ledger, SignedCheckpoint, WriterTask};
+use ledger::{Ledger, SignedCheckpoint, WriterTask};
+use ledger_sqlite::OpenError;
 use sqlx::Connection as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,7 +112,7 @@ async fn an_old_copy_is_not_opened() {
     put(closed.path(), &old).await;
     let refused = closed.try_open().await;
     assert!(
-        matches!(refused, Err(Error::BehindCheckpoint { signed, found, .. })
+        matches!(refused, Err(OpenError::BehindCheckpoint { signed, found, .. })
             if found == size && signed > size),
         "{refused:?}"
     );
@@ -129,7 +130,7 @@ async fn another_history_is_not_opened() {
     put(closed.path(), &other).await;
     let refused = closed.try_open().await;
     assert!(
-        matches!(refused, Err(Error::NotFromCheckpoint { .. })),
+        matches!(refused, Err(OpenError::NotFromCheckpoint { .. })),
         "{refused:?}"
     );
 }
@@ -140,14 +141,14 @@ async fn a_ledger_that_was_signed_is_not_opened_without_its_newest_checkpoint() 
     std::fs::remove_file(state_beside(closed.path())).unwrap();
     let refused = closed.try_open().await;
     assert!(
-        matches!(refused, Err(Error::SigningStateMissing { .. })),
+        matches!(refused, Err(OpenError::SigningStateMissing { .. })),
         "{refused:?}"
     );
     for content in ["", "torn", "proxy.example.com/ledger\n3\n"] {
         std::fs::write(state_beside(closed.path()), content).unwrap();
         let refused = closed.try_open().await;
         assert!(
-            matches!(refused, Err(Error::SigningState { .. })),
+            matches!(refused, Err(OpenError::SigningState { .. })),
             "{content:?}: {refused:?}"
         );
     }
@@ -166,7 +167,7 @@ async fn a_first_start_that_ended_before_it_was_noted_is_begun_again() {
 }
 
 /// A copy of a ledger under another name, opened to sign from that file.
-async fn open_copy(of: &Closed, state: &Path) -> Result<(Ledger, WriterTask), Error> {
+async fn open_copy(of: &Closed, state: &Path) -> Result<(Ledger, WriterTask), OpenError> {
     let copy = of.path().with_file_name("copy.ledger.db");
     if !copy.exists() {
         std::fs::write(&copy, whole(of.path()).await).unwrap();
@@ -201,7 +202,7 @@ async fn two_ledgers_that_share_what_was_signed_are_not_both_opened() {
     for name in [&state, &linked] {
         let refused = ledger_sqlite::open(options(name)).await.map(drop);
         assert!(
-            matches!(refused, Err(Error::SigningStateInUse { .. })),
+            matches!(refused, Err(OpenError::SigningStateInUse { .. })),
             "{name:?}: {refused:?}"
         );
         let says = refused.unwrap_err().to_string();
@@ -255,7 +256,7 @@ async fn another_key_is_refused() {
     };
     let refused = ledger_sqlite::open(options).await.map(drop);
     assert!(
-        matches!(refused, Err(Error::OtherSigner { .. })),
+        matches!(refused, Err(OpenError::OtherSigner { .. })),
         "{refused:?}"
     );
 }

@@ -13,9 +13,9 @@ use ledger::event::{
     ApprovalDecided, Approved, CredentialPut, CredentialStatus, PermissionsReplaced, TokenIssued,
 };
 use ledger::{
-    Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, Rejection, StreamId,
+    Actor, ApproverName, Blob, CredentialId, Decision, Error, Event, ReadError, Rejection, StreamId,
 };
-use ledger_sqlite::LedgerOptions;
+use ledger_sqlite::{LedgerOptions, OpenError};
 use providers::cloudflare;
 
 fn somebody() -> Actor {
@@ -107,9 +107,9 @@ async fn forgeries(scene: &Scene, asked: &Submitted) -> Vec<(StreamId, Event)> {
 }
 
 #[track_caller]
-fn unproven(opened: Result<(), Error>) -> String {
+fn unproven(opened: Result<(), OpenError>) -> String {
     match opened {
-        Err(Error::Unproven { why, .. }) => why,
+        Err(OpenError::Unproven { why, .. }) => why,
         other => panic!("expected a ledger that nothing proves, got {other:?}"),
     }
 }
@@ -283,7 +283,9 @@ async fn lookup_tables_that_do_not_follow_from_the_events_stop_the_start() {
         let closed = scene.ledger.close().await;
         Forger::open(closed.path()).run(sql);
         match closed.try_open().await {
-            Err(Error::LookupsDiffer { table, .. }) => assert_eq!(table, expected, "{sql}"),
+            Err(OpenError::Read(ReadError::LookupsDiffer { table, .. })) => {
+                assert_eq!(table, expected, "{sql}")
+            }
             other => panic!("{sql}: {other:?}"),
         }
     }
@@ -315,7 +317,7 @@ async fn an_old_record_that_was_altered_taken_out_or_put_elsewhere_stops_the_sta
             .await
             .map(drop);
         assert!(
-            matches!(refused, Err(Error::Damaged { .. })),
+            matches!(refused, Err(OpenError::Read(ReadError::Damaged { .. }))),
             "{sql}: {refused:?}"
         );
     }
@@ -387,7 +389,8 @@ async fn a_head_under_an_older_configured_key_is_renewed_and_one_under_a_lost_ke
         let options = ledger_sqlite::LedgerOptions::new(url.clone(), rules);
         let (ledger, writer) = ledger_sqlite::open(options).await?;
         drop(ledger);
-        writer.await.unwrap()
+        writer.await.unwrap().unwrap();
+        Ok::<(), OpenError>(())
     };
     let old = Zeroizing::new(fixtures::rules::MASTER_KEY);
     let new = Zeroizing::new([0x11; 32]);

@@ -10,7 +10,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::Agent;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken, RevokeGrants};
 use ledger::event::{Authorisation, Event, Grant};
-use ledger::{AgentName, Error, Level, Rejection, Risk, ScopePattern, Timestamp};
+use ledger::{AgentName, Error, Level, ReadError, Rejection, Risk, ScopePattern, Timestamp};
 use providers::cloudflare;
 use std::time::Duration;
 
@@ -42,7 +42,10 @@ async fn another_agents_grants_are_not_reached_by_a_lookup_that_somebody_changed
     );
     tamper(ledger.path(), &sql).await;
     let made = ledger.execute(administrator(), create).await.map(drop);
-    assert!(matches!(made, Err(Error::LookupsDiffer { .. })), "{made:?}");
+    assert!(
+        matches!(made, Err(Error::Read(ReadError::LookupsDiffer { .. }))),
+        "{made:?}"
+    );
     let revoke = RevokeGrants {
         agent: AgentName::unchecked("mallory"),
         operation: None,
@@ -50,7 +53,7 @@ async fn another_agents_grants_are_not_reached_by_a_lookup_that_somebody_changed
     };
     let revoked = ledger.execute(administrator(), revoke).await.map(drop);
     assert!(
-        matches!(revoked, Err(Error::LookupsDiffer { .. })),
+        matches!(revoked, Err(Error::Read(ReadError::LookupsDiffer { .. }))),
         "{revoked:?}"
     );
     assert!(ledger.is_damaged());

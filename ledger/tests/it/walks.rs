@@ -16,7 +16,7 @@ use ledger::command::{
 };
 use ledger::event::AttemptOutcome;
 use ledger::operation::Operation;
-use ledger::{ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, Timestamp};
+use ledger::{ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, ReadError, Timestamp};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -402,7 +402,7 @@ async fn lookups_that_do_not_follow_from_the_events_are_found() {
         let mut connection = crate::store::foreign(scene.path()).await;
         sqlx::query(sql).execute(&mut connection).await.unwrap();
         match scene.file().await.verify_lookups().await {
-            Err(Error::LookupsDiffer { table, what }) => {
+            Err(ReadError::LookupsDiffer { table, what }) => {
                 assert_eq!(table, expected);
                 assert!(what.starts_with(says), "{what}");
             }

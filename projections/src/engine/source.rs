@@ -1,7 +1,7 @@
 //! Sources of events: a running ledger, or what is stored of it.
 
 use crate::error::Error;
-use ledger::{Ledger, Log, RecordHash, Recorded};
+use ledger::{Ledger, Log, ReadError, RecordHash, Recorded};
 use std::sync::Arc;
 
 /// What the payloads of events that are folded together may come to, in bytes.
@@ -81,8 +81,8 @@ impl Source {
             Ok(items) => return Ok(items),
             Err(error) => error,
         };
-        let (ledger::Error::Decode { position: at, .. }
-        | ledger::Error::Damaged { position: at, .. }) = error
+        let (ReadError::Decode { position: at, .. } | ReadError::Damaged { position: at, .. }) =
+            error
         else {
             return Err(error.into());
         };
@@ -92,7 +92,7 @@ impl Source {
         }
     }
 
-    async fn events(&self, position: u64, limit: u32) -> Result<Vec<Item>, ledger::Error> {
+    async fn events(&self, position: u64, limit: u32) -> Result<Vec<Item>, ReadError> {
         match self {
             Self::Live(ledger) => {
                 let events = ledger.events_from(position, limit).await?;
@@ -105,7 +105,7 @@ impl Source {
         }
     }
 
-    async fn unreadable(&self, position: u64, error: ledger::Error) -> Result<Unreadable, Error> {
+    async fn unreadable(&self, position: u64, error: ReadError) -> Result<Unreadable, Error> {
         let log = match self {
             Self::Live(ledger) => ledger.log(),
             Self::Stored(log) => log,
@@ -115,7 +115,7 @@ impl Source {
             return Err(error.into());
         };
         // What a damaged record says of its type cannot be trusted.
-        let is_damaged = matches!(error, ledger::Error::Damaged { .. });
+        let is_damaged = matches!(error, ReadError::Damaged { .. });
         Ok(Unreadable {
             position,
             event_type: Some(event_type).filter(|_| !is_damaged),

@@ -56,7 +56,7 @@ pub enum KeptError {
     },
     /// The tree cannot be read.
     #[error("the tree cannot be compared with what was witnessed")]
-    Ledger(#[source] ledger::Error),
+    Ledger(#[source] ledger::ReadError),
 }
 
 /// Compares the ledger with the checkpoint that was witnessed last, and publishes that one. Does
@@ -174,7 +174,7 @@ async fn compare(path: &Path, checkpoint: &Checkpoint, ledger: &Ledger) -> Resul
     match ledger.log().compute(tree).await {
         Ok(tree) if tree.root() == *checkpoint.root() => Ok(()),
         // Nothing was ever signed over a tree that is not stored.
-        Ok(_) | Err(ledger::Error::Tree { .. }) => Err(other()),
+        Ok(_) | Err(ledger::ReadError::Tree { .. }) => Err(other()),
         Err(error) => Err(KeptError::Ledger(error)),
     }
 }

@@ -8,7 +8,7 @@ use crate::event::{
 };
 use crate::id::StreamId;
 use crate::name::{CredentialId, RecordedThumbprint};
-use crate::storage::{LookupKey, Lookups};
+use crate::storage::{LookupKey, Lookups, ReadError};
 use crate::writer::{Entry, State};
 use std::collections::BTreeSet;
 
@@ -89,10 +89,9 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
             StreamKind::Refusal
         }
         (State::None | State::Erased(_), _) => {
-            return Err(Error::Damaged {
-                position: events.first().map_or(0, Recorded::position),
-                what: format!("stream {stream_id} does not begin as one of its kind does"),
-            });
+            let position = events.first().map_or(0, Recorded::position);
+            let what = format!("stream {stream_id} does not begin as one of its kind does");
+            return Err(ReadError::Damaged { position, what }.into());
         }
     })
 }

@@ -11,7 +11,8 @@ pub(crate) mod tree;
 use crate::scene::{Scene, end, start, succeeded};
 use fixtures::commands::{dns_create, purge};
 use fixtures::test_ledger::Closed;
-use ledger::Error;
+use ledger::ReadError;
+use ledger_sqlite::OpenError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use std::path::Path;
@@ -61,9 +62,9 @@ pub(crate) async fn written() -> (Closed, u64) {
 }
 
 /// The position and what differs, or the test ends.
-pub(crate) fn damage(opened: Result<(), Error>) -> (u64, String) {
+pub(crate) fn damage(opened: Result<(), OpenError>) -> (u64, String) {
     match opened {
-        Err(Error::Damaged { position, what }) => (position, what),
+        Err(OpenError::Read(ReadError::Damaged { position, what })) => (position, what),
         other => panic!("expected damage, got {other:?}"),
     }
 }

@@ -2,8 +2,7 @@
 
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::TestLedger;
-use ledger::Error;
-use ledger_sqlite::{LedgerOptions, Reader};
+use ledger_sqlite::{LedgerOptions, OpenError, Reader};
 use std::process::Command;
 
 const URL: &str = "LEDGER_TEST_SECOND_WRITER";
@@ -12,7 +11,7 @@ const URL: &str = "LEDGER_TEST_SECOND_WRITER";
 async fn a_second_writer_in_the_same_process_is_refused() {
     let ledger = TestLedger::open().await;
     let options = LedgerOptions::new(ledger.url(), TestRules::default().build());
-    let Err(Error::Locked { path, holder }) = ledger_sqlite::open(options).await else {
+    let Err(OpenError::Locked { path, holder }) = ledger_sqlite::open(options).await else {
         panic!("a second writer was let in");
     };
     assert_eq!(path.file_name().unwrap(), "proxy.ledger.db.lock");
@@ -32,7 +31,7 @@ async fn a_ledger_by_another_name_is_the_same_ledger() {
     let options = LedgerOptions::new(url, TestRules::default().build());
     assert!(matches!(
         ledger_sqlite::open(options).await,
-        Err(Error::Locked { .. })
+        Err(OpenError::Locked { .. })
     ));
 }
 
@@ -45,7 +44,10 @@ async fn a_ledger_with_two_names_is_not_opened_under_either() {
         let url = format!("sqlite://{}", path.display());
         let options = LedgerOptions::new(url, TestRules::default().build());
         let refused = ledger_sqlite::open(options).await;
-        assert!(matches!(refused, Err(Error::HardLinked { names: 2, .. })));
+        assert!(matches!(
+            refused,
+            Err(OpenError::HardLinked { names: 2, .. })
+        ));
     }
     std::fs::remove_file(link).unwrap();
     closed.try_open().await.unwrap();
@@ -101,11 +103,11 @@ async fn a_lock_file_that_somebody_put_there_is_not_written_to() {
         std::fs::write(path("dear"), content).unwrap();
         std::os::unix::fs::symlink(path("dear"), &lock).unwrap();
         let refused = closed.try_open().await.unwrap_err();
-        assert!(matches!(refused, Error::File { .. }), "{refused:?}");
+        assert!(matches!(refused, OpenError::File { .. }), "{refused:?}");
         std::fs::remove_file(&lock).unwrap();
         std::fs::rename(path("dear"), &lock).unwrap();
         let refused = closed.try_open().await.unwrap_err();
-        assert!(matches!(refused, Error::File { .. }), "{refused:?}");
+        assert!(matches!(refused, OpenError::File { .. }), "{refused:?}");
         assert_eq!(std::fs::read_to_string(&lock).unwrap(), content);
     }
     std::fs::remove_file(&lock).unwrap();

@@ -4,11 +4,11 @@ use super::foreign;
 use crate::scene::Scene;
 use fixtures::commands::purge;
 use fixtures::rules::TestRules;
-use ledger::{Error, genesis_hash};
-use ledger_sqlite::{LedgerOptions, Reader};
+use ledger::genesis_hash;
+use ledger_sqlite::{LedgerOptions, OpenError, Reader};
 use std::path::{Path, PathBuf};
 
-async fn open(path: &Path) -> Result<u64, Error> {
+async fn open(path: &Path) -> Result<u64, OpenError> {
     let url = format!("sqlite://{}", path.display());
     let options = LedgerOptions::new(url.clone(), TestRules::default().build());
     let (ledger, writer) = ledger_sqlite::open(options).await?;
@@ -21,7 +21,7 @@ async fn open(path: &Path) -> Result<u64, Error> {
         hash = recorded.header.record_hash();
     }
     drop(ledger);
-    writer.await.unwrap()?;
+    writer.await.unwrap().unwrap();
     Ok(size)
 }
 

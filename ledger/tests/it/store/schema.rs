@@ -3,17 +3,17 @@
 use super::{foreign, tamper, written};
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::TestLedger;
-use ledger::Error;
-use ledger_sqlite::{LedgerOptions, Reader};
+use ledger_sqlite::{LedgerOptions, OpenError, Reader};
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
 
-async fn open(path: &Path) -> Result<(), Error> {
+async fn open(path: &Path) -> Result<(), OpenError> {
     let url = format!("sqlite://{}", path.display());
     let options = LedgerOptions::new(url, TestRules::default().build());
     let (ledger, writer) = ledger_sqlite::open(options).await?;
     drop(ledger);
-    writer.await.unwrap()
+    writer.await.unwrap().unwrap();
+    Ok(())
 }
 
 async fn make(path: &Path, sql: &'static str) {
@@ -41,7 +41,10 @@ async fn a_foreign_file_is_refused_and_left_byte_for_byte() {
         make(&path, sql).await;
         let before = std::fs::read(&path).unwrap();
         let refused = open(&path).await;
-        assert!(matches!(refused, Err(Error::ForeignFile { .. })), "{sql}");
+        assert!(
+            matches!(refused, Err(OpenError::ForeignFile { .. })),
+            "{sql}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), before, "{sql}");
         let url = format!("sqlite://{}", path.display());
         assert!(Reader::open(&url).await.is_err(), "{sql}");
@@ -65,7 +68,10 @@ async fn a_foreign_file_with_a_log_of_its_own_keeps_both() {
         std::fs::read(&copy).unwrap(),
         std::fs::read(&wal_copy).unwrap(),
     );
-    assert!(matches!(open(&copy).await, Err(Error::ForeignFile { .. })));
+    assert!(matches!(
+        open(&copy).await,
+        Err(OpenError::ForeignFile { .. })
+    ));
     let after = (
         std::fs::read(&copy).unwrap(),
         std::fs::read(&wal_copy).unwrap(),
@@ -117,7 +123,7 @@ async fn a_later_schema_is_refused_and_left_as_it_is() {
     let refused = closed.try_open().await;
     assert!(matches!(
         refused,
-        Err(Error::NewerSchema { found: 4, known: 3 })
+        Err(OpenError::NewerSchema { found: 4, known: 3 })
     ));
     assert_eq!(std::fs::read(closed.path()).unwrap(), before);
 }
@@ -168,7 +174,7 @@ async fn a_schema_that_somebody_changed_stops_the_start_and_is_named() {
             .unwrap();
         connection.close().await.unwrap();
         match closed.try_open().await {
-            Err(Error::SchemaChanged { what: said }) => assert_eq!(said, what),
+            Err(OpenError::SchemaChanged { what: said }) => assert_eq!(said, what),
             other => panic!("{sql}: {other:?}"),
         }
     }
@@ -199,7 +205,7 @@ async fn a_url_that_names_no_file_is_refused() {
         assert!(
             matches!(
                 ledger_sqlite::open(options).await,
-                Err(Error::InvalidUrl { .. })
+                Err(OpenError::InvalidUrl { .. })
             ),
             "{url}"
         );

@@ -4,6 +4,7 @@ use super::{damage, foreign, tamper, written};
 use crate::scene::Scene;
 use fixtures::commands::create_task;
 use ledger::Error;
+use ledger_sqlite::OpenError;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use std::path::Path;
 
@@ -304,7 +305,7 @@ async fn a_bookmark_that_was_moved_proves_nothing() {
     .await;
     let refused = closed.try_open().await;
     assert!(
-        matches!(refused, Err(Error::Unproven { .. })),
+        matches!(refused, Err(OpenError::Unproven { .. })),
         "{refused:?}"
     );
 }
@@ -320,8 +321,11 @@ async fn an_event_that_is_changed_meanwhile_is_not_decided_on() {
     let position = granted.unwrap().position();
     flip(ledger.path(), "payloads", "payload", position).await;
     let refused = ledger.run(create_task()).await.map(drop);
+    let Err(Error::Read(refused)) = refused else {
+        panic!("expected damage, got {refused:?}");
+    };
     assert_eq!(
-        damage(refused),
+        damage(Err(refused.into())),
         (position, "its payload does not match its digest".to_owned())
     );
     assert!(ledger.is_damaged());
