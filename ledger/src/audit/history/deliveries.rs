@@ -121,9 +121,11 @@ impl History {
     /// The event that it is owed for, a moment ago and by the same command, and what it tells of that.
     fn check_reported(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         let Some(cause) = now.envelope.cause else {
+            self.owed_for_another(now.envelope.command_id);
             return now.wrong(Check::DeliveryEvent, "it is owed for nothing");
         };
         let Some(reported) = self.reports.find(cause) else {
+            self.owed_for_another(now.envelope.command_id);
             // It stands a few positions before, and no erasure comes in between: what was erased
             // elsewhere hides nothing here.
             let hidden = match self.missing.contains_key(&cause) {
@@ -146,6 +148,16 @@ impl History {
         now.expect(same, Check::DeliveryEvent, || {
             format!("position {cause} holds another event, or one of another command")
         });
+        let is_once = self.is_owed_once(cause, owed.callback_id);
+        now.expect(is_once, Check::DeliveryEvent, || {
+            format!(
+                "callback {} is owed position {cause} twice",
+                owed.callback_id
+            )
+        });
+        let Some(reported) = self.reports.find(cause) else {
+            return;
+        };
         let Some(about) = &reported.about else {
             return now.cannot(Check::DeliveryEvent, Obstacle::BeforeRange);
         };

@@ -36,12 +36,13 @@ use crate::record::Header;
 use approvers::KnownCredential;
 use closings::Closing;
 use erasures::Unproven;
-use reports::Reports;
+use reports::{Owing, Reports};
 use std::collections::{BTreeMap, HashMap};
 use streams::{State, Streams, rule_of};
 
-/// The number of `approver.credential_put`.
+/// The numbers of `approver.credential_put` and `delivery.owed`.
 const CREDENTIAL_PUT: u16 = 51;
+const DELIVERY_OWED: u16 = 60;
 
 /// The fold over events.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub(super) struct History {
     partial: bool,
     /// What a delivery may be owed for.
     reports: Reports,
+    /// Deliveries that the newest command has still to owe.
+    owing: Vec<Owing>,
     /// What ended because its task is closed by the same command.
     closings: Vec<Closing>,
     /// Whose the last event was that could be read.
@@ -149,6 +152,7 @@ impl History {
             from,
             partial: from > 0,
             reports: Reports::default(),
+            owing: Vec::new(),
             closings: Vec::new(),
             command: None,
             keys: BTreeMap::new(),
@@ -176,6 +180,7 @@ impl History {
                 Obstacle::Erased,
             );
             self.hide(header, kind, Obstacle::Erased);
+            self.owed_unseen(header, Obstacle::Erased, findings);
             return;
         };
         match Event::decode(header.event_type, header.schema_version, content.payload) {
@@ -186,6 +191,7 @@ impl History {
                     findings,
                 };
                 self.settle_closings(Some(envelope.command_id), now.findings);
+                self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
                 self.check_command(&mut now);
                 if fits {
@@ -199,6 +205,7 @@ impl History {
                 };
                 findings.add(Some(header.position), Check::PayloadForm, reason);
                 self.hide(header, kind, Obstacle::Unreadable);
+                self.owed_unseen(header, Obstacle::Unreadable, findings);
             }
         }
     }
@@ -337,6 +344,7 @@ impl History {
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
         self.settle_closings(None, findings);
+        self.settle_owing(None, findings);
         self.settle_unproven(findings);
         let mut missing = Vec::new();
         for position in self.missing.keys() {

@@ -1,15 +1,18 @@
 //! What callbacks are told of an event, made anew from the event and its stream.
 
 use super::streams::State;
-use super::{History, Now};
+use super::{DELIVERY_OWED, History, Now};
+use crate::audit::check::Check;
+use crate::audit::finding::{Findings, Obstacle};
 use crate::callback_event::CallbackEvent;
 use crate::callback_report as told;
 use crate::event::{
     ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested, Approved, Denied,
     Event,
 };
-use crate::id::{ApplyId, ApprovalId, CommandId, EventId, TaskId};
+use crate::id::{ApplyId, ApprovalId, CallbackId, CommandId, EventId, TaskId};
 use crate::name::IdempotencyKey;
+use crate::record::Header;
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -25,6 +28,8 @@ pub(super) struct Reported {
     pub(super) at: crate::clock::Timestamp,
     /// `None` where what it is about cannot be seen.
     pub(super) about: Option<About>,
+    /// The callbacks that were owed a delivery of it.
+    owed: Vec<CallbackId>,
 }
 
 /// What is told.
@@ -59,7 +64,98 @@ impl Reports {
     }
 }
 
+/// The callbacks that are still owed a delivery for one event.
+#[derive(Debug)]
+pub(super) struct Owing {
+    position: u64,
+    command_id: CommandId,
+    name: CallbackEvent,
+    callbacks: Vec<CallbackId>,
+}
+
 impl History {
+    /// Each callback of the task that wants the event is to be owed a delivery by the same command. Those of a
+    /// task that cannot be seen are not known.
+    fn will_owe(&mut self, now: &Now<'_>, about: &About) {
+        let wanting: Vec<_> = match self.streams.state(about.task_id) {
+            Some(State::Task(task)) => task.callbacks.wanting(about.name).collect(),
+            Some(State::ClosedTask(task)) => task.callbacks.wanting(about.name).collect(),
+            _ => return,
+        };
+        if !wanting.is_empty() {
+            self.owing.push(Owing {
+                position: now.position(),
+                command_id: now.envelope.command_id,
+                name: about.name,
+                callbacks: wanting,
+            });
+        }
+    }
+
+    /// Takes note of a delivery that is owed for the event at that position; `false` when that callback was owed
+    /// one already.
+    pub(super) fn is_owed_once(&mut self, position: u64, callback: CallbackId) -> bool {
+        for owing in self
+            .owing
+            .iter_mut()
+            .filter(|owing| owing.position == position)
+        {
+            owing.callbacks.retain(|wanting| *wanting != callback);
+        }
+        let Reports(newest) = &mut self.reports;
+        let Some(reported) = newest.iter_mut().find(|known| known.position == position) else {
+            return true;
+        };
+        let is_new = !reported.owed.contains(&callback);
+        reported.owed.push(callback);
+        is_new
+    }
+
+    /// A delivery that cannot be read may be the one that is still to be owed.
+    pub(super) fn owed_unseen(&mut self, header: &Header, why: Obstacle, findings: &mut Findings) {
+        let mut newest = self.owing.iter_mut().rev();
+        if header.event_type == DELIVERY_OWED
+            && let Some(owing) = newest.find(|owing| !owing.callbacks.is_empty())
+        {
+            owing.callbacks.pop();
+            findings.cannot(owing.position, Check::DeliveryEvent, why);
+        }
+    }
+
+    /// One of the command's deliveries does not say what it is owed for, which is told where it stands.
+    pub(super) fn owed_for_another(&mut self, command: CommandId) {
+        self.owing.retain(|owing| owing.command_id != command);
+    }
+
+    /// Before the event at that position, and at the end (`None`): what was not owed by then is owed no more.
+    pub(super) fn settle_owing(&mut self, next: Option<u64>, findings: &mut Findings) {
+        let reach = u64::try_from(REACH).unwrap_or(u64::MAX);
+        let is_over =
+            |owing: &Owing| next.is_none_or(|next| owing.position.saturating_add(reach) < next);
+        if !self.owing.first().is_some_and(is_over) {
+            return;
+        }
+        let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.owing)
+            .into_iter()
+            .partition(is_over);
+        self.owing = open;
+        for owing in over {
+            // The commit may go on behind the last record.
+            let goes_on = next.is_none() && self.ends_with(owing.command_id);
+            for callback in owing.callbacks {
+                if goes_on {
+                    let why = Obstacle::AfterRange;
+                    findings.cannot(owing.position, Check::DeliveryEvent, why);
+                    continue;
+                }
+                let name = owing.name;
+                let reason =
+                    format!("callback {callback} wants {name}, and is owed no delivery of it");
+                findings.add(Some(owing.position), Check::DeliveryEvent, reason);
+            }
+        }
+    }
+
     /// Remembers the event if deliveries may be owed for it; before its stream takes it in.
     pub(super) fn report(&mut self, now: &Now<'_>, event: &Event) {
         let about = match event {
@@ -80,6 +176,9 @@ impl History {
             Event::ApplyResolved(resolved) => self.resolved_about(now, resolved),
             _ => return,
         };
+        if let Some(about) = &about {
+            self.will_owe(now, about);
+        }
         let Reports(newest) = &mut self.reports;
         if newest.len() >= REACH {
             newest.pop_front();
@@ -90,6 +189,7 @@ impl History {
             command_id: now.envelope.command_id,
             at: now.at(),
             about,
+            owed: Vec::new(),
         });
     }
 

@@ -8,6 +8,7 @@ use super::{History, Now};
 use crate::aggregate::TASK_LIFE;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
+use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::event::{
     Actor, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated, TokenIssued,
@@ -65,6 +66,13 @@ impl KnownCallbacks {
     pub(super) fn want(&self, id: CallbackId, event: &str) -> bool {
         let mut all = self.orchestrator.iter().chain(&self.agent);
         all.any(|callback| callback.id == id && callback.events.contains(event))
+    }
+
+    /// Those that asked for the event.
+    pub(super) fn wanting(&self, event: CallbackEvent) -> impl Iterator<Item = CallbackId> {
+        let all = self.orchestrator.iter().chain(&self.agent);
+        all.filter(move |callback| callback.events.contains(event.as_str()))
+            .map(|callback| callback.id)
     }
 
     fn set(&mut self, set: &CallbackSet) {

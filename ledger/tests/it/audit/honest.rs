@@ -1,9 +1,14 @@
 //! Nothing is found in what the ledger itself wrote.
 
 use super::told;
+use crate::scene::Scene;
+use fixtures::commands::{administrator, callback, create_task};
 use fixtures::history::{History, log_signer, trusting};
 use fixtures::rules::APPROVER;
 use ledger::audit::{Check, Depth, Obstacle, VerifyOptions};
+use ledger::command::{CloseTask, CreateTask};
+use ledger::operation::Operation;
+use serde_json::json;
 
 #[tokio::test]
 async fn an_honest_history_is_verified_and_told() {
@@ -105,4 +110,34 @@ async fn a_bundle_without_a_checkpoint_is_not_verified_but_by_one_that_was_kept(
     options.since = vec![history.sign()];
     let report = ledger::audit::verify_bundle(bundle.as_slice(), &options).unwrap();
     assert!(report.verified && report.anchored, "{report}");
+}
+
+#[tokio::test]
+async fn a_task_that_is_closed_with_a_hundred_questions_open_is_verified() {
+    let scene = Scene::new().await;
+    let command = CreateTask {
+        callback: Some(callback(9, "secret")),
+        ..create_task()
+    };
+    let task = scene.execute(administrator(), command).await.unwrap();
+    for number in 0..100 {
+        let key = format!("k{number}");
+        let asked = scene.submit(&task, &key, vec![ssl_mode_in(number)]);
+        assert!(asked.await.unwrap().unwrap().approval.is_some());
+    }
+    let close = CloseTask {
+        task_id: task.task.id,
+        token: None,
+        reason: None,
+    };
+    scene.run(close).await.unwrap();
+    let history = History::read(scene.ledger.close().await.path());
+    assert_eq!(history.all("approval.cancelled").len(), 100);
+    let report = history.verify();
+    assert!(report.verified && report.everything, "{report}");
+}
+
+fn ssl_mode_in(zone: usize) -> Operation {
+    let params = json!({"value": "strict"});
+    Operation::parse("ssl.mode.write", "zone", &format!("z{zone}"), &params).unwrap()
 }

@@ -5,8 +5,8 @@ use super::{altered, is_found, told};
 use fixtures::history::History;
 use ledger::audit::{Check, Report};
 use ledger::event::{
-    Agreement, ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, DeliveryOwed, Event,
-    OperationStarted, StateBefore,
+    Agreement, ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, DeliveryOwed,
+    Event, OperationStarted, StateBefore,
 };
 use ledger::{AgentName, ClientSubject};
 use serde_json::{Value, json};
@@ -292,4 +292,61 @@ async fn what_a_token_says_of_itself_is_compared() {
         }
     });
     is_found(&report, Check::Token, at);
+}
+
+#[tokio::test]
+async fn an_event_that_a_callback_wants_and_is_not_owed_is_named() {
+    let history = told().await;
+    let all = history.all("delivery.owed");
+    for at in all.into_iter().filter(|at| at + 1 < history.size()) {
+        let (envelope, _) = history.event(at);
+        let report = altered(&history, |history| {
+            history.remove(at);
+        });
+        is_found(&report, Check::DeliveryEvent, envelope.cause.unwrap());
+    }
+    // The last command of a history may go on behind it; here it does not say so.
+    let last = history.last("delivery.owed");
+    let report = altered(&history, |history| {
+        while history.size() > last {
+            history.remove(last);
+        }
+    });
+    assert!(report.findings.is_empty(), "{report}");
+    assert!(!report.impossible.is_empty(), "{report}");
+}
+
+#[tokio::test]
+async fn a_callback_is_owed_one_delivery_of_an_event() {
+    let history = told().await;
+    let at = history.first("delivery.owed");
+    let report = altered(&history, |history| {
+        let (envelope, mut event) = history.event(at);
+        let again = ledger::DeliveryId::from_bytes([1; 16]);
+        if let Event::DeliveryOwed(owed) = &mut event {
+            owed.delivery_id = again;
+        }
+        history.insert_with(at + 1, again.into(), &envelope, &event);
+    });
+    is_found(&report, Check::DeliveryEvent, at + 1);
+}
+
+#[tokio::test]
+async fn a_callback_that_was_not_its_actors_to_register_is_named() {
+    let history = told().await;
+    let at = history.first("task.callback_set");
+    let report = changed(&history, at, |event| {
+        if let Event::CallbackSet(set) = event {
+            set.owner = CallbackOwner::Agent;
+        }
+    });
+    is_found(&report, Check::Callback, at);
+    // The orchestrator's comes before any token of the task.
+    let issued = history.first("task.token_issued");
+    let report = altered(&history, |history| {
+        let (envelope, event) = history.event(at);
+        let stream = history.record(at).header.stream_id;
+        history.insert_with(issued + 1, stream, &envelope, &event);
+    });
+    is_found(&report, Check::Callback, issued + 1);
 }
