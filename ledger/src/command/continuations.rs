@@ -75,6 +75,11 @@ impl Command for ContinueApply {
             tx.append(events).await?;
             return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
+        // The operations are recorded once more, as often as the approval is given back.
+        if let Err(refused) = tx.admit_bytes(&task, first.submission.len()) {
+            let fingerprint = Some(approval.fingerprint);
+            return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
+        }
         let accepted = accept_again(&first, apply_id, &self, &task);
         let accepted = tx.context().event(apply_id, accepted);
         tx.append(vec![accepted]).await?;

@@ -1,12 +1,13 @@
 //! What one agent may ask and have kept, so that it fills neither the disk nor anybody's day.
 
-use crate::scene::{Scene, refusal};
+use crate::scene::{Scene, end, failed, refusal, start};
 use fixtures::commands::{
-    administrator, agent, create_task, deploy, key, presented, ssl_mode, submit, system,
+    administrator, agent, continue_apply, create_task, deploy, key, presented, ssl_mode, submit,
+    system,
 };
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::Setup;
-use ledger::command::{CloseTask, NarrowApproval, RefuseApply};
+use ledger::command::{CloseTask, ContinueApply, NarrowApproval, RefuseApply};
 use ledger::{Decision, Quotas, Rejection};
 use std::time::Duration;
 
@@ -146,6 +147,41 @@ async fn what_an_agent_has_kept_in_an_hour_is_bounded_by_task_and_agent() {
 
     scene.ledger.clock.advance(Duration::from_secs(200));
     assert!(ask(100).await.is_err(), "it comes back slowly");
+}
+
+#[tokio::test]
+async fn an_approval_that_is_given_back_over_and_over_is_continued_within_the_quota() {
+    let scene = with(Quotas {
+        task_bytes: 60_000,
+        ..Quotas::default()
+    })
+    .await;
+    let script = format!("export default {{}}; //{}", "x".repeat(10_000));
+    let first = scene.submitted("k", vec![deploy("site", &script)]).await;
+    scene.decided(&first, Decision::Approve).await;
+    let again = async |name: &str| {
+        let command = ContinueApply {
+            key: key(name),
+            ..continue_apply(&scene.token, &first)
+        };
+        scene.execute(agent(&scene.token), command).await.unwrap()
+    };
+    let mut continued = 0;
+    let refused = loop {
+        match again(&format!("k{continued}")).await {
+            Ok(going) => {
+                scene.run(start(going.apply.id, 0)).await.unwrap();
+                scene.run(end(going.apply.id, 0, failed())).await.unwrap();
+                continued += 1;
+            }
+            Err(refused) => break refused,
+        }
+    };
+    assert!((2..=5).contains(&continued), "{continued}");
+    assert_eq!(refused.code(), "storage_quota_exceeded");
+    // Under the key that it was asked with nothing is recorded again, and the approval is still there.
+    let own = scene.continued(&first).await.unwrap();
+    assert!(own.apply.is_running());
 }
 
 #[tokio::test]
