@@ -25,10 +25,11 @@ const PLACES_OF_OWNER: usize = 64;
 /// Requests at a time through all links: an eighth of all places.
 const PLACES_OF_ALL: usize = 512;
 
-/// Files being downloaded at a time through the links of one task, and through all links: each may be 10 MiB
-/// that somebody takes slowly.
+/// Files being downloaded at a time through the links of one task, of one subject's tasks, and through all
+/// links: each may be 10 MiB that somebody takes slowly.
 const FILES_OF_TASK: usize = 1;
-const FILES_OF_ALL: usize = 4;
+const FILES_OF_OWNER: usize = 2;
+const FILES_OF_ALL: usize = 8;
 
 /// How long the body of a request through a link may take to arrive. It is a few KiB, and it waits for
 /// nobody: the person has used the passkey before it is sent.
@@ -45,6 +46,7 @@ pub(crate) struct LinkTraffic {
     owners: Arc<SubjectLimit>,
     all: Arc<SubjectLimit>,
     files_of_task: Arc<SubjectLimit>,
+    files_of_owner: Arc<SubjectLimit>,
     files: Arc<SubjectLimit>,
 }
 
@@ -66,7 +68,7 @@ impl LinkPermits {
 /// The places of one download; given back when it goes.
 #[derive(Debug)]
 pub(crate) struct FilePermits(
-    #[expect(dead_code, reason = "held for what dropping it does")] [Permit; 2],
+    #[expect(dead_code, reason = "held for what dropping it does")] [Permit; 3],
 );
 
 /// Marks a request that came through a link, with what its body's memory is counted for.
@@ -85,6 +87,7 @@ impl LinkTraffic {
             owners: Arc::new(SubjectLimit::new(PLACES_OF_OWNER)),
             all: Arc::new(SubjectLimit::new(PLACES_OF_ALL)),
             files_of_task: Arc::new(SubjectLimit::new(FILES_OF_TASK)),
+            files_of_owner: Arc::new(SubjectLimit::new(FILES_OF_OWNER)),
             files: Arc::new(SubjectLimit::new(FILES_OF_ALL)),
         }
     }
@@ -120,11 +123,17 @@ impl LinkTraffic {
     /// Gives a download its places.
     ///
     /// # Errors
-    /// [`ApiError::RateLimited`] while another one of the task, or too many in all, are under way.
-    pub(crate) fn take_file(&self, task: &CountedFor) -> Result<FilePermits, ApiError> {
+    /// [`ApiError::RateLimited`] while another one of the task, or too many of the owner or in all, are under
+    /// way.
+    pub(crate) fn take_file(
+        &self,
+        task: &CountedFor,
+        owner: &CountedFor,
+    ) -> Result<FilePermits, ApiError> {
         let of_task = self.files_of_task.take(task, 1).ok_or_else(full)?;
+        let of_owner = self.files_of_owner.take(owner, 1).ok_or_else(full)?;
         let of_all = self.files.take(&CountedFor::all(), 1).ok_or_else(full)?;
-        Ok(FilePermits([of_task, of_all]))
+        Ok(FilePermits([of_task, of_owner, of_all]))
     }
 
     /// The number of tasks whose rates are remembered.
@@ -195,6 +204,20 @@ mod tests {
             .count();
         assert!((100..=110).contains(&admitted), "{admitted}");
         assert!(traffic.take(&"other".into(), &"other".into()).is_ok());
+    }
+
+    #[test]
+    fn one_owners_downloads_leave_places_for_those_of_others() {
+        let traffic = LinkTraffic::new(0);
+        let held: Vec<_> = (0..100)
+            .filter_map(|task: i32| {
+                let task = task.to_string().as_str().into();
+                traffic.take_file(&task, &"flooder".into()).ok()
+            })
+            .collect();
+        assert_eq!(held.len(), FILES_OF_OWNER);
+        assert!(traffic.take_file(&"other".into(), &"other".into()).is_ok());
+        assert!(traffic.take_file(&"0".into(), &"other".into()).is_err(), "one of a task");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
-use crate::limits::links::FilePermits;
+use crate::limits::links::{FilePermits, ThroughLink};
 use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::state::AppState;
 use app::{action, decisions};
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -51,11 +52,13 @@ pub(super) struct FilePath {
 pub(super) async fn file(
     State(state): State<AppState>,
     By(who): By<action::ViewQuestion>,
+    Extension(through): Extension<ThroughLink>,
     PathParams(path): PathParams<FilePath>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound { what: "file" };
     let file = ApprovalFile::named(&path.file).ok_or_else(missing)?;
-    let seats = state.links.take_file(&CountedFor::task(who.link.task_id))?;
+    let of_task = CountedFor::task(who.link.task_id);
+    let seats = state.links.take_file(&of_task, &through.owner)?;
     let approval = decisions::opened(&state.app.ledger, &who).await?;
     let (_, turn) = turn_for(&state, &approval).await?;
     let ledger = &state.app.ledger;
