@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ledger::provider::Outcome;
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// What stands where the token stood.
 pub(super) const REDACTED: &str = "[token]";
@@ -16,6 +17,8 @@ const REMOVED: &str = "[removed: it held the token]";
 /// From so many letters and digits on a token cannot appear by chance, so it is looked for without
 /// regard to case and to what stands between its characters.
 const LONG: usize = 16;
+/// What escapes begin with.
+const ESCAPES: [char; 4] = ['%', '=', '\\', '&'];
 /// How many encodings inside one another are undone.
 const MOST_LAYERS: usize = 6;
 /// Longest name of a request that is kept; upstream's have 20 characters.
@@ -141,6 +144,10 @@ impl Redaction {
         // What was taken out names what it was.
         let mut view = text.replace(REMOVED, " ").replace(REDACTED, " ");
         for _ in 0..MOST_LAYERS {
+            // Letters of other shapes are read as the letters that they are.
+            if !view.is_ascii() {
+                view = view.nfkc().collect();
+            }
             let reduced = reduced(&view, self.is_long);
             if self.needles.iter().any(|needle| reduced.contains(needle)) {
                 return true;
@@ -181,16 +188,16 @@ fn in_base64(token: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// The text with one layer of escapes undone: `%74`, `\u0074`, `\x74`, `\/`, `&#116;`, `&#x74;`. `None`
-/// when there are none.
+/// The text with one layer of escapes undone: `%74`, `=74`, `\u0074`, `\u{74}`, `\x74`, `\164`, `\/`, `&#116;`,
+/// `&#x74;`. `None` when there are none.
 fn decoded(text: &str) -> Option<String> {
-    if !text.contains(['%', '\\', '&']) {
+    if !text.contains(ESCAPES) {
         return None;
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut changed = false;
-    while let Some(at) = rest.find(['%', '\\', '&']) {
+    while let Some(at) = rest.find(ESCAPES) {
         let (before, behind) = rest.split_at(at);
         out.push_str(before);
         match escape(behind) {
@@ -213,28 +220,48 @@ fn decoded(text: &str) -> Option<String> {
 fn escape(text: &str) -> Option<(Option<char>, usize)> {
     let hex = |digits: Option<&str>| {
         digits
-            .filter(|digits| !digits.is_empty() && digits.len() <= 6)
+            .filter(|digits| !digits.is_empty() && digits.len() <= 8)
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
     };
-    if text.starts_with('%') {
+    if text.starts_with(['%', '=']) {
         return hex(text.get(1..3)).map(|code| (char::from_u32(code), 3));
     }
     if let Some(escaped) = text.strip_prefix('\\') {
         return match escaped.chars().next()? {
+            'u' | 'x' if escaped.get(1..2) == Some("{") => {
+                let digits = run(escaped.get(2..)?, 16);
+                hex(Some(digits)).map(|code| (char::from_u32(code), 4 + digits.len()))
+            }
             'u' => hex(escaped.get(1..5)).map(|code| (char::from_u32(code), 6)),
+            'U' => hex(escaped.get(1..9)).map(|code| (char::from_u32(code), 10)),
             'x' => hex(escaped.get(1..3)).map(|code| (char::from_u32(code), 4)),
+            '0'..='7' => {
+                let digits = run(escaped.get(..3).unwrap_or(escaped), 8);
+                let code = u32::from_str_radix(digits, 8).ok()?;
+                Some((char::from_u32(code), 1 + digits.len()))
+            }
             // Line breaks and the like, which do not count.
             'n' | 'r' | 't' | 'b' | 'f' => Some((None, 2)),
             c if !c.is_alphanumeric() => Some((Some(c), 1 + c.len_utf8())),
             _ => None,
         };
     }
-    let (entity, _) = text.strip_prefix("&#")?.split_once(';')?;
-    let code = match entity.strip_prefix(['x', 'X']) {
-        Some(digits) => hex(Some(digits)),
-        None => entity.parse().ok(),
-    }?;
-    Some((char::from_u32(code), entity.len() + 3))
+    // A browser takes one without its semicolon as well.
+    let entity = text.strip_prefix("&#")?;
+    let (radix, digits) = match entity.strip_prefix(['x', 'X']) {
+        Some(digits) => (16, run(digits, 16)),
+        None => (10, run(entity, 10)),
+    };
+    let code = u32::from_str_radix(digits, radix).ok()?;
+    let length = 2 + usize::from(radix == 16) + digits.len();
+    let is_closed = text.get(length..).is_some_and(|rest| rest.starts_with(';'));
+    Some((char::from_u32(code), length + usize::from(is_closed)))
+}
+
+/// The digits at the beginning, eight at most.
+fn run(text: &str, radix: u32) -> &str {
+    let digits = text.chars().take(8).take_while(|c| c.is_digit(radix));
+    text.get(..digits.count()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -276,6 +303,9 @@ mod tests {
     #[test]
     fn a_token_that_is_encoded_is_found() {
         let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let each = |write: fn(u8) -> String| TOKEN.bytes().map(write).collect::<String>();
+        // Latin letters in the width of Chinese ones (U+FF01 and on).
+        let wide = |c: char| char::from_u32(u32::from(c) + 0xfee0).unwrap();
         let twice = percent.replace('%', "%25");
         let json_escapes: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
         let entities: String = TOKEN.bytes().map(|byte| format!("&#{byte};")).collect();
@@ -287,6 +317,12 @@ mod tests {
             json!(twice),
             json!(json_escapes),
             json!(entities),
+            json!(entities.replace(';', "")),
+            json!(percent.replace('%', "=")),
+            json!(each(|byte| format!("\\u{{{byte:x}}}"))),
+            json!(each(|byte| format!("\\{byte:03o}"))),
+            json!(each(|byte| format!("\\U{byte:08x}"))),
+            json!(TOKEN.chars().map(wide).collect::<String>()),
             json!(hex::encode(TOKEN)),
             json!(TOKEN.to_lowercase()),
             json!(TOKEN.to_uppercase()),
