@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use ledger::describe::Topic;
 use ledger::event::ErasedSubject;
-use ledger::{Actor, Event, TaskId};
+use ledger::{Actor, ApproverName, Event, TaskId};
 
 /// What a narrative follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,18 @@ impl Subject {
                 acted || topic.agent.as_ref() == Some(name)
             }
             Self::Approver(name) => {
+                // Older ledgers may have it in another form than the one that it is asked for in.
+                let is = |known: &str| {
+                    known == name
+                        || ApproverName::composed(known) == ApproverName::composed(name)
+                };
                 let acted = matches!(
-                    entry.actor(), Some(Actor::Approver { principal, .. }) if principal.as_str() == name
+                    entry.actor(), Some(Actor::Approver { principal, .. }) if is(principal.as_str())
                 );
                 acted
-                    || topic.approver.as_ref() == Some(name)
-                    || topic.approved_by.as_ref() == Some(name)
-                    || topic.asked.contains(name)
+                    || topic.approver.as_deref().is_some_and(is)
+                    || topic.approved_by.as_deref().is_some_and(is)
+                    || topic.asked.iter().any(|asked| is(asked))
             }
         }
     }

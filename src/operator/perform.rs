@@ -78,7 +78,10 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             let target = match what {
                 Erased::Task(task) => EraseTarget::Task(parsed("task", &task)?),
                 Erased::Agent(name) => EraseTarget::Agent(AgentName::unchecked(name)),
-                Erased::Approver(principal) => EraseTarget::Approver(ApproverName::unchecked(principal)),
+                Erased::Approver(principal) => {
+                    let known = approvers::known_principal(ledger, principal).await;
+                    EraseTarget::Approver(known.map_err(failure)?)
+                }
             };
             let by = access::<action::Erase>(ledger, account).await?;
             let erased = ledger.erase(by.into_origin(), target, reason).await;
