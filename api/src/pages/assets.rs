@@ -47,6 +47,12 @@ pub fn base() -> String {
     format!("{FROM_A_PAGE}/{}", *BUNDLE)
 }
 
+/// The same for a page at any path of this service.
+pub(super) fn base_from(path: &str) -> String {
+    let levels = path.matches('/').count().saturating_sub(1);
+    format!("{}assets/{}", "../".repeat(levels), *BUNDLE)
+}
+
 /// The public route that serves the assets.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route(ASSETS_ROUTE, get(serve))

@@ -12,6 +12,8 @@ pub struct NoticePage {
     explanation: &'static str,
     advice: &'static str,
     request_id: Option<ShownText>,
+    /// Where it stands, when that is not two levels deep.
+    path: Option<String>,
 }
 
 impl NoticePage {
@@ -24,6 +26,7 @@ impl NoticePage {
                           change them on the way.",
             advice: "Open the link again from the message you got, or ask for a new one.",
             request_id: None,
+            path: None,
         }
     }
 
@@ -37,6 +40,7 @@ impl NoticePage {
             advice: "To decide, open the link in the message that you got. Programs find a \
                      description of the interface under /docs/.",
             request_id: None,
+            path: None,
         }
     }
 
@@ -48,6 +52,7 @@ impl NoticePage {
             explanation: "What this link named does not exist in this service.",
             advice: "Check that you opened the newest link you were sent.",
             request_id: None,
+            path: None,
         }
     }
 
@@ -60,6 +65,7 @@ impl NoticePage {
                           decided.",
             advice: "Wait a few seconds, then reload this page.",
             request_id: None,
+            path: None,
         }
     }
 
@@ -72,6 +78,7 @@ impl NoticePage {
                           nothing was lost.",
             advice: "Reload this page in a moment.",
             request_id: request_id.map(ShownText::line),
+            path: None,
         }
     }
 
@@ -83,10 +90,19 @@ impl NoticePage {
             explanation: "The service made a mistake. Nothing was decided by you.",
             advice: "Reload this page. If it stays like this, tell an operator the request's id.",
             request_id: request_id.map(ShownText::line),
+            path: None,
         }
     }
 
+    /// The page at this path, which is what its files are relative to.
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
     fn assets(&self) -> String {
-        assets::base()
+        self.path
+            .as_deref()
+            .map_or_else(assets::base, assets::base_from)
     }
 }

@@ -1,6 +1,5 @@
 //! The start page, and answers for unknown paths.
 
-use crate::limits::request_id::ThisRequest;
 use crate::pages::{self, NoticePage, WantsPage};
 use crate::problem::ApiError;
 use axum::Json;
@@ -12,7 +11,7 @@ use serde_json::json;
 /// that they hold behind whatever path a proxy in front puts before ours.
 pub(crate) async fn landing(WantsPage(page): WantsPage) -> Response {
     if page {
-        return pages::respond(StatusCode::OK, &NoticePage::landing());
+        return pages::respond(StatusCode::OK, &NoticePage::landing().at("/"));
     }
     let links = json!({
         "service": "llm-permission-proxy",
@@ -31,19 +30,15 @@ pub(crate) async fn without_slash(uri: Uri) -> Response {
 }
 
 /// No route at this path.
-pub(crate) async fn unknown_path(
-    method: Method,
-    uri: Uri,
-    WantsPage(page): WantsPage,
-    ThisRequest(request): ThisRequest,
-) -> Response {
+pub(crate) async fn unknown_path(method: Method, uri: Uri, WantsPage(page): WantsPage) -> Response {
     // The whole server is asked about (RFC 9110, section 9.3.7).
     if method == Method::OPTIONS && uri.path() == "*" {
         let all = HeaderValue::from_static("GET,HEAD,POST,PATCH,OPTIONS");
         return (StatusCode::NO_CONTENT, [(header::ALLOW, all)]).into_response();
     }
     if page {
-        return pages::respond_notice(ApiError::UnknownPath, request);
+        let page = NoticePage::not_found().at(uri.path());
+        return pages::respond(StatusCode::NOT_FOUND, &page);
     }
     ApiError::UnknownPath.into_response()
 }
@@ -54,4 +49,39 @@ pub(crate) async fn other_method(method: Method) -> Response {
         return StatusCode::NO_CONTENT.into_response();
     }
     ApiError::MethodNotAllowed.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Stage;
+    use axum::body::Body;
+    use http::Request;
+    use tower::ServiceExt as _;
+    use url::Url;
+
+    async fn got(stage: &Stage, path: &str, accept: &str) -> (u16, String) {
+        let request = Request::builder().uri(path).header("accept", accept);
+        let request = request.body(Body::empty()).unwrap();
+        let answer = stage.router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn pages_at_any_path_find_their_style_behind_a_path_of_a_proxy() {
+        let stage = Stage::new().await;
+        for path in ["/", "/nothing", "/v1/", "/v1/approve/a/b/c"] {
+            let (status, html) = got(&stage, path, "text/html").await;
+            assert!([200, 404].contains(&status), "{path}: {status}");
+            let (_, link) = html.split_once("<link rel=\"stylesheet\" href=\"").unwrap();
+            let (link, _) = link.split_once('"').unwrap();
+            let page = Url::parse(&format!("https://proxy.example.com/gate{path}")).unwrap();
+            let found = page.join(link).unwrap();
+            let style = found.path().strip_prefix("/gate").unwrap_or_default();
+            assert_eq!(got(&stage, style, "*/*").await.0, 200, "{path}: {found}");
+        }
+    }
 }
