@@ -6,7 +6,7 @@ use app::{
     Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
 use ledger::command::{EraseTarget, Erasure};
-use ledger::{AgentName, ApplyId, ApproverName, Blob, CredentialId, DeliveryId, Ledger, TaskId};
+use ledger::{AgentName, ApplyId, Blob, CredentialId, DeliveryId, Ledger, TaskId};
 use projections::Projections;
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use fixtures::service::{Service, Task, purge};
 use fixtures::upstream::Fault;
 use ledger::event::{AfterAttempt, AttemptOutcome};
 use ledger::{Actor, Blob, Event};
+use reqwest::Method;
 
 /// A purge whose answer got lost, and its apply's id.
 async fn unknown(sandbox: &Sandbox, service: &Service, task: &Task, key: &str) -> String {
@@ -147,6 +148,35 @@ async fn a_passkey_can_be_taken_away() {
 }
 
 #[tokio::test]
+async fn a_principal_is_the_same_one_in_every_normal_form_of_its_name() {
+    let mut surroundings = Surroundings::new().await;
+    let (composed, decomposed) = ("Zo\u{e9}", "Zoe\u{301}");
+    surroundings
+        .settings
+        .insert("APPROVAL_APPROVERS", composed.to_owned());
+    let service = surroundings.start().await;
+    let zoe = SoftApprover::new(composed);
+    service.register(&zoe).await;
+    let credential = Blob::from(zoe.credential_id()).to_base64url();
+    let replayed = surroundings.run(&format!("ledger replay --approver {decomposed}"));
+    assert!(
+        said(&replayed).0.contains("passkey"),
+        "{:?}",
+        said(&replayed)
+    );
+    for line in [
+        format!(
+            "credential revoke --principal {decomposed} --credential {credential} --reason lost"
+        ),
+        format!("ledger erase --approver {decomposed} --reason retired"),
+    ] {
+        let done = surroundings.run(&line);
+        assert!(done.status.success(), "{line}: {}", said(&done).1);
+    }
+    assert!(service.stop().await.success());
+}
+
+#[tokio::test]
 async fn a_callback_that_was_given_up_can_be_sent_again() {
     let mut sandbox = Sandbox::new().await;
     sandbox
@@ -180,6 +210,60 @@ async fn a_callback_that_was_given_up_can_be_sent_again() {
         })
     })
     .await;
+    assert!(service.stop().await.success());
+}
+
+/// Has so many callbacks given up, the next that are owed, and says which.
+async fn given_up(surroundings: &Surroundings, count: usize) {
+    until("callbacks that were given up", async || {
+        let events = surroundings.events().await;
+        let ended = events.iter().filter(|event| {
+            matches!(&event.event, Event::AttemptEnded(ended) if ended.after == AfterAttempt::GivenUp)
+        });
+        (ended.count() == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_callbacks_that_were_given_up_can_be_sent_again_at_once() {
+    let mut surroundings = Surroundings::new().await;
+    surroundings
+        .settings
+        .insert("CALLBACK_MAX_RETRIES", "1".to_owned());
+    surroundings
+        .receiver
+        .script([500, 500, 500, 500].map(Answer::status));
+    let service = surroundings.start().await;
+    service.grant(&["cache.purge.execute"]).await;
+    let task = service.open_task().await;
+    for key in ["a", "b"] {
+        assert_eq!(service.apply(&task, key, &purge(key)).await.status, 200);
+    }
+    given_up(&surroundings, 2).await;
+    let retried = surroundings.run("delivery retry --all --reason repaired");
+    let (told, why) = said(&retried);
+    assert!(retried.status.success(), "{why}");
+    assert!(told.contains("2 deliveries are due again"), "{told}");
+    given_up(&surroundings, 4).await;
+
+    let body = serde_json::json!({"task_id": task.id, "reason": "repaired at last"});
+    let path = "/v1/callbacks/retry";
+    let again = service.caller.administer(Method::POST, path, Some(&body));
+    let again = again.await.unwrap();
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert_eq!(
+        (&again.body["retried"], &again.body["left"]),
+        (&2.into(), &false.into())
+    );
+    let received = surroundings.receiver.wait_for(6).await.unwrap();
+    let events: std::collections::BTreeSet<_> = received
+        .iter()
+        .map(|one| one.header("webhook-id").map(str::to_owned))
+        .collect();
+    assert_eq!(events.len(), 2, "the same two events each time");
+    let none = service.caller.administer(Method::POST, path, None).await;
+    assert_eq!(none.unwrap().body["retried"], 0);
     assert!(service.stop().await.success());
 }
 
