@@ -24,6 +24,11 @@ fn operator() -> Origin {
 
 /// Bob and Carol have passkeys, Bob decides, and both are erased: first Carol, then Bob.
 async fn bob_and_carol_are_gone() -> History {
+    gone(true).await
+}
+
+/// The same; Carol gets her passkey before the decision, or after it.
+async fn gone(carol_was_there: bool) -> History {
     let rules = TestRules {
         approvers: [APPROVER, "bob", "carol"]
             .map(ApproverName::unchecked)
@@ -36,17 +41,22 @@ async fn bob_and_carol_are_gone() -> History {
     })
     .await;
     let approvers = ["bob", "carol"].map(SoftApprover::new);
-    for approver in &approvers {
-        scene
-            .execute(administrator(), approver.registration())
-            .await
-            .unwrap();
-    }
     let [bob, carol] = &approvers;
+    let register = async |approver: &SoftApprover| {
+        let registration = approver.registration();
+        scene.execute(administrator(), registration).await.unwrap();
+    };
+    register(bob).await;
+    if carol_was_there {
+        register(carol).await;
+    }
     let asked = scene.submitted("asked", vec![ssl_mode("strict")]).await;
     let approval = asked.approval.as_ref().unwrap();
     let decide = bob.decide(&scene.ledger, approval, Decision::Approve, None);
     scene.run(decide).await.unwrap().accepted().unwrap();
+    if !carol_was_there {
+        register(carol).await;
+    }
     for approver in [carol, bob] {
         let principal = approver.principal().clone();
         let revoke = RevokeCredential {
@@ -110,6 +120,32 @@ async fn a_decision_by_an_erased_approver_is_verified_as_far_as_possible() {
     let mut options = trusting();
     options.approvers = Some("".parse().unwrap());
     is_found(&history.verify_with(&options), Check::ApproversList, at);
+}
+
+#[tokio::test]
+async fn who_had_no_passkey_yet_takes_no_deciding_key_away() {
+    for (carol_was_there, excused) in [(true, true), (false, false)] {
+        let mut history = gone(carol_was_there).await;
+        let at = history.first("approval.approved");
+        let (carols, bobs) = (
+            history.first("ledger.erased"),
+            history.last("ledger.erased"),
+        );
+        let key = erased(&history, bobs).keys.remove(0);
+        for (position, keys) in [(carols, vec![key]), (bobs, Vec::new())] {
+            history.alter(position, |event| {
+                if let Event::LedgerErased(erased) = event {
+                    erased.keys = keys;
+                }
+            });
+        }
+        history.reseal();
+        let report = history.verify();
+        assert_eq!(report.findings.is_empty(), excused, "{report}");
+        if !excused {
+            is_found(&report, Check::DecisionCredential, at);
+        }
+    }
 }
 
 #[tokio::test]

@@ -300,7 +300,7 @@ async fn a_delivery_is_owed_for_what_it_reports() {
     });
     is_first(&report, Check::DeliveryEvent, Some(at));
     let report = change(|owed| owed.callback_id = ledger::CallbackId::from_bytes([1; 16]));
-    is_first(&report, Check::DeliveryEvent, Some(at));
+    is_found(&report, Check::DeliveryEvent, at);
     let report = altered(&history, |history| {
         history.alter_all(at, |envelope, _| envelope.cause = None);
     });
