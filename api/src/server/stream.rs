@@ -235,3 +235,36 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For how many seconds a client is waited for that takes so many bytes in each of them; `None` when for
+    /// longer than two minutes.
+    async fn waited(bytes: usize) -> Option<u64> {
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::default();
+        for seconds in 0..120 {
+            let limit = pace.stall(Duration::from_secs(10), 1).deadline();
+            if limit < Instant::now() + second {
+                return Some(seconds);
+            }
+            tokio::time::advance(second).await;
+            pace.take(bytes);
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_taken_at_a_lowest_rate_over_its_whole_length() {
+        let lowest = usize::try_from(LOWEST_RATE).unwrap();
+        assert_eq!(waited(0).await, Some(10));
+        assert_eq!(waited(1).await, Some(10), "a byte now and then is nothing");
+        assert_eq!(
+            waited(lowest / 2).await.map(|s| s > 10 && s < 30),
+            Some(true)
+        );
+        assert_eq!(waited(lowest).await, None);
+    }
+}
