@@ -231,3 +231,32 @@ async fn a_subject_with_large_bodies_under_way_waits_for_its_own_and_others_do_n
     assert!(cost < 160 * 1024, "{cost} KiB");
     drop(halves);
 }
+
+/// Extensions of chunks and trailers (RFC 9112, sections 7.1.1 and 7.1.2) are no part of the body that has a limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_beside_chunks_takes_no_memory_and_is_not_read_on_for_ever() {
+    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = surroundings.start().await;
+    let bystander = Bystander::new(&surroundings, &service).await;
+    let sender = Sender::new(&surroundings, &service, "greedy").await;
+    let before = peak_kib(&service);
+    let path = "/v1/tasks/{task}/workers/deploy";
+    let filler = "a".repeat(8 * MIB);
+    let one_extension = format!("1;{filler}\r\n{{\r\n0\r\n\r\n");
+    let many_extensions = format!("1;{}\r\n \r\n", "a".repeat(4000)).repeat(2000);
+    let one_trailer = format!("1\r\n{{\r\n0\r\nx: {filler}\r\n\r\n");
+    let many_trailers = format!("1\r\n{{\r\n0\r\n{}", "x: aaaaaaaa\r\n".repeat(MIB / 2));
+    for beside in [one_extension, many_extensions, one_trailer, many_trailers] {
+        let mut raw = Raw::connect(service.address).await;
+        raw.send(sender.head(path, "k", "transfer-encoding: chunked"))
+            .await;
+        // The other side may end it in the middle.
+        raw.send(beside).await;
+        if let Some(answer) = raw.answer().await {
+            assert!((400..500).contains(&answer.problem()), "{answer:?}");
+        }
+        bystander.is_served("k").await;
+    }
+    let cost = peak_kib(&service) - before;
+    assert!(cost < 16 * 1024, "{cost} KiB");
+}
