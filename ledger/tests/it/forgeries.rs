@@ -237,7 +237,8 @@ async fn a_decision_without_its_signature_is_not_consumed() {
 /// A decision that the passkey did sign, as it would be recorded, and its counter.
 async fn signed_approval(scene: &Scene, asked: &Submitted) -> (ApprovalDecided, u8) {
     let approval = scene.approval(asked).await;
-    let approver = scene.ledger.approver(APPROVER).await.unwrap().unwrap();
+    let alice = ApproverName::unchecked(APPROVER);
+    let approver = scene.ledger.approver(&alice).await.unwrap().unwrap();
     let credential = &approver.credentials[0];
     let signed = scene
         .alice
@@ -288,7 +289,7 @@ async fn consumed(
         key: fixtures::commands::key("k"),
         resume: resume(asked),
     };
-    ledger.run(command).await.map(Result::unwrap)
+    ledger.run(command).await.map(|ruling| ruling.accepted().unwrap())
 }
 
 #[tokio::test]
@@ -300,7 +301,9 @@ async fn each_part_of_a_decision_is_proven_again_when_it_is_consumed() {
             decided.statement.push(' ')
         }),
         ("counter or its time", |decided| decided.sign_count += 1),
-        ("could not decide", |decided| decided.principal.push('x')),
+        ("could not decide", |decided| {
+            decided.principal = ApproverName::unchecked("mallory");
+        }),
     ];
     for (why, change) in changes {
         let scene = Scene::new().await;
@@ -321,7 +324,7 @@ async fn each_part_of_a_decision_is_proven_again_when_it_is_consumed() {
     let asked = scene.asked("k").await;
     let signed = signed_approval(&scene, &asked).await;
     let revoke = ledger::command::RevokeCredential {
-        principal: APPROVER.to_owned(),
+        principal: ApproverName::unchecked(APPROVER),
         credential_id: CredentialId::unchecked(scene.alice.credential_id()),
         reason: None,
     };

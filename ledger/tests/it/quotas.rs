@@ -164,7 +164,8 @@ async fn an_approval_that_is_given_back_over_and_over_is_continued_within_the_qu
             key: key(name),
             ..continue_apply(&scene.token, &first)
         };
-        scene.execute(agent(&scene.token), command).await.unwrap()
+        let ruling = scene.execute(agent(&scene.token), command).await;
+        ruling.unwrap().accepted()
     };
     let mut continued = 0;
     let refused = loop {

@@ -123,7 +123,7 @@ async fn a_task_that_is_closed_with_a_hundred_questions_open_is_verified() {
     for number in 0..100 {
         let key = format!("k{number}");
         let asked = scene.submit(&task, &key, vec![ssl_mode_in(number)]);
-        assert!(asked.await.unwrap().unwrap().approval.is_some());
+        assert!(asked.await.unwrap().accepted().unwrap().approval.is_some());
     }
     let close = CloseTask {
         task_id: task.task.id,
