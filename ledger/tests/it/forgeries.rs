@@ -263,6 +263,8 @@ async fn signed_approval(scene: &Scene, asked: &Submitted) -> (ApprovalDecided, 
     (decided, count)
 }
 
+type Change = fn(&mut ApprovalDecided);
+
 /// What a ledger that was taken as it is makes of a decision that was put into it.
 async fn consumed(
     scene: Scene,
@@ -295,7 +297,7 @@ async fn consumed(
 #[tokio::test]
 async fn each_part_of_a_decision_is_proven_again_when_it_is_consumed() {
     let ours = fixtures::rules::APPROVAL_LINK_SECRET;
-    let changes: [(&str, fn(&mut ApprovalDecided)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("", |_| ()),
         ("statement is of another", |decided| {
             decided.statement.push(' ')

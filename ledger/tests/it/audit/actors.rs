@@ -4,7 +4,9 @@ use super::{altered, is_found, told};
 use fixtures::history::History;
 use ledger::audit::{Check, Report};
 use ledger::event::{Approved, Envelope, Event};
-use ledger::{Actor, AgentName, ApproverName, ClientSubject, CredentialId, TokenId};
+use ledger::{
+    Actor, AgentName, ApproverName, ClientSubject, CommandId, CredentialId, EnrolmentId, TokenId,
+};
 
 fn acted(history: &History, at: u64, change: impl FnOnce(&mut Envelope)) -> Report {
     altered(history, |history| {
@@ -72,6 +74,49 @@ async fn an_agent_acts_with_a_token_of_its_task_alone() {
 }
 
 #[tokio::test]
+async fn an_agent_acts_with_a_token_that_is_in_force_and_of_its_grants() {
+    let history = told().await;
+    // What an apply says of its token is held against the same rules once more.
+    let at = history.first("approval.consumed");
+    let issued = history.first("task.token_issued");
+    let revoked = history.first("task.token_revoked");
+    let granted = history.first("agent.permissions_replaced");
+    let Event::TokenIssued(token) = history.event(issued).1 else {
+        unreachable!()
+    };
+    // Another event of a command of its own, just before the agent acts.
+    let before = |from: u64, stream: u64, change: &dyn Fn(&mut Event)| {
+        altered(&history, |history| {
+            let (mut envelope, mut event) = history.event(from);
+            envelope.command_id = CommandId::from_bytes([1; 16]);
+            change(&mut event);
+            let stream = history.record(stream).header.stream_id;
+            history.insert_with(at, stream, &envelope, &event);
+        })
+    };
+    let report = before(revoked, issued, &|event| {
+        if let Event::TokenRevoked(revoked) = event {
+            revoked.token_id = token.token_id;
+        }
+    });
+    is_found(&report, Check::Token, at + 1);
+    let report = before(granted, granted, &|event| {
+        if let Event::PermissionsReplaced(replaced) = event {
+            replaced.revision += 1;
+        }
+    });
+    is_found(&report, Check::Token, at + 1);
+    let report = altered(&history, |history| {
+        history.alter(issued, |event| {
+            if let Event::TokenIssued(issued) = event {
+                issued.expires_at = issued.issued_at;
+            }
+        });
+    });
+    is_found(&report, Check::Token, at);
+}
+
+#[tokio::test]
 async fn an_approver_acts_with_the_passkey_of_the_decision() {
     let history = told().await;
     let at = history.first("approval.approved");
@@ -92,6 +137,20 @@ async fn an_approver_acts_with_the_passkey_of_the_decision() {
         history.alter(at, |event| {
             if let Event::ApprovalApproved(Approved(decided)) = event {
                 decided.principal = ApproverName::unchecked("mallory");
+            }
+        });
+    });
+    is_found(&report, Check::Actor, at);
+}
+
+#[tokio::test]
+async fn a_passkey_is_registered_by_invitation_by_nobody_but_its_approver() {
+    let history = told().await;
+    let at = history.first("approver.credential_put");
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::CredentialPut(put) = event {
+                put.enrolment_id = Some(EnrolmentId::from_bytes([1; 16]));
             }
         });
     });
