@@ -40,8 +40,7 @@ impl Subject {
             Self::Approver(name) => {
                 // Older ledgers may have it in another form than the one that it is asked for in.
                 let is = |known: &str| {
-                    known == name
-                        || ApproverName::composed(known) == ApproverName::composed(name)
+                    known == name || ApproverName::composed(known) == ApproverName::composed(name)
                 };
                 let acted = matches!(
                     entry.actor(), Some(Actor::Approver { principal, .. }) if is(principal.as_str())

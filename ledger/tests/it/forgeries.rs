@@ -291,7 +291,10 @@ async fn consumed(
         key: fixtures::commands::key("k"),
         resume: resume(asked),
     };
-    ledger.run(command).await.map(|ruling| ruling.accepted().unwrap())
+    ledger
+        .run(command)
+        .await
+        .map(|ruling| ruling.accepted().unwrap())
 }
 
 #[tokio::test]
