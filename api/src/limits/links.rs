@@ -217,7 +217,10 @@ mod tests {
             .collect();
         assert_eq!(held.len(), FILES_OF_OWNER);
         assert!(traffic.take_file(&"other".into(), &"other".into()).is_ok());
-        assert!(traffic.take_file(&"0".into(), &"other".into()).is_err(), "one of a task");
+        assert!(
+            traffic.take_file(&"0".into(), &"other".into()).is_err(),
+            "one of a task"
+        );
     }
 
     #[test]
