@@ -198,27 +198,25 @@ async fn a_purge_under_way_is_unknown_and_not_sent_again() {
 
 #[tokio::test]
 async fn an_end_that_takes_too_long_leaves_what_runs_to_the_next_start() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings
-        .settings
-        .insert("SHUTDOWN_SECS", "1".to_owned());
-    let (service, task) = granted(&surroundings).await;
-    surroundings.upstream.on_next_mutation(Fault::Hold);
+    let mut sandbox = Sandbox::new().await;
+    sandbox.settings.insert("SHUTDOWN_SECS", "1".to_owned());
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
     let operation = purge("a");
     let told = async {
-        until_sent(&surroundings, "purge_cache").await;
-        service.terminate();
+        until_sent(&sandbox, "purge_cache").await;
+        service.process.signal("TERM");
     };
     tokio::join!(service.try_apply(&task, "k", &operation), told);
     assert!(service.end().await.success());
-    let log = surroundings.log();
+    let log = sandbox.log();
     assert!(log.contains("before all work has ended"), "{log}");
 
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let ended = service.ended(&task, "k", &operation).await;
     assert_eq!((ended.status, ended.text_at("status")), (409, "unknown"));
-    assert_eq!(surroundings.upstream.mutations("purge_cache").len(), 1);
-    all_owed_arrived(&surroundings).await;
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
+    all_owed_arrived(&sandbox).await;
     assert!(service.stop().await.success());
 }
 

@@ -149,16 +149,16 @@ async fn a_passkey_can_be_taken_away() {
 
 #[tokio::test]
 async fn a_principal_is_the_same_one_in_every_normal_form_of_its_name() {
-    let mut surroundings = Surroundings::new().await;
+    let mut sandbox = Sandbox::new().await;
     let (composed, decomposed) = ("Zo\u{e9}", "Zoe\u{301}");
-    surroundings
+    sandbox
         .settings
         .insert("APPROVAL_APPROVERS", composed.to_owned());
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     let zoe = SoftApprover::new(composed);
     service.register(&zoe).await;
     let credential = Blob::from(zoe.credential_id()).to_base64url();
-    let replayed = surroundings.run(&format!("ledger replay --approver {decomposed}"));
+    let replayed = sandbox.run(&format!("ledger replay --approver {decomposed}"));
     assert!(
         said(&replayed).0.contains("passkey"),
         "{:?}",
@@ -170,7 +170,7 @@ async fn a_principal_is_the_same_one_in_every_normal_form_of_its_name() {
         ),
         format!("ledger erase --approver {decomposed} --reason retired"),
     ] {
-        let done = surroundings.run(&line);
+        let done = sandbox.run(&line);
         assert!(done.status.success(), "{line}: {}", said(&done).1);
     }
     assert!(service.stop().await.success());
@@ -214,9 +214,9 @@ async fn a_callback_that_was_given_up_can_be_sent_again() {
 }
 
 /// Has so many callbacks given up, the next that are owed, and says which.
-async fn given_up(surroundings: &Surroundings, count: usize) {
+async fn given_up(sandbox: &Sandbox, count: usize) {
     until("callbacks that were given up", async || {
-        let events = surroundings.events().await;
+        let events = sandbox.events().await;
         let ended = events.iter().filter(|event| {
             matches!(&event.event, Event::AttemptEnded(ended) if ended.after == AfterAttempt::GivenUp)
         });
@@ -227,25 +227,25 @@ async fn given_up(surroundings: &Surroundings, count: usize) {
 
 #[tokio::test]
 async fn all_callbacks_that_were_given_up_can_be_sent_again_at_once() {
-    let mut surroundings = Surroundings::new().await;
-    surroundings
+    let mut sandbox = Sandbox::new().await;
+    sandbox
         .settings
         .insert("CALLBACK_MAX_RETRIES", "1".to_owned());
-    surroundings
+    sandbox
         .receiver
         .script([500, 500, 500, 500].map(Answer::status));
-    let service = surroundings.start().await;
+    let service = sandbox.start().await;
     service.grant(&["cache.purge.execute"]).await;
     let task = service.open_task().await;
     for key in ["a", "b"] {
         assert_eq!(service.apply(&task, key, &purge(key)).await.status, 200);
     }
-    given_up(&surroundings, 2).await;
-    let retried = surroundings.run("delivery retry --all --reason repaired");
+    given_up(&sandbox, 2).await;
+    let retried = sandbox.run("delivery retry --all --reason repaired");
     let (told, why) = said(&retried);
     assert!(retried.status.success(), "{why}");
     assert!(told.contains("2 deliveries are due again"), "{told}");
-    given_up(&surroundings, 4).await;
+    given_up(&sandbox, 4).await;
 
     let body = serde_json::json!({"task_id": task.id, "reason": "repaired at last"});
     let path = "/v1/callbacks/retry";
@@ -256,7 +256,7 @@ async fn all_callbacks_that_were_given_up_can_be_sent_again_at_once() {
         (&again.body["retried"], &again.body["left"]),
         (&2.into(), &false.into())
     );
-    let received = surroundings.receiver.wait_for(6).await.unwrap();
+    let received = sandbox.receiver.wait_for(6).await.unwrap();
     let events: std::collections::BTreeSet<_> = received
         .iter()
         .map(|one| one.header("webhook-id").map(str::to_owned))

@@ -235,10 +235,10 @@ async fn a_subject_with_large_bodies_under_way_waits_for_its_own_and_others_do_n
 /// Extensions of chunks and trailers (RFC 9112, sections 7.1.1 and 7.1.2) are no part of the body that has a limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_beside_chunks_takes_no_memory_and_is_not_read_on_for_ever() {
-    let surroundings = surroundings(&[("RATE_LIMIT_RPS", "0")]).await;
-    let service = surroundings.start().await;
-    let bystander = Bystander::new(&surroundings, &service).await;
-    let sender = Sender::new(&surroundings, &service, "greedy").await;
+    let sandbox = sandbox(&[("RATE_LIMIT_RPS", "0")]).await;
+    let service = sandbox.start().await;
+    let bystander = Bystander::new(&sandbox, &service).await;
+    let sender = Sender::new(&sandbox, &service, "greedy").await;
     let before = peak_kib(&service);
     let path = "/v1/tasks/{task}/workers/deploy";
     let filler = "a".repeat(8 * MIB);
