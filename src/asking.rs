@@ -15,7 +15,6 @@ const MOST_BYTES: u64 = 64 * 1024;
 pub(crate) struct Answer {
     /// Whether the status was 200.
     pub(crate) ok: bool,
-    /// The body as it came.
     pub(crate) body: String,
 }
 

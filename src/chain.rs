@@ -9,7 +9,6 @@ const STEP: u32 = 1000;
 /// What was recomputed and found to be as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CheckedChain {
-    /// Which ledger.
     pub(crate) ledger_id: LedgerId,
     /// How many records.
     pub(crate) size: u64,
@@ -28,7 +27,6 @@ pub(crate) enum ChainError {
     Broken {
         /// The first such record.
         position: u64,
-        /// Which part.
         what: &'static str,
     },
     /// The file could not be read.

@@ -7,17 +7,13 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// Who may have signed.
 pub(crate) type Signer = (LogOrigin, LogKey);
 
 /// A checkpoint whose signature was verified.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownCheckpoint {
-    /// As it was signed.
     pub(crate) note: Note,
-    /// What it states.
     pub(crate) checkpoint: Checkpoint,
-    /// Who signed it.
     pub(crate) signer: Signer,
 }
 

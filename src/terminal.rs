@@ -37,17 +37,13 @@ impl Terminal {
 /// What a colour stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A heading.
     Strong,
     /// Beside the point: times, positions.
     Faint,
-    /// As hoped.
     Good,
     /// Waits or was refused.
     Odd,
-    /// Failed.
     Bad,
-    /// Neither here nor there.
     Plain,
 }
 

@@ -50,15 +50,12 @@ impl JwtSettings {
 pub struct ApiConfig {
     /// Where people and orchestrators reach us; links begin with it.
     pub base_url: Url,
-    /// Capability tokens.
     pub capability_jwt: JwtSettings,
-    /// Bootstrap tokens.
     pub bootstrap_jwt: JwtSettings,
     /// MTLS_BINDING_SHARED_SECRET
     pub subject_secret: SecretString,
     /// APPROVAL_LINK_SECRET; also for enrolment links, under an audience of their own.
     pub approval_link_secret: SecretString,
-    /// RESUME_TOKEN_SECRET
     pub resume_token_secret: SecretString,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
@@ -66,7 +63,6 @@ pub struct ApiConfig {
     pub relying_party: RelyingParty,
     /// No upstream credential is configured, so approvals change nothing outside; pages say so.
     pub simulated: bool,
-    /// Where callbacks may go.
     pub callback_policy: CallbackPolicy,
     /// Requests a second for each subject, with a burst of twice that; 0 switches the limit off.
     pub rate_limit_rps: u32,
@@ -95,7 +91,6 @@ pub struct Services {
     pub ledger: Ledger,
     /// What is listed and shown comes from here.
     pub projections: Projections,
-    /// Whether to take traffic.
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
     pub metrics: Option<MetricsText>,
@@ -108,7 +103,6 @@ pub struct Services {
 pub struct Keys {
     /// Signed subject headers.
     pub subject: SubjectVerifier,
-    /// Bootstrap tokens.
     pub bootstrap: TokenKey,
 }
 
@@ -127,13 +121,9 @@ pub struct AppState(Arc<Shared>);
 
 /// What [`AppState`] gives access to.
 pub struct Shared {
-    /// Settings.
     pub config: ApiConfig,
-    /// Keys made from them.
     pub keys: Keys,
-    /// The use cases.
     pub app: App,
-    /// Whether to take traffic.
     pub(crate) readiness: Arc<dyn Readiness>,
     /// For `/metrics`.
     pub(crate) metrics: Option<MetricsText>,
@@ -149,7 +139,6 @@ pub struct Shared {
     pub(crate) turns: Turns,
     /// Requests that are being answered.
     pub(crate) under_way: RequestLimit,
-    /// Memory of request bodies.
     pub(crate) bodies: BodyMemory,
     metrics_text: Mutex<Option<(Instant, Bytes)>>,
 }
@@ -262,7 +251,6 @@ impl AppState {
     }
 }
 
-/// How old the metrics may be.
 const METRICS_LIFE: Duration = Duration::from_millis(100);
 
 /// Where things are, for people and programs outside.

@@ -10,15 +10,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
-use fixtures::test_ledger::{SIGNING_SEED, signing};
+use fixtures::test_ledger::{SIGNING_SEED, Setup, TestLedger};
 use http::Request;
 use http::request::Builder;
 use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
 use ledger::{
     AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, MasterKeys,
-    Origin, Rules, ScopePattern, Timestamp, WriterTask,
+    Origin, Rules, ScopePattern, Timestamp,
 };
-use ledger_sqlite::LedgerOptions;
+use ledger_sqlite::SystemRandom;
 use projections::{ProjectionOptions, Projections};
 use providers::cloudflare;
 use secrecy::{ExposeSecret, SecretString};
@@ -45,8 +45,7 @@ pub(crate) struct Stage {
     pub(crate) state: AppState,
     pub(crate) clock: TestClock,
     pub(crate) router: Router,
-    _writer: WriterTask,
-    _folder: tempfile::TempDir,
+    _ledger: TestLedger,
 }
 
 impl Stage {
@@ -76,26 +75,26 @@ impl Stage {
     ) -> Self {
         let mut config = config();
         change(&mut config);
-        let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::at(BEGIN);
-        let url = format!("sqlite://{}/test.ledger.db", folder.path().display());
-        let mut options = LedgerOptions::new(url, rules(&config));
-        options.clock = Arc::new(clock.clone());
-        let state = folder.path().join("test.signing-state");
-        options.signing = is_signed.then(|| signing(&SIGNING_SEED, state));
-        let (ledger, writer) = ledger_sqlite::open(options).await.unwrap();
+        let setup = Setup {
+            rules: rules(&config),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom),
+            signing: is_signed.then_some(SIGNING_SEED),
+            ..Setup::default()
+        };
+        let ledger = TestLedger::with(setup).await;
         if let Some(checkpoints) = ledger.checkpoints() {
             checkpoints.covering(0, PATIENCE).await.unwrap();
         }
-        let url = format!("sqlite://{}/test.db", folder.path().display());
         let options = ProjectionOptions {
-            url,
-            ledger: ledger.clone(),
+            url: format!("sqlite://{}/test.db", ledger.dir().display()),
+            ledger: ledger.ledger.clone(),
         };
         let (projections, runner) = Projections::open(options).await.unwrap();
         tokio::spawn(runner.run(CancellationToken::new()));
         let services = Services {
-            ledger,
+            ledger: ledger.ledger.clone(),
             projections,
             readiness: Arc::new(Vec::new),
             metrics: None,
@@ -107,8 +106,7 @@ impl Stage {
             state,
             clock,
             router,
-            _writer: writer,
-            _folder: folder,
+            _ledger: ledger,
         }
     }
 

@@ -31,7 +31,6 @@ pub struct App {
     pub ledger: Ledger,
     /// What is listed and shown comes from here.
     pub projections: Projections,
-    /// What signs.
     pub keys: Keys,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
     pub relying_party: RelyingParty,

@@ -66,7 +66,6 @@ pub struct Concluded {
 /// Where an apply stands that was not refused.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It has ended.
     Ended(ApplyEnd),
     /// It is being carried out.
     Running,
@@ -80,7 +79,6 @@ pub struct Waiting {
     pub approval: Arc<Approval>,
     /// Whether it was approved, and `continue` carries it out.
     pub is_approved: bool,
-    /// The token of the link to it.
     pub link: SignedToken,
     /// Continues the apply once it is approved.
     pub resume: SignedToken,

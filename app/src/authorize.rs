@@ -13,7 +13,6 @@ use std::sync::Arc;
 pub struct Request {
     /// Its id, for events that it causes.
     pub id: Option<RequestId>,
-    /// The task that it names.
     pub task: Option<TaskId>,
 }
 

@@ -69,7 +69,6 @@ pub struct Undecided<'a> {
 pub struct Options {
     /// Binds the decision.
     pub challenge: Challenge,
-    /// The credentials that may decide.
     pub credential_ids: Vec<CredentialId>,
 }
 

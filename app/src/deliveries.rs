@@ -11,7 +11,6 @@ use projections::{DeliveryView, Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most deliveries in one answer.
 const MOST: u32 = 100;
 
 /// The most deliveries that are tried again at a time: each is an event in the ledger.

@@ -21,11 +21,8 @@ use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
 /// An invitation to register one passkey.
 #[derive(Debug)]
 pub struct Invited {
-    /// Who is invited, as they are known.
     pub principal: ApproverName,
-    /// The token of the link to it.
     pub link: SignedToken,
-    /// Until when it can be used.
     pub expires_at: Timestamp,
 }
 
@@ -68,7 +65,6 @@ pub struct Usable<'a> {
     request_id: Option<RequestId>,
 }
 
-/// A passkey that was registered.
 #[derive(Debug)]
 pub struct Registered {
     pub approver: Arc<Approver>,

@@ -47,7 +47,6 @@ pub struct TokenHolder {
 }
 
 impl TokenHolder {
-    /// A token, and the client that presents it.
     #[must_use]
     pub fn new(token: OpenedToken, subject: &ClientSubject) -> Self {
         let presented = token.presented_by(subject);
@@ -68,7 +67,6 @@ impl TokenHolder {
     }
 }
 
-/// What an administrator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
     /// Open and close tasks, settle unknown outcomes, retry deliveries: `can_issue_tasks`.
@@ -94,18 +92,15 @@ impl Right {
     }
 }
 
-/// A set of rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rights(u8);
 
 impl Rights {
-    /// With one more.
     #[must_use]
     pub const fn and(self, right: Right) -> Self {
         Self(self.0 | 1 << right as u8)
     }
 
-    /// Whether the right is among them.
     #[must_use]
     pub const fn include(self, right: Right) -> bool {
         self.0 & 1 << right as u8 != 0
@@ -260,18 +255,14 @@ impl Access for Opening {
     }
 }
 
-/// Access to what a link leads to.
 #[derive(Debug)]
 pub struct ByLink<T> {
-    /// What the link says.
     pub link: T,
     pub(crate) request_id: Option<RequestId>,
 }
 
-/// Access to one question.
 pub type QuestionAccess = ByLink<ApprovalLink>;
 
-/// Access to one invitation.
 pub type InvitationAccess = ByLink<EnrolmentLink>;
 
 impl Access for QuestionAccess {

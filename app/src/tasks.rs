@@ -10,12 +10,9 @@ use ledger::{AgentName, Ledger, TaskId};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A task to be opened.
 #[derive(Debug)]
 pub struct NewTask {
-    /// What it is called.
     pub name: String,
-    /// What may be done in it.
     pub operations: Vec<AllowedEntry>,
     /// Where its events go.
     pub callback: Option<NewCallback>,

@@ -2,6 +2,8 @@
 //! Depends on no other crate of ours, and on nothing that stores: what keeps the log stands behind
 //! [`storage`]. It builds for an auditor as it is.
 
+#![warn(missing_docs)]
+
 pub mod aggregate;
 pub mod assertion;
 pub mod audit;

@@ -8,31 +8,19 @@ use std::path::PathBuf;
 pub enum Error {
     /// The URL does not name a SQLite file.
     #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
-    InvalidUrl {
-        /// What was given.
-        url: String,
-    },
+    InvalidUrl { url: String },
     /// The read tables were to stand in the ledger's own file.
     #[error("{path} is the ledger; the read tables need a file of their own")]
-    SameFile {
-        /// The file.
-        path: PathBuf,
-    },
+    SameFile { path: PathBuf },
     /// The file holds something else.
     #[error("{path} does not hold our read tables ({found}); it is left as it is")]
-    ForeignFile {
-        /// The file.
-        path: PathBuf,
-        /// What was found in it.
-        found: String,
-    },
+    ForeignFile { path: PathBuf, found: String },
     /// Another process folds into this file.
     #[error("another process already folds into these read tables (lock file {path})")]
     InUse {
         /// The lock file.
         path: PathBuf,
     },
-    /// The read tables were folded from another ledger.
     #[error(
         "the ledger may have been replaced: the read tables belong to ledger {remembered}, this is ledger {found}; put the right ledger back. Deleting the read tables has them made anew, and removes the only sign of it here"
     )]
@@ -78,7 +66,6 @@ pub enum Error {
     /// An event contradicts what was folded before it. Folding stops here.
     #[error("cannot fold event {position} ({event}): {why}")]
     Unfoldable {
-        /// Where.
         position: u64,
         /// The event's name.
         event: &'static str,
@@ -87,28 +74,13 @@ pub enum Error {
     },
     /// An event is not in a form that this version can read. What needs it stops here.
     #[error("cannot read event {position}: {why}")]
-    Unreadable {
-        /// Where.
-        position: u64,
-        /// Why not.
-        why: String,
-    },
+    Unreadable { position: u64, why: String },
     /// The ledger gave other events than those that come next.
     #[error("event {expected} was to come next, not {found}")]
-    OutOfOrder {
-        /// What was asked for.
-        expected: u64,
-        /// What came.
-        found: u64,
-    },
+    OutOfOrder { expected: u64, found: u64 },
     /// The projection stopped earlier; nothing newer than that is shown.
     #[error("the projection {projection} has stopped {stop}")]
-    Stopped {
-        /// Which.
-        projection: Projection,
-        /// Where, and what stopped it.
-        stop: Stop,
-    },
+    Stopped { projection: Projection, stop: Stop },
     /// The runner that folds is gone.
     #[error("nothing is folded any more")]
     Ended,
@@ -121,7 +93,6 @@ pub enum Error {
     /// A projection that is read has not reached the ledger's head in time. Asking again is safe.
     #[error("the projection {projection} is {behind} events behind the ledger")]
     Lagging {
-        /// Which.
         projection: Projection,
         /// How many events are missing.
         behind: u64,
@@ -131,9 +102,7 @@ pub enum Error {
         "column {column} of {table} does not hold what it should; delete the read tables to have them made anew"
     )]
     Damaged {
-        /// The table.
         table: &'static str,
-        /// The column.
         column: &'static str,
     },
     /// A page of the file is not as SQLite wrote it.
@@ -144,10 +113,7 @@ pub enum Error {
     },
     /// Somebody else moved the cursor while we were folding.
     #[error("the cursor is not at {expected} any more: another process folds into this file")]
-    CursorMoved {
-        /// Where we had left it.
-        expected: u64,
-    },
+    CursorMoved { expected: u64 },
     /// The ledger could not be read.
     #[error("the ledger could not be read")]
     Ledger(#[from] ledger::ReadError),
@@ -156,14 +122,12 @@ pub enum Error {
     Sqlite {
         /// What was being done.
         doing: &'static str,
-        /// What SQLite says.
         #[source]
         source: SqliteFailure,
     },
     /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
     File {
-        /// The file.
         path: PathBuf,
         /// What was being done: `made`, `opened`, `locked`.
         doing: &'static str,
@@ -204,7 +168,6 @@ impl Error {
         matches!(self, Self::Sqlite { .. })
     }
 
-    /// The error with its sources, on one line.
     pub(crate) fn on_one_line(&self) -> String {
         let mut text = self.to_string();
         let mut source = std::error::Error::source(self);

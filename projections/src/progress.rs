@@ -12,14 +12,11 @@ use tokio::sync::{Notify, oneshot, watch};
 pub struct Status {
     /// How many events the ledger holds.
     pub head: u64,
-    /// Each projection.
     pub projections: Vec<ProjectionStatus>,
 }
 
-/// How far a projection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectionStatus {
-    /// Which.
     pub projection: Projection,
     /// How many events it holds: the next position to fold.
     pub cursor: u64,
@@ -80,7 +77,6 @@ pub(crate) fn measure(status: &Status) {
 /// The first row, in the order of the keys, in which a table differs from what the events make of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The table.
     pub table: &'static str,
     /// The row's key: `apply_id=…`.
     pub row: String,
@@ -94,7 +90,6 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The outcome of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildReport {
     /// How many events the new tables hold.

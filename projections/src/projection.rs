@@ -9,25 +9,20 @@ use std::str::FromStr;
 /// A group of read tables that is folded, and stops, on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Projection {
-    /// Agents and their permissions.
     Agents,
-    /// Approvers and their credentials.
     Approvers,
     /// Tasks, capability tokens, approvals, applies and the execution queue.
     Tasks,
     /// Callbacks, deliveries and their attempts.
     Callbacks,
-    /// The audit timeline.
     Timeline,
 }
 
-/// No projection has that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a projection: expected agents, approvers, tasks, callbacks or timeline")]
 pub struct UnknownProjection;
 
 impl Projection {
-    /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Agents,
         Self::Approvers,

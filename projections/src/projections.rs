@@ -24,7 +24,6 @@ pub struct Depths {
     pub due_deliveries: u64,
     /// Approvals that nobody has decided.
     pub pending_approvals: u64,
-    /// Deliveries that were given up.
     pub given_up_deliveries: u64,
     /// Applies whose outcome a person has to settle.
     pub unknown_applies: u64,
@@ -213,7 +212,6 @@ impl Projections {
 
 pub(crate) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
-/// Reads a row by a key of one column.
 pub(crate) async fn read_one<R: Row>(readers: &SqlitePool, key: &R::Key) -> Result<Option<R>, Error>
 where
     R::Key: Display,
@@ -228,7 +226,6 @@ where
         .transpose()
 }
 
-/// Reads whole rows.
 pub(crate) async fn read_all<R: Row>(readers: &SqlitePool, query: Query) -> Result<Vec<R>, Error> {
     let rows = query
         .fetch_all(readers)
@@ -239,7 +236,6 @@ pub(crate) async fn read_all<R: Row>(readers: &SqlitePool, query: Query) -> Resu
         .collect()
 }
 
-/// Reads one column of some rows.
 pub(crate) async fn read_ids<T: Column>(
     readers: &SqlitePool,
     query: Query,

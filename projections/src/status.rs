@@ -78,7 +78,6 @@ words!(
     ApplyState {
         /// Nothing was asked for yet.
         Idle = "idle",
-        /// It waits for a human.
         WaitingApproval = "waiting_approval",
         /// Approved; `continue` executes it.
         Ready = "ready",
@@ -90,7 +89,6 @@ words!(
         Failed = "failed",
         /// A person has to settle it.
         Unknown = "unknown",
-        /// The task was closed.
         Closed = "closed",
     }
 );
@@ -121,7 +119,6 @@ impl TaskStatus {
 words!(
     /// How far one operation of an apply is.
     OperationProgress {
-        /// Not tried.
         Waiting = "waiting",
         /// It may have had an effect; how it ended is not known yet.
         Started = "started",
@@ -138,11 +135,9 @@ words!(
     /// Where an approval stands in the log; deadlines that have passed but are not recorded yet are
     /// not seen here.
     ApprovalStatus {
-        /// Undecided.
         Pending = "pending",
         /// Approved, not yet continued.
         Approved = "approved",
-        /// Denied.
         Denied = "denied",
         /// Not decided, or not continued, in time.
         Expired = "expired",
@@ -154,13 +149,11 @@ words!(
 );
 
 words!(
-    /// Where a delivery stands.
     DeliveryStatus {
         /// A try is due, now or later.
         Owed = "owed",
         /// A try is under way, or was when the service stopped.
         UnderWay = "under_way",
-        /// It arrived.
         Delivered = "delivered",
         /// Its tries are used up; somebody may ask for more.
         GivenUp = "given_up",
@@ -184,7 +177,6 @@ words!(
 words!(
     /// Whether something can still be used.
     Validity {
-        /// It can.
         Active = "active",
         /// It was taken away.
         Revoked = "revoked",

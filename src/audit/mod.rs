@@ -15,13 +15,11 @@ use std::path::{Path, PathBuf};
 /// What a file's first bytes say that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// A SQLite database.
     Database,
     /// Anything else; what is no bundle is told by whoever reads it as one.
     Bundle,
 }
 
-/// Looks at a file.
 pub(crate) fn kind_of(path: &Path) -> std::io::Result<FileKind> {
     let mut start = Vec::new();
     File::open(path)?.take(16).read_to_end(&mut start)?;

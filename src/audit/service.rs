@@ -25,7 +25,6 @@ pub(crate) type SignSubject = dyn Fn(Timestamp) -> anyhow::Result<[(&'static str
 
 /// A service and what it lets an auditor in by.
 pub(crate) struct ServiceSource<'a> {
-    /// Its base URL.
     pub(crate) base: Url,
     /// A bootstrap token that has `can_audit`.
     pub(crate) token: SecretString,

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 /// A signed note that claims to be a checkpoint; nobody has verified it.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredNote {
-    /// The note.
     pub(crate) note: Note,
     /// How many records it says that it covers.
     pub(crate) size: u64,

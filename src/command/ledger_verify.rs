@@ -70,7 +70,6 @@ pub(crate) fn ledger_verify(
     Ok(exit_code(report.verdict))
 }
 
-/// The exit code of an audit.
 pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
     match verdict {
         Verdict::Verified => ExitCode::SUCCESS,

@@ -135,7 +135,6 @@ pub(crate) struct TokenFamily {
     pub(crate) audience: String,
 }
 
-/// The two kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     /// Of orchestrators and administrators.
@@ -208,7 +207,6 @@ pub(crate) fn subject_secret(sources: &mut Sources) -> SecretString {
 
 /// Everything that authentication needs.
 pub(crate) struct Auth {
-    /// Tokens of agents.
     pub(crate) capability: TokenFamily,
     /// Tokens of orchestrators and administrators.
     pub(crate) bootstrap: TokenFamily,
@@ -216,7 +214,6 @@ pub(crate) struct Auth {
     pub(crate) subject_secret: SecretString,
     /// Signs approval and enrolment links and the mac inside a WebAuthn challenge.
     pub(crate) approval_link_secret: SecretString,
-    /// Signs resume tokens.
     pub(crate) resume_token_secret: SecretString,
 }
 

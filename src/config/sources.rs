@@ -5,10 +5,8 @@ use super::problem::{Problem, Warning};
 use super::table::{self, Row, Variable};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where a value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The process environment.
     Environment,
     /// The file given with `--config`.
     File,
@@ -137,7 +135,6 @@ impl Sources {
             .map(|(text, _)| text.as_str())
     }
 
-    /// Where the value was found.
     pub(crate) fn origin(&self, variable: &Variable) -> Origin {
         self.values
             .get(variable.name)

@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Where the files are.
 pub(crate) struct Storage {
     /// The read tables, which a start may rebuild.
     pub(crate) read_tables: PathBuf,
@@ -72,7 +71,6 @@ impl Storage {
         }
     }
 
-    /// The read tables' file as a URL.
     pub(crate) fn read_tables_url(&self) -> String {
         as_url(&self.read_tables)
     }

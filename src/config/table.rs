@@ -130,7 +130,6 @@ settings! {
     ALLOW_INSECURE_DEFAULTS: bool = plain("false", parse::switch, "`true` on a developer's machine only");
 }
 
-/// The variable of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Variable> {
     ALL.iter().find(|variable| variable.name == name)
 }

@@ -44,7 +44,6 @@ pub(super) fn look(storage: &Storage) -> Vec<Finding> {
     findings
 }
 
-/// The folder that a file lies in.
 pub(super) fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

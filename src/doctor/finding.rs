@@ -6,7 +6,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Grade {
-    /// As it should be.
     Ok,
     /// Works, and should be looked at.
     Warning,
@@ -22,13 +21,11 @@ pub(super) fn told(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// What was looked at: one of few words, the same in every release.
     check: &'static str,
     grade: Grade,
-    /// What is so.
     found: String,
     /// What to do; there is always something to do about what is not ok.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,6 @@ impl Report {
         text
     }
 
-    /// One object.
     pub(crate) fn for_programs(&self) -> String {
         let report = json!({
             "well": self.is_well(),

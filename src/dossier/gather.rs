@@ -25,7 +25,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Sources<'a> {
     /// The ledger's file.
     pub(crate) ledger: &'a Path,
-    /// The same, opened.
     pub(crate) file: &'a LedgerFile,
     /// The file with the newest checkpoint.
     pub(crate) checkpoint: PathBuf,
@@ -42,9 +41,7 @@ struct Kept {
 pub(crate) struct Gather {
     task_id: TaskId,
     kept: BTreeMap<u64, Kept>,
-    /// The streams of the task.
     streams: HashSet<StreamId>,
-    /// The stream of each approver.
     approvers: HashMap<ApproverName, StreamId>,
     /// Whose passkeys decided.
     deciders: BTreeSet<ApproverName>,

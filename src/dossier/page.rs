@@ -66,7 +66,6 @@ struct Decided {
     statement: ShownText,
 }
 
-/// A record.
 struct Stored {
     position: u64,
     at: String,

@@ -4,7 +4,6 @@ use crate::narrative::{Entry, Line, Narrative, Subject};
 use ledger::audit::{Bytes, DossierRecord};
 use ledger::{Event, Header, TaskId};
 
-/// The task's lines.
 pub(crate) fn story_of(task_id: TaskId, records: &[DossierRecord]) -> Vec<Line> {
     let entries: Vec<Entry> = records.iter().filter_map(entry).collect();
     let mut narrative = Narrative::new(Subject::Task(task_id));

@@ -15,7 +15,6 @@ pub(crate) struct Entry {
 pub(crate) enum Content {
     /// Who acted, and what happened.
     Event(Box<(Envelope, Event)>),
-    /// The payload was erased.
     Erased,
     /// The payload is there and cannot be read: damage, or a form of a later version.
     Unreadable(String),
@@ -44,7 +43,6 @@ impl Entry {
         }
     }
 
-    /// Whether its payload was erased.
     pub(crate) const fn is_erased(&self) -> bool {
         match &self.content {
             Content::Event(read) => matches!(read.1, Event::Erased(_)),
@@ -53,7 +51,6 @@ impl Entry {
         }
     }
 
-    /// Who acted.
     pub(crate) fn actor(&self) -> Option<&Actor> {
         self.event().map(|(envelope, _)| &envelope.actor)
     }

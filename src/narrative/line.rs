@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Line {
     /// The event's position.
     pub(crate) position: u64,
-    /// When it was recorded.
     pub(crate) at: Timestamp,
     /// How far it is indented: 0 for what concerns a task as a whole, more for what it led to.
     pub(crate) depth: u8,
@@ -19,9 +18,7 @@ pub(crate) struct Line {
     /// Who acted, and what happened. Control and invisible characters are spelled out; still
     /// to be escaped where it is shown.
     pub(crate) text: String,
-    /// The task that it belongs to.
     pub(crate) task_id: Option<TaskId>,
-    /// The agent that it belongs to.
     pub(crate) agent: Option<String>,
     /// The task, apply, approval, agent, approver or delivery itself.
     pub(crate) subject_id: StreamId,
@@ -31,7 +28,6 @@ pub(crate) struct Line {
     pub(crate) request_id: Option<RequestId>,
     /// The event's name for good.
     pub(crate) event_id: EventId,
-    /// The payload was erased.
     pub(crate) erased: bool,
 }
 

@@ -28,7 +28,6 @@ impl LedgerFile {
         &self.reader
     }
 
-    /// Waits for a read.
     pub(crate) fn wait<T>(&self, read: impl Future<Output = T>) -> T {
         self.runtime.block_on(read)
     }

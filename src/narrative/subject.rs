@@ -5,7 +5,6 @@ use ledger::describe::Topic;
 use ledger::event::ErasedSubject;
 use ledger::{Actor, ApproverName, Event, TaskId};
 
-/// What a narrative follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// One task with its applies, questions and callbacks.
@@ -14,7 +13,6 @@ pub(crate) enum Subject {
     Agent(String),
     /// One approver: their keys, what was put to them, and what came of what they approved.
     Approver(String),
-    /// Everything there is.
     Everything,
 }
 

@@ -104,7 +104,6 @@ impl Known {
     }
 }
 
-/// What is known, with where to read the rest.
 struct Reading<'a> {
     known: &'a mut Known,
     archive: &'a dyn Archive,

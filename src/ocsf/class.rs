@@ -2,10 +2,8 @@
 
 use ledger::describe::{Severity, Status};
 
-/// The name of the product.
 pub(super) const PRODUCT: &str = "llm-permission-proxy";
 
-/// The version of the schema.
 pub(super) const VERSION: &str = "1.3.0";
 
 /// A class with its category. Numbers and captions are the schema's.
@@ -13,7 +11,6 @@ pub(super) const VERSION: &str = "1.3.0";
 pub(super) enum Class {
     /// An account, or what it proves itself with, was changed.
     AccountChange,
-    /// A session was given what it may do.
     AuthorizeSession,
     /// Something that is managed was made, changed or ended.
     EntityManagement,

@@ -6,7 +6,6 @@ use tokio::net::UnixStream;
 /// The accounts of this machine (passwd(5)).
 const ACCOUNTS: &str = "/etc/passwd";
 
-/// An account of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     uid: u32,

@@ -194,7 +194,6 @@ fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
         .map_err(|_| format!("{text:?} is not the id of a {what}: expected a UUID"))
 }
 
-/// The access of that account, for the action.
 async fn access<A: Act>(ledger: &Ledger, account: &Account) -> Result<A::Access, String> {
     let operator = Principal::Operator(account.name().to_owned());
     let admitted = authorize::<A>(ledger, operator, Request::default());

@@ -22,13 +22,11 @@ use switch::Switch;
 /// Behind the name of what is moved aside; a time follows.
 pub(crate) const MOVED_ASIDE: &str = ".before-restore-";
 
-/// What is to be restored, and what is known.
 pub(crate) struct Restoration<'r> {
     /// The two files.
     pub(crate) storage: &'r Storage,
     /// The signing key and the newest checkpoint.
     pub(crate) signing: &'r SigningSource,
-    /// The backup.
     pub(crate) backup: &'r Path,
     /// The newest checkpoint that the operator knows of.
     pub(crate) checkpoint: Option<&'r Path>,
@@ -36,7 +34,6 @@ pub(crate) struct Restoration<'r> {
     pub(crate) fork: Option<&'r str>,
 }
 
-/// What was restored.
 pub(crate) struct Restored {
     /// The ledger as it stood in the backup.
     pub(crate) ledger: CheckedLedger,
@@ -263,7 +260,6 @@ pub(crate) fn finish_broken_off(storage: &Storage) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a restore was broken off.
 pub(crate) fn is_broken_off(storage: &Storage) -> bool {
     list(storage).exists()
 }

@@ -49,7 +49,6 @@ impl Owner {
     }
 }
 
-/// Where a file is, by its own name.
 pub(super) fn followed(file: &Path) -> PathBuf {
     file.canonicalize()
         .or_else(|_| std::path::absolute(file))

@@ -16,9 +16,7 @@ use tempfile::NamedTempFile;
 /// It goes when it is not kept.
 pub(super) struct Staged {
     copy: NamedTempFile,
-    /// Reads the copy.
     pub(super) reader: Reader,
-    /// What it holds.
     pub(super) ledger: CheckedLedger,
     /// Whose checkpoints speak for it.
     pub(super) signer: Option<Signer>,

@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open ledger; this process is its one writer.
 pub(crate) struct OpenedLedger {
-    /// The handle.
     pub(crate) ledger: Ledger,
     /// Ends with an error when the ledger cannot be written any more; then the process must end.
     pub(crate) writer: WriterTask,

@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Read tables that follow the ledger.
 pub(crate) struct ReadTables {
-    /// The handle.
     pub(crate) projections: Projections,
     following: JoinHandle<()>,
     stop: CancellationToken,

@@ -50,7 +50,6 @@ pub(crate) fn told(progress: Progress, since: Duration) -> String {
     )
 }
 
-/// Events in a second.
 pub(crate) fn rate(events: u64, span: Duration) -> f64 {
     float(events) / span.as_secs_f64().max(0.001)
 }

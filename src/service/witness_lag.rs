@@ -21,7 +21,6 @@ struct Seen {
 }
 
 impl WitnessLag {
-    /// From now on.
     pub(crate) fn new(checkpoints: Checkpoints) -> Self {
         Self {
             checkpoints,

@@ -19,10 +19,7 @@ pub(super) enum Refusal {
     UnknownLog(LogOrigin),
     /// Another root for the size that was cosigned last.
     #[error("a checkpoint of {latest} events with another root has been cosigned")]
-    OtherRoot {
-        /// That size.
-        latest: u64,
-    },
+    OtherRoot { latest: u64 },
     /// The request is wrong, or the log is.
     #[error(transparent)]
     Refused(#[from] WitnessRefusal),

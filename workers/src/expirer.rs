@@ -34,7 +34,6 @@ impl Expirer {
         }
     }
 
-    /// Whether it was this that recorded it.
     async fn expire(&self, approval_id: ApprovalId) -> Result<bool, Error> {
         match self.recorder.record(ExpireApproval { approval_id }).await {
             Ok(expired) => {

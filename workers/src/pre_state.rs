@@ -143,7 +143,6 @@ impl Worker for PreStateReader {
     }
 }
 
-/// One approval.
 struct Reading {
     recorder: Recorder,
     upstreams: Upstreams,
@@ -197,7 +196,6 @@ impl Reading {
     }
 }
 
-/// What was read for one approval.
 struct Read {
     operations: Vec<PreState>,
     zones: Zones,

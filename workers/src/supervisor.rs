@@ -28,14 +28,12 @@ const STEADY: Duration = Duration::from_secs(60);
 /// How long one wait for the read tables lasts before health says that they are behind.
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How the workers work.
 #[derive(Debug, Clone)]
 pub struct WorkersConfig {
     /// Where operations are carried out.
     pub upstreams: Upstreams,
     /// How many applies are executed at a time.
     pub applies_at_a_time: usize,
-    /// Sends callbacks.
     pub callbacks: CallbackSender,
     /// CALLBACK_BATCH_SIZE: how many deliveries are taken in one look.
     pub callback_batch_size: u32,
@@ -111,7 +109,6 @@ pub fn start(
 }
 
 impl Supervisor {
-    /// How each worker is.
     #[must_use]
     pub fn health(&self) -> Vec<WorkerHealth> {
         self.pulses.iter().map(Pulse::health).collect()
@@ -135,12 +132,10 @@ impl Supervisor {
     }
 }
 
-/// Reads how the workers are.
 #[derive(Debug, Clone)]
 pub struct HealthReader(Vec<Pulse>);
 
 impl HealthReader {
-    /// How each worker is.
     #[must_use]
     pub fn health(&self) -> Vec<WorkerHealth> {
         self.0.iter().map(Pulse::health).collect()

@@ -23,7 +23,6 @@ pub(crate) struct TailQueue<K> {
 }
 
 impl<K> TailQueue<K> {
-    /// From that size of the log on.
     pub(crate) fn from(ledger: &Ledger, size: u64, owes: fn(&Recorded) -> Option<K>) -> Self {
         Self {
             ledger: ledger.clone(),

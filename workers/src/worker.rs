@@ -54,7 +54,6 @@ impl Signals {
     }
 }
 
-/// How a worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerHealth {
     /// `executor`, `pre_state_reader`, `expirer`, `dispatcher`, `depth_gauges`,

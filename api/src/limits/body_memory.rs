@@ -24,7 +24,6 @@ const FOR_ONE_SUBJECT: usize = 24 * 1024 * 1024;
 /// When memory is free again, most likely: what holds it is recorded within moments.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The limit on the memory of bodies.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     units: Arc<Semaphore>,
@@ -42,7 +41,6 @@ pub(crate) struct BodyPermit {
 }
 
 impl BodyMemory {
-    /// With all of it free.
     pub(crate) fn new() -> Self {
         Self {
             units: Arc::new(Semaphore::new(ALL / UNIT)),

@@ -37,7 +37,6 @@ pub(crate) struct RequestLimit {
 }
 
 impl RequestLimit {
-    /// With none.
     pub(crate) fn new() -> Self {
         Self {
             all: Arc::new(Semaphore::new(MOST)),

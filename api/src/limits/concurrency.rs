@@ -4,7 +4,6 @@ use super::counted_for::CountedFor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What each subject has.
 #[derive(Debug)]
 pub(crate) struct SubjectLimit {
     each: usize,
@@ -20,7 +19,6 @@ pub(crate) struct Permit {
 }
 
 impl SubjectLimit {
-    /// So many for each.
     pub(crate) fn new(each: usize) -> Self {
         Self {
             each,
@@ -54,14 +52,12 @@ impl SubjectLimit {
         })
     }
 
-    /// How many subjects have any.
     pub(crate) fn known(&self) -> usize {
         self.taken().len()
     }
 }
 
 impl Permit {
-    /// Whose it is.
     pub(crate) const fn subject(&self) -> &CountedFor {
         &self.subject
     }

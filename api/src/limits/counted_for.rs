@@ -26,7 +26,6 @@ impl CountedFor {
         Self(Arc::new(Kind::All))
     }
 
-    /// A client.
     pub(crate) fn client(subject: &ClientSubject) -> Self {
         Self(Arc::new(Kind::Client(subject.clone())))
     }
@@ -36,17 +35,14 @@ impl CountedFor {
         Self(Arc::new(Kind::LinksOf(subject.clone())))
     }
 
-    /// The invitations of an approver.
     pub(crate) fn invitations_of(approver: &ApproverName) -> Self {
         Self(Arc::new(Kind::InvitationsOf(approver.clone())))
     }
 
-    /// The links of one task.
     pub(crate) fn task(task: TaskId) -> Self {
         Self(Arc::new(Kind::Task(task)))
     }
 
-    /// One invitation.
     pub(crate) fn invitation(enrolment: EnrolmentId) -> Self {
         Self(Arc::new(Kind::Invitation(enrolment)))
     }

@@ -59,7 +59,6 @@ pub(crate) struct LinkPermits {
 }
 
 impl LinkPermits {
-    /// Whose link it is.
     pub(crate) const fn owner(&self) -> &CountedFor {
         self.owner.subject()
     }

@@ -31,7 +31,6 @@ pub(crate) struct Turn(
 );
 
 impl Turns {
-    /// Nobody has one.
     pub(crate) fn new() -> Self {
         Self {
             all: Arc::new(Semaphore::new(MOST)),

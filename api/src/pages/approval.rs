@@ -13,13 +13,10 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Template)]
 #[template(path = "approval.html")]
 pub struct ApprovalPage {
-    /// Who will act.
     pub agent: ShownText,
     /// The task's name, written by its orchestrator.
     pub task_name: ShownText,
-    /// The task's id.
     pub task_id: String,
-    /// The approval's id.
     pub approval_id: String,
     /// What will be done, in this order.
     pub operations: Vec<OperationCard>,
@@ -27,7 +24,6 @@ pub struct ApprovalPage {
     pub approvers: Vec<ShownText>,
     /// Lower-case hex of the 32 bytes that the decision is bound to.
     pub fingerprint: String,
-    /// When it was asked.
     pub asked_at: Moment,
     /// Until when it can be decided.
     pub expires_at: Moment,
@@ -37,7 +33,6 @@ pub struct ApprovalPage {
     pub simulated: bool,
 }
 
-/// One operation of the question.
 #[derive(Debug, Clone)]
 pub struct OperationCard {
     /// Its name in the catalog.
@@ -46,7 +41,6 @@ pub struct OperationCard {
     pub summary: ShownText,
     /// Zone or account.
     pub scope_type: ScopeType,
-    /// Which one.
     pub scope_id: ShownText,
     /// Where it has its effect: the record's full name, and the zone's name beside its id. Absent for
     /// accounts.
@@ -55,11 +49,9 @@ pub struct OperationCard {
     pub risk: Risk,
     /// What to look at twice; empty when nothing stands out.
     pub warnings: Vec<ShownText>,
-    /// All params as they will be sent.
     pub params: Vec<Param>,
     /// What upstream has now and will have no more, though no param names it.
     pub lost: Vec<Param>,
-    /// What upstream has now.
     pub upstream: UpstreamState,
 }
 
@@ -68,7 +60,6 @@ pub struct OperationCard {
 pub enum UpstreamState {
     /// The operation replaces nothing that could be read.
     NotApplicable,
-    /// A worker has yet to read it.
     NotYetRead,
     /// Nothing is there now.
     Absent,

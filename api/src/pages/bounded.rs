@@ -20,16 +20,10 @@ pub(crate) enum ApprovalFile {
     /// What was read upstream, as JSON.
     Upstream,
     /// One param of one operation, by itself; both count from 1.
-    Param {
-        /// Which operation.
-        operation: usize,
-        /// Which of its rows on the page.
-        row: usize,
-    },
+    Param { operation: usize, row: usize },
 }
 
 impl ApprovalFile {
-    /// The file of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "request.json" => return Some(Self::Request),

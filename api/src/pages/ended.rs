@@ -39,16 +39,13 @@ pub enum Ended {
     Cancelled,
 }
 
-/// One operation that was asked for.
 #[derive(Debug, Clone)]
 pub struct EndedOperation {
-    /// Its sentence.
     pub summary: ShownText,
     /// What became of it; absent where nothing was tried for the approval.
     pub outcome: Option<OutcomeShown>,
 }
 
-/// What became of one operation.
 #[derive(Debug, Clone)]
 pub struct OutcomeShown {
     /// In two or three words.
@@ -63,23 +60,16 @@ pub struct OutcomeShown {
 #[derive(Debug, Clone, Template)]
 #[template(path = "ended.html")]
 pub struct EndedPage {
-    /// How.
     pub ended: Ended,
     /// When it was decided, expired or cancelled.
     pub at: Moment,
-    /// When the apply that used it ended.
     pub apply_ended_at: Option<Moment>,
     /// Who decided or cancelled; absent when time ran out.
     pub by: Option<ShownText>,
-    /// What they gave as the reason.
     pub reason: Option<ShownText>,
-    /// Who asked.
     pub agent: ShownText,
-    /// For which task.
     pub task_name: ShownText,
-    /// The task's id.
     pub task_id: String,
-    /// What was asked.
     pub operations: Vec<EndedOperation>,
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 pub struct Moment(Timestamp);
 
 impl Moment {
-    /// The moment as the ledger has it.
     #[must_use]
     pub const fn new(at: Timestamp) -> Self {
         Self(at)

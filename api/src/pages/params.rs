@@ -6,9 +6,7 @@ use serde_json::Value;
 /// One param: its name and its whole value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
-    /// As in the request.
     pub name: ShownText,
-    /// All of it.
     pub value: ParamValue,
     /// What upstream has now in its place, where that is known.
     pub now: Now,
@@ -21,23 +19,19 @@ pub struct Param {
 pub enum Now {
     /// Nothing is known, or upstream has no such field.
     Unknown,
-    /// The same value.
     Same,
-    /// Another value, which will be replaced.
     Other(ParamValue),
 }
 
 /// A value in the form that reads best; nothing is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamValue {
-    /// One line of text.
     Text(ShownText),
     /// A number, true, false, null or an empty list or object, as in JSON; told apart from the text
     /// that looks the same.
     Literal(ShownText),
     /// Several lines of text: a script.
     Block(ShownText),
-    /// A list of texts.
     List(Vec<ShownText>),
     /// Anything nested, as indented JSON.
     Json(ShownText),
@@ -99,7 +93,6 @@ fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
     );
 }
 
-/// Visits what gets a row of its own.
 fn walk<'v>(visit: &mut dyn FnMut(String, &'v Value), name: String, value: &'v Value) {
     match value {
         Value::Object(fields) if holds_long_text(value) => {

@@ -24,7 +24,6 @@ use std::fmt::{self, Write};
 /// as cut; templates cannot print it in any other way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShownText {
-    /// As far as it is shown.
     text: String,
     layout: Layout,
     /// What there is of it besides; `None` where nothing was cut.

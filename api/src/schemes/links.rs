@@ -10,7 +10,6 @@ use app::{Principal, Who};
 use ledger::aggregate::Task;
 use ledger::{Ledger, Rejection};
 
-/// A link to a question.
 pub(super) struct ToApproval;
 
 impl Scheme for ToApproval {

@@ -23,7 +23,6 @@ use subject::only;
 
 /// One way of proving who a request is from.
 pub(crate) trait Scheme: Send + Sync {
-    /// Whether it can prove a principal of this kind.
     fn proves(&self, who: Who) -> bool;
 
     /// What the head proves.
@@ -35,7 +34,6 @@ pub(crate) trait Scheme: Send + Sync {
 
 /// What a head proves by one scheme.
 pub(crate) enum Identity {
-    /// Who the request is from.
     Proven(Principal),
     /// No credential of this scheme, and what to send.
     Absent(Unauthorized),

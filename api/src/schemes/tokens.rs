@@ -35,7 +35,6 @@ impl Scheme for Capability {
     }
 }
 
-/// A bootstrap token: an administrator.
 pub(super) struct Bootstrap;
 
 impl Scheme for Bootstrap {

@@ -38,7 +38,6 @@ const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 /// How many that have no slot any more are listened to at a time; further ones are closed at once.
 pub(super) const MOST_CLOSING: usize = 256;
 
-/// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// By the client, by the protocol, or because it broke off.
@@ -49,7 +48,6 @@ enum End {
     Idle,
     /// A head did not become whole.
     Slow,
-    /// Another one needed the slot.
     YieldedSlot,
     /// Others needed the memory.
     YieldedMemory,

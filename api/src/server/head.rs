@@ -50,7 +50,6 @@ impl Head {
         self.is_ambiguous || self.lengths.saturating_add(self.encodings) > 1
     }
 
-    /// Whether the head ends with this byte.
     fn next(&mut self, byte: u8) -> bool {
         let after_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
         match byte {

@@ -8,7 +8,6 @@ use crate::limits::counted_for::CountedFor;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One kind of memory.
 #[derive(Debug)]
 pub(super) struct Memory {
     most: usize,
@@ -26,7 +25,6 @@ struct Held {
 #[derive(Debug, Default)]
 struct Holder {
     bytes: usize,
-    /// By age.
     entries: BTreeMap<u64, Entry>,
 }
 

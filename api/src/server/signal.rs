@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 /// A request to a connection; the later ones are stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Signal {
-    /// Go on.
     Continue,
     /// End after the request that is being answered.
     Finish,

@@ -192,7 +192,6 @@ impl Slot {
         &self.state
     }
 
-    /// An answer was made for this holder.
     pub(super) fn assign_to(&self, holder: &CountedFor) {
         if self.state.holder() == *holder {
             return;

@@ -29,7 +29,6 @@ pub(super) enum Framing {
     Last,
 }
 
-/// No framing has been said.
 const UNSAID: u64 = u64::MAX;
 /// [`Framing::Last`]
 const LAST: u64 = u64::MAX - 1;
@@ -169,7 +168,6 @@ impl ConnectionState {
         Ok(framing)
     }
 
-    /// The request has its answer.
     pub(super) fn end_request(&self) {
         self.enter(Phase::Idle);
     }

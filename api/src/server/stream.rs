@@ -30,7 +30,6 @@ pub(super) enum Broken {
 /// lowest rate gives for the bytes that it has taken meanwhile, over the whole answer.
 #[derive(Debug, Default)]
 struct Pace {
-    /// Which request is answered.
     request: u64,
     waited: Duration,
     taken: u64,

@@ -15,7 +15,6 @@ use webauthn_rs_core::proto::{
 /// A credential that may decide, as the ledger knows it.
 #[derive(Debug, Clone)]
 pub struct EligibleCredential {
-    /// Its id.
     pub credential_id: Vec<u8>,
     /// Its key, checked when it was registered.
     pub public_key: PublicKey,

@@ -46,7 +46,6 @@ impl fmt::Debug for RegistrationKey {
     }
 }
 
-/// A registration challenge that this service made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationChallenge(Vec<u8>);
 

@@ -33,7 +33,6 @@ pub enum PasskeyRefused {
     /// The challenge is older than its answer may be.
     #[error("the answer came too late: ask for new options")]
     ChallengeExpired,
-    /// The passkey was used at another address.
     #[error("the passkey was used at another address than this service's")]
     Origin,
     /// The answer is for another relying party id.

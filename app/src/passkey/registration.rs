@@ -24,7 +24,6 @@ const USER_HANDLE_CONTEXT: &[u8] = b"llm-permission-proxy user handle v1";
 /// Whose passkey will be registered.
 #[derive(Debug, Clone, Copy)]
 pub struct Registrant<'a> {
-    /// The ledger that will hold it.
     pub ledger_id: LedgerId,
     /// The principal, which authenticators show beside the passkey.
     pub principal: &'a str,
@@ -35,7 +34,6 @@ pub struct Registrant<'a> {
 /// What a browser hands over after the ceremony, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attestation {
-    /// The new credential's id.
     pub credential_id: Vec<u8>,
     /// The client data exactly as the browser serialised it.
     pub client_data_json: Vec<u8>,
@@ -43,14 +41,10 @@ pub struct Attestation {
     pub attestation_object: Vec<u8>,
 }
 
-/// A new credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredCredential {
-    /// Its id.
     pub credential_id: Vec<u8>,
-    /// Its key.
     pub public_key: PublicKey,
-    /// The count that it starts from.
     pub sign_count: u32,
     /// Whether it may exist on more than one device.
     pub backup_eligible: bool,

@@ -79,7 +79,6 @@ impl RelyingParty {
         })
     }
 
-    /// The relying party id.
     #[must_use]
     pub fn rp_id(&self) -> &str {
         &self.rp_id

@@ -44,9 +44,7 @@ const CLAIMS: Claims = Claims(&[
 pub struct BootstrapClaims {
     /// `agent:NAME`, or whoever administers.
     pub sub: String,
-    /// Names the token.
     pub jti: String,
-    /// When it was issued.
     #[serde(default)]
     pub iat: Option<NumericDate>,
     /// Not valid before.
@@ -91,7 +89,6 @@ impl BootstrapClaims {
         Ok(claims)
     }
 
-    /// What its holder may do.
     #[must_use]
     pub fn rights(&self) -> Rights {
         let given = [

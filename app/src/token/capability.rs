@@ -77,13 +77,11 @@ impl OpenedToken {
         self.task_id
     }
 
-    /// The agent's name.
     #[must_use]
     pub fn agent(&self) -> &AgentName {
         &self.claims.agent_id
     }
 
-    /// The client that it is bound to.
     #[must_use]
     pub fn bound_to(&self) -> &ClientSubject {
         &self.claims.bindings.mtls_subject

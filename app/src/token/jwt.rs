@@ -42,7 +42,6 @@ impl fmt::Debug for TokenKey {
 }
 
 impl TokenKey {
-    /// From a secret, and who issues for whom.
     #[must_use]
     pub fn new(secret: &[u8], issuer: &str, audience: &str) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);

@@ -21,9 +21,7 @@ pub trait Said: Serialize + DeserializeOwned + Clone {
 /// An approval link: whoever holds it may look at the question and, with a passkey, answer it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalLink {
-    /// The question.
     pub approval_id: ApprovalId,
-    /// The task that it is about.
     pub task_id: TaskId,
 }
 
@@ -34,9 +32,7 @@ impl Said for ApprovalLink {
 /// A resume token: names the approved operations that `continue` carries out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// The approval.
     pub approval_id: ApprovalId,
-    /// Its task.
     pub task_id: TaskId,
     /// Hex of the operations' fingerprint.
     pub fingerprint: String,
@@ -69,16 +65,13 @@ impl Said for Resume {
 /// An enrolment link: an invitation to register one passkey.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrolmentLink {
-    /// The invitation.
     pub enrolment_id: EnrolmentId,
-    /// Who is invited.
     pub principal: ApproverName,
     /// Until when, in seconds since 1970. The ledger says the same, and is asked.
     pub exp: i64,
 }
 
 impl EnrolmentLink {
-    /// Until when it can be used.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         Timestamp::from_seconds(self.exp)
@@ -108,7 +101,6 @@ impl SignedToken {
         &self.0
     }
 
-    /// The text, by value.
     #[must_use]
     pub fn into_revealed(self) -> String {
         self.0
@@ -121,7 +113,6 @@ impl fmt::Debug for SignedToken {
     }
 }
 
-/// Signs and opens one kind of token.
 #[derive(Debug, Clone)]
 pub struct LinkKey<T> {
     key: TokenKey,
@@ -129,7 +120,6 @@ pub struct LinkKey<T> {
 }
 
 impl<T: Said> LinkKey<T> {
-    /// From the kind's secret.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         Self {

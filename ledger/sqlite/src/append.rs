@@ -24,7 +24,6 @@ pub(super) struct HeadRow<'a> {
     pub(super) mac: Option<&'a [u8]>,
 }
 
-/// Adds what writes all of it.
 fn write(script: &mut Script, addition: &Addition<'_>, row: HeadRow<'_>) {
     let lookups = LookupRows::of(addition.lookups);
     let size = Size::of(addition.staged.len().max(lookups.most()));

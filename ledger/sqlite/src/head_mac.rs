@@ -60,7 +60,6 @@ impl HeadKey {
         self.keys.head_mac(&self.covered(head))
     }
 
-    /// What the stored MAC tells of that head.
     pub(super) fn check(&self, head: &FileHead, stored: Option<&[u8]>) -> HeadProof {
         match stored {
             None => HeadProof::Missing,

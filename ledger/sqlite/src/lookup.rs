@@ -84,7 +84,6 @@ impl<'a> LookupRows<'a> {
         counts.into_iter().max().unwrap_or(0)
     }
 
-    /// Adds what writes them.
     pub(super) fn write(&self, script: &mut Script, size: Size) {
         static PUT: LazyLock<MultiRow> = LazyLock::new(|| {
             let conflict = " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value";

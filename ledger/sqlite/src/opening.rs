@@ -80,7 +80,6 @@ impl LedgerOptions {
 
 type Signatory = (LogOrigin, LogKey);
 
-/// The file as it was found, or made.
 struct Found {
     connection: SqliteConnection,
     data_version: i64,
@@ -335,7 +334,6 @@ impl Check {
         self.running.is_none()
     }
 
-    /// What is left of it.
     fn rest(mut self) -> Option<BoxFuture<'static, Result<(), ReadError>>> {
         if self.is_done() {
             return None;

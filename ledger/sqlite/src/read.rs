@@ -47,7 +47,6 @@ pub(super) fn stream_records(
         .fetch(connection)
 }
 
-/// The record of a row.
 pub(super) fn record_of(row: &SqliteRow) -> Result<StoredRecord, ReadError> {
     let failed = || database("reading an event");
     let position: i64 = row.try_get(0).map_err(failed())?;

@@ -33,7 +33,6 @@ pub struct RecordScan {
     connection: Connection,
 }
 
-/// A head with what proves it.
 #[derive(Debug)]
 pub(super) struct FoundHead {
     pub(super) head: FileHead,

@@ -18,7 +18,6 @@ pub(super) struct MultiRow {
     statements: [Arc<str>; 5],
 }
 
-/// Rows for one statement.
 pub(super) struct Chunk<'r, T> {
     pub(super) sql: Arc<str>,
     pub(super) rows: &'r [T],
@@ -115,7 +114,6 @@ impl Script {
         self.sql.push_str(";\n");
     }
 
-    /// Binds the next value.
     pub(super) fn bind<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
             self.failed = Some(error);

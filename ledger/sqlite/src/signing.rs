@@ -26,7 +26,6 @@ pub(super) async fn read_signing(
     Ok(Some((origin, key)))
 }
 
-/// Notes who signs.
 pub(super) async fn write_signing(
     connection: &mut SqliteConnection,
     origin: &LogOrigin,

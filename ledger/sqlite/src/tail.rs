@@ -32,7 +32,6 @@ impl FileHead {
         Self::found(head, (0, head.record_hash))
     }
 
-    /// As it stands in a file.
     pub(super) const fn found(head: Head, verified: (u64, RecordHash)) -> Self {
         Self {
             head,
@@ -64,7 +63,6 @@ impl FileHead {
         self.verified
     }
 
-    /// Adds what writes it, with its MAC.
     pub(super) fn write(&self, script: &mut Script, mac: Option<&[u8]>) {
         script.add(
             "INSERT INTO head

@@ -11,7 +11,6 @@ use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-/// Adds what writes the rows.
 pub(super) fn add_tree(script: &mut Script, size: Size, rows: &[TreeRow]) {
     static INSERT: LazyLock<MultiRow> =
         LazyLock::new(|| MultiRow::insert("tree", "position, hashes", ""));

@@ -31,10 +31,8 @@ pub(super) const MOST_RULED: u64 = 200_000;
 /// How many broken rules are kept: those before the position that is asked about take room too.
 const MOST_FINDINGS: usize = 10_000;
 
-/// What is to be compared.
 #[derive(Debug)]
 pub(super) struct WholeCheck {
-    /// The file.
     pub(super) path: PathBuf,
     /// Where the log ends.
     pub(super) head: FileHead,
@@ -133,7 +131,6 @@ impl WholeCheck {
     }
 }
 
-/// One pass over the records.
 struct Pass {
     size: u64,
     hash: RecordHash,

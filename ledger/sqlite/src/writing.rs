@@ -33,7 +33,6 @@ pub(super) struct SqliteStorage {
     pub(super) head: FileHead,
     /// What it becomes when what was staged is committed.
     pub(super) next: Option<FileHead>,
-    /// Proves each head.
     pub(super) head_key: HeadKey,
     /// The file's data version: another one inside a commit is somebody else's writing.
     pub(super) data_version: i64,

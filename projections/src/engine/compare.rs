@@ -13,7 +13,6 @@ use std::cmp::Ordering;
 /// The most characters that are shown of a value.
 const SHOWN: usize = 80;
 
-/// The tables of one side.
 #[derive(Clone, Copy)]
 pub(crate) struct Side<'c> {
     pub(crate) db: &'c Connection,

@@ -10,7 +10,6 @@ use rusqlite::Connection;
 /// Whether tables are those of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
-    /// They are.
     Current,
     /// Their definitions have changed: the next start makes them anew.
     Changed,
@@ -25,18 +24,14 @@ pub struct FileStatus {
     pub ledger_id: Option<ledger::LedgerId>,
     /// How many events all of them hold.
     pub cursor: u64,
-    /// Whether all of them are of this version.
     pub schema: Schema,
-    /// Each projection.
     pub projections: Vec<ProjectionFile>,
     /// Each table and how many rows it has, by name.
     pub tables: Vec<(String, u64)>,
 }
 
-/// What stands in a file of one projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectionFile {
-    /// Which.
     pub projection: Projection,
     /// How many events it holds.
     pub cursor: u64,

@@ -33,7 +33,6 @@ const ROWS: u32 = 2000;
 /// What a comparison came to: who was compared, and what differed.
 type Compared = Result<(Vec<Projection>, Vec<Difference>), Error>;
 
-/// A rebuild that is under way.
 pub(crate) struct Rebuilding {
     request: RebuildRequest,
     began: Instant,

@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 pub struct ProjectionOptions {
     /// `sqlite://path/to/file.db`; file and folder are made where they are missing.
     pub url: String,
-    /// The ledger.
     pub ledger: ledger::Ledger,
 }
 

@@ -45,12 +45,10 @@ impl Fold {
         }
     }
 
-    /// Whether it takes more.
     fn goes_on(&self) -> bool {
         self.stop.is_none() && self.state.cursor < self.until
     }
 
-    /// Whether it takes events from that position on.
     fn takes_from(&self, position: u64) -> bool {
         self.goes_on() && self.state.cursor == position
     }
@@ -128,7 +126,6 @@ impl Fold {
     }
 }
 
-/// The file and the projections in it.
 pub(crate) struct Projector {
     pub(crate) db: Connection,
     pub(crate) folds: Vec<Fold>,
@@ -151,13 +148,11 @@ impl Projector {
         }
     }
 
-    /// The projections in that place.
     pub(crate) fn at(&self, set: TableSet) -> impl Iterator<Item = &Fold> {
         let folds = self.folds.iter();
         folds.filter(move |fold| fold.state.set == set)
     }
 
-    /// A projection in one of its places.
     pub(crate) fn fold_of(&self, projection: Projection, set: TableSet) -> Option<&Fold> {
         let mut at = self.at(set);
         at.find(|fold| fold.state.projection == projection)
@@ -197,7 +192,6 @@ impl Projector {
         ends.chain([to]).collect()
     }
 
-    /// Whether a projection takes events from that position on.
     pub(crate) fn any_at(&self, position: u64) -> bool {
         self.folds.iter().any(|fold| fold.takes_from(position))
     }

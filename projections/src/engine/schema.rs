@@ -12,7 +12,6 @@ use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
-/// The names of all tables in use.
 pub(crate) fn table_names() -> Vec<&'static str> {
     let all = Projection::ALL.into_iter();
     all.flat_map(names_of)
@@ -76,7 +75,6 @@ pub(crate) fn create_state(db: &Connection, ledger_id: LedgerId) -> Result<(), E
 /// When the indexes are made that only queries need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Indexes {
-    /// With the tables.
     Now,
     /// By [`make_indexes`], once the rows are there, which is faster.
     Later,

@@ -23,7 +23,6 @@ pub(crate) enum Source {
 pub(crate) enum Item {
     /// An event that others hold too.
     Shared(Arc<Recorded>),
-    /// An event.
     Owned(Recorded),
     /// Something that this version cannot read.
     Unreadable(Unreadable),

@@ -11,13 +11,11 @@ use ledger::{
 };
 use std::hash::Hash;
 
-/// A value that stands in one column.
 pub(crate) trait Column: Sized {
     fn bind(&self, to: &mut Binder<'_, '_>);
     fn read(from: &Columns<'_>, column: &'static str) -> Result<Self, Error>;
 }
 
-/// The value or values that name a row.
 pub(crate) trait RowKey: Clone + Eq + Hash + Send + Sync + 'static {
     fn bind(&self, to: &mut Binder<'_, '_>);
 }
@@ -219,7 +217,6 @@ macro_rules! bytes_column {
 
 bytes_column!(CredentialId, RecordedThumbprint);
 
-/// The sealed bytes.
 impl Column for Sealed {
     fn bind(&self, to: &mut Binder<'_, '_>) {
         to.bytes(self.as_bytes());

@@ -66,7 +66,6 @@ impl<'s, 'c> Binder<'s, 'c> {
         }
     }
 
-    /// As the closure writes it.
     pub(crate) fn written(&mut self, write: impl FnOnce(&mut String)) {
         let mut text = std::mem::take(self.text);
         text.clear();
@@ -93,13 +92,11 @@ enum AnyRow<'r> {
 }
 
 impl<'r> Columns<'r> {
-    /// A row of the readers.
     pub(crate) const fn new(row: &'r SqliteRow, table: &'static str) -> Self {
         let row = AnyRow::Read(row);
         Self { row, table }
     }
 
-    /// A row that the fold looks at.
     pub(crate) const fn folded(row: &'r rusqlite::Row<'r>, table: &'static str) -> Self {
         let row = AnyRow::Folded(row);
         Self { row, table }

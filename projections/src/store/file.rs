@@ -95,7 +95,6 @@ pub(crate) fn put_in_place(made: &Path, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a file, if it is there.
 pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::File {
@@ -173,7 +172,6 @@ pub(crate) fn table_names(db: &Connection) -> Result<Vec<String>, Error> {
     rows.collect::<Result<_, _>>().map_err(failed())
 }
 
-/// Does it all or nothing.
 pub(crate) fn in_transaction<T>(
     db: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, Error>,

@@ -5,7 +5,6 @@ use super::columns::{Binder, Columns};
 use super::state::TableSet;
 use crate::error::Error;
 
-/// What a table is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
     /// The table's name.
@@ -31,7 +30,6 @@ impl Spec {
         format!("CREATE TABLE {table} {};\n{indexes}", self.definition)
     }
 
-    /// Makes the table's other indexes.
     pub(crate) fn create_indexes(&self, set: TableSet, generation: u64) -> String {
         create(self.indexes, &set.table(self.name), generation)
     }
@@ -49,24 +47,18 @@ fn create(indexes: &[Index], table: &str, generation: u64) -> String {
         .collect()
 }
 
-/// A row of one table.
 pub(crate) trait Row: Clone + Send + Sync + 'static {
-    /// What names a row.
     type Key: RowKey;
-    /// The table.
     const SPEC: Spec;
     /// The columns, in the order of the definition and of [`Row::bind`].
     const COLUMNS: &'static [&'static str];
     /// The columns of the primary key.
     const KEY: &'static [&'static str];
 
-    /// What names this row.
     fn key(&self) -> Self::Key;
     /// Adds the value of each column.
     fn bind(&self, to: &mut Binder<'_, '_>);
-    /// Reads the columns back.
     fn read(from: &Columns<'_>) -> Result<Self, Error>;
-    /// The statements for the table in that place.
     fn statements(set: TableSet) -> &'static Statements;
 }
 

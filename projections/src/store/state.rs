@@ -15,7 +15,6 @@ pub(crate) const APPLICATION_ID: i64 = 0x4C50_5052;
 /// Which of the two sets of tables that a file may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum TableSet {
-    /// In use.
     Live,
     /// Being made beside the live ones, which they will replace.
     Next,
@@ -41,7 +40,6 @@ impl TableSet {
         }
     }
 
-    /// A table's name there.
     pub(crate) fn table(self, name: &str) -> String {
         format!("{name}{}", self.suffix())
     }
@@ -49,7 +47,6 @@ impl TableSet {
 
 /// The table about the file.
 pub(crate) const STATE_TABLE: &str = "projection_state";
-/// The table about the projections.
 pub(crate) const PROJECTIONS_TABLE: &str = "projections";
 
 pub(crate) const DDL: &str = "

@@ -63,7 +63,6 @@ impl<R: Row> Table<R> {
         Ok(self.slots.get(key).and_then(|slot| slot.row.as_ref()))
     }
 
-    /// The row, to be changed.
     pub(crate) fn edit(
         &mut self,
         stored: Stored<'_>,
@@ -93,7 +92,6 @@ impl<R: Row> Table<R> {
         self.set(row.key(), Some(row), true);
     }
 
-    /// Takes a row away, if there is one.
     pub(crate) fn remove(&mut self, key: &R::Key) {
         self.set(key.clone(), None, true);
     }
@@ -178,7 +176,6 @@ impl<R: Row> Table<R> {
     }
 }
 
-/// Reads one row.
 fn find<R: Row>(from: Stored<'_>, key: &R::Key) -> Result<Option<R>, Error> {
     let failed = || Error::sqlite("reading a row");
     let statements = R::statements(from.set);

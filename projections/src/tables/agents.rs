@@ -23,7 +23,6 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// An agent.
     pub(crate) struct AgentRow in SPEC, key (agent_id: AgentId = "agent_id") {
         agent_id: AgentId,
         pub(crate) agent: AgentName,

@@ -49,17 +49,12 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// An apply.
     pub struct ApplyView in SPEC, key (id: ApplyId = "apply_id") {
-        /// Its id.
         pub id: ApplyId = "apply_id",
-        /// Its task.
         pub task_id: TaskId,
-        /// The agent's name.
         pub agent: AgentName,
         /// The key that names it within its task.
         pub idempotency_key: IdempotencyKey,
-        /// What it asks for.
         pub fingerprint: Fingerprint = "operation_fingerprint",
         /// Where it stands, never `open`. `failed` also when another apply used the approval that it
         /// waited for; `closed` when its task was closed while it waited.
@@ -70,15 +65,12 @@ row! {
         pub approval_id: Option<ApprovalId>,
         /// Names what was sent upstream for it, from its first operation on.
         pub execution_id: Option<ExecutionId>,
-        /// The token that asked.
         pub token_id: TokenId,
         /// The task's callback when it was accepted.
         pub callback_id: Option<CallbackId>,
-        /// Its operations in their order.
         pub operations: Vec<OperationSummary>,
         /// Whether nothing was sent; absent before its first operation.
         pub simulated: Option<bool>,
-        /// When it was accepted.
         pub accepted_at: Timestamp,
         /// When it could run: granted from the start, or an approval was used for it.
         pub authorised_at: Option<Timestamp>,
@@ -322,7 +314,6 @@ fn stored_waiting(stored: Stored<'_>, approval: ApprovalId) -> Result<Vec<ApplyI
 }
 
 impl Projections {
-    /// An apply.
     pub async fn apply(&self, id: ApplyId) -> Result<Option<ApplyView>, Error> {
         read_one(self.readers(), &id).await
     }

@@ -49,23 +49,17 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// An approval.
     pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
-        /// Its id.
         pub id: ApprovalId = "approval_id",
-        /// Its task.
         pub task_id: TaskId,
-        /// The agent's name.
         pub agent: AgentName,
         /// The apply that asked first; others may wait for it too.
         pub apply_id: ApplyId,
-        /// What is approved.
         pub fingerprint: Fingerprint = "operation_fingerprint",
         /// Where it stands in the log; a deadline that has passed is not seen here until it is recorded.
         pub state: ApprovalStatus,
         /// The principals who may decide.
         pub approvers: Vec<ApproverName>,
-        /// When it was asked.
         pub created_at: Timestamp,
         /// Until when it can be decided.
         pub expires_at: Timestamp,
@@ -73,11 +67,8 @@ row! {
         pub continuation_seconds: u32,
         /// The next deadline: of the decision while it is pending, of continuing while it is approved.
         pub deadline: Option<Timestamp>,
-        /// When it was decided.
         pub decided_at: Option<Timestamp>,
-        /// Who decided.
         pub decided_by: Option<ApproverName>,
-        /// What they wrote.
         pub decision_reason: Option<String>,
         /// The passkey that signed the decision.
         pub credential_id: Option<CredentialId>,
@@ -88,7 +79,6 @@ row! {
         /// What ended it, besides a denial or its use: `task_closed`, `not_decided_in_time`,
         /// `not_continued_in_time`.
         pub end_reason: Option<String>,
-        /// The apply that it authorised.
         pub consumed_by: Option<ApplyId>,
         /// When it last changed.
         pub updated_at: Timestamp,
@@ -214,12 +204,10 @@ fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut Approval
 }
 
 impl Projections {
-    /// An approval.
     pub async fn approval(&self, id: ApprovalId) -> Result<Option<ApprovalView>, Error> {
         read_one(self.readers(), &id).await
     }
 
-    /// The newest approval that a task asked for.
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {
         let query = sqlx::query(
             "SELECT * FROM approvals WHERE task_id = ?

@@ -43,13 +43,10 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// A credential of an approver.
     pub struct CredentialView in SPEC, key (credential_id: CredentialId = "credential_id") {
         /// As the authenticator names it.
         pub credential_id: CredentialId,
-        /// Whose it is.
         pub principal: ApproverName = "approver_principal",
-        /// Whether it may decide.
         pub status: Validity,
         /// `ES256`, `ES384` or `RS256`.
         pub algorithm: String,
@@ -67,7 +64,6 @@ row! {
         pub enrolment_id: Option<EnrolmentId>,
         /// Why it was last changed, where somebody said so.
         pub reason: Option<String>,
-        /// When it was first registered.
         pub registered_at: Timestamp,
         /// When it was last changed.
         pub updated_at: Timestamp,

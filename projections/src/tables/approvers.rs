@@ -20,7 +20,6 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// An approver.
     pub(crate) struct ApproverRow in SPEC, key (approver_id: ApproverId = "approver_id") {
         approver_id: ApproverId,
         pub(crate) principal: ApproverName = "approver_principal",

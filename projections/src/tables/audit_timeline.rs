@@ -40,7 +40,6 @@ row! {
     pub struct TimelineEntry in SPEC, key (position: u64 = "position") {
         /// The event's position.
         pub position: u64,
-        /// When it was recorded.
         pub at: Timestamp,
         /// Its name: `apply.accepted`.
         pub event: String,
@@ -67,7 +66,6 @@ row! {
 pub struct TimelineFilter {
     /// Only what concerns this task.
     pub task: Option<TaskId>,
-    /// From this position on.
     pub from: u64,
     /// At most so many entries.
     pub limit: u32,

@@ -28,13 +28,9 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// A registered callback.
     pub struct CallbackView in SPEC, key (callback_id: CallbackId = "callback_id") {
-        /// Its id.
         pub callback_id: CallbackId,
-        /// The task that it belongs to.
         pub task_id: TaskId,
-        /// Where to.
         pub url: String,
         /// Scheme, host and port of the URL.
         pub endpoint: String,
@@ -44,7 +40,6 @@ row! {
         pub sealed_secret: Sealed,
         /// Whether the agent registered it, beside the orchestrator's.
         pub of_agent: bool,
-        /// When it was registered.
         pub registered_at: Timestamp,
         /// When another one took its place.
         pub replaced_at: Option<Timestamp>,

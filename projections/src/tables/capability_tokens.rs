@@ -30,7 +30,6 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// A capability token that was issued.
     pub(crate) struct TokenRow in SPEC, key (token_id: TokenId = "token_id") {
         token_id: TokenId,
         task_id: TaskId,

@@ -58,11 +58,8 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 row! {
-    /// A delivery.
     pub struct DeliveryView in SPEC, key (id: DeliveryId = "delivery_id") {
-        /// Its id.
         pub id: DeliveryId = "delivery_id",
-        /// The task.
         pub task_id: TaskId,
         /// The registration that it goes to.
         pub callback_id: CallbackId,
@@ -70,7 +67,6 @@ row! {
         pub endpoint: String,
         /// Tells the callback's URL from others of the endpoint.
         pub url_digest: String,
-        /// The event that it reports.
         pub event_id: EventId,
         /// The event's name at the surface: `apply.finished`.
         pub event_type: String,
@@ -78,7 +74,6 @@ row! {
         pub apply_id: Option<ApplyId>,
         /// The approval, where one is concerned.
         pub approval_id: Option<ApprovalId>,
-        /// Where it stands.
         pub state: DeliveryStatus,
         /// The next try, while it is owed.
         pub due_at: Option<Timestamp>,
@@ -94,9 +89,7 @@ row! {
         pub last_error: Option<String>,
         /// The newest failure, for people.
         pub last_error_text: Option<String>,
-        /// When it was first owed.
         pub owed_at: Timestamp,
-        /// When it arrived.
         pub delivered_at: Option<Timestamp>,
         /// When it last changed.
         pub updated_at: Timestamp,
@@ -108,7 +101,6 @@ row! {
 /// A delivery whose next try is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
-    /// The delivery.
     pub delivery_id: DeliveryId,
     /// The registration that it goes to.
     pub callback_id: CallbackId,
@@ -116,16 +108,13 @@ pub struct DueDelivery {
     pub endpoint: String,
     /// Tells the callback's URL from others of the endpoint.
     pub url_digest: String,
-    /// Since when it is due.
     pub due_at: Timestamp,
     /// The position of the event that made it owed.
     pub position: u64,
 }
 
-/// Which of the due deliveries are looked for.
 #[derive(Debug, Clone)]
 pub struct DueSearch {
-    /// Due at this moment.
     pub now: Timestamp,
     /// At most so many, those that have been due longest.
     pub limit: u32,
@@ -270,7 +259,6 @@ macro_rules! endpoints {
 }
 
 impl Projections {
-    /// A delivery.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryView>, Error> {
         read_one(self.readers(), &id).await
     }

@@ -30,14 +30,11 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// One try of a delivery.
     pub struct AttemptView in SPEC,
     key (delivery_id: DeliveryId = "delivery_id", attempt: u32 = "attempt") {
-        /// The delivery.
         pub delivery_id: DeliveryId,
         /// Which try, from 1.
         pub attempt: u32,
-        /// How it went.
         pub outcome: AttemptStatus,
         /// The receiver's answer, where there was one.
         pub http_status: Option<u16>,
@@ -45,9 +42,7 @@ row! {
         pub error: Option<String>,
         /// What happened, for people.
         pub error_text: Option<String>,
-        /// When it was claimed.
         pub started_at: Timestamp,
-        /// When it ended.
         pub ended_at: Option<Timestamp>,
         /// How long it took, in microseconds.
         pub duration_micros: Option<u64>,

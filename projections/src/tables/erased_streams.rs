@@ -24,9 +24,7 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// A stream that was erased.
     pub struct ErasedView in SPEC, key (stream_id: StreamId = "stream_id") {
-        /// The stream.
         pub stream_id: StreamId,
         /// What it was the story of: `task`, `apply`.
         pub kind: String,
@@ -34,7 +32,6 @@ row! {
         pub subject_id: StreamId,
         /// The position of the event that says who erased it and why.
         pub erased_by: u64,
-        /// When.
         pub erased_at: Timestamp,
     }
 }

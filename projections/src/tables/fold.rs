@@ -75,7 +75,6 @@ impl<'a, T> Folding<'a, T> {
         row.ok_or_else(|| missing(recorded, what, key))
     }
 
-    /// The row to change, where there is one.
     pub(crate) fn edit<R: Row>(&mut self, key: &R::Key) -> Result<Option<&mut R>, Error>
     where
         T: Has<Table<R>>,

@@ -52,7 +52,6 @@ macro_rules! for_each_row {
 pub(crate) use for_each_row;
 
 impl Projection {
-    /// What its tables are made of.
     pub(crate) fn specs(self) -> Vec<Spec> {
         macro_rules! specs {
             ($($row:ty),+) => { vec![$(<$row>::SPEC),+] };

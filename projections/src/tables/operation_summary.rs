@@ -11,15 +11,11 @@ use serde::{Deserialize, Serialize};
 /// One operation of an apply and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationSummary {
-    /// The operation.
     #[serde(with = "operation_word")]
     pub operation_id: OperationId,
-    /// What kind of object.
     #[serde(with = "scope_word")]
     pub scope_type: ScopeType,
-    /// Which object.
     pub scope_id: ScopeId,
-    /// How far it is.
     pub progress: OperationProgress,
     /// Upstream's HTTP status, where there was an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,17 +31,13 @@ row! {
     /// A grant of an agent.
     pub struct PermissionView in SPEC,
     key (agent: AgentName = "agent", number: u32 = "number") {
-        /// The agent's name.
         pub agent: AgentName,
         /// Its place in the agent's set, from 1.
         pub number: u32,
-        /// The operation.
         pub operation: OperationId = "operation_id",
-        /// What kind of object.
         pub scope_type: ScopeType,
         /// Which object, or `*`.
         pub scope_id: ScopePattern,
-        /// Up to which level.
         pub granted_level: Level,
         /// Until when; for good when absent. A grant that has ended stays in the set.
         pub expires_at: Option<Timestamp>,

@@ -40,21 +40,16 @@ const SPEC: Spec = Spec {
 json_column!(Vec<AllowedOperation>);
 
 row! {
-    /// A task.
     pub struct TaskView in SPEC, key (id: TaskId = "task_id") {
-        /// Its id.
         pub id: TaskId = "task_id",
         /// What the orchestrator calls it.
         pub name: String = "task_name",
-        /// The agent's name.
         pub agent: AgentName,
         /// The subject that its tokens are bound to.
         pub subject: ClientSubject,
-        /// Where it stands.
         pub status: TaskStatus,
         /// What can be done about its newest apply.
         pub apply_state: ApplyState,
-        /// What it may do.
         pub allowed: Vec<AllowedOperation> = "allowed_operations",
         /// How long its tokens live.
         pub token_ttl_seconds: u32,
@@ -64,11 +59,9 @@ row! {
         pub callback_id: Option<CallbackId>,
         /// The agent's callback, which stands beside it.
         pub agent_callback_id: Option<CallbackId>,
-        /// When it was made.
         pub created_at: Timestamp,
         /// When it last changed.
         pub updated_at: Timestamp,
-        /// When it was closed.
         pub closed_at: Option<Timestamp>,
         /// Why it was closed, where somebody said so.
         pub close_reason: Option<String>,
@@ -178,7 +171,6 @@ fn follow(folding: &mut Folding<'_, impl Parts>, id: TaskId) -> Result<(), Error
 }
 
 impl Projections {
-    /// A task.
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, Error> {
         read_one(self.readers(), &id).await
     }

@@ -19,7 +19,6 @@ const SPEC: Spec = Spec {
 };
 
 row! {
-    /// What a stream is about.
     pub(crate) struct TopicRow in SPEC, key (subject_id: StreamId = "subject_id") {
         subject_id: StreamId,
         task_id: TaskId,

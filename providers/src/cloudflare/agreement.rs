@@ -59,7 +59,6 @@ fn whole(fields: impl IntoIterator<Item = Field>) -> Agreement {
         })
 }
 
-/// Whether the state is as the operation makes it.
 pub(super) fn agreement(params: &Params, state: &Snapshot, zone: Option<&ZoneName>) -> Agreement {
     let part = |name: &str| state.part(name);
     match params {

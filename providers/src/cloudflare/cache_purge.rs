@@ -33,13 +33,10 @@ pub(super) struct CachePurge {
 /// What to drop from a zone's cache.
 #[derive(Debug, Clone, PartialEq)]
 enum PurgeWhat {
-    /// All of it.
     Everything,
     /// Single URLs.
     Files(Vec<PurgeFile>),
-    /// What carries one of these cache tags.
     Tags(Vec<String>),
-    /// What was fetched for one of these hosts.
     Hosts(Vec<String>),
     /// What begins with one of these, `host/path`.
     Prefixes(Vec<String>),

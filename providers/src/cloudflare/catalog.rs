@@ -2,12 +2,9 @@
 
 use ledger::{CatalogEntry, Level, OperationId, Risk, ScopeType};
 
-/// A zone, by its id.
 pub const ZONE: ScopeType = ScopeType::of("zone");
-/// An account, by its id.
 pub const ACCOUNT: ScopeType = ScopeType::of("account");
 
-/// Reads DNS records.
 pub const DNS_RECORD_READ: CatalogEntry = CatalogEntry {
     id: OperationId::of("dns.record.read"),
     level: Level::Read,
@@ -16,7 +13,6 @@ pub const DNS_RECORD_READ: CatalogEntry = CatalogEntry {
     uploads: false,
     summary: "Lists DNS records of a zone, or reads one.",
 };
-/// Changes a DNS record.
 pub const DNS_RECORD_WRITE: CatalogEntry = CatalogEntry {
     id: OperationId::of("dns.record.write"),
     level: Level::Write,
@@ -25,7 +21,6 @@ pub const DNS_RECORD_WRITE: CatalogEntry = CatalogEntry {
     uploads: false,
     summary: "Creates, replaces, edits or deletes one DNS record.",
 };
-/// Purges a cache.
 pub const CACHE_PURGE: CatalogEntry = CatalogEntry {
     id: OperationId::of("cache.purge.execute"),
     level: Level::Write,
@@ -43,7 +38,6 @@ pub const WORKERS_DEPLOY: CatalogEntry = CatalogEntry {
     uploads: true,
     summary: "Uploads a Worker script.",
 };
-/// Reads rulesets.
 pub const WAF_RULES_READ: CatalogEntry = CatalogEntry {
     id: OperationId::of("waf.rules.read"),
     level: Level::Read,

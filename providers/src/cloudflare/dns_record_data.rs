@@ -28,7 +28,6 @@ pub(super) enum Part {
     Text(usize),
     Hex,
     Base64,
-    /// The tag of a CAA record.
     CaaTag,
     /// One of the two words that the type's format has.
     OneOf(&'static [&'static str]),

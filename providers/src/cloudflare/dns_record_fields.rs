@@ -18,7 +18,6 @@ use super::dns_record_type::RecordType;
 use super::fields::{Fields, plain_text};
 use serde_json::{Map, Value, json};
 
-/// Settings of a record that are known here.
 const SETTINGS: [&str; 3] = ["ipv4_only", "ipv6_only", "flatten_cname"];
 
 /// Fields of a record, checked together. Complete (type, name, value, ttl are there) for a create
@@ -71,7 +70,6 @@ impl DnsRecordFields {
         Ok(record)
     }
 
-    /// The fields that are to change, at least one.
     pub(super) fn parse_change(fields: Fields<'_>) -> Result<Self, InvalidOperation> {
         let nothing = fields.refuse_all("an edit needs at least one field to change");
         let change = Self::parse(fields)?;
@@ -128,7 +126,6 @@ impl DnsRecordFields {
         })
     }
 
-    /// Its name, if it is given.
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }

@@ -14,10 +14,8 @@ use serde_json::{Map, Value, json};
 /// Most filters that one line for people names.
 const MOST_SHOWN: usize = 8;
 
-/// Which DNS records to read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DnsRecordRead {
-    /// One, by its id.
     One(ObjectId),
     /// Those that match, a page at a time.
     List(DnsRecordFilter),

@@ -24,7 +24,6 @@ macro_rules! record_types {
         }
 
         impl RecordType {
-            /// Those that are known here.
             pub(super) const KNOWN: &[Self] = &[$(Self::$variant),+];
 
             /// Upstream's word.

@@ -16,28 +16,20 @@ use super::values::says_something;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
 
-/// A change to one DNS record.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DnsRecordWrite {
-    /// Make a new record.
     Create(DnsRecordFields),
     /// Replace a record with all that it says.
     Update {
-        /// Which one.
         record_id: ObjectId,
-        /// What it will be.
         record: DnsRecordFields,
     },
     /// Change some fields of a record.
     Edit {
-        /// Which one.
         record_id: ObjectId,
-        /// What changes.
         change: DnsRecordFields,
     },
-    /// Delete a record.
     Delete {
-        /// Which one.
         record_id: ObjectId,
     },
 }

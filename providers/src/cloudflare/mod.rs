@@ -82,7 +82,6 @@ const NAMES: ProviderNames = ProviderNames {
     request_id_header: "cf-ray",
 };
 
-/// Zones and accounts of Cloudflare.
 #[derive(Debug, Clone, Copy)]
 pub struct Cloudflare;
 

@@ -9,10 +9,8 @@
 //! is not certain and one of the two words is still to come, the answer is [`Syntax::Undecided`]: the
 //! caller is asked, nothing is guessed.
 
-/// What a script is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
-    /// An ES module.
     Module,
     /// The script of a service worker.
     Script,
@@ -79,7 +77,6 @@ enum Last {
     Unsure,
 }
 
-/// A bracket that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     /// `(`

@@ -18,7 +18,6 @@ struct Part<'a> {
 pub(super) struct Form {
     /// `multipart/form-data; boundary=…`
     pub(super) content_type: String,
-    /// The form as it is sent.
     pub(super) bytes: Vec<u8>,
 }
 

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 /// How a zone's edge talks TLS to visitors and to the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SslMode {
-    /// No TLS at all.
     Off,
     /// TLS to the visitor, plain text to the origin.
     Flexible,

@@ -21,7 +21,6 @@ use serde_json::{Map, Value, json};
 pub(super) enum Place {
     /// A ruleset named by its id; its phase is not known here.
     Ruleset,
-    /// One of all rules of this phase.
     Phase(WafPhase),
 }
 

@@ -68,12 +68,10 @@ impl fmt::Display for WafPhase {
     }
 }
 
-/// Which firewall rules to read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum WafRulesRead {
     /// The zone's rulesets, without their rules; with query parameters that are not known here.
     List(Map<String, Value>),
-    /// One ruleset with its rules.
     Ruleset(ObjectId),
     /// The ruleset that a phase begins with, with its rules.
     Phase(WafPhase),

@@ -32,51 +32,35 @@ const MOST_RULES: usize = 1000;
 /// A change of firewall rules.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum WafRulesWrite {
-    /// Add a rule to a ruleset.
     AddRule {
-        /// The ruleset.
         ruleset_id: ObjectId,
-        /// The new rule.
         rule: WafRule,
     },
     /// Make the ruleset of a phase that has none, with this rule in it.
     FirstRule {
-        /// The phase.
         phase: WafPhase,
-        /// The new rule.
         rule: WafRule,
     },
     /// Redefine or move a rule.
     UpdateRule {
-        /// The ruleset.
         ruleset_id: ObjectId,
-        /// The rule in it.
         rule_id: ObjectId,
-        /// What becomes of it.
         change: RuleChange,
     },
-    /// Delete a rule.
     DeleteRule {
-        /// The ruleset.
         ruleset_id: ObjectId,
-        /// The rule in it.
         rule_id: ObjectId,
     },
-    /// Replace all rules of a phase.
     ReplacePhase {
-        /// The phase.
         phase: WafPhase,
-        /// All rules that it will have.
         rules: Vec<WafRule>,
         /// Fields of the ruleset that are not known here.
         more: Map<String, Value>,
     },
 }
 
-/// What becomes of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum RuleChange {
-    /// It is this from now on.
     Define(WafRule),
     /// It moves: `{before}`, `{after}` (rule ids) or `{index}` (from 1).
     Move(Map<String, Value>),
@@ -95,7 +79,6 @@ impl RuleChange {
         }
     }
 
-    /// The body of the request.
     pub(super) fn body(&self) -> Value {
         match self {
             Self::Define(rule) => rule.body(),
@@ -379,7 +362,6 @@ fn lost_of_rule(rule: &WafRule, rule_id: &ObjectId, now: &[Value]) -> Map<String
         .collect()
 }
 
-/// The rules that the ruleset had.
 fn rules_before<'a>(before: &Before<'a>) -> &'a [Value] {
     let rules = before
         .object("ruleset")

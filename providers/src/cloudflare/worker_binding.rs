@@ -10,7 +10,6 @@ use super::fields::{At, normalised, plain_text};
 use super::worker_module::check_name;
 use serde_json::{Map, Value, json};
 
-/// What a field of a binding may be.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
@@ -167,7 +166,6 @@ pub(super) fn check_binding_type(text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the type is known here.
 pub(super) fn is_known_binding_type(text: &str) -> bool {
     SECRETS.contains(&text) || BINDINGS.iter().any(|(known, _)| *known == text)
 }

@@ -8,27 +8,19 @@ use base64::prelude::BASE64_STANDARD;
 use ledger::Word;
 use serde_json::{Value, json};
 
-/// Longest name of a module, in bytes.
 const LONGEST_NAME: usize = 255;
 
 /// What a module is, as the media type of its part in the upload. The set is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ModuleType {
-    /// An ES module.
     EsModule,
     /// A CommonJS module, or the script of a service worker.
     Script,
-    /// WebAssembly.
     Wasm,
-    /// Text.
     Text,
-    /// Bytes.
     Data,
-    /// JSON.
     Json,
-    /// Python.
     Python,
-    /// A source map.
     SourceMap,
     /// One that is not known here: a media type without parameters.
     Other(Word<64>),
@@ -46,7 +38,6 @@ impl ModuleType {
         Self::SourceMap,
     ];
 
-    /// The media type.
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::EsModule => "application/javascript+module",
@@ -97,7 +88,6 @@ impl ModuleType {
     }
 }
 
-/// A module as it will be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WorkerModule {
     name: String,
@@ -160,7 +150,6 @@ impl WorkerModule {
         &self.name
     }
 
-    /// What it is.
     pub(super) fn module_type(&self) -> &ModuleType {
         &self.module_type
     }

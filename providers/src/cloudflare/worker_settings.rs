@@ -18,7 +18,6 @@ use std::collections::BTreeSet;
 /// metadata, so nothing else can be passed on in it.
 pub(super) const STRICT: &str = "strict";
 
-/// Most bindings of one upload.
 const MOST_BINDINGS: usize = 1000;
 
 /// What an upload says beside its code.

@@ -24,7 +24,6 @@ use std::collections::BTreeSet;
 
 /// Most bytes of all modules of one upload together.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
-/// Most modules of one upload.
 const MOST_MODULES: usize = 4096;
 /// The module's name in the short form.
 const SHORT_FORM_MODULE: &str = "worker.js";
@@ -60,7 +59,6 @@ impl Entry {
         }
     }
 
-    /// The one of the two fields that is given.
     fn parse(fields: &mut Fields<'_>) -> Result<Option<Self>, InvalidOperation> {
         match (fields.text("main_module")?, fields.text("body_part")?) {
             (Some(name), None) => Ok(Some(Self::MainModule(name.to_owned()))),

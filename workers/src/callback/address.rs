@@ -39,7 +39,6 @@ pub enum AddressRefused {
     Restricted {
         /// What the name led to.
         address: IpAddr,
-        /// What kind of address that is.
         range: &'static str,
     },
 }

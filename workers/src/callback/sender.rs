@@ -70,7 +70,6 @@ pub struct Attempt<'a> {
     pub url: &'a str,
     /// What both signatures are made with.
     pub secret: &'a CallbackSecret,
-    /// The same on every attempt.
     pub event_id: EventId,
     /// The JSON document. Its event is the same on every attempt, its proof may be a newer one.
     pub body: Bytes,
@@ -78,7 +77,6 @@ pub struct Attempt<'a> {
     pub now: Timestamp,
 }
 
-/// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// The receiver answered 2xx.

@@ -13,7 +13,6 @@ pub(super) const MOST: usize = 256;
 const CROWDED_HOST: usize = MOST_OF_HOST / 2;
 /// From here on a URL gets no second permit, and a host only a few, which leaves some for other hosts.
 const CROWDED: usize = MOST / 2;
-/// What a host gets then.
 const LEAST_OF_HOST: usize = 8;
 
 /// Where a delivery goes.
@@ -51,7 +50,6 @@ struct Host {
 }
 
 impl Counts {
-    /// What one URL of the host may have.
     const fn most_of_url(&self, host: &Host) -> usize {
         if self.all < CROWDED && host.all < CROWDED_HOST {
             MOST_OF_URL

@@ -43,7 +43,6 @@ pub(crate) struct Dispatcher {
     drain: Duration,
 }
 
-/// What one look came to.
 struct Look {
     /// Something due was left: its URL or host has its share, or the batch was full.
     left_some: bool,

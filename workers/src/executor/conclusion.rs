@@ -47,7 +47,6 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    /// Without any answer.
     pub(super) fn without_answer(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),

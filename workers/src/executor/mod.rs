@@ -104,7 +104,6 @@ impl Executor {
     }
 }
 
-/// The apply that may run from that event on.
 fn may_run(recorded: &Recorded) -> Option<ApplyId> {
     let may_run = match &recorded.event {
         Event::ApplyAccepted(accepted) => accepted.authorisation == Authorisation::Granted,

@@ -28,7 +28,6 @@ const LANDING: Duration = Duration::from_secs(60);
 /// How long a connection is kept for the next request.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
 
-/// How upstream is reached.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
     /// Whose API it is.
@@ -36,13 +35,11 @@ pub struct UpstreamConfig {
     /// The API's base URL with its version. Plain http is for loopback hosts only, since the token
     /// goes with every request.
     pub base_url: String,
-    /// The API token.
     pub token: SecretString,
     /// For name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
     /// For a whole request, its answer read to the end.
     pub total_timeout: Duration,
-    /// The same for uploads of scripts.
     pub upload_timeout: Duration,
     /// The largest answer that is read, in bytes.
     pub most_answer_bytes: usize,
@@ -238,7 +235,6 @@ impl UpstreamClient {
         }
     }
 
-    /// One request, one answer.
     async fn fetch_answer(&self, request: &UpstreamRequest) -> Result<Answer, NoAnswer> {
         let url = format!("{}{}", self.base, request.path_and_query());
         let mut builder = self

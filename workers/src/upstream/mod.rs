@@ -63,7 +63,6 @@ impl Upstreams {
             })
     }
 
-    /// The client that the operation is sent by.
     pub(crate) fn of(&self, operation: &Operation) -> Option<&UpstreamClient> {
         self.client(operation.provider().names().title)
     }

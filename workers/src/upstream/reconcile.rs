@@ -60,7 +60,6 @@ impl Before {
         }
     }
 
-    /// What is left of it in the log.
     #[must_use]
     pub fn from_log(read: &ReadBefore) -> Self {
         Self {
@@ -99,7 +98,6 @@ pub struct ReadBack {
 /// What became of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reconciled {
-    /// It was carried out.
     Applied {
         /// What stands there now.
         result: Value,

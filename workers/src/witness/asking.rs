@@ -10,7 +10,6 @@ use std::sync::Arc;
 /// How often a witness may correct the size that it is asked from before that counts as a failure.
 const MOST_TURNS: u32 = 3;
 
-/// What is asked, of whom.
 pub(super) struct Asking {
     pub(super) client: WitnessClient,
     pub(super) log: Arc<dyn Log>,
@@ -20,14 +19,12 @@ pub(super) struct Asking {
     pub(super) known: u64,
 }
 
-/// How asking ended.
 pub(super) struct Asked {
     /// The size that the witness has cosigned last, as far as is known now.
     pub(super) known: u64,
     pub(super) outcome: Outcome,
 }
 
-/// What came of it.
 pub(super) enum Outcome {
     /// A cosignature that holds.
     Cosigned(NoteSignature),
@@ -65,7 +62,6 @@ pub(super) enum AskFailure {
 }
 
 impl AskFailure {
-    /// A word for metrics.
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Ask(AskError::Transport(_)) => "unreachable",

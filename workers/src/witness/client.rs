@@ -16,7 +16,6 @@ const MOST_ANSWER_BYTES: usize = 64 * 1024;
 /// The media type of an answer that is a size.
 const SIZE: &str = "text/x.tlog.size";
 
-/// What a witness says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Signature lines; nobody has verified them yet.
@@ -36,7 +35,6 @@ pub(super) enum AskError {
     /// A status that is neither a cosignature nor a conflict.
     #[error("the witness answered {0}{hint}", hint = hint(*.0))]
     Status(StatusCode),
-    /// Larger than any answer is.
     #[error("the witness's answer is too large")]
     TooLarge,
     /// Neither signature lines nor a size.

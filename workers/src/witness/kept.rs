@@ -16,7 +16,6 @@ pub enum KeptError {
     /// The system refuses.
     #[error("{path} cannot be {doing}")]
     File {
-        /// Where.
         path: PathBuf,
         /// `read` or `written`.
         doing: &'static str,
@@ -35,9 +34,7 @@ pub enum KeptError {
     /// It holds no checkpoint that this log has signed.
     #[error("{path} does not hold a checkpoint of this ledger; move it away once you know why")]
     Damaged {
-        /// Where.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         source: CheckpointError,
     },
@@ -47,9 +44,7 @@ pub enum KeptError {
          does not go on from: it was rolled back or swapped"
     )]
     OtherHistory {
-        /// Where.
         path: PathBuf,
-        /// The size that was witnessed.
         witnessed: u64,
         /// The ledger's size.
         found: u64,

@@ -25,7 +25,6 @@ impl Round {
         }
     }
 
-    /// The checkpoint.
     pub(super) const fn target(&self) -> &Arc<SignedCheckpoint> {
         &self.target
     }

@@ -17,7 +17,6 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Whether it may be asked now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_asked && self.paused_until.is_none_or(|until| until <= now)
     }
@@ -28,13 +27,11 @@ impl Schedule {
             .filter(|until| !self.is_asked && *until > now)
     }
 
-    /// It has answered as it should.
     pub(super) const fn answered(&mut self) {
         self.failures = 0;
         self.paused_until = None;
     }
 
-    /// It has not.
     pub(super) fn failed(&mut self, now: Instant, backoff: &Backoff, random: &dyn Random) {
         self.failures = self.failures.saturating_add(1);
         let mut jitter = [0; 8];

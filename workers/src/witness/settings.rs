@@ -16,7 +16,6 @@ pub enum WitnessSettingsError {
     /// A witness without a URL cannot be asked.
     #[error("the policy says no URL for the witness {0}, so it cannot be asked")]
     NoUrl(String),
-    /// Not the address of a witness.
     #[error("the URL of the witness {0} is not an http or https address without user and query")]
     Url(String),
     /// Not even the system's roots can be read.
@@ -35,7 +34,6 @@ pub struct WitnessSettings {
     pub(super) backoff: Backoff,
 }
 
-/// One witness and its address.
 #[derive(Debug, Clone)]
 pub(super) struct AskedWitness {
     pub(super) key: WitnessKey,

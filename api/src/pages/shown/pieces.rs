@@ -11,16 +11,13 @@ pub(crate) const MARK: char = '\u{2039}';
 /// So many of the same hidden character in a row are shown once, with their number.
 const RUN: usize = 4;
 
-/// One piece of what is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Drawn as it is.
     Char(char),
     /// Written out as its code point: so many of the same.
     Chip(char, usize),
     /// A word begins that may be taken for another one.
     Open(Disguise),
-    /// It ends.
     Close,
 }
 

@@ -17,7 +17,6 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Of this text.
     pub(super) fn of(whole: &str) -> Self {
         Self {
             bytes: whole.len(),
