@@ -13,8 +13,8 @@ use ledger::event::{
     ApprovalDecided, Approved, CredentialPut, CredentialStatus, PermissionsReplaced, TokenIssued,
 };
 use ledger::{
-    Actor, ApproverName, Blob, ChallengeKey, CredentialId, Decision, Error, Event, ReadError, Rejection,
-    Rules, StreamId,
+    Actor, ApproverName, Blob, ChallengeKey, CredentialId, Decision, Error, Event, ReadError,
+    Rejection, Rules, StreamId,
 };
 use ledger_sqlite::{LedgerOptions, OpenError};
 use providers::cloudflare;
@@ -371,7 +371,7 @@ async fn what_no_checkpoint_covers_is_held_to_the_auditors_rules_at_a_start() {
     let closed = closed.accepting().open().await.unwrap().close().await;
     std::fs::write(&state, signed).unwrap();
     match closed.refusing().try_open().await {
-        Err(Error::Rule { rule, .. }) => assert_eq!(rule, "actor"),
+        Err(OpenError::Read(ReadError::Rule { rule, .. })) => assert_eq!(rule, "actor"),
         other => panic!("expected a broken rule, got {other:?}"),
     }
 }
