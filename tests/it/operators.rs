@@ -160,7 +160,7 @@ async fn a_principal_is_the_same_one_in_every_normal_form_of_its_name() {
     let credential = Blob::from(zoe.credential_id()).to_base64url();
     let replayed = sandbox.run(&format!("ledger replay --approver {decomposed}"));
     assert!(
-        said(&replayed).0.contains("passkey"),
+        said(&replayed).0.contains("registered"),
         "{:?}",
         said(&replayed)
     );
