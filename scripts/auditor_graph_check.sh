@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Whoever verifies embeds crates ledger and providers as they are, so they must stay small and build for WebAssembly: nothing
-# that stores, listens or asks the operating system (SQLite, sockets, files, random numbers) is in its graph,
-# and no C. Of tokio it has timers, channels and the interface to a runtime. Where the target is installed, it is also compiled for it.
+# An auditor embeds the crates ledger and providers as they are, so they must stay small and build for
+# WebAssembly: nothing that stores, listens or asks the operating system (SQLite, sockets, files, random
+# numbers) is in their graph, and no C. Of tokio they have timers, channels and the interface to a runtime.
+# Where the target is installed, they are also compiled for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
