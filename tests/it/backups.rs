@@ -85,6 +85,18 @@ async fn a_backup_has_no_key_in_it_and_says_where_the_key_is() {
     assert!(!found(secret.as_bytes()));
 }
 
+/// A stopped service's ledger can be copied as the one file that its settings name.
+#[tokio::test]
+async fn a_service_that_was_stopped_leaves_its_ledger_in_one_file() {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    service.open_task().await;
+    assert!(service.stop().await.success());
+    let log = sandbox.ledger_file().with_extension("db-wal");
+    assert!(!log.exists(), "{log:?} was left");
+    assert!(events_in(&sandbox.ledger_file()).await.len() > 1);
+}
+
 #[tokio::test]
 async fn a_backup_never_replaces_a_file() {
     let sandbox = Sandbox::new().await;

@@ -267,6 +267,7 @@ pub async fn open_storage(options: LedgerOptions) -> Result<(Opened, Surrounding
     let storage = SqliteStorage {
         path,
         connection: found.connection,
+        readers: reader.pool().clone(),
         head: found.head,
         next: None,
         head_key: found.head_key,

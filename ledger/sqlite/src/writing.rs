@@ -17,7 +17,7 @@ use ledger::storage::{
 };
 use ledger::tlog::Frontier;
 use ledger::{Error, StreamId, TaskId};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -29,6 +29,8 @@ const STRETCH: usize = 1024;
 pub(super) struct SqliteStorage {
     pub(super) path: PathBuf,
     pub(super) connection: SqliteConnection,
+    /// Connections of readers, closed before the writer's.
+    pub(super) readers: SqlitePool,
     /// As of the last commit.
     pub(super) head: FileHead,
     /// What it becomes when what was staged is committed.
@@ -208,6 +210,8 @@ impl Storage for SqliteStorage {
 
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
+            // The last connection to a file copies its write-ahead log into it, and removes the log.
+            self.readers.close().await;
             let closed = self.connection.close().await;
             Ok(closed.map_err(database("closing the file"))?)
         })

@@ -125,7 +125,8 @@ pub trait Storage: Send + 'static {
         Box::pin(async { Ok(true) })
     }
 
-    /// Lets go of it. Everything that was committed is durable whether or not this succeeds.
+    /// Lets go of it, and of what its [`Log`] reads with: reading fails from then on. Everything that was
+    /// committed is durable whether or not this succeeds.
     ///
     /// # Errors
     /// What is left to be tidied up is left to the next start.
