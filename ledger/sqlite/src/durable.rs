@@ -34,6 +34,25 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Makes a database's file where it is missing, for its owner alone: the words of agents stand in it. SQLite
+/// gives its log and its shared memory the same mode. A crash right after leaves an empty file, which the
+/// next start takes as its own.
+///
+/// # Errors
+/// The system's, of making it.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
 /// Opens a small file of this software's own (a lock, a mark) to read and write, or makes it, readable
 /// by its owner alone. Nothing of it is changed.
 ///

@@ -33,7 +33,7 @@ mod writing;
 pub use checked::CheckedLedger;
 pub use comparing::{MakeSigning, Signing, SigningRequest};
 pub use copies::{fork_copy, ready_copy};
-pub use durable::{open_own, replace_file};
+pub use durable::{make_private, open_own, replace_file};
 pub use error::OpenError;
 pub use header::is_plainly_foreign;
 pub use lock::WriterLock;

@@ -1,13 +1,12 @@
 //! The ledger file's schema, and how it is opened. The schema grows by numbered additive steps.
 
+use crate::durable::make_private;
 use crate::error::OpenError;
 use crate::failure::database;
 use ledger::storage::ReadError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -180,7 +179,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// The caller holds the writer lock.
 pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, OpenError> {
     let version = inspect(path).await?;
-    make_private(path)?;
+    make_private(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        doing: "made",
+        source,
+    })?;
     // Only a file that is ours, or empty, is ever switched to WAL.
     let options = options(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -200,27 +203,6 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Open
     make(&mut connection, version, known_version()).await?;
     check_schema(&mut connection).await?;
     Ok(connection)
-}
-
-/// Makes the file where it is missing, for its owner alone: what agents ask for stands in it in full.
-/// SQLite gives its log and its shared memory the same mode. A crash right after leaves an empty file,
-/// which the next start takes as its own.
-fn make_private(path: &Path) -> Result<(), OpenError> {
-    if path.exists() {
-        return Ok(());
-    }
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| OpenError::File {
-            path: path.to_owned(),
-            doing: "made",
-            source,
-        })
 }
 
 /// The schema version of a file that is ours or empty. Any other file is refused, and left byte for

@@ -6,8 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -106,24 +105,12 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the file where it is missing, for its owner alone: what agents ask for stands in it. SQLite
-/// gives its log and its shared memory the same mode.
 pub(crate) fn make_private(path: &Path) -> Result<(), Error> {
-    if path.exists() {
-        return Ok(());
-    }
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| Error::File {
-            path: path.to_owned(),
-            doing: "made",
-            source,
-        })
+    ledger_sqlite::make_private(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        doing: "made",
+        source,
+    })
 }
 
 pub(crate) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, Error> {
