@@ -28,7 +28,7 @@ pub use notice::NoticePage;
 pub(crate) use params::whole_param;
 pub use params::{Now, Param, ParamValue};
 pub(crate) use question::Question;
-pub(crate) use refusal::{WantsPage, respond_notice};
+pub(crate) use refusal::WantsPage;
 pub use shown::ShownText;
 
 use askama::Template;

@@ -26,8 +26,19 @@ impl<S: Send + Sync> FromRequestParts<S> for WantsPage {
     }
 }
 
+impl WantsPage {
+    /// A page, or its refusal in the form that the caller reads.
+    pub(crate) fn respond(self, page: Result<Response, ApiError>, request: RequestId) -> Response {
+        match page {
+            Ok(response) => response,
+            Err(error) if self.0 => respond_notice(error, request),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
 /// The refusal as a page, with the refusal's status. A fault's cause rides along to be logged.
-pub(crate) fn respond_notice(error: ApiError, request: RequestId) -> Response {
+fn respond_notice(error: ApiError, request: RequestId) -> Response {
     let refusal = error.into_response();
     let status = refusal.status();
     let page = match status.as_u16() {

@@ -19,7 +19,7 @@ use app::decisions::{self, Undecided};
 use app::{QuestionAccess, action};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 use ledger::Decision;
 use ledger::aggregate::{Approval, Task};
@@ -59,11 +59,7 @@ async fn show(
         Ok(By(who)) => page(&state, &who, wants).await,
         Err(refused) => Err(refused),
     };
-    match page {
-        Ok(response) => response,
-        Err(error) if wants.0 => pages::respond_notice(error, request_id),
-        Err(error) => error.into_response(),
-    }
+    wants.respond(page, request_id)
 }
 
 async fn page(

@@ -14,7 +14,7 @@ use app::passkey::Attestation;
 use app::{InvitationAccess, action};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 use ledger::Rejection;
 use ledger::event::CredentialStatus;
@@ -51,11 +51,7 @@ async fn show(
         Ok(By(who)) => page(&state, &who, wants).await,
         Err(refused) => Err(refused),
     };
-    match page {
-        Ok(response) => response,
-        Err(error) if wants.0 => pages::respond_notice(error, request_id),
-        Err(error) => error.into_response(),
-    }
+    wants.respond(page, request_id)
 }
 
 async fn page(
