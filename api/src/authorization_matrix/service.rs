@@ -182,7 +182,7 @@ impl TestService {
         ]
     }
 
-    /// What is refused for want of a token, whatever the action.
+    /// The refusals of a missing or unreadable token; they do not depend on the action.
     fn tokens(&self, method: &str, path: &str) -> Vec<Refusal> {
         let refusal = |way, request| Refusal {
             way,
@@ -311,7 +311,7 @@ impl TestService {
             all.extend(self.capabilities(method, path));
         }
         if by_old_token {
-            // What renewal is for; a revoked one may ask for its replacement again.
+            // Renewal admits these; a revoked token may ask for its replacement again.
             let forgiven = ["expired", "revoked", "stale"];
             let mut some = self.capabilities(method, path);
             some.retain(|refusal| !forgiven.contains(&refusal.way));

@@ -23,11 +23,11 @@ const HUMAN_PACE: u64 = 5;
 /// When to ask again for something that runs.
 const MACHINE_PACE: u64 = 1;
 
-/// What is asked for, completely checked.
+/// The content of an apply request, checked.
 pub(crate) struct Asked {
     pub(crate) operations: Vec<Operation>,
     pub(crate) callback: Option<NewCallback>,
-    /// What the operations take, where they came in a large body.
+    /// The memory of a large body, held while its operations live.
     pub(crate) permit: Option<BodyPermit>,
 }
 

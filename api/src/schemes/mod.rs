@@ -25,14 +25,14 @@ use subject::only;
 pub(crate) trait Scheme: Send + Sync {
     fn proves(&self, who: Who) -> bool;
 
-    /// What the head proves.
+    /// Proves the caller from a request head.
     ///
     /// # Errors
     /// When a credential of this scheme is there and does not count: no other scheme is asked then.
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError>;
 }
 
-/// What a head proves by one scheme.
+/// The result of one scheme for a request head.
 pub(crate) enum Identity {
     Proven(Principal),
     /// No credential of this scheme, and what to send.
@@ -103,7 +103,7 @@ impl Head<'_> {
         params.find_map(|(name, value)| (name == wanted).then_some(value))
     }
 
-    /// Who the request is from, by the first scheme that proves somebody whom the action may admit.
+    /// The principal of the first scheme that proves one whom the action may admit.
     fn identify(&mut self, action: Action) -> Result<Principal, ApiError> {
         let mut absent = None;
         for scheme in &self.state.schemes {

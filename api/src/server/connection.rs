@@ -35,7 +35,7 @@ use tower::Service as _;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many that have no slot any more are listened to at a time; further ones are closed at once.
+/// Most connections without a slot that are read from at a time; further ones are closed at once.
 pub(super) const MOST_CLOSING: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,8 +266,8 @@ pub(super) async fn close(mut tcp: TcpStream, refusal: Option<Refusal>) {
     drop(tokio::time::timeout(LINGER, closing).await);
 }
 
-/// Whether the body comes as it is. A coding besides `chunked` would have to be undone, and a proxy that
-/// does not know it could see another body.
+/// Refuses a transfer coding other than `chunked`: it would have to be undone, and a proxy that does not know
+/// it could see another body.
 fn has_plain_body(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {

@@ -40,7 +40,7 @@ impl Head {
         self.has_begun
     }
 
-    /// Whether this cannot become a request.
+    /// True once the bytes cannot become a request.
     pub(super) const fn is_foreign(&self) -> bool {
         self.is_foreign
     }

@@ -49,8 +49,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Connections that the kernel keeps until they are accepted.
 const QUEUE: u32 = 4096;
 
-/// What the kernel keeps of an answer for each connection that does not read it. Left to itself it would
-/// keep megabytes.
+/// The kernel's buffer, in bytes, for an answer that a connection does not read. By default it would grow
+/// to megabytes.
 const SEND_BUFFER: u32 = 256 * 1024;
 
 /// Binds and listens; must be called within a runtime. A service that has just ended does not keep the

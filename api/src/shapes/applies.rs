@@ -58,7 +58,7 @@ impl ApplyRequest {
         read_operations(&self.operations, providers)
     }
 
-    /// Whether it uploads files, and may be larger than other bodies.
+    /// True when it uploads files; its body may then be larger than others.
     pub(crate) fn uploads(&self, providers: &Providers) -> bool {
         uploads(&self.operations, providers)
     }
