@@ -130,6 +130,26 @@ id!(
     EnrolmentId
 );
 id!(
+    /// A user's stream (the name is a label in the payloads).
+    UserId
+);
+id!(
+    /// A group's stream.
+    GroupId
+);
+id!(
+    /// A session of a user, and its stream.
+    SessionId
+);
+id!(
+    /// An agent key, and its stream.
+    KeyId
+);
+id!(
+    /// A task template's stream.
+    TemplateId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -154,5 +174,6 @@ macro_rules! stream {
     )*};
 }
 stream!(
-    LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId
+    LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId, UserId, GroupId,
+    SessionId, KeyId, TemplateId
 );

@@ -59,12 +59,13 @@ pub use claims::{Bindings, CapabilityClaims, ClaimsHash, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use digest::InvalidDigest;
 pub use error::Error;
-pub use event::{Actor, Envelope, Event, Recorded};
+pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
-    EventId, ExecutionId, InvalidId, LedgerId, RequestId, StreamId, TaskId, TokenId,
+    EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId, StreamId,
+    TaskId, TemplateId, TokenId, UserId,
 };
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
 pub use name::{

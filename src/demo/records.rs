@@ -44,6 +44,9 @@ fn who(actor: &Actor) -> &str {
         Actor::Administrator { .. } => "administrator",
         Actor::Approver { principal, .. } => principal,
         Actor::Operator { .. } => "operator",
+        Actor::User { .. } => "user",
+        Actor::AgentKey { name, .. } => name,
+        Actor::Service { .. } => "service token",
     }
 }
 

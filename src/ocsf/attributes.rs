@@ -2,6 +2,7 @@
 
 use super::class::{Activity, PRODUCT};
 use ledger::describe::{Act, Call, Change, Effect, Topic};
+use ledger::event::Assurance;
 use ledger::{Actor, StreamId};
 use serde_json::{Value, json};
 
@@ -131,6 +132,28 @@ pub(super) fn actor(actor: &Actor) -> Value {
             "session": {"credential_uid": credential_id, "is_mfa": true},
         }),
         Actor::Operator { name } => json!({"user": user(name, "operator")}),
+        Actor::User {
+            user_id,
+            via_id,
+            assurance,
+            ..
+        } => json!({
+            "user": {"uid": user_id, "type_id": 99, "type": "user"},
+            "session": {"uid": via_id, "is_mfa": *assurance == Assurance::PasskeyUv},
+        }),
+        Actor::AgentKey {
+            name,
+            key_id,
+            subject,
+            ..
+        } => json!({
+            "user": user(name, "agent"),
+            "session": {"credential_uid": key_id, "issuer": subject},
+        }),
+        Actor::Service { fingerprint } => json!({
+            "user": user("service-token", "service"),
+            "session": {"credential_uid": hex::encode(fingerprint)},
+        }),
     }
 }
 
@@ -142,11 +165,18 @@ fn user(name: &str, kind: &str) -> Value {
 /// Where a call came from: the client's signed subject, or the part of the service that made it.
 fn source(actor: &Actor) -> Value {
     match actor {
-        Actor::Agent { subject, .. } | Actor::Administrator { subject, .. } => {
-            json!({"name": subject})
-        }
+        Actor::Agent { subject, .. }
+        | Actor::Administrator { subject, .. }
+        | Actor::AgentKey {
+            subject: Some(subject),
+            ..
+        } => json!({"name": subject}),
         Actor::System { component } => json!({"svc_name": format!("{PRODUCT} {component}")}),
-        Actor::Approver { .. } | Actor::Operator { .. } => json!({"svc_name": PRODUCT}),
+        Actor::Approver { .. }
+        | Actor::Operator { .. }
+        | Actor::User { .. }
+        | Actor::AgentKey { .. }
+        | Actor::Service { .. } => json!({"svc_name": PRODUCT}),
     }
 }
 

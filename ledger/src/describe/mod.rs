@@ -53,6 +53,9 @@ pub fn who(actor: &Actor) -> String {
         Actor::Administrator { principal, .. } => format!("administrator {}", plain(principal)),
         Actor::Approver { principal, .. } => format!("approver {}", plain(principal)),
         Actor::Operator { name } => format!("operator {}", plain(name)),
+        Actor::User { user_id, .. } => format!("user {user_id}"),
+        Actor::AgentKey { name, .. } => format!("agent {}", plain(name)),
+        Actor::Service { .. } => "the service token".to_owned(),
     }
 }
 

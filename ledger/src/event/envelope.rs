@@ -1,9 +1,29 @@
 //! What every payload begins with: who acted, for which request, because of what. Frozen.
 
-use crate::id::{CommandId, RequestId, TokenId};
+use crate::id::{AgentId, CommandId, KeyId, RequestId, SessionId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// How strongly a session proves its user. Frozen: variants are only ever added at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// A password.
+    Password,
+    /// A key that software holds.
+    SoftwareKey,
+    /// A passkey whose authenticator has verified the user.
+    PasskeyUv,
+}
+
+/// The way by which a user acts. Frozen: variants are only ever added at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// A session of theirs.
+    Session,
+}
 
 /// Who acted. Frozen: variants are only ever added at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +62,33 @@ pub enum Actor {
         /// The account's name there.
         name: String,
     },
+    /// A signed-in person.
+    User {
+        /// The user; names are labels, which the user's stream tells.
+        user_id: UserId,
+        /// The way.
+        via: Via,
+        /// The session.
+        via_id: SessionId,
+        /// The strongest proof of that session at that time.
+        assurance: Assurance,
+    },
+    /// An agent with a key of its own.
+    AgentKey {
+        /// The agent.
+        agent_id: AgentId,
+        /// The agent's name.
+        name: AgentName,
+        /// The key.
+        key_id: KeyId,
+        /// The signed subject of the request, where it had one.
+        subject: Option<ClientSubject>,
+    },
+    /// The holder of the service token.
+    Service {
+        /// The first eight bytes of the token's SHA-256.
+        fingerprint: [u8; 8],
+    },
 }
 
 impl Actor {
@@ -64,6 +111,9 @@ impl fmt::Display for Actor {
             Self::Administrator { principal, .. } => write!(f, "administrator {principal}"),
             Self::Approver { principal, .. } => write!(f, "approver {principal}"),
             Self::Operator { name } => write!(f, "operator {name}"),
+            Self::User { user_id, .. } => write!(f, "user {user_id}"),
+            Self::AgentKey { name, .. } => write!(f, "agent {name}"),
+            Self::Service { .. } => f.write_str("the service token"),
         }
     }
 }

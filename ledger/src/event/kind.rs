@@ -69,6 +69,16 @@ pub enum AggregateKind {
     Approver,
     /// A delivery.
     Delivery,
+    /// A user.
+    User,
+    /// A group of users.
+    Group,
+    /// A session of a user.
+    Session,
+    /// An agent key.
+    Key,
+    /// A task template.
+    Template,
 }
 
 impl AggregateKind {
@@ -83,6 +93,11 @@ impl AggregateKind {
             Self::Agent => "agent",
             Self::Approver => "approver",
             Self::Delivery => "delivery",
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Session => "session",
+            Self::Key => "key",
+            Self::Template => "template",
         }
     }
 
@@ -98,6 +113,11 @@ impl AggregateKind {
             40..=49 => Self::Agent,
             50..=59 => Self::Approver,
             60..=69 => Self::Delivery,
+            70..=79 => Self::User,
+            80..=89 => Self::Group,
+            90..=99 => Self::Session,
+            100..=109 => Self::Key,
+            110..=119 => Self::Template,
             _ => return None,
         })
     }
@@ -116,6 +136,12 @@ pub enum ActorKind {
     Approver,
     /// A person at the command line.
     Operator,
+    /// A signed-in person.
+    User,
+    /// An agent with a key of its own.
+    AgentKey,
+    /// The holder of the service token.
+    ServiceToken,
 }
 
 impl ActorKind {
@@ -127,34 +153,55 @@ impl ActorKind {
             (Self::Agent, Actor::Agent { .. })
             | (Self::Administrator, Actor::Administrator { .. })
             | (Self::Approver, Actor::Approver { .. })
-            | (Self::Operator, Actor::Operator { .. }) => true,
+            | (Self::Operator, Actor::Operator { .. })
+            | (Self::User, Actor::User { .. })
+            | (Self::AgentKey, Actor::AgentKey { .. })
+            | (Self::ServiceToken, Actor::Service { .. }) => true,
             _ => false,
         }
     }
 }
 
-/// The lists of actors in the table.
+/// The lists of actors in the table. Which role a user needs for what is up to the service.
 pub(super) mod by {
-    use super::ActorKind::{self, Administrator, Agent, Approver, Operator, Service};
+    use super::ActorKind::{
+        self, Administrator, Agent, Approver, Operator, Service, ServiceToken, User,
+    };
 
     pub(in super::super) const LEDGER: &[ActorKind] = &[Service("ledger")];
     pub(in super::super) const EXECUTOR: &[ActorKind] = &[Service("executor")];
     pub(in super::super) const DISPATCHER: &[ActorKind] = &[Service("dispatcher")];
     pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
     pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
-    pub(in super::super) const ADMINISTRATOR: &[ActorKind] = &[Administrator];
+    pub(in super::super) const ADMINISTRATOR: &[ActorKind] = &[Administrator, User, ServiceToken];
     pub(in super::super) const AGENT: &[ActorKind] = &[Agent];
     pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
-    pub(in super::super) const OPENERS: &[ActorKind] = &[Administrator, Agent];
-    pub(in super::super) const CLOSERS: &[ActorKind] = &[Agent, Administrator, Operator];
-    pub(in super::super) const MANAGERS: &[ActorKind] = &[Administrator, Operator];
+    pub(in super::super) const OPENERS: &[ActorKind] = &[Administrator, Agent, User, ServiceToken];
+    pub(in super::super) const CLOSERS: &[ActorKind] =
+        &[Agent, Administrator, Operator, User, ServiceToken];
+    pub(in super::super) const MANAGERS: &[ActorKind] =
+        &[Administrator, Operator, User, ServiceToken];
     /// The executor ends an apply; closing its task ends one that has not begun.
-    pub(in super::super) const ENDERS: &[ActorKind] =
-        &[Service("executor"), Agent, Administrator, Operator];
+    pub(in super::super) const ENDERS: &[ActorKind] = &[
+        Service("executor"),
+        Agent,
+        Administrator,
+        Operator,
+        User,
+        ServiceToken,
+    ];
     /// Any command on an approval after its deadline records that the deadline has passed.
-    pub(in super::super) const EXPIRERS: &[ActorKind] =
-        &[Service("expirer"), Agent, Approver, Administrator, Operator];
-    pub(in super::super) const REGISTRARS: &[ActorKind] = &[Administrator, Operator, Approver];
+    pub(in super::super) const EXPIRERS: &[ActorKind] = &[
+        Service("expirer"),
+        Agent,
+        Approver,
+        Administrator,
+        Operator,
+        User,
+        ServiceToken,
+    ];
+    pub(in super::super) const REGISTRARS: &[ActorKind] =
+        &[Administrator, Operator, Approver, User, ServiceToken];
     /// The actor of the event that it reports.
     pub(in super::super) const REPORTED: &[ActorKind] = &[];
 }

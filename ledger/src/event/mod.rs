@@ -16,6 +16,7 @@ mod erasure;
 mod fork;
 mod kind;
 mod task;
+mod user;
 
 pub use acceptance::LedgerAccepted;
 pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
@@ -36,7 +37,7 @@ pub use approver::{
 pub use delivery::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
-pub use envelope::{Actor, Envelope};
+pub use envelope::{Actor, Assurance, Envelope, Via};
 pub use erasure::{
     ErasedName, ErasedPayload, ErasedStream, ErasedSubject, KeptCounter, LedgerErased,
     LedgerErasedV1, NameKind, PositionRange, StreamKind,
@@ -47,6 +48,8 @@ pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, RegisteredCallback, TaskClosed,
     TaskCreated, TaskCreatedV1, TokenIssued, TokenRevoked,
 };
+
+pub use user::Role;
 
 use crate::clock::Timestamp;
 use crate::describe::Describe;

@@ -1,7 +1,7 @@
 //! The table of events: its rows are sound, a second form can be added, and stored words stay.
 
 use super::*;
-use crate::id::{AgentId, ApprovalId, ApproverId, TokenId};
+use crate::id::{AgentId, ApprovalId, ApproverId, KeyId, SessionId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 use std::collections::BTreeSet;
 
@@ -269,6 +269,28 @@ fn the_words_of_stored_events_keep_their_numbers() {
             principal: ApproverName::unchecked("a"), credential_id: CredentialId::unchecked(&bytes[..]),
         },
         4 => Operator = Actor::Operator { name: text() },
+        5 => User = Actor::User {
+            user_id: UserId::from_bytes(bytes), via: Via::Session,
+            via_id: SessionId::from_bytes(bytes), assurance: Assurance::Password,
+        },
+        6 => AgentKey = Actor::AgentKey {
+            agent_id: AgentId::from_bytes(bytes), name: AgentName::unchecked("a"),
+            key_id: KeyId::from_bytes(bytes), subject: None,
+        },
+        7 => Service = Actor::Service { fingerprint: [0; 8] },
+    );
+    frozen!(Via:
+        0 => Session = Via::Session,
+    );
+    frozen!(Assurance:
+        0 => Password = Assurance::Password,
+        1 => SoftwareKey = Assurance::SoftwareKey,
+        2 => PasskeyUv = Assurance::PasskeyUv,
+    );
+    frozen!(Role:
+        0 => Viewer = Role::Viewer,
+        1 => Operator = Role::Operator,
+        2 => Admin = Role::Admin,
     );
     frozen!(Authorisation:
         0 => Granted = Authorisation::Granted,

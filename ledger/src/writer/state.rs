@@ -155,7 +155,15 @@ impl State {
                 Some(AggregateKind::Agent) => step(self, None, State::Agent, event, at),
                 Some(AggregateKind::Approver) => step(self, None, State::Approver, event, at),
                 Some(AggregateKind::Delivery) => step(self, None, State::Delivery, event, at),
-                Some(AggregateKind::Ledger) | None => {}
+                Some(
+                    AggregateKind::Ledger
+                    | AggregateKind::User
+                    | AggregateKind::Group
+                    | AggregateKind::Session
+                    | AggregateKind::Key
+                    | AggregateKind::Template,
+                )
+                | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
             Self::Apply(state) => step(self, Some(state), State::Apply, event, at),

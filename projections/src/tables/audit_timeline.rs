@@ -142,11 +142,11 @@ fn task_of(folding: &mut Folding<'_, impl Parts>) -> Result<Option<TaskId>, Erro
         return Ok(None);
     };
     Ok(match kind.aggregate {
-        AggregateKind::Ledger | AggregateKind::Agent | AggregateKind::Approver => None,
         AggregateKind::Task => Some(TaskId::from(stream)),
         of @ (AggregateKind::Apply | AggregateKind::Approval | AggregateKind::Delivery) => {
             Some(task_of_stream(folding, of.as_str())?)
         }
+        _ => None,
     })
 }
 

@@ -32,7 +32,12 @@ impl History {
                 principal,
                 credential_id,
             } => self.is_approver_of(now, event, principal, credential_id),
-            Actor::System { .. } | Actor::Administrator { .. } | Actor::Operator { .. } => {}
+            Actor::System { .. }
+            | Actor::Administrator { .. }
+            | Actor::Operator { .. }
+            | Actor::User { .. }
+            | Actor::AgentKey { .. }
+            | Actor::Service { .. } => {}
         }
     }
 

@@ -322,7 +322,15 @@ impl History {
             Some(AggregateKind::Agent) => self.agent_event(now, &event),
             Some(AggregateKind::Approver) => self.approver_event(now, &event),
             Some(AggregateKind::Delivery) => self.delivery_event(now, event),
-            Some(AggregateKind::Ledger) | None => {}
+            Some(
+                AggregateKind::User
+                | AggregateKind::Group
+                | AggregateKind::Session
+                | AggregateKind::Key
+                | AggregateKind::Template
+                | AggregateKind::Ledger,
+            )
+            | None => {}
         }
     }
 
