@@ -125,7 +125,7 @@ impl ApiError {
     pub fn status_and_code(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "Unauthorized", why.code()),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden", "forbidden"),
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, "Forbidden", why.code()),
             Self::Refused(rejection) => {
                 let (status, title) = family(rejection.kind());
                 (status, title, rejection.code())

@@ -7,6 +7,7 @@ use crate::limits::links::LinkTraffic;
 use crate::limits::rate_limit::RateLimiter;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
+use crate::schemes::service_token::ServiceTokenKey;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
@@ -57,6 +58,8 @@ pub struct ApiConfig {
     /// APPROVAL_LINK_SECRET; also for enrolment links, under an audience of their own.
     pub approval_link_secret: SecretString,
     pub resume_token_secret: SecretString,
+    /// SERVICE_TOKEN, where there is one.
+    pub service_token: Option<SecretString>,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
@@ -104,6 +107,7 @@ pub struct Keys {
     /// Signed subject headers.
     pub subject: SubjectVerifier,
     pub bootstrap: TokenKey,
+    pub service: Option<ServiceTokenKey>,
 }
 
 impl Keys {
@@ -111,6 +115,7 @@ impl Keys {
         Self {
             subject: SubjectVerifier::new(config.subject_secret.expose_secret().as_bytes()),
             bootstrap: config.bootstrap_jwt.key(),
+            service: config.service_token.as_ref().map(ServiceTokenKey::new),
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) const CLIENT: &str = "client-a";
 /// The agent that test tasks belong to.
 pub(crate) const AGENT: &str = "ci";
 
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-forty-random-characters";
+
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -242,6 +244,7 @@ fn secret(name: &str) -> SecretString {
 
 fn config() -> ApiConfig {
     ApiConfig {
+        service_token: Some(SERVICE_TOKEN.into()),
         body_patience: std::time::Duration::from_secs(30),
         base_url: "http://localhost:8080".parse().unwrap(),
         capability_jwt: jwt("capability", "llm-permission-proxy", "llm-proxy-api"),

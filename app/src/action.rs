@@ -5,8 +5,8 @@ use crate::principal::{
     Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, TaskAccess,
 };
 use crate::refusal::Error;
-use ledger::RequestId;
 use ledger::aggregate::Task;
+use ledger::{RequestId, Role};
 use std::sync::Arc;
 
 /// Who may do an action.
@@ -26,6 +26,8 @@ pub enum Who {
     EnrolmentLink,
     /// An operator of the machine.
     Operator,
+    /// A signed-in user of this role or of one above it, or the service token.
+    User(Role),
 }
 
 impl Who {
@@ -40,6 +42,7 @@ impl Who {
                 | (Self::ApprovalLink, Principal::ApprovalLink(_))
                 | (Self::EnrolmentLink, Principal::EnrolmentLink(_))
                 | (Self::Operator, Principal::Operator(_))
+                | (Self::User(_), Principal::Service(_))
         )
     }
 }
@@ -119,6 +122,9 @@ const ISSUER: Who = Who::Administrator(Right::IssueTasks);
 const GRANTER: Who = Who::Administrator(Right::ManagePermissions);
 const REGISTRAR: Who = Who::Administrator(Right::ManageApprovers);
 const AUDITOR: Who = Who::Administrator(Right::Audit);
+const VIEWER: Who = Who::User(Role::Viewer);
+const RUNNER: Who = Who::User(Role::Operator);
+const ADMIN: Who = Who::User(Role::Admin);
 
 actions! {
     /// Read what is public: health, description, catalog, what a checkpoint commits to.
@@ -128,7 +134,7 @@ actions! {
     /// Read a task.
     ReadTask -> TaskAccess: [Agent];
     /// Close a task.
-    CloseTask -> Acting: [Agent, ISSUER, Operator];
+    CloseTask -> Acting: [Agent, ISSUER, RUNNER, Operator];
     /// Renew a task's token.
     RenewToken -> TaskAccess: [AgentWithOldToken];
     /// Ask what an apply would do.
@@ -140,7 +146,7 @@ actions! {
     /// Read a task's applies.
     ReadApplies -> TaskAccess: [Agent];
     /// Settle an outcome that is unknown.
-    ResolveApply -> Acting: [ISSUER, Operator];
+    ResolveApply -> Acting: [ISSUER, RUNNER, Operator];
     /// Read where a task's newest approval stands.
     ReadApproval -> TaskAccess: [Agent];
     /// Get the link to a task's pending approval.
@@ -152,21 +158,21 @@ actions! {
     /// Register a passkey on an invitation.
     Enrol -> InvitationAccess: [EnrolmentLink];
     /// Read an agent's permissions.
-    ReadPermissions -> Acting: [GRANTER];
+    ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions.
-    ReplacePermissions -> Acting: [GRANTER];
+    ReplacePermissions -> Acting: [GRANTER, ADMIN];
     /// Take grants from an agent.
     RevokeGrants -> Acting: [Operator];
     /// Read an approver's credentials.
-    ReadCredentials -> Acting: [REGISTRAR];
+    ReadCredentials -> Acting: [REGISTRAR, VIEWER];
     /// Add or change a credential, or invite an approver to register one.
-    PutCredential -> Acting: [REGISTRAR];
+    PutCredential -> Acting: [REGISTRAR, ADMIN];
     /// Take a credential away.
-    RevokeCredential -> Acting: [REGISTRAR, Operator];
+    RevokeCredential -> Acting: [REGISTRAR, RUNNER, Operator];
     /// Read what a task's callbacks are owed.
-    ReadDeliveries -> Acting: [Agent, ISSUER];
+    ReadDeliveries -> Acting: [Agent, ISSUER, VIEWER];
     /// Have deliveries tried again that were given up.
-    RetryDeliveries -> Acting: [ISSUER, Operator];
+    RetryDeliveries -> Acting: [ISSUER, RUNNER, Operator];
     /// Read events and proofs.
     Audit -> Acting: [AUDITOR];
     /// Erase what has ended.

@@ -31,7 +31,10 @@ pub async fn authorize<A: Act>(
 ) -> Result<A::Access, Error> {
     let who = A::ACTION.who().iter();
     let who = who.copied().find(|who| who.is_kind_of(&principal));
-    let who = who.ok_or(Forbidden::OtherKind)?;
+    let who = who.ok_or(match principal {
+        Principal::Service(_) => Forbidden::WrongIdentity,
+        _ => Forbidden::OtherKind,
+    })?;
     let task = match (&principal, who) {
         (Principal::Administrator(administrator), Who::Administrator(right)) => {
             if !administrator.rights.include(right) {
@@ -43,12 +46,13 @@ pub async fn authorize<A: Act>(
             let is_in_force = who == Who::Agent;
             Some(task_of(ledger, holder, request.task, is_in_force).await?)
         }
-        // The link, or the socket, is all that they need.
+        // The link, the socket or the service token is all that they need.
         (
             Principal::Administrator(_)
             | Principal::ApprovalLink(_)
             | Principal::EnrolmentLink(_)
-            | Principal::Operator(_),
+            | Principal::Operator(_)
+            | Principal::Service(_),
             _,
         ) => None,
     };

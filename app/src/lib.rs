@@ -24,6 +24,6 @@ pub use app::{App, Keys};
 pub use authorize::{Request, authorize};
 pub use principal::{
     Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess, Right, Rights,
-    TaskAccess, TokenHolder,
+    ServiceToken, TaskAccess, TokenHolder,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};

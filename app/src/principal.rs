@@ -24,6 +24,8 @@ pub enum Principal {
     EnrolmentLink(EnrolmentLink),
     /// An account of this machine that may use the operator socket.
     Operator(String),
+    /// The holder of the service token, with the rights of an admin.
+    Service(ServiceToken),
 }
 
 impl Principal {
@@ -34,9 +36,19 @@ impl Principal {
             Self::Agent(holder) => Some(holder.actor()),
             Self::Administrator(administrator) => Some(administrator.actor()),
             Self::Operator(name) => Some(Actor::Operator { name: name.clone() }),
+            Self::Service(token) => Some(Actor::Service {
+                fingerprint: token.fingerprint,
+            }),
             Self::ApprovalLink(_) | Self::EnrolmentLink(_) => None,
         }
     }
+}
+
+/// The service token of this service's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceToken {
+    /// The first eight bytes of its SHA-256.
+    pub fingerprint: [u8; 8],
 }
 
 /// A client that presents a capability token which this service has signed.

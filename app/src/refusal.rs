@@ -91,6 +91,27 @@ pub enum Forbidden {
     /// The table of actions does not admit this kind of principal.
     #[error("this is not for callers of this kind")]
     OtherKind,
+    /// As [`Self::OtherKind`], for users, agent keys and the service token.
+    #[error(
+        "this identity cannot do that: only the agent of the task can, with its own credential"
+    )]
+    WrongIdentity,
+}
+
+impl Forbidden {
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::OtherSubject
+            | Self::MissingRight(_)
+            | Self::NotAnAgent
+            | Self::PermissionsAdmin
+            | Self::OtherTask
+            | Self::OtherKind => "forbidden",
+            Self::WrongIdentity => "wrong_identity",
+        }
+    }
 }
 
 /// Why a use case did not do what it was asked to.

@@ -44,6 +44,16 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
         }
         return development_default(variable).into();
     }
+    strong(sources, variable, value)
+}
+
+/// A secret that may be left out; where it is set, it is held to the rules of the others.
+fn optional(sources: &mut Sources, variable: &Variable) -> Option<SecretString> {
+    let value = sources.set(variable).unwrap_or_default().to_owned();
+    (!value.trim().is_empty()).then(|| strong(sources, variable, value))
+}
+
+fn strong(sources: &mut Sources, variable: &Variable, value: String) -> SecretString {
     if value.trim() != value {
         sources.problem(
             variable,
@@ -72,6 +82,7 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
 /// Reports secrets that are equal to each other: whoever learns one of them must not have another.
 pub(crate) fn refuse_equal(sources: &mut Sources) {
     let others = [
+        &table::SERVICE_TOKEN.variable,
         &table::MASTER_KEY.variable,
         &table::MASTER_KEY_PREVIOUS.variable,
         &table::CLOUDFLARE_API_TOKEN.variable,
@@ -215,6 +226,7 @@ pub(crate) struct Auth {
     /// Signs approval and enrolment links and the mac inside a WebAuthn challenge.
     pub(crate) approval_link_secret: SecretString,
     pub(crate) resume_token_secret: SecretString,
+    pub(crate) service_token: Option<SecretString>,
 }
 
 impl Auth {
@@ -226,6 +238,7 @@ impl Auth {
             subject_secret: subject_secret(sources),
             approval_link_secret: required(sources, &table::APPROVAL_LINK_SECRET),
             resume_token_secret: required(sources, &table::RESUME_TOKEN_SECRET),
+            service_token: optional(sources, &table::SERVICE_TOKEN.variable),
         };
         refuse_equal(sources);
         auth

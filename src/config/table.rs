@@ -100,6 +100,7 @@ settings! {
     MTLS_BINDING_SHARED_SECRET: String = secret(parse::text, "signs the subject headers of every request");
     APPROVAL_LINK_SECRET: String = secret(parse::text, "signs approval and enrolment links and WebAuthn challenges");
     RESUME_TOKEN_SECRET: String = secret(parse::text, "signs resume tokens");
+    SERVICE_TOKEN: String = secret(parse::header_token, "a bearer token with the rights of an admin, for programs of the operator");
     MASTER_KEY: parse::Key = secret(parse::key, "seals callback secrets and stored keys");
     MASTER_KEY_PREVIOUS: parse::Key = secret(parse::key, "earlier master keys, comma-separated");
     MASTER_KEY_LOST: bool = plain("false", parse::switch, "`true` starts although the ledger holds secrets that no configured key opens");

@@ -26,6 +26,7 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         subject_secret: config.auth.subject_secret.clone(),
         approval_link_secret: config.auth.approval_link_secret.clone(),
         resume_token_secret: config.auth.resume_token_secret.clone(),
+        service_token: config.auth.service_token.clone(),
         challenge_ttl: config.approvals.challenge_ttl,
         relying_party,
         simulated: config.upstreams.iter().all(|it| it.token.is_none()),

@@ -7,6 +7,7 @@ mod routes;
 mod service;
 
 use crate::router::described;
+use crate::testing::SERVICE_TOKEN;
 use app::token::link::{ApprovalLink, EnrolmentLink};
 use app::{Action, Who};
 use http::Request;
@@ -81,6 +82,31 @@ async fn every_route_admits_whom_its_action_admits() {
         let answer = service.ask(request, "{\"nonsense\":").await;
         let refused = [401, 403].contains(&answer.status);
         assert!(!refused, "{method} {template}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_service_token_may_do_what_users_may_without_a_signed_subject() {
+    let service = TestService::build().await;
+    let may = |action: &Action| action.who().iter().any(|who| matches!(who, Who::User(_)));
+    for (method, template, _) in ROUTES.iter().filter(|(_, _, action)| may(action)) {
+        let ask = async |token: &str| {
+            let request = Request::builder()
+                .method(*method)
+                .uri(service.filled(template));
+            let answer = service.ask(with(request, token), "{\"nonsense\":").await;
+            answer.status
+        };
+        let status = ask(SERVICE_TOKEN).await;
+        assert!(
+            ![401, 403].contains(&status),
+            "{method} {template}: {status}"
+        );
+        // Without signed subject headers, what is no service token is nobody.
+        let longer = format!("{SERVICE_TOKEN}x");
+        for wrong in ["", &SERVICE_TOKEN[1..], &longer] {
+            assert_eq!(ask(wrong).await, 401, "{method} {template}");
+        }
     }
 }
 

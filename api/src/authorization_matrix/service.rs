@@ -1,7 +1,7 @@
 //! A surface with a task in it, and for each action every caller that it does not admit.
 
 use crate::schemes::Scheme;
-use crate::testing::{AGENT, Answer, BEGIN, CLIENT, Stage, bootstrap_claims};
+use crate::testing::{AGENT, Answer, BEGIN, CLIENT, SERVICE_TOKEN, Stage, bootstrap_claims};
 use app::token::capability::CapabilityToken;
 use app::token::jwt::TokenKey;
 use app::{Action, Right, Who};
@@ -323,6 +323,15 @@ impl TestService {
         }
         if !by_agent && !by_old_token {
             all.push(wrong_kind(&self.token));
+        }
+        if !who.iter().any(|who| matches!(who, Who::User(_))) {
+            let bare = Request::builder().method(method).uri(path);
+            all.push(Refusal {
+                way: "the service token",
+                request: with(bare, SERVICE_TOKEN),
+                status: 403,
+                code: "wrong_identity",
+            });
         }
         all
     }

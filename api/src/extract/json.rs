@@ -11,7 +11,6 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use bytes::BytesMut;
 use http::{HeaderMap, header};
-use ledger::ClientSubject;
 use serde::de::DeserializeOwned;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -113,10 +112,10 @@ async fn read(
     let mut limit = limit;
     let extensions = request.extensions();
     let counted_for = match (
-        extensions.get::<ClientSubject>(),
+        extensions.get::<CountedFor>(),
         extensions.get::<ThroughLink>(),
     ) {
-        (Some(subject), _) => CountedFor::client(subject),
+        (Some(caller), _) => caller.clone(),
         (None, Some(link)) => {
             patience = patience.min(links::BODY_PATIENCE);
             limit = limit.min(links::BODY_LIMIT);

@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Extensions;
-use ledger::ClientSubject;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,18 +59,18 @@ impl RequestLimit {
     /// [`ApiError::RateLimited`] when the subject has as many under way as it may.
     pub(crate) fn count_for(
         &self,
-        subject: &ClientSubject,
+        subject: &CountedFor,
         extensions: &Extensions,
     ) -> Result<(), ApiError> {
         let Some(held) = extensions.get::<HeldPermits>() else {
             return Err(ApiError::internal("this request was counted nowhere"));
         };
-        let permit =
-            self.subjects
-                .take(&CountedFor::client(subject), 1)
-                .ok_or(ApiError::RateLimited {
-                    retry_after: Duration::from_secs(1),
-                })?;
+        let permit = self
+            .subjects
+            .take(subject, 1)
+            .ok_or(ApiError::RateLimited {
+                retry_after: Duration::from_secs(1),
+            })?;
         // A second guard of the same request counts it once.
         drop(held.0.subject.set(permit));
         Ok(())

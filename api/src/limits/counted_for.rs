@@ -13,6 +13,7 @@ enum Kind {
     Unknown,
     All,
     Client(ClientSubject),
+    Service,
     LinksOf(ClientSubject),
     InvitationsOf(ApproverName),
     Task(TaskId),
@@ -28,6 +29,11 @@ impl CountedFor {
 
     pub(crate) fn client(subject: &ClientSubject) -> Self {
         Self(Arc::new(Kind::Client(subject.clone())))
+    }
+
+    /// The holder of the service token.
+    pub(crate) fn service() -> Self {
+        Self(Arc::new(Kind::Service))
     }
 
     /// The links of all tasks of a client, apart from the client itself.

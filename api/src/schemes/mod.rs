@@ -6,6 +6,7 @@
 //! client that the token is bound to (403), rights (403), the path's task (403).
 
 mod links;
+pub mod service_token;
 pub mod subject;
 mod tokens;
 
@@ -37,11 +38,14 @@ pub(crate) enum Identity {
     Proven(Principal),
     /// No credential of this scheme, and what to send.
     Absent(Unauthorized),
+    /// No credential of this scheme. Another scheme of the action says what to send.
+    NotOfThis,
 }
 
 /// The schemes of the service, in the order in which they are tried.
 pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
     vec![
+        Box::new(service_token::Configured),
         Box::new(tokens::Capability),
         Box::new(tokens::Bootstrap),
         Box::new(links::ToApproval),
@@ -70,15 +74,25 @@ impl Head<'_> {
             Err(absent @ Unauthorized::SubjectHeaders) => return Ok(Err(absent)),
             Err(refused) => return Err(refused.into()),
         };
+        self.count_for(CountedFor::client(&subject))?;
+        self.parts.extensions.insert(subject.clone());
+        Ok(Ok(subject))
+    }
+
+    /// Counts the request for a caller who is proven. It stays with the request, for what else is counted.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] beyond the caller's rate or places.
+    fn count_for(&mut self, caller: CountedFor) -> Result<(), ApiError> {
         self.state
             .limiter
-            .admit(&CountedFor::client(&subject))
+            .admit(&caller)
             .map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         self.state
             .under_way
-            .count_for(&subject, &self.parts.extensions)?;
-        self.parts.extensions.insert(subject.clone());
-        Ok(Ok(subject))
+            .count_for(&caller, &self.parts.extensions)?;
+        self.parts.extensions.insert(caller);
+        Ok(())
     }
 
     /// The service's time.
@@ -113,6 +127,7 @@ impl Head<'_> {
             match scheme.identify(self)? {
                 Identity::Proven(principal) => return Ok(principal),
                 Identity::Absent(why) => _ = absent.get_or_insert(why),
+                Identity::NotOfThis => {}
             }
         }
         Err(absent.unwrap_or(Unauthorized::TokenMissing).into())
