@@ -160,6 +160,13 @@ mod tests {
 
     /// Everything that was logged on this thread while `work` ran, down to the finest level.
     async fn logged(work: impl Future<Output = ()>) -> String {
+        // While one subscriber is all there is, a place that logs for the first time is asked about by its own
+        // thread, for the whole process. The threads of other tests would turn it off here.
+        static EVERYWHERE: std::sync::Once = std::sync::Once::new();
+        EVERYWHERE.call_once(|| {
+            let all = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+            all.unwrap();
+        });
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber = tracing_subscriber::fmt()
