@@ -8,7 +8,7 @@
 //! What a report proves, and to whom, stands in `docs/audit.md`.
 
 mod bundle;
-mod check;
+pub(crate) mod check;
 mod checkpoints;
 mod dossier;
 mod finding;

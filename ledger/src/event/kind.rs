@@ -1,6 +1,7 @@
 //! The row of an event in the table: what holds of it in every one of its forms.
 
 use super::Actor;
+use crate::audit::check::Check;
 
 /// One row of the table of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub struct EventKind {
     pub aggregate: AggregateKind,
     /// The actors that can cause it; none where it has the actor of the event that it reports.
     pub causes: &'static [ActorKind],
+    /// The most telling of the rules that the auditor holds it to. It cannot be checked where the event,
+    /// or its stream before it, is not there to read.
+    pub rule: Check,
     /// What else holds of it.
     pub traits: Traits,
 }
@@ -34,6 +38,9 @@ pub struct Traits {
     pub addresses: bool,
     /// An agent can cause it with a token that has ended, or that ends by it.
     pub outlives_token: bool,
+    /// It registers a key or changes one, and stands for itself: the auditor checks it even where the
+    /// beginning of its stream is not there to read.
+    pub registers_key: bool,
     /// It is the ledger's own account of erased payloads, which every fold takes in.
     pub erases: bool,
 }
@@ -48,6 +55,7 @@ impl Traits {
         decides: false,
         addresses: false,
         outlives_token: false,
+        registers_key: false,
         erases: false,
     };
 }

@@ -51,6 +51,7 @@ pub use task::{
 
 pub use user::Role;
 
+use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::describe::Describe;
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
@@ -104,7 +105,7 @@ macro_rules! events {
     ($(#[$meta:meta])* $visibility:vis enum $enum:ident; $(
         $number:literal, $schema:literal, $name:literal => $variant:ident($form:ident)
         $({ $($old:literal => $old_form:ident),+ })?
-        in $aggregate:ident by $causes:ident $([$($trait:ident),+])?
+        in $aggregate:ident by $causes:ident under $rule:ident $([$($trait:ident),+])?
         $(of $task:ident $(, $agent:ident)?)?;
     )+) => {
         $(#[$meta])*
@@ -133,6 +134,7 @@ macro_rules! events {
                             name: $name,
                             aggregate: AggregateKind::$aggregate,
                             causes: by::$causes,
+                            rule: Check::$rule,
                             traits: Traits { $($($trait: true,)+)? ..Traits::NONE },
                         };
                         Some(&KIND)
@@ -321,77 +323,77 @@ events! {
     pub enum Event;
 
     1, 1, "ledger.created" => LedgerCreated(LedgerCreated)
-        in Ledger by LEDGER [begins];
+        in Ledger by LEDGER under PayloadForm [begins];
     2, 2, "ledger.erased" => LedgerErased(LedgerErased) { 1 => LedgerErasedV1 }
-        in Ledger by OPERATOR [looked_up, erases];
+        in Ledger by OPERATOR under PayloadForm [looked_up, erases];
     3, 1, "ledger.forked" => LedgerForked(LedgerForked)
-        in Ledger by OPERATOR;
+        in Ledger by OPERATOR under PayloadForm;
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
-        in Ledger by OPERATOR;
+        in Ledger by OPERATOR under PayloadForm;
     10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 }
-        in Task by ADMINISTRATOR [begins, addresses] of task_id, agent;
+        in Task by ADMINISTRATOR under PayloadForm [begins, addresses] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
-        in Task by OPENERS [looked_up, outlives_token];
+        in Task by OPENERS under TokenLife [looked_up, outlives_token];
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)
-        in Task by CLOSERS [outlives_token];
+        in Task by CLOSERS under Token [outlives_token];
     13, 2, "task.callback_set" => CallbackSet(CallbackSet) { 1 => CallbackSetV1 }
-        in Task by OPENERS [addresses];
+        in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
-        in Task by CLOSERS [outlives_token];
+        in Task by CLOSERS under PayloadForm [outlives_token];
     20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted)
-        in Apply by AGENT [begins, looked_up] of task_id, agent;
+        in Apply by AGENT under Fingerprint [begins, looked_up] of task_id, agent;
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
-        in Apply by AGENT [begins, alone] of task_id, agent;
+        in Apply by AGENT under PayloadForm [begins, alone] of task_id, agent;
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
-        in Apply by LEDGER [begins, alone] of task_id;
+        in Apply by LEDGER under PayloadForm [begins, alone] of task_id;
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
-        in Apply by AGENT [answers, looked_up];
+        in Apply by AGENT under Authorisation [answers, looked_up];
     24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 }
-        in Apply by EXECUTOR;
+        in Apply by EXECUTOR under Request;
     25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 }
-        in Apply by EXECUTOR;
+        in Apply by EXECUTOR under ExecutionOrder;
     26, 1, "apply.ended" => ApplyEnded(ApplyEnded)
-        in Apply by ENDERS [looked_up];
+        in Apply by ENDERS under ExecutionOrder [looked_up];
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
-        in Apply by MANAGERS;
+        in Apply by MANAGERS under ExecutionOrder;
     30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested)
-        in Approval by AGENT [begins, looked_up] of task_id, agent;
+        in Approval by AGENT under ApprovalState [begins, looked_up] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
-        in Approval by READER;
+        in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
-        in Approval by AGENT;
+        in Approval by AGENT under ApprovalState;
     33, 1, "approval.approved" => ApprovalApproved(Approved)
-        in Approval by APPROVER [looked_up, decides];
+        in Approval by APPROVER under DecisionAssertion [looked_up, decides];
     34, 1, "approval.denied" => ApprovalDenied(Denied)
-        in Approval by APPROVER [looked_up, decides];
+        in Approval by APPROVER under DecisionAssertion [looked_up, decides];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
-        in Approval by EXPIRERS [looked_up];
+        in Approval by EXPIRERS under Deadline [looked_up];
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
-        in Approval by CLOSERS [looked_up];
+        in Approval by CLOSERS under ApprovalState [looked_up];
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
-        in Approval by AGENT [looked_up];
+        in Approval by AGENT under ExecutionOnce [looked_up];
     38, 1, "approval.released" => ApprovalReleased(ApprovalReleased)
-        in Approval by EXECUTOR [answers, looked_up];
+        in Approval by EXECUTOR under ApprovalState [answers, looked_up];
     40, 1, "agent.registered" => AgentRegistered(AgentRegistered)
-        in Agent by MANAGERS [begins, looked_up];
+        in Agent by MANAGERS under PayloadForm [begins, looked_up];
     41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced)
-        in Agent by MANAGERS;
+        in Agent by MANAGERS under PermissionRevision;
     50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered)
-        in Approver by ADMINISTRATOR [begins, looked_up];
+        in Approver by ADMINISTRATOR under PayloadForm [begins, looked_up];
     51, 1, "approver.credential_put" => CredentialPut(CredentialPut)
-        in Approver by REGISTRARS [looked_up];
+        in Approver by REGISTRARS under Credential [looked_up, registers_key];
     52, 1, "approver.backup_eligibility_learnt" => BackupEligibilityLearnt(BackupEligibilityLearnt)
-        in Approver by APPROVER;
+        in Approver by APPROVER under Enrolment;
     53, 1, "approver.enrolment_opened" => EnrolmentOpened(EnrolmentOpened)
-        in Approver by ADMINISTRATOR [looked_up];
+        in Approver by ADMINISTRATOR under Enrolment [looked_up];
     60, 1, "delivery.owed" => DeliveryOwed(DeliveryOwed)
-        in Delivery by REPORTED [begins, answers] of task_id;
+        in Delivery by REPORTED under DeliveryEvent [begins, answers] of task_id;
     61, 1, "delivery.attempt_started" => AttemptStarted(AttemptStarted)
-        in Delivery by DISPATCHER;
+        in Delivery by DISPATCHER under Delivery;
     62, 1, "delivery.attempt_ended" => AttemptEnded(AttemptEnded)
-        in Delivery by DISPATCHER;
+        in Delivery by DISPATCHER under Delivery;
     63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested)
-        in Delivery by MANAGERS;
+        in Delivery by MANAGERS under Delivery;
 }
 
 impl Event {

@@ -176,9 +176,9 @@ mod with_two_forms {
         pub(super) enum TestEvent;
 
         19, 2, "task.noted" => Noted(Noted) { 1 => NotedV1 }
-            in Task by AGENT [begins, answers] of task_id, agent;
+            in Task by AGENT under Token [begins, answers] of task_id, agent;
         29, 1, "apply.forked" => Forked(LedgerForked)
-            in Apply by LEDGER;
+            in Apply by LEDGER under Fork;
     }
 
     fn envelope() -> Envelope {
@@ -234,7 +234,10 @@ mod with_two_forms {
         assert_eq!(event.described().facts(&Topic::default()).depth, 0);
         let kind = TestEvent::kind_of(19).unwrap();
         assert_eq!(kind.aggregate, AggregateKind::Task);
-        assert_eq!(kind.causes, [ActorKind::Agent]);
+        assert_eq!(
+            (kind.causes, kind.rule),
+            (&[ActorKind::Agent][..], Check::Token)
+        );
         assert!(kind.traits.begins && kind.traits.answers && !kind.traits.looked_up);
         assert_eq!(TestEvent::kind_of(29).unwrap().traits, Traits::NONE);
     }

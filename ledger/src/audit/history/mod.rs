@@ -40,10 +40,6 @@ use reports::{Owing, Reports};
 use std::collections::{BTreeMap, HashMap};
 use streams::{State, Streams, rule_of};
 
-/// The numbers of `approver.credential_put` and `delivery.owed`.
-const CREDENTIAL_PUT: u16 = 51;
-const DELIVERY_OWED: u16 = 60;
-
 /// The fold over events.
 #[derive(Debug)]
 pub(super) struct History {
@@ -251,7 +247,7 @@ impl History {
                 credential_at: None,
             });
             hidden.why = why;
-            if header.event_type == CREDENTIAL_PUT {
+            if Event::kind_of(header.event_type).is_some_and(|kind| kind.traits.registers_key) {
                 hidden.credential_at.get_or_insert(header.position);
             }
         }

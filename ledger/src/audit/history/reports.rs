@@ -1,14 +1,14 @@
 //! What callbacks are told of an event, made anew from the event and its stream.
 
 use super::streams::State;
-use super::{DELIVERY_OWED, History, Now};
+use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::callback_event::CallbackEvent;
 use crate::callback_report as told;
 use crate::event::{
-    ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested, Approved, Denied,
-    Event,
+    AggregateKind, ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested,
+    Approved, Denied, Event,
 };
 use crate::id::{ApplyId, ApprovalId, CallbackId, CommandId, EventId, TaskId};
 use crate::name::IdempotencyKey;
@@ -114,9 +114,9 @@ impl History {
     /// A delivery that cannot be read may be the one that is still to be owed.
     pub(super) fn owed_unseen(&mut self, header: &Header, why: Obstacle, findings: &mut Findings) {
         let mut newest = self.owing.iter_mut().rev();
-        if header.event_type == DELIVERY_OWED
-            && let Some(owing) = newest.find(|owing| !owing.callbacks.is_empty())
-        {
+        let is_owed = Event::kind_of(header.event_type)
+            .is_some_and(|kind| kind.aggregate == AggregateKind::Delivery && kind.traits.begins);
+        if is_owed && let Some(owing) = newest.find(|owing| !owing.callbacks.is_empty()) {
             owing.callbacks.pop();
             findings.cannot(owing.position, Check::DeliveryEvent, why);
         }

@@ -186,8 +186,8 @@ impl Streams {
             // What happened to the ledger, and a credential, stand for themselves, even where the
             // beginning of their stream is not here.
             State::Hidden(kind, why) => {
-                let alone =
-                    *kind == AggregateKind::Ledger || matches!(event, Event::CredentialPut(_));
+                let alone = *kind == AggregateKind::Ledger
+                    || event.kind().is_some_and(|kind| kind.traits.registers_key);
                 if !alone {
                     now.cannot(rule_of(event.event_type()), *why);
                 }
@@ -335,25 +335,11 @@ impl<T> Seen<T> {
     }
 }
 
-/// The most telling of the rules that an event of this number is held against; which one cannot be
-/// checked where the event, or what came before it, is not to be had.
+/// The rule that cannot be checked where an event of this number, or its stream before it, is not there
+/// to read.
 pub(super) const fn rule_of(event_type: u16) -> Check {
-    match event_type {
-        11 => Check::TokenLife,
-        12 => Check::Token,
-        20 => Check::Fingerprint,
-        23 => Check::Authorisation,
-        24 => Check::Request,
-        25..=27 => Check::ExecutionOrder,
-        33 | 34 => Check::DecisionAssertion,
-        35 => Check::Deadline,
-        37 => Check::ExecutionOnce,
-        30..=39 => Check::ApprovalState,
-        41 => Check::PermissionRevision,
-        51 => Check::Credential,
-        52 | 53 => Check::Enrolment,
-        60 => Check::DeliveryEvent,
-        61..=69 => Check::Delivery,
-        _ => Check::PayloadForm,
+    match Event::kind_of(event_type) {
+        Some(kind) => kind.rule,
+        None => Check::PayloadForm,
     }
 }
