@@ -1,6 +1,5 @@
 //! What a callback can be told.
 
-use crate::event::ApplyEnd;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -46,16 +45,6 @@ impl CallbackEvent {
         Self::ApplyFailed,
         Self::ApplyUnknown,
     ];
-
-    /// What tells of an apply's end.
-    #[must_use]
-    pub(crate) const fn of_end(end: ApplyEnd) -> Self {
-        match end {
-            ApplyEnd::Completed => Self::ApplyFinished,
-            ApplyEnd::Failed => Self::ApplyFailed,
-            ApplyEnd::Unknown => Self::ApplyUnknown,
-        }
-    }
 
     /// The name in requests and in the delivered body.
     #[must_use]

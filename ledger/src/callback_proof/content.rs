@@ -2,7 +2,8 @@
 
 use super::error::CallbackProofError;
 use crate::callback_event::CallbackEvent;
-use crate::event::{ApplyEnd, ApprovalDecided, Event};
+use crate::callback_report::name_of_end;
+use crate::event::{ApprovalDecided, Event};
 use crate::record::Header;
 use serde_json::{Map, Value, json};
 
@@ -41,16 +42,21 @@ pub(super) fn check_content(
             ("payload.reason", json!(cancelled.reason)),
         ]),
         Event::ApplyEnded(ended) => {
+            fields.push(("event_type", json!(name_of_end(ended.end))));
             fields.push(("payload.apply_id", json!(stream)));
             fields.push(("payload.status", json!(status(name))));
             if let Some(reason) = &ended.stopped {
                 fields.push(("payload.reason", json!(reason)));
             }
         }
-        Event::ApplyResolved(_) => fields.extend([
-            ("payload.apply_id", json!(stream)),
-            ("payload.status", json!(status(name))),
-        ]),
+        Event::ApplyResolved(resolved) => {
+            // Carried out, and yet failed where operations after it were left.
+            if !resolved.executed {
+                fields.push(("event_type", json!(CallbackEvent::ApplyFailed)));
+            }
+            fields.push(("payload.apply_id", json!(stream)));
+            fields.push(("payload.status", json!(status(name))));
+        }
         _ => {}
     }
     for (field, recorded) in fields {
@@ -64,31 +70,13 @@ pub(super) fn check_content(
 
 /// The name that the body gives the event, when it is one of those that the event may be told under.
 fn name_of(said: &Value, event: &Event) -> Result<CallbackEvent, CallbackProofError> {
-    use CallbackEvent as Name;
-    let may_be: &[Name] = match event {
-        Event::ApprovalRequested(_) => &[Name::ApprovalPending],
-        Event::ApprovalApproved(_) => &[Name::ApprovalApproved],
-        Event::ApprovalDenied(_) => &[Name::ApprovalDenied],
-        Event::ApprovalExpired(_) => &[Name::ApprovalExpired],
-        Event::ApprovalCancelled(_) => &[Name::ApprovalCancelled],
-        Event::ApplyEnded(ended) => match ended.end {
-            ApplyEnd::Completed => &[Name::ApplyFinished],
-            ApplyEnd::Failed => &[Name::ApplyFailed],
-            ApplyEnd::Unknown => &[Name::ApplyUnknown],
-        },
-        // Carried out, and yet failed where operations after it were left.
-        Event::ApplyResolved(resolved) if resolved.executed => {
-            &[Name::ApplyFinished, Name::ApplyFailed]
-        }
-        Event::ApplyResolved(_) => &[Name::ApplyFailed],
-        other => {
-            return Err(CallbackProofError::NotReported {
-                event: other.name(),
-            });
-        }
-    };
+    let may_be = event.kind().map_or(&[][..], |kind| kind.told);
+    if may_be.is_empty() {
+        let event = event.name();
+        return Err(CallbackProofError::NotReported { event });
+    }
     let found = at(said, "event_type");
-    let fits = |name: &&Name| found.as_str() == Some(name.as_str());
+    let fits = |name: &&CallbackEvent| found.as_str() == Some(name.as_str());
     may_be.iter().find(fits).copied().ok_or_else(|| {
         let names: Vec<&str> = may_be.iter().map(|name| name.as_str()).collect();
         differs("event.event_type", found, &json!(names.join(" or ")))

@@ -1,10 +1,9 @@
 //! Submitting and refusing applies.
 
 use super::authority::admit;
-use super::callbacks::{NewCallback, Subject, owe};
+use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::{Command, PresentedToken, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
-use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
@@ -237,20 +236,17 @@ fn ask(
             approvers: context.rules.approvers.clone(),
         },
     );
-    let owed = owe(
+    events.extend(with_deliveries(
         context,
         task,
-        &requested,
-        CallbackEvent::ApprovalPending,
+        requested,
         &Subject {
             approval_id: Some(approval_id),
             apply_id: Some(apply_id),
             idempotency_key: Some(asked.key),
         },
         callback_report::pending(apply_id, asked.fingerprint, expires_at),
-    );
-    events.push(requested);
-    events.extend(owed);
+    ));
     approval_id
 }
 

@@ -1,10 +1,9 @@
 //! Changes of an approval besides its decision: narrowed, read upstream, expired.
 
 use super::authority::admit;
-use super::callbacks::{Subject, owe};
+use super::callbacks::{Subject, with_deliveries};
 use super::{Command, PresentedToken};
 use crate::aggregate::{Approval, ApprovalState, Task};
-use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -39,15 +38,13 @@ pub(super) fn expire(context: &Context<'_>, task: &Task, approval: &Approval) ->
             was_approved,
         },
     );
-    let owed = owe(
+    with_deliveries(
         context,
         task,
-        &expired,
-        CallbackEvent::ApprovalExpired,
+        expired,
         &Subject::approval(approval),
         callback_report::expired(deadline, was_approved),
-    );
-    std::iter::once(expired).chain(owed).collect()
+    )
 }
 
 /// Records that an approval's deadline has passed. Answers whether it was this that recorded it.

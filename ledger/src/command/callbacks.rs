@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Apply, Approval, Task};
 use crate::callback_event::CallbackEvent;
-use crate::callback_report::Report;
+use crate::callback_report::{Message, Report};
 use crate::callback_secret::CallbackSecret;
 use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
@@ -12,7 +12,6 @@ use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
 use crate::storage::NewEvent;
 use crate::writer::Context;
-use serde_json::Value;
 
 /// A callback as a request asks for it, its form already checked.
 #[derive(Debug, Clone)]
@@ -147,24 +146,45 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it.
+/// An event, with the deliveries that it owes.
+pub(super) fn with_deliveries(
+    context: &Context<'_>,
+    task: &Task,
+    event: NewEvent,
+    subject: &Subject<'_>,
+    message: Message,
+) -> Vec<NewEvent> {
+    let owed = owe(context, task, &event, subject, message);
+    std::iter::once(event).chain(owed).collect()
+}
+
+/// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it. All of
+/// them, on every try, tell the same.
 pub(super) fn owe(
     context: &Context<'_>,
     task: &Task,
     reported: &NewEvent,
-    name: CallbackEvent,
     subject: &Subject<'_>,
-    payload: Value,
+    message: Message,
 ) -> Vec<NewEvent> {
+    let name = message.name.as_str();
     let wanting: Vec<_> = task
         .callbacks()
-        .filter(|callback| callback.events.iter().any(|wanted| wanted == name.as_str()))
+        .filter(|callback| callback.events.iter().any(|wanted| wanted == name))
         .map(|callback| callback.callback_id)
         .collect();
     if wanting.is_empty() {
         return Vec::new();
     }
-    let event = told(context, task, reported, name, subject, payload).to_string();
+    let report = Report {
+        event_id: reported.event_id,
+        message,
+        task_id: task.id,
+        approval_id: subject.approval_id,
+        idempotency_key: subject.idempotency_key.map(IdempotencyKey::as_str),
+        at: context.now,
+    };
+    let event = report.into_json().to_string();
     let owed_to = |callback_id: CallbackId| {
         let delivery_id: DeliveryId = context.id();
         let mut owed = context.event(
@@ -176,7 +196,7 @@ pub(super) fn owe(
                 apply_id: subject.apply_id,
                 approval_id: subject.approval_id,
                 event_id: reported.event_id,
-                event_name: name.as_str().to_owned(),
+                event_name: name.to_owned(),
                 event: event.clone(),
                 max_attempts: context.rules.callback_max_attempts,
             },
@@ -185,25 +205,4 @@ pub(super) fn owe(
         owed
     };
     wanting.into_iter().map(owed_to).collect()
-}
-
-/// The event as it is delivered, the same on every try and for every callback.
-fn told(
-    context: &Context<'_>,
-    task: &Task,
-    reported: &NewEvent,
-    name: CallbackEvent,
-    subject: &Subject<'_>,
-    payload: Value,
-) -> Value {
-    let report = Report {
-        event_id: reported.event_id,
-        name: name.as_str(),
-        task_id: task.id,
-        approval_id: subject.approval_id,
-        idempotency_key: subject.idempotency_key.map(IdempotencyKey::as_str),
-        at: context.now,
-        payload,
-    };
-    report.into_json()
 }

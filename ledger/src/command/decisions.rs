@@ -2,12 +2,11 @@
 //! by anybody with the public key alone.
 
 use super::approvals::{approval_and_task, expire};
-use super::callbacks::{Subject, owe};
+use super::callbacks::{Subject, with_deliveries};
 use super::{Command, RecordedRefusal, Ruling};
 use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
-use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied};
@@ -146,32 +145,18 @@ fn decide(
     let decided = decided(
         command, approver, credential, &statement, &verified, context,
     );
-    let (event, name) = match command.decision {
-        Decision::Approve => (
-            context.event(approval.id, Approved(decided)),
-            CallbackEvent::ApprovalApproved,
-        ),
-        Decision::Deny => (
-            context.event(approval.id, Denied(decided)),
-            CallbackEvent::ApprovalDenied,
-        ),
+    let event = match command.decision {
+        Decision::Approve => context.event(approval.id, Approved(decided)),
+        Decision::Deny => context.event(approval.id, Denied(decided)),
     };
-    let payload = callback_report::decided(
+    let message = callback_report::decided(
         &approver.principal,
         command.reason.as_deref(),
         approval.fingerprint,
         (command.decision == Decision::Approve).then(|| context.now.plus(approval.continuation)),
     );
-    let owed = owe(
-        context,
-        task,
-        &event,
-        name,
-        &Subject::approval(approval),
-        payload,
-    );
-    events.push(event);
-    events.extend(owed);
+    let subject = Subject::approval(approval);
+    events.extend(with_deliveries(context, task, event, &subject, message));
     Ok(events)
 }
 

@@ -4,7 +4,6 @@ use super::Command;
 use super::callbacks::{Subject, owe};
 use super::tasks::stop;
 use crate::aggregate::{Apply, Approval, OperationState, Task};
-use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
@@ -213,7 +212,6 @@ fn report(
         context,
         task,
         reported,
-        CallbackEvent::of_end(end),
         &Subject::apply(apply),
         callback_report::ended(apply.id, apply.execution_id, end, simulated),
     )

@@ -2,10 +2,9 @@
 
 use super::agents::{find, register_agent};
 use super::authority::admit;
-use super::callbacks::{NewCallback, Subject, owe};
+use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::{Command, PresentedToken};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
-use crate::callback_event::CallbackEvent;
 use crate::callback_report;
 use crate::catalog::{CatalogEntry, Level, Risk};
 use crate::claims::{CapabilityClaims, ClaimsHash};
@@ -268,16 +267,13 @@ fn decide_close(
             ApprovalState::Pending | ApprovalState::Approved => {
                 let reason = "task_closed".to_owned();
                 let cancelled = context.event(approval.id, ApprovalCancelled { reason });
-                let owed = owe(
+                events.extend(with_deliveries(
                     context,
                     task,
-                    &cancelled,
-                    CallbackEvent::ApprovalCancelled,
+                    cancelled,
                     &Subject::approval(approval),
                     callback_report::cancelled("task_closed"),
-                );
-                events.push(cancelled);
-                events.extend(owed);
+                ));
             }
             ApprovalState::Expired => {
                 events.extend(super::approvals::expire(context, task, approval));
@@ -324,13 +320,11 @@ pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<New
             stopped: Some("task_closed".to_owned()),
         },
     );
-    let owed = owe(
+    with_deliveries(
         context,
         task,
-        &ended,
-        CallbackEvent::ApplyFailed,
+        ended,
         &Subject::apply(apply),
         callback_report::stopped(apply.id, "task_closed"),
-    );
-    std::iter::once(ended).chain(owed).collect()
+    )
 }

@@ -2,6 +2,7 @@
 
 use super::Actor;
 use crate::audit::check::Check;
+use crate::callback_event::CallbackEvent;
 
 /// One row of the table of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub struct EventKind {
     /// The most telling of the rules that the auditor holds it to. It cannot be checked where the event,
     /// or its stream before it, is not there to read.
     pub rule: Check,
+    /// The names under which callbacks are told of it. Where there are several, the end that its apply comes
+    /// to says which.
+    pub told: &'static [CallbackEvent],
     /// What else holds of it.
     pub traits: Traits,
 }

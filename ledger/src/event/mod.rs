@@ -52,6 +52,7 @@ pub use task::{
 pub use user::Role;
 
 use crate::audit::check::Check;
+use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::describe::Describe;
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
@@ -105,7 +106,8 @@ macro_rules! events {
     ($(#[$meta:meta])* $visibility:vis enum $enum:ident; $(
         $number:literal, $schema:literal, $name:literal => $variant:ident($form:ident)
         $({ $($old:literal => $old_form:ident),+ })?
-        in $aggregate:ident by $causes:ident under $rule:ident $([$($trait:ident),+])?
+        in $aggregate:ident by $causes:ident under $rule:ident $(told as $($told:ident),+)?
+        $([$($trait:ident),+])?
         $(of $task:ident $(, $agent:ident)?)?;
     )+) => {
         $(#[$meta])*
@@ -135,6 +137,7 @@ macro_rules! events {
                             aggregate: AggregateKind::$aggregate,
                             causes: by::$causes,
                             rule: Check::$rule,
+                            told: &[$($(CallbackEvent::$told),+)?],
                             traits: Traits { $($($trait: true,)+)? ..Traits::NONE },
                         };
                         Some(&KIND)
@@ -353,23 +356,23 @@ events! {
     25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 }
         in Apply by EXECUTOR under ExecutionOrder;
     26, 1, "apply.ended" => ApplyEnded(ApplyEnded)
-        in Apply by ENDERS under ExecutionOrder [looked_up];
+        in Apply by ENDERS under ExecutionOrder told as ApplyFinished, ApplyFailed, ApplyUnknown [looked_up];
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
-        in Apply by MANAGERS under ExecutionOrder;
+        in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
     30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested)
-        in Approval by AGENT under ApprovalState [begins, looked_up] of task_id, agent;
+        in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
         in Approval by AGENT under ApprovalState;
     33, 1, "approval.approved" => ApprovalApproved(Approved)
-        in Approval by APPROVER under DecisionAssertion [looked_up, decides];
+        in Approval by APPROVER under DecisionAssertion told as ApprovalApproved [looked_up, decides];
     34, 1, "approval.denied" => ApprovalDenied(Denied)
-        in Approval by APPROVER under DecisionAssertion [looked_up, decides];
+        in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
-        in Approval by EXPIRERS under Deadline [looked_up];
+        in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
-        in Approval by CLOSERS under ApprovalState [looked_up];
+        in Approval by CLOSERS under ApprovalState told as ApprovalCancelled [looked_up];
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
         in Approval by AGENT under ExecutionOnce [looked_up];
     38, 1, "approval.released" => ApprovalReleased(ApprovalReleased)

@@ -54,7 +54,7 @@ const KNOWN_BY_MORE: [(&str, usize); 17] = [
     ("AttemptEnded", 5),
     ("BackupEligibilityLearnt", 5),
     ("CallbackSet", 5),
-    ("CredentialPut", 7),
+    ("CredentialPut", 6),
     ("DeliveryOwed", 6),
     ("LedgerErased", 13),
     ("TaskCreated", 7),

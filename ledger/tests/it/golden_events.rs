@@ -1,7 +1,7 @@
 //! Every event form that was ever stored stays readable, byte for byte.
 
 use fixtures::golden_events::{SALT, directory, path_of, read, stored};
-use ledger::{Event, Header, payload_digest};
+use ledger::{CallbackEvent, Event, Header, payload_digest};
 use std::collections::BTreeSet;
 
 #[test]
@@ -99,4 +99,13 @@ fn an_unknown_form_is_refused_by_its_numbers() {
         error.to_string(),
         "event type 999 schema 1 is not known to this version"
     );
+}
+
+#[test]
+fn every_name_that_a_callback_can_ask_for_tells_of_some_event() {
+    let mut told = BTreeSet::new();
+    for (event_type, ..) in Event::FORMS {
+        told.extend(Event::kind_of(*event_type).unwrap().told);
+    }
+    assert_eq!(told, BTreeSet::from(CallbackEvent::ALL));
 }

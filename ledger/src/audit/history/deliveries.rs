@@ -161,14 +161,14 @@ impl History {
         let Some(about) = &reported.about else {
             return now.cannot(Check::DeliveryEvent, Obstacle::BeforeRange);
         };
-        let names = about.name.as_str() == owed.event_name
+        let names = about.message.name.as_str() == owed.event_name
             && about.task_id == owed.task_id
             && Some(about.apply_id) == owed.apply_id
             && about.approval_id == owed.approval_id;
         now.expect(names, Check::DeliveryEvent, || {
             format!(
                 "it reports {} of task {}, position {cause} is {} of task {}, or another apply or approval",
-                owed.event_name, owed.task_id, about.name, about.task_id
+                owed.event_name, owed.task_id, about.message.name, about.task_id
             )
         });
         let told = parse_strict(owed.event.as_bytes()).unwrap_or_default();
@@ -182,12 +182,11 @@ impl History {
         };
         let report = Report {
             event_id: owed.event_id,
-            name: &owed.event_name,
+            message: about.message.clone(),
             task_id: owed.task_id,
             approval_id: owed.approval_id,
             idempotency_key: key.as_deref(),
             at: reported.at,
-            payload: about.payload.clone(),
         };
         now.expect(told == report.into_json(), Check::DeliveryEvent, || {
             "the body that is delivered does not tell what its event says".to_owned()

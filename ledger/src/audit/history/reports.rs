@@ -1,11 +1,12 @@
 //! What callbacks are told of an event, made anew from the event and its stream.
 
+use super::applies::ApplyState;
 use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::callback_event::CallbackEvent;
-use crate::callback_report as told;
+use crate::callback_report::{self as told, Message};
 use crate::event::{
     AggregateKind, ApplyEnd, ApplyEnded, ApplyResolved, ApprovalDecided, ApprovalRequested,
     Approved, Denied, Event,
@@ -13,7 +14,6 @@ use crate::event::{
 use crate::id::{ApplyId, ApprovalId, CallbackId, CommandId, EventId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::record::Header;
-use serde_json::Value;
 use std::collections::VecDeque;
 
 /// A delivery is owed in the commit of its event, a few positions after it.
@@ -35,12 +35,11 @@ pub(super) struct Reported {
 /// What is told.
 #[derive(Debug)]
 pub(super) struct About {
-    pub(super) name: CallbackEvent,
+    pub(super) message: Message,
     pub(super) task_id: TaskId,
     pub(super) apply_id: ApplyId,
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) key: Key,
-    pub(super) payload: Value,
 }
 
 /// The idempotency key that is told.
@@ -78,15 +77,15 @@ impl History {
     /// task that cannot be seen are not known.
     fn will_owe(&mut self, now: &Now<'_>, about: &About) {
         let wanting: Vec<_> = match self.streams.state(about.task_id) {
-            Some(State::Task(task)) => task.callbacks.wanting(about.name).collect(),
-            Some(State::ClosedTask(task)) => task.callbacks.wanting(about.name).collect(),
+            Some(State::Task(task)) => task.callbacks.wanting(about.message.name).collect(),
+            Some(State::ClosedTask(task)) => task.callbacks.wanting(about.message.name).collect(),
             _ => return,
         };
         if !wanting.is_empty() {
             self.owing.push(Owing {
                 position: now.position(),
                 command_id: now.envelope.command_id,
-                name: about.name,
+                name: about.message.name,
                 callbacks: wanting,
             });
         }
@@ -158,23 +157,20 @@ impl History {
 
     /// Remembers the event if deliveries may be owed for it; before its stream takes it in.
     pub(super) fn report(&mut self, now: &Now<'_>, event: &Event) {
+        if event.kind().is_none_or(|kind| kind.told.is_empty()) {
+            return;
+        }
         let about = match event {
             Event::ApprovalRequested(asked) => Some(requested(asked)),
             Event::ApprovalApproved(Approved(decided)) => self.decided_about(now, decided, true),
             Event::ApprovalDenied(Denied(decided)) => self.decided_about(now, decided, false),
-            Event::ApprovalExpired(expired) => self.question_about(
-                now,
-                CallbackEvent::ApprovalExpired,
-                told::expired(expired.deadline, expired.was_approved),
-            ),
-            Event::ApprovalCancelled(cancelled) => self.question_about(
-                now,
-                CallbackEvent::ApprovalCancelled,
-                told::cancelled(&cancelled.reason),
-            ),
-            Event::ApplyEnded(ended) => self.ended_about(now, ended),
-            Event::ApplyResolved(resolved) => self.resolved_about(now, resolved),
-            _ => return,
+            Event::ApprovalExpired(e) => {
+                self.question_about(now, told::expired(e.deadline, e.was_approved))
+            }
+            Event::ApprovalCancelled(e) => self.question_about(now, told::cancelled(&e.reason)),
+            Event::ApplyEnded(e) => self.apply_about(now, |id, apply| ended(id, apply, e)),
+            Event::ApplyResolved(e) => self.apply_about(now, |id, apply| resolved(id, apply, e)),
+            _ => None,
         };
         if let Some(about) = &about {
             self.will_owe(now, about);
@@ -193,21 +189,15 @@ impl History {
         });
     }
 
-    fn question_about(
-        &mut self,
-        now: &Now<'_>,
-        name: CallbackEvent,
-        payload: Value,
-    ) -> Option<About> {
+    fn question_about(&mut self, now: &Now<'_>, message: Message) -> Option<About> {
         let stream = now.header.stream_id;
         match self.streams.state(stream) {
             Some(State::Approval(question)) => Some(About {
-                name,
+                message,
                 task_id: question.task_id,
                 apply_id: question.first_apply,
                 approval_id: Some(ApprovalId::from_bytes(*stream.as_bytes())),
                 key: Key::Absent,
-                payload,
             }),
             _ => None,
         }
@@ -227,69 +217,53 @@ impl History {
         };
         let reason = decided.reason.as_deref();
         let until = approved.then_some(until);
-        let name = if approved {
-            CallbackEvent::ApprovalApproved
-        } else {
-            CallbackEvent::ApprovalDenied
-        };
-        let payload = told::decided(&decided.principal, reason, fingerprint, until);
-        self.question_about(now, name, payload)
+        let message = told::decided(&decided.principal, reason, fingerprint, until);
+        self.question_about(now, message)
     }
 
-    fn ended_about(&mut self, now: &Now<'_>, ended: &ApplyEnded) -> Option<About> {
+    fn apply_about(
+        &mut self,
+        now: &Now<'_>,
+        message: impl FnOnce(ApplyId, &ApplyState) -> Message,
+    ) -> Option<About> {
         let stream = now.header.stream_id;
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return None;
         };
         let apply_id = ApplyId::from_bytes(*stream.as_bytes());
-        let payload = match &ended.stopped {
-            Some(reason) => told::stopped(apply_id, reason),
-            None => told::ended(
-                apply_id,
-                apply.execution_id,
-                ended.end,
-                apply.simulated == Some(true),
-            ),
-        };
         Some(About {
-            name: CallbackEvent::of_end(ended.end),
+            message: message(apply_id, apply),
             task_id: apply.task_id,
             apply_id,
             approval_id: apply.approval,
             key: Key::Named(apply.idempotency_key.clone()),
-            payload,
-        })
-    }
-
-    fn resolved_about(&mut self, now: &Now<'_>, resolved: &ApplyResolved) -> Option<About> {
-        let stream = now.header.stream_id;
-        let Some(State::Apply(apply)) = self.streams.state(stream) else {
-            return None;
-        };
-        let apply_id = ApplyId::from_bytes(*stream.as_bytes());
-        let end = if resolved.executed && apply.all_tried() {
-            ApplyEnd::Completed
-        } else {
-            ApplyEnd::Failed
-        };
-        Some(About {
-            name: CallbackEvent::of_end(end),
-            task_id: apply.task_id,
-            apply_id,
-            approval_id: apply.approval,
-            key: Key::Named(apply.idempotency_key.clone()),
-            payload: told::ended(apply_id, apply.execution_id, end, false),
         })
     }
 }
 
+fn ended(apply_id: ApplyId, apply: &ApplyState, ended: &ApplyEnded) -> Message {
+    let simulated = apply.simulated == Some(true);
+    match &ended.stopped {
+        Some(reason) => told::stopped(apply_id, reason),
+        None => told::ended(apply_id, apply.execution_id, ended.end, simulated),
+    }
+}
+
+fn resolved(apply_id: ApplyId, apply: &ApplyState, resolved: &ApplyResolved) -> Message {
+    let end = if resolved.executed && apply.all_tried() {
+        ApplyEnd::Completed
+    } else {
+        ApplyEnd::Failed
+    };
+    told::ended(apply_id, apply.execution_id, end, false)
+}
+
 fn requested(asked: &ApprovalRequested) -> About {
     About {
-        name: CallbackEvent::ApprovalPending,
+        message: told::pending(asked.apply_id, asked.fingerprint, asked.expires_at),
         task_id: asked.task_id,
         apply_id: asked.apply_id,
         approval_id: Some(asked.approval_id),
         key: Key::OfTheNext,
-        payload: told::pending(asked.apply_id, asked.fingerprint, asked.expires_at),
     }
 }
