@@ -76,9 +76,7 @@ async fn copied(
     signing: &SigningSource,
     copy: &Path,
 ) -> anyhow::Result<(CheckedLedger, Option<KnownCheckpoint>)> {
-    let ledger = Reader::open(&storage.ledger_url())
-        .await
-        .context("the ledger cannot be read")?;
+    let ledger = super::read_ledger(storage).await?;
     let mut signers: Vec<Signer> = signing.public().into_iter().collect();
     signers.extend(ledger.signing().await.ok().flatten());
     // Read before the copy is made: what was signed by now is in the copy.

@@ -18,9 +18,5 @@ pub(crate) fn doctor(environment: &Environment, args: &DoctorArgs) -> anyhow::Re
             report.for_people(Terminal::of(environment))
         ));
     }
-    Ok(if report.is_well() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(super::verdict(report.is_well()))
 }

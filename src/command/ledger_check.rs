@@ -1,11 +1,9 @@
 //! `ledger check`.
 
 use crate::chain::check_chain;
-use crate::config::{Environment, MasterKeySource, Storage};
+use crate::config::{Environment, MasterKeySource};
 use crate::output::{note, say};
-use crate::service::refuse_missing;
 use anyhow::{Context, bail};
-use ledger_sqlite::Reader;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,17 +13,14 @@ const EVERY: u64 = 100_000;
 
 /// Recomputes the chain and prints what it came to.
 pub(crate) fn ledger_check(environment: &Environment) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     // Without the key the rest is checked, and the last line says so.
     let keys = environment.part(MasterKeySource::read_with_storage).ok();
     let keys = keys.and_then(|(keys, _)| keys.existing().ok().flatten());
     let has_key = keys.is_some();
     let watched = std::io::stderr().is_terminal();
     let (checked, erased, unproven) = super::runtime()?.block_on(async {
-        let reader = Reader::open(&storage.ledger_url())
-            .await
-            .context("the ledger cannot be read")?;
+        let reader = super::read_ledger(&storage).await?;
         let progress = |done: u64| {
             if watched && done.is_multiple_of(EVERY) {
                 note!("{done} records follow from one another so far");

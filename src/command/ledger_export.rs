@@ -35,9 +35,7 @@ pub(crate) fn ledger_export(
     let scan = RecordScan::open(&storage.ledger).context("the ledger cannot be read")?;
     let export = Export::plan(args, notes, scan.size()?)?;
     let proven = super::runtime()?.block_on(async {
-        let reader = Reader::open(&storage.ledger_url())
-            .await
-            .context("the ledger cannot be read")?;
+        let reader = super::read_ledger(&storage).await?;
         export.prove(&reader).await
     })?;
     if to_stdout {

@@ -1,10 +1,9 @@
 //! `ledger replay`.
 
 use crate::cli::{Bound, ReplayArgs};
-use crate::config::{Environment, Storage};
+use crate::config::Environment;
 use crate::narrative::{Entry, LedgerFile, Narrative, Subject, Told, clock, read_entries};
 use crate::output::Stdout;
-use crate::service::refuse_missing;
 use crate::terminal::{Style, Terminal};
 use anyhow::bail;
 use ledger::{Log as _, TaskId};
@@ -21,8 +20,7 @@ pub(crate) fn ledger_replay(
     environment: &Environment,
     args: &ReplayArgs,
 ) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
     let story = Story {
         ledger: &storage.ledger,

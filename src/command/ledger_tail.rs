@@ -1,10 +1,9 @@
 //! `ledger tail`.
 
 use crate::cli::{TailArgs, TailFormat};
-use crate::config::{Environment, Storage};
+use crate::config::Environment;
 use crate::narrative::{Entry, LedgerFile, Narrative, Subject};
 use crate::output::Stdout;
-use crate::service::refuse_missing;
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
 use ledger::operation::shown;
@@ -25,8 +24,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Prints events, and with `--follow` goes on until it is interrupted.
 pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     let terminal = Terminal::of(environment);
     let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
     print(&file, args, terminal)?;

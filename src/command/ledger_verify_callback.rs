@@ -31,11 +31,7 @@ pub(crate) fn ledger_verify_callback(args: VerifyCallbackArgs) -> anyhow::Result
     } else {
         say!("{}", told(&verified, trust.policy.is_some()));
     }
-    Ok(if verified.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(super::verdict(verified.is_ok()))
 }
 
 fn read(file: &str) -> std::io::Result<Vec<u8>> {

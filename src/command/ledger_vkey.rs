@@ -1,20 +1,15 @@
 //! `ledger vkey`.
 
-use crate::config::{Environment, Storage};
+use crate::config::Environment;
 use crate::output::say;
-use crate::service::refuse_missing;
 use anyhow::Context;
-use ledger_sqlite::Reader;
 use std::process::ExitCode;
 
 /// Prints the verifier key line.
 pub(crate) fn ledger_vkey(environment: &Environment) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     let signing = super::runtime()?.block_on(async {
-        let reader = Reader::open(&storage.ledger_url())
-            .await
-            .context("the ledger cannot be read")?;
+        let reader = super::read_ledger(&storage).await?;
         anyhow::Ok(reader.signing().await?)
     })?;
     let (_, key) = signing.context(

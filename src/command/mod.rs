@@ -50,9 +50,13 @@ pub(crate) use serve::serve;
 pub(crate) use subject_headers::subject_headers;
 pub(crate) use witness_serve::{witness_init, witness_key, witness_serve};
 
-use crate::config::Warning;
-use crate::output::note;
+use crate::config::{Environment, Storage, Warning};
+use crate::operator::Performed;
+use crate::output::{note, say};
+use crate::service::refuse_missing;
 use anyhow::Context;
+use ledger_sqlite::Reader;
+use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
 /// Tells warnings on standard error, away from what a script reads.
@@ -60,6 +64,35 @@ fn tell(warnings: &[Warning]) {
     for warning in warnings {
         note!("warning: {warning}");
     }
+}
+
+/// The settings of storage, where a ledger stands there.
+fn existing_storage(environment: &Environment) -> anyhow::Result<Storage> {
+    let (storage, _) = environment.part(Storage::read)?;
+    refuse_missing(&storage.ledger)?;
+    Ok(storage)
+}
+
+async fn read_ledger(storage: &Storage) -> anyhow::Result<Reader> {
+    let reader = Reader::open(&storage.ledger_url()).await;
+    reader.context("the ledger cannot be read")
+}
+
+/// Success where what was looked at is well.
+fn verdict(well: bool) -> ExitCode {
+    match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Prints how an operator's action ended.
+fn report(performed: &Performed) -> ExitCode {
+    match performed {
+        Performed::Done { text } => say!("{text}"),
+        Performed::Refused { text } => note!("refused: {text}"),
+    }
+    verdict(matches!(performed, Performed::Done { .. }))
 }
 
 /// For commands that wait for something.

@@ -3,7 +3,6 @@
 use super::tell;
 use crate::config::{Environment, Storage};
 use crate::operator::{Account, Action, Performed, ask_service, perform};
-use crate::output::{note, say};
 use crate::service::OpenedLedger;
 use anyhow::Context;
 use std::process::ExitCode;
@@ -15,16 +14,7 @@ pub(crate) fn operate(environment: &Environment, action: Action) -> anyhow::Resu
         Some(performed) => performed,
         None => without_service(environment, action)?,
     };
-    match performed {
-        Performed::Done { text } => {
-            say!("{text}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Performed::Refused { text } => {
-            note!("refused: {text}");
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    Ok(super::report(&performed))
 }
 
 /// What follows from the action is owed from here on and happens at the next start.

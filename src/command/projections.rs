@@ -2,12 +2,11 @@
 
 use crate::cli::Rebuild;
 use crate::config::{Environment, Problems, Storage};
-use crate::operator::{Action, Performed, ask_service_telling};
+use crate::operator::{Action, ask_service_telling};
 use crate::output::{note, say};
-use crate::service::{rate, refuse_missing, told, unusable};
+use crate::service::{rate, told, unusable};
 use anyhow::Context;
 use ledger::Log;
-use ledger_sqlite::Reader;
 use projections::{FileStatus, Progress, Projection, Schema};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,8 +17,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Prints how far the read tables reach.
 pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     let (status, size, id) = super::runtime()?.block_on(async {
         let reader = open(&storage).await?;
         let status = projections::inspect(&storage.read_tables_url())
@@ -51,11 +49,7 @@ pub(crate) fn projections_status(environment: &Environment) -> anyhow::Result<Ex
     for (table, rows) in &status.tables {
         say!("  {table:<24} {rows:>10} rows");
     }
-    Ok(if usable {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(super::verdict(usable))
 }
 
 fn standing(status: &FileStatus, size: u64, own: bool) -> String {
@@ -78,8 +72,7 @@ pub(crate) fn projections_rebuild(
     environment: &Environment,
     rebuild: &Rebuild,
 ) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     if rebuild.online {
         return rebuild_online(&storage, &rebuild.names);
     }
@@ -124,22 +117,14 @@ fn rebuild_online(storage: &Storage, names: &[Projection]) -> anyhow::Result<Exi
     };
     let tell = |text: &str| note!("{text}");
     match ask_service_telling(&storage.control_socket(), &action, tell)? {
-        Some(Performed::Done { text }) => {
-            say!("{text}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(Performed::Refused { text }) => {
-            note!("refused: {text}");
-            Ok(ExitCode::FAILURE)
-        }
+        Some(performed) => Ok(super::report(&performed)),
         None => anyhow::bail!("no service answers here: without one, leave --online away"),
     }
 }
 
 /// Compares the read tables with a fresh fold.
 pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<ExitCode> {
-    let (storage, _) = environment.part(Storage::read)?;
-    refuse_missing(&storage.ledger)?;
+    let storage = super::existing_storage(environment)?;
     let mut pace = Pace::new();
     let url = storage.read_tables_url();
     let report = super::runtime()?.block_on(async {
@@ -154,13 +139,15 @@ pub(crate) fn projections_verify(environment: &Environment) -> anyhow::Result<Ex
     for difference in &report.differences {
         say!("differs: {difference}");
     }
-    Ok(if report.differences.is_empty() {
-        say!("every row is what the events make it");
-        ExitCode::SUCCESS
-    } else {
-        say!("`projections rebuild` makes the tables again");
-        ExitCode::FAILURE
-    })
+    let same = report.differences.is_empty();
+    say!(
+        "{}",
+        match same {
+            true => "every row is what the events make it",
+            false => "`projections rebuild` makes the tables again",
+        }
+    );
+    Ok(super::verdict(same))
 }
 
 /// Tells how far a long fold is, now and then.
@@ -185,6 +172,5 @@ impl Pace {
 }
 
 async fn open(storage: &Storage) -> anyhow::Result<Arc<dyn Log>> {
-    let reader = Reader::open(&storage.ledger_url()).await;
-    Ok(Arc::new(reader.context("the ledger cannot be read")?))
+    Ok(Arc::new(super::read_ledger(storage).await?))
 }

@@ -14,9 +14,5 @@ pub(crate) fn ready(environment: &Environment) -> anyhow::Result<ExitCode> {
     let address = reachable(bind);
     let answer = ask_ready(address).with_context(|| format!("asking {address}"))?;
     say!("{}", answer.body);
-    Ok(if answer.ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(super::verdict(answer.ok))
 }
