@@ -1,5 +1,6 @@
 //! The llm-permission-proxy binary.
 
+mod api_client;
 mod asking;
 mod audit;
 mod chain;
@@ -17,6 +18,7 @@ mod ocsf;
 mod open_files;
 mod operator;
 mod output;
+mod password;
 mod restore;
 mod service;
 mod shutdown;
@@ -122,6 +124,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Witness(WitnessCommand::Serve(args)) => {
             command::witness_serve(&environment, &args)
         }
+        Command::Login(args) => command::login(&environment, args),
+        Command::Logout(args) => command::logout(&environment, args),
+        Command::User(args) => command::user(&environment, args),
+        Command::Group(args) => command::group(&environment, args),
+        Command::Agent(args) => command::ask_api(&environment, args),
+        Command::Key(args) => command::ask_api(&environment, args),
+        Command::Pairing(args) => command::ask_api(&environment, args),
+        Command::Template(args) => command::ask_api(&environment, args),
+        Command::Approver(args) => command::ask_api(&environment, args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
     }
 }

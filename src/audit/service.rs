@@ -1,5 +1,6 @@
 //! A running service, over HTTP.
 
+use crate::api_client::{bounded_answer, http_client};
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +8,7 @@ use ledger::audit::{AuditRecord, Check, Content, NoteSource, Report, Verifier, V
 use ledger::tlog::{Checkpoint, MAX_NOTE_BYTES, Note};
 use ledger::{Clock, Header, RecordHash, Timestamp};
 use ledger_sqlite::SystemClock;
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::time::Duration;
@@ -55,10 +56,7 @@ impl ServiceSource<'_> {
     /// # Errors
     /// When the service cannot be asked; what is wrong with its answers is in the report.
     pub(crate) async fn verify(&self, options: VerifyOptions) -> anyhow::Result<Report> {
-        let client = Client::builder()
-            .timeout(PATIENCE)
-            .redirect(redirect::Policy::none())
-            .build()?;
+        let client = http_client(&self.base, PATIENCE)?;
         let mut verifier = Verifier::new(options);
         let mut end = None;
         if let Some(note) = self.checkpoint(&client).await? {
@@ -85,7 +83,7 @@ impl ServiceSource<'_> {
     /// The newest checkpoint; `None` while the service has none.
     async fn checkpoint(&self, client: &Client) -> anyhow::Result<Option<String>> {
         let url = self.url("v1/ledger/checkpoint")?;
-        let (status, body) = answer(client.get(url), MAX_NOTE_BYTES).await?;
+        let (status, body) = bounded_answer(client.get(url), MAX_NOTE_BYTES).await?;
         match status {
             StatusCode::OK => Ok(Some(String::from_utf8_lossy(&body).into_owned())),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::NOT_FOUND => Ok(None),
@@ -100,7 +98,7 @@ impl ServiceSource<'_> {
         for (name, value) in (self.subject)(SystemClock.now())? {
             request = request.header(name, value);
         }
-        let (status, body) = answer(request, MOST_BYTES).await?;
+        let (status, body) = bounded_answer(request, MOST_BYTES).await?;
         ensure!(
             status == StatusCode::OK,
             "asking for events: {status} {}",
@@ -113,20 +111,6 @@ impl ServiceSource<'_> {
         let base = self.base.as_str().trim_end_matches('/');
         Ok(Url::parse(&format!("{base}/{path}"))?)
     }
-}
-
-/// Status and body, of which no more than `most` bytes are taken.
-async fn answer(request: RequestBuilder, most: usize) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let mut response = request.send().await.context("asking the service")?;
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.context("reading the answer")? {
-        ensure!(
-            body.len() + part.len() <= most,
-            "the service's answer is too large"
-        );
-        body.extend_from_slice(&part);
-    }
-    Ok((response.status(), body))
 }
 
 fn size_of(note: &str) -> Option<u64> {

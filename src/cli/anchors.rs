@@ -18,12 +18,14 @@ pub(super) fn read_key(text: &str) -> Result<LogKey, String> {
     }
 }
 
-/// A token, or `@` and the file that holds it, where no process list shows it.
+/// A token; or `@` and the file that holds it, or `-` for standard input, where no process list shows it.
 pub(super) fn read_token(text: &str) -> Result<SecretString, String> {
-    match text.strip_prefix('@') {
-        Some(file) => Ok(read(file)?.trim().into()),
-        None => Ok(text.trim().into()),
-    }
+    let text = match text.strip_prefix('@') {
+        Some(file) => read(file)?,
+        None if text == STDIN => read(STDIN)?,
+        None => text.to_owned(),
+    };
+    Ok(text.trim().into())
 }
 
 /// A signed note in a file.

@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary.
 
+mod access;
+mod agents;
 mod anchors;
 mod backup;
 mod doctor;
@@ -10,12 +12,17 @@ mod log;
 mod moment;
 mod name;
 mod operate;
+mod people;
 mod projections;
 mod replay;
 mod restore;
 mod tail;
 mod witness;
 
+pub(crate) use access::{Access, ApiArgs};
+pub(crate) use agents::{
+    AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
+};
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
@@ -25,6 +32,7 @@ pub(crate) use moment::Bound;
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
+pub(crate) use people::{GroupCommand, LoginArgs, LogoutArgs, UserCommand};
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
@@ -125,6 +133,24 @@ pub(crate) enum Command {
     /// Revoke passkeys
     #[command(subcommand)]
     Credential(CredentialCommand),
+    /// Log in to the service, for the commands below
+    Login(LoginArgs),
+    /// End the session of `login`
+    Logout(LogoutArgs),
+    /// Users of the service
+    User(ApiArgs<UserCommand>),
+    /// Groups of users
+    Group(ApiArgs<GroupCommand>),
+    /// Agents, and who answers for them
+    Agent(ApiArgs<AgentCommand>),
+    /// Keys of agents
+    Key(ApiArgs<KeyCommand>),
+    /// Machines of agents that ask for a key
+    Pairing(ApiArgs<PairingCommand>),
+    /// Templates of the tasks that agents open with their keys
+    Template(ApiArgs<TemplateCommand>),
+    /// Those who can decide
+    Approver(ApiArgs<ApproverCommand>),
     /// Mint and look at tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -246,6 +272,32 @@ mod tests {
             "x ledger erase --reason done",
             "x ledger erase t --agent a --reason done",
             "x ledger erase t",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_never_sent_in_the_clear_to_another_machine() {
+        let parse = |url| Cli::try_parse_from(["x", "user", "list", "--url", url]);
+        assert!(parse("https://proxy.example").is_ok() && parse("http://localhost:1").is_ok());
+        for url in [
+            "http://proxy.example",
+            "https://a:b@proxy.example",
+            "proxy.example",
+        ] {
+            assert_eq!(parse(url).unwrap_err().exit_code(), 2, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_changed_in_something() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("x user set u --disabled true --revoke-keys").is_ok());
+        for line in [
+            "x user set u",
+            "x user set u --revoke-keys",
+            "x user set u --role king",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each.
 
+mod ask_api;
 mod backup;
 mod bootstrap_token;
 mod check_config;
@@ -17,7 +18,9 @@ mod ledger_verify;
 mod ledger_verify_callback;
 mod ledger_verify_dossier;
 mod ledger_vkey;
+mod login;
 mod operate;
+mod people;
 mod projections;
 mod ready;
 mod restore;
@@ -25,6 +28,7 @@ mod serve;
 mod subject_headers;
 mod witness_serve;
 
+pub(crate) use ask_api::ask_api;
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
@@ -42,7 +46,9 @@ pub(crate) use ledger_verify::ledger_verify;
 pub(crate) use ledger_verify_callback::ledger_verify_callback;
 pub(crate) use ledger_verify_dossier::ledger_verify_dossier;
 pub(crate) use ledger_vkey::ledger_vkey;
+pub(crate) use login::{login, logout};
 pub(crate) use operate::operate;
+pub(crate) use people::{group, user};
 pub(crate) use projections::{projections_rebuild, projections_status, projections_verify};
 pub(crate) use ready::ready;
 pub(crate) use restore::restore;

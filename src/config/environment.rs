@@ -6,7 +6,7 @@ use super::{Config, read_part, table};
 use crate::text_file;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What surrounds the process: its variables and the text of its configuration file.
 pub(crate) struct Environment {
@@ -93,6 +93,15 @@ impl Environment {
             .get("RUST_LOG")
             .map(String::as_str)
             .filter(|filter| !filter.is_empty())
+    }
+
+    /// Where programs keep their state for this person: `XDG_STATE_HOME`, or `.local/state` in their home
+    /// (XDG Base Directory Specification: a path that is not absolute counts as none).
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        let folder = |name: &str| self.variables.get(name).map(PathBuf::from);
+        let absolute = |path: &PathBuf| path.is_absolute();
+        let given = folder("XDG_STATE_HOME").filter(absolute);
+        given.or_else(|| Some(folder("HOME").filter(absolute)?.join(".local/state")))
     }
 
     fn with_own(&self, mut warnings: Vec<Warning>) -> Vec<Warning> {

@@ -20,10 +20,11 @@ mod tests;
 
 pub(crate) use environment::Environment;
 pub(crate) use master_key::MasterKeySource;
+pub(crate) use parse::service_address;
 pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, subject_secret};
 pub(crate) use sections::{
-    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, http_bind, min_free_bytes,
+    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, base_url, http_bind, min_free_bytes,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;

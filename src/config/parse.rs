@@ -98,6 +98,15 @@ pub(super) fn web_address(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
+/// As [`web_address`], for a service that is shown a credential: nobody on the way may read it.
+pub(crate) fn service_address(text: &str) -> Result<Url, Fault> {
+    let url = web_address(text)?;
+    if url.scheme() == "https" || is_local(&url) {
+        return Ok(url);
+    }
+    Err("must begin with https://, except on this machine: a password or token would be sent in the clear".into())
+}
+
 /// Whether traffic to this address stays on the machine: `localhost`, a name below it, or a loopback
 /// address.
 pub(super) fn is_local(url: &Url) -> bool {

@@ -64,6 +64,15 @@ pub(crate) fn http_bind(sources: &mut Sources) -> SocketAddr {
     address
 }
 
+/// Where the world reaches the service, for commands that ask it.
+pub(crate) fn base_url(sources: &mut Sources) -> Url {
+    let url = sources.read(&table::BASE_URL);
+    if let Err(fault) = parse::service_address(url.as_str()) {
+        sources.problem(&table::BASE_URL, fault);
+    }
+    url
+}
+
 /// Questions to humans.
 pub(crate) struct Approvals {
     /// How long a question waits, and how long an approved one may be continued.

@@ -8,6 +8,7 @@
 
 mod shim;
 
+mod api_commands;
 mod audits;
 mod backups;
 mod callback_proofs;

@@ -1,0 +1,134 @@
+//! Answers of the API as short lines.
+
+use super::request::Shown;
+use crate::output::{note, say};
+use anyhow::Context;
+use ledger::operation::shown;
+use serde_json::Value;
+
+/// The longest text of one member, in characters; ids and names are shorter.
+const MOST_TEXT: usize = 500;
+/// The same of a link or key.
+const MOST_SECRET: usize = 8192;
+
+/// Prints an answer: as it is for programs, in lines for people.
+///
+/// # Errors
+/// When it is not of the form that is expected.
+pub(crate) fn show(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
+    if body.is_empty() {
+        if !json {
+            say!("done");
+        }
+        return Ok(());
+    }
+    let answer: Value =
+        serde_json::from_slice(body).context("the service's answer is not understood")?;
+    if json {
+        say!("{answer}");
+        return Ok(());
+    }
+    match form {
+        Shown::Rows(name, columns) => {
+            let rows = answer.get(name).and_then(Value::as_array);
+            let rows = rows.context("the service's answer holds no list")?;
+            for line in lines(columns, rows) {
+                say!("{line}");
+            }
+            if let Some(next) = answer.get("next").and_then(Value::as_str) {
+                note!("more: --after {}", shown(next, MOST_TEXT));
+            }
+        }
+        Shown::Members | Shown::Done => {
+            for line in members(&answer, None) {
+                say!("{line}");
+            }
+        }
+        Shown::Secret(member) => {
+            let secret = answer.get(member).and_then(Value::as_str);
+            let secret = secret.with_context(|| format!("the answer holds no {member}"))?;
+            say!("{}", shown(secret, MOST_SECRET));
+            for line in members(&answer, Some(member)) {
+                note!("{line}");
+            }
+            note!("this {member} is shown once", member = spaced(member));
+        }
+    }
+    Ok(())
+}
+
+/// The rows under a head, each column as wide as its widest text.
+fn lines(columns: &[&str], rows: &[Value]) -> Vec<String> {
+    let head: Vec<String> = columns.iter().map(|column| spaced(column)).collect();
+    let cells = |row: &Value| {
+        let cell = |column: &&str| text(row.get(column).unwrap_or(&Value::Null));
+        columns.iter().map(cell).collect()
+    };
+    let table: Vec<Vec<String>> = std::iter::once(head)
+        .chain(rows.iter().map(cells))
+        .collect();
+    let width = |at: usize| {
+        let cells = table.iter().filter_map(|row| row.get(at));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:<width$}  "))
+            .collect();
+        line.trim_end().to_owned()
+    };
+    table.iter().map(line).collect()
+}
+
+fn members(answer: &Value, without: Option<&str>) -> Vec<String> {
+    let members = answer.as_object().into_iter().flatten();
+    let shown = members.filter(|(name, _)| Some(name.as_str()) != without);
+    shown
+        .map(|(name, value)| format!("{:<16} {}", spaced(&shown_name(name)), text(value)))
+        .collect()
+}
+
+fn shown_name(name: &str) -> String {
+    shown(name, 40)
+}
+
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => shown(text, MOST_TEXT),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => shown(&other.to_string(), MOST_TEXT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn rows_stand_under_each_other_and_hide_nothing() {
+        let rows = [
+            json!({"name": "anna", "disabled": false, "groups": ["a", "b"], "more": 1}),
+            json!({"name": "bo\u{1b}[2J", "disabled": true, "groups": [], "created_at": null}),
+        ];
+        let lines = lines(&["name", "disabled", "groups", "created_at"], &rows);
+        assert_eq!(
+            lines,
+            [
+                "name         disabled  groups  created at",
+                "anna         no        a, b    -",
+                "bo\\u{1b}[2J  yes       -       -",
+            ]
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Commands that ask the API: where it is, and the credential for it.
+
+use super::anchors::read_token;
+use clap::{Args, Subcommand};
+use secrecy::SecretString;
+use url::Url;
+
+pub(super) const ACCESS_HELP: &str = "\
+Asks the API at --url as the session of `login`, or with the token of --token. A change by an admin's
+session needs a passkey, which a terminal has not: use the service token.
+
+Exits with 0 when it is done and with 1 when it was refused; the reason is on standard error. Keys and
+links are printed once, on standard output.";
+
+/// A command that asks the API.
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs<C: Subcommand> {
+    #[command(subcommand)]
+    pub(crate) command: C,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// The service, and the credential for it.
+#[derive(Debug, Args)]
+pub(crate) struct Access {
+    #[command(flatten)]
+    pub(crate) service: ServiceAddress,
+
+    /// A session's token or the service token; - reads it from standard input, @ and a file from there.
+    /// The session of `login` where this is not given
+    #[arg(long, value_name = "TOKEN", global = true, value_parser = read_token)]
+    pub(crate) token: Option<SecretString>,
+
+    /// Print the API's answer
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceAddress {
+    /// The service; BASE_URL where this is not given
+    #[arg(long, value_name = "URL", global = true, value_parser = crate::config::service_address)]
+    pub(crate) url: Option<Url>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Page {
+    /// Go on after this row, as the page before says it
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}

@@ -1,0 +1,65 @@
+//! Commands that ask the API one thing.
+
+use super::tell;
+use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
+use crate::cli::{Access, ApiArgs};
+use crate::config::{self, Environment};
+use anyhow::{Context, ensure};
+use clap::Subcommand;
+use std::process::ExitCode;
+use url::Url;
+
+/// Asks what the command says, and prints the answer.
+pub(crate) fn ask_api<C>(environment: &Environment, args: ApiArgs<C>) -> anyhow::Result<ExitCode>
+where
+    C: Subcommand + Into<ApiRequest>,
+{
+    ask(environment, args.access, &args.command.into())
+}
+
+pub(super) fn ask(
+    environment: &Environment,
+    access: Access,
+    request: &ApiRequest,
+) -> anyhow::Result<ExitCode> {
+    let json = access.json;
+    let client = client(environment, access)?;
+    let body = super::runtime()?.block_on(client.ask(request))?;
+    show(request.shown, &body, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The service with the credential that was given, or with the session of `login`.
+pub(super) fn client(environment: &Environment, access: Access) -> anyhow::Result<ApiClient> {
+    let url = address(environment, access.service.url)?;
+    if let Some(token) = access.token {
+        return Ok(ApiClient::new(url)?.with_token(token));
+    }
+    let session = session_file(environment)?.read()?;
+    let session =
+        session.context("nobody is logged in: llm-permission-proxy login NAME, or --token")?;
+    ensure!(
+        session.url == url,
+        "the session is of {}, and {url} is asked: log in there, or name it with --url",
+        session.url
+    );
+    Ok(ApiClient::new(url)?.with_token(session.token))
+}
+
+/// The service that is asked.
+pub(super) fn address(environment: &Environment, given: Option<Url>) -> anyhow::Result<Url> {
+    super::install_crypto()?;
+    if let Some(url) = given {
+        return Ok(url);
+    }
+    let (url, warnings) = environment.part(config::base_url)?;
+    tell(&warnings);
+    Ok(url)
+}
+
+/// Where the session of `login` is kept.
+pub(super) fn session_file(environment: &Environment) -> anyhow::Result<SessionFile> {
+    let state = environment.state_folder();
+    let state = state.context("there is no place for a session: set XDG_STATE_HOME or HOME")?;
+    Ok(SessionFile::below(&state))
+}

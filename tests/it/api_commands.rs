@@ -1,0 +1,359 @@
+//! Commands that ask the API: what they send, to whom, and what they print. The service is a stand-in
+//! that answers what the test says.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use fixtures::process::{bare, said};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+/// A request that the stand-in was sent.
+#[derive(Debug, Clone, PartialEq)]
+struct Sent {
+    line: String,
+    token: Option<String>,
+    body: Value,
+}
+
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+/// A stand-in for the service, and a home for the person at the command line.
+struct Desk {
+    script: Script,
+    url: String,
+    home: TempDir,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let script = Script::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(script.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let home = tempfile::tempdir().unwrap();
+        Self { script, url, home }
+    }
+
+    fn will_answer(&self, status: u16, body: Value) {
+        self.script
+            .answers
+            .lock()
+            .unwrap()
+            .push_back((status, body));
+    }
+
+    /// Everything that was sent since the last look.
+    fn sent(&self) -> Vec<Sent> {
+        std::mem::take(&mut *self.script.sent.lock().unwrap())
+    }
+
+    async fn run(&self, line: &str) -> Output {
+        self.run_with(line, "").await
+    }
+
+    /// Runs a command with this on its standard input.
+    async fn run_with(&self, line: &str, input: &'static str) -> Output {
+        let mut command = bare(line);
+        command
+            .env("BASE_URL", &self.url)
+            .env("XDG_STATE_HOME", self.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let run = move || {
+            let mut child = command.spawn().unwrap();
+            let written = child.stdin.take().unwrap().write_all(input.as_bytes());
+            // A command that reads nothing may have ended before.
+            drop(written);
+            child.wait_with_output().unwrap()
+        };
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
+    /// Logs in as anna with the token `anna's`.
+    async fn log_in(&self) {
+        self.will_answer(200, session("annas", false));
+        let output = self
+            .run_with("login anna --password-stdin", "secret\n")
+            .await;
+        assert!(output.status.success(), "{:?}", said(&output));
+        self.sent();
+    }
+}
+
+async fn answer(State(script): State<Script>, request: Request) -> Response {
+    let token = request.headers().get("authorization");
+    let token = token.map(|token| token.to_str().unwrap().to_owned());
+    let line = format!("{} {}", request.method(), request.uri());
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20)
+        .await
+        .unwrap();
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    script.sent.lock().unwrap().push(Sent { line, token, body });
+    let (status, body) = script.answers.lock().unwrap().pop_front().unwrap();
+    let status = StatusCode::from_u16(status).unwrap();
+    match body {
+        Value::Null => status.into_response(),
+        Value::String(location) => (status, [("location", location)]).into_response(),
+        body => (status, body.to_string()).into_response(),
+    }
+}
+
+fn session(token: &str, must_change: bool) -> Value {
+    json!({
+        "token": token,
+        "expires_at": "2026-11-29T08:00:00Z",
+        "user": {"id": "u1", "name": "anna", "role": "operator"},
+        "must_change_password": must_change,
+    })
+}
+
+fn sent(line: &str, token: Option<&str>, body: Value) -> Sent {
+    let (line, token) = (
+        line.to_owned(),
+        token.map(|token| format!("Bearer {token}")),
+    );
+    Sent { line, token, body }
+}
+
+#[tokio::test]
+async fn login_keeps_a_session_for_its_owner_and_prints_no_secret() {
+    let desk = Desk::new().await;
+    let before = desk.run("user list").await;
+    assert_eq!(before.status.code(), Some(1));
+    assert!(said(&before).1.contains("login NAME"), "{before:?}");
+
+    desk.will_answer(200, session("annas", false));
+    let output = desk
+        .run_with("login anna --password-stdin", "a b c \r\n")
+        .await;
+    let (told, complained) = said(&output);
+    assert!(output.status.success(), "{complained}");
+    assert!(
+        told.contains("anna is logged in as operator until 2026"),
+        "{told}"
+    );
+    let body = json!({"username": "anna", "password": "a b c "});
+    assert_eq!(desk.sent(), [sent("POST /v1/auth/login", None, body)]);
+    for secret in ["annas", "a b c"] {
+        assert!(!told.contains(secret) && !complained.contains(secret));
+    }
+    let file = desk.home.path().join("llm-permission-proxy/session");
+    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+
+    desk.will_answer(204, Value::Null);
+    let output = desk.run("logout").await;
+    assert!(output.status.success(), "{:?}", said(&output));
+    assert_eq!(
+        desk.sent(),
+        [sent("POST /v1/auth/logout", Some("annas"), json!({}))]
+    );
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_password_of_somebody_else_is_changed_at_the_first_login() {
+    let desk = Desk::new().await;
+    desk.will_answer(200, session("first", true));
+    let refused = desk
+        .run_with("login anna --password-stdin", "given\n")
+        .await;
+    assert_eq!(refused.status.code(), Some(1), "no new password");
+    assert!(!desk.home.path().join("llm-permission-proxy").exists());
+    desk.sent();
+
+    desk.will_answer(200, session("first", true));
+    desk.will_answer(200, session("second", false));
+    let output = desk
+        .run_with("login anna --password-stdin", "given\nown\n")
+        .await;
+    assert!(output.status.success(), "{:?}", said(&output));
+    let change = json!({"current": "given", "new": "own"});
+    let asked = desk.sent();
+    assert_eq!(
+        asked[1],
+        sent("POST /v1/auth/password", Some("first"), change)
+    );
+    desk.will_answer(200, json!({"users": [], "as_of": 1, "next": null}));
+    desk.run("user list").await;
+    assert_eq!(desk.sent()[0].token.as_deref(), Some("Bearer second"));
+}
+
+#[tokio::test]
+async fn a_token_is_shown_to_no_other_host() {
+    let (desk, other) = (Desk::new().await, Desk::new().await);
+    desk.log_in().await;
+    let refused = desk.run(&format!("user list --url {}", other.url)).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said(&refused).1.contains("the session is of"),
+        "{refused:?}"
+    );
+    desk.will_answer(307, json!(format!("{}/v1/users", other.url)));
+    let redirected = desk.run("user list").await;
+    assert_eq!(redirected.status.code(), Some(1));
+    assert!(said(&redirected).1.contains("redirect"), "{redirected:?}");
+    assert!(other.sent().is_empty());
+}
+
+#[tokio::test]
+async fn refusals_are_told_as_the_service_says_them() {
+    let desk = Desk::new().await;
+    desk.log_in().await;
+    let ended = json!({"code": "session_ended", "detail": "the session has ended"});
+    desk.will_answer(401, ended);
+    let refused = desk.run("user list --json").await;
+    let (told, complained) = said(&refused);
+    assert_eq!((refused.status.code(), &*told), (Some(1), ""));
+    assert!(
+        complained.contains("the session has ended; log in:"),
+        "{complained}"
+    );
+    desk.will_answer(
+        403,
+        json!({"code": "step_up_required", "detail": "use your\u{1b} passkey"}),
+    );
+    let refused = desk.run("user delete u1").await;
+    assert!(
+        said(&refused).1.contains("use your\\u{1b} passkey"),
+        "{refused:?}"
+    );
+    assert!(!said(&refused).1.contains("log in"));
+    // A session that the service knows no more is forgotten.
+    desk.will_answer(401, json!({"code": "session_ended", "detail": "ended"}));
+    assert!(desk.run("logout").await.status.success());
+}
+
+#[tokio::test]
+async fn commands_send_what_the_api_takes() {
+    let desk = Desk::new().await;
+    let tokened = "--token the-token";
+    let cases: &[(&str, &str, Value)] = &[
+        (
+            "user create bo --role viewer --can-audit",
+            "POST /v1/users",
+            json!({"name": "bo", "role": "viewer", "can_audit": true}),
+        ),
+        (
+            "user set u1 --role admin --disabled true --revoke-keys",
+            "PATCH /v1/users/u1?revoke=keys",
+            json!({"role": "admin", "disabled": true}),
+        ),
+        ("user show u1", "GET /v1/users/u1", Value::Null),
+        ("user delete u1", "DELETE /v1/users/u1", Value::Null),
+        (
+            "agent list --site b --after c",
+            "GET /v1/agents?limit=200&after=c&site=b",
+            Value::Null,
+        ),
+        (
+            "agent create a --owner u1 --tag x --tag y",
+            "POST /v1/agents",
+            json!({"agent": "a", "owner": "u1", "tags": ["x", "y"]}),
+        ),
+        (
+            "agent set a --site b",
+            "PATCH /v1/agents/a",
+            json!({"site": "b"}),
+        ),
+        ("key list a", "GET /v1/agents/a/keys?limit=200", Value::Null),
+        (
+            "key revoke a k1",
+            "DELETE /v1/agents/a/keys/k1",
+            Value::Null,
+        ),
+        (
+            "pairing show 23456789",
+            "GET /v1/pairing/23456789",
+            Value::Null,
+        ),
+        (
+            "pairing confirm AB",
+            "POST /v1/pairing/AB/confirm",
+            json!({}),
+        ),
+        ("pairing deny AB", "DELETE /v1/pairing/AB", Value::Null),
+        (
+            "template create t --agent a --operation dns.record.write:zone:* --expires-in 2h",
+            "POST /v1/task-templates",
+            json!({
+                "name": "t", "agents": ["a"], "expires_in_seconds": 7200, "needs_approval": false,
+                "operations": [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*"}],
+            }),
+        ),
+        (
+            "template delete t",
+            "DELETE /v1/task-templates/t",
+            Value::Null,
+        ),
+        ("approver list", "GET /v1/approvers?limit=200", Value::Null),
+    ];
+    for (line, expected, body) in cases {
+        desk.will_answer(200, json!({"agents": [], "keys": [], "approvers": []}));
+        let output = desk.run(&format!("{line} {tokened}")).await;
+        assert!(output.status.success(), "{line}: {:?}", said(&output));
+        let expected = sent(expected, Some("the-token"), body.clone());
+        assert_eq!(desk.sent(), [expected], "{line}");
+    }
+    let output = desk.run_with("user password u1 --password-stdin --token t", "new one\n");
+    desk.will_answer(204, Value::Null);
+    assert_eq!(said(&output.await).0, "done\n");
+    assert_eq!(desk.sent()[0].body, json!({"password": "new one"}));
+}
+
+#[tokio::test]
+async fn members_of_a_group_are_changed_from_those_of_today() {
+    let desk = Desk::new().await;
+    desk.log_in().await;
+    let group = |members: &[&str]| json!({"id": "g", "name": "night", "members": members});
+    desk.will_answer(200, group(&["u1", "u2"]));
+    desk.will_answer(200, group(&["u2", "u3"]));
+    let output = desk.run("group members g --add u3 --remove u1").await;
+    assert!(said(&output).0.contains("u2, u3"), "{output:?}");
+    let asked = desk.sent();
+    assert_eq!(asked[0].line, "GET /v1/groups/g");
+    let change = json!({"members": ["u2", "u3"]});
+    assert_eq!(asked[1], sent("PATCH /v1/groups/g", Some("annas"), change));
+}
+
+#[tokio::test]
+async fn keys_and_links_are_printed_once_on_standard_output() {
+    let desk = Desk::new().await;
+    let key = json!({"id": "k1", "agent": "a", "key": "cak_secret", "created_at": "now"});
+    let link = json!({"enrolment_url": "https://p/e/secret", "expires_at": "soon"});
+    for (line, answer, secret) in [
+        ("key create a", key.clone(), "cak_secret"),
+        ("user enrol u1", link, "https://p/e/secret"),
+    ] {
+        desk.will_answer(201, answer);
+        let output = desk
+            .run_with(&format!("{line} --token -"), "the-token\n")
+            .await;
+        let (told, complained) = said(&output);
+        assert_eq!(told.trim_end(), secret);
+        assert!(
+            !complained.contains(secret) && complained.contains("once"),
+            "{complained}"
+        );
+        assert_eq!(desk.sent()[0].token.as_deref(), Some("Bearer the-token"));
+    }
+    desk.will_answer(201, key.clone());
+    let output = desk.run("key create a --json --token t").await;
+    assert_eq!(
+        serde_json::from_slice::<Value>(&output.stdout).unwrap(),
+        key
+    );
+    assert!(output.stderr.is_empty());
+}
