@@ -11,10 +11,13 @@ use crate::schemes::service_token::ServiceTokenKey;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
+use app::identity::password::PasswordHasher;
+use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
 use axum::body::Bytes;
+use ipnet::IpNet;
 use ledger::aggregate::Approval;
 use ledger::{CallbackPolicy, Ledger, TaskId};
 use projections::Projections;
@@ -60,6 +63,12 @@ pub struct ApiConfig {
     pub resume_token_secret: SecretString,
     /// SERVICE_TOKEN, where there is one.
     pub service_token: Option<SecretString>,
+    /// How long a session of a person lasts.
+    pub session_ttl: Duration,
+    /// AUTH_DISABLE: a request without a credential is an admin's.
+    pub is_open: bool,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
@@ -164,6 +173,7 @@ impl AppState {
         let keys = Keys::new(&config);
         let link_secret = config.approval_link_secret.expose_secret().as_bytes();
         let resume_secret = config.resume_token_secret.expose_secret().as_bytes();
+        let random = Arc::clone(services.ledger.random());
         let app = App {
             ledger: services.ledger,
             projections: services.projections,
@@ -176,6 +186,8 @@ impl AppState {
             },
             relying_party: config.relying_party.clone(),
             challenge_ttl: config.challenge_ttl,
+            passwords: PasswordHasher::new(random),
+            logins: Throttle::default(),
             ending: services.ending,
         };
         let limiter = RateLimiter::new(config.rate_limit_rps);
@@ -212,6 +224,10 @@ impl AppState {
         gauge("http_rates_remembered", self.limiter.remembered());
         gauge("http_link_rates_remembered", self.links.remembered());
         gauge("http_link_tasks_under_way", self.links.under_way());
+        gauge("passwords_under_way", self.app.passwords.under_way());
+        let (names, networks) = self.app.logins.remembered();
+        gauge("login_names_remembered", names);
+        gauge("login_networks_remembered", networks);
     }
 
     /// The metrics as text. It is made at most every tenth of a second, so that readers who take their

@@ -256,6 +256,9 @@ fn config() -> ApiConfig {
         subject_secret: secret("subject"),
         approval_link_secret: secret("link"),
         resume_token_secret: secret("resume"),
+        session_ttl: Duration::from_secs(43_200),
+        is_open: false,
+        trusted_proxies: Vec::new(),
         challenge_ttl: Duration::from_secs(90),
         relying_party: RelyingParty::new(
             "localhost",

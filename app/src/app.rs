@@ -1,5 +1,7 @@
 //! What use cases stand on.
 
+use crate::identity::password::PasswordHasher;
+use crate::identity::throttle::Throttle;
 use crate::passkey::{RegistrationKey, RelyingParty};
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
@@ -36,6 +38,9 @@ pub struct App {
     pub relying_party: RelyingParty,
     /// How long a challenge can be answered.
     pub challenge_ttl: Duration,
+    pub passwords: PasswordHasher,
+    /// Logins that failed.
+    pub logins: Throttle,
     /// The service is to end: nobody is kept waiting for a human any longer.
     pub ending: CancellationToken,
 }

@@ -13,6 +13,7 @@ mod authorize;
 pub mod decisions;
 pub mod deliveries;
 pub mod enrolments;
+pub mod identity;
 pub mod passkey;
 mod principal;
 mod refusal;

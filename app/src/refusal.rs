@@ -132,6 +132,9 @@ pub enum Error {
     /// What an authenticator made cannot be registered.
     #[error(transparent)]
     Registration(PasskeyRefused),
+    /// As many passwords are being verified as may be.
+    #[error("too many passwords are being verified: try again in a moment")]
+    Busy,
     /// It is not there.
     #[error("no such {what}")]
     NotFound {

@@ -37,6 +37,15 @@ pub(super) fn switch(text: &str) -> Result<bool, Fault> {
     text.parse().map_err(|_| "must be true or false".into())
 }
 
+/// For a switch that other programs write as a number.
+pub(super) fn numeric_switch(text: &str) -> Result<bool, Fault> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err("must be 1 or true, 0 or false".into()),
+    }
+}
+
 /// Between two bounds, both included; written as programs write it.
 fn whole(text: &str, least: u64, most: u64) -> Result<u64, Fault> {
     let number = text

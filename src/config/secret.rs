@@ -4,6 +4,8 @@ use super::parse::Fault;
 use super::sources::Sources;
 use super::table::{self, Row, Variable};
 use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The least length of a secret, in bytes: that of the HMAC-SHA256 output it keys (RFC 2104, section 3).
 const LEAST_BYTES: usize = 32;
@@ -44,16 +46,6 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
         }
         return development_default(variable).into();
     }
-    strong(sources, variable, value)
-}
-
-/// A secret that may be left out; where it is set, it is held to the rules of the others.
-fn optional(sources: &mut Sources, variable: &Variable) -> Option<SecretString> {
-    let value = sources.set(variable).unwrap_or_default().to_owned();
-    (!value.trim().is_empty()).then(|| strong(sources, variable, value))
-}
-
-fn strong(sources: &mut Sources, variable: &Variable, value: String) -> SecretString {
     if value.trim() != value {
         sources.problem(
             variable,
@@ -227,6 +219,10 @@ pub(crate) struct Auth {
     pub(crate) approval_link_secret: SecretString,
     pub(crate) resume_token_secret: SecretString,
     pub(crate) service_token: Option<SecretString>,
+    /// How long a session of a person lasts.
+    pub(crate) session_ttl: Duration,
+    /// A request without a credential is an admin's.
+    pub(crate) is_disabled: bool,
 }
 
 impl Auth {
@@ -238,9 +234,44 @@ impl Auth {
             subject_secret: subject_secret(sources),
             approval_link_secret: required(sources, &table::APPROVAL_LINK_SECRET),
             resume_token_secret: required(sources, &table::RESUME_TOKEN_SECRET),
-            service_token: optional(sources, &table::SERVICE_TOKEN.variable),
+            service_token: service_token(sources),
+            session_ttl: sources.read(&table::SESSION_TTL_SECONDS),
+            is_disabled: is_disabled(sources),
         };
         refuse_equal(sources);
         auth
     }
+}
+
+/// A bearer token opens more than a key signs, so a short one is refused on a developer's machine too.
+fn service_token(sources: &mut Sources) -> Option<SecretString> {
+    let token = sources.given(&table::SERVICE_TOKEN)?;
+    if token.len() < LEAST_BYTES {
+        sources.problem(&table::SERVICE_TOKEN, "is shorter than 32 bytes");
+    } else if is_guessable(token.as_bytes()) {
+        sources.problem(
+            &table::SERVICE_TOKEN,
+            "repeats itself or holds few different characters; set it to random bytes (openssl rand \
+             -hex 32)",
+        );
+    }
+    Some(token.into())
+}
+
+fn is_disabled(sources: &mut Sources) -> bool {
+    let is_disabled = sources.read(&table::AUTH_DISABLE);
+    if is_disabled {
+        let is_local = |bind: SocketAddr| bind.ip().to_canonical().is_loopback();
+        if !sources.is_refused(&table::BIND_ADDR) && !is_local(sources.read(&table::BIND_ADDR)) {
+            sources.problem(
+                &table::AUTH_DISABLE,
+                "is on, so BIND_ADDR must be a loopback address",
+            );
+        }
+        sources.warn(
+            &table::AUTH_DISABLE,
+            "is on: WHOEVER REACHES THIS SERVICE IS AN ADMIN, without any credential",
+        );
+    }
+    is_disabled
 }

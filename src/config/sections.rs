@@ -27,6 +27,8 @@ pub(crate) struct Http {
     pub(crate) bind: SocketAddr,
     /// Where links point to.
     pub(crate) base_url: Url,
+    /// Whose X-Forwarded-For is believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Requests a second for each subject; 0 is no limit.
     pub(crate) rate_limit: u32,
     pub(crate) max_connections: u32,
@@ -43,6 +45,7 @@ impl Http {
         Self {
             bind: http_bind(sources),
             base_url: sources.read(&table::BASE_URL),
+            trusted_proxies: sources.list(&table::TRUSTED_PROXIES),
             rate_limit: sources.read(&table::RATE_LIMIT_RPS),
             max_connections: sources.read(&table::MAX_CONNECTIONS),
             client_timeout: sources.read(&table::CLIENT_TIMEOUT_SECS),

@@ -15,6 +15,10 @@ impl From<app::Error> for ApiError {
                 detail: why.to_string(),
             },
             app::Error::Registration(why) => Self::bad_request(why),
+            busy @ app::Error::Busy => Self::Unavailable {
+                detail: busy.to_string(),
+                retry_after: Duration::from_secs(1),
+            },
             app::Error::NotFound { what } => Self::NotFound { what },
             app::Error::Defect(cause) => Self::internal(cause),
         }

@@ -4,6 +4,8 @@
 
 use app::applies::{self, Attempt, Outcome};
 use app::decisions::Undecided;
+use app::identity::password::PasswordHasher;
+use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::tasks::{self, Issued, NewTask};
 use app::token::capability::OpenedToken;
@@ -49,6 +51,8 @@ impl Service {
             },
             relying_party: RelyingParty::new(RP_ID, ORIGIN, Duration::from_secs(90)).unwrap(),
             challenge_ttl: Duration::from_secs(90),
+            passwords: PasswordHasher::new(std::sync::Arc::clone(ledger.ledger.random())),
+            logins: Throttle::default(),
             ending: CancellationToken::new(),
             ledger: ledger.ledger.clone(),
             projections,

@@ -3,6 +3,43 @@
 use super::*;
 
 #[test]
+fn authentication_is_disabled_by_two_words_and_on_loopback_alone() {
+    for (value, expected) in [("1", true), ("true", true), ("0", false), ("false", false)] {
+        let (config, warnings) = accepted(&with(&[("AUTH_DISABLE", value)]));
+        assert_eq!(config.auth.is_disabled, expected, "{value}");
+        let is_told = warnings.contains(&"AUTH_DISABLE".to_owned());
+        assert_eq!(is_told, expected, "{value}");
+    }
+    assert!(!accepted(&good()).0.auth.is_disabled);
+    for value in [
+        "", "yes", "on", "TRUE", "True", "2", "00", "no", "off", "=0",
+    ] {
+        refuses("AUTH_DISABLE", value);
+    }
+    for (bind, is_fine) in [
+        ("127.0.0.1:1", true),
+        ("[::1]:1", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("0.0.0.0:1", false),
+        ("[::]:1", false),
+        ("192.0.2.1:1", false),
+    ] {
+        let open = with(&[("AUTH_DISABLE", "1"), ("BIND_ADDR", bind)]);
+        assert_eq!(Config::from_sources(&open, None).is_ok(), is_fine, "{bind}");
+    }
+}
+
+#[test]
+fn trusted_proxies_are_networks() {
+    let (config, _) = accepted(&with(&[("TRUSTED_PROXIES", "10.1.0.0/16, fd00:1::/64")]));
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+    accepted(&with(&[("TRUSTED_PROXIES", "")]));
+    for value in ["10.1.0.1/16", "0.0.0.0/0", "::/0", "proxy", "10.1.0.0/16,"] {
+        refuses("TRUSTED_PROXIES", value);
+    }
+}
+
+#[test]
 fn addresses_are_checked() {
     for value in ["localhost:8080", "8080", "127.0.0.1", ""] {
         refuses("BIND_ADDR", value);

@@ -46,6 +46,32 @@ fn equal_secrets_are_refused() {
 }
 
 #[test]
+fn a_service_token_is_long_and_can_stand_in_a_header() {
+    let token = "0123456789abcdef0123456789abcdef";
+    let (config, _) = accepted(&with(&[("SERVICE_TOKEN", token)]));
+    let set = config.auth.service_token.unwrap();
+    assert_eq!(set.expose_secret(), token);
+    assert!(accepted(&good()).0.auth.service_token.is_none());
+    for value in [
+        "",
+        "0123456789abcdef0123456789abcde",
+        "0123456789abcdef 0123456789abcdef",
+        "0123456789abcdef0123456789abcdeé",
+        "abababababababababababababababababab",
+        &secret("JWT_SECRET"),
+    ] {
+        refuses("SERVICE_TOKEN", value);
+        let insecure = with(&[
+            ("SERVICE_TOKEN", value),
+            ("ALLOW_INSECURE_DEFAULTS", "true"),
+        ]);
+        if *value != secret("JWT_SECRET") {
+            assert_eq!(refused(&insecure, None), ["SERVICE_TOKEN"], "{value}");
+        }
+    }
+}
+
+#[test]
 fn insecure_defaults_are_used_with_a_warning_for_each() {
     let variables = Variables::from([("ALLOW_INSECURE_DEFAULTS".to_owned(), "true".to_owned())]);
     let (config, warnings) = accepted(&variables);

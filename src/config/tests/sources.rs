@@ -55,6 +55,7 @@ fn numbers_have_their_ranges() {
         ("CALLBACK_WORKER_INTERVAL_SECS", 1, 60),
         ("APPROVAL_TTL_SECONDS", 60, 604_800),
         ("APPROVAL_NONCE_TTL_SECONDS", 30, 300),
+        ("SESSION_TTL_SECONDS", 60, 86_400),
         ("RATE_LIMIT_RPS", 0, 1_000_000),
         ("MAX_CONNECTIONS", 16, 1_000_000),
         ("CLIENT_TIMEOUT_SECS", 1, 300),
