@@ -82,8 +82,10 @@ pub enum ApiError {
         /// The route's limit in bytes.
         limit: usize,
     },
-    /// The body does not say that it is JSON: 415.
-    #[error("send the body as JSON in UTF-8, with one content-type: application/json")]
+    /// The body does not say that it is JSON, or is in a coding: 415.
+    #[error(
+        "send the body as JSON in UTF-8, in no coding, with one content-type: application/json"
+    )]
     UnsupportedMediaType,
     /// The body did not arrive in time: 408.
     #[error("the body did not arrive in time")]

@@ -70,14 +70,19 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalJson<T> {
     }
 }
 
-/// Whether the body is said to be JSON, once, and in UTF-8 (RFC 8259, section 8.1). Pages of other origins
+/// Whether the body is said to be JSON, once, in UTF-8 (RFC 8259, section 8.1) and without a coding, which
+/// nothing here would undo (RFC 9110, section 8.4). Pages of other origins
 /// can have a browser send other kinds, and nothing at all, without being asked whether they may.
 fn says_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let mut said = headers.get_all(header::CONTENT_TYPE).iter();
     let (first, second) = (said.next(), said.next());
     let text = first.and_then(|value| value.to_str().ok());
+    let is_bare = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     match (text, second) {
-        (Some(text), None) if is_json(text) => Ok(()),
+        (Some(text), None) if is_json(text) && is_bare => Ok(()),
         _ => Err(ApiError::UnsupportedMediaType),
     }
 }
@@ -215,5 +220,23 @@ mod tests {
         }
         assert!(!taken(&[]));
         assert!(!taken(&["application/json", "application/json"]));
+    }
+
+    #[test]
+    fn a_body_in_a_coding_is_not_taken_for_what_it_decodes_to() {
+        for (codings, fine) in [
+            (&["identity"][..], true),
+            (&["gzip"], false),
+            (&["identity", "br"], false),
+            (&["gzip, identity"], false),
+            (&[""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+            for coding in codings {
+                headers.append(header::CONTENT_ENCODING, coding.parse().unwrap());
+            }
+            assert_eq!(says_json(&headers).is_ok(), fine, "{codings:?}");
+        }
     }
 }

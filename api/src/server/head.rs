@@ -1,6 +1,6 @@
 //! The end of a request's head, found in its bytes, and what in it could be read in two ways. The HTTP
 //! library forgives some of that: lines that end in LF alone, and two statements of a body's length
-//! (RFC 9112, sections 2.2, 6.1 and 6.3).
+//! (RFC 9112, sections 2.2, 6.1 and 6.3), and targets with a fragment.
 
 /// The fields that say where a body ends.
 const CONTENT_LENGTH: &[u8] = b"content-length";
@@ -71,6 +71,8 @@ impl Head {
         self.has_begun = true;
         self.line = self.line.saturating_add(1);
         if !self.in_fields {
+            // A target has no fragment (section 3.2); the library drops one, others may not.
+            self.is_ambiguous |= byte == b'#';
             return;
         }
         let Some(named) = self.named else {
@@ -152,12 +154,13 @@ mod tests {
             }
         }
         assert!(read("\nGET / HTTP/1.1\r\n\r\n", 3).1);
+        assert!(read("GET /a#b HTTP/1.1\r\n\r\n", 3).1);
         assert_eq!(read("GET / HTTP/1.1\n\n", 4), (Some(16), true));
     }
 
     #[test]
     fn names_that_only_look_like_it_are_none_of_them() {
-        let text = "POST /content-length: HTTP/1.1\r\nx: content-length: 1\r\n\
+        let text = "POST /content-length: HTTP/1.1\r\nx: content-length: 1#\r\n\
                     content-lengths: 1\r\nx-content-length: 1\r\ntransfer-encodings: 1\r\n\
                     content-length: 1\r\n\r\n";
         assert_eq!(read(text, 5), (Some(text.len()), false));
