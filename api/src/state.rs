@@ -19,6 +19,7 @@ use app::token::link::{LinkKey, SignedToken};
 use axum::body::Bytes;
 use ipnet::IpNet;
 use ledger::aggregate::Approval;
+use ledger::provider::ScopeNames;
 use ledger::{CallbackPolicy, Ledger, TaskId};
 use projections::Projections;
 use secrecy::{ExposeSecret, SecretString};
@@ -103,6 +104,8 @@ pub struct Services {
     pub ledger: Ledger,
     /// What is listed and shown comes from here.
     pub projections: Projections,
+    /// What plans call zones.
+    pub scope_names: Arc<dyn ScopeNames>,
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
     pub metrics: Option<MetricsText>,
@@ -177,6 +180,7 @@ impl AppState {
         let app = App {
             ledger: services.ledger,
             projections: services.projections,
+            scope_names: services.scope_names,
             keys: app::Keys {
                 capability: config.capability_jwt.key(),
                 approval_link: LinkKey::new(link_secret),

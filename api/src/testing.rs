@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
+use fixtures::scope_names::KnownNames;
 use fixtures::test_ledger::{SIGNING_SEED, Setup, TestLedger};
 use http::Request;
 use http::request::Builder;
@@ -98,6 +99,7 @@ impl Stage {
         let services = Services {
             ledger: ledger.ledger.clone(),
             projections,
+            scope_names: Arc::new(KnownNames),
             readiness: Arc::new(Vec::new),
             metrics: None,
             ending: CancellationToken::new(),

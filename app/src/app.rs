@@ -7,6 +7,7 @@ use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
 use ledger::aggregate::{Approval, ApprovalState};
+use ledger::provider::ScopeNames;
 use ledger::{ApprovalId, Ledger};
 use projections::{Projection, Projections};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct App {
     pub ledger: Ledger,
     /// What is listed and shown comes from here.
     pub projections: Projections,
+    /// What plans call zones.
+    pub scope_names: Arc<dyn ScopeNames>,
     pub keys: Keys,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
     pub relying_party: RelyingParty,

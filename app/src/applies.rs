@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::principal::{Acting, TaskAccess};
 use crate::refusal::Error;
+use crate::scope_names::{self, ScopeName};
 use crate::token::link::{Resume, SignedToken};
 use ledger::aggregate::{Agent, Apply, Approval, Task};
 use ledger::command::{
@@ -25,23 +26,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Planned {
     /// What is allowed, and what is not granted.
     pub check: PermissionCheck,
+    /// What upstream calls what each operation acts on.
+    pub names: Vec<ScopeName>,
     pub agent: Option<Arc<Agent>>,
     pub now: Timestamp,
 }
 
-/// Checks operations as an apply of them would be checked. Nothing is recorded and nothing is sent.
+/// Checks operations as an apply of them would be checked. Nothing is recorded; upstream is asked for names of scopes that
+/// the task allows, and for nothing else.
 ///
 /// # Errors
 /// The refusal that the apply would meet.
-pub async fn plan(
-    ledger: &Ledger,
-    who: &TaskAccess,
-    operations: &[Operation],
-) -> Result<Planned, Error> {
-    let agent = ledger.load::<Agent>(who.task().agent_id).await?;
-    let now = ledger.now();
+pub async fn plan(app: &App, who: &TaskAccess, operations: &[Operation]) -> Result<Planned, Error> {
+    let agent_id = who.task().agent_id;
+    let agent = app.ledger.load::<Agent>(agent_id).await?;
+    let now = app.ledger.now();
     let check = permission_check(who.task(), agent.as_deref(), operations, now)?;
-    Ok(Planned { check, agent, now })
+    let patience = scope_names::PATIENCE;
+    let names = scope_names::read(&*app.scope_names, agent_id, operations, patience).await;
+    Ok(Planned {
+        check,
+        names,
+        agent,
+        now,
+    })
 }
 
 /// One request for an apply: it is submitted, continued or refused, and waited for as long as the caller

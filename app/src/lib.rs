@@ -17,6 +17,7 @@ pub mod identity;
 pub mod passkey;
 mod principal;
 mod refusal;
+mod scope_names;
 pub mod tasks;
 pub mod token;
 
@@ -28,3 +29,4 @@ pub use principal::{
     ServiceToken, TaskAccess, TokenHolder,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};
+pub use scope_names::ScopeName;

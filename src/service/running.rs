@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use workers::HealthReader;
+use workers::upstream::NamesForPlans;
 use workers::witness::publish_kept;
 
 /// How long requests may take to be told that the ledger cannot be written any more.
@@ -103,6 +104,12 @@ async fn out_of_time(ending: CancellationToken, timeouts: Duration) {
     tokio::time::sleep(timeouts).await;
 }
 
+/// What the surface takes from the workers.
+struct FromWorkers {
+    health: HealthReader,
+    names: Arc<NamesForPlans>,
+}
+
 /// Everything above the ledger.
 struct Stages<'c> {
     config: &'c Config,
@@ -133,9 +140,13 @@ impl Stages<'_> {
         if let Some(witnesses) = &workforce.witnesses {
             publish_kept(witnesses, &self.ledger).await?;
         }
+        let names = Arc::new(NamesForPlans::new(workforce.upstreams.clone()));
         let workers = workers::start(workforce, &self.ledger, projections, &stop_work);
-        let health = workers.health_reader();
-        let served = self.with_surface(listener, projections, health).await;
+        let from_workers = FromWorkers {
+            health: workers.health_reader(),
+            names,
+        };
+        let served = self.with_surface(listener, projections, from_workers).await;
         stop_work.cancel();
         workers.drained().await;
         served
@@ -145,7 +156,7 @@ impl Stages<'_> {
         self,
         listener: TcpListener,
         projections: &Projections,
-        workers: HealthReader,
+        workers: FromWorkers,
     ) -> anyhow::Result<()> {
         let control = Control::open(&self.config.storage, &self.ledger, projections);
         let server = self.server();
@@ -186,7 +197,7 @@ impl Stages<'_> {
     fn router(
         &self,
         projections: &Projections,
-        workers: HealthReader,
+        workers: FromWorkers,
         server: &Server,
     ) -> anyhow::Result<Router> {
         let waiting = self.config.witnesses.approvals_wait;
@@ -195,7 +206,7 @@ impl Stages<'_> {
             witness_lag: checkpoints.cloned().map(WitnessLag::new),
             ledger: self.ledger.clone(),
             projections: projections.clone(),
-            workers,
+            workers: workers.health,
         };
         let metrics = self.metrics.clone().map(|metrics| {
             let (server, ledger) = (server.clone(), self.ledger.clone());
@@ -208,6 +219,7 @@ impl Stages<'_> {
         let services = Services {
             ledger: self.ledger.clone(),
             projections: projections.clone(),
+            scope_names: workers.names,
             readiness: Arc::new(readiness),
             metrics,
             ending: self.stop.clone(),

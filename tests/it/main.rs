@@ -8,6 +8,7 @@
 
 mod shim;
 
+mod answers;
 mod api_commands;
 mod audits;
 mod backups;

@@ -5,7 +5,7 @@ use crate::in_flight::InFlight;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::tail_queue::TailQueue;
-use crate::upstream::{Upstreams, bounded};
+use crate::upstream::{Upstreams, bounded, unread};
 use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
@@ -205,11 +205,11 @@ impl Read {
     fn simulated(operations: &[Operation]) -> Self {
         let mut zones = Zones::default();
         for operation in operations {
-            zones.put(operation, || Err(simulated(operation)));
+            zones.put(operation, || Err(unread(operation)));
         }
         let states = operations.iter().map(|operation| {
             match operation.changes_upstream() && operation.reconcilable() {
-                true => PreState::Unavailable(simulated(operation)),
+                true => PreState::Unavailable(unread(operation)),
                 false => PreState::NotApplicable,
             }
         });
@@ -226,7 +226,7 @@ impl Read {
         let mut states = Vec::with_capacity(operations.len());
         for operation in operations {
             let Some(client) = upstreams.of(operation) else {
-                states.push(PreState::Unavailable(simulated(operation)));
+                states.push(PreState::Unavailable(unread(operation)));
                 continue;
             };
             if zones.lacks(operation)
@@ -253,12 +253,6 @@ impl Read {
             zones,
         }
     }
-}
-
-/// Why nothing was read.
-fn simulated(operation: &Operation) -> String {
-    let title = operation.provider().names().title;
-    format!("no {title} token is configured; operations are simulated")
 }
 
 /// The names of what an apply acts on, in the order in which it names them; as events have them, by id alone.

@@ -37,7 +37,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// What an apply would do
 ///
-/// Nothing is recorded and nothing is sent.
+/// Nothing is recorded, and upstream is asked for the names of zones only, within two seconds.
 #[utoipa::path(
     post, path = "/v1/tasks/{task_id}/plan", tag = "applies",
     params(("task_id" = String, Path, description = "The task")),
@@ -53,17 +53,11 @@ async fn plan(
     By(who): By<action::PlanApply>,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
-    let ledger = &state.app.ledger;
-    let providers = &ledger.rules().providers;
+    let providers = &state.app.ledger.rules().providers;
     within_limit(size, request.uploads(providers))?;
     let operations = request.operations(providers)?;
-    let planned = applies::plan(ledger, &who, &operations).await?;
-    let granted = Granted {
-        agent: planned.agent.as_deref(),
-        now: planned.now,
-    };
-    let plan = Plan::of(who.task().id, &planned.check, &operations, granted);
-    Ok(Json(plan))
+    let planned = applies::plan(&state.app, &who, &operations).await?;
+    Ok(Json(Plan::of(who.task().id, &planned, &operations)))
 }
 
 /// Ask for operations to be carried out

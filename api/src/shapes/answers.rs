@@ -1,6 +1,8 @@
 //! Answers to an apply. One shape for each way it can stand.
 
 use super::shortened::shortened;
+use app::ScopeName;
+use app::applies::Planned;
 use ledger::aggregate::{Agent, Apply, Approval, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome, PermissionCheck};
@@ -393,8 +395,8 @@ pub(crate) struct PlannedOperation {
     pub(crate) scope_id: String,
     /// In one line, for people.
     pub(crate) summary: String,
-    /// Where it would have its effect, for people: how a record's name is completed with the zone's. The
-    /// zone's name is read when an approval is asked for. Absent for accounts.
+    /// Where it would have its effect, for people: the record's full name, and the zone's name beside its
+    /// id; or why that name is not known. Absent for accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effect: Option<String>,
     /// The params as they would be sent; long texts as in an apply.
@@ -410,23 +412,22 @@ pub(crate) struct PlannedOperation {
 }
 
 impl Plan {
-    pub(crate) fn of(
-        task_id: TaskId,
-        check: &PermissionCheck,
-        operations: &[Operation],
-        granted: Granted<'_>,
-    ) -> Self {
+    pub(crate) fn of(task_id: TaskId, planned: &Planned, operations: &[Operation]) -> Self {
+        let granted = Granted {
+            agent: planned.agent.as_deref(),
+            now: planned.now,
+        };
         Self {
             task_id: task_id.to_string(),
-            requires_approval: !check.missing.is_empty(),
-            permission_check: PermissionCheckView::of(check, granted),
-            planned_diff: PlannedOperation::all(operations),
+            requires_approval: !planned.check.missing.is_empty(),
+            permission_check: PermissionCheckView::of(&planned.check, granted),
+            planned_diff: PlannedOperation::all(operations, &planned.names),
         }
     }
 }
 
 impl PlannedOperation {
-    fn all(operations: &[Operation]) -> Vec<Self> {
+    fn all(operations: &[Operation], names: &[ScopeName]) -> Vec<Self> {
         let params = operations.iter().map(|operation| {
             let params = operation.to_json().get("params").cloned();
             params.unwrap_or_default()
@@ -435,20 +436,28 @@ impl PlannedOperation {
         operations
             .iter()
             .zip(params)
-            .map(|(operation, params)| Self::of(operation, params))
+            .zip(names)
+            .map(|((operation, params), name)| Self::of(operation, params, name))
             .collect()
     }
 
-    fn of(operation: &Operation, params: Value) -> Self {
+    fn of(operation: &Operation, params: Value, name: &ScopeName) -> Self {
+        let name = name
+            .as_ref()
+            .map(|name| name.as_deref().map_err(String::as_str));
+        let before = Before {
+            state: None,
+            name: name.and_then(Result::ok),
+        };
         Self {
             operation_id: operation.entry.id.to_string(),
             scope_type: operation.scope.scope_type.to_string(),
             scope_id: operation.scope.id.as_str().to_owned(),
             summary: operation.summary(),
-            effect: operation.place(None),
+            effect: operation.place(name),
             params,
             warnings: operation
-                .warnings(&Before::default())
+                .warnings(&before)
                 .into_iter()
                 .map(|warning| warning.text)
                 .collect(),

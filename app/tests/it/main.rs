@@ -18,9 +18,11 @@ use app::{
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
 use fixtures::rules::{APPROVER, ORIGIN, RP_ID};
+use fixtures::scope_names::KnownNames;
 use fixtures::test_ledger::TestLedger;
 use ledger::{ClientSubject, Decision, Rejection};
 use projections::{ProjectionOptions, Projections};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +58,7 @@ impl Service {
             ending: CancellationToken::new(),
             ledger: ledger.ledger.clone(),
             projections,
+            scope_names: Arc::new(KnownNames),
         };
         Self {
             app,
@@ -128,7 +131,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let (request, token) = (of_task(&issued), issued.token.into_revealed());
     let operations = vec![commands::dns_create("a")];
     let who = service.access::<action::PlanApply>(&token, request).await;
-    let planned = applies::plan(ledger, &who.unwrap(), &operations).await;
+    let planned = applies::plan(app, &who.unwrap(), &operations).await;
     assert_eq!(planned.unwrap().check.missing.len(), 1);
 
     let who = service.access::<action::SubmitApply>(&token, request).await;

@@ -11,9 +11,10 @@ pub use outcome::{Answer, Body, NoAnswer, Outcome, code};
 
 use crate::catalog::{CatalogEntry, ScopeType, UnknownName};
 use crate::event::Agreement;
+use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, InvalidOperation, Scope, Unchecked, UpstreamRequest, Warning, refuse_secrets,
+    Before, InvalidOperation, Operation, Scope, Unchecked, UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -178,6 +179,18 @@ pub trait Upstream: Send + Sync {
 
     /// A text of upstream's without the credential.
     fn redacted(&self, text: &str) -> String;
+}
+
+/// The names of what operations act on, for plans. Reading one changes nothing, but it spends of the requests
+/// that upstream allows.
+pub trait ScopeNames: Send + Sync {
+    /// What upstream calls the operation's scope, or why that is not known, for people; `None` where it
+    /// [has no name](Provider::has_name). It is read for `agent`, which cannot have many read.
+    fn name_for<'a>(
+        &'a self,
+        agent: AgentId,
+        operation: &'a Operation,
+    ) -> Pending<'a, Option<Result<String, String>>>;
 }
 
 /// How much of what stands upstream is read.

@@ -6,6 +6,7 @@
 //! | `client` | sending within limits of time and size |
 //! | `redaction` | what upstream says, without our token |
 //! | `scope_names` | what upstream calls what operations act on |
+//! | `names_for_plans` | the same for agents that ask what an apply would do |
 //! | `equal_requests` | which requests are under way twice |
 //! | `pre_state` | what an operation would change, for the approval page |
 //! | `reconcile` | what became of a request whose answer was lost |
@@ -13,6 +14,7 @@
 
 mod client;
 mod equal_requests;
+mod names_for_plans;
 mod pre_state;
 mod reconcile;
 mod redaction;
@@ -20,6 +22,7 @@ mod scope_names;
 mod simulate;
 
 pub use client::{UpstreamClient, UpstreamConfig, UpstreamSetupError};
+pub use names_for_plans::NamesForPlans;
 pub(crate) use pre_state::bounded;
 pub use reconcile::{Before, ReadBack, Reconciled};
 pub use simulate::simulate;
@@ -28,6 +31,12 @@ use ledger::aggregate::Apply;
 use ledger::operation::Operation;
 use ledger::{Providers, operations_of};
 use std::sync::Arc;
+
+/// Why nothing is read for an operation whose provider has no client.
+pub(crate) fn unread(operation: &Operation) -> String {
+    let title = operation.provider().names().title;
+    format!("no {title} token is configured; operations are simulated")
+}
 
 /// The providers, and the clients of those whose credential is configured. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -48,7 +48,7 @@ impl UpstreamClient {
         if !self.provider.has_name(scope.scope_type) {
             return None;
         }
-        if let Some(known) = self.scope_names.get(scope) {
+        if let Some(known) = self.known_name(scope) {
             return Some(known);
         }
         let name = self.provider.read_name(scope, self).await;
@@ -60,5 +60,10 @@ impl UpstreamClient {
             },
         );
         Some(name)
+    }
+
+    /// The same where upstream need not be asked.
+    pub(super) fn known_name(&self, scope: &Scope) -> Option<Result<String, String>> {
+        self.scope_names.get(scope)
     }
 }

@@ -205,6 +205,31 @@ async fn a_plan_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_plan_names_the_zone_beside_its_id_or_says_why_not() {
+    let scene = Scene::granted().await;
+    let mut elsewhere = dns("www.other-shop.net");
+    elsewhere["scope_id"] = json!("z2");
+    let deploy = json!({"operation_id": "workers.deploy.write", "scope_type": "account",
+        "scope_id": "a1", "params": {"script_name": "hello", "script": "export default {}"}});
+    let operations = json!({"operations": [dns("www.other-shop.net"), ssl(), elsewhere, deploy]});
+    let plan = scene.post("/plan", &operations).await;
+    assert_eq!(plan.status, 200, "{plan:?}");
+    let effect = |index: usize| plan.body["planned_diff"][index]["effect"].clone();
+    assert_eq!(
+        effect(0),
+        "www.other-shop.net.example.com in zone example.com (id z1)"
+    );
+    assert_eq!(effect(1), "zone example.com (id z1)");
+    let unread = effect(2);
+    let unread = unread.as_str().unwrap();
+    assert!(
+        unread.starts_with("zone z2, whose name cannot be read (HTTP 403)"),
+        "{unread}"
+    );
+    assert_eq!(effect(3), Value::Null);
+}
+
+#[tokio::test]
 async fn an_apply_can_be_read_by_its_task_only() {
     let scene = Scene::granted().await;
     let answer = scene.apply("k1", &[dns("a.example.com")]).await;
