@@ -49,3 +49,36 @@ async fn a_plan_reads_the_zones_name_and_does_not_wait_long_for_it() {
     assert_eq!(paths.len(), 2, "the name is kept: {paths:?}");
     assert!(service.stop().await.success());
 }
+
+#[tokio::test]
+async fn what_upstream_says_beside_its_result_is_kept() {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    service.grant(&["dns.record.write"]).await;
+    let task = service.open_task().await;
+    for (key, note, status, outcome) in [
+        ("k1", "the zone has few records left", 200, "succeeded"),
+        ("k2", "a record like this one exists", 409, "failed"),
+    ] {
+        sandbox
+            .upstream
+            .on_next_mutation(Fault::Note(note.to_owned()));
+        let reply = service.apply(&task, key, &record("www")).await;
+        assert_eq!(reply.status, status, "{}", reply.text);
+        let path = format!(
+            "/v1/tasks/{}/applies/{}",
+            task.id,
+            reply.text_at("apply_id")
+        );
+        let asked = service
+            .caller
+            .ask_with(Method::GET, &path, &task.token, None, None);
+        for body in [&reply.body, &asked.await.unwrap().body] {
+            let result = &body["results"][0];
+            assert_eq!(result["outcome"], outcome, "{body}");
+            let said = json!([{"code": 10_022, "message": note}]);
+            assert_eq!(result["messages"], said, "{body}");
+        }
+    }
+    assert!(service.stop().await.success());
+}

@@ -70,6 +70,31 @@ async fn what_needs_a_human_waits_and_says_for_whom() {
     );
 }
 
+/// Discord counts up to 2,000 characters, and the link stands in the same message.
+#[tokio::test]
+async fn a_chat_message_of_many_operations_is_one_that_discord_takes() {
+    let scene = Scene::new().await;
+    let records: Vec<Value> = (0..20)
+        .map(|number| {
+            let mut record = dns(&format!("host{number}.example.com"));
+            record["params"]["type"] = json!("TXT");
+            record["params"]["content"] = json!("v".repeat(60));
+            record
+        })
+        .collect();
+    assert_eq!(scene.apply("k1", &records).await.status, 202);
+    let message = scene.get("/approve/discord-message").await;
+    assert_eq!(message.status, 200, "{message:?}");
+    let text = |field: &str| message.body[field].as_str().unwrap();
+    let (summary, link) = (text("approver_summary"), text("approve_url"));
+    let sent = format!("{summary}\n\n{link}");
+    assert!(sent.encode_utf16().count() <= 2_000, "{sent}");
+    let shown = summary.matches("\n- ").count();
+    assert!((5..20).contains(&shown), "{summary}");
+    let rest = format!("\n… and {} more", records.len() - shown);
+    assert!(summary.ends_with(&rest), "{summary}");
+}
+
 #[tokio::test]
 async fn approved_is_carried_out_by_continue_and_only_once() {
     let scene = Scene::new().await;
