@@ -232,6 +232,14 @@ impl Scan for RecordScan {
     }
 }
 
+#[cfg(test)]
+impl RecordScan {
+    pub(crate) fn trusts_schema(&self) -> bool {
+        let config = DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA;
+        self.connection.db_config(config).unwrap_or(true)
+    }
+}
+
 /// Lets what stands in the file's schema, which anybody may have written, run nothing but plain SQL and
 /// change nothing of SQLite's own.
 fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {

@@ -360,3 +360,23 @@ async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<
     row.try_get::<i64, _>(0)
         .map_err(database("reading the file's header"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::RecordScan;
+
+    /// What somebody wrote into a schema runs nothing in a connection of ours.
+    #[tokio::test]
+    async fn no_connection_to_a_ledger_trusts_its_schema() {
+        const TRUST: &str = "PRAGMA trusted_schema";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ledger.db");
+        let mut writer = connect_writer(&path).await.unwrap();
+        assert_eq!(pragma(&mut writer, TRUST).await.unwrap(), 0);
+        let readers = connect_reader(&path).await.unwrap();
+        let mut reader = readers.acquire().await.unwrap();
+        assert_eq!(pragma(&mut reader, TRUST).await.unwrap(), 0);
+        assert!(!RecordScan::open(&path).unwrap().trusts_schema());
+    }
+}

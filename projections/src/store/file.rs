@@ -204,3 +204,23 @@ impl ProjectorLock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What somebody wrote into a schema runs nothing in a connection of ours.
+    #[tokio::test]
+    async fn no_connection_to_read_tables_trusts_their_schema() {
+        const TRUST: &str = "PRAGMA trusted_schema";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        make_private(&path).unwrap();
+        let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        let trust: i64 = opened.query_row(TRUST, (), |row| row.get(0)).unwrap();
+        assert_eq!(trust, 0);
+        let readers = connect_readers(&path).await.unwrap();
+        let trust: i64 = sqlx::query_scalar(TRUST).fetch_one(&readers).await.unwrap();
+        assert_eq!(trust, 0);
+    }
+}
