@@ -3,6 +3,7 @@
 
 mod deploy;
 mod dns;
+mod earlier_params;
 mod losses;
 mod open_sets;
 mod properties;
