@@ -1,5 +1,6 @@
 //! Operations against a stand-in for Cloudflare.
 
+mod answering;
 mod end_state;
 mod judging;
 mod pre_state;
