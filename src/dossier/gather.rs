@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use ledger::audit::{
     AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,
 };
-use ledger::event::{AggregateKind, ErasedSubject, PositionRange};
+use ledger::event::{AggregateKind, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
 use ledger::{ApproverName, Event, Header, Log as _, Scan as _, Scanned, StreamId, TaskId};
@@ -171,13 +171,11 @@ impl Gather {
             }
             Event::LedgerErased(erased) => {
                 self.erased_at = Some(header.position);
-                match erased.subject {
-                    ErasedSubject::Task(task) if task == self.task_id => {
-                        self.erased.extend(&erased.positions);
-                    }
-                    ErasedSubject::Approver(id) => self.erased_approvers.push(id.into()),
-                    ErasedSubject::Task(_) | ErasedSubject::Agent(_) => {}
+                if erased.subject.task() == Some(self.task_id) {
+                    self.erased.extend(&erased.positions);
                 }
+                let approver = erased.subject.approver();
+                self.erased_approvers.extend(approver.map(StreamId::from));
             }
             _ => {}
         }

@@ -2,7 +2,6 @@
 
 use super::entry::Entry;
 use ledger::describe::Topic;
-use ledger::event::ErasedSubject;
 use ledger::{Actor, ApproverName, Event, TaskId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +24,7 @@ impl Subject {
                 let erased = matches!(
                     entry.event(),
                     Some((_, Event::LedgerErased(erased)))
-                        if erased.subject == ErasedSubject::Task(*task)
+                        if erased.subject.task() == Some(*task)
                 );
                 erased || topic.task_id == Some(*task)
             }

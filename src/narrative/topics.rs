@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use ledger::describe::{Topic, Topics};
-use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::event::LedgerErased;
 use ledger::{Event, Recorded, StreamId};
 use std::collections::HashMap;
 use std::mem;
@@ -80,7 +80,7 @@ impl Known {
 
     /// What was erased still belongs to its task.
     fn learn_erased(&mut self, erased: &LedgerErased) {
-        let ErasedSubject::Task(task) = erased.subject else {
+        let Some(task) = erased.subject.task() else {
             return;
         };
         for stream in &erased.streams {

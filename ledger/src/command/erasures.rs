@@ -102,7 +102,7 @@ impl Command for Erase {
         let mut gathered = Gathered::default();
         let others = match subject {
             ErasedSubject::Task(_) => std::mem::take(&mut self.found.streams),
-            ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => BTreeSet::new(),
+            _ => BTreeSet::new(),
         };
         for stream in std::iter::once(stream).chain(others) {
             let events = tx.read_stream(stream).await?;

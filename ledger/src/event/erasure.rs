@@ -28,6 +28,33 @@ impl ErasedSubject {
         }
     }
 
+    /// The task, where it is one.
+    #[must_use]
+    pub const fn task(self) -> Option<TaskId> {
+        match self {
+            Self::Task(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The agent, where it is one.
+    #[must_use]
+    pub const fn agent(self) -> Option<AgentId> {
+        match self {
+            Self::Agent(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The approver, where it is one.
+    #[must_use]
+    pub const fn approver(self) -> Option<ApproverId> {
+        match self {
+            Self::Approver(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// What the named stream is the story of.
     #[must_use]
     pub const fn kind(self) -> StreamKind {

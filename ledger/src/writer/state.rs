@@ -3,7 +3,7 @@
 use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{AggregateKind, Event, Recorded};
+use crate::event::{AggregateKind, Event, Recorded, StreamKind};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
@@ -80,6 +80,19 @@ impl State {
             Self::Delivery(delivery) => Some(delivery.owed.task_id),
             Self::None | Self::Agent(_) | Self::Approver(_) | Self::Erased(_) => None,
         }
+    }
+
+    /// The word of an erasure for a stream of this kind.
+    pub(crate) const fn stream_kind(&self) -> Option<StreamKind> {
+        Some(match self {
+            Self::Task(_) => StreamKind::Task,
+            Self::Apply(_) => StreamKind::Apply,
+            Self::Approval(_) => StreamKind::Approval,
+            Self::Agent(_) => StreamKind::Agent,
+            Self::Approver(_) => StreamKind::Approver,
+            Self::Delivery(_) => StreamKind::Delivery,
+            Self::None | Self::Erased(_) => return None,
+        })
     }
 
     fn weight(&self) -> usize {

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::event::LedgerErased;
 use ledger::{AgentId, AgentName, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -59,12 +59,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
-    match erased.subject {
-        ErasedSubject::Agent(id) => stored.erase(
-            SPEC.name,
-            "DELETE FROM {} WHERE agent_id = ?",
-            [id.to_string()],
-        ),
-        ErasedSubject::Task(_) | ErasedSubject::Approver(_) => Ok(()),
-    }
+    let Some(id) = erased.subject.agent() else {
+        return Ok(());
+    };
+    let sql = "DELETE FROM {} WHERE agent_id = ?";
+    stored.erase(SPEC.name, sql, [id.to_string()])
 }

@@ -7,8 +7,7 @@ use crate::store::{Spec, Stored, Table, row};
 use crate::tables::approvers::ApproverRow;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{
-    ApprovalDecided, BackupEligibilityLearnt, CredentialPut, CredentialStatus, ErasedSubject,
-    LedgerErased,
+    ApprovalDecided, BackupEligibilityLearnt, CredentialPut, CredentialStatus, LedgerErased,
 };
 use ledger::{
     ApproverId, ApproverName, Blob, CredentialId, EnrolmentId, Event, RecordedThumbprint, Timestamp,
@@ -151,7 +150,7 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
     let whose = format!(
         "approver_principal = (SELECT approver_principal FROM {approvers} WHERE approver_id = ?)"
     );
-    if let ErasedSubject::Approver(id) = erased.subject {
+    if let Some(id) = erased.subject.approver() {
         let statement = format!("DELETE FROM {{}} WHERE {whose}");
         stored.erase(SPEC.name, &statement, [id.to_string()])?;
     }

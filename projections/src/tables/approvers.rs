@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::event::LedgerErased;
 use ledger::{ApproverId, ApproverName, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -41,12 +41,9 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
-    match erased.subject {
-        ErasedSubject::Approver(id) => stored.erase(
-            SPEC.name,
-            "DELETE FROM {} WHERE approver_id = ?",
-            [id.to_string()],
-        ),
-        ErasedSubject::Task(_) | ErasedSubject::Agent(_) => Ok(()),
-    }
+    let Some(id) = erased.subject.approver() else {
+        return Ok(());
+    };
+    let sql = "DELETE FROM {} WHERE approver_id = ?";
+    stored.erase(SPEC.name, sql, [id.to_string()])
 }

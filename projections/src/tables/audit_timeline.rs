@@ -7,7 +7,7 @@ use crate::store::{Appended, Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
 use crate::tables::timeline_topics::TopicRow;
 use ledger::describe::{Topic, line};
-use ledger::event::{AggregateKind, ErasedPayload, ErasedSubject, LedgerErased};
+use ledger::event::{AggregateKind, ErasedPayload, LedgerErased};
 use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
 
 /// The most characters of a summary; the ledger has everything in full.
@@ -100,10 +100,7 @@ pub(crate) fn erase(
     erased: &LedgerErased,
 ) -> Result<(), Error> {
     let by = recorded.position();
-    let task = match erased.subject {
-        ErasedSubject::Task(task) => Some(task.to_string()),
-        ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
-    };
+    let task = erased.subject.task().map(|task| task.to_string());
     let nobody = Envelope::erased().actor.to_string();
     let gone = Event::Erased(ErasedPayload {
         event_type: 0,

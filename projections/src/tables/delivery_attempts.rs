@@ -5,7 +5,7 @@ use crate::projections::{Projections, read_all};
 use crate::status::AttemptStatus;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, missing, parts};
-use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, ErasedSubject, LedgerErased};
+use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, LedgerErased};
 use ledger::{DeliveryId, Event, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -53,17 +53,15 @@ row! {
 
 /// Before the deliveries' rows go, which say whose they are.
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
-    match erased.subject {
-        ErasedSubject::Task(task) => {
-            let deliveries = stored.set.table("deliveries");
-            let statement = format!(
-                "DELETE FROM {{}} WHERE delivery_id IN
-                     (SELECT delivery_id FROM {deliveries} WHERE task_id = ?)"
-            );
-            stored.erase(SPEC.name, &statement, [task.to_string()])
-        }
-        ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => Ok(()),
-    }
+    let Some(task) = erased.subject.task() else {
+        return Ok(());
+    };
+    let deliveries = stored.set.table("deliveries");
+    let statement = format!(
+        "DELETE FROM {{}} WHERE delivery_id IN
+             (SELECT delivery_id FROM {deliveries} WHERE task_id = ?)"
+    );
+    stored.erase(SPEC.name, &statement, [task.to_string()])
 }
 
 parts!(Parts: Table<AttemptView>);

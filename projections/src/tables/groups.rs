@@ -12,7 +12,7 @@ use crate::tables::{
     CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView, TimelineEntry,
     TokenRow, TopicRow,
 };
-use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -86,7 +86,7 @@ fn settle<T: Tables + Default>(tables: &mut T, stored: Stored<'_>) -> Result<(),
 
 /// Takes the rows of a task from tables that name it; of nothing else that can be erased.
 fn erase_of_task(stored: Stored<'_>, erased: &LedgerErased, from: &[Spec]) -> Result<(), Error> {
-    if let ErasedSubject::Task(task) = erased.subject {
+    if let Some(task) = erased.subject.task() {
         for spec in from {
             let statement = "DELETE FROM {} WHERE task_id = ?";
             stored.erase(spec.name, statement, [task.to_string()])?;

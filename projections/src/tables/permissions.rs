@@ -5,7 +5,7 @@ use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::agents::AgentRow;
 use crate::tables::fold::{Folding, parts};
-use ledger::event::{ErasedSubject, LedgerErased};
+use ledger::event::LedgerErased;
 use ledger::{AgentId, AgentName, Event, Level, OperationId, ScopePattern, ScopeType, Timestamp};
 
 const SPEC: Spec = Spec {
@@ -79,16 +79,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 
 /// Before the agent's row goes, which says whose they are.
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
-    match erased.subject {
-        ErasedSubject::Agent(id) => {
-            let agents = stored.set.table("agents");
-            let statement = format!(
-                "DELETE FROM {{}} WHERE agent = (SELECT agent FROM {agents} WHERE agent_id = ?)"
-            );
-            stored.erase(SPEC.name, &statement, [id.to_string()])
-        }
-        ErasedSubject::Task(_) | ErasedSubject::Approver(_) => Ok(()),
-    }
+    let Some(id) = erased.subject.agent() else {
+        return Ok(());
+    };
+    let agents = stored.set.table("agents");
+    let statement =
+        format!("DELETE FROM {{}} WHERE agent = (SELECT agent FROM {agents} WHERE agent_id = ?)");
+    stored.erase(SPEC.name, &statement, [id.to_string()])
 }
 
 impl Projections {

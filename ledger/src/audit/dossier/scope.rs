@@ -1,7 +1,7 @@
 //! Which streams belong into the dossier of a task.
 
 use super::DossierPart;
-use crate::event::{AggregateKind, ErasedSubject, Event};
+use crate::event::{AggregateKind, Event};
 use crate::id::{StreamId, TaskId};
 use crate::record::Header;
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ impl Scope {
     /// later, so all events are taken in first.
     pub(super) fn take(&mut self, header: &Header, event: &Event) {
         if let Event::LedgerErased(erased) = event
-            && erased.subject == ErasedSubject::Task(self.task_id)
+            && erased.subject.task() == Some(self.task_id)
         {
             let streams = erased.streams.iter().map(|stream| stream.stream_id);
             self.streams.extend(streams);

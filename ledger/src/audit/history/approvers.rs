@@ -1,13 +1,12 @@
 //! Approvers, their credentials and invitations.
 
-use super::actors::check_enrolled;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::assertion::PublicKey;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
-use crate::event::{BackupEligibilityLearnt, CredentialPut, Event};
+use crate::event::{Actor, BackupEligibilityLearnt, CredentialPut, Event, KeptCounter};
 use crate::id::{EnrolmentId, StreamId};
 use crate::name::{ApproverName, CredentialId};
 use std::collections::HashMap;
@@ -117,6 +116,65 @@ impl History {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The credential is of this principal, as far as its holder can be seen.
+    pub(super) fn check_holder(
+        &mut self,
+        now: &mut Now<'_>,
+        known: &KnownCredential,
+        principal: &ApproverName,
+    ) {
+        let id = &known.put.credential_id;
+        match self.streams.state(known.approver) {
+            Some(State::Approver(approver)) => {
+                let holder = &approver.principal;
+                now.expect(holder == principal, Check::DecisionCredential, || {
+                    format!("credential {id} is of {holder:?}, not of {principal:?}")
+                });
+            }
+            Some(State::Hidden(_, why)) => {
+                let why = *why;
+                now.cannot(Check::DecisionCredential, why);
+            }
+            _ => now.cannot(Check::DecisionCredential, Obstacle::Erased),
+        }
+    }
+
+    /// Whether the stream of a principal can be read from its beginning, so that all its credentials are known.
+    pub(super) fn has_all_credentials(&mut self, principal: &ApproverName) -> bool {
+        let stream = self.principals.get(principal).copied();
+        stream.is_some_and(|stream| matches!(self.streams.state(stream), Some(State::Approver(_))))
+    }
+
+    /// A counter stays as high as decisions that are here have raised it, or higher.
+    pub(super) fn counter_kept(&mut self, now: &mut Now<'_>, kept: &KeptCounter) {
+        // A dossier has the approvers that its own decisions name, and erased ones name none.
+        let Some(State::Approver(approver)) = self.streams.state(kept.approver_id) else {
+            return;
+        };
+        let credential = approver.credential(kept.credential);
+        let known = credential.and_then(|id| self.credentials.get_mut(id));
+        let Some(known) = known else {
+            let reason = format!("approver {} has no such passkey", kept.approver_id);
+            return now.wrong(Check::Erasure, reason);
+        };
+        let before = known.counter;
+        known.counter = before.max(kept.sign_count);
+        now.expect(kept.sign_count >= before, Check::DecisionCounter, || {
+            format!(
+                "it keeps a counter at {} that is at {before}",
+                kept.sign_count
+            )
+        });
+    }
+
+    /// Whether an approver's stream is that of this principal, as far as it can be seen.
+    pub(super) fn holder_is(&mut self, stream: StreamId, principal: &ApproverName) -> bool {
+        match self.streams.state(stream) {
+            Some(State::Approver(approver)) => approver.principal == *principal,
+            _ => true,
         }
     }
 
@@ -239,4 +297,12 @@ fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
         format!("credential {id} names another algorithm, format or thumbprint than its key has, {thumbprint}")
     });
     Some(key)
+}
+
+/// An invitation is used in a browser, by whom it was made for; nothing else names one.
+fn check_enrolled(now: &mut Now<'_>, by_invitation: bool) {
+    let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
+    now.expect(by_invitation == by_approver, Check::Actor, || {
+        "a passkey is registered by invitation by its approver, and otherwise by others".to_owned()
+    });
 }

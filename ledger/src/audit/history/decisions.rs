@@ -6,7 +6,6 @@ use super::streams::State;
 use super::{History, Now};
 use crate::assertion::{Assertion, AssertionError, Expectation, KeyThumbprint, verify_assertion};
 use crate::audit::check::Check;
-use crate::audit::finding::Obstacle;
 use crate::audit::report::DecidingKey;
 use crate::canonical::parse_strict;
 use crate::event::{ApprovalDecided, CredentialStatus};
@@ -133,26 +132,7 @@ impl History {
             Check::DecisionCredential,
             || format!("credential {id} was registered with another key"),
         );
-        match self.streams.state(known.approver) {
-            Some(State::Approver(approver)) => {
-                let holder = &approver.principal;
-                now.expect(
-                    *holder == decided.principal,
-                    Check::DecisionCredential,
-                    || {
-                        format!(
-                            "credential {id} is of {holder:?}, not of {:?}",
-                            decided.principal
-                        )
-                    },
-                );
-            }
-            Some(State::Hidden(_, why)) => {
-                let why = *why;
-                now.cannot(Check::DecisionCredential, why);
-            }
-            _ => now.cannot(Check::DecisionCredential, Obstacle::Erased),
-        }
+        self.check_holder(now, &known, &decided.principal);
         Some(known)
     }
 

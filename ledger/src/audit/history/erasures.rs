@@ -1,11 +1,11 @@
 //! Erasures: what is gone is accounted for, and nothing more is excused by it than it took away.
 
-use super::streams::{State, erased_kind};
+use super::streams::erased_kind;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::audit::report::Range;
-use crate::event::{ApprovalDecided, ErasedSubject, KeptCounter, LedgerErased};
+use crate::event::{ApprovalDecided, LedgerErased};
 use crate::id::StreamId;
 use crate::name::{CredentialId, RecordedThumbprint};
 use std::collections::HashSet;
@@ -103,34 +103,12 @@ impl History {
                 erased.count()
             )
         });
-        let of_approver = matches!(erased.subject, ErasedSubject::Approver(_));
+        let of_approver = erased.subject.approver().is_some();
         now.expect(
             of_approver || erased.keys.is_empty(),
             Check::Erasure,
             || "it names keys that it takes away, and is of no approver".to_owned(),
         );
-    }
-
-    /// A counter stays as high as decisions that are here have raised it, or higher.
-    fn counter_kept(&mut self, now: &mut Now<'_>, kept: &KeptCounter) {
-        // A dossier has the approvers that its own decisions name, and erased ones name none.
-        let Some(State::Approver(approver)) = self.streams.state(kept.approver_id) else {
-            return;
-        };
-        let credential = approver.credential(kept.credential);
-        let known = credential.and_then(|id| self.credentials.get_mut(id));
-        let Some(known) = known else {
-            let reason = format!("approver {} has no such passkey", kept.approver_id);
-            return now.wrong(Check::Erasure, reason);
-        };
-        let before = known.counter;
-        known.counter = before.max(kept.sign_count);
-        now.expect(kept.sign_count >= before, Check::DecisionCounter, || {
-            format!(
-                "it keeps a counter at {} that is at {before}",
-                kept.sign_count
-            )
-        });
     }
 
     /// A decision with an unknown credential is excused by the erasure of the approver who made it: one
@@ -139,7 +117,7 @@ impl History {
     /// first is not taken any more.
     fn excuse(&mut self, now: &mut Now<'_>, erased: &LedgerErased) {
         let names_keys = now.header.schema_version > WITHOUT_KEYS;
-        let ErasedSubject::Approver(approver) = erased.subject else {
+        let Some(approver) = erased.subject.approver() else {
             return;
         };
         let takes_any = !names_keys && !self.keys_are_named;
@@ -186,11 +164,7 @@ impl History {
             .hidden_approvers
             .values()
             .any(|hidden| hidden.why == Obstacle::Unreadable);
-        // Of a principal whose stream can be read from its beginning, all credentials are known.
-        let readable = self.principals.get(&decided.principal).copied();
-        if let Some(stream) = readable
-            && matches!(self.streams.state(stream), Some(State::Approver(_)))
-        {
+        if self.has_all_credentials(&decided.principal) {
             return None;
         }
         if self.partial {

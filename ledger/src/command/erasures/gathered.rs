@@ -34,10 +34,7 @@ impl Gathered {
         subject: ErasedSubject,
     ) -> Result<(), Error> {
         let kind = kind_of(stream_id, events)?;
-        let task = match subject {
-            ErasedSubject::Task(task) => Some(task),
-            ErasedSubject::Agent(_) | ErasedSubject::Approver(_) => None,
-        };
+        let task = subject.task();
         let mut lookups = Lookups::default();
         for recorded in events {
             lookups.fold(stream_id, task, &recorded.event);
@@ -68,32 +65,21 @@ impl Gathered {
 /// What the stream is the story of, when the story is over.
 fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error> {
     let state = Entry::fold(events).state;
-    let first = events.first().map(|recorded| &recorded.event);
-    Ok(match (state, first) {
-        (State::Task(_), _) => StreamKind::Task,
-        (State::Agent(_), _) => StreamKind::Agent,
-        (State::Approver(_), _) => StreamKind::Approver,
-        (State::Apply(apply), _) => {
-            check_apply(&apply)?;
-            StreamKind::Apply
-        }
-        (State::Approval(approval), _) => {
-            check_approval(&approval)?;
-            StreamKind::Approval
-        }
-        (State::Delivery(delivery), _) => {
-            check_delivery(&delivery)?;
-            StreamKind::Delivery
-        }
-        (State::None, Some(first)) if first.kind().is_some_and(|kind| kind.traits.alone) => {
-            StreamKind::Refusal
-        }
-        (State::None | State::Erased(_), _) => {
+    match &state {
+        State::Apply(apply) => check_apply(apply)?,
+        State::Approval(approval) => check_approval(approval)?,
+        State::Delivery(delivery) => check_delivery(delivery)?,
+        _ => {}
+    }
+    let first = events.first().and_then(|recorded| recorded.event.kind());
+    let refusal = first.filter(|kind| kind.traits.alone);
+    let kind = state.stream_kind();
+    kind.or(refusal.map(|_| StreamKind::Refusal))
+        .ok_or_else(|| {
             let position = events.first().map_or(0, Recorded::position);
             let what = format!("stream {stream_id} does not begin as one of its kind does");
-            return Err(ReadError::Damaged { position, what }.into());
-        }
-    })
+            ReadError::Damaged { position, what }.into()
+        })
 }
 
 fn check_apply(apply: &Apply) -> Result<(), Error> {
