@@ -1,13 +1,11 @@
 //! Claims of a capability token, and the hash by which the ledger knows them again.
 
 use crate::aggregate::{Task, Token};
-use crate::blob::Blob;
-use crate::name::{AgentName, ClientSubject};
+use crate::name::{AgentName, ClaimsHash, ClientSubject};
 use crate::rules::Rules;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use subtle::ConstantTimeEq as _;
 
 /// One scope that a token covers; id `*` covers every one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,31 +102,6 @@ impl CapabilityClaims {
         if let Ok(json) = serde_json::to_vec(self) {
             hash.update(json);
         }
-        ClaimsHash(Blob::from(hash.finalize().to_vec()))
-    }
-}
-
-/// The hash by which the ledger knows a token's claims again. Compared in constant time.
-#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ClaimsHash(Blob);
-
-impl ClaimsHash {
-    /// Takes the bytes without a check.
-    #[must_use]
-    pub fn unchecked(bytes: impl Into<Blob>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-}
-
-impl PartialEq for ClaimsHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice().ct_eq(other.as_slice()).into()
+        ClaimsHash::unchecked(hash.finalize().to_vec())
     }
 }

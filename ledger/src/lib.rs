@@ -16,6 +16,7 @@ mod callback_url;
 pub mod canonical;
 mod catalog;
 pub mod challenge;
+#[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod checkpoints;
 mod claims;
 mod clock;
@@ -27,6 +28,7 @@ pub mod event;
 pub mod fingerprint;
 mod fork;
 mod id;
+#[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod ledger;
 mod name;
 pub mod operation;
@@ -36,9 +38,11 @@ mod rejection;
 mod rules;
 pub mod seal;
 pub mod statement;
+#[allow(missing_docs, reason = "a doc line says what the name does not")]
 pub mod storage;
 pub mod tlog;
 mod word;
+#[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod writer;
 
 pub use assertion::{
@@ -55,7 +59,7 @@ pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_str
 pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName};
 pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
 pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
-pub use claims::{Bindings, CapabilityClaims, ClaimsHash, ScopeClaim};
+pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
 pub use digest::InvalidDigest;
 pub use error::Error;
@@ -69,8 +73,8 @@ pub use id::{
 };
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
 pub use name::{
-    AgentName, ApproverName, ClientSubject, CredentialId, IdempotencyKey, InvalidIdempotencyKey,
-    RecordedThumbprint, ScopePattern,
+    AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
+    InvalidIdempotencyKey, RecordedThumbprint, ScopePattern,
 };
 pub use provider::Providers;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};

@@ -10,6 +10,7 @@ use crate::operation::ScopeId;
 use crate::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use subtle::ConstantTimeEq as _;
 use unicode_normalization::UnicodeNormalization as _;
 
 macro_rules! name {
@@ -270,6 +271,31 @@ impl RecordedThumbprint {
 impl From<KeyThumbprint> for RecordedThumbprint {
     fn from(thumbprint: KeyThumbprint) -> Self {
         Self::unchecked(thumbprint.as_bytes().as_slice())
+    }
+}
+
+/// The hash by which the ledger knows a token's claims again. Compared in constant time.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimsHash(Blob);
+
+impl ClaimsHash {
+    /// Takes the bytes without a check.
+    #[must_use]
+    pub fn unchecked(bytes: impl Into<Blob>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl PartialEq for ClaimsHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice().ct_eq(other.as_slice()).into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names of characters that a page shows as code points.
 
-use super::shown::pieces::MARK;
+/// Opens a code point written out; never stands for itself.
+pub(super) const MARK: char = '\u{2039}';
 
 /// What a reader should know about the character that stood there.
 pub(super) fn name(c: char) -> &'static str {

@@ -10,13 +10,13 @@
 //!
 //! What is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
 
-pub(super) mod pieces;
+mod pieces;
 mod rest;
 
-use super::hidden::name;
+use super::hidden::{MARK, name};
 use askama::filters::HtmlSafe;
 use ledger::operation::{Disguise, disguised_words, is_hidden};
-use pieces::{MARK, Piece, pieces};
+use pieces::{Piece, pieces};
 use rest::{Rest, in_thousands};
 use std::fmt::{self, Write};
 

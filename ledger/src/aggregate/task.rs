@@ -2,13 +2,12 @@
 
 use super::Aggregate;
 use crate::catalog::{Level, OperationId, Risk};
-use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
 use crate::event::{
     AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated,
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
-use crate::name::{AgentName, ClientSubject};
+use crate::name::{AgentName, ClaimsHash, ClientSubject};
 use crate::operation::Scope;
 use crate::rejection::Rejection;
 use std::time::Duration;

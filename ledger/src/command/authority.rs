@@ -2,12 +2,11 @@
 
 use crate::aggregate::{Agent, Task};
 use crate::catalog::Risk;
-use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{CheckedOperation, PermissionCheck};
 use crate::id::{TaskId, TokenId};
-use crate::name::ClientSubject;
+use crate::name::{ClaimsHash, ClientSubject};
 use crate::operation::Operation;
 use crate::rejection::Rejection;
 use crate::writer::Transaction;

@@ -7,14 +7,14 @@ use super::{Command, PresentedToken};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_report;
 use crate::catalog::{CatalogEntry, Level, Risk};
-use crate::claims::{CapabilityClaims, ClaimsHash};
+use crate::claims::CapabilityClaims;
 use crate::error::Error;
 use crate::event::{
     AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet,
     TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
 use crate::id::{TaskId, TokenId};
-use crate::name::{AgentName, ClientSubject, ScopePattern};
+use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};

@@ -2,10 +2,9 @@
 
 use crate::blob::Blob;
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
-use crate::claims::ClaimsHash;
 use crate::clock::Timestamp;
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
-use crate::name::{AgentName, ClientSubject, ScopePattern};
+use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
 use serde::{Deserialize, Serialize};
 
 /// One (operation, scope) pair that a task may use.

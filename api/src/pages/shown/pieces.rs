@@ -1,12 +1,10 @@
 //! A text taken apart into what is shown: characters, code points written out, and marks around words.
 
 use super::Layout;
+use crate::pages::hidden::MARK;
 use ledger::operation::{Disguise, disguised_words, is_hidden};
 use std::iter::Peekable;
 use std::str::CharIndices;
-
-/// Opens a code point written out; never stands for itself.
-pub(crate) const MARK: char = '\u{2039}';
 
 /// So many of the same hidden character in a row are shown once, with their number.
 const RUN: usize = 4;
