@@ -116,13 +116,7 @@ impl SigningSource {
                 format!("{}-fork-{size}-{a:02x}{b:02x}", old.0)
             }
         };
-        let name = name.parse().map_err(|error| {
-            Problem::new(
-                table::LEDGER_ORIGIN.name,
-                format!("cannot name a key: {error}"),
-            )
-        })?;
-        let signer = LogSigner::generate(name, random);
+        let signer = generated(&name, random)?;
         let line = Zeroizing::new(format!("{}\n", *signer.to_private_text()));
         Ok((Arc::new(signer), Some(line)))
     }
@@ -159,6 +153,14 @@ impl SigningSource {
     }
 }
 
+fn generated(name: &str, random: &dyn Random) -> Result<LogSigner, Problem> {
+    let name = name.parse().map_err(|error| {
+        let why = format!("cannot name a key: {error}");
+        Problem::new(table::LEDGER_ORIGIN.name, why)
+    })?;
+    Ok(LogSigner::generate(name, random))
+}
+
 fn read_file(path: &Path) -> Result<Option<LogSigner>, Problem> {
     let Some(text) = private_file::read(path)? else {
         return Ok(None);
@@ -192,13 +194,7 @@ fn make_file(
         Some(origin) => origin.as_str().to_owned(),
         None => format!("{}/{}", host(), request.ledger_id),
     };
-    let name = name.parse().map_err(|error| {
-        Problem::new(
-            table::LEDGER_ORIGIN.name,
-            format!("cannot name a key: {error}"),
-        )
-    })?;
-    let signer = LogSigner::generate(name, random);
+    let signer = generated(&name, random)?;
     private_file::make(path, &signer.to_private_text())?;
     Ok(signer)
 }

@@ -18,7 +18,6 @@ use std::sync::Arc;
 /// What a ledger file holds whose records were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedLedger {
-    /// Which ledger.
     pub ledger_id: LedgerId,
     /// How many records it has: the next position.
     pub size: u64,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 pub struct Signing {
     /// The log's identity, the first line of each checkpoint.
     pub origin: LogOrigin,
-    /// The key.
     pub signer: Arc<LogSigner>,
     /// Where the newest checkpoint is kept, apart from the ledger.
     pub state: PathBuf,
@@ -23,7 +22,6 @@ pub struct Signing {
 /// For which ledger a key is wanted.
 #[derive(Debug, Clone)]
 pub struct SigningRequest {
-    /// The ledger.
     pub ledger_id: LedgerId,
     /// Who has signed its checkpoints so far; `None` for one that was never signed. A key that is
     /// missing may only be made where this is `None`.

@@ -8,10 +8,8 @@ use std::path::PathBuf;
 /// Errors of opening a ledger's file, and of checking one. Sources are kept and not repeated in the text.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process writes to this ledger.
     #[error("another process already writes to this ledger (lock file {path}{holder})")]
     Locked {
-        /// The lock file.
         path: PathBuf,
         /// ` held by process 123`, where the file says so.
         holder: String,
@@ -23,25 +21,14 @@ pub enum OpenError {
     HardLinked {
         /// The name that was given.
         path: PathBuf,
-        /// How many there are.
         names: u64,
     },
-    /// The URL does not name a SQLite file.
     #[error("{url:?} does not name a SQLite file: expected sqlite://path/to/file.db")]
-    InvalidUrl {
-        /// What was given.
-        url: String,
-    },
-    /// The file holds something else.
+    InvalidUrl { url: String },
     #[error(
         "{path} is not a ledger of this software (application id {found:#010x}); it is left as it is"
     )]
-    ForeignFile {
-        /// The file.
-        path: PathBuf,
-        /// Its application id.
-        found: i64,
-    },
+    ForeignFile { path: PathBuf, found: i64 },
     /// A later version has written to the file.
     #[error(
         "the ledger has schema version {found}, this binary knows versions up to {known}; use a newer one"
@@ -49,7 +36,6 @@ pub enum OpenError {
     NewerSchema {
         /// The file's.
         found: i64,
-        /// The newest known here.
         known: i64,
     },
     /// The file is of an earlier version, and only a start brings it up to date.
@@ -62,22 +48,15 @@ pub enum OpenError {
         /// That of this binary.
         known: i64,
     },
-    /// Somebody changed tables or triggers.
     #[error("the ledger's schema is not as this software made it: {what}")]
     SchemaChanged {
         /// Which part: `trigger events_no_delete is missing`.
         what: String,
     },
-    /// A page of the file is not as SQLite wrote it.
     #[error("the ledger's file is damaged: {what}")]
-    Pages {
-        /// What SQLite says.
-        what: String,
-    },
-    /// The key that signs checkpoints cannot be had.
+    Pages { what: String },
     #[error("the ledger's signing key cannot be used")]
     SigningKey {
-        /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -98,26 +77,18 @@ pub enum OpenError {
          which an old copy of the ledger cannot be told from the newest; put it back, or restore \
          with the newest checkpoint that is known (docs/operations.md)"
     )]
-    SigningStateMissing {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// The file holds something else than a checkpoint of this ledger.
+    SigningStateMissing { path: PathBuf },
     #[error("{path} does not hold a checkpoint of this ledger")]
     SigningState {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         source: CheckpointError,
     },
-    /// Another process of this machine signs from the same file.
     #[error(
         "{path} is in use by another process{holder}: two that sign from one file would fork the log; \
          stop that one, or give this ledger a file of its own where it is another ledger"
     )]
     SigningStateInUse {
-        /// The file.
         path: PathBuf,
         /// `, held by process N`, or nothing.
         holder: String,
@@ -127,21 +98,14 @@ pub enum OpenError {
         "{path} holds a checkpoint over {found} events that this process has not signed: another one \
          signs a copy of this ledger with the same key; stop one of the two (docs/operations.md)"
     )]
-    SigningStateShared {
-        /// The file.
-        path: PathBuf,
-        /// The size of the checkpoint in it.
-        found: u64,
-    },
+    SigningStateShared { path: PathBuf, found: u64 },
     /// An old copy.
     #[error(
         "the ledger has {found} events, but a checkpoint over {signed} has been signed ({path}): this \
          is an old copy, or events were cut off; put the newest one back (docs/operations.md)"
     )]
     BehindCheckpoint {
-        /// The file with the checkpoint.
         path: PathBuf,
-        /// The checkpoint's size, in events.
         signed: u64,
         /// The ledger's.
         found: u64,
@@ -151,12 +115,7 @@ pub enum OpenError {
         "the ledger's first {signed} events are not those that a checkpoint was signed over ({path}): \
          this is another history; put the right one back (docs/operations.md)"
     )]
-    NotFromCheckpoint {
-        /// The file with the checkpoint.
-        path: PathBuf,
-        /// The checkpoint's size, in events.
-        signed: u64,
-    },
+    NotFromCheckpoint { path: PathBuf, signed: u64 },
     /// Nothing proves that this service wrote the whole log.
     #[error(
         "{why}, and checkpoints cover {signed} of its {size} events: nothing proves that this service \
@@ -165,27 +124,20 @@ pub enum OpenError {
          you take it as it is, have that recorded: `ledger accept --reason TEXT`"
     )]
     Unproven {
-        /// What the head's MAC tells.
         why: String,
         /// How many events the newest checkpoint covers.
         signed: u64,
-        /// How many there are.
         size: u64,
     },
-    /// The ledger does not go on as another log.
     #[error("the fork is not recorded")]
     Fork(#[from] ForkError),
-    /// An event could not be written in its form.
     #[error("an event could not be encoded")]
     Encode(#[from] EncodeError),
-    /// The file system refused or failed.
     #[error("{path} could not be {doing}")]
     File {
-        /// The file.
         path: PathBuf,
         /// What was being done: `opened`, `locked`.
         doing: &'static str,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },

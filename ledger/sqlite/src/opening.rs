@@ -48,11 +48,8 @@ pub enum Unproven {
 pub struct LedgerOptions {
     /// `sqlite://path/to/file.db`; the folder must exist.
     pub url: String,
-    /// What decisions follow.
     pub rules: Rules,
-    /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
     pub random: Arc<dyn Random>,
     /// Lets commits fail, in tests.
     pub faults: Option<Arc<dyn CommitFaults>>,

@@ -170,7 +170,6 @@ impl Reader {
         })
     }
 
-    /// The file.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.pool.connect_options().get_filename().to_owned()

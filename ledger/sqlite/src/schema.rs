@@ -140,7 +140,6 @@ WHEN EXISTS (SELECT 1 FROM erasures WHERE position = NEW.position)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this was erased'); END;
 ";
 
-/// The file that a `sqlite://` URL names.
 pub(super) fn file_of(url: &str) -> Result<PathBuf, OpenError> {
     let invalid = || OpenError::InvalidUrl {
         url: url.to_owned(),

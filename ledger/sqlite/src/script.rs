@@ -161,7 +161,6 @@ impl Script {
         row.try_get(0).map_err(failed())
     }
 
-    /// Executes everything that was added.
     pub(super) async fn run(
         self,
         connection: &mut SqliteConnection,

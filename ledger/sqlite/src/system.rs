@@ -3,7 +3,6 @@
 use ledger::{Clock, Random, Timestamp};
 use std::cell::RefCell;
 
-/// The machine's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -34,7 +34,6 @@ const MOST_FINDINGS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct WholeCheck {
     pub(super) path: PathBuf,
-    /// Where the log ends.
     pub(super) head: FileHead,
     /// The stored tree; `None` while that of a ledger from an earlier version is being filled.
     pub(super) tree: Option<Frontier>,

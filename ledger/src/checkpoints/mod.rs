@@ -25,7 +25,6 @@ pub struct SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
-    /// Signs a statement.
     #[must_use]
     pub fn sign(signer: &LogSigner, checkpoint: Checkpoint) -> Self {
         let note = signer.sign_checkpoint(&checkpoint);
@@ -41,7 +40,6 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint, note })
     }
 
-    /// What is stated.
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
@@ -83,7 +81,6 @@ pub trait CheckpointStore: Send + Sync + 'static {
 pub struct SigningFrom {
     /// The log's identity, the first line of each checkpoint.
     pub origin: LogOrigin,
-    /// The key.
     pub signer: Arc<LogSigner>,
     /// The newest checkpoint, which the log was compared with; of an empty tree where there was none.
     pub newest: SignedCheckpoint,
@@ -121,7 +118,6 @@ impl Checkpoints {
         &self.0.origin
     }
 
-    /// The key that verifies them.
     #[must_use]
     pub fn key(&self) -> &LogKey {
         &self.0.key

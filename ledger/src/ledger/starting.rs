@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub struct Unprovable {
     /// What the head's MAC told.
     pub why: String,
-    /// How many events there are.
     pub size: u64,
     /// The hash of the last one, and so of all.
     pub record_hash: RecordHash,
@@ -32,11 +31,8 @@ pub struct Unprovable {
 /// A storage as it was opened. Whoever opened it has the right to write, and has compared its newest records
 /// with the head.
 pub struct Opened {
-    /// The writer's side.
     pub storage: Box<dyn Storage>,
-    /// The readers' side.
     pub log: Arc<dyn Log>,
-    /// Where the log ends.
     pub head: Head,
     /// The tree as far as it is stored.
     pub tree: Frontier,
@@ -54,11 +50,8 @@ pub struct Opened {
 
 /// What decisions need from outside.
 pub struct Surroundings {
-    /// What decisions follow.
     pub rules: Rules,
-    /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
-    /// Where ids come from.
     pub random: Arc<dyn Random>,
     /// Lets commits fail, in tests.
     pub faults: Option<Arc<dyn CommitFaults>>,

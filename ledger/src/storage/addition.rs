@@ -14,7 +14,6 @@ use crate::tlog::{TreeHash, leaf_hash};
 /// Where a log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Which ledger.
     pub ledger_id: LedgerId,
     /// The next position.
     pub size: u64,
@@ -47,11 +46,8 @@ impl Head {
 /// An event as a decision makes it: everything but its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The stream that it is appended to.
     pub stream: StreamId,
-    /// Its name for good.
     pub event_id: EventId,
-    /// What happens.
     pub event: Event,
     /// The event of the same decision that it answers.
     pub cause: Option<EventId>,
@@ -60,11 +56,9 @@ pub struct NewEvent {
 /// A decided event with the version it gets in its stream.
 #[derive(Debug)]
 pub struct Decided {
-    /// The event.
     pub new: NewEvent,
     /// How many events its stream has before it.
     pub version: u64,
-    /// Who acted, for what.
     pub envelope: Envelope,
 }
 
@@ -72,15 +66,21 @@ impl Decided {
     /// The first event of a new ledger.
     #[must_use]
     pub fn creation(ledger_id: LedgerId, random: &dyn Random, now: Timestamp) -> Self {
+        let created = LedgerCreated {
+            ledger_id,
+            format: FORMAT,
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Self::own(ledger_id.into(), created.into(), random, now)
+    }
+
+    /// An event that the ledger records by itself, the first of its stream.
+    pub(crate) fn own(stream: StreamId, event: Event, random: &dyn Random, now: Timestamp) -> Self {
         Self {
             new: NewEvent {
-                stream: StreamId::from(ledger_id),
+                stream,
                 event_id: random.event_id(now),
-                event: Event::from(LedgerCreated {
-                    ledger_id,
-                    format: FORMAT,
-                    software_version: env!("CARGO_PKG_VERSION").to_owned(),
-                }),
+                event,
                 cause: None,
             },
             version: 0,
@@ -141,20 +141,15 @@ impl Decided {
 /// An event that is ready to be written: header, salt and payload, and what follows from the header.
 #[derive(Debug, Clone)]
 pub struct Staged {
-    /// The event as readers will see it.
     pub recorded: Recorded,
-    /// What its payload's digest is salted with.
     pub salt: [u8; SALT_LEN],
-    /// The payload.
     pub payload: Vec<u8>,
     /// The record's hash, which the next record names.
     pub record_hash: RecordHash,
-    /// The leaf of the tree.
     pub leaf: TreeHash,
 }
 
 impl Staged {
-    /// Its header.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.recorded.header
@@ -170,7 +165,6 @@ pub struct Addition<'a> {
     pub lookups: &'a Lookups,
     /// The tree's rows for these records; none where the stored tree does not reach to the head yet.
     pub tree: &'a [TreeRow],
-    /// What one of the records erases.
     pub removal: Option<Removal<'a>>,
     /// The head behind them.
     pub head: Head,
@@ -181,6 +175,5 @@ pub struct Addition<'a> {
 pub struct Removal<'a> {
     /// The position of the event that says so, which is one of the records added.
     pub erased_by: u64,
-    /// The positions of what goes.
     pub positions: &'a [u64],
 }

@@ -9,12 +9,7 @@ use std::error::Error;
 pub enum ReadError {
     /// The log contradicts itself. Never mended: restore a copy, or find out who changed it.
     #[error("the ledger is damaged at position {position}: {what}")]
-    Damaged {
-        /// The first position that is wrong.
-        position: u64,
-        /// What differs.
-        what: String,
-    },
+    Damaged { position: u64, what: String },
     /// The lookup tables are not what the events make them.
     #[error("the ledger's table {table} does not follow from its events: {what}")]
     LookupsDiffer {
@@ -26,7 +21,6 @@ pub enum ReadError {
     /// The log breaks a rule that the service holds itself to.
     #[error("the event at position {position} breaks the rule {rule}: {reason}")]
     Rule {
-        /// The event.
         position: u64,
         /// The rule's code, as `ledger verify` prints it.
         rule: &'static str,
@@ -36,16 +30,13 @@ pub enum ReadError {
     /// A stored event could not be read.
     #[error("the event at position {position} cannot be read")]
     Decode {
-        /// Where.
         position: u64,
-        /// Why.
         #[source]
         source: DecodeError,
     },
     /// The transparency log's tree does not hold what is asked of it.
     #[error("the ledger's tree cannot give that")]
     Tree {
-        /// Why.
         #[from]
         source: TreeError,
     },
@@ -77,7 +68,6 @@ pub struct StorageError {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageErrorKind {
     /// It may pass, as a disk that is full does.
@@ -103,7 +93,6 @@ impl StorageError {
         }
     }
 
-    /// What follows from it.
     #[must_use]
     pub const fn kind(&self) -> StorageErrorKind {
         self.kind

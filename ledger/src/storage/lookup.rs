@@ -167,7 +167,6 @@ pub struct Lookups {
     values: BTreeMap<LookupKey, Vec<u8>>,
     /// `true`: opened in this batch and still open; `false`: closed in it.
     open: BTreeMap<(TaskId, StreamId), bool>,
-    /// Keys that are erased.
     removed: BTreeSet<LookupKey>,
 }
 
@@ -178,7 +177,6 @@ impl Lookups {
         self.removed.insert(key);
     }
 
-    /// What the batch takes away.
     #[must_use]
     pub const fn removed(&self) -> &BTreeSet<LookupKey> {
         &self.removed
@@ -239,7 +237,6 @@ impl Lookups {
         self.values.get(key)
     }
 
-    /// What the batch puts.
     #[must_use]
     pub const fn values(&self) -> &BTreeMap<LookupKey, Vec<u8>> {
         &self.values
@@ -251,7 +248,6 @@ impl Lookups {
         &self.open
     }
 
-    /// What the batch puts.
     pub(crate) fn into_values(self) -> BTreeMap<LookupKey, Vec<u8>> {
         self.values
     }

@@ -273,10 +273,5 @@ pub enum Scanned<'a> {
     /// A record; nothing of it is compared or decoded.
     Record(AuditRecord<'a>),
     /// Rows that cannot be a record.
-    Malformed {
-        /// Where they stand.
-        position: u64,
-        /// What is wrong with them.
-        what: &'static str,
-    },
+    Malformed { position: u64, what: &'static str },
 }

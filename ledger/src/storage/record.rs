@@ -8,7 +8,6 @@ use crate::record::{Header, RecordHash, SALT_LEN, payload_digest};
 /// else the position of the event that erased them.
 #[derive(Debug, Clone)]
 pub struct StoredRecord {
-    /// The header.
     pub header: Header,
     /// The hash as it is stored; what it should be, the header tells.
     pub record_hash: RecordHash,

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// that it completes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeRow {
-    /// The leaf's.
     pub position: u64,
     /// 32 bytes each.
     pub hashes: Vec<u8>,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// What became of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum BatchEnd {
     /// Its events, if any, are durable.
     Recorded,
     /// Nothing of it is in the log.
@@ -32,7 +32,7 @@ pub(crate) trait Job: Send {
     fn decide<'a>(&'a mut self, tx: &'a mut Transaction<'_>) -> BoxFuture<'a, bool>;
 
     /// Tells the caller. Callers that are gone are not missed: what was decided stays decided.
-    fn answer(self: Box<Self>, outcome: Outcome);
+    fn answer(self: Box<Self>, outcome: BatchEnd);
 }
 
 pub(crate) struct TypedJob<C: Command> {
@@ -70,13 +70,13 @@ impl<C: Command> Job for TypedJob<C> {
         })
     }
 
-    fn answer(self: Box<Self>, outcome: Outcome) {
+    fn answer(self: Box<Self>, outcome: BatchEnd) {
         let answer = match (outcome, self.decision) {
-            (Outcome::Recorded, Some(decision)) => decision,
+            (BatchEnd::Recorded, Some(decision)) => decision,
             // A refusal that rests on states of a lost batch is not repeated: the caller asks again.
-            (Outcome::NotRecorded, _) => Err(Error::NotRecorded),
-            (Outcome::Stopped, _) => Err(Error::Stopped),
-            (Outcome::Recorded, None) => Err(Error::defect("a command was not decided")),
+            (BatchEnd::NotRecorded, _) => Err(Error::NotRecorded),
+            (BatchEnd::Stopped, _) => Err(Error::Stopped),
+            (BatchEnd::Recorded, None) => Err(Error::defect("a command was not decided")),
         };
         // The caller hung up; the answer stands in the log.
         drop(self.reply.send(answer));

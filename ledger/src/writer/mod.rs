@@ -19,7 +19,7 @@ mod usage;
 mod watchers;
 
 pub(crate) use fill::Tree;
-pub(crate) use job::{Job, Outcome, TypedJob};
+pub(crate) use job::{BatchEnd, Job, TypedJob};
 pub(crate) use known::KnownKeys;
 pub(crate) use recent::RecentEvents;
 pub(crate) use room::Room;
@@ -32,10 +32,10 @@ pub(crate) use watchers::Watchers;
 
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
-use crate::event::{Actor, Envelope, RefusalsCounted};
-use crate::id::{CommandId, LedgerId, StreamId};
+use crate::event::RefusalsCounted;
+use crate::id::{LedgerId, StreamId};
 use crate::rules::Rules;
-use crate::storage::{Decided, Head, NewEvent, Storage, StorageError};
+use crate::storage::{Decided, Head, Storage, StorageError};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
 use refusals::{Ended, Refusals};
@@ -260,7 +260,7 @@ impl Writer {
         if batch.events.is_empty() {
             self.refusals.keep();
             for job in waiting.drain(..) {
-                job.answer(Outcome::Recorded);
+                job.answer(BatchEnd::Recorded);
             }
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl Writer {
                 self.publish(committed);
                 self.refusals.keep();
                 for job in waiting.drain(..) {
-                    job.answer(Outcome::Recorded);
+                    job.answer(BatchEnd::Recorded);
                 }
                 Ok(())
             }
@@ -285,14 +285,14 @@ impl Writer {
                 self.probe.begin();
                 self.refusals.undo();
                 for job in waiting.drain(..) {
-                    job.answer(Outcome::NotRecorded);
+                    job.answer(BatchEnd::NotRecorded);
                 }
                 Ok(())
             }
             Commit::Fatal(error) => {
                 self.shared.failing.send_replace(Some(describe(&error)));
                 for job in waiting.drain(..) {
-                    job.answer(Outcome::Stopped);
+                    job.answer(BatchEnd::Stopped);
                 }
                 Err(error)
             }
@@ -307,26 +307,13 @@ impl Writer {
         } in ended
         {
             let stream = StreamId::from_bytes(self.random.uuid_v7(now));
-            batch.events.push(Decided {
-                new: NewEvent {
-                    stream,
-                    event_id: self.random.event_id(now),
-                    event: RefusalsCounted {
-                        task_id,
-                        minute,
-                        count,
-                    }
-                    .into(),
-                    cause: None,
-                },
-                version: 0,
-                envelope: Envelope {
-                    actor: Actor::system("ledger"),
-                    request_id: None,
-                    cause: None,
-                    command_id: CommandId::from_bytes(self.random.uuid_v7(now)),
-                },
-            });
+            let counted = RefusalsCounted {
+                task_id,
+                minute,
+                count,
+            };
+            let decided = Decided::own(stream, counted.into(), &*self.random, now);
+            batch.events.push(decided);
         }
     }
 

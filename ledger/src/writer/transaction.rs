@@ -20,7 +20,6 @@ use std::sync::Arc;
 pub struct Context<'a> {
     /// Never before the head's `recorded_at`.
     pub now: Timestamp,
-    /// This ledger.
     pub ledger_id: LedgerId,
     /// The source of ids.
     pub random: &'a dyn Random,

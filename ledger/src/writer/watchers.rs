@@ -37,7 +37,6 @@ impl Watchers {
     }
 }
 
-/// Keeps the entry alive.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     watchers: &'a Watchers,
