@@ -68,12 +68,12 @@ pub struct Concluded {
     pub apply: Arc<Apply>,
     /// Its approval, where it needs one.
     pub approval: Option<Arc<Approval>>,
-    pub outcome: Outcome,
+    pub outcome: ApplyProgress,
 }
 
 /// Where an apply stands that was not refused.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum ApplyProgress {
     Ended(ApplyEnd),
     /// It is being carried out.
     Running,
@@ -183,8 +183,8 @@ impl<'a> Attempt<'a> {
             apply, approval, ..
         } = submitted;
         let outcome = match standing {
-            Standing::Ended(end) => Outcome::Ended(end),
-            Standing::Running => Outcome::Running,
+            Standing::Ended(end) => ApplyProgress::Ended(end),
+            Standing::Running => ApplyProgress::Running,
             Standing::Approved => self.waiting(&apply, approval.clone(), true).await?,
             Standing::Waiting => self.waiting(&apply, approval.clone(), false).await?,
             refused @ (Standing::Denied { .. }
@@ -206,7 +206,7 @@ impl<'a> Attempt<'a> {
         apply: &Apply,
         approval: Option<Arc<Approval>>,
         is_approved: bool,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<ApplyProgress, Error> {
         let approval = approval.ok_or_else(|| Error::defect("an apply waits for no approval"))?;
         let ledger = &self.app.ledger;
         let agent = ledger.load::<Agent>(self.who.task().agent_id).await?;
@@ -217,7 +217,7 @@ impl<'a> Attempt<'a> {
             fingerprint: apply.fingerprint.to_string(),
             iat: now.as_seconds(),
         };
-        Ok(Outcome::Waiting(Box::new(Waiting {
+        Ok(ApplyProgress::Waiting(Box::new(Waiting {
             link: self.app.approval_link(&approval)?,
             resume: self.app.keys.resume.sign(resume)?,
             approval,

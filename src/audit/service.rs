@@ -36,12 +36,12 @@ pub(crate) struct ServiceSource<'a> {
 /// What `GET /v1/ledger/events` answers, as far as it proves something.
 #[derive(Debug, Deserialize)]
 struct Page {
-    events: Vec<Entry>,
+    events: Vec<ServedEvent>,
     size: u64,
 }
 
 #[derive(Debug, Deserialize)]
-struct Entry {
+struct ServedEvent {
     position: u64,
     header: String,
     record_hash: Option<String>,
@@ -118,7 +118,7 @@ fn size_of(note: &str) -> Option<u64> {
     Some(Checkpoint::of_unverified(&note).ok()?.size())
 }
 
-fn take(verifier: &mut Verifier, entry: &Entry) {
+fn take(verifier: &mut Verifier, entry: &ServedEvent) {
     let position = Some(entry.position);
     let header = STANDARD.decode(&entry.header).unwrap_or_default();
     let header = match Header::decode(&header) {

@@ -1,6 +1,6 @@
 //! What an operator of the machine may do beside the API.
 
-use crate::operator::{Action, Erased, Outcome};
+use crate::operator::{Action, Erased, Settlement};
 use clap::{Args, Subcommand};
 
 const EFFECT_HELP: &str = "\
@@ -37,7 +37,7 @@ pub(crate) enum ApplyCommand {
         apply: String,
         /// What you found upstream
         #[arg(long)]
-        outcome: Outcome,
+        outcome: Settlement,
         #[command(flatten)]
         reason: Reason,
     },

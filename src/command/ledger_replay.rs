@@ -2,7 +2,7 @@
 
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::Environment;
-use crate::narrative::{Entry, LedgerFile, Narrative, Subject, Told, clock, read_entries};
+use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock, read_entries};
 use crate::output::Stdout;
 use crate::terminal::{Style, Terminal};
 use anyhow::bail;
@@ -71,7 +71,7 @@ impl Story<'_> {
         let mut before = None;
         while next < end {
             let to = end.min(next.saturating_add(STEP));
-            let entries: Vec<Entry> = read_entries(self.ledger, next, to)?;
+            let entries: Vec<StoryRecord> = read_entries(self.ledger, next, to)?;
             let mut out = std::io::BufWriter::new(Stdout);
             for entry in &entries {
                 let Some(told) = narrative.tell(entry, &self.file) else {

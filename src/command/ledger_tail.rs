@@ -2,7 +2,7 @@
 
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::Environment;
-use crate::narrative::{Entry, LedgerFile, Narrative, Subject};
+use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject};
 use crate::output::Stdout;
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
@@ -66,7 +66,7 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
 }
 
 fn ocsf(narrative: &mut Narrative, event: Recorded, file: &LedgerFile) -> serde_json::Value {
-    let entry = Entry::from(event.clone());
+    let entry = StoryRecord::from(event.clone());
     // A narrative of everything has a line for every event.
     narrative
         .tell(&entry, file)

@@ -19,25 +19,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the auditor takes home before anything happens: the log's key and its first checkpoint.
-pub(super) struct Kept {
+pub(super) struct TakenHome {
     key: LogKey,
     checkpoint: Note,
 }
 
-pub(super) async fn keep(stage: &Stage) -> anyhow::Result<Kept> {
+pub(super) async fn keep(stage: &Stage) -> anyhow::Result<TakenHome> {
     let reader = Reader::open(&stage.config.storage.ledger_url()).await?;
     let (_, key) = reader
         .signing()
         .await?
         .context("the ledger is not signed")?;
     let signed = |note: &Note| Ok(newest_size(note)? > 0);
-    Ok(Kept {
+    Ok(TakenHome {
         key,
         checkpoint: checkpoint(stage, signed).await?,
     })
 }
 
-pub(super) async fn tell(stage: &Stage, teller: &mut Teller, kept: Kept) -> anyhow::Result<()> {
+pub(super) async fn tell(
+    stage: &Stage,
+    teller: &mut Teller,
+    kept: TakenHome,
+) -> anyhow::Result<()> {
     teller.heading("What an auditor can prove without trusting the service")?;
     let scan = RecordScan::open(&stage.config.storage.ledger)?;
     let size = scan.size()?;

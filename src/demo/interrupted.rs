@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, Task, ZONE, expect, expect_same};
 use super::teller::{Teller, shortly};
-use crate::operator::{Action, Outcome, Performed, ask_service};
+use crate::operator::{Action, Performed, Settlement, ask_service};
 use anyhow::{Context, bail};
 use fixtures::upstream::Fault;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn settle(stage: &Stage, apply: String) -> anyhow::Result<String> {
     let socket = stage.config.storage.control_socket();
     let action = Action::ResolveApply {
         apply,
-        outcome: Outcome::Executed,
+        outcome: Settlement::Executed,
         reason: "the purge is in Cloudflare's audit log".to_owned(),
     };
     let asked = tokio::task::spawn_blocking(move || ask_service(&socket, &action)).await??;

@@ -31,7 +31,7 @@ pub(crate) struct Sources<'a> {
 }
 
 /// A record as it is stored.
-struct Kept {
+struct GatheredRecord {
     header: Header,
     content: Option<([u8; SALT_LEN], Vec<u8>)>,
     part: DossierPart,
@@ -40,7 +40,7 @@ struct Kept {
 /// What was found so far.
 pub(crate) struct Gather {
     task_id: TaskId,
-    kept: BTreeMap<u64, Kept>,
+    kept: BTreeMap<u64, GatheredRecord>,
     streams: HashSet<StreamId>,
     approvers: HashMap<ApproverName, StreamId>,
     /// Whose passkeys decided.
@@ -187,7 +187,7 @@ impl Gather {
             .map(|content| (*content.salt, content.payload.to_vec()));
         self.kept.insert(
             record.header.position,
-            Kept {
+            GatheredRecord {
                 header: record.header,
                 content,
                 part,

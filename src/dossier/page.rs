@@ -24,7 +24,7 @@ pub(crate) struct DossierPage {
     checkpoint: ShownText,
     software_version: &'static str,
     story: Vec<Told>,
-    applies: Vec<Asked>,
+    applies: Vec<AskedApply>,
     decisions: Vec<Decided>,
     records: Vec<Stored>,
     own: usize,
@@ -41,7 +41,7 @@ struct Told {
 }
 
 /// What an agent asked for, in full.
-struct Asked {
+struct AskedApply {
     position: u64,
     key: ShownText,
     fingerprint: String,
@@ -141,9 +141,9 @@ fn told(line: &Line) -> Told {
     }
 }
 
-fn asked(header: &Header, accepted: &ApplyAccepted) -> Asked {
+fn asked(header: &Header, accepted: &ApplyAccepted) -> AskedApply {
     let operations = operations_of(accepted.submission.as_bytes()).unwrap_or_default();
-    Asked {
+    AskedApply {
         position: header.position,
         key: ShownText::line(accepted.idempotency_key.as_str()),
         fingerprint: accepted.fingerprint.to_string(),

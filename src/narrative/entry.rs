@@ -5,7 +5,7 @@ use ledger::{Actor, Envelope, Event, Header, Recorded};
 
 /// A record whose payload was read, where it still can be.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct StoryRecord {
     pub(crate) header: Header,
     pub(crate) content: Content,
 }
@@ -20,7 +20,7 @@ pub(crate) enum Content {
     Unreadable(String),
 }
 
-impl Entry {
+impl StoryRecord {
     /// Reads a payload; `None` where it was erased.
     pub(crate) fn read(header: Header, payload: Option<&[u8]>) -> Self {
         let content = match payload {
@@ -61,7 +61,7 @@ impl Entry {
     }
 }
 
-impl From<Recorded> for Entry {
+impl From<Recorded> for StoryRecord {
     fn from(recorded: Recorded) -> Self {
         Self {
             header: recorded.header,

@@ -10,7 +10,7 @@ mod source;
 mod subject;
 mod topics;
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::StoryRecord;
 pub(crate) use line::{Line, clock};
 pub(crate) use source::{LedgerFile, read_entries};
 pub(crate) use subject::Subject;
@@ -50,13 +50,13 @@ impl Narrative {
     }
 
     /// Learns from a record what it says of others, ahead of its turn.
-    pub(crate) fn know(&mut self, entry: &Entry) {
+    pub(crate) fn know(&mut self, entry: &StoryRecord) {
         self.known.take(entry, &());
     }
 
     /// Takes the next record; its line, where it belongs to the subject. `archive` has the streams whose
     /// beginning was not among the records.
-    pub(crate) fn tell(&mut self, entry: &Entry, archive: &dyn Archive) -> Option<Told> {
+    pub(crate) fn tell(&mut self, entry: &StoryRecord, archive: &dyn Archive) -> Option<Told> {
         self.known.take(entry, archive);
         let mut topic = self.known.topic(entry.header.stream_id, archive);
         if !self.subject.concerns(entry, &topic) {

@@ -1,6 +1,6 @@
 //! Records from a ledger file.
 
-use super::entry::Entry;
+use super::entry::StoryRecord;
 use super::topics::Archive;
 use anyhow::Context;
 use ledger::{Log as _, Recorded, Scan as _, Scanned, StreamId};
@@ -47,14 +47,14 @@ impl Archive for LedgerFile {
 }
 
 /// The records from a position to before another.
-pub(crate) fn read_entries(ledger: &Path, from: u64, to: u64) -> anyhow::Result<Vec<Entry>> {
+pub(crate) fn read_entries(ledger: &Path, from: u64, to: u64) -> anyhow::Result<Vec<StoryRecord>> {
     let scan = RecordScan::open(ledger).context("the ledger cannot be read")?;
     let mut entries = Vec::new();
     let mut damaged = None;
     scan.for_each(from, to, &mut |scanned| match scanned {
         Scanned::Record(record) => {
             let payload = record.content.map(|content| content.payload);
-            entries.push(Entry::read(record.header, payload));
+            entries.push(StoryRecord::read(record.header, payload));
             ControlFlow::Continue(())
         }
         Scanned::Malformed { position, what } => {

@@ -1,6 +1,6 @@
 //! The subject of a narrative.
 
-use super::entry::Entry;
+use super::entry::StoryRecord;
 use ledger::describe::Topic;
 use ledger::{Actor, ApproverName, Event, TaskId};
 
@@ -17,7 +17,7 @@ pub(crate) enum Subject {
 
 impl Subject {
     /// Whether a record, of a stream that is about this, belongs to it.
-    pub(crate) fn concerns(&self, entry: &Entry, topic: &Topic) -> bool {
+    pub(crate) fn concerns(&self, entry: &StoryRecord, topic: &Topic) -> bool {
         match self {
             Self::Everything => true,
             Self::Task(task) => {

@@ -1,10 +1,10 @@
 //! Every form has a line, and no line breaks out of itself.
 
-use super::{Entry, Line, Narrative, Subject};
+use super::{Line, Narrative, StoryRecord, Subject};
 use ledger::event::Envelope;
 use ledger::{Event, EventId, Header, PayloadDigest, RecordHash, StreamId, Timestamp};
 
-fn entry(position: u64, envelope: &Envelope, event: &Event) -> Entry {
+fn entry(position: u64, envelope: &Envelope, event: &Event) -> StoryRecord {
     let payload = event.encode(envelope).unwrap();
     let header = Header {
         position,
@@ -18,10 +18,10 @@ fn entry(position: u64, envelope: &Envelope, event: &Event) -> Entry {
         payload_len: 0,
         payload_digest: PayloadDigest::from_bytes([4; 32]),
     };
-    Entry::read(header, Some(&payload))
+    StoryRecord::read(header, Some(&payload))
 }
 
-fn told(entry: &Entry) -> Line {
+fn told(entry: &StoryRecord) -> Line {
     let told = Narrative::new(Subject::Everything).tell(entry, &());
     told.unwrap().line
 }
@@ -55,10 +55,10 @@ fn an_erased_payload_is_said_to_be_erased() {
     let golden = fixtures::golden_events::read("task.created", 1).unwrap();
     let case = &golden.cases[0];
     let whole = entry(7, &case.envelope(), &case.event(10, 1));
-    let line = told(&Entry::read(whole.header, None));
+    let line = told(&StoryRecord::read(whole.header, None));
     assert!(line.erased && line.text.contains("erased"), "{line:?}");
     assert_eq!(line.event, "task.created");
-    let line = told(&Entry::read(whole.header, Some(b"x")));
+    let line = told(&StoryRecord::read(whole.header, Some(b"x")));
     assert!(
         !line.erased && line.text.contains("cannot be read"),
         "{line:?}"

@@ -1,6 +1,6 @@
 //! The topics of streams, within a bound.
 
-use super::entry::Entry;
+use super::entry::StoryRecord;
 use ledger::describe::{Topic, Topics};
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded, StreamId};
@@ -52,7 +52,7 @@ impl Known {
     }
 
     /// Takes in what an event says about its stream, and about others.
-    pub(super) fn take(&mut self, entry: &Entry, archive: &dyn Archive) {
+    pub(super) fn take(&mut self, entry: &StoryRecord, archive: &dyn Archive) {
         if let Some((_, event)) = entry.event() {
             self.learn(entry.header.stream_id, event, archive);
         }

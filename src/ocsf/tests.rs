@@ -1,7 +1,7 @@
 //! Every form becomes an object that the schema takes.
 
 use super::event;
-use crate::narrative::{Entry, Narrative, Subject};
+use crate::narrative::{Narrative, StoryRecord, Subject};
 use ledger::{Event, EventId, Header, PayloadDigest, RecordHash, Recorded, StreamId, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ fn objects() -> Vec<(&'static str, Event, Value)> {
                 event: case.event(*number, *schema),
             };
             let mut narrative = Narrative::new(Subject::Everything);
-            let entry = Entry::from(recorded.clone());
+            let entry = StoryRecord::from(recorded.clone());
             let told = narrative.tell(&entry, &()).unwrap();
             objects.push((*name, recorded.event.clone(), event(&recorded, &told)));
         }

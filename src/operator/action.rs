@@ -12,7 +12,7 @@ pub(crate) enum Action {
         /// The apply's id.
         apply: String,
         /// What the person found upstream.
-        outcome: Outcome,
+        outcome: Settlement,
         /// Why they say so.
         reason: String,
     },
@@ -92,7 +92,7 @@ pub(crate) enum Erased {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub(crate) enum Settlement {
     /// It was carried out
     Executed,
     /// It was not carried out

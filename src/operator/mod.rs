@@ -10,7 +10,7 @@ mod perform;
 mod server;
 
 pub(crate) use account::Account;
-pub(crate) use action::{Action, Erased, Outcome, Performed};
+pub(crate) use action::{Action, Erased, Performed, Settlement};
 pub(crate) use client::{ask_service, ask_service_telling};
 pub(crate) use perform::{perform, retry_deliveries};
 pub(crate) use server::{ControlSocket, Telling};

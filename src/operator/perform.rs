@@ -1,7 +1,7 @@
 //! Carrying actions out on the ledger, in the running service and without one.
 
 use super::account::Account;
-use super::action::{Action, Erased, Outcome, Performed};
+use super::action::{Action, Erased, Performed, Settlement};
 use app::{
     Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
@@ -27,7 +27,7 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
             reason,
         } => {
             let apply_id: ApplyId = parsed("apply", &apply)?;
-            let executed = outcome == Outcome::Executed;
+            let executed = outcome == Settlement::Executed;
             let by = access::<action::ResolveApply>(ledger, account).await?;
             let settled = applies::resolve(ledger, &by, apply_id, executed, reason);
             settled.await.map_err(failure)?;

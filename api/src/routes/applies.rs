@@ -1,6 +1,6 @@
 //! Applies: planning, asking, continuing, reading, settling.
 
-use super::attempts::{self, Asked};
+use super::attempts::{self, ApplyContent};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{BODY_LIMIT, LargeJson, StrictJson};
 use crate::extract::params::{PathParams, QueryParams};
@@ -100,7 +100,7 @@ async fn apply(
             .callback
             .map(|callback| callback.read(policy))
             .transpose()?;
-        Ok(Asked {
+        Ok(ApplyContent {
             operations,
             callback,
             permit: Some(permit),

@@ -7,7 +7,7 @@ use crate::shapes::answers::{
     ApplyEnded, ApplyRunning, ApplyWaiting, Granted, PermissionCheckView,
 };
 use crate::state::AppState;
-use app::applies::{Attempt, Concluded, Outcome, Waiting};
+use app::applies::{ApplyProgress, Attempt, Concluded, Waiting};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -24,7 +24,7 @@ const HUMAN_PACE: u64 = 5;
 const MACHINE_PACE: u64 = 1;
 
 /// The content of an apply request, checked.
-pub(crate) struct Asked {
+pub(crate) struct ApplyContent {
     pub(crate) operations: Vec<Operation>,
     pub(crate) callback: Option<NewCallback>,
     /// The memory of a large body, held while its operations live.
@@ -36,7 +36,7 @@ pub(crate) async fn submit(
     state: &AppState,
     attempt: &Attempt<'_>,
     key: Result<IdempotencyKey, ApiError>,
-    asked: Result<Asked, ApiError>,
+    asked: Result<ApplyContent, ApiError>,
 ) -> Result<Response, ApiError> {
     let key = match key {
         Ok(key) => key,
@@ -83,9 +83,9 @@ pub(crate) fn respond(state: &AppState, concluded: &Concluded) -> Response {
         outcome,
     } = concluded;
     match outcome {
-        Outcome::Ended(end) => ended(apply, *end, approval.as_deref()),
-        Outcome::Running => running(apply),
-        Outcome::Waiting(on) => waiting(state, apply, on),
+        ApplyProgress::Ended(end) => ended(apply, *end, approval.as_deref()),
+        ApplyProgress::Running => running(apply),
+        ApplyProgress::Waiting(on) => waiting(state, apply, on),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::pages::{self, Question, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::passkeys::{
-    AssertionOptions, Decided, DecisionRequest, Standing, VerifyRequest,
+    AssertionOptions, Decided, DecisionRequest, QuestionState, VerifyRequest,
 };
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
@@ -124,16 +124,16 @@ async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, T
 #[utoipa::path(get, path = "/v1/approve/{link}/state", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     responses(
-        (status = 200, body = Standing),
+        (status = 200, body = QuestionState),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn standing(
     State(state): State<AppState>,
     By(who): By<action::ViewQuestion>,
-) -> Result<Json<Standing>, ApiError> {
+) -> Result<Json<QuestionState>, ApiError> {
     let approval = decisions::opened(&state.app.ledger, &who).await?;
     let now = state.app.ledger.now();
-    Ok(Json(Standing {
+    Ok(Json(QuestionState {
         approval_id: approval.id.to_string(),
         state: approval.state_at(now).as_str(),
         upstream_read: approval.pre_state.is_some(),

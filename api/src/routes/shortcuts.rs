@@ -1,7 +1,7 @@
 //! Shortcuts: applies of one operation, with its fields in the body.
 
 use super::applies::{ApplyConflict, ApplyWaitingOrRunning};
-use super::attempts::{self, Asked};
+use super::attempts::{self, ApplyContent};
 use crate::extract::idempotency::Idempotency;
 use crate::extract::json::{LargeJson, StrictJson};
 use crate::extract::prefer::PreferWait;
@@ -129,7 +129,7 @@ async fn submit<T: Shortcut>(
 ) -> Result<Response, ApiError> {
     let providers = &state.app.ledger.rules().providers;
     let asked = request.and_then(|(request, permit)| {
-        Ok(Asked {
+        Ok(ApplyContent {
             operations: vec![request.operation(providers)?],
             callback: None,
             permit,

@@ -25,11 +25,11 @@ struct Held {
 #[derive(Debug, Default)]
 struct Holder {
     bytes: usize,
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Share>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Share {
     bytes: usize,
     signals: Arc<Signals>,
 }
@@ -70,7 +70,7 @@ impl Memory {
         let number = held.next;
         held.next = number.saturating_add(1);
         let signals = Arc::clone(signals);
-        let entry = Entry { bytes: 0, signals };
+        let entry = Share { bytes: 0, signals };
         let entries = &mut held.holders.entry(holder.clone()).or_default().entries;
         entries.insert(number, entry);
         held.set(holder, number, bytes);
@@ -112,7 +112,7 @@ impl Held {
         self.bytes = self.bytes.saturating_sub(before).saturating_add(bytes);
     }
 
-    fn remove(&mut self, name: &CountedFor, number: u64) -> Option<Entry> {
+    fn remove(&mut self, name: &CountedFor, number: u64) -> Option<Share> {
         let holder = self.holders.get_mut(name)?;
         let entry = holder.entries.remove(&number)?;
         holder.bytes = holder.bytes.saturating_sub(entry.bytes);

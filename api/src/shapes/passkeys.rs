@@ -101,7 +101,8 @@ pub(crate) struct Decided {
 
 /// Where a question stands, for a page that is open.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Standing {
+#[schema(as = Standing)]
+pub(crate) struct QuestionState {
     /// The approval.
     pub(crate) approval_id: String,
     /// `pending`, `approved`, `denied`, `expired`, `cancelled` or `consumed`.

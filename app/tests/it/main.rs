@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what does not hold in a test ends it")]
 
-use app::applies::{self, Attempt, Outcome};
+use app::applies::{self, ApplyProgress, Attempt};
 use app::decisions::Undecided;
 use app::identity::password::PasswordHasher;
 use app::identity::throttle::Throttle;
@@ -139,7 +139,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let attempt = Attempt::new(app, &who, Some(Duration::ZERO));
     let submitted = attempt.submit(commands::key("k"), operations, None).await;
     let waiting = match attempt.conclude(submitted.unwrap()).await.unwrap().outcome {
-        Outcome::Waiting(waiting) => waiting,
+        ApplyProgress::Waiting(waiting) => waiting,
         other => panic!("{other:?}"),
     };
     assert!(!waiting.is_approved);
@@ -162,7 +162,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let continued = attempt
         .resume(commands::key("k"), resume.read().unwrap())
         .await;
-    assert!(matches!(continued.unwrap().outcome, Outcome::Running));
+    assert!(matches!(continued.unwrap().outcome, ApplyProgress::Running));
 
     let operator = Principal::Operator("root".to_owned());
     let operator = authorize::<action::CloseTask>(ledger, operator, Request::default());

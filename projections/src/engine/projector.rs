@@ -30,7 +30,7 @@ pub(crate) struct Fold {
 }
 
 /// What a batch came to for a projection, once it is committed.
-struct Outcome {
+struct Folded {
     state: ProjectionState,
     stop: Option<Stop>,
 }
@@ -59,7 +59,7 @@ impl Fold {
         db: &Connection,
         remembered: usize,
         items: &[Item],
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Folded, Error> {
         let stored = Stored {
             db,
             set: self.state.set,
@@ -99,7 +99,7 @@ impl Fold {
             let cursor = state.cursor.saturating_add(len(taken));
             state.advance(db, cursor, last.record_hash())?;
         }
-        Ok(Outcome { state, stop })
+        Ok(Folded { state, stop })
     }
 
     /// Folds the items into memory; how many were folded before the error.
@@ -244,7 +244,7 @@ impl Projector {
         &mut self,
         from: u64,
         items: &[Item],
-    ) -> Result<Vec<(usize, Outcome)>, Error> {
+    ) -> Result<Vec<(usize, Folded)>, Error> {
         let failed = |doing| Error::sqlite(doing);
         let run = |sql| -> Result<(), rusqlite::Error> {
             self.db.prepare_cached(sql)?.execute([]).map(drop)

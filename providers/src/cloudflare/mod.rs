@@ -71,7 +71,7 @@ use std::sync::Arc;
 use waf_rule::WafRule;
 use waf_rules_read::{WafPhase, WafRulesRead};
 use waf_rules_write::{RuleChange, WafRulesWrite};
-use workers_deploy::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
+use workers_deploy::{EntryPoint, SCRIPT_SETTINGS, WorkersDeploy};
 use zone_name::{ZoneName, ascii_name};
 
 const NAMES: ProviderNames = ProviderNames {

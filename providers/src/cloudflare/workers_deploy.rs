@@ -43,14 +43,14 @@ pub(super) const SCRIPT_SETTINGS: [&str; 8] = [
 
 /// Where a Worker starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum EntryPoint {
     /// The ES module with the default export.
     MainModule(String),
     /// The script of a service worker.
     BodyPart(String),
 }
 
-impl Entry {
+impl EntryPoint {
     /// Upstream's field for it, and the module's name.
     pub(super) fn field(&self) -> (&'static str, &str) {
         match self {
@@ -75,7 +75,7 @@ const ONE_ENTRY: &str = "give main_module (ES modules) or body_part (service wor
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WorkersDeploy {
     script_name: ScriptName,
-    entry: Entry,
+    entry: EntryPoint,
     modules: Vec<WorkerModule>,
     inherits_strictly: bool,
     /// The other fields of the upload's metadata, checked, under upstream's names.
@@ -125,7 +125,7 @@ impl WorkersDeploy {
     }
 
     /// Where the Worker starts.
-    pub(super) fn entry(&self) -> &Entry {
+    pub(super) fn entry(&self) -> &EntryPoint {
         &self.entry
     }
 
@@ -259,8 +259,8 @@ impl WorkersDeploy {
 
     pub(super) fn summary(&self, scope: &Scope) -> String {
         let kind = match self.entry {
-            Entry::MainModule(_) => "ES modules",
-            Entry::BodyPart(_) => "service worker",
+            EntryPoint::MainModule(_) => "ES modules",
+            EntryPoint::BodyPart(_) => "service worker",
         };
         let bytes: usize = self
             .modules
@@ -287,14 +287,14 @@ fn deletes_classes(migrations: &Value) -> bool {
 fn short_form(
     fields: &mut Fields<'_>,
     script: &str,
-) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
+) -> Result<(EntryPoint, Vec<WorkerModule>), InvalidOperation> {
     if fields.has("modules") {
         return Err(fields.refuse("modules", "give either script or modules, not both"));
     }
-    let entry = match (Entry::parse(fields)?, syntax_of(script)) {
+    let entry = match (EntryPoint::parse(fields)?, syntax_of(script)) {
         (Some(entry), _) => entry,
-        (None, Syntax::Module) => Entry::MainModule(SHORT_FORM_MODULE.to_owned()),
-        (None, Syntax::Script) => Entry::BodyPart(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Module) => EntryPoint::MainModule(SHORT_FORM_MODULE.to_owned()),
+        (None, Syntax::Script) => EntryPoint::BodyPart(SHORT_FORM_MODULE.to_owned()),
         (None, Syntax::Undecided) => {
             return Err(fields.refuse(
                 "script",
@@ -309,21 +309,22 @@ fn short_form(
     let (field, name) = entry.field();
     check_name(name).map_err(|problem| fields.refuse(field, problem))?;
     let module_type = match &entry {
-        Entry::MainModule(_) => ModuleType::EsModule,
-        Entry::BodyPart(_) => ModuleType::Script,
+        EntryPoint::MainModule(_) => ModuleType::EsModule,
+        EntryPoint::BodyPart(_) => ModuleType::Script,
     };
     let module = WorkerModule::of_script(name, module_type, script);
     Ok((entry, vec![module]))
 }
 
-fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), InvalidOperation> {
+fn full_form(fields: &mut Fields<'_>) -> Result<(EntryPoint, Vec<WorkerModule>), InvalidOperation> {
     if !fields.has("modules") {
         return Err(fields.refuse_all("needs script, or modules with main_module or body_part"));
     }
-    let entry = Entry::parse(fields)?.ok_or_else(|| fields.refuse("main_module", ONE_ENTRY))?;
+    let entry =
+        EntryPoint::parse(fields)?.ok_or_else(|| fields.refuse("main_module", ONE_ENTRY))?;
     let body_part = match &entry {
-        Entry::BodyPart(name) => Some(name.as_str()),
-        Entry::MainModule(_) => None,
+        EntryPoint::BodyPart(name) => Some(name.as_str()),
+        EntryPoint::MainModule(_) => None,
     };
     let modules = fields
         .list("modules", 1..=MOST_MODULES)?
@@ -344,8 +345,8 @@ fn full_form(fields: &mut Fields<'_>) -> Result<(Entry, Vec<WorkerModule>), Inva
     let field_is_right = match modules.iter().find(|module| module.name() == name) {
         None => Err("must be the name of one of the modules".to_owned()),
         Some(module) => match (&entry, module.module_type()) {
-            (Entry::MainModule(_), ModuleType::EsModule | ModuleType::Python)
-            | (Entry::BodyPart(_), ModuleType::Script)
+            (EntryPoint::MainModule(_), ModuleType::EsModule | ModuleType::Python)
+            | (EntryPoint::BodyPart(_), ModuleType::Script)
             // Upstream knows what it can start.
             | (_, ModuleType::Other(_)) => Ok(()),
             (_, other) => Err(format!("cannot be a module of type {}", other.as_str())),

@@ -35,9 +35,9 @@ const COSIGNED: &str = "\
 — witness.example/w g3VaswAAAABlU/EAEAntNk50CbOsqMhT5IOQlAFKwA9eI2qximZpcGnXgor1avUgaxgA+EIZ9bxnd4O08/d+SOYD0ekXhSgeMk0NDw==
 ";
 
-struct Standing;
+struct StoppedClock;
 
-impl Clock for Standing {
+impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_seconds(1_700_000_000)
     }
@@ -55,7 +55,7 @@ impl Stage {
         StateFolder::init(folder.path(), &signer.public()).unwrap();
         let state = StateFolder::open(folder.path(), signer.public()).unwrap();
         let logs: WatchedLogs = LOG.parse().unwrap();
-        let witness = Witness::new(signer, state, logs, Arc::new(Standing)).unwrap();
+        let witness = Witness::new(signer, state, logs, Arc::new(StoppedClock)).unwrap();
         Self {
             router: router(witness),
             _folder: folder,

@@ -14,9 +14,9 @@ const MOST_KEPT: usize = 4096;
 const REFUSAL_KEPT: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(super) struct ScopeNames(Mutex<HashMap<Scope, Kept>>);
+pub(super) struct ScopeNames(Mutex<HashMap<Scope, KnownName>>);
 
-enum Kept {
+enum KnownName {
     Name(String),
     Refused(String, Instant),
 }
@@ -25,13 +25,13 @@ impl ScopeNames {
     fn get(&self, scope: &Scope) -> Option<Result<String, String>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.get(scope)? {
-            Kept::Name(name) => Some(Ok(name.clone())),
-            Kept::Refused(why, at) if at.elapsed() < REFUSAL_KEPT => Some(Err(why.clone())),
-            Kept::Refused(..) => None,
+            KnownName::Name(name) => Some(Ok(name.clone())),
+            KnownName::Refused(why, at) if at.elapsed() < REFUSAL_KEPT => Some(Err(why.clone())),
+            KnownName::Refused(..) => None,
         }
     }
 
-    fn put(&self, scope: &Scope, found: Kept) {
+    fn put(&self, scope: &Scope, found: KnownName) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST_KEPT {
             kept.clear();
@@ -55,8 +55,8 @@ impl UpstreamClient {
         self.scope_names.put(
             scope,
             match &name {
-                Ok(name) => Kept::Name(name.clone()),
-                Err(why) => Kept::Refused(why.clone(), Instant::now()),
+                Ok(name) => KnownName::Name(name.clone()),
+                Err(why) => KnownName::Refused(why.clone(), Instant::now()),
             },
         );
         Some(name)

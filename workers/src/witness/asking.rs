@@ -19,13 +19,13 @@ pub(super) struct Asking {
     pub(super) known: u64,
 }
 
-pub(super) struct Asked {
+pub(super) struct AskingEnd {
     /// The size that the witness has cosigned last, as far as is known now.
     pub(super) known: u64,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: Cosigning,
 }
 
-pub(super) enum Outcome {
+pub(super) enum Cosigning {
     /// A cosignature that holds.
     Cosigned(NoteSignature),
     /// The witness has cosigned a checkpoint that is larger than this one.
@@ -76,12 +76,12 @@ impl AskFailure {
 
 impl Asking {
     /// Asks until there is an answer to the checkpoint itself.
-    pub(super) async fn run(self) -> Asked {
+    pub(super) async fn run(self) -> AskingEnd {
         let mut known = self.known;
         for _ in 0..MOST_TURNS {
             if known > self.target.size() {
-                let outcome = Outcome::IsAhead;
-                return Asked { known, outcome };
+                let outcome = Cosigning::IsAhead;
+                return AskingEnd { known, outcome };
             }
             let outcome = match self.ask(known).await {
                 Ok(Answer::Newest(size)) if size != known => {
@@ -90,22 +90,22 @@ impl Asking {
                 }
                 // The size was right all along: it does not like what was shown to it.
                 Ok(Answer::Newest(_) | Answer::OtherHistory) => {
-                    Outcome::Failed(AskFailure::OtherHistory { known })
+                    Cosigning::Failed(AskFailure::OtherHistory { known })
                 }
                 Ok(Answer::Cosigned(lines)) => match self.cosignature(lines) {
                     Some(cosignature) => {
                         known = self.target.size();
-                        Outcome::Cosigned(cosignature)
+                        Cosigning::Cosigned(cosignature)
                     }
-                    None => Outcome::Failed(AskFailure::BadCosignature),
+                    None => Cosigning::Failed(AskFailure::BadCosignature),
                 },
-                Err(failure) => Outcome::Failed(failure),
+                Err(failure) => Cosigning::Failed(failure),
             };
-            return Asked { known, outcome };
+            return AskingEnd { known, outcome };
         }
-        Asked {
+        AskingEnd {
             known,
-            outcome: Outcome::Failed(AskFailure::Fickle),
+            outcome: Cosigning::Failed(AskFailure::Fickle),
         }
     }
 

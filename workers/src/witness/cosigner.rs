@@ -1,6 +1,6 @@
 //! The worker that collects cosignatures.
 
-use super::asking::{AskFailure, Asked, Asking, Outcome};
+use super::asking::{AskFailure, Asking, AskingEnd, Cosigning};
 use super::kept::{keep, set_gauges};
 use super::round::Round;
 use super::schedule::Schedule;
@@ -29,7 +29,7 @@ pub(crate) struct Cosigner {
     /// In the order of the settings' witnesses.
     schedules: Vec<Schedule>,
     round: Option<Round>,
-    asking: JoinSet<(usize, Arc<SignedCheckpoint>, Asked)>,
+    asking: JoinSet<(usize, Arc<SignedCheckpoint>, AskingEnd)>,
 }
 
 impl Cosigner {
@@ -99,7 +99,7 @@ impl Cosigner {
         }
     }
 
-    async fn take_in(&mut self, at: usize, target: &SignedCheckpoint, asked: Asked) {
+    async fn take_in(&mut self, at: usize, target: &SignedCheckpoint, asked: AskingEnd) {
         let (Some(schedule), Some(witness)) = (
             self.schedules.get_mut(at),
             self.settings.witnesses().get(at).cloned(),
@@ -109,13 +109,13 @@ impl Cosigner {
         schedule.is_asked = false;
         schedule.known = asked.known;
         let outcome = match asked.outcome {
-            Outcome::Cosigned(cosignature) => {
+            Cosigning::Cosigned(cosignature) => {
                 schedule.answered();
                 self.add(&witness, target, cosignature).await;
                 "cosigned"
             }
-            Outcome::IsAhead => self.ahead(at, &witness, asked.known),
-            Outcome::Failed(failure) => self.failed(at, &witness, &failure),
+            Cosigning::IsAhead => self.ahead(at, &witness, asked.known),
+            Cosigning::Failed(failure) => self.failed(at, &witness, &failure),
         };
         let witness = witness.key.id().to_string();
         metrics::counter!("witness_requests_total", "witness" => witness, "outcome" => outcome)

@@ -66,7 +66,7 @@ impl State {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StreamEntry {
     next_version: u64,
     /// How many events of it were seen.
     seen: u64,
@@ -78,7 +78,7 @@ struct Entry {
 /// All streams.
 #[derive(Debug)]
 pub(super) struct Streams {
-    entries: HashMap<StreamId, Entry>,
+    entries: HashMap<StreamId, StreamEntry>,
     /// There are records before the first one here.
     partial: bool,
     /// A payload could not be read.
@@ -126,7 +126,7 @@ impl Streams {
         let partial = self.partial;
         let entry = self.entries.entry(header.stream_id).or_insert_with(|| {
             let before = partial && header.stream_version > 0;
-            Entry {
+            StreamEntry {
                 next_version: if before { header.stream_version } else { 0 },
                 seen: 0,
                 gone: 0,
@@ -239,7 +239,7 @@ impl Streams {
 
     /// The stream was erased; it may lie before the range as a whole.
     pub(super) fn erase(&mut self, erased: &ErasedStream) {
-        let entry = self.entries.entry(erased.stream_id).or_insert(Entry {
+        let entry = self.entries.entry(erased.stream_id).or_insert(StreamEntry {
             next_version: erased.events,
             seen: 0,
             gone: 0,

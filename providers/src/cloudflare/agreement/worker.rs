@@ -1,7 +1,7 @@
 //! A Worker beside what was uploaded.
 
 use super::{Field, agrees, whole};
-use crate::cloudflare::{Entry, SCRIPT_SETTINGS, WorkersDeploy};
+use crate::cloudflare::{EntryPoint, SCRIPT_SETTINGS, WorkersDeploy};
 use ledger::event::Agreement;
 use ledger::provider::Snapshot;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ pub(super) fn deployed(deploy: &WorkersDeploy, state: &Snapshot) -> Agreement {
     };
     let code = match (deploy.entry(), deploy.modules(), modules) {
         // Answered as the bare script.
-        (Entry::BodyPart(_), [only], [(name, content)]) if name.is_empty() => {
+        (EntryPoint::BodyPart(_), [only], [(name, content)]) if name.is_empty() => {
             only.content() == content
         }
         (_, wanted, found) => {
