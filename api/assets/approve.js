@@ -1,6 +1,6 @@
 // The approval page: approve or deny, each confirmed with a passkey.
 
-import { Refused, able, countDown, explain, fromBase64url, hush, over, ready, say, send, standing, toBase64url, unable } from "./ceremony.js";
+import { Refused, able, assertion, countDown, explain, hush, over, ready, say, send, standing, unable } from "./ceremony.js";
 
 const approve = document.getElementById("approve");
 const deny = document.getElementById("deny");
@@ -83,25 +83,7 @@ async function ceremony(decision) {
   if (!options.allow_credentials?.length) {
     throw new Refused("Nobody can decide this yet", "None of the approvers has registered a passkey. An administrator has to invite one.");
   }
-  const credential = await navigator.credentials.get({
-    publicKey: {
-      challenge: fromBase64url(options.challenge),
-      timeout: options.timeout,
-      rpId: options.rp_id,
-      userVerification: options.user_verification,
-      allowCredentials: options.allow_credentials.map(({ id, kind }) => ({ id: fromBase64url(id), type: kind })),
-    },
-  });
-  const { clientDataJSON, authenticatorData, signature, userHandle } = credential.response;
-  const body = {
-    ...words,
-    credential_id: toBase64url(credential.rawId),
-    client_data_json: toBase64url(clientDataJSON),
-    authenticator_data: toBase64url(authenticatorData),
-    signature: toBase64url(signature),
-  };
-  if (userHandle?.byteLength) body.user_handle = toBase64url(userHandle);
-  return send("verify", body);
+  return send("verify", { ...words, ...(await assertion(options)) });
 }
 
 async function decide(decision, button) {

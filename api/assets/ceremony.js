@@ -98,14 +98,18 @@ function refusal(response, problem) {
   }
 }
 
+const NOT_USED = {
+  register: "It was cancelled, took too long, or this device cannot make a passkey with a fingerprint, face or PIN.",
+  decide: "It was cancelled, took too long, or this device holds none of the passkeys that may decide this.",
+  "log in": "It was cancelled, took too long, or this device holds none of your passkeys. Give your name first if your passkey is an older one.",
+};
+
 /** Turns what the browser throws during a ceremony into a text for people. */
 export function explain(error, action) {
   if (error instanceof Refused) return error;
   switch (error?.name) {
     case "NotAllowedError":
-      return new Refused("No passkey was used", action === "register"
-        ? "It was cancelled, took too long, or this device cannot make a passkey with a fingerprint, face or PIN."
-        : "It was cancelled, took too long, or this device holds none of the passkeys that may decide this.");
+      return new Refused("No passkey was used", NOT_USED[action]);
     case "InvalidStateError":
       return new Refused("Already registered", "This device holds a passkey of this approver. Use another device, or close this page.");
     case "SecurityError":
@@ -135,6 +139,28 @@ export function toBase64url(buffer) {
 export function fromBase64url(text) {
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}
+
+/** Has a passkey answer the service's options; gives what the service verifies. */
+export async function assertion(options) {
+  const credential = await navigator.credentials.get({
+    publicKey: {
+      challenge: fromBase64url(options.challenge),
+      timeout: options.timeout,
+      rpId: options.rp_id,
+      userVerification: options.user_verification,
+      allowCredentials: options.allow_credentials.map(({ id, kind }) => ({ id: fromBase64url(id), type: kind })),
+    },
+  });
+  const { clientDataJSON, authenticatorData, signature, userHandle } = credential.response;
+  const body = {
+    credential_id: toBase64url(credential.rawId),
+    client_data_json: toBase64url(clientDataJSON),
+    authenticator_data: toBase64url(authenticatorData),
+    signature: toBase64url(signature),
+  };
+  if (userHandle?.byteLength) body.user_handle = toBase64url(userHandle);
+  return body;
 }
 
 /** Shows one message; a bad one interrupts a screen reader. */

@@ -2,15 +2,16 @@
 //! `cargo run -p api --example sample_pages -- 8090`. Nothing on these pages can be decided.
 
 use api::pages::{
-    ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage, Moment,
-    NoticePage, OperationCard, OutcomeShown, Param, ShownText, UpstreamState, assets, respond,
+    AccountPage, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage,
+    Moment, NoticePage, OperationCard, OutcomeShown, Param, ShownText, UpstreamState, assets,
+    respond,
 };
-use axum::Router;
 use axum::routing::get;
+use axum::{Json, Router};
 use http::StatusCode;
 use ledger::{Clock, Risk, ScopeType};
 use ledger_sqlite::SystemClock;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -186,6 +187,35 @@ fn used(used: bool) -> EnrolmentUsedPage {
     }
 }
 
+fn me() -> Value {
+    json!({
+        "kind": "user", "scheme": "session", "id": "019bf0a0-7c00-7001-8001-000000000001",
+        "name": "alice@example.com", "role": "admin", "groups": [],
+        "expires_at": moment(40_000).machine(), "step_up_until": moment(200).machine(),
+        "must_change_password": false,
+    })
+}
+
+fn sessions() -> Value {
+    let session = |id: &str, via: &str, address: &str| {
+        json!({
+            "id": id, "current": id == "1", "via": via, "address": address,
+            "created_at": moment(-3200).machine(), "expires_at": moment(40_000).machine(),
+        })
+    };
+    json!({"sessions": [
+        session("1", "passkey", "2001:db8:85a3:1234:5678:8a2e:370:7334"),
+        session("2", "password", "192.0.2.7"),
+    ]})
+}
+
+fn passkeys() -> Value {
+    json!({"passkeys": [
+        {"credential_id": "Q3JlZGVudGlhbCBvZiBhbGljZSBvbiBoZXIgdGVsZXBob25lLCBvbmU"},
+        {"credential_id": "b25lIG1vcmU"},
+    ]})
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let port = std::env::args()
@@ -249,6 +279,10 @@ async fn main() -> std::io::Result<()> {
                 )
             }),
         )
+        .route("/", get(async || respond(StatusCode::OK, &AccountPage)))
+        .route("/v1/me", get(async || Json(me())))
+        .route("/v1/me/sessions", get(async || Json(sessions())))
+        .route("/v1/me/passkeys", get(async || Json(passkeys())))
         .merge(assets::router());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     tokio::time::timeout(

@@ -150,7 +150,7 @@ mod tests {
         };
         let (root, html) = text(browser("/")).await;
         assert_eq!(root.status(), 200);
-        assert!(html.contains("/docs/"), "{html}");
+        assert!(html.contains("\"docs/\""), "{html}");
         let (unknown, html) = text(browser("/nothing")).await;
         assert_eq!(unknown.status(), 404);
         assert!(html.contains("There is nothing here"), "{html}");

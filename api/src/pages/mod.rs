@@ -1,6 +1,7 @@
 //! What a person sees in a browser: the approval page, what became of an approval, enrolment, and
 //! refusals. Each page is a plain struct that holds everything it shows; none of them asks the ledger.
 
+mod account;
 mod approval;
 pub mod assets;
 mod bounded;
@@ -18,6 +19,7 @@ mod refusal;
 mod shown;
 mod upstream;
 
+pub use account::AccountPage;
 pub use approval::{ApprovalPage, OperationCard, UpstreamState};
 pub(crate) use bounded::ApprovalFile;
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};

@@ -30,20 +30,6 @@ impl NoticePage {
         }
     }
 
-    /// The service's own address, without a path.
-    #[must_use]
-    pub fn landing() -> Self {
-        Self {
-            title: "llm-permission-proxy",
-            explanation: "Here people decide what agents may do with credentials that agents do not \
-                          hold.",
-            advice: "To decide, open the link in the message that you got. Programs find a \
-                     description of the interface under /docs/.",
-            request_id: None,
-            path: None,
-        }
-    }
-
     /// Nothing stands at this address.
     #[must_use]
     pub fn not_found() -> Self {

@@ -113,6 +113,7 @@ fn every_page() -> Vec<String> {
         .map(|how| ended(how).render().unwrap())
         .collect();
     pages.extend([
+        AccountPage.render().unwrap(),
         approval().render().unwrap(),
         enrolment.render().unwrap(),
         used(true).render().unwrap(),
@@ -136,7 +137,8 @@ fn no_page_carries_markup_script_or_style_of_its_own_or_of_others() {
         assert!(!html.contains('\u{202e}'), "raw override");
         for script in html.split("<script").skip(1) {
             assert!(
-                script.starts_with(" type=\"module\" src=\"../../assets/"),
+                script.starts_with(" type=\"module\" src=\"../../assets/")
+                    || script.starts_with(" type=\"module\" src=\"assets/"),
                 "inline script"
             );
             assert!(script.contains("\"></script>"));

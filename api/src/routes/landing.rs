@@ -1,17 +1,17 @@
 //! The start page, and answers for unknown paths.
 
-use crate::pages::{self, NoticePage, WantsPage};
+use crate::pages::{self, AccountPage, NoticePage, WantsPage};
 use crate::problem::ApiError;
 use axum::Json;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::json;
 
-/// What this is, and where to go on: a page for browsers, links for programs. The links are relative, so
+/// The start: the page of a person's account for browsers, links for programs. The links are relative, so
 /// that they hold behind whatever path a proxy in front puts before ours.
 pub(crate) async fn landing(WantsPage(page): WantsPage) -> Response {
     if page {
-        return pages::respond(StatusCode::OK, &NoticePage::landing().at("/"));
+        return pages::respond(StatusCode::OK, &AccountPage);
     }
     let links = json!({
         "service": "llm-permission-proxy",

@@ -1,0 +1,277 @@
+// The page at /: logs in, and shows the person's own sessions and passkeys.
+
+import { Refused, able, assertion, explain, hush, ready, say } from "./ceremony.js";
+
+const at = (id) => document.getElementById(id);
+const SECTIONS = ["stranger", "me", "sessions", "passkeys", "change"];
+const ROLES = {
+  viewer: "Viewer: you can read.",
+  operator: "Operator: you can run tasks, and take grants and passkeys away.",
+  admin: "Admin: you can manage everything here.",
+};
+const VIA = { password: "With a password", passkey: "With a passkey" };
+
+/** Asks the API with the cookie; gives the answer's JSON, `null` where it has none. */
+async function ask(method, path, body) {
+  let response;
+  try {
+    response = await fetch(`v1/${path}`, {
+      method,
+      headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
+      body: body && JSON.stringify(body),
+      cache: "no-store",
+      credentials: "same-origin",
+      redirect: "error",
+    });
+  } catch {
+    throw new Refused("The service was not reached", "Check your connection, then try again.");
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.ok) return answer;
+  throw refusal(response, answer ?? {});
+}
+
+function refusal(response, { code, detail }) {
+  const said = typeof detail === "string" ? detail : "";
+  const refused = (title, text) => Object.assign(new Refused(title, text), { code, status: response.status });
+  switch (code) {
+    case "login_failed":
+      return refused("That was not right", "The name, the password or the passkey is wrong, or this user may not log in. After several tries a correct one is refused too, for a while.");
+    case "password_wrong":
+      return refused("The current password is wrong", "Nothing was changed.");
+    case "rate_limited": {
+      const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again. A passkey works at once.`);
+    }
+    default:
+      return response.status >= 500
+        ? refused("The service could not answer", "Try again in a moment.")
+        : refused("This was refused", said || "Reload this page and try again.");
+  }
+}
+
+const wait = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`);
+
+/** Asks as `ask` does; where a fresh passkey is needed, asks for it first. */
+async function askConfirmed(method, path, body) {
+  try {
+    return await ask(method, path, body);
+  } catch (error) {
+    if (error.code !== "step_up_required") throw error;
+  }
+  say("", "Confirm with your passkey", "What you asked for needs it.");
+  await ceremony("auth/step-up", {});
+  return ask(method, path, body);
+}
+
+async function ceremony(path, words) {
+  const options = await ask("POST", `${path}/options`, words);
+  return ask("POST", `${path}/verify`, await assertion(options));
+}
+
+let running = false;
+
+/** Lets a press do one thing at a time, and tells how it ended. */
+function does(button, act) {
+  return async (event) => {
+    event?.preventDefault();
+    if (running) return;
+    running = true;
+    button.setAttribute("aria-busy", "true");
+    button.disabled = true;
+    hush();
+    try {
+      await act();
+    } catch (error) {
+      await fail(error);
+    } finally {
+      running = false;
+      button.removeAttribute("aria-busy");
+      button.disabled = false;
+    }
+  };
+}
+
+async function fail(error) {
+  const refused = explain(error, "log in");
+  // A session that has ended leaves the page of a stranger.
+  if (error.code === "session_ended") {
+    showStranger();
+    say("bad", "You are logged out", "Your session has ended. Log in again.");
+  } else {
+    say("bad", refused.title, refused.message);
+  }
+  at("message").focus();
+}
+
+function show(...sections) {
+  for (const id of SECTIONS) at(id).hidden = !sections.includes(id);
+  at("log-out").hidden = sections.includes("stranger");
+}
+
+function showStranger() {
+  for (const id of ["password", "current", "new"]) at(id).value = "";
+  show("stranger");
+  document.title = "Log in · Permission Proxy";
+}
+
+async function showMe() {
+  let me;
+  try {
+    me = await ask("GET", "me");
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    showStranger();
+    return;
+  }
+  for (const id of ["password", "current", "new"]) at(id).value = "";
+  document.title = `${me.name} · Permission Proxy`;
+  at("name").textContent = me.name;
+  at("change-username").value = me.name;
+  at("role").textContent = ROLES[me.role] ?? me.role ?? "";
+  fill("groups", me.groups?.length ? document.createTextNode(me.groups.join(", ")) : null);
+  fill("until", me.expires_at && time(me.expires_at));
+  fill("confirmed", me.step_up_until && new Date(me.step_up_until) > new Date() && time(me.step_up_until));
+  at("must-change").hidden = !me.must_change_password;
+  at("none-yet").hidden = me.must_change_password;
+  if (me.kind !== "user" || me.scheme !== "session") {
+    show("me");
+    at("log-out").hidden = true;
+    return;
+  }
+  if (me.must_change_password) {
+    show("me", "change");
+    return;
+  }
+  const [sessions, passkeys] = await Promise.all([ask("GET", "me/sessions"), ask("GET", "me/passkeys")]);
+  at("session-rows").replaceChildren(...sessions.sessions.map(sessionRow));
+  at("passkey-rows").replaceChildren(...passkeys.passkeys.map(passkeyRow));
+  at("no-passkey").hidden = passkeys.passkeys.length > 0;
+  at("log-out-everywhere").disabled = sessions.sessions.length < 2;
+  show("me", "sessions", "passkeys", "change");
+}
+
+function fill(id, node) {
+  at(`${id}-row`).hidden = !node;
+  at(id).replaceChildren(...(node ? [node] : []));
+}
+
+function time(text) {
+  const element = document.createElement("time");
+  element.dateTime = element.title = text;
+  element.textContent = new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return element;
+}
+
+function row(lead, rest, button) {
+  const item = document.createElement("li");
+  const text = document.createElement("div");
+  const first = document.createElement("p");
+  first.append(...lead);
+  const second = document.createElement("p");
+  second.className = "quiet";
+  second.append(...rest);
+  text.append(first, second);
+  item.append(text, ...(button ? [button] : []));
+  return item;
+}
+
+/** A button that does it at the second press. */
+function twice(label, again, about, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "deny small";
+  button.textContent = label;
+  button.setAttribute("aria-label", `${label}: ${about}`);
+  const press = does(button, act);
+  let asked = false;
+  button.addEventListener("click", () => {
+    if (asked) return press();
+    asked = true;
+    button.textContent = again;
+    button.setAttribute("aria-label", `${again}: ${about}`);
+  });
+  button.addEventListener("blur", () => {
+    asked = false;
+    button.textContent = label;
+    button.setAttribute("aria-label", `${label}: ${about}`);
+  });
+  return button;
+}
+
+function sessionRow({ id, current, via, address, created_at, expires_at }) {
+  const where = address ?? "an unknown address";
+  const lead = [where, ...(current ? [mark("this one")] : [])];
+  const rest = [`${VIA[via] ?? via ?? "Logged in"}, `, time(created_at), " to ", time(expires_at)];
+  const end = current ? null : twice("End", "End it now", `the session from ${where}`, async () => {
+    await ask("DELETE", `me/sessions/${encodeURIComponent(id)}`);
+    await showMe();
+    say("good", "The session has ended", `The one from ${where} opens nothing any more.`);
+  });
+  return row(lead, rest, end);
+}
+
+function passkeyRow({ credential_id }) {
+  const id = document.createElement("code");
+  id.textContent = credential_id;
+  const remove = twice("Remove", "Remove it now", `the passkey ${credential_id}`, async () => {
+    await askConfirmed("DELETE", `me/passkeys/${encodeURIComponent(credential_id)}`);
+    await showMe();
+    say("good", "The passkey is removed", "It opens and decides nothing any more. Delete it from your device too.");
+  });
+  return row([id], [], remove);
+}
+
+function mark(text) {
+  const badge = document.createElement("span");
+  badge.className = "badge safe";
+  badge.textContent = text;
+  return badge;
+}
+
+function on(id, event, button, act) {
+  at(id).addEventListener(event, does(at(button), act));
+}
+
+on("login", "submit", "with-password", async () => {
+  await ask("POST", "auth/login", { username: at("username").value.trim(), password: at("password").value });
+  await showMe();
+});
+on("with-passkey", "click", "with-passkey", async () => {
+  const username = at("username").value.trim();
+  await ceremony("auth/passkey", username ? { username } : {});
+  await showMe();
+});
+on("log-out", "click", "log-out", async () => {
+  await ask("POST", "auth/logout", {});
+  showStranger();
+  say("good", "You are logged out", "This session opens nothing any more.");
+});
+on("log-out-everywhere", "click", "log-out-everywhere", async () => {
+  await ask("POST", "auth/logout-everywhere", {});
+  await showMe();
+  say("good", "You are logged out everywhere else", "Only this session goes on.");
+});
+on("add-passkey", "click", "add-passkey", async () => {
+  const { enrolment_url } = await askConfirmed("POST", "me/enrolment", {});
+  location.assign(enrolment_url);
+});
+on("change-password", "submit", "set-password", async () => {
+  const body = { new: at("new").value };
+  if (at("current").value) body.current = at("current").value;
+  await askConfirmed("POST", "auth/password", body);
+  await showMe();
+  say("good", "Your password is changed", "Your other sessions have ended.");
+});
+
+try {
+  await showMe();
+} catch (error) {
+  showStranger();
+  await fail(error);
+}
+ready();
+if (!able()) {
+  at("with-passkey").disabled = true;
+  at("add-passkey").disabled = true;
+}
