@@ -8,6 +8,7 @@
 mod engine;
 mod error;
 mod moment;
+mod paging;
 mod progress;
 mod projection;
 mod projections;
@@ -20,6 +21,7 @@ pub use engine::{
     inspect, rebuild, refuse_without_ledger, verify,
 };
 pub use error::{Error, SqliteFailure};
+pub use paging::{Page, Paging};
 pub use progress::{Difference, Progress, ProjectionStatus, RebuildReport, Status};
 pub use projection::{Projection, Stop, UnknownProjection};
 pub use projections::{Depths, Projections};
@@ -28,7 +30,7 @@ pub use status::{
     UnknownStatus, Validity,
 };
 pub use tables::{
-    ApplyView, ApprovalView, AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery,
-    DueSearch, ErasedView, OperationSummary, PermissionView, TaskView, TimelineEntry,
-    TimelineFilter, Unproven,
+    ApplyView, ApprovalFilter, ApprovalView, ApproverView, AttemptView, CallbackView,
+    CredentialView, DeliveryView, DueDelivery, DueSearch, ErasedView, OperationSummary,
+    PermissionView, TaskFilter, TaskView, TimelineEntry, TimelineTopic, Unproven,
 };

@@ -2,6 +2,8 @@
 
 use crate::error::Error;
 use crate::moment;
+use crate::paging::{Page, Paging};
+use crate::projection::Projection;
 use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
 use crate::store::{Spec, Table, row};
@@ -11,12 +13,12 @@ use ledger::{
     AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, TaskId,
     Timestamp,
 };
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -38,10 +40,15 @@ const SPEC: Spec = Spec {
     ended_at              TEXT,
     end_reason            TEXT,
     consumed_by           TEXT,              -- the apply that it authorised
-    updated_at            TEXT NOT NULL
+    updated_at            TEXT NOT NULL,
+    position              INTEGER NOT NULL   -- of the event that asked it
 ) STRICT, WITHOUT ROWID",
     indexes: &[
         ("approvals_by_task", "(task_id, created_at)"),
+        ("approvals_in_order", "(position)"),
+        ("approvals_by_state", "(state, position)"),
+        ("approvals_by_agent", "(agent, position)"),
+        ("approvals_by_agent_and_state", "(agent, state, position)"),
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
         ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
     ],
@@ -82,7 +89,18 @@ row! {
         pub consumed_by: Option<ApplyId>,
         /// When it last changed.
         pub updated_at: Timestamp,
+        /// The position of the event that asked it.
+        pub position: u64,
     }
+}
+
+/// Which approvals to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApprovalFilter {
+    pub state: Option<ApprovalStatus>,
+    /// One of those who may decide.
+    pub approver: Option<ApproverName>,
+    pub agent: Option<AgentName>,
 }
 
 impl ApprovalView {
@@ -98,6 +116,15 @@ impl ApprovalView {
         self.decision_reason
             .as_deref()
             .filter(|_| self.was_denied())
+    }
+
+    /// Where it stands at `now`: at the deadline itself it has expired, whether or not that is recorded.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> ApprovalStatus {
+        match self.deadline {
+            Some(deadline) if now >= deadline => ApprovalStatus::Expired,
+            _ => self.state,
+        }
     }
 
     fn was_denied(&self) -> bool {
@@ -192,6 +219,7 @@ fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested)
         end_reason: None,
         consumed_by: None,
         updated_at: at,
+        position: folding.recorded.position(),
     });
 }
 
@@ -203,9 +231,68 @@ fn edit<'t>(folding: &'t mut Folding<'_, impl Parts>) -> Result<&'t mut Approval
     Ok(approval)
 }
 
+pub(crate) fn listing(
+    filter: ApprovalFilter,
+    now: Timestamp,
+    paging: Paging,
+) -> QueryBuilder<Sqlite> {
+    let is_open = matches!(
+        filter.state,
+        Some(ApprovalStatus::Pending | ApprovalStatus::Approved)
+    );
+    let mut query = match &filter.approver {
+        // There are never many open ones, so theirs are found among those.
+        Some(_) if !is_open => QueryBuilder::new(
+            "SELECT approvals.* FROM approval_deciders AS deciders
+             CROSS JOIN approvals USING (approval_id) WHERE deciders.position < ",
+        ),
+        _ => QueryBuilder::new("SELECT * FROM approvals WHERE position < "),
+    };
+    query.push_bind(paging.below());
+    if let Some(state) = filter.state {
+        query.push(" AND state = ").push_bind(state.as_str());
+    }
+    if is_open {
+        query.push(" AND deadline > ");
+        query.push_bind(moment::to_text(now));
+    }
+    if let Some(agent) = filter.agent {
+        query.push(" AND agent = ").push_bind(String::from(agent));
+    }
+    let order = match filter.approver {
+        None => " ORDER BY position DESC",
+        Some(approver) if is_open => {
+            query.push(" AND EXISTS (SELECT 1 FROM approval_deciders AS deciders WHERE approver_principal = ");
+            query.push_bind(String::from(approver));
+            query.push(" AND deciders.position = approvals.position)");
+            " ORDER BY position DESC"
+        }
+        Some(approver) => {
+            query.push(" AND approver_principal = ");
+            query.push_bind(String::from(approver));
+            " ORDER BY deciders.position DESC"
+        }
+    };
+    query.push(order);
+    query
+}
+
 impl Projections {
     pub async fn approval(&self, id: ApprovalId) -> Result<Option<ApprovalView>, Error> {
         read_one(self.readers(), &id).await
+    }
+
+    /// Approvals, the newest first. One whose deadline has passed at `now` is listed as expired once that
+    /// is recorded, and as nothing else before.
+    pub async fn approvals(
+        &self,
+        filter: ApprovalFilter,
+        now: Timestamp,
+        paging: Paging,
+    ) -> Result<Page<ApprovalView>, Error> {
+        let query = listing(filter, now, paging);
+        let position = |approval: &ApprovalView| approval.position;
+        self.page(Projection::Tasks, query, paging, position).await
     }
 
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {

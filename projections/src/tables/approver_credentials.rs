@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::projections::{Projections, read_all};
 use crate::status::Validity;
 use crate::store::{Spec, Stored, Table, row};
-use crate::tables::approvers::ApproverRow;
+use crate::tables::approvers::ApproverView;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{
     ApprovalDecided, BackupEligibilityLearnt, CredentialPut, CredentialStatus, LedgerErased,
@@ -73,7 +73,7 @@ row! {
     }
 }
 
-parts!(Parts: Table<ApproverRow>, Table<CredentialView>);
+parts!(Parts: Table<ApproverView>, Table<CredentialView>);
 
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     match &folding.recorded.event {
@@ -89,7 +89,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 fn fold_put(folding: &mut Folding<'_, impl Parts>, put: &CredentialPut) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
     let approver_id = ApproverId::from(folding.recorded.stream_id());
-    let approver = folding.known::<ApproverRow>("approver", &approver_id)?;
+    let approver = folding.known::<ApproverView>("approver", &approver_id)?;
     let principal = approver.principal.clone();
     let position = folding.recorded.position();
     let known = folding.get::<CredentialView>(&put.credential_id)?;

@@ -1,40 +1,48 @@
 //! `approvers`: the principals who may have credentials.
 
 use crate::error::Error;
+use crate::paging::{Page, Paging};
+use crate::projection::Projection;
+use crate::projections::Projections;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::event::LedgerErased;
 use ledger::{ApproverId, ApproverName, Event, Timestamp};
+use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "approvers",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Principals who were given a credential, or invited to register one.
     approver_id        TEXT PRIMARY KEY,
     approver_principal TEXT NOT NULL UNIQUE,
-    registered_at      TEXT NOT NULL
+    registered_at      TEXT NOT NULL,
+    position           INTEGER NOT NULL  -- of the event that registered it
 ) STRICT, WITHOUT ROWID",
-    indexes: &[],
+    indexes: &[("approvers_in_order", "(position)")],
     fold_indexes: &[],
 };
 
 row! {
-    pub(crate) struct ApproverRow in SPEC, key (approver_id: ApproverId = "approver_id") {
-        approver_id: ApproverId,
-        pub(crate) principal: ApproverName = "approver_principal",
-        registered_at: Timestamp,
+    pub struct ApproverView in SPEC, key (approver_id: ApproverId = "approver_id") {
+        pub approver_id: ApproverId,
+        pub principal: ApproverName = "approver_principal",
+        pub registered_at: Timestamp,
+        /// The position of the event that registered it.
+        pub position: u64,
     }
 }
 
-parts!(Parts: Table<ApproverRow>);
+parts!(Parts: Table<ApproverView>);
 
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     if let Event::ApproverRegistered(registered) = &folding.recorded.event {
-        folding.insert(ApproverRow {
+        folding.insert(ApproverView {
             approver_id: registered.approver_id,
             principal: registered.principal.clone(),
             registered_at: folding.recorded.recorded_at(),
+            position: folding.recorded.position(),
         });
     }
     Ok(())
@@ -46,4 +54,21 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
     };
     let sql = "DELETE FROM {} WHERE approver_id = ?";
     stored.erase(SPEC.name, sql, [id.to_string()])
+}
+
+pub(crate) fn listing(paging: Paging) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM approvers WHERE position < ");
+    query.push_bind(paging.below());
+    query.push(" ORDER BY position DESC");
+    query
+}
+
+impl Projections {
+    /// Those who have credentials or were invited to register one, the newest first.
+    pub async fn approvers(&self, paging: Paging) -> Result<Page<ApproverView>, Error> {
+        let query = listing(paging);
+        let position = |approver: &ApproverView| approver.position;
+        self.page(Projection::Approvers, query, paging, position)
+            .await
+    }
 }

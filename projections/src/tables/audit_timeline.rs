@@ -1,21 +1,27 @@
 //! `audit_timeline`: one line for each event, for people.
 
-use super::timeline_topics::task_of_stream;
 use crate::error::Error;
-use crate::projections::{Projections, read_all};
+use crate::paging::{Page, Paging};
+use crate::projection::Projection;
+use crate::projections::Projections;
 use crate::store::{Appended, Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
-use crate::tables::timeline_topics::TopicRow;
+use crate::tables::timeline_mentions::{of_approver, of_user};
+use crate::tables::timeline_topics::{self, TopicRow};
 use ledger::describe::{Topic, line};
-use ledger::event::{AggregateKind, ErasedPayload, LedgerErased};
-use ledger::{Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp};
+use ledger::event::{ErasedPayload, LedgerErased};
+use ledger::{
+    AgentName, ApproverName, Envelope, Event, EventId, Recorded, RequestId, TaskId, Timestamp,
+    UserId,
+};
+use sqlx::{QueryBuilder, Sqlite};
 
 /// The most characters of a summary; the ledger has everything in full.
 const MOST: usize = 400;
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
     position   INTEGER PRIMARY KEY,
@@ -24,6 +30,7 @@ const SPEC: Spec = Spec {
     who        TEXT NOT NULL,
     summary    TEXT NOT NULL,
     task_id    TEXT,     -- the task that it concerns, where it concerns one
+    agent      TEXT,     -- the agent that it concerns, by its task or itself
     subject_id TEXT NOT NULL,  -- the task, apply, approval, agent, approver or delivery itself
     request_id TEXT,     -- as in the service's log
     cause      INTEGER,  -- the position of the event that it answers
@@ -31,6 +38,7 @@ const SPEC: Spec = Spec {
 ) STRICT",
     indexes: &[
         ("audit_timeline_by_task", "(task_id, position) WHERE task_id IS NOT NULL"),
+        ("audit_timeline_by_agent", "(agent, position) WHERE agent IS NOT NULL"),
     ],
     fold_indexes: &[],
 };
@@ -50,6 +58,8 @@ row! {
         pub summary: String,
         /// The task that it concerns, where it concerns one.
         pub task_id: Option<TaskId>,
+        /// The agent that it concerns, by its task or itself.
+        pub agent: Option<AgentName>,
         /// The task, apply, approval, agent, approver or delivery itself.
         pub subject_id: ledger::StreamId,
         /// The request that it was for, as in the service's log.
@@ -61,20 +71,22 @@ row! {
     }
 }
 
-/// Which part of the timeline to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimelineFilter {
-    /// Only what concerns this task.
-    pub task: Option<TaskId>,
-    pub from: u64,
-    /// At most so many entries.
-    pub limit: u32,
+/// What a part of the timeline is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimelineTopic {
+    Task(TaskId),
+    /// The agent and its tasks.
+    Agent(AgentName),
+    /// What was asked of an approver, what they decided, and their credentials.
+    Approver(ApproverName),
+    /// What a user did, and what was done to it.
+    User(UserId),
 }
 
 parts!(Parts: Table<TopicRow>, Appended<TimelineEntry>);
 
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
-    let task_id = task_of(folding)?;
+    let topic = timeline_topics::topic(folding)?;
     let recorded = folding.recorded;
     folding
         .part::<Appended<TimelineEntry>>()
@@ -84,7 +96,8 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             event: recorded.event.name().to_owned(),
             who: recorded.envelope.actor.to_string(),
             summary: line(&recorded.event, &Topic::default(), MOST),
-            task_id,
+            task_id: topic.task_id,
+            agent: topic.agent,
             subject_id: recorded.stream_id(),
             request_id: recorded.envelope.request_id,
             cause: recorded.envelope.cause,
@@ -117,7 +130,9 @@ pub(crate) fn erase(
             (&nobody, &gone, from, until),
         )?;
         let table = stored.set.table(SPEC.name);
-        let sql = format!("UPDATE {table} SET task_id = ?1 WHERE position >= ?2 AND position < ?3");
+        let sql = format!(
+            "UPDATE {table} SET task_id = ?1, agent = NULL WHERE position >= ?2 AND position < ?3"
+        );
         let moved = stored.db.execute(&sql, (&task, from, until));
         moved.map_err(Error::sqlite("erasing rows"))?;
     }
@@ -128,40 +143,42 @@ fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
-/// The task that an event concerns, by what the event says or by whose stream it stands in.
-fn task_of(folding: &mut Folding<'_, impl Parts>) -> Result<Option<TaskId>, Error> {
-    let stream = folding.recorded.stream_id();
-    let event = &folding.recorded.event;
-    if let Some(task_id) = event.task_id() {
-        return Ok(Some(task_id));
-    }
-    let (Some(kind), false) = (event.kind(), folding.recorded.is_erased()) else {
-        return Ok(None);
+pub(crate) fn listing(topic: Option<TimelineTopic>, paging: Paging) -> QueryBuilder<Sqlite> {
+    const OF_ALL: &str = "SELECT * FROM audit_timeline WHERE ";
+    const MENTIONING: &str = "SELECT audit_timeline.* FROM timeline_mentions AS mentions
+         CROSS JOIN audit_timeline ON audit_timeline.position = mentions.position WHERE ";
+    let (rows, column, value) = match topic {
+        None => (OF_ALL, None, String::new()),
+        Some(TimelineTopic::Task(task)) => (OF_ALL, Some("task_id"), task.to_string()),
+        Some(TimelineTopic::Agent(agent)) => (OF_ALL, Some("agent"), agent.into()),
+        Some(TimelineTopic::Approver(name)) => (MENTIONING, Some("topic"), of_approver(&name)),
+        Some(TimelineTopic::User(user)) => (MENTIONING, Some("topic"), of_user(user)),
     };
-    Ok(match kind.aggregate {
-        AggregateKind::Task => Some(TaskId::from(stream)),
-        of @ (AggregateKind::Apply | AggregateKind::Approval | AggregateKind::Delivery) => {
-            Some(task_of_stream(folding, of.as_str())?)
-        }
-        _ => None,
-    })
+    let mut query = QueryBuilder::new(rows);
+    if let Some(column) = column {
+        query.push(column).push(" = ").push_bind(value);
+        query.push(" AND ");
+    }
+    // The position of the table that the rows are found by, whose order is theirs.
+    let position = match rows {
+        MENTIONING => "mentions.position",
+        _ => "position",
+    };
+    query.push(position).push(" < ").push_bind(paging.below());
+    query.push(" ORDER BY ").push(position).push(" DESC");
+    query
 }
 
 impl Projections {
-    /// The timeline in its order, from a position on.
-    pub async fn timeline(&self, filter: TimelineFilter) -> Result<Vec<TimelineEntry>, Error> {
-        let from = i64::try_from(filter.from).unwrap_or(i64::MAX);
-        let query = match filter.task {
-            None => sqlx::query(
-                "SELECT * FROM audit_timeline WHERE position >= ? ORDER BY position LIMIT ?",
-            ),
-            Some(task) => sqlx::query(
-                "SELECT * FROM audit_timeline WHERE task_id = ? AND position >= ?
-                 ORDER BY position LIMIT ?",
-            )
-            .bind(task.to_string()),
-        };
-        let query = query.bind(from).bind(i64::from(filter.limit));
-        read_all(self.readers(), query).await
+    /// The timeline, the newest entry first; all of it when no topic is named.
+    pub async fn timeline(
+        &self,
+        topic: Option<TimelineTopic>,
+        paging: Paging,
+    ) -> Result<Page<TimelineEntry>, Error> {
+        let query = listing(topic, paging);
+        let position = |entry: &TimelineEntry| entry.position;
+        self.page(Projection::Timeline, query, paging, position)
+            .await
     }
 }

@@ -8,9 +8,9 @@ use crate::tables::applies::Waiting;
 use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
-    self, AgentRow, ApplyView, ApprovalView, ApproverRow, AttemptView, CallbackView,
-    CredentialView, DeliveryView, ErasedView, PermissionView, QueueRow, TaskView, TimelineEntry,
-    TokenRow, TopicRow,
+    self, AgentRow, ApplyView, ApprovalView, ApproverView, AttemptView, CallbackView,
+    CredentialView, DeciderRow, DeliveryView, ErasedView, MentionRow, PermissionView, QueueRow,
+    TaskView, TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -27,13 +27,14 @@ macro_rules! for_each_row {
         $each!(tables::AgentRow, tables::PermissionView)
     };
     (Approvers, $each:ident) => {
-        $each!(tables::ApproverRow, tables::CredentialView)
+        $each!(tables::ApproverView, tables::CredentialView)
     };
     (Tasks, $each:ident) => {
         $each!(
             tables::TaskView,
             tables::TokenRow,
             tables::ApprovalView,
+            tables::DeciderRow,
             tables::ApplyView,
             tables::QueueRow
         )
@@ -46,7 +47,12 @@ macro_rules! for_each_row {
         )
     };
     (Timeline, $each:ident) => {
-        $each!(tables::TimelineEntry, tables::TopicRow, tables::ErasedView)
+        $each!(
+            tables::TimelineEntry,
+            tables::MentionRow,
+            tables::TopicRow,
+            tables::ErasedView
+        )
     };
 }
 pub(crate) use for_each_row;
@@ -159,7 +165,7 @@ tables! {
 tables! {
     /// Of the projection `approvers`.
     ApproverTables folded by fold_approvers {
-        approvers: Table<ApproverRow>,
+        approvers: Table<ApproverView>,
         credentials: Table<CredentialView>,
     }
 }
@@ -170,6 +176,7 @@ tables! {
         tasks: Table<TaskView>,
         tokens: Table<TokenRow>,
         approvals: Table<ApprovalView>,
+        deciders: Table<DeciderRow>,
         applies: Table<ApplyView>,
         queue: Table<QueueRow>,
     }
@@ -191,6 +198,7 @@ tables! {
     TimelineTables folded by fold_timeline {
         topics: Table<TopicRow>,
         erased: Table<ErasedView>,
+        mentions: Appended<MentionRow>,
         timeline: Appended<TimelineEntry>,
     }
 }
@@ -225,6 +233,7 @@ fn fold_approvers(
 fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> Result<(), Error> {
     if let Event::LedgerErased(erased) = &recorded.event {
         settle(of, stored)?;
+        tables::approval_deciders::erase(stored, erased)?;
         let of_task = [
             TokenRow::SPEC,
             ApprovalView::SPEC,
@@ -235,7 +244,8 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
         return erase_of_task(stored, erased, &of_task);
     }
     let mut folding = Folding::of(of, stored, recorded);
-    // A table is folded after those whose newest rows it looks at.
+    // A table is folded after those whose newest rows it looks at, and this one before.
+    tables::approval_deciders::fold(&mut folding)?;
     tables::approvals::fold(&mut folding)?;
     tables::applies::fold(&mut folding)?;
     tables::execution_queue::fold(&mut folding)?;
@@ -265,12 +275,14 @@ fn fold_timeline(
     recorded: &Recorded,
 ) -> Result<(), Error> {
     let mut folding = Folding::of(of, stored, recorded);
-    tables::timeline_topics::fold(&mut folding);
+    tables::timeline_topics::fold(&mut folding)?;
+    tables::timeline_mentions::fold(&mut folding)?;
     tables::audit_timeline::fold(&mut folding)?;
     if let Event::LedgerErased(erased) = &recorded.event {
         tables::erased_streams::fold(&mut folding, erased);
         settle(of, stored)?;
         tables::timeline_topics::erase(stored, erased)?;
+        tables::timeline_mentions::erase(stored, erased)?;
         tables::audit_timeline::erase(stored, recorded, erased)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod applies;
+pub(crate) mod approval_deciders;
 pub(crate) mod approvals;
 pub(crate) mod approver_credentials;
 pub(crate) mod approvers;
@@ -16,16 +17,18 @@ pub(crate) mod fold;
 pub(crate) mod groups;
 pub(crate) mod permissions;
 pub(crate) mod tasks;
+pub(crate) mod timeline_mentions;
 pub(crate) mod timeline_topics;
 
 mod operation_summary;
 
 pub(crate) use agents::AgentRow;
 pub use applies::ApplyView;
-pub use approvals::ApprovalView;
+pub(crate) use approval_deciders::DeciderRow;
+pub use approvals::{ApprovalFilter, ApprovalView};
 pub use approver_credentials::CredentialView;
-pub(crate) use approvers::ApproverRow;
-pub use audit_timeline::{TimelineEntry, TimelineFilter};
+pub use approvers::ApproverView;
+pub use audit_timeline::{TimelineEntry, TimelineTopic};
 pub use callbacks::CallbackView;
 pub(crate) use capability_tokens::TokenRow;
 pub use deliveries::{DeliveryView, DueDelivery, DueSearch, Unproven};
@@ -34,5 +37,6 @@ pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;
 pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
-pub use tasks::TaskView;
+pub use tasks::{TaskFilter, TaskView};
+pub(crate) use timeline_mentions::MentionRow;
 pub(crate) use timeline_topics::TopicRow;

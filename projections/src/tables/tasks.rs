@@ -1,6 +1,8 @@
 //! `tasks`: bounded pieces of work, each standing where its newest apply stands.
 
 use crate::error::Error;
+use crate::paging::{Page, Paging};
+use crate::projection::Projection;
 use crate::projections::{Projections, read_one};
 use crate::status::{ApplyState, TaskStatus};
 use crate::store::{Spec, Table, json_column, row};
@@ -9,10 +11,11 @@ use crate::tables::approvals::ApprovalView;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{AllowedOperation, CallbackOwner, TaskCreated};
 use ledger::{AgentName, ApplyId, CallbackId, ClientSubject, Event, TaskId, Timestamp};
+use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "tasks",
-    revision: 2,
+    revision: 3,
     definition: "(
     -- Tasks. Status and apply state are those of the newest apply, until the task is closed.
     task_id            TEXT PRIMARY KEY,
@@ -31,9 +34,15 @@ const SPEC: Spec = Spec {
     created_at         TEXT NOT NULL,
     updated_at         TEXT NOT NULL,
     closed_at          TEXT,
-    close_reason       TEXT
+    close_reason       TEXT,
+    position           INTEGER NOT NULL   -- of the event that opened it
 ) STRICT, WITHOUT ROWID",
-    indexes: &[("tasks_by_agent", "(agent, created_at)")],
+    indexes: &[
+        ("tasks_in_order", "(position)"),
+        ("tasks_by_status", "(status, position)"),
+        ("tasks_by_agent", "(agent, position)"),
+        ("tasks_by_agent_and_status", "(agent, status, position)"),
+    ],
     fold_indexes: &[],
 };
 
@@ -65,7 +74,16 @@ row! {
         pub closed_at: Option<Timestamp>,
         /// Why it was closed, where somebody said so.
         pub close_reason: Option<String>,
+        /// The position of the event that opened it.
+        pub position: u64,
     }
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    pub status: Option<TaskStatus>,
+    pub agent: Option<AgentName>,
 }
 
 parts!(Parts: Table<ApplyView>, Table<ApprovalView>, Table<TaskView>);
@@ -140,6 +158,7 @@ fn create(folding: &mut Folding<'_, impl Parts>, created: &TaskCreated) {
         updated_at: at,
         closed_at: None,
         close_reason: None,
+        position: folding.recorded.position(),
     });
 }
 
@@ -170,8 +189,28 @@ fn follow(folding: &mut Folding<'_, impl Parts>, id: TaskId) -> Result<(), Error
     Ok(())
 }
 
+pub(crate) fn listing(filter: TaskFilter, paging: Paging) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE position < ");
+    query.push_bind(paging.below());
+    if let Some(status) = filter.status {
+        query.push(" AND status = ").push_bind(status.as_str());
+    }
+    if let Some(agent) = filter.agent {
+        query.push(" AND agent = ").push_bind(String::from(agent));
+    }
+    query.push(" ORDER BY position DESC");
+    query
+}
+
 impl Projections {
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, Error> {
         read_one(self.readers(), &id).await
+    }
+
+    /// Tasks, the newest first.
+    pub async fn tasks(&self, filter: TaskFilter, paging: Paging) -> Result<Page<TaskView>, Error> {
+        let query = listing(filter, paging);
+        let position = |task: &TaskView| task.position;
+        self.page(Projection::Tasks, query, paging, position).await
     }
 }

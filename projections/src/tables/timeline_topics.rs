@@ -1,18 +1,20 @@
-//! `timeline_topics`: which task a stream is about, so that the timeline needs no other projection.
+//! `timeline_topics`: what a stream is about, so that the timeline needs no other projection.
 
 use crate::error::Error;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, missing, parts};
-use ledger::event::{AggregateKind, EventKind, LedgerErased};
-use ledger::{StreamId, TaskId};
+use ledger::event::{AggregateKind, LedgerErased};
+use ledger::{AgentName, ApproverName, Event, StreamId, TaskId};
 
 const SPEC: Spec = Spec {
     name: "timeline_topics",
-    revision: 1,
+    revision: 2,
     definition: "(
-    -- The task of each apply, approval and delivery, known from its first event.
-    subject_id TEXT PRIMARY KEY,
-    task_id    TEXT NOT NULL
+    -- The task, agent and approver that each stream is about, known from its first event.
+    subject_id         TEXT PRIMARY KEY,
+    task_id            TEXT,
+    agent              TEXT,
+    approver_principal TEXT
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
     fold_indexes: &[],
@@ -21,23 +23,34 @@ const SPEC: Spec = Spec {
 row! {
     pub(crate) struct TopicRow in SPEC, key (subject_id: StreamId = "subject_id") {
         subject_id: StreamId,
-        task_id: TaskId,
+        pub(super) task_id: Option<TaskId>,
+        pub(super) agent: Option<AgentName>,
+        pub(super) approver: Option<ApproverName> = "approver_principal",
+    }
+}
+
+impl TopicRow {
+    const fn about_nothing(subject_id: StreamId) -> Self {
+        Self {
+            subject_id,
+            task_id: None,
+            agent: None,
+            approver: None,
+        }
     }
 }
 
 parts!(Parts: Table<TopicRow>);
 
-pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) {
+pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let event = &folding.recorded.event;
-    // A task's stream has its id, and nothing follows a refusal.
-    let goes_on = |kind: &&EventKind| kind.aggregate != AggregateKind::Task && !kind.traits.alone;
-    let (Some(task_id), Some(_)) = (event.task_id(), event.kind().filter(goes_on)) else {
-        return;
-    };
-    folding.insert(TopicRow {
-        subject_id: folding.recorded.stream_id(),
-        task_id,
-    });
+    // Nothing follows a refusal.
+    let goes_on = event.kind().is_some_and(|kind| !kind.traits.alone);
+    if event.begins() && goes_on {
+        let topic = said(folding)?;
+        folding.insert(topic);
+    }
+    Ok(())
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
@@ -48,14 +61,42 @@ pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Err
     Ok(())
 }
 
-/// The task that the event's stream is about.
-pub(super) fn task_of_stream(
-    folding: &mut Folding<'_, impl Parts>,
-    what: &str,
-) -> Result<TaskId, Error> {
-    let stream = folding.recorded.stream_id();
-    match folding.get::<TopicRow>(&stream)? {
-        Some(topic) => Ok(topic.task_id),
-        None => Err(missing(folding.recorded, what, stream)),
+/// What the event is about, by its own words or by those of the first event of its stream.
+pub(super) fn topic(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
+    let recorded = folding.recorded;
+    let (Some(kind), false) = (recorded.event.kind(), recorded.is_erased()) else {
+        return Ok(TopicRow::about_nothing(recorded.stream_id()));
+    };
+    if recorded.event.begins() || kind.aggregate == AggregateKind::Ledger {
+        return said(folding);
     }
+    let stream = recorded.stream_id();
+    match folding.get::<TopicRow>(&stream)? {
+        Some(topic) => Ok(topic.clone()),
+        None => Err(missing(recorded, kind.aggregate.as_str(), stream)),
+    }
+}
+
+/// What the event says that it is about. The agent of a task is known from the task.
+fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
+    let recorded = folding.recorded;
+    let mut topic = TopicRow::about_nothing(recorded.stream_id());
+    match &recorded.event {
+        Event::AgentRegistered(registered) => topic.agent = Some(registered.name.clone()),
+        Event::ApproverRegistered(registered) => {
+            topic.approver = Some(registered.principal.clone());
+        }
+        event => {
+            topic.task_id = event.task_id();
+            topic.agent = match (event.agent(), topic.task_id) {
+                (Some(agent), _) => Some(AgentName::unchecked(agent)),
+                (None, Some(task)) => {
+                    let task = folding.get::<TopicRow>(&task.into())?;
+                    task.and_then(|task| task.agent.clone())
+                }
+                (None, None) => None,
+            };
+        }
+    }
+    Ok(topic)
 }

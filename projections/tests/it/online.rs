@@ -7,9 +7,7 @@ use crate::world::{self, path_of, url_of};
 use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
 use ledger::AgentName;
-use projections::{
-    Error, Projection, ProjectionOptions, Projections, Runner, TimelineFilter, rebuild,
-};
+use projections::{Error, Paging, Projection, ProjectionOptions, Projections, Runner, rebuild};
 use proptest::prelude::*;
 use sqlx::{AssertSqlSafe, Connection as _};
 use std::path::Path;
@@ -134,12 +132,11 @@ async fn readers_see_no_gap_and_nothing_goes_back_while_tables_are_switched() {
                 let head = *size.borrow();
                 let all = &Projection::ALL;
                 projections.caught_up(all, PATIENCE).await.unwrap();
-                let filter = TimelineFilter {
-                    task: None,
-                    from: 0,
+                let all = Paging {
+                    after: None,
                     limit: u32::MAX,
                 };
-                let entries = projections.timeline(filter).await.unwrap().len();
+                let entries = projections.timeline(None, all).await.unwrap().rows.len();
                 let entries = u64::try_from(entries).unwrap();
                 assert!(
                     entries >= head.max(seen),

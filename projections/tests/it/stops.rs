@@ -83,11 +83,12 @@ fn tables_of(projection: Projection) -> &'static [&'static str] {
             "tasks",
             "capability_tokens",
             "approvals",
+            "approval_deciders",
             "applies",
             "execution_queue",
         ],
         Projection::Callbacks => &["callbacks", "deliveries", "delivery_attempts"],
-        Projection::Timeline => &["audit_timeline", "timeline_topics"],
+        Projection::Timeline => &["audit_timeline", "timeline_mentions", "timeline_topics"],
     }
 }
 
