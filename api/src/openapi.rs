@@ -43,6 +43,11 @@ pub(crate) fn head() -> OpenApi {
         )
         .security_scheme("bootstrap", bearer("A bootstrap token, for administration"))
         .security_scheme("capability", bearer("A capability token, for one task"))
+        .security_scheme(
+            "session",
+            bearer("A session's token; a browser sends its cookie"),
+        )
+        .security_scheme("service", bearer("The service token"))
         .build();
     let info = InfoBuilder::new()
         .title("llm-permission-proxy")

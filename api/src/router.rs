@@ -7,7 +7,7 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, callbacks, catalog, decisions, docs, enrolments, health,
-    landing, ledger, shortcuts, tasks,
+    landing, ledger, lists, shortcuts, stream, tasks,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -30,6 +30,8 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(agents::router())
         .merge(approvers::router())
         .merge(callbacks::router())
+        .merge(lists::router())
+        .merge(stream::router())
         .merge(ledger::router())
 }
 
@@ -180,7 +182,7 @@ mod tests {
         for (path, methods) in [
             ("/", "GET,HEAD"),
             ("/v1/healthz", "GET,HEAD"),
-            ("/v1/tasks", "POST"),
+            ("/v1/tasks", "POST,GET,HEAD"),
         ] {
             let (answer, body) = text(request("OPTIONS", path, "")).await;
             assert_eq!(

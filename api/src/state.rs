@@ -5,12 +5,14 @@ use crate::limits::bounds::RequestLimit;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::LinkTraffic;
 use crate::limits::rate_limit::RateLimiter;
+use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
 use crate::schemes::service_token::ServiceTokenKey;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
+use app::feed::Feed;
 use app::identity::password::PasswordHasher;
 use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
@@ -18,9 +20,8 @@ use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
 use axum::body::Bytes;
 use ipnet::IpNet;
-use ledger::aggregate::Approval;
 use ledger::provider::ScopeNames;
-use ledger::{CallbackPolicy, Ledger, TaskId};
+use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
 use projections::Projections;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -157,6 +158,8 @@ pub struct Shared {
     /// Requests that are being answered.
     pub(crate) under_way: RequestLimit,
     pub(crate) bodies: BodyMemory,
+    /// Streams that are open.
+    pub(crate) streams: StreamPlaces,
     metrics_text: Mutex<Option<(Instant, Bytes)>>,
 }
 
@@ -178,6 +181,7 @@ impl AppState {
         let resume_secret = config.resume_token_secret.expose_secret().as_bytes();
         let random = Arc::clone(services.ledger.random());
         let app = App {
+            feed: Feed::new(services.ledger.clone()),
             ledger: services.ledger,
             projections: services.projections,
             scope_names: services.scope_names,
@@ -210,6 +214,7 @@ impl AppState {
             turns: Turns::new(),
             under_way: RequestLimit::new(),
             bodies: BodyMemory::new(),
+            streams: StreamPlaces::new(),
             metrics_text: Mutex::default(),
         }))
     }
@@ -225,6 +230,7 @@ impl AppState {
         gauge("http_requests_under_way", requests);
         gauge("http_subjects_under_way", subjects);
         gauge("http_body_bytes_held", self.bodies.taken());
+        gauge("http_streams", self.app.feed.watching());
         gauge("http_rates_remembered", self.limiter.remembered());
         gauge("http_link_rates_remembered", self.links.remembered());
         gauge("http_link_tasks_under_way", self.links.under_way());
@@ -298,8 +304,12 @@ impl AppState {
     ///
     /// # Errors
     /// [`ApiError::Internal`] when it cannot be signed.
-    pub fn approval_url(&self, approval: &Approval) -> Result<String, ApiError> {
-        Ok(self.url_of(&self.app.approval_link(approval)?))
+    pub fn approval_url(
+        &self,
+        approval_id: ApprovalId,
+        task_id: TaskId,
+    ) -> Result<String, ApiError> {
+        Ok(self.url_of(&self.app.approval_link(approval_id, task_id)?))
     }
 
     /// As [`Self::approval_url`], of a link that is signed.

@@ -2,7 +2,7 @@
 //! read.
 
 use crate::principal::{
-    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, TaskAccess,
+    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, TaskAccess, WatchAccess,
 };
 use crate::refusal::Error;
 use ledger::aggregate::Task;
@@ -133,6 +133,8 @@ actions! {
     OpenTask -> Opening: [ISSUER];
     /// Read a task.
     ReadTask -> TaskAccess: [Agent];
+    /// List tasks.
+    ListTasks -> Acting: [VIEWER];
     /// Close a task.
     CloseTask -> Acting: [Agent, ISSUER, RUNNER, Operator];
     /// Renew a task's token.
@@ -151,6 +153,8 @@ actions! {
     ReadApproval -> TaskAccess: [Agent];
     /// Get the link to a task's pending approval.
     LinkApproval -> TaskAccess: [Agent];
+    /// List approvals.
+    ListApprovals -> Acting: [VIEWER];
     /// Look at a question.
     ViewQuestion -> QuestionAccess: [ApprovalLink];
     /// Decide a question.
@@ -163,6 +167,8 @@ actions! {
     ReplacePermissions -> Acting: [GRANTER, ADMIN];
     /// Take grants from an agent.
     RevokeGrants -> Acting: [Operator];
+    /// List approvers.
+    ListApprovers -> Acting: [VIEWER];
     /// Read an approver's credentials.
     ReadCredentials -> Acting: [REGISTRAR, VIEWER];
     /// Add or change a credential, or invite an approver to register one.
@@ -173,6 +179,10 @@ actions! {
     ReadDeliveries -> Acting: [Agent, ISSUER, VIEWER];
     /// Have deliveries tried again that were given up.
     RetryDeliveries -> Acting: [ISSUER, RUNNER, Operator];
+    /// Read the timeline.
+    ReadTimeline -> Acting: [VIEWER];
+    /// Watch what changes.
+    WatchChanges -> WatchAccess: [VIEWER];
     /// Read events and proofs.
     Audit -> Acting: [AUDITOR];
     /// Erase what has ended.

@@ -1,5 +1,6 @@
 //! What use cases stand on.
 
+use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
 use crate::identity::throttle::Throttle;
 use crate::passkey::{RegistrationKey, RelyingParty};
@@ -8,7 +9,7 @@ use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::provider::ScopeNames;
-use ledger::{ApprovalId, Ledger};
+use ledger::{ApprovalId, Ledger, TaskId};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct App {
     pub projections: Projections,
     /// What plans call zones.
     pub scope_names: Arc<dyn ScopeNames>,
+    /// What changes, for those who watch.
+    pub feed: Feed,
     pub keys: Keys,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
     pub relying_party: RelyingParty,
@@ -75,10 +78,14 @@ impl App {
     }
 
     /// The token of the link for humans. Whoever holds it sees the page.
-    pub fn approval_link(&self, approval: &Approval) -> Result<SignedToken, Error> {
+    pub fn approval_link(
+        &self,
+        approval_id: ApprovalId,
+        task_id: TaskId,
+    ) -> Result<SignedToken, Error> {
         self.keys.approval_link.sign(ApprovalLink {
-            approval_id: approval.id,
-            task_id: approval.task_id,
+            approval_id,
+            task_id,
         })
     }
 }

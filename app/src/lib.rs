@@ -13,6 +13,7 @@ mod authorize;
 pub mod decisions;
 pub mod deliveries;
 pub mod enrolments;
+pub mod feed;
 pub mod identity;
 pub mod passkey;
 mod principal;
@@ -26,7 +27,7 @@ pub use app::{App, Keys};
 pub use authorize::{Request, authorize};
 pub use principal::{
     Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess, Right, Rights,
-    ServiceToken, TaskAccess, TokenHolder,
+    ServiceToken, TaskAccess, TokenHolder, WatchAccess,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};
 pub use scope_names::ScopeName;

@@ -1,13 +1,15 @@
 //! Principals: who a request is from, as a scheme has proven it.
 
-use crate::action::{Access, Admitted};
-use crate::refusal::Forbidden;
+use crate::action::{self, Access, Admitted};
+use crate::authorize::{Request, authorize};
+use crate::feed::Reader;
+use crate::refusal::{Error, Forbidden};
 use crate::token::bootstrap::BootstrapClaims;
 use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
 use ledger::aggregate::Task;
 use ledger::command::PresentedToken;
-use ledger::{Actor, ClientSubject, Origin, RequestId};
+use ledger::{Actor, ClientSubject, Ledger, Origin, RequestId, Role, Timestamp};
 use std::sync::Arc;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
@@ -298,5 +300,51 @@ impl Access for InvitationAccess {
             }),
             _ => None,
         }
+    }
+}
+
+/// Access of somebody who watches what changes, which is asked for again while they do.
+#[derive(Debug)]
+pub struct WatchAccess {
+    principal: Principal,
+    reader: Reader,
+}
+
+impl WatchAccess {
+    /// What they may read.
+    #[must_use]
+    pub const fn reader(&self) -> Reader {
+        self.reader
+    }
+
+    /// When the identity ends by itself.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The same access as of now.
+    ///
+    /// # Errors
+    /// As [`authorize`], when they have it no more.
+    pub async fn renewed(&self, ledger: &Ledger) -> Result<Self, Error> {
+        let principal = self.principal.clone();
+        authorize::<action::WatchChanges>(ledger, principal, Request::default()).await
+    }
+}
+
+impl Access for WatchAccess {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let reader = match &admitted.principal {
+            Principal::Service(_) => Reader::Role {
+                role: Role::Admin,
+                user: None,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            principal: admitted.principal,
+            reader,
+        })
     }
 }

@@ -141,6 +141,7 @@ impl TestService {
     pub(super) fn fitting(&self, action: Action) -> String {
         match action.who().first() {
             Some(Who::Administrator(_)) => self.bootstrap(|_| ()),
+            Some(Who::User(_)) => SERVICE_TOKEN.to_owned(),
             _ => self.token.clone(),
         }
     }
@@ -287,6 +288,24 @@ impl TestService {
         all
     }
 
+    /// What a route refuses that only users and the service token may call.
+    fn users_only(&self, method: &str, path: &str) -> Vec<Refusal> {
+        let refusal = |way, request| Refusal {
+            way,
+            request,
+            status: 401,
+            code: "unauthorized",
+        };
+        let here = || Request::builder().method(method).uri(path);
+        let signed = || self.signed(method, path);
+        vec![
+            refusal("no token", here()),
+            refusal("nonsense", with(here(), "nonsense")),
+            refusal("a capability token", with(signed(), &self.token)),
+            refusal("a bootstrap token", with(signed(), &self.bootstrap(|_| ()))),
+        ]
+    }
+
     /// Every caller with signed subject headers and a token that the action does not admit.
     pub(super) fn refusals(&self, method: &str, path: &str, action: Action) -> Vec<Refusal> {
         let wrong_kind = |token: &str| Refusal {
@@ -303,7 +322,11 @@ impl TestService {
             _ => None,
         });
         if !by_agent && !by_old_token && right.is_none() {
-            return Vec::new();
+            let by_user = who.iter().any(|who| matches!(who, Who::User(_)));
+            return match by_user {
+                true => self.users_only(method, path),
+                false => Vec::new(),
+            };
         }
         let mut all = self.subjects(method, path, &self.fitting(action));
         all.extend(self.tokens(method, path));
@@ -338,6 +361,10 @@ impl TestService {
 
     /// A path with its parameters filled in.
     pub(super) fn filled(&self, template: &str) -> String {
+        // Its answer has no end.
+        if template == "/v1/stream" {
+            return format!("{template}?after=nonsense");
+        }
         let entries = template.contains("/entries/");
         let fill = |part: &str| match part {
             "{*path}" if entries => "000.p/1".into(),

@@ -88,6 +88,10 @@ impl RequestLimit {
 #[derive(Debug, Clone)]
 pub(crate) struct AnswerFor(pub(crate) CountedFor);
 
+/// Marks an answer that goes on for as long as its reader wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LongAnswer;
+
 /// What a request holds until it is answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeldPermits(Arc<Inner>);

@@ -10,4 +10,5 @@ pub(crate) mod links;
 pub(crate) mod panics;
 pub(crate) mod rate_limit;
 pub mod request_id;
+pub(crate) mod streams;
 pub(crate) mod turns;

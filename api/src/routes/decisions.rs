@@ -72,7 +72,7 @@ async fn page(
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let now = ledger.now();
-    let link = state.approval_url(&approval)?;
+    let link = state.approval_url(approval.id, approval.task_id)?;
     let simulated = state.config.simulated;
     let providers = ledger.rules().providers.clone();
     // Much to read where a script is large, and others wait for this thread.

@@ -13,7 +13,9 @@ pub(crate) mod enrolments;
 pub(crate) mod health;
 pub(crate) mod landing;
 pub(crate) mod ledger;
+pub(crate) mod lists;
 pub(crate) mod shortcuts;
+pub(crate) mod stream;
 pub(crate) mod tasks;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::memory::{Holding, Memory};
 use super::signal::Signals;
 use super::slots::Slot;
+use super::state::ConnectionState;
 use crate::limits::counted_for::CountedFor;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
@@ -20,6 +21,24 @@ pub(super) struct CountedBody {
     memory: Arc<Memory>,
     holder: CountedFor,
     signals: Arc<Signals>,
+    #[expect(dead_code, reason = "held for what dropping it does")]
+    stream: Option<EndOfStream>,
+}
+
+/// The state of a connection whose answer goes on; dropping it says that it has ended.
+pub(super) struct EndOfStream(Arc<ConnectionState>);
+
+impl EndOfStream {
+    pub(super) fn begin(state: &Arc<ConnectionState>) -> Self {
+        state.begin_stream();
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for EndOfStream {
+    fn drop(&mut self) {
+        self.0.end_request();
+    }
 }
 
 /// A piece, which goes out of memory with what was held for it.
@@ -36,12 +55,13 @@ impl AsRef<[u8]> for Piece {
 
 impl CountedBody {
     /// The body of an answer on the connection of this slot, for its holder.
-    pub(super) fn over(body: Body, slot: &Slot) -> Body {
+    pub(super) fn over(body: Body, slot: &Slot, stream: Option<EndOfStream>) -> Body {
         Body::new(Self {
             body,
             memory: Arc::clone(slot.answers()),
             holder: slot.state().holder(),
             signals: Arc::clone(&slot.state().signals),
+            stream,
         })
     }
 
@@ -92,6 +112,7 @@ mod tests {
             memory: Arc::clone(memory),
             holder: "a".into(),
             signals: Arc::default(),
+            stream: None,
         };
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         frame.unwrap().unwrap().into_data().unwrap()

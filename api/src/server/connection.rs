@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use super::Timeouts;
-use super::answers::CountedBody;
+use super::answers::{CountedBody, EndOfStream};
 use super::host;
 use super::input::MOST_HEAD;
 use super::refusal::Refusal;
@@ -9,7 +9,7 @@ use super::signal::Signal;
 use super::slots::Slot;
 use super::state::{ConnectionState, Framing, Phase};
 use super::stream::{Broken, Stream};
-use crate::limits::bounds::AnswerFor;
+use crate::limits::bounds::{AnswerFor, LongAnswer};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -163,8 +163,12 @@ fn answer(
         if let Some(AnswerFor(holder)) = answer.extensions_mut().remove() {
             slot.assign_to(&holder);
         }
+        if answer.extensions_mut().remove::<LongAnswer>().is_some() {
+            let ending = EndOfStream::begin(state);
+            return Ok(answer.map(|body| CountedBody::over(body, &slot, Some(ending))));
+        }
         state.end_request();
-        Ok(answer.map(|body| CountedBody::over(body, &slot)))
+        Ok(answer.map(|body| CountedBody::over(body, &slot, None)))
     }
 }
 
@@ -230,7 +234,7 @@ where
             if due <= Instant::now() {
                 return Poll::Ready(match state.look().0 {
                     Phase::Head => End::Slow,
-                    Phase::Idle | Phase::Busy => End::Idle,
+                    Phase::Idle | Phase::Busy | Phase::Streaming => End::Idle,
                 });
             }
             timer.as_mut().reset(due);
@@ -247,7 +251,7 @@ fn deadline(state: &ConnectionState, timeouts: Timeouts) -> Instant {
         // A write that the client does not take has a limit of its own.
         (Phase::Idle, since) if !state.writes.load(Ordering::Relaxed) => since + timeouts.idle,
         // How long a request may be answered is for the surface to say.
-        (Phase::Idle | Phase::Busy, _) => Instant::now() + timeouts.idle,
+        (Phase::Idle | Phase::Busy | Phase::Streaming, _) => Instant::now() + timeouts.idle,
     }
 }
 

@@ -136,7 +136,8 @@ impl Slots {
             .filter(|state| state.signals.strongest() < Signal::YieldSlot)
             .filter_map(|state| match state.look() {
                 (Phase::Busy, _) => None,
-                (Phase::Idle | Phase::Head, since) => {
+                // A stream is taken up again elsewhere.
+                (Phase::Idle | Phase::Head | Phase::Streaming, since) => {
                     let beside = taken.holders.get(&state.holder()).copied();
                     Some(((Reverse(beside), since), state))
                 }

@@ -18,6 +18,8 @@ pub(super) enum Phase {
     Head,
     /// A request is being answered.
     Busy,
+    /// An answer goes on for as long as its reader wants.
+    Streaming,
 }
 
 /// Where the body of a request ends, as the HTTP library has read its head.
@@ -86,6 +88,7 @@ impl ConnectionState {
             Phase::Idle => 0,
             Phase::Head => 1,
             Phase::Busy => 2,
+            Phase::Streaming => 3,
         };
         self.packed.store((now << 2) | phase, Ordering::Relaxed);
     }
@@ -96,7 +99,8 @@ impl ConnectionState {
         let phase = match packed & 3 {
             0 => Phase::Idle,
             1 => Phase::Head,
-            _ => Phase::Busy,
+            2 => Phase::Busy,
+            _ => Phase::Streaming,
         };
         (phase, self.begun + Duration::from_millis(packed >> 2))
     }
@@ -166,6 +170,11 @@ impl ConnectionState {
             return Err(Refusal::Malformed);
         }
         Ok(framing)
+    }
+
+    /// The answer that begins now has no end of its own.
+    pub(super) fn begin_stream(&self) {
+        self.enter(Phase::Streaming);
     }
 
     pub(super) fn end_request(&self) {

@@ -5,6 +5,7 @@ use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::operation::Operation;
 use ledger::{Providers, Timestamp, operations_of};
+use projections::ApprovalView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,6 +53,24 @@ impl ApprovalStatus {
                 .filter(|_| approved)
                 .map(|at| at.to_string()),
             denied_reason: denied.then_some(reason),
+        }
+    }
+}
+
+impl ApprovalStatus {
+    /// As [`Self::of`], of a row.
+    pub(crate) fn listed(view: ApprovalView, now: Timestamp) -> Self {
+        let is_denied = view.state == projections::ApprovalStatus::Denied;
+        let reason = view.denied_reason().unwrap_or_default().to_owned();
+        Self {
+            approval_id: view.id.to_string(),
+            state: view.state_at(now).as_str().to_owned(),
+            task_id: view.task_id.to_string(),
+            operation_fingerprint: view.fingerprint.to_string(),
+            created_at: view.created_at.to_string(),
+            expires_at: view.expires_at.to_string(),
+            approved_at: view.approved_at().map(|at| at.to_string()),
+            denied_reason: is_denied.then_some(reason),
         }
     }
 }

@@ -222,6 +222,18 @@ impl From<&Credential> for CredentialView {
     }
 }
 
+impl From<&projections::CredentialView> for CredentialView {
+    fn from(credential: &projections::CredentialView) -> Self {
+        Self {
+            credential_id: credential.credential_id.to_base64url(),
+            status: credential.status.as_str().to_owned(),
+            algorithm: credential.algorithm.clone(),
+            public_key_format: credential.public_key_format.clone(),
+            public_key_thumbprint: credential.public_key_thumbprint.to_base64url(),
+        }
+    }
+}
+
 /// An invitation to register one passkey.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EnrolmentOpened {

@@ -9,9 +9,11 @@ pub(crate) mod approvers;
 pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod lists;
 pub(crate) mod passkeys;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;
+pub(crate) mod stream;
 pub(crate) mod tasks;
 
 use crate::problem::ApiError;

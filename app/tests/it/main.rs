@@ -44,6 +44,7 @@ impl Service {
         tokio::spawn(runner.run(CancellationToken::new()));
         let rules = ledger.rules();
         let app = App {
+            feed: app::feed::Feed::new(ledger.ledger.clone()),
             keys: Keys {
                 capability: TokenKey::new(SECRET, &rules.token_issuer, &rules.token_audience),
                 approval_link: LinkKey::new(SECRET),

@@ -6,11 +6,14 @@ mod applying;
 mod approving;
 mod continuing;
 mod executor;
+mod lists;
 mod reading;
 mod receipts;
 mod refusing;
 mod releasing;
 mod renewing;
+mod stream;
+mod stream_connections;
 mod threats;
 
 use crate::testing::{AGENT, Answer, Stage};
