@@ -7,16 +7,19 @@ mod starting;
 
 pub use starting::{Opened, Surroundings, Unprovable};
 
-use crate::aggregate::{Agent, Approval, Approver};
+use crate::aggregate::{Agent, Approval, Approver, Group, Session, User};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
-use crate::event::{Actor, Envelope, Recorded};
-use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId};
+use crate::event::{Actor, Envelope, Recorded, SessionTokenHash};
+use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
+use crate::label::UserName;
 use crate::name::{AgentName, ApproverName};
+use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
-use crate::storage::{Log, LookupKey, ReadError};
+use crate::seal::{SealContext, SealError, Sealed};
+use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
 use crate::writer::{Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// The number of commands that may wait for the writer before callers wait to be let in.
 const QUEUE: usize = 1024;
+/// How often a name is looked up again that has moved meanwhile.
+const TRIES: usize = 4;
 /// What the payloads of events that are read together may come to, in bytes: one can have several
 /// megabytes, and whoever follows the log asks for thousands.
 const MOST_BYTES_READ: u64 = 16 * 1024 * 1024;
@@ -158,6 +163,59 @@ impl Ledger {
         self.find(LookupKey::newest_approval(task)).await
     }
 
+    /// The living user of that name, in its newest committed state.
+    pub async fn user_named(&self, name: &UserName) -> Result<Option<Arc<User>>, Error> {
+        self.find(LookupKey::user(name)).await
+    }
+
+    /// The session whose token has that hash, in its newest committed state, also where it has ended.
+    pub async fn session_of(&self, hash: &SessionTokenHash) -> Result<Option<Arc<Session>>, Error> {
+        self.find(LookupKey::session(hash)).await
+    }
+
+    /// Every living user, in no order.
+    pub async fn users(&self) -> Result<Vec<Arc<User>>, Error> {
+        let rows = self.noted(self.log.all_lookups(LookupKind::Roster).await)?;
+        let ids = rows.iter().map(|(key, _)| key.parts().1);
+        let mut users = Vec::with_capacity(rows.len());
+        for id in ids.filter_map(UserId::from_slice) {
+            users.extend(self.load::<User>(id).await?);
+        }
+        users.retain(|user| !user.deleted);
+        Ok(users)
+    }
+
+    /// Every group, in no order.
+    pub async fn groups(&self) -> Result<Vec<Arc<Group>>, Error> {
+        let rows = self.noted(self.log.all_lookups(LookupKind::Group).await)?;
+        let mut groups = Vec::with_capacity(rows.len());
+        for id in rows.iter().filter_map(|(_, id)| StreamId::from_slice(id)) {
+            groups.extend(self.load::<Group>(id.into()).await?);
+        }
+        groups.retain(|group| !group.deleted);
+        Ok(groups)
+    }
+
+    /// The hash of a user's password, to be verified; `None` where it has none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened: its master key is not configured, or the file was changed.
+    pub fn password_hash(&self, user: &User) -> Result<Option<PasswordHash>, SealError> {
+        let Some(password) = &user.password else {
+            return Ok(None);
+        };
+        let place = SealContext {
+            ledger_id: self.id(),
+            stream: user.id.into(),
+            field: PasswordHash::FIELD,
+        };
+        let sealed = Sealed::from_bytes(password.sealed_hash.as_slice().to_vec());
+        let opened = self.rules.master_keys.open(&place, &sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| SealError::Damaged)?;
+        let hash = PasswordHash::parse(text).map_err(|_| SealError::Damaged)?;
+        Ok(Some(hash))
+    }
+
     /// The stream that a key stands for, an erased one too.
     async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, ReadError> {
         let mut found = self.log.lookups(std::slice::from_ref(&key)).await?;
@@ -170,14 +228,31 @@ impl Ledger {
     }
 
     async fn find<A: Stored>(&self, key: LookupKey) -> Result<Option<Arc<A>>, Error> {
-        let Some(stream) = self.noted(self.stream_of(key.clone()).await)? else {
-            return Ok(None);
-        };
-        let state = self.entry(stream).await?.state;
-        match state.answers_to(&key) {
-            true => Ok(state.get()?),
-            false => Ok(self.noted(Err(key.misleads()))?),
+        for _ in 0..TRIES {
+            let size = *self.shared.size.borrow();
+            let Some(stream) = self.noted(self.stream_of(key.clone()).await)? else {
+                return Ok(None);
+            };
+            let state = self.entry(stream).await?.state;
+            if state.answers_to(&key) {
+                return Ok(state.get()?);
+            }
+            // Names move: the row may be of a commit that is not published yet, or of one before.
+            if !self.moves_on(size).await? {
+                break;
+            }
         }
+        Ok(self.noted(Err(key.misleads()))?)
+    }
+
+    /// Whether more is stored than that size; waits a moment until it is published.
+    async fn moves_on(&self, size: u64) -> Result<bool, Error> {
+        let head = self.noted(self.log.head().await)?;
+        let stored = head.map_or(0, |head| head.size);
+        let mut published = self.shared.size.subscribe();
+        let published = published.wait_for(|published| *published >= stored);
+        drop(tokio::time::timeout(Duration::from_secs(1), published).await);
+        Ok(stored > size)
     }
 
     /// Waits until the state of an aggregate that there is satisfies `until`, at most for `patience`;

@@ -28,10 +28,12 @@ pub mod event;
 pub mod fingerprint;
 mod fork;
 mod id;
+mod label;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod ledger;
 mod name;
 pub mod operation;
+mod password_hash;
 pub mod provider;
 pub mod record;
 mod rejection;
@@ -71,11 +73,13 @@ pub use id::{
     EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId, StreamId,
     TaskId, TemplateId, TokenId, UserId,
 };
+pub use label::{GroupName, UserName};
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
     InvalidIdempotencyKey, RecordedThumbprint, ScopePattern,
 };
+pub use password_hash::{InvalidPasswordHash, PasswordHash};
 pub use provider::Providers;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};

@@ -88,6 +88,9 @@ name!(
 );
 
 impl ApproverName {
+    /// The beginning of the principals under which users' own passkeys stand.
+    pub const OF_USERS: &str = "user:";
+
     /// # Errors
     /// As [`Self::checked`], of the composed name.
     pub fn parse(text: &str) -> Result<Self, Rejection> {

@@ -287,6 +287,51 @@ refusals! {
         /// The rule.
         why: &'static str,
     } => Conflict, "token_not_renewable";
+    /// Not a label.
+    #[error("{what} must be 1 to {limit} of the characters a-z 0-9 . _ @ -")]
+    InvalidLabel {
+        /// The kind of name.
+        what: &'static str,
+        /// The most characters.
+        limit: usize,
+    } => Invalid, "invalid_name";
+    /// The service itself goes by it.
+    #[error("this name is the service's own; choose another")]
+    NameReserved => Invalid, "name_reserved";
+    /// Another one has it.
+    #[error("this name is taken; choose another")]
+    NameTaken => Conflict, "name_taken";
+    /// No living user has that id.
+    #[error("there is no such user")]
+    UserNotFound => NotFound, "user_not_found";
+    /// No group has that id.
+    #[error("there is no such group")]
+    GroupNotFound => NotFound, "group_not_found";
+    /// No session has that id.
+    #[error("there is no such session")]
+    SessionNotFound => NotFound, "session_not_found";
+    /// Nobody could administer afterwards.
+    #[error(
+        "this is the last administrator who can log in: give another user the role admin and a way to log          in first"
+    )]
+    LastAdmin => Conflict, "last_admin";
+    /// The first one is no longer the first.
+    #[error("there is an administrator who can log in already; ask them for a user")]
+    AdminExists => Conflict, "admin_exists";
+    /// Whatever was wrong: who tries learns nothing of it.
+    #[error("the login failed: the name, or what was shown for it, is not right")]
+    LoginFailed => Unauthorized, "login_failed";
+    /// Its holder logged out, or something took it away.
+    #[error("the session has ended; log in again")]
+    SessionEnded => Unauthorized, "session_ended";
+    /// The user's role allows less.
+    #[error("this needs the role {}, and yours is {}", required.as_str(), role.as_str())]
+    RoleRequired {
+        /// The least role.
+        required: crate::Role,
+        /// The user's.
+        role: crate::Role,
+    } => Forbidden, "role_required";
 }
 
 impl Rejection {

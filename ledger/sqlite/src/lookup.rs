@@ -2,7 +2,7 @@
 
 use crate::failure::database;
 use crate::script::{MultiRow, Script, Size};
-use ledger::storage::{LookupKey, LookupValues, Lookups, ReadError};
+use ledger::storage::{LookupKey, LookupKind, LookupValues, Lookups, ReadError};
 use ledger::{StreamId, TaskId};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::{Arc, LazyLock};
@@ -47,6 +47,25 @@ pub(super) async fn read_lookups(
         }
     }
     Ok(found)
+}
+
+/// Reads every row of a kind.
+pub(super) async fn read_all_lookups(
+    connection: &mut SqliteConnection,
+    kind: LookupKind,
+) -> Result<LookupValues, ReadError> {
+    let failed = || database("reading the lookups of a kind");
+    let rows = sqlx::query("SELECT key, value FROM lookups WHERE kind = ?")
+        .bind(kind as i64)
+        .fetch_all(connection)
+        .await
+        .map_err(failed())?;
+    let row = |row: &sqlx::sqlite::SqliteRow| {
+        let key = LookupKey::of_row(kind, row.try_get(0)?);
+        Ok((key, row.try_get(1)?))
+    };
+    let rows = rows.iter().map(row).collect::<Result<_, sqlx::Error>>();
+    rows.map_err(failed())
 }
 
 /// The rows that a batch adds to the lookup tables, and those that it takes away.

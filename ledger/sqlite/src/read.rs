@@ -4,7 +4,7 @@ use crate::append::signed;
 use crate::erasure::read_first_events;
 use crate::error::OpenError;
 use crate::failure::database;
-use crate::lookup::read_lookups;
+use crate::lookup::{read_all_lookups, read_lookups};
 use crate::scan::RecordScan;
 use crate::schema::{connect_reader, file_of};
 use crate::tail::read_head;
@@ -14,8 +14,8 @@ use futures_util::stream::BoxStream;
 use ledger::event::Recorded;
 use ledger::record::{Header, PayloadDigest, RecordHash};
 use ledger::storage::{
-    BoxFuture, Head, Log, LookupKey, LookupValues, ReadError, Scan, StoredRecord, TakeFirst,
-    push_of_stream,
+    BoxFuture, Head, Log, LookupKey, LookupKind, LookupValues, ReadError, Scan, StoredRecord,
+    TakeFirst, push_of_stream,
 };
 use ledger::tlog::Lookup;
 use ledger::{EventId, LedgerId, StreamId, Timestamp};
@@ -258,6 +258,10 @@ impl Log for Reader {
         keys: &'a [LookupKey],
     ) -> BoxFuture<'a, Result<LookupValues, ReadError>> {
         Box::pin(async move { read_lookups(&mut *self.connection().await?, keys).await })
+    }
+
+    fn all_lookups(&self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>> {
+        Box::pin(async move { read_all_lookups(&mut *self.connection().await?, kind).await })
     }
 
     fn stream(

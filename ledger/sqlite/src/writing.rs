@@ -6,14 +6,15 @@ use crate::erasure::{erase, read_first_events};
 use crate::error::OpenError;
 use crate::failure::database;
 use crate::head_mac::{HeadKey, read_data_version, read_head_mac};
-use crate::lookup::{read_lookups, read_open_streams};
+use crate::lookup::{read_all_lookups, read_lookups, read_open_streams};
 use crate::read::read_stream;
 use crate::schema::{connect_writer, rewrite_version};
 use crate::tail::{FileHead, check_tail, read_head};
 use crate::tree::{append_tree, read_frontier, read_leaves};
 use ledger::event::Recorded;
 use ledger::storage::{
-    Addition, BoxFuture, Head, LookupKey, LookupValues, ReadError, Storage, TakeFirst, grow,
+    Addition, BoxFuture, Head, LookupKey, LookupKind, LookupValues, ReadError, Storage, TakeFirst,
+    grow,
 };
 use ledger::tlog::Frontier;
 use ledger::{Error, StreamId, TaskId};
@@ -158,6 +159,10 @@ impl Storage for SqliteStorage {
         keys: &'a [LookupKey],
     ) -> BoxFuture<'a, Result<LookupValues, ReadError>> {
         Box::pin(read_lookups(&mut self.connection, keys))
+    }
+
+    fn all_lookups(&mut self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>> {
+        Box::pin(read_all_lookups(&mut self.connection, kind))
     }
 
     fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>> {

@@ -6,15 +6,21 @@ mod apply;
 mod approval;
 mod approver;
 mod delivery;
+mod group;
+mod session;
 mod task;
+mod user;
 
 pub use agent::Agent;
 pub use apply::{Apply, OperationState};
 pub use approval::{Approval, ApprovalState};
 pub use approver::{Approver, Credential, Enrolment};
 pub use delivery::{Delivery, DeliveryState};
+pub use group::Group;
+pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
 pub(crate) use task::TASK_LIFE;
 pub use task::{Callback, Task, Token};
+pub use user::{LinkedPrincipal, Password, User};
 
 use crate::clock::Timestamp;
 use crate::event::Event;

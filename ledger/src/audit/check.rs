@@ -97,6 +97,11 @@ checks! {
     DecisionCounter = "decision_counter", "A credential's signature counter rises.";
     ApproversList = "approvers_list", "Every deciding key is on the auditor's list.";
 
+    LastAdmin = "last_admin", "The last administrator who can log in is not taken away.";
+    Membership = "membership", "The members of a group are living users, each once.";
+    Session = "session", "A session is opened for a user who may do something, in that one's epoch, for a day at most.";
+    FailedLogin = "failed_login", "Failed logins are counted for a minute that has begun.";
+
     Callback = "callback", "The orchestrator's callback comes with its task, an agent's with an apply of its own where the task takes that.";
     Delivery = "delivery", "A delivery is tried only while it is due, each try once.";
     DeliveryEvent = "delivery_event", "A delivery is owed to a callback of the task for the event that it reports, and tells what that says.";

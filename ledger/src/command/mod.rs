@@ -5,6 +5,7 @@
 //! [`Ruling`].
 
 mod acceptance;
+mod acting;
 mod agents;
 mod applies;
 mod approvals;
@@ -16,11 +17,15 @@ mod decisions;
 mod deliveries;
 mod erasures;
 mod executions;
+mod groups;
 mod proof;
 mod renewals;
+mod roster;
 mod ruling;
+mod sessions;
 mod standing;
 mod tasks;
+mod users;
 
 pub use acceptance::AcceptLedger;
 pub use agents::{ReplacePermissions, RevokeGrants};
@@ -37,10 +42,13 @@ pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
 pub(crate) use erasures::{Erase, Found, Sought};
 pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
+pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
 pub use renewals::RenewToken;
 pub use ruling::{RecordedRefusal, Ruling};
+pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogin, Reissue};
 pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
+pub use users::{ChangeUser, CreateUser, DeleteUser, EndSessions, NewPassword, SetPassword};
 
 use crate::error::Error;
 use crate::storage::LookupKey;

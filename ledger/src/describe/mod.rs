@@ -13,8 +13,10 @@ mod delivery;
 mod facts;
 mod ledger;
 mod operations;
+mod session;
 mod task;
 mod topic;
+mod user;
 
 pub use facts::{Act, Call, Change, Effect, Facts, Severity, Status};
 pub use topic::{Topic, Topics};

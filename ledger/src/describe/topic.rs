@@ -14,6 +14,8 @@ pub struct Topic {
     pub agent: Option<String>,
     /// The approver whose stream it is.
     pub approver: Option<String>,
+    /// The user whose stream it is, or whose session.
+    pub user: Option<String>,
     /// Those whom an approval was put to.
     pub asked: Vec<String>,
     /// Who approved it: an approval, or the apply that it was consumed for.

@@ -193,6 +193,8 @@ pub(super) mod by {
         &[Agent, Administrator, Operator, User, ServiceToken];
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
+    pub(in super::super) const USERS: &[ActorKind] = &[User];
+    pub(in super::super) const LOGIN: &[ActorKind] = &[Service("login")];
     /// The executor ends an apply; closing its task ends one that has not begun.
     pub(in super::super) const ENDERS: &[ActorKind] = &[
         Service("executor"),

@@ -14,7 +14,9 @@ mod delivery;
 mod envelope;
 mod erasure;
 mod fork;
+mod group;
 mod kind;
+mod session;
 mod task;
 mod user;
 
@@ -43,13 +45,19 @@ pub use erasure::{
     LedgerErasedV1, NameKind, PositionRange, StreamKind,
 };
 pub use fork::LedgerForked;
+pub use group::{GroupChanged, GroupCreated, GroupDeleted};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
+pub use session::{
+    FailuresCounted, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded, SessionOpened,
+    SessionProof, SessionTokenHash, SteppedUp,
+};
 pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, RegisteredCallback, TaskClosed,
     TaskCreated, TaskCreatedV1, TokenIssued, TokenRevoked,
 };
-
-pub use user::Role;
+pub use user::{
+    PasswordSet, PrincipalLinked, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted,
+};
 
 use crate::audit::check::Check;
 use crate::callback_event::CallbackEvent;
@@ -280,7 +288,8 @@ pub trait InStream<E>: Into<E> {
 mod stream {
     pub(super) use crate::id::{
         AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
-        DeliveryId as Delivery, LedgerId as Ledger, TaskId as Task,
+        DeliveryId as Delivery, GroupId as Group, LedgerId as Ledger, SessionId as Session,
+        TaskId as Task, UserId as User,
     };
 }
 
@@ -397,6 +406,34 @@ events! {
         in Delivery by DISPATCHER under Delivery;
     63, 1, "delivery.retry_requested" => RetryRequested(RetryRequested)
         in Delivery by MANAGERS under Delivery;
+    70, 1, "user.created" => UserCreated(UserCreated)
+        in User by MANAGERS under Unique [begins, looked_up];
+    71, 1, "user.changed" => UserChanged(UserChanged)
+        in User by MANAGERS under LastAdmin [looked_up];
+    72, 1, "user.password_set" => PasswordSet(PasswordSet)
+        in User by MANAGERS under Actor [looked_up];
+    73, 1, "user.deleted" => UserDeleted(UserDeleted)
+        in User by MANAGERS under LastAdmin [looked_up];
+    74, 1, "user.sessions_ended" => SessionsEnded(SessionsEnded)
+        in User by MANAGERS under Actor;
+    75, 1, "user.principal_linked" => PrincipalLinked(PrincipalLinked)
+        in User by USERS under Actor [looked_up];
+    80, 1, "group.created" => GroupCreated(GroupCreated)
+        in Group by MANAGERS under Unique [begins, looked_up];
+    81, 1, "group.changed" => GroupChanged(GroupChanged)
+        in Group by MANAGERS under Membership [looked_up];
+    82, 1, "group.deleted" => GroupDeleted(GroupDeleted)
+        in Group by MANAGERS under Actor [looked_up];
+    90, 1, "session.opened" => SessionOpened(SessionOpened)
+        in Session by USERS under Session [begins, looked_up];
+    91, 1, "session.stepped_up" => SteppedUp(SteppedUp)
+        in Session by USERS under Session [looked_up];
+    92, 1, "session.ended" => SessionEnded(SessionEnded)
+        in Session by MANAGERS under Session;
+    93, 1, "login.failed" => LoginFailed(LoginFailed)
+        in Session by LOGIN under FailedLogin [begins, alone];
+    94, 1, "login.failures_counted" => FailuresCounted(FailuresCounted)
+        in Session by LEDGER under FailedLogin [begins, alone];
 }
 
 impl Event {
@@ -421,6 +458,20 @@ impl Event {
         match self {
             Self::ApprovalApproved(Approved(decided)) => Some((Decision::Approve, decided)),
             Self::ApprovalDenied(Denied(decided)) => Some((Decision::Deny, decided)),
+            _ => None,
+        }
+    }
+
+    /// The assertion by which a user has proven to be one, where it records that.
+    #[must_use]
+    pub const fn passkey_proof(&self) -> Option<&PasskeyProof> {
+        match self {
+            Self::PrincipalLinked(linked) => Some(&linked.proof),
+            Self::SteppedUp(stepped_up) => Some(&stepped_up.proof),
+            Self::SessionOpened(opened) => match &opened.proof {
+                SessionProof::Passkey(proof) => Some(proof),
+                _ => None,
+            },
             _ => None,
         }
     }

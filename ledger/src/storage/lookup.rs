@@ -1,9 +1,11 @@
 //! What decisions look up, derived from the events and written with them.
 
 use super::error::ReadError;
-use crate::event::{Approved, Authorisation, Denied, Event, NameKind};
+use super::lookup_held::Held;
+use crate::event::{Approved, Authorisation, Denied, Event, NameKind, SessionTokenHash};
 use crate::fingerprint::Fingerprint;
-use crate::id::{StreamId, TaskId, TokenId};
+use crate::id::{StreamId, TaskId, TokenId, UserId};
+use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +32,20 @@ pub enum LookupKind {
     Enrolment = 9,
     /// (Kind of name, keyed digest of a name) → the erased stream that had it.
     ErasedName = 10,
+    /// Name of a living user → user.
+    User = 11,
+    /// SHA-256 of a session's token → session.
+    Session = 12,
+    /// Name of a living group → group.
+    Group = 15,
+    /// Living user → its role, and what else makes a usable administrator.
+    Roster = 16,
 }
 
 /// How long a row of the lookup table stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowClass {
-    /// Written once, and there are as many as there are tasks and applies.
+    /// Written once, and there are as many as there are tasks, applies and sessions.
     Once,
     /// Leads to the newest of several.
     Newest,
@@ -51,8 +61,9 @@ impl RowClass {
         const APPLY_KEY: i64 = LookupKind::ApplyKey as i64;
         const FINGERPRINT: i64 = LookupKind::Fingerprint as i64;
         const NEWEST_APPROVAL: i64 = LookupKind::NewestApproval as i64;
+        const SESSION: i64 = LookupKind::Session as i64;
         match kind {
-            TOKEN | APPLY_KEY => Self::Once,
+            TOKEN | APPLY_KEY | SESSION => Self::Once,
             FINGERPRINT | NEWEST_APPROVAL => Self::Newest,
             _ => Self::Kept,
         }
@@ -100,6 +111,28 @@ impl LookupKey {
         Self(LookupKind::Enrolment, id.as_bytes().to_vec())
     }
 
+    pub(crate) fn user(name: &UserName) -> Self {
+        Self(LookupKind::User, name.as_bytes().to_vec())
+    }
+
+    pub(crate) fn session(hash: &SessionTokenHash) -> Self {
+        Self(LookupKind::Session, hash.as_bytes().to_vec())
+    }
+
+    pub(crate) fn group(name: &GroupName) -> Self {
+        Self(LookupKind::Group, name.as_bytes().to_vec())
+    }
+
+    pub(crate) fn roster(user: UserId) -> Self {
+        Self(LookupKind::Roster, user.as_bytes().to_vec())
+    }
+
+    /// The key of a row of that kind.
+    #[must_use]
+    pub const fn of_row(kind: LookupKind, key: Vec<u8>) -> Self {
+        Self(kind, key)
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -135,7 +168,11 @@ impl LookupKey {
             | LookupKind::Fingerprint
             | LookupKind::CredentialCounter
             | LookupKind::NewestApproval
-            | LookupKind::ErasedName => return None,
+            | LookupKind::ErasedName
+            | LookupKind::User
+            | LookupKind::Session
+            | LookupKind::Group
+            | LookupKind::Roster => return None,
         };
         Some((kind, &self.1))
     }
@@ -167,6 +204,7 @@ pub struct Lookups {
     values: BTreeMap<LookupKey, Vec<u8>>,
     /// `true`: opened in this batch and still open; `false`: closed in it.
     open: BTreeMap<(TaskId, StreamId), bool>,
+    /// Keys that are taken away; none of them has a value.
     removed: BTreeSet<LookupKey>,
 }
 
@@ -177,12 +215,24 @@ impl Lookups {
         self.removed.insert(key);
     }
 
+    /// Puts what a state holds in the place of what it held before.
+    pub(crate) fn replace(&mut self, before: Held, after: Held) {
+        let stays = |key: &LookupKey| after.iter().any(|(held, _)| held == key);
+        for (key, _) in before.into_iter().filter(|(key, _)| !stays(key)) {
+            self.remove(key);
+        }
+        for (key, value) in after {
+            self.removed.remove(&key);
+            self.values.insert(key, value);
+        }
+    }
+
     #[must_use]
     pub const fn removed(&self) -> &BTreeSet<LookupKey> {
         &self.removed
     }
 
-    /// Puts the counter of a credential as an erasure kept it.
+    /// Puts the counter of a credential.
     pub(crate) fn keep_counter(&mut self, credential: &CredentialId, sign_count: u32) {
         let value = sign_count.to_le_bytes().to_vec();
         self.values.insert(LookupKey::counter(credential), value);
@@ -233,8 +283,20 @@ impl Lookups {
             .collect()
     }
 
-    pub(crate) fn get(&self, key: &LookupKey) -> Option<&Vec<u8>> {
-        self.values.get(key)
+    /// What the batch makes of a key: its value, or that it has none any more; `None` where it leaves it
+    /// as it is.
+    pub(crate) fn get(&self, key: &LookupKey) -> Option<Option<&Vec<u8>>> {
+        match self.values.get(key) {
+            Some(value) => Some(Some(value)),
+            None => self.removed.contains(key).then_some(None),
+        }
+    }
+
+    /// Brings the rows of a kind up to this batch.
+    pub(crate) fn apply_to(&self, rows: &mut BTreeMap<LookupKey, Vec<u8>>, kind: LookupKind) {
+        rows.retain(|key, _| !self.removed.contains(key));
+        let values = self.values.iter().filter(|(key, _)| key.0 == kind);
+        rows.extend(values.map(|(key, value)| (key.clone(), value.clone())));
     }
 
     #[must_use]
@@ -267,10 +329,12 @@ impl Lookups {
 
     /// Later entries win.
     pub(crate) fn extend(&mut self, later: Self) {
-        for key in &later.removed {
-            self.values.remove(key);
+        for key in later.removed {
+            self.remove(key);
         }
-        self.removed.extend(later.removed);
+        if !self.removed.is_empty() {
+            self.removed.retain(|key| !later.values.contains_key(key));
+        }
         self.values.extend(later.values);
         self.open.extend(later.open);
     }
@@ -290,6 +354,9 @@ impl Lookups {
 
     /// Takes in one event. `task` is the task that the event's stream belongs to, where it does.
     pub(crate) fn fold(&mut self, stream: StreamId, task: Option<TaskId>, event: &Event) {
+        if let Some(proof) = event.passkey_proof() {
+            self.keep_counter(&proof.credential_id, proof.sign_count);
+        }
         let mut put = |key: LookupKey, value: &[u8]| {
             self.values.insert(key, value.to_vec());
         };
@@ -318,6 +385,7 @@ impl Lookups {
                 }
             }
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
+            Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {
                 put(
                     LookupKey::apply_key(e.task_id, &e.idempotency_key),

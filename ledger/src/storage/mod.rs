@@ -9,6 +9,7 @@ mod addition;
 mod error;
 mod lookup;
 mod lookup_fold;
+mod lookup_held;
 mod record;
 mod tree;
 
@@ -17,6 +18,7 @@ pub use error::{ReadError, StorageError, StorageErrorKind};
 pub(crate) use lookup::credential_counter;
 pub use lookup::{LookupKey, LookupKind, Lookups, RowClass, Rows};
 pub use lookup_fold::LookupFold;
+pub(crate) use lookup_held::{Held, of_group, of_user};
 /// An event that has no form that can be stored.
 pub use postcard::Error as EncodeError;
 pub use record::{StoredRecord, push_of_stream};
@@ -55,6 +57,9 @@ pub trait Storage: Send + 'static {
         &'a mut self,
         keys: &'a [LookupKey],
     ) -> BoxFuture<'a, Result<LookupValues, ReadError>>;
+
+    /// Every row of a kind of which there are few, in any order.
+    fn all_lookups(&mut self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>>;
 
     /// The applies and approvals of a task that have not ended.
     fn open_streams(&mut self, task: TaskId) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
@@ -146,6 +151,9 @@ pub trait Log: Send + Sync + 'static {
         &'a self,
         keys: &'a [LookupKey],
     ) -> BoxFuture<'a, Result<LookupValues, ReadError>>;
+
+    /// As [`Storage::all_lookups`].
+    fn all_lookups(&self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>>;
 
     /// As [`Storage::stream`].
     fn stream(

@@ -1,8 +1,10 @@
 //! Lookups that the writer has read or written, absent ones included. Nobody else writes to the
 //! file, so what is known stays true until the writer itself changes it.
 
-use crate::storage::{LookupKey, Lookups, ReadError, Storage};
+use crate::storage::{LookupKey, LookupKind, Lookups, ReadError, Storage};
 use lru::LruCache;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
 /// The most keys that are kept.
@@ -12,12 +14,15 @@ const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 #[derive(Debug)]
 pub(crate) struct KnownKeys {
     keys: LruCache<LookupKey, Option<Vec<u8>>>,
+    /// Every row of the kinds that were asked for as a whole.
+    whole: HashMap<LookupKind, BTreeMap<LookupKey, Vec<u8>>>,
 }
 
 impl Default for KnownKeys {
     fn default() -> Self {
         Self {
             keys: LruCache::new(MAX_KEYS),
+            whole: HashMap::new(),
         }
     }
 }
@@ -36,6 +41,21 @@ impl KnownKeys {
         let value = found.into_iter().next().map(|(_, value)| value);
         self.keys.put(key.clone(), value.clone());
         Ok(value)
+    }
+
+    /// Every row of a kind of which there are few.
+    pub(crate) async fn all(
+        &mut self,
+        kind: LookupKind,
+        storage: &mut dyn Storage,
+    ) -> Result<&BTreeMap<LookupKey, Vec<u8>>, ReadError> {
+        Ok(match self.whole.entry(kind) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let rows = storage.all_lookups(kind).await?;
+                free.insert(rows.into_iter().collect())
+            }
+        })
     }
 
     /// Reads what is not known yet of many keys at once.
@@ -62,8 +82,14 @@ impl KnownKeys {
     pub(crate) fn learn(&mut self, lookups: Lookups) {
         for key in lookups.removed() {
             self.keys.pop(key);
+            if let Some(rows) = self.whole.get_mut(&key.parts().0) {
+                rows.remove(key);
+            }
         }
         for (key, value) in lookups.into_values() {
+            if let Some(rows) = self.whole.get_mut(&key.parts().0) {
+                rows.insert(key.clone(), value.clone());
+            }
             self.keys.put(key, Some(value));
         }
     }
@@ -76,5 +102,6 @@ impl KnownKeys {
     /// Forgets everything, after a commit that may not have happened.
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
+        self.whole.clear();
     }
 }

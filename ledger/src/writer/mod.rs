@@ -32,13 +32,13 @@ pub(crate) use watchers::Watchers;
 
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
-use crate::event::RefusalsCounted;
+use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
 use crate::rules::Rules;
 use crate::storage::{Decided, Head, Storage, StorageError};
 use crate::tlog::Frontier;
 use commit::{Commit, Committed};
-use refusals::{Ended, Refusals};
+use refusals::{Ended, Refusals, Refused};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -301,18 +301,27 @@ impl Writer {
 
     fn count_refusals(&self, batch: &mut Batch, ended: Vec<Ended>, now: Timestamp) {
         for Ended {
-            task: task_id,
+            refused,
             minute,
             count,
         } in ended
         {
             let stream = StreamId::from_bytes(self.random.uuid_v7(now));
-            let counted = RefusalsCounted {
-                task_id,
-                minute,
-                count,
+            let event: Event = match refused {
+                Refused::Task(task_id) => RefusalsCounted {
+                    task_id,
+                    minute,
+                    count,
+                }
+                .into(),
+                Refused::Logins => FailuresCounted {
+                    from: Timestamp::from_seconds(minute),
+                    until: Timestamp::from_seconds(minute).plus(MINUTE),
+                    count,
+                }
+                .into(),
             };
-            let decided = Decided::own(stream, counted.into(), &*self.random, now);
+            let decided = Decided::own(stream, event, &*self.random, now);
             batch.events.push(decided);
         }
     }

@@ -1,4 +1,5 @@
-//! How many refusals of a task are recorded one by one: ten in a minute, the rest is counted.
+//! How many refusals of a task, and how many failed logins, are recorded one by one: ten in a minute, the
+//! rest is counted.
 //!
 //! The counts live in memory. A crash forgets those of the running minute: what it loses is the
 //! number of refusals beyond the tenth, never a refusal that was recorded or an acknowledged fact.
@@ -8,16 +9,25 @@ use crate::id::TaskId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// How many are recorded by themselves for each task and minute.
+/// What is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refused {
+    /// Applies of a task.
+    Task(TaskId),
+    /// Logins of anybody.
+    Logins,
+}
+
+/// How many are recorded by themselves in each minute.
 const EACH_MINUTE: u64 = 10;
 /// How many tasks are counted at once. Those beyond are recorded one by one: more events than there
 /// should be, and none lost.
 const MAX_TASKS: usize = 10_000;
 
-/// Refusals of one task and minute beyond those recorded one by one.
+/// Refusals of a minute beyond those recorded one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ended {
-    pub(crate) task: TaskId,
+    pub(crate) refused: Refused,
     /// The minute, as seconds since 1970.
     pub(crate) minute: i64,
     pub(crate) count: u64,
@@ -26,23 +36,23 @@ pub(crate) struct Ended {
 /// The running counts, and what the batch under way has done to them.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    tasks: HashMap<TaskId, (i64, u64)>,
-    admitted: Vec<TaskId>,
+    counts: HashMap<Refused, (i64, u64)>,
+    admitted: Vec<Refused>,
     taken: Vec<Ended>,
 }
 
 impl Refusals {
     /// Counts one more; `true` when it is to be recorded by itself. The minutes that are over have
     /// been taken out before.
-    pub(crate) fn admit(&mut self, task: TaskId, now: Timestamp) -> bool {
-        let full = self.tasks.len() >= MAX_TASKS;
-        let count = match self.tasks.entry(task) {
+    pub(crate) fn admit(&mut self, refused: Refused, now: Timestamp) -> bool {
+        let full = self.counts.len() >= MAX_TASKS && refused != Refused::Logins;
+        let count = match self.counts.entry(refused) {
             Entry::Occupied(counted) => &mut counted.into_mut().1,
             Entry::Vacant(_) if full => return true,
             Entry::Vacant(free) => &mut free.insert((minute_of(now), 0)).1,
         };
         *count += 1;
-        self.admitted.push(task);
+        self.admitted.push(refused);
         *count <= EACH_MINUTE
     }
 
@@ -59,13 +69,13 @@ impl Refusals {
 
     fn take(&mut self, over: impl Fn(i64) -> bool) -> Vec<Ended> {
         let mut ended = Vec::new();
-        self.tasks.retain(|task, (minute, count)| {
+        self.counts.retain(|refused, (minute, count)| {
             if !over(*minute) {
                 return true;
             }
             if *count > EACH_MINUTE {
                 ended.push(Ended {
-                    task: *task,
+                    refused: *refused,
                     minute: *minute,
                     count: *count - EACH_MINUTE,
                 });
@@ -78,19 +88,20 @@ impl Refusals {
 
     /// How many tasks are counted.
     pub(crate) fn count(&self) -> usize {
-        self.tasks.len()
+        self.counts.len()
     }
 
     /// Whether there is something that only a later minute will record.
     pub(crate) fn is_counting(&self) -> bool {
-        self.tasks.values().any(|(_, count)| *count > EACH_MINUTE)
+        self.counts.values().any(|(_, count)| *count > EACH_MINUTE)
     }
 
     /// Drops what was counted for a task: it was erased.
     pub(crate) fn forget(&mut self, task: TaskId) {
-        self.tasks.remove(&task);
+        let task = Refused::Task(task);
+        self.counts.remove(&task);
         self.admitted.retain(|admitted| *admitted != task);
-        self.taken.retain(|ended| ended.task != task);
+        self.taken.retain(|ended| ended.refused != task);
     }
 
     /// The batch is in the log.
@@ -101,8 +112,8 @@ impl Refusals {
 
     /// Nothing of the batch is in the log, and its callers were told so: they will ask again.
     pub(crate) fn undo(&mut self) {
-        for task in self.admitted.drain(..) {
-            if let Entry::Occupied(mut counted) = self.tasks.entry(task) {
+        for refused in self.admitted.drain(..) {
+            if let Entry::Occupied(mut counted) = self.counts.entry(refused) {
                 counted.get_mut().1 = counted.get().1.saturating_sub(1);
                 if counted.get().1 == 0 {
                     counted.remove();
@@ -111,7 +122,7 @@ impl Refusals {
         }
         for ended in self.taken.drain(..) {
             let count = ended.count.saturating_add(EACH_MINUTE);
-            self.tasks.insert(ended.task, (ended.minute, count));
+            self.counts.insert(ended.refused, (ended.minute, count));
         }
     }
 }
@@ -124,7 +135,7 @@ fn minute_of(at: Timestamp) -> i64 {
 mod tests {
     use super::*;
 
-    const TASK: TaskId = TaskId::from_bytes([1; 16]);
+    const TASK: Refused = Refused::Task(TaskId::from_bytes([1; 16]));
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
@@ -132,7 +143,7 @@ mod tests {
 
     fn ended(minute: i64, count: u64) -> Ended {
         Ended {
-            task: TASK,
+            refused: TASK,
             minute,
             count,
         }
@@ -184,9 +195,11 @@ mod tests {
         for number in 0..u64::try_from(MAX_TASKS).unwrap() {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_le_bytes());
-            assert!(refusals.admit(TaskId::from_bytes(id), at(0)));
+            assert!(refusals.admit(Refused::Task(TaskId::from_bytes(id)), at(0)));
         }
-        let beyond = TaskId::from_bytes([0xFF; 16]);
+        let beyond = Refused::Task(TaskId::from_bytes([0xFF; 16]));
         assert!((0..50).all(|_| refusals.admit(beyond, at(0))));
+        let logins = (0..50).filter(|_| refusals.admit(Refused::Logins, at(0)));
+        assert_eq!(logins.count(), 10, "however many tasks there are");
     }
 }

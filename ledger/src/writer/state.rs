@@ -1,13 +1,15 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
-use crate::aggregate::{Agent, Aggregate, Apply, Approval, Approver, Delivery, Task};
+use crate::aggregate::{
+    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Session, Task, User,
+};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{AggregateKind, Event, Recorded, StreamKind};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
-use crate::storage::{LookupKey, LookupKind};
+use crate::storage::{Held, LookupKey, LookupKind, of_group, of_user};
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +25,9 @@ pub(crate) enum State {
     Agent(Arc<Agent>),
     Approver(Arc<Approver>),
     Delivery(Arc<Delivery>),
+    User(Arc<User>),
+    Group(Arc<Group>),
+    Session(Arc<Session>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -57,7 +62,9 @@ macro_rules! stored {
         }
     )+};
 }
-stored!(Task, Apply, Approval, Agent, Approver, Delivery);
+stored!(
+    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session
+);
 
 impl State {
     /// The aggregate, where it is of that kind.
@@ -78,7 +85,13 @@ impl State {
             Self::Apply(apply) => Some(apply.task_id),
             Self::Approval(approval) => Some(approval.task_id),
             Self::Delivery(delivery) => Some(delivery.owed.task_id),
-            Self::None | Self::Agent(_) | Self::Approver(_) | Self::Erased(_) => None,
+            Self::None
+            | Self::Agent(_)
+            | Self::Approver(_)
+            | Self::User(_)
+            | Self::Group(_)
+            | Self::Session(_)
+            | Self::Erased(_) => None,
         }
     }
 
@@ -91,7 +104,9 @@ impl State {
             Self::Agent(_) => StreamKind::Agent,
             Self::Approver(_) => StreamKind::Approver,
             Self::Delivery(_) => StreamKind::Delivery,
-            Self::None | Self::Erased(_) => return None,
+            Self::None | Self::User(_) | Self::Group(_) | Self::Session(_) | Self::Erased(_) => {
+                return None;
+            }
         })
     }
 
@@ -104,6 +119,18 @@ impl State {
             Self::Agent(state) => state.weight(),
             Self::Approver(state) => state.weight(),
             Self::Delivery(state) => state.weight(),
+            Self::User(state) => state.weight(),
+            Self::Group(state) => state.weight(),
+            Self::Session(state) => state.weight(),
+        }
+    }
+
+    /// The lookup rows that follow from it as a whole.
+    pub(crate) fn held(&self) -> Held {
+        match self {
+            Self::User(user) => of_user(user),
+            Self::Group(group) => of_group(group),
+            _ => Held::new(),
         }
     }
 
@@ -135,6 +162,11 @@ impl State {
             (Self::Approval(approval), LookupKind::Fingerprint) => {
                 of_task(approval.task_id, approval.fingerprint.as_bytes())
             }
+            (Self::User(user), LookupKind::User) => !user.deleted && user.name.as_bytes() == key,
+            (Self::Group(group), LookupKind::Group) => {
+                !group.deleted && group.name.as_bytes() == key
+            }
+            (Self::Session(session), LookupKind::Session) => session.token_hash.as_bytes() == key,
             (Self::Approval(approval), LookupKind::NewestApproval) => {
                 of_task(approval.task_id, &[])
             }
@@ -168,14 +200,10 @@ impl State {
                 Some(AggregateKind::Agent) => step(self, None, State::Agent, event, at),
                 Some(AggregateKind::Approver) => step(self, None, State::Approver, event, at),
                 Some(AggregateKind::Delivery) => step(self, None, State::Delivery, event, at),
-                Some(
-                    AggregateKind::Ledger
-                    | AggregateKind::User
-                    | AggregateKind::Group
-                    | AggregateKind::Session
-                    | AggregateKind::Key
-                    | AggregateKind::Template,
-                )
+                Some(AggregateKind::User) => step(self, None, State::User, event, at),
+                Some(AggregateKind::Group) => step(self, None, State::Group, event, at),
+                Some(AggregateKind::Session) => step(self, None, State::Session, event, at),
+                Some(AggregateKind::Ledger | AggregateKind::Key | AggregateKind::Template)
                 | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -184,6 +212,9 @@ impl State {
             Self::Agent(state) => step(self, Some(state), State::Agent, event, at),
             Self::Approver(state) => step(self, Some(state), State::Approver, event, at),
             Self::Delivery(state) => step(self, Some(state), State::Delivery, event, at),
+            Self::User(state) => step(self, Some(state), State::User, event, at),
+            Self::Group(state) => step(self, Some(state), State::Group, event, at),
+            Self::Session(state) => step(self, Some(state), State::Session, event, at),
         }
     }
 }

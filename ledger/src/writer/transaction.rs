@@ -2,6 +2,7 @@
 //! the batch decided, and what it decides itself.
 
 use super::known::KnownKeys;
+use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, Stored, existing};
 use crate::aggregate::Task;
 use crate::clock::{Random, Timestamp};
@@ -11,8 +12,8 @@ use crate::event::{Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
-use crate::storage::{Decided, LookupKey, Lookups, NewEvent, Storage};
-use std::collections::HashMap;
+use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What a decision may know besides the states: time, randomness and rules come in from outside.
@@ -92,7 +93,7 @@ pub struct Transaction<'w> {
     pub(super) own: Batch,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
-    pub(super) refusals: &'w mut super::refusals::Refusals,
+    pub(super) refusals: &'w mut Refusals,
     pub(super) usage: &'w mut super::usage::Usage,
     pub(super) is_short_of_room: bool,
 }
@@ -112,7 +113,12 @@ impl<'w> Transaction<'w> {
 
     /// True when one more refusal of this task may be recorded by itself in this minute.
     pub(crate) fn may_record_refusal(&mut self, task: TaskId) -> bool {
-        self.refusals.admit(task, self.context.now)
+        self.refusals.admit(Refused::Task(task), self.context.now)
+    }
+
+    /// True when one more failed login may be recorded by itself in this minute.
+    pub(crate) fn may_record_failed_login(&mut self) -> bool {
+        self.refusals.admit(Refused::Logins, self.context.now)
     }
 
     /// To be asked by what begins something new; what ends something goes on.
@@ -209,15 +215,22 @@ impl<'w> Transaction<'w> {
     }
 
     pub(crate) async fn look_up(&mut self, key: &LookupKey) -> Result<Option<Vec<u8>>, Error> {
-        if let Some(value) = self
-            .own
-            .lookups
-            .get(key)
-            .or_else(|| self.batch.lookups.get(key))
-        {
-            return Ok(Some(value.clone()));
+        let decided = self.own.lookups.get(key);
+        if let Some(value) = decided.or_else(|| self.batch.lookups.get(key)) {
+            return Ok(value.cloned());
         }
         Ok(self.known.get(key, self.storage).await?)
+    }
+
+    /// Every row of a kind of which there are few, as of this batch.
+    pub(crate) async fn all_lookups(
+        &mut self,
+        kind: LookupKind,
+    ) -> Result<BTreeMap<LookupKey, Vec<u8>>, Error> {
+        let mut rows = self.known.all(kind, self.storage).await?.clone();
+        self.batch.lookups.apply_to(&mut rows, kind);
+        self.own.lookups.apply_to(&mut rows, kind);
+        Ok(rows)
     }
 
     /// The stream that a key stands for, an erased one too.
@@ -267,9 +280,11 @@ impl<'w> Transaction<'w> {
                 false => self.entry(new.stream).await?,
             };
             let version = entry.version;
+            let held = entry.state.held();
             entry.evolve(&new.event, self.context.now);
             let task = entry.state.task_id();
             self.own.lookups.fold(new.stream, task, &new.event);
+            self.own.lookups.replace(held, entry.state.held());
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {
                 new,

@@ -2,7 +2,8 @@
 
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{
-    Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Task, fold,
+    Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Group, Session, Task,
+    User, fold,
 };
 use ledger::tlog::{Frontier, record_leaf};
 use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
@@ -134,6 +135,9 @@ async fn states(ledger: &TestLedger, events: &[Recorded]) {
             Event::AgentRegistered(_) => same::<Agent>(ledger, stream, &events).await,
             Event::ApproverRegistered(_) => same::<Approver>(ledger, stream, &events).await,
             Event::DeliveryOwed(_) => same::<Delivery>(ledger, stream, &events).await,
+            Event::UserCreated(_) => same::<User>(ledger, stream, &events).await,
+            Event::GroupCreated(_) => same::<Group>(ledger, stream, &events).await,
+            Event::SessionOpened(_) => same::<Session>(ledger, stream, &events).await,
             _ => {}
         }
     }

@@ -6,9 +6,13 @@
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
-use crate::event::{Actor, Event};
-use crate::id::{StreamId, TaskId, TokenId};
+use crate::event::{Actor, AggregateKind, Event, Role};
+use crate::id::{SessionId, StreamId, TaskId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
+
+/// The numbers of `user.password_set`, `user.sessions_ended` and `user.principal_linked`, which users cause
+/// of themselves.
+const OWN: [u16; 3] = [72, 74, 75];
 
 impl History {
     pub(super) fn check_actor(&mut self, now: &mut Now<'_>, event: &Event) {
@@ -32,10 +36,12 @@ impl History {
                 principal,
                 credential_id,
             } => self.is_approver_of(now, event, principal, credential_id),
+            Actor::User {
+                user_id, via_id, ..
+            } => self.is_user_of(now, event, *user_id, *via_id),
             Actor::System { .. }
             | Actor::Administrator { .. }
             | Actor::Operator { .. }
-            | Actor::User { .. }
             | Actor::AgentKey { .. }
             | Actor::Service { .. } => {}
         }
@@ -87,6 +93,48 @@ impl History {
                 format!("token {id} speaks for grants that have changed since")
             });
         }
+    }
+
+    /// The session was the user's and valid when its command began. What is the user's own takes no role,
+    /// other users and groups take that of an administrator.
+    fn is_user_of(
+        &mut self,
+        now: &mut Now<'_>,
+        event: &Event,
+        user_id: UserId,
+        session: SessionId,
+    ) {
+        let stream = now.header.stream_id;
+        // A login opens the session by which it acts.
+        if *session.as_bytes() == *stream.as_bytes() && event.begins() {
+            return;
+        }
+        if !self.is_command_new {
+            return;
+        }
+        let invalid = || format!("user {user_id} acts by session {session}, which is not valid");
+        let Some(user) = self
+            .acting_user(now, session)
+            .or_tell(now, Check::Actor, invalid)
+        else {
+            return;
+        };
+        now.expect(user.id == user_id, Check::Actor, || {
+            format!("session {session}, by which user {user_id} acts, is another's")
+        });
+        let kind = event.kind().map(|kind| kind.aggregate);
+        let needs_admin = match kind {
+            Some(AggregateKind::User) => {
+                !OWN.contains(&event.event_type()) || *user_id.as_bytes() != *stream.as_bytes()
+            }
+            Some(AggregateKind::Group) => true,
+            _ => false,
+        };
+        now.expect(
+            !needs_admin || user.role == Role::Admin,
+            Check::Actor,
+            || format!("user {user_id} acts on others and is no administrator"),
+        );
     }
 
     /// The task that an event belongs to.

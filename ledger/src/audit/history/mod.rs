@@ -14,12 +14,15 @@ mod covered;
 mod decisions;
 mod deliveries;
 mod erasures;
+mod groups;
 mod ledger_events;
 mod reports;
 mod requests;
+mod sessions;
 mod streams;
 mod submission;
 mod tasks;
+mod users;
 
 use super::check::Check;
 use super::finding::{Findings, Obstacle};
@@ -28,8 +31,9 @@ use super::options::{Depth, PinnedApprovers, VerifyOptions};
 use super::report::{DecidingKey, HistoryReport, Range};
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
-use crate::event::{Actor, AggregateKind, Envelope, Event};
+use crate::event::{Actor, AggregateKind, Envelope, Event, SessionTokenHash};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
+use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::provider::Providers;
 use crate::record::Header;
@@ -37,7 +41,7 @@ use approvers::KnownCredential;
 use closings::Closing;
 use erasures::Unproven;
 use reports::{Owing, Reports};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
 
 /// The fold over events.
@@ -51,6 +55,11 @@ pub(super) struct History {
     /// Agents' names and approvers' principals that are taken.
     agents: HashMap<AgentName, StreamId>,
     principals: HashMap<ApproverName, StreamId>,
+    /// Names of living users and of groups.
+    users: HashMap<UserName, StreamId>,
+    groups: HashMap<GroupName, StreamId>,
+    /// Tokens that sessions were opened with.
+    session_tokens: HashSet<SessionTokenHash>,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -74,6 +83,8 @@ pub(super) struct History {
     closings: Vec<Closing>,
     /// Whose the last event was that could be read.
     command: Option<Commanded>,
+    /// The event that is looked at is the first of its command.
+    is_command_new: bool,
     keys: BTreeMap<KeyThumbprint, DecidingKey>,
     /// Positions whose payload is gone, with their streams, and nobody has said why yet.
     missing: BTreeMap<u64, StreamId>,
@@ -140,6 +151,9 @@ impl History {
             streams: Streams::new(from > 0),
             agents: HashMap::new(),
             principals: HashMap::new(),
+            users: HashMap::new(),
+            groups: HashMap::new(),
+            session_tokens: HashSet::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             unproven: Vec::new(),
@@ -151,6 +165,7 @@ impl History {
             owing: Vec::new(),
             closings: Vec::new(),
             command: None,
+            is_command_new: true,
             keys: BTreeMap::new(),
             missing: BTreeMap::new(),
             counts: HistoryReport::default(),
@@ -259,6 +274,7 @@ impl History {
     /// Events of one command stand together and say the same of who asked, for which request, and when.
     fn check_command(&mut self, now: &mut Now<'_>) {
         let (envelope, at) = (now.envelope, now.at());
+        self.is_command_new = !self.ends_with(envelope.command_id);
         match &self.command {
             Some(known) if known.command_id == envelope.command_id => {
                 let same = known.actor == envelope.actor
@@ -318,15 +334,10 @@ impl History {
             Some(AggregateKind::Agent) => self.agent_event(now, &event),
             Some(AggregateKind::Approver) => self.approver_event(now, &event),
             Some(AggregateKind::Delivery) => self.delivery_event(now, event),
-            Some(
-                AggregateKind::User
-                | AggregateKind::Group
-                | AggregateKind::Session
-                | AggregateKind::Key
-                | AggregateKind::Template
-                | AggregateKind::Ledger,
-            )
-            | None => {}
+            Some(AggregateKind::User) => self.user_event(now, &event),
+            Some(AggregateKind::Group) => self.group_event(now, &event),
+            Some(AggregateKind::Session) => self.session_event(now, &event),
+            Some(AggregateKind::Key | AggregateKind::Template | AggregateKind::Ledger) | None => {}
         }
     }
 

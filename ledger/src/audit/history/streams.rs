@@ -7,6 +7,7 @@ use super::approvals::QuestionState;
 use super::approvers::ApproverState;
 use super::deliveries::DeliveryEntry;
 use super::tasks::{ClosedTask, TaskState};
+use crate::aggregate::{Group, Session, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{AggregateKind, ErasedStream, Event, StreamKind};
@@ -39,6 +40,9 @@ pub(super) enum State {
     Agent(Box<AgentState>),
     Approver(Box<ApproverState>),
     Delivery(Box<DeliveryEntry>),
+    User(Box<User>),
+    Group(Box<Group>),
+    Session(Box<Session>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -60,6 +64,9 @@ impl State {
             Self::Agent(_) => AggregateKind::Agent,
             Self::Approver(_) => AggregateKind::Approver,
             Self::Delivery(_) => AggregateKind::Delivery,
+            Self::User(_) => AggregateKind::User,
+            Self::Group(_) => AggregateKind::Group,
+            Self::Session(_) => AggregateKind::Session,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -1,0 +1,137 @@
+//! A user, by its settings, and the number that ends its sessions.
+
+use super::Aggregate;
+use crate::blob::Blob;
+use crate::clock::Timestamp;
+use crate::event::{Event, Role};
+use crate::id::{ApproverId, UserId};
+use crate::label::UserName;
+use crate::name::{ApproverName, CredentialId};
+use crate::rejection::Rejection;
+
+/// A password as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Password {
+    /// The sealed hash; [`crate::Ledger::password_hash`] opens it.
+    pub sealed_hash: Blob,
+    /// True where it has to be changed before anything else is done.
+    pub must_change: bool,
+}
+
+/// An approver that the user has shown a passkey of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedPrincipal {
+    /// The approver.
+    pub approver_id: ApproverId,
+    /// Its principal.
+    pub principal: ApproverName,
+    /// The passkey that was shown. No other of that principal logs in.
+    pub credential_id: CredentialId,
+}
+
+/// The state of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its stream.
+    pub id: UserId,
+    /// The name.
+    pub name: UserName,
+    /// The role.
+    pub role: Role,
+    /// True for one who may read every payload of the ledger.
+    pub can_audit: bool,
+    /// True for one who may do nothing at all.
+    pub disabled: bool,
+    /// True once it was deleted.
+    pub deleted: bool,
+    /// The password, where there is one.
+    pub password: Option<Password>,
+    /// Raised by whatever ends all sessions. A session is of one epoch.
+    pub epoch: u64,
+    /// The approvers that the user has shown a passkey of.
+    pub linked: Vec<LinkedPrincipal>,
+    /// The time of its creation.
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// Whether it may do anything at all.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        !self.deleted && !self.disabled
+    }
+
+    /// The principal under which a user's own passkeys stand.
+    #[must_use]
+    pub fn principal_of(id: UserId) -> ApproverName {
+        ApproverName::unchecked(format!("{}{id}", ApproverName::OF_USERS))
+    }
+
+    /// The principal under which its own passkeys stand.
+    #[must_use]
+    pub fn principal(&self) -> ApproverName {
+        Self::principal_of(self.id)
+    }
+}
+
+impl Aggregate for User {
+    type Id = UserId;
+
+    const NOT_FOUND: Rejection = Rejection::UserNotFound;
+
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
+        if let Event::UserCreated(created) = event {
+            *state = Some(Self {
+                id: created.user_id,
+                name: created.name.clone(),
+                role: created.role,
+                can_audit: created.can_audit,
+                disabled: false,
+                deleted: false,
+                password: None,
+                epoch: 0,
+                linked: Vec::new(),
+                created_at: at,
+            });
+            return;
+        }
+        let Some(user) = state else { return };
+        let ends_sessions = match event {
+            Event::UserChanged(changed) => {
+                let ends = changed.role != user.role || (changed.disabled && !user.disabled);
+                user.name.clone_from(&changed.name);
+                user.role = changed.role;
+                user.can_audit = changed.can_audit;
+                user.disabled = changed.disabled;
+                ends
+            }
+            Event::PasswordSet(set) => {
+                user.password = Some(Password {
+                    sealed_hash: set.sealed_hash.clone(),
+                    must_change: set.must_change,
+                });
+                true
+            }
+            Event::UserDeleted(_) => {
+                user.deleted = true;
+                user.password = None;
+                true
+            }
+            Event::SessionsEnded(_) => true,
+            Event::PrincipalLinked(linked) => {
+                user.linked.push(LinkedPrincipal {
+                    approver_id: linked.approver_id,
+                    principal: linked.principal.clone(),
+                    credential_id: linked.proof.credential_id.clone(),
+                });
+                false
+            }
+            _ => false,
+        };
+        user.epoch += u64::from(ends_sessions);
+    }
+
+    fn weight(&self) -> usize {
+        512 + self.linked.len() * 256
+    }
+}

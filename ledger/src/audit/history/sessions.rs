@@ -1,0 +1,139 @@
+//! Sessions, and logins that failed.
+
+use super::streams::{Seen, State};
+use super::{History, Now};
+use crate::aggregate::{Aggregate as _, SESSION_LIFE, Session, User};
+use crate::audit::check::Check;
+use crate::event::{AggregateKind, Event, FailuresCounted, LoginWay, SessionOpened, SessionProof};
+use crate::id::SessionId;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl History {
+    pub(super) fn session_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::SessionOpened(opened) => self.session_opened(now, opened),
+            Event::LoginFailed(failed) => {
+                if let Some(user) = failed.user_id {
+                    let user = self.streams.find(user, |state| {
+                        (state.kind() == Some(AggregateKind::User)).then_some(())
+                    });
+                    user.or_tell(now, Check::Reference, || {
+                        "it names a user who was never made".to_owned()
+                    });
+                }
+            }
+            Event::FailuresCounted(counted) => check_counted(now, counted),
+            _ => {}
+        }
+        let mut session = match self.streams.state(stream) {
+            Some(State::Session(session)) => Some(Session::clone(session)),
+            _ => None,
+        };
+        Session::evolve(&mut session, event, now.at());
+        let state = match session.filter(|session| session.ended.is_none()) {
+            Some(session) => State::Session(Box::new(session)),
+            None => State::Ended(AggregateKind::Session),
+        };
+        self.streams.put(stream, state);
+    }
+
+    fn session_opened(&mut self, now: &mut Now<'_>, opened: &SessionOpened) {
+        let stream = now.header.stream_id;
+        now.expect(
+            opened.session_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins session {} in stream {stream}", opened.session_id),
+        );
+        let is_new = self.session_tokens.insert(opened.token_hash);
+        self.is_first(now, is_new, || {
+            "another session was opened with its token".to_owned()
+        });
+        let (at, until) = (now.at(), opened.expires_at);
+        now.expect(
+            at < until && until <= at.plus(SESSION_LIFE),
+            Check::Session,
+            || format!("it lives until {until}, which is not within a day"),
+        );
+        let user = self.streams.find(opened.user_id, |state| match state {
+            State::User(user) => Some(User::clone(user)),
+            _ => None,
+        });
+        let nobody = || format!("user {} is not there", opened.user_id);
+        let Some(user) = user.or_tell(now, Check::Session, nobody) else {
+            return;
+        };
+        now.expect(
+            user.is_enabled() && user.epoch == opened.epoch,
+            Check::Session,
+            || format!("its user is disabled, or not in epoch {}", opened.epoch),
+        );
+        match &opened.proof {
+            SessionProof::Password => now.expect(user.password.is_some(), Check::Session, || {
+                "its user has no password".to_owned()
+            }),
+            SessionProof::Continued { session_id, via } => {
+                self.continued(now, opened, *session_id, *via);
+            }
+            SessionProof::Passkey(_) => {}
+        }
+    }
+
+    /// It goes on for a session that was valid until the same command ended all of them.
+    fn continued(
+        &mut self,
+        now: &mut Now<'_>,
+        opened: &SessionOpened,
+        before: SessionId,
+        via: LoginWay,
+    ) {
+        let session = self.streams.find(before, |state| match state {
+            State::Session(session) => Some(Session::clone(session)),
+            _ => None,
+        });
+        let ended = || format!("session {before}, for which it goes on, had ended");
+        let Some(session) = session.or_tell(now, Check::Session, ended) else {
+            return;
+        };
+        let fits = session.user_id == opened.user_id
+            && Some(session.epoch) == opened.epoch.checked_sub(1)
+            && session.expires_at == opened.expires_at
+            && session.via == via;
+        now.expect(fits, Check::Session, || {
+            format!("it is not what session {before} goes on as")
+        });
+    }
+
+    /// The user of a session, where its holder is that user now.
+    pub(super) fn acting_user(&mut self, now: &Now<'_>, session: SessionId) -> Seen<User> {
+        let session = self.streams.find(session, |state| match state {
+            State::Session(session) => Some(Session::clone(session)),
+            _ => None,
+        });
+        let session = match session {
+            Seen::Here(session) => session,
+            Seen::Hidden(why) => return Seen::Hidden(why),
+            Seen::Erased => return Seen::Erased,
+            Seen::Never => return Seen::Never,
+        };
+        self.streams.find(session.user_id, |state| match state {
+            State::User(user) if session.is_valid(user, now.at()) => Some(User::clone(user)),
+            _ => None,
+        })
+    }
+}
+
+fn check_counted(now: &mut Now<'_>, counted: &FailuresCounted) {
+    let fits = counted.count > 0
+        && counted.from.as_seconds().rem_euclid(60) == 0
+        && counted.until == counted.from.plus(MINUTE)
+        && counted.from <= now.at();
+    now.expect(fits, Check::FailedLogin, || {
+        format!(
+            "it counts {} from {} to {}, which is no minute that had begun",
+            counted.count, counted.from, counted.until
+        )
+    });
+}

@@ -1,0 +1,299 @@
+//! Users: made, changed, given a password, deleted.
+
+use super::Command;
+use super::acting::{still_acts, still_acts_on};
+use super::groups::{leave_all, put_into};
+use super::roster::{is_other_usable, is_usable_now};
+use super::sessions::{Opened, Reissue, reissue};
+use crate::aggregate::User;
+use crate::error::Error;
+use crate::event::{PasswordSet, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted};
+use crate::id::{GroupId, StreamId, UserId};
+use crate::label::UserName;
+use crate::password_hash::PasswordHash;
+use crate::rejection::Rejection;
+use crate::seal::SealContext;
+use crate::storage::{LookupKey, NewEvent};
+use crate::writer::{Context, Transaction};
+use std::sync::Arc;
+
+/// A password that somebody sets.
+#[derive(Debug, Clone)]
+pub struct NewPassword {
+    /// Its hash.
+    pub hash: PasswordHash,
+    /// True where it has to be changed before anything else is done.
+    pub must_change: bool,
+}
+
+/// Makes a user.
+#[derive(Debug, Clone)]
+pub struct CreateUser {
+    /// The name, which no living user has.
+    pub name: UserName,
+    /// The role.
+    pub role: Role,
+    /// True for one who may read every payload of the ledger.
+    pub can_audit: bool,
+    /// True for one who may do nothing yet.
+    pub disabled: bool,
+    /// The groups that it is in from the beginning.
+    pub groups: Vec<GroupId>,
+    /// The password, if it has one from the beginning.
+    pub password: Option<NewPassword>,
+    /// True where it is to be the first administrator: refused while a usable one is there.
+    pub is_first: bool,
+    /// The reason, when somebody gave one.
+    pub reason: Option<String>,
+}
+
+impl Command for CreateUser {
+    type Answer = Arc<User>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+        tx.needs_room()?;
+        still_acts(tx, Role::Admin).await?;
+        if self.is_first && is_other_usable(tx, None).await? {
+            return Err(Rejection::AdminExists.into());
+        }
+        let holder = tx.find(&LookupKey::user(&self.name)).await?;
+        let user_id: UserId = tx.context().id();
+        let events = decide_create(&self, holder.is_some(), user_id, &tx.context())?;
+        tx.append(events).await?;
+        put_into(tx, user_id, &self.groups, self.reason).await?;
+        tx.existing::<User>(user_id).await
+    }
+}
+
+fn decide_create(
+    command: &CreateUser,
+    is_taken: bool,
+    user_id: UserId,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    if is_taken {
+        return Err(Rejection::NameTaken);
+    }
+    let CreateUser {
+        name,
+        role,
+        can_audit,
+        disabled,
+        reason,
+        ..
+    } = command;
+    let created = UserCreated {
+        user_id,
+        name: name.clone(),
+        role: *role,
+        can_audit: *can_audit,
+        reason: reason.clone(),
+    };
+    let mut events = vec![context.event(user_id, created)];
+    if *disabled {
+        let changed = UserChanged {
+            name: name.clone(),
+            role: *role,
+            can_audit: *can_audit,
+            disabled: true,
+            reason: reason.clone(),
+        };
+        events.push(context.event(user_id, changed));
+    }
+    if let Some(password) = &command.password {
+        events.push(password_set(context, user_id, password, reason.clone())?);
+    }
+    Ok(events)
+}
+
+fn password_set(
+    context: &Context<'_>,
+    user_id: UserId,
+    password: &NewPassword,
+    reason: Option<String>,
+) -> Result<NewEvent, Rejection> {
+    let place = password_place(context, user_id);
+    let keys = &context.rules.master_keys;
+    let sealed = keys.seal(context.random, &place, password.hash.expose().as_bytes());
+    let sealed = sealed.map_err(|error| Rejection::Invalid {
+        code: "invalid_password",
+        detail: error.to_string(),
+    })?;
+    let set = PasswordSet {
+        sealed_hash: sealed.as_bytes().into(),
+        must_change: password.must_change,
+        reason,
+    };
+    Ok(context.event(user_id, set))
+}
+
+fn password_place(context: &Context<'_>, user_id: UserId) -> SealContext {
+    SealContext {
+        ledger_id: context.ledger_id,
+        stream: StreamId::from(user_id),
+        field: PasswordHash::FIELD,
+    }
+}
+
+/// The user, where it was not deleted.
+pub(super) async fn living(tx: &mut Transaction<'_>, id: UserId) -> Result<Arc<User>, Error> {
+    let user = tx.named::<User>(id).await?;
+    match user.deleted {
+        true => Err(Rejection::UserNotFound.into()),
+        false => Ok(user),
+    }
+}
+
+/// Changes settings of a user; what is absent stays.
+#[derive(Debug, Clone)]
+pub struct ChangeUser {
+    /// The user.
+    pub user_id: UserId,
+    /// Another name.
+    pub name: Option<UserName>,
+    /// Another role.
+    pub role: Option<Role>,
+    /// Whether it may read every payload of the ledger.
+    pub can_audit: Option<bool>,
+    /// Whether it may do nothing at all.
+    pub disabled: Option<bool>,
+    /// All groups that it is in from here on.
+    pub groups: Option<Vec<GroupId>>,
+    /// The reason, when somebody gave one.
+    pub reason: Option<String>,
+}
+
+impl Command for ChangeUser {
+    type Answer = Arc<User>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+        still_acts(tx, Role::Admin).await?;
+        let user = living(tx, self.user_id).await?;
+        let holder = match &self.name {
+            Some(name) => tx.find(&LookupKey::user(name)).await?.map(UserId::from),
+            None => None,
+        };
+        let is_last = is_last(tx, &user).await?;
+        let events = decide_change(&self, &user, holder, is_last, &tx.context())?;
+        tx.append(events).await?;
+        if let Some(groups) = &self.groups {
+            leave_all(tx, user.id, groups, self.reason.clone()).await?;
+            put_into(tx, user.id, groups, self.reason).await?;
+        }
+        tx.existing::<User>(user.id).await
+    }
+}
+
+/// Whether it is the one administrator who can still log in.
+async fn is_last(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
+    Ok(is_usable_now(tx, user).await? && !is_other_usable(tx, Some(user.id)).await?)
+}
+
+fn decide_change(
+    command: &ChangeUser,
+    user: &User,
+    name_holder: Option<UserId>,
+    is_last: bool,
+    context: &Context<'_>,
+) -> Result<Vec<NewEvent>, Rejection> {
+    if name_holder.is_some_and(|holder| holder != user.id) {
+        return Err(Rejection::NameTaken);
+    }
+    let changed = UserChanged {
+        name: command.name.clone().unwrap_or_else(|| user.name.clone()),
+        role: command.role.unwrap_or(user.role),
+        can_audit: command.can_audit.unwrap_or(user.can_audit),
+        disabled: command.disabled.unwrap_or(user.disabled),
+        reason: command.reason.clone(),
+    };
+    if is_last && (changed.role != Role::Admin || changed.disabled) {
+        return Err(Rejection::LastAdmin);
+    }
+    let stays = changed.name == user.name
+        && changed.role == user.role
+        && changed.can_audit == user.can_audit
+        && changed.disabled == user.disabled;
+    Ok(match stays {
+        true => Vec::new(),
+        false => vec![context.event(user.id, changed)],
+    })
+}
+
+/// Sets a user's password, and ends its sessions by that.
+#[derive(Debug, Clone)]
+pub struct SetPassword {
+    /// The user.
+    pub user_id: UserId,
+    /// The password.
+    pub password: NewPassword,
+    /// Goes on for the session of the user who asks; absent where another asks.
+    pub reissue: Option<Reissue>,
+    /// The reason, when somebody gave one.
+    pub reason: Option<String>,
+}
+
+impl Command for SetPassword {
+    /// The session that goes on, if one does.
+    type Answer = (Arc<User>, Option<Opened>);
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        still_acts_on(tx, self.user_id).await?;
+        let user = living(tx, self.user_id).await?;
+        let set = password_set(&tx.context(), user.id, &self.password, self.reason)?;
+        reissue(tx, &user, set, self.reissue).await
+    }
+}
+
+/// Ends all sessions of a user.
+#[derive(Debug, Clone)]
+pub struct EndSessions {
+    /// The user.
+    pub user_id: UserId,
+    /// Goes on for the session of the user who asks; absent where another asks.
+    pub reissue: Option<Reissue>,
+    /// The reason, when somebody gave one.
+    pub reason: Option<String>,
+}
+
+impl Command for EndSessions {
+    /// The session that goes on, if one does.
+    type Answer = (Arc<User>, Option<Opened>);
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+        still_acts_on(tx, self.user_id).await?;
+        let user = living(tx, self.user_id).await?;
+        let ended = SessionsEnded {
+            reason: self.reason,
+        };
+        let ended = tx.context().event(user.id, ended);
+        reissue(tx, &user, ended, self.reissue).await
+    }
+}
+
+/// Deletes a user for good; its name is free again.
+#[derive(Debug, Clone)]
+pub struct DeleteUser {
+    /// The user.
+    pub user_id: UserId,
+    /// The reason, when somebody gave one.
+    pub reason: Option<String>,
+}
+
+impl Command for DeleteUser {
+    type Answer = Arc<User>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+        still_acts(tx, Role::Admin).await?;
+        let user = living(tx, self.user_id).await?;
+        if is_last(tx, &user).await? {
+            return Err(Rejection::LastAdmin.into());
+        }
+        leave_all(tx, user.id, &[], self.reason.clone()).await?;
+        let deleted = UserDeleted {
+            reason: self.reason,
+        };
+        let deleted = tx.context().event(user.id, deleted);
+        tx.append(vec![deleted]).await?;
+        tx.existing::<User>(user.id).await
+    }
+}
