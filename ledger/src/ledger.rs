@@ -7,7 +7,8 @@ mod starting;
 
 pub use starting::{Opened, Surroundings, Unprovable};
 
-use crate::aggregate::{Agent, Approval, Approver, Group, Session, User};
+use crate::agent_key::AgentKeyHash;
+use crate::aggregate::{Agent, Approval, Approver, Group, Key, Session, User};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
@@ -156,6 +157,11 @@ impl Ledger {
     /// The agent of that name, in its newest committed state; `None` when nobody has heard of it.
     pub async fn agent(&self, name: &AgentName) -> Result<Option<Arc<Agent>>, Error> {
         self.find(LookupKey::agent(name)).await
+    }
+
+    /// The agent key with that hash, in its newest committed state; `None` when there is none.
+    pub async fn agent_key(&self, hash: &AgentKeyHash) -> Result<Option<Arc<Key>>, Error> {
+        self.find(LookupKey::agent_key(hash)).await
     }
 
     /// The approval that was asked last for a task, in its newest committed state.

@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod agent_key;
 pub mod aggregate;
 pub mod assertion;
 pub mod audit;
@@ -47,6 +48,7 @@ mod word;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod writer;
 
+pub use agent_key::{AgentKeyHash, SHARED_KEY};
 pub use assertion::{
     Algorithm, Assertion, AssertionError, Expectation, KeyError, KeyThumbprint, PublicKey,
     UnknownAlgorithm, Verified, verify_assertion,
@@ -77,7 +79,7 @@ pub use label::{GroupName, UserName};
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
-    InvalidIdempotencyKey, RecordedThumbprint, ScopePattern,
+    InvalidIdempotencyKey, RecordedThumbprint, ScopePattern, TemplateName,
 };
 pub use password_hash::{InvalidPasswordHash, PasswordHash};
 pub use provider::Providers;

@@ -83,6 +83,19 @@ impl AgentName {
 }
 
 name!(
+    /// The name of a task template.
+    TemplateName
+);
+
+impl TemplateName {
+    /// # Errors
+    /// [`Rejection::InvalidName`] unless it is 1..=200 characters, none of them a control character.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        check("template", text).map(|()| Self(text.to_owned()))
+    }
+}
+
+name!(
     /// The principal under which a person decides.
     ApproverName
 );

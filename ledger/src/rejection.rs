@@ -281,6 +281,30 @@ refusals! {
     /// It arrived or is still being tried.
     #[error("the delivery was not given up; there is nothing to retry")]
     DeliveryNotGivenUp => Conflict, "delivery_not_given_up";
+    /// The agent is known already.
+    #[error("there is an agent of this name already; change it with PATCH, or use another name")]
+    AgentExists => Conflict, "agent_exists";
+    /// No such key of that agent.
+    #[error("the agent has no such key")]
+    KeyNotFound => NotFound, "key_not_found";
+    /// The key was taken away.
+    #[error("this agent key was revoked; ask an operator for a new one")]
+    KeyRevoked => Unauthorized, "key_revoked";
+    /// Somebody else opened the task, or there is none.
+    #[error("no key of this agent opened such a task: open one from a template with POST /v1/tasks")]
+    NotOpenedByKey => Forbidden, "other_task";
+    /// The time of its template is over.
+    #[error("the task's time ended at {at}; open a new one from a template")]
+    TaskExpired {
+        /// The time.
+        at: Timestamp,
+    } => Gone, "task_expired";
+    /// No such template.
+    #[error("there is no such task template")]
+    TemplateNotFound => NotFound, "template_not_found";
+    /// Not for this agent, or no template at all.
+    #[error("this agent may open no task from such a template; ask an operator which ones it may use")]
+    TemplateNotAllowed => Forbidden, "template_not_allowed";
     /// No renewal for this token.
     #[error("this token cannot be renewed: {why}")]
     NotRenewable {

@@ -1,9 +1,9 @@
-//! An agent and what was granted to it beforehand.
+//! An agent, how it is described, and what was granted to it beforehand.
 
 use super::Aggregate;
 use crate::catalog::{Level, OperationId};
 use crate::clock::Timestamp;
-use crate::event::{Event, Grant};
+use crate::event::{AgentDescribed, Event, Grant};
 use crate::id::AgentId;
 use crate::name::AgentName;
 use crate::operation::Scope;
@@ -20,6 +20,10 @@ pub struct Agent {
     pub grants: Vec<Grant>,
     /// Raised with every change of the grants; 0 before the first.
     pub permission_revision: u64,
+    /// Its description; empty before the first.
+    pub described: AgentDescribed,
+    /// The time of its registration.
+    pub created_at: Timestamp,
 }
 
 impl Agent {
@@ -58,7 +62,7 @@ impl Aggregate for Agent {
 
     const NOT_FOUND: Rejection = Rejection::AgentNotFound;
 
-    fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         match (event, state) {
             (Event::AgentRegistered(registered), state) => {
                 *state = Some(Self {
@@ -66,7 +70,12 @@ impl Aggregate for Agent {
                     name: registered.name.clone(),
                     grants: Vec::new(),
                     permission_revision: 0,
+                    described: AgentDescribed::default(),
+                    created_at: at,
                 });
+            }
+            (Event::AgentDescribed(described), Some(agent)) => {
+                agent.described.clone_from(described);
             }
             (Event::PermissionsReplaced(replaced), Some(agent)) => {
                 agent.grants.clone_from(&replaced.grants);
@@ -77,6 +86,6 @@ impl Aggregate for Agent {
     }
 
     fn weight(&self) -> usize {
-        256 + self.grants.len() * 192
+        512 + self.grants.len() * 192 + self.described.tags.len() * 64
     }
 }

@@ -7,8 +7,10 @@ mod approval;
 mod approver;
 mod delivery;
 mod group;
+mod key;
 mod session;
 mod task;
+mod template;
 mod user;
 
 pub use agent::Agent;
@@ -17,9 +19,11 @@ pub use approval::{Approval, ApprovalState};
 pub use approver::{Approver, Credential, Enrolment};
 pub use delivery::{Delivery, DeliveryState};
 pub use group::Group;
+pub use key::Key;
 pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
 pub(crate) use task::TASK_LIFE;
 pub use task::{Callback, Task, Token};
+pub use template::Template;
 pub use user::{LinkedPrincipal, Password, User};
 
 use crate::clock::Timestamp;

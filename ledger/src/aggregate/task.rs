@@ -4,7 +4,8 @@ use super::Aggregate;
 use crate::catalog::{Level, OperationId, Risk};
 use crate::clock::Timestamp;
 use crate::event::{
-    AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated,
+    AllowedOperation, CallbackOwner, CallbackSet, Event, FromTemplate, RegisteredCallback,
+    TaskCreated,
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject};
@@ -69,6 +70,8 @@ pub struct Task {
     pub agent_callbacks: bool,
     /// The number of callbacks that it has had, the active ones included.
     pub registrations: u32,
+    /// The template that an agent opened it from with its key.
+    pub template: Option<FromTemplate>,
     /// The time of its closing.
     pub closed_at: Option<Timestamp>,
 }
@@ -90,6 +93,7 @@ impl Task {
             agent_callback: None,
             agent_callbacks: created.agent_callbacks,
             registrations: 0,
+            template: created.template,
             closed_at: None,
         }
     }
@@ -98,6 +102,20 @@ impl Task {
     #[must_use]
     pub fn token(&self, id: TokenId) -> Option<&Token> {
         self.tokens.iter().find(|token| token.id == id)
+    }
+
+    /// The time at which the agent's keys stop to open it; `None` where they never did.
+    #[must_use]
+    pub fn end_for_keys(&self) -> Option<Timestamp> {
+        let life = Duration::from_secs(u64::from(self.token_ttl_seconds));
+        self.template.map(|_| self.created_at.plus(life))
+    }
+
+    /// Whether every apply waits for a human, whatever is granted.
+    #[must_use]
+    pub fn needs_approval(&self) -> bool {
+        self.template
+            .is_some_and(|template| template.needs_approval)
     }
 
     /// The callbacks that events go to, the orchestrator's first.

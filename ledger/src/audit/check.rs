@@ -77,6 +77,8 @@ checks! {
     TaskClosed = "task_closed", "Nothing is begun in a task after it was closed, and nothing is stopped for that unless it was.";
     Token = "token", "An apply is asked for with a token of its task that is in force.";
     TokenLife = "token_life", "A token is issued for now, lives no longer than its task's tokens do, and ends with the task's day.";
+    AgentKey = "agent_key", "An agent key acts for its agent alone while it is in force, in tasks that a key of the agent opened, while their time lasts.";
+    Template = "template", "A task that an agent opens with its key is what a template says that stands and names the agent.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";
     PermissionCheck = "permission_check", "What an apply was checked for is what it asks for, within its task's allowlist, which takes nothing for less than the catalog does.";

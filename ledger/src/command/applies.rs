@@ -2,7 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
-use super::{Command, PresentedToken, RecordedRefusal, Ruling, permission_check};
+use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
@@ -36,7 +36,7 @@ pub struct Submitted {
 #[derive(Debug, Clone)]
 pub struct SubmitApply {
     /// The caller.
-    pub token: PresentedToken,
+    pub token: Presented,
     /// The key.
     pub key: IdempotencyKey,
     /// The operations, at least one.
@@ -50,7 +50,7 @@ impl Command for SubmitApply {
     type Answer = Ruling<Submitted>;
 
     fn looks_up(&self) -> Vec<LookupKey> {
-        vec![LookupKey::apply_key(self.token.task_id, &self.key)]
+        vec![LookupKey::apply_key(self.token.task_id(), &self.key)]
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
@@ -156,7 +156,7 @@ async fn has_most_open(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Er
 
 struct Asked<'a> {
     key: &'a IdempotencyKey,
-    token: &'a PresentedToken,
+    token: &'a Presented,
     submission: String,
     fingerprint: Fingerprint,
     check: PermissionCheck,
@@ -206,7 +206,7 @@ fn decide_submit(
             submission: asked.submission,
             check: asked.check,
             authorisation,
-            token_id: asked.token.token_id,
+            token_id: asked.token.id(),
             callback_id: task.callback_id(),
         },
     ));
@@ -254,7 +254,7 @@ fn ask(
 #[derive(Debug, Clone)]
 pub struct RefuseApply {
     /// The caller.
-    pub token: PresentedToken,
+    pub token: Presented,
     /// The key, where there was a valid one.
     pub key: Option<IdempotencyKey>,
     /// The reason, which the caller gets back.
@@ -272,9 +272,9 @@ impl Command for RefuseApply {
 
 pub(super) async fn authenticate(
     tx: &mut Transaction<'_>,
-    token: &PresentedToken,
+    token: &Presented,
 ) -> Result<(Arc<Task>, Option<Arc<Agent>>), Error> {
-    let (task, agent) = admit(tx, token.task_id, token).await?;
+    let (task, agent) = admit(tx, token.task_id(), token).await?;
     if task.closed_at.is_some() {
         return Err(Rejection::TaskClosed.into());
     }

@@ -2,7 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{Subject, with_deliveries};
-use super::{Command, PresentedToken};
+use super::{Command, Presented};
 use crate::aggregate::{Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::clock::Timestamp;
@@ -80,7 +80,7 @@ pub(super) async fn approval_and_task(
 #[derive(Debug, Clone)]
 pub struct NarrowApproval {
     /// The caller.
-    pub token: PresentedToken,
+    pub token: Presented,
     /// The one principal who may decide from here on; must be among those who may already.
     pub principal: Option<ApproverName>,
 }
@@ -89,8 +89,8 @@ impl Command for NarrowApproval {
     type Answer = Arc<Approval>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approval>, Error> {
-        admit(tx, self.token.task_id, &self.token).await?;
-        let approval = newest_pending(tx, self.token.task_id)
+        admit(tx, self.token.task_id(), &self.token).await?;
+        let approval = newest_pending(tx, self.token.task_id())
             .await?
             .ok_or(Rejection::NothingPending)?;
         let events = decide_narrow(&approval, self.principal.as_ref(), &tx.context())?;

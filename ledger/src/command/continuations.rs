@@ -3,7 +3,7 @@
 use super::applies::{Submitted, authenticate, refuse, submitted};
 use super::proof::prove_decision;
 use super::standing::approval_standing;
-use super::{Command, PresentedToken, RecordedRefusal, Ruling};
+use super::{Command, Presented, RecordedRefusal, Ruling};
 use crate::aggregate::{Apply, Approval, ApprovalState, Task};
 use crate::error::Error;
 use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisation};
@@ -29,7 +29,7 @@ pub struct Resume {
 #[derive(Debug, Clone)]
 pub struct ContinueApply {
     /// The caller.
-    pub token: PresentedToken,
+    pub token: Presented,
     /// The apply's key; a new key stands for a new apply of the approved operations.
     pub key: IdempotencyKey,
     /// The content of the resume token.
@@ -106,7 +106,7 @@ fn accept_again(
         submission: first.submission.clone(),
         check: first.check.clone(),
         authorisation: Authorisation::Awaiting(command.resume.approval_id),
-        token_id: command.token.token_id,
+        token_id: command.token.id(),
         callback_id: task.callback_id(),
     }
 }

@@ -183,15 +183,22 @@ impl Erase {
                         "the agent has grants: take them away with `grant revoke --all`",
                     ));
                 }
-                tx.seek(&mut self.found, Sought::TasksOf(id)).await?;
-                for task in self.found.streams.clone() {
-                    if let State::Task(task) = tx.entry(task).await?.state
-                        && !has_ended(tx, &task).await?
-                    {
-                        return Err(not_yet(format!(
-                            "task {} of the agent is open: close it with `task close`",
-                            task.id
-                        )));
+                tx.seek(&mut self.found, Sought::OfAgent(id)).await?;
+                for stream in self.found.streams.clone() {
+                    match tx.entry(stream).await?.state {
+                        State::Task(task) if !has_ended(tx, &task).await? => {
+                            return Err(not_yet(format!(
+                                "task {} of the agent is open: close it with `task close`",
+                                task.id
+                            )));
+                        }
+                        State::Key(key) if key.agent_id == id && key.revoked_at.is_none() => {
+                            return Err(not_yet(format!(
+                                "key {} of the agent is in force: take it away with `key revoke`",
+                                key.id
+                            )));
+                        }
+                        _ => {}
                     }
                 }
                 Ok(ErasedSubject::Agent(id))

@@ -15,9 +15,11 @@ mod callbacks;
 mod continuations;
 mod decisions;
 mod deliveries;
+mod descriptions;
 mod erasures;
 mod executions;
 mod groups;
+mod keys;
 mod proof;
 mod renewals;
 mod roster;
@@ -25,6 +27,7 @@ mod ruling;
 mod sessions;
 mod standing;
 mod tasks;
+mod templates;
 mod users;
 
 pub use acceptance::AcceptLedger;
@@ -34,20 +37,26 @@ pub use approvals::{ExpireApproval, NarrowApproval, RecordPreState};
 pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
-pub use authority::{PresentedToken, check_token, permission_check};
+pub use authority::{
+    Presented, PresentedKey, PresentedToken, check_key, check_opened_by_key, check_token,
+    permission_check,
+};
 pub use callbacks::NewCallback;
 pub use continuations::{ContinueApply, Resume};
 pub use decisions::DecideApproval;
 pub use deliveries::{EndAttempt, RetryDelivery, StartAttempt, Started};
+pub use descriptions::{AgentChanges, CreateAgent, DescribeAgent};
 pub(crate) use erasures::{Erase, Found, Sought};
 pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
+pub use keys::{CreateKey, RevokeKey};
 pub use renewals::RenewToken;
 pub use ruling::{RecordedRefusal, Ruling};
 pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogin, Reissue};
 pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
+pub use templates::{CreateTemplate, DeleteTemplate, OpenTask};
 pub use users::{ChangeUser, CreateUser, DeleteUser, EndSessions, NewPassword, SetPassword};
 
 use crate::error::Error;

@@ -3,7 +3,7 @@
 use super::agents::{find, register_agent};
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
-use super::{Command, PresentedToken};
+use super::{Command, Presented};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_report;
 use crate::catalog::{CatalogEntry, Level, Risk};
@@ -123,23 +123,8 @@ fn decide_create(
     task_id: TaskId,
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, CapabilityClaims), Rejection> {
-    if !(1..=200).contains(&command.name.chars().count()) {
-        return Err(Rejection::InvalidName {
-            what: "task_name",
-            limit: 200,
-        });
-    }
-    if command.operations.is_empty() {
-        return Err(Rejection::Invalid {
-            code: "no_operations",
-            detail: "operations must name at least one operation".to_owned(),
-        });
-    }
-    let allowed = command
-        .operations
-        .iter()
-        .map(AllowedEntry::resolve)
-        .collect::<Result<Vec<_>, _>>()?;
+    check_name(&command.name)?;
+    let allowed = allowlist(&command.operations)?;
     let mut events = Vec::with_capacity(4);
     let agent_id = match agent {
         Some(agent) => agent.id,
@@ -158,6 +143,7 @@ fn decide_create(
         allowed,
         token_ttl_seconds: u32::try_from(command.token_ttl.as_secs()).unwrap_or(u32::MAX),
         agent_callbacks: command.agent_callbacks,
+        template: None,
     };
     let draft = Task::begin(&created, context.now);
     events.push(context.event(task_id, created));
@@ -171,6 +157,28 @@ fn decide_create(
     let (issued, claims) = issue(context, &draft, revision, until, None);
     events.push(issued);
     Ok((events, claims))
+}
+
+/// Checks the name of a task.
+pub(super) fn check_name(name: &str) -> Result<(), Rejection> {
+    if (1..=200).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    Err(Rejection::InvalidName {
+        what: "task_name",
+        limit: 200,
+    })
+}
+
+/// An allowlist, with the catalog's level and risk where an entry does not raise them.
+pub(super) fn allowlist(entries: &[AllowedEntry]) -> Result<Vec<AllowedOperation>, Rejection> {
+    if entries.is_empty() {
+        return Err(Rejection::Invalid {
+            code: "no_operations",
+            detail: "operations must name at least one operation".to_owned(),
+        });
+    }
+    entries.iter().map(AllowedEntry::resolve).collect()
 }
 
 /// Issues a token that lasts until the given moment, cut to whole seconds as in its claims, which come
@@ -216,8 +224,8 @@ pub(super) fn issue(
 pub struct CloseTask {
     /// The task.
     pub task_id: TaskId,
-    /// The capability token that asks; `None` when an administrator or operator does.
-    pub token: Option<PresentedToken>,
+    /// The token or key of the agent that asks; `None` when somebody else does.
+    pub token: Option<Presented>,
     /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }

@@ -1,8 +1,10 @@
-//! Agents and their grants.
+//! Agents, their descriptions and their grants.
 
 use super::operations::on_scope;
-use super::{Act, Describe, Facts, Severity, Topic, Topics, because, listed, named, number, plain};
-use crate::event::{AgentRegistered, Grant, PermissionsReplaced};
+use super::{
+    Act, Describe, Facts, Severity, Topic, Topics, because, listed, named, number, plain, quoted,
+};
+use crate::event::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 use crate::id::StreamId;
 
 impl Describe for AgentRegistered {
@@ -22,6 +24,35 @@ impl Describe for AgentRegistered {
             ..Topic::default()
         };
         topics.put(stream, topic);
+    }
+}
+
+impl Describe for AgentDescribed {
+    fn text(&self, topic: &Topic) -> String {
+        let mut text = "agent described".to_owned();
+        if topic.detailed {
+            let mut parts = Vec::new();
+            parts.extend(self.owner.map(|owner| format!("owner {owner}")));
+            let organization = self.organization.as_ref();
+            parts.extend(organization.map(|name| format!("organization {}", quoted(name))));
+            parts.extend(
+                self.site
+                    .as_ref()
+                    .map(|name| format!("site {}", quoted(name))),
+            );
+            if !self.tags.is_empty() {
+                parts.push(format!("tags {}", listed(&self.tags, |tag| plain(tag))));
+            }
+            if parts.is_empty() {
+                parts.push("nothing".to_owned());
+            }
+            text = format!("{text}: {}", parts.join(", "));
+        }
+        text
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(0, "agent")
     }
 }
 

@@ -11,10 +11,12 @@ mod approval;
 mod approver;
 mod delivery;
 mod facts;
+mod key;
 mod ledger;
 mod operations;
 mod session;
 mod task;
+mod template;
 mod topic;
 mod user;
 

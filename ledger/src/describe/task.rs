@@ -23,6 +23,14 @@ impl Describe for TaskCreated {
             if !self.agent_callbacks {
                 text.push_str("; the agent may name no callback");
             }
+            if let Some(from) = self.template {
+                let seconds = self.token_ttl_seconds;
+                let template = from.template_id;
+                text = format!("{text}; from template {template}, for {seconds} s");
+                if from.needs_approval {
+                    text.push_str(", and every apply waits for a human");
+                }
+            }
         }
         text
     }

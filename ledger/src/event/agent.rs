@@ -2,7 +2,7 @@
 
 use crate::catalog::{Level, OperationId, ScopeType};
 use crate::clock::Timestamp;
-use crate::id::AgentId;
+use crate::id::{AgentId, UserId};
 use crate::name::{AgentName, ScopePattern};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,20 @@ pub struct AgentRegistered {
     pub agent_id: AgentId,
     /// Its name.
     pub name: AgentName,
+}
+
+/// `agent.described` 1: the whole description from here on. It says who to ask, and nothing about what
+/// the agent may.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentDescribed {
+    /// The user who answers for it.
+    pub owner: Option<UserId>,
+    /// The organization that it works for.
+    pub organization: Option<String>,
+    /// The place where it runs.
+    pub site: Option<String>,
+    /// Words to find it by, in order, each once.
+    pub tags: Vec<String>,
 }
 
 /// `agent.permissions_replaced` 1.

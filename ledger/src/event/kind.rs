@@ -177,7 +177,7 @@ impl ActorKind {
 /// The lists of actors in the table. Which role a user needs for what is up to the service.
 pub(super) mod by {
     use super::ActorKind::{
-        self, Administrator, Agent, Approver, Operator, Service, ServiceToken, User,
+        self, Administrator, Agent, AgentKey, Approver, Operator, Service, ServiceToken, User,
     };
 
     pub(in super::super) const LEDGER: &[ActorKind] = &[Service("ledger")];
@@ -186,11 +186,14 @@ pub(super) mod by {
     pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
     pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
     pub(in super::super) const ADMINISTRATOR: &[ActorKind] = &[Administrator, User, ServiceToken];
-    pub(in super::super) const AGENT: &[ActorKind] = &[Agent];
+    pub(in super::super) const CREATORS: &[ActorKind] =
+        &[Administrator, User, ServiceToken, AgentKey];
+    pub(in super::super) const AGENT: &[ActorKind] = &[Agent, AgentKey];
     pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
-    pub(in super::super) const OPENERS: &[ActorKind] = &[Administrator, Agent, User, ServiceToken];
+    pub(in super::super) const OPENERS: &[ActorKind] =
+        &[Administrator, Agent, User, ServiceToken, AgentKey];
     pub(in super::super) const CLOSERS: &[ActorKind] =
-        &[Agent, Administrator, Operator, User, ServiceToken];
+        &[Agent, Administrator, Operator, User, ServiceToken, AgentKey];
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
@@ -203,6 +206,7 @@ pub(super) mod by {
         Operator,
         User,
         ServiceToken,
+        AgentKey,
     ];
     /// Any command on an approval after its deadline records that the deadline has passed.
     pub(in super::super) const EXPIRERS: &[ActorKind] = &[
@@ -213,6 +217,7 @@ pub(super) mod by {
         Operator,
         User,
         ServiceToken,
+        AgentKey,
     ];
     pub(in super::super) const REGISTRARS: &[ActorKind] =
         &[Administrator, Operator, Approver, User, ServiceToken];

@@ -15,13 +15,15 @@ mod envelope;
 mod erasure;
 mod fork;
 mod group;
+mod key;
 mod kind;
 mod session;
 mod task;
+mod template;
 mod user;
 
 pub use acceptance::LedgerAccepted;
-pub use agent::{AgentRegistered, Grant, PermissionsReplaced};
+pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
     Agreement, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
     Authorisation, CheckedOperation, Evidence, OperationEnded, OperationEndedV1, OperationOutcome,
@@ -46,15 +48,17 @@ pub use erasure::{
 };
 pub use fork::LedgerForked;
 pub use group::{GroupChanged, GroupCreated, GroupDeleted};
+pub use key::{KeyCreated, KeyOrigin, KeyRevoked};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use session::{
     FailuresCounted, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded, SessionOpened,
     SessionProof, SessionTokenHash, SteppedUp,
 };
 pub use task::{
-    AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, RegisteredCallback, TaskClosed,
-    TaskCreated, TaskCreatedV1, TokenIssued, TokenRevoked,
+    AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, RegisteredCallback,
+    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TokenIssued, TokenRevoked,
 };
+pub use template::{TemplateCreated, TemplateDeleted};
 pub use user::{
     PasswordSet, PrincipalLinked, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted,
 };
@@ -288,8 +292,8 @@ pub trait InStream<E>: Into<E> {
 mod stream {
     pub(super) use crate::id::{
         AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
-        DeliveryId as Delivery, GroupId as Group, LedgerId as Ledger, SessionId as Session,
-        TaskId as Task, UserId as User,
+        DeliveryId as Delivery, GroupId as Group, KeyId as Key, LedgerId as Ledger,
+        SessionId as Session, TaskId as Task, TemplateId as Template, UserId as User,
     };
 }
 
@@ -342,8 +346,8 @@ events! {
         in Ledger by OPERATOR under PayloadForm;
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
         in Ledger by OPERATOR under PayloadForm;
-    10, 2, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1 }
-        in Task by ADMINISTRATOR under PayloadForm [begins, addresses] of task_id, agent;
+    10, 3, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1, 2 => TaskCreatedV2 }
+        in Task by CREATORS under PayloadForm [begins, addresses] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
         in Task by OPENERS under TokenLife [looked_up, outlives_token];
     12, 1, "task.token_revoked" => TokenRevoked(TokenRevoked)
@@ -390,6 +394,8 @@ events! {
         in Agent by MANAGERS under PayloadForm [begins, looked_up];
     41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced)
         in Agent by MANAGERS under PermissionRevision;
+    42, 1, "agent.described" => AgentDescribed(AgentDescribed)
+        in Agent by MANAGERS under PayloadForm;
     50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered)
         in Approver by ADMINISTRATOR under PayloadForm [begins, looked_up];
     51, 1, "approver.credential_put" => CredentialPut(CredentialPut)
@@ -434,6 +440,14 @@ events! {
         in Session by LOGIN under FailedLogin [begins, alone];
     94, 1, "login.failures_counted" => FailuresCounted(FailuresCounted)
         in Session by LEDGER under FailedLogin [begins, alone];
+    100, 1, "key.created" => KeyCreated(KeyCreated)
+        in Key by MANAGERS under AgentKey [begins, looked_up];
+    101, 1, "key.revoked" => KeyRevoked(KeyRevoked)
+        in Key by MANAGERS under AgentKey;
+    110, 1, "template.created" => TemplateCreated(TemplateCreated)
+        in Template by MANAGERS under Template [begins, looked_up];
+    111, 1, "template.deleted" => TemplateDeleted(TemplateDeleted)
+        in Template by MANAGERS under Template;
 }
 
 impl Event {

@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::catalog::{Level, OperationId, Risk, ScopeType};
 use crate::clock::Timestamp;
-use crate::id::{AgentId, CallbackId, TaskId, TokenId};
+use crate::id::{AgentId, CallbackId, TaskId, TemplateId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,41 @@ pub struct RegisteredCallback {
     pub sealed_secret: Blob,
 }
 
-/// `task.created` 2.
+/// The template that an agent opened a task from with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromTemplate {
+    /// The template.
+    pub template_id: TemplateId,
+    /// Whether every apply waits for a human, as the template says.
+    pub needs_approval: bool,
+}
+
+/// `task.created` 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCreated {
+    /// The task, which is also its stream.
+    pub task_id: TaskId,
+    /// The agent's stream.
+    pub agent_id: AgentId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// 1..=200 characters, written by the orchestrator or, from a template, by the agent.
+    pub name: String,
+    /// The subject that the task's tokens are bound to.
+    pub subject: ClientSubject,
+    /// What the task may do.
+    pub allowed: Vec<AllowedOperation>,
+    /// How long each of its tokens lives, or the agent's keys open it, in seconds.
+    pub token_ttl_seconds: u32,
+    /// Whether an apply of the agent may register a callback beside the orchestrator's.
+    pub agent_callbacks: bool,
+    /// The template, where an agent opened it with its key. Such a task has no tokens.
+    pub template: Option<FromTemplate>,
+}
+
+/// `task.created` 2: no task was opened from a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCreatedV2 {
     /// The task, which is also its stream.
     pub task_id: TaskId,
     /// The agent's stream.
@@ -75,6 +107,22 @@ pub struct TaskCreatedV1 {
     pub token_ttl_seconds: u32,
 }
 
+impl From<TaskCreatedV2> for TaskCreated {
+    fn from(old: TaskCreatedV2) -> Self {
+        Self {
+            task_id: old.task_id,
+            agent_id: old.agent_id,
+            agent: old.agent,
+            name: old.name,
+            subject: old.subject,
+            allowed: old.allowed,
+            token_ttl_seconds: old.token_ttl_seconds,
+            agent_callbacks: old.agent_callbacks,
+            template: None,
+        }
+    }
+}
+
 impl From<TaskCreatedV1> for TaskCreated {
     fn from(old: TaskCreatedV1) -> Self {
         Self {
@@ -86,6 +134,7 @@ impl From<TaskCreatedV1> for TaskCreated {
             allowed: old.allowed,
             token_ttl_seconds: old.token_ttl_seconds,
             agent_callbacks: true,
+            template: None,
         }
     }
 }

@@ -238,7 +238,7 @@ mod with_two_forms {
         assert_eq!(kind.aggregate, AggregateKind::Task);
         assert_eq!(
             (kind.causes, kind.rule),
-            (&[ActorKind::Agent][..], Check::Token)
+            (&[ActorKind::Agent, ActorKind::AgentKey][..], Check::Token)
         );
         assert!(kind.traits.begins && kind.traits.answers && !kind.traits.looked_up);
         assert_eq!(TestEvent::kind_of(29).unwrap().traits, Traits::NONE);
@@ -321,6 +321,10 @@ fn the_words_of_stored_events_keep_their_numbers() {
         2 => Continued = SessionProof::Continued {
             session_id: SessionId::from_bytes(bytes), via: LoginWay::Password,
         },
+    );
+    frozen!(KeyOrigin:
+        0 => Created = KeyOrigin::Created,
+        1 => Paired = KeyOrigin::Paired,
     );
     frozen!(Authorisation:
         0 => Granted = Authorisation::Granted,

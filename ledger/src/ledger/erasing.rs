@@ -27,7 +27,7 @@ impl Ledger {
             sought = Some(Sought::OfTask(*id));
         } else if let EraseTarget::Agent(name) = &target {
             let agent = self.stream_of(LookupKey::agent(name)).await?;
-            sought = agent.map(|stream| Sought::TasksOf(stream.into()));
+            sought = agent.map(|stream| Sought::OfAgent(stream.into()));
         }
         let mut found = Found::default();
         if let Some(sought) = sought {

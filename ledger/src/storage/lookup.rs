@@ -2,11 +2,12 @@
 
 use super::error::ReadError;
 use super::lookup_held::Held;
+use crate::agent_key::AgentKeyHash;
 use crate::event::{Approved, Authorisation, Denied, Event, NameKind, SessionTokenHash};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
-use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey};
+use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey, TemplateName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked up. The numbers stand in the file.
@@ -36,6 +37,10 @@ pub enum LookupKind {
     User = 11,
     /// SHA-256 of a session's token → session.
     Session = 12,
+    /// SHA-256 of an agent key → the key.
+    AgentKey = 13,
+    /// Name of a task template → the newest template that had it.
+    Template = 14,
     /// Name of a living group → group.
     Group = 15,
     /// Living user → its role, and what else makes a usable administrator.
@@ -133,6 +138,14 @@ impl LookupKey {
         Self(kind, key)
     }
 
+    pub(crate) fn agent_key(hash: &AgentKeyHash) -> Self {
+        Self(LookupKind::AgentKey, hash.as_bytes().to_vec())
+    }
+
+    pub(crate) fn template(name: &TemplateName) -> Self {
+        Self(LookupKind::Template, name.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -172,7 +185,9 @@ impl LookupKey {
             | LookupKind::User
             | LookupKind::Session
             | LookupKind::Group
-            | LookupKind::Roster => return None,
+            | LookupKind::Roster
+            | LookupKind::AgentKey
+            | LookupKind::Template => return None,
         };
         Some((kind, &self.1))
     }
@@ -384,6 +399,8 @@ impl Lookups {
                     self.set_open(task, stream, false);
                 }
             }
+            Event::KeyCreated(e) => put(LookupKey::agent_key(&e.hash), stream.as_bytes()),
+            Event::TemplateCreated(e) => put(LookupKey::template(&e.name), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

@@ -1,7 +1,8 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Session, Task, User,
+    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Session, Task, Template,
+    User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -28,6 +29,8 @@ pub(crate) enum State {
     User(Arc<User>),
     Group(Arc<Group>),
     Session(Arc<Session>),
+    Key(Arc<Key>),
+    Template(Arc<Template>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -63,7 +66,7 @@ macro_rules! stored {
     )+};
 }
 stored!(
-    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session
+    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session, Key, Template
 );
 
 impl State {
@@ -91,6 +94,8 @@ impl State {
             | Self::User(_)
             | Self::Group(_)
             | Self::Session(_)
+            | Self::Key(_)
+            | Self::Template(_)
             | Self::Erased(_) => None,
         }
     }
@@ -104,9 +109,13 @@ impl State {
             Self::Agent(_) => StreamKind::Agent,
             Self::Approver(_) => StreamKind::Approver,
             Self::Delivery(_) => StreamKind::Delivery,
-            Self::None | Self::User(_) | Self::Group(_) | Self::Session(_) | Self::Erased(_) => {
-                return None;
-            }
+            Self::None
+            | Self::User(_)
+            | Self::Group(_)
+            | Self::Session(_)
+            | Self::Key(_)
+            | Self::Template(_)
+            | Self::Erased(_) => return None,
         })
     }
 
@@ -122,6 +131,8 @@ impl State {
             Self::User(state) => state.weight(),
             Self::Group(state) => state.weight(),
             Self::Session(state) => state.weight(),
+            Self::Key(state) => state.weight(),
+            Self::Template(state) => state.weight(),
         }
     }
 
@@ -153,6 +164,8 @@ impl State {
             (Self::Approver(approver), LookupKind::Enrolment) => {
                 approver.enrolments.iter().any(|e| e.id.as_bytes() == key)
             }
+            (Self::Key(state), LookupKind::AgentKey) => state.hash.as_bytes() == key,
+            (Self::Template(template), LookupKind::Template) => template.name.as_bytes() == key,
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -203,8 +216,9 @@ impl State {
                 Some(AggregateKind::User) => step(self, None, State::User, event, at),
                 Some(AggregateKind::Group) => step(self, None, State::Group, event, at),
                 Some(AggregateKind::Session) => step(self, None, State::Session, event, at),
-                Some(AggregateKind::Ledger | AggregateKind::Key | AggregateKind::Template)
-                | None => {}
+                Some(AggregateKind::Key) => step(self, None, State::Key, event, at),
+                Some(AggregateKind::Template) => step(self, None, State::Template, event, at),
+                Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
             Self::Apply(state) => step(self, Some(state), State::Apply, event, at),
@@ -215,6 +229,8 @@ impl State {
             Self::User(state) => step(self, Some(state), State::User, event, at),
             Self::Group(state) => step(self, Some(state), State::Group, event, at),
             Self::Session(state) => step(self, Some(state), State::Session, event, at),
+            Self::Key(state) => step(self, Some(state), State::Key, event, at),
+            Self::Template(state) => step(self, Some(state), State::Template, event, at),
         }
     }
 }

@@ -186,7 +186,7 @@ async fn another_tasks_token_cannot_continue() {
     let asked = scene.approved("k1").await;
     let other = scene.task().await;
     let command = ContinueApply {
-        token: presented(&other),
+        token: presented(&other).into(),
         ..continue_apply(&scene.token, &asked)
     };
     let refused = scene.run(command).await.unwrap().accepted().unwrap_err();
@@ -208,7 +208,7 @@ async fn narrowing_takes_approvers_away_and_never_adds_one() {
     .await;
     let asked = scene.asked("k1").await;
     let narrow = |principal: Option<&str>| NarrowApproval {
-        token: presented(&scene.token),
+        token: presented(&scene.token).into(),
         principal: principal.map(ApproverName::unchecked),
     };
     // Without a principal it only finds the question.
@@ -247,7 +247,7 @@ async fn narrowing_needs_a_question_that_is_open() {
     let scene = Scene::new().await;
     let narrow = || {
         scene.run(NarrowApproval {
-            token: presented(&scene.token),
+            token: presented(&scene.token).into(),
             principal: None,
         })
     };
@@ -263,7 +263,7 @@ async fn an_older_question_is_found_when_the_newest_is_decided() {
     scene.clock.advance(Duration::from_secs(1));
     let newer = scene.submitted("k2", vec![ssl_mode("off")]).await;
     let found = async || {
-        let token = presented(&scene.token);
+        let token = presented(&scene.token).into();
         let principal = None;
         let found = scene.run(NarrowApproval { token, principal }).await;
         found.unwrap().id

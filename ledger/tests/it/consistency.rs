@@ -2,8 +2,8 @@
 
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{
-    Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Group, Session, Task,
-    User, fold,
+    Agent, Aggregate, Apply, Approval, ApprovalState, Approver, Delivery, Group, Key, Session,
+    Task, Template, User, fold,
 };
 use ledger::tlog::{Frontier, record_leaf};
 use ledger::{Event, Recorded, Stored, StreamId, genesis_hash};
@@ -134,6 +134,8 @@ async fn states(ledger: &TestLedger, events: &[Recorded]) {
             Event::ApprovalRequested(_) => same::<Approval>(ledger, stream, &events).await,
             Event::AgentRegistered(_) => same::<Agent>(ledger, stream, &events).await,
             Event::ApproverRegistered(_) => same::<Approver>(ledger, stream, &events).await,
+            Event::KeyCreated(_) => same::<Key>(ledger, stream, &events).await,
+            Event::TemplateCreated(_) => same::<Template>(ledger, stream, &events).await,
             Event::DeliveryOwed(_) => same::<Delivery>(ledger, stream, &events).await,
             Event::UserCreated(_) => same::<User>(ledger, stream, &events).await,
             Event::GroupCreated(_) => same::<Group>(ledger, stream, &events).await,

@@ -230,7 +230,7 @@ async fn who_was_narrowed_out_may_not_decide_any_more() {
         .alice
         .decide(&scene.ledger, approval_of(&asked), Decision::Approve, None);
     let narrow = NarrowApproval {
-        token: presented(&scene.token),
+        token: presented(&scene.token).into(),
         principal: Some(ApproverName::unchecked("bob")),
     };
     scene.run(narrow).await.unwrap();

@@ -253,13 +253,13 @@ async fn below_the_floor_of_free_disk_nothing_new_is_taken_in_and_the_rest_goes_
     assert_eq!(scene.size_now(), before, "its refusals take no room either");
 
     let refuse = RefuseApply {
-        token: presented(&scene.token),
+        token: presented(&scene.token).into(),
         key: Some(key("k4")),
         refusal: Rejection::KeyReused,
     };
     scene.ledger.run(refuse).await.unwrap();
     let narrow = NarrowApproval {
-        token: presented(&scene.token),
+        token: presented(&scene.token).into(),
         principal: None,
     };
     scene.ledger.run(narrow).await.unwrap();

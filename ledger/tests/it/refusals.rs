@@ -117,7 +117,7 @@ async fn what_a_request_is_refused_for_before_it_is_a_command_is_recorded_too() 
     let before = scene.size_now();
     let told = scene
         .run(RefuseApply {
-            token: presented(&scene.token),
+            token: presented(&scene.token).into(),
             key: None,
             refusal: because.clone(),
         })
@@ -144,7 +144,7 @@ async fn who_is_not_authenticated_gets_nothing_recorded() {
     token.subject = ClientSubject::unchecked("somebody else");
     let before = scene.size_now();
     let command = RefuseApply {
-        token,
+        token: token.into(),
         key: None,
         refusal: Rejection::KeyReused,
     };

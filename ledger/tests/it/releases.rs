@@ -30,7 +30,7 @@ async fn under_a_new_key(
 ) -> Result<Submitted, Rejection> {
     let approval = asked.approval.as_ref().unwrap();
     let command = ContinueApply {
-        token: fixtures::commands::presented(&scene.token),
+        token: fixtures::commands::presented(&scene.token).into(),
         key: IdempotencyKey::parse(key).unwrap(),
         resume: Resume {
             task_id: approval.task_id,

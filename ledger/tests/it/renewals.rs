@@ -65,7 +65,7 @@ async fn a_token_is_known_unaltered_of_its_subject_and_in_time() {
     let before = scene.size_now();
     for (token, expected) in cases {
         let command = ledger::command::SubmitApply {
-            token: token.clone(),
+            token: token.clone().into(),
             ..submit(&scene.token, "k", vec![dns_read()])
         };
         assert_eq!(refusal(scene.run(command).await), expected);

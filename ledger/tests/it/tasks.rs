@@ -114,13 +114,13 @@ async fn a_task_closes_with_its_own_token_only() {
     let other = scene.task().await;
     let foreign = CloseTask {
         task_id: scene.token.task.id,
-        token: Some(presented(&other)),
+        token: Some(presented(&other).into()),
         reason: None,
     };
     assert_eq!(refusal(scene.run(foreign).await), Rejection::TokenUnknown);
     let own = CloseTask {
         task_id: scene.token.task.id,
-        token: Some(presented(&scene.token)),
+        token: Some(presented(&scene.token).into()),
         reason: None,
     };
     assert!(scene.run(own).await.unwrap().closed_at.is_some());

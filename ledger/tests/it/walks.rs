@@ -4,19 +4,24 @@
 use crate::consistency;
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
 use fixtures::commands::{
-    callback, continue_apply, dns_create, grant_all, presented, purge, ssl_mode, submit,
+    AGENT, callback, continue_apply, create_key, create_template, dns_create, grant_all, open_task,
+    presented, presented_key, purge, ssl_mode, submit,
 };
 use fixtures::faults::{FULL, Faults};
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
-use ledger::aggregate::{Approval, Delivery};
+use ledger::aggregate::{Approval, Delivery, Key, Task};
 use ledger::command::{
-    CloseTask, EndAttempt, ExpireApproval, IssuedToken, NarrowApproval, RenewToken, ResolveApply,
-    RetryDelivery, Ruling, StartAttempt, SubmitApply, Submitted,
+    CloseTask, ContinueApply, CreateTemplate, DeleteTemplate, EndAttempt, ExpireApproval,
+    IssuedToken, NarrowApproval, RenewToken, ResolveApply, RetryDelivery, RevokeKey, Ruling,
+    StartAttempt, SubmitApply, Submitted,
 };
 use ledger::event::AttemptOutcome;
 use ledger::operation::Operation;
-use ledger::{ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, ReadError, Timestamp};
+use ledger::{
+    AgentName, ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, ReadError,
+    TemplateName, Timestamp,
+};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +77,26 @@ enum Step {
     Renew,
     Grant,
     Close,
+    MakeKey {
+        number: u8,
+    },
+    RevokeKey {
+        key: usize,
+    },
+    Template {
+        needs_approval: bool,
+    },
+    OpenTask {
+        key: usize,
+    },
+    SubmitByKey {
+        key: usize,
+        name: u8,
+        operations: u8,
+    },
+    ContinueByKey {
+        apply: usize,
+    },
     Advance {
         seconds: u16,
     },
@@ -103,6 +128,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Renew),
         1 => Just(Step::Grant),
         1 => Just(Step::Close),
+        2 => (0..3_u8).prop_map(|number| Step::MakeKey { number }),
+        1 => (0..3_usize).prop_map(|key| Step::RevokeKey { key }),
+        2 => any::<bool>().prop_map(|needs_approval| Step::Template { needs_approval }),
+        3 => (0..3_usize).prop_map(|key| Step::OpenTask { key }),
+        4 => (0..3_usize, 0..5_u8, 0..4_u8)
+            .prop_map(|(key, name, operations)| Step::SubmitByKey { key, name, operations }),
+        2 => apply().prop_map(|apply| Step::ContinueByKey { apply }),
         3 => (0..90_u16).prop_map(|seconds| Step::Advance { seconds }),
         2 => (0..3_u8).prop_map(|point| Step::Fail { point }),
         1 => Just(Step::Restart),
@@ -123,6 +155,9 @@ struct Walk {
     faults: Arc<Faults>,
     token: IssuedToken,
     applies: Vec<Submitted>,
+    /// Keys of the agent, and the task that was opened last with one of them.
+    keys: Vec<Arc<Key>>,
+    opened: Option<Arc<Task>>,
 }
 
 impl Walk {
@@ -145,6 +180,8 @@ impl Walk {
             faults,
             token,
             applies: Vec::new(),
+            keys: Vec::new(),
+            opened: None,
         }
     }
 
@@ -219,7 +256,7 @@ impl Walk {
                 }
             }
             Step::Narrow => {
-                let token = presented(&self.token);
+                let token = presented(&self.token).into();
                 let principal = Some(ApproverName::unchecked("default"));
                 answer(scene.run(NarrowApproval { token, principal }).await);
             }
@@ -309,6 +346,63 @@ impl Walk {
                 answer(scene.run(command).await);
                 if let Some(token) = answer(scene.run(fixtures::commands::create_task()).await) {
                     self.token = token;
+                }
+            }
+            Step::MakeKey { number } => {
+                // The key that it would be again stays as it is.
+                if usize::from(number) >= self.keys.len() {
+                    let text = format!("cak_{}", scene.size_now());
+                    self.keys.extend(answer(scene.run(create_key(&text)).await));
+                }
+            }
+            Step::RevokeKey { key } => {
+                if let Some(key) = self.keys.get(key) {
+                    let command = RevokeKey {
+                        agent: AgentName::unchecked(AGENT),
+                        key_id: key.id,
+                        reason: None,
+                    };
+                    answer(scene.run(command).await);
+                }
+            }
+            Step::Template { needs_approval } => {
+                let name = TemplateName::unchecked("deploy");
+                answer(scene.run(DeleteTemplate { name }).await);
+                let template = CreateTemplate {
+                    needs_approval,
+                    expires_in: Duration::from_secs(120),
+                    ..create_template("deploy")
+                };
+                answer(scene.run(template).await);
+            }
+            Step::OpenTask { key } => {
+                if let Some(key) = self.keys.get(key)
+                    && let Some(task) = answer(scene.run(open_task(key, "deploy")).await)
+                {
+                    self.opened = Some(task);
+                }
+            }
+            Step::SubmitByKey {
+                key,
+                name,
+                operations: n,
+            } => {
+                if let (Some(key), Some(task)) = (self.keys.get(key), &self.opened) {
+                    let command = SubmitApply {
+                        token: presented_key(key, task).into(),
+                        ..submit(&self.token, &format!("k{name}"), operations(n))
+                    };
+                    self.submit(command).await;
+                }
+            }
+            Step::ContinueByKey { apply } => {
+                let asked = applies.get(apply).filter(|a| a.approval.is_some());
+                if let (Some(key), Some(asked)) = (self.keys.first(), asked) {
+                    let command = ContinueApply {
+                        token: presented_key(key, &asked.task).into(),
+                        ..continue_apply(&self.token, asked)
+                    };
+                    answer(scene.run(command).await);
                 }
             }
             Step::Advance { seconds } => {

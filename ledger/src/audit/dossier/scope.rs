@@ -7,10 +7,12 @@ use crate::record::Header;
 use std::collections::HashSet;
 
 /// The aggregates whose events a task's own are understood with.
-const CONTEXT: [AggregateKind; 3] = [
+const CONTEXT: [AggregateKind; 5] = [
     AggregateKind::Ledger,
     AggregateKind::Agent,
     AggregateKind::Approver,
+    AggregateKind::Key,
+    AggregateKind::Template,
 ];
 
 /// Finds out which streams are the task's, from the events that begin them.

@@ -3,6 +3,7 @@
 //! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.
 
+use super::keys::KeyActor;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
@@ -42,8 +43,21 @@ impl History {
             Actor::System { .. }
             | Actor::Administrator { .. }
             | Actor::Operator { .. }
-            | Actor::AgentKey { .. }
             | Actor::Service { .. } => {}
+            Actor::AgentKey {
+                agent_id,
+                name,
+                key_id,
+                subject: _,
+            } => {
+                let (agent_id, key_id) = (*agent_id, *key_id);
+                let actor = KeyActor {
+                    agent_id,
+                    name,
+                    key_id,
+                };
+                self.is_key_of(now, event, &actor);
+            }
         }
     }
 
@@ -138,7 +152,7 @@ impl History {
     }
 
     /// The task that an event belongs to.
-    fn task_of(&mut self, stream: StreamId, event: &Event) -> Seen<TaskId> {
+    pub(super) fn task_of(&mut self, stream: StreamId, event: &Event) -> Seen<TaskId> {
         if let Some(task_id) = event.task_id() {
             return Seen::Here(task_id);
         }

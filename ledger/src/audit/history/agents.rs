@@ -37,6 +37,16 @@ impl History {
                 };
                 self.streams.put(stream, State::Agent(Box::new(agent)));
             }
+            Event::AgentDescribed(described) => {
+                if let Some(owner) = described.owner {
+                    let known = self
+                        .streams
+                        .find(owner, |state| matches!(state, State::User(_)).then_some(()));
+                    known.or_tell(now, Check::Reference, || {
+                        format!("user {owner}, who is to answer for it, was not there")
+                    });
+                }
+            }
             Event::PermissionsReplaced(replaced) => {
                 let Some(State::Agent(agent)) = self.streams.state(stream) else {
                     return;

@@ -102,6 +102,7 @@ impl Grants {
 mod tests {
     use super::*;
     use crate::aggregate::{Agent, Task};
+    use crate::event::AgentDescribed;
     use crate::id::{AgentId, TaskId};
     use crate::name::{AgentName, ClientSubject};
     use crate::operation::ScopeId;
@@ -156,6 +157,7 @@ mod tests {
                 agent_callback: None,
                 agent_callbacks: true,
                 registrations: 0,
+                template: None,
                 closed_at: None,
             };
             let agent = Agent {
@@ -163,6 +165,8 @@ mod tests {
                 name: AgentName::unchecked(""),
                 grants: grants.clone(),
                 permission_revision: 1,
+                described: AgentDescribed::default(),
+                created_at: now,
             };
             let (allowlist, granted) = (Allowlist::of(&allowed), Grants::of(&grants));
             for kind in KINDS {

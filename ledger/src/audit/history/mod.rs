@@ -15,6 +15,7 @@ mod decisions;
 mod deliveries;
 mod erasures;
 mod groups;
+mod keys;
 mod ledger_events;
 mod reports;
 mod requests;
@@ -29,12 +30,13 @@ use super::finding::{Findings, Obstacle};
 use super::log::AuditRecord;
 use super::options::{Depth, PinnedApprovers, VerifyOptions};
 use super::report::{DecidingKey, HistoryReport, Range};
+use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, SessionTokenHash};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::label::{GroupName, UserName};
-use crate::name::{AgentName, ApproverName, CredentialId};
+use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
 use crate::record::Header;
 use approvers::KnownCredential;
@@ -60,6 +62,9 @@ pub(super) struct History {
     groups: HashMap<GroupName, StreamId>,
     /// Tokens that sessions were opened with.
     session_tokens: HashSet<SessionTokenHash>,
+    /// The hashes of agent keys, and the names of task templates that stand.
+    agent_keys: HashSet<AgentKeyHash>,
+    templates: HashSet<TemplateName>,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -154,6 +159,8 @@ impl History {
             users: HashMap::new(),
             groups: HashMap::new(),
             session_tokens: HashSet::new(),
+            agent_keys: HashSet::new(),
+            templates: HashSet::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             unproven: Vec::new(),
@@ -337,7 +344,9 @@ impl History {
             Some(AggregateKind::User) => self.user_event(now, &event),
             Some(AggregateKind::Group) => self.group_event(now, &event),
             Some(AggregateKind::Session) => self.session_event(now, &event),
-            Some(AggregateKind::Key | AggregateKind::Template | AggregateKind::Ledger) | None => {}
+            Some(AggregateKind::Key) => self.key_event(now, &event),
+            Some(AggregateKind::Template) => self.template_event(now, &event),
+            Some(AggregateKind::Ledger) | None => {}
         }
     }
 

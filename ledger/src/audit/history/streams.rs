@@ -6,6 +6,7 @@ use super::applies::ApplyState;
 use super::approvals::QuestionState;
 use super::approvers::ApproverState;
 use super::deliveries::DeliveryEntry;
+use super::keys::{KeyState, TemplateState};
 use super::tasks::{ClosedTask, TaskState};
 use crate::aggregate::{Group, Session, User};
 use crate::audit::check::Check;
@@ -43,6 +44,8 @@ pub(super) enum State {
     User(Box<User>),
     Group(Box<Group>),
     Session(Box<Session>),
+    Key(Box<KeyState>),
+    Template(Box<TemplateState>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -67,6 +70,8 @@ impl State {
             Self::User(_) => AggregateKind::User,
             Self::Group(_) => AggregateKind::Group,
             Self::Session(_) => AggregateKind::Session,
+            Self::Key(_) => AggregateKind::Key,
+            Self::Template(_) => AggregateKind::Template,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

@@ -100,7 +100,7 @@ impl History {
             Seen::Hidden(why) => return now.cannot(Check::PermissionCheck, why),
             Seen::Erased | Seen::Never => return,
         };
-        let agent_id = task.agent_id;
+        let (agent_id, needs_approval) = (task.agent_id, task.needs_approval);
         let levels: Vec<_> = check
             .requested
             .iter()
@@ -138,7 +138,7 @@ impl History {
         };
         let mut granted_beforehand = check.pre_approved.iter().peekable();
         for (checked, allowed) in check.requested.iter().zip(levels) {
-            let safe = allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
+            let safe = !needs_approval && allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
             let covered = scope_of(checked).is_some_and(|scope| {
                 agent
                     .grants

@@ -3,6 +3,7 @@
 
 use super::agents::AgentState;
 use super::covered::Allowlist;
+use super::keys::KEY_TTL;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::TASK_LIFE;
@@ -11,8 +12,8 @@ use crate::audit::finding::Obstacle;
 use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::event::{
-    Actor, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated, TokenIssued,
-    TokenRevoked,
+    Actor, AllowedOperation, CallbackOwner, CallbackSet, Event, RegisteredCallback, TaskCreated,
+    TokenIssued, TokenRevoked,
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClientSubject, IdempotencyKey};
@@ -32,6 +33,10 @@ pub(super) struct TaskState {
     pub(super) allowlist: Allowlist,
     pub(super) callbacks: KnownCallbacks,
     agent_callbacks: bool,
+    /// An agent opened it with its key; it has no tokens.
+    by_key: bool,
+    /// Every apply waits for a human.
+    pub(super) needs_approval: bool,
     created_at: Timestamp,
     token_ttl: Duration,
     tokens: HashMap<TokenId, KnownToken>,
@@ -95,6 +100,11 @@ impl TaskState {
     pub(super) fn token(&self, id: TokenId) -> Option<KnownToken> {
         self.tokens.get(&id).copied()
     }
+
+    /// When the agent's keys stop to open it; `None` where they never did.
+    pub(super) fn end_for_keys(&self) -> Option<Timestamp> {
+        self.by_key.then(|| self.created_at.plus(self.token_ttl))
+    }
 }
 
 impl From<&RegisteredCallback> for KnownCallback {
@@ -142,7 +152,8 @@ impl History {
         let fits = match set.owner {
             CallbackOwner::Unsaid => true,
             CallbackOwner::Orchestrator => {
-                !matches!(actor, Actor::Agent { .. }) && known.tokens.is_empty()
+                !matches!(actor, Actor::Agent { .. } | Actor::AgentKey { .. })
+                    && known.tokens.is_empty()
             }
             CallbackOwner::Agent => {
                 !matches!(actor, Actor::Administrator { .. }) && known.agent_callbacks
@@ -190,7 +201,36 @@ impl History {
                 )
             });
         }
-        for allowed in &created.allowed {
+        self.is_within_catalog(now, &created.allowed);
+        self.is_of_template(now, created);
+        let by_key = created.template.is_some();
+        let (ttl, range) = match by_key {
+            true => (created.token_ttl_seconds, KEY_TTL),
+            false => (created.token_ttl_seconds, TOKEN_TTL),
+        };
+        now.expect(range.contains(&ttl), Check::TokenLife, || {
+            format!("its tokens are to live {ttl} s, which is not within {range:?}")
+        });
+        let task = TaskState {
+            agent_id: created.agent_id,
+            agent: created.agent.clone(),
+            subject: created.subject.clone(),
+            allowlist: Allowlist::of(&created.allowed),
+            callbacks: KnownCallbacks::default(),
+            agent_callbacks: created.agent_callbacks,
+            by_key,
+            needs_approval: created.template.is_some_and(|from| from.needs_approval),
+            created_at: now.at(),
+            token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
+            tokens: HashMap::new(),
+            keys: HashSet::new(),
+        };
+        self.streams.put(stream, State::Task(Box::new(task)));
+    }
+
+    /// An allowlist names something, and takes nothing for less than the catalog does.
+    pub(super) fn is_within_catalog(&self, now: &mut Now<'_>, allowed: &[AllowedOperation]) {
+        for allowed in allowed {
             let Ok(least) = self.providers.entry(allowed.operation.as_str()) else {
                 now.cannot(Check::PermissionCheck, Obstacle::OtherVersion);
                 continue;
@@ -205,26 +245,9 @@ impl History {
                 )
             });
         }
-        let ttl = created.token_ttl_seconds;
-        now.expect(TOKEN_TTL.contains(&ttl), Check::TokenLife, || {
-            format!("its tokens are to live {ttl} s, which is not within {TOKEN_TTL:?}")
-        });
-        now.expect(!created.allowed.is_empty(), Check::PermissionCheck, || {
+        now.expect(!allowed.is_empty(), Check::PermissionCheck, || {
             "its allowlist is empty".to_owned()
         });
-        let task = TaskState {
-            agent_id: created.agent_id,
-            agent: created.agent.clone(),
-            subject: created.subject.clone(),
-            allowlist: Allowlist::of(&created.allowed),
-            callbacks: KnownCallbacks::default(),
-            agent_callbacks: created.agent_callbacks,
-            created_at: now.at(),
-            token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
-            tokens: HashMap::new(),
-            keys: HashSet::new(),
-        };
-        self.streams.put(stream, State::Task(Box::new(task)));
     }
 
     fn token_issued(&mut self, now: &mut Now<'_>, issued: &TokenIssued) {
@@ -238,6 +261,9 @@ impl History {
                 "it is bound to subject {:?}, its task to {:?}",
                 issued.subject, task.subject
             )
+        });
+        now.expect(!task.by_key, Check::Token, || {
+            "its task was opened by an agent key, and has no tokens".to_owned()
         });
         let is_first = task.tokens.is_empty();
         now.expect(is_first != issued.replaces.is_some(), Check::Token, || {

@@ -1,6 +1,6 @@
 //! Finding what goes with a task or an agent, by what streams say in their first events.
 
-use crate::event::Event;
+use crate::event::{AggregateKind, Event};
 use crate::id::{AgentId, StreamId, TaskId};
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 pub(crate) enum Sought {
     /// Those of a task, without the task's own.
     OfTask(TaskId),
-    /// The tasks of an agent.
-    TasksOf(AgentId),
+    /// The tasks of an agent, and all agent keys.
+    OfAgent(AgentId),
 }
 
 /// Streams that were found, and up to which size of the log they were sought.
@@ -37,8 +37,9 @@ fn belongs(first: &Event, sought: Sought) -> bool {
             let own = matches!(first, Event::TaskCreated(_));
             !own && first.task_id() == Some(task)
         }
-        Sought::TasksOf(agent) => {
-            matches!(first, Event::TaskCreated(created) if created.agent_id == agent)
-        }
+        Sought::OfAgent(agent) => match first {
+            Event::TaskCreated(created) => created.agent_id == agent,
+            first => AggregateKind::of(first.event_type()) == Some(AggregateKind::Key),
+        },
     }
 }

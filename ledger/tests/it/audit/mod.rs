@@ -7,6 +7,7 @@ mod decisions;
 mod erased_keys;
 mod executions;
 mod honest;
+mod keys;
 mod lifetimes;
 mod recomputed;
 mod records;

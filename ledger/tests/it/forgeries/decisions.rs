@@ -12,7 +12,7 @@ use ledger::{ApproverName, Blob, ChallengeKey, CredentialId, Decision, Error, Re
 
 async fn continued(ledger: &TestLedger, token: &IssuedToken, asked: &Submitted) -> Rejection {
     let command = ContinueApply {
-        token: presented(token),
+        token: presented(token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
     };
@@ -95,7 +95,7 @@ async fn consumed(
     ));
     let ledger = closed.accepting().open().await.unwrap();
     let command = ContinueApply {
-        token: presented(&token),
+        token: presented(&token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
     };

@@ -1,0 +1,206 @@
+//! Agent keys, task templates, and what agents do with their keys.
+
+use super::streams::{Seen, State};
+use super::{History, Now};
+use crate::agent_key::SHARED_KEY;
+use crate::audit::check::Check;
+use crate::event::{
+    Actor, AggregateKind, AllowedOperation, Event, KeyCreated, TaskCreated, TemplateCreated,
+};
+use crate::id::{AgentId, KeyId};
+use crate::name::{AgentName, TemplateName};
+
+/// How long an agent key may open a task, in seconds.
+pub(super) const KEY_TTL: std::ops::RangeInclusive<u32> = 60..=86_400;
+
+/// An agent key in force.
+#[derive(Debug)]
+pub(super) struct KeyState {
+    agent_id: AgentId,
+}
+
+/// A task template that stands.
+#[derive(Debug)]
+pub(super) struct TemplateState {
+    name: TemplateName,
+    agents: Vec<AgentId>,
+    allowed: Vec<AllowedOperation>,
+    expires_in_seconds: u32,
+    needs_approval: bool,
+}
+
+/// An agent as its key says.
+pub(super) struct KeyActor<'a> {
+    pub(super) agent_id: AgentId,
+    pub(super) name: &'a AgentName,
+    pub(super) key_id: KeyId,
+}
+
+impl History {
+    pub(super) fn key_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::KeyCreated(created) => self.key_created(now, created),
+            Event::KeyRevoked(_) => {
+                self.streams.put(stream, State::Ended(AggregateKind::Key));
+            }
+            _ => {}
+        }
+    }
+
+    fn key_created(&mut self, now: &mut Now<'_>, created: &KeyCreated) {
+        let stream = now.header.stream_id;
+        let (key_id, agent_id) = (created.key_id, created.agent_id);
+        now.expect(
+            key_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins agent key {key_id} in stream {stream}"),
+        );
+        let missing = || format!("agent {agent_id} was not registered before");
+        self.agent(agent_id).or_tell(now, Check::Reference, missing);
+        let is_new = self.agent_keys.insert(created.hash);
+        self.is_first(now, is_new, || {
+            format!("agent key {key_id} has the hash of an earlier one")
+        });
+        let key = KeyState { agent_id };
+        self.streams.put(stream, State::Key(Box::new(key)));
+    }
+
+    pub(super) fn template_event(&mut self, now: &mut Now<'_>, event: &Event) {
+        let stream = now.header.stream_id;
+        match event {
+            Event::TemplateCreated(created) => self.template_created(now, created),
+            Event::TemplateDeleted(_) => {
+                if let Some(State::Template(template)) = self.streams.state(stream) {
+                    let name = template.name.clone();
+                    self.templates.remove(&name);
+                }
+                self.streams
+                    .put(stream, State::Ended(AggregateKind::Template));
+            }
+            _ => {}
+        }
+    }
+
+    fn template_created(&mut self, now: &mut Now<'_>, created: &TemplateCreated) {
+        let stream = now.header.stream_id;
+        let id = created.template_id;
+        now.expect(
+            id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins template {id} in stream {stream}"),
+        );
+        let is_free = self.templates.insert(created.name.clone());
+        self.is_first(now, is_free, || {
+            format!("a template named {:?} stands already", created.name)
+        });
+        for agent_id in &created.agents {
+            let missing = || format!("agent {agent_id} was not registered before");
+            self.agent(*agent_id)
+                .or_tell(now, Check::Reference, missing);
+        }
+        let seconds = created.expires_in_seconds;
+        now.expect(KEY_TTL.contains(&seconds), Check::TokenLife, || {
+            format!("its tasks are to be open for {seconds} s, which is not within {KEY_TTL:?}")
+        });
+        self.is_within_catalog(now, &created.allowed);
+        let template = TemplateState {
+            name: created.name.clone(),
+            agents: created.agents.clone(),
+            allowed: created.allowed.clone(),
+            expires_in_seconds: seconds,
+            needs_approval: created.needs_approval,
+        };
+        self.streams
+            .put(stream, State::Template(Box::new(template)));
+    }
+
+    /// A task that an agent opens with its key is what its template says; no other task names one.
+    pub(super) fn is_of_template(&mut self, now: &mut Now<'_>, created: &TaskCreated) {
+        let agent = match &now.envelope.actor {
+            Actor::AgentKey { agent_id, name, .. } => Some((*agent_id, name)),
+            _ => None,
+        };
+        let Some(from) = created.template else {
+            return now.expect(agent.is_none(), Check::Template, || {
+                "an agent opened it with its key, and not from a template".to_owned()
+            });
+        };
+        let own = agent == Some((created.agent_id, &created.agent));
+        now.expect(own, Check::Template, || {
+            "it is from a template, and its agent did not open it with a key".to_owned()
+        });
+        let found = self.streams.find(from.template_id, |state| match state {
+            State::Template(template) => Some(&**template),
+            _ => None,
+        });
+        let missing = || format!("template {} did not stand", from.template_id);
+        let Some(template) = found.or_tell(now, Check::Template, missing) else {
+            return;
+        };
+        now.expect(
+            template.agents.contains(&created.agent_id),
+            Check::Template,
+            || format!("its template is not for agent {}", created.agent_id),
+        );
+        let same = template.allowed == created.allowed
+            && template.expires_in_seconds == created.token_ttl_seconds
+            && template.needs_approval == from.needs_approval;
+        now.expect(same, Check::Template, || {
+            "it may do something else than its template says".to_owned()
+        });
+    }
+
+    /// A key acts for its agent while it is in force, in tasks that a key of the agent opened, while their
+    /// time lasts. The key that all agents have is not the ledger's.
+    pub(super) fn is_key_of(&mut self, now: &mut Now<'_>, event: &Event, actor: &KeyActor<'_>) {
+        let &KeyActor {
+            agent_id,
+            name,
+            key_id,
+        } = actor;
+        if key_id != SHARED_KEY {
+            let found = self.streams.find(key_id, |state| match state {
+                State::Key(key) => Some(key.agent_id),
+                _ => None,
+            });
+            let missing = || format!("agent key {key_id} was not in force");
+            if let Some(of) = found.or_tell(now, Check::AgentKey, missing) {
+                now.expect(of == agent_id, Check::AgentKey, || {
+                    format!("agent key {key_id} is of agent {of}, not {agent_id}")
+                });
+            }
+        }
+        // Whether it may open the task is told where the task is looked at.
+        if event.begins() && AggregateKind::of(event.event_type()) == Some(AggregateKind::Task) {
+            return;
+        }
+        let task_id = match self.task_of(now.header.stream_id, event) {
+            Seen::Here(task_id) => task_id,
+            Seen::Hidden(why) => return now.cannot(Check::Actor, why),
+            // What is wrong with the stream is told where the event is looked at.
+            Seen::Erased | Seen::Never => return,
+        };
+        let task = self.streams.find(task_id, |state| match state {
+            State::Task(task) => Some(&**task),
+            _ => None,
+        });
+        let closed = || format!("agent {name:?} acts in task {task_id}, which is not open");
+        let Some(task) = task.or_tell(now, Check::Actor, closed) else {
+            return;
+        };
+        let own = task.agent_id == agent_id && task.agent == *name;
+        now.expect(own, Check::Actor, || {
+            format!("agent {name:?} acts, which is not that of its task")
+        });
+        let end = task.end_for_keys();
+        now.expect(end.is_some(), Check::AgentKey, || {
+            format!("agent key {key_id} acts in task {task_id}, which no key opened")
+        });
+        now.expect(
+            end.is_none_or(|end| now.at() < end),
+            Check::AgentKey,
+            || format!("agent key {key_id} acts in task {task_id} after its time"),
+        );
+    }
+}

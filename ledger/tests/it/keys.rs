@@ -1,0 +1,272 @@
+//! Agents as they are described, and their keys.
+
+use crate::scene::{Scene, refusal};
+use crate::store::tamper;
+use fixtures::commands::{AGENT, agent_with_key, create_key, create_template, open_task};
+use fixtures::people::{change_user, create_user, delete_user, open_session};
+use ledger::command::{
+    AgentChanges, ChangeUser, CloseTask, CreateAgent, DescribeAgent, EraseTarget, RevokeKey,
+};
+use ledger::event::{Assurance, Via};
+use ledger::{
+    Actor, AgentKeyHash, AgentName, Clock as _, Error, KeyId, Origin, ReadError, Rejection, Role,
+    UserId,
+};
+
+const TEXT: &str = "cak_one";
+
+fn revoke(key_id: KeyId) -> RevokeKey {
+    RevokeKey {
+        agent: AgentName::unchecked(AGENT),
+        key_id,
+        reason: Some("it leaked".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_its_hash_and_proves_its_agent_until_it_is_revoked() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key(TEXT)).await.unwrap();
+    let other = scene.run(create_key("cak_two")).await.unwrap();
+    let found = scene.agent_key(&AgentKeyHash::of(TEXT)).await.unwrap();
+    assert_eq!(found.as_deref(), Some(&*key));
+    assert_eq!(key.agent_id, scene.token.task.agent_id);
+    let unknown = scene.agent_key(&AgentKeyHash::of("cak_none")).await;
+    assert_eq!(unknown.unwrap(), None);
+
+    let revoked = scene.run(revoke(key.id)).await.unwrap();
+    assert_eq!(revoked.revoked_at, Some(scene.clock.now()));
+    scene.run(create_template("deploy")).await.unwrap();
+    let opened = scene.execute(agent_with_key(&key), open_task(&key, "deploy"));
+    assert_eq!(refusal(opened.await), Rejection::KeyRevoked);
+    let opened = scene.execute(agent_with_key(&other), open_task(&other, "deploy"));
+    assert!(
+        opened.await.is_ok(),
+        "the other key of the agent still does"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_again_stays_as_it_was_and_nothing_is_recorded() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key(TEXT)).await.unwrap();
+    let first = scene.run(revoke(key.id)).await.unwrap();
+    let size = scene.size_now();
+    scene.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(scene.run(revoke(key.id)).await.unwrap(), first);
+    assert_eq!(scene.size_now(), size);
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_under_its_own_agent_only() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key(TEXT)).await.unwrap();
+    let create = CreateAgent {
+        agent: AgentName::unchecked("mallory"),
+        described: AgentChanges::default(),
+    };
+    scene.run(create).await.unwrap();
+    let elsewhere = |agent: &str, key_id| RevokeKey {
+        agent: AgentName::unchecked(agent),
+        key_id,
+        reason: None,
+    };
+    for (command, refused) in [
+        (elsewhere("mallory", key.id), Rejection::KeyNotFound),
+        (elsewhere("nobody", key.id), Rejection::AgentNotFound),
+        (
+            elsewhere(AGENT, KeyId::from_bytes([9; 16])),
+            Rejection::KeyNotFound,
+        ),
+    ] {
+        assert_eq!(refusal(scene.run(command).await), refused);
+    }
+    assert_eq!(scene.load(key.id).await.unwrap().as_deref(), Some(&*key));
+    let mut unknown = create_key("cak_two");
+    unknown.agent = AgentName::unchecked("nobody");
+    assert_eq!(refusal(scene.run(unknown).await), Rejection::AgentNotFound);
+}
+
+/// The lookups are rows beside the log, under no hash.
+#[tokio::test]
+async fn a_hash_that_somebody_led_to_another_key_finds_none() {
+    let scene = Scene::new().await;
+    scene.run(create_key(TEXT)).await.unwrap();
+    scene.run(create_key("cak_two")).await.unwrap();
+    let ledger = scene.ledger.restart().await;
+    let (one, two) = (AgentKeyHash::of(TEXT), AgentKeyHash::of("cak_two"));
+    let sql = format!(
+        "UPDATE lookups SET value = (SELECT value FROM lookups WHERE key = x'{one}')
+         WHERE key = x'{two}'"
+    );
+    tamper(ledger.path(), &sql).await;
+    let found = ledger.agent_key(&two).await;
+    assert!(
+        matches!(found, Err(Error::Read(ReadError::LookupsDiffer { .. }))),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_is_made_once_and_only_what_changes_of_it_is_recorded() {
+    let scene = Scene::new().await;
+    let create = CreateAgent {
+        agent: AgentName::unchecked("builder"),
+        described: AgentChanges {
+            organization: Some(Some("ops".to_owned())),
+            tags: Some(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()]),
+            ..AgentChanges::default()
+        },
+    };
+    let agent = scene.run(create.clone()).await.unwrap();
+    assert_eq!(agent.described.organization.as_deref(), Some("ops"));
+    assert_eq!(agent.described.tags, ["a", "b"]);
+    assert_eq!(refusal(scene.run(create).await), Rejection::AgentExists);
+
+    let describe = |changes| DescribeAgent {
+        agent: AgentName::unchecked("builder"),
+        changes,
+    };
+    let before = scene.size_now();
+    let site = AgentChanges {
+        site: Some(Some("fra1".to_owned())),
+        organization: Some(None),
+        ..AgentChanges::default()
+    };
+    let agent = scene.run(describe(site.clone())).await.unwrap();
+    assert_eq!(agent.described.organization, None);
+    assert_eq!(agent.described.tags, ["a", "b"]);
+    assert_eq!(scene.names_since(before).await, ["agent.described"]);
+    scene.run(describe(site)).await.unwrap();
+    assert_eq!(scene.size_now(), before + 1);
+
+    for wrong in [
+        AgentChanges {
+            site: Some(Some(String::new())),
+            ..AgentChanges::default()
+        },
+        AgentChanges {
+            organization: Some(Some("a\nb".to_owned())),
+            ..AgentChanges::default()
+        },
+        AgentChanges {
+            tags: Some(vec!["x".repeat(65)]),
+            ..AgentChanges::default()
+        },
+        AgentChanges {
+            tags: Some((0..33).map(|tag| tag.to_string()).collect()),
+            ..AgentChanges::default()
+        },
+    ] {
+        let refused = refusal(scene.run(describe(wrong)).await);
+        assert_eq!(refused.kind(), ledger::RejectionKind::Invalid, "{refused}");
+    }
+    let unknown = DescribeAgent {
+        agent: AgentName::unchecked("nobody"),
+        changes: AgentChanges::default(),
+    };
+    assert_eq!(refusal(scene.run(unknown).await), Rejection::AgentNotFound);
+}
+
+#[tokio::test]
+async fn an_agent_with_a_key_in_force_is_not_erased() {
+    let scene = Scene::new().await;
+    let key = scene.run(create_key(TEXT)).await.unwrap();
+    let close = CloseTask {
+        task_id: scene.token.task.id,
+        token: None,
+        reason: None,
+    };
+    scene.run(close).await.unwrap();
+    let erase = || {
+        let target = EraseTarget::Agent(AgentName::unchecked(AGENT));
+        let operator = Actor::Operator {
+            name: "ops".to_owned(),
+        };
+        let origin = Origin {
+            actor: operator,
+            request_id: None,
+        };
+        scene.erase(origin, target, "request 17".to_owned())
+    };
+    assert!(matches!(
+        refusal(erase().await),
+        Rejection::NotErasable { .. }
+    ));
+    scene.run(revoke(key.id)).await.unwrap();
+    erase().await.unwrap();
+    let found = scene.agent_key(&AgentKeyHash::of(TEXT)).await.unwrap();
+    assert!(
+        found.unwrap().revoked_at.is_some(),
+        "the key's own stream stays"
+    );
+}
+
+/// A user of that role, by a session of theirs.
+async fn signed_in(scene: &Scene, name: &str, role: Role) -> (UserId, Origin) {
+    let user = scene.run(create_user(name, role)).await.unwrap();
+    let login = open_session(&scene.ledger, user.id, user.epoch);
+    let opened = scene.run(login).await.unwrap();
+    let actor = Actor::User {
+        user_id: user.id,
+        via: Via::Session,
+        via_id: opened.session.id,
+        assurance: Assurance::Password,
+    };
+    let request_id = None;
+    (user.id, Origin { actor, request_id })
+}
+
+#[tokio::test]
+async fn users_make_and_take_away_keys_by_the_role_that_they_have_at_that_moment() {
+    let scene = Scene::new().await;
+    signed_in(&scene, "root", Role::Admin).await;
+    let (admin, by_admin) = signed_in(&scene, "ada", Role::Admin).await;
+    let (_, by_operator) = signed_in(&scene, "otto", Role::Operator).await;
+    let (_, by_viewer) = signed_in(&scene, "vera", Role::Viewer).await;
+    let key = scene.execute(by_admin.clone(), create_key(TEXT)).await;
+    let key = key.unwrap();
+    let required = |required, role| Rejection::RoleRequired { required, role };
+    let made = scene.execute(by_operator.clone(), create_key("cak_two"));
+    let refused = required(Role::Admin, Role::Operator);
+    assert_eq!(refusal(made.await), refused);
+    let taken = scene.execute(by_viewer.clone(), revoke(key.id)).await;
+    assert_eq!(refusal(taken), required(Role::Operator, Role::Viewer));
+    let template = scene.execute(by_viewer, create_template("deploy")).await;
+    assert_eq!(refusal(template), required(Role::Operator, Role::Viewer));
+    let template = scene.execute(by_operator.clone(), create_template("deploy"));
+    assert!(template.await.is_ok());
+    let taken = scene.execute(by_operator, revoke(key.id)).await.unwrap();
+    assert!(taken.revoked_at.is_some());
+
+    let demote = ChangeUser {
+        role: Some(Role::Operator),
+        ..change_user(admin)
+    };
+    scene.run(demote).await.unwrap();
+    let made = scene.execute(by_admin, create_key("cak_two")).await;
+    assert_eq!(refusal(made), Rejection::SessionEnded);
+}
+
+#[tokio::test]
+async fn a_user_who_lives_answers_for_an_agent() {
+    let scene = Scene::new().await;
+    let (root, _) = signed_in(&scene, "root", Role::Admin).await;
+    let (gone, _) = signed_in(&scene, "zoe", Role::Viewer).await;
+    scene.run(delete_user(gone)).await.unwrap();
+    let owned = |owner| DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(owner),
+            ..AgentChanges::default()
+        },
+    };
+    for nobody in [gone, UserId::from_bytes([9; 16])] {
+        let refused = scene.run(owned(Some(nobody))).await;
+        assert_eq!(refusal(refused), Rejection::UserNotFound);
+    }
+    let agent = scene.run(owned(Some(root))).await.unwrap();
+    assert_eq!(agent.described.owner, Some(root));
+    let agent = scene.run(owned(None)).await.unwrap();
+    assert_eq!(agent.described.owner, None);
+}
