@@ -30,7 +30,8 @@ pub use status::{
     UnknownStatus, Validity,
 };
 pub use tables::{
-    ApplyView, ApprovalFilter, ApprovalView, ApproverView, AttemptView, CallbackView,
-    CredentialView, DeliveryView, DueDelivery, DueSearch, ErasedView, OperationSummary,
-    PermissionView, TaskFilter, TaskView, TimelineEntry, TimelineTopic, Unproven,
+    AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView, ApproverView,
+    AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery, DueSearch, ErasedView,
+    OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView, TimelineEntry,
+    TimelineTopic, Unproven,
 };

@@ -89,10 +89,11 @@ mod tests {
     use crate::engine::file::connect_writer;
     use crate::engine::opening::create;
     use crate::tables::{
-        ApprovalFilter, TaskFilter, TimelineTopic, approvals, approvers, audit_timeline, tasks,
+        AgentFilter, ApprovalFilter, TaskFilter, TimelineTopic, agent_keys, agents, approvals,
+        approvers, audit_timeline, task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
-    use ledger::{AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
+    use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
 
     const PAGE: Paging = Paging {
         after: None,
@@ -136,6 +137,9 @@ mod tests {
         ];
         let topics = topics.into_iter().map(Some).chain([None]);
         all.extend(topics.map(|topic| audit_timeline::listing(topic, PAGE)));
+        all.push(agents::listing(AgentFilter::default(), PAGE));
+        all.push(agent_keys::listing(AgentId::from_bytes([1; 16]), PAGE));
+        all.push(task_templates::listing(PAGE));
         all
     }
 

@@ -45,7 +45,7 @@ impl Projection {
 
     /// Whether its rows are made of events of that type. What was erased concerns all of them.
     pub(crate) const fn folds(self, event_type: u16) -> bool {
-        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Task};
+        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Key, Task, Template};
         let Some(EventKind {
             aggregate, traits, ..
         }) = Event::kind_of(event_type)
@@ -54,7 +54,7 @@ impl Projection {
         };
         traits.erases
             || match self {
-                Self::Agents => matches!(aggregate, Agent),
+                Self::Agents => matches!(aggregate, Agent | Key | Template),
                 Self::Approvers => matches!(aggregate, Approver) || traits.decides,
                 Self::Tasks => matches!(aggregate, Task | Apply | Approval) && !traits.alone,
                 Self::Callbacks => matches!(aggregate, Delivery) || traits.addresses,

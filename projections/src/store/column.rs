@@ -6,8 +6,8 @@ use crate::moment;
 use ledger::{
     AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
     ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId, Fingerprint,
-    IdempotencyKey, Level, OperationId, RecordedThumbprint, RequestId, ScopePattern, ScopeType,
-    Sealed, StreamId, TaskId, Timestamp, TokenId,
+    IdempotencyKey, KeyId, Level, OperationId, RecordedThumbprint, RequestId, ScopePattern,
+    ScopeType, Sealed, StreamId, TaskId, TemplateId, TemplateName, Timestamp, TokenId, UserId,
 };
 use std::hash::Hash;
 
@@ -85,13 +85,16 @@ word_column!(
     EventId,
     ExecutionId,
     Fingerprint,
+    KeyId,
     Level,
     OperationId,
     RequestId,
     ScopeType,
     StreamId,
     TaskId,
+    TemplateId,
     TokenId,
+    UserId,
     crate::status::AttemptStatus,
     crate::status::ApplyState,
     crate::status::ApprovalStatus,
@@ -100,7 +103,7 @@ word_column!(
     crate::status::Validity,
 );
 
-json_column!(Vec<ApproverName>, Vec<String>);
+json_column!(Vec<AgentId>, Vec<ApproverName>, Vec<String>);
 
 impl Column for String {
     fn bind(&self, to: &mut Binder<'_, '_>) {
@@ -132,7 +135,8 @@ name_column!(
     ApproverName,
     ClientSubject,
     IdempotencyKey,
-    ScopePattern
+    ScopePattern,
+    TemplateName
 );
 
 impl Column for Timestamp {

@@ -8,9 +8,9 @@ use crate::tables::applies::Waiting;
 use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
-    self, AgentRow, ApplyView, ApprovalView, ApproverView, AttemptView, CallbackView,
-    CredentialView, DeciderRow, DeliveryView, ErasedView, MentionRow, PermissionView, QueueRow,
-    TaskView, TimelineEntry, TokenRow, TopicRow,
+    self, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView, AttemptView,
+    CallbackView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow, MentionRow,
+    PermissionView, QueueRow, TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -24,7 +24,12 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Calls a macro with a projection's rows.
 macro_rules! for_each_row {
     (Agents, $each:ident) => {
-        $each!(tables::AgentRow, tables::PermissionView)
+        $each!(
+            tables::AgentView,
+            tables::PermissionView,
+            tables::AgentKeyView,
+            tables::TemplateView
+        )
     };
     (Approvers, $each:ident) => {
         $each!(tables::ApproverView, tables::CredentialView)
@@ -36,7 +41,8 @@ macro_rules! for_each_row {
             tables::ApprovalView,
             tables::DeciderRow,
             tables::ApplyView,
-            tables::QueueRow
+            tables::QueueRow,
+            tables::KeyUseRow
         )
     };
     (Callbacks, $each:ident) => {
@@ -157,8 +163,10 @@ macro_rules! tables {
 tables! {
     /// Of the projection `agents`.
     AgentTables folded by fold_agents {
-        agents: Table<AgentRow>,
+        agents: Table<AgentView>,
         permissions: Table<PermissionView>,
+        keys: Table<AgentKeyView>,
+        templates: Table<TemplateView>,
     }
 }
 
@@ -179,6 +187,7 @@ tables! {
         deciders: Table<DeciderRow>,
         applies: Table<ApplyView>,
         queue: Table<QueueRow>,
+        key_uses: Table<KeyUseRow>,
     }
     remembering { waiting: Waiting = LruCache::new(REMEMBERED), }
 }
@@ -212,6 +221,8 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     let mut folding = Folding::of(of, stored, recorded);
     // Looks at how many there were before.
     tables::permissions::fold(&mut folding)?;
+    tables::agent_keys::fold(&mut folding)?;
+    tables::task_templates::fold(&mut folding);
     tables::agents::fold(&mut folding)
 }
 
@@ -239,6 +250,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
             ApprovalView::SPEC,
             ApplyView::SPEC,
             QueueRow::SPEC,
+            KeyUseRow::SPEC,
             TaskView::SPEC,
         ];
         return erase_of_task(stored, erased, &of_task);
@@ -250,6 +262,7 @@ fn fold_tasks(of: &mut TaskTables, stored: Stored<'_>, recorded: &Recorded) -> R
     tables::applies::fold(&mut folding)?;
     tables::execution_queue::fold(&mut folding)?;
     tables::tasks::fold(&mut folding)?;
+    tables::key_uses::fold(&mut folding)?;
     tables::capability_tokens::fold(&mut folding)
 }
 

@@ -1,5 +1,6 @@
 //! The read tables. Each file owns one: its definition, its fold, its queries.
 
+pub(crate) mod agent_keys;
 pub(crate) mod agents;
 pub(crate) mod applies;
 pub(crate) mod approval_deciders;
@@ -15,14 +16,17 @@ pub(crate) mod erased_streams;
 pub(crate) mod execution_queue;
 pub(crate) mod fold;
 pub(crate) mod groups;
+pub(crate) mod key_uses;
 pub(crate) mod permissions;
+pub(crate) mod task_templates;
 pub(crate) mod tasks;
 pub(crate) mod timeline_mentions;
 pub(crate) mod timeline_topics;
 
 mod operation_summary;
 
-pub(crate) use agents::AgentRow;
+pub use agent_keys::AgentKeyView;
+pub use agents::{AgentFilter, AgentView};
 pub use applies::ApplyView;
 pub(crate) use approval_deciders::DeciderRow;
 pub use approvals::{ApprovalFilter, ApprovalView};
@@ -35,8 +39,10 @@ pub use deliveries::{DeliveryView, DueDelivery, DueSearch, Unproven};
 pub use delivery_attempts::AttemptView;
 pub use erased_streams::ErasedView;
 pub(crate) use execution_queue::QueueRow;
+pub(crate) use key_uses::KeyUseRow;
 pub use operation_summary::OperationSummary;
 pub use permissions::PermissionView;
+pub use task_templates::TemplateView;
 pub use tasks::{TaskFilter, TaskView};
 pub(crate) use timeline_mentions::MentionRow;
 pub(crate) use timeline_topics::TopicRow;

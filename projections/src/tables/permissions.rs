@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::projections::{Projections, read_all};
 use crate::store::{Spec, Stored, Table, row};
-use crate::tables::agents::AgentRow;
+use crate::tables::agents::AgentView;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::LedgerErased;
 use ledger::{AgentId, AgentName, Event, Level, OperationId, ScopePattern, ScopeType, Timestamp};
@@ -46,14 +46,14 @@ row! {
     }
 }
 
-parts!(Parts: Table<AgentRow>, Table<PermissionView>);
+parts!(Parts: Table<AgentView>, Table<PermissionView>);
 
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let Event::PermissionsReplaced(replaced) = &folding.recorded.event else {
         return Ok(());
     };
     let id = AgentId::from(folding.recorded.stream_id());
-    let agent = folding.known::<AgentRow>("agent", &id)?;
+    let agent = folding.known::<AgentView>("agent", &id)?;
     let (name, before) = (agent.agent.clone(), agent.permission_count);
     let granted_at = folding.recorded.recorded_at();
     let permissions = folding.part::<Table<PermissionView>>();

@@ -85,7 +85,7 @@ impl Story {
                 };
                 for _ in 0..12 {
                     let command = RefuseApply {
-                        token: commands::presented(token),
+                        token: commands::presented(token).into(),
                         key: None,
                         refusal: Rejection::KeyReused,
                     };
@@ -213,7 +213,7 @@ impl Story {
                     return;
                 };
                 let command = NarrowApproval {
-                    token: commands::presented(token),
+                    token: commands::presented(token).into(),
                     principal: pick(&APPROVERS, *approver)
                         .map(|&name| ApproverName::unchecked(name)),
                 };
@@ -289,7 +289,7 @@ pub(crate) fn pick<T>(things: &[T], which: usize) -> Option<&T> {
     things.iter().rev().nth(from_the_end)
 }
 
-fn operations(which: u8) -> Vec<Operation> {
+pub(crate) fn operations(which: u8) -> Vec<Operation> {
     match which {
         0 => vec![commands::dns_read()],
         1 => vec![commands::purge()],

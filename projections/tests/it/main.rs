@@ -12,6 +12,7 @@ mod dump;
 mod erasing;
 mod files;
 mod following;
+mod key_acts;
 mod lists;
 mod online;
 mod queues;

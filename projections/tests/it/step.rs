@@ -75,9 +75,50 @@ pub(crate) enum Step {
         approver: usize,
         revoke: bool,
     },
+    WithKey(KeyStep),
     Wait {
         seconds: u64,
     },
+}
+
+/// What is done with agent keys and task templates.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyStep {
+    Describe {
+        site: bool,
+    },
+    Make,
+    Revoke {
+        key: usize,
+    },
+    Template {
+        needs_approval: bool,
+    },
+    DeleteTemplate,
+    Open {
+        key: usize,
+    },
+    Submit {
+        key: usize,
+        task: usize,
+        name: u8,
+        operation: u8,
+    },
+}
+
+fn with_key() -> impl Strategy<Value = KeyStep> {
+    let key = 0..3_usize;
+    prop_oneof![
+        1 => any::<bool>().prop_map(|site| KeyStep::Describe { site }),
+        1 => Just(KeyStep::Make),
+        1 => key.clone().prop_map(|key| KeyStep::Revoke { key }),
+        2 => any::<bool>().prop_map(|needs_approval| KeyStep::Template { needs_approval }),
+        1 => Just(KeyStep::DeleteTemplate),
+        2 => key.clone().prop_map(|key| KeyStep::Open { key }),
+        4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
+            |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }
+        ),
+    ]
 }
 
 /// A step; what moves a story on is likelier than what ends it.
@@ -109,6 +150,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => any_of.prop_map(|delivery| Step::RetryDelivery { delivery }),
         1 => (0..3_usize).prop_map(|approver| Step::Invite { approver }),
         1 => (0..2_usize, flag).prop_map(|(approver, revoke)| Step::Credential { approver, revoke }),
+        6 => with_key().prop_map(Step::WithKey),
         2 => prop_oneof![1..90_u64, Just(700)].prop_map(|seconds| Step::Wait { seconds }),
     ]
 }

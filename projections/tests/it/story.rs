@@ -7,7 +7,7 @@ use fixtures::clock::TestClock;
 use fixtures::random::SeededRandom;
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
-use ledger::aggregate::{Apply, Delivery, DeliveryState};
+use ledger::aggregate::{Apply, Delivery, DeliveryState, Key, Task};
 use ledger::command::{Command, IssuedToken, Submitted};
 use ledger::{ApplyId, ApprovalId, ApproverName, DeliveryId, Event, Origin};
 use std::sync::Arc;
@@ -22,6 +22,9 @@ pub(crate) struct Story {
     pub(crate) approvers: Vec<SoftApprover>,
     pub(crate) tasks: Vec<IssuedToken>,
     pub(crate) submitted: Vec<Submitted>,
+    /// Keys of the agent, and tasks that were opened with them.
+    pub(crate) keys: Vec<Arc<Key>>,
+    pub(crate) opened: Vec<Arc<Task>>,
     applies: Vec<ApplyId>,
     pub(crate) approvals: Vec<ApprovalId>,
     deliveries: Vec<DeliveryId>,
@@ -47,6 +50,8 @@ impl Story {
             approvers: APPROVERS.map(SoftApprover::new).into(),
             tasks: Vec::new(),
             submitted: Vec::new(),
+            keys: Vec::new(),
+            opened: Vec::new(),
             applies: Vec::new(),
             approvals: Vec::new(),
             deliveries: Vec::new(),
@@ -93,6 +98,7 @@ impl Story {
             | Step::EndAttempt { .. }
             | Step::ReadPreState { .. }
             | Step::Expire { .. } => self.act_as_worker(step).await,
+            Step::WithKey(step) => self.act_with_keys(step).await,
             Step::Wait { seconds } => self.ledger.clock.advance(Duration::from_secs(*seconds)),
             _ => self.act_as_person(step).await,
         }

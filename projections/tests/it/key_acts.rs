@@ -1,0 +1,86 @@
+//! How each step of a story with agent keys is done.
+
+use crate::acts::{operations, pick};
+use crate::step::KeyStep;
+use crate::story::Story;
+use fixtures::commands::{self, AGENT};
+use ledger::AgentName;
+use ledger::TemplateName;
+use ledger::command::{
+    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, RevokeKey, SubmitApply,
+};
+
+/// The template that stories know.
+const TEMPLATE: &str = "deploy";
+
+impl Story {
+    pub(crate) async fn act_with_keys(&mut self, step: &KeyStep) {
+        let administrator = commands::administrator;
+        match step {
+            KeyStep::Describe { site } => {
+                let command = DescribeAgent {
+                    agent: AgentName::unchecked(AGENT),
+                    changes: AgentChanges {
+                        site: Some(site.then(|| "fra1".to_owned())),
+                        tags: Some(vec!["ci".to_owned()]),
+                        ..AgentChanges::default()
+                    },
+                };
+                self.run(administrator(), command).await;
+            }
+            KeyStep::Make => {
+                let text = format!("cak_{}", *self.ledger.size().borrow());
+                let key = self.run(administrator(), commands::create_key(&text)).await;
+                self.keys.extend(key);
+            }
+            KeyStep::Revoke { key } => {
+                let Some(key) = pick(&self.keys, *key) else {
+                    return;
+                };
+                let command = RevokeKey {
+                    agent: AgentName::unchecked(AGENT),
+                    key_id: key.id,
+                    reason: None,
+                };
+                self.run(administrator(), command).await;
+            }
+            KeyStep::Template { needs_approval } => {
+                let command = CreateTemplate {
+                    needs_approval: *needs_approval,
+                    ..commands::create_template(TEMPLATE)
+                };
+                self.run(administrator(), command).await;
+            }
+            KeyStep::DeleteTemplate => {
+                let name = TemplateName::unchecked(TEMPLATE);
+                self.run(administrator(), DeleteTemplate { name }).await;
+            }
+            KeyStep::Open { key } => {
+                let Some(key) = pick(&self.keys, *key) else {
+                    return;
+                };
+                let origin = commands::agent_with_key(key);
+                let opened = self.run(origin, commands::open_task(key, TEMPLATE)).await;
+                self.opened.extend(opened);
+            }
+            KeyStep::Submit {
+                key,
+                task,
+                name,
+                operation,
+            } => {
+                let (Some(key), Some(task)) = (pick(&self.keys, *key), pick(&self.opened, *task))
+                else {
+                    return;
+                };
+                let command = SubmitApply {
+                    token: commands::presented_key(key, task).into(),
+                    key: commands::key(&format!("key-{name}")),
+                    operations: operations(*operation),
+                    callback: None,
+                };
+                self.run(commands::agent_with_key(key), command).await;
+            }
+        }
+    }
+}
