@@ -48,6 +48,10 @@ pub(crate) fn head() -> OpenApi {
             bearer("A session's token; a browser sends its cookie"),
         )
         .security_scheme("service", bearer("The service token"))
+        .security_scheme(
+            "agent_key",
+            bearer("A key of an agent: cak_ and 49 letters and digits"),
+        )
         .build();
     let info = InfoBuilder::new()
         .title("llm-permission-proxy")

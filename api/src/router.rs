@@ -7,7 +7,7 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, callbacks, catalog, decisions, docs, enrolments, health,
-    landing, ledger, lists, shortcuts, stream, tasks,
+    keys, landing, ledger, lists, shortcuts, stream, tasks, templates,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -28,6 +28,8 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(shortcuts::router())
         .merge(approvals::router())
         .merge(agents::router())
+        .merge(keys::router())
+        .merge(templates::router())
         .merge(approvers::router())
         .merge(callbacks::router())
         .merge(lists::router())

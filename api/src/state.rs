@@ -8,6 +8,7 @@ use crate::limits::rate_limit::RateLimiter;
 use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
+use crate::schemes::agent_keys::SharedAgentKey;
 use crate::schemes::service_token::ServiceTokenKey;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
@@ -71,6 +72,8 @@ pub struct ApiConfig {
     pub is_open: bool,
     /// Proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// AGENT_API_KEY, where there is one.
+    pub agent_api_key: Option<SecretString>,
     /// How long a WebAuthn challenge can be answered.
     pub challenge_ttl: Duration,
     /// As whom passkeys know this service; the ledger's rules name the same id and origin.
@@ -121,6 +124,8 @@ pub struct Keys {
     pub subject: SubjectVerifier,
     pub bootstrap: TokenKey,
     pub service: Option<ServiceTokenKey>,
+    /// The one key that all agents have.
+    pub shared_agent_key: Option<SharedAgentKey>,
 }
 
 impl Keys {
@@ -129,6 +134,7 @@ impl Keys {
             subject: SubjectVerifier::new(config.subject_secret.expose_secret().as_bytes()),
             bootstrap: config.bootstrap_jwt.key(),
             service: config.service_token.as_ref().map(ServiceTokenKey::new),
+            shared_agent_key: config.agent_api_key.as_ref().map(SharedAgentKey::new),
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) const AGENT: &str = "ci";
 
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-forty-random-characters";
 
+pub(crate) const AGENT_API_KEY: &str = "agent-api-key-of-forty-random-characters";
+
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -247,6 +249,7 @@ fn secret(name: &str) -> SecretString {
 fn config() -> ApiConfig {
     ApiConfig {
         service_token: Some(SERVICE_TOKEN.into()),
+        agent_api_key: Some(AGENT_API_KEY.into()),
         body_patience: std::time::Duration::from_secs(30),
         base_url: "http://localhost:8080".parse().unwrap(),
         capability_jwt: jwt("capability", "llm-permission-proxy", "llm-proxy-api"),

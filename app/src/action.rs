@@ -14,7 +14,8 @@ use std::sync::Arc;
 pub enum Who {
     /// Everybody, unproven.
     Anyone,
-    /// The holder of the task's capability token, which is in force.
+    /// The holder of the task's capability token, which is in force; or of a key of its agent, in a task that
+    /// such a key opened.
     Agent,
     /// As [`Self::Agent`]; the token may have expired, gone stale or been revoked, and the ledger decides.
     AgentWithOldToken,
@@ -28,6 +29,8 @@ pub enum Who {
     Operator,
     /// A signed-in user of this role or of one above it, or the service token.
     User(Role),
+    /// The holder of a key of an agent, as that agent.
+    AgentKey,
 }
 
 impl Who {
@@ -43,6 +46,7 @@ impl Who {
                 | (Self::EnrolmentLink, Principal::EnrolmentLink(_))
                 | (Self::Operator, Principal::Operator(_))
                 | (Self::User(_), Principal::Service(_))
+                | (Self::Agent | Self::AgentKey, Principal::AgentKey(_))
         )
     }
 }
@@ -116,7 +120,7 @@ macro_rules! actions {
     };
 }
 
-use Who::{Agent, AgentWithOldToken, Anyone, ApprovalLink, EnrolmentLink, Operator};
+use Who::{Agent, AgentKey, AgentWithOldToken, Anyone, ApprovalLink, EnrolmentLink, Operator};
 
 const ISSUER: Who = Who::Administrator(Right::IssueTasks);
 const GRANTER: Who = Who::Administrator(Right::ManagePermissions);
@@ -130,7 +134,7 @@ actions! {
     /// Read what is public: health, description, catalog, what a checkpoint commits to.
     ReadPublic: [Anyone];
     /// Open a task.
-    OpenTask -> Opening: [ISSUER];
+    OpenTask -> Opening: [ISSUER, AgentKey];
     /// Read a task.
     ReadTask -> TaskAccess: [Agent];
     /// List tasks.
@@ -161,6 +165,20 @@ actions! {
     DecideQuestion -> QuestionAccess: [ApprovalLink];
     /// Register a passkey on an invitation.
     Enrol -> InvitationAccess: [EnrolmentLink];
+    /// Read how agents are described.
+    ReadAgents -> Acting: [RUNNER];
+    /// Make agents, and change how they are described.
+    ManageAgents -> Acting: [ADMIN];
+    /// Read which keys an agent has.
+    ReadAgentKeys -> Acting: [RUNNER];
+    /// Make a key of an agent.
+    CreateAgentKey -> Acting: [ADMIN];
+    /// Take a key away from an agent.
+    RevokeAgentKey -> Acting: [RUNNER];
+    /// Read the task templates.
+    ReadTemplates -> Acting: [RUNNER];
+    /// Make and delete task templates.
+    ManageTemplates -> Acting: [RUNNER];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions.

@@ -1,12 +1,56 @@
-//! What agents are granted beforehand.
+//! Agents: how they are described, and what they are granted beforehand.
 
+use crate::app::App;
 use crate::principal::Acting;
 use crate::refusal::Error;
 use ledger::aggregate::Agent;
-use ledger::command::{ReplacePermissions, RevokeGrants};
+use ledger::command::{AgentChanges, CreateAgent, DescribeAgent, ReplacePermissions, RevokeGrants};
 use ledger::event::Grant;
-use ledger::{AgentName, Ledger, OperationId};
+use ledger::{AgentName, Ledger, OperationId, Rejection};
+use projections::{AgentFilter, AgentView, Page, Paging, Projection};
 use std::sync::Arc;
+
+/// Makes an agent that nobody has heard of.
+pub async fn create(
+    ledger: &Ledger,
+    who: Acting,
+    agent: AgentName,
+    described: AgentChanges,
+) -> Result<Arc<Agent>, Error> {
+    let command = CreateAgent { agent, described };
+    Ok(ledger.execute(who.origin, command).await?)
+}
+
+/// Changes how an agent is described.
+pub async fn describe(
+    ledger: &Ledger,
+    who: Acting,
+    agent: AgentName,
+    changes: AgentChanges,
+) -> Result<Arc<Agent>, Error> {
+    let command = DescribeAgent { agent, changes };
+    Ok(ledger.execute(who.origin, command).await?)
+}
+
+/// An agent that somebody has heard of.
+///
+/// # Errors
+/// [`Rejection::AgentNotFound`].
+pub async fn read(ledger: &Ledger, _: &Acting, agent: &AgentName) -> Result<Arc<Agent>, Error> {
+    let agent = ledger.agent(agent).await?;
+    Ok(agent.ok_or(Rejection::AgentNotFound)?)
+}
+
+/// Agents that fit, the newest first.
+pub async fn list(
+    app: &App,
+    _: &Acting,
+    filter: AgentFilter,
+    paging: Paging,
+) -> Result<Page<AgentView>, Error> {
+    let views = app.current_views(&[Projection::Agents]).await?;
+    Ok(views.agents(filter, paging).await?)
+}
 
 /// The grants of an agent that have not run out: what has run out grants nothing, and could not be sent
 /// back. An agent that nobody has heard of has none.

@@ -4,17 +4,20 @@ use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
 use crate::identity::throttle::Throttle;
 use crate::passkey::{RegistrationKey, RelyingParty};
+use crate::principal::TaskAccess;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
-use ledger::aggregate::{Approval, ApprovalState};
+use ledger::aggregate::{Approval, ApprovalState, Key};
 use ledger::provider::ScopeNames;
-use ledger::{ApprovalId, Ledger, TaskId};
+use ledger::{ApprovalId, Ledger, Rejection, TaskId};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Nobody is kept waiting for as long as this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// How long a read waits for the read tables.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,34 @@ impl App {
         match self.ending.run_until_cancelled(waiting).await {
             Some(waited) => waited,
             None => self.ledger.existing(approval).await,
+        }
+    }
+
+    /// Waits as long as the caller may be answered.
+    ///
+    /// # Errors
+    /// [`Rejection::KeyRevoked`] as soon as the caller's key is taken away.
+    pub(crate) async fn while_in_force<T, E>(
+        &self,
+        who: &TaskAccess,
+        waiting: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let Some(key_id) = who.revocable_key() else {
+            return Ok(waiting.await?);
+        };
+        let is_revoked = |key: &Key| key.revoked_at.is_some();
+        let revoked = self.ledger.wait_for(key_id, LONGEST_WAIT, is_revoked);
+        tokio::select! {
+            // Whatever else has come about meanwhile is not for a key that is gone.
+            biased;
+            key = revoked => {
+                key?;
+                Err(Rejection::KeyRevoked.into())
+            }
+            waited = waiting => Ok(waited?),
         }
     }
 

@@ -169,7 +169,8 @@ impl<'a> Attempt<'a> {
             let ended = |apply: &Apply| apply.end.is_some();
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.app.ledger;
-            submitted.apply = ledger.wait_for(submitted.apply.id, patience, ended).await?;
+            let waiting = ledger.wait_for(submitted.apply.id, patience, ended);
+            submitted.apply = self.app.while_in_force(self.who, waiting).await?;
             // Its end may have given the approval back.
             if let Some(approval) = submitted.apply.approval_id {
                 submitted.approval = Some(ledger.existing(approval).await?);
@@ -233,7 +234,8 @@ impl<'a> Attempt<'a> {
             (self.standing(submitted), self.wait, &submitted.approval)
         {
             let patience = self.left_of(wait);
-            let decided = self.app.wait_for_decision(asked.id, patience).await?;
+            let waiting = self.app.wait_for_decision(asked.id, patience);
+            let decided = self.app.while_in_force(self.who, waiting).await?;
             submitted.approval = Some(decided);
         }
         Ok(())

@@ -19,7 +19,10 @@ pub async fn newest(
     let newest = app.ledger.newest_approval(who.task().id).await?;
     let newest = newest.ok_or(Rejection::ApprovalNotFound)?;
     Ok(match wait {
-        Some(wait) => app.wait_for_decision(newest.id, wait).await?,
+        Some(wait) => {
+            let waiting = app.wait_for_decision(newest.id, wait);
+            app.while_in_force(who, waiting).await?
+        }
         None => newest,
     })
 }

@@ -1,11 +1,12 @@
 //! Authorization: a principal, an action, and the task that is named.
 
 use crate::action::{Act, Admitted, Who};
+use crate::key_holder::KeyHolder;
 use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Forbidden};
-use ledger::aggregate::{Agent, Task};
-use ledger::command::{PresentedToken, check_token};
-use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, TaskId, Timestamp};
+use ledger::aggregate::{Agent, Key, Task};
+use ledger::command::{PresentedToken, check_key, check_opened_by_key, check_token};
+use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, SHARED_KEY, TaskId, Timestamp};
 use std::sync::Arc;
 
 /// What a request says besides who it is from.
@@ -32,7 +33,7 @@ pub async fn authorize<A: Act>(
     let who = A::ACTION.who().iter();
     let who = who.copied().find(|who| who.is_kind_of(&principal));
     let who = who.ok_or(match principal {
-        Principal::Service(_) => Forbidden::WrongIdentity,
+        Principal::Service(_) | Principal::AgentKey(_) => Forbidden::WrongIdentity,
         _ => Forbidden::OtherKind,
     })?;
     let task = match (&principal, who) {
@@ -45,6 +46,13 @@ pub async fn authorize<A: Act>(
         (Principal::Agent(holder), who) => {
             let is_in_force = who == Who::Agent;
             Some(task_of(ledger, holder, request.task, is_in_force).await?)
+        }
+        (Principal::AgentKey(holder), who) => {
+            key_in_force(ledger, holder).await?;
+            match who {
+                Who::Agent => Some(opened_by_key(ledger, holder, request.task).await?),
+                _ => None,
+            }
         }
         // The link, the socket or the service token is all that they need.
         (
@@ -61,6 +69,35 @@ pub async fn authorize<A: Act>(
         request_id: request.id,
         task,
     })
+}
+
+/// Checks that a key was not revoked since it was found.
+async fn key_in_force(ledger: &Ledger, holder: &KeyHolder) -> Result<(), Error> {
+    let known = match holder.key_id() {
+        SHARED_KEY => None,
+        key_id => ledger.load::<Key>(key_id).await?,
+    };
+    Ok(check_key(
+        holder.key_id(),
+        holder.agent_id(),
+        known.as_deref(),
+    )?)
+}
+
+/// The task named, when a key of the agent opened it and its time lasts.
+async fn opened_by_key(
+    ledger: &Ledger,
+    holder: &KeyHolder,
+    named: Option<TaskId>,
+) -> Result<Arc<Task>, Error> {
+    let named = named.ok_or(Rejection::NotOpenedByKey)?;
+    let task = match ledger.load::<Task>(named).await {
+        // Whose it was nobody knows any more.
+        Err(ledger::Error::Rejected(Rejection::Erased)) => None,
+        task => task?,
+    };
+    check_opened_by_key(holder.agent_id(), task.as_deref(), ledger.now())?;
+    Ok(task.ok_or(Rejection::NotOpenedByKey)?)
 }
 
 /// The task of a token that the ledger stands by, when its holder may present it for the task named.

@@ -15,16 +15,20 @@ pub mod deliveries;
 pub mod enrolments;
 pub mod feed;
 pub mod identity;
+mod key_holder;
+pub mod keys;
 pub mod passkey;
 mod principal;
 mod refusal;
 mod scope_names;
 pub mod tasks;
+pub mod templates;
 pub mod token;
 
 pub use action::{Access, Act, Action, Admitted, Who};
 pub use app::{App, Keys};
 pub use authorize::{Request, authorize};
+pub use key_holder::{KeyHolder, PresentedProof};
 pub use principal::{
     Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess, Right, Rights,
     ServiceToken, TaskAccess, TokenHolder, WatchAccess,

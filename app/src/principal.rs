@@ -3,13 +3,14 @@
 use crate::action::{self, Access, Admitted};
 use crate::authorize::{Request, authorize};
 use crate::feed::Reader;
+use crate::key_holder::KeyHolder;
 use crate::refusal::{Error, Forbidden};
 use crate::token::bootstrap::BootstrapClaims;
 use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
 use ledger::aggregate::Task;
-use ledger::command::PresentedToken;
-use ledger::{Actor, ClientSubject, Ledger, Origin, RequestId, Role, Timestamp};
+use ledger::command::{Presented, PresentedToken};
+use ledger::{Actor, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, Timestamp};
 use std::sync::Arc;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
@@ -28,6 +29,8 @@ pub enum Principal {
     Operator(String),
     /// The holder of the service token, with the rights of an admin.
     Service(ServiceToken),
+    /// A client with a key of an agent.
+    AgentKey(KeyHolder),
 }
 
 impl Principal {
@@ -41,6 +44,7 @@ impl Principal {
             Self::Service(token) => Some(Actor::Service {
                 fingerprint: token.fingerprint,
             }),
+            Self::AgentKey(holder) => Some(holder.actor()),
             Self::ApprovalLink(_) | Self::EnrolmentLink(_) => None,
         }
     }
@@ -165,44 +169,60 @@ impl Administrator {
     }
 }
 
-/// Access to one task by its capability token.
+/// Access of an agent to one task, by the task's capability token or by a key of the agent.
 #[derive(Debug)]
 pub struct TaskAccess {
-    holder: Box<TokenHolder>,
+    presented: Presented,
     task: Arc<Task>,
-    request_id: Option<RequestId>,
+    origin: Origin,
 }
 
 impl TaskAccess {
-    /// The task, as of the moment when the token was checked.
+    /// The task, as of the moment when the token or key was checked.
     #[must_use]
     pub const fn task(&self) -> &Arc<Task> {
         &self.task
     }
 
-    /// The token, for commands: they check it again, on the writer.
-    pub(crate) fn presented(&self) -> PresentedToken {
-        self.holder.presented.clone()
+    /// The token or key, for commands: they check it again, on the writer.
+    pub(crate) fn presented(&self) -> Presented {
+        self.presented.clone()
+    }
+
+    /// The key that can be taken away while the caller waits.
+    pub(crate) fn revocable_key(&self) -> Option<KeyId> {
+        match &self.presented {
+            Presented::Key(key) if key.key_id != SHARED_KEY => Some(key.key_id),
+            Presented::Key(_) | Presented::Token(_) => None,
+        }
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        Origin {
-            actor: self.holder.actor(),
-            request_id: self.request_id,
-        }
+        self.origin.clone()
     }
 }
 
 impl Access for TaskAccess {
     fn of(admitted: Admitted) -> Option<Self> {
-        match (admitted.principal, admitted.task) {
-            (Principal::Agent(holder), Some(task)) => Some(Self {
-                holder,
-                task,
-                request_id: admitted.request_id,
-            }),
-            _ => None,
-        }
+        let task = admitted.task?;
+        let origin = Origin {
+            actor: admitted.principal.actor()?,
+            request_id: admitted.request_id,
+        };
+        Some(Self {
+            presented: presented(&admitted.principal, &task)?,
+            task,
+            origin,
+        })
+    }
+}
+
+/// What an agent acts by in a task; `None` for others.
+fn presented(principal: &Principal, task: &Task) -> Option<Presented> {
+    match principal {
+        Principal::Agent(holder) => Some(holder.presented.clone().into()),
+        Principal::AgentKey(holder) => Some(holder.presented_in(task.id).into()),
+        _ => None,
     }
 }
 
@@ -210,8 +230,8 @@ impl Access for TaskAccess {
 #[derive(Debug)]
 pub struct Acting {
     pub(crate) origin: Origin,
-    /// The capability token that they act by, for commands that check it again on the writer.
-    pub(crate) token: Option<PresentedToken>,
+    /// The token or key that an agent acts by, for commands that check it again on the writer.
+    pub(crate) token: Option<Presented>,
 }
 
 impl Acting {
@@ -224,10 +244,8 @@ impl Acting {
 
 impl Access for Acting {
     fn of(admitted: Admitted) -> Option<Self> {
-        let token = match &admitted.principal {
-            Principal::Agent(holder) => Some(holder.presented.clone()),
-            _ => None,
-        };
+        let task = admitted.task.as_ref();
+        let token = task.and_then(|task| presented(&admitted.principal, task));
         let origin = Origin {
             actor: admitted.principal.actor()?,
             request_id: admitted.request_id,
@@ -236,36 +254,51 @@ impl Access for Acting {
     }
 }
 
+/// Access of somebody who opens a task.
+#[derive(Debug)]
+pub enum Opening {
+    /// Of the agent that they are.
+    Orchestrator(Orchestrating),
+    /// An agent, from a template.
+    AgentKey(OpeningByKey),
+}
+
+impl Access for Opening {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let origin = Origin {
+            actor: admitted.principal.actor()?,
+            request_id: admitted.request_id,
+        };
+        match admitted.principal {
+            Principal::Administrator(by) => Some(Self::Orchestrator(Orchestrating { by, origin })),
+            Principal::AgentKey(by) => Some(Self::AgentKey(OpeningByKey { by, origin })),
+            _ => None,
+        }
+    }
+}
+
+/// Access of an agent that opens a task with its key.
+#[derive(Debug)]
+pub struct OpeningByKey {
+    pub(crate) by: KeyHolder,
+    pub(crate) origin: Origin,
+}
+
 /// Access of an administrator who opens a task: it belongs to the agent that they are, and its token is
 /// bound to their client.
 #[derive(Debug)]
-pub struct Opening {
+pub struct Orchestrating {
     pub(crate) by: Administrator,
     pub(crate) origin: Origin,
 }
 
-impl Opening {
+impl Orchestrating {
     /// The agent that the task will belong to.
     ///
     /// # Errors
     /// [`Forbidden::NotAnAgent`] when the caller is none.
     pub fn agent_name(&self) -> Result<&str, Forbidden> {
         self.by.agent_name()
-    }
-}
-
-impl Access for Opening {
-    fn of(admitted: Admitted) -> Option<Self> {
-        match admitted.principal {
-            Principal::Administrator(by) => Some(Self {
-                origin: Origin {
-                    actor: by.actor(),
-                    request_id: admitted.request_id,
-                },
-                by,
-            }),
-            _ => None,
-        }
     }
 }
 

@@ -24,6 +24,9 @@ pub enum Unauthorized {
     /// No bearer token.
     #[error("send `authorization: Bearer TOKEN`")]
     TokenMissing,
+    /// The shared agent key without the agent.
+    #[error("send the agent's name as `x-agent: NAME` beside the shared agent key")]
+    AgentMissing,
     /// A token that is malformed, foreign, of another kind, or unknown to the ledger.
     #[error("the token is not valid here")]
     TokenInvalid,
@@ -60,6 +63,7 @@ impl Unauthorized {
             | Self::SubjectStale
             | Self::SubjectSignature
             | Self::TokenMissing
+            | Self::AgentMissing
             | Self::TokenInvalid
             | Self::TokenClaim { .. }
             | Self::TokenLivesTooLong
@@ -85,6 +89,11 @@ pub enum Forbidden {
     /// A task may never hold this.
     #[error("permissions.admin is not available to tasks")]
     PermissionsAdmin,
+    /// An agent with a key of its own opens tasks from templates only.
+    #[error(
+        "an agent opens a task from a template: send {{\"task_name\":…,\"template\":…}}, and ask an operator which templates there are"
+    )]
+    TemplateRequired,
     /// The path names a task that the token is not for.
     #[error("the token is for another task")]
     OtherTask,
@@ -110,6 +119,7 @@ impl Forbidden {
             | Self::OtherTask
             | Self::OtherKind => "forbidden",
             Self::WrongIdentity => "wrong_identity",
+            Self::TemplateRequired => "template_required",
         }
     }
 }

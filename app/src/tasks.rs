@@ -1,12 +1,14 @@
 //! Tasks: opening, closing, and renewing their tokens.
 
 use crate::app::App;
-use crate::principal::{Acting, Opening, TaskAccess};
+use crate::principal::{Acting, OpeningByKey, Orchestrating, TaskAccess};
 use crate::refusal::Error;
 use crate::token::capability::CapabilityToken;
 use ledger::aggregate::Task;
-use ledger::command::{AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, RenewToken};
-use ledger::{AgentName, Ledger, TaskId};
+use ledger::command::{
+    AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, OpenTask, Presented, RenewToken,
+};
+use ledger::{AgentName, Ledger, TaskId, TemplateName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +37,7 @@ pub struct Issued {
 ///
 /// # Errors
 /// [`crate::Forbidden::NotAnAgent`], and what the ledger refuses.
-pub async fn open(app: &App, who: Opening, task: NewTask) -> Result<Issued, Error> {
+pub async fn open(app: &App, who: Orchestrating, task: NewTask) -> Result<Issued, Error> {
     let command = CreateTask {
         agent: AgentName::parse(who.agent_name()?)?,
         subject: who.by.subject.clone(),
@@ -46,6 +48,23 @@ pub async fn open(app: &App, who: Opening, task: NewTask) -> Result<Issued, Erro
         token_ttl: task.token_ttl,
     };
     issued(app, app.ledger.execute(who.origin, command).await?)
+}
+
+/// Opens a task of an agent from a template. It has no token: the agent's keys open it.
+pub async fn open_from_template(
+    ledger: &Ledger,
+    who: OpeningByKey,
+    name: String,
+    template: TemplateName,
+) -> Result<Arc<Task>, Error> {
+    let command = OpenTask {
+        key_id: who.by.key_id(),
+        agent_id: who.by.agent_id(),
+        subject: who.by.subject().cloned(),
+        name,
+        template,
+    };
+    Ok(ledger.execute(who.origin, command).await?)
 }
 
 /// Closes a task for good.
@@ -65,9 +84,10 @@ pub async fn close(
 
 /// Renews a token that went stale or expired while an approval was open.
 pub async fn renew(app: &App, who: &TaskAccess) -> Result<Issued, Error> {
-    let command = RenewToken {
-        token: who.presented(),
+    let Presented::Token(token) = who.presented() else {
+        return Err(Error::defect("an agent key is no token to be renewed"));
     };
+    let command = RenewToken { token };
     issued(app, app.ledger.execute(who.origin(), command).await?)
 }
 

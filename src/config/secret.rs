@@ -75,6 +75,7 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
 pub(crate) fn refuse_equal(sources: &mut Sources) {
     let others = [
         &table::SERVICE_TOKEN.variable,
+        &table::AGENT_API_KEY.variable,
         &table::MASTER_KEY.variable,
         &table::MASTER_KEY_PREVIOUS.variable,
         &table::CLOUDFLARE_API_TOKEN.variable,
@@ -208,6 +209,19 @@ pub(crate) fn subject_secret(sources: &mut Sources) -> SecretString {
     required(sources, &table::MTLS_BINDING_SHARED_SECRET)
 }
 
+/// The one key that all agents have, which cannot be taken from a single one.
+fn agent_api_key(sources: &mut Sources) -> Option<SecretString> {
+    let key = bearer_token(sources, &table::AGENT_API_KEY);
+    if key.is_some() {
+        sources.warn(
+            &table::AGENT_API_KEY,
+            "is deprecated: who has it can say that it is any agent; give each agent a key of its own \
+             (POST /v1/agents/NAME/keys) and unset it",
+        );
+    }
+    key
+}
+
 /// Everything that authentication needs.
 pub(crate) struct Auth {
     pub(crate) capability: TokenFamily,
@@ -223,6 +237,8 @@ pub(crate) struct Auth {
     pub(crate) session_ttl: Duration,
     /// A request without a credential is an admin's.
     pub(crate) is_disabled: bool,
+    /// The one key that all agents have.
+    pub(crate) agent_api_key: Option<SecretString>,
 }
 
 impl Auth {
@@ -234,9 +250,10 @@ impl Auth {
             subject_secret: subject_secret(sources),
             approval_link_secret: required(sources, &table::APPROVAL_LINK_SECRET),
             resume_token_secret: required(sources, &table::RESUME_TOKEN_SECRET),
-            service_token: service_token(sources),
+            service_token: bearer_token(sources, &table::SERVICE_TOKEN),
             session_ttl: sources.read(&table::SESSION_TTL_SECONDS),
             is_disabled: is_disabled(sources),
+            agent_api_key: agent_api_key(sources),
         };
         refuse_equal(sources);
         auth
@@ -244,13 +261,13 @@ impl Auth {
 }
 
 /// A bearer token opens more than a key signs, so a short one is refused on a developer's machine too.
-fn service_token(sources: &mut Sources) -> Option<SecretString> {
-    let token = sources.given(&table::SERVICE_TOKEN)?;
+fn bearer_token(sources: &mut Sources, row: &Row<String>) -> Option<SecretString> {
+    let token = sources.given(row)?;
     if token.len() < LEAST_BYTES {
-        sources.problem(&table::SERVICE_TOKEN, "is shorter than 32 bytes");
+        sources.problem(row, "is shorter than 32 bytes");
     } else if is_guessable(token.as_bytes()) {
         sources.problem(
-            &table::SERVICE_TOKEN,
+            row,
             "repeats itself or holds few different characters; set it to random bytes (openssl rand \
              -hex 32)",
         );

@@ -104,6 +104,7 @@ settings! {
     SESSION_TTL_SECONDS: Duration = plain("43200", parse::seconds::<60, 86_400>, "how long a session of a person lasts");
     TRUSTED_PROXIES: IpNet = unset(parse::network, "networks of proxies, comma-separated, whose X-Forwarded-For is believed");
     AUTH_DISABLE: bool = plain("0", parse::numeric_switch, "`1` or `true` makes whoever reaches the service an admin; a developer's machine only");
+    AGENT_API_KEY: String = secret(parse::header_token, "deprecated: one key that every agent sends, with its name");
     MASTER_KEY: parse::Key = secret(parse::key, "seals callback secrets and stored keys");
     MASTER_KEY_PREVIOUS: parse::Key = secret(parse::key, "earlier master keys, comma-separated");
     MASTER_KEY_LOST: bool = plain("false", parse::switch, "`true` starts although the ledger holds secrets that no configured key opens");

@@ -30,7 +30,9 @@ impl Subject {
             }
             Self::Agent(name) => {
                 let acted = matches!(
-                    entry.actor(), Some(Actor::Agent { agent, .. }) if agent.as_str() == name
+                    entry.actor(),
+                    Some(Actor::Agent { agent, .. } | Actor::AgentKey { name: agent, .. })
+                        if agent.as_str() == name
                 );
                 acted || topic.agent.as_ref() == Some(name)
             }

@@ -30,6 +30,7 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         session_ttl: config.auth.session_ttl,
         is_open: config.auth.is_disabled,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        agent_api_key: config.auth.agent_api_key.clone(),
         challenge_ttl: config.approvals.challenge_ttl,
         relying_party,
         simulated: config.upstreams.iter().all(|it| it.token.is_none()),

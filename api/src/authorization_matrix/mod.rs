@@ -2,6 +2,7 @@
 //! table that the service itself reads (`app::action`). A route that is registered but missing in
 //! [`ROUTES`] fails the test, and so does a row without a route.
 
+mod agent_keys;
 mod cookie;
 mod routes;
 mod service;

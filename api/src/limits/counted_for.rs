@@ -1,6 +1,6 @@
 //! Keys of counts, rates and shares. Two of them are one only when they are of one kind.
 
-use ledger::{ApproverName, ClientSubject, EnrolmentId, TaskId};
+use ledger::{AgentId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId};
 use std::sync::Arc;
 
 /// The one that something is counted for. Cheap to clone.
@@ -14,6 +14,8 @@ enum Kind {
     All,
     Client(ClientSubject),
     Service,
+    AgentKey(KeyId),
+    Agent(AgentId),
     LinksOf(ClientSubject),
     InvitationsOf(ApproverName),
     Task(TaskId),
@@ -34,6 +36,15 @@ impl CountedFor {
     /// The holder of the service token.
     pub(crate) fn service() -> Self {
         Self(Arc::new(Kind::Service))
+    }
+
+    pub(crate) fn agent_key(key: KeyId) -> Self {
+        Self(Arc::new(Kind::AgentKey(key)))
+    }
+
+    /// An agent, with the key that all agents have.
+    pub(crate) fn agent(agent: AgentId) -> Self {
+        Self(Arc::new(Kind::Agent(agent)))
     }
 
     /// The links of all tasks of a client, apart from the client itself.

@@ -11,12 +11,14 @@ pub(crate) mod decisions;
 pub(crate) mod docs;
 pub(crate) mod enrolments;
 pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod landing;
 pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod shortcuts;
 pub(crate) mod stream;
 pub(crate) mod tasks;
+pub(crate) mod templates;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@ use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::tasks::{
-    CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskView, TokenRenewed,
+    CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskCreatedOrOpened, TaskOpened,
+    TaskView, TokenRenewed,
 };
 use crate::state::AppState;
-use app::{action, tasks};
+use app::{Opening, action, tasks};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -30,12 +31,17 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// Make a task
 ///
 /// It belongs to the agent that the bootstrap token's `sub` names. The capability token is shown
-/// once, and bound to the subject that asked.
+/// once, and bound to the subject that asked. An agent with a key of its own makes one from a task
+/// template: it gets no token, since its keys open the task until the template's time is over.
 #[utoipa::path(
     post, path = "/v1/tasks", tag = "tasks", request_body = CreateTaskRequest,
-    security(("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = [])),
+    security(
+        ("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = []),
+        ("agent_key" = []),
+    ),
     responses(
-        (status = 201, body = TaskCreated),
+        (status = 201, description = "Made by an orchestrator (TaskCreated), or by an agent (TaskOpened)",
+            body = TaskCreatedOrOpened),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -43,7 +49,17 @@ async fn create_task(
     State(state): State<AppState>,
     By(who): By<action::OpenTask>,
     StrictJson(request): StrictJson<CreateTaskRequest>,
-) -> Result<(StatusCode, Json<TaskCreated>), ApiError> {
+) -> Result<(StatusCode, Json<TaskCreatedOrOpened>), ApiError> {
+    let who = match who {
+        Opening::Orchestrator(who) => who,
+        Opening::AgentKey(who) => {
+            let (name, template) = request.into_opening()?;
+            let ledger = &state.app.ledger;
+            let task = tasks::open_from_template(ledger, who, name, template).await?;
+            let opened = TaskCreatedOrOpened::Opened(TaskOpened::of(&task));
+            return Ok((StatusCode::CREATED, Json(opened)));
+        }
+    };
     who.agent_name()?;
     let providers = &state.app.ledger.rules().providers;
     let task = request.read(&state.config.callback_policy, providers)?;
@@ -55,6 +71,7 @@ async fn create_task(
         capability_token: issued.token.into_revealed(),
         callback_id: issued.task.callback_id().map(|id| id.to_string()),
     };
+    let created = TaskCreatedOrOpened::Created(created);
     Ok((StatusCode::CREATED, Json(created)))
 }
 

@@ -5,6 +5,7 @@
 //! little as possible: signed subject (401), rate (429), token and its standing in the ledger (401), the
 //! client that the token is bound to (403), rights (403), the path's task (403).
 
+pub mod agent_keys;
 mod links;
 pub mod service_token;
 pub mod subject;
@@ -14,7 +15,7 @@ use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
-use app::{Principal, Request, authorize};
+use app::{PresentedProof, Principal, Request, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
@@ -36,6 +37,8 @@ pub(crate) trait Scheme: Send + Sync {
 /// The result of one scheme for a request head.
 pub(crate) enum Identity {
     Proven(Principal),
+    /// Something like an agent key. The ledger says whose it is.
+    Presented(PresentedProof, Option<ClientSubject>),
     /// No credential of this scheme, and what to send.
     Absent(Unauthorized),
     /// No credential of this scheme. Another scheme of the action says what to send.
@@ -46,6 +49,7 @@ pub(crate) enum Identity {
 pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
     vec![
         Box::new(service_token::Configured),
+        Box::new(agent_keys::AgentKeys),
         Box::new(tokens::Capability),
         Box::new(tokens::Bootstrap),
         Box::new(links::ToApproval),
@@ -118,7 +122,7 @@ impl Head<'_> {
     }
 
     /// The principal of the first scheme that proves one whom the action may admit.
-    fn identify(&mut self, action: Action) -> Result<Principal, ApiError> {
+    async fn identify(&mut self, action: Action) -> Result<Principal, ApiError> {
         let mut absent = None;
         for scheme in &self.state.schemes {
             if !action.who().iter().any(|who| scheme.proves(*who)) {
@@ -126,6 +130,9 @@ impl Head<'_> {
             }
             match scheme.identify(self)? {
                 Identity::Proven(principal) => return Ok(principal),
+                Identity::Presented(proof, subject) => {
+                    return agent_keys::find(self, proof, subject).await;
+                }
                 Identity::Absent(why) => _ = absent.get_or_insert(why),
                 Identity::NotOfThis => {}
             }
@@ -148,7 +155,7 @@ impl<A: Act> FromRequestParts<AppState> for By<A> {
             params,
             state,
         };
-        let principal = head.identify(A::ACTION)?;
+        let principal = head.identify(A::ACTION).await?;
         links::count(&principal, &mut head).await?;
         let request = Request {
             id: head.parts.extensions.get().copied(),

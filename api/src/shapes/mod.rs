@@ -1,6 +1,7 @@
 //! What goes over the wire, one file for each resource: requests, which are read into valid types,
 //! and answers, which are written from them. Field names and words are fixed by the surface.
 
+pub(crate) mod agent_descriptions;
 pub(crate) mod agents;
 pub(crate) mod answers;
 pub(crate) mod applies;
@@ -9,12 +10,14 @@ pub(crate) mod approvers;
 pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod passkeys;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;
 pub(crate) mod stream;
 pub(crate) mod tasks;
+pub(crate) mod templates;
 
 use crate::problem::ApiError;
 use ledger::{CatalogEntry, Providers, ScopePattern, Timestamp};

@@ -4,8 +4,9 @@ use super::callbacks::CallbackRequest;
 use super::{Coverage, reason, word};
 use crate::problem::{ApiError, Forbidden};
 use app::tasks::NewTask;
+use ledger::aggregate::Task;
 use ledger::command::AllowedEntry;
-use ledger::{CallbackPolicy, Providers};
+use ledger::{CallbackPolicy, Providers, TemplateName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -24,8 +25,13 @@ pub(crate) struct CreateTaskRequest {
     /// 1 to 200 characters, for people.
     #[schema(example = "point www at the new origin")]
     task_name: String,
-    /// What the task may do; at least one entry.
+    /// What the task may do; at least one entry. None from a template, which says it.
+    #[serde(default)]
     operations: Vec<AllowedOperation>,
+    /// For an agent with a key of its own: the name of a task template. It takes the place of everything
+    /// else but the name.
+    #[serde(default)]
+    template: Option<String>,
     /// Where its events go.
     #[serde(default)]
     callback: Option<CallbackRequest>,
@@ -61,11 +67,7 @@ pub(crate) struct AllowedOperation {
 }
 
 impl CreateTaskRequest {
-    pub(crate) fn read(
-        self,
-        policy: &CallbackPolicy,
-        providers: &Providers,
-    ) -> Result<NewTask, ApiError> {
+    fn check_name(&self) -> Result<(), ApiError> {
         if !(1..=200).contains(&self.task_name.chars().count()) {
             return Err(ApiError::bad_request("task_name: 1 to 200 characters"));
         }
@@ -75,16 +77,39 @@ impl CreateTaskRequest {
         if self.task_name.chars().any(char::is_control) {
             return Err(ApiError::bad_request("task_name: no control characters"));
         }
-        if !(1..=MOST_OPERATIONS).contains(&self.operations.len()) {
-            let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
-            return Err(ApiError::BadRequest { detail });
+        Ok(())
+    }
+
+    /// Name and template, as an agent with a key of its own asks for a task.
+    pub(crate) fn into_opening(self) -> Result<(String, TemplateName), ApiError> {
+        self.check_name()?;
+        let Some(template) = self.template else {
+            return Err(Forbidden::TemplateRequired.into());
+        };
+        let says_more = !self.operations.is_empty()
+            || self.callback.is_some()
+            || self.agent_callbacks.is_some()
+            || self.expires_in_seconds.is_some();
+        if says_more {
+            return Err(ApiError::bad_request(
+                "template: it says everything but the task_name; leave the other fields out",
+            ));
         }
-        let operations = self
-            .operations
-            .iter()
-            .enumerate()
-            .map(|(index, operation)| operation.read(&format!("operations[{index}]"), providers))
-            .collect::<Result<_, _>>()?;
+        Ok((self.task_name, TemplateName::unchecked(template)))
+    }
+
+    pub(crate) fn read(
+        self,
+        policy: &CallbackPolicy,
+        providers: &Providers,
+    ) -> Result<NewTask, ApiError> {
+        self.check_name()?;
+        if self.template.is_some() {
+            return Err(ApiError::bad_request(
+                "template: only an agent with a key of its own opens a task from one",
+            ));
+        }
+        let operations = operations(&self.operations, providers)?;
         let ttl = self.expires_in_seconds.unwrap_or(DEFAULT_TTL);
         if !TTL_RANGE.contains(&ttl) {
             return Err(ApiError::bad_request("expires_in_seconds: 60 to 3600"));
@@ -102,6 +127,21 @@ impl CreateTaskRequest {
             token_ttl,
         })
     }
+}
+
+/// An allowlist of at least one entry.
+pub(crate) fn operations(
+    operations: &[AllowedOperation],
+    providers: &Providers,
+) -> Result<Vec<AllowedEntry>, ApiError> {
+    if !(1..=MOST_OPERATIONS).contains(&operations.len()) {
+        let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
+        return Err(ApiError::BadRequest { detail });
+    }
+    let operations = operations.iter().enumerate();
+    operations
+        .map(|(index, operation)| operation.read(&format!("operations[{index}]"), providers))
+        .collect()
 }
 
 impl AllowedOperation {
@@ -123,6 +163,36 @@ impl AllowedOperation {
             required_level: self.required_level.as_ref().map(level).transpose()?,
             risk_tier: self.risk_tier.as_ref().map(risk).transpose()?,
         })
+    }
+}
+
+/// The two shapes of a task that was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum TaskCreatedOrOpened {
+    Created(TaskCreated),
+    Opened(TaskOpened),
+}
+
+/// A task that an agent opened from a template. The agent's keys open it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskOpened {
+    /// The task.
+    task_id: String,
+    /// Always `open`.
+    status: &'static str,
+    /// When the agent's keys stop to open it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+impl TaskOpened {
+    pub(crate) fn of(task: &Task) -> Self {
+        Self {
+            task_id: task.id.to_string(),
+            status: "open",
+            expires_at: task.end_for_keys().map(|at| at.to_string()),
+        }
     }
 }
 

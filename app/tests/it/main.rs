@@ -12,8 +12,8 @@ use app::token::capability::OpenedToken;
 use app::token::jwt::TokenKey;
 use app::token::link::LinkKey;
 use app::{
-    Administrator, App, Error, Forbidden, Keys, Principal, Request, Right, Rights, TaskAccess,
-    TokenHolder, action, approvers, authorize,
+    Administrator, App, Error, Forbidden, Keys, Opening, Principal, Request, Right, Rights,
+    TaskAccess, TokenHolder, action, approvers, authorize,
 };
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
@@ -78,9 +78,10 @@ impl Service {
             agent_callbacks: true,
             token_ttl: wanted.token_ttl,
         };
-        tasks::open(&self.app, opening.await.unwrap(), task)
-            .await
-            .unwrap()
+        let Opening::Orchestrator(opening) = opening.await.unwrap() else {
+            unreachable!("an administrator opens it");
+        };
+        tasks::open(&self.app, opening, task).await.unwrap()
     }
 
     fn agent(&self, token: &str, client: &str) -> Principal {

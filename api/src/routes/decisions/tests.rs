@@ -165,7 +165,7 @@ impl Stage {
             subject: ClientSubject::unchecked(CLIENT),
         };
         let command = SubmitApply {
-            token,
+            token: token.into(),
             key: IdempotencyKey::parse("key-1").unwrap(),
             operations,
             callback: None,
