@@ -10,6 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Projection {
     Agents,
+    /// Approvers with their credentials, and sessions of users.
     Approvers,
     /// Tasks, capability tokens, approvals, applies and the execution queue.
     Tasks,
@@ -45,7 +46,9 @@ impl Projection {
 
     /// Whether its rows are made of events of that type. What was erased concerns all of them.
     pub(crate) const fn folds(self, event_type: u16) -> bool {
-        use AggregateKind::{Agent, Apply, Approval, Approver, Delivery, Key, Task, Template};
+        use AggregateKind::{
+            Agent, Apply, Approval, Approver, Delivery, Key, Session, Task, Template,
+        };
         let Some(EventKind {
             aggregate, traits, ..
         }) = Event::kind_of(event_type)
@@ -55,7 +58,7 @@ impl Projection {
         traits.erases
             || match self {
                 Self::Agents => matches!(aggregate, Agent | Key | Template),
-                Self::Approvers => matches!(aggregate, Approver) || traits.decides,
+                Self::Approvers => matches!(aggregate, Approver | Session) || traits.decides,
                 Self::Tasks => matches!(aggregate, Task | Apply | Approval) && !traits.alone,
                 Self::Callbacks => matches!(aggregate, Delivery) || traits.addresses,
                 Self::Timeline => true,

@@ -7,7 +7,8 @@ use ledger::{
     AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
     ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId, Fingerprint,
     IdempotencyKey, KeyId, Level, OperationId, RecordedThumbprint, RequestId, ScopePattern,
-    ScopeType, Sealed, StreamId, TaskId, TemplateId, TemplateName, Timestamp, TokenId, UserId,
+    ScopeType, Sealed, SessionId, StreamId, TaskId, TemplateId, TemplateName, Timestamp, TokenId,
+    UserId,
 };
 use std::hash::Hash;
 
@@ -90,6 +91,7 @@ word_column!(
     OperationId,
     RequestId,
     ScopeType,
+    SessionId,
     StreamId,
     TaskId,
     TemplateId,

@@ -10,7 +10,8 @@ use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
     self, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView, AttemptView,
     CallbackView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow, MentionRow,
-    PermissionView, QueueRow, TaskView, TemplateView, TimelineEntry, TokenRow, TopicRow,
+    PermissionView, QueueRow, SessionRow, TaskView, TemplateView, TimelineEntry, TokenRow,
+    TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -32,7 +33,11 @@ macro_rules! for_each_row {
         )
     };
     (Approvers, $each:ident) => {
-        $each!(tables::ApproverView, tables::CredentialView)
+        $each!(
+            tables::ApproverView,
+            tables::CredentialView,
+            tables::SessionRow
+        )
     };
     (Tasks, $each:ident) => {
         $each!(
@@ -175,6 +180,7 @@ tables! {
     ApproverTables folded by fold_approvers {
         approvers: Table<ApproverView>,
         credentials: Table<CredentialView>,
+        sessions: Table<SessionRow>,
     }
 }
 
@@ -237,6 +243,7 @@ fn fold_approvers(
         return tables::approvers::erase(stored, erased);
     }
     let mut folding = Folding::of(of, stored, recorded);
+    tables::sessions::fold(&mut folding);
     tables::approvers::fold(&mut folding)?;
     tables::approver_credentials::fold(&mut folding)
 }

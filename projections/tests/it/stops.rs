@@ -78,7 +78,7 @@ async fn write(db: &mut SqliteConnection, header: &Header, salt: &[u8], payload:
 fn tables_of(projection: Projection) -> &'static [&'static str] {
     match projection {
         Projection::Agents => &["agents", "permissions"],
-        Projection::Approvers => &["approvers", "approver_credentials"],
+        Projection::Approvers => &["approvers", "approver_credentials", "sessions"],
         Projection::Tasks => &[
             "tasks",
             "capability_tokens",
