@@ -1,9 +1,11 @@
 //! Grants of an agent.
 
 use super::Command;
+use super::acting::still_acts;
 use crate::aggregate::Agent;
 use crate::catalog::OperationId;
 use crate::error::Error;
+use crate::event::Role;
 use crate::event::{AgentRegistered, Grant, PermissionsReplaced};
 use crate::id::AgentId;
 use crate::name::AgentName;
@@ -12,7 +14,8 @@ use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
-/// Replaces an agent's grants and raises its permission revision: its tokens become stale.
+/// Replaces an agent's grants and raises its permission revision: its tokens become stale. Of users an
+/// operator only takes away; giving is for administrators.
 #[derive(Debug, Clone)]
 pub struct ReplacePermissions {
     /// The agent's name.
@@ -35,6 +38,10 @@ impl Command for ReplacePermissions {
             .into());
         }
         let known = find(tx, &self.agent).await?;
+        let present = known.as_ref().map_or(&[][..], |agent| &agent.grants);
+        let gives = self.grants.iter().any(|grant| !present.contains(grant));
+        let least = if gives { Role::Admin } else { Role::Operator };
+        still_acts(tx, least).await?;
         let context = tx.context();
         let mut events = Vec::with_capacity(2);
         let (agent_id, revision) = match known {
