@@ -5,6 +5,7 @@
 
 mod causes;
 
+use crate::schemes::cookie;
 pub use app::{Forbidden, Unauthorized};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -28,6 +29,9 @@ pub enum ApiError {
     /// A command was refused by the ledger; family and code are the refusal's own.
     #[error(transparent)]
     Refused(#[from] Rejection),
+    /// As [`Self::Refused`], for the session of a cookie, which the browser is told to forget.
+    #[error(transparent)]
+    DeadCookie(Rejection),
     /// The thing that the path names does not exist: 404.
     #[error("no such {what}")]
     NotFound {
@@ -128,7 +132,7 @@ impl ApiError {
         match self {
             Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "Unauthorized", why.code()),
             Self::Forbidden(why) => (StatusCode::FORBIDDEN, "Forbidden", why.code()),
-            Self::Refused(rejection) => {
+            Self::Refused(rejection) | Self::DeadCookie(rejection) => {
                 let (status, title) = family(rejection.kind());
                 (status, title, rejection.code())
             }
@@ -187,7 +191,7 @@ impl ApiError {
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => {
                 Some(*retry_after)
             }
-            Self::Refused(rejection) => rejection.retry_after(),
+            Self::Refused(rejection) | Self::DeadCookie(rejection) => rejection.retry_after(),
             Self::Unauthorized(_)
             | Self::Forbidden(_)
             | Self::NotFound { .. }
@@ -243,6 +247,14 @@ pub struct Problem {
     /// Only with `internal`: what to quote when asking for help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Only with `role_required`: the least role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "admin")]
+    pub required_role: Option<&'static str>,
+    /// Only with `role_required`: the role of who asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "viewer")]
+    pub role: Option<&'static str>,
 }
 
 impl Problem {
@@ -257,6 +269,8 @@ impl Problem {
             detail,
             code: code.to_owned(),
             request_id: None,
+            required_role: None,
+            role: None,
         }
     }
 }
@@ -279,7 +293,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, title, code) = self.status_and_code();
         let retry_after = self.retry_after();
-        let mut response = Problem::new(status, title, code, self.to_string()).into_response();
+        let mut problem = Problem::new(status, title, code, self.to_string());
+        if let Self::Refused(Rejection::RoleRequired { required, role }) = &self {
+            problem.required_role = Some(required.as_str());
+            problem.role = Some(role.as_str());
+        }
+        let mut response = problem.into_response();
         let headers = response.headers_mut();
         if let Some(wait) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
@@ -287,6 +306,9 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"llm-permission-proxy\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self, Self::DeadCookie(_)) {
+            headers.insert(header::SET_COOKIE, cookie::forget());
         }
         if let Self::Internal(cause) = self {
             response.extensions_mut().insert(Fault(Arc::from(cause)));

@@ -6,8 +6,8 @@ use crate::pages::assets;
 use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
-    agents, applies, approvals, approvers, callbacks, catalog, decisions, docs, enrolments, health,
-    keys, landing, ledger, lists, shortcuts, stream, tasks, templates,
+    agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
+    groups, health, keys, landing, ledger, lists, me, shortcuts, stream, tasks, templates, users,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -23,6 +23,10 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(catalog::router())
         .merge(docs::router())
         .merge(enrolments::router())
+        .merge(auth::router())
+        .merge(me::router())
+        .merge(users::router())
+        .merge(groups::router())
         .merge(tasks::router())
         .merge(applies::router())
         .merge(shortcuts::router())

@@ -9,12 +9,14 @@ use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
 use crate::schemes::agent_keys::SharedAgentKey;
+use crate::schemes::cross_site::OwnOrigins;
 use crate::schemes::service_token::ServiceTokenKey;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
 use app::feed::Feed;
 use app::identity::password::PasswordHasher;
+use app::identity::session::session_key;
 use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
@@ -153,6 +155,8 @@ pub struct Shared {
     pub(crate) metrics: Option<MetricsText>,
     /// How callers prove who they are.
     pub(crate) schemes: Vec<Box<dyn Scheme>>,
+    /// Where pages of ours come from.
+    pub(crate) own_origins: OwnOrigins,
     /// Requests for each subject.
     pub(crate) limiter: RateLimiter,
     /// Requests through links.
@@ -196,10 +200,12 @@ impl AppState {
                 approval_link: LinkKey::new(link_secret),
                 enrolment_link: LinkKey::new(link_secret),
                 resume: LinkKey::new(resume_secret),
+                session: session_key(config.capability_jwt.secret.expose_secret().as_bytes()),
                 registration: RegistrationKey::derive(link_secret),
             },
             relying_party: config.relying_party.clone(),
             challenge_ttl: config.challenge_ttl,
+            session_ttl: config.session_ttl,
             passwords: PasswordHasher::new(random),
             logins: Throttle::default(),
             ending: services.ending,
@@ -207,7 +213,9 @@ impl AppState {
         let limiter = RateLimiter::new(config.rate_limit_rps);
         let links = LinkTraffic::new(config.rate_limit_rps);
         let strangers = RateLimiter::new(config.rate_limit_rps);
+        let own_origins = OwnOrigins::new(&config.base_url, config.relying_party.origin());
         Self(Arc::new(Shared {
+            own_origins,
             config,
             keys,
             app,

@@ -4,26 +4,31 @@
 use crate::router::build_router;
 use crate::schemes::{self, Scheme};
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
+use app::identity::session::SessionPointer;
 use app::passkey::RelyingParty;
 use app::token::capability::CapabilityToken;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use fixtures::clock::TestClock;
+use fixtures::people;
 use fixtures::scope_names::KnownNames;
 use fixtures::test_ledger::{SIGNING_SEED, Setup, TestLedger};
 use http::Request;
 use http::request::Builder;
-use ledger::command::{AllowedEntry, CreateTask, IssuedToken};
+use ledger::aggregate::User;
+use ledger::command::{AllowedEntry, CreateTask, EndSession, IssuedToken};
+use ledger::event::{Assurance, SessionEnd, SessionTokenHash, Via};
 use ledger::{
-    AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, MasterKeys,
-    Origin, Rules, ScopePattern, Timestamp,
+    Actor, AgentName, ApproverName, CallbackPolicy, ChallengeKey, ClientSubject, Clock, MasterKeys,
+    Origin, Role, Rules, ScopePattern, SessionId, Timestamp, UserId,
 };
 use ledger_sqlite::SystemRandom;
 use projections::{ProjectionOptions, Projections};
 use providers::cloudflare;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +129,7 @@ impl Stage {
             .method(method)
             .uri(path)
             .header("content-type", "application/json")
+            .header("host", "localhost:8080")
             .header("x-client-subject", client)
             .header("x-client-subject-ts", now.as_seconds().to_string())
             .header(
@@ -201,11 +207,87 @@ impl Stage {
         (issued, token)
     }
 
+    /// A user of that role, who has a password that nobody knows.
+    pub(crate) async fn user(&self, name: &str, role: Role) -> Arc<User> {
+        let ledger = &self.state.app.ledger;
+        let create = people::create_user(name, role);
+        let origin = Origin::system("test");
+        ledger.execute(origin, create).await.unwrap()
+    }
+
+    /// A session of a new user of that role, who has not shown a passkey.
+    pub(crate) async fn session_of(&self, role: Role) -> OpenedSession {
+        let mut name = [0; 8];
+        self.state.app.ledger.random().fill(&mut name);
+        let user = self.user(&hex::encode(name), role).await;
+        self.log_in(user.id).await
+    }
+
+    /// A session of a user, without asking for the password.
+    pub(crate) async fn log_in(&self, user_id: UserId) -> OpenedSession {
+        let app = &self.state.app;
+        let user = app.ledger.existing::<User>(user_id).await.unwrap();
+        let mut open = people::open_session(&app.ledger, user_id, user.epoch);
+        let cookie = hex::encode(app.ledger.random().sixteen());
+        open.token_hash = SessionTokenHash::from_bytes(Sha256::digest(&cookie).into());
+        let actor = Actor::User {
+            user_id,
+            via: Via::Session,
+            via_id: open.session_id,
+            assurance: Assurance::Password,
+        };
+        let origin = Origin {
+            actor,
+            request_id: None,
+        };
+        let opened = app.ledger.execute(origin, open).await.unwrap();
+        let pointer = SessionPointer {
+            sub: user_id,
+            sid: opened.session.id,
+            epoch: opened.session.epoch,
+            exp: opened.session.expires_at.as_seconds(),
+        };
+        OpenedSession {
+            user: user_id,
+            id: opened.session.id,
+            cookie,
+            bearer: app.keys.session.sign(pointer).unwrap().into_revealed(),
+        }
+    }
+
+    /// Ends a session.
+    pub(crate) async fn log_out(&self, session: &OpenedSession) {
+        let end = EndSession {
+            session_id: session.id,
+            why: SessionEnd::LoggedOut,
+        };
+        let ledger = &self.state.app.ledger;
+        ledger.execute(Origin::system("test"), end).await.unwrap();
+    }
+
+    /// Another session of the user, who has to change the password.
+    pub(crate) async fn must_change(&self, session: OpenedSession) -> OpenedSession {
+        let mut set = people::set_password(session.user);
+        set.password.must_change = true;
+        let ledger = &self.state.app.ledger;
+        ledger.execute(Origin::system("test"), set).await.unwrap();
+        self.log_in(session.user).await
+    }
+
     /// The token that was issued, signed.
     pub(crate) fn sign(&self, issued: &IssuedToken) -> String {
         let token = CapabilityToken::sign(&self.state.app.keys.capability, &issued.claims).unwrap();
         token.into_revealed()
     }
+}
+
+/// A session with what proves it.
+pub(crate) struct OpenedSession {
+    pub(crate) user: UserId,
+    pub(crate) id: SessionId,
+    /// The cookie's value.
+    pub(crate) cookie: String,
+    pub(crate) bearer: String,
 }
 
 /// An answer, read.

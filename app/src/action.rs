@@ -2,7 +2,8 @@
 //! read.
 
 use crate::principal::{
-    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, TaskAccess, WatchAccess,
+    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, SessionAccess, TaskAccess,
+    TaskReading, WatchAccess, Whoever,
 };
 use crate::refusal::Error;
 use ledger::aggregate::Task;
@@ -31,6 +32,12 @@ pub enum Who {
     User(Role),
     /// The holder of a key of an agent, as that agent.
     AgentKey,
+    /// A signed-in user who may read every payload.
+    Auditor,
+    /// A session, of any user.
+    Session,
+    /// Whoever has proven to be somebody.
+    Identity,
 }
 
 impl Who {
@@ -45,7 +52,20 @@ impl Who {
                 | (Self::ApprovalLink, Principal::ApprovalLink(_))
                 | (Self::EnrolmentLink, Principal::EnrolmentLink(_))
                 | (Self::Operator, Principal::Operator(_))
-                | (Self::User(_), Principal::Service(_))
+                | (
+                    Self::User(_),
+                    Principal::User(_) | Principal::Service(_) | Principal::AuthDisabled
+                )
+                | (Self::Auditor | Self::Session, Principal::User(_))
+                | (
+                    Self::Identity,
+                    Principal::User(_)
+                        | Principal::Service(_)
+                        | Principal::AuthDisabled
+                        | Principal::Agent(_)
+                        | Principal::AgentKey(_)
+                        | Principal::Administrator(_)
+                )
                 | (Self::Agent | Self::AgentKey, Principal::AgentKey(_))
         )
     }
@@ -57,7 +77,8 @@ pub struct Admitted {
     pub principal: Principal,
     /// For which request, where there is one.
     pub request_id: Option<RequestId>,
-    /// The task that a capability token is for, as of the moment when the token was checked.
+    /// The task that a capability token is for, as of the moment when the token was checked; for those who
+    /// read, the one that they name.
     pub task: Option<Arc<Task>>,
 }
 
@@ -96,6 +117,12 @@ macro_rules! actions {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
+            /// Whether who has to change their password may do it before.
+            #[must_use]
+            pub const fn is_before_password_change(self) -> bool {
+                matches!(self, Self::ReadMe | Self::ChangePassword | Self::LogOut)
+            }
+
             /// Who may.
             #[must_use]
             pub const fn who(self) -> &'static [Who] {
@@ -120,7 +147,10 @@ macro_rules! actions {
     };
 }
 
-use Who::{Agent, AgentKey, AgentWithOldToken, Anyone, ApprovalLink, EnrolmentLink, Operator};
+use Who::{
+    Agent, AgentKey, AgentWithOldToken, Anyone, ApprovalLink, Auditor, EnrolmentLink, Identity,
+    Operator, Session,
+};
 
 const ISSUER: Who = Who::Administrator(Right::IssueTasks);
 const GRANTER: Who = Who::Administrator(Right::ManagePermissions);
@@ -134,9 +164,9 @@ actions! {
     /// Read what is public: health, description, catalog, what a checkpoint commits to.
     ReadPublic: [Anyone];
     /// Open a task.
-    OpenTask -> Opening: [ISSUER, AgentKey];
+    OpenTask -> Opening: [ISSUER, RUNNER, AgentKey];
     /// Read a task.
-    ReadTask -> TaskAccess: [Agent];
+    ReadTask -> TaskReading: [Agent, VIEWER];
     /// List tasks.
     ListTasks -> Acting: [VIEWER];
     /// Close a task.
@@ -150,11 +180,11 @@ actions! {
     /// Continue an apply that was approved.
     ContinueApply -> TaskAccess: [Agent];
     /// Read a task's applies.
-    ReadApplies -> TaskAccess: [Agent];
+    ReadApplies -> TaskReading: [Agent, VIEWER];
     /// Settle an outcome that is unknown.
     ResolveApply -> Acting: [ISSUER, RUNNER, Operator];
     /// Read where a task's newest approval stands.
-    ReadApproval -> TaskAccess: [Agent];
+    ReadApproval -> TaskReading: [Agent, VIEWER];
     /// Get the link to a task's pending approval.
     LinkApproval -> TaskAccess: [Agent];
     /// List approvals.
@@ -181,8 +211,8 @@ actions! {
     ManageTemplates -> Acting: [RUNNER];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
-    /// Replace an agent's permissions.
-    ReplacePermissions -> Acting: [GRANTER, ADMIN];
+    /// Replace an agent's permissions; giving is for administrators.
+    ReplacePermissions -> Acting: [GRANTER, RUNNER];
     /// Take grants from an agent.
     RevokeGrants -> Acting: [Operator];
     /// List approvers.
@@ -202,7 +232,27 @@ actions! {
     /// Watch what changes.
     WatchChanges -> WatchAccess: [VIEWER];
     /// Read events and proofs.
-    Audit -> Acting: [AUDITOR];
+    Audit -> Acting: [AUDITOR, Auditor];
     /// Erase what has ended.
     Erase -> Acting: [Operator];
+    /// Begin a session.
+    LogIn: [Anyone];
+    /// End one's own session.
+    LogOut -> SessionAccess: [Session];
+    /// End all of one's sessions but the one that asks.
+    LogOutEverywhere -> SessionAccess: [Session];
+    /// Change one's own password.
+    ChangePassword -> SessionAccess: [Session];
+    /// Learn who one is.
+    ReadMe -> Whoever: [Identity];
+    /// Read one's own sessions.
+    ReadOwnSessions -> SessionAccess: [Session];
+    /// End one of one's own sessions.
+    EndOwnSession -> SessionAccess: [Session];
+    /// Read users and groups.
+    ReadUsers -> Acting: [ADMIN];
+    /// Make, change and delete users, and set their passwords.
+    ManageUsers -> Acting: [ADMIN];
+    /// Make, change and delete groups.
+    ManageGroups -> Acting: [ADMIN];
 }

@@ -2,11 +2,11 @@
 
 use crate::app::App;
 use crate::principal::Acting;
-use crate::refusal::Error;
+use crate::refusal::{Error, Forbidden};
 use ledger::aggregate::Agent;
 use ledger::command::{AgentChanges, CreateAgent, DescribeAgent, ReplacePermissions, RevokeGrants};
 use ledger::event::Grant;
-use ledger::{AgentName, Ledger, OperationId, Rejection};
+use ledger::{AgentName, Ledger, OperationId, Rejection, Role};
 use projections::{AgentFilter, AgentView, Page, Paging, Projection};
 use std::sync::Arc;
 
@@ -67,6 +67,10 @@ pub async fn permissions(
 }
 
 /// Replaces an agent's grants; its tokens go stale with the very next request.
+///
+/// # Errors
+/// [`ledger::Rejection::RoleRequired`] and [`Forbidden::StepUpRequired`] for a user who gives what only an
+/// administrator with a passkey may.
 pub async fn replace_permissions(
     ledger: &Ledger,
     who: Acting,
@@ -74,6 +78,17 @@ pub async fn replace_permissions(
     grants: Vec<Grant>,
     reason: Option<String>,
 ) -> Result<Arc<Agent>, Error> {
+    if let Some(session) = &who.session
+        && session.role() == Role::Admin
+        && session.step_up_until(ledger.now()).is_none()
+    {
+        // Taking away is never harder than giving.
+        let known = ledger.agent(&agent).await?;
+        let present = known.as_ref().map_or(&[][..], |known| &known.grants);
+        if grants.iter().any(|grant| !present.contains(grant)) {
+            return Err(Forbidden::StepUpRequired.into());
+        }
+    }
     let command = ReplacePermissions {
         agent,
         grants,

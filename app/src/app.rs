@@ -2,9 +2,10 @@
 
 use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
+use crate::identity::session::SessionPointer;
 use crate::identity::throttle::Throttle;
 use crate::passkey::{RegistrationKey, RelyingParty};
-use crate::principal::TaskAccess;
+use crate::principal::Revocable;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
@@ -28,6 +29,8 @@ pub struct Keys {
     pub approval_link: LinkKey<ApprovalLink>,
     pub enrolment_link: LinkKey<EnrolmentLink>,
     pub resume: LinkKey<Resume>,
+    /// Bearer tokens of sessions.
+    pub session: LinkKey<SessionPointer>,
     /// Challenges of registrations.
     pub registration: RegistrationKey,
 }
@@ -47,6 +50,8 @@ pub struct App {
     pub relying_party: RelyingParty,
     /// How long a challenge can be answered.
     pub challenge_ttl: Duration,
+    /// How long a session of a person lasts.
+    pub session_ttl: Duration,
     pub passwords: PasswordHasher,
     /// Logins that failed.
     pub logins: Throttle,
@@ -83,28 +88,37 @@ impl App {
     /// Waits as long as the caller may be answered.
     ///
     /// # Errors
-    /// [`Rejection::KeyRevoked`] as soon as the caller's key is taken away.
+    /// [`Rejection::KeyRevoked`] or [`Rejection::SessionEnded`] as soon as what the caller has shown is taken
+    /// away.
     pub(crate) async fn while_in_force<T, E>(
         &self,
-        who: &TaskAccess,
+        shown: &Revocable,
         waiting: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Error>
     where
         Error: From<E>,
     {
-        let Some(key_id) = who.revocable_key() else {
-            return Ok(waiting.await?);
-        };
-        let is_revoked = |key: &Key| key.revoked_at.is_some();
-        let revoked = self.ledger.wait_for(key_id, LONGEST_WAIT, is_revoked);
         tokio::select! {
-            // Whatever else has come about meanwhile is not for a key that is gone.
+            // Whatever else has come about meanwhile is not for somebody who has nothing to show.
             biased;
-            key = revoked => {
-                key?;
-                Err(Rejection::KeyRevoked.into())
-            }
+            refused = self.taken_away(shown) => Err(refused),
             waited = waiting => Ok(waited?),
+        }
+    }
+
+    /// The refusal of a caller who waits, once what they have shown is taken away.
+    async fn taken_away(&self, shown: &Revocable) -> Error {
+        match shown {
+            Revocable::Nothing => std::future::pending().await,
+            Revocable::Key(key_id) => {
+                let is_revoked = |key: &Key| key.revoked_at.is_some();
+                let revoked = self.ledger.wait_for(*key_id, LONGEST_WAIT, is_revoked);
+                match revoked.await {
+                    Ok(_) => Rejection::KeyRevoked.into(),
+                    Err(error) => error.into(),
+                }
+            }
+            Revocable::Session(session) => session.ended(&self.ledger, LONGEST_WAIT).await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
-use crate::principal::{Acting, TaskAccess};
+use crate::principal::{Acting, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
 use crate::token::link::{Resume, SignedToken};
@@ -170,7 +170,10 @@ impl<'a> Attempt<'a> {
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.app.ledger;
             let waiting = ledger.wait_for(submitted.apply.id, patience, ended);
-            submitted.apply = self.app.while_in_force(self.who, waiting).await?;
+            submitted.apply = self
+                .app
+                .while_in_force(&self.who.revocable(), waiting)
+                .await?;
             // Its end may have given the approval back.
             if let Some(approval) = submitted.apply.approval_id {
                 submitted.approval = Some(ledger.existing(approval).await?);
@@ -235,7 +238,10 @@ impl<'a> Attempt<'a> {
         {
             let patience = self.left_of(wait);
             let waiting = self.app.wait_for_decision(asked.id, patience);
-            let decided = self.app.while_in_force(self.who, waiting).await?;
+            let decided = self
+                .app
+                .while_in_force(&self.who.revocable(), waiting)
+                .await?;
             submitted.approval = Some(decided);
         }
         Ok(())
@@ -264,7 +270,7 @@ pub struct Detail {
 ///
 /// # Errors
 /// [`Rejection::ApplyNotFound`] for an apply of another task too.
-pub async fn read(ledger: &Ledger, who: &TaskAccess, id: ApplyId) -> Result<Detail, Error> {
+pub async fn read(ledger: &Ledger, who: &TaskReading, id: ApplyId) -> Result<Detail, Error> {
     let apply = ledger.load::<Apply>(id).await?;
     let apply = apply.filter(|apply| apply.task_id == who.task().id);
     detail(ledger, apply.ok_or(Rejection::ApplyNotFound)?).await

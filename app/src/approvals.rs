@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::approvers::known_principal;
-use crate::principal::TaskAccess;
+use crate::principal::{TaskAccess, TaskReading};
 use crate::refusal::Error;
 use ledger::Rejection;
 use ledger::aggregate::{Approval, ApprovalState};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The task's newest approval, held back for as long as it is pending and the caller waits.
 pub async fn newest(
     app: &App,
-    who: &TaskAccess,
+    who: &TaskReading,
     wait: Option<Duration>,
 ) -> Result<Arc<Approval>, Error> {
     let newest = app.ledger.newest_approval(who.task().id).await?;
@@ -21,7 +21,7 @@ pub async fn newest(
     Ok(match wait {
         Some(wait) => {
             let waiting = app.wait_for_decision(newest.id, wait);
-            app.while_in_force(who, waiting).await?
+            app.while_in_force(&who.revocable, waiting).await?
         }
         None => newest,
     })
@@ -49,7 +49,7 @@ pub async fn narrow(
 /// # Errors
 /// [`Error::NotFound`] when nothing is pending.
 pub async fn pending(app: &App, who: &TaskAccess) -> Result<Arc<Approval>, Error> {
-    let approval = newest(app, who, None).await?;
+    let approval = newest(app, &who.reading(), None).await?;
     if approval.state_at(app.ledger.now()) != ApprovalState::Pending {
         return Err(Error::NotFound {
             what: "pending approval",

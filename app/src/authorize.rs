@@ -1,12 +1,14 @@
 //! Authorization: a principal, an action, and the task that is named.
 
+use crate::action::Action;
 use crate::action::{Act, Admitted, Who};
+use crate::identity::session::UserSession;
 use crate::key_holder::KeyHolder;
 use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Forbidden};
 use ledger::aggregate::{Agent, Key, Task};
 use ledger::command::{PresentedToken, check_key, check_opened_by_key, check_token};
-use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, SHARED_KEY, TaskId, Timestamp};
+use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, Role, SHARED_KEY, TaskId, Timestamp};
 use std::sync::Arc;
 
 /// What a request says besides who it is from.
@@ -15,6 +17,10 @@ pub struct Request {
     /// Its id, for events that it causes.
     pub id: Option<RequestId>,
     pub task: Option<TaskId>,
+    /// Whether it may change something.
+    pub is_unsafe: bool,
+    /// Whether a browser adds what authenticates it, and a page of another site may have made it.
+    pub is_cross_site: bool,
 }
 
 /// The access of a principal that may do the action in that request.
@@ -33,10 +39,28 @@ pub async fn authorize<A: Act>(
     let who = A::ACTION.who().iter();
     let who = who.copied().find(|who| who.is_kind_of(&principal));
     let who = who.ok_or(match principal {
-        Principal::Service(_) | Principal::AgentKey(_) => Forbidden::WrongIdentity,
+        Principal::User(_)
+        | Principal::Service(_)
+        | Principal::AgentKey(_)
+        | Principal::AuthDisabled => Forbidden::WrongIdentity,
         _ => Forbidden::OtherKind,
     })?;
+    if request.is_cross_site {
+        return Err(Forbidden::CrossSite.into());
+    }
+    // It may have been proven a while ago.
+    let principal = match principal {
+        Principal::User(session) => Principal::User(session.again(ledger).await?),
+        other => other,
+    };
     let task = match (&principal, who) {
+        (Principal::User(session), who) => {
+            user_may(session, A::ACTION, who, request.is_unsafe, ledger.now())?;
+            named(ledger, who, request.task).await?
+        }
+        (Principal::Service(_) | Principal::AuthDisabled, who) => {
+            named(ledger, who, request.task).await?
+        }
         (Principal::Administrator(administrator), Who::Administrator(right)) => {
             if !administrator.rights.include(right) {
                 return Err(Forbidden::MissingRight(right.claim()).into());
@@ -44,8 +68,11 @@ pub async fn authorize<A: Act>(
             None
         }
         (Principal::Agent(holder), who) => {
-            let is_in_force = who == Who::Agent;
-            Some(task_of(ledger, holder, request.task, is_in_force).await?)
+            let is_in_force = who != Who::AgentWithOldToken;
+            // Who one is does not depend on a task in the path.
+            let own = (who == Who::Identity).then(|| holder.token.task_id());
+            let named = request.task.or(own);
+            Some(task_of(ledger, holder, named, is_in_force).await?)
         }
         (Principal::AgentKey(holder), who) => {
             key_in_force(ledger, holder).await?;
@@ -54,13 +81,12 @@ pub async fn authorize<A: Act>(
                 _ => None,
             }
         }
-        // The link, the socket or the service token is all that they need.
+        // The link or the socket is all that they need.
         (
             Principal::Administrator(_)
             | Principal::ApprovalLink(_)
             | Principal::EnrolmentLink(_)
-            | Principal::Operator(_)
-            | Principal::Service(_),
+            | Principal::Operator(_),
             _,
         ) => None,
     };
@@ -98,6 +124,45 @@ async fn opened_by_key(
     };
     check_opened_by_key(holder.agent_id(), task.as_deref(), ledger.now())?;
     Ok(task.ok_or(Rejection::NotOpenedByKey)?)
+}
+
+/// Whether a user may, in the order in which refusals are told.
+fn user_may(
+    session: &UserSession,
+    action: Action,
+    who: Who,
+    is_unsafe: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if session.must_change_password() && !action.is_before_password_change() {
+        return Err(Forbidden::PasswordChangeRequired.into());
+    }
+    match who {
+        Who::User(required) if session.role() < required => {
+            let role = session.role();
+            Err(Rejection::RoleRequired { required, role }.into())
+        }
+        Who::User(Role::Admin) if is_unsafe && session.step_up_until(now).is_none() => {
+            Err(Forbidden::StepUpRequired.into())
+        }
+        Who::Auditor if !session.user.can_audit => Err(Forbidden::NotAuditor.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The task that a request names, for who may read all of them.
+async fn named(
+    ledger: &Ledger,
+    who: Who,
+    task: Option<TaskId>,
+) -> Result<Option<Arc<Task>>, Error> {
+    match task {
+        Some(task) if who == Who::User(Role::Viewer) => {
+            let task = ledger.load::<Task>(task).await?;
+            Ok(Some(task.ok_or(Rejection::TaskNotFound)?))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The task of a token that the ledger stands by, when its holder may present it for the task named.

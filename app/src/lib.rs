@@ -14,6 +14,7 @@ pub mod decisions;
 pub mod deliveries;
 pub mod enrolments;
 pub mod feed;
+pub mod groups;
 pub mod identity;
 mod key_holder;
 pub mod keys;
@@ -21,17 +22,20 @@ pub mod passkey;
 mod principal;
 mod refusal;
 mod scope_names;
+pub mod sessions;
 pub mod tasks;
 pub mod templates;
 pub mod token;
+pub mod users;
 
 pub use action::{Access, Act, Action, Admitted, Who};
 pub use app::{App, Keys};
 pub use authorize::{Request, authorize};
 pub use key_holder::{KeyHolder, PresentedProof};
 pub use principal::{
-    Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess, Right, Rights,
-    ServiceToken, TaskAccess, TokenHolder, WatchAccess,
+    AUTH_DISABLED, Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess,
+    Right, Rights, ServiceToken, SessionAccess, TaskAccess, TaskReading, TokenHolder, WatchAccess,
+    Whoever,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};
 pub use scope_names::ScopeName;

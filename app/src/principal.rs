@@ -3,6 +3,7 @@
 use crate::action::{self, Access, Admitted};
 use crate::authorize::{Request, authorize};
 use crate::feed::Reader;
+use crate::identity::session::UserSession;
 use crate::key_holder::KeyHolder;
 use crate::refusal::{Error, Forbidden};
 use crate::token::bootstrap::BootstrapClaims;
@@ -10,7 +11,9 @@ use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
 use ledger::aggregate::Task;
 use ledger::command::{Presented, PresentedToken};
-use ledger::{Actor, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, Timestamp};
+use ledger::{
+    Actor, AgentName, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, Timestamp,
+};
 use std::sync::Arc;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
@@ -31,7 +34,14 @@ pub enum Principal {
     Service(ServiceToken),
     /// A client with a key of an agent.
     AgentKey(KeyHolder),
+    /// A signed-in person.
+    User(UserSession),
+    /// Somebody without a credential while authentication is disabled, with the rights of an admin.
+    AuthDisabled,
 }
+
+/// The name of who acts while authentication is disabled.
+pub const AUTH_DISABLED: &str = "auth-disabled";
 
 impl Principal {
     /// Who acts, as events say it. `None` for a link: an approver acts by a passkey.
@@ -45,6 +55,11 @@ impl Principal {
                 fingerprint: token.fingerprint,
             }),
             Self::AgentKey(holder) => Some(holder.actor()),
+            Self::User(session) => Some(session.actor()),
+            Self::AuthDisabled => Some(Actor::Administrator {
+                principal: AUTH_DISABLED.to_owned(),
+                subject: ClientSubject::unchecked(AUTH_DISABLED),
+            }),
             Self::ApprovalLink(_) | Self::EnrolmentLink(_) => None,
         }
     }
@@ -69,6 +84,16 @@ impl TokenHolder {
     pub fn new(token: OpenedToken, subject: &ClientSubject) -> Self {
         let presented = token.presented_by(subject);
         Self { token, presented }
+    }
+
+    #[must_use]
+    pub fn agent(&self) -> &AgentName {
+        self.token.agent()
+    }
+
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.token.expires_at()
     }
 
     /// The token as the ledger wants to see it.
@@ -184,16 +209,22 @@ impl TaskAccess {
         &self.task
     }
 
+    pub(crate) fn reading(&self) -> TaskReading {
+        TaskReading {
+            task: Arc::clone(&self.task),
+            revocable: self.revocable(),
+        }
+    }
+
     /// The token or key, for commands: they check it again, on the writer.
     pub(crate) fn presented(&self) -> Presented {
         self.presented.clone()
     }
 
-    /// The key that can be taken away while the caller waits.
-    pub(crate) fn revocable_key(&self) -> Option<KeyId> {
+    pub(crate) fn revocable(&self) -> Revocable {
         match &self.presented {
-            Presented::Key(key) if key.key_id != SHARED_KEY => Some(key.key_id),
-            Presented::Key(_) | Presented::Token(_) => None,
+            Presented::Key(key) if key.key_id != SHARED_KEY => Revocable::Key(key.key_id),
+            Presented::Key(_) | Presented::Token(_) => Revocable::Nothing,
         }
     }
 
@@ -226,12 +257,97 @@ fn presented(principal: &Principal, task: &Task) -> Option<Presented> {
     }
 }
 
+/// Access to read one task, by its capability token or by a role.
+#[derive(Debug)]
+pub struct TaskReading {
+    task: Arc<Task>,
+    /// Who waits for something is refused once this is taken away.
+    pub(crate) revocable: Revocable,
+}
+
+/// What can be taken away from a caller while they wait.
+#[derive(Debug)]
+pub(crate) enum Revocable {
+    Nothing,
+    Key(KeyId),
+    Session(UserSession),
+}
+
+impl TaskReading {
+    /// The task, as of the moment of admission.
+    #[must_use]
+    pub const fn task(&self) -> &Arc<Task> {
+        &self.task
+    }
+}
+
+impl Access for TaskReading {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let revocable = match admitted.principal {
+            Principal::User(session) => Revocable::Session(session),
+            Principal::AgentKey(holder) if holder.key_id() != SHARED_KEY => {
+                Revocable::Key(holder.key_id())
+            }
+            Principal::Agent(_)
+            | Principal::AgentKey(_)
+            | Principal::Service(_)
+            | Principal::AuthDisabled => Revocable::Nothing,
+            _ => return None,
+        };
+        Some(Self {
+            task: admitted.task?,
+            revocable,
+        })
+    }
+}
+
+/// Access of a person to what is their own.
+#[derive(Debug)]
+pub struct SessionAccess {
+    pub session: UserSession,
+    pub(crate) origin: Origin,
+}
+
+impl Access for SessionAccess {
+    fn of(admitted: Admitted) -> Option<Self> {
+        match admitted.principal {
+            Principal::User(session) => Some(Self {
+                origin: Origin {
+                    actor: session.actor(),
+                    request_id: admitted.request_id,
+                },
+                session,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Whoever asks who they are.
+#[derive(Debug)]
+pub struct Whoever {
+    pub principal: Principal,
+    /// Of a capability token.
+    pub task: Option<Arc<Task>>,
+}
+
+impl Access for Whoever {
+    fn of(admitted: Admitted) -> Option<Self> {
+        Some(Self {
+            principal: admitted.principal,
+            task: admitted.task,
+        })
+    }
+}
+
 /// Access of somebody whom events can name, to what is not bound to one kind of principal.
 #[derive(Debug)]
 pub struct Acting {
     pub(crate) origin: Origin,
     /// The token or key that an agent acts by, for commands that check it again on the writer.
     pub(crate) token: Option<Presented>,
+    /// The session of a user.
+    pub(crate) session: Option<UserSession>,
 }
 
 impl Acting {
@@ -250,14 +366,22 @@ impl Access for Acting {
             actor: admitted.principal.actor()?,
             request_id: admitted.request_id,
         };
-        Some(Self { origin, token })
+        let session = match admitted.principal {
+            Principal::User(session) => Some(session),
+            _ => None,
+        };
+        Some(Self {
+            origin,
+            token,
+            session,
+        })
     }
 }
 
 /// Access of somebody who opens a task.
 #[derive(Debug)]
 pub enum Opening {
-    /// Of the agent that they are.
+    /// Of the agent that they are, or that they name.
     Orchestrator(Orchestrating),
     /// An agent, from a template.
     AgentKey(OpeningByKey),
@@ -269,11 +393,13 @@ impl Access for Opening {
             actor: admitted.principal.actor()?,
             request_id: admitted.request_id,
         };
-        match admitted.principal {
-            Principal::Administrator(by) => Some(Self::Orchestrator(Orchestrating { by, origin })),
-            Principal::AgentKey(by) => Some(Self::AgentKey(OpeningByKey { by, origin })),
-            _ => None,
-        }
+        let by = match admitted.principal {
+            Principal::AgentKey(by) => return Some(Self::AgentKey(OpeningByKey { by, origin })),
+            Principal::Administrator(by) => Some(by),
+            Principal::User(_) | Principal::Service(_) | Principal::AuthDisabled => None,
+            _ => return None,
+        };
+        Some(Self::Orchestrator(Orchestrating { by, origin }))
     }
 }
 
@@ -284,21 +410,24 @@ pub struct OpeningByKey {
     pub(crate) origin: Origin,
 }
 
-/// Access of an administrator who opens a task: it belongs to the agent that they are, and its token is
-/// bound to their client.
+/// Access of somebody who opens a task for an agent. One that an orchestrator opens belongs to the agent that
+/// it is, and its token is bound to its client; others name both.
 #[derive(Debug)]
 pub struct Orchestrating {
-    pub(crate) by: Administrator,
+    by: Option<Administrator>,
     pub(crate) origin: Origin,
 }
 
 impl Orchestrating {
-    /// The agent that the task will belong to.
+    /// The agent that the caller's own credential names, with its client; `None` for who names both.
     ///
     /// # Errors
-    /// [`Forbidden::NotAnAgent`] when the caller is none.
-    pub fn agent_name(&self) -> Result<&str, Forbidden> {
-        self.by.agent_name()
+    /// [`Forbidden::NotAnAgent`] when the credential should name one and does not.
+    pub fn own_agent(&self) -> Result<Option<(&str, &ClientSubject)>, Forbidden> {
+        match &self.by {
+            Some(by) => Ok(Some((by.agent_name()?, &by.subject))),
+            None => Ok(None),
+        }
     }
 }
 
@@ -352,8 +481,11 @@ impl WatchAccess {
 
     /// When the identity ends by itself.
     #[must_use]
-    pub const fn expires_at(&self) -> Option<Timestamp> {
-        None
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match &self.principal {
+            Principal::User(session) => Some(session.session.expires_at),
+            _ => None,
+        }
     }
 
     /// The same access as of now.
@@ -369,9 +501,13 @@ impl WatchAccess {
 impl Access for WatchAccess {
     fn of(admitted: Admitted) -> Option<Self> {
         let reader = match &admitted.principal {
-            Principal::Service(_) => Reader::Role {
+            Principal::Service(_) | Principal::AuthDisabled => Reader::Role {
                 role: Role::Admin,
                 user: None,
+            },
+            Principal::User(session) => Reader::Role {
+                role: session.role(),
+                user: Some(session.user.id),
             },
             _ => return None,
         };

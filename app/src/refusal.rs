@@ -1,6 +1,7 @@
 //! Why something is not done. Each refusal has a text that says what to do next; its HTTP status is the
 //! surface's affair.
 
+use crate::identity::throttle::Throttled;
 use crate::passkey::PasskeyRefused;
 use ledger::Rejection;
 use std::error::Error as StdError;
@@ -105,6 +106,20 @@ pub enum Forbidden {
         "this identity cannot do that: only the agent of the task can, with its own credential"
     )]
     WrongIdentity,
+    /// A page of another site has made the request, or it is for a host that is not ours.
+    #[error(
+        "a page of another site may not do this: open the service under its own address and try there"
+    )]
+    CrossSite,
+    #[error("the password has to be changed first: POST /v1/auth/password")]
+    PasswordChangeRequired,
+    #[error("this needs a passkey that was shown a moment ago: POST /v1/auth/step-up/options")]
+    StepUpRequired,
+    /// A user who was not given the right to read every payload.
+    #[error("this needs can_audit, which an admin can give")]
+    NotAuditor,
+    #[error("the current password is not right")]
+    PasswordWrong,
 }
 
 impl Forbidden {
@@ -117,9 +132,14 @@ impl Forbidden {
             | Self::NotAnAgent
             | Self::PermissionsAdmin
             | Self::OtherTask
-            | Self::OtherKind => "forbidden",
+            | Self::OtherKind
+            | Self::NotAuditor => "forbidden",
             Self::WrongIdentity => "wrong_identity",
             Self::TemplateRequired => "template_required",
+            Self::CrossSite => "cross_site",
+            Self::PasswordChangeRequired => "password_change_required",
+            Self::StepUpRequired => "step_up_required",
+            Self::PasswordWrong => "password_wrong",
         }
     }
 }
@@ -142,6 +162,9 @@ pub enum Error {
     /// What an authenticator made cannot be registered.
     #[error(transparent)]
     Registration(PasskeyRefused),
+    /// Too many attempts have failed.
+    #[error("too many attempts have failed: wait as long as retry-after says")]
+    Throttled(Throttled),
     /// As many passwords are being verified as may be.
     #[error("too many passwords are being verified: try again in a moment")]
     Busy,
@@ -166,5 +189,11 @@ impl Error {
 impl From<Rejection> for Error {
     fn from(refused: Rejection) -> Self {
         Self::Ledger(refused.into())
+    }
+}
+
+impl From<Throttled> for Error {
+    fn from(throttled: Throttled) -> Self {
+        Self::Throttled(throttled)
     }
 }

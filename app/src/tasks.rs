@@ -8,12 +8,15 @@ use ledger::aggregate::Task;
 use ledger::command::{
     AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, OpenTask, Presented, RenewToken,
 };
-use ledger::{AgentName, Ledger, TaskId, TemplateName};
+use ledger::{AgentName, ClientSubject, Ledger, TaskId, TemplateName};
 use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub struct NewTask {
+    pub agent: AgentName,
+    /// The client that its tokens are bound to.
+    pub subject: ClientSubject,
     pub name: String,
     pub operations: Vec<AllowedEntry>,
     /// Where its events go.
@@ -33,14 +36,11 @@ pub struct Issued {
     pub time_left: u64,
 }
 
-/// Opens a task of the agent that the caller is. Its token is bound to the caller's client.
-///
-/// # Errors
-/// [`crate::Forbidden::NotAnAgent`], and what the ledger refuses.
+/// Opens a task.
 pub async fn open(app: &App, who: Orchestrating, task: NewTask) -> Result<Issued, Error> {
     let command = CreateTask {
-        agent: AgentName::parse(who.agent_name()?)?,
-        subject: who.by.subject.clone(),
+        agent: task.agent,
+        subject: task.subject,
         name: task.name,
         operations: task.operations,
         callback: task.callback,

@@ -141,7 +141,7 @@ impl TestService {
     pub(super) fn fitting(&self, action: Action) -> String {
         match action.who().first() {
             Some(Who::Administrator(_)) => self.bootstrap(|_| ()),
-            Some(Who::User(_)) => SERVICE_TOKEN.to_owned(),
+            Some(Who::User(_) | Who::Identity) => SERVICE_TOKEN.to_owned(),
             _ => self.token.clone(),
         }
     }

@@ -70,6 +70,22 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalJson<T> {
     }
 }
 
+/// As [`StrictJson`], for somebody who has not proven to be anybody: of at most [`links::BODY_LIMIT`] bytes.
+#[derive(Debug)]
+pub(crate) struct StrangersJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for StrangersJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        says_json(request.headers())?;
+        let arriving = read(request, state, links::BODY_LIMIT);
+        let read = tokio::time::timeout(links::BODY_PATIENCE, arriving).await;
+        let (body, _permit) = read.map_err(|_| ApiError::RequestTimeout)??;
+        parse(&body).map(Self)
+    }
+}
+
 /// Whether the body is said to be JSON, once, in UTF-8 (RFC 8259, section 8.1) and without a coding, which
 /// nothing here would undo (RFC 9110, section 8.4). Pages of other origins
 /// can have a browser send other kinds, and nothing at all, without being asked whether they may.
@@ -126,7 +142,6 @@ async fn read(
             limit = limit.min(links::BODY_LIMIT);
             link.owner.clone()
         }
-        // No route takes a body from somebody who has neither.
         (None, None) => CountedFor::default(),
     };
     let mut permit = state.bodies.none(counted_for);

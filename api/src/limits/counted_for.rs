@@ -1,6 +1,6 @@
 //! Keys of counts, rates and shares. Two of them are one only when they are of one kind.
 
-use ledger::{AgentId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId};
+use ledger::{AgentId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId, UserId};
 use std::sync::Arc;
 
 /// The one that something is counted for. Cheap to clone.
@@ -16,6 +16,7 @@ enum Kind {
     Service,
     AgentKey(KeyId),
     Agent(AgentId),
+    User(UserId),
     LinksOf(ClientSubject),
     InvitationsOf(ApproverName),
     Task(TaskId),
@@ -45,6 +46,10 @@ impl CountedFor {
     /// An agent, with the key that all agents have.
     pub(crate) fn agent(agent: AgentId) -> Self {
         Self(Arc::new(Kind::Agent(agent)))
+    }
+
+    pub(crate) fn user(user: UserId) -> Self {
+        Self(Arc::new(Kind::User(user)))
     }
 
     /// The links of all tasks of a client, apart from the client itself.

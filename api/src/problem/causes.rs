@@ -15,6 +15,9 @@ impl From<app::Error> for ApiError {
                 detail: why.to_string(),
             },
             app::Error::Registration(why) => Self::bad_request(why),
+            app::Error::Throttled(why) => Self::RateLimited {
+                retry_after: why.retry_after,
+            },
             busy @ app::Error::Busy => Self::Unavailable {
                 detail: busy.to_string(),
                 retry_after: Duration::from_secs(1),

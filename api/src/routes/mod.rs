@@ -5,20 +5,24 @@ pub(crate) mod applies;
 pub(crate) mod approvals;
 pub(crate) mod approvers;
 mod attempts;
+pub(crate) mod auth;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod decisions;
 pub(crate) mod docs;
 pub(crate) mod enrolments;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod landing;
 pub(crate) mod ledger;
 pub(crate) mod lists;
+pub(crate) mod me;
 pub(crate) mod shortcuts;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
+pub(crate) mod users;
 
 #[cfg(test)]
 mod tests;

@@ -30,14 +30,16 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// Make a task
 ///
-/// It belongs to the agent that the bootstrap token's `sub` names. The capability token is shown
-/// once, and bound to the subject that asked. An agent with a key of its own makes one from a task
-/// template: it gets no token, since its keys open the task until the template's time is over.
+/// With a bootstrap token it belongs to the agent that the token's `sub` names, and the capability token,
+/// which is shown once, is bound to the subject that asked. Users and the service token name both in the
+/// body. An agent with a key of its own makes one from a task template: it gets no token, since its keys
+/// open the task until the template's time is over.
 #[utoipa::path(
     post, path = "/v1/tasks", tag = "tasks", request_body = CreateTaskRequest,
     security(
         ("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = []),
         ("agent_key" = []),
+        ("session" = []), ("service" = []),
     ),
     responses(
         (status = 201, description = "Made by an orchestrator (TaskCreated), or by an agent (TaskOpened)",
@@ -60,9 +62,9 @@ async fn create_task(
             return Ok((StatusCode::CREATED, Json(opened)));
         }
     };
-    who.agent_name()?;
+    let own = who.own_agent()?;
     let providers = &state.app.ledger.rules().providers;
-    let task = request.read(&state.config.callback_policy, providers)?;
+    let task = request.read(own, &state.config.callback_policy, providers)?;
     let issued = tasks::open(&state.app, who, task).await?;
     let created = TaskCreated {
         task_id: issued.task.id.to_string(),

@@ -6,8 +6,12 @@
 //! client that the token is bound to (403), rights (403), the path's task (403).
 
 pub mod agent_keys;
+pub(crate) mod client_address;
+pub(crate) mod cookie;
+pub(crate) mod cross_site;
 mod links;
 pub mod service_token;
+mod sessions;
 pub mod subject;
 mod tokens;
 
@@ -15,6 +19,7 @@ use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
 use crate::state::AppState;
 use app::action::{Act, Action, Who};
+use app::identity::session::SessionCredential;
 use app::{PresentedProof, Principal, Request, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -39,6 +44,8 @@ pub(crate) enum Identity {
     Proven(Principal),
     /// Something like an agent key. The ledger says whose it is.
     Presented(PresentedProof, Option<ClientSubject>),
+    /// A session, whose standing the ledger knows.
+    Session(SessionCredential),
     /// No credential of this scheme, and what to send.
     Absent(Unauthorized),
     /// No credential of this scheme. Another scheme of the action says what to send.
@@ -48,7 +55,9 @@ pub(crate) enum Identity {
 /// The schemes of the service, in the order in which they are tried.
 pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
     vec![
+        Box::new(sessions::AuthDisabled),
         Box::new(service_token::Configured),
+        Box::new(sessions::Sessions),
         Box::new(agent_keys::AgentKeys),
         Box::new(tokens::Capability),
         Box::new(tokens::Bootstrap),
@@ -63,6 +72,8 @@ pub(crate) struct Head<'a> {
     /// `None` when they are not UTF-8.
     params: Option<RawPathParams>,
     state: &'a AppState,
+    /// Whether the credential is one that a browser adds by itself.
+    is_by_cookie: bool,
 }
 
 impl Head<'_> {
@@ -133,11 +144,24 @@ impl Head<'_> {
                 Identity::Presented(proof, subject) => {
                     return agent_keys::find(self, proof, subject).await;
                 }
+                Identity::Session(shown) => return self.user(&shown).await,
                 Identity::Absent(why) => _ = absent.get_or_insert(why),
                 Identity::NotOfThis => {}
             }
         }
         Err(absent.unwrap_or(Unauthorized::TokenMissing).into())
+    }
+
+    /// Whether a page of another site may have made the request.
+    fn is_cross_site(&self, principal: &Principal) -> bool {
+        let is_checked = self.is_by_cookie
+            || matches!(principal, Principal::AuthDisabled)
+            || self.parts.uri.path().starts_with("/v1/auth/");
+        let Parts {
+            method, headers, ..
+        } = &*self.parts;
+        let own = &self.state.own_origins;
+        is_checked && own.check(method, headers, self.is_by_cookie).is_err()
     }
 }
 
@@ -154,6 +178,7 @@ impl<A: Act> FromRequestParts<AppState> for By<A> {
             parts,
             params,
             state,
+            is_by_cookie: false,
         };
         let principal = head.identify(A::ACTION).await?;
         links::count(&principal, &mut head).await?;
@@ -161,6 +186,8 @@ impl<A: Act> FromRequestParts<AppState> for By<A> {
             id: head.parts.extensions.get().copied(),
             // A path that names no task at all is not this token's task either.
             task: head.param("task_id").and_then(|id| id.parse().ok()),
+            is_unsafe: !head.parts.method.is_safe(),
+            is_cross_site: head.is_cross_site(&principal),
         };
         let access = authorize::<A>(&state.app.ledger, principal, request).await?;
         Ok(Self(access))

@@ -11,7 +11,7 @@ pub(super) struct Capability;
 
 impl Scheme for Capability {
     fn proves(&self, who: Who) -> bool {
-        matches!(who, Who::Agent | Who::AgentWithOldToken)
+        matches!(who, Who::Agent | Who::AgentWithOldToken | Who::Identity)
     }
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
@@ -39,7 +39,7 @@ pub(super) struct Bootstrap;
 
 impl Scheme for Bootstrap {
     fn proves(&self, who: Who) -> bool {
-        matches!(who, Who::Administrator(_))
+        matches!(who, Who::Administrator(_) | Who::Identity)
     }
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {

@@ -10,6 +10,7 @@ use super::slots::Slot;
 use super::state::{ConnectionState, Framing, Phase};
 use super::stream::{Broken, Stream};
 use crate::limits::bounds::{AnswerFor, LongAnswer};
+use crate::schemes::client_address::PeerAddress;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
@@ -81,11 +82,17 @@ pub(super) async fn serve(
     if !has_spoken(&tcp, &state, timeouts.idle).await {
         return;
     }
+    let peer = tcp.peer_addr().ok();
     let stream = Stream::new(tcp, Arc::clone(&state), timeouts.slow);
     let slot = Arc::new(slot);
     let service = {
         let slot = Arc::clone(&slot);
-        service_fn(move |request| answer(request, &router, &slot))
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(PeerAddress(peer));
+            }
+            answer(request, &router, &slot)
+        })
     };
     let mut connection = http1::Builder::new()
         // How long a head may take is counted here, apart from how long a connection may rest.

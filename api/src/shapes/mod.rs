@@ -13,11 +13,13 @@ pub(crate) mod catalog;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod passkeys;
+pub(crate) mod sessions;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
+pub(crate) mod users;
 
 use crate::problem::ApiError;
 use ledger::{CatalogEntry, Providers, ScopePattern, Timestamp};
@@ -73,6 +75,11 @@ where
 {
     text.parse()
         .map_err(|why| ApiError::bad_request(format!("{at}: {why}")))
+}
+
+/// Ids as text.
+pub(crate) fn words<T: std::fmt::Display>(ids: &[T]) -> Vec<String> {
+    ids.iter().map(T::to_string).collect()
 }
 
 /// Reads an RFC 3339 time with an offset, naming the place.

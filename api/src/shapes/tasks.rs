@@ -6,7 +6,7 @@ use crate::problem::{ApiError, Forbidden};
 use app::tasks::NewTask;
 use ledger::aggregate::Task;
 use ledger::command::AllowedEntry;
-use ledger::{CallbackPolicy, Providers, TemplateName};
+use ledger::{AgentName, CallbackPolicy, ClientSubject, Providers, TemplateName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -32,6 +32,12 @@ pub(crate) struct CreateTaskRequest {
     /// else but the name.
     #[serde(default)]
     template: Option<String>,
+    /// The agent that it belongs to; only from users and with the service token.
+    #[serde(default)]
+    agent: Option<String>,
+    /// The client subject that the agent's token is bound to; only from users and with the service token.
+    #[serde(default)]
+    subject: Option<String>,
     /// Where its events go.
     #[serde(default)]
     callback: Option<CallbackRequest>,
@@ -87,6 +93,8 @@ impl CreateTaskRequest {
             return Err(Forbidden::TemplateRequired.into());
         };
         let says_more = !self.operations.is_empty()
+            || self.agent.is_some()
+            || self.subject.is_some()
             || self.callback.is_some()
             || self.agent_callbacks.is_some()
             || self.expires_in_seconds.is_some();
@@ -98,12 +106,42 @@ impl CreateTaskRequest {
         Ok((self.task_name, TemplateName::unchecked(template)))
     }
 
+    /// The agent that the task is for, and its client: `own` are those that the caller's credential names.
+    fn whose(
+        &self,
+        own: Option<(&str, &ClientSubject)>,
+    ) -> Result<(AgentName, ClientSubject), ApiError> {
+        let (agent, subject) = match (own, &self.agent, &self.subject) {
+            (Some((agent, subject)), None, None) => (agent, subject.clone()),
+            (Some(_), ..) => {
+                return Err(ApiError::bad_request(
+                    "agent, subject: leave them out; the bootstrap token and the client say both",
+                ));
+            }
+            (None, Some(agent), Some(subject)) => {
+                let subject = ClientSubject::parse(subject);
+                let subject = subject.ok_or_else(|| {
+                    ApiError::bad_request("subject: 1 to 256 visible characters of ASCII")
+                })?;
+                (agent.as_str(), subject)
+            }
+            (None, ..) => {
+                return Err(ApiError::bad_request(
+                    "agent, subject: name the agent, and the client subject that its token is bound to",
+                ));
+            }
+        };
+        Ok((AgentName::parse(agent)?, subject))
+    }
+
     pub(crate) fn read(
         self,
+        own: Option<(&str, &ClientSubject)>,
         policy: &CallbackPolicy,
         providers: &Providers,
     ) -> Result<NewTask, ApiError> {
         self.check_name()?;
+        let (agent, subject) = self.whose(own)?;
         if self.template.is_some() {
             return Err(ApiError::bad_request(
                 "template: only an agent with a key of its own opens a task from one",
@@ -120,6 +158,8 @@ impl CreateTaskRequest {
             .transpose()?;
         let token_ttl = Duration::from_secs(ttl);
         Ok(NewTask {
+            agent,
+            subject,
             name: self.task_name,
             operations,
             callback,
@@ -303,7 +343,8 @@ mod tests {
         let policy = CallbackPolicy::new(["hooks.example"]).unwrap();
         let request: CreateTaskRequest = ledger::deserialize_strict(task.to_string().as_bytes())
             .map_err(ApiError::bad_request)?;
-        request.read(&policy, &providers::all())
+        let subject = ClientSubject::unchecked("client-a");
+        request.read(Some(("ci", &subject)), &policy, &providers::all())
     }
 
     #[test]

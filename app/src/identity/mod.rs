@@ -1,4 +1,5 @@
-//! Proofs of people: passwords, and the limits on guessing them.
+//! Proofs of people: passwords, the limits on guessing them, and sessions.
 
 pub mod password;
+pub mod session;
 pub mod throttle;

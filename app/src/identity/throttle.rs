@@ -63,6 +63,16 @@ pub struct Attempt {
     at: Timestamp,
 }
 
+impl Attempt {
+    fn take_from(&self, failures: Option<&mut Failures>) {
+        if let Some(failures) = failures
+            && let Some(own) = failures.iter().position(|at| *at == self.at)
+        {
+            failures.remove(own);
+        }
+    }
+}
+
 /// No attempt may be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttled {
@@ -116,11 +126,14 @@ impl Throttle {
     pub fn succeeded(&self, attempt: &Attempt) {
         let counts = &mut *self.counts();
         counts.names.pop(&(attempt.name, attempt.network));
-        if let Some(network) = counts.networks.get_mut(&attempt.network)
-            && let Some(own) = network.iter().position(|at| *at == attempt.at)
-        {
-            network.remove(own);
-        }
+        attempt.take_from(counts.networks.get_mut(&attempt.network));
+    }
+
+    /// The attempt was not verified: it is neither a failure nor a success.
+    pub fn withdraw(&self, attempt: &Attempt) {
+        let counts = &mut *self.counts();
+        attempt.take_from(counts.names.get_mut(&(attempt.name, attempt.network)));
+        attempt.take_from(counts.networks.get_mut(&attempt.network));
     }
 
     /// How many names and networks are remembered.
@@ -220,6 +233,16 @@ mod tests {
             let again = throttle.begin("ann", from, NOW.plus(2 * MINUTE)).unwrap();
             throttle.succeeded(&again);
         }
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_verified_counts_for_nothing() {
+        let throttle = Throttle::default();
+        let from = address("192.0.2.1");
+        for _ in 0..MOST_FROM_NETWORK {
+            throttle.withdraw(&throttle.begin("ann", from, NOW).unwrap());
+        }
+        assert_eq!(failures(&throttle, "ann", "192.0.2.1", NOW), MOST_FOR_NAME);
     }
 
     #[test]

@@ -83,6 +83,11 @@ impl OpenedToken {
     }
 
     #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.claims.exp)
+    }
+
+    #[must_use]
     pub fn bound_to(&self) -> &ClientSubject {
         &self.claims.bindings.mtls_subject
     }

@@ -5,6 +5,7 @@
 use app::applies::{self, ApplyProgress, Attempt};
 use app::decisions::Undecided;
 use app::identity::password::PasswordHasher;
+use app::identity::session::session_key;
 use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::tasks::{self, Issued, NewTask};
@@ -50,10 +51,12 @@ impl Service {
                 approval_link: LinkKey::new(SECRET),
                 enrolment_link: LinkKey::new(SECRET),
                 resume: LinkKey::new(SECRET),
+                session: session_key(SECRET),
                 registration: RegistrationKey::derive(SECRET),
             },
             relying_party: RelyingParty::new(RP_ID, ORIGIN, Duration::from_secs(90)).unwrap(),
             challenge_ttl: Duration::from_secs(90),
+            session_ttl: Duration::from_secs(43_200),
             passwords: PasswordHasher::new(std::sync::Arc::clone(ledger.ledger.random())),
             logins: Throttle::default(),
             ending: CancellationToken::new(),
@@ -72,6 +75,8 @@ impl Service {
         let opening = authorize::<action::OpenTask>(&self.app.ledger, administrator(), request);
         let wanted = commands::create_task();
         let task = NewTask {
+            agent: wanted.agent,
+            subject: wanted.subject,
             name: wanted.name,
             operations: wanted.operations,
             callback: None,
@@ -115,6 +120,7 @@ fn of_task(issued: &Issued) -> Request {
     Request {
         id: None,
         task: Some(issued.task.id),
+        ..Request::default()
     }
 }
 
@@ -170,7 +176,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let operator = authorize::<action::CloseTask>(ledger, operator, Request::default());
     let closed = tasks::close(ledger, operator.await.unwrap(), issued.task.id, None);
     closed.await.unwrap();
-    let refused = service.access::<action::ReadTask>(&token, request).await;
+    let refused = service.access::<action::PlanApply>(&token, request).await;
     assert!(matches!(
         refused,
         Err(Error::Ledger(ledger::Error::Rejected(
@@ -216,11 +222,11 @@ async fn a_token_opens_its_own_task_for_its_own_client() {
     let (request, elsewhere) = (of_task(&one), of_task(&other));
     let token = one.token.into_revealed();
     service
-        .access::<action::ReadTask>(&token, request)
+        .access::<action::PlanApply>(&token, request)
         .await
         .unwrap();
     for request in [elsewhere, Request::default()] {
-        let refused = service.access::<action::ReadTask>(&token, request).await;
+        let refused = service.access::<action::PlanApply>(&token, request).await;
         assert!(matches!(
             refused,
             Err(Error::Forbidden(Forbidden::OtherTask))

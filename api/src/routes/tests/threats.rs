@@ -144,7 +144,7 @@ async fn a_body_is_not_unpacked() {
         .header("authorization", format!("Bearer {}", scene.token))
         .header("content-encoding", "gzip");
     let (status, _) = head(&scene, request, packed).await;
-    assert_eq!(status, 400);
+    assert_eq!(status, 415);
 }
 
 #[tokio::test]

@@ -1,0 +1,184 @@
+//! Every route with a session of each role, and with what makes a session count for nothing.
+
+use super::routes::ROUTES;
+use super::service::TestService;
+use crate::testing::{Answer, OpenedSession};
+use app::{Action, Who};
+use http::Request;
+use http::request::Builder;
+use ledger::Role;
+use serde_json::Value;
+
+const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
+
+/// Status, code and required role of the refusal; `None` for who gets past authorization.
+type Expected = Option<(u16, &'static str, Option<&'static str>)>;
+
+/// By the table of PEOPLE: the kind of identity, then the role, then the passkey.
+fn expected(action: Action, role: Role, is_unsafe: bool) -> Expected {
+    let least = action.who().iter().find_map(|who| match who {
+        Who::User(least) => Some(*least),
+        Who::Session | Who::Identity => Some(Role::Viewer),
+        _ => None,
+    });
+    match least {
+        None if action.who().contains(&Who::Auditor) => Some((403, "forbidden", None)),
+        None => Some((403, "wrong_identity", None)),
+        Some(least) if role < least => Some((403, "role_required", Some(least.as_str()))),
+        Some(Role::Admin) if is_unsafe => Some((403, "step_up_required", None)),
+        Some(_) => None,
+    }
+}
+
+/// Routes where a session is looked at.
+fn routes() -> impl Iterator<Item = &'static (&'static str, &'static str, Action)> {
+    ROUTES.iter().filter(|(_, _, action)| {
+        let of_link =
+            |who: &Who| matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink);
+        !action.who().iter().any(of_link)
+    })
+}
+
+fn request(method: &str, path: &str) -> Builder {
+    let request = Request::builder().method(method).uri(path);
+    request.header("host", "localhost:8080")
+}
+
+fn by_cookie(request: Builder, session: &OpenedSession) -> Builder {
+    let request = request.header("sec-fetch-site", "same-origin");
+    request.header("cookie", format!("__Host-lpp={}", session.cookie))
+}
+
+fn by_bearer(request: Builder, session: &OpenedSession) -> Builder {
+    request.header("authorization", format!("Bearer {}", session.bearer))
+}
+
+fn assert_refused(answer: &Answer, expected: Expected, place: &str) {
+    let Some((status, code, required)) = expected else {
+        let is_refused = [401, 403].contains(&answer.status);
+        assert!(!is_refused, "{place}: {answer:?}");
+        return;
+    };
+    assert_eq!((answer.status, answer.code()), (status, code), "{place}");
+    let required = required.map_or(Value::Null, Value::from);
+    assert_eq!(answer.body["required_role"], required, "{place}");
+    assert_eq!(answer.body["role"].is_null(), required.is_null(), "{place}");
+}
+
+#[tokio::test]
+async fn every_route_holds_a_session_to_its_role() {
+    let service = TestService::build().await;
+    for (method, template, action) in routes() {
+        let path = service.filled(template);
+        let is_unsafe = *method != "GET";
+        for role in ROLES {
+            for way in ["cookie", "bearer"] {
+                // A session of its own each, because some routes end it.
+                let session = service.stage.session_of(role).await;
+                let asked = match way {
+                    "cookie" => by_cookie(request(method, &path), &session),
+                    _ => by_bearer(request(method, &path), &session),
+                };
+                let answer = service.ask(asked, "{\"nonsense\":").await;
+                let place = format!("{method} {template} as {role:?} by {way}");
+                assert_refused(&answer, expected(*action, role, is_unsafe), &place);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_route_takes_a_session_that_has_ended() {
+    let service = TestService::build().await;
+    let session = service.stage.session_of(Role::Admin).await;
+    service.stage.log_out(&session).await;
+    for (method, template, _) in routes() {
+        let path = service.filled(template);
+        let asked = by_bearer(request(method, &path), &session);
+        let answer = service.ask(asked, "{\"nonsense\":").await;
+        let place = format!("{method} {template}");
+        assert_refused(&answer, Some((401, "session_ended", None)), &place);
+        assert!(!answer.headers.contains_key("set-cookie"), "{place}");
+        let asked = by_cookie(request(method, &path), &session);
+        let answer = service.ask(asked, "{\"nonsense\":").await;
+        assert_refused(&answer, Some((401, "session_ended", None)), &place);
+        let forgotten = answer.headers["set-cookie"].to_str().unwrap();
+        assert!(forgotten.starts_with("__Host-lpp=; Max-Age=0;"), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn no_route_changes_something_for_a_page_of_another_site() {
+    let service = TestService::build().await;
+    let session = service.stage.session_of(Role::Admin).await;
+    for (method, template, action) in routes() {
+        let path = service.filled(template);
+        let cookie = format!("__Host-lpp={}", session.cookie);
+        let expected = match expected(*action, Role::Admin, false) {
+            Some((_, "wrong_identity", _)) => Some((403, "wrong_identity", None)),
+            read if *method == "GET" => read,
+            _ => Some((403, "cross_site", None)),
+        };
+        let cross_site = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("x-nothing", "said"),
+        ];
+        for (name, value) in cross_site {
+            let asked = request(method, &path).header("cookie", &cookie);
+            let asked = asked.header(name, value);
+            let answer = service.ask(asked, "{\"nonsense\":").await;
+            let place = format!("{method} {template} with {name}: {value}");
+            assert_refused(&answer, expected, &place);
+        }
+        // Another name that resolves to us.
+        let asked = Request::builder().method(*method).uri(&path);
+        let asked = asked
+            .header("host", "evil.example")
+            .header("cookie", &cookie);
+        let asked = asked.header("sec-fetch-site", "same-origin");
+        let answer = service.ask(asked, "{\"nonsense\":").await;
+        let is_wrong = matches!(expected, Some((_, "wrong_identity", _)));
+        let code = if is_wrong {
+            "wrong_identity"
+        } else {
+            "cross_site"
+        };
+        assert_refused(&answer, Some((403, code, None)), template);
+    }
+}
+
+#[tokio::test]
+async fn who_has_to_change_the_password_does_that_first() {
+    let service = TestService::build().await;
+    for (method, template, action) in routes() {
+        let path = service.filled(template);
+        let session = service.stage.session_of(Role::Admin).await;
+        let session = service.stage.must_change(session).await;
+        let asked = by_bearer(request(method, &path), &session);
+        let answer = service.ask(asked, "{\"nonsense\":").await;
+        let place = format!("{method} {template}");
+        let expected = match expected(*action, Role::Admin, false) {
+            wrong @ Some((_, "wrong_identity", _)) => wrong,
+            _ if action.is_before_password_change() => None,
+            _ => Some((403, "password_change_required", None)),
+        };
+        assert_refused(&answer, expected, &place);
+    }
+}
+
+#[tokio::test]
+async fn with_a_token_the_cookie_is_not_read() {
+    let service = TestService::build().await;
+    let session = service.stage.session_of(Role::Admin).await;
+    for (method, template, _) in routes() {
+        let path = service.filled(template);
+        for token in ["Bearer nonsense", "Bearer ", "Basic YTpi"] {
+            let asked = by_cookie(request(method, &path), &session);
+            let answer = service.ask(asked.header("authorization", token), "").await;
+            assert_eq!(answer.status, 401, "{method} {template}: {answer:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Logging in and out, and one's own password.
+
+use crate::extract::json::{StrangersJson, StrictJson};
+use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
+use crate::schemes::client_address::ClientAddress;
+use crate::schemes::cookie;
+use crate::schemes::cross_site::OwnSite;
+use crate::shapes::sessions::{ChangePasswordRequest, LoginAnswer, LoginRequest};
+use crate::state::AppState;
+use app::identity::password::Password;
+use app::sessions::LoggedIn;
+use app::{action, sessions};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::{StatusCode, header};
+use ledger::RequestId;
+use secrecy::ExposeSecret as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(log_in))
+        .routes(routes!(log_out))
+        .routes(routes!(log_out_everywhere))
+        .routes(routes!(change_password))
+}
+
+/// Log in by password
+///
+/// A browser gets a cookie, a program a bearer token. Whatever is wrong, the refusal is the same.
+#[utoipa::path(
+    post, path = "/v1/auth/login", tag = "auth", request_body = LoginRequest, security(()),
+    responses(
+        (status = 200, body = LoginAnswer),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn log_in(
+    State(state): State<AppState>,
+    site: OwnSite,
+    ClientAddress(address): ClientAddress,
+    Extension(id): Extension<RequestId>,
+    StrangersJson(request): StrangersJson<LoginRequest>,
+) -> Result<Response, ApiError> {
+    let password = request.password.expose_secret();
+    let name = &request.username;
+    let begun = sessions::log_in(&state.app, name, password, address, Some(id)).await?;
+    begin(&state, begun, &site)
+}
+
+/// The answer that begins a session: a new cookie for a browser, a token for a program.
+fn begin(state: &AppState, begun: LoggedIn, site: &OwnSite) -> Result<Response, ApiError> {
+    let life = begun.session.expires_at.since(state.app.ledger.now());
+    let kept = cookie::keep(begun.cookie.reveal(), life)
+        .ok_or_else(|| ApiError::internal("a session's token cannot stand in a cookie"))?;
+    let answer = Json(LoginAnswer::of(begun, site.is_browser));
+    Ok(match site.is_browser {
+        true => ([(header::SET_COOKIE, kept)], answer).into_response(),
+        false => answer.into_response(),
+    })
+}
+
+/// Log out
+#[utoipa::path(
+    post, path = "/v1/auth/logout", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 204, description = "The session has ended"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn log_out(
+    State(state): State<AppState>,
+    By(who): By<action::LogOut>,
+) -> Result<Response, ApiError> {
+    sessions::log_out(&state.app, who).await?;
+    let forgotten = [(header::SET_COOKIE, cookie::forget())];
+    Ok((StatusCode::NO_CONTENT, forgotten).into_response())
+}
+
+/// End all of one's sessions
+///
+/// The one that asks goes on as another one.
+#[utoipa::path(
+    post, path = "/v1/auth/logout-everywhere", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 200, body = LoginAnswer),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn log_out_everywhere(
+    State(state): State<AppState>,
+    By(who): By<action::LogOutEverywhere>,
+    site: OwnSite,
+    ClientAddress(address): ClientAddress,
+) -> Result<Response, ApiError> {
+    let begun = sessions::log_out_everywhere(&state.app, who, address).await?;
+    begin(&state, begun, &site)
+}
+
+/// Change one's own password
+///
+/// It ends all of one's sessions; the one that asks goes on as another one.
+#[utoipa::path(
+    post, path = "/v1/auth/password", tag = "auth", request_body = ChangePasswordRequest,
+    security(("session" = [])),
+    responses(
+        (status = 200, body = LoginAnswer),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn change_password(
+    State(state): State<AppState>,
+    By(who): By<action::ChangePassword>,
+    site: OwnSite,
+    ClientAddress(address): ClientAddress,
+    StrictJson(request): StrictJson<ChangePasswordRequest>,
+) -> Result<Response, ApiError> {
+    let new = Password::parse(request.new.expose_secret());
+    let new = new.map_err(|unfit| ApiError::bad_request(format!("new: {unfit}")))?;
+    let current = request
+        .current
+        .as_ref()
+        .map(|current| current.expose_secret());
+    let begun = sessions::change_password(&state.app, who, current, new, address).await?;
+    begin(&state, begun, &site)
+}

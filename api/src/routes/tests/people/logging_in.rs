@@ -1,0 +1,216 @@
+//! Logging in by password, and what a stranger learns from it.
+
+use super::*;
+use ledger::Event;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_program_gets_a_token_and_a_browser_a_cookie() {
+    let stage = Stage::new().await;
+    let ann = user(&stage, "ann", Role::Operator).await;
+    let program = login("ann", PASSWORD).of(&stage).await;
+    assert_eq!(program.status, 200, "{program:?}");
+    assert!(!program.headers.contains_key("set-cookie"));
+    let token = program.body["token"].as_str().unwrap();
+    let expected = json!({
+        "token": token,
+        "expires_at": "2027-01-15T20:00:00Z",
+        "user": {"id": ann.to_string(), "name": "ann", "role": "operator"},
+        "must_change_password": false,
+    });
+    assert_eq!(program.body, expected);
+    for (name, value) in [
+        ("sec-fetch-site", "same-origin"),
+        ("origin", "http://localhost:8080"),
+    ] {
+        let browser = login("ann", PASSWORD).with(name, value).of(&stage).await;
+        assert_eq!(browser.status, 200, "{browser:?}");
+        assert!(browser.body.get("token").is_none(), "{browser:?}");
+        let cookie = cookie_of(&browser);
+        assert_eq!(cookie.len(), 43);
+        let kept = browser.headers["set-cookie"].to_str().unwrap();
+        assert!(kept.contains("Max-Age=43200;"), "{kept}");
+        for ask in [
+            Ask::new("GET", "/v1/me").cookie(&cookie),
+            Ask::new("GET", "/v1/me").bearer(token),
+        ] {
+            let me = ask.of(&stage).await;
+            assert_eq!(me.status, 200, "{me:?}");
+            let expected = json!({
+                "kind": "user", "scheme": "session", "id": ann.to_string(), "name": "ann",
+                "role": "operator", "groups": [], "expires_at": "2027-01-15T20:00:00Z",
+                "step_up_until": null, "must_change_password": false,
+            });
+            assert_eq!(me.body, expected);
+        }
+        // One form does not stand in for the other.
+        assert_eq!(is_somebody(&stage, &cookie).await.0, 401);
+        let answer = Ask::new("GET", "/v1/me").cookie(token).of(&stage).await;
+        assert_eq!((answer.status, answer.code()), (401, "session_ended"));
+    }
+}
+
+#[tokio::test]
+async fn a_login_tells_nobody_who_exists() {
+    let stage = Stage::new().await;
+    user(&stage, "ann", Role::Admin).await;
+    let disabled = user(&stage, "disabled", Role::Viewer).await;
+    let deleted = user(&stage, "deleted", Role::Viewer).await;
+    let path = |id: UserId| format!("/v1/users/{id}");
+    let off = json!({"disabled": true});
+    let off = as_service(&stage, "PATCH", &path(disabled), off).await;
+    assert_eq!(off.status, 200, "{off:?}");
+    let gone = as_service(&stage, "DELETE", &path(deleted), Value::Null).await;
+    assert!(gone.status < 300, "{gone:?}");
+    let new = json!({"name": "without", "role": "viewer"});
+    assert_eq!(
+        as_service(&stage, "POST", "/v1/users", new).await.status,
+        201
+    );
+    let refused = async |name: &str, password: &str| {
+        let mut answer = login(name, password).of(&stage).await;
+        answer.headers.remove("x-request-id");
+        (answer.status, answer.headers, answer.body)
+    };
+    let wrong = refused("ann", "wrong horse battery").await;
+    assert_eq!(wrong.0, 401);
+    assert_eq!(wrong.2["code"], "login_failed");
+    for name in [
+        "unknown",
+        "disabled",
+        "deleted",
+        "without",
+        "No Name!",
+        "",
+        "service-token",
+    ] {
+        assert_eq!(refused(name, PASSWORD).await, wrong, "{name}");
+    }
+    assert_eq!(refused("ann", "").await, wrong);
+    assert_eq!(refused("ann", &"x".repeat(5_000)).await, wrong);
+}
+
+#[tokio::test]
+async fn failed_logins_are_recorded_without_what_was_typed() {
+    let stage = Stage::new().await;
+    let ann = user(&stage, "ann", Role::Admin).await;
+    let begin = *stage.state.app.ledger.size().borrow();
+    for name in ["ann", "a-secret-in-the-wrong-field"] {
+        let answer = login(name, "typed in vain").of(&stage).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+    let events = stage.state.app.ledger.events_from(begin, 10).await.unwrap();
+    let known: Vec<_> = events
+        .iter()
+        .map(|recorded| match &recorded.event {
+            Event::LoginFailed(failed) => {
+                assert_eq!(failed.address, "192.0.2.1");
+                failed.user_id
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(known, [Some(ann), None]);
+    let text = format!("{events:?}");
+    assert!(
+        !text.contains("typed in vain") && !text.contains("a-secret"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn after_five_failures_the_right_password_fails_too_from_there() {
+    let stage = Stage::new().await;
+    user(&stage, "ann", Role::Admin).await;
+    for name in ["ann", "unknown"] {
+        for n in 0..5 {
+            let answer = login(name, "wrong horse battery").of(&stage).await;
+            assert_eq!(answer.status, 401, "{name} {n}");
+        }
+        let limited = login(name, PASSWORD).of(&stage).await;
+        assert_eq!((limited.status, limited.code()), (429, "rate_limited"));
+        assert_eq!(limited.headers["retry-after"], "900", "{name}");
+    }
+    // Nobody can keep somebody else out, and nobody gets around it by saying where they are.
+    let lied = login("ann", PASSWORD).with("x-forwarded-for", "198.51.100.7");
+    assert_eq!(lied.of(&stage).await.status, 429);
+    let elsewhere = login("ann", PASSWORD).peer("192.0.2.2:4711");
+    assert_eq!(elsewhere.of(&stage).await.status, 200);
+    stage.clock.advance(Duration::from_secs(900));
+    assert_eq!(login("ann", PASSWORD).of(&stage).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_is_behind_it() {
+    let stage = Stage::with(|config| {
+        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    user(&stage, "ann", Role::Admin).await;
+    let proxied = |password: &str, forwarded: &str| {
+        login("ann", password)
+            .peer("10.0.0.1:80")
+            .with("x-forwarded-for", forwarded)
+    };
+    for n in 0..5 {
+        // What the client itself has sent stands before what the proxy saw.
+        let forwarded = format!("198.51.100.{n}, 203.0.113.9");
+        let answer = proxied("wrong horse battery", &forwarded).of(&stage).await;
+        assert_eq!(answer.status, 401);
+    }
+    let limited = proxied(PASSWORD, "198.51.100.99, 203.0.113.9")
+        .of(&stage)
+        .await;
+    assert_eq!(limited.status, 429);
+    let other = proxied(PASSWORD, "203.0.113.9, 203.0.113.10")
+        .of(&stage)
+        .await;
+    assert_eq!(other.status, 200, "{other:?}");
+    let token = other.body["token"].as_str().unwrap();
+    let sessions = Ask::new("GET", "/v1/me/sessions")
+        .bearer(token)
+        .of(&stage)
+        .await;
+    assert_eq!(sessions.body["sessions"][0]["address"], "203.0.113.10");
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_logs_somebody_in() {
+    let stage = Stage::new().await;
+    user(&stage, "ann", Role::Admin).await;
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("host", "evil.example"),
+    ] {
+        let answer = login("ann", PASSWORD).with(name, value).of(&stage).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (403, "cross_site"),
+            "{name}"
+        );
+        assert!(!answer.headers.contains_key("set-cookie"));
+    }
+    let form = login("ann", PASSWORD).body(Value::Null);
+    let form = form.with("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(form.of(&stage).await.status, 415);
+}
+
+#[tokio::test]
+async fn the_first_click_from_another_site_lands_logged_in() {
+    let stage = Stage::new().await;
+    let session = stage.session_of(Role::Viewer).await;
+    let cookie = format!("__Host-lpp={}", session.cookie);
+    let click = Ask::new("GET", "/v1/me").with("cookie", &cookie);
+    let click = click.with("sec-fetch-site", "cross-site").of(&stage).await;
+    assert_eq!(click.status, 200, "{click:?}");
+}
+
+#[tokio::test]
+async fn a_body_of_a_stranger_is_small() {
+    let stage = Stage::new().await;
+    let answer = login("ann", &"x".repeat(33 * 1024)).of(&stage).await;
+    assert_eq!((answer.status, answer.code()), (413, "payload_too_large"));
+}

@@ -1,0 +1,163 @@
+//! Users, as administrators see and change them.
+
+use crate::extract::json::StrictJson;
+use crate::extract::params::{PathParams, QueryParams};
+use crate::problem::{ApiError, Problem};
+use crate::schemes::By;
+use crate::shapes::users::{
+    ChangeUserRequest, CreateUserRequest, Listed, SetPasswordRequest, User, UserList,
+};
+use crate::state::AppState;
+use app::identity::password::Password;
+use app::{action, users};
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use ledger::{Rejection, UserId};
+use secrecy::ExposeSecret as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes of this file.
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_users, create_user))
+        .routes(routes!(get_user, change_user, delete_user))
+        .routes(routes!(set_password))
+}
+
+fn user_id(text: &str) -> Result<UserId, ApiError> {
+    Ok(text.parse().map_err(|_| Rejection::UserNotFound)?)
+}
+
+/// All users
+#[utoipa::path(
+    get, path = "/v1/users", tag = "users", params(Listed),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 200, body = UserList),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list_users(
+    State(state): State<AppState>,
+    By(who): By<action::ReadUsers>,
+    QueryParams(page): QueryParams<Listed>,
+) -> Result<Json<UserList>, ApiError> {
+    let (limit, before) = (page.limit()?, page.after()?);
+    let ledger = &state.app.ledger;
+    let as_of = *ledger.size().borrow();
+    let rows = users::list(ledger, &who, before, limit + 1).await?;
+    Ok(Json(UserList::page(rows, limit, as_of)))
+}
+
+/// Make a user
+///
+/// The user logs in once there is a password or a passkey.
+#[utoipa::path(
+    post, path = "/v1/users", tag = "users", request_body = CreateUserRequest,
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 201, body = User),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn create_user(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUsers>,
+    StrictJson(request): StrictJson<CreateUserRequest>,
+) -> Result<(StatusCode, Json<User>), ApiError> {
+    let (name, role, settings) = request.read()?;
+    let made = users::create(&state.app.ledger, who, name, role, settings).await?;
+    Ok((StatusCode::CREATED, Json(User::from(&made))))
+}
+
+/// A user
+#[utoipa::path(
+    get, path = "/v1/users/{user_id}", tag = "users",
+    params(("user_id" = String, Path, description = "The user")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 200, body = User),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn get_user(
+    State(state): State<AppState>,
+    By(who): By<action::ReadUsers>,
+    PathParams(id): PathParams<String>,
+) -> Result<Json<User>, ApiError> {
+    let found = users::read(&state.app.ledger, &who, user_id(&id)?).await?;
+    Ok(Json(User::from(&found)))
+}
+
+/// Change a user
+///
+/// Another role, or being disabled, ends the user's sessions. The last administrator who can log in stays
+/// one.
+#[utoipa::path(
+    patch, path = "/v1/users/{user_id}", tag = "users", request_body = ChangeUserRequest,
+    params(("user_id" = String, Path, description = "The user")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 200, body = User),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn change_user(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUsers>,
+    PathParams(id): PathParams<String>,
+    StrictJson(request): StrictJson<ChangeUserRequest>,
+) -> Result<Json<User>, ApiError> {
+    let id = user_id(&id)?;
+    let (name, role, settings) = request.read()?;
+    let changed = users::change(&state.app.ledger, who, id, name, role, settings).await?;
+    Ok(Json(User::from(&changed)))
+}
+
+/// Delete a user
+///
+/// For good: another user of the same name is another user.
+#[utoipa::path(
+    delete, path = "/v1/users/{user_id}", tag = "users",
+    params(("user_id" = String, Path, description = "The user")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 204, description = "The user is deleted"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn delete_user(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUsers>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode, ApiError> {
+    users::delete(&state.app.ledger, who, user_id(&id)?, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Set a user's password
+///
+/// It has to be changed at its first use, and ends the user's sessions.
+#[utoipa::path(
+    post, path = "/v1/users/{user_id}/password", tag = "users", request_body = SetPasswordRequest,
+    params(("user_id" = String, Path, description = "The user")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 204, description = "The password is set"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn set_password(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUsers>,
+    PathParams(id): PathParams<String>,
+    StrictJson(request): StrictJson<SetPasswordRequest>,
+) -> Result<StatusCode, ApiError> {
+    let id = user_id(&id)?;
+    let password = Password::parse(request.password.expose_secret());
+    let password = password.map_err(|unfit| ApiError::bad_request(format!("password: {unfit}")))?;
+    users::set_password(&state.app, who, id, password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

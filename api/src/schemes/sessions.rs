@@ -1,0 +1,82 @@
+//! Sessions of people: a browser's cookie, or a bearer token that points to one. Neither needs a signed
+//! subject.
+
+use super::cookie::SessionCookie;
+use super::{Head, Identity, Scheme};
+use crate::limits::counted_for::CountedFor;
+use crate::problem::ApiError;
+use app::identity::session::SessionCredential;
+use app::{Principal, Who};
+use http::header;
+use ledger::Rejection;
+
+pub(super) struct Sessions;
+
+impl Scheme for Sessions {
+    /// Also where no session is admitted, so that its holder learns that it is the wrong identity. A link
+    /// proves its holder by itself, whatever else a request carries.
+    fn proves(&self, who: Who) -> bool {
+        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        // One credential a request: a browser's cookie does not stand in for a token that is none.
+        if head.parts.headers.contains_key(header::AUTHORIZATION) {
+            let pointer = head.bearer().map(|it| head.state.app.keys.session.open(it));
+            return Ok(match pointer {
+                Some(Ok(pointer)) => Identity::Session(SessionCredential::Bearer(pointer)),
+                Some(Err(_)) | None => Identity::NotOfThis,
+            });
+        }
+        match SessionCookie::of(&head.parts.headers) {
+            SessionCookie::Absent => Ok(Identity::NotOfThis),
+            SessionCookie::One(token) => {
+                let credential = SessionCredential::cookie(token);
+                head.is_by_cookie = true;
+                Ok(Identity::Session(credential))
+            }
+            SessionCookie::Ambiguous => Err(ApiError::DeadCookie(Rejection::SessionEnded)),
+        }
+    }
+}
+
+/// Somebody without any credential, while authentication is disabled.
+pub(super) struct AuthDisabled;
+
+impl Scheme for AuthDisabled {
+    fn proves(&self, who: Who) -> bool {
+        Sessions.proves(who)
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let headers = &head.parts.headers;
+        let has_credential = headers.contains_key(header::AUTHORIZATION)
+            || SessionCookie::of(headers) != SessionCookie::Absent;
+        if !head.state.config.is_open || has_credential {
+            return Ok(Identity::NotOfThis);
+        }
+        head.count_for(CountedFor::all())?;
+        Ok(Identity::Proven(Principal::AuthDisabled))
+    }
+}
+
+impl Head<'_> {
+    /// The user of a session that is in force, counted for them. Those whose session is none share the rate
+    /// of strangers.
+    pub(super) async fn user(&mut self, shown: &SessionCredential) -> Result<Principal, ApiError> {
+        let ledger = &self.state.app.ledger;
+        let session = match shown.session(ledger).await {
+            Ok(session) => session,
+            Err(app::Error::Ledger(ledger::Error::Rejected(ended))) => {
+                self.state.admit_stranger()?;
+                return Err(match shown {
+                    SessionCredential::Cookie(_) => ApiError::DeadCookie(ended),
+                    SessionCredential::Bearer(_) => ended.into(),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.count_for(CountedFor::user(session.user.id))?;
+        Ok(Principal::User(session))
+    }
+}

@@ -1,0 +1,204 @@
+//! Sessions of people: what proves one, and whether it is in force.
+
+use crate::refusal::Error;
+use crate::token::link::{LinkKey, Said};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ledger::aggregate::{Session, User};
+use ledger::event::{Assurance, LoginWay, SessionTokenHash, Via};
+use ledger::{Actor, Ledger, Random, Rejection, Role, SessionId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The secret of a session, which its holder's browser keeps. The ledger knows its digest.
+pub struct SessionToken(Zeroizing<String>);
+
+impl SessionToken {
+    /// 256 bits that nobody can foresee.
+    pub(crate) fn draw(random: &dyn Random) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random.fill(&mut *bytes);
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+
+    /// The text, for the cookie alone.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn hash(&self) -> SessionTokenHash {
+        hash_of(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(redacted)")
+    }
+}
+
+fn hash_of(token: &str) -> SessionTokenHash {
+    SessionTokenHash::from_bytes(Sha256::digest(token.as_bytes()).into())
+}
+
+/// What a bearer token says of a session: only which one it is. Everything else the ledger says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPointer {
+    pub sub: UserId,
+    pub sid: SessionId,
+    pub epoch: u64,
+    /// In seconds since 1970, for whoever keeps the token.
+    pub exp: i64,
+}
+
+impl Said for SessionPointer {
+    const AUDIENCE: &'static str = "llm-proxy-session";
+}
+
+impl SessionPointer {
+    pub(crate) fn to(session: &Session) -> Self {
+        Self {
+            sub: session.user_id,
+            sid: session.id,
+            epoch: session.epoch,
+            exp: session.expires_at.as_seconds(),
+        }
+    }
+}
+
+/// The key of sessions' bearer tokens, derived from JWT_SECRET, so that a leak of either kind of token's
+/// key material in use elsewhere signs none of the other.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "HMAC takes a key of any length (RFC 2104, section 2)"
+)]
+pub fn session_key(secret: &[u8]) -> LinkKey<SessionPointer> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
+    let derived = mac
+        .chain_update(b"llm-permission-proxy session v1")
+        .finalize();
+    LinkKey::new(&derived.into_bytes())
+}
+
+/// What a request shows of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionCredential {
+    /// The secret of a browser's cookie.
+    Cookie(SessionTokenHash),
+    Bearer(SessionPointer),
+}
+
+impl SessionCredential {
+    #[must_use]
+    pub fn cookie(token: &str) -> Self {
+        Self::Cookie(hash_of(token))
+    }
+
+    /// The session, when it is in force, as the ledger has it at this moment.
+    ///
+    /// # Errors
+    /// [`Rejection::SessionEnded`].
+    pub async fn session(&self, ledger: &Ledger) -> Result<UserSession, Error> {
+        let session = match self {
+            Self::Cookie(hash) => ledger.session_of(hash).await?,
+            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await?,
+        };
+        let session = session.ok_or(Rejection::SessionEnded)?;
+        if let Self::Bearer(pointer) = self
+            && *pointer != SessionPointer::to(&session)
+        {
+            return Err(Rejection::SessionEnded.into());
+        }
+        UserSession::of(ledger, session).await
+    }
+}
+
+/// A session that is in force, with its user.
+#[derive(Debug, Clone)]
+pub struct UserSession {
+    pub user: Arc<User>,
+    pub session: Arc<Session>,
+}
+
+impl UserSession {
+    async fn of(ledger: &Ledger, session: Arc<Session>) -> Result<Self, Error> {
+        let user = ledger.load::<User>(session.user_id).await?;
+        let user = user.ok_or(Rejection::SessionEnded)?;
+        match session.is_valid(&user, ledger.now()) {
+            true => Ok(Self { user, session }),
+            false => Err(Rejection::SessionEnded.into()),
+        }
+    }
+
+    /// The same session as the ledger has it now, for whoever was admitted a while ago.
+    ///
+    /// # Errors
+    /// [`Rejection::SessionEnded`].
+    pub async fn again(&self, ledger: &Ledger) -> Result<Self, Error> {
+        let session = ledger.load::<Session>(self.session.id).await?;
+        Self::of(ledger, session.ok_or(Rejection::SessionEnded)?).await
+    }
+
+    /// Waits until the session has ended, which nobody does for longer than `patience`.
+    pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        match self.wait_for_end(ledger, patience).await {
+            Err(ended) => ended,
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
+    async fn wait_for_end(&self, ledger: &Ledger, patience: Duration) -> Result<(), Error> {
+        let now = ledger.now();
+        let left = self.session.expires_at.since(now).min(patience);
+        let is_over = |session: &Session| session.ended.is_some();
+        let session = ledger.wait_for(self.session.id, left, is_over);
+        let is_over = |user: &User| !user.is_enabled() || user.epoch != self.session.epoch;
+        let user = ledger.wait_for(self.user.id, left, is_over);
+        tokio::select! {
+            session = session => drop(session?),
+            user = user => drop(user?),
+        }
+        self.again(ledger).await.map(drop)
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.user.role
+    }
+
+    /// Whether the password has to be changed before anything else is done.
+    #[must_use]
+    pub fn must_change_password(&self) -> bool {
+        let password = self.user.password.as_ref();
+        password.is_some_and(|password| password.must_change)
+    }
+
+    /// Until when a passkey's assertion counts that this session has shown; `None` when none does.
+    #[must_use]
+    pub fn step_up_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.session
+            .step_up_until
+            .filter(|_| self.session.is_stepped_up(now))
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        let has_passkey =
+            self.session.via == LoginWay::Passkey || self.session.step_up_until.is_some();
+        Actor::User {
+            user_id: self.user.id,
+            via: Via::Session,
+            via_id: self.session.id,
+            assurance: match has_passkey {
+                true => Assurance::PasskeyUv,
+                false => Assurance::Password,
+            },
+        }
+    }
+}
