@@ -69,7 +69,7 @@ pub enum Error {
         position: u64,
         /// The event's name.
         event: &'static str,
-        /// What does not fit.
+        /// The difference.
         why: String,
     },
     /// An event is not in a form that this version can read. What needs it stops here.
@@ -84,7 +84,7 @@ pub enum Error {
     /// The runner that folds is gone.
     #[error("nothing is folded any more")]
     Ended,
-    /// What was asked for cannot be done as things stand.
+    /// The request cannot be carried out as things stand.
     #[error("{why}")]
     Refused {
         /// Why nothing was done.
@@ -120,7 +120,7 @@ pub enum Error {
     /// SQLite refused or failed.
     #[error("the read tables' file failed while {doing}")]
     Sqlite {
-        /// What was being done.
+        /// The step that failed.
         doing: &'static str,
         #[source]
         source: SqliteFailure,
@@ -129,7 +129,7 @@ pub enum Error {
     #[error("{path} could not be {doing}")]
     File {
         path: PathBuf,
-        /// What was being done: `made`, `opened`, `locked`.
+        /// The step that failed: `made`, `opened`, `locked`.
         doing: &'static str,
         /// What the system says.
         #[source]
@@ -152,7 +152,7 @@ impl Error {
         }
     }
 
-    /// Whether the file is not what was written to it. Nothing is lost by it: deleted with the files
+    /// True when the file is not what was written to it. Nothing is lost by it: deleted with the files
     /// beside it, it is made anew from the ledger.
     #[must_use]
     pub fn is_damage(&self) -> bool {
@@ -163,7 +163,7 @@ impl Error {
         }
     }
 
-    /// Whether another try may succeed: the file may be locked, or the disk full, for a while.
+    /// True when another try may succeed: the file may be locked, or the disk full, for a while.
     pub(crate) const fn may_pass(&self) -> bool {
         matches!(self, Self::Sqlite { .. })
     }

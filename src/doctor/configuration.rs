@@ -17,7 +17,7 @@ pub(super) fn look(environment: &Environment) -> Vec<Finding> {
             Finding::warning(
                 CHECK,
                 warning.to_string(),
-                "change it, unless it is meant so",
+                "change it, unless this is intended",
             )
         })
         .collect();
@@ -34,6 +34,6 @@ fn refused(problem: &crate::config::Problem) -> Finding {
     Finding::problem(
         CHECK,
         problem.to_string(),
-        "the next start refuses this; run doctor with the service's settings, then set it right",
+        "the next start refuses this; run doctor with the service's settings, then correct it",
     )
 }

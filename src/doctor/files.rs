@@ -66,7 +66,7 @@ fn look_at_folder(folder: &Path) -> Option<Finding> {
             return Some(Finding::warning(
                 CHECK,
                 format!("the folder {shown} does not exist"),
-                "the first start makes it; if this is not the first, the settings lead elsewhere",
+                "the first start makes it; if this is not the first, the settings name another folder than before",
             ));
         }
         Err(error) => {

@@ -37,7 +37,7 @@ fn look_at(name: &str, file: &Path) -> Option<Finding> {
         Finding::problem(
             CHECK,
             found,
-            format!("chmod 600 {shown}, and take it as known to whoever can read it"),
+            format!("chmod 600 {shown}, and replace the key if somebody else may have read it"),
         )
     })
 }

@@ -79,7 +79,7 @@ fn unsound(error: &OpenError) -> Finding {
     let advice = match error {
         OpenError::NewerSchema { .. } => "install the release that wrote to it",
         OpenError::OlderSchema { .. } => "back it up with the release that made it, then start",
-        OpenError::ForeignFile { .. } => "LEDGER_URL leads to another program's file: set it right",
+        OpenError::ForeignFile { .. } => "LEDGER_URL names another program's file: correct it",
         error if error.is_damage() => {
             "do not start it: copy the file as it is, restore a backup, and find out what wrote \
              to it (docs/operations.md, Storage trouble)"

@@ -26,7 +26,7 @@ pub(super) fn look(storage: &Storage) -> Vec<Finding> {
         findings.push(Finding::warning(
             CHECK,
             "a restore was broken off in the middle",
-            "start the service: it does the rest of it first",
+            "start the service: it finishes the restore first",
         ));
     }
     findings

@@ -47,8 +47,8 @@ pub(crate) async fn examine(environment: &Environment) -> Report {
         }
         Err(_) => findings.push(Finding::problem(
             "files",
-            "not looked at: where they are is not clear",
-            "set DATABASE_URL, LEDGER_URL and what is said of LEDGER_SIGNING_… right first",
+            "not looked at: the settings do not say where they are",
+            "correct DATABASE_URL, LEDGER_URL and the LEDGER_SIGNING_… settings first",
         )),
     }
     Report::new(findings)

@@ -34,7 +34,7 @@ pub(super) async fn look(storage: &Storage, ledger: Option<CheckedLedger>) -> Ve
 fn advice(error: &projections::Error) -> &'static str {
     match error {
         projections::Error::ForeignFile { .. } => {
-            "if DATABASE_URL leads to another program's file, set it right"
+            "if DATABASE_URL names another program's file, correct it"
         }
         error if error.is_damage() => {
             "nothing is lost: with the service stopped, delete the file with its -wal and -shm; the \

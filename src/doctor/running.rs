@@ -22,7 +22,7 @@ pub(super) fn look(environment: &Environment, storage: &Storage) -> Vec<Finding>
     let Ok((bind, _)) = environment.part(http_bind) else {
         return vec![Finding::problem(
             CHECK,
-            "not asked: where it listens is not clear",
+            "not asked: the settings do not say where it listens",
             "set BIND_ADDR right",
         )];
     };

@@ -15,7 +15,7 @@ use ledger::{LedgerId, Providers, Timestamp};
 use sqlx::{Row as _, SqliteConnection};
 use std::sync::Arc;
 
-/// What a ledger file holds whose records were checked.
+/// The content of a ledger file whose records were checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedLedger {
     pub ledger_id: LedgerId,

@@ -20,7 +20,7 @@ fn mark_of(ledger: &Path) -> PathBuf {
     PathBuf::from(mark)
 }
 
-/// Whether bytes of an erasure may still stand in the files.
+/// True when bytes of an erasure may still stand in the files.
 pub(super) fn is_marked(ledger: &Path) -> bool {
     mark_of(ledger).exists()
 }

@@ -1,4 +1,4 @@
-//! What must hold between a ledger and what was signed of it, before it is opened.
+//! Compares a ledger with its signed checkpoints, before it is opened.
 
 use crate::error::OpenError;
 use crate::state_file::StateFile;
@@ -23,7 +23,7 @@ pub struct Signing {
 #[derive(Debug, Clone)]
 pub struct SigningRequest {
     pub ledger_id: LedgerId,
-    /// Who has signed its checkpoints so far; `None` for one that was never signed. A key that is
+    /// The signer of its checkpoints so far; `None` for one that was never signed. A key that is
     /// missing may only be made where this is `None`.
     pub recorded: Option<(LogOrigin, LogKey)>,
 }
@@ -36,7 +36,7 @@ pub type MakeSigning = Box<
 /// A ledger that goes on from what was signed of it.
 pub(super) struct Started {
     pub(super) signing: SigningFrom,
-    /// Who signs from here on, where the ledger does not say so yet. It is to be noted there.
+    /// The signer from here on, where the ledger does not name it yet. It is to be noted there.
     pub(super) begins: Option<(LogOrigin, LogKey)>,
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn start(
     Ok(Started { signing, begins })
 }
 
-/// Whether the ledger goes on from what was signed.
+/// Checks that the ledger goes on from what was signed.
 async fn compare(
     connection: &mut SqliteConnection,
     head: Head,

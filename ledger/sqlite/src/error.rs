@@ -50,7 +50,7 @@ pub enum OpenError {
     },
     #[error("the ledger's schema is not as this software made it: {what}")]
     SchemaChanged {
-        /// Which part: `trigger events_no_delete is missing`.
+        /// The difference: `trigger events_no_delete is missing`.
         what: String,
     },
     #[error("the ledger's file is damaged: {what}")]
@@ -136,18 +136,18 @@ pub enum OpenError {
     #[error("{path} could not be {doing}")]
     File {
         path: PathBuf,
-        /// What was being done: `opened`, `locked`.
+        /// The step that failed: `opened`, `locked`.
         doing: &'static str,
         #[source]
         source: std::io::Error,
     },
-    /// What is to be compared cannot be read, or is not what was written.
+    /// A part of the file cannot be read, or is not what was written.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
 impl OpenError {
-    /// Whether the file is not what was written to it, so that only a copy of it helps. What may pass
+    /// True when the file is not what was written to it, so that only a copy of it helps. What may pass
     /// or can be set right (a disk that is full, a file of somebody else) is no damage.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What SQLite says, as a storage's error.
+//! SQLite's errors as errors of a storage.
 
 use ledger::storage::{ReadError, StorageError, StorageErrorKind};
 use tokio::task::JoinError;
@@ -25,7 +25,7 @@ pub(super) fn broke_down(ended: JoinError) -> StorageError {
     StorageError::new(StorageErrorKind::Passing, "checking the whole file", ended)
 }
 
-/// What follows from an extended result code.
+/// The consequence of an extended result code.
 fn kind_of(code: Option<i32>) -> StorageErrorKind {
     match code {
         // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC.

@@ -18,11 +18,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct HeadKey {
     keys: Arc<MasterKeys>,
-    /// Who signs the checkpoints, as lines; empty while nobody does.
+    /// The signer of checkpoints, as lines; empty while there is none.
     signer: String,
 }
 
-/// What a head's MAC tells.
+/// The result of checking a head's MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeadProof {
     /// A service with one of the configured keys wrote this head.

@@ -1,4 +1,4 @@
-//! What a file's first bytes tell, without opening it as a database (SQLite's file format, section 1.3).
+//! Reads a file's first bytes, without opening it as a database (SQLite's file format, section 1.3).
 
 use crate::schema::APPLICATION_ID;
 use std::fs::File;
@@ -10,7 +10,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where the application id stands, as a big-endian number of four bytes.
 const APPLICATION_ID_AT: usize = 68;
 
-/// Whether a file plainly is something else than a ledger. One that is missing, empty or unreadable
+/// True when a file plainly is something else than a ledger. One that is missing, empty or unreadable
 /// is not; neither is one whose first start broke off, with what makes it a ledger still in SQLite's
 /// log. Opening it tells more.
 #[must_use]

@@ -33,7 +33,7 @@ use tokio::task::{JoinError, JoinHandle};
 /// events, goes on beside whoever reads; commands wait for its end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What to do with a ledger of which nothing proves that a service with these keys wrote it.
+/// The answer to a ledger of which nothing proves that a service with these keys wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unproven {
     /// Not to open it.
@@ -55,7 +55,7 @@ pub struct LedgerOptions {
     pub faults: Option<Arc<dyn CommitFaults>>,
     /// How checkpoints are signed; without it none are, and nothing is compared with those that were.
     pub signing: Option<MakeSigning>,
-    /// What to do with a ledger that nothing proves.
+    /// The answer to a ledger that nothing proves.
     pub unproven: Unproven,
 }
 
@@ -122,7 +122,7 @@ impl Found {
         })
     }
 
-    /// Whether the newest checkpoint proves what the MAC does not: all that there is has been signed by
+    /// True when the newest checkpoint proves what the MAC does not: all that there is has been signed by
     /// this log's key, as a release from before the MACs leaves it when it is stopped. A MAC that is
     /// there and wrong is nobody's.
     fn is_signed_to_the_end(&self, signed: u64) -> bool {

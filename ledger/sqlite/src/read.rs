@@ -185,7 +185,7 @@ impl Reader {
         stored_size(&mut *self.connection().await?).await
     }
 
-    /// Whether a stream was erased.
+    /// True when a stream was erased.
     pub async fn is_erased(&self, stream: impl Into<StreamId>) -> Result<bool, ReadError> {
         let row = sqlx::query(
             "SELECT 1 FROM events JOIN erasures USING (position)
@@ -237,7 +237,7 @@ impl Reader {
     }
 }
 
-/// Whether two names are of one file, also behind symbolic links.
+/// True when two names are of one file, also behind symbolic links.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,

@@ -160,7 +160,7 @@ const CACHE_SIZE: &str = "-16384";
 /// changed is copied once; 16 MiB of log are read again in some tens of milliseconds at a start.
 const CHECKPOINT_PAGES: &str = "4096";
 
-/// What is left of the write-ahead log when it begins anew, in bytes.
+/// The size to which the write-ahead log is cut when it begins anew, in bytes.
 const LOG_SIZE_LIMIT: &str = "67108864";
 
 fn options(path: &Path) -> SqliteConnectOptions {

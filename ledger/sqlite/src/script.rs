@@ -103,7 +103,7 @@ impl Size {
 pub(super) struct Script {
     sql: String,
     arguments: SqliteArguments,
-    /// What could not be bound.
+    /// The value that could not be bound.
     failed: Option<sqlx::error::BoxDynError>,
 }
 

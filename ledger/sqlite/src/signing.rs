@@ -1,4 +1,4 @@
-//! Who signs this ledger's checkpoints: one row, written once.
+//! The signer of this ledger's checkpoints: one row, written once.
 
 use crate::failure::database;
 use crate::read::Reader;
@@ -6,7 +6,7 @@ use ledger::storage::ReadError;
 use ledger::tlog::{LogKey, LogOrigin};
 use sqlx::{Row as _, SqliteConnection};
 
-/// Who has signed this ledger's checkpoints; `None` when nobody has.
+/// The signer of this ledger's checkpoints; `None` when it was never signed.
 pub(super) async fn read_signing(
     connection: &mut SqliteConnection,
 ) -> Result<Option<(LogOrigin, LogKey)>, ReadError> {
@@ -44,7 +44,7 @@ pub(super) async fn write_signing(
 }
 
 impl Reader {
-    /// Whose checkpoints speak for this ledger, and the key that verifies them; `None` when none was
+    /// The origin of this ledger's checkpoints, and the key that verifies them; `None` when none was
     /// ever signed.
     ///
     /// # Errors

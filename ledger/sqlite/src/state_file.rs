@@ -41,7 +41,7 @@ impl StateFile {
         }
     }
 
-    /// What the file holds; `None` when there is no file.
+    /// The content of the file; `None` when there is no file.
     ///
     /// # Errors
     /// A file that cannot be read, or that holds anything but a checkpoint of this log signed by this

@@ -22,7 +22,7 @@ pub(super) struct FileHead {
     pub(super) head: Head,
     /// The bookmark: up to here the chain was checked.
     verified: (u64, RecordHash),
-    /// What the bookmark becomes once the head is far enough ahead of it.
+    /// The next bookmark, once the head is far enough ahead of it.
     candidate: (u64, RecordHash),
 }
 

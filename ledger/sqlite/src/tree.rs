@@ -62,7 +62,7 @@ pub(super) async fn read_leaves(
     Ok(leaves)
 }
 
-/// Whether the stored rows from a position on are these.
+/// Checks that the stored rows from a position on are these.
 pub(super) async fn check_tree(
     connection: &mut SqliteConnection,
     from: u64,

@@ -37,9 +37,9 @@ pub(super) struct WholeCheck {
     pub(super) head: FileHead,
     /// The stored tree; `None` while that of a ledger from an earlier version is being filled.
     pub(super) tree: Option<Frontier>,
-    /// Which of the auditor's rules must hold as well.
+    /// The auditor's rules that must hold as well.
     pub(super) rules: Option<WholeRules>,
-    /// Who knows which request an operation makes.
+    /// The providers that know the request of an operation.
     pub(super) providers: Providers,
 }
 
@@ -138,7 +138,7 @@ struct Pass {
     rows: Vec<StoredHash>,
     lookups: LookupFold,
     once: RowSum,
-    /// What the index of streams must hold.
+    /// The content that the index of streams must have.
     index: RowSum,
     /// A form that this release does not know is in the log: what it puts into the lookup tables cannot be
     /// told.

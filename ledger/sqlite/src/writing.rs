@@ -34,12 +34,12 @@ pub(super) struct SqliteStorage {
     pub(super) readers: SqlitePool,
     /// As of the last commit.
     pub(super) head: FileHead,
-    /// What it becomes when what was staged is committed.
+    /// The head once the staged records are committed.
     pub(super) next: Option<FileHead>,
     pub(super) head_key: HeadKey,
     /// The file's data version: another one inside a commit is somebody else's writing.
     pub(super) data_version: i64,
-    /// Whether the file is still to be written anew after an erasure; then its log is cut.
+    /// True when the file is still to be written anew after an erasure; then its log is cut.
     pub(super) is_to_compact: bool,
 }
 
@@ -71,7 +71,7 @@ impl SqliteStorage {
         ran.map(drop).map_err(database(doing))
     }
 
-    /// Whether only this process has written, as far as the connection that failed can still tell.
+    /// Refuses to go on where another process has written, as far as the connection that failed can still tell.
     async fn refuse_written_beside(&mut self) -> Result<(), Error> {
         // Only outside of a transaction does it see what others did. There may be none.
         let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;

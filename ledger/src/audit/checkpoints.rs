@@ -108,7 +108,7 @@ impl Checkpoints {
         }
     }
 
-    /// What is left after the last record: checkpoints that reach beyond it or lie before the first.
+    /// Judges the rest after the last record: checkpoints that reach beyond it or lie before the first.
     /// Where the records must be signed to their end, one that reaches less far is not enough.
     pub(super) fn finish(
         mut self,

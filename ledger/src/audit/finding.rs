@@ -1,4 +1,4 @@
-//! What was found wrong, and what could not be looked at.
+//! Broken rules, and rules that could not be checked.
 
 use super::check::Check;
 use crate::operation::shown;
@@ -22,7 +22,7 @@ pub struct Finding {
     pub position: Option<u64>,
     /// The rule that does not hold.
     pub check: Check,
-    /// What was found and what was expected.
+    /// The finding and the expectation.
     pub reason: String,
 }
 
@@ -48,17 +48,17 @@ pub struct Impossible {
     pub first_position: u64,
 }
 
-/// What keeps a rule from being checked.
+/// The reason why a rule cannot be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
-    /// What it depends on was recorded before the first record that is looked at.
+    /// It depends on something recorded before the first record at hand.
     BeforeRange,
-    /// What it depends on may be recorded after the last record that is looked at.
+    /// It depends on something that may be recorded after the last record at hand.
     AfterRange,
-    /// What it depends on was erased.
+    /// It depends on something that was erased.
     Erased,
-    /// What it depends on cannot be read, which is a finding of its own.
+    /// It depends on something that cannot be read, which is a finding of its own.
     Unreadable,
     /// It depends on an operation that this version cannot read.
     OtherVersion,

@@ -21,7 +21,7 @@ pub struct AuditRecord<'a> {
     pub content: Option<Content<'a>>,
 }
 
-/// What can be erased of a record.
+/// The part of a record that can be erased.
 #[derive(Debug, Clone, Copy)]
 pub struct Content<'a> {
     /// The salt of the payload's digest.

@@ -1,4 +1,4 @@
-//! What an auditor brings along: the trusted key, anchors, and a list of approvers' keys.
+//! The trust that an auditor brings along: the key, anchors, and a list of approvers' keys.
 
 use super::finding::MAX_FINDINGS;
 use crate::assertion::KeyThumbprint;
@@ -17,20 +17,20 @@ pub enum Depth {
     Everything,
 }
 
-/// What is trusted and what is asked for.
+/// The trust and the depth of a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// The log's keys; more than one only where a log has changed its key.
     pub keys: Vec<LogKey>,
     /// The origin that checkpoints must have; the name of the key that signed them when absent.
     pub origin: Option<LogOrigin>,
-    /// Which cosignatures make a checkpoint witnessed.
+    /// The policy by which a checkpoint counts as witnessed.
     pub policy: Option<WitnessPolicy>,
     /// Checkpoints that the auditor kept from earlier.
     pub since: Vec<Note>,
     /// The only keys that may have decided.
     pub approvers: Option<PinnedApprovers>,
-    /// Who knows which request an operation makes; what none of them knows cannot be checked.
+    /// The providers that know the request of an operation; one that none of them knows cannot be checked.
     pub providers: Providers,
     /// How far to look.
     pub depth: Depth,
@@ -70,13 +70,13 @@ pub struct InvalidPin {
 }
 
 impl PinnedApprovers {
-    /// Whether the key is on the list.
+    /// True when the key is on the list.
     #[must_use]
     pub fn contains(&self, key: &KeyThumbprint) -> bool {
         self.0.contains_key(key)
     }
 
-    /// What stands behind the key on its line.
+    /// The comment behind the key on its line.
     #[must_use]
     pub fn comment(&self, key: &KeyThumbprint) -> Option<&str> {
         self.0.get(key)?.as_deref()

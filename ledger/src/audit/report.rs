@@ -1,4 +1,4 @@
-//! What a verification came to.
+//! The result of a verification.
 
 use super::finding::{Finding, Findings, Impossible};
 use super::log::Log;
@@ -135,9 +135,9 @@ pub struct DecidingKey {
     pub credential_id: CredentialId,
     /// Where the key was registered.
     pub registered_at_position: u64,
-    /// Who registered it.
+    /// The actor that registered it.
     pub registered_by: String,
-    /// What the auditor's list says beside it.
+    /// The comment on the auditor's list.
     pub listed_as: Option<String>,
     /// The relying party ids that it signed for.
     pub rp_ids: Vec<String>,
@@ -147,7 +147,7 @@ pub struct DecidingKey {
     pub decisions: u64,
 }
 
-/// What the events amount to.
+/// The sum of the events.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct HistoryReport {
     /// The ledger that the events name.
@@ -207,13 +207,13 @@ pub struct ForkReport {
     pub old_origin: String,
     /// How many records that log had, by its newest checkpoint that was known.
     pub old_size: u64,
-    /// Who speaks for the log from here on.
+    /// The origin of the log from here on.
     pub new_origin: String,
     /// Why, as the operator said.
     pub reason: String,
 }
 
-/// What a verification came to, in a word.
+/// The result of a verification, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -237,7 +237,7 @@ impl Verdict {
     }
 }
 
-/// What a verification came to.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The same in a word, which tells apart what was checked in full and in part.
@@ -270,13 +270,13 @@ pub struct Report {
     pub remembered_size: u64,
     /// At least one anchor that is not the operator's own holds.
     pub anchored: bool,
-    /// What the events amount to, where payloads were read.
+    /// The sum of the events, where payloads were read.
     pub history: HistoryReport,
-    /// What is wrong, the earliest records first.
+    /// The broken rules, the earliest records first.
     pub findings: Vec<Finding>,
     /// Findings beyond those that are kept.
     pub more_findings: u64,
-    /// What could not be checked.
+    /// The rules that could not be checked.
     pub impossible: Vec<Impossible>,
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 /// Findings and ranges that are printed; the rest is counted. JSON has all that were kept.
 const SHOWN: usize = 20;
 
-/// What somebody else wrote, on one line, in which nothing can move a terminal.
+/// Foreign text on one line, in which nothing can move a terminal.
 fn safe(text: &str) -> String {
     shown(text, MAX_SHOWN)
 }

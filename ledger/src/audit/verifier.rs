@@ -85,7 +85,7 @@ impl Verifier {
         self.log.next()
     }
 
-    /// What it all comes to.
+    /// The report.
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.begin();
@@ -123,7 +123,7 @@ impl Verifier {
 }
 
 impl Depth {
-    /// Whether payloads are read.
+    /// True when payloads are read.
     #[must_use]
     pub(super) const fn reads_payloads(self) -> bool {
         matches!(self, Self::Everything)

@@ -10,7 +10,7 @@ use crate::storage::{ReadError, StoredRecord};
 use crate::tlog::InclusionProof;
 use serde::Serialize;
 
-/// What stands under `proof` in a delivery's body.
+/// The `proof` in a delivery's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DeliveryProof {

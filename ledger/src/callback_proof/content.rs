@@ -1,4 +1,4 @@
-//! What a callback may say of an event, by what the event itself says.
+//! Compares a callback's body with the event that it reports.
 
 use super::error::CallbackProofError;
 use crate::callback_event::CallbackEvent;
@@ -107,7 +107,7 @@ fn decision(stream: &str, decided: &ApprovalDecided) -> Vec<(&'static str, Value
     ]
 }
 
-/// What stands at a path of names; null where nothing does.
+/// The value at a path of names; null where there is none.
 fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
     path.split('.')
         .try_fold(value, |value, name| value.get(name))

@@ -19,10 +19,10 @@ pub enum CallbackProofError {
     Unavailable {
         /// The event's position, as the sender says.
         position: u64,
-        /// What the sender says.
+        /// The sender's reason.
         why: String,
     },
-    /// What was recorded is gone, so nobody can say whether it is what the body says.
+    /// The recorded event was erased, so nobody can say whether the body is true of it.
     #[error("{place}: the payload was erased, so what the body says cannot be compared with it")]
     Erased {
         /// Of which record.
@@ -42,7 +42,7 @@ pub enum CallbackProofError {
     Record {
         /// `proof` or `proof.owed`.
         place: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: RecordProblem,
     },
     /// The event is none that callbacks tell of.
@@ -88,7 +88,7 @@ impl CallbackProofError {
         }
     }
 
-    /// Which part of the body it is about.
+    /// The part of the body that it is about.
     #[must_use]
     pub fn place(&self) -> String {
         match self {
@@ -106,7 +106,7 @@ impl CallbackProofError {
     }
 }
 
-/// What is wrong with a record.
+/// A problem of a record.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordProblem {
     /// The bytes are no header.
@@ -148,7 +148,7 @@ pub enum RecordProblem {
 }
 
 impl RecordProblem {
-    /// Which part of the record it is about.
+    /// The part of the record that it is about.
     const fn field(&self) -> &'static str {
         match self {
             Self::Header(_) => "header",

@@ -16,21 +16,21 @@ use crate::tlog::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What the receiver trusts.
+/// The receiver's trust.
 #[derive(Debug, Clone)]
 pub struct CallbackTrust {
     /// The log's key.
     pub key: LogKey,
     /// The origin of its checkpoints: the key's name, unless it was configured otherwise.
     pub origin: LogOrigin,
-    /// Which witnesses must have cosigned the checkpoint; `None`: none need to.
+    /// The witnesses that must have cosigned the checkpoint; `None`: none need to.
     pub policy: Option<WitnessPolicy>,
 }
 
 /// A callback that says what the log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCallback {
-    /// What it tells of.
+    /// The event that it reports.
     pub event_type: CallbackEvent,
     /// The event.
     pub event_id: EventId,

@@ -160,7 +160,7 @@ fn phrase(topic: &Topic, index: u32) -> Option<&str> {
     topic.operations.get(index).map(String::as_str)
 }
 
-/// What is done upstream, by the topic: the name comes first in a phrase.
+/// The call upstream, by the topic: the name comes first in a phrase.
 fn upstream(topic: &Topic, index: u32) -> Call {
     let name = phrase(topic, index).and_then(|phrase| phrase.split(' ').next());
     let operation = name.unwrap_or("operation").to_owned();
@@ -280,7 +280,7 @@ impl Describe for OperationEnded {
 }
 
 impl OperationEnded {
-    /// What upstream answered with.
+    /// Upstream's answer.
     fn answer(&self) -> String {
         let (status, id, made) = match &self.outcome {
             OperationOutcome::Succeeded {

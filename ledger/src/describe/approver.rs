@@ -8,7 +8,7 @@ use crate::event::{
 };
 use crate::id::StreamId;
 
-/// Whose passkey it is, in detail.
+/// The passkey's holder, in detail.
 fn holder(topic: &Topic, before: &str) -> String {
     match &topic.approver {
         Some(name) if topic.detailed => format!("{before} approver {}", plain(name)),

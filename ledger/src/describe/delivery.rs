@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::id::StreamId;
 
-/// What is told to whom, in detail.
+/// The message and its receiver, in detail.
 fn of(topic: &Topic) -> String {
     match &topic.tells {
         Some((event, host)) if topic.detailed => format!(" of {event} to {}", plain(host)),

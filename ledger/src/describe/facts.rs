@@ -1,15 +1,15 @@
-//! What kind of act an event is, apart from its wording.
+//! The kind of act that an event is, apart from its wording.
 
 use crate::id::TokenId;
 use crate::name::CredentialId;
 
-/// What an event amounts to.
+/// The kind of act that an event is, and how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// How deep it stands below its task: 0 for what concerns a task, an agent or an approver as a
     /// whole, more for what that led to.
     pub depth: u8,
-    /// What was done.
+    /// The act.
     pub act: Act,
     /// How much somebody should care.
     pub severity: Severity,
@@ -17,7 +17,7 @@ pub struct Facts {
     pub status: Status,
     /// A short word on how it went.
     pub detail: Option<String>,
-    /// What somebody wrote beside it.
+    /// A comment that somebody wrote.
     pub comment: Option<String>,
 }
 
@@ -90,14 +90,14 @@ pub enum Status {
     Failure,
 }
 
-/// What was done. The agent and the approver are those of the event's topic.
+/// An act. The agent and the approver are those of the event's topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// Something that is managed here was made, changed or ended.
     Managed {
-        /// Which of these.
+        /// The kind of change.
         change: Change,
-        /// What it is: `task`.
+        /// The managed thing: `task`.
         kind: &'static str,
         /// Its id; that of the event's stream when absent.
         id: Option<String>,
@@ -113,14 +113,14 @@ pub enum Act {
     },
     /// The approver's passkey was registered, or taken away.
     Passkey {
-        /// Whether it may decide from here on.
+        /// True when it may decide from here on.
         active: bool,
         /// Its id.
         credential_id: CredentialId,
     },
     /// The agent's token began or ended.
     Token {
-        /// Whether it began.
+        /// True when it began.
         issued: bool,
         /// Its `jti`.
         token_id: TokenId,
@@ -160,7 +160,7 @@ impl Act {
     }
 }
 
-/// What became of a managed thing.
+/// A change of a managed thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It was erased, and what it was is not known any more.
@@ -173,7 +173,7 @@ pub enum Change {
     Deleted,
 }
 
-/// What a call does.
+/// The effect of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing: it was refused.
@@ -190,9 +190,9 @@ pub enum Effect {
 /// A call, as far as an event tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
-    /// What is called: an operation of the catalog where it is one.
+    /// The operation: one of the catalog where it is one.
     pub operation: String,
     /// It goes to the operation's upstream.
     pub upstream: bool,
@@ -208,7 +208,7 @@ pub struct Call {
     pub path: Option<String>,
     /// The host that is told.
     pub host: Option<String>,
-    /// Which try it is, or how many there were.
+    /// The number of the try, or of tries.
     pub count: Option<u64>,
     /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,

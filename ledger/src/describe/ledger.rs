@@ -1,4 +1,4 @@
-//! What happened to the ledger itself.
+//! Events of the ledger itself.
 
 use super::{Act, Change, Describe, Facts, Severity, Status, Topic, counted, number, wrote};
 use crate::event::{ErasedPayload, LedgerAccepted, LedgerCreated, LedgerErased, LedgerForked};

@@ -1,4 +1,4 @@
-//! What an event says to people: one line of text, what kind of act it is, how it went, and what later
+//! Describes an event for people: one line of text, the kind of act, how it went, and what later
 //! events of its stream leave unsaid. The timeline, the narrative, dossiers and the feed for security
 //! monitoring all take it from here.
 //!
@@ -30,25 +30,25 @@ use std::ops::Deref;
 
 /// A form of an event that people are told of.
 pub trait Describe {
-    /// What happened, without who did it and when: in short, or in detail where the topic asks for it.
+    /// The event in words, without actor and time: in short, or in detail where the topic asks for it.
     /// The short wording stands in the timeline's rows, so it stays as it is.
     fn text(&self, topic: &Topic) -> String;
 
-    /// What kind of act it is, and how it went.
+    /// The kind of act, and how it went.
     fn facts(&self, topic: &Topic) -> Facts;
 
     /// Tells the topics what it says of its stream, and of others.
     fn teach(&self, _stream: StreamId, _topics: &mut dyn Topics) {}
 }
 
-/// What happened, in at most `most` characters: one line, with control characters made visible. Still
+/// The event in at most `most` characters: one line, with control characters made visible. Still
 /// to be escaped where it is shown.
 #[must_use]
 pub fn line(event: &Event, topic: &Topic, most: usize) -> String {
     shown(&event.described().text(topic), most)
 }
 
-/// Who acted, with what they wrote themselves in quotes where it is more than a plain name.
+/// The actor, with words of their own in quotes where these are more than a plain name.
 #[must_use]
 pub fn who(actor: &Actor) -> String {
     match actor {
@@ -85,7 +85,7 @@ fn named(name: &str, topic: &Topic) -> String {
     }
 }
 
-/// What somebody wrote, in detail in quotes.
+/// Somebody's words, in detail in quotes.
 fn wrote(text: &str, topic: &Topic) -> String {
     match topic.detailed {
         true => quoted(text),

@@ -5,7 +5,7 @@ use crate::id::{CallbackId, StreamId, TaskId};
 /// Where a task's callbacks go is remembered for so many registrations.
 const MAX_HOSTS: usize = 16;
 
-/// What earlier events say of a stream.
+/// The subject of a stream, learnt from its earlier events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topic {
     /// The task that it belongs to.
@@ -18,15 +18,15 @@ pub struct Topic {
     pub user: Option<String>,
     /// Those whom an approval was put to.
     pub asked: Vec<String>,
-    /// Who approved it: an approval, or the apply that it was consumed for.
+    /// The approver: of an approval, or of the apply that it was consumed for.
     pub approved_by: Option<String>,
-    /// What an apply asks for, or an approval is about, one phrase each.
+    /// The operations of an apply or of an approval, one phrase each.
     pub operations: Vec<String>,
     /// The event and the host that a delivery is about.
     pub tells: Option<(String, String)>,
     /// All that an event says is to be told, and not only what stands in the timeline.
     pub detailed: bool,
-    /// What an approval is about has no line of its own, and is told with the question.
+    /// The operations of an approval have no line of their own, and are told with the question.
     pub alone: bool,
     /// The hosts of a task's callbacks.
     pub(super) hosts: Vec<(CallbackId, String)>,

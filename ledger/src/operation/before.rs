@@ -1,14 +1,14 @@
-//! What was known of upstream before an operation: for the warnings and losses that depend on it.
+//! The state of upstream before an operation: warnings and losses depend on it.
 
 use serde_json::{Map, Value};
 
-/// What stood upstream when it was read for an approver; nothing of it is known by default.
+/// The state of upstream when it was read for an approver; unknown by default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Before<'a> {
-    /// What was found where the operation changes something, wrapped in an object that says what it
+    /// The state where the operation changes something, wrapped in an object that names what it
     /// is: `{"record": …}`. Null: nothing is there.
     pub state: Option<&'a Value>,
-    /// What upstream calls the scope, where it has a name that is known.
+    /// The name of the scope upstream, where it has one that is known.
     pub name: Option<&'a str>,
 }
 
@@ -19,7 +19,7 @@ impl<'a> Before<'a> {
         self.state?.get(kind)?.as_object()
     }
 
-    /// Whether it was read that there is no object of this kind.
+    /// True when it was read that there is no object of this kind.
     #[must_use]
     pub fn is_absent(&self, kind: &str) -> bool {
         self.state

@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
         self.marks.0.borrow_mut().push(self.place.field(name));
     }
 
-    /// Whether the field is there, without counting as having asked for it.
+    /// True when the field is there, without counting as having asked for it.
     pub fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }

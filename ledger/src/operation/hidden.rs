@@ -3,7 +3,7 @@
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Whether the character is shown to people as its code point: control and format characters, separators
+/// True when the character is shown to people as its code point: control and format characters, separators
 /// other than the space, marks that are drawn onto their neighbours (Mn, Me), private use, code points
 /// that nothing is assigned to, and those that are letters or symbols by category and draw nothing.
 #[must_use]
@@ -27,7 +27,7 @@ pub fn is_hidden(c: char) -> bool {
     }
 }
 
-/// What no category tells: fillers and blanks, the other default-ignorable code points
+/// Characters that no category tells: fillers and blanks, the other default-ignorable code points
 /// (DerivedCoreProperties.txt), and the places of objects and of characters that could not be read.
 const fn draws_nothing(c: char) -> bool {
     matches!(

@@ -63,12 +63,12 @@ pub fn is_safe_segment(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// What an operation acts on.
+/// The object of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
-    /// Which kind of object.
+    /// The kind of object.
     pub scope_type: ScopeType,
-    /// Which one.
+    /// The object's id.
     pub id: ScopeId,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Scope {
 pub struct InvalidOperation {
     /// Where, as a JSON path below the operation: `params.ttl`.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// The mistake, and its correction.
     pub problem: String,
 }
 
@@ -104,7 +104,7 @@ impl InvalidOperation {
 pub struct Operation {
     /// The entry of the catalog.
     pub entry: CatalogEntry,
-    /// What it acts on; always of the type that the catalog says.
+    /// The object; always of the type that the catalog names.
     pub scope: Scope,
     provider: Arc<dyn Provider>,
     effect: Arc<dyn Effect>,
@@ -215,13 +215,13 @@ impl Providers {
 }
 
 impl Operation {
-    /// Who carries it out.
+    /// The provider that carries it out.
     #[must_use]
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.provider
     }
 
-    /// What its params do, as far as that does not depend on the scope.
+    /// The effect of its params, as far as that does not depend on the scope.
     #[must_use]
     pub fn effect(&self) -> &dyn Effect {
         &*self.effect
@@ -244,7 +244,7 @@ impl Operation {
         self.effect.request(&self.scope, name)
     }
 
-    /// Whether a request may ask for it; see [`Effect::check_asked`].
+    /// Checks that a request may ask for it; see [`Effect::check_asked`].
     /// What is in the ledger was asked for under the rules of its day and is read without this.
     ///
     /// # Errors
@@ -277,8 +277,8 @@ impl Operation {
         warnings
     }
 
-    /// What stands upstream now, is not named in the operation, and is gone afterwards, by name; as far
-    /// as it was read.
+    /// Settings that stand upstream now, are not named in the operation, and are gone afterwards, by name; as far
+    /// as they were read.
     #[must_use]
     pub fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
         self.effect.lost(before)
@@ -302,13 +302,13 @@ impl Operation {
         self.effect.place(&self.scope, name)
     }
 
-    /// Whether it can change anything upstream; an operation that cannot may be sent again.
+    /// True when it can change anything upstream; an operation that cannot may be sent again.
     #[must_use]
     pub fn changes_upstream(&self) -> bool {
         self.effect.changes_upstream()
     }
 
-    /// Whether reading back can tell if it was carried out.
+    /// True when reading back can tell if it was carried out.
     #[must_use]
     pub fn reconcilable(&self) -> bool {
         self.effect.reconcilable()

@@ -55,7 +55,7 @@ pub struct UpstreamRequest {
     pub path: String,
     /// Query parameters, unescaped.
     pub query: Vec<(Cow<'static, str>, String)>,
-    /// What is sent.
+    /// The body that is sent.
     pub body: UpstreamBody,
 }
 
@@ -75,7 +75,7 @@ pub enum UpstreamBody {
     },
 }
 
-/// What the log says of a request before it is sent.
+/// The description of a request that is recorded before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestDescription {
     /// The HTTP method.
@@ -102,7 +102,7 @@ impl UpstreamBody {
 }
 
 impl UpstreamRequest {
-    /// What the log says of it.
+    /// The description that is recorded.
     #[must_use]
     pub fn description(&self) -> RequestDescription {
         RequestDescription {
@@ -131,7 +131,7 @@ impl UpstreamRequest {
         format!("{}?{query}", self.path)
     }
 
-    /// Whether sending it twice is as good as sending it once.
+    /// True when sending it twice is as good as sending it once.
     #[must_use]
     pub const fn is_read(&self) -> bool {
         matches!(self.method, Method::Get)

@@ -27,12 +27,12 @@ const WORDS: [&str; 12] = [
 ];
 /// Names of headers that carry secrets and do not say so.
 const HEADERS: [&str; 3] = ["cookie", "setcookie", "xauthkey"];
-/// What begins a private key in PEM (RFC 7468).
+/// The beginning of a private key in PEM (RFC 7468).
 const PEM: &str = "PRIVATE KEY-----";
 
 const INSTEAD: &str = "put it upstream by other means, where it is kept as a secret";
 
-/// Whether a name says that what it names is a secret.
+/// True when a name says that what it names is a secret.
 #[must_use]
 pub fn says_secret(name: &str) -> bool {
     let plain = plain(name);
@@ -95,7 +95,7 @@ fn walk(value: &Value, path: &str) -> Result<(), InvalidOperation> {
     }
 }
 
-/// What is a secret wherever it stands: private keys, and headers that carry credentials.
+/// Finds secrets wherever they stand: private keys, and headers that carry credentials.
 fn walk_all(value: &Value, path: &str, is_headers: bool) -> Result<(), InvalidOperation> {
     match value {
         Value::String(text) if text.contains(PEM) => Err(InvalidOperation::new(
@@ -128,7 +128,7 @@ fn refused(path: &str, name: &str) -> InvalidOperation {
     )
 }
 
-/// Whether there is a text in the value, or in what it holds.
+/// True when there is a text in the value, or in what it holds.
 #[must_use]
 pub fn holds_text(value: &Value) -> bool {
     match value {

@@ -73,7 +73,7 @@ impl Unchecked {
         params.pointer(&self.pointer)
     }
 
-    /// Whether a row that shows the part of the params with this name shows any of it.
+    /// True when a row that shows the part of the params with this name shows any of it.
     #[must_use]
     pub fn is_shown_by(&self, row: &str) -> bool {
         let begins = |whole: &str, part: &str| {

@@ -5,7 +5,7 @@
 pub struct Warning {
     /// Stable name, for rules and styles: `deletes_record`.
     pub code: &'static str,
-    /// What can go wrong, for people.
+    /// The danger, for people.
     pub text: String,
 }
 

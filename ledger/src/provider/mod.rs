@@ -22,7 +22,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What is not known yet, because upstream is being asked.
+/// An answer that upstream is being asked for.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Names of one provider: of itself, and of its settings.
@@ -45,7 +45,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Its names; no two providers have one in common.
     fn names(&self) -> &'static ProviderNames;
 
-    /// What can be asked of it, in the catalog's order; no other provider has an operation of the same id.
+    /// Its operations, in the catalog's order; no other provider has one of the same id.
     fn catalog(&self) -> &'static [CatalogEntry];
 
     /// Reads the params of one of its operations: everything that upstream surely refuses is refused, and
@@ -59,15 +59,15 @@ pub trait Provider: fmt::Debug + Send + Sync {
         params: Fields<'_>,
     ) -> Result<Arc<dyn Effect>, InvalidOperation>;
 
-    /// What an answer means; `is_read` where the request can change nothing, so that it is never lost.
+    /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost.
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome;
 
-    /// Whether objects of this type have a name beside their id, which people know them by.
+    /// True when objects of this type have a name beside their id, which people know them by.
     fn has_name(&self, _scope_type: ScopeType) -> bool {
         false
     }
 
-    /// What upstream calls the object, or why that cannot be read, for people. Asked only where it
+    /// The object's name upstream, or why that cannot be read, for people. Asked only where it
     /// [has a name](Self::has_name); the answer holds for as long as the id does.
     fn read_name<'a>(
         &'a self,
@@ -93,17 +93,17 @@ pub trait Effect: fmt::Debug + Send + Sync {
     /// auditor makes it anew and holds it against what the log says was sent.
     fn request(&self, scope: &Scope, name: Option<&str>) -> UpstreamRequest;
 
-    /// Whether the request depends on the scope's name.
+    /// True when the request depends on the scope's name.
     fn asks_by_name(&self) -> bool {
         false
     }
 
-    /// Whether it can change anything upstream; one that cannot may be sent again.
+    /// True when it can change anything upstream; one that cannot may be sent again.
     fn changes_upstream(&self) -> bool {
         true
     }
 
-    /// Whether reading back can tell if it was carried out.
+    /// True when reading back can tell if it was carried out.
     fn reconcilable(&self) -> bool {
         self.changes_upstream()
     }
@@ -113,7 +113,7 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// What stands upstream now, is not named in the params, and is gone afterwards, by name.
+    /// Settings that stand upstream now, are not named in the params, and are gone afterwards, by name.
     fn lost(&self, _before: &Before<'_>) -> Map<String, Value> {
         Map::new()
     }
@@ -123,7 +123,7 @@ pub trait Effect: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether a request may ask for it: nothing in it is a secret, which would be recorded for good.
+    /// Checks that a request may ask for it: nothing in it is a secret, which would be recorded for good.
     ///
     /// # Errors
     /// Names the place and what to do instead.
@@ -152,17 +152,17 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Whether what stands upstream is as it makes it.
+    /// Compares the state upstream with the one that it makes.
     fn agreement(&self, _found: &Snapshot, _name: Option<&str>) -> Agreement {
         Agreement::CannotTell
     }
 
-    /// Whether it makes an object that upstream names, so that what is not there may still appear.
+    /// True when it makes an object that upstream names, so that what is not there may still appear.
     fn makes_something(&self) -> bool {
         false
     }
 
-    /// What upstream's answer would have had for its result, as far as that can be read.
+    /// The result that upstream's answer would have had, as far as that can be read.
     fn result(&self, found: &Snapshot) -> Value {
         found.first_part()
     }
@@ -196,13 +196,13 @@ pub trait ScopeNames: Send + Sync {
 /// How much of what stands upstream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// What an approver is shown.
+    /// For an approver to see.
     Shown,
     /// Everything, files included: for comparing.
     Whole,
 }
 
-/// What stands upstream where an operation changes something.
+/// The state upstream where an operation changes something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     value: Value,
@@ -255,7 +255,7 @@ impl Snapshot {
         self.recorded.as_ref().unwrap_or(&self.value)
     }
 
-    /// Whether equal records of two snapshots say that the two are equal.
+    /// True when equal records of two snapshots say that the two are equal.
     #[must_use]
     pub const fn is_recorded_whole(&self) -> bool {
         self.recorded.is_none()
@@ -301,7 +301,7 @@ impl Providers {
             .ok_or_else(|| UnknownName::new("operation", operation))
     }
 
-    /// Who carries an operation out, and its entry.
+    /// The provider of an operation, and its entry.
     #[must_use]
     pub fn find(&self, operation: &str) -> Option<(&Arc<dyn Provider>, &'static CatalogEntry)> {
         self.0.iter().find_map(|provider| {

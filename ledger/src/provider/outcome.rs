@@ -1,8 +1,8 @@
-//! What came back for a request, and what became of it.
+//! The answer to a request, and its outcome.
 
 use serde_json::Value;
 
-/// What came back for one request, within the limits.
+/// The answer to one request, within the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -13,7 +13,7 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     /// The media type; empty where there is none.
     pub content_type: String,
-    /// What it says.
+    /// The number that it names.
     pub body: Body,
 }
 
@@ -83,7 +83,7 @@ pub enum Outcome {
         request_id: Option<String>,
         /// One of [`code`].
         code: &'static str,
-        /// What happened, for people.
+        /// An account for people.
         message: String,
         /// Upstream's `errors` (a list of `{code, message, error_chain?}`), empty when there are none.
         errors: Value,
@@ -97,7 +97,7 @@ pub enum Outcome {
         http_status: Option<u16>,
         /// Upstream's name of the request.
         request_id: Option<String>,
-        /// What happened, for people.
+        /// An account for people.
         why: String,
         /// Upstream's `errors`, where the answer had any.
         errors: Option<Value>,

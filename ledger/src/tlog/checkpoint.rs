@@ -28,9 +28,9 @@ pub enum CheckpointError {
     /// It is of another log.
     #[error("the checkpoint is of {found:?}, not of {expected:?}")]
     OtherLog {
-        /// Whose was wanted.
+        /// The origin that was wanted.
         expected: LogOrigin,
-        /// Whose it is.
+        /// The origin that it has.
         found: LogOrigin,
     },
     /// It is of a log that the policy does not name.

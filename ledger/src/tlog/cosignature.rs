@@ -13,7 +13,7 @@ const HEADER: &str = "cosignature/v1";
 /// A cosignature that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosignature {
-    /// Who made it.
+    /// The witness that made it.
     pub witness: KeyName,
     /// When, in whole seconds, by the witness's clock.
     pub at: Timestamp,

@@ -39,9 +39,9 @@ pub enum NoteKeyError {
     /// A key of another type, or of one that is not supported.
     #[error("the key is of type {found}, expected {expected} (1: a log's key, 4: a witness's)")]
     Type {
-        /// What is needed here.
+        /// The type that is needed here.
         expected: u8,
-        /// What it is.
+        /// The type that it has.
         found: u8,
     },
     /// Not a point on the curve, or one that would verify signatures that nobody made.

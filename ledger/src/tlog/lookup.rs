@@ -48,7 +48,7 @@ pub enum TreeError {
 
 /// Reads stored hashes.
 pub trait HashReader {
-    /// What can go wrong; a [`TreeError`] is among it.
+    /// Its errors, a [`TreeError`] among them.
     type Error: From<TreeError>;
 
     /// The hashes under these indexes, in the order of the indexes, all of them.

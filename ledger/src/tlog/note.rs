@@ -60,7 +60,7 @@ impl Note {
         }
     }
 
-    /// What is signed, with the line end at its end.
+    /// The signed text, with the line end at its end.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -162,7 +162,7 @@ impl NoteSignature {
         self.key_id
     }
 
-    /// What follows the key's id; its form depends on the key's type.
+    /// The bytes behind the key's id; their form depends on the key's type.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -13,7 +13,7 @@ pub enum PolicyError {
     Line {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// No rule says when a checkpoint is witnessed.
@@ -50,7 +50,7 @@ pub struct PolicyWitness {
     pub url: Option<String>,
 }
 
-/// Which cosignatures are enough. From a file ([`std::str::FromStr`]) or [`Self::k_of`].
+/// The rule by which cosignatures are enough. From a file ([`std::str::FromStr`]) or [`Self::k_of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessPolicy {
     pub(super) logs: Vec<PolicyLog>,
@@ -74,12 +74,12 @@ pub(super) enum Member {
     Group(usize),
 }
 
-/// What the cosignatures on a checkpoint amount to.
+/// The cosignatures on a checkpoint, held against a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumReport {
     /// The valid cosignatures of the policy's witnesses, in the policy's order.
     pub cosignatures: Vec<Cosignature>,
-    /// Whether they are enough.
+    /// True when they are enough.
     pub witnessed: bool,
 }
 
@@ -112,7 +112,7 @@ impl WitnessPolicy {
         &self.witnesses
     }
 
-    /// Whether it asks for cosignatures at all; `quorum none` does not.
+    /// True when it asks for cosignatures at all; `quorum none` does not.
     #[must_use]
     pub const fn needs_witnesses(&self) -> bool {
         self.quorum.is_some()
@@ -136,7 +136,7 @@ impl WitnessPolicy {
         Err(refused)
     }
 
-    /// Which of the policy's witnesses have cosigned the note, and whether that is enough. The note's
+    /// The policy's witnesses that have cosigned the note, and whether they are enough. The note's
     /// text must be a checkpoint that has been verified as the log's.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub struct Tile {
     place: Place,
 }
 
-/// Which of the tiles of a level, or of the bundles, and how much of it.
+/// The place of a tile in its level, or of a bundle, and its width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) index: u64,
@@ -33,7 +33,7 @@ pub(super) struct Place {
     pub(super) width: u16,
 }
 
-/// What a path below `tile/` names.
+/// The object that a path below `tile/` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TilePath {
     /// `tile/<L>/<N>[.p/<W>]`
@@ -76,7 +76,7 @@ impl Tile {
         self.place.width
     }
 
-    /// Whether a tree of that size has all its hashes.
+    /// True when a tree of that size has all its hashes.
     #[must_use]
     pub fn is_in(self, tree_size: u64) -> bool {
         // A level of 8 and above would need more than 2^64 leaves.

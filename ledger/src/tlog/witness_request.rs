@@ -1,4 +1,4 @@
-//! What a log sends to a witness, and what the witness makes of it (C2SP tlog-witness,
+//! A log's request to a witness, and the witness's check of it (C2SP tlog-witness,
 //! `add-checkpoint`).
 
 use super::checkpoint::{Checkpoint, CheckpointError};
@@ -49,7 +49,7 @@ pub enum WitnessRefusal {
     /// The old size is above the checkpoint's; 400.
     #[error("the old size, {old_size}, is above the checkpoint's, {size}")]
     Backwards {
-        /// What the request says.
+        /// The size in the request.
         old_size: u64,
         /// The checkpoint's size.
         size: u64,
@@ -93,7 +93,7 @@ impl WitnessRequest {
         &self.note
     }
 
-    /// Whether the witness may cosign: `key` signed the checkpoint, and it goes on from what the
+    /// Checks that the witness may cosign: `key` signed the checkpoint, and it goes on from what the
     /// witness knows. `key` and `latest` are what the witness has under the checkpoint's origin
     /// (404 where it has no key); `latest` is `None` before its first cosignature. The checks are in the order of the specification.
     ///

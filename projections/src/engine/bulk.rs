@@ -159,7 +159,7 @@ impl Reading {
         }
     }
 
-    /// What the ordinary way of reading says about a position: damaged, of a later version.
+    /// Reads a position in the ordinary way, which says what is wrong: damaged, of a later version.
     fn slowly(&self, position: u64) -> Result<Item, Error> {
         let items = self.source.items(position, 1);
         let items = self.ledger.runtime.block_on(items)?;
@@ -170,7 +170,7 @@ impl Reading {
     }
 }
 
-/// What is left of an event whose payload was erased; `None` for every other one.
+/// The rest of an event whose payload was erased; `None` for every other one.
 fn erased(scan: &dyn Scan, record: &AuditRecord<'_>) -> Result<Option<Item>, Error> {
     if record.content.is_some() {
         return Ok(None);

@@ -89,7 +89,7 @@ fn first_of<R: Row>(
     }
 }
 
-/// Which of the two rows comes first, by their keys as SQLite orders them.
+/// The order of two rows, by their keys as SQLite orders them.
 fn in_order<R: Row>(
     one: &rusqlite::Row<'_>,
     other: &rusqlite::Row<'_>,

@@ -101,7 +101,7 @@ fn refuse_foreign(db: &Connection, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// What this software never makes and SQLite never does by itself: triggers and views, which would run in
+/// Objects that neither this software nor SQLite makes: triggers and views, which would run in
 /// its statements, and names that only SQLite may give.
 fn strange_objects(db: &Connection) -> Result<Vec<String>, Error> {
     let failed = || Error::sqlite("reading the file's header");

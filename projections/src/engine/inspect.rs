@@ -7,7 +7,7 @@ use crate::projection::Projection;
 use crate::store::{FileState, ProjectionState, ProjectorLock, TableSet, file_of, stored_tables};
 use rusqlite::Connection;
 
-/// Whether tables are those of this version.
+/// The version of the tables, beside that of this software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
     Current,
@@ -17,7 +17,7 @@ pub enum Schema {
     Missing,
 }
 
-/// What stands in a file of read tables.
+/// The content of a file of read tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStatus {
     /// The ledger that they were folded from; `None` when there is nothing in the file.
@@ -35,7 +35,7 @@ pub struct ProjectionFile {
     pub projection: Projection,
     /// How many events it holds.
     pub cursor: u64,
-    /// Whether its tables are of this version.
+    /// The version of its tables.
     pub schema: Schema,
     /// How many events are folded into the tables that are being made beside, where some are.
     pub rebuilding: Option<u64>,

@@ -30,7 +30,7 @@ pub(crate) const BATCH: u64 = 500;
 /// How many rows of a replaced table are taken away at a time, for the same reason.
 const ROWS: u32 = 2000;
 
-/// What a comparison came to: who was compared, and what differed.
+/// The result of a comparison: the projections, and their differences.
 type Compared = Result<(Vec<Projection>, Vec<Difference>), Error>;
 
 pub(crate) struct Rebuilding {
@@ -44,7 +44,7 @@ struct Comparing {
     found: JoinHandle<Compared>,
 }
 
-/// What to do next about a rebuild.
+/// The next step of a rebuild.
 pub(crate) enum Step {
     /// Fold these events into the new tables.
     Fold(u64, u32),
@@ -67,7 +67,7 @@ impl Rebuilding {
         }
     }
 
-    /// What is to be done, given that the tables in use are at the head or have stopped.
+    /// The next step, given that the tables in use are at the head or have stopped.
     pub(crate) fn step(
         &mut self,
         projector: &Projector,

@@ -106,7 +106,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Whether the ledger holds what was folded. A shorter or another one stops the start: going on
+/// Checks that the ledger holds what was folded. A shorter or another one stops the start: going on
 /// would skip events, or mix two histories.
 async fn check(
     state: &FileState,

@@ -29,7 +29,7 @@ pub(crate) struct Fold {
     tables: Box<dyn Tables>,
 }
 
-/// What a batch came to for a projection, once it is committed.
+/// The state of a projection after a batch, once it is committed.
 struct Folded {
     state: ProjectionState,
     stop: Option<Stop>,

@@ -91,7 +91,7 @@ impl Rebuilding<'_> {
         Ok(report)
     }
 
-    /// Whether everything is made anew: because that was asked for, or because what is not asked for
+    /// True when everything is made anew: because that was asked for, or because what is not asked for
     /// could not stay.
     fn is_whole(&self, db: &Connection) -> bool {
         let of_this = FileState::read(db).is_some_and(|state| state.ledger_id == self.ledger_id);

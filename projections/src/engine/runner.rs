@@ -218,7 +218,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// What is to be done about a rebuild; a comparison is begun here, between two batches.
+    /// The next step of a rebuild; a comparison is begun here, between two batches.
     fn next_step(&mut self, head: u64) -> Option<Step> {
         let rebuilding = self.rebuilding.as_mut()?;
         let projector = self

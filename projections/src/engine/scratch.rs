@@ -11,7 +11,7 @@ use crate::store::{TableSet, in_transaction, open_scratch, remove_file};
 use ledger::LedgerId;
 use std::path::{Path, PathBuf};
 
-/// What a scratch file's name ends in, for whom.
+/// The purpose of a scratch file, which its name ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To take the place of the file, or of some of its tables.

@@ -4,14 +4,14 @@ use crate::error::Error;
 use ledger::{Ledger, Log, ReadError, RecordHash, Recorded};
 use std::sync::Arc;
 
-/// What the payloads of events that are folded together may come to, in bytes.
+/// The most bytes that the payloads of events folded together may have.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A ledger to fold.
 pub(crate) enum Source {
     /// The one that this process writes; its newest events are in memory.
     Live(Ledger),
-    /// What is stored, whoever writes it.
+    /// The stored events, whoever writes them.
     Stored(Arc<dyn Log>),
 }
 

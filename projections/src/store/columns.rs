@@ -11,7 +11,7 @@ use std::fmt::{Display, Write as _};
 /// Binds the values of a statement, one after the other.
 pub(crate) struct Binder<'s, 'c> {
     statement: &'s mut Statement<'c>,
-    /// What a value is written into before it is bound.
+    /// The text of a value before it is bound.
     text: &'s mut String,
     bound: usize,
     failed: Option<rusqlite::Error>,
@@ -74,7 +74,7 @@ impl<'s, 'c> Binder<'s, 'c> {
         *self.text = text;
     }
 
-    /// What could not be bound.
+    /// The value that could not be bound.
     pub(crate) fn done(self) -> Result<(), rusqlite::Error> {
         self.failed.map_or(Ok(()), Err)
     }

@@ -11,7 +11,7 @@ pub(crate) struct Spec {
     pub(crate) name: &'static str,
     /// Raised when the same events are to give other rows: the tables are then made anew.
     pub(crate) revision: u32,
-    /// What follows the name in `CREATE TABLE`, with comments.
+    /// The columns in `CREATE TABLE`, with comments.
     pub(crate) definition: &'static str,
     /// The indexes that queries need.
     pub(crate) indexes: &'static [Index],

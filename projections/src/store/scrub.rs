@@ -1,6 +1,6 @@
 //! The removal of erased rows from the file and from SQLite's log.
 //!
-//! What is left to be done stands in the file's user version, which is written in the transaction that
+//! The rest of the work stands in the file's user version, which is written in the transaction that
 //! erases: a crash afterwards leaves it there, and the next start goes on.
 
 use super::table::Stored;
@@ -37,7 +37,7 @@ fn leave(db: &Connection, what: i64) -> Result<(), Error> {
         .map_err(Error::sqlite("noting an erasure"))
 }
 
-/// Whether something is left to be done.
+/// True when something is left to be done.
 pub(crate) fn is_left(db: &Connection) -> Result<bool, Error> {
     Ok(left(db)? != 0)
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 /// `LPPR` in the file's header marks it as read tables of ours.
 pub(crate) const APPLICATION_ID: i64 = 0x4C50_5052;
 
-/// Which of the two sets of tables that a file may hold.
+/// One of the two sets of tables that a file may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum TableSet {
     Live,
@@ -20,7 +20,7 @@ pub(crate) enum TableSet {
     Next,
 }
 
-/// What the names of replaced tables end in until they are gone.
+/// The ending of replaced tables' names until they are gone.
 pub(crate) const OLD: &str = "__old";
 
 impl TableSet {
@@ -32,7 +32,7 @@ impl TableSet {
         }
     }
 
-    /// What the names of its tables end in.
+    /// The ending of its tables' names.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Live => "",

@@ -35,7 +35,7 @@ pub(super) struct Conclusion {
     pub(super) outcome: OperationOutcome,
     /// Found by reading back.
     pub(super) reconciled: bool,
-    /// What upstream said and showed beside it.
+    /// Upstream's answer and state, as evidence.
     pub(super) evidence: Evidence,
 }
 
@@ -91,7 +91,7 @@ impl Conclusion {
         })
     }
 
-    /// What upstream said; `Err` when its answer was lost.
+    /// The conclusion from an answer; `Err` when it was lost.
     pub(super) fn of(outcome: Outcome) -> Result<Self, Lost> {
         let notes = |value: Option<Value>| value.map(|value| json_text(&value, MOST_ERRORS_BYTES));
         match outcome {
@@ -158,7 +158,7 @@ impl Conclusion {
         }
     }
 
-    /// What reading back found after the answer was lost. The state from before proves that nothing was
+    /// The conclusion from reading back after the answer was lost. The state from before proves that nothing was
     /// done only when nothing can land any more.
     pub(super) fn read_back(
         found: ReadBack,

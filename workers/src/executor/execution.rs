@@ -1,6 +1,6 @@
 //! One apply, from where the log says it stands to its end.
 //!
-//! What a crash leaves behind, and what the next start makes of it:
+//! After a crash, by where it happened:
 //!
 //! | crash | in the log | next start |
 //! |---|---|---|
@@ -332,7 +332,7 @@ impl Execution {
     }
 }
 
-/// Whose token it takes.
+/// The provider whose token it takes.
 fn title(operation: &Operation) -> &'static str {
     operation.provider().names().title
 }

@@ -32,7 +32,7 @@ pub(crate) struct Executor {
     upstreams: Upstreams,
     applies: InFlight<ApplyId>,
     drain: Duration,
-    /// What was approved waits until this covers it; `None` where it does not wait.
+    /// Approved operations wait until this covers their approval; `None` where they do not wait.
     gate: Option<Gate>,
 }
 

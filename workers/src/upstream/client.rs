@@ -30,7 +30,7 @@ const LONGEST_IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// Whose API it is.
+    /// The provider whose API it is.
     pub provider: Arc<dyn Provider>,
     /// The API's base URL with its version. Plain http is for loopback hosts only, since the token
     /// goes with every request.
@@ -167,7 +167,7 @@ impl UpstreamClient {
         })
     }
 
-    /// Whose API it is.
+    /// The provider whose API it is.
     #[must_use]
     pub fn names(&self) -> &'static ProviderNames {
         self.provider.names()

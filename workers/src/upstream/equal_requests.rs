@@ -41,7 +41,7 @@ impl Ticket {
         ticket
     }
 
-    /// Whether an equal one was under way in the meantime.
+    /// True when an equal one was under way in the meantime.
     pub(super) fn has_met(&self) -> bool {
         self.with(|under_way| under_way.met)
     }

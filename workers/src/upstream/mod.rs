@@ -61,7 +61,7 @@ impl Upstreams {
         self.clients.is_empty()
     }
 
-    /// Whether all operations of an apply would be sent. One that is simulated in part would have results
+    /// True when all operations of an apply would be sent. One that is simulated in part would have results
     /// that are partly true, so all of it is simulated, and every result and event says so.
     pub(crate) fn carry(&self, apply: &Apply) -> bool {
         let mut asked = apply.check.requested.iter();

@@ -1,4 +1,4 @@
-//! What an operation would change, as it is now; read once for an approval and recorded.
+//! The state that an operation would change, as it is now; read once for an approval and recorded.
 
 use super::client::UpstreamClient;
 use ledger::event::PreState;
@@ -25,7 +25,7 @@ impl UpstreamClient {
     }
 }
 
-/// What was found, as far as it may be recorded.
+/// The state that was found, as far as it may be recorded.
 pub(crate) fn bounded(found: String, most: usize) -> PreState {
     if found.len() <= most {
         PreState::Found(found)

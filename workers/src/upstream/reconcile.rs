@@ -1,4 +1,4 @@
-//! What became of a request whose answer was lost, found out by reading back.
+//! Settles a request whose answer was lost, by reading back.
 //!
 //! Only a change proves something. Where the state just before the request was read and differed from what
 //! the operation makes, and the state now is what it makes, the request was carried out: one request is
@@ -12,7 +12,7 @@
 //! | differs | something else | unknown |
 //! | agrees, cannot be told, or was not read | anything | unknown |
 //!
-//! What is left: somebody else who makes the same change between the two reads is taken for us. Equal
+//! A gap remains: somebody else who makes the same change between the two reads is taken for us. Equal
 //! requests of this process are known (`equal_requests`), and none of them is called carried out.
 
 use super::client::UpstreamClient;
@@ -30,7 +30,7 @@ use std::time::Duration;
 /// goes out all the same.
 const READ_BEFORE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was read just before an operation is sent.
+/// The state just before an operation is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
     name: Option<String>,
@@ -48,7 +48,7 @@ struct Known {
 }
 
 impl Before {
-    /// What the log says of it.
+    /// The description that is recorded.
     #[must_use]
     pub fn recorded(&self) -> ReadBefore {
         ReadBefore {
@@ -73,7 +73,7 @@ impl Before {
         }
     }
 
-    /// What upstream calls the operation's scope, where it could be read.
+    /// The name of the operation's scope upstream, where it could be read.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -86,26 +86,26 @@ impl Before {
     }
 }
 
-/// What is known after reading back.
+/// The result of reading back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadBack {
-    /// What became of the operation.
+    /// The verdict on the operation.
     pub verdict: Reconciled,
-    /// What was found, as it may be recorded.
+    /// The state that was found, as it may be recorded.
     pub found: Option<Value>,
 }
 
-/// What became of an operation.
+/// The verdict on an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reconciled {
     Applied {
-        /// What stands there now.
+        /// The state there now.
         result: Value,
     },
     /// Nothing has changed. Within [`UpstreamClient::may_land_within`] of sending, the request may
     /// still be carried out.
     NotApplied {
-        /// What was found, for people.
+        /// The reason, for people.
         why: String,
     },
     /// It cannot be known; a person settles it.
@@ -216,7 +216,7 @@ fn digest(snapshot: &Snapshot) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-/// What the state now says, beside the state before.
+/// Compares the state now with the state before.
 fn judge(operation: &Operation, before: &Before, now: &Snapshot) -> Reconciled {
     // Under the name that was known before, so that both are compared in the same way.
     let effect = operation.effect();

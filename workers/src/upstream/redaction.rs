@@ -10,14 +10,14 @@ use ledger::provider::Outcome;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// What stands where the token stood.
+/// Replaces the token.
 pub(super) const REDACTED: &str = "[token]";
-/// What stands where a text stood in which the token was hidden.
+/// Replaces a text in which the token was hidden.
 const REMOVED: &str = "[removed: it held the token]";
 /// From so many letters and digits on a token cannot appear by chance, so it is looked for without
 /// regard to case and to what stands between its characters.
 const LONG: usize = 16;
-/// What escapes begin with.
+/// The characters that escapes begin with.
 const ESCAPES: [char; 4] = ['%', '=', '\\', '&'];
 /// How many encodings inside one another are undone.
 const MOST_LAYERS: usize = 6;
@@ -28,7 +28,7 @@ const LONGEST_REQUEST_ID: usize = 64;
 #[derive(Clone)]
 pub(super) struct Redaction {
     token: String,
-    /// What the token looks like once reduced, plain and encoded.
+    /// The token once reduced, plain and encoded.
     needles: Vec<String>,
     is_long: bool,
 }
@@ -139,7 +139,7 @@ impl Redaction {
         }
     }
 
-    /// Whether the token can be read from the text, as it is or decoded.
+    /// True when the token can be read from the text, as it is or decoded.
     fn is_shown_by(&self, text: &str) -> bool {
         // What was taken out names what it was.
         let mut view = text.replace(REMOVED, " ").replace(REDACTED, " ");
@@ -176,7 +176,7 @@ fn reduced(text: &str, is_long: bool) -> String {
     }
 }
 
-/// What base64 makes of the token inside of a longer text, for each of the three ways in which its bytes
+/// The base64 of the token inside of a longer text, for each of the three ways in which its bytes
 /// can fall; without the characters that its neighbours decide too.
 fn in_base64(token: &[u8]) -> impl Iterator<Item = String> {
     [(0, 0), (1, 2), (2, 3)].into_iter().map(|(shift, skip)| {

@@ -1,4 +1,4 @@
-//! What upstream calls what operations act on. It keeps its name for as long as it has its id, so it is asked
+//! Names of scopes upstream. A scope keeps its name for as long as it has its id, so it is asked
 //! for once.
 
 use super::client::UpstreamClient;
@@ -41,7 +41,7 @@ impl ScopeNames {
 }
 
 impl UpstreamClient {
-    /// What upstream calls the object; `None` for those that have no name.
+    /// The object's name upstream; `None` for those that have no name.
     ///
     /// The inner error says why the name cannot be read, for people.
     pub async fn name_of(&self, scope: &Scope) -> Option<Result<String, String>> {

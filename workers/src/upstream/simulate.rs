@@ -1,4 +1,4 @@
-//! What is answered where there is no token.
+//! Answers in the place of an upstream for which there is no token.
 
 use ledger::operation::{Operation, UpstreamBody};
 use serde_json::{Value, json};

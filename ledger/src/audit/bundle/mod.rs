@@ -50,7 +50,7 @@ const NOTE: u8 = 2;
 const RECORD: u8 = 3;
 const END: u8 = 4;
 
-/// What a bundle says of itself.
+/// The head of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundleMeta {
@@ -66,7 +66,7 @@ pub struct BundleMeta {
     pub origin: Option<String>,
     /// The log's verifier key, where it has one.
     pub vkey: Option<String>,
-    /// What wrote the bundle.
+    /// The software that wrote it.
     pub software: String,
 }
 
@@ -99,9 +99,9 @@ pub enum BundleError {
     Count {
         /// Records or notes.
         what: &'static str,
-        /// What it says.
+        /// The number that it names.
         expected: u64,
-        /// What is there.
+        /// The number that is there.
         found: u64,
     },
     /// Something follows the end frame.

@@ -110,7 +110,7 @@ impl<R: Read> BundleReader<R> {
         Ok(reader)
     }
 
-    /// What the bundle says of itself.
+    /// The head of the bundle.
     #[must_use]
     pub const fn meta(&self) -> &BundleMeta {
         &self.meta

@@ -43,9 +43,9 @@ pub enum DossierError {
         "not a dossier of version {WITH_STORY} or {DOSSIER_VERSION}, but {format:?} version {version}"
     )]
     Format {
-        /// What it says it is.
+        /// The name of the format.
         format: String,
-        /// Which version.
+        /// The version of the format.
         version: u32,
     },
 }
@@ -63,7 +63,7 @@ pub struct Dossier {
     pub ledger_id: LedgerId,
     /// The task.
     pub task_id: TaskId,
-    /// Who signs the ledger's checkpoints, to be compared with the key that is brought along.
+    /// The signer of the ledger's checkpoints, to be compared with the key that is brought along.
     pub log: DossierLog,
     /// The signed note that all proofs lead to.
     pub checkpoint: String,
@@ -74,7 +74,7 @@ pub struct Dossier {
     pub has_story: bool,
 }
 
-/// Who signs a ledger's checkpoints.
+/// The signer of a ledger's checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DossierLog {
@@ -90,7 +90,7 @@ pub struct DossierLog {
 pub enum DossierPart {
     /// It is of the task, or of one of its applies, approvals or deliveries.
     Task,
-    /// What the task's records refer to: the ledger itself, the agent's grants, approvers' passkeys.
+    /// Referred to by the task's records: the ledger itself, the agent's grants, approvers' passkeys.
     Context,
 }
 
@@ -114,7 +114,7 @@ pub struct DossierRecord {
     pub payload: Option<Bytes>,
     /// The payload's envelope, readable.
     pub envelope: Option<Value>,
-    /// What happened, readable.
+    /// The event, readable.
     pub content: Option<Value>,
     /// That the record is in the checkpoint's tree.
     pub proof: DossierProof,

@@ -1,11 +1,11 @@
-//! What verifying a dossier came to.
+//! The result of verifying a dossier.
 
 use crate::audit::finding::{Finding, Impossible};
 use crate::audit::report::{CheckedCheckpoint, HistoryReport, Range, Verdict};
 use crate::id::{LedgerId, TaskId};
 use serde::Serialize;
 
-/// What no dossier can show, whatever is in it.
+/// The limits of every dossier, whatever is in it.
 pub const DOSSIER_LIMITS: &[&str] = &[
     "That these are all events of the task. The versions of each stream are gapless up to the last \
      record here, so nothing is left out in between; that nothing came after it, and that no other \
@@ -16,7 +16,7 @@ pub const DOSSIER_LIMITS: &[&str] = &[
     "What the upstream did beyond what its answers said, and what was in a request beyond its digest.",
 ];
 
-/// What verifying a dossier came to.
+/// The result of verifying a dossier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DossierReport {
     /// The same in a word, which tells apart what was checked in full and in part.
@@ -35,14 +35,14 @@ pub struct DossierReport {
     pub task_records: u64,
     /// Positions whose payloads are not there any more.
     pub erased: Vec<Range>,
-    /// What the events amount to.
+    /// The sum of the events.
     pub history: HistoryReport,
-    /// What is wrong, the earliest records first.
+    /// The broken rules, the earliest records first.
     pub findings: Vec<Finding>,
     /// Findings beyond those that are kept.
     pub more_findings: u64,
-    /// What could not be checked.
+    /// The rules that could not be checked.
     pub impossible: Vec<Impossible>,
-    /// What a dossier cannot show ([`DOSSIER_LIMITS`]).
+    /// The limits of every dossier ([`DOSSIER_LIMITS`]).
     pub limits: &'static [&'static str],
 }

@@ -1,4 +1,4 @@
-//! Which streams belong into the dossier of a task.
+//! The streams that belong into the dossier of a task.
 
 use super::DossierPart;
 use crate::event::{AggregateKind, Event};
@@ -44,7 +44,7 @@ impl Scope {
         }
     }
 
-    /// What a record is in a dossier for; `None` where it does not belong there.
+    /// The part of a dossier that a record belongs to; `None` where it belongs to none.
     pub(super) fn part(&self, header: &Header) -> Option<DossierPart> {
         if self.streams.contains(&header.stream_id) {
             return Some(DossierPart::Task);

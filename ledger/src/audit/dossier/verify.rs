@@ -231,7 +231,7 @@ fn include(
     }
 }
 
-/// Whether it is one of the task's own records; one that is neither that nor context is wrong here.
+/// True when it is one of the task's own records; one that is neither that nor context is wrong here.
 fn belongs(
     record: &DossierRecord,
     header: &Header,
@@ -292,7 +292,7 @@ fn content(
     Some(salt)
 }
 
-/// What people read must be what the bytes say.
+/// Compares the readable form with the bytes.
 fn describe(record: &DossierRecord, header: &Header, findings: &mut Findings) {
     let read = record
         .payload

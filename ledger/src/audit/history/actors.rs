@@ -1,4 +1,4 @@
-//! Who can cause which event.
+//! The actors that can cause an event.
 //!
 //! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.

@@ -26,7 +26,7 @@ enum Last {
 pub(super) struct ApplyState {
     pub(super) task_id: TaskId,
     pub(super) fingerprint: Fingerprint,
-    /// What it waits or waited for.
+    /// The approval that it waits or waited for.
     pub(super) approval: Option<ApprovalId>,
     pub(super) authorised: bool,
     pub(super) idempotency_key: IdempotencyKey,
@@ -42,7 +42,7 @@ pub(super) struct ApplyState {
     last: Option<Last>,
     /// It has surely applied nothing.
     left_no_trace: bool,
-    /// Whether its operations are simulated, once one has begun.
+    /// True when its operations are simulated, once one has begun.
     pub(super) simulated: Option<bool>,
     pub(super) execution_id: Option<ExecutionId>,
     /// It ended with an unknown outcome, which somebody may settle.
@@ -412,7 +412,7 @@ impl History {
     }
 }
 
-/// What upstream answered with, where it did.
+/// The status of upstream's answer, where there was one.
 const fn http_status(outcome: &OperationOutcome) -> Option<u16> {
     match outcome {
         OperationOutcome::Succeeded { http_status, .. }

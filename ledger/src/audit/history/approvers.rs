@@ -142,7 +142,7 @@ impl History {
         }
     }
 
-    /// Whether the stream of a principal can be read from its beginning, so that all its credentials are known.
+    /// True when the stream of a principal can be read from its beginning, so that all its credentials are known.
     pub(super) fn has_all_credentials(&mut self, principal: &ApproverName) -> bool {
         let stream = self.principals.get(principal).copied();
         stream.is_some_and(|stream| matches!(self.streams.state(stream), Some(State::Approver(_))))
@@ -170,7 +170,7 @@ impl History {
         });
     }
 
-    /// Whether an approver's stream is that of this principal, as far as it can be seen.
+    /// True when an approver's stream is that of this principal, as far as it can be seen.
     pub(super) fn holder_is(&mut self, stream: StreamId, principal: &ApproverName) -> bool {
         match self.streams.state(stream) {
             Some(State::Approver(approver)) => approver.principal == *principal,

@@ -1,4 +1,4 @@
-//! What is said to end because its task was closed: the task is closed already, or by the same command.
+//! Ends that name a closed task: the task is closed already, or by the same command.
 
 use super::streams::State;
 use super::{History, Now};

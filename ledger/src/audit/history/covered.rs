@@ -7,7 +7,7 @@ use crate::name::ScopePattern;
 use crate::operation::Scope;
 use std::collections::{BTreeMap, HashMap};
 
-/// What covers every scope of a type.
+/// The id that covers every scope of a type.
 const EVERY: &str = "*";
 
 /// By operation and type of scope, then by what is covered.
@@ -26,7 +26,7 @@ fn covering<'a, T>(
     one.into_iter().chain(every)
 }
 
-/// What a task may do; see [`crate::aggregate::Task::allows`].
+/// The operations that a task may use; see [`crate::aggregate::Task::allows`].
 #[derive(Debug, Default)]
 pub(super) struct Allowlist(ByScope<(Level, Risk)>);
 
@@ -64,7 +64,7 @@ enum Until {
     ForGood,
 }
 
-/// What an agent was granted; see [`crate::aggregate::Agent::is_granted`].
+/// The grants of an agent; see [`crate::aggregate::Agent::is_granted`].
 #[derive(Debug, Default)]
 pub(super) struct Grants(ByScope<BTreeMap<Level, Until>>);
 
@@ -84,7 +84,7 @@ impl Grants {
         Self(all)
     }
 
-    /// Whether one that has not ended covers the operation on the scope at the level.
+    /// True when one that has not ended covers the operation on the scope at the level.
     pub(super) fn cover(
         &self,
         operation: OperationId,

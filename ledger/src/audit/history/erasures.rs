@@ -142,7 +142,7 @@ impl History {
         });
     }
 
-    /// What no erasure has accounted for.
+    /// Reports the decisions that no erasure has accounted for.
     pub(super) fn settle_unproven(&mut self, findings: &mut Findings) {
         for decision in std::mem::take(&mut self.unproven) {
             let reason = format!(

@@ -1,4 +1,4 @@
-//! What happens to a ledger as a whole: it was made, it went on from an older state.
+//! Events of a ledger as a whole: it was made, it went on from an older state.
 
 use super::streams::State;
 use super::{History, Now};
@@ -51,7 +51,7 @@ impl History {
     }
 }
 
-/// What was accepted is everything before, by the hash of its last record.
+/// An acceptance covers everything before it, by the hash of the last record.
 pub(super) fn ledger_accepted(now: &mut Now<'_>, accepted: &LedgerAccepted) {
     let (position, before) = (now.position(), now.header.prev_hash);
     now.expect(
@@ -66,7 +66,7 @@ pub(super) fn ledger_accepted(now: &mut Now<'_>, accepted: &LedgerAccepted) {
     );
 }
 
-/// Whether the old checkpoint is signed by the old key, and of the size and root that are named.
+/// True when the old checkpoint is signed by the old key, and of the size and root that are named.
 fn names_its_checkpoint(forked: &LedgerForked) -> bool {
     let opened = || {
         let origin: LogOrigin = forked.old_origin.parse().ok()?;
@@ -79,7 +79,7 @@ fn names_its_checkpoint(forked: &LedgerForked) -> bool {
     })
 }
 
-/// Whether the log that it becomes has an identity and a key by which checkpoints of it can be verified.
+/// True when the log that it becomes has an identity and a key by which checkpoints of it can be verified.
 fn names_its_key(forked: &LedgerForked) -> bool {
     forked.new_origin.parse::<LogOrigin>().is_ok() && forked.new_vkey.parse::<LogKey>().is_ok()
 }

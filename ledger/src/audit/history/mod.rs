@@ -1,4 +1,4 @@
-//! What the events say, held against the rules that they must have been decided by.
+//! Holds the events against the rules that they must have been decided by.
 //!
 //! One entry for each stream; those that have ended keep only what later events may be held against.
 //! A stream whose beginning is not there (it lies before the range, was erased, or cannot be read) is
@@ -80,13 +80,13 @@ pub(super) struct History {
     from: u64,
     /// There are records before that one.
     partial: bool,
-    /// What a delivery may be owed for.
+    /// Events that a delivery may be owed for.
     reports: Reports,
     /// Deliveries that the newest command has still to owe.
     owing: Vec<Owing>,
-    /// What ended because its task is closed by the same command.
+    /// Ends whose task must be closed by the same command.
     closings: Vec<Closing>,
-    /// Whose the last event was that could be read.
+    /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
     is_command_new: bool,
@@ -104,7 +104,7 @@ struct HiddenApprover {
     credential_at: Option<u64>,
 }
 
-/// What all events of one command share.
+/// The part that all events of one command share.
 #[derive(Debug, PartialEq, Eq)]
 struct Commanded {
     command_id: CommandId,
@@ -302,7 +302,7 @@ impl History {
         }
     }
 
-    /// Whether the last event that could be read is of this command.
+    /// True when the last event that could be read is of this command.
     fn ends_with(&self, command: CommandId) -> bool {
         self.command
             .as_ref()

@@ -1,4 +1,4 @@
-//! What callbacks are told of an event, made anew from the event and its stream.
+//! The messages to callbacks, made anew from each event and its stream.
 
 use super::applies::ApplyState;
 use super::streams::State;
@@ -32,7 +32,7 @@ pub(super) struct Reported {
     owed: Vec<CallbackId>,
 }
 
-/// What is told.
+/// The message and its subject.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) message: Message,

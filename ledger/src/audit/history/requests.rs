@@ -22,10 +22,10 @@ pub(super) enum Expected {
     Read(Box<Operation>),
 }
 
-/// What comparing came to.
+/// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compared {
-    /// What was started is the request of the operation.
+    /// The request that was started is that of the operation.
     Same,
     /// It is another one.
     Other,

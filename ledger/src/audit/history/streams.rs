@@ -28,7 +28,7 @@ pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
     }
 }
 
-/// What is known of a stream.
+/// The knowledge of a stream.
 #[derive(Debug)]
 pub(super) enum State {
     /// Its first event is being looked at.
@@ -97,7 +97,7 @@ pub(super) struct Streams {
     unreadable: bool,
 }
 
-/// What looking something up came to.
+/// The result of a search.
 pub(super) enum Seen<T> {
     /// It is there.
     Here(T),
@@ -118,7 +118,7 @@ impl Streams {
         }
     }
 
-    /// Whether an event may have been recorded and not be known here, because it cannot be read.
+    /// The reason why a recorded event may not be known here: it cannot be read.
     pub(super) fn unreadable(&self) -> Option<Obstacle> {
         self.unreadable.then_some(Obstacle::Unreadable)
     }
@@ -174,7 +174,7 @@ impl Streams {
         }
     }
 
-    /// Whether an event may be looked at further: a stream begins with the event that makes its
+    /// True when an event may be looked at further: a stream begins with the event that makes its
     /// aggregate, that one comes nowhere else, and nothing comes after the end.
     pub(super) fn may_go_on(&mut self, now: &mut Now<'_>, event: &Event) -> bool {
         let begins = event.begins();
@@ -243,7 +243,7 @@ impl Streams {
         }
     }
 
-    /// Whether payloads of the stream are still there.
+    /// True when payloads of the stream are still there.
     pub(super) fn is_left(&self, stream: StreamId) -> bool {
         let entry = self.entries.get(&stream);
         entry.is_some_and(|entry| entry.gone < entry.seen)

@@ -1,4 +1,4 @@
-//! What an apply asks for: its canonical bytes against its fingerprint, its check and its grants.
+//! The submission of an apply: its canonical bytes against its fingerprint, its check and its grants.
 
 use super::agents::AgentState;
 use super::requests::Expected;

@@ -67,7 +67,7 @@ pub(super) struct KnownCallbacks {
 }
 
 impl KnownCallbacks {
-    /// Whether one of them is that registration, and asked for the event.
+    /// True when one of them is that registration, and asked for the event.
     pub(super) fn want(&self, id: CallbackId, event: &str) -> bool {
         let mut all = self.orchestrator.iter().chain(&self.agent);
         all.any(|callback| callback.id == id && callback.events.contains(event))
@@ -90,7 +90,7 @@ impl KnownCallbacks {
     }
 }
 
-/// What later events may refer to in a task that was closed.
+/// The part of a closed task that later events may refer to.
 #[derive(Debug)]
 pub(super) struct ClosedTask {
     pub(super) callbacks: KnownCallbacks,
