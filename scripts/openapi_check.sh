@@ -29,40 +29,10 @@ if [ ! -x "$tools/bin/schemathesis" ]; then
     { rm -rf "$tools"; skip "schemathesis cannot be installed"; }
 fi
 
-if [ -z "$binary" ]; then
-  cargo build --locked
-  binary=${CARGO_TARGET_DIR:-target}/debug/llm-permission-proxy
-fi
-
-folder=$(mktemp -d)
-service=
-finish() {
-  if [ -n "$service" ] && kill -0 "$service" 2>/dev/null; then kill -KILL "$service"; fi
-  rm -rf "$folder"
-}
-trap finish EXIT
-
-secret() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
-
-export DATABASE_URL="sqlite://$folder/data/proxy.db" BIND_ADDR=127.0.0.1:0 RATE_LIMIT_RPS=0
-export JWT_SECRET BOOTSTRAP_JWT_SECRET MTLS_BINDING_SHARED_SECRET
-export APPROVAL_LINK_SECRET RESUME_TOKEN_SECRET
-JWT_SECRET=$(secret)
-BOOTSTRAP_JWT_SECRET=$(secret)
-MTLS_BINDING_SHARED_SECRET=$(secret)
-APPROVAL_LINK_SECRET=$(secret)
-RESUME_TOKEN_SECRET=$(secret)
-unset CLOUDFLARE_API_TOKEN MASTER_KEY LEDGER_URL ALLOW_INSECURE_DEFAULTS
-
-"$binary" serve --log-format json 2>"$folder/log" &
-service=$!
-deadline=$((SECONDS + 30))
-until address=$(sed -n 's/.*"address":"\([^"]*\)".*/\1/p' "$folder/log" | head -n 1) &&
-  [ -n "$address" ] && grep -q . <(curl -fsS "http://$address/v1/readyz" 2>/dev/null); do
-  kill -0 "$service" 2>/dev/null || { tail -n 30 "$folder/log" >&2; exit 1; }
-  [ $SECONDS -lt $deadline ] || { echo "openapi check: the service was not ready" >&2; exit 1; }
-  sleep 0.1
-done
+label="openapi check"
+export RATE_LIMIT_RPS=0
+. scripts/service.sh
+start
 
 export OPENAPI_CHECK_SERVICE="http://$address" PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
 export SCHEMATHESIS_HOOKS=openapi_hooks
