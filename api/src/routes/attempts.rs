@@ -3,9 +3,8 @@
 
 use crate::limits::body_memory::BodyPermit;
 use crate::problem::ApiError;
-use crate::shapes::answers::{
-    ApplyEnded, ApplyRunning, ApplyWaiting, Granted, PermissionCheckView,
-};
+use crate::shapes::answers::{ApplyEnded, ApplyRunning, ApplyWaiting};
+use crate::shapes::plan::{Granted, PermissionCheckView};
 use crate::state::AppState;
 use app::applies::{ApplyProgress, Attempt, Concluded, Waiting};
 use axum::Json;

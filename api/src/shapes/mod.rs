@@ -13,6 +13,7 @@ pub(crate) mod catalog;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod passkeys;
+pub(crate) mod plan;
 pub(crate) mod sessions;
 pub(crate) mod shortcuts;
 pub(crate) mod shortened;
