@@ -17,9 +17,9 @@ pub(crate) struct Message {
     pub(crate) payload: Value,
 }
 
-/// One report.
+/// The body's `event` object, before it is JSON.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
+pub(crate) struct EventBody<'a> {
     /// The event that is reported.
     pub(crate) event_id: EventId,
     pub(crate) message: Message,
@@ -30,7 +30,7 @@ pub(crate) struct Report<'a> {
     pub(crate) at: Timestamp,
 }
 
-impl Report<'_> {
+impl EventBody<'_> {
     /// The body's `event` object.
     pub(crate) fn into_json(self) -> Value {
         let mut event = Map::new();

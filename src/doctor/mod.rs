@@ -14,7 +14,7 @@ mod read_tables;
 mod report;
 mod running;
 
-pub(crate) use report::Report;
+pub(crate) use report::Examination;
 
 use crate::config::{self, Environment, MasterKeySource, SigningSource};
 use finding::Finding;
@@ -28,7 +28,7 @@ fn keys(environment: &Environment) -> Option<Arc<MasterKeys>> {
 }
 
 /// Looks at everything.
-pub(crate) async fn examine(environment: &Environment) -> Report {
+pub(crate) async fn examine(environment: &Environment) -> Examination {
     let mut findings = configuration::look(environment);
     // A floor that is set wrongly is told of with the other settings.
     let floor = environment.part(config::min_free_bytes);
@@ -51,5 +51,5 @@ pub(crate) async fn examine(environment: &Environment) -> Report {
             "correct DATABASE_URL, LEDGER_URL and the LEDGER_SIGNING_… settings first",
         )),
     }
-    Report::new(findings)
+    Examination::new(findings)
 }

@@ -7,11 +7,11 @@ use serde_json::json;
 use std::fmt::Write as _;
 
 /// What was found, in the order in which it was looked at.
-pub(crate) struct Report {
+pub(crate) struct Examination {
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl Examination {
     pub(super) const fn new(findings: Vec<Finding>) -> Self {
         Self { findings }
     }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_report_says_what_to_do_about_each_finding_that_is_not_ok() {
-        let report = Report::new(vec![
+        let report = Examination::new(vec![
             Finding::ok("ledger", "12 events"),
             Finding::warning("files", "x is open to others", "chmod 600 x"),
             Finding::problem("disk", "0 bytes free", "make room"),

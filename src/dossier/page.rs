@@ -23,7 +23,7 @@ pub(crate) struct DossierPage {
     size: String,
     checkpoint: ShownText,
     software_version: &'static str,
-    story: Vec<Told>,
+    story: Vec<StoryLine>,
     applies: Vec<AskedApply>,
     decisions: Vec<Decided>,
     records: Vec<Stored>,
@@ -32,7 +32,7 @@ pub(crate) struct DossierPage {
 }
 
 /// A line of the story.
-struct Told {
+struct StoryLine {
     at: String,
     position: u64,
     depth: u8,
@@ -131,8 +131,8 @@ fn event_of(record: &DossierRecord) -> Option<(Header, Event)> {
     Some((header, event))
 }
 
-fn told(line: &Line) -> Told {
-    Told {
+fn told(line: &Line) -> StoryLine {
+    StoryLine {
         at: clock(line.at),
         position: line.position,
         depth: line.depth,

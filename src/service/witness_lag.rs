@@ -10,12 +10,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Looks at the checkpoints with each question for readiness.
 pub(crate) struct WitnessLag {
     checkpoints: Checkpoints,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenLag>,
 }
 
 /// What the question before has seen.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenLag {
     witnessed: u64,
     behind_since: Option<Instant>,
 }
@@ -43,7 +43,7 @@ impl WitnessLag {
     }
 }
 
-impl Seen {
+impl SeenLag {
     /// For how long nothing more was witnessed although there is more.
     fn look(&mut self, newest: u64, witnessed: u64, now: Instant) -> Duration {
         let moved = std::mem::replace(&mut self.witnessed, witnessed) != witnessed;
@@ -65,7 +65,7 @@ mod tests {
     fn only_witnesses_that_get_nowhere_count() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut seen = Seen::default();
+        let mut seen = SeenLag::default();
         let looks = [
             // Nothing to witness, then something, and nothing comes of it.
             (0, 0, 0, 0),

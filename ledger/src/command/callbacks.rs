@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Apply, Approval, Task};
 use crate::callback_event::CallbackEvent;
-use crate::callback_report::{Message, Report};
+use crate::callback_report::{EventBody, Message};
 use crate::callback_secret::CallbackSecret;
 use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
@@ -176,7 +176,7 @@ pub(super) fn owe(
     if wanting.is_empty() {
         return Vec::new();
     }
-    let report = Report {
+    let report = EventBody {
         event_id: reported.event_id,
         message,
         task_id: task.id,

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 /// Where a rule is to stand, which decides what it may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RulePlace {
     /// A ruleset named by its id; its phase is not known here.
     Ruleset,
     Phase(WafPhase),
@@ -35,7 +35,7 @@ pub(super) struct WafRule {
 }
 
 impl WafRule {
-    pub(super) fn parse(rule: At<'_>, place: Place) -> Result<Self, InvalidOperation> {
+    pub(super) fn parse(rule: At<'_>, place: RulePlace) -> Result<Self, InvalidOperation> {
         let mut fields = rule.fields()?;
         let action = RuleAction::parse(&mut fields)?;
         let expression = fields.required_text("expression")?.to_owned();
@@ -79,10 +79,10 @@ impl WafRule {
             check.map(parse_credential_check).transpose()?,
         );
         match place {
-            Place::Ruleset => {
+            RulePlace::Ruleset => {
                 keep("position", parse_position(&mut fields)?.map(Value::Object));
             }
-            Place::Phase(phase) => {
+            RulePlace::Phase(phase) => {
                 let id = ObjectId::parse(&mut fields, "id")?;
                 keep("id", id.map(|id| json!(id.as_str())));
                 if !action.is_known_in(phase) {

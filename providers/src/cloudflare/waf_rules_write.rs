@@ -17,7 +17,7 @@ use super::Before;
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
 use super::values::says_something;
-use super::waf_rule::{Place, WafRule, parse_position};
+use super::waf_rule::{RulePlace, WafRule, parse_position};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
@@ -75,7 +75,7 @@ impl RuleChange {
                 fields.finish()?;
                 Ok(Self::Move(position))
             }
-            _ => WafRule::parse(rule, Place::Ruleset).map(Self::Define),
+            _ => WafRule::parse(rule, RulePlace::Ruleset).map(Self::Define),
         }
     }
 
@@ -121,11 +121,11 @@ impl WafRulesWrite {
         match (ruleset_id, phase) {
             (Some(ruleset_id), None) => Ok(Self::AddRule {
                 ruleset_id,
-                rule: WafRule::parse(rule, Place::Ruleset)?,
+                rule: WafRule::parse(rule, RulePlace::Ruleset)?,
             }),
             (None, Some(phase)) => Ok(Self::FirstRule {
                 phase,
-                rule: WafRule::parse(rule, Place::Phase(phase))?,
+                rule: WafRule::parse(rule, RulePlace::Phase(phase))?,
             }),
             (Some(_), Some(_)) => {
                 Err(fields.refuse("phase", "give either ruleset_id or phase, not both"))
@@ -146,7 +146,7 @@ impl WafRulesWrite {
         })?;
         let rules = rules
             .into_iter()
-            .map(|rule| WafRule::parse(rule, Place::Phase(phase)))
+            .map(|rule| WafRule::parse(rule, RulePlace::Phase(phase)))
             .collect::<Result<_, _>>()?;
         Ok(Self::ReplacePhase {
             phase,
@@ -343,7 +343,7 @@ fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
         .collect()
 }
 
-/// What the rule says beside its definition and does not say any more.
+/// Fields beside the rule's definition that are not sent again.
 fn lost_of_rule(rule: &WafRule, rule_id: &ObjectId, now: &[Value]) -> Map<String, Value> {
     const WRITTEN_BY_UPSTREAM: [&str; 5] = ["id", "version", "last_updated", "ref", "categories"];
     let said = rule.body();

@@ -5,7 +5,7 @@ use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::callback_report::Report;
+use crate::callback_report::EventBody;
 use crate::canonical::parse_strict;
 use crate::clock::Timestamp;
 use crate::event::{
@@ -180,7 +180,7 @@ impl History {
                 .and_then(Value::as_str)
                 .map(IdempotencyKey::unchecked),
         };
-        let report = Report {
+        let report = EventBody {
             event_id: owed.event_id,
             message: about.message.clone(),
             task_id: owed.task_id,
