@@ -35,7 +35,7 @@ pub enum ApiError {
     /// The thing that the path names does not exist: 404.
     #[error("no such {what}")]
     NotFound {
-        /// What was looked for, in a word of the domain.
+        /// The object that was looked for, in a word of the domain.
         what: &'static str,
     },
     /// A proof about events that no checkpoint covers yet: 404.
@@ -63,7 +63,7 @@ pub enum ApiError {
     /// The state of things stands against it: 409.
     #[error("{detail}")]
     Conflict {
-        /// What stands against it and what to do next.
+        /// The obstacle, and the next step.
         detail: String,
     },
     /// It was there and is over: 410.
@@ -71,13 +71,13 @@ pub enum ApiError {
     Gone {
         /// As the ledger names the same refusal.
         code: &'static str,
-        /// What happened to it.
+        /// Its end, for people.
         detail: String,
     },
     /// The request itself is wrong: 400.
     #[error("{detail}")]
     BadRequest {
-        /// Which part, and what would be right.
+        /// The wrong part, and the right form.
         detail: String,
     },
     /// The body is larger than the route takes: 413.
@@ -103,7 +103,7 @@ pub enum ApiError {
     /// Cannot answer truthfully at the moment: 503.
     #[error("{detail}")]
     Unavailable {
-        /// What is missing.
+        /// The missing part.
         detail: String,
         /// When to try again.
         retry_after: Duration,

@@ -104,13 +104,13 @@ impl<F: Fn() -> Vec<String> + Send + Sync + 'static> Readiness for F {
 /// Gives the metrics in the Prometheus text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What the surface stands on.
+/// The services behind the surface.
 pub struct Services {
     /// Commands go in here, and time and ids come from it.
     pub ledger: Ledger,
-    /// What is listed and shown comes from here.
+    /// Lists and views come from here.
     pub projections: Projections,
-    /// What plans call zones.
+    /// The names of zones in plans.
     pub scope_names: Arc<dyn ScopeNames>,
     pub readiness: Arc<dyn Readiness>,
     /// For `/metrics`; the route is absent without it.
@@ -145,7 +145,7 @@ impl Keys {
 #[derive(Clone)]
 pub struct AppState(Arc<Shared>);
 
-/// What [`AppState`] gives access to.
+/// The parts behind [`AppState`].
 pub struct Shared {
     pub config: ApiConfig,
     pub keys: Keys,

@@ -24,10 +24,10 @@ use client_data::ClientData;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// What a browser hands over after the ceremony, as bytes; kept whole in the decision's event.
+/// A browser's answer after the ceremony, as bytes; kept whole in the decision's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assertion {
-    /// Which credential signed.
+    /// The credential that signed.
     pub credential_id: Vec<u8>,
     /// The client data exactly as the browser serialised it; the signature covers its hash.
     pub client_data_json: Vec<u8>,
@@ -35,11 +35,11 @@ pub struct Assertion {
     pub authenticator_data: Vec<u8>,
     /// ECDSA in DER, or RSASSA-PKCS1-v1_5.
     pub signature: Vec<u8>,
-    /// What the authenticator calls the user, if it says so. Not signed, and not relied on.
+    /// The authenticator's name of the user, if it gives one. Not signed, and not relied on.
     pub user_handle: Option<Vec<u8>>,
 }
 
-/// What an assertion must be about.
+/// The expectation that an assertion must meet.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
     /// The credential that the public key belongs to.
@@ -52,7 +52,7 @@ pub struct Expectation<'a> {
     pub challenge_binds: &'a Statement,
 }
 
-/// What a good assertion says besides its decision.
+/// The facts of a good assertion besides its decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
     /// How often the credential has signed; 0 from authenticators that do not count.

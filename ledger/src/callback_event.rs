@@ -1,4 +1,4 @@
-//! What a callback can be told.
+//! The names of events that a callback can ask for.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -91,7 +91,7 @@ impl CallbackPolicy {
         Ok(Self { allowed_hosts })
     }
 
-    /// Whether a host, in its normalised form, may be sent to.
+    /// True when a host, in its normalised form, may be sent to.
     #[must_use]
     pub fn allows(&self, host: &str) -> bool {
         self.allowed_hosts.contains(host)
@@ -114,7 +114,7 @@ fn normalise_host(entry: &str) -> Option<String> {
     }
 }
 
-/// Whether a host name survived parsing: the parsed form is what was written, in small letters, and
+/// True when a host name survived parsing: the parsed form is what was written, in small letters, and
 /// beyond ASCII its IDNA form. What a parser dropped, decoded or replaced was not meant to be seen.
 #[must_use]
 pub fn is_host_as_written(written: &str, parsed: &str) -> bool {

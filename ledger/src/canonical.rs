@@ -35,13 +35,13 @@ pub enum StrictJsonError {
     /// Not JSON: a syntax error, bytes that are not UTF-8, a lone surrogate, or data after the end.
     #[error("not valid JSON: {problem}")]
     Syntax {
-        /// What is wrong, with line and column.
+        /// The mistake, with line and column.
         problem: String,
     },
     /// A key stands twice in one object.
     #[error("{}this key is there more than once", before(path))]
     DuplicateKey {
-        /// Which key, as a path from the root: `operations[0].params.ttl`.
+        /// The key, as a path from the root: `operations[0].params.ttl`.
         path: String,
     },
     /// A number that not every reader would read as the same number.
@@ -70,7 +70,7 @@ pub enum StrictJsonError {
     Shape {
         /// Where it stands; `.` is the whole.
         path: String,
-        /// What is wrong; names the field.
+        /// The mistake; names the field.
         problem: String,
     },
 }
@@ -146,7 +146,7 @@ pub fn canonicalise(value: &Value) -> Result<Vec<u8>, StrictJsonError> {
     })
 }
 
-/// Whether the ordinary writer's bytes are canonical already, which cost a fraction: numbers are
+/// True when the ordinary writer's bytes are canonical already, which cost a fraction: numbers are
 /// integers, and keys are ASCII, which is in the same order as bytes and as UTF-16. Both writers escape
 /// the same characters in the same way.
 fn is_plain(value: &Value) -> bool {

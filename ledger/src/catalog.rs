@@ -66,7 +66,7 @@ pub struct OperationId(Word<39>);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScopeType(Word<23>);
 
-/// What the catalog says of one operation.
+/// The catalog's entry of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogEntry {
     /// The operation's stable name.
@@ -75,11 +75,11 @@ pub struct CatalogEntry {
     pub level: Level,
     /// Its risk, at least.
     pub risk: Risk,
-    /// What it acts on.
+    /// The type of its objects.
     pub scope_type: ScopeType,
     /// Its params hold files, so that a request for it may be larger than others.
     pub uploads: bool,
-    /// What it does, in one sentence for people.
+    /// Its effect, in one sentence for people.
     pub summary: &'static str,
 }
 
@@ -135,7 +135,7 @@ macro_rules! names {
         impl FromStr for $type {
             type Err = UnknownName;
 
-            /// Whether there is such a thing is for the catalog to say.
+            /// The catalog says whether there is such an operation.
             fn from_str(name: &str) -> Result<Self, UnknownName> {
                 let fine = |byte: u8| {
                     byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)

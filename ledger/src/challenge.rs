@@ -116,7 +116,7 @@ impl Challenge {
         [self.authenticated().as_slice(), &self.mac].concat()
     }
 
-    /// Whether the holder of the key issued it. Takes the same time for every wrong mac.
+    /// True when the holder of the key issued it. Takes the same time for every wrong mac.
     #[must_use]
     pub fn check_mac(&self, key: &ChallengeKey) -> bool {
         key.mac(&self.authenticated())
@@ -124,7 +124,7 @@ impl Challenge {
             .is_ok()
     }
 
-    /// Whether it was made for exactly this statement. Needs no key.
+    /// True when it was made for exactly this statement. Needs no key.
     #[must_use]
     pub fn binds(&self, statement: &Statement) -> bool {
         self.binding == binding(&self.nonce, self.valid_until, statement)

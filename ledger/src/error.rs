@@ -1,4 +1,4 @@
-//! What can go wrong when a command is executed, apart from refusals.
+//! Errors of executing a command, apart from refusals.
 
 use crate::rejection::Rejection;
 use crate::storage::{EncodeError, ReadError, StorageError, StorageErrorKind};
@@ -11,10 +11,10 @@ pub enum Error {
     /// A command was refused; nothing of it was recorded but what its refusal says.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// What cannot happen has happened. Asking again does not help.
+    /// A defect: something that cannot happen has happened. Asking again does not help.
     #[error("a defect of this software: {what}")]
     Defect {
-        /// What was found.
+        /// The finding.
         what: String,
     },
     /// The command is not in the log. Asking again is safe.
@@ -23,7 +23,7 @@ pub enum Error {
     /// The writer has stopped; the process must be started again.
     #[error("the ledger's writer has stopped")]
     Stopped,
-    /// What is to be decided on cannot be read.
+    /// The state to decide on cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Another process has changed the file.
@@ -51,12 +51,12 @@ impl From<TreeError> for Error {
 }
 
 impl Error {
-    /// What cannot happen.
+    /// An error for something that cannot happen.
     pub(crate) fn defect(what: impl Into<String>) -> Self {
         Self::Defect { what: what.into() }
     }
 
-    /// Whether what is stored is not what was written to it, so that only a copy of it helps; see
+    /// True when what is stored is not what was written to it, so that only a copy of it helps; see
     /// [`ReadError::is_damage`].
     #[must_use]
     pub const fn is_damage(&self) -> bool {
@@ -67,7 +67,7 @@ impl Error {
         }
     }
 
-    /// Whether nobody may go on, because what is stored is not, or may not stay, what this process has
+    /// True when nobody may go on, because what is stored is not, or may not stay, what this process has
     /// written.
     pub(crate) const fn is_fatal(&self) -> bool {
         match self {

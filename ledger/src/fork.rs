@@ -9,7 +9,7 @@ const MOST_REASON: usize = 1000;
 /// Why a fork is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
-    /// What was given as the old log's newest checkpoint is none of it.
+    /// The note that was given is no checkpoint of the old log.
     #[error("this is not a checkpoint of the log that is left")]
     Checkpoint(#[from] CheckpointError),
     /// Two histories under one name are what a fork must not be taken for.
@@ -46,7 +46,7 @@ pub struct Fork {
 }
 
 impl Fork {
-    /// What is recorded at position `size`, the first that the two logs do not share.
+    /// The event at position `size`, the first that the two logs do not share.
     ///
     /// # Errors
     /// [`ForkError`], before anything was written.

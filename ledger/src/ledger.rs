@@ -329,7 +329,7 @@ impl Ledger {
         self.checkpoints.as_ref()
     }
 
-    /// What was taken as it is when this was opened; `None` where the ledger was proven.
+    /// The doubt that was accepted when this was opened; `None` where the ledger was proven.
     #[must_use]
     pub const fn unprovable(&self) -> Option<&Unprovable> {
         self.unprovable.as_ref()
@@ -341,7 +341,7 @@ impl Ledger {
         self.shared.failing.borrow().clone()
     }
 
-    /// Whether something was read, since the start, that is not what was written: the file must be
+    /// True when something was read, since the start, that is not what was written: the file must be
     /// replaced by a sound copy. What was recorded before stays readable as far as it can be read.
     #[must_use]
     pub fn is_damaged(&self) -> bool {

@@ -62,9 +62,9 @@ pub struct Header {
     pub stream_id: StreamId,
     /// The event's gapless number in its stream.
     pub stream_version: u64,
-    /// What kind of event it is.
+    /// The number of the event's kind.
     pub event_type: u16,
-    /// Which frozen form of that kind its payload has.
+    /// The number of the frozen form of its payload.
     pub schema_version: u16,
     /// When the event was recorded.
     pub recorded_at: Timestamp,

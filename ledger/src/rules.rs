@@ -1,4 +1,4 @@
-//! What the operator configured and decisions depend on.
+//! The operator's settings that decisions depend on.
 
 use crate::challenge::ChallengeKey;
 use crate::name::ApproverName;
@@ -30,11 +30,11 @@ pub struct Rules {
     pub token_audience: String,
     /// How much an agent may have kept and asked.
     pub quotas: Quotas,
-    /// What operations are carried out on.
+    /// The upstreams of operations.
     pub providers: Providers,
 }
 
-/// What keeps one agent from filling the disk, or a person's day, for everybody. The same for all.
+/// Limits that keep one agent from filling the disk, or a person's day, for everybody. The same for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
     /// The most questions of one task that wait for people, or for being continued.

@@ -79,7 +79,7 @@ impl Sealed {
         &self.0
     }
 
-    /// Which master key it was sealed with.
+    /// The id of the master key that sealed it.
     ///
     /// # Errors
     /// When the bytes are not of a form that this software knows.
@@ -180,7 +180,7 @@ impl MasterKeys {
         self.current.id
     }
 
-    /// Whether values sealed under that key can be opened.
+    /// True when values sealed under that key can be opened.
     #[must_use]
     pub fn knows(&self, key_id: MasterKeyId) -> bool {
         self.key(key_id).is_some()
@@ -274,7 +274,7 @@ impl MasterKeys {
         [self.current.id.0.as_slice(), mac.as_bytes()].concat()
     }
 
-    /// Whether a MAC is of these bytes.
+    /// True when a MAC is of these bytes.
     ///
     /// # Errors
     /// The id of the key that it was made with, where that is not configured.

@@ -1,4 +1,4 @@
-//! What an approver puts a passkey to: one decision on one fingerprint.
+//! The statement that an approver's passkey signs: one decision on one fingerprint.
 //!
 //! Frozen: signatures over statements must verify for good.
 
@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 const REASON_PREFIX: &[u8] = b"llm-permission-proxy reason v1";
 
-/// What a person decided.
+/// A person's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
@@ -84,7 +84,7 @@ pub struct Statement {
     pub task_id: TaskId,
     /// The question.
     pub approval_id: ApprovalId,
-    /// What would be executed.
+    /// The operations that would be executed.
     pub fingerprint: Fingerprint,
     /// The decision.
     pub decision: Decision,

@@ -108,7 +108,7 @@ pub enum Error {
     /// A page of the file is not as SQLite wrote it.
     #[error("the read tables' file is damaged: {what}")]
     Pages {
-        /// What SQLite says.
+        /// SQLite's message.
         what: String,
     },
     /// Somebody else moved the cursor while we were folding.
@@ -131,7 +131,7 @@ pub enum Error {
         path: PathBuf,
         /// The step that failed: `made`, `opened`, `locked`.
         doing: &'static str,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -53,7 +53,7 @@ impl Demand {
         self.raised.notify_one();
     }
 
-    /// Whether a reader waits for the event at that position.
+    /// True when a reader waits for the event at that position.
     pub(crate) fn includes(&self, position: u64) -> bool {
         self.size.load(Ordering::Relaxed) > position
     }
@@ -80,7 +80,7 @@ pub struct Difference {
     pub table: &'static str,
     /// The row's key: `apply_id=…`.
     pub row: String,
-    /// What is different about it.
+    /// The difference.
     pub what: String,
 }
 

@@ -44,7 +44,7 @@ impl Projection {
         }
     }
 
-    /// Whether its rows are made of events of that type. What was erased concerns all of them.
+    /// True when its rows are made of events of that type. What was erased concerns all of them.
     pub(crate) const fn folds(self, event_type: u16) -> bool {
         use AggregateKind::{
             Agent, Apply, Approval, Approver, Delivery, Key, Session, Task, Template,
@@ -65,7 +65,7 @@ impl Projection {
             }
     }
 
-    /// Whether an event that cannot be read stops it. One of a type that this version knows stops
+    /// True when an event that cannot be read stops it. One of a type that this version knows stops
     /// those that fold the type. What a type that it does not know may mean to a projection, it
     /// cannot know either: such an event stops all of them.
     pub(crate) fn needs(self, event_type: Option<u16>) -> bool {
@@ -97,7 +97,7 @@ impl FromStr for Projection {
 pub struct Stop {
     /// The position that it stands before.
     pub position: u64,
-    /// What is wrong with what stands there, or with the tables.
+    /// The problem of the event there, or of the tables.
     pub why: String,
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-/// What waits for somebody, for metrics.
+/// The lengths of queues, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depths {
     /// Applies that may run and have not ended.
@@ -178,7 +178,7 @@ impl Projections {
         }
     }
 
-    /// What waits for somebody.
+    /// The lengths of queues.
     pub async fn depths(&self) -> Result<Depths, Error> {
         let failed = || Error::database("reading queue depths");
         let row = sqlx::query(

@@ -74,7 +74,7 @@ words!(
 );
 
 words!(
-    /// What can be done about an apply.
+    /// The state of an apply, by what can be done about it.
     ApplyState {
         /// Nothing was asked for yet.
         Idle = "idle",
@@ -94,7 +94,7 @@ words!(
 );
 
 impl TaskStatus {
-    /// What can be done about something that stands here.
+    /// The state of an apply with this status.
     #[must_use]
     pub const fn apply_state(self) -> ApplyState {
         match self {
@@ -109,7 +109,7 @@ impl TaskStatus {
         }
     }
 
-    /// Whether an apply that stands here waits for its approval, or to be continued.
+    /// True when an apply that stands here waits for its approval, or to be continued.
     #[must_use]
     pub const fn is_waiting(self) -> bool {
         matches!(self, Self::RequiresApproval | Self::Approved)

@@ -15,7 +15,7 @@ pub enum Error {
     /// A defect of this software.
     #[error("it panicked: {what}")]
     Panicked {
-        /// What the panic says.
+        /// The panic's message.
         what: String,
     },
 }
@@ -27,7 +27,7 @@ impl From<ledger::ReadError> for Error {
 }
 
 impl Error {
-    /// Whether the ledger's writer is gone, so that no worker can go on in this process.
+    /// True when the ledger's writer is gone, so that no worker can go on in this process.
     pub(crate) const fn is_end_of_writing(&self) -> bool {
         matches!(self, Self::Ledger(ledger::Error::Stopped))
     }

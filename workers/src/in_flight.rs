@@ -31,7 +31,7 @@ struct Rest {
     until: Option<Instant>,
 }
 
-/// What has changed among the tasks.
+/// A change among the tasks.
 pub(crate) struct Changed<K> {
     pub(crate) failed: Vec<Failed<K>>,
     /// A key that had failed may be taken again.
@@ -80,7 +80,7 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
         self.taken.len() + resting.count()
     }
 
-    /// Whether nobody works on the key and it does not rest.
+    /// True when nobody works on the key and it does not rest.
     pub(crate) fn is_free(&self, key: &K) -> bool {
         let rests = |rest: &Rest| rest.until.is_some();
         !self.taken.contains(key) && !self.resting.get(key).is_some_and(rests)

@@ -13,7 +13,7 @@ const BATCH: u32 = 2000;
 /// Follows the log from a size on. [`TailQueue::has_gap`] says that the read tables must be asked too.
 pub(crate) struct TailQueue<K> {
     ledger: Ledger,
-    /// What an event makes owed.
+    /// The key that an event makes due.
     owes: fn(&Recorded) -> Option<K>,
     size: watch::Receiver<u64>,
     next: u64,
@@ -82,7 +82,7 @@ impl<K> TailQueue<K> {
             .set(f64::from(waiting));
     }
 
-    /// Whether the read tables have to be asked for what was passed over.
+    /// True when the read tables have to be asked for what was passed over.
     pub(crate) const fn has_gap(&self) -> bool {
         self.passed_over.is_some()
     }

@@ -15,7 +15,7 @@ pub(crate) trait Worker: Send + 'static {
     /// Its name in health, logs and metrics, and in the events that it appends.
     const NAME: &'static str;
 
-    /// What it reads: it starts once these hold everything that the ledger held then.
+    /// The projections that it reads: it starts once these hold everything that the ledger held then.
     const READS: &'static [Projection];
 
     /// Works until told to stop and has then drained, or until it cannot go on. It is called again

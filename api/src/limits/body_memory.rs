@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// are is bounded by how many requests there are.
 const UNIT: usize = 16 * 1024;
 
-/// What all bodies together may take.
+/// The most bytes that all bodies together may take.
 const ALL: usize = 64 * 1024 * 1024;
 
 /// The memory for the bodies of one subject: one of the largest, and others beside it.

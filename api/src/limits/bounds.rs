@@ -92,7 +92,7 @@ pub(crate) struct AnswerFor(pub(crate) CountedFor);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LongAnswer;
 
-/// What a request holds until it is answered.
+/// The permits that a request holds until it is answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeldPermits(Arc<Inner>);
 

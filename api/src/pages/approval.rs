@@ -18,7 +18,7 @@ pub struct ApprovalPage {
     pub task_name: ShownText,
     pub task_id: String,
     pub approval_id: String,
-    /// What will be done, in this order.
+    /// The operations, in their order.
     pub operations: Vec<OperationCard>,
     /// The principals whose passkeys count.
     pub approvers: Vec<ShownText>,
@@ -37,7 +37,7 @@ pub struct ApprovalPage {
 pub struct OperationCard {
     /// Its name in the catalog.
     pub operation_id: String,
-    /// What it will do, in one sentence for people.
+    /// Its effect, in one sentence for people.
     pub summary: ShownText,
     /// Zone or account.
     pub scope_type: ScopeType,
@@ -47,15 +47,15 @@ pub struct OperationCard {
     pub place: Option<ShownText>,
     /// How much harm it can do.
     pub risk: Risk,
-    /// What to look at twice; empty when nothing stands out.
+    /// Warnings; empty when nothing stands out.
     pub warnings: Vec<ShownText>,
     pub params: Vec<Param>,
-    /// What upstream has now and will have no more, though no param names it.
+    /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
 }
 
-/// What is known of the object that an operation will change.
+/// The state of the object that an operation will change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamState {
     /// The operation replaces nothing that could be read.
@@ -65,7 +65,7 @@ pub enum UpstreamState {
     Absent,
     /// It could not be read; the reason for people.
     Unavailable(ShownText),
-    /// What is there now, as far as no param has it beside itself.
+    /// The fields that are there now, as far as no param shows them beside itself.
     Present(Vec<Param>),
 }
 
@@ -186,7 +186,7 @@ impl ApprovalPage {
             .sum()
     }
 
-    /// Whether something about upstream will still be read, so that the page changes.
+    /// True when something about upstream will still be read, so that the page changes.
     fn awaits_upstream(&self) -> bool {
         self.operations
             .iter()

@@ -17,7 +17,7 @@ const ROWS: usize = 2000;
 pub(crate) enum ApprovalFile {
     /// The request: the bytes that the fingerprint is made from.
     Request,
-    /// What was read upstream, as JSON.
+    /// The state that was read upstream, as JSON.
     Upstream,
     /// One param of one operation, by itself; both count from 1.
     Param { operation: usize, row: usize },

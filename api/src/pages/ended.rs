@@ -42,7 +42,7 @@ pub enum Ended {
 #[derive(Debug, Clone)]
 pub struct EndedOperation {
     pub summary: ShownText,
-    /// What became of it; absent where nothing was tried for the approval.
+    /// Its outcome; absent where nothing was tried for the approval.
     pub outcome: Option<OutcomeShown>,
 }
 
@@ -50,7 +50,7 @@ pub struct EndedOperation {
 pub struct OutcomeShown {
     /// In two or three words.
     pub word: &'static str,
-    /// Whether it was surely carried out.
+    /// True when it was surely carried out.
     pub done: bool,
     /// Why, where it was not.
     pub why: Option<ShownText>,
@@ -64,7 +64,7 @@ pub struct EndedPage {
     /// When it was decided, expired or cancelled.
     pub at: Moment,
     pub apply_ended_at: Option<Moment>,
-    /// Who decided or cancelled; absent when time ran out.
+    /// The person who decided or cancelled; absent when time ran out.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
     pub agent: ShownText,
@@ -74,7 +74,7 @@ pub struct EndedPage {
 }
 
 impl EndedPage {
-    /// What happened in one line, for whoever does not read pages.
+    /// The end in one line, for callers that read no pages.
     #[must_use]
     pub fn in_words(&self) -> String {
         let mut line = format!("{} ({}", self.ended.title(), self.at);

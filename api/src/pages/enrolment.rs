@@ -9,11 +9,11 @@ use askama::Template;
 #[derive(Debug, Clone, Template)]
 #[template(path = "enrolment.html")]
 pub struct EnrolmentPage {
-    /// Whose passkey it will be.
+    /// The principal whose passkey it will be.
     pub principal: ShownText,
     /// The name that whoever made the link gave the passkey.
     pub label: Option<ShownText>,
-    /// Whether the principal may decide as the service is configured.
+    /// True when the principal may decide as the service is configured.
     pub may_decide: bool,
     /// How many passkeys the principal has already.
     pub registered: usize,
@@ -27,7 +27,7 @@ pub struct EnrolmentPage {
 #[derive(Debug, Clone, Template)]
 #[template(path = "enrolment_used.html")]
 pub struct EnrolmentUsedPage {
-    /// Whose passkey it was to be.
+    /// The principal whose passkey it was to be.
     pub principal: ShownText,
     /// A passkey was registered with it; otherwise it expired unused.
     pub used: bool,

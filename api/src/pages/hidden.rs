@@ -3,7 +3,7 @@
 /// Opens a code point written out; never stands for itself.
 pub(super) const MARK: char = '\u{2039}';
 
-/// What a reader should know about the character that stood there.
+/// The name of a character that is shown as a code point.
 pub(super) fn name(c: char) -> &'static str {
     match c {
         ' ' => "space at the edge",

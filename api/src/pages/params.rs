@@ -8,9 +8,9 @@ use serde_json::Value;
 pub struct Param {
     pub name: ShownText,
     pub value: ParamValue,
-    /// What upstream has now in its place, where that is known.
+    /// The value that upstream has now, where that is known.
     pub now: Now,
-    /// Whether it holds something that is not known to this service and was passed on as it came.
+    /// True when it holds something that is not known to this service and was passed on as it came.
     pub is_unchecked: bool,
 }
 

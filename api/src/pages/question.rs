@@ -140,7 +140,7 @@ impl Question<'_> {
     }
 }
 
-/// What a worker found upstream for one operation.
+/// The state that a worker found upstream for one operation.
 fn found(read: Option<&PreState>) -> Option<Value> {
     match read? {
         PreState::Found(text) => serde_json::from_str(text).ok(),

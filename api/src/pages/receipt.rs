@@ -27,7 +27,7 @@ impl Ended {
 }
 
 impl OutcomeShown {
-    /// What became of the operation of that index.
+    /// The outcome of the operation of that index.
     pub(super) fn of(apply: &Apply, index: usize) -> Option<Self> {
         let state = apply.operations.get(index)?;
         let (word, why) = match state {

@@ -10,7 +10,7 @@ use http::request::Parts;
 use ledger::RequestId;
 use std::convert::Infallible;
 
-/// Whether whoever asks reads pages: `Accept` names `text/html`.
+/// True when whoever asks reads pages: `Accept` names `text/html`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WantsPage(pub(crate) bool);
 

@@ -8,7 +8,7 @@
 //! stored (the `shown` class overrides the bidirectional algorithm): `אב.1.2` must not read as another
 //! address than the one that will be sent. Words that may be taken for others are marked where they stand.
 //!
-//! What is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
+//! A text that is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
 
 mod pieces;
 mod rest;
@@ -26,7 +26,7 @@ use std::fmt::{self, Write};
 pub struct ShownText {
     text: String,
     layout: Layout,
-    /// What there is of it besides; `None` where nothing was cut.
+    /// The rest of it; `None` where nothing was cut.
     rest: Option<Box<Rest>>,
 }
 
@@ -85,7 +85,7 @@ impl ShownText {
         &self.text
     }
 
-    /// Whether there is nothing to show.
+    /// True when there is nothing to show.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.rest.is_none()

@@ -1,4 +1,4 @@
-//! What a worker read upstream, set out so that it stands beside what an operation will send.
+//! The state that a worker read upstream, set beside the fields that an operation will send.
 
 use super::approval::UpstreamState;
 use super::params::Param;

@@ -28,7 +28,7 @@ impl From<app::Error> for ApiError {
     }
 }
 
-/// What the ledger cannot do at the moment is a 503; what it should never say is our fault.
+/// A thing that the ledger cannot do at the moment is a 503; one that it should never say is our fault.
 impl From<ledger::Error> for ApiError {
     fn from(error: ledger::Error) -> Self {
         use ledger::Error;

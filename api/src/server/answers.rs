@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// What is shorter is not counted: a connection has no more than a few of them.
+/// Shorter answers are not counted: a connection has no more than a few of them.
 const SMALL: usize = 1024;
 
 /// The body of an answer, each piece of it counted when it is made.

@@ -43,7 +43,7 @@ pub(super) const MOST_CLOSING: usize = 256;
 enum End {
     /// By the client, by the protocol, or because it broke off.
     Itself,
-    /// What came was no request.
+    /// The bytes were no request.
     Malformed,
     /// Nothing came for too long.
     Idle,

@@ -35,7 +35,7 @@ impl Head {
         Some(end.saturating_add(1))
     }
 
-    /// Whether anything but empty lines has come.
+    /// True when anything but empty lines has come.
     pub(super) const fn has_begun(&self) -> bool {
         self.has_begun
     }
@@ -45,7 +45,7 @@ impl Head {
         self.is_foreign
     }
 
-    /// Whether two readers could understand different things.
+    /// True when two readers could understand different things.
     pub(super) const fn is_ambiguous(&self) -> bool {
         self.is_ambiguous || self.lengths.saturating_add(self.encodings) > 1
     }

@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use axum::http::uri::Authority;
 use axum::http::{Request, Version, header};
 
-/// Whether the request says its host as it should.
+/// Checks that the request names its host as it should.
 ///
 /// # Errors
 /// The refusal where it does not.

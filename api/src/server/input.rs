@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 /// The most bytes of a request's head. The library refuses longer ones.
 pub(super) const MOST_HEAD: usize = 32 * 1024;
 
-/// What the next bytes belong to.
+/// The part of a message that the next bytes belong to.
 #[derive(Debug)]
 enum Next {
     /// A head, of which so many bytes have been looked at.
@@ -48,7 +48,7 @@ impl Input {
         self.bytes.len().saturating_add(self.head)
     }
 
-    /// Whether a part of a head has come that is not handed over.
+    /// True when a part of a head has come that is not handed over.
     pub(super) const fn is_in_head(&self) -> bool {
         matches!(&self.next, Next::Head(head, _) if head.has_begun())
     }
@@ -149,7 +149,7 @@ mod tests {
         ConnectionState::new(Instant::now(), Arc::new(Memory::new(usize::MAX)))
     }
 
-    /// What is handed over at once after more has come.
+    /// The bytes that are handed over at once after more has come.
     fn arrive(input: &mut Input, state: &ConnectionState, more: &str) -> String {
         let mut space = [0; 64 * 1024];
         let mut buf = ReadBuf::new(&mut space);

@@ -34,7 +34,7 @@ struct Share {
     signals: Arc<Signals>,
 }
 
-/// What one connection holds; dropping it gives it back.
+/// The memory that one connection holds; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Holding {
     memory: Arc<Memory>,

@@ -29,7 +29,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What the HTTP library refuses by itself.
+    /// A refusal by the HTTP library itself.
     pub(super) const fn of_library(status: StatusCode) -> Self {
         match status {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadTooLarge,

@@ -29,7 +29,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(250);
 /// one piece.
 const ALL_HEADS: usize = 64 * 1024 * 1024;
 
-/// What answers that are not read may take together.
+/// The most bytes that answers that are not read may take together.
 const ALL_ANSWERS: usize = 64 * 1024 * 1024;
 
 /// All slots, and the memory that their connections share.
@@ -202,7 +202,7 @@ impl Slot {
         taken.count(holder.clone());
     }
 
-    /// What holds the answers that nobody has read.
+    /// The memory of the answers that nobody has read.
     pub(super) fn answers(&self) -> &Arc<Memory> {
         &self.slots.answers
     }

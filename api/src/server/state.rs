@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Nothing of a request has come since the last one was answered.
@@ -35,7 +35,7 @@ const UNSAID: u64 = u64::MAX;
 /// [`Framing::Last`]
 const LAST: u64 = u64::MAX - 1;
 
-/// What each connection holds of an unfinished head without being counted: most heads are shorter.
+/// The bytes of an unfinished head that are not counted for a connection: most heads are shorter.
 pub(super) const FREE_HEAD: usize = 4 * 1024;
 
 /// A head that is longer ends the connection with its answer: the library would keep memory of this size
@@ -136,7 +136,7 @@ impl ConnectionState {
         self.head.store(bytes, Ordering::Relaxed);
     }
 
-    /// What the library has read of the head that it has.
+    /// The framing of the head, as far as the library has read it.
     pub(super) fn framing(&self) -> Option<Framing> {
         match self.framing.load(Ordering::Relaxed) {
             UNSAID => None,

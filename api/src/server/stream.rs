@@ -74,7 +74,7 @@ pub(super) struct Stream {
     patience: Duration,
     input: Input,
     pace: Pace,
-    /// What is left of a refusal of ours.
+    /// The rest of a refusal of ours.
     own: Vec<u8>,
     own_sent: usize,
     /// The client has ended its side.
@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// Whether the client has ended its side, so that nothing more will come.
+    /// True when the client has ended its side, so that nothing more will come.
     pub(super) const fn is_at_end(&self) -> bool {
         self.is_at_end
     }
@@ -106,7 +106,7 @@ impl Stream {
         self.broken
     }
 
-    /// Whether a refusal of ours has taken the place of the library's.
+    /// True when a refusal of ours has taken the place of the library's.
     pub(super) const fn has_refused(&self) -> bool {
         !self.own.is_empty()
     }

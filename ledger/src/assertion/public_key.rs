@@ -17,7 +17,7 @@ use std::str::FromStr;
 const RSA_MODULUS_LEN: std::ops::RangeInclusive<usize> = 256..=512;
 /// 65537, the one public exponent that authenticators use.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
-/// What stands before a SHA-256 digest in a signature (RFC 8017, section 9.2, note 1).
+/// The prefix of a SHA-256 digest in a signature (RFC 8017, section 9.2, note 1).
 const SHA256_PREFIX: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
@@ -174,7 +174,7 @@ impl PublicKey {
         KeyThumbprint::from_bytes(Sha256::digest(cose::write(&self.0, false)).into())
     }
 
-    /// Whether the signature, in the form that WebAuthn gives it, is this key's over the message.
+    /// True when the signature, in the form that WebAuthn gives it, is this key's over the message.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Key::Es256(key) => p256::ecdsa::Signature::from_der(signature)

@@ -62,7 +62,7 @@ fn numbers(text: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// What follows the end of a string that has begun.
+/// The rest behind the end of a string that has begun.
 fn behind_string(mut rest: &[u8]) -> &[u8] {
     while let Some((first, after)) = rest.split_first() {
         rest = match first {

@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use std::fmt;
 
-/// What does not fit, in words for the caller.
+/// A value that does not fit, in words for the caller.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Misfit(String);

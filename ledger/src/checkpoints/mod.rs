@@ -77,7 +77,7 @@ pub trait CheckpointStore: Send + Sync + 'static {
     ) -> Result<(), BoxError>;
 }
 
-/// What signing goes on from.
+/// The state that signing goes on from.
 pub struct SigningFrom {
     /// The log's identity, the first line of each checkpoint.
     pub origin: LogOrigin,
@@ -112,7 +112,7 @@ impl Checkpoints {
         }))
     }
 
-    /// Whose checkpoints they are.
+    /// The origin of the checkpoints.
     #[must_use]
     pub fn origin(&self) -> &LogOrigin {
         &self.0.origin

@@ -162,7 +162,7 @@ pub struct ReadBefore {
 }
 
 impl ReadBefore {
-    /// Whether what stood there is known to have been other than what the operation makes of it. Only
+    /// True when what stood there is known to have been other than what the operation makes of it. Only
     /// then can reading back prove that the operation was carried out.
     #[must_use]
     pub fn differed(&self) -> bool {
@@ -214,7 +214,7 @@ pub enum OperationOutcome {
         request_id: Option<String>,
         /// A stable code.
         code: String,
-        /// What happened, for people.
+        /// An account for people.
         message: String,
         /// Upstream's errors as JSON text.
         errors: String,
@@ -323,7 +323,7 @@ impl Evidence {
         Some(format!("{count} of {total} are in this answer; {next}"))
     }
 
-    /// Whether there is none.
+    /// True when there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -382,7 +382,7 @@ pub struct ApplyEnded {
 /// `apply.resolved` 1: a person settled an unknown outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyResolved {
-    /// Whether the operation had been carried out.
+    /// True when the operation had been carried out.
     pub executed: bool,
     /// What the person saw.
     pub reason: String,

@@ -51,7 +51,7 @@ pub struct CredentialPut {
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
     pub public_key_thumbprint: RecordedThumbprint,
-    /// Whether the authenticator may back the key up; learnt at its first use when absent.
+    /// True when the authenticator may back the key up; learnt at its first use when absent.
     pub backup_eligible: Option<bool>,
     /// The signature counter at registration.
     pub sign_count: u32,

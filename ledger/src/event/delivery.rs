@@ -57,7 +57,7 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// Whether the receiver said 410: that it wants this no more (RFC 9110, section 15.5.11; Standard
+    /// True when the receiver said 410: that it wants this no more (RFC 9110, section 15.5.11; Standard
     /// Webhooks). No further try follows, however many are left.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -237,7 +237,7 @@ impl LedgerErased {
             .fold(0, u64::saturating_add)
     }
 
-    /// Whether the payload at a position is among them.
+    /// True when the payload at a position is among them.
     #[must_use]
     pub fn covers(&self, position: u64) -> bool {
         let after = self

@@ -157,7 +157,7 @@ pub enum ActorKind {
 }
 
 impl ActorKind {
-    /// Whether an actor is of this kind.
+    /// True when an actor is of this kind.
     #[must_use]
     pub fn is(self, actor: &Actor) -> bool {
         match (self, actor) {

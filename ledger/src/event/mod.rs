@@ -457,7 +457,7 @@ impl Event {
         Self::kind_of(self.event_type())
     }
 
-    /// Whether it is the first event of its stream. What was erased is not known to be.
+    /// True when it is the first event of its stream. What was erased is not known to be.
     #[must_use]
     pub const fn begins(&self) -> bool {
         match (self, self.kind()) {
@@ -535,7 +535,7 @@ impl Recorded {
         }
     }
 
-    /// Whether its payload was erased.
+    /// True when its payload was erased.
     #[must_use]
     pub const fn is_erased(&self) -> bool {
         matches!(self.event, Event::Erased(_))

@@ -84,7 +84,7 @@ pub struct TaskCreatedV2 {
     pub allowed: Vec<AllowedOperation>,
     /// How long each of its tokens lives, in seconds.
     pub token_ttl_seconds: u32,
-    /// Whether an apply of the agent may register a callback beside the orchestrator's.
+    /// True when an apply of the agent may register a callback beside the orchestrator's.
     pub agent_callbacks: bool,
 }
 

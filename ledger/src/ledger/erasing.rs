@@ -42,7 +42,7 @@ impl Ledger {
         self.execute(origin, command).await
     }
 
-    /// Whether the ledger's files hold nothing of what was erased, and its changes. It takes a moment
+    /// True when the ledger's files hold nothing of what was erased, and its changes. It takes a moment
     /// after an erasure, and longer while somebody reads the file.
     #[must_use]
     pub fn scrubbed(&self) -> watch::Receiver<bool> {

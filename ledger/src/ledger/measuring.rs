@@ -40,7 +40,7 @@ impl Ledger {
         self.log.bytes_free()
     }
 
-    /// Whether there is so little room that nothing new is taken in.
+    /// True when there is so little room that nothing new is taken in.
     #[must_use]
     pub fn is_short_of_room(&self) -> bool {
         self.bytes_free()

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// A ledger that is taken as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unprovable {
-    /// What the head's MAC told.
+    /// The result of checking the head's MAC.
     pub why: String,
     pub size: u64,
     /// The hash of the last one, and so of all.
@@ -36,11 +36,11 @@ pub struct Opened {
     pub head: Head,
     /// The tree as far as it is stored.
     pub tree: Frontier,
-    /// What is left to be compared. Readers do not wait for it, commands do; where it fails, nothing is decided.
+    /// The rest of the comparison. Readers do not wait for it, commands do; where it fails, nothing is decided.
     pub check: Option<BoxFuture<'static, Result<(), ReadError>>>,
-    /// Whether something is to be cleaned after an erasure.
+    /// True when something is to be cleaned after an erasure.
     pub is_to_clean: bool,
-    /// What signing goes on from; `None`: nothing is signed.
+    /// The state that signing goes on from; `None`: nothing is signed.
     pub signing: Option<SigningFrom>,
     /// Where the ledger is taken as it is, and not proven.
     pub unprovable: Option<Unprovable>,
@@ -48,7 +48,7 @@ pub struct Opened {
     pub right: Box<dyn Send>,
 }
 
-/// What decisions need from outside.
+/// The surroundings of decisions.
 pub struct Surroundings {
     pub rules: Rules,
     pub clock: Arc<dyn Clock>,
@@ -163,7 +163,7 @@ async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {
         .map_or(Timestamp::default(), Recorded::recorded_at))
 }
 
-/// What the writer's task does.
+/// The work of the writer's task.
 struct Work {
     writer: Writer,
     check: Option<BoxFuture<'static, Result<(), ReadError>>>,

@@ -1,4 +1,4 @@
-//! What a commit adds to a log.
+//! The content of a commit.
 
 use super::EncodeError;
 use super::lookup::Lookups;
@@ -156,12 +156,12 @@ impl Staged {
     }
 }
 
-/// What one commit adds: all of it or nothing.
+/// The content of one commit: all of it is added or nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Addition<'a> {
     /// The records, which go on from the head without a gap.
     pub staged: &'a [Staged],
-    /// What they change of the lookups and of the open streams.
+    /// Their changes of the lookups and of the open streams.
     pub lookups: &'a Lookups,
     /// The tree's rows for these records; none where the stored tree does not reach to the head yet.
     pub tree: &'a [TreeRow],

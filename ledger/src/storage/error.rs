@@ -46,7 +46,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether what is stored is not what was written, so that only a copy of it helps. What may pass or can
+    /// True when what is stored is not what was written, so that only a copy of it helps. What may pass or can
     /// be set right (a disk that is full, an event of a later release) is no damage.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
@@ -75,7 +75,7 @@ pub enum StorageErrorKind {
     /// What was written may never become durable, although it can be read: the system may have dropped
     /// what it could not write.
     NotSynced,
-    /// What is stored is not what was written.
+    /// The stored bytes are not those that were written.
     Damaged,
 }
 

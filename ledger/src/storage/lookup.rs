@@ -1,4 +1,4 @@
-//! What decisions look up, derived from the events and written with them.
+//! The lookups of decisions, derived from the events and written with them.
 
 use super::error::ReadError;
 use super::lookup_held::Held;
@@ -10,7 +10,7 @@ use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId, IdempotencyKey, TemplateName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is looked up. The numbers stand in the file.
+/// The kinds of lookups. The numbers stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LookupKind {
     /// Agent name → agent.
@@ -151,13 +151,13 @@ impl LookupKey {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
     }
 
-    /// What is looked up, and by which bytes.
+    /// The kind of lookup, and the bytes of the key.
     #[must_use]
     pub fn parts(&self) -> (LookupKind, &[u8]) {
         (self.0, &self.1)
     }
 
-    /// What is wrong where it does not lead to what it names.
+    /// The error where it does not lead to the thing that it names.
     pub(crate) fn misleads(&self) -> ReadError {
         ReadError::LookupsDiffer {
             table: "lookups",
@@ -213,7 +213,7 @@ pub(crate) fn credential_counter(id: &CredentialId) -> (LookupKey, fn(&[u8]) -> 
 /// Rows of a table, each as its columns.
 pub type Rows = BTreeSet<Vec<Vec<u8>>>;
 
-/// What a batch adds to the lookup tables.
+/// A batch's changes of the lookup tables.
 #[derive(Debug, Default, Clone)]
 pub struct Lookups {
     values: BTreeMap<LookupKey, Vec<u8>>,
@@ -290,7 +290,7 @@ impl Lookups {
             .collect()
     }
 
-    /// What is open, with the task of each.
+    /// The open streams, with the task of each.
     #[must_use]
     pub fn opened(&self) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
         let open = self.open.iter().filter(|(_, open)| **open);

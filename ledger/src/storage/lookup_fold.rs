@@ -34,7 +34,7 @@ fn evolve<A: Aggregate>(
 }
 
 impl LookupFold {
-    /// Whether events of that type change a lookup table.
+    /// True when events of that type change a lookup table.
     #[must_use]
     pub const fn concerns(event_type: u16) -> bool {
         match Event::kind_of(event_type) {

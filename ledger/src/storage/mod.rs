@@ -230,7 +230,7 @@ pub trait Log: Send + Sync + 'static {
     /// When it cannot be read.
     fn scan(&self) -> Result<Box<dyn Scan>, ReadError>;
 
-    /// Whether this file is one in which the log is kept.
+    /// True when this file is one in which the log is kept.
     fn is_kept_in(&self, _file: &Path) -> bool {
         false
     }
@@ -275,7 +275,7 @@ pub trait Scan {
     fn erased_by(&self, position: u64) -> Result<Option<u64>, ReadError>;
 }
 
-/// What stands at one position.
+/// The record at one position.
 #[derive(Debug)]
 pub enum Scanned<'a> {
     /// A record; nothing of it is compared or decoded.

@@ -17,7 +17,7 @@ pub struct StoredRecord {
     pub erased_by: Option<u64>,
 }
 
-/// What stands beside a record's header.
+/// The part beside a record's header.
 pub(crate) enum Content<'r> {
     /// Its salt and its payload.
     Payload(&'r [u8; SALT_LEN], &'r [u8]),

@@ -19,7 +19,7 @@ pub(super) enum Commit {
     Fatal(Error),
 }
 
-/// What a batch made of the log, once it is there.
+/// The log after a batch was committed.
 pub(super) struct Committed {
     pub(super) batch: Batch,
     pub(super) staged: Vec<Staged>,

@@ -7,7 +7,7 @@ use crate::event::Envelope;
 use crate::storage::{BoxFuture, LookupKey};
 use tokio::sync::oneshot;
 
-/// What became of the batch.
+/// The end of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BatchEnd {
     /// Its events, if any, are durable.

@@ -78,11 +78,11 @@ pub(crate) struct Shared {
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
     pub(crate) tree: watch::Sender<Option<Frontier>>,
-    /// Whether the files hold nothing of what was erased.
+    /// True when the files hold nothing of what was erased.
     pub(crate) is_clean: watch::Sender<bool>,
     /// Why the last commit failed, while nothing has been committed since.
     pub(crate) failing: watch::Sender<Option<String>>,
-    /// Whether something was read that is not what was written.
+    /// True once something was read that is not what was written.
     pub(crate) damaged: std::sync::atomic::AtomicBool,
     /// `recorded_at` of the newest event, in microseconds.
     pub(crate) newest: std::sync::atomic::AtomicI64,

@@ -91,7 +91,7 @@ impl Refusals {
         self.counts.len()
     }
 
-    /// Whether there is something that only a later minute will record.
+    /// True when there is something that only a later minute will record.
     pub(crate) fn is_counting(&self) -> bool {
         self.counts.values().any(|(_, count)| *count > EACH_MINUTE)
     }

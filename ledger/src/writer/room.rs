@@ -18,7 +18,7 @@ impl Room {
         Self { log, read: None }
     }
 
-    /// Whether there is less than that. What cannot be read stops nothing: a commit would say so.
+    /// True when there is less than that. What cannot be read stops nothing: a commit would say so.
     pub(crate) fn is_below(&mut self, floor: u64) -> bool {
         if floor == 0 {
             return false;

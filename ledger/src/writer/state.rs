@@ -41,7 +41,7 @@ pub trait Stored: Aggregate {
     fn from_state(state: &StateRef<'_>) -> Option<Arc<Self>>;
 }
 
-/// What the load of an aggregate that an event names has given.
+/// The loaded aggregate that an event names.
 ///
 /// # Errors
 /// [`Error::Defect`] when it has given none.
@@ -145,7 +145,7 @@ impl State {
         }
     }
 
-    /// Whether this is what a key names. Lookups are under no hash: one that leads elsewhere would give
+    /// True when this is what a key names. Lookups are under no hash: one that leads elsewhere would give
     /// a stream what is another's.
     pub(crate) fn answers_to(&self, key: &LookupKey) -> bool {
         let (kind, key) = key.parts();

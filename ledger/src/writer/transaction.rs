@@ -16,7 +16,7 @@ use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage}
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// What a decision may know besides the states: time, randomness and rules come in from outside.
+/// A decision's context besides the states: time, randomness and rules come in from outside.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Never before the head's `recorded_at`.
@@ -67,7 +67,7 @@ pub(crate) struct Batch {
     pub(crate) changed: HashMap<StreamId, Entry>,
     pub(crate) lookups: Lookups,
     pub(crate) events: Vec<Decided>,
-    /// What an event of the batch erases. The batch has no other command then.
+    /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
 

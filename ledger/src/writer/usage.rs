@@ -29,7 +29,7 @@ pub(crate) const MOST_RECORDED: u32 = 10_000;
 /// The most bytes of payloads that a start reads for it.
 pub(crate) const MOST_RECORDED_BYTES: u64 = 128 << 20;
 
-/// What an event takes on disk besides its payload: its header, its leaf, its rows in indexes.
+/// The bytes of an event on disk besides its payload: its header, its leaf, its rows in indexes.
 const OVERHEAD: u64 = 512;
 
 const HOUR: u128 = 3_600_000_000;
@@ -49,7 +49,7 @@ struct Level {
 }
 
 impl Level {
-    /// What is left of it.
+    /// The rest of it.
     fn now(self, now: Timestamp, quota: u64) -> u64 {
         let fallen = now.since(self.at).as_micros() * u128::from(quota) / HOUR;
         self.bytes
@@ -137,7 +137,7 @@ impl Usage {
         }
     }
 
-    /// Whether so many bytes more may be recorded for a task of an agent.
+    /// Checks that so many bytes more may be recorded for a task of an agent.
     ///
     /// # Errors
     /// [`Rejection::QuotaUsedUp`] with the time to wait.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// Who waits for which stream. An entry lives as long as somebody waits.
+/// The streams that somebody waits for. An entry lives as long as somebody waits.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
     streams: Mutex<HashMap<StreamId, (usize, Arc<Notify>)>>,

@@ -59,7 +59,7 @@ row! {
         /// Where it stands, never `open`. `failed` also when another apply used the approval that it
         /// waited for; `closed` when its task was closed while it waited.
         pub status: TaskStatus,
-        /// What can be done about it.
+        /// Its state, by what can be done about it.
         pub state: ApplyState = "apply_state",
         /// The approval that it waits or waited for.
         pub approval_id: Option<ApprovalId>,
@@ -69,7 +69,7 @@ row! {
         /// The task's callback when it was accepted.
         pub callback_id: Option<CallbackId>,
         pub operations: Vec<OperationSummary>,
-        /// Whether nothing was sent; absent before its first operation.
+        /// True when nothing was sent; absent before its first operation.
         pub simulated: Option<bool>,
         pub accepted_at: Timestamp,
         /// When it could run: granted from the start, or an approval was used for it.
@@ -81,7 +81,7 @@ row! {
         pub end_reason: Option<String>,
         /// How a person settled its unknown outcome: `executed` or `not_executed`.
         pub resolved_as: Option<String>,
-        /// What that person saw.
+        /// The person's finding.
         pub resolved_reason: Option<String>,
         /// The position of the event that accepted it; applies of a task are ordered by it.
         pub position: u64,

@@ -110,7 +110,7 @@ impl ApprovalView {
         self.decided_at.filter(|_| !self.was_denied())
     }
 
-    /// What the person who denied it wrote.
+    /// The reason of the person who denied it.
     #[must_use]
     pub fn denied_reason(&self) -> Option<&str> {
         self.decision_reason

@@ -55,7 +55,7 @@ row! {
         pub public_key: Blob = "public_key_b64",
         /// RFC 9679 thumbprint of the key.
         pub public_key_thumbprint: RecordedThumbprint,
-        /// Whether the authenticator may back the key up; absent until its first use.
+        /// True when the authenticator may back the key up; absent until its first use.
         pub backup_eligible: Option<bool>,
         /// The newest signature counter that it gave.
         pub sign_count: u32,

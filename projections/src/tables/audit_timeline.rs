@@ -51,7 +51,7 @@ row! {
         pub at: Timestamp,
         /// Its name: `apply.accepted`.
         pub event: String,
-        /// Who acted: `agent ci-bot`.
+        /// The actor: `agent ci-bot`.
         pub who: String,
         /// What happened, in one line; control characters in what people and agents wrote are made
         /// visible. Still to be escaped where it is shown.
@@ -71,7 +71,7 @@ row! {
     }
 }
 
-/// What a part of the timeline is about.
+/// The subject of a part of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimelineTopic {
     Task(TaskId),

@@ -38,7 +38,7 @@ row! {
         pub events: Vec<String>,
         /// The signing secret, sealed for (ledger, task stream, `callback.secret`).
         pub sealed_secret: Sealed,
-        /// Whether the agent registered it, beside the orchestrator's.
+        /// True when the agent registered it, beside the orchestrator's.
         pub of_agent: bool,
         pub registered_at: Timestamp,
         /// When another one took its place.

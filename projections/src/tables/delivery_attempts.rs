@@ -33,14 +33,14 @@ row! {
     pub struct AttemptView in SPEC,
     key (delivery_id: DeliveryId = "delivery_id", attempt: u32 = "attempt") {
         pub delivery_id: DeliveryId,
-        /// Which try, from 1.
+        /// The number of the try, from 1.
         pub attempt: u32,
         pub outcome: AttemptStatus,
         /// The receiver's answer, where there was one.
         pub http_status: Option<u16>,
         /// A stable code.
         pub error: Option<String>,
-        /// What happened, for people.
+        /// An account for people.
         pub error_text: Option<String>,
         pub started_at: Timestamp,
         pub ended_at: Option<Timestamp>,

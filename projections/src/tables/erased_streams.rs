@@ -26,7 +26,7 @@ const SPEC: Spec = Spec {
 row! {
     pub struct ErasedView in SPEC, key (stream_id: StreamId = "stream_id") {
         pub stream_id: StreamId,
-        /// What it was the story of: `task`, `apply`.
+        /// The kind of stream: `task`, `apply`.
         pub kind: String,
         /// The task, agent or approver that was named to be erased.
         pub subject_id: StreamId,
@@ -51,7 +51,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>, erased: &LedgerErased)
 }
 
 impl Projections {
-    /// What is left of a stream that was erased; `None` for every other one.
+    /// The rest of a stream that was erased; `None` for every other one.
     pub async fn erased(&self, id: impl Into<StreamId>) -> Result<Option<ErasedView>, Error> {
         read_one(self.readers(), &id.into()).await
     }

@@ -36,7 +36,7 @@ row! {
         pub number: u32,
         pub operation: OperationId = "operation_id",
         pub scope_type: ScopeType,
-        /// Which object, or `*`.
+        /// The object, or `*`.
         pub scope_id: ScopePattern,
         pub granted_level: Level,
         /// Until when; for good when absent. A grant that has ended stays in the set.

@@ -51,13 +51,13 @@ json_column!(Vec<AllowedOperation>);
 row! {
     pub struct TaskView in SPEC, key (id: TaskId = "task_id") {
         pub id: TaskId = "task_id",
-        /// What the orchestrator calls it.
+        /// The orchestrator's name for it.
         pub name: String = "task_name",
         pub agent: AgentName,
         /// The subject that its tokens are bound to.
         pub subject: ClientSubject,
         pub status: TaskStatus,
-        /// What can be done about its newest apply.
+        /// The state of its newest apply.
         pub apply_state: ApplyState,
         pub allowed: Vec<AllowedOperation> = "allowed_operations",
         /// How long its tokens live.

@@ -1,4 +1,4 @@
-//! Whether what upstream shows is as an operation makes it, field by field.
+//! Compares the state that upstream shows with the one that an operation makes, field by field.
 //!
 //! | operation | field | is the same when |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! | | `migrations`, `keep_…`, `assets` | never shown |
 //! | deletes | | gone |
 //!
-//! What is not shown says nothing. A field that differs makes the whole different; only where at least one
+//! A field that is not shown says nothing. One that differs makes the whole different; only where at least one
 //! field is the same and none differs does the whole agree. What that proves is for `reconcile` to say.
 
 mod record;
@@ -81,7 +81,7 @@ fn shown_part(intended: &Value, found: Option<&Value>) -> Field {
     }
 }
 
-/// Whether every field of `intended` is in `found` with the same value; lists entry by entry, in order.
+/// True when every field of `intended` is in `found` with the same value; lists entry by entry, in order.
 /// What is not there agrees with what is empty.
 fn agrees(intended: &Value, found: &Value) -> bool {
     match (intended, found) {

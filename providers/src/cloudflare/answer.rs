@@ -104,7 +104,7 @@ fn notices(list: Option<&Value>, depth: usize) -> Vec<Value> {
     known.take(MOST_NOTICES).collect()
 }
 
-/// Which part of a list an answer holds.
+/// The part of a list that an answer holds.
 fn paging(info: &Value) -> Option<Value> {
     let mut kept = Map::new();
     for name in ["page", "per_page", "count", "total_count", "total_pages"] {
@@ -128,7 +128,7 @@ fn paging(info: &Value) -> Option<Value> {
     (!kept.is_empty()).then_some(Value::Object(kept))
 }
 
-/// What the answer to a request means; `is_read` when the request can change nothing.
+/// The outcome by the answer to a request; `is_read` when the request can change nothing.
 pub(super) fn outcome_of(answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,

@@ -30,7 +30,7 @@ pub(super) struct CachePurge {
     more: Map<String, Value>,
 }
 
-/// What to drop from a zone's cache.
+/// The part of a zone's cache that is dropped.
 #[derive(Debug, Clone, PartialEq)]
 enum PurgeWhat {
     Everything,
@@ -38,7 +38,7 @@ enum PurgeWhat {
     Files(Vec<PurgeFile>),
     Tags(Vec<String>),
     Hosts(Vec<String>),
-    /// What begins with one of these, `host/path`.
+    /// Everything that begins with one of these, `host/path`.
     Prefixes(Vec<String>),
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked of Cloudflare.
+//! Cloudflare's operations.
 
 use ledger::{CatalogEntry, Level, OperationId, Risk, ScopeType};
 

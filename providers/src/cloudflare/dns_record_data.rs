@@ -17,7 +17,7 @@ const CAA_TAGS: [&str; 7] = [
     "contactphone",
 ];
 
-/// What one part of `data` may be.
+/// The values that one part of `data` may have.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     U8,
@@ -123,7 +123,7 @@ impl RecordType {
         })
     }
 
-    /// Whether records of this type take `data` rather than `content`.
+    /// True when records of this type take `data` rather than `content`.
     pub(super) const fn has_data(self) -> bool {
         self.parts().is_some()
     }

@@ -130,7 +130,7 @@ impl DnsRecordFields {
         self.name.as_deref()
     }
 
-    /// Whether it is to be proxied, if that is given.
+    /// True when it is to be proxied, if that is given.
     pub(super) fn proxied(&self) -> Option<bool> {
         self.proxied
     }

@@ -21,7 +21,7 @@ pub(super) enum DnsRecordRead {
     List(DnsRecordFilter),
 }
 
-/// What the records of a list have in common; nothing means all of them.
+/// The filter of a list of records; an empty one takes all.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct DnsRecordFilter {
     name: Option<String>,

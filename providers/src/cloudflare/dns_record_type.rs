@@ -81,22 +81,22 @@ impl RecordType {
         })
     }
 
-    /// Whether nothing of the type is known here.
+    /// True when nothing of the type is known here.
     pub(super) const fn is_unknown(self) -> bool {
         matches!(self, Self::Other(_))
     }
 
-    /// Whether upstream can stand between visitors and what the record points to.
+    /// True when upstream can stand between visitors and what the record points to.
     pub(super) const fn is_proxiable(self) -> bool {
         matches!(self, Self::A | Self::Aaaa | Self::Cname)
     }
 
-    /// Whether upstream surely refuses to proxy it.
+    /// True when upstream surely refuses to proxy it.
     pub(super) const fn is_never_proxied(self) -> bool {
         !self.is_proxiable() && !self.is_unknown()
     }
 
-    /// Whether the record has a priority beside its content.
+    /// True when the record has a priority beside its content.
     pub(super) const fn has_priority(self) -> bool {
         matches!(self, Self::Mx | Self::Uri)
     }

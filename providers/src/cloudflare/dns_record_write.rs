@@ -148,7 +148,7 @@ impl DnsRecordWrite {
         warnings
     }
 
-    /// What the record says beside its value and is not said again: a replace drops it.
+    /// Fields beside the record's value that are not sent again: a replace drops them.
     pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
         let (Self::Update { record, .. }, Some(now)) = (self, self.now(before)) else {
             return Map::new();
@@ -188,7 +188,7 @@ impl DnsRecordWrite {
     }
 }
 
-/// What a record of this type and name decides, whether it comes or goes.
+/// The risks of a record of this type and name, whether it comes or goes.
 fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
     let by_type = match text("type") {
@@ -229,7 +229,7 @@ fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
     risks
 }
 
-/// Whether this is the name of the zone itself. Where the zone's name is not known, only `@` is
+/// True when this is the name of the zone itself. Where the zone's name is not known, only `@` is
 /// known to be.
 fn is_apex(before: &Before<'_>, name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);

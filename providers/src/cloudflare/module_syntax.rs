@@ -1,4 +1,4 @@
-//! Whether a script is an ES module, for the short form of a deploy.
+//! Tells ES modules from other scripts, for the short form of a deploy.
 //!
 //! `export` and `import` are reserved words: at the top level of a script, outside of comments, texts,
 //! templates and regular expressions, they make it a module. So the script is read word by word, which
@@ -18,7 +18,7 @@ pub(super) enum Syntax {
     Undecided,
 }
 
-/// What the script is, as far as its words tell.
+/// The kind of script, as far as its words tell.
 pub(super) fn syntax_of(script: &str) -> Syntax {
     let last_word = ["export", "import"]
         .into_iter()
@@ -63,9 +63,9 @@ pub(super) fn syntax_of(script: &str) -> Syntax {
 /// The word or sign that was read last, as far as it decides what a `/` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
-    /// What a value ends with: `/` divides.
+    /// The end of a value: `/` divides.
     Operand,
-    /// What an expression follows: `/` begins a regular expression.
+    /// An expression follows: `/` begins a regular expression.
     Operator,
     /// The `.` before a name.
     Dot,
@@ -96,9 +96,9 @@ struct Words<'a> {
     rest: &'a str,
     open: Vec<Open>,
     last: Last,
-    /// Whether only blanks and comments stand before on the line.
+    /// True when only blanks and comments stand before on the line.
     begins_line: bool,
-    /// Whether everything so far was read for certain; nothing is read after it was not.
+    /// True when everything so far was read for certain; nothing is read after it was not.
     is_sure: bool,
 }
 

@@ -47,7 +47,7 @@ impl Reader<'_> {
         .await
     }
 
-    /// What upstream calls the zone.
+    /// The zone's name upstream.
     pub(super) async fn zone_name(&self, zone: &ScopeId) -> Result<String, Unreadable> {
         let found = self
             .read(UpstreamRequest::get(format!("/zones/{zone}")))

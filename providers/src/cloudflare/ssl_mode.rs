@@ -91,7 +91,7 @@ impl SslMode {
         warnings
     }
 
-    /// What it means to leave the mode that the zone has now.
+    /// The warning of leaving the mode that the zone has now.
     fn left(self, now: &str) -> Option<Warning> {
         let Some(mode) = Self::of_word(now) else {
             return Some(Warning::new(

@@ -43,7 +43,7 @@ pub(super) fn as_text(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Whether a field of an object upstream says something: it is neither empty nor off.
+/// True when a field of an object upstream says something: it is neither empty nor off.
 pub(super) fn says_something(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,

@@ -1,4 +1,4 @@
-//! What a firewall rule does, and the parameters each action takes.
+//! The actions of firewall rules, and the parameters of each.
 //!
 //! Nothing here is stricter than upstream where its documents leave doubt: an action, a parameter, a
 //! phase or a product that is not known here is passed on and marked. What is checked is the form of
@@ -12,7 +12,7 @@ use super::waf_rules_read::WafPhase;
 use ledger::Word;
 use serde_json::{Map, Value, json};
 
-/// What happens to a request that matches. The set is open.
+/// The action on a request that matches. The set is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RuleAction {
     Block,
@@ -69,7 +69,7 @@ impl RuleAction {
         Ok(Self::Other(word))
     }
 
-    /// Whether a match keeps the request from its target, or may.
+    /// True when a match keeps the request from its target, or may.
     pub(super) const fn ends_requests(self) -> bool {
         match self {
             Self::Block | Self::Challenge | Self::JsChallenge | Self::ManagedChallenge => true,
@@ -77,7 +77,7 @@ impl RuleAction {
         }
     }
 
-    /// Whether upstream is known to take this action in that phase.
+    /// True when upstream is known to take this action in that phase.
     pub(super) const fn is_known_in(self, phase: WafPhase) -> bool {
         match (phase, self) {
             (WafPhase::Managed, Self::Execute | Self::Skip) => true,

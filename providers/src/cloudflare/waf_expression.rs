@@ -43,7 +43,7 @@ pub(super) fn check_expression(text: &str) -> Result<(), String> {
     }
 }
 
-/// What follows a text whose opening quote has been read; `\` hides the next character.
+/// The rest behind a text whose opening quote has been read; `\` hides the next character.
 fn after_text(text: &str) -> Result<&str, String> {
     let mut hidden = false;
     for (index, character) in text.char_indices() {
@@ -57,7 +57,7 @@ fn after_text(text: &str) -> Result<&str, String> {
     Err(UNCLOSED.to_owned())
 }
 
-/// What follows `r"…"` or `r#"…"#`, from behind the `r` on; nothing is hidden in it.
+/// The rest behind `r"…"` or `r#"…"#`, from behind the `r` on; nothing is hidden in it.
 fn after_raw_text(text: &str) -> Result<&str, String> {
     let hashes = text
         .chars()

@@ -153,7 +153,7 @@ pub(super) fn parse_binding(binding: At<'_>) -> Result<Map<String, Value>, Inval
     Ok(binding)
 }
 
-/// Whether this can be a type of bindings, for `keep_bindings` too.
+/// Checks that this can be a type of bindings, for `keep_bindings` too.
 pub(super) fn check_binding_type(text: &str) -> Result<(), String> {
     let fine = (1..=64).contains(&text.len())
         && text

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const LONGEST_NAME: usize = 255;
 
-/// What a module is, as the media type of its part in the upload. The set is open.
+/// The kind of a module, as the media type of its part in the upload. The set is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ModuleType {
     EsModule,

@@ -20,11 +20,11 @@ pub(super) const STRICT: &str = "strict";
 
 const MOST_BINDINGS: usize = 1000;
 
-/// What an upload says beside its code.
+/// The settings of an upload, beside its code.
 pub(super) struct Settings {
     /// Under upstream's names, in the form that is sent.
     pub(super) metadata: Map<String, Value>,
-    /// Whether `bindings_inherit` says so.
+    /// True when `bindings_inherit` says so.
     pub(super) inherits_strictly: bool,
 }
 

@@ -134,7 +134,7 @@ impl WorkersDeploy {
         &self.modules
     }
 
-    /// Whether the upload fails where a binding to inherit does not exist.
+    /// True when the upload fails where a binding to inherit does not exist.
     pub(super) fn inherits_strictly(&self) -> bool {
         self.inherits_strictly
     }
@@ -275,7 +275,7 @@ impl WorkersDeploy {
     }
 }
 
-/// Whether the migrations, or any step of them, delete a class.
+/// True when the migrations, or any step of them, delete a class.
 fn deletes_classes(migrations: &Value) -> bool {
     let list = |name: &str| {
         let found = migrations.get(name).and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! What a zone is called, and what the names of its records become under it.
+//! A zone's name, and the full names of its records under it.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl ZoneName {
         format!("{record}.{}", self.0)
     }
 
-    /// Whether a full name is the zone's or below it.
+    /// True when a full name is the zone's or below it.
     pub(super) fn has(&self, name: &str) -> bool {
         name == self.0
             || name

@@ -37,7 +37,7 @@ pub enum AddressRefused {
     /// Not globally routed, and not named by the operator.
     #[error("{address} is a {range} address; CALLBACK_ALLOWED_NETS does not name it")]
     Restricted {
-        /// What the name led to.
+        /// The address that the name led to.
         address: IpAddr,
         range: &'static str,
     },

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const USER_AGENT: &str = concat!("llm-permission-proxy/", env!("CARGO_PKG_VERSION"));
 
-/// What the operator decided about callbacks.
+/// The operator's settings of callbacks.
 #[derive(Debug, Clone)]
 pub struct CallbackSenderConfig {
     /// The hosts that may be sent to.
@@ -68,7 +68,7 @@ pub enum CallbackSetupError {
 pub struct Attempt<'a> {
     /// The recorded URL; its form and host are checked again.
     pub url: &'a str,
-    /// What both signatures are made with.
+    /// The secret of both signatures.
     pub secret: &'a CallbackSecret,
     pub event_id: EventId,
     /// The JSON document. Its event is the same on every attempt, its proof may be a newer one.

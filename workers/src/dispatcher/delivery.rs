@@ -24,7 +24,7 @@ const CALLBACK_UNKNOWN: &str = "callback_unknown";
 /// The code of a try whose secret does not open under the configured master keys.
 const SECRET_UNREADABLE: &str = "secret_unreadable";
 
-/// What every try needs.
+/// The tools of every try.
 #[derive(Clone)]
 pub(super) struct Courier {
     pub(super) recorder: Recorder,
@@ -32,7 +32,7 @@ pub(super) struct Courier {
     pub(super) keys: Arc<MasterKeys>,
 }
 
-/// What a try came to, before it is recorded.
+/// The result of a try, before it is recorded.
 struct Try {
     outcome: AttemptOutcome,
     /// How long the receiver asked to be left alone.

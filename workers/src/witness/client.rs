@@ -22,7 +22,7 @@ pub(super) enum Answer {
     Cosigned(Vec<NoteSignature>),
     /// The newest checkpoint that it has cosigned has this size.
     Newest(u64),
-    /// What it has cosigned is not the beginning of what it was shown.
+    /// Its cosigned tree is not the beginning of the one that it was shown.
     OtherHistory,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum AskError {
     Form(#[source] Option<NoteError>),
 }
 
-/// What can be done about it.
+/// Its state, by what can be done about it.
 const fn hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => {

@@ -19,7 +19,7 @@ pub enum KeptError {
         path: PathBuf,
         /// `read` or `written`.
         doing: &'static str,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

@@ -29,7 +29,7 @@ impl Round {
         &self.target
     }
 
-    /// Whether the witness has cosigned it already.
+    /// True when the witness has cosigned it already.
     pub(super) fn has(&self, key: &WitnessKey) -> bool {
         matches!(key.cosignature(&self.note), Ok(Some(_)))
     }
@@ -59,7 +59,7 @@ impl Round {
         self.is_passed = true;
     }
 
-    /// Whether a newer checkpoint is to be next.
+    /// True when a newer checkpoint is to be next.
     pub(super) fn gives_way_to(&self, newest: &SignedCheckpoint) -> bool {
         (self.is_witnessed || self.is_passed) && newest.size() > self.target.size()
     }

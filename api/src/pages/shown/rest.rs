@@ -1,4 +1,4 @@
-//! What a page does not show of a text: how much it is, and where all of it can be had.
+//! The rest of a text that a page does not show: its length, and where all of it can be had.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt;

@@ -58,7 +58,7 @@ fn all_agree(wanted: &[Value], ruleset: &Value) -> Field {
     )
 }
 
-/// What upstream makes of a rule itself, whatever is sent.
+/// Fields of a rule that upstream sets itself, whatever is sent.
 const NOT_SET: [&str; 2] = ["version", "last_updated"];
 
 /// The fields of a rule without its position, which the rule itself does not show.
@@ -70,7 +70,7 @@ fn rule_fields(wanted: &Value, found: &Value) -> Vec<Field> {
         .collect()
 }
 
-/// Whether the rule at `place` stands where `position` says.
+/// True when the rule at `place` stands where `position` says.
 fn stands_at(position: &Map<String, Value>, rules: &[Value], place: usize) -> bool {
     let neighbour = |index: Option<usize>| index.and_then(|index| rules.get(index)).and_then(id_of);
     let text = |name: &str| position.get(name).and_then(Value::as_str);
