@@ -10,16 +10,13 @@ use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::rejection::Rejection;
 
-/// The progress of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationState {
     /// Not tried.
     Waiting,
     /// It may have had an effect; how it ended is not recorded yet.
     Started(OperationStarted),
-    /// It ended.
     Ended {
-        /// How.
         outcome: OperationOutcome,
         /// Found by reading back.
         reconciled: bool,
@@ -30,18 +27,13 @@ pub enum OperationState {
     },
 }
 
-/// The state of an apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Apply {
-    /// Its id.
     pub id: ApplyId,
-    /// Its task.
     pub task_id: TaskId,
-    /// The agent's name.
     pub agent: AgentName,
     /// The key that names it within its task.
     pub idempotency_key: IdempotencyKey,
-    /// The digest of its submission.
     pub fingerprint: Fingerprint,
     /// Its operations, in canonical JSON.
     pub submission: String,
@@ -55,9 +47,7 @@ pub struct Apply {
     pub token_id: TokenId,
     /// The task's callback when it was accepted.
     pub callback_id: Option<CallbackId>,
-    /// The time of its acceptance.
     pub accepted_at: Timestamp,
-    /// Its operations, in order.
     pub operations: Vec<OperationState>,
     /// Names what was sent upstream for it, from its first operation on.
     pub execution_id: Option<ExecutionId>,

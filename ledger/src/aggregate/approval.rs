@@ -14,22 +14,18 @@ use std::time::Duration;
 /// seen by [`Approval::state_at`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalState {
-    /// Undecided.
     Pending,
     /// Approved, not yet continued.
     Approved,
-    /// Denied.
     Denied,
     /// Not decided, or not continued, in time.
     Expired,
     /// Withdrawn: its task was closed.
     Cancelled,
-    /// Used.
     Consumed,
 }
 
 impl ApprovalState {
-    /// The word in answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,20 +39,15 @@ impl ApprovalState {
     }
 }
 
-/// The state of an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// Its id.
     pub id: ApprovalId,
-    /// Its task.
     pub task_id: TaskId,
-    /// The agent's name.
     pub agent: AgentName,
     /// The apply that asked first.
     pub apply_id: ApplyId,
     /// The operations in question.
     pub fingerprint: Fingerprint,
-    /// The time of the question.
     pub created_at: Timestamp,
     /// Until when it can be decided.
     pub expires_at: Timestamp,
@@ -68,9 +59,7 @@ pub struct Approval {
     pub pre_state: Option<Vec<PreState>>,
     /// What upstream calls the zones of the operations, read together with that.
     pub zones: Vec<ZoneRead>,
-    /// Its state.
     pub state: ApprovalState,
-    /// The decision and its proof.
     pub decision: Option<ApprovalDecided>,
     /// The time of the decision.
     pub decided_at: Option<Timestamp>,

@@ -13,20 +13,14 @@ pub type Credential = CredentialPut;
 /// An invitation to register a passkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
-    /// Its id.
     pub id: EnrolmentId,
-    /// Until when it can be used.
     pub expires_at: Timestamp,
-    /// It was used.
     pub used: bool,
 }
 
-/// The state of an approver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approver {
-    /// Its stream.
     pub id: ApproverId,
-    /// The principal.
     pub principal: ApproverName,
     /// Its credentials, in the order in which they were first registered.
     pub credentials: Vec<Credential>,
@@ -35,7 +29,6 @@ pub struct Approver {
 }
 
 impl Approver {
-    /// The credential with that id.
     #[must_use]
     pub fn credential(&self, id: &CredentialId) -> Option<&Credential> {
         self.credentials

@@ -6,7 +6,6 @@ use crate::event::{AfterAttempt, DeliveryOwed, Event};
 use crate::id::DeliveryId;
 use crate::rejection::Rejection;
 
-/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
     /// A try is due at that moment.
@@ -19,12 +18,10 @@ pub enum DeliveryState {
     GivenUp,
 }
 
-/// The state of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The event that owed it.
     pub owed: DeliveryOwed,
-    /// Its state.
     pub state: DeliveryState,
     /// Tries started so far, all in all.
     pub attempts: u32,

@@ -7,7 +7,6 @@ use crate::ledger::Unprovable;
 use crate::rejection::Rejection;
 use crate::writer::Transaction;
 
-/// The longest reason, in characters.
 const MOST_REASON: usize = 1000;
 
 /// Records that an operator takes the ledger as it was found. The commit that records it proves the log
@@ -16,7 +15,6 @@ const MOST_REASON: usize = 1000;
 pub struct AcceptLedger {
     /// The finding, as [`crate::Ledger::unprovable`] gives it.
     pub found: Unprovable,
-    /// The reason.
     pub reason: String,
 }
 

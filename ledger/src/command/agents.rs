@@ -18,11 +18,8 @@ use std::sync::Arc;
 /// operator only takes away; giving is for administrators.
 #[derive(Debug, Clone)]
 pub struct ReplacePermissions {
-    /// The agent's name.
     pub agent: AgentName,
-    /// The whole set from here on.
     pub grants: Vec<Grant>,
-    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
@@ -65,17 +62,13 @@ impl Command for ReplacePermissions {
     }
 }
 
-/// The most grants of one agent.
 const MAX_GRANTS: usize = 500;
 
 /// Takes away an agent's grants for an operation, or all of them.
 #[derive(Debug, Clone)]
 pub struct RevokeGrants {
-    /// The agent's name.
     pub agent: AgentName,
-    /// For which operation; all when absent.
     pub operation: Option<OperationId>,
-    /// The reason.
     pub reason: Option<String>,
 }
 

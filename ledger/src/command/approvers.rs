@@ -14,36 +14,27 @@ use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The life of an invitation.
 const ENROLMENT_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// A credential whose key was found valid.
 #[derive(Debug, Clone)]
 pub struct NewCredential {
-    /// Its id.
     pub credential_id: CredentialId,
-    /// Its status.
     pub status: CredentialStatus,
     /// `ES256`, `ES384` or `RS256`.
     pub algorithm: String,
-    /// The COSE key.
     pub public_key: Blob,
     /// RFC 9679 thumbprint of the key.
     pub public_key_thumbprint: RecordedThumbprint,
     /// Learnt at its first use when absent.
     pub backup_eligible: Option<bool>,
-    /// The signature counter at registration.
     pub sign_count: u32,
 }
 
 /// Adds a credential of an approver, or changes it.
 #[derive(Debug, Clone)]
 pub struct PutCredential {
-    /// The approver.
     pub principal: ApproverName,
-    /// The credential.
     pub credential: NewCredential,
-    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
@@ -122,11 +113,8 @@ async fn put(
 /// Takes a credential away; it cannot decide from the next request on.
 #[derive(Debug, Clone)]
 pub struct RevokeCredential {
-    /// The approver.
     pub principal: ApproverName,
-    /// The credential.
     pub credential_id: CredentialId,
-    /// The reason.
     pub reason: Option<String>,
 }
 
@@ -157,16 +145,12 @@ impl Command for RevokeCredential {
 /// Opens an invitation for an approver to register one passkey.
 #[derive(Debug, Clone)]
 pub struct OpenEnrolment {
-    /// The approver.
     pub principal: ApproverName,
 }
 
-/// An invitation that was opened.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenedEnrolment {
-    /// Its id.
     pub enrolment_id: EnrolmentId,
-    /// Until when it can be used.
     pub expires_at: Timestamp,
 }
 
@@ -199,9 +183,7 @@ impl Command for OpenEnrolment {
 /// Uses an invitation: registers the passkey that a browser made.
 #[derive(Debug, Clone)]
 pub struct Enrol {
-    /// The invitation.
     pub enrolment_id: EnrolmentId,
-    /// The credential that the ceremony produced.
     pub credential: NewCredential,
 }
 

@@ -16,7 +16,6 @@ use crate::writer::Context;
 /// A callback as a request asks for it, its form already checked.
 #[derive(Debug, Clone)]
 pub struct NewCallback {
-    /// The address.
     pub url: CallbackUrl,
     /// The events to be sent; empty stands for all.
     pub events: Vec<CallbackEvent>,
@@ -29,7 +28,6 @@ pub struct NewCallback {
 const MOST_REGISTRATIONS: u32 = 256;
 
 impl NewCallback {
-    /// The name of the sealed field.
     pub const SECRET_FIELD: &'static str = "callback.secret";
 
     /// The agent's callback, where it is to be registered: not when events go to just this one already.
@@ -121,7 +119,6 @@ fn place(context: &Context<'_>, task: TaskId) -> SealContext {
     }
 }
 
-/// The subject of a delivery.
 pub(super) struct Subject<'a> {
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) apply_id: Option<ApplyId>,

@@ -21,13 +21,10 @@ use std::sync::Arc;
 /// Approves or denies, proven by a passkey.
 #[derive(Debug, Clone)]
 pub struct DecideApproval {
-    /// The question.
     pub approval_id: ApprovalId,
-    /// The answer.
     pub decision: Decision,
     /// The reason that the approver wrote, at most 1000 characters.
     pub reason: Option<String>,
-    /// The proof.
     pub assertion: Assertion,
 }
 

@@ -15,16 +15,12 @@ use std::time::Duration;
 /// Claims a delivery that is due. Only who gets the answer may send it.
 #[derive(Debug, Clone, Copy)]
 pub struct StartAttempt {
-    /// The delivery.
     pub delivery_id: DeliveryId,
 }
 
-/// A try that was claimed.
 #[derive(Debug, Clone)]
 pub struct Started {
-    /// The delivery.
     pub delivery: Arc<Delivery>,
-    /// The number of the try, from 1.
     pub attempt: u32,
 }
 
@@ -51,15 +47,11 @@ impl Command for StartAttempt {
 /// Records how a try ended. The number of tries is bounded here.
 #[derive(Debug, Clone)]
 pub struct EndAttempt {
-    /// The delivery.
     pub delivery_id: DeliveryId,
-    /// The number of the try.
     pub attempt: u32,
-    /// Its outcome.
     pub outcome: AttemptOutcome,
     /// The time of the next try, if there is one.
     pub retry_at: Timestamp,
-    /// Its duration.
     pub duration: Duration,
 }
 
@@ -106,9 +98,7 @@ fn decide_end(
 /// Tries a delivery again that was given up.
 #[derive(Debug, Clone)]
 pub struct RetryDelivery {
-    /// The delivery.
     pub delivery_id: DeliveryId,
-    /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 

@@ -21,13 +21,10 @@ use std::time::Duration;
 /// [`OperationStart::Go`] may send it.
 #[derive(Debug, Clone)]
 pub struct StartOperation {
-    /// The apply.
     pub apply_id: ApplyId,
-    /// The operation's index.
     pub index: usize,
     /// No credential is configured: nothing will be sent.
     pub simulated: bool,
-    /// The HTTP method.
     pub method: String,
     /// Path and query below the API base.
     pub path: String,
@@ -40,7 +37,6 @@ pub struct StartOperation {
 /// The answer to a start: to be sent or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
-    /// The intent is committed.
     Go,
     /// The task was closed; the apply has ended instead.
     Stopped,
@@ -88,15 +84,11 @@ fn decide_start(
 /// Records how an operation ended and, where it was the last or did not succeed, the apply's end.
 #[derive(Debug, Clone)]
 pub struct EndOperation {
-    /// The apply.
     pub apply_id: ApplyId,
-    /// The operation's index.
     pub index: usize,
-    /// Its outcome.
     pub outcome: OperationOutcome,
     /// Found by reading back.
     pub reconciled: bool,
-    /// Its duration.
     pub duration: Duration,
     /// The rest of what upstream said and showed.
     pub evidence: Evidence,
@@ -220,7 +212,6 @@ fn report(
 /// A person settles an unknown outcome.
 #[derive(Debug, Clone)]
 pub struct ResolveApply {
-    /// The apply.
     pub apply_id: ApplyId,
     /// True when the operation had been carried out.
     pub executed: bool,

@@ -34,7 +34,6 @@ impl RecordedRefusal {
         Self(rejection)
     }
 
-    /// The refusal, for the caller.
     #[must_use]
     pub const fn rejection(&self) -> &Rejection {
         &self.0

@@ -6,32 +6,24 @@ use crate::event::ApplyEnd;
 use crate::id::ApplyId;
 use crate::rejection::Rejection;
 
-/// The standing of an apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// A human has not decided yet.
     Waiting,
     /// Approved; `continue` executes it.
     Approved,
     /// Authorised, not ended.
     Running,
-    /// It ended.
     Ended(ApplyEnd),
-    /// A human said no.
     Denied {
         /// The reason that they wrote.
         reason: Option<String>,
     },
-    /// A deadline passed.
     Expired {
-        /// The apply.
         at: Timestamp,
     },
     /// Its task was closed while it waited.
     Cancelled,
-    /// Another apply used the approval.
     ConsumedElsewhere {
-        /// The apply.
         by: ApplyId,
     },
 }

@@ -12,7 +12,6 @@ use crate::storage::{LookupKey, Lookups, ReadError};
 use crate::writer::{Entry, State};
 use std::collections::BTreeSet;
 
-/// The content of an erasure.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) streams: Vec<ErasedStream>,
