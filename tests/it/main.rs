@@ -26,6 +26,7 @@ mod erasing;
 mod forging;
 mod io_failures;
 mod killed;
+mod logins;
 mod once;
 mod operators;
 mod outputs;
