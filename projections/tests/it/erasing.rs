@@ -9,7 +9,7 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Apply, Approver, Delivery, DeliveryState, OperationState};
 use ledger::command::{
     CloseTask, CreateTask, EndAttempt, EndOperation, EraseTarget, ResolveApply, RevokeCredential,
-    RevokeGrants, StartAttempt,
+    RevokeGrants, RevokeKey, StartAttempt,
 };
 use ledger::event::{ApplyEnd, AttemptOutcome, OperationOutcome};
 use ledger::{AgentName, ApproverName, Event, Ledger, Recorded, TaskId, Timestamp};
@@ -197,6 +197,14 @@ proptest! {
             if !approver_first {
                 retire(&ledger, APPROVERS[1]).await;
                 erase(&ledger, EraseTarget::Approver(ApproverName::unchecked(APPROVERS[1]))).await;
+            }
+            for key in &story.keys {
+                let revoke = RevokeKey {
+                    agent: AgentName::unchecked(commands::AGENT),
+                    key_id: key.id,
+                    reason: None,
+                };
+                ledger.execute(commands::system(), revoke).await.unwrap();
             }
             let revoke = RevokeGrants {
                 agent: AgentName::unchecked(commands::AGENT),

@@ -78,7 +78,7 @@ async fn stories_tell_of_everything_that_can_happen() {
     let mut told = BTreeSet::new();
     for _ in 0..20 {
         let mut story = Story::begin().await;
-        for _ in 0..150 {
+        for _ in 0..220 {
             let step = step().new_tree(&mut random).unwrap().current();
             story.happen(&step).await;
         }

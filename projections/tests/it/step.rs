@@ -150,7 +150,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => any_of.prop_map(|delivery| Step::RetryDelivery { delivery }),
         1 => (0..3_usize).prop_map(|approver| Step::Invite { approver }),
         1 => (0..2_usize, flag).prop_map(|(approver, revoke)| Step::Credential { approver, revoke }),
-        6 => with_key().prop_map(Step::WithKey),
+        4 => with_key().prop_map(Step::WithKey),
         2 => prop_oneof![1..90_u64, Just(700)].prop_map(|seconds| Step::Wait { seconds }),
     ]
 }
