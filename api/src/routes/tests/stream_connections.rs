@@ -1,11 +1,15 @@
 //! The live stream on real connections.
 
+use crate::problem::ApiError;
+use crate::schemes::{self, Head, Identity, Scheme};
 use crate::server::{Server, Timeouts, listen};
 use crate::testing::{AGENT, PATIENCE, SERVICE_TOKEN, Stage};
+use app::{Principal, ServiceToken, Who};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +23,10 @@ struct Served {
 
 impl Served {
     async fn new(connections: usize, timeouts: Timeouts) -> Self {
-        let stage = Stage::new().await;
+        Self::on(Stage::new().await, connections, timeouts).await
+    }
+
+    async fn on(stage: Stage, connections: usize, timeouts: Timeouts) -> Self {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -36,10 +43,15 @@ impl Served {
 
     /// A stream whose first message has come.
     async fn stream(&self) -> TcpStream {
+        self.stream_of("nobody").await
+    }
+
+    /// The same, of a name that [`Crowd`] counts for.
+    async fn stream_of(&self, name: &str) -> TcpStream {
         let mut connection = TcpStream::connect(self.address).await.unwrap();
         let request = format!(
             "GET /v1/stream HTTP/1.1\r\nhost: localhost\r\n\
-             authorization: Bearer {SERVICE_TOKEN}\r\n\r\n"
+             authorization: Bearer {SERVICE_TOKEN}\r\nx-name: {name}\r\n\r\n"
         );
         connection.write_all(request.as_bytes()).await.unwrap();
         read_until(&mut connection, "data: []\n\n").await;
@@ -112,4 +124,102 @@ async fn streams_do_not_hold_up_the_end() {
     }
     let ended = tokio::time::timeout(Timeouts::default().ending, served.serving);
     ended.await.unwrap().unwrap().unwrap();
+}
+
+/// The service token of many, each counted for itself.
+struct Crowd;
+
+impl Scheme for Crowd {
+    fn proves(&self, who: Who) -> bool {
+        matches!(who, Who::User(_))
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let name = head.header("x-name").unwrap_or_default().into();
+        head.count_for(name)?;
+        let fingerprint = [0; 8];
+        Ok(Identity::Proven(Principal::Service(ServiceToken {
+            fingerprint,
+        })))
+    }
+}
+
+/// The memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() * 1024
+}
+
+/// Streams that this process may open, with both of their ends in it.
+fn streams() -> u32 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    soft.map_or(1000, |soft: u32| (soft.saturating_sub(200) / 2).min(1000))
+}
+
+/// Says when the message with that id, or a later one, has come.
+async fn receipts(mut stream: TcpStream, times: mpsc::UnboundedSender<(u64, Instant)>) {
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    loop {
+        let count = stream.read(&mut piece).await.unwrap();
+        let now = Instant::now();
+        if count == 0 {
+            return;
+        }
+        text.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+        while let Some((message, rest)) = text.split_once("\n\n") {
+            let id = message.split_once("id: ").map(|(_, id)| id);
+            let id = id.and_then(|id| id.lines().next()?.parse().ok());
+            // At the end nobody waits any more.
+            if id.is_some_and(|id| times.send((id, now)).is_err()) {
+                return;
+            }
+            text = rest.to_owned();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_streams_cost_little_and_hear_of_a_commit_at_once() {
+    let mut schemes = schemes::all();
+    schemes.insert(0, Box::new(Crowd));
+    let stage = Stage::with_schemes(schemes).await;
+    let served = Served::on(stage, 2000, Timeouts::default()).await;
+    served.stage.task(AGENT).await;
+    let before = resident();
+    let (times, mut received) = mpsc::unbounded_channel();
+    let count = streams();
+    for number in 0..count {
+        let stream = served.stream_of(&(number / 64).to_string()).await;
+        tokio::spawn(receipts(stream, times.clone()));
+    }
+    assert_eq!(served.stage.state.app.feed.watching(), count as usize);
+    let each = (resident() - before) / u64::from(count);
+
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        served.stage.task(AGENT).await;
+        let committed = Instant::now();
+        let size = *served.stage.state.app.ledger.size().borrow();
+        let mut left = count;
+        while left > 0 {
+            let next = tokio::time::timeout(PATIENCE, received.recv());
+            let (id, at) = next.await.unwrap().unwrap();
+            if id >= size {
+                waits.push(at.saturating_duration_since(committed));
+                left -= 1;
+            }
+        }
+    }
+    waits.sort_unstable();
+    let [median, p99] = [50, 99].map(|part| waits[waits.len() * part / 100]);
+    println!("{count} streams: {each} bytes each with both ends, median {median:?}, p99 {p99:?}");
+    assert!(each < 128 * 1024, "{each} bytes each");
+    assert!(p99 < Duration::from_secs(2), "{p99:?}");
 }
