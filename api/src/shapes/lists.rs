@@ -216,7 +216,7 @@ impl ApproverRow {
     pub(crate) fn of(approver: ApproverView, credentials: &[projections::CredentialView]) -> Self {
         Self {
             principal: approver.principal.into(),
-            user_id: None,
+            user_id: approver.user_id.map(|id| id.to_string()),
             credentials: credentials.iter().map(CredentialView::from).collect(),
         }
     }

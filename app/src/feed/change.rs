@@ -1,6 +1,6 @@
 //! Changes: what an event makes different for those who read, in the words of the surface.
 
-use ledger::aggregate::{Agent, Apply, Approval, Approver, Delivery};
+use ledger::aggregate::{Agent, Apply, Approval, Approver, Delivery, Session, Template};
 use ledger::event::AggregateKind;
 use ledger::{Error, Event, Ledger, Recorded, Rejection, Role, StreamId, TaskId, UserId};
 use std::collections::{BTreeSet, HashMap};
@@ -213,6 +213,15 @@ impl Topics {
         let topic = match load(ledger, recorded).await {
             // Erased since: there is nothing left of it to be read.
             Err(Error::Rejected(Rejection::Erased)) => Topic::None,
+            // One event that says nothing must not keep all others from being told.
+            Err(error @ Error::Defect { .. }) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    event.position = recorded.position(),
+                    "an event is about nothing that is known"
+                );
+                Topic::None
+            }
             loaded => loaded?,
         };
         self.remember(stream, topic.clone());
@@ -229,7 +238,9 @@ impl Topics {
 
 async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
     let stream = recorded.stream_id();
-    let Some(kind) = recorded.event.kind() else {
+    let kind = recorded.event.kind();
+    // What stands alone is of nothing that can be read.
+    let Some(kind) = kind.filter(|kind| !kind.traits.alone) else {
         return Ok(Topic::None);
     };
     Ok(match kind.aggregate {
@@ -255,9 +266,15 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
         }
         AggregateKind::User => Topic::Personal(Kind::User, stream.to_string(), stream.into()),
         AggregateKind::Group => Topic::Named(Kind::Group, stream.to_string()),
-        AggregateKind::Session => Topic::Named(Kind::Session, stream.to_string()),
+        AggregateKind::Session => {
+            let session = ledger.existing::<Session>(stream.into()).await?;
+            Topic::Personal(Kind::Session, stream.to_string(), session.user_id)
+        }
         AggregateKind::Key => Topic::Named(Kind::Key, stream.to_string()),
-        AggregateKind::Template => Topic::Named(Kind::Template, stream.to_string()),
+        AggregateKind::Template => {
+            let template = ledger.existing::<Template>(stream.into()).await?;
+            Topic::Named(Kind::Template, template.name.to_string())
+        }
         AggregateKind::Ledger => Topic::None,
     })
 }

@@ -7,18 +7,19 @@ use crate::projections::Projections;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::event::LedgerErased;
-use ledger::{ApproverId, ApproverName, Event, Timestamp};
+use ledger::{ApproverId, ApproverName, Event, Timestamp, UserId};
 use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "approvers",
-    revision: 2,
+    revision: 3,
     definition: "(
     -- Principals who were given a credential, or invited to register one.
     approver_id        TEXT PRIMARY KEY,
     approver_principal TEXT NOT NULL UNIQUE,
     registered_at      TEXT NOT NULL,
-    position           INTEGER NOT NULL  -- of the event that registered it
+    position           INTEGER NOT NULL,  -- of the event that registered it
+    user_id            TEXT               -- the user that it belongs to, where to one
 ) STRICT, WITHOUT ROWID",
     indexes: &[("approvers_in_order", "(position)")],
     fold_indexes: &[],
@@ -31,19 +32,34 @@ row! {
         pub registered_at: Timestamp,
         /// The position of the event that registered it.
         pub position: u64,
+        /// The user that it belongs to, where to one.
+        pub user_id: Option<UserId>,
     }
 }
 
 parts!(Parts: Table<ApproverView>);
 
 pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
-    if let Event::ApproverRegistered(registered) = &folding.recorded.event {
-        folding.insert(ApproverView {
-            approver_id: registered.approver_id,
-            principal: registered.principal.clone(),
-            registered_at: folding.recorded.recorded_at(),
-            position: folding.recorded.position(),
-        });
+    match &folding.recorded.event {
+        Event::ApproverRegistered(registered) => {
+            // The principal of a user's own passkeys says whose they are.
+            let own = registered.principal.strip_prefix("user:");
+            folding.insert(ApproverView {
+                approver_id: registered.approver_id,
+                principal: registered.principal.clone(),
+                registered_at: folding.recorded.recorded_at(),
+                position: folding.recorded.position(),
+                user_id: own.and_then(|id| id.parse().ok()),
+            });
+        }
+        Event::PrincipalLinked(linked) => {
+            let user = folding.recorded.stream_id().into();
+            // It may have been erased since.
+            if let Some(approver) = folding.edit::<ApproverView>(&linked.approver_id)? {
+                approver.user_id = Some(user);
+            }
+        }
+        _ => {}
     }
     Ok(())
 }

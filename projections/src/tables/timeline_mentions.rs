@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::store::{Appended, Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
 use crate::tables::timeline_topics::{self, TopicRow};
-use ledger::event::{Actor, AggregateKind, LedgerErased};
+use ledger::event::{Actor, LedgerErased};
 use ledger::{ApproverName, Event, UserId};
 use std::collections::BTreeSet;
 
@@ -44,14 +44,11 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let topic = timeline_topics::topic(folding)?;
     let recorded = folding.recorded;
     let mut mentioned: BTreeSet<String> = topic.approver.iter().map(of_approver).collect();
+    mentioned.extend(topic.user_id.map(of_user));
     match &recorded.envelope.actor {
         Actor::Approver { principal, .. } => _ = mentioned.insert(of_approver(principal)),
         Actor::User { user_id, .. } => _ = mentioned.insert(of_user(*user_id)),
         _ => {}
-    }
-    let kind = recorded.event.kind();
-    if kind.is_some_and(|kind| kind.aggregate == AggregateKind::User) {
-        mentioned.insert(of_user(recorded.stream_id().into()));
     }
     match &recorded.event {
         Event::ApprovalRequested(asked) => {

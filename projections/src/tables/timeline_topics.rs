@@ -4,17 +4,18 @@ use crate::error::Error;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, missing, parts};
 use ledger::event::{AggregateKind, LedgerErased};
-use ledger::{AgentName, ApproverName, Event, StreamId, TaskId};
+use ledger::{AgentName, ApproverName, Event, StreamId, TaskId, UserId};
 
 const SPEC: Spec = Spec {
     name: "timeline_topics",
-    revision: 2,
+    revision: 3,
     definition: "(
-    -- The task, agent and approver that each stream is about, known from its first event.
+    -- The task, agent, approver and user that each stream is about, known from its first event.
     subject_id         TEXT PRIMARY KEY,
     task_id            TEXT,
     agent              TEXT,
-    approver_principal TEXT
+    approver_principal TEXT,
+    user_id            TEXT
 ) STRICT, WITHOUT ROWID",
     indexes: &[],
     fold_indexes: &[],
@@ -26,6 +27,7 @@ row! {
         pub(super) task_id: Option<TaskId>,
         pub(super) agent: Option<AgentName>,
         pub(super) approver: Option<ApproverName> = "approver_principal",
+        pub(super) user_id: Option<UserId>,
     }
 }
 
@@ -36,6 +38,7 @@ impl TopicRow {
             task_id: None,
             agent: None,
             approver: None,
+            user_id: None,
         }
     }
 }
@@ -86,6 +89,9 @@ fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
         Event::ApproverRegistered(registered) => {
             topic.approver = Some(registered.principal.clone());
         }
+        Event::UserCreated(created) => topic.user_id = Some(created.user_id),
+        Event::SessionOpened(opened) => topic.user_id = Some(opened.user_id),
+        Event::LoginFailed(failed) => topic.user_id = failed.user_id,
         event => {
             topic.task_id = event.task_id();
             topic.agent = match (event.agent(), topic.task_id) {

@@ -3,8 +3,9 @@
 use crate::step::step;
 use crate::story::{APPROVERS, Story};
 use crate::world;
-use fixtures::commands;
-use ledger::{AgentName, ApproverName, Event, Recorded, Timestamp};
+use fixtures::{commands, people};
+use ledger::event::{Assurance, Via};
+use ledger::{Actor, AgentName, ApproverName, Event, Origin, Recorded, Role, Timestamp};
 use projections::{
     ApprovalFilter, ApprovalStatus, Error, Page, Paging, Projections, TaskFilter, TaskStatus,
     TimelineTopic,
@@ -168,12 +169,11 @@ async fn the_timeline_of_an_agent_or_approver_has_what_concerns_them() {
         fitting.map(Recorded::position).collect()
     };
 
-    // All tasks are of one agent, so that only the ledger and the approvers are apart from it, and what
-    // knows the agent by its id alone.
+    // All tasks are of one agent. Keys and templates know the agent by its id alone.
     let agent = TimelineTopic::Agent(AgentName::unchecked(commands::AGENT));
     let of_agent = |event: &Event| {
         let of = event.kind().unwrap().aggregate.as_str();
-        !["ledger", "approver", "key", "template"].contains(&of)
+        ["task", "apply", "approval", "delivery", "agent"].contains(&of)
     };
     assert_eq!(positions(agent).await, expected(&of_agent));
 
@@ -199,4 +199,42 @@ async fn the_timeline_of_an_agent_or_approver_has_what_concerns_them() {
         .collect();
     assert!(concerning.len() > 10);
     assert_eq!(positions(TimelineTopic::Approver(alice)).await, concerning);
+}
+
+#[tokio::test]
+async fn the_timeline_of_a_user_has_what_they_did_and_what_was_done_to_them() {
+    let (ledger, projections, mut runner) = world::new().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| people::create_user(name, Role::Admin));
+    let alice = ledger.run(alice).await.unwrap();
+    ledger.run(bob).await.unwrap();
+    let opening = people::open_session(&ledger, alice.id, alice.epoch);
+    let session = ledger.run(opening).await.unwrap().session;
+    let actor = Actor::User {
+        user_id: alice.id,
+        via: Via::Session,
+        via_id: session.id,
+        assurance: Assurance::Password,
+    };
+    let origin = Origin {
+        actor,
+        request_id: None,
+    };
+    let granted = ledger.execute(origin, commands::grant_all()).await;
+    granted.unwrap();
+    world::catch_up(&mut runner).await;
+    let head = *ledger.size().borrow();
+    let topic = TimelineTopic::User(alice.id);
+    let read = |page| projections.timeline(Some(topic.clone()), page);
+
+    let told = all(read, head).await;
+
+    let told: Vec<_> = told.iter().map(|entry| entry.event.as_str()).collect();
+    let expected = [
+        "agent.permissions_replaced",
+        "agent.registered",
+        "session.opened",
+        "user.password_set",
+        "user.created",
+    ];
+    assert_eq!(told, expected);
 }

@@ -15,6 +15,7 @@ mod following;
 mod key_acts;
 mod lists;
 mod online;
+mod people;
 mod queues;
 mod reading;
 mod rebuilding;

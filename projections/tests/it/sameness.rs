@@ -74,24 +74,33 @@ proptest! {
 
 #[tokio::test]
 async fn stories_tell_of_everything_that_can_happen() {
+    let apart = [
+        "ledger.erased",
+        "ledger.forked",
+        "ledger.accepted",
+        // Needs a passkey of the user.
+        "session.stepped_up",
+        "user.principal_linked",
+    ];
+    // What happens to a ledger as a whole has tests of its own.
+    let forms = Event::FORMS.iter().map(|(_, _, name)| *name);
+    let mut untold: BTreeSet<_> = forms.filter(|name| !apart.contains(name)).collect();
     let mut random = TestRunner::deterministic();
-    let mut told = BTreeSet::new();
-    for _ in 0..20 {
+    for _ in 0..200 {
         let mut story = Story::begin().await;
         for _ in 0..220 {
             let step = step().new_tree(&mut random).unwrap().current();
             story.happen(&step).await;
         }
         let events = story.ledger.log().events_from(0, u32::MAX).await;
-        told.extend(events.unwrap().iter().map(|recorded| recorded.event.name()));
+        for recorded in events.unwrap() {
+            untold.remove(recorded.event.name());
+        }
+        if untold.is_empty() {
+            return;
+        }
     }
-    let forms = Event::FORMS.iter().map(|(_, _, name)| *name);
-    // What happens to a ledger as a whole has tests of its own.
-    let apart = ["ledger.erased", "ledger.forked", "ledger.accepted"];
-    let untold: Vec<_> = forms
-        .filter(|name| !apart.contains(name) && !told.contains(name))
-        .collect();
-    assert!(untold.is_empty(), "{untold:?}");
+    panic!("{untold:?}");
 }
 
 /// The rows against the states that decisions are made from.

@@ -1,6 +1,7 @@
 //! Stories: random commands against a real ledger, so that folds meet the events that happen.
 
 use crate::acts::pick;
+use crate::people::People;
 use crate::step::Step;
 use fixtures::approver::SoftApprover;
 use fixtures::clock::TestClock;
@@ -28,6 +29,7 @@ pub(crate) struct Story {
     applies: Vec<ApplyId>,
     pub(crate) approvals: Vec<ApprovalId>,
     deliveries: Vec<DeliveryId>,
+    pub(crate) people: People,
     seen: u64,
 }
 
@@ -55,6 +57,7 @@ impl Story {
             applies: Vec::new(),
             approvals: Vec::new(),
             deliveries: Vec::new(),
+            people: People::default(),
             seen: 0,
         };
         for registration in story.approvers.iter().map(SoftApprover::registration) {
@@ -99,6 +102,7 @@ impl Story {
             | Step::ReadPreState { .. }
             | Step::Expire { .. } => self.act_as_worker(step).await,
             Step::WithKey(step) => self.act_with_keys(step).await,
+            Step::People { act, which } => self.act_on_people(*act, *which).await,
             Step::Wait { seconds } => self.ledger.clock.advance(Duration::from_secs(*seconds)),
             _ => self.act_as_person(step).await,
         }

@@ -61,7 +61,7 @@ async fn the_first_differing_row_of_each_table_is_named() {
         &ledger,
         "UPDATE tasks SET status = 'completed', agent = 'another';
          DELETE FROM permissions WHERE number IN (3, 5);
-         INSERT INTO timeline_topics VALUES ('a stream', 'a task', NULL, NULL);
+         INSERT INTO timeline_topics VALUES ('a stream', 'a task', NULL, NULL, NULL);
          UPDATE audit_timeline SET summary = 'nothing happened' WHERE position IN (1, 2);",
     )
     .await;
