@@ -52,6 +52,7 @@ pub(crate) fn head() -> OpenApi {
             "agent_key",
             bearer("A key of an agent: cak_ and 49 letters and digits"),
         )
+        .security_scheme("viewer", bearer("A viewer token, which reads one task"))
         .build();
     let info = InfoBuilder::new()
         .title("llm-permission-proxy")

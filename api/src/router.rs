@@ -54,6 +54,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
         .route("/v1/approve/{link}/", get(landing::without_slash))
         .route("/v1/enrol/{link}/", get(landing::without_slash))
         .route("/", get(landing::landing))
+        .route("/watch", get(landing::watch))
         .route("/docs", get(docs::docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{*file}", get(docs::docs_file));

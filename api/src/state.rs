@@ -21,6 +21,7 @@ use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
+use app::token::viewer::viewer_key;
 use axum::body::Bytes;
 use ipnet::IpNet;
 use ledger::provider::ScopeNames;
@@ -201,6 +202,7 @@ impl AppState {
                 enrolment_link: LinkKey::new(link_secret),
                 resume: LinkKey::new(resume_secret),
                 session: session_key(config.capability_jwt.secret.expose_secret().as_bytes()),
+                viewer: viewer_key(config.capability_jwt.secret.expose_secret().as_bytes()),
                 registration: RegistrationKey::derive(link_secret),
             },
             relying_party: config.relying_party.clone(),
@@ -329,6 +331,11 @@ impl AppState {
     /// As [`Self::approval_url`], of a link that is signed.
     pub(crate) fn url_of(&self, link: &SignedToken) -> String {
         self.absolute(&format!("/v1/approve/{}", link.reveal()))
+    }
+
+    /// The page that watches a task, with the token in its fragment, which no server is sent.
+    pub(crate) fn watch_url(&self, token: &SignedToken) -> String {
+        self.absolute(&format!("/watch#{}", token.reveal()))
     }
 
     /// The link for one registration of a passkey.

@@ -2,8 +2,8 @@
 //! read.
 
 use crate::principal::{
-    Acting, InvitationAccess, Opening, Principal, QuestionAccess, Right, SessionAccess, TaskAccess,
-    TaskReading, WatchAccess, Whoever,
+    Acting, InvitationAccess, Minting, Opening, Principal, QuestionAccess, Right, SessionAccess,
+    TaskAccess, TaskReading, TimelineReading, WatchAccess, Whoever,
 };
 use crate::refusal::Error;
 use ledger::aggregate::Task;
@@ -36,6 +36,8 @@ pub enum Who {
     Auditor,
     /// A session, of any user.
     Session,
+    /// The holder of a viewer token, for its task.
+    ViewerToken,
     /// Whoever has proven to be somebody.
     Identity,
 }
@@ -57,11 +59,13 @@ impl Who {
                     Principal::User(_) | Principal::Service(_) | Principal::AuthDisabled
                 )
                 | (Self::Auditor | Self::Session, Principal::User(_))
+                | (Self::ViewerToken, Principal::Viewer(_))
                 | (
                     Self::Identity,
                     Principal::User(_)
                         | Principal::Service(_)
                         | Principal::AuthDisabled
+                        | Principal::Viewer(_)
                         | Principal::Agent(_)
                         | Principal::AgentKey(_)
                         | Principal::Administrator(_)
@@ -149,7 +153,7 @@ macro_rules! actions {
 
 use Who::{
     Agent, AgentKey, AgentWithOldToken, Anyone, ApprovalLink, Auditor, EnrolmentLink, Identity,
-    Operator, Session,
+    Operator, Session, ViewerToken,
 };
 
 const ISSUER: Who = Who::Administrator(Right::IssueTasks);
@@ -166,11 +170,13 @@ actions! {
     /// Open a task.
     OpenTask -> Opening: [ISSUER, RUNNER, AgentKey];
     /// Read a task.
-    ReadTask -> TaskReading: [Agent, VIEWER];
+    ReadTask -> TaskReading: [Agent, VIEWER, ViewerToken];
     /// List tasks.
     ListTasks -> Acting: [VIEWER];
     /// Close a task.
     CloseTask -> Acting: [Agent, ISSUER, RUNNER, Operator];
+    /// Make a token with which somebody else reads a task for a few minutes.
+    MintViewerToken -> Minting: [RUNNER];
     /// Renew a task's token.
     RenewToken -> TaskAccess: [AgentWithOldToken];
     /// Ask what an apply would do.
@@ -180,11 +186,11 @@ actions! {
     /// Continue an apply that was approved.
     ContinueApply -> TaskAccess: [Agent];
     /// Read a task's applies.
-    ReadApplies -> TaskReading: [Agent, VIEWER];
+    ReadApplies -> TaskReading: [Agent, VIEWER, ViewerToken];
     /// Settle an outcome that is unknown.
     ResolveApply -> Acting: [ISSUER, RUNNER, Operator];
     /// Read where a task's newest approval stands.
-    ReadApproval -> TaskReading: [Agent, VIEWER];
+    ReadApproval -> TaskReading: [Agent, VIEWER, ViewerToken];
     /// Get the link to a task's pending approval.
     LinkApproval -> TaskAccess: [Agent];
     /// List approvals.
@@ -228,9 +234,9 @@ actions! {
     /// Have deliveries tried again that were given up.
     RetryDeliveries -> Acting: [ISSUER, RUNNER, Operator];
     /// Read the timeline.
-    ReadTimeline -> Acting: [VIEWER];
+    ReadTimeline -> TimelineReading: [VIEWER, ViewerToken];
     /// Watch what changes.
-    WatchChanges -> WatchAccess: [VIEWER];
+    WatchChanges -> WatchAccess: [VIEWER, ViewerToken];
     /// Read events and proofs.
     Audit -> Acting: [AUDITOR, Auditor];
     /// Erase what has ended.

@@ -9,6 +9,7 @@ use crate::principal::Revocable;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
+use crate::token::viewer::ViewerToken;
 use ledger::aggregate::{Approval, ApprovalState, Key};
 use ledger::provider::ScopeNames;
 use ledger::{ApprovalId, Ledger, Rejection, TaskId};
@@ -31,6 +32,7 @@ pub struct Keys {
     pub resume: LinkKey<Resume>,
     /// Bearer tokens of sessions.
     pub session: LinkKey<SessionPointer>,
+    pub viewer: LinkKey<ViewerToken>,
     /// Challenges of registrations.
     pub registration: RegistrationKey,
 }
@@ -119,6 +121,7 @@ impl App {
                 }
             }
             Revocable::Session(session) => session.ended(&self.ledger, LONGEST_WAIT).await,
+            Revocable::Viewer(token) => token.ended(&self.ledger, LONGEST_WAIT).await,
         }
     }
 

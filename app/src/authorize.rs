@@ -42,6 +42,7 @@ pub async fn authorize<A: Act>(
         Principal::User(_)
         | Principal::Service(_)
         | Principal::AgentKey(_)
+        | Principal::Viewer(_)
         | Principal::AuthDisabled => Forbidden::WrongIdentity,
         _ => Forbidden::OtherKind,
     })?;
@@ -61,6 +62,7 @@ pub async fn authorize<A: Act>(
         (Principal::Service(_) | Principal::AuthDisabled, who) => {
             named(ledger, who, request.task).await?
         }
+        (Principal::Viewer(token), _) => Some(token.opens(ledger, request.task).await?),
         (Principal::Administrator(administrator), Who::Administrator(right)) => {
             if !administrator.rights.include(right) {
                 return Err(Forbidden::MissingRight(right.claim()).into());

@@ -33,9 +33,9 @@ pub use app::{App, Keys};
 pub use authorize::{Request, authorize};
 pub use key_holder::{KeyHolder, PresentedProof};
 pub use principal::{
-    AUTH_DISABLED, Acting, Administrator, InvitationAccess, Opening, Principal, QuestionAccess,
-    Right, Rights, ServiceToken, SessionAccess, TaskAccess, TaskReading, TokenHolder, WatchAccess,
-    Whoever,
+    AUTH_DISABLED, Acting, Administrator, InvitationAccess, Minting, Opening, Principal,
+    QuestionAccess, Right, Rights, ServiceToken, SessionAccess, TaskAccess, TaskReading,
+    TimelineReading, TokenHolder, WatchAccess, Whoever,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};
 pub use scope_names::ScopeName;

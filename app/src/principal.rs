@@ -3,17 +3,20 @@
 use crate::action::{self, Access, Admitted};
 use crate::authorize::{Request, authorize};
 use crate::feed::Reader;
-use crate::identity::session::UserSession;
+use crate::identity::session::{SessionPointer, UserSession};
 use crate::key_holder::KeyHolder;
 use crate::refusal::{Error, Forbidden};
 use crate::token::bootstrap::BootstrapClaims;
 use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
+use crate::token::viewer::ViewerToken;
 use ledger::aggregate::Task;
 use ledger::command::{Presented, PresentedToken};
 use ledger::{
-    Actor, AgentName, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, Timestamp,
+    Actor, AgentName, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, TaskId,
+    Timestamp,
 };
+use projections::TimelineTopic;
 use std::sync::Arc;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
@@ -36,6 +39,8 @@ pub enum Principal {
     AgentKey(KeyHolder),
     /// A signed-in person.
     User(UserSession),
+    /// The holder of a viewer token.
+    Viewer(ViewerToken),
     /// Somebody without a credential while authentication is disabled, with the rights of an admin.
     AuthDisabled,
 }
@@ -60,7 +65,7 @@ impl Principal {
                 principal: AUTH_DISABLED.to_owned(),
                 subject: ClientSubject::unchecked(AUTH_DISABLED),
             }),
-            Self::ApprovalLink(_) | Self::EnrolmentLink(_) => None,
+            Self::ApprovalLink(_) | Self::EnrolmentLink(_) | Self::Viewer(_) => None,
         }
     }
 }
@@ -271,6 +276,7 @@ pub(crate) enum Revocable {
     Nothing,
     Key(KeyId),
     Session(UserSession),
+    Viewer(ViewerToken),
 }
 
 impl TaskReading {
@@ -285,6 +291,7 @@ impl Access for TaskReading {
     fn of(admitted: Admitted) -> Option<Self> {
         let revocable = match admitted.principal {
             Principal::User(session) => Revocable::Session(session),
+            Principal::Viewer(token) => Revocable::Viewer(token),
             Principal::AgentKey(holder) if holder.key_id() != SHARED_KEY => {
                 Revocable::Key(holder.key_id())
             }
@@ -298,6 +305,52 @@ impl Access for TaskReading {
             task: admitted.task?,
             revocable,
         })
+    }
+}
+
+/// Access to read the timeline: all of it, or what concerns one task.
+#[derive(Debug)]
+pub struct TimelineReading(Option<TaskId>);
+
+impl TimelineReading {
+    /// The topic to read, where one is asked for.
+    ///
+    /// # Errors
+    /// [`Forbidden::OtherTask`] for who reads one task, and asks for something else.
+    pub fn topic(&self, asked: Option<TimelineTopic>) -> Result<Option<TimelineTopic>, Forbidden> {
+        let Some(own) = self.0.map(TimelineTopic::Task) else {
+            return Ok(asked);
+        };
+        match asked {
+            Some(other) if other != own => Err(Forbidden::OtherTask),
+            _ => Ok(Some(own)),
+        }
+    }
+}
+
+impl Access for TimelineReading {
+    fn of(admitted: Admitted) -> Option<Self> {
+        Some(Self(match admitted.principal {
+            Principal::Viewer(token) => Some(token.task_id),
+            _ => None,
+        }))
+    }
+}
+
+/// Access of somebody who lets others read a task.
+#[derive(Debug)]
+pub struct Minting {
+    /// The session of a person, which the token does not outlive.
+    pub(crate) session: Option<SessionPointer>,
+}
+
+impl Access for Minting {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let session = match &admitted.principal {
+            Principal::User(session) => Some(SessionPointer::to(&session.session)),
+            _ => None,
+        };
+        Some(Self { session })
     }
 }
 
@@ -484,6 +537,7 @@ impl WatchAccess {
     pub fn expires_at(&self) -> Option<Timestamp> {
         match &self.principal {
             Principal::User(session) => Some(session.session.expires_at),
+            Principal::Viewer(token) => Some(token.expires_at()),
             _ => None,
         }
     }
@@ -509,6 +563,7 @@ impl Access for WatchAccess {
                 role: session.role(),
                 user: Some(session.user.id),
             },
+            Principal::Viewer(token) => Reader::Task(token.task_id),
             _ => return None,
         };
         Some(Self {

@@ -1,14 +1,16 @@
 //! Tasks: opening, closing, and renewing their tokens.
 
 use crate::app::App;
-use crate::principal::{Acting, OpeningByKey, Orchestrating, TaskAccess};
+use crate::principal::{Acting, Minting, OpeningByKey, Orchestrating, TaskAccess};
 use crate::refusal::Error;
 use crate::token::capability::CapabilityToken;
+use crate::token::link::SignedToken;
+use crate::token::viewer::ViewerToken;
 use ledger::aggregate::Task;
 use ledger::command::{
     AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, OpenTask, Presented, RenewToken,
 };
-use ledger::{AgentName, ClientSubject, Ledger, TaskId, TemplateName};
+use ledger::{AgentName, ClientSubject, Ledger, Rejection, TaskId, TemplateName, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +67,25 @@ pub async fn open_from_template(
         template,
     };
     Ok(ledger.execute(who.origin, command).await?)
+}
+
+/// A token with which somebody else reads a task for a few minutes, and the end of those.
+///
+/// # Errors
+/// [`Rejection::TaskClosed`], beside [`Rejection::TaskNotFound`].
+pub async fn mint_viewer_token(
+    app: &App,
+    who: Minting,
+    task_id: TaskId,
+) -> Result<(SignedToken, Timestamp), Error> {
+    let task = app.ledger.load::<Task>(task_id).await?;
+    let task = task.ok_or(Rejection::TaskNotFound)?;
+    if task.closed_at.is_some() {
+        return Err(Rejection::TaskClosed.into());
+    }
+    let token = ViewerToken::of(&app.ledger, &task, who.session);
+    let expires_at = token.expires_at();
+    Ok((app.keys.viewer.sign(token)?, expires_at))
 }
 
 /// Closes a task for good.

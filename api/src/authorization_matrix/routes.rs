@@ -22,6 +22,7 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("POST", "/v1/tasks", Action::OpenTask),
     ("GET", "/v1/tasks/{task_id}", Action::ReadTask),
     ("POST", "/v1/tasks/{task_id}/close", Action::CloseTask),
+    ("POST", "/v1/tasks/{task_id}/viewer-token", Action::MintViewerToken),
     ("POST", "/v1/tasks/{task_id}/token", Action::RenewToken),
     ("POST", "/v1/tasks/{task_id}/plan", Action::PlanApply),
     ("POST", "/v1/tasks/{task_id}/apply", Action::SubmitApply),

@@ -20,6 +20,7 @@ enum Kind {
     LinksOf(ClientSubject),
     InvitationsOf(ApproverName),
     Task(TaskId),
+    ViewersOf(TaskId),
     Invitation(EnrolmentId),
     ForgedLinks,
 }
@@ -59,6 +60,11 @@ impl CountedFor {
 
     pub(crate) fn invitations_of(approver: &ApproverName) -> Self {
         Self(Arc::new(Kind::InvitationsOf(approver.clone())))
+    }
+
+    /// All who read a task with viewer tokens.
+    pub(crate) fn viewers_of(task: TaskId) -> Self {
+        Self(Arc::new(Kind::ViewersOf(task)))
     }
 
     pub(crate) fn task(task: TaskId) -> Self {

@@ -18,6 +18,7 @@ mod receipt;
 mod refusal;
 mod shown;
 mod upstream;
+mod watch;
 
 pub use account::AccountPage;
 pub use approval::{ApprovalPage, OperationCard, UpstreamState};
@@ -32,6 +33,7 @@ pub use params::{Now, Param, ParamValue};
 pub(crate) use question::Question;
 pub(crate) use refusal::WantsPage;
 pub use shown::ShownText;
+pub use watch::WatchPage;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};

@@ -1,6 +1,6 @@
 //! The start page, and answers for unknown paths.
 
-use crate::pages::{self, AccountPage, NoticePage, WantsPage};
+use crate::pages::{self, AccountPage, NoticePage, WantsPage, WatchPage};
 use crate::problem::ApiError;
 use axum::Json;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -20,6 +20,11 @@ pub(crate) async fn landing(WantsPage(page): WantsPage) -> Response {
         "health": "v1/healthz",
     });
     Json(links).into_response()
+}
+
+/// The page that watches a task. It is the same for everybody.
+pub(crate) async fn watch() -> Response {
+    pages::respond(StatusCode::OK, &WatchPage)
 }
 
 /// A link to which some program has added a slash: its page names its files relative to where it is.

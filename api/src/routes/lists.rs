@@ -104,15 +104,16 @@ async fn list_approvers(
 #[utoipa::path(
     get, path = "/v1/timeline", tag = "audit",
     params(TimelineQuery),
-    security(("session" = []), ("service" = [])),
+    security(("session" = []), ("service" = []), ("viewer" = [])),
     responses((status = 200, body = TimelineList)),
 )]
 async fn read_timeline(
     State(state): State<AppState>,
-    _: By<action::ReadTimeline>,
+    By(who): By<action::ReadTimeline>,
     QueryParams(query): QueryParams<TimelineQuery>,
 ) -> Result<Json<TimelineList>, ApiError> {
     let (topic, paging) = query.read()?;
+    let topic = who.topic(topic)?;
     let views = state.app.current_views(&[Projection::Timeline]).await?;
     let page = views.timeline(topic, paging).await?;
     Ok(Json(TimelineList {

@@ -61,7 +61,7 @@ struct StreamQuery {
         StreamQuery,
         ("Last-Event-ID" = Option<u64>, Header, description = "The newest id seen; before `after`"),
     ),
-    security(("session" = []), ("service" = [])),
+    security(("session" = []), ("service" = []), ("viewer" = [])),
     responses((status = 200, description = "Messages until one side ends it", body = String,
                content_type = "text/event-stream")),
 )]

@@ -6,7 +6,7 @@ use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::tasks::{
     CloseTaskRequest, CreateTaskRequest, TaskClosed, TaskCreated, TaskCreatedOrOpened, TaskOpened,
-    TaskView, TokenRenewed,
+    TaskView, TokenRenewed, ViewerTokenMade,
 };
 use crate::state::AppState;
 use app::{Opening, action, tasks};
@@ -25,6 +25,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(create_task))
         .routes(routes!(get_task))
         .routes(routes!(close_task))
+        .routes(routes!(mint_viewer_token))
         .routes(routes!(renew_token))
 }
 
@@ -100,6 +101,32 @@ async fn get_task(
     // The token was just checked against this task, so only a lost read table can lack it.
     let view = found.ok_or_else(|| ApiError::internal("the read tables lack a known task"))?;
     Ok(Json(TaskView::from(view)))
+}
+
+/// A token with which somebody else reads this task for five minutes
+///
+/// It reads the task, its applies, approval status, timeline and stream, and never a link.
+#[utoipa::path(
+    post, path = "/v1/tasks/{task_id}/viewer-token", tag = "tasks",
+    params(("task_id" = String, Path, description = "The task")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 201, body = ViewerTokenMade),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn mint_viewer_token(
+    State(state): State<AppState>,
+    By(who): By<action::MintViewerToken>,
+    PathParams(task_id): PathParams<TaskId>,
+) -> Result<(StatusCode, Json<ViewerTokenMade>), ApiError> {
+    let (token, expires_at) = tasks::mint_viewer_token(&state.app, who, task_id).await?;
+    let made = ViewerTokenMade {
+        watch_url: state.watch_url(&token),
+        token: token.into_revealed(),
+        expires_at: expires_at.to_string(),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// Close a task for good

@@ -14,6 +14,7 @@ pub mod service_token;
 mod sessions;
 pub mod subject;
 mod tokens;
+mod viewer;
 
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
         Box::new(service_token::Configured),
         Box::new(sessions::Sessions),
         Box::new(agent_keys::AgentKeys),
+        Box::new(viewer::Viewer),
         Box::new(tokens::Capability),
         Box::new(tokens::Bootstrap),
         Box::new(links::ToApproval),
@@ -98,7 +100,7 @@ impl Head<'_> {
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] beyond the caller's rate or places.
-    fn count_for(&mut self, caller: CountedFor) -> Result<(), ApiError> {
+    pub(crate) fn count_for(&mut self, caller: CountedFor) -> Result<(), ApiError> {
         self.state
             .limiter
             .admit(&caller)

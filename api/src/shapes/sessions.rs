@@ -141,6 +141,13 @@ impl Me {
                 name: Some(holder.agent().to_string()),
                 ..Self::default()
             },
+            Principal::Viewer(token) => Self {
+                kind: "viewer",
+                scheme: "viewer_token",
+                id: Some(token.task_id.to_string()),
+                expires_at: Some(token.expires_at().to_string()),
+                ..Self::default()
+            },
             Principal::ApprovalLink(_) | Principal::EnrolmentLink(_) | Principal::Operator(_) => {
                 Self::default()
             }

@@ -301,6 +301,17 @@ impl From<projections::TaskView> for TaskView {
     }
 }
 
+/// A token with which somebody else reads a task.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ViewerTokenMade {
+    /// Shown once: a JWT, good for this task, its applies, approval status, timeline and stream.
+    pub(crate) token: String,
+    /// RFC 3339, UTC. It ends sooner with the task, and with the session of whoever made it.
+    pub(crate) expires_at: String,
+    /// The page that watches the task, for a browser.
+    pub(crate) watch_url: String,
+}
+
 /// A task that was closed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskClosed {

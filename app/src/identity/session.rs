@@ -4,7 +4,6 @@ use crate::refusal::Error;
 use crate::token::link::{LinkKey, Said};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use ledger::aggregate::{Session, User};
 use ledger::event::{Assurance, LoginWay, SessionTokenHash, Via};
 use ledger::{Actor, Ledger, Random, Rejection, Role, SessionId, Timestamp, UserId};
@@ -72,19 +71,10 @@ impl SessionPointer {
     }
 }
 
-/// The key of sessions' bearer tokens, derived from JWT_SECRET, so that a leak of either kind of token's
-/// key material in use elsewhere signs none of the other.
+/// The key of sessions' bearer tokens, derived from JWT_SECRET.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "HMAC takes a key of any length (RFC 2104, section 2)"
-)]
 pub fn session_key(secret: &[u8]) -> LinkKey<SessionPointer> {
-    let mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
-    let derived = mac
-        .chain_update(b"llm-permission-proxy session v1")
-        .finalize();
-    LinkKey::new(&derived.into_bytes())
+    LinkKey::derived(secret, b"llm-permission-proxy session v1")
 }
 
 /// What a request shows of a session.

@@ -4,9 +4,11 @@
 
 use super::jwt::TokenKey;
 use crate::refusal::{Error, Unauthorized};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -126,6 +128,18 @@ impl<T: Said> LinkKey<T> {
             key: TokenKey::new(secret, ISSUER, T::AUDIENCE),
             kind: PhantomData,
         }
+    }
+
+    /// A key of its own, made of a secret that signs something else as well: a leak of either kind of
+    /// token's key material signs none of the other.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes a key of any length (RFC 2104, section 2)"
+    )]
+    pub fn derived(secret: &[u8], label: &[u8]) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
+        Self::new(&mac.chain_update(label).finalize().into_bytes())
     }
 
     /// Signs what is said.

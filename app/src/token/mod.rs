@@ -6,3 +6,4 @@ pub mod bootstrap;
 pub mod capability;
 pub mod jwt;
 pub mod link;
+pub mod viewer;

@@ -52,6 +52,7 @@ impl Service {
                 enrolment_link: LinkKey::new(SECRET),
                 resume: LinkKey::new(SECRET),
                 session: session_key(SECRET),
+                viewer: app::token::viewer::viewer_key(SECRET),
                 registration: RegistrationKey::derive(SECRET),
             },
             relying_party: RelyingParty::new(RP_ID, ORIGIN, Duration::from_secs(90)).unwrap(),

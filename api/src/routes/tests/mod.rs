@@ -16,7 +16,9 @@ mod releasing;
 mod renewing;
 mod stream;
 mod stream_connections;
+mod stream_identities;
 mod threats;
+mod viewers;
 
 use crate::testing::{AGENT, Answer, Stage};
 use executor::Executor;

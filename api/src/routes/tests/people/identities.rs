@@ -15,7 +15,10 @@ async fn no_token_is_taken_for_one_of_another_kind() {
         task_id: issued.task.id,
     };
     let link = stage.state.app.keys.approval_link.sign(link).unwrap();
+    let mint = format!("/v1/tasks/{}/viewer-token", issued.task.id);
+    let viewer = as_service(&stage, "POST", &mint, Value::Null).await;
     let kinds = [
+        ("viewer", viewer.body["token"].as_str().unwrap().to_owned()),
         ("service", SERVICE_TOKEN.to_owned()),
         ("user", session.bearer.clone()),
         ("cookie", session.cookie.clone()),
@@ -41,7 +44,7 @@ async fn no_token_is_taken_for_one_of_another_kind() {
         {
             let answer = stage.send(method, path, token, &Value::Null).await;
             let is_own = owner == *kind;
-            let is_other_identity = ["user", "service"].contains(kind);
+            let is_other_identity = ["user", "service", "viewer"].contains(kind);
             let place = format!("{kind} at {path}: {answer:?}");
             match (is_own, is_other_identity) {
                 (true, _) => assert!(![401, 403].contains(&answer.status), "{place}"),
