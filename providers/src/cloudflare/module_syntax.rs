@@ -143,6 +143,8 @@ impl<'a> Words<'a> {
                 self.template()
             }
             '/' => match self.last {
+                // A statement may have ended with the line: `var a`, `break`, `import 'b'`.
+                Last::Operand if begins_line => self.unsure(),
                 Last::Operand => self.sign(1, Last::Operator),
                 Last::Operator | Last::Head | Last::For => {
                     self.literal(first, Self::pattern_end(self.rest))
@@ -313,7 +315,7 @@ impl<'a> Words<'a> {
             "await" if self.last == Last::For => Last::Head,
             "await" | "yield" | "of" => Last::Unsure,
             "return" | "typeof" | "instanceof" | "in" | "void" | "delete" | "new" | "case"
-            | "throw" | "else" | "do" | "default" | "extends" | "export" => Last::Operator,
+            | "throw" | "else" | "do" | "extends" => Last::Operator,
             _ => Last::Operand,
         };
         word
@@ -358,6 +360,7 @@ mod tests {
             "// a\rexport default {}",
             "// a\u{2028}export default {}",
             "#!/usr/bin/env node\nexport default {}",
+            "#!/usr/bin/it's\nexport default {}",
             "\u{feff}export default {}",
             "const re = /\"/; export default {}",
             "const re = /[/\"]/; export default {}",
@@ -410,15 +413,68 @@ mod tests {
             "if (a) { b() } /\"/.test(c); export default {}",
             "a = {} / 2; export default {}; '/'",
             "async function f() { await /\"/; } export default f",
+            "var a\n/'/.test(b);export default {}//'",
+            "for(;;){break/*\n*/ /'/.c}export default {}//'",
             "let a = 1\n<!-- ' \nexport default a",
             "--> export default {}",
             "++/a/.b; export default 1",
             "'unclosed\nexport default {}",
+            "a='b\nexport default c'",
+            "a=/b\nexport default c/1",
+            "a<!--b\nexport default a",
             "/* export default",
             ") export default {}",
             "\\u0061 = 1; export default a",
         ] {
             assert_eq!(syntax_of(unclear), Syntax::Undecided, "{unclear}");
+        }
+    }
+
+    /// Taken for a division, the `/` leaves the export in a text; taken for an expression, it does not.
+    #[test]
+    fn words_and_signs_tell_a_division_from_an_expression() {
+        let behind = |before: &str| {
+            let script = format!("{before}/'/.b;export default c//'");
+            syntax_of(&script)
+        };
+        for before in [
+            "a=",
+            "a,",
+            "a?",
+            "a:",
+            "a;",
+            "=>",
+            "!",
+            "&&",
+            "return",
+            "typeof",
+            "a instanceof",
+            "a in",
+            "void",
+            "delete",
+            "new",
+            "case",
+            "throw",
+            "else",
+            "do",
+            "class A extends",
+            "if(a)",
+            "while(a)",
+            "with(a)",
+            "for(;;)",
+            "for await(;;)",
+        ] {
+            assert_eq!(behind(before), Syntax::Module, "{before}");
+        }
+        for before in [
+            "a", "1", "1.", "'a'", "`a`", "/a/g", "a()", "a[0]", "a++", "a.if", "this",
+        ] {
+            assert_eq!(behind(before), Syntax::Script, "{before}");
+        }
+        for before in [
+            "{}", "++", "a\n++", "await", "yield", "of", "a\n", "a()\n", "a.",
+        ] {
+            assert_eq!(behind(before), Syntax::Undecided, "{before}");
         }
     }
 
@@ -430,7 +486,7 @@ mod tests {
                 "if(a)/'/.test(b);", "a=b/c;", "a=`${b}'`;", "a='\\'`';", "function f(){}", "/[/']/.x;",
                 "a={b:1}/2;", "a++/b;", "// '\n", "/* ` */", "for(;;)/\"/.x;", "a=[1]/2;", "a=(1)/2;",
                 "do a();while(b)/'/.x;", "x=>{};", "a?.if/2;", "/'/g.x;", "class A{}", "a=/=/.x;",
-                "yield/'/;", "}/'/", "\n",
+                "yield/'/;", "}/'/", "\n", "var a\n", "while(a)break\n", "let b,c\n",
             ]), 0..12),
         ) {
             let script = format!("{}\nexport default {{}}", parts.concat());
