@@ -155,7 +155,8 @@ impl History {
         self.streams.put(stream, State::Apply(Box::new(apply)));
     }
 
-    /// Its task is open, its token is in force, its key is new.
+    /// Its task is open, its key is new, and its token is the one that asked, which is held to its task where
+    /// actors are checked.
     fn asked_in_task(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
         let Some(known) = self.open_task(now, accepted.task_id) else {
             return;
@@ -181,27 +182,6 @@ impl History {
         };
         now.expect(asked.is_none_or(|asked| asked == id), Check::Token, || {
             format!("it names token {id}, and another one asked for it")
-        });
-        // Whether the key may is told where the actor is looked at.
-        if matches!(now.envelope.actor, Actor::AgentKey { .. }) {
-            return;
-        }
-        let Some(token) = known.token(id) else {
-            let reason = format!("token {id} was not issued in its task");
-            return now.wrong(Check::Token, reason);
-        };
-        let agent_id = known.agent_id;
-        let in_force = !token.revoked && now.at() < token.expires_at;
-        now.expect(in_force, Check::Token, || {
-            format!("token {id} was revoked, or ended at {}", token.expires_at)
-        });
-        let revision = match self.agent(agent_id) {
-            Seen::Here(agent) => agent.permission_revision,
-            Seen::Hidden(why) => return now.cannot(Check::Token, why),
-            Seen::Erased | Seen::Never => return,
-        };
-        now.expect(token.permission_revision >= revision, Check::Token, || {
-            format!("token {id} speaks for grants that have changed since")
         });
     }
 
