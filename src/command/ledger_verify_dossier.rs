@@ -120,7 +120,7 @@ fn print(report: &DossierReport, story: &[Line]) {
     for key in &report.history.deciding_keys {
         say!(
             "key         {} of {}, registered at position {} by {}",
-            key.thumbprint,
+            key.thumbprint_for_people(),
             shown(&key.principal, MOST),
             key.registered_at_position,
             shown(&key.registered_by, MOST)

@@ -47,7 +47,7 @@ pub(super) async fn tell(
     let size = scan.size()?;
     let newest = checkpoint(stage, |note| Ok(newest_size(note)? >= size)).await?;
     let thumbprint = stage.alice.public_key().thumbprint();
-    let approvers: PinnedApprovers = format!("{thumbprint}  alice").parse()?;
+    let approvers: PinnedApprovers = format!("{}  alice", thumbprint.to_base64url()).parse()?;
     let options = VerifyOptions {
         since: vec![kept.checkpoint],
         approvers: Some(approvers),

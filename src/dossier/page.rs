@@ -168,7 +168,7 @@ fn decision(header: &Header, decided: &ApprovalDecided, approved: bool) -> Decid
         principal: ShownText::line(decided.principal.as_str()),
         reason: decided.reason.as_deref().map(ShownText::line),
         credential: decided.credential_id.to_base64url(),
-        thumbprint: hex::encode(decided.public_key_thumbprint.as_slice()),
+        thumbprint: decided.public_key_thumbprint.to_base64url(),
         statement: ShownText::block(decided.statement.as_str()),
     }
 }

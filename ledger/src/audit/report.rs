@@ -3,6 +3,7 @@
 use super::finding::{Finding, Findings, Impossible};
 use super::log::Log;
 use super::options::Depth;
+use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::id::LedgerId;
 use crate::name::{ApproverName, CredentialId};
@@ -127,7 +128,8 @@ impl Range {
 /// A key that decided, and how it came into the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DecidingKey {
-    /// SHA-256 thumbprint (RFC 9679) in hexadecimal: compare it with the approver's own.
+    /// SHA-256 thumbprint (RFC 9679) in hexadecimal, as earlier reports have it: compare it with the approver's
+    /// own.
     pub thumbprint: String,
     /// Whose, as the ledger says.
     pub principal: ApproverName,
@@ -145,6 +147,15 @@ pub struct DecidingKey {
     pub origins: Vec<String>,
     /// How many decisions.
     pub decisions: u64,
+}
+
+impl DecidingKey {
+    /// Its thumbprint in the spelling for people, which enrolment shows too.
+    #[must_use]
+    pub fn thumbprint_for_people(&self) -> String {
+        let read = KeyThumbprint::read(&self.thumbprint);
+        read.map_or_else(|_| self.thumbprint.clone(), |it| it.to_base64url())
+    }
 }
 
 /// The sum of the events.

@@ -98,7 +98,7 @@ impl Report {
             write!(
                 f,
                 "\ndeciding key  {} of {}, {} decisions\n              registered at position {} by {}{}",
-                safe(&key.thumbprint),
+                key.thumbprint_for_people(),
                 safe(&key.principal),
                 key.decisions,
                 key.registered_at_position,

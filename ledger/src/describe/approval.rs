@@ -83,7 +83,7 @@ impl ApprovalDecided {
             text = format!(
                 "{text} with passkey {} (key {})",
                 shown(&id.to_base64url(), 16),
-                thumbprint(key.as_slice())
+                thumbprint(key)
             );
         }
         text + &because(self.reason.as_deref(), topic)

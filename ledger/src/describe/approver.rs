@@ -45,7 +45,7 @@ impl Describe for CredentialPut {
         let of = holder(topic, " of");
         let mut text = format!("credential {}{of} {how}", self.credential_id);
         if topic.detailed {
-            let key = thumbprint(self.public_key_thumbprint.as_slice());
+            let key = thumbprint(&self.public_key_thumbprint);
             text = format!("{text}, {} key {key}", self.algorithm);
         }
         text + &because(self.reason.as_deref(), topic)

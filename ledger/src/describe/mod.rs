@@ -25,6 +25,7 @@ pub use topic::{Topic, Topics};
 
 use crate::event::{Actor, Event};
 use crate::id::StreamId;
+use crate::name::RecordedThumbprint;
 use crate::operation::shown;
 use std::ops::Deref;
 
@@ -141,6 +142,6 @@ fn host(url: &str) -> String {
 }
 
 /// A thumbprint, as far as it tells one from another.
-fn thumbprint(bytes: &[u8]) -> String {
-    shown(&hex::encode(bytes), 16)
+fn thumbprint(thumbprint: &RecordedThumbprint) -> String {
+    shown(&thumbprint.to_base64url(), 16)
 }

@@ -294,6 +294,7 @@ fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
         && put.algorithm == key.algorithm().as_str()
         && put.public_key_format == "cose";
     now.expect(true_of_it, Check::Credential, || {
+        let thumbprint = thumbprint.to_base64url();
         format!("credential {id} names another algorithm, format or thumbprint than its key has, {thumbprint}")
     });
     Some(key)

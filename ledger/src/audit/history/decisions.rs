@@ -142,6 +142,7 @@ impl History {
             .as_ref()
             .is_none_or(|pinned| pinned.contains(&key));
         now.expect(listed, Check::ApproversList, || {
+            let key = key.to_base64url();
             format!("the key with thumbprint {key} decided, and is not on the list")
         });
     }

@@ -2,6 +2,7 @@
 
 use super::told;
 use crate::scene::Scene;
+use fixtures::approver::SoftApprover;
 use fixtures::commands::{administrator, callback, create_task, operation};
 use fixtures::history::{History, log_signer, trusting};
 use fixtures::rules::APPROVER;
@@ -43,7 +44,10 @@ async fn the_report_names_the_deciding_keys_and_who_registered_them() {
     assert_eq!(key.registered_by, "administrator agent:orchestrator");
     assert_eq!((key.principal.as_str(), key.decisions), (APPROVER, 2));
     let text = report.to_string();
-    assert!(text.contains(&key.thumbprint), "{text}");
+    // As the approver was shown it.
+    let thumbprint = SoftApprover::new(APPROVER).public_key().thumbprint();
+    assert!(text.contains(&thumbprint.to_base64url()), "{text}");
+    assert_eq!(key.thumbprint, thumbprint.to_string());
     assert!(text.contains("VERIFIED: nothing is wrong"), "{text}");
 }
 
