@@ -20,3 +20,19 @@ pub(super) fn parse_agent(text: &str) -> Result<String, String> {
         _ => Err("expected 1 to 200 visible characters".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is printed or signed for a subject is taken by the service that checks it.
+    #[test]
+    fn a_subject_is_one_that_the_service_reads() {
+        for fine in ["ci", "CN=ci, O=Example Corp"] {
+            assert_eq!(parse_subject(fine).as_deref(), Ok(fine));
+        }
+        for refused in ["", " ci", "ci ", "CN=\u{fc}", "a\tb", &"x".repeat(257)] {
+            assert!(parse_subject(refused).is_err(), "{refused:?}");
+        }
+    }
+}

@@ -88,6 +88,13 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
         "{told_text}"
     );
     assert!(told_text.contains("whole ledger shows"), "{told_text}");
+    // Each spells the key as alice was shown it when it was enrolled.
+    let thumbprint = SoftApprover::new("alice").public_key().thumbprint();
+    let thumbprint = thumbprint.to_base64url();
+    let (key, begins) = (format!("{thumbprint} of alice"), &thumbprint[..12]);
+    for told in [key, format!("(key {begins}"), format!("ES256 key {begins}")] {
+        assert!(told_text.contains(&told), "{told}: {told_text}");
+    }
 
     let again = sandbox.run(&format!("ledger dossier {task} --out task.json"));
     assert_eq!(
@@ -101,7 +108,7 @@ async fn a_dossier_proves_a_task_to_whoever_has_the_key_alone() {
     assert!(!folder.join("none.json").exists());
 
     let page = std::fs::read_to_string(folder.join("task.html")).unwrap();
-    assert!(page.contains("default-src 'none'"));
+    assert!(page.contains("default-src 'none'") && page.contains(&thumbprint));
     for never in [
         "<script",
         "<b>",

@@ -363,6 +363,8 @@ mod tests {
             ("1.7e9", at(1_700_000_000_000_000)),
             ("0", at(0)),
             ("-1.5", at(-1_500_000)),
+            // Never later than it says.
+            ("0.9999999", at(999_999)),
         ] {
             assert_eq!(read(text).unwrap(), expected, "{text}");
         }

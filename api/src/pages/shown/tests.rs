@@ -195,6 +195,13 @@ fn a_run_of_one_hidden_character_is_shown_once() {
 }
 
 #[test]
+fn from_four_on_a_run_is_shown_once() {
+    let spelled_out = |times: usize| ShownText::line("\u{7f}".repeat(times)).spelled_out();
+    assert_eq!(spelled_out(3), "‹U+007F›".repeat(3));
+    assert_eq!(spelled_out(4), "‹U+007F × 4›");
+}
+
+#[test]
 fn a_text_is_cut_where_it_is_too_long_and_says_where_the_rest_is() {
     let whole = "\u{7f}\u{1}".repeat(5_000_000);
     let mut text = ShownText::block(&whole);

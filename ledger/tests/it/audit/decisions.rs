@@ -213,6 +213,8 @@ async fn a_key_that_is_not_on_the_auditors_list_is_named() {
     let report = history.verify_with(&options);
     is_first(&report, Check::ApproversList, Some(at));
     let alice = SoftApprover::new(APPROVER).public_key().thumbprint();
+    let found = format!("{:?}", report.findings);
+    assert!(found.contains(&alice.to_base64url()), "{found}");
     options.approvers = Some(format!("{alice}  alice").parse().unwrap());
     let report = history.verify_with(&options);
     assert!(report.verified, "{report}");

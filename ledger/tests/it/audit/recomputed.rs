@@ -292,6 +292,37 @@ async fn what_a_token_says_of_itself_is_compared() {
         }
     });
     is_found(&report, Check::Token, at);
+    let other: [fn(&mut u64); 2] = [|revision| *revision -= 1, |revision| *revision += 1];
+    for change in other {
+        let report = changed(&history, at, |event| {
+            if let Event::TokenIssued(issued) = event {
+                change(&mut issued.permission_revision);
+            }
+        });
+        is_found(&report, Check::Token, at);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_once_and_before_another_replaces_it() {
+    let history = told().await;
+    let revoked = history.first("task.token_revoked");
+    let report = altered(&history, |altered| {
+        let stream = altered.record(revoked).header.stream_id;
+        altered.insert(revoked + 1, stream, &history.event(revoked).1);
+    });
+    is_found(&report, Check::Token, revoked + 1);
+    let issued = history.first("task.token_issued");
+    let Event::TokenIssued(mut next) = history.event(issued).1 else {
+        unreachable!()
+    };
+    next.replaces = Some(next.token_id);
+    next.token_id = ledger::TokenId::from_bytes([1; 16]);
+    let report = altered(&history, |altered| {
+        let stream = altered.record(issued).header.stream_id;
+        altered.insert(issued + 1, stream, &next.into());
+    });
+    is_found(&report, Check::Token, issued + 1);
 }
 
 #[tokio::test]
