@@ -178,7 +178,7 @@ pub(super) fn concerns_identities(recorded: &Recorded) -> bool {
                 | AggregateKind::Session
                 | AggregateKind::Key
         ) | None
-    ) || matches!(recorded.event, Event::TaskClosed(_))
+    ) || kind.is_some_and(|kind| kind.traits.outlives_token)
 }
 
 /// What a stream is about.
