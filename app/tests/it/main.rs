@@ -77,7 +77,7 @@ impl Service {
         let wanted = commands::create_task();
         let task = NewTask {
             agent: wanted.agent,
-            subject: wanted.subject,
+            subject: subject("client-a"),
             name: wanted.name,
             operations: wanted.operations,
             callback: None,
