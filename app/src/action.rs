@@ -204,11 +204,11 @@ actions! {
     /// Read how agents are described.
     ReadAgents -> Acting: [RUNNER];
     /// Make agents, and change how they are described.
-    ManageAgents -> Acting: [ADMIN];
+    ManageAgents -> Acting: [ADMIN, Operator];
     /// Read which keys an agent has.
     ReadAgentKeys -> Acting: [RUNNER];
     /// Make a key of an agent.
-    CreateAgentKey -> Acting: [ADMIN];
+    CreateAgentKey -> Acting: [ADMIN, Operator];
     /// Take a key away from an agent.
     RevokeAgentKey -> Acting: [RUNNER];
     /// Read the task templates.
@@ -258,7 +258,7 @@ actions! {
     /// Read users and groups.
     ReadUsers -> Acting: [ADMIN];
     /// Make, change and delete users, and set their passwords.
-    ManageUsers -> Acting: [ADMIN];
+    ManageUsers -> Acting: [ADMIN, Operator];
     /// Make, change and delete groups.
-    ManageGroups -> Acting: [ADMIN];
+    ManageGroups -> Acting: [ADMIN, Operator];
 }

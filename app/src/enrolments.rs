@@ -7,7 +7,7 @@ use crate::passkey::{
 };
 use crate::principal::{Acting, InvitationAccess};
 use crate::refusal::Error;
-use crate::token::link::{EnrolmentLink, SignedToken};
+use crate::token::link::{EnrolmentLink, LinkKey, SignedToken};
 use ledger::aggregate::{Approver, Enrolment};
 use ledger::command::{Enrol, NewCredential, OpenEnrolment};
 use ledger::event::CredentialStatus;
@@ -29,11 +29,21 @@ pub struct Invited {
 /// Invites a principal to register a passkey.
 pub async fn invite(app: &App, who: Acting, principal: String) -> Result<Invited, Error> {
     let principal = known_principal(&app.ledger, principal).await?.checked()?;
+    open(&app.ledger, &app.keys.enrolment_link, who, principal).await
+}
+
+/// Opens an invitation, and signs its link.
+pub async fn open(
+    ledger: &Ledger,
+    key: &LinkKey<EnrolmentLink>,
+    who: Acting,
+    principal: ApproverName,
+) -> Result<Invited, Error> {
     let command = OpenEnrolment {
         principal: principal.clone(),
     };
-    let opened = app.ledger.execute(who.origin, command).await?;
-    let link = app.keys.enrolment_link.sign(EnrolmentLink {
+    let opened = ledger.execute(who.origin, command).await?;
+    let link = key.sign(EnrolmentLink {
         enrolment_id: opened.enrolment_id,
         principal: principal.clone(),
         exp: opened.expires_at.as_seconds(),

@@ -14,6 +14,7 @@ pub mod decisions;
 pub mod deliveries;
 pub mod enrolments;
 pub mod feed;
+pub mod first_admin;
 pub mod groups;
 pub mod identity;
 mod key_holder;

@@ -1,7 +1,6 @@
 //! Users: what administrators do to them.
 
-use crate::app::App;
-use crate::identity::password::Password;
+use crate::identity::password::{Password, PasswordHasher};
 use crate::principal::Acting;
 use crate::refusal::Error;
 use ledger::aggregate::{Group, User};
@@ -141,22 +140,24 @@ pub async fn delete(
 
 /// Gives a user a password, which has to be changed at its first use; it ends the user's sessions.
 pub async fn set_password(
-    app: &App,
+    ledger: &Ledger,
+    passwords: &PasswordHasher,
     who: Acting,
     user_id: UserId,
     password: Password,
+    reason: Option<String>,
 ) -> Result<(), Error> {
     // Whoever asks for nobody costs no hash.
-    read(&app.ledger, &who, user_id).await?;
+    read(ledger, &who, user_id).await?;
     let command = SetPassword {
         user_id,
         password: NewPassword {
-            hash: app.passwords.hash(password).await?,
+            hash: passwords.hash(password).await?,
             must_change: true,
         },
         reissue: None,
-        reason: None,
+        reason,
     };
-    app.ledger.execute(who.origin, command).await?;
+    ledger.execute(who.origin, command).await?;
     Ok(())
 }

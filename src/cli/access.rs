@@ -1,13 +1,15 @@
 //! Commands that ask the API: where it is, and the credential for it.
 
 use super::anchors::read_token;
+use super::operate::parse_reason;
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use url::Url;
 
 pub(super) const ACCESS_HELP: &str = "\
 Asks the API at --url as the session of `login`, or with the token of --token. A change by an admin's
-session needs a passkey, which a terminal has not: use the service token.
+session needs a passkey, which a terminal has not: use the service token, or --local with a --reason on the
+machine of the service, with its account and settings.
 
 Exits with 0 when it is done and with 1 when it was refused; the reason is on standard error. Keys and
 links are printed once, on standard output.";
@@ -36,6 +38,14 @@ pub(crate) struct Access {
     /// Print the API's answer
     #[arg(long, global = true)]
     pub(crate) json: bool,
+
+    /// Do it on the machine of the service, as an operator command: for what the API asks a passkey for
+    #[arg(long, global = true, requires = "reason", conflicts_with_all = ["token", "url", "json"])]
+    pub(crate) local: bool,
+
+    /// With --local: why, recorded for good beside the account's name
+    #[arg(long, value_name = "TEXT", global = true, requires = "local", value_parser = parse_reason)]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -32,7 +32,9 @@ pub(crate) use moment::Bound;
 pub(crate) use operate::{
     ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
 };
-pub(crate) use people::{GroupCommand, LoginArgs, LogoutArgs, UserCommand};
+pub(crate) use people::{
+    GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
+};
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
@@ -298,6 +300,20 @@ mod tests {
             "x user set u",
             "x user set u --revoke-keys",
             "x user set u --role king",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_on_the_machine_has_a_reason_and_no_token() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("x user delete u --local --reason left").is_ok());
+        for line in [
+            "x user delete u --local",
+            "x user delete u --reason left",
+            "x user delete u --local --reason left --token t",
+            "x user delete u --local --reason left --url http://localhost",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

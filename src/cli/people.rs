@@ -63,10 +63,34 @@ impl Role {
     }
 }
 
+const CREATE_ADMIN_HELP: &str = "\
+Examples:
+  pass proxy/anna | llm-permission-proxy user create-admin anna --password-stdin
+  llm-permission-proxy user create-admin anna
+
+Run it on the machine of the service, with the service's account and settings, while no admin can log in.
+It goes through the control socket of the service that runs; where none runs, the ledger is opened here.
+Without --password-stdin it prints a link, by which a passkey is registered in a browser.";
+
 /// `user …`
 #[derive(Debug, Subcommand)]
 #[command(after_help = ACCESS_HELP)]
 pub(crate) enum UserCommand {
+    #[command(flatten)]
+    Asked(UserRequest),
+    /// Make the first admin, on the machine of the service
+    #[command(after_help = CREATE_ADMIN_HELP)]
+    CreateAdmin {
+        /// The user's name: a-z, 0-9 and . _ @ -
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+/// What the API is asked about users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserRequest {
     /// Print the users
     List(Page),
     /// Print one user
@@ -182,14 +206,14 @@ const USER_COLUMNS: &[&str] = &[
     "passkeys",
 ];
 
-impl From<UserCommand> for ApiRequest {
-    fn from(command: UserCommand) -> Self {
+impl From<UserRequest> for ApiRequest {
+    fn from(command: UserRequest) -> Self {
         match command {
-            UserCommand::List(page) => {
+            UserRequest::List(page) => {
                 Self::get(&["users"], Shown::Rows("users", USER_COLUMNS)).with_page(page)
             }
-            UserCommand::Show { id } => Self::get(&["users", &id], Shown::Members),
-            UserCommand::Create {
+            UserRequest::Show { id } => Self::get(&["users", &id], Shown::Members),
+            UserRequest::Create {
                 name,
                 role,
                 can_audit,
@@ -197,7 +221,7 @@ impl From<UserCommand> for ApiRequest {
                 let body = json!({"name": name, "role": role.as_str(), "can_audit": can_audit});
                 Self::post(&["users"], body, Shown::Members)
             }
-            UserCommand::Set {
+            UserRequest::Set {
                 id,
                 changes,
                 revoke,
@@ -211,15 +235,15 @@ impl From<UserCommand> for ApiRequest {
                 Self::patch(&["users", &id], body).with_query("revoke", revoke.query())
             }
             // The password is read when the service is asked.
-            UserCommand::Password { id, .. } => {
+            UserRequest::Password { id, .. } => {
                 Self::post(&["users", &id, "password"], json!({}), Shown::Done)
             }
-            UserCommand::Enrol { id } => Self::post(
+            UserRequest::Enrol { id } => Self::post(
                 &["users", &id, "enrolment"],
                 json!({}),
                 Shown::Secret("enrolment_url"),
             ),
-            UserCommand::Delete { id, revoke } => {
+            UserRequest::Delete { id, revoke } => {
                 Self::delete(&["users", &id]).with_query("revoke", revoke.query())
             }
         }

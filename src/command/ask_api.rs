@@ -1,9 +1,11 @@
 //! Commands that ask the API one thing.
 
+use super::operate::operate;
 use super::tell;
 use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
 use crate::cli::{Access, ApiArgs};
 use crate::config::{self, Environment};
+use crate::operator::{Action, Asked, Secret};
 use anyhow::{Context, ensure};
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -23,10 +25,29 @@ pub(super) fn ask(
     request: &ApiRequest,
 ) -> anyhow::Result<ExitCode> {
     let json = access.json;
+    if let Some(reason) = access.reason {
+        return operate(environment, on_this_machine(request, reason)?);
+    }
     let client = client(environment, access)?;
     let body = super::runtime()?.block_on(client.ask(request))?;
     show(request.shown, &body, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The request as an operator's action. The option `--local` is there when there is a reason.
+fn on_this_machine(request: &ApiRequest, reason: String) -> anyhow::Result<Action> {
+    ensure!(
+        request.query.is_empty(),
+        "this is asked of the API, without --local"
+    );
+    let body = request.body.as_ref();
+    Ok(Action::Asked(Asked {
+        method: request.method.to_string(),
+        // Behind the version.
+        path: request.path.iter().skip(1).cloned().collect(),
+        body: body.map(|body| Secret::new(body.to_string())),
+        reason,
+    }))
 }
 
 /// The service with the credential that was given, or with the session of `login`.

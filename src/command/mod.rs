@@ -96,9 +96,13 @@ fn verdict(well: bool) -> ExitCode {
 fn report(performed: &Performed) -> ExitCode {
     match performed {
         Performed::Done { text } => say!("{text}"),
+        Performed::Handed { text, secret } => {
+            note!("{text}");
+            say!("{}", secret.reveal());
+        }
         Performed::Refused { text } => note!("refused: {text}"),
     }
-    verdict(matches!(performed, Performed::Done { .. }))
+    verdict(!matches!(performed, Performed::Refused { .. }))
 }
 
 /// For commands that wait for something.

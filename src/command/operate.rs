@@ -2,7 +2,7 @@
 
 use super::tell;
 use crate::config::{Environment, Storage};
-use crate::operator::{Account, Action, Performed, ask_service, perform};
+use crate::operator::{Account, Action, Links, Performed, ask_service, perform};
 use crate::service::OpenedLedger;
 use anyhow::Context;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ fn without_service(environment: &Environment, action: Action) -> anyhow::Result<
     super::runtime()?.block_on(async {
         let opened = OpenedLedger::open_existing(&config).await?;
         let account = Account::own().context("asking who runs this command")?;
-        let performed = perform(&opened.ledger, &account, action).await;
+        let performed = perform(&opened.ledger, &Links::of(&config), &account, action).await;
         opened.close().await?;
         Ok(performed)
     })

@@ -1,27 +1,52 @@
 //! What `user …` and `group …` do beside asking one thing.
 
 use super::ask_api::{ask, ask_api, client};
+use super::operate::operate;
 use crate::api_client::{ApiRequest, show};
-use crate::cli::{ApiArgs, GroupCommand, UserCommand};
+use crate::cli::{ApiArgs, GroupCommand, PasswordArgs, UserCommand, UserRequest};
 use crate::config::Environment;
+use crate::operator::{Action, Secret};
 use crate::password::Passwords;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 use std::process::ExitCode;
 
-/// `user …`: one of them takes a password.
+/// `user …`: two of them take a password, and the first admin is made without the API.
 pub(crate) fn user(
     environment: &Environment,
     args: ApiArgs<UserCommand>,
 ) -> anyhow::Result<ExitCode> {
-    let UserCommand::Password { password, .. } = &args.command else {
-        return ask_api(environment, args);
+    let request = match args.command {
+        UserCommand::CreateAdmin { name, password } => {
+            return create_admin(environment, name, password);
+        }
+        UserCommand::Asked(request) => request,
     };
-    let password = Passwords::new(password.password_stdin).read_new("New password: ")?;
-    let mut request = ApiRequest::from(args.command);
-    request.body = Some(json!({"password": password.expose_secret()}));
+    let password = match &request {
+        UserRequest::Password { password, .. } => {
+            Some(Passwords::new(password.password_stdin).read_new("New password: ")?)
+        }
+        _ => None,
+    };
+    let mut request = ApiRequest::from(request);
+    if let Some(password) = password {
+        request.body = Some(json!({"password": password.expose_secret()}));
+    }
     ask(environment, args.access, &request)
+}
+
+fn create_admin(
+    environment: &Environment,
+    name: String,
+    password: PasswordArgs,
+) -> anyhow::Result<ExitCode> {
+    let password = match password.password_stdin {
+        true => Some(Passwords::new(true).read("")?),
+        false => None,
+    };
+    let password = password.map(|password| Secret::new(password.expose_secret().to_owned()));
+    operate(environment, Action::CreateAdmin { name, password })
 }
 
 /// The members of a group that change with it.
@@ -40,6 +65,14 @@ pub(crate) fn group(
     };
     if add.is_empty() && remove.is_empty() {
         return ask_api(environment, args);
+    }
+    if args.access.local {
+        let change = json!({"add": add, "remove": remove});
+        return ask(
+            environment,
+            args.access,
+            &ApiRequest::patch(&["groups", id], change),
+        );
     }
     let json = args.access.json;
     let client = client(environment, args.access)?;

@@ -78,7 +78,7 @@ async fn settle(stage: &Stage, apply: String) -> anyhow::Result<String> {
     };
     let asked = tokio::task::spawn_blocking(move || ask_service(&socket, &action)).await??;
     match asked.context("the service does not listen on its control socket")? {
-        Performed::Done { text } => Ok(text),
+        Performed::Done { text } | Performed::Handed { text, .. } => Ok(text),
         Performed::Refused { text } => bail!("the operator was refused: {text}"),
     }
 }

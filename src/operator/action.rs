@@ -1,5 +1,6 @@
 //! The actions, as they cross the socket.
 
+use super::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// What to do, to what, and why. Names and ids are as the person typed them; they are parsed where
@@ -51,6 +52,15 @@ pub(crate) enum Action {
         /// Why, without repeating it.
         reason: String,
     },
+    /// Do what the API does, where the API would ask for a passkey.
+    Asked(Asked),
+    /// Make the first admin.
+    CreateAdmin {
+        /// The user's name.
+        name: String,
+        /// The password; without one a link is handed out, by which a passkey is registered.
+        password: Option<Secret>,
+    },
     /// Take a passkey from an approver.
     RevokeCredential {
         /// The approver's principal.
@@ -66,6 +76,18 @@ pub(crate) enum Action {
         /// Which; all of them when empty.
         names: Vec<String>,
     },
+}
+
+/// A request to the API, and why it is done on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    /// The segments behind `/v1/`.
+    pub(crate) path: Vec<String>,
+    /// JSON, in which a password may stand.
+    pub(crate) body: Option<Secret>,
+    pub(crate) reason: String,
 }
 
 /// A word between an action that takes long and how it ended.
@@ -107,6 +129,13 @@ pub(crate) enum Performed {
     Done {
         /// What holds now.
         text: String,
+    },
+    /// It is recorded, and this is handed out once.
+    Handed {
+        /// What holds now.
+        text: String,
+        /// A link.
+        secret: Secret,
     },
     /// Nothing was changed.
     Refused {

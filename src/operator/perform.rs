@@ -2,6 +2,9 @@
 
 use super::account::Account;
 use super::action::{Action, Erased, Performed, Settlement};
+use super::links::Links;
+use super::on_this_machine;
+use super::people::create_admin;
 use app::{
     Act, Principal, Request, action, agents, applies, approvers, authorize, deliveries, tasks,
 };
@@ -11,16 +14,31 @@ use projections::Projections;
 use std::time::Duration;
 
 /// Has the ledger record the action, as done by that account.
-pub(crate) async fn perform(ledger: &Ledger, account: &Account, action: Action) -> Performed {
-    match carry_out(ledger, account, action).await {
-        Ok(text) => Performed::Done { text },
-        Err(text) => Performed::Refused { text },
-    }
+pub(crate) async fn perform(
+    ledger: &Ledger,
+    links: &Links,
+    account: &Account,
+    action: Action,
+) -> Performed {
+    carry_out(ledger, links, account, action)
+        .await
+        .unwrap_or_else(|text| Performed::Refused { text })
 }
 
-async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result<String, String> {
+async fn carry_out(
+    ledger: &Ledger,
+    links: &Links,
+    account: &Account,
+    action: Action,
+) -> Result<Performed, String> {
     let who = account.name();
-    match action {
+    let told = match action {
+        Action::Asked(asked) => {
+            return on_this_machine::carry_out(ledger, links, account, asked).await;
+        }
+        Action::CreateAdmin { name, password } => {
+            return create_admin(ledger, links, account, &name, password).await;
+        }
         Action::ResolveApply {
             apply,
             outcome,
@@ -114,7 +132,8 @@ async fn carry_out(ledger: &Ledger, account: &Account, action: Action) -> Result
                 "passkey {credential} of {principal} may decide nothing any more, by {who}"
             ))
         }
-    }
+    };
+    told.map(|text| Performed::Done { text })
 }
 
 /// Has every delivery tried again that was given up, in the running service, which knows them.
@@ -189,17 +208,20 @@ fn told(erased: &Erasure, scrubbed: bool, who: &str) -> String {
     format!("{done}\n{files}\nBackups, copies and bundles made before still hold it.")
 }
 
-fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
+pub(super) fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is not the id of a {what}: expected a UUID"))
 }
 
-async fn access<A: Act>(ledger: &Ledger, account: &Account) -> Result<A::Access, String> {
+pub(super) async fn access<A: Act>(
+    ledger: &Ledger,
+    account: &Account,
+) -> Result<A::Access, String> {
     let operator = Principal::Operator(account.name().to_owned());
     let admitted = authorize::<A>(ledger, operator, Request::default());
     admitted.await.map_err(failure)
 }
 
-fn failure(error: app::Error) -> String {
+pub(super) fn failure(error: app::Error) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }

@@ -1,11 +1,12 @@
 //! The control socket of the running service.
 
 use super::rebuilding::rebuild;
-use crate::config::Storage;
-use crate::operator::{Action, ControlSocket, Performed, perform, retry_deliveries};
+use crate::config::Config;
+use crate::operator::{Action, ControlSocket, Links, Performed, perform, retry_deliveries};
 use anyhow::Context;
 use ledger::Ledger;
 use projections::Projections;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +20,11 @@ impl Control {
     /// Listens beside the ledger. `None` when the socket cannot be made, as where the ledger's path
     /// is too long for one: the service is as good without, and the API takes the same actions.
     pub(crate) fn open(
-        storage: &Storage,
+        config: &Config,
         ledger: &Ledger,
         projections: &Projections,
     ) -> Option<Self> {
-        let socket = match ControlSocket::bind(&storage.control_socket()) {
+        let socket = match ControlSocket::bind(&config.storage.control_socket()) {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::warn!(
@@ -37,10 +38,11 @@ impl Control {
         let stop = CancellationToken::new();
         let (ledger, projections) = (ledger.clone(), projections.clone());
         let ending = stop.clone();
+        let links = Arc::new(Links::of(config));
         let serving = tokio::spawn(socket.serve(
             move |account, action, tell| {
                 let (ledger, projections) = (ledger.clone(), projections.clone());
-                let ending = ending.clone();
+                let (ending, links) = (ending.clone(), Arc::clone(&links));
                 async move {
                     let performed = match action {
                         Action::RebuildProjections { names } => {
@@ -53,7 +55,7 @@ impl Control {
                         Action::RetryDeliveries { reason } => {
                             retry_deliveries(&ledger, &projections, &account, reason).await
                         }
-                        action => perform(&ledger, &account, action).await,
+                        action => perform(&ledger, &links, &account, action).await,
                     };
                     tracing::info!(
                         operator = account.name(),

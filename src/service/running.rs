@@ -158,7 +158,7 @@ impl Stages<'_> {
         projections: &Projections,
         workers: FromWorkers,
     ) -> anyhow::Result<()> {
-        let control = Control::open(&self.config.storage, &self.ledger, projections);
+        let control = Control::open(self.config, &self.ledger, projections);
         let server = self.server();
         let router = self.router(projections, workers, &server)?;
         let address = listener.local_addr().context("the listener's address")?;

@@ -31,6 +31,7 @@ mod once;
 mod operators;
 mod outputs;
 mod overload;
+mod people;
 mod rebuilding;
 mod restores;
 mod secrets;

@@ -158,6 +158,14 @@ async fn set_password(
     let id = user_id(&id)?;
     let password = Password::parse(request.password.expose_secret());
     let password = password.map_err(|unfit| ApiError::bad_request(format!("password: {unfit}")))?;
-    users::set_password(&state.app, who, id, password).await?;
+    users::set_password(
+        &state.app.ledger,
+        &state.app.passwords,
+        who,
+        id,
+        password,
+        None,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
