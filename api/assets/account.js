@@ -143,12 +143,22 @@ async function showMe() {
     show("me", "change");
     return;
   }
-  const [sessions, passkeys] = await Promise.all([ask("GET", "me/sessions"), ask("GET", "me/passkeys")]);
-  at("session-rows").replaceChildren(...sessions.sessions.map(sessionRow));
-  at("passkey-rows").replaceChildren(...passkeys.passkeys.map(passkeyRow));
-  at("no-passkey").hidden = passkeys.passkeys.length > 0;
-  at("log-out-everywhere").disabled = sessions.sessions.length < 2;
-  show("me", "sessions", "passkeys", "change");
+  const [{ sessions }, passkeys] = await Promise.all([ask("GET", "me/sessions"), ownPasskeys()]);
+  at("session-rows").replaceChildren(...sessions.map(sessionRow));
+  at("passkey-rows").replaceChildren(...(passkeys ?? []).map(passkeyRow));
+  at("no-passkey").hidden = passkeys?.length > 0;
+  at("others").hidden = sessions.length < 2;
+  show("me", "sessions", ...(passkeys ? ["passkeys"] : []), "change");
+}
+
+/** `null` where the service keeps none of users. */
+async function ownPasskeys() {
+  try {
+    return (await ask("GET", "me/passkeys")).passkeys;
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
 }
 
 function fill(id, node) {

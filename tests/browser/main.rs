@@ -11,6 +11,7 @@
     reason = "the functions that tests share may fail as tests do"
 )]
 
+mod account;
 mod browser;
 mod deciding;
 mod driver;

@@ -7,7 +7,9 @@ use fixtures::sandbox::Sandbox;
 use fixtures::service::Service as Running;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// A running service; dropping it kills it.
@@ -67,6 +69,19 @@ impl Service {
             }
         }
         panic!("the service ended at its start:\n{log}");
+    }
+
+    /// Runs a command with this on its standard input; gives what it prints.
+    pub(crate) fn command(&self, line: &str, input: &str) -> String {
+        let mut command = self.sandbox.command(line);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let written = child.stdin.take().unwrap().write_all(input.as_bytes());
+        // One that reads nothing may have ended before.
+        drop(written);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        said(&output).0
     }
 
     /// The whole ledger, as an auditor exports it.

@@ -1,0 +1,125 @@
+//! The page at `/`: logging in, one's own sessions, and the ways out. Refusals stand on the console: 401 for
+//! strangers.
+
+use crate::browser::Browser;
+use crate::driver::Driver;
+use crate::layout::look;
+use crate::service::Service;
+use crate::waiting::until;
+use serde_json::Value;
+
+const PASSWORD: &str = "a password of the tests";
+
+/// Types name and password at the page's first form, and sends it.
+async fn log_in(browser: &Browser, service: &Service, name: &str, password: &str) {
+    browser.goto(&format!("{}/", service.origin)).await;
+    shown(browser, "#stranger").await;
+    for (field, text) in [("#username", name), ("#password", password)] {
+        browser.write(field, text).await;
+    }
+    browser.click("#with-password").await;
+}
+
+async fn shown(browser: &Browser, selector: &str) {
+    let look = "return !document.querySelector(arguments[0]).hidden";
+    until(selector, async || {
+        let shown = browser.script(look, vec![selector.into()]).await;
+        (shown == Value::Bool(true)).then_some(())
+    })
+    .await;
+}
+
+async fn rows(browser: &Browser) -> u64 {
+    let rows = "return document.querySelectorAll('#session-rows li').length";
+    browser.script(rows, Vec::new()).await.as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_their_sessions_and_ends_the_others() {
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let driver = Driver::start();
+    let (here, there) = (Browser::open(&driver).await, Browser::open(&driver).await);
+
+    log_in(&here, &service, "anna", "another password").await;
+    here.told("That was not right").await;
+    look(&here, "log-in").await;
+    log_in(&here, &service, "anna", PASSWORD).await;
+    shown(&here, "#me").await;
+    assert_eq!(here.text("#name").await, "anna");
+    assert!(here.text("#role").await.starts_with("Admin"));
+    assert_eq!(rows(&here).await, 1);
+    assert_eq!(here.text("#others").await, "", "there is no other to end");
+    let address = here.script("return location.href", Vec::new()).await;
+    assert_eq!(
+        address,
+        format!("{}/", service.origin),
+        "nothing typed is in it"
+    );
+
+    log_in(&there, &service, "anna", PASSWORD).await;
+    shown(&there, "#me").await;
+    here.goto(&format!("{}/", service.origin)).await;
+    shown(&here, "#me").await;
+    assert_eq!(rows(&here).await, 2);
+    look(&here, "account").await;
+    here.click("#log-out-everywhere").await;
+    here.told("You are logged out everywhere else").await;
+    assert_eq!(rows(&here).await, 1);
+    there.click("#log-out-everywhere").await;
+    there.told("Your session has ended").await;
+    shown(&there, "#stranger").await;
+
+    here.click("#log-out").await;
+    here.told("You are logged out").await;
+    here.goto(&format!("{}/", service.origin)).await;
+    shown(&here, "#stranger").await;
+    for browser in [&here, &there] {
+        browser.expect_console_with_only("40").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_session_is_ended_at_the_second_press() {
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let driver = Driver::start();
+    let (here, there) = (Browser::open(&driver).await, Browser::open(&driver).await);
+    log_in(&there, &service, "anna", PASSWORD).await;
+    shown(&there, "#me").await;
+    log_in(&here, &service, "anna", PASSWORD).await;
+    shown(&here, "#me").await;
+    here.click("#session-rows button").await;
+    assert_eq!(here.text("#session-rows button").await, "End it now");
+    assert_eq!(service.payloads("session.ended").len(), 0);
+    here.click("#session-rows button").await;
+    here.told("The session has ended").await;
+    assert_eq!(rows(&here).await, 1);
+    there.click("#log-out").await;
+    there.told("Your session has ended").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_somebody_else_has_set_is_changed_before_anything_else() {
+    let token = "the-service-token-of-the-browser-tests";
+    let service = Service::start_with(&[("SERVICE_TOKEN", token)]).await;
+    let create = format!("user create bob --role viewer --json --token {token}");
+    let made: Value = serde_json::from_str(&service.command(&create, "")).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let set = format!("user password {id} --password-stdin --token {token}");
+    service.command(&set, "given by an admin\n");
+    let driver = Driver::start();
+    let browser = Browser::open(&driver).await;
+    log_in(&browser, &service, "bob", "given by an admin").await;
+    shown(&browser, "#change").await;
+    look(&browser, "must-change").await;
+    for section in ["#sessions", "#passkeys"] {
+        assert_eq!(browser.text(section).await, "", "{section}");
+    }
+    browser.write("#current", "given by an admin").await;
+    browser.write("#new", PASSWORD).await;
+    browser.click("#set-password").await;
+    browser.told("Your password is changed").await;
+    shown(&browser, "#sessions").await;
+    assert_eq!(rows(&browser).await, 1);
+}
