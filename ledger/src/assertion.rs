@@ -16,9 +16,8 @@ pub use authenticator_data::InvalidAuthenticatorData;
 pub use public_key::{Algorithm, KeyError, KeyThumbprint, PublicKey, UnknownAlgorithm};
 
 use crate::canonical::StrictJsonError;
-use crate::challenge::{Challenge, InvalidChallenge};
+use crate::challenge::{Bound, Challenge, InvalidChallenge};
 use crate::clock::Timestamp;
-use crate::statement::Statement;
 use authenticator_data::AuthenticatorData;
 use client_data::ClientData;
 use serde::{Deserialize, Serialize};
@@ -48,8 +47,8 @@ pub struct Expectation<'a> {
     pub rp_id: &'a str,
     /// Where the page was: `https://proxy.example`. A slash at the end makes no difference.
     pub origin: &'a str,
-    /// The decision that the challenge must bind.
-    pub challenge_binds: &'a Statement,
+    /// The statement that the challenge must bind.
+    pub challenge_binds: &'a dyn Bound,
 }
 
 /// The facts of a good assertion besides its decision.
@@ -125,7 +124,15 @@ impl Assertion {
     /// # Errors
     /// When the client data or the challenge in it cannot be read.
     pub fn challenge(&self) -> Result<Challenge, AssertionError> {
-        ClientData::parse(&self.client_data_json)?.challenge()
+        Self::challenge_in(&self.client_data_json)
+    }
+
+    /// The challenge that client data has, not checked in any way.
+    ///
+    /// # Errors
+    /// As [`Self::challenge`].
+    pub fn challenge_in(client_data_json: &[u8]) -> Result<Challenge, AssertionError> {
+        ClientData::parse(client_data_json)?.challenge()
     }
 }
 

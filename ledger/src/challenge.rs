@@ -1,8 +1,9 @@
-//! The WebAuthn challenge that ties a passkey's signature to one decision statement.
+//! The WebAuthn challenge that ties a passkey's signature to one statement: a decision, or a login.
 //!
 //! Frozen, 72 bytes: `nonce [16] · valid_until u64 LE, seconds since 1970 · binding [32] · mac [16]`.
 //!
-//! - The binding is SHA-256 over a prefix of its own, nonce, valid_until and the statement's SHA-256.
+//! - The binding is SHA-256 over the prefix of its kind of statement, nonce, valid_until and the statement's
+//!   SHA-256.
 //!   Whoever has the statement can check it, without any key, for good.
 //! - The mac is the first half of HMAC-SHA-256 over the 56 bytes before it. It tells the service that
 //!   it issued the challenge itself, so that nothing has to be stored when one is handed out.
@@ -19,8 +20,26 @@ pub const CHALLENGE_LEN: usize = 72;
 
 const NONCE_LEN: usize = 16;
 const MAC_LEN: usize = 16;
-const BINDING_PREFIX: &[u8] = b"llm-permission-proxy decision v1";
 const KEY_CONTEXT: &str = "llm-permission-proxy challenge key v1";
+
+/// What a challenge can bind.
+pub trait Bound: fmt::Debug {
+    /// Of its kind alone, so that what is signed for one kind is nothing for another.
+    fn prefix(&self) -> &'static [u8];
+
+    /// SHA-256 of the statement.
+    fn digest(&self) -> [u8; 32];
+}
+
+impl Bound for Statement {
+    fn prefix(&self) -> &'static [u8] {
+        b"llm-permission-proxy decision v1"
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        Self::digest(self)
+    }
+}
 
 /// The key that the service knows its own challenges by.
 #[derive(Clone)]
@@ -74,7 +93,7 @@ impl Challenge {
         key: &ChallengeKey,
         nonce: [u8; NONCE_LEN],
         valid_until: Timestamp,
-        statement: &Statement,
+        statement: &dyn Bound,
     ) -> Self {
         let valid_until = u64::try_from(valid_until.as_seconds()).unwrap_or(0);
         let binding = binding(&nonce, valid_until, statement);
@@ -126,8 +145,14 @@ impl Challenge {
 
     /// True when it was made for exactly this statement. Needs no key.
     #[must_use]
-    pub fn binds(&self, statement: &Statement) -> bool {
+    pub fn binds(&self, statement: &dyn Bound) -> bool {
         self.binding == binding(&self.nonce, self.valid_until, statement)
+    }
+
+    /// The random part, by which one is told from all others.
+    #[must_use]
+    pub const fn nonce(&self) -> &[u8; NONCE_LEN] {
+        &self.nonce
     }
 
     /// The moment from which the service does not take it any more. Trustworthy only when
@@ -147,9 +172,9 @@ impl Challenge {
     }
 }
 
-fn binding(nonce: &[u8; NONCE_LEN], valid_until: u64, statement: &Statement) -> [u8; 32] {
+fn binding(nonce: &[u8; NONCE_LEN], valid_until: u64, statement: &dyn Bound) -> [u8; 32] {
     Sha256::new()
-        .chain_update(BINDING_PREFIX)
+        .chain_update(statement.prefix())
         .chain_update(nonce)
         .chain_update(valid_until.to_le_bytes())
         .chain_update(statement.digest())

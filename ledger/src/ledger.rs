@@ -8,7 +8,7 @@ mod starting;
 pub use starting::{Opened, Surroundings, Unprovable};
 
 use crate::agent_key::AgentKeyHash;
-use crate::aggregate::{Agent, Approval, Approver, Group, Key, Session, User};
+use crate::aggregate::{Agent, Approval, Approver, Credential, Group, Key, Session, User};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::{Actor, Envelope, Recorded, SessionTokenHash};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
-use crate::name::{AgentName, ApproverName};
+use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
@@ -177,6 +177,34 @@ impl Ledger {
     /// The session whose token has that hash, in its newest committed state, also where it has ended.
     pub async fn session_of(&self, hash: &SessionTokenHash) -> Result<Option<Arc<Session>>, Error> {
         self.find(LookupKey::session(hash)).await
+    }
+
+    /// The user who logs in by that passkey; `None` where nobody does.
+    pub async fn user_of_passkey(&self, id: &CredentialId) -> Result<Option<Arc<User>>, Error> {
+        let approver = self.find::<Approver>(LookupKey::credential(id)).await?;
+        let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
+            return Ok(None);
+        };
+        let user = match User::named_by(&principal) {
+            Some(user) => self.load::<User>(user).await?,
+            None => self.find::<User>(LookupKey::linked(&principal)).await?,
+        };
+        Ok(user.filter(|user| user.logs_in_by(&principal, id)))
+    }
+
+    /// The passkeys by which a user logs in.
+    pub async fn passkeys_of(&self, user: &User) -> Result<Vec<Credential>, Error> {
+        let linked = user.linked.iter().map(|linked| linked.principal.clone());
+        let mut passkeys = Vec::new();
+        for principal in std::iter::once(user.principal()).chain(linked) {
+            if let Some(approver) = self.approver(&principal).await? {
+                let active = approver.active_credentials().cloned();
+                passkeys.extend(
+                    active.filter(|passkey| user.logs_in_by(&principal, &passkey.credential_id)),
+                );
+            }
+        }
+        Ok(passkeys)
     }
 
     /// Every living user, in no order.

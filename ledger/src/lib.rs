@@ -31,6 +31,7 @@ pub mod event;
 pub mod fingerprint;
 mod fork;
 mod id;
+pub mod identity;
 mod label;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod ledger;
@@ -63,7 +64,7 @@ pub use callback_url::{
 };
 pub use canonical::{StrictJsonError, canonicalise, deserialize_strict, parse_strict};
 pub use catalog::{CatalogEntry, Level, OperationId, Risk, ScopeType, UnknownName};
-pub use challenge::{Challenge, ChallengeKey, InvalidChallenge};
+pub use challenge::{Bound, Challenge, ChallengeKey, InvalidChallenge};
 pub use checkpoints::{BoxError, CheckpointStore, Checkpoints, SignedCheckpoint, SigningFrom};
 pub use claims::{Bindings, CapabilityClaims, ScopeClaim};
 pub use clock::{CLOCK_TOLERANCE, Clock, Random, Timestamp};
@@ -77,6 +78,7 @@ pub use id::{
     EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId, StreamId,
     TaskId, TemplateId, TokenId, UserId,
 };
+pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
 pub use name::{

@@ -345,6 +345,12 @@ refusals! {
     /// Whatever was wrong: who tries learns nothing of it.
     #[error("the login failed: the name, or what was shown for it, is not right")]
     LoginFailed => Unauthorized, "login_failed";
+    /// It is somebody's.
+    #[error("this principal is a user's already")]
+    PrincipalLinked => Conflict, "principal_linked";
+    /// It has served.
+    #[error("this challenge has been answered; ask for a new one")]
+    ChallengeUsed => Gone, "challenge_used";
     /// Its holder logged out, or something took it away.
     #[error("the session has ended; log in again")]
     SessionEnded => Unauthorized, "session_ended";

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, LoginWay, SessionEnd, SessionProof, SessionTokenHash};
 use crate::id::{SessionId, UserId};
 use crate::rejection::Rejection;
+use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
 /// How long an assertion by a passkey counts for what asks for a fresh one.
@@ -34,6 +35,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Until when its newest assertion by a passkey counts.
     pub step_up_until: Option<Timestamp>,
+    /// SHA-256 of the client data of each assertion in it. Each counts once.
+    pub seen: Vec<[u8; 32]>,
     /// The reason of its end, once it has ended by itself.
     pub ended: Option<SessionEnd>,
 }
@@ -47,6 +50,13 @@ impl Session {
             && self.user_id == user.id
             && user.is_enabled()
             && self.epoch == user.epoch
+    }
+
+    /// Whether an assertion has counted in it.
+    #[must_use]
+    pub fn has_seen(&self, client_data_json: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(client_data_json).into();
+        self.seen.contains(&digest)
     }
 
     /// Whether its newest assertion by a passkey counts at that time.
@@ -79,11 +89,14 @@ impl Aggregate for Session {
                     opened_at: at,
                     expires_at: opened.expires_at,
                     step_up_until,
+                    seen: Vec::new(),
                     ended: None,
                 });
             }
             (Event::SteppedUp(stepped_up), Some(session)) => {
                 session.step_up_until = Some(stepped_up.until);
+                let client_data = stepped_up.proof.client_data_json.as_slice();
+                session.seen.push(Sha256::digest(client_data).into());
             }
             (Event::SessionEnded(ended), Some(session)) => session.ended = Some(ended.why),
             _ => {}
@@ -91,6 +104,6 @@ impl Aggregate for Session {
     }
 
     fn weight(&self) -> usize {
-        320
+        320 + self.seen.len() * 32
     }
 }

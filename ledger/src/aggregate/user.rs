@@ -67,6 +67,22 @@ impl User {
         ApproverName::unchecked(format!("{}{id}", ApproverName::OF_USERS))
     }
 
+    /// The user whose own passkeys stand under that principal; `None` where it is an approver's.
+    #[must_use]
+    pub fn named_by(principal: &ApproverName) -> Option<UserId> {
+        principal.strip_prefix(ApproverName::OF_USERS)?.parse().ok()
+    }
+
+    /// Whether the user logs in by that passkey: one of their own, or the one by which they have linked a
+    /// principal. Others of such a principal may be of somebody who may only register them.
+    #[must_use]
+    pub fn logs_in_by(&self, principal: &ApproverName, credential: &CredentialId) -> bool {
+        let is_shown = |linked: &LinkedPrincipal| {
+            linked.principal == *principal && linked.credential_id == *credential
+        };
+        *principal == self.principal() || self.linked.iter().any(is_shown)
+    }
+
     /// The principal under which its own passkeys stand.
     #[must_use]
     pub fn principal(&self) -> ApproverName {

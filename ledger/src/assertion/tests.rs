@@ -8,6 +8,7 @@ mod software_passkey;
 
 use super::*;
 use crate::challenge::{Challenge, ChallengeKey};
+use crate::statement::Statement;
 use crate::statement::tests::golden as statements;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -102,6 +102,7 @@ checks! {
     LastAdmin = "last_admin", "The last administrator who can log in is not taken away.";
     Membership = "membership", "The members of a group are living users, each once.";
     Session = "session", "A session is opened for a user who may do something, in that one's epoch, for a day at most.";
+    Passkey = "passkey", "A user logs in, steps up and links a principal by a passkey that is theirs, with an assertion that was made for that.";
     FailedLogin = "failed_login", "Failed logins are counted for a minute that has begun.";
 
     Callback = "callback", "The orchestrator's callback comes with its task, an agent's with an apply of its own where the task takes that.";

@@ -1,6 +1,7 @@
 //! Approvers' credentials: put by an administrator, or enrolled in a browser by invitation.
 
 use super::Command;
+use super::passkeys::is_owner_enabled;
 use crate::aggregate::Approver;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
@@ -42,12 +43,22 @@ impl Command for PutCredential {
     type Answer = Arc<Approver>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        is_no_users(&self.principal)?;
         let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
             .await?;
         let (approver_id, events) = identify(known.as_deref(), &self.principal, &tx.context());
         tx.append(events).await?;
         put(tx, approver_id, self.credential, None, self.reason).await
+    }
+}
+
+/// Users' own passkeys come and go by what is the users' alone: who may register approvers could be any
+/// user otherwise.
+fn is_no_users(principal: &ApproverName) -> Result<(), Rejection> {
+    match principal.starts_with(ApproverName::OF_USERS) {
+        true => Err(Rejection::NameReserved),
+        false => Ok(()),
     }
 }
 
@@ -122,24 +133,35 @@ impl Command for RevokeCredential {
     type Answer = Arc<Approver>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
-        let approver = tx
-            .find_state::<Approver>(&LookupKey::approver(&self.principal))
-            .await?
-            .ok_or(Rejection::CredentialNotFound)?;
-        let known = approver
-            .credential(&self.credential_id)
-            .ok_or(Rejection::CredentialNotFound)?;
-        let credential = NewCredential {
-            credential_id: known.credential_id.clone(),
-            status: CredentialStatus::Revoked,
-            algorithm: known.algorithm.clone(),
-            public_key: known.public_key.clone(),
-            public_key_thumbprint: known.public_key_thumbprint.clone(),
-            backup_eligible: known.backup_eligible,
-            sign_count: known.sign_count,
-        };
-        put(tx, approver.id, credential, None, self.reason).await
+        is_no_users(&self.principal)?;
+        revoke(tx, &self.principal, &self.credential_id, self.reason).await
     }
+}
+
+/// Takes a credential of a principal away.
+pub(super) async fn revoke(
+    tx: &mut Transaction<'_>,
+    principal: &ApproverName,
+    credential_id: &CredentialId,
+    reason: Option<String>,
+) -> Result<Arc<Approver>, Error> {
+    let approver = tx
+        .find_state::<Approver>(&LookupKey::approver(principal))
+        .await?
+        .ok_or(Rejection::CredentialNotFound)?;
+    let known = approver
+        .credential(credential_id)
+        .ok_or(Rejection::CredentialNotFound)?;
+    let credential = NewCredential {
+        credential_id: known.credential_id.clone(),
+        status: CredentialStatus::Revoked,
+        algorithm: known.algorithm.clone(),
+        public_key: known.public_key.clone(),
+        public_key_thumbprint: known.public_key_thumbprint.clone(),
+        backup_eligible: known.backup_eligible,
+        sign_count: known.sign_count,
+    };
+    put(tx, approver.id, credential, None, reason).await
 }
 
 /// Opens an invitation for an approver to register one passkey.
@@ -158,26 +180,35 @@ impl Command for OpenEnrolment {
     type Answer = OpenedEnrolment;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OpenedEnrolment, Error> {
-        let known = tx
-            .find_state::<Approver>(&LookupKey::approver(&self.principal))
-            .await?;
-        let context = tx.context();
-        let (approver_id, mut events) = identify(known.as_deref(), &self.principal, &context);
-        let enrolment_id = EnrolmentId::from_bytes(context.random.sixteen());
-        let expires_at = context.now.plus(ENROLMENT_TTL);
-        events.push(context.event(
-            approver_id,
-            EnrolmentOpened {
-                enrolment_id,
-                expires_at,
-            },
-        ));
-        tx.append(events).await?;
-        Ok(OpenedEnrolment {
+        is_no_users(&self.principal)?;
+        open_enrolment(tx, &self.principal).await
+    }
+}
+
+/// Opens an invitation for a principal.
+pub(super) async fn open_enrolment(
+    tx: &mut Transaction<'_>,
+    principal: &ApproverName,
+) -> Result<OpenedEnrolment, Error> {
+    let known = tx
+        .find_state::<Approver>(&LookupKey::approver(principal))
+        .await?;
+    let context = tx.context();
+    let (approver_id, mut events) = identify(known.as_deref(), principal, &context);
+    let enrolment_id = EnrolmentId::from_bytes(context.random.sixteen());
+    let expires_at = context.now.plus(ENROLMENT_TTL);
+    events.push(context.event(
+        approver_id,
+        EnrolmentOpened {
             enrolment_id,
             expires_at,
-        })
-    }
+        },
+    ));
+    tx.append(events).await?;
+    Ok(OpenedEnrolment {
+        enrolment_id,
+        expires_at,
+    })
 }
 
 /// Uses an invitation: registers the passkey that a browser made.
@@ -198,7 +229,7 @@ impl Command for Enrol {
         let usable = approver
             .enrolment(self.enrolment_id)
             .is_some_and(|enrolment| !enrolment.used && tx.context().now < enrolment.expires_at);
-        if !usable {
+        if !usable || !is_owner_enabled(tx, &approver.principal).await? {
             return Err(Rejection::EnrolmentEnded.into());
         }
         if tx

@@ -3,11 +3,13 @@
 
 use super::approvals::{approval_and_task, expire};
 use super::callbacks::{Subject, with_deliveries};
+use super::passkeys::is_owner_enabled;
 use super::{Command, RecordedRefusal, Ruling};
 use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_report;
+use crate::challenge::Bound;
 use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied};
 use crate::id::{ApprovalId, LedgerId};
@@ -64,6 +66,11 @@ impl Command for DecideApproval {
         let credential_id = CredentialId::unchecked(self.assertion.credential_id.clone());
         let holder = LookupKey::credential(&credential_id);
         let approver = tx.find_state::<Approver>(&holder).await?;
+        if let Some(approver) = &approver
+            && !is_owner_enabled(tx, &approver.principal).await?
+        {
+            return Err(Rejection::CredentialNotEligible.into());
+        }
         let (key, read) = credential_counter(&credential_id);
         let counted = tx.look_up(&key).await?.map_or(0, |value| read(&value));
         let events = decide(
@@ -119,12 +126,8 @@ fn decide(
         command.decision,
         command.reason.as_deref(),
     );
-    let verified = verify(command, credential, &statement, context)?;
-    // Counters that stay at zero are not kept by the authenticator.
-    let counts = verified.sign_count > 0 || counted > 0;
-    if counts && verified.sign_count <= counted {
-        return Err(Rejection::CounterWentBack);
-    }
+    let verified = verify(&command.assertion, credential, &statement, context)?;
+    counts_on(&verified, counted)?;
     let mut events = Vec::with_capacity(3);
     match credential.backup_eligible {
         Some(known) if known != verified.backup_eligible => {
@@ -157,6 +160,15 @@ fn decide(
     Ok(events)
 }
 
+/// Whether a credential's counter goes on. One that stays at zero is not kept by the authenticator.
+pub(super) const fn counts_on(verified: &Verified, counted: u32) -> Result<(), Rejection> {
+    let counts = verified.sign_count > 0 || counted > 0;
+    if counts && verified.sign_count <= counted {
+        return Err(Rejection::CounterWentBack);
+    }
+    Ok(())
+}
+
 /// The approver and credential, where they may decide this. Whoever may not learns only that.
 fn eligible<'a>(
     command: &DecideApproval,
@@ -174,10 +186,11 @@ fn eligible<'a>(
     Ok((approver, credential))
 }
 
-fn verify(
-    command: &DecideApproval,
+/// Whether the assertion is by that credential, about that statement, to a challenge of ours and in time.
+pub(super) fn verify(
+    assertion: &Assertion,
     credential: &Credential,
-    statement: &Statement,
+    statement: &dyn Bound,
     context: &Context<'_>,
 ) -> Result<Verified, Rejection> {
     let invalid = |why: String| Rejection::AssertionInvalid { why };
@@ -189,10 +202,9 @@ fn verify(
         origin: &context.rules.origin,
         challenge_binds: statement,
     };
-    let verified = verify_assertion(&key, &command.assertion, &expectation)
+    let verified = verify_assertion(&key, assertion, &expectation)
         .map_err(|error| invalid(error.to_string()))?;
-    let challenge = command
-        .assertion
+    let challenge = assertion
         .challenge()
         .map_err(|error| invalid(error.to_string()))?;
     if !challenge.check_mac(&context.rules.challenge_key) {

@@ -1,6 +1,7 @@
 //! A recorded decision is proven again before it is used: what stands in the file may have been put there
 //! by somebody who has no passkey.
 
+use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Approval, Approver};
 use crate::assertion::{Assertion, Expectation, PublicKey, verify_assertion};
 use crate::blob::Blob;
@@ -21,6 +22,11 @@ pub(super) async fn prove_decision(
     tx: &mut Transaction<'_>,
     approval: &Approval,
 ) -> Result<(), Error> {
+    if let Some(decided) = &approval.decision
+        && !is_owner_enabled(tx, &decided.principal).await?
+    {
+        return Err(unproven("its approver's user was disabled or deleted since").into());
+    }
     let recorded = tx.read_stream(approval.id.into()).await?;
     let recorded = recorded.into_iter().find_map(|recorded| {
         let at = (recorded.position(), recorded.recorded_at());

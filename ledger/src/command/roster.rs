@@ -4,6 +4,7 @@ use crate::aggregate::{Approver, User};
 use crate::error::Error;
 use crate::event::Role;
 use crate::id::UserId;
+use crate::name::CredentialId;
 use crate::storage::{LookupKey, LookupKind};
 use crate::writer::Transaction;
 
@@ -29,6 +30,15 @@ pub(super) async fn is_other_usable(
 
 /// Whether the user is an administrator who can log in.
 pub(super) async fn is_usable_now(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
+    is_usable_without(tx, user, None).await
+}
+
+/// Whether the user is an administrator who could log in without that passkey.
+pub(super) async fn is_usable_without(
+    tx: &mut Transaction<'_>,
+    user: &User,
+    without: Option<&CredentialId>,
+) -> Result<bool, Error> {
     if user.role != Role::Admin || !user.is_enabled() {
         return Ok(false);
     }
@@ -37,5 +47,8 @@ pub(super) async fn is_usable_now(tx: &mut Transaction<'_>, user: &User) -> Resu
     }
     let own = LookupKey::approver(&user.principal());
     let passkeys = tx.find_state::<Approver>(&own).await?;
-    Ok(passkeys.is_some_and(|passkeys| passkeys.active_credentials().next().is_some()))
+    Ok(passkeys.is_some_and(|passkeys| {
+        let mut active = passkeys.active_credentials();
+        active.any(|passkey| Some(&passkey.credential_id) != without)
+    }))
 }

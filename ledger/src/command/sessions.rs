@@ -2,7 +2,9 @@
 
 use super::Command;
 use super::acting::acting_session;
+use super::passkeys::prove_login;
 use crate::aggregate::{SESSION_LIFE, Session, User};
+use crate::assertion::Assertion;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
@@ -19,12 +21,15 @@ use std::sync::Arc;
 pub enum LoginProof {
     /// The password, which was verified against the hash of that epoch.
     Password,
+    /// An assertion by a passkey of the user, made for a login.
+    Passkey(Assertion),
 }
 
 /// Opens a session for a user who has proven who they are.
 #[derive(Debug, Clone)]
 pub struct OpenSession {
-    /// The session, by a new id: the actor of the command names it.
+    /// The session, by a new id: the actor of the command names it. By passkey it is the nonce of the
+    /// challenge.
     pub session_id: SessionId,
     /// The user.
     pub user_id: UserId,
@@ -55,8 +60,13 @@ impl Command for OpenSession {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Opened, Error> {
         let user = tx.load::<User>(self.user_id).await?;
         let user = user.ok_or(Rejection::LoginFailed)?;
-        let LoginProof::Password = self.proof;
-        let event = decide_open(&self, &user, SessionProof::Password, &tx.context())?;
+        let proof = match &self.proof {
+            LoginProof::Password => SessionProof::Password,
+            LoginProof::Passkey(assertion) => {
+                SessionProof::Passkey(prove_login(tx, &user, self.session_id, assertion).await?)
+            }
+        };
+        let event = decide_open(&self, &user, proof, &tx.context())?;
         open(tx, event, self.session_id).await
     }
 }

@@ -3,13 +3,14 @@
 use super::Command;
 use super::acting::{still_acts, still_acts_on};
 use super::groups::{leave_all, put_into};
-use super::roster::{is_other_usable, is_usable_now};
+use super::roster::{is_other_usable, is_usable_now, is_usable_without};
 use super::sessions::{Opened, Reissue, reissue};
 use crate::aggregate::User;
 use crate::error::Error;
 use crate::event::{PasswordSet, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted};
 use crate::id::{GroupId, StreamId, UserId};
 use crate::label::UserName;
+use crate::name::CredentialId;
 use crate::password_hash::PasswordHash;
 use crate::rejection::Rejection;
 use crate::seal::SealContext;
@@ -187,6 +188,15 @@ impl Command for ChangeUser {
 /// Whether it is the one administrator who can still log in.
 async fn is_last(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
     Ok(is_usable_now(tx, user).await? && !is_other_usable(tx, Some(user.id)).await?)
+}
+
+/// Whether it is that one, and could not log in without that passkey.
+pub(super) async fn is_last_by(
+    tx: &mut Transaction<'_>,
+    user: &User,
+    passkey: &CredentialId,
+) -> Result<bool, Error> {
+    Ok(is_last(tx, user).await? && !is_usable_without(tx, user, Some(passkey)).await?)
 }
 
 fn decide_change(

@@ -196,7 +196,7 @@ events! {
     74, 1, "user.sessions_ended" => SessionsEnded(SessionsEnded)
         in User by MANAGERS under Actor;
     75, 1, "user.principal_linked" => PrincipalLinked(PrincipalLinked)
-        in User by USERS under Actor [looked_up];
+        in User by USERS under Passkey [looked_up];
     80, 1, "group.created" => GroupCreated(GroupCreated)
         in Group by MANAGERS under Unique [begins, looked_up];
     81, 1, "group.changed" => GroupChanged(GroupChanged)
@@ -206,7 +206,7 @@ events! {
     90, 1, "session.opened" => SessionOpened(SessionOpened)
         in Session by USERS under Session [begins, looked_up];
     91, 1, "session.stepped_up" => SteppedUp(SteppedUp)
-        in Session by USERS under Session [looked_up];
+        in Session by USERS under Passkey [looked_up];
     92, 1, "session.ended" => SessionEnded(SessionEnded)
         in Session by MANAGERS under Session;
     93, 1, "login.failed" => LoginFailed(LoginFailed)

@@ -45,6 +45,8 @@ pub enum LookupKind {
     Group = 15,
     /// Living user → its role, and what else makes a usable administrator.
     Roster = 16,
+    /// Principal → the user who has shown a passkey of it.
+    Linked = 17,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -128,6 +130,10 @@ impl LookupKey {
         Self(LookupKind::Group, name.as_bytes().to_vec())
     }
 
+    pub(crate) fn linked(principal: &ApproverName) -> Self {
+        Self(LookupKind::Linked, principal.as_bytes().to_vec())
+    }
+
     pub(crate) fn roster(user: UserId) -> Self {
         Self(LookupKind::Roster, user.as_bytes().to_vec())
     }
@@ -187,7 +193,8 @@ impl LookupKey {
             | LookupKind::Group
             | LookupKind::Roster
             | LookupKind::AgentKey
-            | LookupKind::Template => return None,
+            | LookupKind::Template
+            | LookupKind::Linked => return None,
         };
         Some((kind, &self.1))
     }

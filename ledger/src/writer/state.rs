@@ -176,6 +176,9 @@ impl State {
                 of_task(approval.task_id, approval.fingerprint.as_bytes())
             }
             (Self::User(user), LookupKind::User) => !user.deleted && user.name.as_bytes() == key,
+            (Self::User(user), LookupKind::Linked) => {
+                user.linked.iter().any(|l| l.principal.as_bytes() == key)
+            }
             (Self::Group(group), LookupKind::Group) => {
                 !group.deleted && group.name.as_bytes() == key
             }

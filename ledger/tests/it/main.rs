@@ -26,6 +26,8 @@ mod golden_events;
 mod groups;
 mod idempotency;
 mod keys;
+mod passkeys;
+mod people_walks;
 mod permissions;
 mod quotas;
 mod refusals;

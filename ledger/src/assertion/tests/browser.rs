@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::blob::Blob;
+use crate::statement::Statement;
 use crate::statement::{Decision, ReasonDigest};
 use serde_json::Value;
 

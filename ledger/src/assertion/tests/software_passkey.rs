@@ -1,6 +1,7 @@
 //! A ceremony with an authenticator that is not ours, from registration to decision.
 
 use super::*;
+use crate::statement::Statement;
 use minicbor::Decoder;
 use url::Url;
 use webauthn_authenticator_rs::AuthenticatorBackend;

@@ -51,6 +51,7 @@ pub(super) struct QuestionState {
     /// The idempotency key that a delivery told of it.
     pub(super) told_key: Option<IdempotencyKey>,
     was_read: bool,
+    approved_by: Option<ApproverName>,
     phase: Phase,
 }
 
@@ -136,6 +137,7 @@ impl History {
                 self.counts.approved += 1;
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     question.phase = Phase::Approved(now.at());
+                    question.approved_by = Some(decided.principal);
                 }
             }
             Event::ApprovalDenied(Denied(decided)) => {
@@ -229,6 +231,7 @@ impl History {
             asked: None,
             told_key: None,
             was_read: false,
+            approved_by: None,
             phase: Phase::Pending,
         };
         self.streams
@@ -268,6 +271,10 @@ impl History {
             approved_at,
         });
         let task_id = question.task_id;
+        let approved_by = question.approved_by.clone();
+        if let Some(principal) = approved_by {
+            self.check_owner(now, &principal);
+        }
         let apply_id = consumed.apply_id;
         let waits = self.streams.find(apply_id, |state| match state {
             State::Apply(apply) if !apply.authorised => Some(apply.approval),

@@ -2,6 +2,7 @@
 
 use super::streams::{Seen, State};
 use super::{History, Now};
+use crate::aggregate::User;
 use crate::assertion::PublicKey;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
@@ -189,6 +190,12 @@ impl History {
             && let Some(State::Approver(approver)) = self.streams.state(stream)
         {
             approver.credentials.push(id.clone());
+            let is_users = User::named_by(&approver.principal).is_some();
+            now.expect(
+                !is_users || put.enrolment_id.is_some(),
+                Check::Passkey,
+                || format!("credential {id} comes to a user otherwise than by invitation"),
+            );
         }
         match known {
             Some(known) => now.expect(known.approver == stream, Check::Unique, || {

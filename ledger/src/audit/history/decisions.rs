@@ -25,6 +25,7 @@ impl History {
         now.expect(eligible, Check::DecisionCredential, || {
             format!("{:?} may not decide this approval", decided.principal)
         });
+        self.check_owner(now, &decided.principal);
         now.expect(
             statement.canonical_bytes() == decided.statement.as_bytes(),
             Check::DecisionStatement,

@@ -17,6 +17,7 @@ mod erasures;
 mod groups;
 mod keys;
 mod ledger_events;
+mod passkeys;
 mod reports;
 mod requests;
 mod sessions;
@@ -60,6 +61,8 @@ pub(super) struct History {
     /// Names of living users and of groups.
     users: HashMap<UserName, StreamId>,
     groups: HashMap<GroupName, StreamId>,
+    /// Principals that users have shown a passkey of.
+    linked: HashMap<ApproverName, StreamId>,
     /// Tokens that sessions were opened with.
     session_tokens: HashSet<SessionTokenHash>,
     /// The hashes of agent keys, and the names of task templates that stand.
@@ -158,6 +161,7 @@ impl History {
             principals: HashMap::new(),
             users: HashMap::new(),
             groups: HashMap::new(),
+            linked: HashMap::new(),
             session_tokens: HashSet::new(),
             agent_keys: HashSet::new(),
             templates: HashSet::new(),

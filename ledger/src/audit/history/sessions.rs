@@ -2,10 +2,16 @@
 
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::{Aggregate as _, SESSION_LIFE, Session, User};
+use crate::aggregate::{Aggregate as _, SESSION_LIFE, STEP_UP_LIFE, Session, User};
+use crate::assertion::Assertion;
 use crate::audit::check::Check;
-use crate::event::{AggregateKind, Event, FailuresCounted, LoginWay, SessionOpened, SessionProof};
+use crate::challenge::Challenge;
+use crate::event::{
+    AggregateKind, Event, FailuresCounted, LoginWay, PasskeyProof, SessionOpened, SessionProof,
+    SteppedUp,
+};
 use crate::id::SessionId;
+use crate::identity::Ceremony;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -15,6 +21,7 @@ impl History {
         let stream = now.header.stream_id;
         match event {
             Event::SessionOpened(opened) => self.session_opened(now, opened),
+            Event::SteppedUp(stepped_up) => self.stepped_up(now, stepped_up),
             Event::LoginFailed(failed) => {
                 if let Some(user) = failed.user_id {
                     let user = self.streams.find(user, |state| {
@@ -77,8 +84,54 @@ impl History {
             SessionProof::Continued { session_id, via } => {
                 self.continued(now, opened, *session_id, *via);
             }
-            SessionProof::Passkey(_) => {}
+            SessionProof::Passkey(proof) => {
+                let logs_in = user.logs_in_by(&proof.principal, &proof.credential_id);
+                now.expect(logs_in, Check::Passkey, || {
+                    format!(
+                        "its user does not log in by passkey {}",
+                        proof.credential_id
+                    )
+                });
+                let challenge = challenge_of(proof);
+                let nonce = challenge.as_ref().map(Challenge::nonce);
+                now.expect(nonce == Some(stream.as_bytes()), Check::Passkey, || {
+                    "it is not named by the challenge that it was opened with".to_owned()
+                });
+                self.check_passkey(now, proof, Ceremony::Login);
+            }
         }
+    }
+
+    fn stepped_up(&mut self, now: &mut Now<'_>, stepped_up: &SteppedUp) {
+        let stream = now.header.stream_id;
+        let Some(State::Session(session)) = self.streams.state(stream) else {
+            return;
+        };
+        let session = Session::clone(session);
+        let proof = &stepped_up.proof;
+        let is_seen = session.has_seen(proof.client_data_json.as_slice());
+        now.expect(!is_seen, Check::Passkey, || {
+            "its assertion has counted before".to_owned()
+        });
+        let until = now.at().plus(STEP_UP_LIFE);
+        now.expect(stepped_up.until == until, Check::Session, || {
+            format!("it counts until {}, not until {until}", stepped_up.until)
+        });
+        let user = self.streams.find(session.user_id, |state| match state {
+            State::User(user) if session.is_valid(user, now.at()) => Some(User::clone(user)),
+            _ => None,
+        });
+        let ended = || "its session has ended with its user's epoch, or in time".to_owned();
+        if let Some(user) = user.or_tell(now, Check::Session, ended) {
+            let logs_in = user.logs_in_by(&proof.principal, &proof.credential_id);
+            now.expect(logs_in, Check::Passkey, || {
+                format!(
+                    "its user does not log in by passkey {}",
+                    proof.credential_id
+                )
+            });
+        }
+        self.check_passkey(now, proof, Ceremony::StepUp(session.id));
     }
 
     /// It goes on for a session that was valid until the same command ended all of them.
@@ -123,6 +176,11 @@ impl History {
             _ => None,
         })
     }
+}
+
+/// The challenge in the client data, where there is one.
+fn challenge_of(proof: &PasskeyProof) -> Option<Challenge> {
+    Assertion::challenge_in(proof.client_data_json.as_slice()).ok()
 }
 
 fn check_counted(now: &mut Now<'_>, counted: &FailuresCounted) {

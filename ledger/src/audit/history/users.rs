@@ -5,7 +5,7 @@ use super::{History, Now};
 use crate::aggregate::{Aggregate as _, User};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::event::{CredentialStatus, Event, Role};
+use crate::event::{AggregateKind, CredentialStatus, Event, Role};
 use crate::id::StreamId;
 use crate::label::UserName;
 
@@ -33,11 +33,14 @@ impl History {
         if let Event::UserDeleted(_) = event {
             self.user_gone(now, &after);
         }
+        if let Event::PrincipalLinked(linked) = event {
+            self.principal_linked(now, after.id, &linked.principal, &linked.proof);
+        }
         if let Some(before) = before {
             self.is_admin_left(now, &before, &after);
         }
         let state = match after.deleted {
-            true => State::Ended(crate::event::AggregateKind::User),
+            true => State::Ended(AggregateKind::User),
             false => State::User(Box::new(after)),
         };
         self.streams.put(stream, state);

@@ -9,6 +9,7 @@ mod executions;
 mod honest;
 mod keys;
 mod lifetimes;
+mod people;
 mod recomputed;
 mod records;
 mod releases;

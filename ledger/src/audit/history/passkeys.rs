@@ -1,0 +1,141 @@
+//! Passkeys of users: those by which they log in, and principals that are theirs.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::aggregate::User;
+use crate::assertion::{Assertion, Expectation, verify_assertion};
+use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
+use crate::event::{AggregateKind, CredentialStatus, PasskeyProof};
+use crate::id::{StreamId, UserId};
+use crate::identity::{Ceremony, IdentityStatement};
+use crate::name::ApproverName;
+
+impl History {
+    /// The assertion is by a passkey that was active and the principal's, about that ceremony and in time.
+    pub(super) fn check_passkey(
+        &mut self,
+        now: &mut Now<'_>,
+        proof: &PasskeyProof,
+        ceremony: Ceremony,
+    ) {
+        let id = &proof.credential_id;
+        let Some(known) = self.credentials.get_mut(id) else {
+            match self.partial || !self.hidden_approvers.is_empty() {
+                true => now.cannot(Check::Passkey, Obstacle::BeforeRange),
+                false => now.wrong(Check::Passkey, format!("passkey {id} was never registered")),
+            }
+            return;
+        };
+        let counts = proof.sign_count > 0 || known.counter > 0;
+        let goes_on = !counts || proof.sign_count > known.counter;
+        known.counter = proof.sign_count;
+        let known = known.clone();
+        now.expect(goes_on, Check::DecisionCounter, || {
+            format!("the counter of passkey {id} does not rise")
+        });
+        let is_active = known.put.status == CredentialStatus::Active;
+        now.expect(is_active, Check::Passkey, || {
+            format!("passkey {id} was taken away before")
+        });
+        let is_holders = match self.streams.state(known.approver) {
+            Some(State::Approver(approver)) => approver.principal == proof.principal,
+            _ => true,
+        };
+        now.expect(is_holders, Check::Passkey, || {
+            format!("passkey {id} is not of {:?}", proof.principal)
+        });
+        let Some(ledger_id) = self.ledger_id else {
+            return now.cannot(Check::Passkey, Obstacle::BeforeRange);
+        };
+        let statement = IdentityStatement {
+            ledger_id,
+            ceremony,
+        };
+        if let Err(why) = verify(now, proof, &known, &statement) {
+            now.wrong(Check::Passkey, why);
+        }
+    }
+
+    /// The user whose principal it is, if it is one's, may still do something.
+    pub(super) fn check_owner(&mut self, now: &mut Now<'_>, principal: &ApproverName) {
+        let named = User::named_by(principal).map(StreamId::from);
+        let Some(owner) = named.or_else(|| self.linked.get(principal).copied()) else {
+            return;
+        };
+        match self.streams.state(owner) {
+            Some(State::User(user)) if user.is_enabled() => {}
+            Some(State::Hidden(_, why)) => {
+                let why = *why;
+                now.cannot(Check::DecisionCredential, why);
+            }
+            None if self.partial => now.cannot(Check::DecisionCredential, Obstacle::BeforeRange),
+            _ => {
+                let reason = format!("{principal:?} is of a user who is disabled or deleted");
+                now.wrong(Check::DecisionCredential, reason);
+            }
+        }
+    }
+
+    /// A principal is one user's, unless that one is deleted.
+    pub(super) fn principal_linked(
+        &mut self,
+        now: &mut Now<'_>,
+        user: UserId,
+        principal: &ApproverName,
+        proof: &PasskeyProof,
+    ) {
+        let is_approvers = User::named_by(principal).is_none() && proof.principal == *principal;
+        now.expect(is_approvers, Check::Passkey, || {
+            format!("{principal:?} is linked by a passkey of another principal")
+        });
+        let before = self.linked.insert(principal.clone(), user.into());
+        let is_free = before.is_none_or(|before| {
+            matches!(
+                self.streams.state(before),
+                Some(State::Ended(AggregateKind::User))
+            )
+        });
+        self.is_first(now, is_free, || {
+            format!("{principal:?} is another living user's")
+        });
+        self.check_passkey(now, proof, Ceremony::Link(user, principal.clone()));
+    }
+}
+
+fn verify(
+    now: &Now<'_>,
+    proof: &PasskeyProof,
+    known: &super::approvers::KnownCredential,
+    statement: &IdentityStatement,
+) -> Result<(), String> {
+    let key = known.key.as_ref().ok_or("its key is not sound")?;
+    let bytes = |blob: &crate::blob::Blob| blob.as_slice().to_vec();
+    let assertion = Assertion {
+        credential_id: proof.credential_id.as_slice().to_vec(),
+        client_data_json: bytes(&proof.client_data_json),
+        authenticator_data: bytes(&proof.authenticator_data),
+        signature: bytes(&proof.signature),
+        user_handle: None,
+    };
+    let expectation = Expectation {
+        credential_id: proof.credential_id.as_slice(),
+        rp_id: &proof.rp_id,
+        origin: &proof.origin,
+        challenge_binds: statement,
+    };
+    let verified = verify_assertion(key, &assertion, &expectation);
+    let verified = verified.map_err(|error| error.to_string())?;
+    if now.at() >= verified.valid_until {
+        return Err("its challenge was answered too late".to_owned());
+    }
+    if verified.sign_count != proof.sign_count {
+        return Err("another counter was signed than is recorded".to_owned());
+    }
+    match known.backup_eligible {
+        Some(known) if known != verified.backup_eligible => {
+            Err("the passkey's backup eligibility has changed".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
