@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledger::event::name_of;
 use ledger::tlog::{ConsistencyProof, InclusionProof, TreeHash};
-use ledger::{Checkpoints, Envelope, Event, Ledger, StoredRecord};
+use ledger::{Checkpoints, Event, Ledger, StoredRecord};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// An inclusion proof (RFC 6962, section 2.1.1). Hashes are standard base64.
@@ -158,10 +159,10 @@ pub(crate) struct Readable {
     stream_id: String,
     /// Who acted, for which request, because of which event; null once erased.
     #[schema(value_type = Option<HashMap<String, Value>>)]
-    envelope: Option<Envelope>,
-    /// What happened; null once erased.
+    envelope: Option<Value>,
+    /// What happened, in the form in which it was recorded; null once erased.
     #[schema(value_type = Option<HashMap<String, Value>>)]
-    payload: Option<Event>,
+    payload: Option<Value>,
 }
 
 impl LedgerEvent {
@@ -169,7 +170,7 @@ impl LedgerEvent {
         let header = &record.header;
         let stored = record.payload.as_ref();
         let said = stored.and_then(|(_, payload)| {
-            Event::decode(header.event_type, header.schema_version, payload).ok()
+            Event::readable(header.event_type, header.schema_version, payload)
         });
         let (envelope, payload) = said.unzip();
         Self {
@@ -197,7 +198,6 @@ mod tests {
     use super::*;
     use ledger::record::Header;
     use ledger::{EventId, PayloadDigest, RecordHash, StreamId, Timestamp};
-    use serde_json::Value;
 
     #[test]
     fn an_event_is_appended_then_checkpointed_then_witnessed() {
