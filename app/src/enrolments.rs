@@ -8,8 +8,8 @@ use crate::passkey::{
 use crate::principal::{Acting, InvitationAccess};
 use crate::refusal::Error;
 use crate::token::link::{EnrolmentLink, LinkKey, SignedToken};
-use ledger::aggregate::{Approver, Enrolment};
-use ledger::command::{Enrol, NewCredential, OpenEnrolment};
+use ledger::aggregate::{Approver, Enrolment, User};
+use ledger::command::{Enrol, NewCredential, OpenEnrolment, OpenUserEnrolment, OpenedEnrolment};
 use ledger::event::CredentialStatus;
 use ledger::{
     Actor, ApproverName, Blob, CredentialId, Ledger, Origin, RecordedThumbprint, Rejection,
@@ -43,6 +43,26 @@ pub async fn open(
         principal: principal.clone(),
     };
     let opened = ledger.execute(who.origin, command).await?;
+    signed(key, principal, &opened)
+}
+
+/// As [`open`], for a passkey of a user's own.
+pub async fn open_for_user(
+    ledger: &Ledger,
+    key: &LinkKey<EnrolmentLink>,
+    who: Acting,
+    user: &User,
+) -> Result<Invited, Error> {
+    let command = OpenUserEnrolment { user_id: user.id };
+    let opened = ledger.execute(who.origin, command).await?;
+    signed(key, user.principal(), &opened)
+}
+
+fn signed(
+    key: &LinkKey<EnrolmentLink>,
+    principal: ApproverName,
+    opened: &OpenedEnrolment,
+) -> Result<Invited, Error> {
     let link = key.sign(EnrolmentLink {
         enrolment_id: opened.enrolment_id,
         principal: principal.clone(),

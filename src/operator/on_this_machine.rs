@@ -110,7 +110,7 @@ pub(super) async fn carry_out(
             let by = access::<action::ManageUsers>(ledger, account).await?;
             let user = users::read(ledger, &by, parsed("user", id)?).await;
             let user = user.map_err(failure)?.user;
-            let opened = enrolments::open(ledger, &links.enrolment, by, user.principal()).await;
+            let opened = enrolments::open_for_user(ledger, &links.enrolment, by, &user).await;
             let invited = opened.map_err(failure)?;
             return Ok(Performed::Handed {
                 text: format!(

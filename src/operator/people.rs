@@ -23,13 +23,14 @@ pub(super) async fn create_admin(
     let who = account.name();
     let Some(password) = password else {
         let made = first_admin::make_invited(ledger, by, name).await;
-        let principal = made.map_err(failure)?.principal();
+        let user = made.map_err(failure)?;
         let by = access::<action::ManageUsers>(ledger, account).await?;
-        let invited = enrolments::open(ledger, &links.enrolment, by, principal).await;
+        let invited = enrolments::open_for_user(ledger, &links.enrolment, by, &user).await;
         let invited = invited.map_err(failure)?;
         let text = format!(
-            "the user is an admin, who can log in once a passkey is registered with this link, by \
-             {who}; it works once, until {}",
+            "the user is an admin, who registers a passkey with this link, by {who}; it works once, \
+             until {}. Passkeys do not log in yet: set a password with `user password ID \
+             --password-stdin --local --reason TEXT`",
             invited.expires_at
         );
         return Ok(Performed::Handed {
