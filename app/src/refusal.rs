@@ -113,7 +113,9 @@ pub enum Forbidden {
     CrossSite,
     #[error("the password has to be changed first: POST /v1/auth/password")]
     PasswordChangeRequired,
-    #[error("this needs a passkey that was shown a moment ago: POST /v1/auth/step-up/options")]
+    #[error(
+        "this needs a passkey of the last five minutes, which no route takes yet: send the service token instead, or use the command line on the service's machine with --local --reason TEXT"
+    )]
     StepUpRequired,
     /// A user who was not given the right to read every payload.
     #[error("this needs can_audit, which an admin can give")]

@@ -20,9 +20,7 @@ mod tail;
 mod witness;
 
 pub(crate) use access::{Access, ApiArgs};
-pub(crate) use agents::{
-    AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
-};
+pub(crate) use agents::{AgentCommand, ApproverCommand, KeyCommand, TemplateCommand};
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
@@ -147,8 +145,6 @@ pub(crate) enum Command {
     Agent(ApiArgs<AgentCommand>),
     /// Keys of agents
     Key(ApiArgs<KeyCommand>),
-    /// Machines of agents that ask for a key
-    Pairing(ApiArgs<PairingCommand>),
     /// Templates of the tasks that agents open with their keys
     Template(ApiArgs<TemplateCommand>),
     /// Those who can decide
@@ -295,12 +291,8 @@ mod tests {
     #[test]
     fn a_user_is_changed_in_something() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
-        assert!(parse("x user set u --disabled true --revoke-keys").is_ok());
-        for line in [
-            "x user set u",
-            "x user set u --revoke-keys",
-            "x user set u --role king",
-        ] {
+        assert!(parse("x user set u --disabled true").is_ok());
+        for line in ["x user set u", "x user set u --role king"] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

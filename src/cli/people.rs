@@ -66,11 +66,11 @@ impl Role {
 const CREATE_ADMIN_HELP: &str = "\
 Examples:
   pass proxy/anna | llm-permission-proxy user create-admin anna --password-stdin
-  llm-permission-proxy user create-admin anna
 
 Run it on the machine of the service, with the service's account and settings, while no admin can log in.
 It goes through the control socket of the service that runs; where none runs, the ledger is opened here.
-Without --password-stdin it prints a link, by which a passkey is registered in a browser.";
+Without --password-stdin it prints a link, by which a passkey is registered in a browser. Passkeys do not
+log in yet: `user password ID --password-stdin --local --reason TEXT` gives a password afterwards.";
 
 /// `user …`
 #[derive(Debug, Subcommand)]
@@ -114,8 +114,6 @@ pub(crate) enum UserRequest {
         id: String,
         #[command(flatten)]
         changes: UserChanges,
-        #[command(flatten)]
-        revoke: RevokeKeys,
     },
     /// Set a password that the user must change when they first log in
     Password {
@@ -124,7 +122,7 @@ pub(crate) enum UserRequest {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Print a link by which the user registers a passkey
+    /// Print a link by which the user registers a passkey, which decides (with --local)
     Enrol {
         /// The user's id
         id: String,
@@ -133,8 +131,6 @@ pub(crate) enum UserRequest {
     Delete {
         /// The user's id
         id: String,
-        #[command(flatten)]
-        revoke: RevokeKeys,
     },
 }
 
@@ -152,19 +148,6 @@ pub(crate) struct UserChanges {
     /// Whether the user may read the whole ledger
     #[arg(long, value_name = "true|false")]
     can_audit: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct RevokeKeys {
-    /// When the user is deleted or disabled, revoke the agent keys that they made too
-    #[arg(long)]
-    revoke_keys: bool,
-}
-
-impl RevokeKeys {
-    fn query(self) -> Option<String> {
-        self.revoke_keys.then(|| "keys".to_owned())
-    }
 }
 
 /// `group …`
@@ -221,18 +204,14 @@ impl From<UserRequest> for ApiRequest {
                 let body = json!({"name": name, "role": role.as_str(), "can_audit": can_audit});
                 Self::post(&["users"], body, Shown::Members)
             }
-            UserRequest::Set {
-                id,
-                changes,
-                revoke,
-            } => {
+            UserRequest::Set { id, changes } => {
                 let body = given([
                     ("name", changes.name.map(Value::from)),
                     ("role", changes.role.map(|role| role.as_str().into())),
                     ("disabled", changes.disabled.map(Value::from)),
                     ("can_audit", changes.can_audit.map(Value::from)),
                 ]);
-                Self::patch(&["users", &id], body).with_query("revoke", revoke.query())
+                Self::patch(&["users", &id], body)
             }
             // The password is read when the service is asked.
             UserRequest::Password { id, .. } => {
@@ -243,9 +222,7 @@ impl From<UserRequest> for ApiRequest {
                 json!({}),
                 Shown::Secret("enrolment_url"),
             ),
-            UserRequest::Delete { id, revoke } => {
-                Self::delete(&["users", &id]).with_query("revoke", revoke.query())
-            }
+            UserRequest::Delete { id } => Self::delete(&["users", &id]),
         }
     }
 }

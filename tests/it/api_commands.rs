@@ -247,8 +247,8 @@ async fn commands_send_what_the_api_takes() {
             json!({"name": "bo", "role": "viewer", "can_audit": true}),
         ),
         (
-            "user set u1 --role admin --disabled true --revoke-keys",
-            "PATCH /v1/users/u1?revoke=keys",
+            "user set u1 --role admin --disabled true",
+            "PATCH /v1/users/u1",
             json!({"role": "admin", "disabled": true}),
         ),
         ("user show u1", "GET /v1/users/u1", Value::Null),
@@ -274,17 +274,6 @@ async fn commands_send_what_the_api_takes() {
             "DELETE /v1/agents/a/keys/k1",
             Value::Null,
         ),
-        (
-            "pairing show 23456789",
-            "GET /v1/pairing/23456789",
-            Value::Null,
-        ),
-        (
-            "pairing confirm AB",
-            "POST /v1/pairing/AB/confirm",
-            json!({}),
-        ),
-        ("pairing deny AB", "DELETE /v1/pairing/AB", Value::Null),
         (
             "template create t --agent a --operation dns.record.write:zone:* --expires-in 2h",
             "POST /v1/task-templates",
