@@ -15,6 +15,7 @@ use axum::extract::State;
 use http::StatusCode;
 use ledger::{Rejection, UserId};
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +26,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(get_user, change_user, delete_user))
         .routes(routes!(set_password))
 }
+
+/// Who takes rights away with a parameter that is not known must not think that it was done.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoQuery {}
 
 fn user_id(text: &str) -> Result<UserId, ApiError> {
     Ok(text.parse().map_err(|_| Rejection::UserNotFound)?)
@@ -108,6 +114,7 @@ async fn change_user(
     State(state): State<AppState>,
     By(who): By<action::ManageUsers>,
     PathParams(id): PathParams<String>,
+    QueryParams(NoQuery {}): QueryParams<NoQuery>,
     StrictJson(request): StrictJson<ChangeUserRequest>,
 ) -> Result<Json<User>, ApiError> {
     let id = user_id(&id)?;
@@ -132,6 +139,7 @@ async fn delete_user(
     State(state): State<AppState>,
     By(who): By<action::ManageUsers>,
     PathParams(id): PathParams<String>,
+    QueryParams(NoQuery {}): QueryParams<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     users::delete(&state.app.ledger, who, user_id(&id)?, None).await?;
     Ok(StatusCode::NO_CONTENT)

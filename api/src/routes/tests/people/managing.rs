@@ -50,6 +50,17 @@ async fn a_user_is_made_shown_changed_and_deleted() {
     expected["has_password"] = true.into();
     assert_eq!((changed.status, &changed.body), (200, &expected));
 
+    for (method, body) in [
+        ("DELETE", Value::Null),
+        ("PATCH", json!({"disabled": true})),
+    ] {
+        let unknown = format!("{path}?revoke=everything");
+        let answer = refused(&stage, method, &unknown, body).await;
+        assert_eq!(answer, refusal(400, "bad_request"), "{method}");
+    }
+    let shown = as_service(&stage, "GET", &path, Value::Null).await;
+    assert_eq!((shown.status, &shown.body), (200, &expected));
+
     let deleted = as_service(&stage, "DELETE", &path, Value::Null).await;
     assert!(deleted.status < 300, "{deleted:?}");
     let gone = refusal(404, "user_not_found");
