@@ -59,7 +59,10 @@ async fn create_task(
             let (name, template) = request.into_opening()?;
             let ledger = &state.app.ledger;
             let task = tasks::open_from_template(ledger, who, name, template).await?;
-            let opened = TaskCreatedOrOpened::Opened(TaskOpened::of(&task));
+            let opened = TaskOpened::of(&task).ok_or_else(|| {
+                ApiError::internal("a task that a key opened has no end for keys")
+            })?;
+            let opened = TaskCreatedOrOpened::Opened(opened);
             return Ok((StatusCode::CREATED, Json(opened)));
         }
     };

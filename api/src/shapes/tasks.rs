@@ -221,18 +221,18 @@ pub(crate) struct TaskOpened {
     task_id: String,
     /// Always `open`.
     status: &'static str,
-    /// When the agent's keys stop to open it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
+    /// When the agent's keys stop to open it. The other shape has no such member.
+    expires_at: String,
 }
 
 impl TaskOpened {
-    pub(crate) fn of(task: &Task) -> Self {
-        Self {
+    /// `None` of a task that no key has opened.
+    pub(crate) fn of(task: &Task) -> Option<Self> {
+        Some(Self {
             task_id: task.id.to_string(),
             status: "open",
-            expires_at: task.end_for_keys().map(|at| at.to_string()),
-        }
+            expires_at: task.end_for_keys()?.to_string(),
+        })
     }
 }
 
