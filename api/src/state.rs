@@ -8,9 +8,8 @@ use crate::limits::rate_limit::RateLimiter;
 use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
-use crate::schemes::agent_keys::SharedAgentKey;
 use crate::schemes::cross_site::OwnOrigins;
-use crate::schemes::service_token::ServiceTokenKey;
+use crate::schemes::service_token::ConfiguredToken;
 use crate::schemes::subject::SubjectVerifier;
 use crate::schemes::{self, Scheme};
 use app::App;
@@ -126,9 +125,9 @@ pub struct Keys {
     /// Signed subject headers.
     pub subject: SubjectVerifier,
     pub bootstrap: TokenKey,
-    pub service: Option<ServiceTokenKey>,
+    pub service: Option<ConfiguredToken>,
     /// The one key that all agents have.
-    pub shared_agent_key: Option<SharedAgentKey>,
+    pub shared_agent_key: Option<ConfiguredToken>,
 }
 
 impl Keys {
@@ -136,8 +135,8 @@ impl Keys {
         Self {
             subject: SubjectVerifier::new(config.subject_secret.expose_secret().as_bytes()),
             bootstrap: config.bootstrap_jwt.key(),
-            service: config.service_token.as_ref().map(ServiceTokenKey::new),
-            shared_agent_key: config.agent_api_key.as_ref().map(SharedAgentKey::new),
+            service: config.service_token.as_ref().map(ConfiguredToken::new),
+            shared_agent_key: config.agent_api_key.as_ref().map(ConfiguredToken::new),
         }
     }
 }

@@ -5,11 +5,8 @@ use super::{Head, Identity, Scheme};
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Unauthorized};
 use app::token::agent_key::AgentKey;
-use app::{KeyHolder, PresentedProof, Principal, Who};
+use app::{KeyHolder, PresentedProof, Principal};
 use ledger::{AgentName, ClientSubject, SHARED_KEY};
-use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 /// Names the agent that presents the shared key.
 const AGENT: &str = "x-agent";
@@ -17,12 +14,6 @@ const AGENT: &str = "x-agent";
 pub(super) struct AgentKeys;
 
 impl Scheme for AgentKeys {
-    /// Also where it is not admitted, so that its holder learns that it is the wrong identity. A link proves
-    /// its holder by itself, whatever else a request carries.
-    fn proves(&self, who: Who) -> bool {
-        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
-    }
-
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
         let Some(proof) = proof(head)? else {
             return Ok(Identity::NotOfThis);
@@ -69,19 +60,4 @@ pub(super) async fn find(
         key_id => CountedFor::agent_key(key_id),
     })?;
     Ok(Principal::AgentKey(holder))
-}
-
-/// The digest of `AGENT_API_KEY`, against which others are held in constant time.
-#[derive(Debug, Clone, Copy)]
-pub struct SharedAgentKey([u8; 32]);
-
-impl SharedAgentKey {
-    pub(crate) fn new(key: &SecretString) -> Self {
-        Self(Sha256::digest(key.expose_secret()).into())
-    }
-
-    fn is(&self, token: &str) -> bool {
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        digest.ct_eq(&self.0).into()
-    }
 }

@@ -5,7 +5,7 @@
 //! little as possible: signed subject (401), rate (429), token and its standing in the ledger (401), the
 //! client that the token is bound to (403), rights (403), the path's task (403).
 
-pub mod agent_keys;
+mod agent_keys;
 pub(crate) mod client_address;
 pub(crate) mod cookie;
 pub(crate) mod cross_site;
@@ -31,7 +31,11 @@ use subject::only;
 
 /// One way of proving who a request is from.
 pub(crate) trait Scheme: Send + Sync {
-    fn proves(&self, who: Who) -> bool;
+    /// Without a rule of its own, a scheme is tried also where it is not admitted, so that its holder learns
+    /// that it is the wrong identity. A link proves its holder by itself, whatever else a request carries.
+    fn proves(&self, who: Who) -> bool {
+        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
+    }
 
     /// Proves the caller from a request head.
     ///

@@ -3,7 +3,7 @@
 use super::{Head, Identity, Scheme};
 use crate::limits::counted_for::CountedFor;
 use crate::problem::ApiError;
-use app::{Principal, ServiceToken, Who};
+use app::{Principal, ServiceToken};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -11,37 +11,35 @@ use subtle::ConstantTimeEq as _;
 pub(super) struct Configured;
 
 impl Scheme for Configured {
-    /// Also where it is not admitted, so that its holder learns that it is the wrong identity. A link proves
-    /// its holder by itself, whatever else a request carries.
-    fn proves(&self, who: Who) -> bool {
-        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
-    }
-
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
-        let known = head.state.keys.service.as_ref();
-        let Some(token) = known.zip(head.bearer()).and_then(|(key, it)| key.open(it)) else {
+        let known = head.state.keys.service.as_ref().zip(head.bearer());
+        let Some((known, _)) = known.filter(|(known, token)| known.is(token)) else {
             return Ok(Identity::NotOfThis);
         };
+        let fingerprint = known.fingerprint();
         head.count_for(CountedFor::service())?;
-        Ok(Identity::Proven(Principal::Service(token)))
+        Ok(Identity::Proven(Principal::Service(ServiceToken {
+            fingerprint,
+        })))
     }
 }
 
-/// The digest of the service token, against which others are held in constant time.
+/// The digest of a bearer token of the configuration, against which others are held in constant time.
 #[derive(Debug, Clone, Copy)]
-pub struct ServiceTokenKey([u8; 32]);
+pub struct ConfiguredToken([u8; 32]);
 
-impl ServiceTokenKey {
+impl ConfiguredToken {
     pub(crate) fn new(token: &SecretString) -> Self {
         Self(Sha256::digest(token.expose_secret()).into())
     }
 
-    fn open(&self, token: &str) -> Option<ServiceToken> {
+    pub(super) fn is(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let is_known: bool = digest.ct_eq(&self.0).into();
+        digest.ct_eq(&self.0).into()
+    }
+
+    const fn fingerprint(&self) -> [u8; 8] {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
-        is_known.then_some(ServiceToken {
-            fingerprint: [a, b, c, d, e, f, g, h],
-        })
+        [a, b, c, d, e, f, g, h]
     }
 }

@@ -5,20 +5,14 @@ use super::cookie::SessionCookie;
 use super::{Head, Identity, Scheme};
 use crate::limits::counted_for::CountedFor;
 use crate::problem::ApiError;
+use app::Principal;
 use app::identity::session::SessionCredential;
-use app::{Principal, Who};
 use http::header;
 use ledger::Rejection;
 
 pub(super) struct Sessions;
 
 impl Scheme for Sessions {
-    /// Also where no session is admitted, so that its holder learns that it is the wrong identity. A link
-    /// proves its holder by itself, whatever else a request carries.
-    fn proves(&self, who: Who) -> bool {
-        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
-    }
-
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
         // One credential a request: a browser's cookie does not stand in for a token that is none.
         if head.parts.headers.contains_key(header::AUTHORIZATION) {
@@ -44,10 +38,6 @@ impl Scheme for Sessions {
 pub(super) struct AuthDisabled;
 
 impl Scheme for AuthDisabled {
-    fn proves(&self, who: Who) -> bool {
-        Sessions.proves(who)
-    }
-
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
         let headers = &head.parts.headers;
         let has_credential = headers.contains_key(header::AUTHORIZATION)
