@@ -18,6 +18,7 @@ use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
+use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
@@ -179,9 +180,14 @@ impl Ledger {
         self.find(LookupKey::session(hash)).await
     }
 
+    /// The approver that has that credential, in its newest committed state; `None` where none has.
+    pub async fn approver_of(&self, id: &CredentialId) -> Result<Option<Arc<Approver>>, Error> {
+        self.find(LookupKey::credential(id)).await
+    }
+
     /// The user who logs in by that passkey; `None` where nobody does.
     pub async fn user_of_passkey(&self, id: &CredentialId) -> Result<Option<Arc<User>>, Error> {
-        let approver = self.find::<Approver>(LookupKey::credential(id)).await?;
+        let approver = self.approver_of(id).await?;
         let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
             return Ok(None);
         };
@@ -194,10 +200,14 @@ impl Ledger {
 
     /// The passkeys by which a user logs in.
     pub async fn passkeys_of(&self, user: &User) -> Result<Vec<Credential>, Error> {
-        let linked = user.linked.iter().map(|linked| linked.principal.clone());
         let mut passkeys = Vec::new();
-        for principal in std::iter::once(user.principal()).chain(linked) {
-            if let Some(approver) = self.approver(&principal).await? {
+        for principal in user.principals() {
+            let approver = match self.approver(&principal).await {
+                // One that is erased has no passkeys.
+                Err(Error::Rejected(Rejection::Erased)) => None,
+                found => found?,
+            };
+            if let Some(approver) = approver {
                 let active = approver.active_credentials().cloned();
                 passkeys.extend(
                     active.filter(|passkey| user.logs_in_by(&principal, &passkey.credential_id)),

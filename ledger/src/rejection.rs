@@ -362,6 +362,11 @@ refusals! {
         /// The user's.
         role: crate::Role,
     } => Forbidden, "role_required";
+    /// No passkey was shown a moment ago.
+    #[error(
+        "this needs a passkey of the last five minutes: log in with one, or confirm with one at POST /v1/auth/step-up/options, as the page at / does; without one send the service token, or use the command line on the service's machine with --local --reason TEXT"
+    )]
+    StepUpRequired => Forbidden, "step_up_required";
 }
 
 impl Rejection {

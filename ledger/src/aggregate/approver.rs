@@ -1,6 +1,6 @@
 //! A principal who may decide, and the credentials registered for it.
 
-use super::Aggregate;
+use super::{Aggregate, User};
 use crate::clock::Timestamp;
 use crate::event::{CredentialPut, CredentialStatus, Event};
 use crate::id::{ApproverId, EnrolmentId};
@@ -14,8 +14,19 @@ pub type Credential = CredentialPut;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
     pub id: EnrolmentId,
+    pub opened_at: Timestamp,
     pub expires_at: Timestamp,
     pub used: bool,
+}
+
+impl Enrolment {
+    /// Whether it registers a passkey, of that user's own where it is one's. It ends with the sessions that the
+    /// user had when it was opened: one of them may have opened it, in a thief's hands.
+    #[must_use]
+    pub fn is_usable(&self, user: Option<&User>, now: Timestamp) -> bool {
+        let is_of_now = |user: &User| user.is_enabled() && self.opened_at >= user.epoch_at;
+        !self.used && now < self.expires_at && user.is_none_or(is_of_now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +66,7 @@ impl Aggregate for Approver {
 
     const NOT_FOUND: Rejection = Rejection::ApproverNotFound;
 
-    fn evolve(state: &mut Option<Self>, event: &Event, _at: Timestamp) {
+    fn evolve(state: &mut Option<Self>, event: &Event, at: Timestamp) {
         if let Event::ApproverRegistered(registered) = event {
             *state = Some(Self {
                 id: registered.approver_id,
@@ -93,6 +104,7 @@ impl Aggregate for Approver {
             }
             Event::EnrolmentOpened(opened) => approver.enrolments.push(Enrolment {
                 id: opened.enrolment_id,
+                opened_at: at,
                 expires_at: opened.expires_at,
                 used: false,
             }),

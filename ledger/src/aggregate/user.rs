@@ -48,6 +48,8 @@ pub struct User {
     pub password: Option<Password>,
     /// Raised by whatever ends all sessions. A session is of one epoch.
     pub epoch: u64,
+    /// The time at which it was raised last, or began.
+    pub epoch_at: Timestamp,
     /// The approvers that the user has shown a passkey of.
     pub linked: Vec<LinkedPrincipal>,
     /// The time of its creation.
@@ -83,6 +85,12 @@ impl User {
         *principal == self.principal() || self.linked.iter().any(is_shown)
     }
 
+    /// The principals that are the user's: its own, and those that it has linked.
+    pub fn principals(&self) -> impl Iterator<Item = ApproverName> {
+        let linked = self.linked.iter().map(|linked| linked.principal.clone());
+        std::iter::once(self.principal()).chain(linked)
+    }
+
     /// The principal under which its own passkeys stand.
     #[must_use]
     pub fn principal(&self) -> ApproverName {
@@ -106,6 +114,7 @@ impl Aggregate for User {
                 deleted: false,
                 password: None,
                 epoch: 0,
+                epoch_at: at,
                 linked: Vec::new(),
                 created_at: at,
             });
@@ -144,7 +153,10 @@ impl Aggregate for User {
             }
             _ => false,
         };
-        user.epoch += u64::from(ends_sessions);
+        if ends_sessions {
+            user.epoch += 1;
+            user.epoch_at = at;
+        }
     }
 
     fn weight(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::passkeys::is_owner_enabled;
-use crate::aggregate::Approver;
+use crate::aggregate::{Approver, User};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -226,9 +226,14 @@ impl Command for Enrol {
             .find_state::<Approver>(&LookupKey::enrolment(self.enrolment_id))
             .await?
             .ok_or(Rejection::EnrolmentNotFound)?;
+        let user = match User::named_by(&approver.principal) {
+            Some(user) => tx.load::<User>(user).await?,
+            None => None,
+        };
+        let now = tx.context().now;
         let usable = approver
             .enrolment(self.enrolment_id)
-            .is_some_and(|enrolment| !enrolment.used && tx.context().now < enrolment.expires_at);
+            .is_some_and(|enrolment| enrolment.is_usable(user.as_deref(), now));
         if !usable || !is_owner_enabled(tx, &approver.principal).await? {
             return Err(Rejection::EnrolmentEnded.into());
         }

@@ -8,7 +8,7 @@ use super::users::{is_last_by, living};
 use crate::aggregate::{Approver, Credential, STEP_UP_LIFE, Session, User};
 use crate::assertion::Assertion;
 use crate::error::Error;
-use crate::event::{CredentialStatus, PasskeyProof, PrincipalLinked, Role, SteppedUp};
+use crate::event::{Actor, CredentialStatus, PasskeyProof, PrincipalLinked, Role, SteppedUp};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::name::{ApproverName, CredentialId};
@@ -36,6 +36,45 @@ pub(super) async fn is_owner_enabled(
     let owner = owner(tx, principal).await?;
     let is_of_users = User::named_by(principal).is_some();
     Ok(owner.map_or(!is_of_users, |user| user.is_enabled()))
+}
+
+/// Holds a user who adds or removes a passkey to one that was shown a moment ago: by a session alone nobody
+/// makes themselves another way in. Users without any add their own first one without.
+///
+/// # Errors
+/// [`Rejection::StepUpRequired`].
+async fn has_shown(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
+    let Actor::User {
+        user_id, via_id, ..
+    } = tx.envelope().actor
+    else {
+        return Ok(());
+    };
+    let session = tx.existing::<Session>(via_id).await?;
+    if session.is_stepped_up(tx.context().now) {
+        return Ok(());
+    }
+    match user_id == user.id && !logs_in_by_any(tx, user).await? {
+        true => Ok(()),
+        false => Err(Rejection::StepUpRequired.into()),
+    }
+}
+
+/// Whether there is a passkey by which the user logs in.
+async fn logs_in_by_any(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
+    for principal in user.principals() {
+        let approver = LookupKey::approver(&principal);
+        let approver = match tx.find_state::<Approver>(&approver).await {
+            // One that is erased has no passkeys.
+            Err(Error::Rejected(Rejection::Erased)) => None,
+            found => found?,
+        };
+        let is_of_user = |passkey: &Credential| user.logs_in_by(&principal, &passkey.credential_id);
+        if approver.is_some_and(|approver| approver.active_credentials().any(is_of_user)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What an assertion proves, where it is by a passkey of that principal that is active.
@@ -161,6 +200,7 @@ impl Command for LinkPrincipal {
         // Nobody does it for somebody else.
         still_acts(tx, Role::Viewer).await?;
         let user = living(tx, self.user_id).await?;
+        has_shown(tx, &user).await?;
         let ceremony = Ceremony::Link(user.id, self.principal.clone());
         let asked = |principal: &ApproverName, _: &CredentialId| {
             *principal == self.principal && User::named_by(principal).is_none()
@@ -194,11 +234,12 @@ impl Command for OpenUserEnrolment {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OpenedEnrolment, Error> {
         still_acts_on(tx, self.user_id).await?;
         let user = living(tx, self.user_id).await?;
+        has_shown(tx, &user).await?;
         open_enrolment(tx, &user.principal()).await
     }
 }
 
-/// Takes a passkey of a user's own away.
+/// Takes a passkey away by which a user logs in.
 #[derive(Debug, Clone)]
 pub struct RevokeUserPasskey {
     /// The user.
@@ -215,9 +256,18 @@ impl Command for RevokeUserPasskey {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
         still_acts_on(tx, self.user_id).await?;
         let user = living(tx, self.user_id).await?;
+        let holder = LookupKey::credential(&self.credential_id);
+        let holder = tx.find_state::<Approver>(&holder).await?;
+        let is_of_user = |holder: &Arc<Approver>| {
+            user.logs_in_by(&holder.principal, &self.credential_id)
+                && active(holder, &self.credential_id).is_ok()
+        };
+        let holder = holder.filter(is_of_user);
+        let holder = holder.ok_or(Rejection::CredentialNotFound)?;
+        has_shown(tx, &user).await?;
         if is_last_by(tx, &user, &self.credential_id).await? {
             return Err(Rejection::LastAdmin.into());
         }
-        revoke(tx, &user.principal(), &self.credential_id, self.reason).await
+        revoke(tx, &holder.principal, &self.credential_id, self.reason).await
     }
 }

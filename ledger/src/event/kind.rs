@@ -185,7 +185,6 @@ pub(super) mod by {
     pub(in super::super) const DISPATCHER: &[ActorKind] = &[Service("dispatcher")];
     pub(in super::super) const READER: &[ActorKind] = &[Service("pre_state_reader")];
     pub(in super::super) const OPERATOR: &[ActorKind] = &[Operator];
-    pub(in super::super) const ADMINISTRATOR: &[ActorKind] = &[Administrator, User, ServiceToken];
     pub(in super::super) const CREATORS: &[ActorKind] =
         &[Administrator, User, ServiceToken, AgentKey];
     pub(in super::super) const AGENT: &[ActorKind] = &[Agent, AgentKey];

@@ -170,13 +170,13 @@ events! {
     42, 1, "agent.described" => AgentDescribed(AgentDescribed)
         in Agent by MANAGERS under PayloadForm;
     50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered)
-        in Approver by ADMINISTRATOR under PayloadForm [begins, looked_up];
+        in Approver by MANAGERS under PayloadForm [begins, looked_up];
     51, 1, "approver.credential_put" => CredentialPut(CredentialPut)
         in Approver by REGISTRARS under Credential [looked_up, registers_key];
     52, 1, "approver.backup_eligibility_learnt" => BackupEligibilityLearnt(BackupEligibilityLearnt)
         in Approver by APPROVER under Enrolment;
     53, 1, "approver.enrolment_opened" => EnrolmentOpened(EnrolmentOpened)
-        in Approver by ADMINISTRATOR under Enrolment [looked_up];
+        in Approver by MANAGERS under Enrolment [looked_up];
     60, 1, "delivery.owed" => DeliveryOwed(DeliveryOwed)
         in Delivery by REPORTED under DeliveryEvent [begins, answers] of task_id;
     61, 1, "delivery.attempt_started" => AttemptStarted(AttemptStarted)

@@ -6,7 +6,8 @@ use crate::scene::{Scene, refusal};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{agent, continue_apply, ssl_mode};
 use fixtures::people::{
-    by, change_user, create_user, delete_user, enrol, open_session, passkey_login, set_password,
+    by, change_user, create_user, delete_user, end_sessions, enrol, open_session, passkey_login,
+    set_password,
 };
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
@@ -123,7 +124,9 @@ async fn what_was_signed_for_one_thing_is_nothing_for_another() {
         proof: LoginProof::Passkey(decide.assertion.clone()),
         ..login(&scene.ledger, zoe, &phone).await
     };
-    link(&scene.ledger, &session, &scene.alice).await.unwrap();
+    let shown = login(&scene.ledger, zoe, &phone).await;
+    let shown = scene.run(shown).await.unwrap().session;
+    link(&scene.ledger, &shown, &scene.alice).await.unwrap();
     let refused = refusal(scene.run(as_login).await);
     assert_eq!(refused, Rejection::LoginFailed);
     // A login is no decision, and no step-up.
@@ -268,6 +271,28 @@ async fn an_invitation_of_a_user_who_is_disabled_is_good_for_nothing() {
 }
 
 #[tokio::test]
+async fn an_invitation_of_a_user_ends_with_the_sessions_of_before() {
+    let ledger = TestLedger::open().await;
+    let zoe = user(&ledger, "zoe", Role::Admin).await;
+    let session = by_password(&ledger, zoe).await;
+    let invite = OpenUserEnrolment { user_id: zoe };
+    let enrol = |invited: ledger::command::OpenedEnrolment| {
+        let phone = SoftApprover::with_credential(&User::principal_of(zoe), "phone");
+        ledger.run(Enrol {
+            enrolment_id: invited.enrolment_id,
+            credential: phone.new_credential(),
+        })
+    };
+    let taken = ledger.execute(by(&session), invite).await.unwrap();
+    ledger.clock.advance(Duration::from_secs(1));
+    ledger.run(end_sessions(zoe)).await.unwrap();
+    assert_eq!(refusal(enrol(taken).await), Rejection::EnrolmentEnded);
+    let fresh = ledger.run(invite).await.unwrap();
+    enrol(fresh).await.unwrap();
+    consistency::check(&ledger.restart().await).await;
+}
+
+#[tokio::test]
 async fn the_last_administrator_keeps_the_passkey_that_is_the_only_way_in() {
     let ledger = TestLedger::open().await;
     let root = CreateUser {
@@ -340,7 +365,8 @@ async fn the_principals_of_a_user_who_is_disabled_or_deleted_decide_nothing() {
     scene.run(set_disabled(zoe, false)).await.unwrap();
     scene.continued(&first).await.unwrap();
     // The same for a principal that a user has shown to be theirs.
-    let session = by_password(&scene.ledger, zoe).await;
+    let session = login(&scene.ledger, zoe, &phone).await;
+    let session = scene.run(session).await.unwrap().session;
     link(&scene.ledger, &session, &scene.alice).await.unwrap();
     scene.decided(&second, Decision::Approve).await;
     scene.run(delete_user(zoe)).await.unwrap();
@@ -350,6 +376,58 @@ async fn the_principals_of_a_user_who_is_disabled_or_deleted_decide_nothing() {
     let refused = refusal(scene.run(command).await);
     assert_eq!(refused, Rejection::CredentialNotEligible);
     assert_eq!(epoch(&scene.ledger, root).await, 1);
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn a_session_alone_makes_nobody_another_way_in() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    user(ledger, "root", Role::Admin).await;
+    let zoe = user(ledger, "zoe", Role::Admin).await;
+    let bob = user(ledger, "bob", Role::Viewer).await;
+    let session = by_password(ledger, zoe).await;
+    let invite = async |session: &Session, user_id| {
+        let command = OpenUserEnrolment { user_id };
+        ledger.execute(by(session), command).await
+    };
+    let remove = async |session: &Session, passkey: &SoftApprover| {
+        let command = RevokeUserPasskey {
+            user_id: zoe,
+            credential_id: id_of(passkey),
+            reason: None,
+        };
+        ledger.execute(by(session), command).await
+    };
+    // Nobody has shown what they do not have yet; that is so for one's own first one alone.
+    invite(&session, zoe).await.unwrap();
+    let refused = refusal(invite(&session, bob).await);
+    assert_eq!(refused, Rejection::StepUpRequired);
+    let phone = enrol(ledger, zoe, "phone").await;
+    for refused in [
+        refusal(invite(&session, zoe).await),
+        refusal(remove(&session, &phone).await),
+        // Somebody with a passkey that decides, and a session that is not theirs.
+        refusal(link(ledger, &session, &scene.alice).await),
+    ] {
+        assert_eq!(refused, Rejection::StepUpRequired);
+    }
+    let shown = login(ledger, zoe, &phone).await;
+    let shown = ledger.run(shown).await.unwrap().session;
+    ledger.clock.advance(Duration::from_secs(299));
+    invite(&shown, zoe).await.unwrap();
+    invite(&shown, bob).await.unwrap();
+    link(ledger, &shown, &scene.alice).await.unwrap();
+    remove(&shown, &scene.alice).await.unwrap();
+    let gone = refusal(remove(&shown, &scene.alice).await);
+    assert_eq!(gone, Rejection::CredentialNotFound);
+    ledger.clock.advance(Duration::from_secs(1));
+    for refused in [
+        refusal(invite(&shown, zoe).await),
+        refusal(remove(&shown, &phone).await),
+    ] {
+        assert_eq!(refused, Rejection::StepUpRequired);
+    }
     consistency::check(&scene.ledger.restart().await).await;
 }
 

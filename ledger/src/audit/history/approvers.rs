@@ -7,7 +7,9 @@ use crate::assertion::PublicKey;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
-use crate::event::{Actor, BackupEligibilityLearnt, CredentialPut, Event, KeptCounter};
+use crate::event::{
+    Actor, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Event, KeptCounter,
+};
 use crate::id::{EnrolmentId, StreamId};
 use crate::name::{ApproverName, CredentialId};
 use std::collections::HashMap;
@@ -28,11 +30,17 @@ pub(super) struct ApproverState {
 
 #[derive(Debug, Clone, Copy)]
 struct Invitation {
+    opened_at: Timestamp,
     expires_at: Timestamp,
     used: bool,
 }
 
 impl ApproverState {
+    /// Its credentials in the order in which they were first put.
+    pub(super) fn credentials(&self) -> &[CredentialId] {
+        &self.credentials
+    }
+
     /// The credential at that place, in the order in which they were first put.
     pub(super) fn credential(&self, index: u32) -> Option<&CredentialId> {
         self.credentials.get(usize::try_from(index).ok()?)
@@ -85,9 +93,15 @@ impl History {
                 self.streams
                     .put(stream, State::Approver(Box::new(approver)));
             }
-            Event::CredentialPut(put) => self.credential_put(now, put),
+            Event::CredentialPut(put) => {
+                if put.status == CredentialStatus::Revoked {
+                    self.check_shown(now, stream);
+                }
+                self.credential_put(now, put);
+            }
             Event::BackupEligibilityLearnt(learnt) => self.eligibility_learnt(now, learnt),
             Event::EnrolmentOpened(opened) => {
+                self.check_shown(now, stream);
                 now.expect(
                     now.header.recorded_at < opened.expires_at,
                     Check::Enrolment,
@@ -107,6 +121,7 @@ impl History {
                 });
                 if let Some(State::Approver(approver)) = self.streams.state(stream) {
                     let invitation = Invitation {
+                        opened_at: now.at(),
                         expires_at: opened.expires_at,
                         used: false,
                     };
@@ -242,7 +257,10 @@ impl History {
         let Some(used) = put.enrolment_id else { return };
         let stream = now.header.stream_id;
         let invitation = self.streams.find(stream, |state| match state {
-            State::Approver(approver) => Some(approver.enrolments.get_mut(&used)),
+            State::Approver(approver) => Some((
+                User::named_by(&approver.principal),
+                approver.enrolments.get_mut(&used),
+            )),
             _ => None,
         });
         let invitation = match invitation {
@@ -250,7 +268,7 @@ impl History {
             Seen::Hidden(why) => return now.cannot(Check::Enrolment, why),
             Seen::Erased | Seen::Never => return,
         };
-        let Some(invitation) = invitation else {
+        let (user, Some(invitation)) = invitation else {
             let reason = format!("invitation {used} was not made before");
             return now.wrong(Check::Enrolment, reason);
         };
@@ -259,10 +277,21 @@ impl History {
             let reason = format!("invitation {used} was used before");
             return now.wrong(Check::Enrolment, reason);
         }
-        let until = invitation.expires_at;
+        let (opened_at, until) = (invitation.opened_at, invitation.expires_at);
         now.expect(now.header.recorded_at < until, Check::Enrolment, || {
             format!("invitation {used} ended at {until}")
         });
+        let Some(user) = user else { return };
+        let is_of_now = self.streams.find(user, |state| match state {
+            State::User(user) => Some(user.is_enabled() && opened_at >= user.epoch_at),
+            _ => None,
+        });
+        let gone = || format!("invitation {used} is of user {user}, who is not there");
+        if let Some(is_of_now) = is_of_now.or_tell(now, Check::Enrolment, gone) {
+            now.expect(is_of_now, Check::Enrolment, || {
+                format!("invitation {used} ended with the sessions of its user")
+            });
+        }
     }
 
     fn eligibility_learnt(&mut self, now: &mut Now<'_>, learnt: &BackupEligibilityLearnt) {

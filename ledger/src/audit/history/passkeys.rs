@@ -1,12 +1,12 @@
 //! Passkeys of users: those by which they log in, and principals that are theirs.
 
-use super::streams::State;
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::User;
 use crate::assertion::{Assertion, Expectation, verify_assertion};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::event::{AggregateKind, CredentialStatus, PasskeyProof};
+use crate::event::{Actor, AggregateKind, CredentialStatus, PasskeyProof};
 use crate::id::{StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::name::ApproverName;
@@ -77,6 +77,62 @@ impl History {
         }
     }
 
+    /// Whoever adds or removes a user's own passkey by a session has shown one a moment ago, or is that user
+    /// and has none yet.
+    pub(super) fn check_shown(&mut self, now: &mut Now<'_>, approver: StreamId) {
+        let principal = match self.streams.state(approver) {
+            Some(State::Approver(approver)) => approver.principal.clone(),
+            _ => return,
+        };
+        if let Some(user) = User::named_by(&principal) {
+            self.check_shown_by(now, user);
+        }
+    }
+
+    fn check_shown_by(&mut self, now: &mut Now<'_>, whose: UserId) {
+        let Actor::User {
+            user_id, via_id, ..
+        } = now.envelope.actor
+        else {
+            return;
+        };
+        let at = now.at();
+        let is_shown = self.streams.find(via_id, |state| match state {
+            State::Session(session) => Some(session.is_stepped_up(at)),
+            _ => None,
+        });
+        // Of a session that is not there something else is told.
+        if is_shown.here() == Some(false) {
+            let is_first = user_id == whose && !self.logs_in_by_any(whose);
+            now.expect(is_first, Check::Passkey, || {
+                format!("session {via_id} has shown no passkey in the five minutes before")
+            });
+        }
+    }
+
+    /// Whether the user has a passkey to show, as far as can be seen.
+    fn logs_in_by_any(&mut self, user: UserId) -> bool {
+        let Seen::Here(user) = self.streams.find(user, |state| match state {
+            State::User(user) => Some(User::clone(user)),
+            _ => None,
+        }) else {
+            return false;
+        };
+        user.principals().any(|principal| {
+            let stream = self.principals.get(&principal).copied();
+            let state = stream.and_then(|stream| self.streams.state(stream));
+            let Some(State::Approver(approver)) = state else {
+                return false;
+            };
+            approver.credentials().iter().any(|id| {
+                let known = self.credentials.get(id);
+                let is_active =
+                    known.is_some_and(|known| known.put.status == CredentialStatus::Active);
+                is_active && user.logs_in_by(&principal, id)
+            })
+        })
+    }
+
     /// A principal is one user's, unless that one is deleted.
     pub(super) fn principal_linked(
         &mut self,
@@ -85,6 +141,7 @@ impl History {
         principal: &ApproverName,
         proof: &PasskeyProof,
     ) {
+        self.check_shown_by(now, user);
         let is_approvers = User::named_by(principal).is_none() && proof.principal == *principal;
         now.expect(is_approvers, Check::Passkey, || {
             format!("{principal:?} is linked by a passkey of another principal")

@@ -1,19 +1,24 @@
 //! Users, groups and sessions: each rule with a history that breaks it.
 
 use super::{altered, is_found};
+use fixtures::approver::SoftApprover;
 use fixtures::history::History;
 use fixtures::people::{
-    change_user, create_group, create_user, delete_user, end_sessions, enrol, open_session,
+    by, change_user, create_group, create_user, delete_user, end_sessions, enrol, open_session,
     passkey_login, reissue,
 };
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::audit::{Check, Report};
 use ledger::command::{
-    ChangeUser, EndSession, EndSessions, OpenUserEnrolment, RecordFailedLogin, StepUp,
+    ChangeUser, EndSession, EndSessions, Enrol, OpenUserEnrolment, RecordFailedLogin,
+    RevokeUserPasskey, StepUp,
 };
-use ledger::event::{Assurance, LoginWay, SessionEnd, SessionProof, Via};
-use ledger::{Actor, Ceremony, Event, Role, SessionId, StreamId, Timestamp, UserId, UserName};
+use ledger::event::{Assurance, LoginWay, SessionEnd, SessionProof, SessionsEnded, Via};
+use ledger::{
+    Actor, Ceremony, CommandId, CredentialId, Event, Origin, Role, SessionId, StreamId, Timestamp,
+    UserId, UserName,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +77,14 @@ async fn lived() -> History {
     ledger.run(delete_user(zoe.id)).await.unwrap();
     let user_id = root.id;
     ledger.run(OpenUserEnrolment { user_id }).await.unwrap();
+    let at_the_machine = Origin {
+        actor: Actor::Operator {
+            name: "ops".to_owned(),
+        },
+        request_id: None,
+    };
+    let invite = ledger.execute(at_the_machine, OpenUserEnrolment { user_id });
+    invite.await.unwrap();
     let closed = ledger.close().await;
     History::read(closed.path())
 }
@@ -321,4 +334,70 @@ async fn nothing_comes_after_a_user_is_deleted() {
         history.insert(at + 1, stream, &changed);
     });
     is_found(&report, Check::AfterEnd, at + 1);
+}
+
+#[tokio::test]
+async fn an_invitation_of_a_user_ends_with_the_sessions_of_before() {
+    let ledger = TestLedger::open().await;
+    let root = user(&ledger, "root", Role::Admin).await;
+    let user_id = root.id;
+    let invited = ledger.run(OpenUserEnrolment { user_id }).await.unwrap();
+    ledger.clock.advance(Duration::from_secs(60));
+    let phone = SoftApprover::with_credential(&User::principal_of(user_id), "phone");
+    let enrol = Enrol {
+        enrolment_id: invited.enrolment_id,
+        credential: phone.new_credential(),
+    };
+    ledger.run(enrol).await.unwrap();
+    let closed = ledger.close().await;
+    let history = History::read(closed.path());
+    assert!(history.verify().verified);
+    let at = history.first("approver.credential_put");
+    let ended = Event::SessionsEnded(SessionsEnded { reason: None });
+    let (mut envelope, _) = history.event(history.first("user.created"));
+    envelope.command_id = CommandId::from_bytes([0xCD; 16]);
+    let report = altered(&history, |history| {
+        history.insert_with(at, user_id.into(), &envelope, &ended);
+        let later = history.record(at + 1).header.recorded_at;
+        history.record(at).header.recorded_at = later;
+    });
+    is_found(&report, Check::Enrolment, at + 1);
+}
+
+#[tokio::test]
+async fn by_a_session_alone_no_passkey_is_added_or_removed() {
+    let ledger = TestLedger::open().await;
+    let root = user(&ledger, "root", Role::Admin).await;
+    let zoe = user(&ledger, "zoe", Role::Viewer).await;
+    let session = logged_in(&ledger, &root).await;
+    let invite = async |origin: Origin, user_id: UserId| {
+        let invite = ledger.execute(origin, OpenUserEnrolment { user_id });
+        invite.await.unwrap();
+    };
+    // The first needs nothing but the session.
+    invite(by(&session), root.id).await;
+    let phone = enrol(&ledger, root.id, "phone").await;
+    let login = passkey_login(&ledger, root.id, root.epoch, &phone);
+    let shown = ledger.run(login).await.unwrap().session;
+    invite(by(&shown), root.id).await;
+    invite(by(&shown), zoe.id).await;
+    let remove = RevokeUserPasskey {
+        user_id: root.id,
+        credential_id: CredentialId::unchecked(phone.credential_id()),
+        reason: None,
+    };
+    ledger.execute(by(&shown), remove).await.unwrap();
+    let closed = ledger.close().await;
+    let history = History::read(closed.path());
+    let report = history.verify();
+    assert!(report.verified, "{report}");
+    let opened = history.all("approver.enrolment_opened");
+    let [_, _, own, others] = opened.try_into().unwrap();
+    for at in [own, others, history.last("approver.credential_put")] {
+        let plain = by(&session).actor;
+        let report = altered(&history, |history| {
+            history.alter_all(at, |envelope, _| envelope.actor = plain.clone());
+        });
+        is_found(&report, Check::Passkey, at);
+    }
 }
