@@ -111,7 +111,7 @@ export function explain(error, action) {
     case "NotAllowedError":
       return new Refused("No passkey was used", NOT_USED[action]);
     case "InvalidStateError":
-      return new Refused("Already registered", "This device holds a passkey of this approver. Use another device, or close this page.");
+      return new Refused("Already registered", "This device holds a passkey that is registered here. Use another device, or close this page.");
     case "SecurityError":
       return new Refused("Wrong address", "Passkeys of this service do not work at the address in the address bar. Open the link exactly as it was sent.", { final: true });
     case "NotSupportedError":

@@ -39,6 +39,11 @@ async function ceremony() {
   });
 }
 
+function use({ may_decide }, isUser) {
+  if (isUser) return may_decide ? "From now on you log in and decide with it." : "From now on you log in with it.";
+  return may_decide ? "From now on you can decide with it." : "This approver may not decide as the service is configured.";
+}
+
 async function start() {
   if (running || closed) return;
   running = true;
@@ -53,8 +58,9 @@ async function start() {
     stopClock();
     document.getElementById("clock").hidden = true;
     controls.hidden = true;
-    const may = made.may_decide ? "From now on you can decide with it." : "This approver may not decide as the service is configured.";
-    say("good", "Your passkey is registered", `${may} Its thumbprint is ${made.public_key_thumbprint}: keep it, an auditor may ask you for it. You can close this page.`);
+    const goOn = document.getElementById("go-on");
+    if (goOn) goOn.hidden = false;
+    say("good", "Your passkey is registered", `${use(made, goOn)} Its thumbprint is ${made.public_key_thumbprint}: keep it, an auditor may ask you for it. You can close this page.`);
   } catch (error) {
     const refused = explain(error, "register");
     if (refused.reload || refused.final) close();

@@ -171,7 +171,8 @@ fn ended(ended: Ended) -> EndedPage {
 fn enrolment() -> EnrolmentPage {
     EnrolmentPage {
         may_decide: true,
-        principal: ShownText::line("alice@example.com"),
+        name: ShownText::line("alice@example.com"),
+        is_user: false,
         label: None,
         registered: 1,
         expires_at: moment(870),
@@ -181,9 +182,9 @@ fn enrolment() -> EnrolmentPage {
 
 fn used(used: bool) -> EnrolmentUsedPage {
     EnrolmentUsedPage {
-        principal: ShownText::line("alice@example.com"),
+        name: ShownText::line("alice@example.com"),
         used,
-        expires_at: moment(-100),
+        expires_at: Some(moment(-100)),
     }
 }
 

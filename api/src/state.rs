@@ -17,7 +17,7 @@ use app::feed::Feed;
 use app::identity::password::PasswordHasher;
 use app::identity::session::session_key;
 use app::identity::throttle::Throttle;
-use app::passkey::{RegistrationKey, RelyingParty};
+use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
 use app::token::viewer::viewer_key;
@@ -203,6 +203,7 @@ impl AppState {
                 session: session_key(config.capability_jwt.secret.expose_secret().as_bytes()),
                 viewer: viewer_key(config.capability_jwt.secret.expose_secret().as_bytes()),
                 registration: RegistrationKey::derive(link_secret),
+                decoys: DecoyKey::derive(link_secret),
             },
             relying_party: config.relying_party.clone(),
             challenge_ttl: config.challenge_ttl,

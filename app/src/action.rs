@@ -255,6 +255,12 @@ actions! {
     ReadOwnSessions -> SessionAccess: [Session];
     /// End one of one's own sessions.
     EndOwnSession -> SessionAccess: [Session];
+    /// Show a passkey once more.
+    StepUp -> SessionAccess: [Session];
+    /// Read by which passkeys one logs in.
+    ReadOwnPasskeys -> SessionAccess: [Session];
+    /// Add and remove passkeys of one's own, and make an approver's principal one's own.
+    ManageOwnPasskeys -> SessionAccess: [Session];
     /// Read users and groups.
     ReadUsers -> Acting: [ADMIN];
     /// Make, change and delete users, and set their passwords.

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::principal::Acting;
-use crate::refusal::{Error, Forbidden};
+use crate::refusal::Error;
 use ledger::aggregate::Agent;
 use ledger::command::{AgentChanges, CreateAgent, DescribeAgent, ReplacePermissions, RevokeGrants};
 use ledger::event::Grant;
@@ -69,7 +69,7 @@ pub async fn permissions(
 /// Replaces an agent's grants; its tokens go stale with the very next request.
 ///
 /// # Errors
-/// [`ledger::Rejection::RoleRequired`] and [`Forbidden::StepUpRequired`] for a user who gives what only an
+/// [`ledger::Rejection::RoleRequired`] and [`ledger::Rejection::StepUpRequired`] for a user who gives what only an
 /// administrator with a passkey may.
 pub async fn replace_permissions(
     ledger: &Ledger,
@@ -86,7 +86,7 @@ pub async fn replace_permissions(
         let known = ledger.agent(&agent).await?;
         let present = known.as_ref().map_or(&[][..], |known| &known.grants);
         if grants.iter().any(|grant| !present.contains(grant)) {
-            return Err(Forbidden::StepUpRequired.into());
+            return Err(ledger::Rejection::StepUpRequired.into());
         }
     }
     let command = ReplacePermissions {

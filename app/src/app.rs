@@ -4,7 +4,7 @@ use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
 use crate::identity::session::SessionPointer;
 use crate::identity::throttle::Throttle;
-use crate::passkey::{RegistrationKey, RelyingParty};
+use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use crate::principal::Revocable;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
@@ -35,6 +35,8 @@ pub struct Keys {
     pub viewer: LinkKey<ViewerToken>,
     /// Challenges of registrations.
     pub registration: RegistrationKey,
+    /// Passkeys of names that have none.
+    pub decoys: DecoyKey,
 }
 
 /// The ledger, its read tables and the keys of one service.

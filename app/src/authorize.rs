@@ -145,7 +145,7 @@ fn user_may(
             Err(Rejection::RoleRequired { required, role }.into())
         }
         Who::User(Role::Admin) if is_unsafe && session.step_up_until(now).is_none() => {
-            Err(Forbidden::StepUpRequired.into())
+            Err(Rejection::StepUpRequired.into())
         }
         Who::Auditor if !session.user.can_audit => Err(Forbidden::NotAuditor.into()),
         _ => Ok(()),

@@ -5,15 +5,16 @@ use crate::approvers::known_principal;
 use crate::passkey::{
     Attestation, PasskeyRefused, RegisteredCredential, Registrant, RegistrationChallenge,
 };
-use crate::principal::{Acting, InvitationAccess};
+use crate::principal::{Acting, InvitationAccess, SessionAccess};
 use crate::refusal::Error;
 use crate::token::link::{EnrolmentLink, LinkKey, SignedToken};
+use crate::users;
 use ledger::aggregate::{Approver, Enrolment, User};
 use ledger::command::{Enrol, NewCredential, OpenEnrolment, OpenUserEnrolment, OpenedEnrolment};
 use ledger::event::CredentialStatus;
 use ledger::{
     Actor, ApproverName, Blob, CredentialId, Ledger, Origin, RecordedThumbprint, Rejection,
-    RequestId, Timestamp,
+    RequestId, Timestamp, UserId,
 };
 use std::sync::Arc;
 use webauthn_rs_core::proto::PublicKeyCredentialCreationOptions;
@@ -46,6 +47,21 @@ pub async fn open(
     signed(key, principal, &opened)
 }
 
+/// Invites a user to register a passkey of their own.
+pub async fn invite_user(app: &App, who: Acting, user_id: UserId) -> Result<Invited, Error> {
+    let user = users::read(&app.ledger, &who, user_id).await?.user;
+    open_for_user(&app.ledger, &app.keys.enrolment_link, who, &user).await
+}
+
+/// Invites who asks to register one more passkey of their own.
+///
+/// # Errors
+/// [`Rejection::StepUpRequired`] for who has one, and has not shown it a moment ago.
+pub async fn invite_oneself(app: &App, who: SessionAccess) -> Result<Invited, Error> {
+    let user = Arc::clone(&who.session.user);
+    open_for_user(&app.ledger, &app.keys.enrolment_link, who.into(), &user).await
+}
+
 /// As [`open`], for a passkey of a user's own.
 pub async fn open_for_user(
     ledger: &Ledger,
@@ -75,22 +91,56 @@ fn signed(
     })
 }
 
-/// The approver and the invitation that a link is for, used or not.
-pub async fn opened(
-    ledger: &Ledger,
-    who: &InvitationAccess,
-) -> Result<(Arc<Approver>, Enrolment), Error> {
-    let approver = ledger.approver(&who.link.principal).await?;
-    let approver = approver.ok_or(Rejection::EnrolmentNotFound)?;
-    let enrolment = approver.enrolment(who.link.enrolment_id).cloned();
-    Ok((approver, enrolment.ok_or(Rejection::EnrolmentNotFound)?))
+/// An invitation, used or not, and who is invited.
+#[derive(Debug)]
+pub struct Invitation {
+    pub approver: Arc<Approver>,
+    pub enrolment: Enrolment,
+    /// The user whose own passkey it will be.
+    pub user: Option<Arc<User>>,
+}
+
+impl Invitation {
+    /// The invitation that a link is for.
+    ///
+    /// # Errors
+    /// [`Rejection::EnrolmentNotFound`].
+    pub async fn of(ledger: &Ledger, who: &InvitationAccess) -> Result<Self, Error> {
+        let approver = ledger.approver(&who.link.principal).await?;
+        let approver = approver.ok_or(Rejection::EnrolmentNotFound)?;
+        let enrolment = approver.enrolment(who.link.enrolment_id).cloned();
+        let enrolment = enrolment.ok_or(Rejection::EnrolmentNotFound)?;
+        let user = match User::named_by(&approver.principal) {
+            Some(id) => ledger.load::<User>(id).await?,
+            None => None,
+        };
+        Ok(Self {
+            approver,
+            enrolment,
+            user,
+        })
+    }
+
+    /// The name by which people know who is invited.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.user {
+            Some(user) => user.name.as_str(),
+            None => self.approver.principal.as_str(),
+        }
+    }
+
+    /// Whether it still registers a passkey.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        self.enrolment.is_usable(self.user.as_deref(), now)
+    }
 }
 
 /// An invitation that can be used. The ledger asks again when the passkey is registered.
 pub struct Usable<'a> {
     app: &'a App,
-    approver: Arc<Approver>,
-    enrolment: Enrolment,
+    invitation: Invitation,
     known: Vec<Vec<u8>>,
     request_id: Option<RequestId>,
 }
@@ -109,17 +159,16 @@ impl<'a> Usable<'a> {
     /// # Errors
     /// [`Rejection::EnrolmentEnded`] when it was used or has expired.
     pub async fn of(app: &'a App, who: &InvitationAccess) -> Result<Self, Error> {
-        let (approver, enrolment) = opened(&app.ledger, who).await?;
-        if enrolment.used || app.ledger.now() >= enrolment.expires_at {
+        let invitation = Invitation::of(&app.ledger, who).await?;
+        if !invitation.is_usable(app.ledger.now()) {
             return Err(Rejection::EnrolmentEnded.into());
         }
-        let known = approver.credentials.iter();
+        let known = invitation.approver.credentials.iter();
         let known = known.map(|credential| credential.credential_id.as_slice().to_vec());
         Ok(Self {
             app,
             known: known.collect(),
-            approver,
-            enrolment,
+            invitation,
             request_id: who.request_id,
         })
     }
@@ -131,8 +180,8 @@ impl<'a> Usable<'a> {
         let challenge = RegistrationChallenge::issue(
             &self.app.keys.registration,
             &**ledger.random(),
-            valid_until.min(self.enrolment.expires_at),
-            self.enrolment.id,
+            valid_until.min(self.invitation.enrolment.expires_at),
+            self.invitation.enrolment.id,
         );
         let party = &self.app.relying_party;
         let options = party.registration_options(&challenge, &self.registrant());
@@ -147,7 +196,7 @@ impl<'a> Usable<'a> {
         let ledger = &self.app.ledger;
         let made = self.app.relying_party.register(
             &self.app.keys.registration,
-            self.enrolment.id,
+            self.invitation.enrolment.id,
             &self.registrant(),
             attestation,
             ledger.now(),
@@ -157,13 +206,13 @@ impl<'a> Usable<'a> {
         let public_key_thumbprint = credential.public_key_thumbprint.clone();
         let origin = Origin {
             actor: Actor::Approver {
-                principal: self.approver.principal.clone(),
+                principal: self.invitation.approver.principal.clone(),
                 credential_id: credential_id.clone(),
             },
             request_id: self.request_id,
         };
         let command = Enrol {
-            enrolment_id: self.enrolment.id,
+            enrolment_id: self.invitation.enrolment.id,
             credential,
         };
         Ok(Registered {
@@ -176,7 +225,8 @@ impl<'a> Usable<'a> {
     fn registrant(&self) -> Registrant<'_> {
         Registrant {
             ledger_id: self.app.ledger.id(),
-            principal: &self.approver.principal,
+            principal: &self.invitation.approver.principal,
+            name: self.invitation.name(),
             registered: &self.known,
         }
     }

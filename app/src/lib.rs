@@ -19,6 +19,7 @@ pub mod groups;
 pub mod identity;
 mod key_holder;
 pub mod keys;
+pub mod own_passkeys;
 pub mod passkey;
 mod principal;
 mod refusal;

@@ -411,6 +411,16 @@ impl Acting {
     }
 }
 
+impl From<SessionAccess> for Acting {
+    fn from(who: SessionAccess) -> Self {
+        Self {
+            origin: who.origin,
+            token: None,
+            session: Some(who.session),
+        }
+    }
+}
+
 impl Access for Acting {
     fn of(admitted: Admitted) -> Option<Self> {
         let task = admitted.task.as_ref();

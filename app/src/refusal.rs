@@ -113,10 +113,6 @@ pub enum Forbidden {
     CrossSite,
     #[error("the password has to be changed first: POST /v1/auth/password")]
     PasswordChangeRequired,
-    #[error(
-        "this needs a passkey of the last five minutes, which no route takes yet: send the service token instead, or use the command line on the service's machine with --local --reason TEXT"
-    )]
-    StepUpRequired,
     /// A user who was not given the right to read every payload.
     #[error("this needs can_audit, which an admin can give")]
     NotAuditor,
@@ -140,7 +136,6 @@ impl Forbidden {
             Self::TemplateRequired => "template_required",
             Self::CrossSite => "cross_site",
             Self::PasswordChangeRequired => "password_change_required",
-            Self::StepUpRequired => "step_up_required",
             Self::PasswordWrong => "password_wrong",
         }
     }

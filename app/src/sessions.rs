@@ -1,4 +1,4 @@
-//! Logging in by password, and everything that a person does to sessions and a password of their own.
+//! Logging in, and everything that a person does to sessions and a password of their own.
 
 use crate::app::App;
 use crate::identity::password::Password;
@@ -13,7 +13,9 @@ use ledger::command::{
     Reissue, SetPassword,
 };
 use ledger::event::{Assurance, LoginWay, SessionEnd, Via};
-use ledger::{Actor, Origin, Rejection, RequestId, SessionId, UserName};
+use ledger::{
+    Actor, Assertion, CredentialId, Origin, Rejection, RequestId, SessionId, UserId, UserName,
+};
 use projections::Projection;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,23 +55,88 @@ pub async fn log_in(
     };
     let who_may = user.as_ref().filter(|user| user.is_enabled());
     if !verify(app, who_may.map(|user| &**user), password, &attempt).await? {
-        let failed = RecordFailedLogin {
-            user_id: user.map(|user| user.id),
-            address: address.to_string(),
-            via: LoginWay::Password,
-        };
-        app.ledger.execute(Origin::system("login"), failed).await?;
-        return Err(Rejection::LoginFailed.into());
+        let user_id = user.map(|user| user.id);
+        return Err(failed(app, user_id, address, LoginWay::Password).await?);
     }
     let user = user.ok_or(Rejection::LoginFailed)?;
-    let cookie = SessionToken::draw(&**app.ledger.random());
     let session_id = SessionId::from_bytes(app.ledger.random().uuid_v7(app.ledger.now()));
+    let proof = LoginProof::Password;
+    let begun = open(app, &user, session_id, proof, address, request_id).await?;
+    app.logins.succeeded(&attempt);
+    Ok(begun)
+}
+
+/// Begins a session for who has answered a challenge of [`login_options`] by a passkey of theirs. Failures by
+/// password keep nobody from it.
+///
+/// # Errors
+/// [`Rejection::LoginFailed`] whatever was wrong.
+///
+/// [`login_options`]: crate::own_passkeys::login_options
+pub async fn log_in_by_passkey(
+    app: &App,
+    assertion: Assertion,
+    address: IpAddr,
+    request_id: Option<RequestId>,
+) -> Result<LoggedIn, Error> {
+    let passkey = CredentialId::unchecked(assertion.credential_id.clone());
+    let user = match app.ledger.user_of_passkey(&passkey).await {
+        Err(ledger::Error::Rejected(_)) => None,
+        found => found?,
+    };
+    let begun = match (&user, assertion.challenge()) {
+        (Some(user), Ok(challenge)) => {
+            // One challenge, one session.
+            let session_id = SessionId::from_bytes(*challenge.nonce());
+            let proof = LoginProof::Passkey(assertion);
+            open(app, user, session_id, proof, address, request_id).await
+        }
+        _ => Err(Rejection::LoginFailed.into()),
+    };
+    match begun {
+        Err(Error::Ledger(ledger::Error::Rejected(_))) => {
+            let user_id = user.map(|user| user.id);
+            Err(failed(app, user_id, address, LoginWay::Passkey).await?)
+        }
+        begun => begun,
+    }
+}
+
+/// Records that a login has failed; gives what is told of it.
+async fn failed(
+    app: &App,
+    user_id: Option<UserId>,
+    address: IpAddr,
+    via: LoginWay,
+) -> Result<Error, Error> {
+    let failed = RecordFailedLogin {
+        user_id,
+        address: address.to_string(),
+        via,
+    };
+    app.ledger.execute(Origin::system("login"), failed).await?;
+    Ok(Rejection::LoginFailed.into())
+}
+
+async fn open(
+    app: &App,
+    user: &User,
+    session_id: SessionId,
+    proof: LoginProof,
+    address: IpAddr,
+    request_id: Option<RequestId>,
+) -> Result<LoggedIn, Error> {
+    let cookie = SessionToken::draw(&**app.ledger.random());
+    let assurance = match proof {
+        LoginProof::Password => Assurance::Password,
+        LoginProof::Passkey(_) => Assurance::PasskeyUv,
+    };
     let open = OpenSession {
         session_id,
         user_id: user.id,
         epoch: user.epoch,
         token_hash: cookie.hash(),
-        proof: LoginProof::Password,
+        proof,
         address: address.to_string(),
         expires_at: app.ledger.now().plus(app.session_ttl),
     };
@@ -77,14 +144,10 @@ pub async fn log_in(
         user_id: user.id,
         via: Via::Session,
         via_id: session_id,
-        assurance: Assurance::Password,
+        assurance,
     };
-    let opened = app
-        .ledger
-        .execute(Origin { actor, request_id }, open)
-        .await?;
-    app.logins.succeeded(&attempt);
-    begun(app, opened, cookie)
+    let origin = Origin { actor, request_id };
+    begun(app, app.ledger.execute(origin, open).await?, cookie)
 }
 
 fn begin(app: &App, name: &str, address: IpAddr) -> Result<Attempt, Error> {
@@ -163,7 +226,7 @@ fn reissued(app: &App, opened: Option<Opened>, cookie: SessionToken) -> Result<L
 /// commit.
 ///
 /// # Errors
-/// [`Forbidden::PasswordWrong`]; without the current one, [`Forbidden::StepUpRequired`] unless there is none
+/// [`Forbidden::PasswordWrong`]; without the current one, [`Rejection::StepUpRequired`] unless there is none
 /// and a passkey was shown a moment ago.
 pub async fn change_password(
     app: &App,
@@ -183,7 +246,7 @@ pub async fn change_password(
         }
         None if user.password.is_some() => return Err(Forbidden::PasswordWrong.into()),
         None if who.session.step_up_until(app.ledger.now()).is_none() => {
-            return Err(Forbidden::StepUpRequired.into());
+            return Err(Rejection::StepUpRequired.into());
         }
         None => {}
     }

@@ -29,12 +29,10 @@ pub struct UserView {
 
 impl UserView {
     async fn of(ledger: &Ledger, user: Arc<User>, groups: &[Arc<Group>]) -> Result<Self, Error> {
-        let passkeys = ledger.approver(&user.principal()).await?;
-        let passkeys = passkeys.map_or(0, |passkeys| passkeys.active_credentials().count());
         Ok(Self {
             groups: groups_of(user.id, groups),
+            passkeys: ledger.passkeys_of(&user).await?.len(),
             user,
-            passkeys,
         })
     }
 }

@@ -69,8 +69,8 @@ Examples:
 
 Run it on the machine of the service, with the service's account and settings, while no admin can log in.
 It goes through the control socket of the service that runs; where none runs, the ledger is opened here.
-Without --password-stdin it prints a link, by which a passkey is registered in a browser. Passkeys do not
-log in yet: `user password ID --password-stdin --local --reason TEXT` gives a password afterwards.";
+Without --password-stdin it prints a link, by which a passkey is registered in a browser; it works once, for
+15 minutes. The passkey logs in at the page `/`.";
 
 /// `user …`
 #[derive(Debug, Subcommand)]
@@ -122,7 +122,7 @@ pub(crate) enum UserRequest {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Print a link by which the user registers a passkey, which decides (with --local)
+    /// Print a link by which the user registers a passkey, which logs in
     Enrol {
         /// The user's id
         id: String,

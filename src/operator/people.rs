@@ -28,9 +28,8 @@ pub(super) async fn create_admin(
         let invited = enrolments::open_for_user(ledger, &links.enrolment, by, &user).await;
         let invited = invited.map_err(failure)?;
         let text = format!(
-            "the user is an admin, who registers a passkey with this link, by {who}; it works once, \
-             until {}. Passkeys do not log in yet: set a password with `user password ID \
-             --password-stdin --local --reason TEXT`",
+            "the user is an admin, who registers a passkey with this link and logs in by it, by {who}; \
+             it works once, until {}",
             invited.expires_at
         );
         return Ok(Performed::Handed {

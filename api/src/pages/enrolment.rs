@@ -1,4 +1,4 @@
-//! The page on which an approver registers a passkey, and what its link shows afterwards.
+//! The page on which an approver or user registers a passkey, and what its link shows afterwards.
 
 use super::assets;
 use super::moment::Moment;
@@ -9,13 +9,15 @@ use askama::Template;
 #[derive(Debug, Clone, Template)]
 #[template(path = "enrolment.html")]
 pub struct EnrolmentPage {
-    /// The principal whose passkey it will be.
-    pub principal: ShownText,
+    /// The name of who is invited: the principal, or the user's name.
+    pub name: ShownText,
+    /// True for a user, who will log in by the passkey.
+    pub is_user: bool,
     /// The name that whoever made the link gave the passkey.
     pub label: Option<ShownText>,
-    /// True when the principal may decide as the service is configured.
+    /// True when passkeys of theirs decide as the service is configured.
     pub may_decide: bool,
-    /// How many passkeys the principal has already.
+    /// How many passkeys they have already.
     pub registered: usize,
     /// Until when the link works.
     pub expires_at: Moment,
@@ -23,16 +25,16 @@ pub struct EnrolmentPage {
     pub now: Moment,
 }
 
-/// An invitation that was taken, or that nobody took in time.
+/// An invitation that was taken, that nobody took in time, or that ended with its user's sessions.
 #[derive(Debug, Clone, Template)]
 #[template(path = "enrolment_used.html")]
 pub struct EnrolmentUsedPage {
-    /// The principal whose passkey it was to be.
-    pub principal: ShownText,
-    /// A passkey was registered with it; otherwise it expired unused.
+    /// The name of who was invited.
+    pub name: ShownText,
+    /// A passkey was registered with it; otherwise it ended unused.
     pub used: bool,
-    /// Until when the link worked.
-    pub expires_at: Moment,
+    /// Until when the link worked, where it has expired.
+    pub expires_at: Option<Moment>,
 }
 
 impl EnrolmentPage {

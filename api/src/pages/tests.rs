@@ -97,16 +97,17 @@ const ENDS: [Ended; 14] = [
 fn every_page() -> Vec<String> {
     let enrolment = EnrolmentPage {
         may_decide: true,
-        principal: hostile(),
+        name: hostile(),
+        is_user: false,
         label: Some(hostile()),
         registered: 2,
         expires_at: at(900),
         now: at(0),
     };
     let used = |used| EnrolmentUsedPage {
-        principal: hostile(),
+        name: hostile(),
         used,
-        expires_at: at(900),
+        expires_at: Some(at(900)),
     };
     let mut pages: Vec<String> = ENDS
         .into_iter()

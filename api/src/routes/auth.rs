@@ -1,4 +1,4 @@
-//! Logging in and out, and one's own password.
+//! Logging in and out, one's own password, and showing a passkey once more.
 
 use crate::extract::json::{StrangersJson, StrictJson};
 use crate::problem::{ApiError, Problem};
@@ -6,11 +6,12 @@ use crate::schemes::By;
 use crate::schemes::client_address::ClientAddress;
 use crate::schemes::cookie;
 use crate::schemes::cross_site::OwnSite;
+use crate::shapes::passkeys::{AssertionOptions, PasskeyAnswer, PasskeyLoginRequest, SteppedUp};
 use crate::shapes::sessions::{ChangePasswordRequest, LoginAnswer, LoginRequest};
 use crate::state::AppState;
 use app::identity::password::Password;
 use app::sessions::LoggedIn;
-use app::{action, sessions};
+use app::{action, own_passkeys, sessions};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -27,6 +28,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(log_out))
         .routes(routes!(log_out_everywhere))
         .routes(routes!(change_password))
+        .routes(routes!(passkey_options))
+        .routes(routes!(log_in_by_passkey))
+        .routes(routes!(step_up_options))
+        .routes(routes!(step_up))
 }
 
 /// Log in by password
@@ -127,4 +132,88 @@ async fn change_password(
         .map(|current| current.expose_secret());
     let begun = sessions::change_password(&state.app, who, current, new, address).await?;
     begin(&state, begun, &site)
+}
+
+/// Options for a login by passkey
+///
+/// Without a name any passkey answers that the authenticator finds by itself. With one its passkeys are named,
+/// for older ones; a name that has none is answered with ids of the same kind, always the same ones.
+#[utoipa::path(
+    post, path = "/v1/auth/passkey/options", tag = "auth", request_body = PasskeyLoginRequest, security(()),
+    responses(
+        (status = 200, body = AssertionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn passkey_options(
+    State(state): State<AppState>,
+    _: OwnSite,
+    StrangersJson(request): StrangersJson<PasskeyLoginRequest>,
+) -> Result<Json<AssertionOptions>, ApiError> {
+    let options = own_passkeys::login_options(&state.app, request.username.as_deref()).await?;
+    Ok(Json(AssertionOptions::of(
+        &state.app.relying_party,
+        &options,
+    )))
+}
+
+/// Log in by passkey
+///
+/// As by password. It counts as a passkey that was shown now. Each challenge begins one session.
+#[utoipa::path(
+    post, path = "/v1/auth/passkey/verify", tag = "auth", request_body = PasskeyAnswer, security(()),
+    responses(
+        (status = 200, body = LoginAnswer),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn log_in_by_passkey(
+    State(state): State<AppState>,
+    site: OwnSite,
+    ClientAddress(address): ClientAddress,
+    Extension(id): Extension<RequestId>,
+    StrangersJson(request): StrangersJson<PasskeyAnswer>,
+) -> Result<Response, ApiError> {
+    let assertion = request.assertion()?;
+    let begun = sessions::log_in_by_passkey(&state.app, assertion, address, Some(id)).await?;
+    begin(&state, begun, &site)
+}
+
+/// Options to show a passkey once more
+#[utoipa::path(
+    post, path = "/v1/auth/step-up/options", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 200, body = AssertionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn step_up_options(
+    State(state): State<AppState>,
+    By(who): By<action::StepUp>,
+) -> Result<Json<AssertionOptions>, ApiError> {
+    let options = own_passkeys::step_up_options(&state.app, &who).await?;
+    Ok(Json(AssertionOptions::of(
+        &state.app.relying_party,
+        &options,
+    )))
+}
+
+/// Show a passkey once more
+///
+/// For five minutes the session may do what asks for a passkey. Each challenge counts once.
+#[utoipa::path(
+    post, path = "/v1/auth/step-up/verify", tag = "auth", request_body = PasskeyAnswer,
+    security(("session" = [])),
+    responses(
+        (status = 200, body = SteppedUp),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn step_up(
+    State(state): State<AppState>,
+    By(who): By<action::StepUp>,
+    StrictJson(request): StrictJson<PasskeyAnswer>,
+) -> Result<Json<SteppedUp>, ApiError> {
+    let session = own_passkeys::step_up(&state.app, who, request.assertion()?).await?;
+    Ok(Json(SteppedUp::of(&session)))
 }

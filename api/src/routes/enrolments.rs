@@ -1,5 +1,5 @@
-//! Behind an enrolment link: the page, and the ceremony that registers one passkey of the approver who
-//! was invited.
+//! Behind an enrolment link: the page, and the ceremony that registers one passkey of the approver or user
+//! who was invited.
 
 use crate::extract::json::StrictJson;
 use crate::limits::request_id::ThisRequest;
@@ -9,7 +9,7 @@ use crate::schemes::By;
 use crate::shapes::approvers::Eligibility;
 use crate::shapes::passkeys::{Registered, RegistrationRequest, bytes};
 use crate::state::AppState;
-use app::enrolments::{self, Usable};
+use app::enrolments::{Invitation, Usable};
 use app::passkey::Attestation;
 use app::{InvitationAccess, action};
 use axum::Json;
@@ -32,7 +32,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 
 /// The enrolment page
 ///
-/// Where an invited approver makes a passkey. A link that was used or has expired answers 410.
+/// Where an invited approver or user makes a passkey. A link that was used or has expired answers 410.
 #[utoipa::path(get, path = "/v1/enrol/{link}", operation_id = "enrolment_page", tag = "approvers",
     params(("link" = String, Path, description = "from enrolment_url")),
     responses(
@@ -59,15 +59,15 @@ async fn page(
     who: &InvitationAccess,
     wants: WantsPage,
 ) -> Result<Response, ApiError> {
-    let (approver, enrolment) = enrolments::opened(&state.app.ledger, who).await?;
-    let principal = ShownText::line(approver.principal.as_str());
-    let expires_at = Moment::new(enrolment.expires_at);
+    let invitation = Invitation::of(&state.app.ledger, who).await?;
+    let name = ShownText::line(invitation.name());
+    let expires_at = Moment::new(invitation.enrolment.expires_at);
     let now = state.app.ledger.now();
-    if enrolment.used || now >= enrolment.expires_at {
+    if !invitation.is_usable(now) {
         let page = EnrolmentUsedPage {
-            principal,
-            used: enrolment.used,
-            expires_at,
+            name,
+            used: invitation.enrolment.used,
+            expires_at: (now >= invitation.enrolment.expires_at).then_some(expires_at),
         };
         return if wants.0 {
             Ok(pages::respond(StatusCode::GONE, &page))
@@ -75,8 +75,10 @@ async fn page(
             Err(Rejection::EnrolmentEnded.into())
         };
     }
+    let approver = &invitation.approver;
     let page = EnrolmentPage {
-        principal,
+        name,
+        is_user: invitation.user.is_some(),
         label: None,
         may_decide: Eligibility::of(state, &approver.principal).may_decide,
         registered: approver.active_credentials().count(),

@@ -1,11 +1,14 @@
-//! Who one is, and one's own sessions.
+//! Who one is, and one's own sessions and passkeys.
 
+use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
+use crate::shapes::approvers::{UserEnrolmentOpened, credential_id};
+use crate::shapes::passkeys::{AssertionOptions, LinkRequest, Linked, OwnPasskeys, PasskeyAnswer};
 use crate::shapes::sessions::{Me, OwnSessions};
 use crate::state::AppState;
-use app::{Principal, action, sessions, users};
+use app::{Principal, action, enrolments, sessions, users};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -19,6 +22,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(me))
         .routes(routes!(own_sessions))
         .routes(routes!(end_session))
+        .routes(routes!(invite_oneself))
+        .routes(routes!(own_passkeys))
+        .routes(routes!(remove_passkey))
+        .routes(routes!(link_principal_options))
+        .routes(routes!(link_principal))
 }
 
 /// Who asks
@@ -80,4 +88,105 @@ async fn end_session(
     let id: SessionId = id.parse().map_err(|_| Rejection::SessionNotFound)?;
     sessions::end_own(&state.app, who, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Get a link for one more passkey of one's own
+///
+/// It is good for one registration, for fifteen minutes. Who has a passkey has to have shown it in the last five
+/// minutes.
+#[utoipa::path(
+    post, path = "/v1/me/enrolment", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 201, body = UserEnrolmentOpened),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn invite_oneself(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnPasskeys>,
+) -> Result<(StatusCode, Json<UserEnrolmentOpened>), ApiError> {
+    let invited = enrolments::invite_oneself(&state.app, who).await?;
+    let opened = UserEnrolmentOpened::of(&state, &invited);
+    Ok((StatusCode::CREATED, Json(opened)))
+}
+
+/// The passkeys by which one logs in
+#[utoipa::path(
+    get, path = "/v1/me/passkeys", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 200, body = OwnPasskeys),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn own_passkeys(
+    State(state): State<AppState>,
+    By(who): By<action::ReadOwnPasskeys>,
+) -> Result<Json<OwnPasskeys>, ApiError> {
+    let own = app::own_passkeys::own(&state.app, &who).await?;
+    Ok(Json(OwnPasskeys::of(&own)))
+}
+
+/// Take a passkey of one's own away
+///
+/// It opens and decides nothing from the next request on. It needs a passkey of the last five minutes.
+#[utoipa::path(
+    delete, path = "/v1/me/passkeys/{credential_id}", tag = "auth", security(("session" = [])),
+    params(("credential_id" = String, Path, description = "base64url")),
+    responses(
+        (status = 204, description = "It is taken away"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove_passkey(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnPasskeys>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = credential_id(&id).map_err(|_| Rejection::CredentialNotFound)?;
+    app::own_passkeys::remove(&state.app, who, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Options to make an approver's principal one's own
+#[utoipa::path(
+    post, path = "/v1/me/approvers/options", tag = "auth", request_body = LinkRequest,
+    security(("session" = [])),
+    responses(
+        (status = 200, body = AssertionOptions),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn link_principal_options(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnPasskeys>,
+    StrictJson(request): StrictJson<LinkRequest>,
+) -> Result<Json<AssertionOptions>, ApiError> {
+    let options = app::own_passkeys::link_options(&state.app, &who, request.principal).await?;
+    Ok(Json(AssertionOptions::of(
+        &state.app.relying_party,
+        &options,
+    )))
+}
+
+/// Make an approver's principal one's own
+///
+/// By an answer of one of its passkeys, by which one logs in from here on. Others of that principal decide,
+/// and do not log in. Who has a passkey already has to have shown it in the last five minutes.
+#[utoipa::path(
+    post, path = "/v1/me/approvers/verify", tag = "auth", request_body = PasskeyAnswer,
+    security(("session" = [])),
+    responses(
+        (status = 200, body = Linked),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn link_principal(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnPasskeys>,
+    StrictJson(request): StrictJson<PasskeyAnswer>,
+) -> Result<Json<Linked>, ApiError> {
+    let principal = app::own_passkeys::link(&state.app, who, request.assertion()?).await?;
+    Ok(Json(Linked {
+        principal: principal.into(),
+    }))
 }

@@ -4,12 +4,13 @@ use crate::extract::json::StrictJson;
 use crate::extract::params::{PathParams, QueryParams};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
+use crate::shapes::approvers::UserEnrolmentOpened;
 use crate::shapes::users::{
     ChangeUserRequest, CreateUserRequest, Listed, SetPasswordRequest, User, UserList,
 };
 use crate::state::AppState;
 use app::identity::password::Password;
-use app::{action, users};
+use app::{action, enrolments, users};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -25,6 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list_users, create_user))
         .routes(routes!(get_user, change_user, delete_user))
         .routes(routes!(set_password))
+        .routes(routes!(invite_user))
 }
 
 /// Who takes rights away with a parameter that is not known must not think that it was done.
@@ -176,4 +178,26 @@ async fn set_password(
     )
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Invite a user to register a passkey
+///
+/// The link is good for one registration, for fifteen minutes. The user logs in by the passkey.
+#[utoipa::path(
+    post, path = "/v1/users/{user_id}/enrolment", tag = "users",
+    params(("user_id" = String, Path, description = "The user")),
+    security(("session" = []), ("service" = [])),
+    responses(
+        (status = 201, body = UserEnrolmentOpened),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn invite_user(
+    State(state): State<AppState>,
+    By(who): By<action::ManageUsers>,
+    PathParams(id): PathParams<String>,
+) -> Result<(StatusCode, Json<UserEnrolmentOpened>), ApiError> {
+    let invited = enrolments::invite_user(&state.app, who, user_id(&id)?).await?;
+    let opened = UserEnrolmentOpened::of(&state, &invited);
+    Ok((StatusCode::CREATED, Json(opened)))
 }

@@ -3,6 +3,7 @@
 use super::{reason, word};
 use crate::problem::ApiError;
 use crate::state::AppState;
+use app::enrolments::Invited;
 use app::passkey::is_usable;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -244,6 +245,24 @@ pub(crate) struct EnrolmentOpened {
     /// Whether they may decide.
     #[serde(flatten)]
     pub(crate) eligibility: Eligibility,
+}
+
+/// An invitation to register one passkey of a user's own.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserEnrolmentOpened {
+    /// To be opened by the user, in the browser that holds the passkey.
+    enrolment_url: String,
+    /// RFC 3339, UTC.
+    expires_at: String,
+}
+
+impl UserEnrolmentOpened {
+    pub(crate) fn of(state: &AppState, invited: &Invited) -> Self {
+        Self {
+            enrolment_url: state.enrolment_url(&invited.link),
+            expires_at: invited.expires_at.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::problem::ApiError;
 use app::decisions::Options;
 use app::passkey::RelyingParty;
+use ledger::aggregate::Session;
 use ledger::{Assertion, Blob, CredentialId, Decision};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -22,10 +23,10 @@ pub(crate) struct DecisionRequest {
     pub(crate) reason: Option<String>,
 }
 
-/// What a page needs to ask for a decision; binary values are unpadded base64url.
+/// What a page needs to ask for a passkey; binary values are unpadded base64url.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct AssertionOptions {
-    /// 72 bytes that bind the decision.
+    /// 72 bytes that bind what is asked for: a decision, a login, a step-up.
     pub(crate) challenge: String,
     /// Milliseconds.
     pub(crate) timeout: u32,
@@ -34,11 +35,11 @@ pub(crate) struct AssertionOptions {
     /// Always `required`.
     #[schema(value_type = String, example = "required")]
     pub(crate) user_verification: &'static str,
-    /// The credentials that may decide.
+    /// The credentials that may answer; any that the authenticator finds where there are none.
     pub(crate) allow_credentials: Vec<AllowedCredential>,
 }
 
-/// One of the credentials that may decide.
+/// One of the credentials that may answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct AllowedCredential {
     /// Its id.
@@ -86,6 +87,85 @@ pub(crate) struct VerifyRequest {
     /// As in the options.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+}
+
+/// The answer of a passkey to options. Binary values are base64url.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasskeyAnswer {
+    /// Which credential signed.
+    credential_id: String,
+    /// `response.clientDataJSON`
+    client_data_json: String,
+    /// `response.authenticatorData`
+    authenticator_data: String,
+    /// `response.signature`
+    signature: String,
+    /// `response.userHandle`
+    #[serde(default)]
+    user_handle: Option<String>,
+}
+
+/// Who is about to log in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasskeyLoginRequest {
+    /// Left out where the authenticator finds the passkey by itself.
+    #[serde(default)]
+    #[schema(example = "ann")]
+    pub(crate) username: Option<String>,
+}
+
+/// The approver whose principal is to be one's own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkRequest {
+    pub(crate) principal: String,
+}
+
+/// A principal that is one's own now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Linked {
+    pub(crate) principal: String,
+}
+
+/// A passkey that was shown once more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SteppedUp {
+    /// Until when it counts, RFC 3339, UTC.
+    step_up_until: Option<String>,
+}
+
+impl SteppedUp {
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            step_up_until: session.step_up_until.map(|until| until.to_string()),
+        }
+    }
+}
+
+/// The passkeys by which who asks logs in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnPasskeys {
+    /// Those of one's own, then those by which principals were linked.
+    passkeys: Vec<OwnPasskey>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnPasskey {
+    /// base64url
+    credential_id: String,
+}
+
+impl OwnPasskeys {
+    pub(crate) fn of(ids: &[CredentialId]) -> Self {
+        let shown = |id: &CredentialId| OwnPasskey {
+            credential_id: id.to_base64url(),
+        };
+        Self {
+            passkeys: ids.iter().map(shown).collect(),
+        }
+    }
 }
 
 /// A recorded decision.
@@ -153,18 +233,45 @@ impl VerifyRequest {
 
     /// The bytes of the assertion.
     pub(crate) fn assertion(&self) -> Result<Assertion, ApiError> {
-        Ok(Assertion {
-            credential_id: bytes("credential_id", &self.credential_id)?,
-            client_data_json: bytes("client_data_json", &self.client_data_json)?,
-            authenticator_data: bytes("authenticator_data", &self.authenticator_data)?,
-            signature: bytes("signature", &self.signature)?,
-            user_handle: self
-                .user_handle
-                .as_deref()
-                .map(|text| bytes("user_handle", text))
-                .transpose()?,
-        })
+        let Self {
+            credential_id: id,
+            client_data_json: client,
+            authenticator_data: data,
+            signature,
+            ..
+        } = self;
+        assertion([id, client, data, signature], self.user_handle.as_deref())
     }
+}
+
+impl PasskeyAnswer {
+    /// The bytes of the assertion.
+    pub(crate) fn assertion(&self) -> Result<Assertion, ApiError> {
+        let Self {
+            credential_id: id,
+            client_data_json: client,
+            authenticator_data: data,
+            signature,
+            ..
+        } = self;
+        assertion([id, client, data, signature], self.user_handle.as_deref())
+    }
+}
+
+/// The bytes of a credential's id, client data, authenticator data and signature.
+fn assertion(
+    [id, client, data, signature]: [&String; 4],
+    user_handle: Option<&str>,
+) -> Result<Assertion, ApiError> {
+    Ok(Assertion {
+        credential_id: bytes("credential_id", id)?,
+        client_data_json: bytes("client_data_json", client)?,
+        authenticator_data: bytes("authenticator_data", data)?,
+        signature: bytes("signature", signature)?,
+        user_handle: user_handle
+            .map(|text| bytes("user_handle", text))
+            .transpose()?,
+    })
 }
 
 fn decision(word: Option<&str>) -> Result<Decision, ApiError> {

@@ -8,6 +8,7 @@
 
 mod assertion;
 mod challenge;
+mod decoys;
 mod registration;
 mod relying_party;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 
 pub use assertion::{EligibleCredential, is_usable};
 pub use challenge::{RegistrationChallenge, RegistrationKey};
+pub use decoys::DecoyKey;
 pub use registration::{Attestation, RegisteredCredential, Registrant};
 pub use relying_party::{InvalidRelyingParty, RelyingParty};
 

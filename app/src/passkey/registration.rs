@@ -25,8 +25,9 @@ const USER_HANDLE_CONTEXT: &[u8] = b"llm-permission-proxy user handle v1";
 #[derive(Debug, Clone, Copy)]
 pub struct Registrant<'a> {
     pub ledger_id: LedgerId,
-    /// The principal, which authenticators show beside the passkey.
     pub principal: &'a str,
+    /// The name that authenticators show beside the passkey.
+    pub name: &'a str,
     /// Ids of all credentials that the principal has had, revoked ones included.
     pub registered: &'a [Vec<u8>],
 }
@@ -62,7 +63,7 @@ impl RelyingParty {
     /// The options, in the form that `PublicKeyCredential.parseCreationOptionsFromJSON` takes.
     ///
     /// # Errors
-    /// When the principal is empty.
+    /// When the name is empty.
     pub fn registration_options(
         &self,
         challenge: &RegistrationChallenge,
@@ -120,10 +121,10 @@ impl RelyingParty {
         &self,
         registrant: &Registrant<'_>,
     ) -> Result<(CreationChallengeResponse, RegistrationState), PasskeyRefused> {
-        let principal = registrant.principal;
+        let name = registrant.name;
         let builder = self
             .core
-            .new_challenge_register_builder(&user_handle(registrant), principal, principal)?
+            .new_challenge_register_builder(&user_handle(registrant), name, name)?
             .user_verification_policy(UserVerificationPolicy::Required)
             .credential_algorithms(vec![
                 COSEAlgorithm::ES256,

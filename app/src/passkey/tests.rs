@@ -33,6 +33,7 @@ fn registrant(registered: &[Vec<u8>]) -> Registrant<'_> {
     Registrant {
         ledger_id: LedgerId::from_bytes([2; 16]),
         principal: "alice",
+        name: "alice",
         registered,
     }
 }

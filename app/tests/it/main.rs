@@ -54,6 +54,7 @@ impl Service {
                 session: session_key(SECRET),
                 viewer: app::token::viewer::viewer_key(SECRET),
                 registration: RegistrationKey::derive(SECRET),
+                decoys: app::passkey::DecoyKey::derive(SECRET),
             },
             relying_party: RelyingParty::new(RP_ID, ORIGIN, Duration::from_secs(90)).unwrap(),
             challenge_ttl: Duration::from_secs(90),

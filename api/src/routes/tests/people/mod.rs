@@ -3,6 +3,8 @@
 mod identities;
 mod logging_in;
 mod managing;
+mod passkey_logins;
+mod passkeys;
 mod sessions;
 
 use crate::schemes::client_address::PeerAddress;
