@@ -12,6 +12,7 @@
 //! says where it stands why it is.
 
 mod before;
+mod entry;
 pub mod fields;
 mod hidden;
 mod lookalike;
@@ -22,13 +23,14 @@ mod unchecked;
 mod warning;
 
 pub use before::Before;
+pub use entry::{Entries, Entry, EntryChange, EntryField};
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use secrets::{holds_text, refuse_secrets, says_secret};
 pub use shown::{shown, shown_name};
 pub use unchecked::Unchecked;
-pub use warning::Warning;
+pub use warning::{Warning, WarningLevel};
 
 use crate::catalog::{CatalogEntry, ScopeType};
 use crate::provider::{Effect, Provider, Providers};
@@ -287,7 +289,30 @@ impl Operation {
     /// One line for people, long texts shortened; the params in full are in [`Self::to_json`].
     #[must_use]
     pub fn summary(&self) -> String {
-        let line = self.effect.summary(&self.scope);
+        self.marked(self.effect.summary(&self.scope))
+    }
+
+    /// What it does to what stands upstream, in one line for the person who decides; the summary where nothing
+    /// more is known.
+    #[must_use]
+    pub fn act(&self, before: &Before<'_>) -> String {
+        let line = self.effect.act(&self.scope, before);
+        self.marked(line.unwrap_or_else(|| self.effect.summary(&self.scope)))
+    }
+
+    /// The params that stand upstream already, however they are spelled there, by name.
+    #[must_use]
+    pub fn unchanged(&self, before: &Before<'_>) -> Vec<String> {
+        self.effect.unchanged(before)
+    }
+
+    /// The list in the params that people read entry by entry, where there is one.
+    #[must_use]
+    pub fn entries(&self, before: &Before<'_>) -> Option<Entries> {
+        self.effect.entries(before)
+    }
+
+    fn marked(&self, line: String) -> String {
         if self.unchecked.is_empty() {
             return line;
         }

@@ -14,7 +14,8 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, InvalidOperation, Operation, Scope, Unchecked, UpstreamRequest, Warning, refuse_secrets,
+    Before, Entries, InvalidOperation, Operation, Scope, Unchecked, UpstreamRequest, Warning,
+    refuse_secrets,
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -116,6 +117,22 @@ pub trait Effect: fmt::Debug + Send + Sync {
     /// Settings that stand upstream now, are not named in the params, and are gone afterwards, by name.
     fn lost(&self, _before: &Before<'_>) -> Map<String, Value> {
         Map::new()
+    }
+
+    /// What it does to what stands upstream, in one line for the person who decides: by names instead of ids,
+    /// changes as `now → then`. `None` where the summary says all of that.
+    fn act(&self, _scope: &Scope, _before: &Before<'_>) -> Option<String> {
+        None
+    }
+
+    /// The params that stand upstream already though they may be spelled in another way, by name.
+    fn unchanged(&self, _before: &Before<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The list in the params that people read entry by entry, where there is one.
+    fn entries(&self, _before: &Before<'_>) -> Option<Entries> {
+        None
     }
 
     /// Where it has its effect, for people; `name` is `None` while nobody has asked.

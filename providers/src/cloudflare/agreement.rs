@@ -30,10 +30,11 @@ mod rules;
 mod tests;
 mod worker;
 
+use super::values::says_something;
 use super::{Params, ZoneName};
 use ledger::event::Agreement;
 use ledger::provider::Snapshot;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// One field beside what upstream shows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,39 @@ pub(super) fn agreement(params: &Params, state: &Snapshot, zone: Option<&ZoneNam
         Params::WafRulesWrite(write) => rules::written(write, part("ruleset")),
         Params::WorkersDeploy(deploy) => worker::deployed(deploy, state),
     }
+}
+
+/// The fields of a DNS record that are sent and stand in `found` already, by name.
+pub(super) fn agreed_fields(
+    intended: &Map<String, Value>,
+    found: &Map<String, Value>,
+    zone: Option<&ZoneName>,
+) -> Vec<String> {
+    let found = Value::Object(found.clone());
+    record::record_fields(intended, &found, zone)
+        .filter(|(_, field)| *field == Field::Same)
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// The fields of a DNS record that are sent and become different from `found`, by name. A field that is not
+/// shown counts where it says something.
+pub(super) fn changed_fields(
+    intended: &Map<String, Value>,
+    found: &Map<String, Value>,
+    zone: Option<&ZoneName>,
+) -> Vec<String> {
+    let shown = Value::Object(found.clone());
+    record::record_fields(intended, &shown, zone)
+        .filter(|(name, field)| match field {
+            Field::Same => false,
+            Field::Other => true,
+            Field::NotShown => {
+                !found.contains_key(*name) && intended.get(*name).is_some_and(says_something)
+            }
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 fn shown_part(intended: &Value, found: Option<&Value>) -> Field {

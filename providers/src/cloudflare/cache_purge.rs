@@ -173,7 +173,7 @@ impl CachePurge {
 
     pub(super) fn warnings(&self) -> Vec<Warning> {
         match self.what {
-            PurgeWhat::Everything => vec![Warning::new(
+            PurgeWhat::Everything => vec![Warning::danger(
                 "purges_everything",
                 "the whole cache of the zone is dropped; the origin takes the full load until it \
                  has filled again",

@@ -41,7 +41,7 @@ pub(super) fn settings(record: &Map<String, Value>) -> Vec<String> {
 
 /// The content, or the data as a zone file has it. Parts that are not known stand at the end under
 /// their names.
-fn value(record: &Map<String, Value>) -> Option<String> {
+pub(super) fn value(record: &Map<String, Value>) -> Option<String> {
     let text = |name: &str| record.get(name).and_then(Value::as_str);
     let data = record.get("data").and_then(Value::as_object);
     let record_type = text("type").and_then(|text| RecordType::parse(text).ok());

@@ -8,6 +8,7 @@
 //! | `delete` | required | none |
 
 use super::Before;
+use super::acts::name_and_type;
 use super::dns_record_fields::DnsRecordFields;
 use super::dns_record_text::{described, settings};
 use super::fields::Fields;
@@ -99,14 +100,27 @@ impl DnsRecordWrite {
     }
 
     pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
+        if self.record_id().is_some() && before.is_absent("record") {
+            return vec![Warning::new(
+                "will_fail",
+                "will fail: the record is not there any more",
+            )];
+        }
         let mut warnings = Vec::new();
+        if self.changes_nothing(before) {
+            warnings.push(Warning::new(
+                "changes_nothing",
+                "nothing changes: upstream has all of this already",
+            ));
+        }
         match self {
-            Self::Create(_) | Self::Edit { .. } => {}
+            Self::Create(record) => warnings.extend(beside(record, before)),
+            Self::Edit { .. } => {}
             Self::Update { .. } => warnings.push(Warning::new(
                 "replaces_record",
                 "the whole record is replaced, including what is not named here",
             )),
-            Self::Delete { .. } => warnings.push(Warning::new(
+            Self::Delete { .. } => warnings.push(Warning::danger(
                 "deletes_record",
                 "the record is deleted; its name may stop resolving",
             )),
@@ -127,7 +141,7 @@ impl DnsRecordWrite {
         if !matches!(self, Self::Create(_)) && fields.proxied() == Some(false) {
             match now.map(|now| now.get("proxied") == Some(&Value::Bool(true))) {
                 Some(false) => {}
-                Some(true) => warnings.push(Warning::new(
+                Some(true) => warnings.push(Warning::danger(
                     "exposes_origin",
                     "the record is proxied now and not afterwards: this makes the origin's address \
                      public",
@@ -188,6 +202,60 @@ impl DnsRecordWrite {
     }
 }
 
+/// What a new record meets under its name: one that it cannot stand beside, or others of its type.
+fn beside(record: &DnsRecordFields, before: &Before<'_>) -> Option<Warning> {
+    let found = before.state?.get("records")?.as_array()?;
+    let text = |record: &Value, name: &str| {
+        let text = record.get(name).and_then(Value::as_str);
+        text.unwrap_or_default().to_ascii_uppercase()
+    };
+    let new = Value::Object(record.body());
+    let new_type = text(&new, "type");
+    let name = |found: &Value| {
+        let found = found.as_object();
+        found.map_or_else(String::new, |found| name_and_type(found, None))
+    };
+    // RFC 1034, section 3.6.2: a CNAME stands alone.
+    let is_alone = |found: &&Value| {
+        let found_type = text(found, "type");
+        let holds = |record_type: &str| matches!(record_type, "A" | "AAAA" | "CNAME");
+        (new_type == "CNAME" && holds(&found_type)) || (found_type == "CNAME" && holds(&new_type))
+    };
+    if let Some(found) = found.iter().find(is_alone) {
+        let text = format!(
+            "will fail: {} exists, and a CNAME stands alone",
+            name(found)
+        );
+        return Some(Warning::new("will_fail", text));
+    }
+    let same_type: Vec<_> = found
+        .iter()
+        .filter(|found| text(found, "type") == new_type)
+        .collect();
+    let is_equal = |found: &&&Value| {
+        let intended = new.get("content").filter(|content| content.is_string());
+        intended.is_some() && intended == found.get("content")
+    };
+    if let Some(found) = same_type.iter().find(is_equal) {
+        let text = format!("will fail: {} with this value exists", name(found));
+        return Some(Warning::new("will_fail", text));
+    }
+    let first = same_type.first()?;
+    Some(Warning::new(
+        "adds_to_records",
+        match same_type.len() {
+            1 => format!(
+                "{} exists and stays: this one stands beside it",
+                name(first)
+            ),
+            many => format!(
+                "{many} records {} exist and stay: this one stands beside them",
+                name(first)
+            ),
+        },
+    ))
+}
+
 /// The risks of a record of this type and name, whether it comes or goes.
 fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -211,7 +279,10 @@ fn risks(record: &Map<String, Value>, before: &Before<'_>) -> Vec<Warning> {
         _ => None,
     };
     let mut risks: Vec<_> = by_type
-        .map(|(code, text)| Warning::new(code, text))
+        .map(|(code, text)| match code {
+            "caa_record" => Warning::new(code, text),
+            _ => Warning::danger(code, text),
+        })
         .into_iter()
         .collect();
     let name = text("name");

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `catalog` | what can be asked for |
 //! | `params` | the params of each operation, and what is asked of them |
+//! | `acts` | what an operation does to what stands upstream, in one line |
 //! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
 //! | `request` | the request of each operation |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
+//! | `phase_diff` | the rules of a phase beside those that are there, one by one |
 //! | `agreement` | whether that is as the operation makes it, field by field |
 //! | `zone_name` | what zones are called, and what names of records become in them |
 
+mod acts;
 mod agreement;
 mod answer;
 mod cache_purge;
@@ -27,6 +30,7 @@ mod module_syntax;
 mod multipart;
 mod object_id;
 mod params;
+mod phase_diff;
 mod read_back;
 mod request;
 mod ssl_mode;

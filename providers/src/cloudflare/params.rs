@@ -1,5 +1,6 @@
 //! Params of operations, and what is asked of them.
 
+use super::acts::{act, unchanged};
 use super::agreement::agreement;
 use super::request::request_of;
 use super::state::read_state;
@@ -10,7 +11,7 @@ use super::{
 };
 use ledger::OperationId;
 use ledger::event::Agreement;
-use ledger::operation::{holds_text, refuse_secrets};
+use ledger::operation::{Entries, holds_text, refuse_secrets};
 use ledger::provider::{Depth, Effect, Outcome, Pending, Snapshot, Upstream};
 use serde_json::{Map, Value, json};
 
@@ -125,7 +126,7 @@ impl Effect for Params {
             Self::DnsRecordWrite(write) => write.warnings(before),
             Self::CachePurge(purge) => purge.warnings(),
             Self::WorkersDeploy(deploy) => deploy.warnings(before),
-            Self::WafRulesWrite(write) => write.warnings(),
+            Self::WafRulesWrite(write) => write.warnings(before),
             Self::SslMode(mode) => mode.warnings(before),
         }
     }
@@ -140,6 +141,21 @@ impl Effect for Params {
             | Self::WafRulesRead(_)
             | Self::SslMode(_) => Map::new(),
         }
+    }
+
+    fn act(&self, scope: &Scope, before: &Before<'_>) -> Option<String> {
+        act(self, scope, before)
+    }
+
+    fn entries(&self, before: &Before<'_>) -> Option<Entries> {
+        match self {
+            Self::WafRulesWrite(write) => write.entries(before),
+            _ => None,
+        }
+    }
+
+    fn unchanged(&self, before: &Before<'_>) -> Vec<String> {
+        unchanged(self, before)
     }
 
     /// `None` for operations on an account, whose summary says all.

@@ -69,32 +69,42 @@ impl SslMode {
     }
 
     pub(super) fn warnings(self, before: &Before<'_>) -> Vec<Warning> {
+        let now = before.object("ssl").and_then(|found| found.get("value"));
+        let now = now.and_then(Value::as_str);
+        if now == Some(self.as_str()) {
+            return vec![Warning::new(
+                "changes_nothing",
+                format!("nothing changes: the zone is in mode {} now", self.as_str()),
+            )];
+        }
         let mut warnings = match self {
-            Self::Off => vec![Warning::new(
+            Self::Off => vec![Warning::danger(
                 "ssl_downgrade",
                 "TLS is switched off: visitors and origin are reached in plain text",
             )],
-            Self::Flexible => vec![Warning::new(
+            Self::Flexible => vec![Warning::danger(
                 "ssl_downgrade",
                 "the origin is reached in plain text while visitors see TLS",
             )],
             Self::Full => vec![Warning::new(
                 "ssl_origin_unverified",
-                "the origin's certificate is not checked; a downgrade if the zone is strict now",
+                match now {
+                    None => {
+                        "the origin's certificate is not checked; a downgrade if the zone is strict now"
+                    }
+                    Some(_) => "the origin's certificate is not checked",
+                },
             )],
             Self::Strict | Self::OriginPull => Vec::new(),
         };
-        let now = before.object("ssl").and_then(|found| found.get("value"));
-        if let Some(now) = now.and_then(Value::as_str) {
-            warnings.extend(self.left(now));
-        }
+        warnings.extend(now.and_then(|now| self.left(now)));
         warnings
     }
 
     /// The warning of leaving the mode that the zone has now.
     fn left(self, now: &str) -> Option<Warning> {
         let Some(mode) = Self::of_word(now) else {
-            return Some(Warning::new(
+            return Some(Warning::danger(
                 "leaves_unknown_mode",
                 format!(
                     "the zone is in mode {}, which is not known here: whether this is weaker cannot \
@@ -104,7 +114,7 @@ impl SslMode {
             ));
         };
         (mode.strictness() > self.strictness()).then(|| {
-            Warning::new(
+            Warning::danger(
                 "ssl_weakened",
                 format!(
                     "the zone is in mode {now} now, which is stricter than {}",

@@ -69,14 +69,6 @@ impl RuleAction {
         Ok(Self::Other(word))
     }
 
-    /// True when a match keeps the request from its target, or may.
-    pub(super) const fn ends_requests(self) -> bool {
-        match self {
-            Self::Block | Self::Challenge | Self::JsChallenge | Self::ManagedChallenge => true,
-            Self::Log | Self::Skip | Self::Execute | Self::Other(_) => false,
-        }
-    }
-
     /// True when upstream is known to take this action in that phase.
     pub(super) const fn is_known_in(self, phase: WafPhase) -> bool {
         match (phase, self) {

@@ -10,11 +10,13 @@ use super::fields::{At, Fields, plain_text};
 use super::is_safe_segment;
 use super::object_id::ObjectId;
 use super::shown;
+use super::values::says_something;
 use super::waf_action::RuleAction;
 use super::waf_expression::check_expression;
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Warning};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Where a rule is to stand, which decides what it may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,25 +114,50 @@ impl WafRule {
         Value::Object(body)
     }
 
+    /// The risks of the rule by itself.
     pub(super) fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        if self.action == RuleAction::Skip {
-            warnings.push(Warning::new(
-                "skips_protection",
-                "requests that match pass by other protection",
-            ));
-        }
-        let matches_all = self.expression.trim_matches(['(', ')', ' ', '\t', '\n']) == "true";
-        if matches_all && self.action.ends_requests() {
-            warnings.push(Warning::new(
-                "matches_every_request",
-                "the expression matches every request to the zone",
-            ));
+        let risks = self.risks().into_iter();
+        risks.map(|risk| risk.warning(&[], self.enabled)).collect()
+    }
+
+    /// The risks of the rule, the strongest first.
+    fn risks(&self) -> Vec<RuleRisk> {
+        let mut risks = Vec::new();
+        match (self.action, self.matches_every_request()) {
+            (RuleAction::Skip, true) => risks.push(RuleRisk::SkipsEverything),
+            (RuleAction::Skip, false) => risks.push(RuleRisk::SkipsProtection),
+            (_, true) => risks.push(RuleRisk::MatchesEverything),
+            (_, false) => {}
         }
         if !self.enabled {
-            warnings.push(Warning::new("disabled_rule", "the rule is switched off"));
+            risks.push(RuleRisk::IsOff);
         }
-        warnings
+        risks
+    }
+
+    /// True where its expression says so in the plainest way.
+    fn matches_every_request(&self) -> bool {
+        self.expression
+            .trim_matches(['(', ')', ' ', '\t', '\r', '\n'])
+            == "true"
+    }
+
+    /// True where a rule as upstream shows it says the same.
+    pub(super) fn stands_as(&self, found: &Value) -> bool {
+        const WRITTEN_BY_UPSTREAM: [&str; 4] = ["id", "ref", "version", "last_updated"];
+        let said = |value: Option<&Value>| value.filter(|value| says_something(value)).cloned();
+        let body = self.body();
+        let names = [&body, found].into_iter().filter_map(Value::as_object);
+        names
+            .flat_map(Map::keys)
+            .filter(|name| !WRITTEN_BY_UPSTREAM.contains(&name.as_str()))
+            .all(|name| match name.as_str() {
+                // Upstream leaves a rule on unless it says otherwise.
+                "enabled" => {
+                    found.get(name).and_then(Value::as_bool).unwrap_or(true) == self.enabled
+                }
+                _ => said(body.get(name)) == said(found.get(name)),
+            })
     }
 
     /// Its id and reference, where it has them: by either upstream knows it again.
@@ -149,6 +176,89 @@ impl WafRule {
     pub(super) fn described(&self) -> String {
         format!("{}: {}", self.action.as_str(), shown(&self.expression, 80))
     }
+}
+
+/// One risk of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RuleRisk {
+    SkipsEverything,
+    SkipsProtection,
+    MatchesEverything,
+    IsOff,
+}
+
+impl RuleRisk {
+    /// `numbers` are the places of the rules, from 1; none where there is one rule only. A rule that is off
+    /// does no harm until somebody switches it on.
+    fn warning(self, numbers: &[usize], is_on: bool) -> Warning {
+        let (rules, many) = match numbers {
+            [] => ("the rule".to_owned(), false),
+            [one] => (format!("rule {one}"), false),
+            many => (listed(many), true),
+        };
+        let (code, text) = match self {
+            Self::SkipsEverything => {
+                let lets = if many { "let" } else { "lets" };
+                (
+                    "skips_everything",
+                    format!("{rules} {lets} every request past the firewall"),
+                )
+            }
+            Self::SkipsProtection if numbers.is_empty() => (
+                "skips_protection",
+                "requests that match pass by other protection".to_owned(),
+            ),
+            Self::SkipsProtection => (
+                "skips_protection",
+                format!("requests that match {rules} pass by other protection"),
+            ),
+            Self::MatchesEverything if numbers.is_empty() => (
+                "matches_every_request",
+                "the expression matches every request to the zone".to_owned(),
+            ),
+            Self::MatchesEverything => {
+                let matches = if many { "match" } else { "matches" };
+                (
+                    "matches_every_request",
+                    format!("{rules} {matches} every request to the zone"),
+                )
+            }
+            Self::IsOff => {
+                let are = if many { "are" } else { "is" };
+                ("disabled_rule", format!("{rules} {are} switched off"))
+            }
+        };
+        if is_on && self != Self::IsOff {
+            Warning::danger(code, text)
+        } else {
+            Warning::new(code, text)
+        }
+    }
+}
+
+/// `rules 3, 7 and 2 more`
+fn listed(numbers: &[usize]) -> String {
+    const NAMED: usize = 8;
+    let named: Vec<_> = numbers.iter().take(NAMED).map(usize::to_string).collect();
+    match (numbers.len().saturating_sub(NAMED), named.split_last()) {
+        (0, Some((last, others))) => format!("rules {} and {last}", others.join(", ")),
+        (more, _) => format!("rules {} and {more} more", named.join(", ")),
+    }
+}
+
+/// The risks of all rules that are sent, each once with the rules that have it, the strongest first.
+pub(super) fn warnings_of_all(rules: &[WafRule]) -> Vec<Warning> {
+    let mut found: BTreeMap<RuleRisk, (Vec<usize>, bool)> = BTreeMap::new();
+    for (index, rule) in rules.iter().enumerate() {
+        for risk in rule.risks() {
+            let (numbers, is_on) = found.entry(risk).or_default();
+            numbers.push(index + 1);
+            *is_on |= rule.enabled;
+        }
+    }
+    let told = found.into_iter();
+    told.map(|(risk, (numbers, is_on))| risk.warning(&numbers, is_on))
+        .collect()
 }
 
 /// Reads `position`: exactly one of `before`, `after` (a rule's id, or empty for the very first or

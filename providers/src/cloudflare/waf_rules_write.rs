@@ -17,7 +17,7 @@ use super::Before;
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
 use super::values::says_something;
-use super::waf_rule::{RulePlace, WafRule, parse_position};
+use super::waf_rule::{RulePlace, WafRule, parse_position, warnings_of_all};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
@@ -211,9 +211,19 @@ impl WafRulesWrite {
         }
     }
 
-    pub(super) fn warnings(&self) -> Vec<Warning> {
+    pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
         match self {
-            Self::AddRule { rule, .. } | Self::FirstRule { rule, .. } => rule.warnings(),
+            Self::AddRule { rule, .. } => rule.warnings(),
+            Self::FirstRule { rule, .. } => {
+                let mut warnings = rule.warnings();
+                if before.object("ruleset").is_some() {
+                    warnings.push(Warning::new(
+                        "will_fail",
+                        "will fail: the phase has rules now; add this one to its ruleset",
+                    ));
+                }
+                warnings
+            }
             Self::UpdateRule {
                 change: RuleChange::Define(rule),
                 ..
@@ -233,24 +243,14 @@ impl WafRulesWrite {
                 "a rule that moves runs before or after others; the first that ends a request wins",
             )],
             Self::DeleteRule { .. } => {
-                vec![Warning::new(
+                vec![Warning::danger(
                     "deletes_rule",
                     "the rule is deleted; what it stopped passes",
                 )]
             }
             Self::ReplacePhase { rules, .. } => {
-                let mut warnings = vec![Warning::new(
-                    "replaces_all_rules",
-                    format!(
-                        "all rules of the phase are replaced by these {}; every other one is gone",
-                        rules.len()
-                    ),
-                )];
-                for warning in rules.iter().flat_map(WafRule::warnings) {
-                    if !warnings.contains(&warning) {
-                        warnings.push(warning);
-                    }
-                }
+                let mut warnings = vec![replaces_all(rules, before)];
+                warnings.extend(warnings_of_all(rules));
                 warnings
             }
         }
@@ -316,14 +316,34 @@ impl WafRulesWrite {
     }
 }
 
+/// The danger of replacing a phase depends on how many of its rules are sent back.
+fn replaces_all(rules: &[WafRule], before: &Before<'_>) -> Warning {
+    let text = format!(
+        "all rules of the phase are replaced by these {}; every other one is gone",
+        rules.len()
+    );
+    let is_known = before.is_absent("ruleset") || before.object("ruleset").is_some();
+    if is_known && lost_rules(rules, rules_before(before)).is_empty() {
+        return Warning::new("replaces_all_rules", text);
+    }
+    Warning::danger("replaces_all_rules", text)
+}
+
 fn required_rule<'a>(fields: &mut Fields<'a>) -> Result<At<'a>, InvalidOperation> {
     let rule = fields.at("rule");
     rule.ok_or_else(|| fields.refuse("rule", "is required"))
 }
 
+/// Rules that are there now and not among those that are sent, by their place.
+fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
+    let lost = not_sent(sent, now).into_iter();
+    lost.map(|(index, rule)| (format!("rules[{index}]"), rule.clone()))
+        .collect()
+}
+
 /// Rules that are there now and not among those that are sent: neither under their id or reference nor
 /// with the same action and expression.
-fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
+pub(super) fn not_sent<'n>(sent: &[WafRule], now: &'n [Value]) -> Vec<(usize, &'n Value)> {
     let names: BTreeSet<&str> = sent.iter().flat_map(WafRule::names).collect();
     let does: BTreeSet<(&str, &str)> = sent.iter().map(WafRule::does).collect();
     let is_sent = |rule: &Value| {
@@ -339,7 +359,6 @@ fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
     now.iter()
         .enumerate()
         .filter(|(_, rule)| !is_sent(rule))
-        .map(|(index, rule)| (format!("rules[{index}]"), rule.clone()))
         .collect()
 }
 
@@ -362,7 +381,7 @@ fn lost_of_rule(rule: &WafRule, rule_id: &ObjectId, now: &[Value]) -> Map<String
         .collect()
 }
 
-fn rules_before<'a>(before: &Before<'a>) -> &'a [Value] {
+pub(super) fn rules_before<'a>(before: &Before<'a>) -> &'a [Value] {
     let rules = before
         .object("ruleset")
         .and_then(|found| found.get("rules"));

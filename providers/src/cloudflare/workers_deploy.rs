@@ -160,13 +160,14 @@ impl WorkersDeploy {
 
     pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let is_new = before.is_absent("script");
-        if !is_new {
-            warnings.push(Warning::new(
+        warnings.push(if before.is_absent("script") {
+            Warning::new("new_script", "the script is new: nothing is replaced")
+        } else {
+            Warning::danger(
                 "replaces_code",
                 "the script's code is replaced and runs on every request to its routes at once",
-            ));
-        }
+            )
+        });
         if self.settings.contains_key("bindings") {
             warnings.push(Warning::new(
                 "changes_bindings",
@@ -180,7 +181,7 @@ impl WorkersDeploy {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            warnings.push(Warning::new(
+            warnings.push(Warning::danger(
                 "loses_settings",
                 format!("the script has now and loses: {}{more}", names.join(", ")),
             ));
@@ -195,7 +196,7 @@ impl WorkersDeploy {
             let text = |field: &str| binding.get(field).and_then(Value::as_str);
             let name = text("name").unwrap_or_default();
             if text("type") == Some("plain_text") && says_secret(name) {
-                warnings.push(Warning::new(
+                warnings.push(Warning::danger(
                     "plain_text_secret",
                     format!(
                         "the name of the plain text {} says that it is a secret: everybody who may \
@@ -207,12 +208,12 @@ impl WorkersDeploy {
             }
         }
         if let Some(migrations) = self.settings.get("migrations") {
-            warnings.push(Warning::new(
+            warnings.push(Warning::danger(
                 "migrates_durable_objects",
                 "migrations of Durable Objects cannot be undone",
             ));
             if deletes_classes(migrations) {
-                warnings.push(Warning::new(
+                warnings.push(Warning::danger(
                     "deletes_durable_objects",
                     "a migration deletes classes of Durable Objects with all their data",
                 ));

@@ -45,7 +45,7 @@ fn is_the_created(record: &DnsRecordFields, found: &Value, zone: Option<&ZoneNam
 }
 
 /// The fields of a record as they were sent, beside the record as it is shown.
-fn record_fields<'f>(
+pub(super) fn record_fields<'f>(
     intended: &'f Map<String, Value>,
     found: &'f Value,
     zone: Option<&'f ZoneName>,
