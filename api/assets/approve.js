@@ -1,6 +1,6 @@
 // The approval page: approve or deny, each confirmed with a passkey.
 
-import { Refused, able, assertion, countDown, explain, hush, over, ready, say, send, standing, unable } from "./ceremony.js";
+import { Refused, able, assertion, countDown, explain, follow, hush, local, paper, ready, say, send, unable, unsigned } from "./ceremony.js";
 
 const approve = document.getElementById("approve");
 const deny = document.getElementById("deny");
@@ -21,43 +21,32 @@ function close() {
   enable();
 }
 
-const stopClock = countDown(() => {
+countDown(() => {
   if (closed || running) return;
   close();
   say("bad", "This request has expired", "Nothing was sent. If it is still wanted, the agent has to ask again.", { reload: true });
 });
 
-// How often an open page asks whether it still shows how things stand: often while what is there
-// upstream is still being read, which takes a moment, and seldom after that.
+// How often an open page asks whether it still shows how things stand: often while something is about to
+// change (upstream is being read, or the time is up), and seldom after that.
 const SOON = 2000;
 const LATER = 10000;
 const content = document.getElementById("content");
 
-let timer;
-let asking = false;
-
-async function watch() {
-  clearTimeout(timer);
-  if (closed || asking) return;
-  if (!running && !document.hidden) {
-    asking = true;
-    const now = await standing();
-    asking = false;
-    // A ceremony that began meanwhile tells its own end, and so does the clock.
-    if (now && !running && !closed) heed(now);
-  }
-  if (!closed) timer = setTimeout(watch, content.dataset.upstream === "unread" ? SOON : LATER);
-}
-
 function heed(now) {
-  if (now.state !== "pending" && now.state !== "expired") {
-    stopClock();
-    close();
-    const { title, message } = over(now.state);
-    say("", title, message, { reload: true });
+  // A ceremony that runs tells its own end.
+  if (running) return;
+  if (now.state !== "pending") {
+    become();
   } else if (now.upstream_read && content.dataset.upstream === "unread") {
     offerUpstream();
   }
+}
+
+/** The same link shows what came of it, in this tab and in every other one. */
+function become() {
+  close();
+  location.reload();
 }
 
 // The page does not change under the eyes of whoever reads it; they are told that there is more.
@@ -83,7 +72,14 @@ async function ceremony(decision) {
   if (!options.allow_credentials?.length) {
     throw new Refused("Nobody can decide this yet", "None of the approvers has registered a passkey. An administrator has to invite one.");
   }
-  return send("verify", { ...words, ...(await assertion(options)) });
+  const asked = performance.now();
+  let signed;
+  try {
+    signed = await assertion(options);
+  } catch (error) {
+    throw error?.name === "NotAllowedError" ? unsigned(performance.now() - asked, options.timeout) : error;
+  }
+  return send("verify", { ...words, ...signed });
 }
 
 async function decide(decision, button) {
@@ -96,17 +92,14 @@ async function decide(decision, button) {
   hush();
   try {
     await ceremony(decision);
-    close();
-    stopClock();
-    document.getElementById("clock").hidden = true;
-    controls.hidden = true;
-    if (decision === "approve") {
-      say("good", "Approved", "The agent may carry out exactly these operations, once. You can close this page.");
-    } else {
-      say("good", "Denied", "Nothing was sent, and the agent is told. You can close this page.");
-    }
+    become();
+    return;
   } catch (error) {
     const refused = explain(error, "decide");
+    if (refused.over) {
+      become();
+      return;
+    }
     if (refused.reload || refused.final) close();
     say("bad", refused.title, refused.message, { reload: refused.reload });
   } finally {
@@ -114,14 +107,35 @@ async function decide(decision, button) {
     button.removeAttribute("aria-busy");
     button.textContent = label;
     enable();
-    document.getElementById("message").focus();
+    if (!document.getElementById("message").hidden) document.getElementById("message").focus();
   }
 }
 
+// Nobody approves what was never on their screen: a sensitive operation of several is gone to first.
+const unseen = new Set(document.querySelectorAll(".operation.sensitive h2"));
+const eye = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    unseen.delete(target);
+    eye.unobserve(target);
+  }
+});
+for (const heading of unseen) eye.observe(heading);
+
+function goToUnseen() {
+  const [first] = unseen;
+  unseen.delete(first);
+  const left = unseen.size ? `${unseen.size} more after this one.` : "It is the last one.";
+  say("", "You have not seen this operation yet", `It is sensitive. ${left} Then press the button again.`);
+  first.closest(".operation").scrollIntoView({ block: "start" });
+}
+
 ready();
-if (able()) {
+if (able() && document.getElementById("undecidable")) {
+  close();
+} else if (able()) {
   enable();
-  approve.addEventListener("click", () => decide("approve", approve));
+  approve.addEventListener("click", () => (unseen.size ? goToUnseen() : decide("approve", approve)));
   deny.addEventListener("click", () => {
     // The first press offers the reason; a denial without one is possible, but never by haste.
     if (!reason.value.trim() && !askedForReason) {
@@ -138,6 +152,6 @@ if (able()) {
   const refused = unable();
   say("bad", refused.title, refused.message);
 }
-timer = setTimeout(watch, SOON);
-// A tab that comes back shows at once what happened meanwhile.
-document.addEventListener("visibilitychange", watch);
+follow(heed, () => (content.dataset.upstream === "unread" || closed ? SOON : LATER));
+local();
+paper();

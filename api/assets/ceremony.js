@@ -7,13 +7,15 @@ export function ready() {
   document.getElementById("unready")?.remove();
 }
 
-/** A refusal with a text for people; `reload` when the page no longer shows how things stand. */
+/** A refusal with a text for people; `reload` when the page no longer shows how things stand, and `over`
+ * when the same link shows what came of it. */
 export class Refused extends Error {
-  constructor(title, text, { reload = false, final = false } = {}) {
+  constructor(title, text, { reload = false, final = false, over = false } = {}) {
     super(text);
     this.title = title;
     this.reload = reload;
     this.final = final;
+    this.over = over;
   }
 }
 
@@ -42,8 +44,28 @@ export async function send(step, body) {
   throw refusal(response, answer);
 }
 
+/** Asks again and again where the question of this page stands, and has it heeded; `pause` says how many
+ * milliseconds to wait. A tab that nobody sees does not ask, and asks at once when it is seen again. */
+export function follow(heed, pause = () => 2000) {
+  let timer;
+  let asking = false;
+  async function ask() {
+    if (asking) return;
+    clearTimeout(timer);
+    if (!document.hidden) {
+      asking = true;
+      const now = await standing();
+      asking = false;
+      if (now) heed(now);
+    }
+    timer = setTimeout(ask, pause());
+  }
+  document.addEventListener("visibilitychange", ask);
+  timer = setTimeout(ask, 2000);
+}
+
 /** Where the question of this page stands now; `null` when nobody can say at the moment. */
-export async function standing() {
+async function standing() {
   try {
     const response = await fetch(`${path}/state`, {
       headers: { accept: "application/json" },
@@ -57,26 +79,15 @@ export async function standing() {
   }
 }
 
-// What the service says with these codes is meant for agents.
-const ENDED = {
-  approval_expired: ["This request has expired", "Nothing was sent. If it is still wanted, the agent has to ask again."],
-  approval_decided: ["Somebody decided before you", "Your answer was not needed any more."],
-  approval_cancelled: ["This request was cancelled", "Its task was closed. Nothing was sent."],
-  enrolment_ended: ["This link is used up", "It was used already, or it has expired."],
-};
-
-/** What became of a question, as a refusal to decide it. */
-export function over(state) {
-  const code = { expired: "approval_expired", cancelled: "approval_cancelled" }[state] ?? "approval_decided";
-  return new Refused(...ENDED[code], { reload: true });
-}
-
 function refusal(response, problem) {
   const said = typeof problem.detail === "string" ? problem.detail : "";
   switch (response.status) {
     case 400:
       return new Refused("This could not be accepted", said || "The service did not understand the passkey's answer.");
     case 401:
+      if (problem.code === "counter_went_back") {
+        return new Refused("Stop: this passkey may have been copied", "It counts its uses, and its count went back: a copy of it may be in other hands. Do not try again. Tell an operator now, who has to revoke this passkey; decide with another one.", { final: true });
+      }
       return new Refused("The passkey's answer was not valid", said || "Reload this page and try again.");
     case 403:
       return new Refused("This passkey may not decide here", said || "It belongs to somebody else. Use the passkey of one of the approvers named on this page.");
@@ -85,7 +96,10 @@ function refusal(response, problem) {
     case 409:
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
-      return new Refused(...(ENDED[problem.code] ?? ["This is over", "Reload this page to see what happened."]), { reload: true });
+      if (problem.code === "enrolment_ended") {
+        return new Refused("This link is used up", "It was used already, or it has expired.", { reload: true });
+      }
+      return new Refused("This is over", "Reload this page to see what happened.", { reload: true, over: true });
     case 429: {
       const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
       return new Refused("Too many tries", `Wait ${seconds > 0 ? `${seconds} seconds` : "a moment"}, then try again.`);
@@ -100,9 +114,23 @@ function refusal(response, problem) {
 
 const NOT_USED = {
   register: "It was cancelled, took too long, or this device cannot make a passkey with a fingerprint, face or PIN.",
-  decide: "It was cancelled, took too long, or this device holds none of the passkeys that may decide this.",
   "log in": "It was cancelled, took too long, or this device holds none of your passkeys. Give your name first if your passkey is an older one.",
 };
+
+// Browsers say the same of all three, so that a page cannot find out what a device holds; how long it took
+// tells them apart. Nobody cancels faster than this, in milliseconds.
+const AT_ONCE = 700;
+
+/** Why a decision was not signed, by how long the device was asked and how long it might take. */
+export function unsigned(took, most) {
+  if (took >= most - 1000) {
+    return new Refused("Time ran out", "Your passkey was not used in time, and nothing was decided. Press the button again when you are ready.");
+  }
+  if (took < AT_ONCE) {
+    return new Refused("No passkey was used", "This device refused at once: it holds none of the passkeys that may decide this, or it did not recognise you. Open the link on the device that has yours.");
+  }
+  return new Refused("Cancelled", "Your passkey was not used, and nothing was decided. If your device offered none, yours is on another device: open the link there.");
+}
 
 /** Turns what the browser throws during a ceremony into a text for people. */
 export function explain(error, action) {
@@ -178,6 +206,26 @@ export function say(tone, title, text, { reload = false } = {}) {
   line.className = `message ${tone}`;
   line.setAttribute("role", tone === "bad" ? "alert" : "status");
   line.hidden = false;
+}
+
+/** Tells each moment by this device's clock and place; the title keeps it in UTC. */
+export function local() {
+  const told = new Intl.DateTimeFormat("en-GB", {
+    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  });
+  for (const moment of document.querySelectorAll("time")) {
+    moment.title = moment.textContent;
+    moment.textContent = told.format(new Date(moment.dateTime));
+  }
+}
+
+/** On paper nothing is folded, and the page's own address stands on it. */
+export function paper() {
+  window.addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+    const address = document.getElementById("address");
+    if (address) address.textContent = location.href;
+  });
 }
 
 export function hush() {

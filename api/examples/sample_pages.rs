@@ -3,8 +3,8 @@
 
 use api::pages::{
     AccountPage, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage,
-    Moment, NoticePage, OperationCard, OutcomeShown, Param, ShownText, UpstreamState, assets,
-    respond,
+    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, ShownText, ShownWarning,
+    UpstreamState, assets, respond,
 };
 use axum::routing::get;
 use axum::{Json, Router};
@@ -24,6 +24,7 @@ fn moment(from_now: i64) -> Moment {
 
 fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
     OperationCard {
+        number: 1,
         operation_id: operation_id.to_owned(),
         summary: ShownText::line(summary),
         scope_type: ScopeType::of("zone"),
@@ -32,8 +33,19 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         risk,
         warnings: Vec::new(),
         params: Vec::new(),
+        param_rows: Vec::new(),
+        table: None,
         lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
+    }
+}
+
+fn warning(is_danger: bool, text: &str) -> ShownWarning {
+    ShownWarning {
+        is_danger,
+        code: "sample",
+        text: ShownText::line(text),
+        rows: Vec::new(),
     }
 }
 
@@ -43,7 +55,8 @@ fn operations() -> Vec<OperationCard> {
         "Replace the A record shop.example.com",
         Risk::Elevated,
     );
-    edit.warnings = vec![ShownText::line(
+    edit.warnings = vec![warning(
+        true,
         "Turns the proxy off: the origin's address becomes public, and traffic goes past the \
          firewall.",
     )];
@@ -73,8 +86,8 @@ fn operations() -> Vec<OperationCard> {
     );
     deploy.scope_type = ScopeType::of("account");
     deploy.warnings = vec![
-        ShownText::line("Replaces code that answers live requests."),
-        ShownText::line("Adds a secret binding: API_KEY."),
+        warning(true, "Replaces code that answers live requests."),
+        warning(false, "Adds a secret binding: API_KEY."),
     ];
     deploy.params = Param::rows(&json!({
         "script_name": "geo-router", "main_module": "worker.mjs", "script": WORKER,
@@ -90,7 +103,11 @@ fn operations() -> Vec<OperationCard> {
         "https://shop.example.com/index.html", "https://shop.example.com/app.js",
         "https://shop.example.com/a/very/long/path/that/has/to/wrap/on/a/phone/because/it/is/long.css",
     ]}));
-    vec![edit, create, deploy, purge]
+    let mut cards = vec![edit, create, deploy, purge];
+    for (index, card) in cards.iter_mut().enumerate() {
+        card.number = index + 1;
+    }
+    cards
 }
 
 fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> ApprovalPage {
@@ -100,10 +117,12 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
-        approvers: vec![
-            ShownText::line("alice@example.com"),
-            ShownText::line("ops-oncall"),
-        ],
+        approvers: [("alice@example.com", 2), ("ops-oncall", 0)]
+            .map(|(name, passkeys)| MayDecide {
+                name: ShownText::line(name),
+                passkeys,
+            })
+            .into(),
         fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         asked_at: moment(-23),
         expires_at: moment(expires_in),
@@ -142,6 +161,7 @@ fn outcome(ended: Ended, index: usize) -> Option<OutcomeShown> {
         word,
         done,
         why: why.map(ShownText::line),
+        upstream_request: done.then(|| ShownText::line("8f2c1d0e9a7b6c5d-FRA")),
     })
 }
 
@@ -151,6 +171,8 @@ fn ended(ended: Ended) -> EndedPage {
         ended,
         at: moment(-4000),
         apply_ended_at: matches!(ended, Ended::CarriedOut | Ended::InPart).then(|| moment(-3990)),
+        usable_until: matches!(ended, Ended::Approved | Ended::FailedForNow).then(|| moment(1800)),
+        progress: 0,
         by: decided.then(|| ShownText::line("alice@example.com")),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),

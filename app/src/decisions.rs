@@ -33,11 +33,25 @@ pub async fn applies_of(
     approval: &Approval,
 ) -> Result<(Arc<Apply>, Option<Arc<Apply>>), Error> {
     let apply = ledger.existing(approval.apply_id).await?;
-    let used_by = match approval.consumed_by.or(approval.released_by) {
-        Some(apply) => recorded(ledger.load::<Apply>(apply).await)?,
-        None => None,
-    };
-    Ok((apply, used_by))
+    Ok((apply, used_by(ledger, approval).await?))
+}
+
+/// The apply that has used the approval or given it back, where one did and was not erased.
+pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<Apply>>, Error> {
+    match approval.consumed_by.or(approval.released_by) {
+        Some(apply) => recorded(ledger.load::<Apply>(apply).await),
+        None => Ok(None),
+    }
+}
+
+/// How many passkeys each of those has who may decide, in their order. One who was erased has none.
+pub async fn passkeys(ledger: &Ledger, approval: &Approval) -> Result<Vec<usize>, Error> {
+    let mut counts = Vec::with_capacity(approval.approvers.len());
+    for principal in &approval.approvers {
+        let approver = recorded(ledger.approver(principal).await)?;
+        counts.push(approver.map_or(0, |approver| approver.active_credentials().count()));
+    }
+    Ok(counts)
 }
 
 /// Why there is nothing left to decide; `None` while there is.

@@ -197,7 +197,7 @@ impl Browser {
         self.text("h1").await
     }
 
-    /// What the page's message line says once it says `part` and the ceremony is over.
+    /// What the page's message line or verdict says once it says `part` and the ceremony is over.
     pub(crate) async fn told(&self, part: &str) -> String {
         let what = format!("a message with {part:?}");
         until(&what, async || self.message(part).await).await
@@ -210,7 +210,7 @@ impl Browser {
     }
 
     async fn message(&self, part: &str) -> Option<String> {
-        let shown = "const line = document.getElementById('message'); \
+        let shown = "const line = document.querySelector('#message, .verdict'); \
                      return line && !line.hidden && !document.querySelector('[aria-busy]') \
                        ? line.innerText : null";
         let shown = self.script(shown, Vec::new()).await;

@@ -17,12 +17,12 @@ async fn an_approval_is_proven_by_its_event_and_the_public_key() {
     browser.goto(&asked.url).await;
     assert_eq!(
         browser.heading().await,
-        "deployer asks to carry out one operation"
+        "Purge by file https://shop.example.com/app.css from the cache"
     );
     browser.click("#approve").await;
     let told = browser.told("Approved").await;
-    assert!(told.contains("exactly these operations, once"), "{told}");
-    browser.expect_silent_console().await;
+    assert!(told.contains("exactly what was approved, once"), "{told}");
+    browser.expect_console_with_only("410").await;
     let status = service.approval_status(&asked).await;
     assert_eq!(status["state"], "approved");
 
@@ -37,9 +37,7 @@ async fn an_approval_is_proven_by_its_event_and_the_public_key() {
         Err(AssertionError::OtherStatement)
     );
 
-    browser.goto(&asked.url).await;
     assert_eq!(browser.heading().await, "Approved, not carried out yet");
-    browser.expect_console_with_only("410").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +55,7 @@ async fn a_denial_carries_its_reason() {
     browser.write("#reason", REASON).await;
     browser.click("#deny").await;
     browser.told("Denied").await;
-    browser.expect_silent_console().await;
+    browser.expect_console_with_only("410").await;
     let status = service.approval_status(&asked).await;
     assert_eq!(
         (&status["state"], &status["denied_reason"]),
@@ -99,7 +97,7 @@ async fn a_keyboard_is_enough() {
     browser.told("Approved").await;
     assert_eq!(
         browser.focused().await,
-        "message",
+        "H1",
         "the focus goes to what is told"
     );
 
@@ -115,7 +113,7 @@ async fn a_keyboard_is_enough() {
     browser.told("Denied").await;
     let denied = service.payloads("approval.denied");
     assert_eq!(denied[0]["reason"], "too early");
-    browser.expect_silent_console().await;
+    browser.expect_console_with_only("410").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,7 @@ async fn below_a_path_everything_is_found_and_decided() {
     browser.goto(&asked.url).await;
     browser.click("#approve").await;
     browser.told("Approved").await;
-    browser.expect_silent_console().await;
+    browser.expect_console_with_only("410").await;
 
     browser.goto(&format!("{base_url}/docs")).await;
     let title = "return document.querySelector('.info .title')?.innerText ?? null";

@@ -2,7 +2,7 @@
 
 use crate::driver::Driver;
 use crate::enrolling::{Person, enrol};
-use crate::layout::look;
+use crate::layout::{approve_all, look};
 use crate::service::{Asked, Service};
 use crate::waiting::until;
 use fixtures::upstream::{FakeUpstream, Fault};
@@ -19,8 +19,7 @@ async fn approved(service: &Service, person: &Person, operations: &Value) -> Ask
     })
     .await;
     person.browser.goto(&asked.url).await;
-    person.browser.click("#approve").await;
-    person.browser.told("Approved").await;
+    approve_all(&person.browser).await;
     asked
 }
 
@@ -49,9 +48,16 @@ async fn the_receipt_shows_what_really_came_of_it() {
     let delete = json!({"action": "delete", "record_id": id});
 
     let asked = approved(&service, &person, &json!([record(&new)])).await;
+    let waits = browser.text("main").await;
+    assert!(waits.contains("The agent can go on until"), "{waits}");
     service.go_on(&asked, 200).await;
-    browser.goto(&asked.url).await;
-    assert_eq!(browser.heading().await, "Approved and carried out");
+    // Nobody loads the page again.
+    let told = browser.told("Approved and carried out").await;
+    let ended = &service.payloads("apply.operation_ended")[0];
+    let request = ended["outcome"]["succeeded"]["request_id"]
+        .as_str()
+        .unwrap();
+    assert!(told.contains(request), "{told}");
     look(browser, "receipt-done").await;
 
     let asked = approved(&service, &person, &json!([record(&delete), record(&new)])).await;
@@ -65,13 +71,12 @@ async fn the_receipt_shows_what_really_came_of_it() {
         },
     );
     service.go_on(&asked, 409).await;
-    browser.goto(&asked.url).await;
-    assert_eq!(
-        browser.heading().await,
-        "Approved, but carried out only in part"
-    );
+    browser.told("Approved, but carried out only in part").await;
     let shown = browser.text("main").await;
-    assert!(shown.contains("A old.example.com 192.0.2.9"), "{shown}");
+    assert!(
+        shown.contains("Delete old.example.com A → 192.0.2.9"),
+        "{shown}"
+    );
     look(browser, "receipt-in-part").await;
 }
 
@@ -85,7 +90,6 @@ async fn a_simulation_does_not_look_like_something_that_was_done() {
     person.browser.click("#approve").await;
     person.browser.told("Approved").await;
     service.go_on(&asked, 200).await;
-    person.browser.goto(&asked.url).await;
-    assert_eq!(person.browser.heading().await, "Approved and simulated");
+    person.browser.told("Approved and simulated").await;
     look(&person.browser, "receipt-simulated").await;
 }

@@ -4,10 +4,14 @@ use super::assets;
 use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
+use super::table::ShownTable;
 use askama::Template;
-use ledger::operation::{Before, Operation, Scope, Unchecked};
+use ledger::operation::{Before, Entries, Operation, Scope, Unchecked, Warning, WarningLevel};
 use ledger::{Risk, ScopeType};
 use serde_json::{Value, json};
+
+/// Most rows of a table that one warning links to.
+const MOST_LINKS: usize = 20;
 
 /// Everything that one approval asks.
 #[derive(Debug, Clone, Template)]
@@ -18,10 +22,10 @@ pub struct ApprovalPage {
     pub task_name: ShownText,
     pub task_id: String,
     pub approval_id: String,
-    /// The operations, in their order.
+    /// The operations, those that a wrong answer costs most first.
     pub operations: Vec<OperationCard>,
-    /// The principals whose passkeys count.
-    pub approvers: Vec<ShownText>,
+    /// Those whose passkeys count.
+    pub approvers: Vec<MayDecide>,
     /// Lower-case hex of the 32 bytes that the decision is bound to.
     pub fingerprint: String,
     pub asked_at: Moment,
@@ -33,8 +37,40 @@ pub struct ApprovalPage {
     pub simulated: bool,
 }
 
+/// One who may decide.
+#[derive(Debug, Clone)]
+pub struct MayDecide {
+    pub name: ShownText,
+    /// How many passkeys are registered and not revoked.
+    pub passkeys: usize,
+}
+
+/// One risk of an operation, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownWarning {
+    pub is_danger: bool,
+    /// Its stable name.
+    pub code: &'static str,
+    pub text: ShownText,
+    /// The rows of the operation's table that it is about.
+    pub rows: Vec<usize>,
+}
+
+impl ShownWarning {
+    pub(super) fn of(warning: Warning) -> Self {
+        Self {
+            is_danger: warning.level == WarningLevel::Danger,
+            code: warning.code,
+            text: ShownText::line(capitalised(&warning.text)),
+            rows: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct OperationCard {
+    /// Its place in the request, from 1.
+    pub number: usize,
     /// Its name in the catalog.
     pub operation_id: String,
     /// Its effect, in one sentence for people.
@@ -47,9 +83,13 @@ pub struct OperationCard {
     pub place: Option<ShownText>,
     /// How much harm it can do.
     pub risk: Risk,
-    /// Warnings; empty when nothing stands out.
-    pub warnings: Vec<ShownText>,
+    /// Warnings, dangers first; empty when nothing stands out.
+    pub warnings: Vec<ShownWarning>,
     pub params: Vec<Param>,
+    /// The place of each param among all rows of the params, from 1.
+    pub param_rows: Vec<usize>,
+    /// The list of the params that is read entry by entry; it has no row among the params.
+    pub table: Option<ShownTable>,
     /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
@@ -72,12 +112,14 @@ pub enum UpstreamState {
 impl OperationCard {
     /// The card of an operation as it will be sent, beside what upstream has now.
     #[must_use]
-    pub fn of(operation: &Operation, upstream: UpstreamState) -> Self {
+    pub fn of(number: usize, operation: &Operation, upstream: UpstreamState) -> Self {
         let entry = operation.entry;
         let scope = &operation.scope;
         let summary = without_scope(operation.summary(), scope);
         let json = operation.to_json();
+        let params = json.get("params").map(Param::rows).unwrap_or_default();
         let card = Self {
+            number,
             operation_id: entry.id.to_string(),
             summary: ShownText::line(summary),
             scope_type: scope.scope_type,
@@ -85,7 +127,9 @@ impl OperationCard {
             place: None,
             risk: entry.risk,
             warnings: warnings(operation, &Before::default()),
-            params: json.get("params").map(Param::rows).unwrap_or_default(),
+            param_rows: (1..=params.len()).collect(),
+            params,
+            table: None,
             lost: Vec::new(),
             upstream,
         };
@@ -101,7 +145,19 @@ impl OperationCard {
     /// stays.
     pub(crate) fn weigh(&mut self, operation: &Operation, before: &Before<'_>) {
         self.warnings = warnings(operation, before);
-        let lost = operation.lost(before);
+        let unchanged = operation.unchanged(before);
+        for param in &mut self.params {
+            if unchanged.iter().any(|name| param.name == **name) {
+                param.now = Now::Same;
+            }
+        }
+        let mut lost = operation.lost(before);
+        if let Some(entries) = operation.entries(before) {
+            // Entries that are lost stand in the table.
+            let list = format!("{}[", entries.param);
+            lost.retain(|name, _| !name.starts_with(&list));
+            self.tabulate(entries);
+        }
         self.lost = Param::rows(&Value::Object(lost.clone()));
         let UpstreamState::Present(stays) = &mut self.upstream else {
             return;
@@ -124,6 +180,46 @@ impl OperationCard {
                 stays.extend(Param::rows(&json!({ "bindings": kept })));
             }
         }
+    }
+
+    /// Shows a list of the params as a table, and has each warning name the rows that it is about.
+    fn tabulate(&mut self, entries: Entries) {
+        for warning in &mut self.warnings {
+            let named = entries.entries.iter().filter(|entry| {
+                let mut own = entry.warnings.iter();
+                own.any(|own| own.code == warning.code)
+            });
+            warning.rows = named.map(|entry| entry.number).take(MOST_LINKS).collect();
+        }
+        let name = entries.param;
+        // Where the list is nested around long texts, its parts have rows of their own.
+        let part = format!("{name}[");
+        let is_part =
+            |param: &Param| param.name == *name || param.name.original().starts_with(&part);
+        let mut rows = std::mem::take(&mut self.param_rows).into_iter();
+        let mut params = Vec::new();
+        for param in std::mem::take(&mut self.params) {
+            let at = rows.next().unwrap_or_default();
+            if !is_part(&param) {
+                self.param_rows.push(at);
+                params.push(param);
+            }
+        }
+        self.params = params;
+        self.table = Some(ShownTable::of(entries));
+        if let UpstreamState::Present(fields) = &mut self.upstream {
+            fields.retain(|field| field.name != *name);
+        }
+    }
+
+    /// True where a wrong answer costs most: it is sensitive, or something dangerous stands out.
+    pub(super) fn is_dangerous(&self) -> bool {
+        self.risk == Risk::Sensitive || self.dangers() > 0
+    }
+
+    fn dangers(&self) -> usize {
+        let dangers = self.warnings.iter().filter(|warning| warning.is_danger);
+        dangers.count()
     }
 
     /// Gives it this sentence, without the scope, which the card names on a line of its own.
@@ -152,12 +248,19 @@ impl OperationCard {
     }
 }
 
-fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownText> {
-    operation
-        .warnings(before)
-        .into_iter()
-        .map(|warning| ShownText::line(warning.text))
-        .collect()
+fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownWarning> {
+    let mut warnings = operation.warnings(before);
+    warnings.sort_by_key(|warning| std::cmp::Reverse(warning.level));
+    warnings.into_iter().map(ShownWarning::of).collect()
+}
+
+/// The text as a sentence begins.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
 }
 
 impl ApprovalPage {
@@ -171,19 +274,69 @@ impl ApprovalPage {
         ShownText::block(names.join("\n")).lookalikes()
     }
 
-    fn highest_risk(&self) -> Risk {
-        self.operations
-            .iter()
-            .map(|operation| operation.risk)
-            .max()
-            .unwrap_or(Risk::Sensitive)
+    /// Puts those first that a wrong answer costs most; of equal ones, those that were asked for first.
+    pub(super) fn sort(&mut self) {
+        self.operations.sort_by_key(|card| {
+            let danger = (
+                card.is_dangerous(),
+                card.risk,
+                card.dangers(),
+                card.warnings.len(),
+            );
+            (std::cmp::Reverse(danger), card.number)
+        });
     }
 
-    fn warnings(&self) -> usize {
-        self.operations
-            .iter()
-            .map(|operation| operation.warnings.len())
-            .sum()
+    /// The act in one line, for the tab.
+    fn title(&self) -> String {
+        match &*self.operations {
+            [one] => one.summary.spelled_out(),
+            many => counted(many.len(), self.sensitive()),
+        }
+    }
+
+    /// `10 operations, 3 sensitive`
+    fn counted(&self) -> String {
+        counted(self.operations.len(), self.sensitive())
+    }
+
+    /// The label of the button, which names the act.
+    fn approve(&self) -> String {
+        match &*self.operations {
+            [one] => format!("Approve one {} operation", one.risk.as_str()),
+            many => format!("Approve {}", counted(many.len(), self.sensitive())),
+        }
+    }
+
+    fn sensitive(&self) -> usize {
+        let sensitive = |card: &&OperationCard| card.risk == Risk::Sensitive;
+        self.operations.iter().filter(sensitive).count()
+    }
+
+    fn dangers(&self) -> usize {
+        self.operations.iter().map(OperationCard::dangers).sum()
+    }
+
+    fn others(&self) -> usize {
+        let all: usize = self.operations.iter().map(|card| card.warnings.len()).sum();
+        all - self.dangers()
+    }
+
+    /// The operations that are open, and those that are folded: no dangerous one is.
+    fn folded(&self) -> (&[OperationCard], &[OperationCard]) {
+        const OPEN: usize = 3;
+        const LEAST_FOLDED: usize = 3;
+        let dangerous = self.operations.iter().filter(|card| card.is_dangerous());
+        let open = dangerous.count().max(OPEN);
+        match self.operations.split_at_checked(open) {
+            Some((open, folded)) if folded.len() >= LEAST_FOLDED => (open, folded),
+            _ => (&self.operations, &[]),
+        }
+    }
+
+    /// True where nobody has a passkey, so that nobody can decide.
+    fn is_undecidable(&self) -> bool {
+        self.approvers.iter().all(|approver| approver.passkeys == 0)
     }
 
     /// True when something about upstream will still be read, so that the page changes.
@@ -217,6 +370,14 @@ fn without_scope(summary: String, scope: &Scope) -> String {
     named
         .iter()
         .fold(summary, |line, named| line.replacen(named.as_str(), "", 1))
+}
+
+fn counted(operations: usize, sensitive: usize) -> String {
+    match sensitive {
+        0 => format!("{operations} operations"),
+        all if all == operations => format!("{operations} sensitive operations"),
+        some => format!("{operations} operations, {some} sensitive"),
+    }
 }
 
 fn grouped(hex: &str) -> String {

@@ -71,10 +71,10 @@ impl ApprovalPage {
         visit(&mut self.agent, request);
         visit(&mut self.task_name, request);
         for approver in &mut self.approvers {
-            visit(approver, request);
+            visit(&mut approver.name, request);
         }
-        for (index, operation) in self.operations.iter_mut().enumerate() {
-            operation.each_text(index + 1, visit);
+        for operation in &mut self.operations {
+            operation.each_text(operation.number, visit);
         }
     }
 }
@@ -84,14 +84,18 @@ impl OperationCard {
         visit(&mut self.summary, ApprovalFile::Request);
         visit(&mut self.scope_id, ApprovalFile::Request);
         for warning in &mut self.warnings {
-            visit(warning, ApprovalFile::Request);
+            visit(&mut warning.text, ApprovalFile::Request);
         }
         for (index, param) in self.params.iter_mut().enumerate() {
+            let row = self.param_rows.get(index).copied().unwrap_or(index + 1);
             let file = ApprovalFile::Param {
                 operation: number,
-                row: index + 1,
+                row,
             };
             param.each_text(file, visit);
+        }
+        if let Some(table) = &mut self.table {
+            table.each_text(&mut |text| visit(text, ApprovalFile::Request));
         }
         for lost in &mut self.lost {
             lost.each_text(ApprovalFile::Upstream, visit);
@@ -109,6 +113,9 @@ impl OperationCard {
 
     fn leave_out_beyond(&mut self, rows: usize, url: &impl Fn(ApprovalFile) -> String) {
         leave_out(&mut self.params, rows, &|| url(ApprovalFile::Request));
+        if let Some(table) = &mut self.table {
+            table.shorten(rows, &|| url(ApprovalFile::Request));
+        }
         leave_out(&mut self.lost, rows, &|| url(ApprovalFile::Upstream));
         if let UpstreamState::Present(fields) = &mut self.upstream {
             leave_out(fields, rows, &|| url(ApprovalFile::Upstream));

@@ -54,6 +54,8 @@ pub struct OutcomeShown {
     pub done: bool,
     /// Why, where it was not.
     pub why: Option<ShownText>,
+    /// Upstream's name for the request, where there was an answer.
+    pub upstream_request: Option<ShownText>,
 }
 
 /// A decided, expired or cancelled approval.
@@ -64,6 +66,10 @@ pub struct EndedPage {
     /// When it was decided, expired or cancelled.
     pub at: Moment,
     pub apply_ended_at: Option<Moment>,
+    /// Until when the agent can go on; absent where it has, or where it no longer can.
+    pub usable_until: Option<Moment>,
+    /// How many operations have ended: an open page asks whether there are more.
+    pub progress: usize,
     /// The person who decided or cancelled; absent when time ran out.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
@@ -91,9 +97,66 @@ impl EndedPage {
     fn assets(&self) -> String {
         assets::base()
     }
+
+    /// What was asked for, in one line, for the tab.
+    fn act(&self) -> String {
+        let first = self.operations.first();
+        let first = first.map_or_else(String::new, |one| one.summary.spelled_out());
+        match self.operations.len() {
+            0 | 1 => first,
+            many => format!("{first} and {} more", many - 1),
+        }
+    }
 }
 
 impl Ended {
+    /// Its stable name, for pages that are open.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::FailedForNow => "failed_for_now",
+            Self::Running => "running",
+            Self::CarriedOut => "carried_out",
+            Self::Simulated => "simulated",
+            Self::Failed => "failed",
+            Self::InPart => "in_part",
+            Self::Unknown => "unknown",
+            Self::Stopped => "stopped",
+            Self::Used => "used",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Lapsed => "lapsed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// True when something may still come of it.
+    pub(super) const fn is_open(self) -> bool {
+        match self {
+            Self::Approved | Self::FailedForNow | Self::Running | Self::Unknown => true,
+            Self::CarriedOut
+            | Self::Simulated
+            | Self::Failed
+            | Self::InPart
+            | Self::Stopped
+            | Self::Used
+            | Self::Denied
+            | Self::Expired
+            | Self::Lapsed
+            | Self::Cancelled => false,
+        }
+    }
+
+    /// The name of the moment at which the apply ended.
+    fn apply_ended(self) -> &'static str {
+        match self {
+            Self::CarriedOut => "Carried out",
+            Self::Failed | Self::FailedForNow | Self::InPart => "Failed",
+            Self::Stopped => "Stopped",
+            _ => "Ended",
+        }
+    }
+
     fn tone(self) -> &'static str {
         match self {
             Self::CarriedOut => "good",
@@ -133,16 +196,12 @@ impl Ended {
         match self {
             Self::Approved => {
                 "The agent may carry out exactly what was approved, once, and has not gone on yet. \
-                 There is nothing left to decide here. Reload this page to see what comes of it."
+                 There is nothing left to decide here."
             }
             Self::FailedForNow => {
-                "Nothing was changed. The agent may try exactly what was approved again, for a \
-                 while; reload this page to see what comes of it."
+                "Nothing was changed. The agent may try exactly what was approved again, for a while."
             }
-            Self::Running => {
-                "The agent has gone on, and the operations are being carried out. Reload this page \
-                 to see how they end."
-            }
+            Self::Running => "The agent has gone on, and the operations are being carried out.",
             Self::CarriedOut => {
                 "The approval has been used for its one execution. Whatever the agent wants to do \
                  next is a new question."

@@ -1,12 +1,12 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
-use super::approval::{ApprovalPage, OperationCard, UpstreamState};
-use super::ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
-use super::headline::headline;
+use super::approval::{ApprovalPage, MayDecide, OperationCard, UpstreamState};
+use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::moment::Moment;
+use super::receipt::Became;
 use super::shown::ShownText;
 use crate::problem::ApiError;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::aggregate::{Apply, Approval, Task};
 use ledger::event::{PreState, ZoneNameRead};
 use ledger::operation::{Before, Operation};
 use ledger::{Providers, Timestamp, operations_of};
@@ -19,6 +19,8 @@ pub(crate) struct Question<'a> {
     pub(crate) task: &'a Task,
     /// The apply that asked first; what it submitted is what is approved.
     pub(crate) apply: &'a Apply,
+    /// How many passkeys each of the approvers has, in their order.
+    pub(crate) passkeys: &'a [usize],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
     pub(crate) now: Timestamp,
@@ -39,23 +41,18 @@ impl Question<'_> {
                 // One for each operation; where there is none, nothing was read.
                 read.get(index).unwrap_or(&PreState::NotApplicable)
             });
-            let mut card = OperationCard::of(operation, UpstreamState::of(operation, read));
-            card.name(headline(operation, read), &operation.scope);
+            let upstream = UpstreamState::of(operation, read);
+            let mut card = OperationCard::of(index + 1, operation, upstream);
             let found = found(read);
-            let before = Before {
-                state: found.as_ref(),
-                name: match approval.zone(operation.scope.id.as_str()) {
-                    Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
-                    Some(ZoneNameRead::Unavailable(_)) | None => None,
-                },
-            };
+            let before = self.before(operation, found.as_ref());
+            card.name(operation.act(&before), &operation.scope);
             card.weigh(operation, &before);
             card.place = approval.place(operation).map(ShownText::line);
             // The task's allowlist may have raised what the catalog says.
             card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
             card
         });
-        Ok(ApprovalPage {
+        let mut page = ApprovalPage {
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             task_id: approval.task_id.to_string(),
@@ -64,14 +61,20 @@ impl Question<'_> {
             approvers: approval
                 .approvers
                 .iter()
-                .map(|name| ShownText::line(name.as_str()))
+                .enumerate()
+                .map(|(index, name)| MayDecide {
+                    name: ShownText::line(name.as_str()),
+                    passkeys: self.passkeys.get(index).copied().unwrap_or_default(),
+                })
                 .collect(),
             fingerprint: approval.fingerprint.to_string(),
             asked_at: Moment::new(approval.created_at),
             expires_at: Moment::new(approval.expires_at),
             now: Moment::new(self.now),
             simulated,
-        })
+        };
+        page.sort();
+        Ok(page)
     }
 
     /// The page once it cannot; `None` while it can.
@@ -81,28 +84,19 @@ impl Question<'_> {
     pub(crate) fn ended(&self) -> Result<Option<EndedPage>, ApiError> {
         let approval = self.approval;
         let decision = approval.decision.as_ref();
-        let deadline = approval.expiry();
-        let decided_at = approval.decided_at.unwrap_or(approval.changed_at);
-        let (ended, at) = match approval.state_at(self.now) {
-            ApprovalState::Pending => return Ok(None),
-            ApprovalState::Approved if approval.released_by.is_some() => {
-                (Ended::FailedForNow, decided_at)
-            }
-            ApprovalState::Approved => (Ended::Approved, decided_at),
-            ApprovalState::Consumed => (Ended::of_use(self.used_by), decided_at),
-            ApprovalState::Denied => (Ended::Denied, decided_at),
-            ApprovalState::Expired if decision.is_some() => (Ended::Lapsed, deadline),
-            ApprovalState::Expired => (Ended::Expired, approval.expires_at),
-            ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
+        let Some(became) = Became::of(approval, self.used_by, self.now) else {
+            return Ok(None);
         };
         let operations = self.operations()?;
         Ok(Some(EndedPage {
-            ended,
-            at: Moment::new(at),
+            ended: became.ended,
+            at: Moment::new(became.at),
             apply_ended_at: self
                 .used_by
                 .and_then(|apply| apply.ended_at)
                 .map(Moment::new),
+            usable_until: approval.continue_until().map(Moment::new),
+            progress: became.progress,
             by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
             reason: decision
                 .and_then(|decision| decision.reason.as_ref())
@@ -121,12 +115,23 @@ impl Question<'_> {
 
     fn ended_operation(&self, index: usize, operation: &Operation) -> EndedOperation {
         let read = self.approval.pre_state.as_ref();
-        let read = read.and_then(|read| read.get(index));
+        let found = found(read.and_then(|read| read.get(index)));
         EndedOperation {
-            summary: ShownText::line(headline(operation, read)),
+            summary: ShownText::line(operation.act(&self.before(operation, found.as_ref()))),
             outcome: self
                 .used_by
                 .and_then(|apply| OutcomeShown::of(apply, index)),
+        }
+    }
+
+    /// What is known of upstream where an operation has its effect.
+    fn before<'b>(&'b self, operation: &Operation, state: Option<&'b Value>) -> Before<'b> {
+        Before {
+            state,
+            name: match self.approval.zone(operation.scope.id.as_str()) {
+                Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
+                Some(ZoneNameRead::Unavailable(_)) | None => None,
+            },
         }
     }
 

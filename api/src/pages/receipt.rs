@@ -2,8 +2,46 @@
 
 use super::ended::{Ended, OutcomeShown};
 use super::shown::ShownText;
-use ledger::aggregate::{Apply, OperationState};
+use ledger::Timestamp;
+use ledger::aggregate::{Apply, Approval, ApprovalState, OperationState};
 use ledger::event::{ApplyEnd, OperationOutcome};
+
+/// An approval that can no longer be decided, as far as an open page follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Became {
+    pub(crate) ended: Ended,
+    /// When it was decided, expired or cancelled.
+    pub(super) at: Timestamp,
+    /// How many operations of the apply that used it have ended.
+    pub(crate) progress: usize,
+}
+
+impl Became {
+    /// The state at `now`, where `used_by` is the apply that used it last; `None` while it can be decided.
+    pub(crate) fn of(approval: &Approval, used_by: Option<&Apply>, now: Timestamp) -> Option<Self> {
+        let decided_at = approval.decided_at.unwrap_or(approval.changed_at);
+        let is_decided = approval.decision.is_some();
+        let (ended, at) = match approval.state_at(now) {
+            ApprovalState::Pending => return None,
+            ApprovalState::Approved if approval.released_by.is_some() => {
+                (Ended::FailedForNow, decided_at)
+            }
+            ApprovalState::Approved => (Ended::Approved, decided_at),
+            ApprovalState::Consumed => (Ended::of_use(used_by), decided_at),
+            ApprovalState::Denied => (Ended::Denied, decided_at),
+            ApprovalState::Expired if is_decided => (Ended::Lapsed, approval.expiry()),
+            ApprovalState::Expired => (Ended::Expired, approval.expires_at),
+            ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
+        };
+        let operations = used_by.map_or(&[][..], |apply| &apply.operations);
+        let has_ended = |state: &&OperationState| matches!(state, OperationState::Ended { .. });
+        Some(Self {
+            ended,
+            at,
+            progress: operations.iter().filter(has_ended).count(),
+        })
+    }
+}
 
 impl Ended {
     /// How the apply that used the approval stands; `None` for one that is no longer recorded.
@@ -30,27 +68,40 @@ impl OutcomeShown {
     /// The outcome of the operation of that index.
     pub(super) fn of(apply: &Apply, index: usize) -> Option<Self> {
         let state = apply.operations.get(index)?;
-        let (word, why) = match state {
-            OperationState::Waiting if apply.end.is_none() => ("waiting", None),
-            OperationState::Waiting => ("not tried", None),
-            OperationState::Started(_) => ("being carried out", None),
+        let (word, why, request) = match state {
+            OperationState::Waiting if apply.end.is_none() => ("waiting", None, None),
+            OperationState::Waiting => ("not tried", None, None),
+            OperationState::Started(_) => ("being carried out", None, None),
             OperationState::Ended {
-                outcome, simulated, ..
+                outcome,
+                simulated,
+                evidence,
+                ..
             } => match outcome {
-                OperationOutcome::Succeeded { .. } if *simulated => ("simulated", None),
-                OperationOutcome::Succeeded { .. } => ("carried out", None),
-                OperationOutcome::Failed { message, .. } => ("failed", Some(message)),
-                OperationOutcome::Unknown { why } => match apply.resolved {
-                    None => ("unknown", Some(why)),
-                    Some(true) => ("carried out, settled by a person", None),
-                    Some(false) => ("not carried out, settled by a person", None),
-                },
+                OperationOutcome::Succeeded { .. } if *simulated => ("simulated", None, None),
+                OperationOutcome::Succeeded { request_id, .. } => {
+                    ("carried out", None, request_id.as_ref())
+                }
+                OperationOutcome::Failed {
+                    message,
+                    request_id,
+                    ..
+                } => ("failed", Some(message), request_id.as_ref()),
+                OperationOutcome::Unknown { why } => {
+                    let (word, why) = match apply.resolved {
+                        None => ("unknown", Some(why)),
+                        Some(true) => ("carried out, settled by a person", None),
+                        Some(false) => ("not carried out, settled by a person", None),
+                    };
+                    (word, why, evidence.request_id.as_ref())
+                }
             },
         };
         Some(Self {
             word,
             done: is_done(state, apply),
             why: why.map(ShownText::line),
+            upstream_request: request.map(ShownText::line),
         })
     }
 }

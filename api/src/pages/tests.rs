@@ -16,17 +16,25 @@ fn at(seconds: i64) -> Moment {
 
 fn operation(upstream: UpstreamState) -> OperationCard {
     OperationCard {
+        number: 1,
         operation_id: "dns.record.write".to_owned(),
         summary: hostile(),
         scope_type: ScopeType::of("zone"),
         scope_id: hostile(),
         place: None,
         risk: Risk::Elevated,
-        warnings: vec![hostile()],
+        warnings: vec![ShownWarning {
+            is_danger: true,
+            code: "test",
+            text: hostile(),
+            rows: vec![2],
+        }],
         params: Param::rows(&json!({
             HOSTILE: HOSTILE, "content": "192.0.2.7", "ttl": 60, "list": [HOSTILE, ""],
             "script": format!("{HOSTILE}\n{}", "// line\n".repeat(5000)), "nested": {"a": [HOSTILE]},
         })),
+        param_rows: Vec::new(),
+        table: None,
         lost: Vec::new(),
         upstream,
     }
@@ -46,7 +54,10 @@ fn approval() -> ApprovalPage {
             operation(UpstreamState::Absent),
             operation(UpstreamState::NotApplicable),
         ],
-        approvers: vec![hostile()],
+        approvers: vec![MayDecide {
+            name: hostile(),
+            passkeys: 1,
+        }],
         fingerprint: "0123456789abcdef".repeat(4),
         asked_at: at(0),
         expires_at: at(600),
@@ -60,6 +71,8 @@ fn ended(ended: Ended) -> EndedPage {
         ended,
         at: at(60),
         apply_ended_at: Some(at(70)),
+        usable_until: Some(at(80)),
+        progress: 1,
         by: Some(hostile()),
         reason: Some(hostile()),
         agent: hostile(),
@@ -71,6 +84,7 @@ fn ended(ended: Ended) -> EndedPage {
                 word: "failed",
                 done: false,
                 why: Some(hostile()),
+                upstream_request: Some(hostile()),
             }),
         }],
     }
@@ -174,7 +188,7 @@ fn the_question_is_complete() {
     assert!(html.contains("0123 4567 89ab cdef 0123"));
     assert!(html.contains("Simulation."));
     assert!(html.contains("22 Nov 2026, 14:10:00 UTC"));
-    assert!(html.contains("5 warnings"));
+    assert!(html.contains("5 dangers"));
 }
 
 #[test]
@@ -211,7 +225,7 @@ fn a_card_shows_the_operation_as_it_will_be_sent() {
         )
         .unwrap();
     let now = UpstreamState::Present(Param::rows(&json!({"value": "full"})));
-    let card = OperationCard::of(&operation, now);
+    let card = OperationCard::of(1, &operation, now);
     assert_eq!(card.operation_id, "ssl.mode.write");
     assert!(!format!("{:?}", card.summary).contains("023e105f"));
     assert!(!card.warnings.is_empty());
@@ -226,7 +240,7 @@ fn what_an_agent_writes_takes_nothing_out_of_the_sentence() {
     let card = |content: &str| {
         let params = json!({"type": "TXT", "name": "a", "content": content});
         let operation = providers::all().parse("dns.record.write", "zone", "z1", &params);
-        OperationCard::of(&operation.unwrap(), UpstreamState::NotApplicable)
+        OperationCard::of(1, &operation.unwrap(), UpstreamState::NotApplicable)
     };
     assert!(!card("\"v\"").summary.original().contains("zone z1"));
     for content in ["\"b in zone z1c\"", "\"b of zone z1c\"", "\"b in zone z1\""] {
@@ -298,7 +312,7 @@ fn what_an_upload_drops_stands_apart_from_what_stays() {
         "bindings": [{"type": "kv_namespace", "name": "KV", "namespace_id": "k"},
             {"type": "secret_text", "name": "KEY"}]}});
     let stays = UpstreamState::Present(Param::rows(&found["script"]));
-    let mut card = OperationCard::of(&operation, stays);
+    let mut card = OperationCard::of(1, &operation, stays);
     card.weigh(
         &operation,
         &ledger::operation::Before {
@@ -329,6 +343,6 @@ fn what_an_upload_drops_stands_apart_from_what_stays() {
         html.contains("containers</bdi> <span class=\"unchecked\">not checked</span>"),
         "{html}"
     );
-    assert!(html.contains("not known to this service"), "{html}");
+    assert!(html.contains("Not known to this service"), "{html}");
     assert_eq!(html.matches("not checked</span>").count(), 1, "{html}");
 }

@@ -8,7 +8,7 @@ use crate::extract::params::QueryParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
-use crate::pages::{self, Question, WantsPage};
+use crate::pages::{self, Became, Question, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::passkeys::{
@@ -71,6 +71,7 @@ async fn page(
     let approval = decisions::opened(ledger, who).await?;
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
+    let passkeys = decisions::passkeys(ledger, &approval).await?;
     let now = ledger.now();
     let link = state.approval_url(approval.id, approval.task_id)?;
     let simulated = state.config.simulated;
@@ -81,6 +82,7 @@ async fn page(
             approval: &approval,
             task: &task,
             apply: &apply,
+            passkeys: &passkeys,
             used_by: used_by.as_deref(),
             now,
             providers: &providers,
@@ -119,8 +121,8 @@ async fn turn_for(state: &AppState, approval: &Approval) -> Result<(Arc<Task>, T
 
 /// Where the question stands
 ///
-/// For a page that is open: whether there is still something to decide, and whether it would show
-/// more if it were loaded again.
+/// For a page that is open: whether there is still something to decide, what came of it, and whether the
+/// page would show more if it were loaded again.
 #[utoipa::path(get, path = "/v1/approve/{link}/state", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     responses(
@@ -131,12 +133,17 @@ async fn standing(
     State(state): State<AppState>,
     By(who): By<action::ViewQuestion>,
 ) -> Result<Json<QuestionState>, ApiError> {
-    let approval = decisions::opened(&state.app.ledger, &who).await?;
-    let now = state.app.ledger.now();
+    let ledger = &state.app.ledger;
+    let approval = decisions::opened(ledger, &who).await?;
+    let used_by = decisions::used_by(ledger, &approval).await?;
+    let now = ledger.now();
+    let became = Became::of(&approval, used_by.as_deref(), now);
     Ok(Json(QuestionState {
         approval_id: approval.id.to_string(),
         state: approval.state_at(now).as_str(),
         upstream_read: approval.pre_state.is_some(),
+        became: became.map(|became| became.ended.as_str()),
+        progress: became.map_or(0, |became| became.progress),
     }))
 }
 

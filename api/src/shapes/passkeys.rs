@@ -189,6 +189,14 @@ pub(crate) struct QuestionState {
     pub(crate) state: &'static str,
     /// What the operations would change has been read upstream, or needs no reading.
     pub(crate) upstream_read: bool,
+    /// What came of it; absent while it can be decided. `approved` (the agent has not gone on),
+    /// `failed_for_now` (nothing was changed, it may be tried again), `running`, `carried_out`, `simulated`,
+    /// `failed`, `in_part`, `unknown`, `stopped`, `used` (no longer recorded), `denied`, `expired`, `lapsed`
+    /// (approved and not used in time) or `cancelled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) became: Option<&'static str>,
+    /// How many operations have ended.
+    pub(crate) progress: usize,
 }
 
 /// What a browser made of the creation options. Binary values are base64url.

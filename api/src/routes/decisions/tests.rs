@@ -80,12 +80,13 @@ impl Stage {
         self.ask("GET", path, "text/html,*/*", &Value::Null).await
     }
 
-    /// State, and whether upstream has been read.
+    /// State, whether upstream has been read, and what came of it.
     async fn standing(&self, asked: &Asked) -> Value {
         let path = format!("{}/state", asked.path);
         let (answer, _) = self.ask("GET", &path, "*/*", &Value::Null).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        json!([answer.body["state"], answer.body["upstream_read"]])
+        let body = &answer.body;
+        json!([body["state"], body["upstream_read"], body["became"]])
     }
 
     async fn invite(&self, principal: &str) -> String {

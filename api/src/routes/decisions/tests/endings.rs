@@ -67,7 +67,10 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
     let (_, html) = stage.look(&asked.path).await;
     assert!(html.contains("data-upstream=\"unread\"") && html.contains("Not read yet"));
     assert!(html.contains("whose name is not known yet"), "{html}");
-    assert_eq!(stage.standing(&asked).await, json!(["pending", false]));
+    assert_eq!(
+        stage.standing(&asked).await,
+        json!(["pending", false, null])
+    );
     let read = RecordPreState {
         approval_id: asked.approval_id,
         operations: vec![PreState::Found(
@@ -87,7 +90,7 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
         ),
         "{html}"
     );
-    assert_eq!(stage.standing(&asked).await, json!(["pending", true]));
+    assert_eq!(stage.standing(&asked).await, json!(["pending", true, null]));
     let close = CloseTask {
         task_id: stage.approval(&asked).await.task_id,
         token: None,
@@ -102,7 +105,12 @@ async fn the_page_shows_what_stands_upstream_and_what_became_of_a_closed_task() 
         (problem.status, problem.code()),
         (410, "approval_cancelled")
     );
-    assert_eq!(stage.standing(&asked).await, json!(["cancelled", true]));
+    // An open page tells from these that it shows something else than its link.
+    assert!(html.contains("data-became=\"cancelled\""), "{html}");
+    assert_eq!(
+        stage.standing(&asked).await,
+        json!(["cancelled", true, "cancelled"])
+    );
 }
 
 #[tokio::test]
