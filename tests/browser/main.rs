@@ -25,3 +25,4 @@ mod receipts;
 mod refusing;
 mod service;
 mod waiting;
+mod watching;

@@ -187,6 +187,15 @@ impl Service {
         .await
     }
 
+    /// A link to watch the task for a few minutes, made with the service token.
+    pub(crate) async fn watch_url(&self, asked: &Asked, token: &str) -> String {
+        let path = format!("/v1/tasks/{}/viewer-token", asked.task_id);
+        let made = self
+            .call(Method::POST, &path, Some(token), None, json!({}), 201)
+            .await;
+        made["watch_url"].as_str().unwrap().to_owned()
+    }
+
     /// Ends the task, and with it every question that it has asked.
     pub(crate) async fn close(&self, asked: &Asked) {
         let path = format!("/v1/tasks/{}/close", asked.task_id);
