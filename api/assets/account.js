@@ -1,9 +1,9 @@
-// The page at /: logs in, and shows the person's own sessions.
+// The page at /: logs in, and shows the person's own sessions and passkeys.
 
-import { Refused, explain, hush, ready, say } from "./ceremony.js";
+import { Refused, able, assertion, explain, hush, ready, say } from "./ceremony.js";
 
 const at = (id) => document.getElementById(id);
-const SECTIONS = ["stranger", "me", "sessions", "change"];
+const SECTIONS = ["stranger", "me", "sessions", "passkeys", "change"];
 const ROLES = {
   viewer: "Viewer: you can read.",
   operator: "Operator: you can run tasks, and take grants and passkeys away.",
@@ -36,12 +36,12 @@ function refusal(response, { code, detail }) {
   const refused = (title, text) => Object.assign(new Refused(title, text), { code, status: response.status });
   switch (code) {
     case "login_failed":
-      return refused("That was not right", "The name or the password is wrong, or this user may not log in. After several tries a correct one is refused too, for a while.");
+      return refused("That was not right", "The name, the password or the passkey is wrong, or this user may not log in. After several tries the right password is refused too, for a while; a passkey is not.");
     case "password_wrong":
       return refused("The current password is wrong", "Nothing was changed.");
     case "rate_limited": {
       const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again.`);
+      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again. A passkey works at once.`);
     }
     default:
       return response.status >= 500
@@ -51,6 +51,23 @@ function refusal(response, { code, detail }) {
 }
 
 const wait = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`);
+
+/** Asks as `ask` does; where a fresh passkey is needed, asks for it first. */
+async function askConfirmed(method, path, body) {
+  try {
+    return await ask(method, path, body);
+  } catch (error) {
+    if (error.code !== "step_up_required") throw error;
+  }
+  say("", "Confirm with your passkey", "What you asked for needs it.");
+  await ceremony("auth/step-up", {});
+  return ask(method, path, body);
+}
+
+async function ceremony(path, words) {
+  const options = await ask("POST", `${path}/options`, words);
+  return ask("POST", `${path}/verify`, await assertion(options));
+}
 
 let running = false;
 
@@ -93,7 +110,7 @@ function show(...sections) {
 }
 
 function showStranger() {
-  for (const id of ["password", "current", "new"]) at(id).value = "";
+  for (const id of ["username", "password", "current", "new"]) at(id).value = "";
   show("stranger");
   document.title = "Log in · Permission Proxy";
 }
@@ -114,7 +131,9 @@ async function showMe() {
   at("role").textContent = ROLES[me.role] ?? me.role ?? "";
   fill("groups", me.groups?.length ? document.createTextNode(me.groups.join(", ")) : null);
   fill("until", me.expires_at && time(me.expires_at));
+  fill("confirmed", me.step_up_until && new Date(me.step_up_until) > new Date() && time(me.step_up_until));
   at("must-change").hidden = !me.must_change_password;
+  at("none-yet").hidden = me.must_change_password;
   if (me.kind !== "user" || me.scheme !== "session") {
     show("me");
     at("log-out").hidden = true;
@@ -124,10 +143,12 @@ async function showMe() {
     show("me", "change");
     return;
   }
-  const { sessions } = await ask("GET", "me/sessions");
+  const [{ sessions }, { passkeys }] = await Promise.all([ask("GET", "me/sessions"), ask("GET", "me/passkeys")]);
   at("session-rows").replaceChildren(...sessions.map(sessionRow));
+  at("passkey-rows").replaceChildren(...passkeys.map(passkeyRow));
+  at("no-passkey").hidden = passkeys.length > 0;
   at("others").hidden = sessions.length < 2;
-  show("me", "sessions", "change");
+  show("me", "sessions", "passkeys", "change");
 }
 
 function fill(id, node) {
@@ -190,6 +211,17 @@ function sessionRow({ id, current, via, address, created_at, expires_at }) {
   return row(lead, rest, end);
 }
 
+function passkeyRow({ credential_id }) {
+  const id = document.createElement("code");
+  id.textContent = credential_id;
+  const remove = twice("Remove", "Remove it now", `the passkey ${credential_id}`, async () => {
+    await askConfirmed("DELETE", `me/passkeys/${encodeURIComponent(credential_id)}`);
+    await showMe();
+    say("good", "The passkey is removed", "It opens and decides nothing any more. Delete it from your device too.");
+  });
+  return row([id], [], remove);
+}
+
 function mark(text) {
   const badge = document.createElement("span");
   badge.className = "badge safe";
@@ -205,6 +237,11 @@ on("login", "submit", "with-password", async () => {
   await ask("POST", "auth/login", { username: at("username").value.trim(), password: at("password").value });
   await showMe();
 });
+on("with-passkey", "click", "with-passkey", async () => {
+  const username = at("username").value.trim();
+  await ceremony("auth/passkey", username ? { username } : {});
+  await showMe();
+});
 on("log-out", "click", "log-out", async () => {
   await ask("POST", "auth/logout", {});
   showStranger();
@@ -215,8 +252,14 @@ on("log-out-everywhere", "click", "log-out-everywhere", async () => {
   await showMe();
   say("good", "You are logged out everywhere else", "Only this session goes on.");
 });
+on("add-passkey", "click", "add-passkey", async () => {
+  const { enrolment_url } = await askConfirmed("POST", "me/enrolment", {});
+  location.assign(enrolment_url);
+});
 on("change-password", "submit", "set-password", async () => {
-  await ask("POST", "auth/password", { current: at("current").value, new: at("new").value });
+  const body = { new: at("new").value };
+  if (at("current").value) body.current = at("current").value;
+  await askConfirmed("POST", "auth/password", body);
   await showMe();
   say("good", "Your password is changed", "Your other sessions have ended.");
 });
@@ -228,3 +271,7 @@ try {
   await fail(error);
 }
 ready();
+if (!able()) {
+  at("with-passkey").disabled = true;
+  at("add-passkey").disabled = true;
+}

@@ -1,5 +1,5 @@
-//! The page at `/`: logging in, one's own sessions, and the ways out. Refusals stand on the console: 401 for
-//! strangers.
+//! The page at `/`: logging in, one's own sessions and passkeys, and the ways out. Refusals stand on the
+//! console: 401 for strangers, 403 where a passkey is asked for.
 
 use crate::browser::Browser;
 use crate::driver::Driver;
@@ -20,8 +20,8 @@ async fn log_in(browser: &Browser, service: &Service, name: &str, password: &str
     browser.click("#with-password").await;
 }
 
-async fn shown(browser: &Browser, selector: &str) {
-    let look = "return !document.querySelector(arguments[0]).hidden";
+pub(crate) async fn shown(browser: &Browser, selector: &str) {
+    let look = "return document.querySelector(arguments[0])?.hidden === false";
     until(selector, async || {
         let shown = browser.script(look, vec![selector.into()]).await;
         (shown == Value::Bool(true)).then_some(())
@@ -113,11 +113,88 @@ async fn a_password_that_somebody_else_has_set_is_changed_before_anything_else()
     log_in(&browser, &service, "bob", "given by an admin").await;
     shown(&browser, "#change").await;
     look(&browser, "must-change").await;
-    assert_eq!(browser.text("#sessions").await, "");
+    for section in ["#sessions", "#passkeys"] {
+        assert_eq!(browser.text(section).await, "", "{section}");
+    }
     browser.write("#current", "given by an admin").await;
     browser.write("#new", PASSWORD).await;
     browser.click("#set-password").await;
     browser.told("Your password is changed").await;
     shown(&browser, "#sessions").await;
     assert_eq!(rows(&browser).await, 1);
+}
+
+/// What an admin changes only with a passkey of the last five minutes: the answer's status.
+async fn makes_a_group(browser: &Browser, name: &str) -> u64 {
+    let ask = "const [name] = arguments; \
+               return fetch('v1/groups', { \
+                 method: 'POST', headers: { 'content-type': 'application/json' }, \
+                 body: JSON.stringify({ name }), \
+               }).then((answer) => answer.status)";
+    let status = browser.script(ask, vec![name.into()]).await;
+    status.as_u64().unwrap()
+}
+
+async fn passkey_rows(browser: &Browser) -> u64 {
+    let rows = "return document.querySelectorAll('#passkey-rows li').length";
+    browser.script(rows, Vec::new()).await.as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let driver = Driver::start();
+    let (browser, authenticator) = Browser::with_authenticator(&driver).await;
+    log_in(&browser, &service, "anna", PASSWORD).await;
+    shown(&browser, "#passkeys").await;
+    assert_eq!(passkey_rows(&browser).await, 0);
+    assert_eq!(makes_a_group(&browser, "before").await, 403);
+
+    // The first needs nothing but the session.
+    browser.click("#add-passkey").await;
+    shown(&browser, "#register").await;
+    assert!(browser.text("main").await.contains("log in as anna"));
+    look(&browser, "enrol-user").await;
+    browser.click("#register").await;
+    browser.told("From now on you log in with it").await;
+    look(&browser, "enrolled-user").await;
+    assert_eq!(browser.passkeys(&authenticator).await.len(), 1);
+    browser.click("#go-on a").await;
+    shown(&browser, "#passkeys").await;
+    assert_eq!(passkey_rows(&browser).await, 1);
+
+    // No name is typed, and it counts as confirmed.
+    browser.click("#log-out").await;
+    browser.told("You are logged out").await;
+    look(&browser, "log-in-by-passkey").await;
+    browser.click("#with-passkey").await;
+    shown(&browser, "#me").await;
+    assert_eq!(browser.text("#name").await, "anna");
+    assert_ne!(browser.text("#confirmed").await, "");
+    assert_eq!(makes_a_group(&browser, "confirmed").await, 201);
+    look(&browser, "account-with-passkey").await;
+
+    // A password alone changes nothing; what asks for a passkey has it shown.
+    browser.click("#log-out").await;
+    log_in(&browser, &service, "anna", PASSWORD).await;
+    shown(&browser, "#me").await;
+    assert_eq!(browser.text("#confirmed-row").await, "");
+    assert_eq!(makes_a_group(&browser, "by-password").await, 403);
+    browser.recognise(&authenticator, false).await;
+    browser.click("#add-passkey").await;
+    browser.told("No passkey was used").await;
+    browser.recognise(&authenticator, true).await;
+    browser.click("#passkey-rows button").await;
+    assert_eq!(browser.text("#passkey-rows button").await, "Remove it now");
+    browser.click("#passkey-rows button").await;
+    browser.told("The passkey is removed").await;
+    assert_eq!(passkey_rows(&browser).await, 0);
+    assert_eq!(makes_a_group(&browser, "stepped-up").await, 201);
+
+    browser.click("#log-out").await;
+    browser.told("You are logged out").await;
+    browser.click("#with-passkey").await;
+    browser.told("That was not right").await;
+    browser.expect_console_with_only("40").await;
 }

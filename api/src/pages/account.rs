@@ -1,4 +1,4 @@
-//! The page at `/`: a person logs in, or sees their own sessions. It holds nothing of anybody;
+//! The page at `/`: a person logs in, or sees their own sessions and passkeys. It holds nothing of anybody;
 //! its script asks for what it shows.
 
 use super::assets;
