@@ -5,14 +5,14 @@ use crate::identity::password::PasswordHasher;
 use crate::identity::session::SessionPointer;
 use crate::identity::throttle::Throttle;
 use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
-use crate::principal::Revocable;
+use crate::principal::Principal;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
 use crate::token::viewer::ViewerToken;
-use ledger::aggregate::{Approval, ApprovalState, Key};
+use ledger::aggregate::{Approval, ApprovalState};
 use ledger::provider::ScopeNames;
-use ledger::{ApprovalId, Ledger, Rejection, TaskId};
+use ledger::{ApprovalId, Ledger, TaskId};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,11 +92,10 @@ impl App {
     /// Waits as long as the caller may be answered.
     ///
     /// # Errors
-    /// [`Rejection::KeyRevoked`] or [`Rejection::SessionEnded`] as soon as what the caller has shown is taken
-    /// away.
+    /// The refusal that the caller would meet now, as soon as what it has shown is taken away or runs out.
     pub(crate) async fn while_in_force<T, E>(
         &self,
-        shown: &Revocable,
+        caller: &Principal,
         waiting: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Error>
     where
@@ -105,25 +104,8 @@ impl App {
         tokio::select! {
             // Whatever else has come about meanwhile is not for somebody who has nothing to show.
             biased;
-            refused = self.taken_away(shown) => Err(refused),
+            refused = caller.ended(&self.ledger, LONGEST_WAIT) => Err(refused),
             waited = waiting => Ok(waited?),
-        }
-    }
-
-    /// The refusal of a caller who waits, once what they have shown is taken away.
-    async fn taken_away(&self, shown: &Revocable) -> Error {
-        match shown {
-            Revocable::Nothing => std::future::pending().await,
-            Revocable::Key(key_id) => {
-                let is_revoked = |key: &Key| key.revoked_at.is_some();
-                let revoked = self.ledger.wait_for(*key_id, LONGEST_WAIT, is_revoked);
-                match revoked.await {
-                    Ok(_) => Rejection::KeyRevoked.into(),
-                    Err(error) => error.into(),
-                }
-            }
-            Revocable::Session(session) => session.ended(&self.ledger, LONGEST_WAIT).await,
-            Revocable::Viewer(token) => token.ended(&self.ledger, LONGEST_WAIT).await,
         }
     }
 

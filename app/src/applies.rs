@@ -170,10 +170,7 @@ impl<'a> Attempt<'a> {
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.app.ledger;
             let waiting = ledger.wait_for(submitted.apply.id, patience, ended);
-            submitted.apply = self
-                .app
-                .while_in_force(&self.who.revocable(), waiting)
-                .await?;
+            submitted.apply = self.while_in_force(waiting).await?;
             // Its end may have given the approval back.
             if let Some(approval) = submitted.apply.approval_id {
                 submitted.approval = Some(ledger.existing(approval).await?);
@@ -238,13 +235,17 @@ impl<'a> Attempt<'a> {
         {
             let patience = self.left_of(wait);
             let waiting = self.app.wait_for_decision(asked.id, patience);
-            let decided = self
-                .app
-                .while_in_force(&self.who.revocable(), waiting)
-                .await?;
-            submitted.approval = Some(decided);
+            submitted.approval = Some(self.while_in_force(waiting).await?);
         }
         Ok(())
+    }
+
+    async fn while_in_force<T>(
+        &self,
+        waiting: impl Future<Output = Result<T, ledger::Error>>,
+    ) -> Result<T, Error> {
+        let by = &self.who.reading().by;
+        self.app.while_in_force(by, waiting).await
     }
 
     fn standing(&self, submitted: &Submitted) -> Standing {

@@ -21,7 +21,7 @@ pub async fn newest(
     Ok(match wait {
         Some(wait) => {
             let waiting = app.wait_for_decision(newest.id, wait);
-            app.while_in_force(&who.revocable, waiting).await?
+            app.while_in_force(&who.by, waiting).await?
         }
         None => newest,
     })
@@ -49,7 +49,7 @@ pub async fn narrow(
 /// # Errors
 /// [`Error::NotFound`] when nothing is pending.
 pub async fn pending(app: &App, who: &TaskAccess) -> Result<Arc<Approval>, Error> {
-    let approval = newest(app, &who.reading(), None).await?;
+    let approval = newest(app, who.reading(), None).await?;
     if approval.state_at(app.ledger.now()) != ApprovalState::Pending {
         return Err(Error::NotFound {
             what: "pending approval",

@@ -174,21 +174,30 @@ async fn task_of(
     named: Option<TaskId>,
     is_in_force: bool,
 ) -> Result<Arc<Task>, Error> {
-    if is_in_force {
-        holder.token.counts_at(ledger_time(ledger))?;
-    }
     let presented = holder.presented();
-    let task = issued_for(ledger, presented).await?;
-    if is_in_force {
-        let agent = ledger.load::<Agent>(task.agent_id).await?;
-        check_token(presented, Some(&task), agent.as_deref(), ledger.now())?;
-    }
+    let task = match is_in_force {
+        true => token_in_force(ledger, holder).await?,
+        false => issued_for(ledger, presented).await?,
+    };
     if *holder.token.bound_to() != presented.subject {
         return Err(Forbidden::OtherSubject.into());
     }
     if named != Some(holder.token.task_id()) {
         return Err(Forbidden::OtherTask.into());
     }
+    Ok(task)
+}
+
+/// The task of a token that counts at this moment.
+pub(crate) async fn token_in_force(
+    ledger: &Ledger,
+    holder: &TokenHolder,
+) -> Result<Arc<Task>, Error> {
+    holder.token.counts_at(ledger_time(ledger))?;
+    let presented = holder.presented();
+    let task = issued_for(ledger, presented).await?;
+    let agent = ledger.load::<Agent>(task.agent_id).await?;
+    check_token(presented, Some(&task), agent.as_deref(), ledger.now())?;
     Ok(task)
 }
 

@@ -1,12 +1,13 @@
 //! Agents that prove themselves by a key.
 
 use crate::refusal::{Error, Unauthorized};
-use ledger::aggregate::Agent;
+use ledger::aggregate::{Agent, Key};
 use ledger::command::PresentedKey;
 use ledger::{
     Actor, AgentId, AgentKeyHash, AgentName, ClientSubject, KeyId, Ledger, Rejection, SHARED_KEY,
     TaskId,
 };
+use std::time::Duration;
 
 /// What a request presents as an agent's key, before the ledger was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,19 @@ impl KeyHolder {
 
     pub(crate) const fn subject(&self) -> Option<&ClientSubject> {
         self.subject.as_ref()
+    }
+
+    /// Waits until the key is revoked, which nobody does for longer than `patience`. The one that all
+    /// agents have never is.
+    pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        if self.key_id == SHARED_KEY {
+            return std::future::pending().await;
+        }
+        let is_revoked = |key: &Key| key.revoked_at.is_some();
+        match ledger.wait_for(self.key_id, patience, is_revoked).await {
+            Ok(_) => Rejection::KeyRevoked.into(),
+            Err(error) => error.into(),
+        }
     }
 
     /// The key as the ledger wants to see it in a task.

@@ -1,7 +1,7 @@
 //! Principals: who a request is from, as a scheme has proven it.
 
 use crate::action::{self, Access, Admitted};
-use crate::authorize::{Request, authorize};
+use crate::authorize::{Request, authorize, token_in_force};
 use crate::feed::Reader;
 use crate::identity::session::{SessionPointer, UserSession};
 use crate::key_holder::KeyHolder;
@@ -10,14 +10,12 @@ use crate::token::bootstrap::BootstrapClaims;
 use crate::token::capability::OpenedToken;
 use crate::token::link::{ApprovalLink, EnrolmentLink};
 use crate::token::viewer::ViewerToken;
-use ledger::aggregate::Task;
-use ledger::command::{Presented, PresentedToken};
-use ledger::{
-    Actor, AgentName, ClientSubject, KeyId, Ledger, Origin, RequestId, Role, SHARED_KEY, TaskId,
-    Timestamp,
-};
+use ledger::aggregate::{Agent, Task};
+use ledger::command::{Presented, PresentedToken, check_token};
+use ledger::{Actor, AgentName, ClientSubject, Ledger, Origin, RequestId, Role, TaskId, Timestamp};
 use projections::TimelineTopic;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who a request is from. To add a kind: a variant, its actor, what [`crate::authorize`] asks of it, the
 /// rows that admit it, and a scheme that proves it.
@@ -68,6 +66,23 @@ impl Principal {
             Self::ApprovalLink(_) | Self::EnrolmentLink(_) | Self::Viewer(_) => None,
         }
     }
+
+    /// Waits until what the principal has shown is taken away or runs out, which nobody does for longer than
+    /// `patience`; for ever where it cannot be taken away. Gives the refusal that it meets from then on.
+    pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        match self {
+            Self::Agent(holder) => holder.ended(ledger, patience).await,
+            Self::AgentKey(holder) => holder.ended(ledger, patience).await,
+            Self::User(session) => session.ended(ledger, patience).await,
+            Self::Viewer(token) => token.ended(ledger, patience).await,
+            Self::Administrator(_)
+            | Self::ApprovalLink(_)
+            | Self::EnrolmentLink(_)
+            | Self::Operator(_)
+            | Self::Service(_)
+            | Self::AuthDisabled => std::future::pending().await,
+        }
+    }
 }
 
 /// The service token of this service's configuration.
@@ -104,6 +119,29 @@ impl TokenHolder {
     /// The token as the ledger wants to see it.
     pub(crate) const fn presented(&self) -> &PresentedToken {
         &self.presented
+    }
+
+    /// Waits until the token is revoked, goes stale or expires, which nobody does for longer than `patience`.
+    async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        loop {
+            let task = match token_in_force(ledger, self).await {
+                Ok(task) => task,
+                Err(ended) => return ended,
+            };
+            let left = self.expires_at().since(ledger.now()).min(patience);
+            let fails = |task: &Task, agent: Option<&Agent>| {
+                check_token(&self.presented, Some(task), agent, ledger.now()).is_err()
+            };
+            let is_over = |task: &Task| fails(task, None);
+            let is_stale = |agent: &Agent| fails(&task, Some(agent));
+            let changed = tokio::select! {
+                changed = ledger.wait_for(task.id, left, is_over) => changed.map(drop),
+                changed = ledger.wait_for(task.agent_id, left, is_stale) => changed.map(drop),
+            };
+            if let Err(error) = changed {
+                return error.into();
+            }
+        }
     }
 
     fn actor(&self) -> Actor {
@@ -203,7 +241,7 @@ impl Administrator {
 #[derive(Debug)]
 pub struct TaskAccess {
     presented: Presented,
-    task: Arc<Task>,
+    reading: TaskReading,
     origin: Origin,
 }
 
@@ -211,26 +249,16 @@ impl TaskAccess {
     /// The task, as of the moment when the token or key was checked.
     #[must_use]
     pub const fn task(&self) -> &Arc<Task> {
-        &self.task
+        self.reading.task()
     }
 
-    pub(crate) fn reading(&self) -> TaskReading {
-        TaskReading {
-            task: Arc::clone(&self.task),
-            revocable: self.revocable(),
-        }
+    pub(crate) const fn reading(&self) -> &TaskReading {
+        &self.reading
     }
 
     /// The token or key, for commands: they check it again, on the writer.
     pub(crate) fn presented(&self) -> Presented {
         self.presented.clone()
-    }
-
-    pub(crate) fn revocable(&self) -> Revocable {
-        match &self.presented {
-            Presented::Key(key) if key.key_id != SHARED_KEY => Revocable::Key(key.key_id),
-            Presented::Key(_) | Presented::Token(_) => Revocable::Nothing,
-        }
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -240,14 +268,14 @@ impl TaskAccess {
 
 impl Access for TaskAccess {
     fn of(admitted: Admitted) -> Option<Self> {
-        let task = admitted.task?;
         let origin = Origin {
             actor: admitted.principal.actor()?,
             request_id: admitted.request_id,
         };
+        let task = admitted.task.as_ref()?;
         Some(Self {
-            presented: presented(&admitted.principal, &task)?,
-            task,
+            presented: presented(&admitted.principal, task)?,
+            reading: TaskReading::of(admitted)?,
             origin,
         })
     }
@@ -267,16 +295,7 @@ fn presented(principal: &Principal, task: &Task) -> Option<Presented> {
 pub struct TaskReading {
     task: Arc<Task>,
     /// Who waits for something is refused once this is taken away.
-    pub(crate) revocable: Revocable,
-}
-
-/// What can be taken away from a caller while they wait.
-#[derive(Debug)]
-pub(crate) enum Revocable {
-    Nothing,
-    Key(KeyId),
-    Session(UserSession),
-    Viewer(ViewerToken),
+    pub(crate) by: Principal,
 }
 
 impl TaskReading {
@@ -289,21 +308,9 @@ impl TaskReading {
 
 impl Access for TaskReading {
     fn of(admitted: Admitted) -> Option<Self> {
-        let revocable = match admitted.principal {
-            Principal::User(session) => Revocable::Session(session),
-            Principal::Viewer(token) => Revocable::Viewer(token),
-            Principal::AgentKey(holder) if holder.key_id() != SHARED_KEY => {
-                Revocable::Key(holder.key_id())
-            }
-            Principal::Agent(_)
-            | Principal::AgentKey(_)
-            | Principal::Service(_)
-            | Principal::AuthDisabled => Revocable::Nothing,
-            _ => return None,
-        };
         Some(Self {
             task: admitted.task?,
-            revocable,
+            by: admitted.principal,
         })
     }
 }

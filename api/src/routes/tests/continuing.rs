@@ -1,12 +1,12 @@
 //! `continue` that waits for the decision.
 
-use super::{Scene, ssl};
-use crate::testing::Answer;
+use super::{Scene, dns, ssl};
+use crate::testing::{AGENT, Answer};
 use futures_util::future::{Either, select};
 use ledger::command::ExpireApproval;
 use ledger::{Decision, Event, Origin};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A scene with an apply that waits for a human, and its resume token.
 async fn asked() -> (Scene, Value) {
@@ -43,16 +43,6 @@ async fn continue_that_waits_is_told_of_a_denial() {
     let decide = scene.decide(Decision::Deny, Some("not on a Friday"));
     let (answer, ()) = tokio::join!(waiting(&scene, "k1", &token), decide);
     assert_eq!((answer.status, answer.code()), (409, "approval_denied"));
-    assert_eq!(scene.started().await, 0);
-}
-
-#[tokio::test]
-async fn continue_that_waits_is_told_that_the_task_was_closed() {
-    let (scene, token) = asked().await;
-    let closed = scene.post("/close", &Value::Null);
-    let (answer, closed) = tokio::join!(waiting(&scene, "k1", &token), closed);
-    assert_eq!(closed.status, 200, "{closed:?}");
-    assert_eq!((answer.status, answer.code()), (410, "approval_cancelled"));
     assert_eq!(scene.started().await, 0);
 }
 
@@ -113,4 +103,84 @@ async fn a_client_that_hangs_up_while_it_waits_has_not_used_the_approval() {
     let answer = waiting(&scene, "k1", &token).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(scene.started().await, 1);
+}
+
+/// What the requests of an agent that wait for a human are told, once something happens to its token.
+async fn told_when(elapsed: Duration, happens: impl AsyncFnOnce(&Scene)) -> [(u16, String); 3] {
+    let (scene, resume_token) = asked().await;
+    scene.stage.clock.advance(elapsed);
+    let send = async |method: &'static str, rest: &'static str, body: Value| {
+        let headers = [("idempotency-key", "k1"), ("prefer", "wait=50")];
+        let path = scene.path(rest);
+        let stage = &scene.stage;
+        let sent = stage.send_with(method, &path, &scene.token, &headers, &body);
+        let answer = sent.await;
+        (answer.status, answer.code().to_owned())
+    };
+    let begun = Instant::now();
+    let happening = async {
+        // All wait by now: each is polled before this goes on.
+        tokio::task::yield_now().await;
+        happens(&scene).await;
+    };
+    let (applied, continued, status, ()) = tokio::join!(
+        send("POST", "/apply", json!({"operations": [ssl()]})),
+        send(
+            "POST",
+            "/apply/continue",
+            json!({"resume_token": resume_token})
+        ),
+        send("GET", "/approval-status", Value::Null),
+        happening
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(25),
+        "they did not end at once"
+    );
+    assert_eq!(scene.started().await, 0);
+    [applied, continued, status]
+}
+
+#[tokio::test]
+async fn a_request_that_waits_ends_when_its_token_counts_no_more() {
+    let refused = |code: &str| [(); 3].map(|()| (401, code.to_owned()));
+    let closed = told_when(Duration::ZERO, async |scene: &Scene| {
+        let bootstrap = scene.stage.bootstrap(|_| ());
+        let path = scene.path("/close");
+        let closed = scene.stage.send("POST", &path, &bootstrap, &Value::Null);
+        assert_eq!(closed.await.status, 200);
+    });
+    assert_eq!(closed.await, refused("token_revoked"));
+    let stale = told_when(Duration::ZERO, async |scene: &Scene| {
+        let bootstrap = scene.stage.bootstrap(|_| ());
+        let path = format!("/v1/agents/{AGENT}/permissions");
+        let none = json!({"permissions": []});
+        let replaced = scene.stage.send("PATCH", &path, &bootstrap, &none);
+        assert_eq!(replaced.await.status, 200);
+    });
+    assert_eq!(stale.await, refused("token_stale"));
+    let expired = told_when(Duration::from_millis(299_900), async |scene: &Scene| {
+        scene.stage.clock.advance(Duration::from_secs(1));
+    });
+    assert_eq!(expired.await, refused("token_expired"));
+}
+
+#[tokio::test]
+async fn who_waits_for_an_apply_to_end_is_told_nothing_once_the_task_was_closed() {
+    let scene = Scene::granted().await;
+    scene.executor.hold();
+    let closing = async {
+        while scene
+            .events(|event| matches!(event, Event::ApplyAccepted(_)))
+            .await
+            == 0
+        {
+            tokio::task::yield_now().await;
+        }
+        scene.post("/close", &Value::Null).await
+    };
+    let dns = [dns("a.example.com")];
+    let (applied, closed) = tokio::join!(scene.apply("k1", &dns), closing);
+    assert_eq!(closed.status, 200, "{closed:?}");
+    assert_eq!((applied.status, applied.code()), (401, "token_revoked"));
 }
