@@ -49,5 +49,7 @@ pub(super) async fn acting_session(
     let session = tx.load::<Session>(id).await?;
     let now = tx.context().now;
     let session = session.filter(|session| session.is_valid(user, now));
-    Ok(session.ok_or(Rejection::SessionEnded)?)
+    let session = session.ok_or(Rejection::SessionEnded)?;
+    tx.user_acts_by(session.id);
+    Ok(session)
 }

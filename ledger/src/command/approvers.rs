@@ -1,12 +1,13 @@
 //! Approvers' credentials: put by an administrator, or enrolled in a browser by invitation.
 
 use super::Command;
+use super::acting::still_acts;
 use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Approver, User};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened};
+use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened, Role};
 use crate::id::{ApproverId, EnrolmentId};
 use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use crate::rejection::Rejection;
@@ -43,6 +44,7 @@ impl Command for PutCredential {
     type Answer = Arc<Approver>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        still_acts(tx, Role::Admin).await?;
         is_no_users(&self.principal)?;
         let known = tx
             .find_state::<Approver>(&LookupKey::approver(&self.principal))
@@ -133,6 +135,7 @@ impl Command for RevokeCredential {
     type Answer = Arc<Approver>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        still_acts(tx, Role::Operator).await?;
         is_no_users(&self.principal)?;
         revoke(tx, &self.principal, &self.credential_id, self.reason).await
     }
@@ -180,6 +183,7 @@ impl Command for OpenEnrolment {
     type Answer = OpenedEnrolment;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OpenedEnrolment, Error> {
+        still_acts(tx, Role::Admin).await?;
         is_no_users(&self.principal)?;
         open_enrolment(tx, &self.principal).await
     }

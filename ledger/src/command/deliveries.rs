@@ -1,10 +1,13 @@
 //! Trying deliveries: every try begins and ends in the log.
 
 use super::Command;
+use super::acting::still_acts;
 use crate::aggregate::{Delivery, DeliveryState};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, RetryRequested};
+use crate::event::{
+    AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, RetryRequested, Role,
+};
 use crate::id::DeliveryId;
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
@@ -106,6 +109,7 @@ impl Command for RetryDelivery {
     type Answer = Arc<Delivery>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Delivery>, Error> {
+        still_acts(tx, Role::Operator).await?;
         let delivery = tx.named::<Delivery>(self.delivery_id).await?;
         if delivery.state != DeliveryState::GivenUp {
             return Err(Rejection::DeliveryNotGivenUp.into());

@@ -1,6 +1,7 @@
 //! Executing an apply, operation by operation: intent before effect, outcome after.
 
 use super::Command;
+use super::acting::still_acts;
 use super::callbacks::{Subject, owe};
 use super::tasks::stop;
 use crate::aggregate::{Apply, Approval, OperationState, Task};
@@ -8,7 +9,7 @@ use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyEnd, ApplyEnded, ApplyResolved, ApprovalReleased, Evidence, OperationEnded,
-    OperationOutcome, OperationStarted, ReadBefore,
+    OperationOutcome, OperationStarted, ReadBefore, Role,
 };
 use crate::id::{ApplyId, ExecutionId};
 use crate::rejection::Rejection;
@@ -223,6 +224,7 @@ impl Command for ResolveApply {
     type Answer = Arc<Apply>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Apply>, Error> {
+        still_acts(tx, Role::Operator).await?;
         let (apply, task) = apply_and_task(tx, self.apply_id).await?;
         if self.reason.trim().is_empty() {
             return Err(Rejection::Invalid {

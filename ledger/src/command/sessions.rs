@@ -1,7 +1,7 @@
 //! Sessions: opened once somebody has proven to be a user, ended one by one or all together.
 
 use super::Command;
-use super::acting::acting_session;
+use super::acting::{acting_session, still_acts_on};
 use super::passkeys::prove_login;
 use crate::aggregate::{SESSION_LIFE, Session, User};
 use crate::assertion::Assertion;
@@ -73,6 +73,7 @@ impl Command for OpenSession {
 
 async fn open(tx: &mut Transaction<'_>, event: NewEvent, id: SessionId) -> Result<Opened, Error> {
     tx.append(vec![event]).await?;
+    tx.user_acts_by(id);
     let session = tx.existing::<Session>(id).await?;
     let user = tx.existing::<User>(session.user_id).await?;
     Ok(Opened { session, user })
@@ -175,6 +176,7 @@ impl Command for EndSession {
         if session.ended.is_some() {
             return Ok(session);
         }
+        still_acts_on(tx, session.user_id).await?;
         let ended = SessionEnded { why: self.why };
         let ended = tx.context().event(session.id, ended);
         tx.append(vec![ended]).await?;

@@ -1,5 +1,6 @@
 //! Making and closing tasks, and issuing their tokens.
 
+use super::acting::still_acts;
 use super::agents::{find, register_agent};
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
@@ -10,7 +11,7 @@ use crate::catalog::{CatalogEntry, Level, Risk};
 use crate::claims::CapabilityClaims;
 use crate::error::Error;
 use crate::event::{
-    AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet,
+    AllowedOperation, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, CallbackSet, Role,
     TaskClosed, TaskCreated, TokenIssued, TokenRevoked,
 };
 use crate::id::{TaskId, TokenId};
@@ -94,6 +95,7 @@ impl Command for CreateTask {
     type Answer = IssuedToken;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<IssuedToken, Error> {
+        still_acts(tx, Role::Operator).await?;
         tx.needs_room()?;
         let agent = find(tx, &self.agent).await?;
         let task_id: TaskId = tx.context().id();
@@ -234,6 +236,7 @@ impl Command for CloseTask {
     type Answer = Arc<Task>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Task>, Error> {
+        still_acts(tx, Role::Operator).await?;
         let task = match &self.token {
             Some(token) => admit(tx, self.task_id, token).await?.0,
             None => tx.named::<Task>(self.task_id).await?,

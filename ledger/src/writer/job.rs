@@ -63,7 +63,13 @@ impl<C: Command> Job for TypedJob<C> {
             let Some(command) = self.command.take() else {
                 return false;
             };
-            let decision = command.run(tx).await;
+            let mut decision = command.run(tx).await;
+            if tx.is_user_unproven() {
+                // What a user was admitted for may have been taken away since.
+                decision = Err(Error::defect(
+                    "a command asks no more whether its user acts",
+                ));
+            }
             let keep = decision.is_ok();
             self.decision = Some(decision);
             keep

@@ -250,6 +250,7 @@ impl Writer {
                 refusals: &mut self.refusals,
                 usage: &mut self.usage,
                 is_short_of_room,
+                is_user_proven: false,
             };
             // A command that fails leaves nothing behind in its batch.
             if job.decide(&mut tx).await {

@@ -8,8 +8,8 @@ use crate::aggregate::Task;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::error::Error;
-use crate::event::{Envelope, Event, InStream, Recorded};
-use crate::id::{EventId, LedgerId, StreamId, TaskId};
+use crate::event::{Actor, Envelope, Event, InStream, Recorded};
+use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
@@ -96,6 +96,8 @@ pub struct Transaction<'w> {
     pub(super) refusals: &'w mut Refusals,
     pub(super) usage: &'w mut super::usage::Usage,
     pub(super) is_short_of_room: bool,
+    /// The session of the user who asks was found valid, as of this batch.
+    pub(super) is_user_proven: bool,
 }
 
 impl<'w> Transaction<'w> {
@@ -131,6 +133,19 @@ impl<'w> Transaction<'w> {
         } else {
             Ok(())
         }
+    }
+
+    /// Notes that a session is valid as of this batch.
+    pub(crate) fn user_acts_by(&mut self, session: SessionId) {
+        if let Actor::User { via_id, .. } = self.envelope.actor {
+            self.is_user_proven |= via_id == session;
+        }
+    }
+
+    /// Whether a user is to have caused events, and nobody has asked whether they still may.
+    pub(super) fn is_user_unproven(&self) -> bool {
+        let is_user = matches!(self.envelope.actor, Actor::User { .. });
+        is_user && !self.is_user_proven && !self.own.events.is_empty()
     }
 
     /// Admits so many bytes more to be recorded for the task.

@@ -7,6 +7,7 @@
     reason = "the functions that tests share may fail as tests do"
 )]
 
+mod acting;
 mod approvals;
 mod audit;
 mod callback_proof;
