@@ -94,7 +94,7 @@ pub enum ApiError {
     /// The body did not arrive in time: 408.
     #[error("the body did not arrive in time")]
     RequestTimeout,
-    /// More requests than the subject, or strangers together, may make: 429.
+    /// More requests than the subject, or the strangers of a network, may make: 429.
     #[error("too many requests: wait as long as retry-after says")]
     RateLimited {
         /// When the next one will be let through.

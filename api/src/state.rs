@@ -8,6 +8,7 @@ use crate::limits::rate_limit::RateLimiter;
 use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
+use crate::schemes::client_address::client_address;
 use crate::schemes::cross_site::OwnOrigins;
 use crate::schemes::service_token::ConfiguredToken;
 use crate::schemes::subject::SubjectVerifier;
@@ -16,12 +17,13 @@ use app::App;
 use app::feed::Feed;
 use app::identity::password::PasswordHasher;
 use app::identity::session::session_key;
-use app::identity::throttle::Throttle;
+use app::identity::throttle::{Network, Throttle};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
 use app::token::viewer::viewer_key;
 use axum::body::Bytes;
+use http::request::Parts;
 use ipnet::IpNet;
 use ledger::provider::ScopeNames;
 use ledger::{ApprovalId, CallbackPolicy, Ledger, TaskId};
@@ -161,7 +163,7 @@ pub struct Shared {
     pub(crate) limiter: RateLimiter,
     /// Requests through links.
     pub(crate) links: LinkTraffic,
-    /// Requests of strangers: all together, and apart from them those with links that are none.
+    /// Requests of strangers, for each network: all together, and apart from them those with links that are none.
     pub(crate) strangers: RateLimiter,
     /// Turns of making large pages and answers.
     pub(crate) turns: Turns,
@@ -249,6 +251,10 @@ impl AppState {
         gauge("http_streams", self.app.feed.watching());
         gauge("http_rates_remembered", self.limiter.remembered());
         gauge("http_link_rates_remembered", self.links.remembered());
+        gauge(
+            "http_stranger_rates_remembered",
+            self.strangers.remembered(),
+        );
         gauge("http_link_tasks_under_way", self.links.under_way());
         gauge("passwords_under_way", self.app.passwords.under_way());
         let (names, networks) = self.app.logins.remembered();
@@ -280,20 +286,27 @@ impl AppState {
     /// Counts a request of somebody who says nothing about who they are.
     ///
     /// # Errors
-    /// [`ApiError::RateLimited`] when strangers together ask too much.
-    pub(crate) fn admit_stranger(&self) -> Result<(), ApiError> {
-        self.strangers
-            .admit(&CountedFor::default())
-            .map_err(|retry_after| ApiError::RateLimited { retry_after })
+    /// [`ApiError::RateLimited`] when strangers of that network ask too much.
+    pub(crate) fn admit_stranger(&self, parts: &Parts) -> Result<(), ApiError> {
+        self.admit_from(parts, CountedFor::stranger)
     }
 
     /// Counts a request whose link is none, apart from those of other strangers.
     ///
     /// # Errors
-    /// [`ApiError::RateLimited`] when there are too many of them.
-    pub(crate) fn admit_forged_link(&self) -> Result<(), ApiError> {
+    /// [`ApiError::RateLimited`] when there are too many of them from that network.
+    pub(crate) fn admit_forged_link(&self, parts: &Parts) -> Result<(), ApiError> {
+        self.admit_from(parts, CountedFor::forged_links_from)
+    }
+
+    fn admit_from(
+        &self,
+        parts: &Parts,
+        counted_for: fn(Network) -> CountedFor,
+    ) -> Result<(), ApiError> {
+        let address = client_address(parts, &self.config.trusted_proxies);
         self.strangers
-            .admit(&CountedFor::forged_links())
+            .admit(&counted_for(Network::of(address)))
             .map_err(|retry_after| ApiError::RateLimited { retry_after })
     }
 }

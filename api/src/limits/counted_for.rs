@@ -1,5 +1,6 @@
 //! Keys of counts, rates and shares. Two of them are one only when they are of one kind.
 
+use app::identity::throttle::Network;
 use ledger::{AgentId, ApproverName, ClientSubject, EnrolmentId, KeyId, TaskId, UserId};
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ enum Kind {
     Task(TaskId),
     ViewersOf(TaskId),
     Invitation(EnrolmentId),
-    ForgedLinks,
+    Stranger(Network),
+    ForgedLinksFrom(Network),
 }
 
 impl CountedFor {
@@ -75,9 +77,14 @@ impl CountedFor {
         Self(Arc::new(Kind::Invitation(enrolment)))
     }
 
+    /// Somebody who has not proven to be anybody.
+    pub(crate) fn stranger(network: Network) -> Self {
+        Self(Arc::new(Kind::Stranger(network)))
+    }
+
     /// Links that nobody signed.
-    pub(crate) fn forged_links() -> Self {
-        Self(Arc::new(Kind::ForgedLinks))
+    pub(crate) fn forged_links_from(network: Network) -> Self {
+        Self(Arc::new(Kind::ForgedLinksFrom(network)))
     }
 }
 

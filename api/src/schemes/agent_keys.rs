@@ -40,8 +40,8 @@ fn proof(head: &Head<'_>) -> Result<Option<PresentedProof>, ApiError> {
     Ok(Some(PresentedProof::Shared(AgentName::unchecked(agent))))
 }
 
-/// Asks the ledger whose key it is, and counts the request for that key. A key that is nobody's is counted
-/// with strangers.
+/// Asks the ledger whose key it is, and counts the request for that key. A key that is nobody's, or
+/// nobody's any more, is counted with strangers.
 pub(super) async fn find(
     head: &mut Head<'_>,
     proof: PresentedProof,
@@ -49,11 +49,14 @@ pub(super) async fn find(
 ) -> Result<Principal, ApiError> {
     let holder = match KeyHolder::find(&head.state.app.ledger, proof, subject).await {
         Ok(holder) => holder,
-        Err(app::Error::Unauthorized(unknown)) => {
-            head.state.admit_stranger()?;
-            return Err(unknown.into());
+        Err(
+            refused
+            @ (app::Error::Unauthorized(_) | app::Error::Ledger(ledger::Error::Rejected(_))),
+        ) => {
+            head.state.admit_stranger(head.parts)?;
+            return Err(refused.into());
         }
-        Err(refused) => return Err(refused.into()),
+        Err(error) => return Err(error.into()),
     };
     head.count_for(match holder.key_id() {
         SHARED_KEY => CountedFor::agent(holder.agent_id()),

@@ -1,5 +1,6 @@
 //! The address of a client: the connection's, or what a proxy of ours says of it.
 
+use crate::problem::ApiError;
 use crate::state::AppState;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -33,6 +34,17 @@ pub(crate) fn client_address(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
         }
     }
     client
+}
+
+/// A request of somebody who need not prove to be anybody, within the rate of their network.
+pub(crate) struct Stranger;
+
+impl FromRequestParts<AppState> for Stranger {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        state.admit_stranger(parts).map(|()| Self)
+    }
 }
 
 /// As an extractor.

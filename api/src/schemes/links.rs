@@ -44,7 +44,7 @@ fn opened<T: Said>(head: &Head<'_>, key: &LinkKey<T>) -> Result<T, ApiError> {
     match key.open(link) {
         Ok(said) => Ok(said),
         Err(forged) => {
-            head.state.admit_forged_link()?;
+            head.state.admit_forged_link(head.parts)?;
             Err(forged.into())
         }
     }

@@ -51,14 +51,14 @@ impl Scheme for AuthDisabled {
 }
 
 impl Head<'_> {
-    /// The user of a session that is in force, counted for them. Those whose session is none share the rate
-    /// of strangers.
+    /// The user of a session that is in force, counted for them. Those whose session is none are counted
+    /// with strangers.
     pub(super) async fn user(&mut self, shown: &SessionCredential) -> Result<Principal, ApiError> {
         let ledger = &self.state.app.ledger;
         let session = match shown.session(ledger).await {
             Ok(session) => session,
             Err(app::Error::Ledger(ledger::Error::Rejected(ended))) => {
-                self.state.admit_stranger()?;
+                self.state.admit_stranger(self.parts)?;
                 return Err(match shown {
                     SessionCredential::Cookie(_) => ApiError::DeadCookie(ended),
                     SessionCredential::Bearer(_) => ended.into(),

@@ -4,6 +4,7 @@
 use super::{checkpoints, immutable, newest};
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
+use crate::schemes::client_address::Stranger;
 use crate::shapes::Octets;
 use crate::state::AppState;
 use axum::extract::State;
@@ -80,7 +81,7 @@ async fn vkey(State(state): State<AppState>) -> Result<Response, ApiError> {
          content_type = "application/octet-stream"),
         (status = 404, description = "The tree of the newest checkpoint has no such tile",
          body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests, of all who ask for tiles together",
+        (status = 429, description = "Too many requests of strangers from one network",
          body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "No checkpoint is signed yet", body = Problem,
          content_type = "application/problem+json"),
@@ -88,9 +89,9 @@ async fn vkey(State(state): State<AppState>) -> Result<Response, ApiError> {
 )]
 async fn tile(
     State(state): State<AppState>,
+    _: Stranger,
     PathParams(path): PathParams<String>,
 ) -> Result<Response, ApiError> {
-    state.admit_stranger()?;
     let none = ApiError::NotFound {
         what: "tile in the tree of the newest checkpoint",
     };

@@ -1,5 +1,6 @@
 //! What auditors and strangers get, checked with nothing but the log's key.
 
+use crate::schemes::client_address::PeerAddress;
 use crate::testing::{Answer, PATIENCE, Stage};
 use axum::body::Body;
 use base64::Engine as _;
@@ -314,16 +315,100 @@ async fn an_event_is_readable_beside_what_is_proven() {
     assert_eq!(digest, header.payload_digest);
 }
 
-#[tokio::test]
-async fn strangers_share_one_rate() {
-    let stage = Stage::with(|config| config.rate_limit_rps = 1).await;
-    let mut statuses = Vec::new();
-    for _ in 0..3 {
-        statuses.push(fetch(&stage, "/v1/ledger/tile/0/000.p/1").await.0);
+/// How many of so many requests for a tile are let through: from a peer, by way of whom it says.
+async fn let_through(stage: &Stage, times: usize, peer: &str, forwarded: Option<&str>) -> usize {
+    let mut let_through = 0;
+    for _ in 0..times {
+        let mut request = Request::builder().uri("/v1/ledger/tile/0/000.p/1");
+        if let Some(forwarded) = forwarded {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        let peer = PeerAddress(peer.parse().unwrap());
+        request.extensions_mut().insert(peer);
+        let answer = stage.router.clone().oneshot(request).await.unwrap();
+        match answer.status().as_u16() {
+            200 => let_through += 1,
+            status => assert_eq!(status, 429),
+        }
     }
-    assert_eq!(statuses, [200, 200, 429]);
+    let_through
+}
+
+#[tokio::test]
+async fn strangers_of_one_network_share_a_rate() {
+    let stage = Stage::with(|config| config.rate_limit_rps = 1).await;
+    for (peer, expected) in [
+        ("192.0.2.1:9", 2),
+        ("192.0.2.1:10", 0),
+        ("[::ffff:192.0.2.1]:9", 0),
+        ("192.0.2.2:9", 2),
+        ("[2001:db8:0:1::1]:9", 2),
+        ("[2001:db8:0:1:ffff::2]:9", 0),
+        ("[2001:db8:0:2::1]:9", 2),
+    ] {
+        assert_eq!(let_through(&stage, 3, peer, None).await, expected, "{peer}");
+    }
     // Those cost nothing, and whoever watches the log must not be kept out by others.
     text(&stage, "/v1/ledger/checkpoint").await;
+}
+
+#[tokio::test]
+async fn nobody_uses_up_or_dodges_a_rate_by_a_forged_address() {
+    let stage = Stage::with(|config| {
+        config.rate_limit_rps = 1;
+        config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let framed = Some("198.51.100.7");
+    assert_eq!(let_through(&stage, 3, "192.0.2.1:9", framed).await, 2);
+    for dodge in ["198.51.100.8", "10.0.0.1", "198.51.100.9, 10.0.0.1"] {
+        let more = let_through(&stage, 1, "192.0.2.1:9", Some(dodge)).await;
+        assert_eq!(more, 0, "{dodge}");
+    }
+    assert_eq!(let_through(&stage, 3, "198.51.100.7:9", None).await, 2);
+    // A proxy of ours is believed, and nothing before what it saw.
+    for (forwarded, expected) in [
+        ("203.0.113.1", 2),
+        ("203.0.113.9, 203.0.113.1", 0),
+        ("203.0.113.2", 2),
+    ] {
+        let count = let_through(&stage, 3, "10.0.0.1:9", Some(forwarded)).await;
+        assert_eq!(count, expected, "{forwarded}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_none_use_up_the_rate_of_their_network_alone() {
+    let stage = Stage::with(|config| config.rate_limit_rps = 1).await;
+    let session = stage.session_of(ledger::Role::Viewer).await;
+    stage.log_out(&session).await;
+    let ask = async |authorization: String, cookie: &str, peer: &str| {
+        let request = stage.signed("GET", "/v1/me", "client-a");
+        let mut request = request.header("authorization", authorization);
+        if !cookie.is_empty() {
+            request.headers_mut().unwrap().remove("authorization");
+            request = request.header("cookie", format!("__Host-lpp={cookie}"));
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        let peer = PeerAddress(peer.parse().unwrap());
+        request.extensions_mut().insert(peer);
+        let answer = stage.router.clone().oneshot(request).await.unwrap();
+        answer.status().as_u16()
+    };
+    let dead = format!("Bearer {}", session.bearer);
+    for (authorization, cookie, peer) in [
+        (dead.clone(), "", "192.0.2.1:9"),
+        (String::new(), "guess", "192.0.2.2:9"),
+    ] {
+        let asked = async || ask(authorization.clone(), cookie, peer).await;
+        let statuses = [asked().await, asked().await, asked().await];
+        assert_eq!(statuses, [401, 401, 429], "{peer}");
+    }
+    assert_eq!(ask(dead, "", "192.0.2.3:9").await, 401);
+    let living = stage.session_of(ledger::Role::Viewer).await;
+    let living = format!("Bearer {}", living.bearer);
+    assert_eq!(ask(living, "", "192.0.2.1:9").await, 200);
 }
 
 #[tokio::test]
