@@ -90,7 +90,8 @@ pub struct DossierLog {
 pub enum DossierPart {
     /// It is of the task, or of one of its applies, approvals or deliveries.
     Task,
-    /// Referred to by the task's records: the ledger itself, the agent's grants, approvers' passkeys.
+    /// Referred to by the task's records: the ledger itself, the agent's grants and keys, approvers' passkeys,
+    /// the users who acted with their sessions.
     Context,
 }
 

@@ -7,12 +7,14 @@ use crate::record::Header;
 use std::collections::HashSet;
 
 /// The aggregates whose events a task's own are understood with.
-const CONTEXT: [AggregateKind; 5] = [
+const CONTEXT: [AggregateKind; 7] = [
     AggregateKind::Ledger,
     AggregateKind::Agent,
     AggregateKind::Approver,
     AggregateKind::Key,
     AggregateKind::Template,
+    AggregateKind::User,
+    AggregateKind::Session,
 ];
 
 /// Finds out which streams are the task's, from the events that begin them.

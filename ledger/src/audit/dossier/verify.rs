@@ -9,7 +9,7 @@ use crate::audit::checkpoints::{read, witness};
 use crate::audit::finding::Findings;
 use crate::audit::history::History;
 use crate::audit::log::{AuditRecord, Content};
-use crate::audit::options::{Depth, VerifyOptions};
+use crate::audit::options::VerifyOptions;
 use crate::audit::report::{CheckedCheckpoint, NoteSource, Range, Verdict};
 use crate::event::{ErasedStream, Event};
 use crate::id::StreamId;
@@ -49,7 +49,7 @@ pub fn verify_dossier(dossier: &Dossier, options: &VerifyOptions) -> DossierRepo
             scope.take(header, &event);
         }
     }
-    let mut history = History::new(0, Depth::Everything, options);
+    let mut history = History::of_some_streams(options);
     let mut before: Option<Header> = None;
     let elsewhere = erased_elsewhere(dossier, &headers);
     let mut erased = Vec::new();

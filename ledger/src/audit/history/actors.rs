@@ -3,8 +3,9 @@
 //! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.
 
-use super::keys::KeyActor;
+use super::keys::{KeyActor, role_for_keys};
 use super::streams::{Seen, State};
+use super::tasks::TaskState;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::event::{Actor, AggregateKind, Event, Role};
@@ -68,18 +69,7 @@ impl History {
         event: &Event,
         (agent, subject, id): (&AgentName, &ClientSubject, TokenId),
     ) {
-        let task_id = match self.task_of(now.header.stream_id, event) {
-            Seen::Here(task_id) => task_id,
-            Seen::Hidden(why) => return now.cannot(Check::Actor, why),
-            // What is wrong with the stream is told where the event is looked at.
-            Seen::Erased | Seen::Never => return,
-        };
-        let task = self.streams.find(task_id, |state| match state {
-            State::Task(task) => Some(&**task),
-            _ => None,
-        });
-        let closed = || format!("agent {agent:?} acts in task {task_id}, which is not open");
-        let Some(task) = task.or_tell(now, Check::Actor, closed) else {
+        let Some((_, task)) = self.acts_in(now, event, agent) else {
             return;
         };
         let (agent_id, token) = (task.agent_id, task.token(id));
@@ -109,8 +99,33 @@ impl History {
         }
     }
 
-    /// The session was the user's and valid when its command began. What is the user's own takes no role,
-    /// other users and groups take that of an administrator.
+    /// The open task in which an agent acts. What is wrong with it, or cannot be seen, is told.
+    pub(super) fn acts_in(
+        &mut self,
+        now: &mut Now<'_>,
+        event: &Event,
+        agent: &AgentName,
+    ) -> Option<(TaskId, &TaskState)> {
+        let task_id = match self.task_of(now.header.stream_id, event) {
+            Seen::Here(task_id) => task_id,
+            Seen::Hidden(why) => {
+                now.cannot(Check::Actor, why);
+                return None;
+            }
+            // What is wrong with the stream is told where the event is looked at.
+            Seen::Erased | Seen::Never => return None,
+        };
+        let task = self.streams.find(task_id, |state| match state {
+            State::Task(task) => Some(&**task),
+            _ => None,
+        });
+        let closed = || format!("agent {agent:?} acts in task {task_id}, which is not open");
+        let task = task.or_tell(now, Check::Actor, closed)?;
+        Some((task_id, task))
+    }
+
+    /// The session was the user's and valid when its command began, and the user had the role that its events
+    /// take.
     fn is_user_of(
         &mut self,
         now: &mut Now<'_>,
@@ -121,34 +136,61 @@ impl History {
         let stream = now.header.stream_id;
         // A login opens the session by which it acts.
         if *session.as_bytes() == *stream.as_bytes() && event.begins() {
+            self.acting = Some(Role::Viewer);
             return;
         }
-        if !self.is_command_new {
-            return;
+        if self.is_command_new {
+            self.acting = self.acting_role(now, user_id, session);
         }
+        // What a command has changed does not count against the rest of it.
+        let Some(role) = self.acting else { return };
+        let least = self.least_role(stream, event, user_id);
+        now.expect(role >= least, Check::Actor, || {
+            let (role, least) = (role.as_str(), least.as_str());
+            format!("user {user_id} acts as {role}, and it takes the role {least}")
+        });
+    }
+
+    fn acting_role(
+        &mut self,
+        now: &mut Now<'_>,
+        user_id: UserId,
+        session: SessionId,
+    ) -> Option<Role> {
         let invalid = || format!("user {user_id} acts by session {session}, which is not valid");
-        let Some(user) = self
-            .acting_user(now, session)
-            .or_tell(now, Check::Actor, invalid)
-        else {
-            return;
-        };
+        let user = self.acting_user(now, session);
+        let user = user.or_tell(now, Check::Actor, invalid)?;
         now.expect(user.id == user_id, Check::Actor, || {
             format!("session {session}, by which user {user_id} acts, is another's")
         });
-        let kind = event.kind().map(|kind| kind.aggregate);
-        let needs_admin = match kind {
-            Some(AggregateKind::User) => {
-                !OWN.contains(&event.event_type()) || *user_id.as_bytes() != *stream.as_bytes()
+        Some(user.role)
+    }
+
+    /// The least role of a user who causes the event: taking away is an operator's, giving an administrator's.
+    /// What is the user's own takes none but that of a viewer.
+    fn least_role(&mut self, stream: StreamId, event: &Event, user_id: UserId) -> Role {
+        match AggregateKind::of(event.event_type()) {
+            Some(
+                AggregateKind::Task
+                | AggregateKind::Apply
+                | AggregateKind::Approval
+                | AggregateKind::Delivery
+                | AggregateKind::Template,
+            ) => Role::Operator,
+            Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
+            Some(AggregateKind::Approver) => self.role_for_passkeys(stream, event, user_id),
+            Some(AggregateKind::Key) => role_for_keys(event),
+            Some(AggregateKind::Session) => self.role_for_sessions(stream, event, user_id),
+            Some(AggregateKind::User)
+                if OWN.contains(&event.event_type())
+                    && *stream.as_bytes() == *user_id.as_bytes() =>
+            {
+                Role::Viewer
             }
-            Some(AggregateKind::Group) => true,
-            _ => false,
-        };
-        now.expect(
-            !needs_admin || user.role == Role::Admin,
-            Check::Actor,
-            || format!("user {user_id} acts on others and is no administrator"),
-        );
+            Some(AggregateKind::User | AggregateKind::Group | AggregateKind::Ledger) | None => {
+                Role::Admin
+            }
+        }
     }
 
     /// The task that an event belongs to.

@@ -4,7 +4,8 @@ use super::covered::Grants;
 use super::streams::State;
 use super::{History, Now};
 use crate::audit::check::Check;
-use crate::event::Event;
+use crate::event::{Event, Role};
+use crate::id::{StreamId, UserId};
 use crate::name::AgentName;
 
 /// An agent.
@@ -16,6 +17,31 @@ pub(super) struct AgentState {
 }
 
 impl History {
+    /// The least role of a user who causes the event.
+    pub(super) fn role_for_agents(
+        &mut self,
+        stream: StreamId,
+        event: &Event,
+        user_id: UserId,
+    ) -> Role {
+        let takes_away = match event {
+            Event::AgentRegistered(_) => true,
+            // Who confirms the code of an agent that is new answers for it.
+            Event::AgentDescribed(described) => {
+                !self.is_command_new && described.owner == Some(user_id)
+            }
+            Event::PermissionsReplaced(replaced) => match self.streams.state(stream) {
+                Some(State::Agent(agent)) => agent.grants.include(&replaced.grants),
+                _ => true,
+            },
+            _ => false,
+        };
+        match takes_away {
+            true => Role::Operator,
+            false => Role::Admin,
+        }
+    }
+
     pub(super) fn agent_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         match event {

@@ -8,9 +8,9 @@ use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::clock::Timestamp;
 use crate::event::{
-    Actor, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Event, KeptCounter,
+    Actor, BackupEligibilityLearnt, CredentialPut, CredentialStatus, Event, KeptCounter, Role,
 };
-use crate::id::{EnrolmentId, StreamId};
+use crate::id::{EnrolmentId, StreamId, UserId};
 use crate::name::{ApproverName, CredentialId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,7 +97,11 @@ impl History {
                 if put.status == CredentialStatus::Revoked {
                     self.check_shown(now, stream);
                 }
+                let admin = self.admin_before(stream, put);
                 self.credential_put(now, put);
+                if let Some(admin) = admin.filter(|admin| !self.is_usable(admin)) {
+                    self.is_other_left(now, &admin);
+                }
             }
             Event::BackupEligibilityLearnt(learnt) => self.eligibility_learnt(now, learnt),
             Event::EnrolmentOpened(opened) => {
@@ -192,6 +196,49 @@ impl History {
             Some(State::Approver(approver)) => approver.principal == *principal,
             _ => true,
         }
+    }
+
+    /// The user whose passkeys stand there, where the stream can be seen; `None` inside for an approver.
+    fn user_of(&mut self, stream: StreamId) -> Option<Option<UserId>> {
+        match self.streams.state(stream) {
+            Some(State::Approver(approver)) => Some(User::named_by(&approver.principal)),
+            _ => None,
+        }
+    }
+
+    /// The least role of a user who causes the event.
+    pub(super) fn role_for_passkeys(
+        &mut self,
+        stream: StreamId,
+        event: &Event,
+        user_id: UserId,
+    ) -> Role {
+        let owner = match event {
+            Event::ApproverRegistered(registered) => Some(User::named_by(&registered.principal)),
+            _ => self.user_of(stream),
+        };
+        match (owner, event) {
+            // Whose it is cannot be seen.
+            (None, _) => Role::Viewer,
+            (Some(Some(owner)), _) if owner == user_id => Role::Viewer,
+            (Some(None), Event::CredentialPut(put)) if put.status == CredentialStatus::Revoked => {
+                Role::Operator
+            }
+            (Some(_), _) => Role::Admin,
+        }
+    }
+
+    /// The administrator who can log in, and from whom a passkey is taken away.
+    fn admin_before(&mut self, stream: StreamId, put: &CredentialPut) -> Option<User> {
+        if put.status == CredentialStatus::Active {
+            return None;
+        }
+        let user = self.user_of(stream).flatten()?;
+        let user = match self.streams.state(user) {
+            Some(State::User(user)) => User::clone(user),
+            _ => return None,
+        };
+        self.is_usable(&user).then_some(user)
     }
 
     fn credential_put(&mut self, now: &mut Now<'_>, put: &CredentialPut) {

@@ -84,6 +84,18 @@ impl Grants {
         Self(all)
     }
 
+    /// True when each of them is one of these, or lasts less long than one.
+    pub(super) fn include(&self, grants: &[Grant]) -> bool {
+        let includes = |grant: &Grant| {
+            let until = grant.expires_at.map_or(Until::ForGood, Until::Time);
+            let scopes = self.0.get(&(grant.operation, grant.scope_type));
+            let levels = scopes.and_then(|scopes| scopes.get(&grant.scope_id));
+            let known = levels.and_then(|levels| levels.get(&grant.granted_level));
+            known.is_some_and(|known| *known >= until)
+        };
+        grants.iter().all(includes)
+    }
+
     /// True when one that has not ended covers the operation on the scope at the level.
     pub(super) fn cover(
         &self,

@@ -1,11 +1,12 @@
 //! Agent keys, task templates, and what agents do with their keys.
 
-use super::streams::{Seen, State};
+use super::streams::State;
 use super::{History, Now};
 use crate::agent_key::SHARED_KEY;
 use crate::audit::check::Check;
 use crate::event::{
-    Actor, AggregateKind, AllowedOperation, Event, KeyCreated, TaskCreated, TemplateCreated,
+    Actor, AggregateKind, AllowedOperation, Event, KeyCreated, KeyOrigin, Role, TaskCreated,
+    TemplateCreated,
 };
 use crate::id::{AgentId, KeyId};
 use crate::name::{AgentName, TemplateName};
@@ -34,6 +35,15 @@ pub(super) struct KeyActor<'a> {
     pub(super) agent_id: AgentId,
     pub(super) name: &'a AgentName,
     pub(super) key_id: KeyId,
+}
+
+/// The least role of a user who causes the event. A key that is shown to who made it is an administrator's to
+/// give.
+pub(super) const fn role_for_keys(event: &Event) -> Role {
+    match event {
+        Event::KeyCreated(created) if matches!(created.how, KeyOrigin::Created) => Role::Admin,
+        _ => Role::Operator,
+    }
 }
 
 impl History {
@@ -175,18 +185,7 @@ impl History {
         if event.begins() && AggregateKind::of(event.event_type()) == Some(AggregateKind::Task) {
             return;
         }
-        let task_id = match self.task_of(now.header.stream_id, event) {
-            Seen::Here(task_id) => task_id,
-            Seen::Hidden(why) => return now.cannot(Check::Actor, why),
-            // What is wrong with the stream is told where the event is looked at.
-            Seen::Erased | Seen::Never => return,
-        };
-        let task = self.streams.find(task_id, |state| match state {
-            State::Task(task) => Some(&**task),
-            _ => None,
-        });
-        let closed = || format!("agent {name:?} acts in task {task_id}, which is not open");
-        let Some(task) = task.or_tell(now, Check::Actor, closed) else {
+        let Some((task_id, task)) = self.acts_in(now, event, name) else {
             return;
         };
         let own = task.agent_id == agent_id && task.agent == *name;

@@ -34,7 +34,7 @@ use super::report::{DecidingKey, HistoryReport, Range};
 use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
-use crate::event::{Actor, AggregateKind, Envelope, Event, SessionTokenHash};
+use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
 use crate::id::{CommandId, LedgerId, RequestId, StreamId};
 use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
@@ -83,6 +83,8 @@ pub(super) struct History {
     from: u64,
     /// There are records before that one.
     partial: bool,
+    /// There are streams that were left out, each as a whole.
+    is_excerpt: bool,
     /// Events that a delivery may be owed for.
     reports: Reports,
     /// Deliveries that the newest command has still to owe.
@@ -93,6 +95,8 @@ pub(super) struct History {
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
     is_command_new: bool,
+    /// The role of the user who acts, when its command began; `None` where that cannot be seen.
+    acting: Option<Role>,
     keys: BTreeMap<KeyThumbprint, DecidingKey>,
     /// Positions whose payload is gone, with their streams, and nobody has said why yet.
     missing: BTreeMap<u64, StreamId>,
@@ -172,14 +176,24 @@ impl History {
             left_behind: HashMap::new(),
             from,
             partial: from > 0,
+            is_excerpt: false,
             reports: Reports::default(),
             owing: Vec::new(),
             closings: Vec::new(),
             command: None,
             is_command_new: true,
+            acting: None,
             keys: BTreeMap::new(),
             missing: BTreeMap::new(),
             counts: HistoryReport::default(),
+        }
+    }
+
+    /// Of the records of some streams, from the beginning of each.
+    pub(super) fn of_some_streams(options: &VerifyOptions) -> Self {
+        Self {
+            is_excerpt: true,
+            ..Self::new(0, Depth::Everything, options)
         }
     }
 

@@ -7,16 +7,35 @@ use crate::assertion::Assertion;
 use crate::audit::check::Check;
 use crate::challenge::Challenge;
 use crate::event::{
-    AggregateKind, Event, FailuresCounted, LoginWay, PasskeyProof, SessionOpened, SessionProof,
-    SteppedUp,
+    AggregateKind, Event, FailuresCounted, LoginWay, PasskeyProof, Role, SessionOpened,
+    SessionProof, SteppedUp,
 };
-use crate::id::SessionId;
+use crate::id::{SessionId, StreamId, UserId};
 use crate::identity::Ceremony;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl History {
+    /// The least role of a user who causes the event: none for a session of their own.
+    pub(super) fn role_for_sessions(
+        &mut self,
+        stream: StreamId,
+        event: &Event,
+        user_id: UserId,
+    ) -> Role {
+        let is_own = match (event, self.streams.state(stream)) {
+            (Event::SessionOpened(opened), _) => opened.user_id == user_id,
+            (_, Some(State::Session(session))) => session.user_id == user_id,
+            // Whose it is cannot be seen.
+            _ => true,
+        };
+        match is_own {
+            true => Role::Viewer,
+            false => Role::Admin,
+        }
+    }
+
     pub(super) fn session_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         match event {

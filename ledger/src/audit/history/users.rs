@@ -69,10 +69,18 @@ impl History {
 
     /// Where an administrator who could log in no longer can, another one must be there.
     fn is_admin_left(&mut self, now: &mut Now<'_>, before: &User, after: &User) {
-        if !self.is_usable(before) || self.is_usable(after) {
+        if self.is_usable(before) && !self.is_usable(after) {
+            self.is_other_left(now, before);
+        }
+    }
+
+    /// An administrator who can log in is there beside that one.
+    pub(super) fn is_other_left(&mut self, now: &mut Now<'_>, user: &User) {
+        // Those who are not here may be some.
+        if self.is_excerpt {
             return;
         }
-        let stream = now.header.stream_id;
+        let stream = StreamId::from(user.id);
         let others: Vec<StreamId> = self.users.values().copied().collect();
         for other in others.into_iter().filter(|other| *other != stream) {
             let Some(State::User(other)) = self.streams.state(other) else {
@@ -92,7 +100,7 @@ impl History {
     }
 
     /// Whether the user is an administrator who can log in.
-    fn is_usable(&self, user: &User) -> bool {
+    pub(super) fn is_usable(&self, user: &User) -> bool {
         let own = self.principals.get(&user.principal());
         let has_passkey = || {
             self.credentials.values().any(|known| {

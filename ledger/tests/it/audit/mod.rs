@@ -13,6 +13,7 @@ mod people;
 mod recomputed;
 mod records;
 mod releases;
+mod roles;
 mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};
