@@ -3,13 +3,18 @@
 use crate::narrative::LedgerFile;
 use crate::output::STDIN;
 use anyhow::{Context, bail};
+use ledger::aggregate::User;
 use ledger::audit::{
     AuditRecord, DOSSIER_FORMAT, DOSSIER_VERSION, Dossier, DossierLog, DossierPart, DossierRecord,
 };
+use ledger::describe::Reference;
 use ledger::event::{AggregateKind, PositionRange};
 use ledger::record::SALT_LEN;
 use ledger::tlog::{Checkpoint, InclusionProof, LogKey, LogOrigin, Note};
-use ledger::{ApproverName, Event, Header, Log as _, Scan as _, Scanned, StreamId, TaskId};
+use ledger::{
+    Actor, ApproverName, Event, Header, Log as _, Recorded, SHARED_KEY, Scan as _, Scanned,
+    StreamId, TaskId,
+};
 use ledger_sqlite::RecordScan;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -35,6 +40,61 @@ struct GatheredRecord {
     header: Header,
     content: Option<([u8; SALT_LEN], Vec<u8>)>,
     part: DossierPart,
+}
+
+/// Streams that records name, which are read with them.
+#[derive(Default)]
+struct Named {
+    whole: BTreeSet<StreamId>,
+    /// Those that need only have begun.
+    begun: BTreeSet<StreamId>,
+}
+
+impl Named {
+    /// One that was not read yet, and whether only its beginning is.
+    fn next(&self, read: &HashMap<StreamId, bool>) -> Option<(StreamId, bool)> {
+        let whole = self.whole.iter().map(|stream| (*stream, false));
+        let begun = self.begun.iter().map(|stream| (*stream, true));
+        whole
+            .chain(begun)
+            .find(|(stream, is_part)| match read.get(stream) {
+                None => true,
+                Some(was_part) => *was_part && !is_part,
+            })
+    }
+
+    /// Takes in what a record names: who caused it, and what that was done by.
+    fn by(&mut self, kept: &GatheredRecord, approvers: &HashMap<ApproverName, StreamId>) {
+        let header = &kept.header;
+        let event = kept.content.as_ref().and_then(|(_, payload)| {
+            Event::decode(header.event_type, header.schema_version, payload).ok()
+        });
+        let Some((envelope, event)) = event else {
+            return;
+        };
+        match envelope.actor {
+            Actor::User {
+                user_id, via_id, ..
+            } => self.whole.extend([StreamId::from(user_id), via_id.into()]),
+            Actor::AgentKey { key_id, .. } if key_id != SHARED_KEY => {
+                self.whole.insert(key_id.into());
+            }
+            _ => {}
+        }
+        for reference in event.described().rests_on() {
+            match reference {
+                Reference::Stream(stream) => _ = self.whole.insert(stream),
+                Reference::Beginning(stream) => _ = self.begun.insert(stream),
+                Reference::Passkeys(principal) => self.principal(&principal, approvers),
+            }
+        }
+    }
+
+    /// Takes in whose passkeys they are.
+    fn principal(&mut self, who: &ApproverName, approvers: &HashMap<ApproverName, StreamId>) {
+        self.whole.extend(approvers.get(who));
+        self.whole.extend(User::named_by(who).map(StreamId::from));
+    }
 }
 
 /// What was found so far.
@@ -223,29 +283,42 @@ impl Gather {
         }
     }
 
-    /// The agent's grants and the deciding approvers' passkeys, up to the task's newest event.
+    /// What the task's records are understood with, and what that is understood with in turn, up to the
+    /// task's newest event: the agent's grants and keys, the passkeys of those who decided, the users who acted.
     fn add_context(&mut self, sources: &Sources<'_>) -> anyhow::Result<()> {
         let until = self.newest().unwrap_or(0);
-        let approvers = &self.approvers;
-        let of_deciders = self.deciders.iter().filter_map(|who| approvers.get(who));
-        let mut streams: Vec<StreamId> = self.agent.iter().chain(of_deciders).copied().collect();
-        if self.deciders.iter().any(|who| !approvers.contains_key(who)) {
-            streams.extend(&self.erased_approvers);
+        let mut named = Named::default();
+        named.whole.extend(self.agent);
+        for who in &self.deciders {
+            named.principal(who, &self.approvers);
+            if !self.approvers.contains_key(who) {
+                named.whole.extend(&self.erased_approvers);
+            }
+        }
+        for kept in self
+            .kept
+            .values()
+            .filter(|kept| kept.part == DossierPart::Task)
+        {
+            named.by(kept, &self.approvers);
         }
         let scan = RecordScan::open(sources.ledger).context("the ledger cannot be read")?;
-        for stream in streams {
-            let events = sources
-                .file
-                .wait(sources.file.reader().stream(stream, u64::MAX))?;
-            for event in events
-                .iter()
-                // What erased a stream counts all of its events.
-                .filter(|event| event.position() < until || event.is_erased())
-            {
+        let mut read = HashMap::new();
+        while let Some((stream, is_part)) = named.next(&read) {
+            read.insert(stream, is_part);
+            let reader = sources.file.reader();
+            let events = sources.file.wait(reader.stream(stream, u64::MAX))?;
+            // What erased a stream counts all of its events.
+            let is_wanted = |event: &&Recorded| event.position() < until || event.is_erased();
+            let most = if is_part { 1 } else { usize::MAX };
+            for event in events.iter().filter(is_wanted).take(most) {
                 let position = event.position();
                 each(&scan, position, position + 1, |record| {
                     self.keep(record, DossierPart::Context);
                 })?;
+                if let Some(kept) = self.kept.get(&position) {
+                    named.by(kept, &self.approvers);
+                }
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What can be handed to somebody who has nothing else.
 
+use crate::logins::{TOKEN, ask, with_ann};
 use fixtures::approver::SoftApprover;
 use fixtures::process::said;
 use fixtures::sandbox::Sandbox;
@@ -231,6 +232,78 @@ fn altered(dossier: &Value) {
     other["version"] = json!(2);
     other["more"] = json!(1);
     assert!(Dossier::read(&serde_json::to_vec(&other).unwrap()).is_err());
+}
+
+/// The report on a task's dossier, and the dossier.
+fn handed_over(sandbox: &Sandbox, task: &str) -> (DossierReport, String) {
+    let made = sandbox.run(&format!("ledger dossier {task} --out {task}.json"));
+    assert!(made.status.success(), "{}", said(&made).1);
+    let text = std::fs::read(sandbox.folder().join(format!("{task}.json"))).unwrap();
+    let report = verified(&serde_json::from_slice(&text).unwrap());
+    (report, String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn a_dossier_has_the_users_and_keys_that_acted_in_the_task_and_no_others() {
+    let mut sandbox = Sandbox::new().await;
+    let (service, ann) = with_ann(&mut sandbox).await;
+    let tell = async |method: &str, path: &str, token: &str, body: Value| {
+        let (status, answer) = ask(&service, method, path, token, &body).await.unwrap();
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    };
+    for name in ["ci", "other"] {
+        tell("POST", "/v1/agents", TOKEN, json!({"agent": name})).await;
+    }
+    tell(
+        "POST",
+        "/v1/users",
+        TOKEN,
+        json!({"name": "max", "role": "admin"}),
+    )
+    .await;
+    let operation = json!({
+        "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": "*",
+    });
+    let new = json!({
+        "task_name": "by ann", "agent": "ci", "subject": "client-a", "operations": [operation],
+    });
+    let by_user = tell("POST", "/v1/tasks", &ann, new).await;
+    let by_user = by_user["task_id"].as_str().unwrap().to_owned();
+    tell(
+        "POST",
+        &format!("/v1/tasks/{by_user}/close"),
+        &ann,
+        Value::Null,
+    )
+    .await;
+    let template = json!({
+        "name": "purge", "agents": ["ci", "other"], "operations": [operation],
+        "expires_in_seconds": 600,
+    });
+    tell("POST", "/v1/task-templates", &ann, template).await;
+    let key = tell("POST", "/v1/agents/ci/keys", TOKEN, json!({})).await;
+    let key = key["key"].as_str().unwrap();
+    let new = json!({"task_name": "by a key", "template": "purge"});
+    let by_key = tell("POST", "/v1/tasks", key, new).await;
+    let by_key = by_key["task_id"].as_str().unwrap().to_owned();
+    tell(
+        "POST",
+        &format!("/v1/tasks/{by_key}/close"),
+        key,
+        Value::Null,
+    )
+    .await;
+    assert!(service.stop().await.success());
+    for task in [by_user, by_key] {
+        let (report, text) = handed_over(&sandbox, &task);
+        assert!(report.verified, "{:#?}", report.findings);
+        assert!(report.impossible.is_empty(), "{:?}", report.impossible);
+        assert!(
+            text.contains(r#""ann""#) && !text.contains(r#""max""#),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use ledger::Event;
 use ledger::event::SessionProof;
 use serde_json::{Value, json};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const OLD: &str = "correct horse battery";
 const NEW: &str = "another horse battery";
 
 /// `None` when the service is gone before it has answered.
-async fn ask(
+pub(crate) async fn ask(
     service: &Service,
     method: &str,
     path: &str,
@@ -54,7 +54,7 @@ fn token_of(answer: Option<(u16, Value)>) -> String {
 }
 
 /// A service with a user who has a password of their own choice, and a session of theirs.
-async fn with_ann(sandbox: &mut Sandbox) -> (Service, String) {
+pub(crate) async fn with_ann(sandbox: &mut Sandbox) -> (Service, String) {
     sandbox.settings.insert("SERVICE_TOKEN", TOKEN.to_owned());
     let service = sandbox.start().await;
     let ann = json!({"name": "ann", "role": "operator"});

@@ -2,7 +2,8 @@
 
 use super::operations::on_scope;
 use super::{
-    Act, Describe, Facts, Severity, Topic, Topics, because, listed, named, number, plain, quoted,
+    Act, Describe, Facts, Reference, Severity, Topic, Topics, because, listed, named, number,
+    plain, quoted,
 };
 use crate::event::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 use crate::id::StreamId;
@@ -53,6 +54,11 @@ impl Describe for AgentDescribed {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(0, "agent")
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        let owner = self.owner.map(|owner| owner.into());
+        owner.map(Reference::Beginning).into_iter().collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub use topic::{Topic, Topics};
 
 use crate::event::{Actor, Event};
 use crate::id::StreamId;
-use crate::name::RecordedThumbprint;
+use crate::name::{ApproverName, RecordedThumbprint};
 use crate::operation::shown;
 use std::ops::Deref;
 
@@ -38,8 +38,24 @@ pub trait Describe {
     /// The kind of act, and how it went.
     fn facts(&self, topic: &Topic) -> Facts;
 
+    /// The rest of the log that its rules look at, beside who caused it.
+    fn rests_on(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
     /// Tells the topics what it says of its stream, and of others.
     fn teach(&self, _stream: StreamId, _topics: &mut dyn Topics) {}
+}
+
+/// A part of the log that an event names, as far as it had come then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A stream.
+    Stream(StreamId),
+    /// The event that begins a stream.
+    Beginning(StreamId),
+    /// The passkeys of a principal, and the user whose they are.
+    Passkeys(ApproverName),
 }
 
 /// The event in at most `most` characters: one line, with control characters made visible. Still

@@ -1,7 +1,9 @@
 //! Sessions, and logins that failed.
 
 use super::user::of_user;
-use super::{Act, Change, Describe, Facts, Severity, Status, Topic, Topics, counted, plain};
+use super::{
+    Act, Change, Describe, Facts, Reference, Severity, Status, Topic, Topics, counted, plain,
+};
 use crate::event::{
     FailuresCounted, LoginFailed, SessionEnded, SessionOpened, SessionProof, SteppedUp,
 };
@@ -32,6 +34,16 @@ impl Describe for SessionOpened {
         };
         topics.put(stream, topic);
     }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        match &self.proof {
+            SessionProof::Password => Vec::new(),
+            SessionProof::Passkey(proof) => vec![Reference::Passkeys(proof.principal.clone())],
+            SessionProof::Continued { session_id, .. } => {
+                vec![Reference::Stream((*session_id).into())]
+            }
+        }
+    }
 }
 
 impl Describe for SteppedUp {
@@ -43,6 +55,10 @@ impl Describe for SteppedUp {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(1, "session")
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        vec![Reference::Passkeys(self.proof.principal.clone())]
     }
 }
 

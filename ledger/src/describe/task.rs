@@ -2,7 +2,8 @@
 
 use super::operations::on_scope;
 use super::{
-    Act, Change, Describe, Facts, Topic, Topics, because, host, listed, named, number, quoted,
+    Act, Change, Describe, Facts, Reference, Topic, Topics, because, host, listed, named, number,
+    quoted,
 };
 use crate::event::{
     AllowedOperation, CallbackOwner, CallbackSet, TaskClosed, TaskCreated, TokenIssued,
@@ -47,6 +48,11 @@ impl Describe for TaskCreated {
 
     fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
         topics.put(stream, Topic::of(self.task_id, Some(&self.agent)));
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        let template = self.template.map(|from| from.template_id.into());
+        template.map(Reference::Stream).into_iter().collect()
     }
 }
 

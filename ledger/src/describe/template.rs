@@ -1,7 +1,7 @@
 //! Task templates.
 
 use super::operations::on_scope;
-use super::{Act, Change, Describe, Facts, Severity, Topic, listed, named, number};
+use super::{Act, Change, Describe, Facts, Reference, Severity, Topic, listed, named, number};
 use crate::event::{TemplateCreated, TemplateDeleted};
 
 impl Describe for TemplateCreated {
@@ -30,6 +30,11 @@ impl Describe for TemplateCreated {
             name: Some(self.name.to_string()),
         };
         Facts::of(0, act).severity(Severity::Low)
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        let agents = self.agents.iter().map(|agent| (*agent).into());
+        agents.map(Reference::Beginning).collect()
     }
 }
 

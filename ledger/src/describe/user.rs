@@ -1,6 +1,8 @@
 //! Users and groups.
 
-use super::{Act, Change, Describe, Facts, Severity, Topic, Topics, because, named, number, plain};
+use super::{
+    Act, Change, Describe, Facts, Reference, Severity, Topic, Topics, because, named, number, plain,
+};
 use crate::event::{
     GroupChanged, GroupCreated, GroupDeleted, PasswordSet, PrincipalLinked, Role, SessionsEnded,
     UserChanged, UserCreated, UserDeleted,
@@ -119,6 +121,10 @@ impl Describe for PrincipalLinked {
 
     fn facts(&self, _: &Topic) -> Facts {
         Facts::updated(0, "user").severity(Severity::Low)
+    }
+
+    fn rests_on(&self) -> Vec<Reference> {
+        vec![Reference::Passkeys(self.principal.clone())]
     }
 }
 
