@@ -60,8 +60,10 @@ impl Head<'_> {
             Err(app::Error::Ledger(ledger::Error::Rejected(ended))) => {
                 self.state.admit_stranger(self.parts)?;
                 return Err(match shown {
-                    SessionCredential::Cookie(_) => ApiError::DeadCookie(ended),
-                    SessionCredential::Bearer(_) => ended.into(),
+                    SessionCredential::Cookie(_) if !shown.may_go_on(ledger).await? => {
+                        ApiError::DeadCookie(ended)
+                    }
+                    SessionCredential::Cookie(_) | SessionCredential::Bearer(_) => ended.into(),
                 });
             }
             Err(error) => return Err(error.into()),

@@ -108,6 +108,24 @@ impl SessionCredential {
         }
         UserSession::of(ledger, session).await
     }
+
+    /// Whether a session that has ended may go on as another one of its user, as with a change of the password:
+    /// the browser may have that one's cookie by now.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn may_go_on(&self, ledger: &Ledger) -> Result<bool, Error> {
+        let session = match self {
+            Self::Cookie(hash) => ledger.session_of(hash).await?,
+            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await?,
+        };
+        let Some(session) = session.filter(|session| session.ended.is_none()) else {
+            return Ok(false);
+        };
+        let user = ledger.load::<User>(session.user_id).await?;
+        let is_later = |user: &User| user.is_enabled() && session.epoch < user.epoch;
+        Ok(ledger.now() < session.expires_at && user.is_some_and(|user| is_later(&user)))
+    }
 }
 
 /// A session that is in force, with its user.

@@ -1,5 +1,6 @@
 //! People over HTTP: logging in, sessions, users and groups, and one kind of credential for another.
 
+mod attacks;
 mod identities;
 mod logging_in;
 mod managing;
