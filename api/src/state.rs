@@ -257,6 +257,7 @@ impl AppState {
         );
         gauge("http_link_tasks_under_way", self.links.under_way());
         gauge("passwords_under_way", self.app.passwords.under_way());
+        metrics::counter!("passwords_worked_total").absolute(self.app.passwords.worked());
         let (names, networks) = self.app.logins.remembered();
         gauge("login_names_remembered", names);
         gauge("login_networks_remembered", networks);
@@ -283,7 +284,7 @@ impl AppState {
         }
     }
 
-    /// Counts a request of somebody who says nothing about who they are.
+    /// Counts a request of somebody who has not proven to be anybody, for the network that it comes from.
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] when strangers of that network ask too much.

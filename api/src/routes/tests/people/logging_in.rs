@@ -2,7 +2,7 @@
 
 use super::*;
 use ledger::Event;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a_program_gets_a_token_and_a_browser_a_cookie() {
@@ -68,9 +68,9 @@ async fn a_login_tells_nobody_who_exists() {
         201
     );
     let refused = async |name: &str, password: &str| {
-        let mut answer = login(name, password).of(&stage).await;
-        answer.headers.remove("x-request-id");
-        (answer.status, answer.headers, answer.body)
+        let (answer, work) = measured(&stage, login(name, password)).await;
+        assert_eq!(work, (1, 1), "{name:?}: a hash, and an event");
+        answer
     };
     let wrong = refused("ann", "wrong horse battery").await;
     assert_eq!(wrong.0, 401);
@@ -88,6 +88,93 @@ async fn a_login_tells_nobody_who_exists() {
     }
     assert_eq!(refused("ann", "").await, wrong);
     assert_eq!(refused("ann", &"x".repeat(5_000)).await, wrong);
+}
+
+/// An answer without the id of its request; how many hashes and events it took.
+async fn measured(stage: &Stage, ask: Ask<'_>) -> ((u16, http::HeaderMap, Value), (u64, u64)) {
+    let app = &stage.state.app;
+    let done = || (app.passwords.worked(), *app.ledger.size().borrow());
+    let (hashes, size) = done();
+    let mut answer = ask.of(stage).await;
+    answer.headers.remove("x-request-id");
+    let (more, later) = done();
+    let answer = (answer.status, answer.headers, answer.body);
+    (answer, (more - hashes, later - size))
+}
+
+/// A stage with [`PASSWORD`] for a user, for one who is disabled and for one who was deleted, and with a user
+/// who has none.
+async fn known_and_unknown() -> Stage {
+    let stage = Stage::new().await;
+    user(&stage, "ann", Role::Admin).await;
+    let [off, gone] = ["off", "gone"].map(|name| user(&stage, name, Role::Viewer));
+    let ledger = &stage.state.app.ledger;
+    let mut off = people::change_user(off.await);
+    off.disabled = Some(true);
+    ledger.execute(Origin::system("test"), off).await.unwrap();
+    let gone = people::delete_user(gone.await);
+    ledger.execute(Origin::system("test"), gone).await.unwrap();
+    let mut without = people::create_user("without", Role::Viewer);
+    without.password = None;
+    ledger
+        .execute(Origin::system("test"), without)
+        .await
+        .unwrap();
+    stage
+}
+
+const NAMES: [&str; 5] = ["ann", "unknown", "off", "gone", "without"];
+
+#[tokio::test]
+async fn who_is_throttled_learns_no_more_and_costs_nothing() {
+    let stage = known_and_unknown().await;
+    let mut refusals = Vec::new();
+    for (number, name) in NAMES.into_iter().enumerate() {
+        let peer = format!("203.0.113.{number}:9");
+        for _ in 0..5 {
+            let wrong = login(name, "wrong horse battery").peer(&peer);
+            assert_eq!(wrong.of(&stage).await.status, 401);
+        }
+        let (refusal, work) = measured(&stage, login(name, PASSWORD).peer(&peer)).await;
+        assert_eq!(work, (0, 0), "{name}");
+        refusals.push(refusal);
+    }
+    assert_eq!(refusals[0].0, 429);
+    assert!(
+        refusals.iter().all(|other| *other == refusals[0]),
+        "{refusals:?}"
+    );
+}
+
+/// What the tests above hold is the work: one hash and one event, whoever it is for. This prints what that comes
+/// to (`--no-capture`). On a machine that does other things too it finds no less than another hash.
+#[tokio::test]
+async fn a_login_that_fails_takes_the_same_time_whoever_it_is_for() {
+    const ROUNDS: usize = 21;
+    let stage = known_and_unknown().await;
+    let mut times = NAMES.map(|_| Vec::with_capacity(ROUNDS));
+    for round in 0..ROUNDS {
+        let peer = format!("203.0.113.{round}:9");
+        for (name, times) in NAMES.into_iter().zip(&mut times) {
+            let wrong = login(name, "wrong horse battery").peer(&peer);
+            let begun = Instant::now();
+            let answer = wrong.of(&stage).await;
+            times.push(begun.elapsed());
+            assert_eq!(answer.status, 401, "{name} {round}");
+        }
+    }
+    let mut least = Vec::new();
+    for (name, mut times) in NAMES.into_iter().zip(times) {
+        times.sort_unstable();
+        println!(
+            "{name:>8}: least {:?}, median {:?}",
+            times[0],
+            times[ROUNDS / 2]
+        );
+        least.push(times[0]);
+    }
+    let (least, most) = (least.iter().min().unwrap(), least.iter().max().unwrap());
+    assert!(*most < 2 * *least, "{least:?} to {most:?}");
 }
 
 #[tokio::test]
