@@ -1,6 +1,8 @@
 //! SIGKILL while somebody logs in or changes their password, and a start after it: nothing of either is
 //! there by half.
 
+use crate::shim::Shim;
+use fixtures::process::said;
 use fixtures::sandbox::{BASE_URL, Sandbox, until};
 use fixtures::service::Service;
 use ledger::Event;
@@ -130,4 +132,203 @@ async fn a_change_of_password_that_was_killed_is_there_with_its_session_or_not_a
     assert!(is_somebody(&service, &again).await);
     assert!(service.stop().await.success());
     assert!(sandbox.run("ledger check").status.success());
+}
+
+/// Where a life ends: after the nth operation of that kind on the ledger's log, which the power goes with, or
+/// not.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    mode: &'static str,
+    kind: &'static str,
+    nth: usize,
+}
+
+/// What people, and a key of an agent, are by before something happens to them.
+struct Before {
+    ann: String,
+    /// Two sessions of hers.
+    sessions: [String; 2],
+    key_path: String,
+    key: String,
+}
+
+impl Before {
+    async fn of(service: &Service, first: String) -> Self {
+        let second = token_of(login(service, OLD).await);
+        let me = ask(service, "GET", "/v1/me", &first, &Value::Null).await;
+        let ann = me.unwrap().1["id"].as_str().unwrap().to_owned();
+        let agent = json!({"agent": "ci"});
+        let made = ask(service, "POST", "/v1/agents", TOKEN, &agent).await;
+        assert_eq!(made.unwrap().0, 201);
+        let keys = "/v1/agents/ci/keys";
+        let made = ask(service, "POST", keys, TOKEN, &json!({})).await;
+        let (status, made) = made.unwrap();
+        assert_eq!(status, 201, "{made}");
+        Self {
+            ann,
+            sessions: [first, second],
+            key_path: format!("{keys}/{}", made["id"].as_str().unwrap()),
+            key: made["key"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+/// What was answered, as far as the service lived.
+#[derive(Default)]
+struct After {
+    logged_in: Option<String>,
+    /// The session that goes on with another password.
+    changed: Option<String>,
+    revoked: bool,
+    logged_out: bool,
+    disabled: bool,
+}
+
+impl After {
+    /// Does one thing after the other, until there is no answer.
+    async fn of(service: &Service, before: &Before) -> Self {
+        let mut after = Self::default();
+        let _is_done: Option<()> = after.go_on(service, before).await;
+        after
+    }
+
+    async fn go_on(&mut self, service: &Service, before: &Before) -> Option<()> {
+        let null = Value::Null;
+        let failed = login(service, "a wrong horse battery").await?;
+        assert_eq!(failed.0, 401);
+        let session = token_of(Some(login(service, OLD).await?));
+        self.logged_in = Some(session.clone());
+        let session = token_of(Some(change(service, &session, OLD, NEW).await?));
+        self.changed = Some(session.clone());
+        let revoked = ask(service, "DELETE", &before.key_path, TOKEN, &null).await?;
+        assert_eq!(revoked.0, 204, "{revoked:?}");
+        self.revoked = true;
+        let left = ask(service, "POST", "/v1/auth/logout", &session, &null).await?;
+        assert_eq!(left.0, 204, "{left:?}");
+        self.logged_out = true;
+        let path = format!("/v1/users/{}", before.ann);
+        let off = json!({"disabled": true});
+        let disabled = ask(service, "PATCH", &path, TOKEN, &off).await?;
+        assert_eq!(disabled.0, 200, "{disabled:?}");
+        self.disabled = true;
+        Some(())
+    }
+}
+
+/// How many events of a name there are.
+async fn counted(sandbox: &Sandbox, name: &str) -> usize {
+    let events = sandbox.events().await;
+    events.iter().filter(|it| it.event.name() == name).count()
+}
+
+/// A life with that end, and the one after it, which has none. Gives how often each kind of operation was
+/// met, before what is looked at began and in the end.
+async fn live_twice(end: Option<End>) -> [[usize; 2]; 2] {
+    let mut sandbox = Sandbox::new().await;
+    let mut shim = Shim::new(sandbox.folder());
+    let (service, own) = with_ann(&mut sandbox).await;
+    let before = Before::of(&service, own).await;
+    assert!(service.stop().await.success());
+    let [passwords, sessions] = [
+        counted(&sandbox, "user.password_set").await,
+        counted(&sandbox, "session.opened").await,
+    ];
+    if let Some(End { mode, kind, nth }) = end {
+        shim.plan(format!("{mode} {kind} proxy.ledger.db-wal {nth} 1"));
+    }
+    let plain = sandbox.settings.clone();
+    sandbox.settings.extend(shim.envs());
+    let met = || {
+        ["write", "sync"].map(|kind| {
+            let line = format!("{kind} proxy.ledger.db-wal");
+            shim.journal()
+                .iter()
+                .filter(|it| it.starts_with(&line))
+                .count()
+        })
+    };
+    let service = sandbox.start().await;
+    let begun = met();
+    let after = After::of(&service, &before).await;
+    let counts = [begun, met()];
+    service.kill();
+    sandbox.settings = plain;
+
+    let service = sandbox.start().await;
+    let [passwords, sessions, revoked, left, changed] = [
+        counted(&sandbox, "user.password_set").await - passwords,
+        counted(&sandbox, "session.opened").await - sessions,
+        counted(&sandbox, "key.revoked").await,
+        counted(&sandbox, "session.ended").await,
+        counted(&sandbox, "user.changed").await,
+    ];
+    let what = format!("{end:?}");
+    // What was answered is there, and what is there was whole.
+    assert!(sessions >= usize::from(after.logged_in.is_some()), "{what}");
+    assert!(passwords >= usize::from(after.changed.is_some()), "{what}");
+    assert_eq!(sessions == 2, passwords == 1, "{what}: a password by half");
+    assert!(revoked >= usize::from(after.revoked), "{what}");
+    assert!(left >= usize::from(after.logged_out), "{what}");
+    assert!(changed >= usize::from(after.disabled), "{what}");
+    // What was taken away is not alive, and nothing else was.
+    for session in &before.sessions {
+        let lives = is_somebody(&service, session).await;
+        assert_eq!(lives, passwords == 0, "{what}: a session of before");
+    }
+    if let Some(session) = &after.logged_in {
+        assert_eq!(
+            is_somebody(&service, session).await,
+            passwords == 0,
+            "{what}"
+        );
+    }
+    if let Some(session) = &after.changed {
+        let lives = is_somebody(&service, session).await;
+        assert_eq!(
+            lives,
+            left == 0 && changed == 0,
+            "{what}: the one that goes on"
+        );
+    }
+    assert_eq!(
+        is_somebody(&service, &before.key).await,
+        revoked == 0,
+        "{what}"
+    );
+    for (password, is_right) in [(OLD, passwords == 0), (NEW, passwords == 1)] {
+        let opens = login(&service, password).await.unwrap().0 == 200;
+        assert_eq!(opens, is_right && changed == 0, "{what}: {password}");
+    }
+    assert!(service.stop().await.success());
+    for line in ["ledger check", "projections verify"] {
+        let checked = sandbox.run(line);
+        assert!(
+            checked.status.success(),
+            "{what}: {line}: {:?}",
+            said(&checked)
+        );
+    }
+    counts
+}
+
+#[tokio::test]
+async fn wherever_a_process_ends_a_change_of_who_is_who_is_whole_or_not_there() {
+    let [begun, end] = live_twice(None).await;
+    let mut ends = Vec::new();
+    for (at, kind) in ["write", "sync"].into_iter().enumerate() {
+        // Each sync, and as many writes, the first after each and some in between.
+        let met = end[at] - begun[at];
+        let step = met.div_ceil(8).max(1);
+        for (n, nth) in (begun[at] + 1..=end[at]).step_by(step).enumerate() {
+            let mode = if n % 2 == 0 { "kill" } else { "cut" };
+            ends.push(End { mode, kind, nth });
+        }
+    }
+    assert!(ends.len() >= 10, "{ends:?}");
+    let lane = async |first: usize| {
+        for end in ends.iter().skip(first).step_by(3) {
+            live_twice(Some(*end)).await;
+        }
+    };
+    tokio::join!(lane(0), lane(1), lane(2));
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod connections;
 mod heads;
 mod links;
+mod logins;
 mod slow;
 mod subjects;
 mod witnesses;
