@@ -78,6 +78,30 @@ fn every_setting_that_is_missing_is_a_problem_of_its_own() {
 }
 
 #[tokio::test]
+async fn what_lets_people_or_agents_in_too_easily_is_warned_of_in_the_log_and_by_the_doctor() {
+    const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let mut sandbox = sandbox().await;
+    sandbox.settings.insert("AGENT_API_KEY", KEY.to_owned());
+    sandbox.settings.insert("AUTH_DISABLE", "1".to_owned());
+    let service = sandbox.start().await;
+    let (code, findings) = examined(&sandbox);
+    assert_eq!(
+        code,
+        Some(0),
+        "what is warned of is not wrong: {findings:?}"
+    );
+    assert!(service.stop().await.success());
+    let log = sandbox.log();
+    let found = bad(&findings, "settings");
+    for warning in ["AGENT_API_KEY is deprecated", "AUTH_DISABLE is on"] {
+        assert!(log.contains(warning), "{warning}: {log}");
+        let is_found = found.iter().any(|found| found.contains(warning));
+        assert!(is_found, "{warning}: {found:?}");
+    }
+    assert!(!log.contains(KEY) && !format!("{findings:?}").contains(KEY));
+}
+
+#[tokio::test]
 async fn what_others_may_read_or_replace_is_found() {
     let sandbox = sandbox().await;
     let service = sandbox.start().await;

@@ -72,6 +72,30 @@ fn a_service_token_is_long_and_can_stand_in_a_header() {
 }
 
 #[test]
+fn the_key_that_all_agents_share_is_taken_with_a_warning_and_held_to_the_rules_of_a_token() {
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    let (config, warnings) = accepted(&with(&[("AGENT_API_KEY", KEY)]));
+    assert_eq!(config.auth.agent_api_key.unwrap().expose_secret(), KEY);
+    assert!(
+        warnings.contains(&"AGENT_API_KEY".to_owned()),
+        "{warnings:?}"
+    );
+    let (config, warnings) = accepted(&good());
+    assert!(config.auth.agent_api_key.is_none());
+    assert!(!warnings.contains(&"AGENT_API_KEY".to_owned()));
+    for value in [
+        "",
+        &KEY[1..],
+        "abababababababababababababababababab",
+        &secret("JWT_SECRET"),
+    ] {
+        refuses("AGENT_API_KEY", value);
+    }
+    let both = with(&[("AGENT_API_KEY", KEY), ("SERVICE_TOKEN", KEY)]);
+    assert_eq!(refused(&both, None), ["AGENT_API_KEY"]);
+}
+
+#[test]
 fn insecure_defaults_are_used_with_a_warning_for_each() {
     let variables = Variables::from([("ALLOW_INSECURE_DEFAULTS".to_owned(), "true".to_owned())]);
     let (config, warnings) = accepted(&variables);

@@ -2,6 +2,7 @@
 //! in no file, log, metric or answer, in no form that somebody could undo.
 
 mod misplaced;
+mod people;
 mod search;
 
 use base64::Engine as _;
@@ -113,14 +114,22 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
     let mut sandbox = Sandbox::new().await;
     sandbox.settings.insert("RUST_LOG", "trace".to_owned());
     sandbox.settings.insert("RATE_LIMIT_RPS", "0".to_owned());
+    for (name, value) in [
+        ("SERVICE_TOKEN", "5f2c81d0b7e94a36c1d8e0f7a2b49c63"),
+        ("AGENT_API_KEY", "c97b3e5d0a1f48266f8d2c4b7a90e1d3"),
+    ] {
+        sandbox.settings.insert(name, value.to_owned());
+    }
     let mut secrets = Secrets::default();
     for (name, value) in &sandbox.settings {
-        let is_secret = ["_SECRET", "_TOKEN"].iter().any(|end| name.ends_with(end));
+        let is_secret = ["_SECRET", "_TOKEN", "_API_KEY"]
+            .iter()
+            .any(|end| name.ends_with(end));
         if is_secret {
             secrets.keep(name, value);
         }
     }
-    assert_eq!(secrets.0.len(), 6, "five secrets and upstream's token");
+    assert_eq!(secrets.0.len(), 8, "five secrets, two tokens and a key");
     secrets.keep("the callback's secret", CALLBACK_SECRET);
 
     let service = sandbox.start().await;
@@ -142,6 +151,7 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
     }
     let mut answers = Answers::default();
     let task = live(&sandbox, &service, &mut secrets, &mut answers).await;
+    people::live(&sandbox, &service, &mut secrets, &mut answers, &task).await;
     let own = service.caller.bootstrap_token().unwrap();
     for secret in [
         task.token.clone(),
