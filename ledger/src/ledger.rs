@@ -23,7 +23,7 @@ use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
-use crate::writer::{Entry, Job, Shared, Stored, TypedJob, erased_names, existing};
+use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, erased_names, existing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -141,12 +141,14 @@ impl Ledger {
     }
 
     async fn entry(&self, stream: StreamId) -> Result<Entry, Error> {
-        if let Some(entry) = self.shared.cache.get(stream) {
-            return Ok(entry);
-        }
-        let size = *self.shared.size.borrow();
+        let size = match self.shared.cache.find(stream) {
+            Found::Kept(entry) => return Ok(entry),
+            Found::UpTo(size) => size,
+        };
         let events = self.noted(self.log.stream(stream, size).await)?;
-        Ok(Entry::fold(&events))
+        let entry = Entry::fold(&events);
+        self.shared.cache.offer(size, stream, &entry);
+        Ok(entry)
     }
 
     /// The approver of that principal, in its newest committed state; `None` when nobody has heard
@@ -262,6 +264,9 @@ impl Ledger {
 
     /// The stream that a key stands for, an erased one too.
     async fn stream_of(&self, key: LookupKey) -> Result<Option<StreamId>, ReadError> {
+        if let Some(stream) = self.shared.cache.lead(&key) {
+            return Ok(Some(stream));
+        }
         let mut found = self.log.lookups(std::slice::from_ref(&key)).await?;
         if found.is_empty() {
             let names = erased_names(&key, &self.rules, self.shared.ledger_id);
@@ -279,6 +284,7 @@ impl Ledger {
             };
             let state = self.entry(stream).await?.state;
             if state.answers_to(&key) {
+                self.shared.cache.learn_lead(key, stream);
                 return Ok(state.get()?);
             }
             // Names move: the row may be of a commit that is not published yet, or of one before.

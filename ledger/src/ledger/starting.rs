@@ -81,7 +81,7 @@ impl Ledger {
         let newest = newest_at(&*log, head.size).await?;
         let shared = Arc::new(Shared {
             ledger_id: head.ledger_id,
-            cache: Cache::new(),
+            cache: Cache::new(head.size),
             recent: RecentEvents::default(),
             watchers: Watchers::default(),
             size: watch::Sender::new(head.size),

@@ -24,7 +24,7 @@ pub(crate) use known::KnownKeys;
 pub(crate) use recent::RecentEvents;
 pub(crate) use room::Room;
 pub use state::Stored;
-pub(crate) use state::{Cache, Entry, State, existing};
+pub(crate) use state::{Cache, Entry, Found, State, existing};
 pub use transaction::{Context, Transaction};
 pub(crate) use transaction::{Erasing, erased_names};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
@@ -340,6 +340,7 @@ impl Writer {
             self.usage
                 .take_in(&event.recorded, entry, &self.rules.quotas);
         }
+        self.shared.cache.moves_to(head.size);
         for (stream, entry) in batch.changed {
             self.shared.cache.put(stream, entry);
         }

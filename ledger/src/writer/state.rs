@@ -12,6 +12,7 @@ use crate::name::CredentialId;
 use crate::rejection::Rejection;
 use crate::storage::{Held, LookupKey, LookupKind, of_group, of_user};
 use lru::LruCache;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The folded state of a stream of any kind.
@@ -260,31 +261,109 @@ impl Entry {
     }
 }
 
-/// The newest committed states, bounded by entries and by bytes. Only the writer puts anything in,
-/// after its commit, so what stands here is never behind an answer.
+/// The newest committed states, bounded by bytes, and the streams that some lookups lead to. The writer puts
+/// in what it committed; a reader adds what it read only while nothing was committed since, so what stands
+/// here is never behind an answer.
 #[derive(Debug)]
 pub(crate) struct Cache {
     inner: Mutex<Inner>,
+    /// Rows that are written once and never lead elsewhere: whoever finds an entry still asks its stream.
+    leads: Mutex<LruCache<LookupKey, StreamId>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     entries: LruCache<StreamId, Entry>,
     bytes: usize,
+    /// The log's size that the states stand for.
+    size: u64,
 }
+
+/// A state that is kept, or the size of the log up to which it is to be read.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Kept(Entry),
+    UpTo(u64),
+}
+
+/// The most lookups that are kept.
+const MAX_LEADS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// The most bytes that all kept states may weigh.
 const MAX_BYTES: usize = 24 * 1024 * 1024;
 /// A heavier state is read again each time.
 const MAX_ENTRY_BYTES: usize = 256 * 1024;
 
+impl Inner {
+    fn put(&mut self, stream: StreamId, entry: Entry) {
+        self.forget(stream);
+        let weight = entry.state.weight();
+        if weight > MAX_ENTRY_BYTES {
+            return;
+        }
+        self.bytes += weight;
+        self.entries.put(stream, entry);
+        while self.bytes > MAX_BYTES {
+            let Some((_, old)) = self.entries.pop_lru() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(old.state.weight());
+        }
+    }
+
+    fn forget(&mut self, stream: StreamId) {
+        if let Some(old) = self.entries.pop(&stream) {
+            self.bytes = self.bytes.saturating_sub(old.state.weight());
+        }
+    }
+}
+
 impl Cache {
-    pub(crate) fn new() -> Self {
+    /// An empty one of a log of that size.
+    pub(crate) fn new(size: u64) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 entries: LruCache::unbounded(),
                 bytes: 0,
+                size,
             }),
+            leads: Mutex::new(LruCache::new(MAX_LEADS)),
+        }
+    }
+
+    /// From here on the states stand for a log of that size; to be called before the states of a commit are put.
+    pub(crate) fn moves_to(&self, size: u64) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.size = size;
+    }
+
+    /// The state of a stream for a reader, which may [`Self::offer`] what it reads instead.
+    pub(crate) fn find(&self, stream: StreamId) -> Found {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = inner.size;
+        let kept = inner.entries.get(&stream).cloned();
+        kept.map_or(Found::UpTo(size), Found::Kept)
+    }
+
+    /// Keeps the state that a reader read up to that size, unless something was committed since.
+    pub(crate) fn offer(&self, size: u64, stream: StreamId, entry: &Entry) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.size == size && entry.version > 0 {
+            inner.put(stream, entry.clone());
+        }
+    }
+
+    /// The stream that a lookup was seen to lead to.
+    pub(crate) fn lead(&self, key: &LookupKey) -> Option<StreamId> {
+        let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        leads.get(key).copied()
+    }
+
+    /// Keeps where a lookup leads, if its kind never leads elsewhere.
+    pub(crate) fn learn_lead(&self, key: LookupKey, stream: StreamId) {
+        if matches!(key.parts().0, LookupKind::Session | LookupKind::AgentKey) {
+            let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+            leads.put(key, stream);
         }
     }
 
@@ -295,21 +374,7 @@ impl Cache {
 
     pub(crate) fn put(&self, stream: StreamId, entry: Entry) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = inner.entries.pop(&stream) {
-            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
-        }
-        let weight = entry.state.weight();
-        if weight > MAX_ENTRY_BYTES {
-            return;
-        }
-        inner.bytes += weight;
-        inner.entries.put(stream, entry);
-        while inner.bytes > MAX_BYTES {
-            let Some((_, old)) = inner.entries.pop_lru() else {
-                break;
-            };
-            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
-        }
+        inner.put(stream, entry);
     }
 
     /// How many states are kept, and what they weigh in bytes.
@@ -320,14 +385,36 @@ impl Cache {
 
     pub(crate) fn forget(&self, stream: StreamId) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = inner.entries.pop(&stream) {
-            inner.bytes = inner.bytes.saturating_sub(old.state.weight());
-        }
+        inner.forget(stream);
     }
 
     pub(crate) fn clear(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.entries.clear();
         inner.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cache, Entry, Found};
+    use crate::id::StreamId;
+
+    #[test]
+    fn what_was_read_before_a_commit_is_not_kept_after_it() {
+        let cache = Cache::new(7);
+        let stream = StreamId::from_slice(&[1; 16]).unwrap();
+        let read = Entry {
+            version: 1,
+            ..Entry::default()
+        };
+        let Found::UpTo(size) = cache.find(stream) else {
+            panic!("nothing was put");
+        };
+        cache.moves_to(size + 1);
+        cache.offer(size, stream, &read);
+        assert!(matches!(cache.find(stream), Found::UpTo(8)));
+        cache.offer(size + 1, stream, &read);
+        assert!(matches!(cache.find(stream), Found::Kept(_)));
     }
 }

@@ -13,6 +13,7 @@ use ledger::command::{
 };
 use ledger::event::{LoginWay, SessionEnd};
 use ledger::{Event, Rejection, Role, SessionId, UserId};
+use std::sync::Arc;
 use std::time::Duration;
 
 async fn user(ledger: &TestLedger, name: &str) -> UserId {
@@ -214,4 +215,21 @@ async fn ten_failed_logins_a_minute_are_recorded_and_the_rest_is_counted_once() 
         .collect();
     assert_eq!(counted, [(minute, 15)]);
     consistency::check(&ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn a_state_that_was_read_once_is_not_read_again_until_it_changes() {
+    let ledger = TestLedger::open().await;
+    let zoe = user(&ledger, "zoe").await;
+    let opened = logged_in(&ledger, zoe).await.session;
+    let ledger = ledger.restart().await;
+    let found = async || {
+        let found = ledger.session_of(&opened.token_hash).await.unwrap();
+        found.unwrap()
+    };
+    let first = found().await;
+    assert!(Arc::ptr_eq(&first, &found().await));
+    ledger.run(end_sessions(zoe)).await.unwrap();
+    let ended = ledger.load::<User>(zoe).await.unwrap().unwrap();
+    assert!(!found().await.is_valid(&ended, ledger.now()));
 }
