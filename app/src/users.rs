@@ -4,7 +4,9 @@ use crate::identity::password::{Password, PasswordHasher};
 use crate::principal::Acting;
 use crate::refusal::Error;
 use ledger::aggregate::{Group, User};
-use ledger::command::{ChangeUser, CreateUser, DeleteUser, NewPassword, SetPassword};
+use ledger::command::{
+    ChangeUser, ChangedUser, CreateUser, DeleteUser, LeftBehind, NewPassword, SetPassword,
+};
 use ledger::{GroupId, Ledger, Rejection, Role, UserId, UserName};
 use std::sync::Arc;
 
@@ -104,7 +106,11 @@ pub async fn create(
     shown(ledger, ledger.execute(who.origin, command).await?).await
 }
 
-/// Changes a user. Another role, or being disabled, ends the user's sessions.
+/// Changes a user. Another role, or being disabled, ends the user's sessions. Who is to be disabled leaves keys
+/// and agents, which are told; the keys are revoked where that is asked for.
+///
+/// # Errors
+/// [`Rejection::Invalid`] for keys that are to be revoked while the user stays.
 pub async fn change(
     ledger: &Ledger,
     who: Acting,
@@ -112,7 +118,8 @@ pub async fn change(
     name: Option<UserName>,
     role: Option<Role>,
     settings: Settings,
-) -> Result<UserView, Error> {
+    revoke_keys: bool,
+) -> Result<(UserView, Option<LeftBehind>), Error> {
     let command = ChangeUser {
         user_id,
         name,
@@ -120,19 +127,26 @@ pub async fn change(
         can_audit: settings.can_audit,
         disabled: settings.disabled,
         groups: settings.groups,
+        revoke_keys,
         reason: settings.reason,
     };
-    shown(ledger, ledger.execute(who.origin, command).await?).await
+    let ChangedUser { user, left_behind } = ledger.execute(who.origin, command).await?;
+    Ok((shown(ledger, user).await?, left_behind))
 }
 
-/// Deletes a user for good.
+/// Deletes a user for good. What they leave is told; the keys are revoked where that is asked for.
 pub async fn delete(
     ledger: &Ledger,
     who: Acting,
     user_id: UserId,
+    revoke_keys: bool,
     reason: Option<String>,
-) -> Result<Arc<User>, Error> {
-    let command = DeleteUser { user_id, reason };
+) -> Result<ChangedUser, Error> {
+    let command = DeleteUser {
+        user_id,
+        revoke_keys,
+        reason,
+    };
     Ok(ledger.execute(who.origin, command).await?)
 }
 

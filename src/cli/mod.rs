@@ -291,8 +291,12 @@ mod tests {
     #[test]
     fn a_user_is_changed_in_something() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
-        assert!(parse("x user set u --disabled true").is_ok());
-        for line in ["x user set u", "x user set u --role king"] {
+        assert!(parse("x user set u --disabled true --revoke-keys").is_ok());
+        for line in [
+            "x user set u",
+            "x user set u --revoke-keys",
+            "x user set u --role king",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

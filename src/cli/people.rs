@@ -114,6 +114,8 @@ pub(crate) enum UserRequest {
         id: String,
         #[command(flatten)]
         changes: UserChanges,
+        #[command(flatten)]
+        revoke: RevokeKeys,
     },
     /// Set a password that the user must change when they first log in
     Password {
@@ -131,6 +133,8 @@ pub(crate) enum UserRequest {
     Delete {
         /// The user's id
         id: String,
+        #[command(flatten)]
+        revoke: RevokeKeys,
     },
 }
 
@@ -148,6 +152,19 @@ pub(crate) struct UserChanges {
     /// Whether the user may read the whole ledger
     #[arg(long, value_name = "true|false")]
     can_audit: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RevokeKeys {
+    /// When the user is deleted or disabled, revoke the agent keys that they made too
+    #[arg(long)]
+    revoke_keys: bool,
+}
+
+impl RevokeKeys {
+    fn query(self) -> Option<String> {
+        self.revoke_keys.then(|| "keys".to_owned())
+    }
 }
 
 /// `group …`
@@ -204,14 +221,18 @@ impl From<UserRequest> for ApiRequest {
                 let body = json!({"name": name, "role": role.as_str(), "can_audit": can_audit});
                 Self::post(&["users"], body, Shown::Members)
             }
-            UserRequest::Set { id, changes } => {
+            UserRequest::Set {
+                id,
+                changes,
+                revoke,
+            } => {
                 let body = given([
                     ("name", changes.name.map(Value::from)),
                     ("role", changes.role.map(|role| role.as_str().into())),
                     ("disabled", changes.disabled.map(Value::from)),
                     ("can_audit", changes.can_audit.map(Value::from)),
                 ]);
-                Self::patch(&["users", &id], body)
+                Self::patch(&["users", &id], body).with_query("revoke", revoke.query())
             }
             // The password is read when the service is asked.
             UserRequest::Password { id, .. } => {
@@ -222,7 +243,9 @@ impl From<UserRequest> for ApiRequest {
                 json!({}),
                 Shown::Secret("enrolment_url"),
             ),
-            UserRequest::Delete { id } => Self::delete(&["users", &id]),
+            UserRequest::Delete { id, revoke } => {
+                Self::delete(&["users", &id]).with_query("revoke", revoke.query())
+            }
         }
     }
 }

@@ -36,15 +36,15 @@ pub(super) fn ask(
 
 /// The request as an operator's action. The option `--local` is there when there is a reason.
 fn on_this_machine(request: &ApiRequest, reason: String) -> anyhow::Result<Action> {
-    ensure!(
-        request.query.is_empty(),
-        "this is asked of the API, without --local"
-    );
+    let query = request.query.iter();
     let body = request.body.as_ref();
     Ok(Action::Asked(Asked {
         method: request.method.to_string(),
         // Behind the version.
         path: request.path.iter().skip(1).cloned().collect(),
+        query: query
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
         body: body.map(|body| Secret::new(body.to_string())),
         reason,
     }))

@@ -85,6 +85,9 @@ pub(crate) struct Asked {
     pub(crate) method: String,
     /// The segments behind `/v1/`.
     pub(crate) path: Vec<String>,
+    /// The parameters behind the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) query: Vec<(String, String)>,
     /// JSON, in which a password may stand.
     pub(crate) body: Option<Secret>,
     pub(crate) reason: String,

@@ -8,6 +8,7 @@ use app::identity::password::{Password, PasswordHasher};
 use app::users::Settings;
 use app::{action, agents, enrolments, groups, keys, users};
 use ledger::command::AgentChanges;
+use ledger::command::LeftBehind;
 use ledger::{AgentName, GroupId, GroupName, Ledger, Role, UserId, UserName};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +63,7 @@ pub(super) async fn carry_out(
 ) -> Result<Performed, String> {
     let who = account.name();
     let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+    let revoke_keys = revokes_keys(&asked, &path)?;
     let told = match (asked.method.as_str(), path.as_slice()) {
         ("POST", ["users"]) => {
             let body: UserBody = read(&asked)?;
@@ -83,18 +85,23 @@ pub(super) async fn carry_out(
             let role = body.role.as_deref().map(role).transpose()?;
             let by = access::<action::ManageUsers>(ledger, account).await?;
             let settings = body.settings(asked.reason);
-            let changed = users::change(ledger, by, id, name, role, settings).await;
-            let user = changed.map_err(failure)?.user;
-            let (role, end) = (
-                user.role.as_str(),
-                if user.disabled { ", disabled" } else { "" },
-            );
-            format!("user {} is {role}{end}", user.name)
+            let changed = users::change(ledger, by, id, name, role, settings, revoke_keys).await;
+            let (shown, left) = changed.map_err(failure)?;
+            let (name, role) = (&shown.user.name, shown.user.role.as_str());
+            let end = if shown.user.disabled {
+                ", disabled"
+            } else {
+                ""
+            };
+            format!("user {name} is {role}{end}{}", what_stays(left.as_ref()))
         }
         ("DELETE", ["users", id]) => {
             let by = access::<action::ManageUsers>(ledger, account).await?;
-            let gone = users::delete(ledger, by, parsed("user", id)?, Some(asked.reason)).await;
-            format!("user {} is deleted", gone.map_err(failure)?.name)
+            let (id, reason) = (parsed("user", id)?, Some(asked.reason));
+            let gone = users::delete(ledger, by, id, revoke_keys, reason).await;
+            let gone = gone.map_err(failure)?;
+            let left = what_stays(gone.left_behind.as_ref());
+            format!("user {} is deleted{left}", gone.user.name)
         }
         ("POST", ["users", id, "password"]) => {
             let body: PasswordBody = read(&asked)?;
@@ -183,6 +190,50 @@ pub(super) async fn carry_out(
     Ok(Performed::Done {
         text: format!("{told}, by {who}"),
     })
+}
+
+/// Whether the keys of a user are to go with the user. Nothing else is asked for behind a path.
+fn revokes_keys(asked: &Asked, path: &[&str]) -> Result<bool, String> {
+    let [(name, value)] = asked.query.as_slice() else {
+        return match asked.query.is_empty() {
+            true => Ok(false),
+            false => Err("this is asked of the API, without --local".to_owned()),
+        };
+    };
+    let is_known = name == "revoke" && value == "keys" && matches!(path, ["users", _]);
+    match is_known {
+        true => Ok(true),
+        false => Err("this is asked of the API, without --local".to_owned()),
+    }
+}
+
+/// The keys and agents that a user leaves, as the rest of a sentence.
+fn what_stays(left: Option<&LeftBehind>) -> String {
+    let Some(left) = left else {
+        return String::new();
+    };
+    let keys: Vec<String> = left
+        .keys
+        .iter()
+        .map(|(key, _)| key.id.to_string())
+        .collect();
+    let keys = match left.keys.first() {
+        None => String::new(),
+        Some((key, _)) if key.revoked_at.is_some() => {
+            format!("; revoked with them: {}", keys.join(" "))
+        }
+        Some(_) => format!("; keys of theirs that still work: {}", keys.join(" ")),
+    };
+    let agents: Vec<String> = left
+        .agents
+        .iter()
+        .map(|agent| agent.name.to_string())
+        .collect();
+    let agents = match agents.as_slice() {
+        [] => String::new(),
+        agents => format!("; agents of theirs: {}", agents.join(" ")),
+    };
+    keys + &agents
 }
 
 impl UserBody {

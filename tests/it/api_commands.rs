@@ -247,12 +247,17 @@ async fn commands_send_what_the_api_takes() {
             json!({"name": "bo", "role": "viewer", "can_audit": true}),
         ),
         (
-            "user set u1 --role admin --disabled true",
-            "PATCH /v1/users/u1",
+            "user set u1 --role admin --disabled true --revoke-keys",
+            "PATCH /v1/users/u1?revoke=keys",
             json!({"role": "admin", "disabled": true}),
         ),
         ("user show u1", "GET /v1/users/u1", Value::Null),
         ("user delete u1", "DELETE /v1/users/u1", Value::Null),
+        (
+            "user delete u1 --revoke-keys",
+            "DELETE /v1/users/u1?revoke=keys",
+            Value::Null,
+        ),
         (
             "agent list --site b --after c",
             "GET /v1/agents?limit=200&after=c&site=b",

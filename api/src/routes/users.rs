@@ -6,7 +6,8 @@ use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvers::UserEnrolmentOpened;
 use crate::shapes::users::{
-    ChangeUserRequest, CreateUserRequest, Listed, SetPasswordRequest, User, UserList,
+    ChangeUserRequest, ChangedUser, CreateUserRequest, LeftBehind, Listed, RevokeQuery,
+    SetPasswordRequest, User, UserList,
 };
 use crate::state::AppState;
 use app::identity::password::Password;
@@ -16,7 +17,6 @@ use axum::extract::State;
 use http::StatusCode;
 use ledger::{Rejection, UserId};
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,11 +28,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(set_password))
         .routes(routes!(invite_user))
 }
-
-/// Who takes rights away with a parameter that is not known must not think that it was done.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoQuery {}
 
 fn user_id(text: &str) -> Result<UserId, ApiError> {
     Ok(text.parse().map_err(|_| Rejection::UserNotFound)?)
@@ -102,13 +97,14 @@ async fn get_user(
 /// Change a user
 ///
 /// Another role, or being disabled, ends the user's sessions. The last administrator who can log in stays
-/// one.
+/// one. With `"disabled": true` the answer tells the agent keys that the user made or confirmed, which go on
+/// working unless `revoke=keys` is sent.
 #[utoipa::path(
     patch, path = "/v1/users/{user_id}", tag = "users", request_body = ChangeUserRequest,
-    params(("user_id" = String, Path, description = "The user")),
+    params(("user_id" = String, Path, description = "The user"), RevokeQuery),
     security(("session" = []), ("service" = [])),
     responses(
-        (status = 200, body = User),
+        (status = 200, body = ChangedUser),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -116,24 +112,27 @@ async fn change_user(
     State(state): State<AppState>,
     By(who): By<action::ManageUsers>,
     PathParams(id): PathParams<String>,
-    QueryParams(NoQuery {}): QueryParams<NoQuery>,
+    QueryParams(revoke): QueryParams<RevokeQuery>,
     StrictJson(request): StrictJson<ChangeUserRequest>,
-) -> Result<Json<User>, ApiError> {
+) -> Result<Json<ChangedUser>, ApiError> {
     let id = user_id(&id)?;
     let (name, role, settings) = request.read()?;
-    let changed = users::change(&state.app.ledger, who, id, name, role, settings).await?;
-    Ok(Json(User::from(&changed)))
+    let ledger = &state.app.ledger;
+    let keys = revoke.takes_keys();
+    let (user, left) = users::change(ledger, who, id, name, role, settings, keys).await?;
+    Ok(Json(ChangedUser::of(&user, left)))
 }
 
 /// Delete a user
 ///
-/// For good: another user of the same name is another user.
+/// For good: another user of the same name is another user. The answer tells what the user leaves: the agent
+/// keys that they made or confirmed, which go on working unless `revoke=keys` is sent, and their agents.
 #[utoipa::path(
     delete, path = "/v1/users/{user_id}", tag = "users",
-    params(("user_id" = String, Path, description = "The user")),
+    params(("user_id" = String, Path, description = "The user"), RevokeQuery),
     security(("session" = []), ("service" = [])),
     responses(
-        (status = 204, description = "The user is deleted"),
+        (status = 200, body = LeftBehind),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -141,10 +140,12 @@ async fn delete_user(
     State(state): State<AppState>,
     By(who): By<action::ManageUsers>,
     PathParams(id): PathParams<String>,
-    QueryParams(NoQuery {}): QueryParams<NoQuery>,
-) -> Result<StatusCode, ApiError> {
-    users::delete(&state.app.ledger, who, user_id(&id)?, None).await?;
-    Ok(StatusCode::NO_CONTENT)
+    QueryParams(revoke): QueryParams<RevokeQuery>,
+) -> Result<Json<LeftBehind>, ApiError> {
+    let (ledger, keys) = (&state.app.ledger, revoke.takes_keys());
+    let deleted = users::delete(ledger, who, user_id(&id)?, keys, None).await?;
+    let left = deleted.left_behind.map(LeftBehind::from);
+    Ok(Json(left.unwrap_or_default()))
 }
 
 /// Set a user's password

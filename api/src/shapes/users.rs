@@ -1,12 +1,15 @@
 //! Users and groups.
 
+use super::agent_descriptions::DescribedAgent;
 use super::{reason, words};
 use crate::problem::ApiError;
 use app::users::{Settings, UserView};
-use ledger::aggregate::Group;
+use ledger::aggregate::{Agent, Group, Key};
+use ledger::command;
 use ledger::{GroupId, GroupName, Rejection, Role, UserId, UserName};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// A page of a list.
@@ -162,6 +165,94 @@ impl From<&UserView> for User {
     }
 }
 
+/// What goes with a user who is disabled or deleted. A parameter that is not known is refused: nobody is to
+/// think that it was done.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RevokeQuery {
+    /// `keys`: the agent keys that the user made or confirmed are revoked in the same step.
+    #[param(inline)]
+    revoke: Option<Revoked>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Revoked {
+    Keys,
+}
+
+impl RevokeQuery {
+    pub(crate) const fn takes_keys(&self) -> bool {
+        matches!(self.revoke, Some(Revoked::Keys))
+    }
+}
+
+/// A key that a user made or confirmed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeftKey {
+    /// The key's id.
+    id: String,
+    /// The agent's name.
+    agent: String,
+    created_at: String,
+    /// Null while it is in force.
+    revoked_at: Option<String>,
+}
+
+/// What a user leaves.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct LeftBehind {
+    /// The keys that the user made or confirmed and that were in force, oldest first.
+    keys: Vec<LeftKey>,
+    /// The agents for which the user answers, oldest first.
+    agents: Vec<DescribedAgent>,
+}
+
+impl From<command::LeftBehind> for LeftBehind {
+    fn from(left: command::LeftBehind) -> Self {
+        let key = |(key, agent): &(Arc<Key>, Arc<Agent>)| LeftKey {
+            id: key.id.to_string(),
+            agent: agent.name.to_string(),
+            created_at: key.created_at.to_string(),
+            revoked_at: key.revoked_at.map(|at| at.to_string()),
+        };
+        let agents = left
+            .agents
+            .iter()
+            .map(|agent| DescribedAgent::from(&**agent));
+        Self {
+            keys: left.keys.iter().map(key).collect(),
+            agents: agents.collect(),
+        }
+    }
+}
+
+/// A user who was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChangedUser {
+    #[serde(flatten)]
+    user: User,
+    /// Only with `"disabled": true`: the keys that the user made or confirmed and that were in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<LeftKey>>,
+    /// Only with `"disabled": true`: the agents for which the user answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agents: Option<Vec<DescribedAgent>>,
+}
+
+impl ChangedUser {
+    pub(crate) fn of(user: &UserView, left: Option<command::LeftBehind>) -> Self {
+        let left = left.map(LeftBehind::from);
+        let (keys, agents) = left.map(|left| (left.keys, left.agents)).unzip();
+        Self {
+            user: User::from(user),
+            keys,
+            agents,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserList {
     /// Newest first.
@@ -270,7 +361,7 @@ pub(crate) struct GroupList {
 
 impl GroupList {
     /// A page, of one row more than it shows where there are more.
-    pub(crate) fn page(rows: &[std::sync::Arc<Group>], limit: usize, as_of: u64) -> Self {
+    pub(crate) fn page(rows: &[Arc<Group>], limit: usize, as_of: u64) -> Self {
         let shown = rows.iter().take(limit);
         let groups: Vec<GroupView> = shown.map(|group| GroupView::from(&**group)).collect();
         let last = groups.last().filter(|_| rows.len() > limit);

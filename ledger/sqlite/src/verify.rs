@@ -58,7 +58,11 @@ async fn fold(connection: &mut SqliteConnection) -> Result<Lookups, ReadError> {
     let mut rows = stream_records(connection, 0);
     while let Some(row) = rows.try_next().await.map_err(database("reading the log"))? {
         let recorded = record_of(&row)?.into_recorded()?;
-        fold.take(recorded.stream_id(), &recorded.event);
+        fold.take(
+            recorded.stream_id(),
+            &recorded.envelope.actor,
+            &recorded.event,
+        );
     }
     Ok(fold.finish())
 }

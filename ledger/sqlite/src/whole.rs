@@ -228,7 +228,9 @@ impl Pass {
 
     fn look_up(&mut self, header: &Header, payload: &[u8]) -> Result<(), ReadError> {
         match Event::decode(header.event_type, header.schema_version, payload) {
-            Ok((_, event)) => self.lookups.take(header.stream_id, &event),
+            Ok((envelope, event)) => {
+                self.lookups.take(header.stream_id, &envelope.actor, &event);
+            }
             Err(DecodeError::UnknownForm { .. }) => self.is_newer = true,
             Err(source) => {
                 let position = header.position;

@@ -100,6 +100,7 @@ checks! {
     ApproversList = "approvers_list", "Every deciding key is on the auditor's list.";
 
     LastAdmin = "last_admin", "The last administrator who can log in is not taken away.";
+    UserKeys = "user_keys", "Agent keys that are revoked with their user are those that the user made or confirmed, all of them and no other.";
     Membership = "membership", "The members of a group are living users, each once.";
     Session = "session", "A session is opened for a user who may do something, in that one's epoch, for a day at most.";
     Passkey = "passkey", "A user logs in, steps up and links a principal by a passkey that is theirs, with an assertion that was made for that.";

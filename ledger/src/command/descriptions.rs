@@ -6,9 +6,10 @@ use super::agents::{find, register_agent};
 use crate::aggregate::{Agent, User};
 use crate::error::Error;
 use crate::event::{AgentDescribed, Role};
-use crate::id::UserId;
+use crate::id::{AgentId, UserId};
 use crate::name::AgentName;
 use crate::rejection::Rejection;
+use crate::storage::LookupKind;
 use crate::writer::Transaction;
 use std::sync::Arc;
 
@@ -85,6 +86,26 @@ async fn check_owner(tx: &mut Transaction<'_>, changes: &AgentChanges) -> Result
             .ok_or(Rejection::UserNotFound)?;
     }
     Ok(())
+}
+
+/// The agents for which a user answers, oldest first. What was decided before in this batch counts.
+pub(super) async fn owned_by(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+) -> Result<Vec<Arc<Agent>>, Error> {
+    let mut agents = Vec::new();
+    for (row, owner) in tx.all_lookups(LookupKind::OwnedAgent).await? {
+        if owner != user.as_bytes() {
+            continue;
+        }
+        let agent = match AgentId::from_slice(row.parts().1) {
+            Some(id) => tx.load::<Agent>(id).await?,
+            None => None,
+        };
+        let agent = agent.filter(|agent| agent.described.owner == Some(user));
+        agents.push(agent.ok_or_else(|| row.misleads())?);
+    }
+    Ok(agents)
 }
 
 /// Makes an agent that nobody has heard of.

@@ -7,10 +7,10 @@ use crate::agent_key::AgentKeyHash;
 use crate::aggregate::Key;
 use crate::error::Error;
 use crate::event::{KeyCreated, KeyOrigin, KeyRevoked, Role};
-use crate::id::{AgentId, KeyId};
+use crate::id::{AgentId, KeyId, UserId};
 use crate::name::AgentName;
 use crate::rejection::Rejection;
-use crate::storage::{LookupKey, NewEvent};
+use crate::storage::{LookupKey, LookupKind, NewEvent};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
@@ -55,6 +55,43 @@ fn create(
         how,
     };
     (key_id, context.event(key_id, created))
+}
+
+/// The keys in force that a user has made or confirmed, oldest first. What was decided before in this batch
+/// counts.
+pub(super) async fn minted_by(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+) -> Result<Vec<Arc<Key>>, Error> {
+    let mut keys = Vec::new();
+    for (row, minter) in tx.all_lookups(LookupKind::MintedKey).await? {
+        if minter != user.as_bytes() {
+            continue;
+        }
+        let key = match KeyId::from_slice(row.parts().1) {
+            Some(id) => tx.load::<Key>(id).await?,
+            None => None,
+        };
+        let key = key.filter(|key| key.revoked_at.is_none());
+        keys.push(key.ok_or_else(|| row.misleads())?);
+    }
+    Ok(keys)
+}
+
+/// Takes keys away that are in force, and gives them as they are then.
+pub(super) async fn revoke_all(
+    tx: &mut Transaction<'_>,
+    keys: Vec<Arc<Key>>,
+    reason: Option<&String>,
+) -> Result<Vec<Arc<Key>>, Error> {
+    let mut revoked = Vec::with_capacity(keys.len());
+    for key in keys {
+        let reason = reason.cloned();
+        let event = tx.context().event(key.id, KeyRevoked { reason });
+        tx.append(vec![event]).await?;
+        revoked.push(tx.existing::<Key>(key.id).await?);
+    }
+    Ok(revoked)
 }
 
 /// Takes an agent's key away: from this commit on it proves nothing. A second time changes nothing.

@@ -59,7 +59,10 @@ pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogi
 pub use standing::{Standing, standing};
 pub use tasks::{AllowedEntry, CloseTask, CreateTask, IssuedToken};
 pub use templates::{CreateTemplate, DeleteTemplate, OpenTask};
-pub use users::{ChangeUser, CreateUser, DeleteUser, EndSessions, NewPassword, SetPassword};
+pub use users::{
+    ChangeUser, ChangedUser, CreateUser, DeleteUser, EndSessions, LeftBehind, NewPassword,
+    SetPassword,
+};
 
 use crate::error::Error;
 use crate::storage::LookupKey;

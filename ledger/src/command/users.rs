@@ -2,10 +2,12 @@
 
 use super::Command;
 use super::acting::{still_acts, still_acts_on};
+use super::descriptions::owned_by;
 use super::groups::{leave_all, put_into};
+use super::keys::{minted_by, revoke_all};
 use super::roster::{is_other_usable, is_usable_now, is_usable_without};
 use super::sessions::{Opened, Reissue, reissue};
-use crate::aggregate::User;
+use crate::aggregate::{Agent, Key, User};
 use crate::error::Error;
 use crate::event::{PasswordSet, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted};
 use crate::id::{GroupId, StreamId, UserId};
@@ -145,6 +147,47 @@ pub(super) async fn living(tx: &mut Transaction<'_>, id: UserId) -> Result<Arc<U
     }
 }
 
+/// What a user who goes leaves: the keys that they made or confirmed and that were in force, and the agents
+/// for which they answer.
+#[derive(Debug, Clone)]
+pub struct LeftBehind {
+    /// Each with its agent, oldest first; revoked where that was asked for.
+    pub keys: Vec<(Arc<Key>, Arc<Agent>)>,
+    /// Oldest first.
+    pub agents: Vec<Arc<Agent>>,
+}
+
+/// What the user leaves; the keys are revoked where that is asked for.
+async fn left_behind(
+    tx: &mut Transaction<'_>,
+    user: UserId,
+    revoke_keys: bool,
+    reason: Option<&String>,
+) -> Result<LeftBehind, Error> {
+    let mut minted = minted_by(tx, user).await?;
+    if revoke_keys {
+        minted = revoke_all(tx, minted, reason).await?;
+    }
+    let mut keys = Vec::with_capacity(minted.len());
+    for key in minted {
+        let agent = tx.existing::<Agent>(key.agent_id).await?;
+        keys.push((key, agent));
+    }
+    Ok(LeftBehind {
+        keys,
+        agents: owned_by(tx, user).await?,
+    })
+}
+
+/// A user who was changed or deleted.
+#[derive(Debug, Clone)]
+pub struct ChangedUser {
+    /// The user as it is now.
+    pub user: Arc<User>,
+    /// Told of one who is to be disabled or deleted.
+    pub left_behind: Option<LeftBehind>,
+}
+
 /// Changes settings of a user; what is absent stays.
 #[derive(Debug, Clone)]
 pub struct ChangeUser {
@@ -160,15 +203,26 @@ pub struct ChangeUser {
     pub disabled: Option<bool>,
     /// All groups that it is in from here on.
     pub groups: Option<Vec<GroupId>>,
+    /// Whether the keys that the user made or confirmed are revoked, where it is to be disabled.
+    pub revoke_keys: bool,
     /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
 impl Command for ChangeUser {
-    type Answer = Arc<User>;
+    type Answer = ChangedUser;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<ChangedUser, Error> {
         still_acts(tx, Role::Admin).await?;
+        let disables = self.disabled == Some(true);
+        if self.revoke_keys && !disables {
+            return Err(Rejection::Invalid {
+                code: "keys_stay",
+                detail: "revoke: keys go with a user who is disabled or deleted: send {\"disabled\":true} with it"
+                    .to_owned(),
+            }
+            .into());
+        }
         let user = living(tx, self.user_id).await?;
         let holder = match &self.name {
             Some(name) => tx.find(&LookupKey::user(name)).await?.map(UserId::from),
@@ -179,9 +233,16 @@ impl Command for ChangeUser {
         tx.append(events).await?;
         if let Some(groups) = &self.groups {
             leave_all(tx, user.id, groups, self.reason.clone()).await?;
-            put_into(tx, user.id, groups, self.reason).await?;
+            put_into(tx, user.id, groups, self.reason.clone()).await?;
         }
-        tx.existing::<User>(user.id).await
+        let left_behind = match disables {
+            true => Some(left_behind(tx, user.id, self.revoke_keys, self.reason.as_ref()).await?),
+            false => None,
+        };
+        Ok(ChangedUser {
+            user: tx.existing::<User>(user.id).await?,
+            left_behind,
+        })
     }
 }
 
@@ -285,14 +346,16 @@ impl Command for EndSessions {
 pub struct DeleteUser {
     /// The user.
     pub user_id: UserId,
+    /// Whether the keys that the user made or confirmed are revoked.
+    pub revoke_keys: bool,
     /// The reason, when somebody gave one.
     pub reason: Option<String>,
 }
 
 impl Command for DeleteUser {
-    type Answer = Arc<User>;
+    type Answer = ChangedUser;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<ChangedUser, Error> {
         still_acts(tx, Role::Admin).await?;
         let user = living(tx, self.user_id).await?;
         if is_last(tx, &user).await? {
@@ -300,10 +363,14 @@ impl Command for DeleteUser {
         }
         leave_all(tx, user.id, &[], self.reason.clone()).await?;
         let deleted = UserDeleted {
-            reason: self.reason,
+            reason: self.reason.clone(),
         };
         let deleted = tx.context().event(user.id, deleted);
         tx.append(vec![deleted]).await?;
-        tx.existing::<User>(user.id).await
+        let left = left_behind(tx, user.id, self.revoke_keys, self.reason.as_ref()).await?;
+        Ok(ChangedUser {
+            user: tx.existing::<User>(user.id).await?,
+            left_behind: Some(left),
+        })
     }
 }

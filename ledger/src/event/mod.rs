@@ -168,7 +168,7 @@ events! {
     41, 1, "agent.permissions_replaced" => PermissionsReplaced(PermissionsReplaced)
         in Agent by MANAGERS under PermissionRevision;
     42, 1, "agent.described" => AgentDescribed(AgentDescribed)
-        in Agent by MANAGERS under PayloadForm;
+        in Agent by MANAGERS under PayloadForm [looked_up];
     50, 1, "approver.registered" => ApproverRegistered(ApproverRegistered)
         in Approver by MANAGERS under PayloadForm [begins, looked_up];
     51, 1, "approver.credential_put" => CredentialPut(CredentialPut)
@@ -216,7 +216,7 @@ events! {
     100, 1, "key.created" => KeyCreated(KeyCreated)
         in Key by MANAGERS under AgentKey [begins, looked_up];
     101, 1, "key.revoked" => KeyRevoked(KeyRevoked)
-        in Key by MANAGERS under AgentKey;
+        in Key by MANAGERS under AgentKey [looked_up];
     110, 1, "template.created" => TemplateCreated(TemplateCreated)
         in Template by MANAGERS under Template [begins, looked_up];
     111, 1, "template.deleted" => TemplateDeleted(TemplateDeleted)

@@ -3,7 +3,7 @@
 use super::error::ReadError;
 use super::lookup_held::Held;
 use crate::agent_key::AgentKeyHash;
-use crate::event::{Approved, Authorisation, Denied, Event, NameKind, SessionTokenHash};
+use crate::event::{Actor, Approved, Authorisation, Denied, Event, NameKind, SessionTokenHash};
 use crate::fingerprint::Fingerprint;
 use crate::id::{StreamId, TaskId, TokenId, UserId};
 use crate::label::{GroupName, UserName};
@@ -47,6 +47,10 @@ pub enum LookupKind {
     Roster = 16,
     /// Principal → the user who has shown a passkey of it.
     Linked = 17,
+    /// Agent key in force → the user who made or confirmed it.
+    MintedKey = 18,
+    /// Agent → the user who answers for it.
+    OwnedAgent = 19,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -152,6 +156,14 @@ impl LookupKey {
         Self(LookupKind::Template, name.as_bytes().to_vec())
     }
 
+    pub(crate) fn minted_key(key: StreamId) -> Self {
+        Self(LookupKind::MintedKey, key.as_bytes().to_vec())
+    }
+
+    pub(crate) fn owned_agent(agent: StreamId) -> Self {
+        Self(LookupKind::OwnedAgent, agent.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -194,7 +206,9 @@ impl LookupKey {
             | LookupKind::Roster
             | LookupKind::AgentKey
             | LookupKind::Template
-            | LookupKind::Linked => return None,
+            | LookupKind::Linked
+            | LookupKind::MintedKey
+            | LookupKind::OwnedAgent => return None,
         };
         Some((kind, &self.1))
     }
@@ -374,8 +388,14 @@ impl Lookups {
         stored
     }
 
-    /// Takes in one event. `task` is the task that the event's stream belongs to, where it does.
-    pub(crate) fn fold(&mut self, stream: StreamId, task: Option<TaskId>, event: &Event) {
+    /// Takes in one event of that actor. `task` is the task that the event's stream belongs to, where it does.
+    pub(crate) fn fold(
+        &mut self,
+        stream: StreamId,
+        task: Option<TaskId>,
+        actor: &Actor,
+        event: &Event,
+    ) {
         if let Some(proof) = event.passkey_proof() {
             self.keep_counter(&proof.credential_id, proof.sign_count);
         }
@@ -406,7 +426,14 @@ impl Lookups {
                     self.set_open(task, stream, false);
                 }
             }
-            Event::KeyCreated(e) => put(LookupKey::agent_key(&e.hash), stream.as_bytes()),
+            Event::AgentDescribed(e) => self.set(LookupKey::owned_agent(stream), e.owner),
+            Event::KeyCreated(e) => {
+                put(LookupKey::agent_key(&e.hash), stream.as_bytes());
+                if let Actor::User { user_id, .. } = actor {
+                    put(LookupKey::minted_key(stream), user_id.as_bytes());
+                }
+            }
+            Event::KeyRevoked(_) => self.remove(LookupKey::minted_key(stream)),
             Event::TemplateCreated(e) => put(LookupKey::template(&e.name), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
@@ -440,6 +467,17 @@ impl Lookups {
             | Event::ApprovalCancelled(_)
             | Event::ApprovalConsumed(_) => self.set_open(task, stream, false),
             _ => {}
+        }
+    }
+
+    /// Gives a key to a user, or takes it away.
+    fn set(&mut self, key: LookupKey, user: Option<UserId>) {
+        match user {
+            Some(user) => {
+                self.removed.remove(&key);
+                self.values.insert(key, user.as_bytes().to_vec());
+            }
+            None => self.remove(key),
         }
     }
 

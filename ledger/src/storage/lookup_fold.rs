@@ -4,7 +4,7 @@ use super::lookup::Lookups;
 use super::lookup_held::{Held, of_group, of_user};
 use crate::aggregate::{Aggregate, Group, User};
 use crate::clock::Timestamp;
-use crate::event::{AggregateKind, Event};
+use crate::event::{Actor, AggregateKind, Event};
 use crate::id::{StreamId, TaskId};
 use crate::name::CredentialId;
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ impl LookupFold {
         }
     }
 
-    /// Takes the next event.
-    pub fn take(&mut self, stream: StreamId, event: &Event) {
+    /// Takes the next event, which that actor has caused.
+    pub fn take(&mut self, stream: StreamId, actor: &Actor, event: &Event) {
         if let Some(task) = event.task_id() {
             self.tasks.insert(stream, task);
         }
@@ -69,7 +69,7 @@ impl LookupFold {
             _ => {}
         }
         let task = self.tasks.get(&stream).copied();
-        self.lookups.fold(stream, task, event);
+        self.lookups.fold(stream, task, actor, event);
         let held = match event.kind().map(|kind| kind.aggregate) {
             Some(AggregateKind::User) => evolve(&mut self.users, of_user, stream, event),
             Some(AggregateKind::Group) => evolve(&mut self.groups, of_group, stream, event),
@@ -127,6 +127,7 @@ mod tests {
             let changes = text["cases"].as_array().unwrap().iter().any(|case| {
                 let event = Event::from_json(*number, *schema, case["event"].clone());
                 let event = event.unwrap().unwrap();
+                let actor = Actor::system("test");
                 let (stream, task) = ([1; 16], [2; 16]);
                 let stream = StreamId::from_bytes(stream);
                 let mut fold = LookupFold::default();
@@ -136,11 +137,11 @@ mod tests {
                 for first in ["user.created", "group.created"] {
                     let kind = event.kind().unwrap();
                     if first.starts_with(kind.aggregate.as_str()) && !kind.traits.begins {
-                        fold.take(stream, &golden_event(first));
+                        fold.take(stream, &actor, &golden_event(first));
                     }
                 }
                 let before = format!("{:?}", fold.lookups);
-                fold.take(stream, &event);
+                fold.take(stream, &actor, &event);
                 format!("{:?}", fold.lookups) != before
             });
             assert_eq!(LookupFold::concerns(*number), changes, "{name}");
@@ -152,7 +153,8 @@ mod tests {
         let mut fold = LookupFold::default();
         let stream = StreamId::from_bytes([1; 16]);
         for name in ["requested", "approved", "consumed", "released"] {
-            fold.take(stream, &golden_event(&format!("approval.{name}")));
+            let event = golden_event(&format!("approval.{name}"));
+            fold.take(stream, &Actor::system("test"), &event);
         }
         assert_eq!(fold.finish().opened().len(), 1);
     }

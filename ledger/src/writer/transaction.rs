@@ -298,7 +298,8 @@ impl<'w> Transaction<'w> {
             let held = entry.state.held();
             entry.evolve(&new.event, self.context.now);
             let task = entry.state.task_id();
-            self.own.lookups.fold(new.stream, task, &new.event);
+            let actor = &self.envelope.actor;
+            self.own.lookups.fold(new.stream, task, actor, &new.event);
             self.own.lookups.replace(held, entry.state.held());
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {

@@ -110,7 +110,7 @@ impl Scene {
         let mut head = self.opened.head;
         let mut staged = Vec::new();
         for (stream, version, event) in events {
-            self.fold.take(*stream, event);
+            self.fold.take(*stream, &Actor::system("test"), event);
             let now = TestClock::default().now();
             let decided = Decided {
                 new: NewEvent {
@@ -280,7 +280,9 @@ async fn a_stream_is_open_until_it_is_closed(kept: Kept) {
     let storage = &mut scene.opened.storage;
     assert_eq!(storage.open_streams(task).await.unwrap(), [approval]);
     assert_eq!(storage.open_streams(other).await.unwrap(), []);
-    scene.fold.take(approval, &requested);
+    scene
+        .fold
+        .take(approval, &Actor::system("test"), &requested);
     let closing = [(approval, 1, event("approval.expired"))];
     scene.commit(&closing).await;
     let open = scene.opened.storage.open_streams(task).await.unwrap();

@@ -1,12 +1,15 @@
 //! Agents as they are described, and their keys.
 
+use crate::consistency;
 use crate::scene::{Scene, refusal};
 use crate::store::tamper;
 use fixtures::commands::{AGENT, agent_with_key, create_key, create_template, open_task};
 use fixtures::people::{change_user, create_user, delete_user, open_session};
 use ledger::command::{
-    AgentChanges, ChangeUser, CloseTask, CreateAgent, DescribeAgent, EraseTarget, RevokeKey,
+    AgentChanges, ChangeUser, CloseTask, CreateAgent, DeleteUser, DescribeAgent, EraseTarget,
+    LeftBehind, RevokeKey,
 };
+use ledger::aggregate::Key;
 use ledger::event::{Assurance, Via};
 use ledger::{
     Actor, AgentKeyHash, AgentName, Clock as _, Error, KeyId, Origin, ReadError, Rejection, Role,
@@ -246,6 +249,123 @@ async fn users_make_and_take_away_keys_by_the_role_that_they_have_at_that_moment
     scene.run(demote).await.unwrap();
     let made = scene.execute(by_admin, create_key("cak_two")).await;
     assert_eq!(refusal(made), Rejection::SessionEnded);
+}
+
+/// A user and what they leave, by the service.
+async fn deleted(scene: &Scene, user: UserId, revoke_keys: bool) -> LeftBehind {
+    let delete = DeleteUser {
+        revoke_keys,
+        ..delete_user(user)
+    };
+    let deleted = scene.run(delete).await.unwrap();
+    deleted.left_behind.unwrap()
+}
+
+#[tokio::test]
+async fn the_keys_of_a_user_go_with_the_user_in_one_commit() {
+    let scene = Scene::new().await;
+    signed_in(&scene, "root", Role::Admin).await;
+    let (ada, by_ada) = signed_in(&scene, "ada", Role::Admin).await;
+    let (_, by_otto) = signed_in(&scene, "otto", Role::Admin).await;
+    let made = |origin: &Origin, text| scene.execute(origin.clone(), create_key(text));
+    let first = made(&by_ada, "cak_1").await.unwrap();
+    let gone = made(&by_ada, "cak_2").await.unwrap();
+    // Ids of one moment are in no order.
+    scene.clock.advance(std::time::Duration::from_secs(1));
+    let second = made(&by_ada, "cak_3").await.unwrap();
+    let others = made(&by_otto, "cak_4").await.unwrap();
+    let nobodys = scene.run(create_key("cak_5")).await.unwrap();
+    scene.run(revoke(gone.id)).await.unwrap();
+    let scene = Scene {
+        ledger: scene.ledger.restart().await,
+        ..scene
+    };
+    let size = scene.size_now();
+    let left = deleted(&scene, ada, true).await;
+    let ids: Vec<KeyId> = left.keys.iter().map(|(key, _)| key.id).collect();
+    assert_eq!(ids, [first.id, second.id]);
+    for (key, agent) in &left.keys {
+        assert!(key.revoked_at.is_some());
+        assert_eq!(*agent.name, *AGENT);
+    }
+    assert_eq!(scene.size_now(), size + 3, "the user and two keys");
+    for (key, stays) in [(first, false), (second, false), (others, true), (nobodys, true)] {
+        let key = scene.load::<Key>(key.id).await.unwrap().unwrap();
+        assert_eq!(key.revoked_at.is_none(), stays, "{}", key.id);
+    }
+    consistency::check(&scene.ledger).await;
+}
+
+#[tokio::test]
+async fn keys_and_agents_of_a_user_who_goes_are_told_and_stay() {
+    let scene = Scene::new().await;
+    signed_in(&scene, "root", Role::Admin).await;
+    let (ada, by_ada) = signed_in(&scene, "ada", Role::Admin).await;
+    let (zoe, _) = signed_in(&scene, "zoe", Role::Viewer).await;
+    let key = scene.execute(by_ada, create_key(TEXT)).await.unwrap();
+    let owned = |owner| DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(owner),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(owned(Some(zoe))).await.unwrap();
+    let disable = |user_id, revoke_keys| ChangeUser {
+        disabled: Some(true),
+        revoke_keys,
+        ..change_user(user_id)
+    };
+    let left = scene.run(disable(zoe, true)).await.unwrap().left_behind;
+    let left = left.unwrap();
+    assert!(left.keys.is_empty());
+    assert_eq!(left.agents.len(), 1);
+    // Whose it was before leaves it no more.
+    scene.run(owned(Some(ada))).await.unwrap();
+    assert!(deleted(&scene, zoe, false).await.agents.is_empty());
+    let left = scene.run(disable(ada, false)).await.unwrap().left_behind;
+    let left = left.unwrap();
+    assert_eq!(left.keys.len(), 1);
+    assert!(left.keys.iter().all(|(key, _)| key.revoked_at.is_none()));
+    assert_eq!(left.agents.len(), 1);
+    // Who is disabled already can still lose them.
+    let left = scene.run(disable(ada, true)).await.unwrap().left_behind;
+    assert_eq!(left.unwrap().keys.len(), 1);
+    let key = scene.load::<Key>(key.id).await.unwrap().unwrap();
+    assert!(key.revoked_at.is_some());
+    let stays = ChangeUser {
+        revoke_keys: true,
+        ..change_user(ada)
+    };
+    let refused = refusal(scene.run(stays).await);
+    assert!(matches!(refused, Rejection::Invalid { code: "keys_stay", .. }));
+    consistency::check(&scene.ledger).await;
+}
+
+/// Commands that wait together are one batch: a key is made before the user goes, or not at all.
+#[tokio::test]
+async fn no_key_that_a_user_makes_while_they_are_deleted_is_left() {
+    for rounds in 0..12 {
+        let scene = Scene::new().await;
+        signed_in(&scene, "root", Role::Admin).await;
+        let (ada, by_ada) = signed_in(&scene, "ada", Role::Admin).await;
+        let texts: Vec<String> = (0..12).map(|n| format!("cak_{n}")).collect();
+        let make = |texts: &[String]| {
+            let made = texts.iter();
+            let made = made.map(|text| scene.execute(by_ada.clone(), create_key(text)));
+            futures_util::future::join_all(made.collect::<Vec<_>>())
+        };
+        let (before, after) = texts.split_at(rounds);
+        let (before, _, after) = tokio::join!(make(before), deleted(&scene, ada, true), make(after));
+        assert!(before.iter().all(Result::is_ok), "{before:?}");
+        for made in after {
+            assert_eq!(refusal(made), Rejection::SessionEnded);
+        }
+        for text in &texts {
+            let key = scene.agent_key(&AgentKeyHash::of(text)).await.unwrap();
+            assert!(key.is_none_or(|key| key.revoked_at.is_some()), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use crate::consistency;
 use fixtures::approver::SoftApprover;
+use fixtures::commands::{AGENT, create_key};
 use fixtures::faults::{FULL, Faults};
 use fixtures::people::{
     by, change_user, create_group, create_user, delete_user, open_session, passkey_login, reissue,
@@ -11,11 +12,11 @@ use fixtures::people::{
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Session, User};
 use ledger::command::{
-    ChangeUser, Command, CreateUser, EndSession, Enrol, OpenUserEnrolment, RecordFailedLogin,
-    SetPassword,
+    AgentChanges, ChangeUser, Command, CreateAgent, CreateUser, DeleteUser, EndSession, Enrol,
+    OpenUserEnrolment, RecordFailedLogin, SetPassword,
 };
 use ledger::event::{LoginWay, SessionEnd};
-use ledger::{CommitPoint, Error, Origin, Role, UserId, UserName};
+use ledger::{AgentName, CommitPoint, Error, Origin, Role, UserId, UserName};
 use proptest::prelude::*;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -62,6 +63,10 @@ enum Step {
     Delete {
         user: usize,
         by: usize,
+        revoke_keys: bool,
+    },
+    Key {
+        by: usize,
     },
     FailLogin,
     Advance {
@@ -87,7 +92,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => session.clone().prop_map(|session| Step::PasswordOfOnesOwn { session }),
         2 => (name, user.clone()).prop_map(|(name, user)| Step::Group { name, user }),
         1 => session.clone().prop_map(|session| Step::End { session }),
-        2 => (user, session).prop_map(|(user, by)| Step::Delete { user, by }),
+        2 => (user, session.clone(), any::<bool>())
+            .prop_map(|(user, by, revoke_keys)| Step::Delete { user, by, revoke_keys }),
+        3 => session.prop_map(|by| Step::Key { by }),
         1 => Just(Step::FailLogin),
         1 => (0..90_u16).prop_map(|seconds| Step::Advance { seconds }),
         1 => (0..3_u8).prop_map(|point| Step::Fail { point }),
@@ -225,8 +232,25 @@ impl Walk {
                     answer(self.ledger.run(EndSession { session_id, why }).await);
                 }
             }
-            Step::Delete { user, by } => {
-                answer(self.run_by(by, delete_user(self.user(user))).await);
+            Step::Delete {
+                user,
+                by,
+                revoke_keys,
+            } => {
+                let command = DeleteUser {
+                    revoke_keys,
+                    ..delete_user(self.user(user))
+                };
+                answer(self.run_by(by, command).await);
+            }
+            Step::Key { by } => {
+                let agent = CreateAgent {
+                    agent: AgentName::unchecked(AGENT),
+                    described: AgentChanges::default(),
+                };
+                answer(self.ledger.run(agent).await);
+                let text = format!("cak_{}", *self.ledger.size().borrow());
+                answer(self.run_by(by, create_key(&text)).await);
             }
             Step::FailLogin => {
                 let failed = RecordFailedLogin {

@@ -3,11 +3,11 @@
 use crate::error::Error;
 use crate::paging::{Page, Paging};
 use crate::projection::Projection;
-use crate::projections::{Projections, read_all};
+use crate::projections::Projections;
 use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::describe::who;
-use ledger::{Actor, AgentId, Event, KeyId, Timestamp, UserId};
+use ledger::{AgentId, Event, KeyId, Timestamp};
 use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
@@ -19,17 +19,10 @@ const SPEC: Spec = Spec {
     agent_id   TEXT NOT NULL,
     created_at TEXT NOT NULL,
     created_by TEXT NOT NULL,    -- who asked for it, or confirmed it
-    minted_by  TEXT,             -- that user, where it was one
     revoked_at TEXT,             -- empty while it is in force
     position   INTEGER NOT NULL  -- of the event that made it
 ) STRICT, WITHOUT ROWID",
-    indexes: &[
-        ("agent_keys_by_agent", "(agent_id, position)"),
-        (
-            "agent_keys_by_user",
-            "(minted_by, position) WHERE minted_by IS NOT NULL",
-        ),
-    ],
+    indexes: &[("agent_keys_by_agent", "(agent_id, position)")],
     fold_indexes: &[],
 };
 
@@ -41,8 +34,6 @@ row! {
         pub created_at: Timestamp,
         /// Who asked for it, or confirmed it, in a phrase.
         pub created_by: String,
-        /// The user who did, where it was one.
-        pub minted_by: Option<UserId>,
         /// From when on it proves nothing.
         pub revoked_at: Option<Timestamp>,
         /// The position of the event that made it.
@@ -57,16 +48,11 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let at = recorded.recorded_at();
     match &recorded.event {
         Event::KeyCreated(created) => {
-            let actor = &recorded.envelope.actor;
             folding.insert(AgentKeyView {
                 key_id: created.key_id,
                 agent_id: created.agent_id,
                 created_at: at,
-                created_by: who(actor),
-                minted_by: match actor {
-                    Actor::User { user_id, .. } => Some(*user_id),
-                    _ => None,
-                },
+                created_by: who(&recorded.envelope.actor),
                 revoked_at: None,
                 position: recorded.position(),
             });
@@ -99,13 +85,5 @@ impl Projections {
         let query = listing(agent, paging);
         let position = |key: &AgentKeyView| key.position;
         self.page(Projection::Agents, query, paging, position).await
-    }
-
-    /// The keys in force that a user has made or confirmed, oldest first.
-    pub async fn agent_keys_minted_by(&self, user: UserId) -> Result<Vec<AgentKeyView>, Error> {
-        let query = sqlx::query(
-            "SELECT * FROM agent_keys WHERE minted_by = ? AND revoked_at IS NULL ORDER BY position",
-        );
-        read_all(self.readers(), query.bind(user.to_string())).await
     }
 }

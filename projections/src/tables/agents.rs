@@ -161,10 +161,4 @@ impl Projections {
         let names = found.into_iter().map(|agent| (agent.agent_id, agent.agent));
         Ok(names.collect())
     }
-
-    /// The agents of a user, by name.
-    pub async fn agents_owned_by(&self, user: UserId) -> Result<Vec<AgentView>, Error> {
-        let query = sqlx::query("SELECT * FROM agents WHERE owner = ? ORDER BY agent");
-        read_all(self.readers(), query.bind(user.to_string())).await
-    }
 }

@@ -8,7 +8,7 @@ use crate::event::{
     Actor, AggregateKind, AllowedOperation, Event, KeyCreated, KeyOrigin, Role, TaskCreated,
     TemplateCreated,
 };
-use crate::id::{AgentId, KeyId};
+use crate::id::{AgentId, KeyId, UserId};
 use crate::name::{AgentName, TemplateName};
 
 /// How long an agent key may open a task, in seconds.
@@ -18,6 +18,8 @@ pub(super) const KEY_TTL: std::ops::RangeInclusive<u32> = 60..=86_400;
 #[derive(Debug)]
 pub(super) struct KeyState {
     agent_id: AgentId,
+    /// The user who made or confirmed it.
+    pub(super) minted_by: Option<UserId>,
 }
 
 /// A task template that stands.
@@ -52,6 +54,7 @@ impl History {
         match event {
             Event::KeyCreated(created) => self.key_created(now, created),
             Event::KeyRevoked(_) => {
+                self.goes_with_user(now);
                 self.streams.put(stream, State::Ended(AggregateKind::Key));
             }
             _ => {}
@@ -72,7 +75,17 @@ impl History {
         self.is_first(now, is_new, || {
             format!("agent key {key_id} has the hash of an earlier one")
         });
-        let key = KeyState { agent_id };
+        let minted_by = match now.envelope.actor {
+            Actor::User { user_id, .. } => Some(user_id),
+            _ => None,
+        };
+        if let Some(user) = minted_by {
+            self.minted.entry(user).or_default().push(stream);
+        }
+        let key = KeyState {
+            agent_id,
+            minted_by,
+        };
         self.streams.put(stream, State::Key(Box::new(key)));
     }
 

@@ -35,7 +35,7 @@ use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
-use crate::id::{CommandId, LedgerId, RequestId, StreamId};
+use crate::id::{CommandId, LedgerId, RequestId, StreamId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
@@ -46,6 +46,7 @@ use erasures::Unproven;
 use reports::{Owing, Reports};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
+use users::Departure;
 
 /// The fold over events.
 #[derive(Debug)]
@@ -65,6 +66,9 @@ pub(super) struct History {
     linked: HashMap<ApproverName, StreamId>,
     /// Tokens that sessions were opened with.
     session_tokens: HashSet<SessionTokenHash>,
+    /// A user who was disabled or deleted by the newest command, and the keys of each user.
+    departure: Option<Departure>,
+    minted: HashMap<UserId, Vec<StreamId>>,
     /// The hashes of agent keys, and the names of task templates that stand.
     agent_keys: HashSet<AgentKeyHash>,
     templates: HashSet<TemplateName>,
@@ -167,6 +171,8 @@ impl History {
             groups: HashMap::new(),
             linked: HashMap::new(),
             session_tokens: HashSet::new(),
+            departure: None,
+            minted: HashMap::new(),
             agent_keys: HashSet::new(),
             templates: HashSet::new(),
             credentials: HashMap::new(),
@@ -227,6 +233,7 @@ impl History {
                     findings,
                 };
                 self.settle_closings(Some(envelope.command_id), now.findings);
+                self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
                 self.check_command(&mut now);
@@ -386,6 +393,7 @@ impl History {
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
         self.settle_closings(None, findings);
+        self.settle_departure(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);
         let mut missing = Vec::new();

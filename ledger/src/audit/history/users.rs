@@ -4,10 +4,19 @@ use super::streams::State;
 use super::{History, Now};
 use crate::aggregate::{Aggregate as _, User};
 use crate::audit::check::Check;
-use crate::audit::finding::Obstacle;
+use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{AggregateKind, CredentialStatus, Event, Role};
-use crate::id::StreamId;
+use crate::id::{CommandId, StreamId, UserId};
 use crate::label::UserName;
+
+/// A user who was disabled or deleted by a command.
+#[derive(Debug)]
+pub(super) struct Departure {
+    command_id: CommandId,
+    user_id: UserId,
+    /// The first event by which the command revokes a key.
+    revoked_at: Option<u64>,
+}
 
 impl History {
     pub(super) fn user_event(&mut self, now: &mut Now<'_>, event: &Event) {
@@ -37,6 +46,13 @@ impl History {
             self.principal_linked(now, after.id, &linked.principal, &linked.proof);
         }
         if let Some(before) = before {
+            if after.deleted || after.disabled && !before.disabled {
+                self.departure = Some(Departure {
+                    command_id: now.envelope.command_id,
+                    user_id: after.id,
+                    revoked_at: None,
+                });
+            }
             self.is_admin_left(now, &before, &after);
         }
         let state = match after.deleted {
@@ -64,6 +80,52 @@ impl History {
                     format!("the user is deleted as a member of group {:?}", group.name)
                 });
             }
+        }
+    }
+
+    /// A key that is revoked by the command that disables or deletes a user was minted by that user.
+    pub(super) fn goes_with_user(&mut self, now: &mut Now<'_>) {
+        let Some(departure) = &mut self.departure else {
+            return;
+        };
+        let user_id = departure.user_id;
+        departure.revoked_at.get_or_insert(now.position());
+        // Of a key that is not there to be read nobody can tell.
+        if let Some(State::Key(key)) = self.streams.state(now.header.stream_id) {
+            let is_theirs = key.minted_by == Some(user_id);
+            now.expect(is_theirs, Check::UserKeys, || {
+                format!("it goes with user {user_id}, who did not make or confirm it")
+            });
+        }
+    }
+
+    /// Before each event, and at the end (`None`): a command that has revoked a key of a user with the user
+    /// has revoked them all.
+    pub(super) fn settle_departure(&mut self, next: Option<CommandId>, findings: &mut Findings) {
+        let is_over = |departure: &mut Departure| next != Some(departure.command_id);
+        let Some(departure) = self.departure.take_if(is_over) else {
+            return;
+        };
+        let Some(position) = departure.revoked_at else {
+            return;
+        };
+        let user_id = departure.user_id;
+        let minted = self.minted.remove(&user_id).unwrap_or_default();
+        let mut minted = minted.into_iter();
+        let left = minted.find(|key| matches!(self.streams.state(*key), Some(State::Key(_))));
+        match left {
+            // The commit may go on behind the last record.
+            Some(_) if next.is_none() => {
+                findings.cannot(position, Check::UserKeys, Obstacle::AfterRange);
+            }
+            Some(key) => {
+                let reason = format!("key {key} of user {user_id} was left in force");
+                findings.add(Some(position), Check::UserKeys, reason);
+            }
+            None if self.partial => {
+                findings.cannot(position, Check::UserKeys, Obstacle::BeforeRange);
+            }
+            None => {}
         }
     }
 

@@ -36,7 +36,8 @@ impl Gathered {
         let task = subject.task();
         let mut lookups = Lookups::default();
         for recorded in events {
-            lookups.fold(stream_id, task, &recorded.event);
+            let actor = &recorded.envelope.actor;
+            lookups.fold(stream_id, task, actor, &recorded.event);
             self.positions.insert(recorded.position());
             if let Event::CredentialPut(put) = &recorded.event {
                 self.thumbprints.insert(put.public_key_thumbprint.clone());

@@ -2,6 +2,7 @@
 
 use super::{altered, is_found};
 use fixtures::approver::SoftApprover;
+use fixtures::commands::{AGENT, create_key};
 use fixtures::history::History;
 use fixtures::people::{
     by, change_user, create_group, create_user, delete_user, end_sessions, enrol, open_session,
@@ -11,13 +12,13 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::audit::{Check, Report};
 use ledger::command::{
-    ChangeUser, EndSession, EndSessions, Enrol, OpenUserEnrolment, RecordFailedLogin,
-    RevokeUserPasskey, StepUp,
+    AgentChanges, ChangeUser, CreateAgent, DeleteUser, EndSession, EndSessions, Enrol,
+    OpenUserEnrolment, RecordFailedLogin, RevokeUserPasskey, StepUp,
 };
 use ledger::event::{Assurance, LoginWay, SessionEnd, SessionProof, SessionsEnded, Via};
 use ledger::{
-    Actor, Ceremony, CommandId, CredentialId, Event, Origin, Role, SessionId, StreamId, Timestamp,
-    UserId, UserName,
+    Actor, AgentName, Ceremony, CommandId, CredentialId, Event, Origin, Role, SessionId, StreamId,
+    Timestamp, UserId, UserName,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +150,59 @@ async fn an_administrator_who_can_log_in_is_left() {
         });
     });
     is_found(&report, Check::LastAdmin, at);
+}
+
+/// Two administrators with keys, of whom one is deleted with hers.
+async fn gone_with_keys() -> History {
+    let ledger = TestLedger::open().await;
+    let root = user(&ledger, "root", Role::Admin).await;
+    let zoe = user(&ledger, "zoe", Role::Admin).await;
+    let create = CreateAgent {
+        agent: AgentName::unchecked(AGENT),
+        described: AgentChanges::default(),
+    };
+    ledger.run(create).await.unwrap();
+    let of_root = logged_in(&ledger, &root).await;
+    let of_zoe = logged_in(&ledger, &zoe).await;
+    for (session, text) in [
+        (&of_root, "cak_1"),
+        (&of_root, "cak_2"),
+        (&of_zoe, "cak_3"),
+        (&of_zoe, "cak_4"),
+    ] {
+        // Ids of one moment are in no order.
+        ledger.clock.advance(Duration::from_secs(1));
+        ledger.execute(by(session), create_key(text)).await.unwrap();
+    }
+    let delete = DeleteUser {
+        revoke_keys: true,
+        ..delete_user(zoe.id)
+    };
+    ledger.run(delete).await.unwrap();
+    ledger.run(change_user(root.id)).await.unwrap();
+    ledger.run(create_key("cak_5")).await.unwrap();
+    let closed = ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn keys_that_go_with_a_user_are_all_of_theirs_and_no_other() {
+    let history = gone_with_keys().await;
+    let report = history.verify();
+    assert!(report.verified && report.impossible.is_empty(), "{report}");
+    let made = history.all("key.created");
+    let revoked = history.first("key.revoked");
+    // One more of hers, or one of the other's that goes with her.
+    let actor = |at: usize| history.event(made[at]).0.actor;
+    let (of_root, of_zoe) = (actor(0), actor(2));
+    let report = altered(&history, |history| {
+        history.alter_all(made[1], |envelope, _| envelope.actor = of_zoe);
+    });
+    is_found(&report, Check::UserKeys, revoked);
+    let report = altered(&history, |history| {
+        history.alter_all(made[2], |envelope, _| envelope.actor = of_root);
+    });
+    is_found(&report, Check::UserKeys, revoked);
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Users and groups, as administrators see and change them.
 
 use super::*;
+use ledger::aggregate::Session;
+use ledger::command::CreateKey;
+use ledger::event::KeyOrigin;
+use ledger::{AgentKeyHash, AgentName};
 
 async fn made(stage: &Stage, path: &str, body: Value) -> Value {
     let answer = as_service(stage, "POST", path, body).await;
@@ -75,6 +79,65 @@ async fn a_user_is_made_shown_changed_and_deleted() {
     }
     let nonsense = refused(&stage, "GET", "/v1/users/nonsense", Value::Null).await;
     assert_eq!(nonsense, gone);
+}
+
+#[tokio::test]
+async fn who_goes_is_told_with_their_keys_which_go_too_when_that_is_asked() {
+    let stage = Stage::new().await;
+    stage.user("root", Role::Admin).await;
+    let ledger = &stage.state.app.ledger;
+    let gone = [
+        stage.user("ann", Role::Admin).await,
+        stage.user("bob", Role::Admin).await,
+        stage.user("cis", Role::Admin).await,
+    ];
+    made(
+        &stage,
+        "/v1/agents",
+        json!({"agent": "ci", "owner": gone[0].id.to_string()}),
+    )
+    .await;
+    for user in &gone {
+        let session = stage.log_in(user.id).await;
+        let session = ledger.existing::<Session>(session.id).await.unwrap();
+        let command = CreateKey {
+            agent: AgentName::unchecked("ci"),
+            hash: AgentKeyHash::of(&user.name),
+            how: KeyOrigin::Created,
+        };
+        ledger.execute(people::by(&session), command).await.unwrap();
+    }
+    let path = |at: usize, query: &str| format!("/v1/users/{}{query}", gone[at].id);
+    let deleted = as_service(&stage, "DELETE", &path(0, "?revoke=keys"), Value::Null).await;
+    assert_eq!(deleted.status, 200, "{deleted:?}");
+    let key = &deleted.body["keys"][0];
+    assert_eq!(key["agent"], "ci");
+    assert_eq!(key["revoked_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(deleted.body["agents"][0]["agent"], "ci");
+    let listed = as_service(&stage, "GET", "/v1/agents/ci/keys", Value::Null).await;
+    let of_ann = listed.body["keys"].as_array().unwrap().last().unwrap();
+    assert_eq!(of_ann["id"], key["id"]);
+    assert_eq!(of_ann["revoked_at"], key["revoked_at"]);
+
+    let stays = as_service(&stage, "DELETE", &path(1, ""), Value::Null).await;
+    assert_eq!(stays.status, 200, "{stays:?}");
+    assert_eq!(stays.body["keys"][0]["revoked_at"], Value::Null);
+    assert_eq!(stays.body["agents"], json!([]));
+
+    let cis = path(2, "?revoke=keys");
+    let without = refused(&stage, "PATCH", &cis, json!({"name": "cissy"})).await;
+    assert_eq!(without, refusal(400, "keys_stay"));
+    let plain = as_service(&stage, "PATCH", &path(2, ""), json!({"name": "cissy"})).await;
+    assert_eq!(plain.body.get("keys"), None, "{plain:?}");
+    let disabled = as_service(&stage, "PATCH", &cis, json!({"disabled": true})).await;
+    assert_eq!(disabled.status, 200, "{disabled:?}");
+    assert_eq!(disabled.body["name"], "cissy");
+    assert_eq!(disabled.body["keys"][0]["agent"], "ci");
+    assert!(disabled.body["keys"][0]["revoked_at"].is_string());
+    assert_eq!(disabled.body["agents"], json!([]));
+    let twice = path(2, "?revoke=keys&revoke=keys");
+    let refused = refused(&stage, "DELETE", &twice, Value::Null).await;
+    assert_eq!(refused, refusal(400, "bad_request"));
 }
 
 #[tokio::test]
