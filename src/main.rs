@@ -130,6 +130,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Group(args) => command::group(&environment, args),
         Command::Agent(args) => command::ask_api(&environment, args),
         Command::Key(args) => command::ask_api(&environment, args),
+        Command::Pairing(args) => command::ask_api(&environment, args),
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Approver(args) => command::ask_api(&environment, args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),

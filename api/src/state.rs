@@ -18,6 +18,7 @@ use app::feed::Feed;
 use app::identity::password::PasswordHasher;
 use app::identity::session::session_key;
 use app::identity::throttle::{Network, Throttle};
+use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
@@ -210,6 +211,7 @@ impl AppState {
             relying_party: config.relying_party.clone(),
             challenge_ttl: config.challenge_ttl,
             session_ttl: config.session_ttl,
+            pairings: Arc::new(Pairings::new(&*random)),
             passwords: PasswordHasher::new(random),
             logins: Throttle::default(),
             ending: services.ending,
@@ -258,6 +260,7 @@ impl AppState {
         gauge("http_link_tasks_under_way", self.links.under_way());
         gauge("passwords_under_way", self.app.passwords.under_way());
         metrics::counter!("passwords_worked_total").absolute(self.app.passwords.worked());
+        gauge("pairings_open", self.app.pairings.waiting());
         let (names, networks) = self.app.logins.remembered();
         gauge("login_names_remembered", names);
         gauge("login_networks_remembered", networks);
@@ -350,6 +353,11 @@ impl AppState {
     /// The page that watches a task, with the token in its fragment, which no server is sent.
     pub(crate) fn watch_url(&self, token: &SignedToken) -> String {
         self.absolute(&format!("/watch#{}", token.reveal()))
+    }
+
+    /// Where a pairing is confirmed, by who may.
+    pub(crate) fn confirm_url(&self, code: &PairingCode) -> String {
+        self.absolute(&format!("/v1/pairing/{}/confirm", code.reveal()))
     }
 
     /// The link for one registration of a passkey.

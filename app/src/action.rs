@@ -211,6 +211,10 @@ actions! {
     CreateAgentKey -> Acting: [ADMIN, Operator];
     /// Take a key away from an agent.
     RevokeAgentKey -> Acting: [RUNNER];
+    /// Ask for a key of an agent that somebody else confirms, and wait for it.
+    Pair: [Anyone];
+    /// Look at who asks for a key under a code, confirm and deny it.
+    AnswerPairing -> Acting: [RUNNER];
     /// Read the task templates.
     ReadTemplates -> Acting: [RUNNER];
     /// Make and delete task templates.

@@ -4,6 +4,7 @@ use crate::feed::Feed;
 use crate::identity::password::PasswordHasher;
 use crate::identity::session::SessionPointer;
 use crate::identity::throttle::Throttle;
+use crate::pairing::Pairings;
 use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use crate::principal::Principal;
 use crate::refusal::Error;
@@ -59,6 +60,8 @@ pub struct App {
     pub passwords: PasswordHasher,
     /// Logins that failed.
     pub logins: Throttle,
+    /// Machines that ask for a key.
+    pub pairings: Arc<Pairings>,
     /// The service is to end: nobody is kept waiting for a human any longer.
     pub ending: CancellationToken,
 }

@@ -20,6 +20,7 @@ pub mod identity;
 mod key_holder;
 pub mod keys;
 pub mod own_passkeys;
+pub mod pairing;
 pub mod passkey;
 mod principal;
 mod refusal;

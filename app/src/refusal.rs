@@ -50,6 +50,9 @@ pub enum Unauthorized {
     /// A token before its `nbf`.
     #[error("the token is not valid yet")]
     TokenNotYetValid,
+    /// A secret of a pairing that this process has not given out.
+    #[error("this device secret was not given out here: begin again with POST /v1/pairing")]
+    DeviceSecret,
     /// A signed link or resume token that is forged, foreign or meant for something else.
     #[error("the link or resume token is not valid")]
     LinkInvalid,
@@ -69,6 +72,7 @@ impl Unauthorized {
             | Self::TokenClaim { .. }
             | Self::TokenLivesTooLong
             | Self::TokenNotYetValid
+            | Self::DeviceSecret
             | Self::LinkInvalid => "unauthorized",
             Self::TokenExpired => "token_expired",
         }

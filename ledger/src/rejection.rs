@@ -290,6 +290,15 @@ refusals! {
     /// The key was taken away.
     #[error("this agent key was revoked; ask an operator for a new one")]
     KeyRevoked => Unauthorized, "key_revoked";
+    /// Nothing asks for a key under that code.
+    #[error("there is no such pairing: look at the code again, or have the agent begin a new one")]
+    PairingNotFound => NotFound, "pairing_not_found";
+    /// Its key was given, or is being given.
+    #[error("this pairing was confirmed already; what it gave is a key of the agent, which can be revoked")]
+    PairingConfirmed => Conflict, "pairing_confirmed";
+    /// Denied, expired, or its key was handed out.
+    #[error("the pairing has ended: it was denied, has expired, or its key was handed out; begin a new one")]
+    PairingEnded => Gone, "pairing_ended";
     /// Somebody else opened the task, or there is none.
     #[error("no key of this agent opened such a task: open one from a template with POST /v1/tasks")]
     NotOpenedByKey => Forbidden, "other_task";

@@ -1,4 +1,4 @@
-//! `agent …`, `key …`, `template …` and `approver …`.
+//! `agent …`, `key …`, `pairing …`, `template …` and `approver …`.
 
 use super::access::{ACCESS_HELP, Page};
 use super::duration::parse_ttl;
@@ -97,6 +97,27 @@ pub(crate) enum KeyCommand {
         agent: String,
         /// The key's id
         id: String,
+    },
+}
+
+/// `pairing …`
+#[derive(Debug, Subcommand)]
+#[command(after_help = ACCESS_HELP)]
+pub(crate) enum PairingCommand {
+    /// Print who asks for a key
+    Show {
+        /// The code that the agent's machine shows
+        code: String,
+    },
+    /// Give the agent's machine a key
+    Confirm {
+        /// The code that the agent's machine shows
+        code: String,
+    },
+    /// Refuse the key
+    Deny {
+        /// The code that the agent's machine shows
+        code: String,
     },
 }
 
@@ -210,6 +231,18 @@ impl From<KeyCommand> for ApiRequest {
             )
             .with_page(page),
             KeyCommand::Revoke { agent, id } => Self::delete(&["agents", &agent, "keys", &id]),
+        }
+    }
+}
+
+impl From<PairingCommand> for ApiRequest {
+    fn from(command: PairingCommand) -> Self {
+        match command {
+            PairingCommand::Show { code } => Self::get(&["pairing", &code], Shown::Members),
+            PairingCommand::Confirm { code } => {
+                Self::post(&["pairing", &code, "confirm"], json!({}), Shown::Members)
+            }
+            PairingCommand::Deny { code } => Self::delete(&["pairing", &code]),
         }
     }
 }

@@ -20,7 +20,9 @@ mod tail;
 mod witness;
 
 pub(crate) use access::{Access, ApiArgs};
-pub(crate) use agents::{AgentCommand, ApproverCommand, KeyCommand, TemplateCommand};
+pub(crate) use agents::{
+    AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
+};
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
@@ -145,6 +147,8 @@ pub(crate) enum Command {
     Agent(ApiArgs<AgentCommand>),
     /// Keys of agents
     Key(ApiArgs<KeyCommand>),
+    /// Machines of agents that ask for a key
+    Pairing(ApiArgs<PairingCommand>),
     /// Templates of the tasks that agents open with their keys
     Template(ApiArgs<TemplateCommand>),
     /// Those who can decide

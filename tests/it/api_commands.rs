@@ -280,6 +280,17 @@ async fn commands_send_what_the_api_takes() {
             Value::Null,
         ),
         (
+            "pairing show 23456789",
+            "GET /v1/pairing/23456789",
+            Value::Null,
+        ),
+        (
+            "pairing confirm AB",
+            "POST /v1/pairing/AB/confirm",
+            json!({}),
+        ),
+        ("pairing deny AB", "DELETE /v1/pairing/AB", Value::Null),
+        (
             "template create t --agent a --operation dns.record.write:zone:* --expires-in 2h",
             "POST /v1/task-templates",
             json!({

@@ -18,6 +18,7 @@ pub(crate) mod landing;
 pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod me;
+pub(crate) mod pairing;
 pub(crate) mod shortcuts;
 pub(crate) mod stream;
 pub(crate) mod tasks;

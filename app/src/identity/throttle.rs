@@ -151,7 +151,7 @@ impl Throttle {
 }
 
 impl Throttled {
-    fn until(end: Timestamp, now: Timestamp) -> Self {
+    pub(crate) fn until(end: Timestamp, now: Timestamp) -> Self {
         Self {
             retry_after: end.since(now),
         }
@@ -159,7 +159,7 @@ impl Throttled {
 }
 
 /// Either way: a clock that was set back must not make a failure last.
-fn apart(one: Timestamp, other: Timestamp) -> Duration {
+pub(crate) fn apart(one: Timestamp, other: Timestamp) -> Duration {
     one.since(other).max(other.since(one))
 }
 

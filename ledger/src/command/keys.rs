@@ -2,11 +2,11 @@
 
 use super::Command;
 use super::acting::still_acts;
-use super::agents::find;
+use super::agents::{find, register_agent};
 use crate::agent_key::AgentKeyHash;
-use crate::aggregate::Key;
+use crate::aggregate::{Key, Session};
 use crate::error::Error;
-use crate::event::{KeyCreated, KeyOrigin, KeyRevoked, Role};
+use crate::event::{Actor, AgentDescribed, KeyCreated, KeyOrigin, KeyRevoked, Role};
 use crate::id::{AgentId, KeyId, UserId};
 use crate::name::AgentName;
 use crate::rejection::Rejection;
@@ -14,7 +14,8 @@ use crate::storage::{LookupKey, LookupKind, NewEvent};
 use crate::writer::{Context, Transaction};
 use std::sync::Arc;
 
-/// Makes a key of an agent.
+/// Makes a key of an agent. One that the agent's machine asked for may be of an agent that nobody has heard of:
+/// it is then made, and is the confirmer's.
 #[derive(Debug, Clone)]
 pub struct CreateKey {
     /// The agent's name.
@@ -29,16 +30,65 @@ impl Command for CreateKey {
     type Answer = Arc<Key>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Key>, Error> {
-        still_acts(tx, Role::Admin).await?;
-        let agent = find(tx, &self.agent).await?;
-        let agent = agent.ok_or(Rejection::AgentNotFound)?;
+        let (agent_id, mut events) = match self.how {
+            KeyOrigin::Created => {
+                still_acts(tx, Role::Admin).await?;
+                let agent = find(tx, &self.agent).await?;
+                (agent.ok_or(Rejection::AgentNotFound)?.id, Vec::new())
+            }
+            KeyOrigin::Paired => confirmed(tx, &self.agent).await?,
+        };
         if tx.find(&LookupKey::agent_key(&self.hash)).await?.is_some() {
             return Err(Error::defect("two agent keys have the same text"));
         }
-        let (key_id, event) = create(&tx.context(), agent.id, self.hash, self.how);
-        tx.append(vec![event]).await?;
+        let (key_id, event) = create(&tx.context(), agent_id, self.hash, self.how);
+        events.push(event);
+        tx.append(events).await?;
         tx.existing::<Key>(key_id).await
     }
+}
+
+/// The agent of a pairing that somebody confirms, and what makes it where it is new. Operators confirm new agents
+/// and their own. What is beyond that is an administrator's, with a passkey.
+async fn confirmed(
+    tx: &mut Transaction<'_>,
+    name: &AgentName,
+) -> Result<(AgentId, Vec<NewEvent>), Error> {
+    let confirmer = match tx.envelope().actor {
+        Actor::User {
+            user_id, via_id, ..
+        } => Some((user_id, via_id)),
+        _ => None,
+    };
+    // Who may not ask learns nothing of the agent.
+    still_acts(tx, Role::Operator).await?;
+    let owner = confirmer.map(|(user_id, _)| user_id);
+    let Some(agent) = find(tx, name).await? else {
+        let context = tx.context();
+        let (agent_id, registered) = register_agent(&context, name);
+        let described = AgentDescribed {
+            owner,
+            ..AgentDescribed::default()
+        };
+        let described = owner.map(|_| context.event(agent_id, described));
+        return Ok((
+            agent_id,
+            [Some(registered), described]
+                .into_iter()
+                .flatten()
+                .collect(),
+        ));
+    };
+    if let Some((user_id, session_id)) = confirmer
+        && agent.described.owner != Some(user_id)
+    {
+        still_acts(tx, Role::Admin).await?;
+        let session = tx.existing::<Session>(session_id).await?;
+        if !session.is_stepped_up(tx.context().now) {
+            return Err(Rejection::StepUpRequired.into());
+        }
+    }
+    Ok((agent.id, Vec::new()))
 }
 
 fn create(

@@ -4,13 +4,15 @@ use crate::consistency;
 use crate::scene::{Scene, refusal};
 use crate::store::tamper;
 use fixtures::commands::{AGENT, agent_with_key, create_key, create_template, open_task};
-use fixtures::people::{change_user, create_user, delete_user, open_session};
-use ledger::command::{
-    AgentChanges, ChangeUser, CloseTask, CreateAgent, DeleteUser, DescribeAgent, EraseTarget,
-    LeftBehind, RevokeKey,
+use fixtures::people::{
+    by, change_user, create_user, delete_user, enrol, open_session, passkey_login,
 };
-use ledger::aggregate::Key;
-use ledger::event::{Assurance, Via};
+use ledger::aggregate::{Agent, Key};
+use ledger::command::{
+    AgentChanges, ChangeUser, CloseTask, CreateAgent, CreateKey, DeleteUser, DescribeAgent,
+    EraseTarget, LeftBehind, RevokeKey,
+};
+use ledger::event::{Assurance, KeyOrigin, Via};
 use ledger::{
     Actor, AgentKeyHash, AgentName, Clock as _, Error, KeyId, Origin, ReadError, Rejection, Role,
     UserId,
@@ -289,7 +291,12 @@ async fn the_keys_of_a_user_go_with_the_user_in_one_commit() {
         assert_eq!(*agent.name, *AGENT);
     }
     assert_eq!(scene.size_now(), size + 3, "the user and two keys");
-    for (key, stays) in [(first, false), (second, false), (others, true), (nobodys, true)] {
+    for (key, stays) in [
+        (first, false),
+        (second, false),
+        (others, true),
+        (nobodys, true),
+    ] {
         let key = scene.load::<Key>(key.id).await.unwrap().unwrap();
         assert_eq!(key.revoked_at.is_none(), stays, "{}", key.id);
     }
@@ -338,7 +345,13 @@ async fn keys_and_agents_of_a_user_who_goes_are_told_and_stay() {
         ..change_user(ada)
     };
     let refused = refusal(scene.run(stays).await);
-    assert!(matches!(refused, Rejection::Invalid { code: "keys_stay", .. }));
+    assert!(matches!(
+        refused,
+        Rejection::Invalid {
+            code: "keys_stay",
+            ..
+        }
+    ));
     consistency::check(&scene.ledger).await;
 }
 
@@ -356,7 +369,8 @@ async fn no_key_that_a_user_makes_while_they_are_deleted_is_left() {
             futures_util::future::join_all(made.collect::<Vec<_>>())
         };
         let (before, after) = texts.split_at(rounds);
-        let (before, _, after) = tokio::join!(make(before), deleted(&scene, ada, true), make(after));
+        let (before, _, after) =
+            tokio::join!(make(before), deleted(&scene, ada, true), make(after));
         assert!(before.iter().all(Result::is_ok), "{before:?}");
         for made in after {
             assert_eq!(refusal(made), Rejection::SessionEnded);
@@ -366,6 +380,94 @@ async fn no_key_that_a_user_makes_while_they_are_deleted_is_left() {
             assert!(key.is_none_or(|key| key.revoked_at.is_some()), "{text}");
         }
     }
+}
+
+fn paired(agent: &str, text: &str) -> CreateKey {
+    CreateKey {
+        agent: AgentName::unchecked(agent),
+        how: KeyOrigin::Paired,
+        ..create_key(text)
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_paired_for_the_first_time_is_made_and_is_the_confirmers() {
+    let scene = Scene::new().await;
+    let (otto, by_otto) = signed_in(&scene, "otto", Role::Operator).await;
+    let size = scene.size_now();
+    let key = scene
+        .execute(by_otto, paired("new-bot", TEXT))
+        .await
+        .unwrap();
+    let events = scene.log().events_from(size, 10).await.unwrap();
+    let names: Vec<&str> = events.iter().map(|it| it.event.name()).collect();
+    assert_eq!(
+        names,
+        ["agent.registered", "agent.described", "key.created"]
+    );
+    let agent = scene.agent(&AgentName::unchecked("new-bot")).await.unwrap();
+    let agent = agent.unwrap();
+    assert_eq!(
+        (agent.id, agent.described.owner),
+        (key.agent_id, Some(otto))
+    );
+    // The service token is nobody who could answer for it.
+    let service = Origin {
+        actor: Actor::Service {
+            fingerprint: [1; 8],
+        },
+        request_id: None,
+    };
+    let made = scene.execute(service, paired("other-bot", "cak_two")).await;
+    let agent = scene.load::<Agent>(made.unwrap().agent_id).await.unwrap();
+    assert_eq!(agent.unwrap().described.owner, None);
+    consistency::check(&scene.ledger).await;
+}
+
+#[tokio::test]
+async fn who_confirms_a_pairing_is_asked_on_the_writer() {
+    let scene = Scene::new().await;
+    let (_, by_viewer) = signed_in(&scene, "vera", Role::Viewer).await;
+    let (otto, by_otto) = signed_in(&scene, "otto", Role::Operator).await;
+    let (_, by_admin) = signed_in(&scene, "ada", Role::Admin).await;
+    let eve = scene.run(create_user("eve", Role::Admin)).await.unwrap();
+    let passkey = enrol(&scene.ledger, eve.id, "phone").await;
+    let login = passkey_login(&scene.ledger, eve.id, eve.epoch, &passkey);
+    let by_eve = by(&scene.run(login).await.unwrap().session);
+    let required = |required, role| Rejection::RoleRequired { required, role };
+    let refused = scene.execute(by_viewer, paired("new-bot", TEXT)).await;
+    assert_eq!(refusal(refused), required(Role::Operator, Role::Viewer));
+    let refused = scene.execute(by_otto.clone(), paired(AGENT, TEXT)).await;
+    assert_eq!(refusal(refused), required(Role::Admin, Role::Operator));
+    let refused = scene.execute(by_admin.clone(), paired(AGENT, TEXT)).await;
+    assert_eq!(refusal(refused), Rejection::StepUpRequired);
+    scene
+        .execute(by_eve, paired(AGENT, "cak_eve"))
+        .await
+        .unwrap();
+    // A new one takes no passkey of an administrator either.
+    let new = scene.execute(by_admin, paired("new-bot", "cak_ada")).await;
+    assert!(new.is_ok());
+    let owned = DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(Some(otto)),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(owned).await.unwrap();
+    scene
+        .execute(by_otto.clone(), paired(AGENT, TEXT))
+        .await
+        .unwrap();
+    // Who goes takes what they confirmed along, and confirms nothing more.
+    let (left, refused) = tokio::join!(
+        deleted(&scene, otto, true),
+        scene.execute(by_otto, paired(AGENT, "cak_late"))
+    );
+    assert_eq!(left.keys.len(), 1);
+    assert_eq!(refusal(refused), Rejection::SessionEnded);
+    consistency::check(&scene.ledger).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod approving;
 mod continuing;
 mod executor;
 mod lists;
+mod pairing;
 mod people;
 mod reading;
 mod receipts;

@@ -3,7 +3,7 @@
 //! The table of events holds the kinds of actor; what names an actor more closely (an agent's token, the passkey of a
 //! decision) is held against what the event and the streams around it say.
 
-use super::keys::{KeyActor, role_for_keys};
+use super::keys::KeyActor;
 use super::streams::{Seen, State};
 use super::tasks::TaskState;
 use super::{History, Now};
@@ -179,7 +179,7 @@ impl History {
             ) => Role::Operator,
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
             Some(AggregateKind::Approver) => self.role_for_passkeys(stream, event, user_id),
-            Some(AggregateKind::Key) => role_for_keys(event),
+            Some(AggregateKind::Key) => self.role_for_keys(event, user_id),
             Some(AggregateKind::Session) => self.role_for_sessions(stream, event, user_id),
             Some(AggregateKind::User)
                 if OWN.contains(&event.event_type())

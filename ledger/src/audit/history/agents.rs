@@ -14,6 +14,8 @@ pub(super) struct AgentState {
     pub(super) name: AgentName,
     pub(super) grants: Grants,
     pub(super) permission_revision: u64,
+    /// The user who answers for it.
+    pub(super) owner: Option<UserId>,
 }
 
 impl History {
@@ -60,6 +62,7 @@ impl History {
                     name: registered.name.clone(),
                     grants: Grants::default(),
                     permission_revision: 0,
+                    owner: None,
                 };
                 self.streams.put(stream, State::Agent(Box::new(agent)));
             }
@@ -71,6 +74,9 @@ impl History {
                     known.or_tell(now, Check::Reference, || {
                         format!("user {owner}, who is to answer for it, was not there")
                     });
+                }
+                if let Some(State::Agent(agent)) = self.streams.state(stream) {
+                    agent.owner = described.owner;
                 }
             }
             Event::PermissionsReplaced(replaced) => {

@@ -1,6 +1,6 @@
 //! Agent keys, task templates, and what agents do with their keys.
 
-use super::streams::State;
+use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::agent_key::SHARED_KEY;
 use crate::audit::check::Check;
@@ -39,16 +39,22 @@ pub(super) struct KeyActor<'a> {
     pub(super) key_id: KeyId,
 }
 
-/// The least role of a user who causes the event. A key that is shown to who made it is an administrator's to
-/// give.
-pub(super) const fn role_for_keys(event: &Event) -> Role {
-    match event {
-        Event::KeyCreated(created) if matches!(created.how, KeyOrigin::Created) => Role::Admin,
-        _ => Role::Operator,
-    }
-}
-
 impl History {
+    /// The least role of a user who causes the event. A key that is shown to who made it is an administrator's to
+    /// give; operators confirm those of their own agents.
+    pub(super) fn role_for_keys(&mut self, event: &Event, user_id: UserId) -> Role {
+        let Event::KeyCreated(created) = event else {
+            return Role::Operator;
+        };
+        let owner = self.agent(created.agent_id).map(|agent| agent.owner);
+        match (created.how, owner) {
+            (KeyOrigin::Created, _) => Role::Admin,
+            (KeyOrigin::Paired, Seen::Here(owner)) if owner != Some(user_id) => Role::Admin,
+            // Whose an agent is that cannot be looked at nobody can tell.
+            (KeyOrigin::Paired, _) => Role::Operator,
+        }
+    }
+
     pub(super) fn key_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         match event {
@@ -75,12 +81,10 @@ impl History {
         self.is_first(now, is_new, || {
             format!("agent key {key_id} has the hash of an earlier one")
         });
-        let minted_by = match now.envelope.actor {
-            Actor::User { user_id, .. } => Some(user_id),
-            _ => None,
-        };
-        if let Some(user) = minted_by {
-            self.minted.entry(user).or_default().push(stream);
+        let mut minted_by = None;
+        if let Actor::User { user_id, .. } = now.envelope.actor {
+            minted_by = Some(user_id);
+            self.minted.entry(user_id).or_default().push(stream);
         }
         let key = KeyState {
             agent_id,

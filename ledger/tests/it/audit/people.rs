@@ -206,6 +206,21 @@ async fn keys_that_go_with_a_user_are_all_of_theirs_and_no_other() {
 }
 
 #[tokio::test]
+async fn users_give_keys_of_other_agents_as_administrators() {
+    let history = gone_with_keys().await;
+    let made = history.first("key.created");
+    let demoted = altered(&history, |history| {
+        let root = history.first("user.created");
+        history.alter(root, |event| {
+            if let Event::UserCreated(created) = event {
+                created.role = Role::Operator;
+            }
+        });
+    });
+    is_found(&demoted, Check::Actor, made);
+}
+
+#[tokio::test]
 async fn members_are_living_users_each_once() {
     let history = lived().await;
     let at = history.first("group.changed");
