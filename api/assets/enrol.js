@@ -12,7 +12,9 @@ function close() {
   register.disabled = true;
 }
 
-const stopClock = countDown(() => {
+// The page of the first admin asks for a name, and its link has no end of its own.
+const username = document.getElementById("username");
+const stopClock = username ? () => {} : countDown(() => {
   if (closed || running) return;
   close();
   say("bad", "This link has expired", "Ask an administrator for a new one.", { reload: true });
@@ -30,7 +32,7 @@ function parse(options) {
 }
 
 async function ceremony() {
-  const publicKey = parse(await send("options", {}));
+  const publicKey = parse(await send("options", username ? { username: username.value.trim() } : {}));
   const { rawId, response } = await navigator.credentials.create({ publicKey });
   return send("verify", {
     credential_id: toBase64url(rawId),
@@ -56,7 +58,8 @@ async function start() {
     const made = await ceremony();
     close();
     stopClock();
-    document.getElementById("clock").hidden = true;
+    const clock = document.getElementById("clock");
+    if (clock) clock.hidden = true;
     controls.hidden = true;
     const goOn = document.getElementById("go-on");
     if (goOn) goOn.hidden = false;
@@ -78,6 +81,11 @@ ready();
 if (able()) {
   register.disabled = false;
   register.addEventListener("click", start);
+  // Enter in the field of the name.
+  controls.addEventListener("submit", (event) => {
+    event.preventDefault();
+    start();
+  });
 } else {
   close();
   const refused = unable();

@@ -7,7 +7,8 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
-    groups, health, keys, landing, ledger, lists, me, pairing, shortcuts, stream, tasks, templates, users,
+    groups, health, keys, landing, ledger, lists, me, pairing, setup, shortcuts, stream, tasks,
+    templates, users,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -34,6 +35,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(agents::router())
         .merge(keys::router())
         .merge(pairing::router())
+        .merge(setup::router())
         .merge(templates::router())
         .merge(approvers::router())
         .merge(callbacks::router())

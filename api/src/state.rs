@@ -22,6 +22,7 @@ use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
 use app::token::link::{LinkKey, SignedToken};
+use app::token::setup::Setup;
 use app::token::viewer::viewer_key;
 use axum::body::Bytes;
 use http::request::Parts;
@@ -211,6 +212,7 @@ impl AppState {
             relying_party: config.relying_party.clone(),
             challenge_ttl: config.challenge_ttl,
             session_ttl: config.session_ttl,
+            setup: Setup::new(&*random),
             pairings: Arc::new(Pairings::new(&*random)),
             passwords: PasswordHasher::new(random),
             logins: Throttle::default(),
@@ -358,6 +360,12 @@ impl AppState {
     /// Where a pairing is confirmed, by who may.
     pub(crate) fn confirm_url(&self, code: &PairingCode) -> String {
         self.absolute(&format!("/v1/pairing/{}/confirm", code.reveal()))
+    }
+
+    /// Where the first admin is made.
+    #[must_use]
+    pub fn setup_url(&self) -> String {
+        self.absolute(&format!("/v1/setup/{}", self.app.setup.reveal()))
     }
 
     /// The link for one registration of a passkey.

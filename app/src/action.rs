@@ -3,7 +3,7 @@
 
 use crate::principal::{
     Acting, InvitationAccess, Minting, Opening, Principal, QuestionAccess, Right, SessionAccess,
-    TaskAccess, TaskReading, TimelineReading, WatchAccess, Whoever,
+    SetupAccess, TaskAccess, TaskReading, TimelineReading, WatchAccess, Whoever,
 };
 use crate::refusal::Error;
 use ledger::aggregate::Task;
@@ -26,6 +26,8 @@ pub enum Who {
     ApprovalLink,
     /// The holder of an enrolment link.
     EnrolmentLink,
+    /// The holder of the link by which a start has the first admin made.
+    SetupLink,
     /// An operator of the machine.
     Operator,
     /// A signed-in user of this role or of one above it, or the service token.
@@ -43,6 +45,15 @@ pub enum Who {
 }
 
 impl Who {
+    /// Whether a link in the path proves them, whatever else a request carries.
+    #[must_use]
+    pub const fn is_by_link(self) -> bool {
+        matches!(
+            self,
+            Self::ApprovalLink | Self::EnrolmentLink | Self::SetupLink
+        )
+    }
+
     /// Whether the principal is of this kind. Its right and standing are asked for in
     /// [`crate::authorize`].
     #[must_use]
@@ -53,6 +64,7 @@ impl Who {
                 | (Self::Administrator(_), Principal::Administrator(_))
                 | (Self::ApprovalLink, Principal::ApprovalLink(_))
                 | (Self::EnrolmentLink, Principal::EnrolmentLink(_))
+                | (Self::SetupLink, Principal::SetupLink)
                 | (Self::Operator, Principal::Operator(_))
                 | (
                     Self::User(_),
@@ -153,7 +165,7 @@ macro_rules! actions {
 
 use Who::{
     Agent, AgentKey, AgentWithOldToken, Anyone, ApprovalLink, Auditor, EnrolmentLink, Identity,
-    Operator, Session, ViewerToken,
+    Operator, Session, SetupLink, ViewerToken,
 };
 
 const ISSUER: Who = Who::Administrator(Right::IssueTasks);
@@ -201,6 +213,8 @@ actions! {
     DecideQuestion -> QuestionAccess: [ApprovalLink];
     /// Register a passkey on an invitation.
     Enrol -> InvitationAccess: [EnrolmentLink];
+    /// Make the first admin.
+    SetUp -> SetupAccess: [SetupLink];
     /// Read how agents are described.
     ReadAgents -> Acting: [RUNNER];
     /// Make agents, and change how they are described.

@@ -10,6 +10,7 @@ use crate::principal::Principal;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
+use crate::token::setup::Setup;
 use crate::token::viewer::ViewerToken;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::provider::ScopeNames;
@@ -60,6 +61,8 @@ pub struct App {
     pub passwords: PasswordHasher,
     /// Logins that failed.
     pub logins: Throttle,
+    /// The link by which the first admin is made.
+    pub setup: Setup,
     /// Machines that ask for a key.
     pub pairings: Arc<Pairings>,
     /// The service is to end: nobody is kept waiting for a human any longer.

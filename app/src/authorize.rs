@@ -88,6 +88,7 @@ pub async fn authorize<A: Act>(
             Principal::Administrator(_)
             | Principal::ApprovalLink(_)
             | Principal::EnrolmentLink(_)
+            | Principal::SetupLink
             | Principal::Operator(_),
             _,
         ) => None,

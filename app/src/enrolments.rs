@@ -232,7 +232,7 @@ impl<'a> Usable<'a> {
     }
 }
 
-fn new_credential(made: RegisteredCredential) -> Result<NewCredential, Rejection> {
+pub(crate) fn new_credential(made: RegisteredCredential) -> Result<NewCredential, Rejection> {
     let thumbprint = made.public_key.thumbprint();
     Ok(NewCredential {
         credential_id: CredentialId::parse(made.credential_id)?,
@@ -245,7 +245,7 @@ fn new_credential(made: RegisteredCredential) -> Result<NewCredential, Rejection
     })
 }
 
-fn refused(why: PasskeyRefused) -> Error {
+pub(crate) fn refused(why: PasskeyRefused) -> Error {
     match why {
         PasskeyRefused::ChallengeExpired => Rejection::ChallengeExpired.into(),
         PasskeyRefused::Setup(cause) => Error::defect(cause),

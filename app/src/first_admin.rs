@@ -47,7 +47,8 @@ pub async fn make_invited(
     }
 }
 
-async fn is_missing(ledger: &Ledger) -> Result<bool, Error> {
+/// Whether no admin is there who can log in.
+pub async fn is_missing(ledger: &Ledger) -> Result<bool, Error> {
     for user in &ledger.users().await? {
         if can_administer(ledger, user).await? {
             return Ok(false);

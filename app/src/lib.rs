@@ -26,6 +26,7 @@ mod principal;
 mod refusal;
 mod scope_names;
 pub mod sessions;
+pub mod setup;
 pub mod tasks;
 pub mod templates;
 pub mod token;
@@ -37,8 +38,8 @@ pub use authorize::{Request, authorize};
 pub use key_holder::{KeyHolder, PresentedProof};
 pub use principal::{
     AUTH_DISABLED, Acting, Administrator, InvitationAccess, Minting, Opening, Principal,
-    QuestionAccess, Right, Rights, ServiceToken, SessionAccess, TaskAccess, TaskReading,
-    TimelineReading, TokenHolder, WatchAccess, Whoever,
+    QuestionAccess, Right, Rights, ServiceToken, SessionAccess, SetupAccess, TaskAccess,
+    TaskReading, TimelineReading, TokenHolder, WatchAccess, Whoever,
 };
 pub use refusal::{Error, Forbidden, Unauthorized};
 pub use scope_names::ScopeName;

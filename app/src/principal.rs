@@ -29,6 +29,8 @@ pub enum Principal {
     ApprovalLink(ApprovalLink),
     /// The holder of an invitation to register one passkey.
     EnrolmentLink(EnrolmentLink),
+    /// The holder of the link by which this start has the first admin made.
+    SetupLink,
     /// An account of this machine that may use the operator socket.
     Operator(String),
     /// The holder of the service token, with the rights of an admin.
@@ -42,6 +44,9 @@ pub enum Principal {
     /// Somebody without a credential while authentication is disabled, with the rights of an admin.
     AuthDisabled,
 }
+
+/// The name under which the first admin is made by the link of a start.
+const SETUP_LINK: &str = "setup-link";
 
 /// The name of who acts while authentication is disabled.
 pub const AUTH_DISABLED: &str = "auth-disabled";
@@ -63,6 +68,10 @@ impl Principal {
                 principal: AUTH_DISABLED.to_owned(),
                 subject: ClientSubject::unchecked(AUTH_DISABLED),
             }),
+            // Whoever reads the terminal or the file beside the ledger.
+            Self::SetupLink => Some(Actor::Operator {
+                name: SETUP_LINK.to_owned(),
+            }),
             Self::ApprovalLink(_) | Self::EnrolmentLink(_) | Self::Viewer(_) => None,
         }
     }
@@ -78,6 +87,7 @@ impl Principal {
             Self::Administrator(_)
             | Self::ApprovalLink(_)
             | Self::EnrolmentLink(_)
+            | Self::SetupLink
             | Self::Operator(_)
             | Self::Service(_)
             | Self::AuthDisabled => std::future::pending().await,
@@ -532,6 +542,22 @@ impl Access for InvitationAccess {
             }),
             _ => None,
         }
+    }
+}
+
+/// Access of who makes the first admin.
+#[derive(Debug)]
+pub struct SetupAccess {
+    pub(crate) origin: Origin,
+}
+
+impl Access for SetupAccess {
+    fn of(admitted: Admitted) -> Option<Self> {
+        let origin = Origin {
+            actor: admitted.principal.actor()?,
+            request_id: admitted.request_id,
+        };
+        matches!(admitted.principal, Principal::SetupLink).then_some(Self { origin })
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn serve(environment: &Environment, args: &ServeArgs) -> anyhow::Resu
         let listener = listen(config.http.bind)
             .with_context(|| format!("listening on {}", config.http.bind))?;
         let upkeep = tokio::spawn(metrics.clone().keep_up(stop.clone()));
-        service::run(&config, listener, Some(metrics), stop.clone()).await?;
+        service::run(&config, listener, Some(metrics), stop.clone(), true).await?;
         stop.cancel();
         upkeep.await.context("the metrics' upkeep broke down")?;
         anyhow::Ok(())

@@ -85,6 +85,11 @@ impl Storage {
         with_suffix(&self.ledger, ".sock")
     }
 
+    /// The file that holds the link by which the first admin is made, while there is none.
+    pub(crate) fn first_admin_file(&self) -> PathBuf {
+        with_suffix(&self.ledger, ".first-admin")
+    }
+
     /// The file that holds the key of the checkpoints when LEDGER_SIGNING_KEY is not set.
     pub(crate) fn signing_key_file(&self) -> PathBuf {
         with_suffix(&self.ledger, ".signing-key")

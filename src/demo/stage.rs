@@ -93,10 +93,9 @@ impl Stage {
         let stop = CancellationToken::new();
         let told = stop.clone();
         let metrics = Metrics::start()?;
-        let service =
-            tokio::spawn(
-                async move { service::run(&for_service, listener, Some(metrics), told).await },
-            );
+        let service = tokio::spawn(async move {
+            service::run(&for_service, listener, Some(metrics), told, false).await
+        });
         let mut stage = Self {
             upstream,
             receiver,

@@ -1,6 +1,7 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
 mod control;
+mod first_admin;
 mod opened_ledger;
 mod read_tables;
 mod readiness;

@@ -1,6 +1,7 @@
 //! Start order and end order.
 
 use super::control::Control;
+use super::first_admin::FirstAdminLink;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
 use super::read_tables::ReadTables;
 use super::readiness::Readiness;
@@ -15,7 +16,6 @@ use crate::telemetry::Metrics;
 use anyhow::Context;
 use api::server::{Server, Timeouts};
 use api::{AppState, Services, build_router};
-use axum::Router;
 use ledger::Ledger;
 use projections::Projections;
 use std::net::TcpListener;
@@ -31,6 +31,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
+/// Where `offers_first_admin` it hands out a link by which the first admin is made, while there is none.
 /// Whatever a start refuses is refused before anything is served. The end goes the other way round:
 /// no new requests, then no new work, then the read tables, then the ledger; each stage may still
 /// use those below it.
@@ -42,6 +43,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     metrics: Option<Metrics>,
     stop: CancellationToken,
+    offers_first_admin: bool,
 ) -> anyhow::Result<()> {
     let OpenedLedger { ledger, mut writer } = OpenedLedger::open_or_make(config).await?;
     tracing::info!(
@@ -64,6 +66,7 @@ pub(crate) async fn run(
         metrics,
         ledger,
         stop: ending.clone(),
+        offers_first_admin,
     };
     let served = stages.run(listener);
     tokio::pin!(served, in_time);
@@ -116,6 +119,7 @@ struct Stages<'c> {
     metrics: Option<Metrics>,
     ledger: Ledger,
     stop: CancellationToken,
+    offers_first_admin: bool,
 }
 
 impl Stages<'_> {
@@ -160,7 +164,9 @@ impl Stages<'_> {
     ) -> anyhow::Result<()> {
         let control = Control::open(self.config, &self.ledger, projections);
         let server = self.server();
-        let router = self.router(projections, workers, &server)?;
+        let state = self.state(projections, workers, &server)?;
+        let first_admin = self.first_admin(&state).await?;
+        let router = build_router(state).context("preparing the HTTP surface")?;
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
@@ -169,7 +175,20 @@ impl Stages<'_> {
             Some(control) => control.close().await,
             None => Ok(()),
         };
+        let closed = match first_admin {
+            Some(link) => link.close().await.and(closed),
+            None => closed,
+        };
         served.context("using the listener").and(closed)
+    }
+
+    /// The link by which the first admin is made, where it is to be handed out.
+    async fn first_admin(&self, state: &AppState) -> anyhow::Result<Option<FirstAdminLink>> {
+        if !self.offers_first_admin {
+            return Ok(None);
+        }
+        let file = self.config.storage.first_admin_file();
+        FirstAdminLink::offer(file, &state.setup_url(), &self.ledger).await
     }
 
     /// With as many connections as are wanted, and as there are file descriptors for.
@@ -194,12 +213,12 @@ impl Stages<'_> {
         Server::new(most, timeouts)
     }
 
-    fn router(
+    fn state(
         &self,
         projections: &Projections,
         workers: FromWorkers,
         server: &Server,
-    ) -> anyhow::Result<Router> {
+    ) -> anyhow::Result<AppState> {
         let waiting = self.config.witnesses.approvals_wait;
         let checkpoints = self.ledger.checkpoints().filter(|_| waiting);
         let readiness = Readiness {
@@ -224,7 +243,6 @@ impl Stages<'_> {
             metrics,
             ending: self.stop.clone(),
         };
-        build_router(AppState::new(surface(self.config)?, services))
-            .context("preparing the HTTP surface")
+        Ok(AppState::new(surface(self.config)?, services))
     }
 }

@@ -1,9 +1,10 @@
 //! People at the command line, against the real service.
 
 use fixtures::process::said;
-use fixtures::sandbox::Sandbox;
+use fixtures::sandbox::{Sandbox, until};
 use serde_json::Value;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
 const PASSWORD: &str = "a password of the tests\n";
@@ -190,4 +191,58 @@ async fn what_needs_a_passkey_is_done_on_the_machine_and_recorded_with_its_reaso
     }
     let log = sandbox.log();
     assert!(!log.contains(key.trim()) && !log.contains("given on the machine"));
+}
+
+/// What stands in the file of the first admin's link, once it is there.
+async fn link_beside(sandbox: &Sandbox) -> String {
+    let mut file = sandbox.ledger_file().into_os_string();
+    file.push(".first-admin");
+    let found = until("the link of the first admin", async || {
+        std::fs::read_to_string(&file).ok()
+    });
+    let link = found.await;
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    link
+}
+
+async fn link_is_gone(sandbox: &Sandbox) {
+    let mut file = sandbox.ledger_file().into_os_string();
+    file.push(".first-admin");
+    let file = std::path::PathBuf::from(file);
+    let gone = until("the link to go", async || (!file.exists()).then_some(()));
+    gone.await;
+}
+
+#[tokio::test]
+async fn a_start_leaves_a_link_for_the_first_admin_until_there_is_one() {
+    let sandbox = desk().await;
+    let service = sandbox.start().await;
+    let link = link_beside(&sandbox).await;
+    let begin = format!("{}/v1/setup/", sandbox.settings["BASE_URL"]);
+    assert!(link.starts_with(&begin), "{link}");
+    assert!(service.stop().await.success());
+    link_is_gone(&sandbox).await;
+    // Each start has a link of its own; what a kill left is not taken for one.
+    let mut left = sandbox.ledger_file().into_os_string();
+    left.push(".first-admin");
+    std::fs::write(&left, &link).unwrap();
+    let service = sandbox.start().await;
+    let next = link_beside(&sandbox).await;
+    assert_ne!(next, link);
+    done(
+        &sandbox,
+        "user create-admin anna --password-stdin",
+        PASSWORD,
+    );
+    link_is_gone(&sandbox).await;
+    assert!(service.stop().await.success());
+    let service = sandbox.start().await;
+    assert!(!std::path::Path::new(&left).exists());
+    assert!(service.stop().await.success());
+    let log = sandbox.log();
+    for link in [&link, &next] {
+        let secret = link.trim().rsplit('/').next().unwrap();
+        assert!(!log.contains(secret), "{log}");
+    }
 }

@@ -20,6 +20,11 @@ async fn run<C: ledger::command::Command>(ledger: &Ledger, command: C) -> C::Ans
         .unwrap()
 }
 
+/// Whether no credential is looked at.
+fn is_unproven(who: &Who) -> bool {
+    *who == Who::Anyone || who.is_by_link()
+}
+
 /// A key of the agent, made of that byte.
 async fn key(ledger: &Ledger, byte: u8) -> (ledger::KeyId, String) {
     let text = AgentKey::of(&[byte; 32]);
@@ -65,8 +70,7 @@ async fn a_key_opens_the_routes_of_tasks_that_it_opened_and_no_other() {
     let own = task(ledger, key_id).await;
     for (method, template, action) in ROUTES {
         let who = action.who();
-        let unproven = [Who::Anyone, Who::ApprovalLink, Who::EnrolmentLink];
-        if who.iter().any(|who| unproven.contains(who)) {
+        if who.iter().any(is_unproven) {
             continue;
         }
         let others = service.filled(template);
@@ -112,8 +116,7 @@ async fn what_is_no_key_in_force_proves_nobody_on_any_route() {
     let unknown = AgentKey::of(&[3; 32]).into_revealed();
     let short = &fine[..fine.len() - 1];
     for (method, template, action) in ROUTES {
-        let unproven = [Who::Anyone, Who::ApprovalLink, Who::EnrolmentLink];
-        if action.who().iter().any(|who| unproven.contains(who)) {
+        if action.who().iter().any(is_unproven) {
             continue;
         }
         let path = service.filled(template);

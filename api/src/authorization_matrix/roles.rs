@@ -33,9 +33,8 @@ fn expected(action: Action, role: Role, is_unsafe: bool) -> Expected {
 /// Routes where a session is looked at.
 fn routes() -> impl Iterator<Item = &'static (&'static str, &'static str, Action)> {
     ROUTES.iter().filter(|(_, _, action)| {
-        let of_link =
-            |who: &Who| matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink);
-        !action.who().iter().any(of_link)
+        let is_unproven = |who: &Who| *who == Who::Anyone || who.is_by_link();
+        !action.who().iter().any(is_unproven)
     })
 }
 

@@ -23,6 +23,7 @@ enum Kind {
     Task(TaskId),
     ViewersOf(TaskId),
     Invitation(EnrolmentId),
+    Setup,
     Stranger(Network),
     ForgedLinksFrom(Network),
 }
@@ -75,6 +76,11 @@ impl CountedFor {
 
     pub(crate) fn invitation(enrolment: EnrolmentId) -> Self {
         Self(Arc::new(Kind::Invitation(enrolment)))
+    }
+
+    /// The link by which the first admin is made.
+    pub(crate) fn setup() -> Self {
+        Self(Arc::new(Kind::Setup))
     }
 
     /// Somebody who has not proven to be anybody.

@@ -37,6 +37,17 @@ pub struct EnrolmentUsedPage {
     pub expires_at: Option<Moment>,
 }
 
+/// Where the first admin is made: a name, and a passkey. It holds nothing of anybody.
+#[derive(Debug, Clone, Copy, Template)]
+#[template(path = "setup.html")]
+pub struct SetupPage;
+
+impl SetupPage {
+    fn assets(self) -> String {
+        assets::base()
+    }
+}
+
 impl EnrolmentPage {
     fn assets(&self) -> String {
         assets::base()

@@ -24,7 +24,7 @@ pub use account::AccountPage;
 pub use approval::{ApprovalPage, MayDecide, OperationCard, ShownWarning, UpstreamState};
 pub(crate) use bounded::ApprovalFile;
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
-pub use enrolment::{EnrolmentPage, EnrolmentUsedPage};
+pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
 pub use headers::set_page_headers;
 pub use moment::Moment;
 pub use notice::NoticePage;

@@ -43,7 +43,7 @@ fn respond_notice(error: ApiError, request: RequestId) -> Response {
     let status = refusal.status();
     let page = match status.as_u16() {
         401 | 403 => NoticePage::link_not_valid(),
-        404 | 410 => NoticePage::not_found(),
+        404 | 409 | 410 => NoticePage::not_found(),
         429 => NoticePage::too_often(),
         503 => NoticePage::unavailable(Some(request.to_string())),
         _ => NoticePage::internal(Some(request.to_string())),

@@ -133,6 +133,7 @@ fn every_page() -> Vec<String> {
         enrolment.render().unwrap(),
         used(true).render().unwrap(),
         used(false).render().unwrap(),
+        SetupPage.render().unwrap(),
         NoticePage::link_not_valid().render().unwrap(),
         NoticePage::not_found().render().unwrap(),
         NoticePage::unavailable(Some(HOSTILE.to_owned()))

@@ -19,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod me;
 pub(crate) mod pairing;
+pub(crate) mod setup;
 pub(crate) mod shortcuts;
 pub(crate) mod stream;
 pub(crate) mod tasks;

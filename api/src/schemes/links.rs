@@ -4,7 +4,7 @@ use super::{Head, Identity, Scheme};
 use crate::limits::bounds::HeldPermits;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::ThroughLink;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Unauthorized};
 use app::token::link::{ApprovalLink, LinkKey, Said};
 use app::{Principal, Who};
 use ledger::aggregate::Task;
@@ -37,6 +37,24 @@ impl Scheme for ToEnrolment {
     }
 }
 
+/// The link by which a start has the first admin made.
+pub(super) struct ToSetup;
+
+impl Scheme for ToSetup {
+    fn proves(&self, who: Who) -> bool {
+        who == Who::SetupLink
+    }
+
+    fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
+        let link = head.param("link").unwrap_or_default();
+        if head.state.app.setup.is(link) {
+            return Ok(Identity::Proven(Principal::SetupLink));
+        }
+        head.state.admit_forged_link(head.parts)?;
+        Err(Unauthorized::LinkInvalid.into())
+    }
+}
+
 fn opened<T: Said>(head: &Head<'_>, key: &LinkKey<T>) -> Result<T, ApiError> {
     let link = head.param("link").ok_or(ApiError::NotFound {
         what: "thing at this path",
@@ -65,6 +83,11 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
             let leads_to = CountedFor::invitation(link.enrolment_id);
             state.links.admit(&leads_to)?;
             (leads_to, CountedFor::invitations_of(&link.principal))
+        }
+        Principal::SetupLink => {
+            let leads_to = CountedFor::setup();
+            state.links.admit(&leads_to)?;
+            (leads_to.clone(), leads_to)
         }
         _ => return Ok(()),
     };

@@ -34,7 +34,7 @@ pub(crate) trait Scheme: Send + Sync {
     /// Without a rule of its own, a scheme is tried also where it is not admitted, so that its holder learns
     /// that it is the wrong identity. A link proves its holder by itself, whatever else a request carries.
     fn proves(&self, who: Who) -> bool {
-        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
+        who != Who::Anyone && !who.is_by_link()
     }
 
     /// Proves the caller from a request head.
@@ -69,6 +69,7 @@ pub(crate) fn all() -> Vec<Box<dyn Scheme>> {
         Box::new(tokens::Bootstrap),
         Box::new(links::ToApproval),
         Box::new(links::ToEnrolment),
+        Box::new(links::ToSetup),
     ]
 }
 

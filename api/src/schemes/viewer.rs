@@ -3,16 +3,11 @@
 use super::{Head, Identity, Scheme};
 use crate::limits::counted_for::CountedFor;
 use crate::problem::ApiError;
-use app::{Principal, Who};
+use app::Principal;
 
 pub(super) struct Viewer;
 
 impl Scheme for Viewer {
-    /// Also where it is not admitted, so that its holder learns that it is the wrong identity.
-    fn proves(&self, who: Who) -> bool {
-        !matches!(who, Who::Anyone | Who::ApprovalLink | Who::EnrolmentLink)
-    }
-
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
         let key = &head.state.app.keys.viewer;
         let Some(token) = head.bearer().and_then(|token| key.open(token).ok()) else {

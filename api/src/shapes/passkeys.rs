@@ -199,6 +199,15 @@ pub(crate) struct QuestionState {
     pub(crate) progress: usize,
 }
 
+/// Who the first admin is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetupRequest {
+    /// 1 to 64 of a-z 0-9 . _ @ -
+    #[schema(example = "ann")]
+    pub(crate) username: String,
+}
+
 /// What a browser made of the creation options. Binary values are base64url.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -148,9 +148,10 @@ impl Me {
                 expires_at: Some(token.expires_at().to_string()),
                 ..Self::default()
             },
-            Principal::ApprovalLink(_) | Principal::EnrolmentLink(_) | Principal::Operator(_) => {
-                Self::default()
-            }
+            Principal::ApprovalLink(_)
+            | Principal::EnrolmentLink(_)
+            | Principal::SetupLink
+            | Principal::Operator(_) => Self::default(),
         }
     }
 }

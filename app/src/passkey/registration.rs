@@ -42,6 +42,16 @@ pub struct Attestation {
     pub attestation_object: Vec<u8>,
 }
 
+impl Attestation {
+    /// The challenge that it answers.
+    pub(crate) fn challenge(&self) -> Result<Vec<u8>, PasskeyRefused> {
+        let answered: Answered = serde_json::from_slice(&self.client_data_json)
+            .map_err(WebauthnError::ParseJSONFailure)?;
+        let bytes = URL_SAFE_NO_PAD.decode(answered.challenge);
+        bytes.map_err(|_| PasskeyRefused::Challenge)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredCredential {
     pub credential_id: Vec<u8>,
@@ -92,11 +102,7 @@ impl RelyingParty {
         if registrant.registered.contains(&attestation.credential_id) {
             return Err(PasskeyRefused::AlreadyRegistered);
         }
-        let answered: Answered = serde_json::from_slice(&attestation.client_data_json)
-            .map_err(WebauthnError::ParseJSONFailure)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(answered.challenge)
-            .map_err(|_| PasskeyRefused::Challenge)?;
+        let bytes = attestation.challenge()?;
         let challenge = RegistrationChallenge::accept(key, &bytes, now, enrolment)?;
         let (_, state) = self.begin(registrant)?;
         let state = with_challenge(&state, challenge.as_bytes())?;

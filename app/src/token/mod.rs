@@ -6,4 +6,5 @@ pub mod bootstrap;
 pub mod capability;
 pub mod jwt;
 pub mod link;
+pub mod setup;
 pub mod viewer;

@@ -61,6 +61,7 @@ impl Service {
             session_ttl: Duration::from_secs(43_200),
             passwords: PasswordHasher::new(std::sync::Arc::clone(ledger.ledger.random())),
             logins: Throttle::default(),
+            setup: app::token::setup::Setup::new(&**ledger.ledger.random()),
             pairings: Arc::new(app::pairing::Pairings::new(&**ledger.ledger.random())),
             ending: CancellationToken::new(),
             ledger: ledger.ledger.clone(),

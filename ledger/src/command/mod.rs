@@ -52,7 +52,7 @@ pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
 pub use keys::{CreateKey, RevokeKey};
-pub use passkeys::{LinkPrincipal, OpenUserEnrolment, RevokeUserPasskey, StepUp};
+pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserPasskey, StepUp};
 pub use renewals::RenewToken;
 pub use ruling::{RecordedRefusal, Ruling};
 pub use sessions::{EndSession, LoginProof, OpenSession, Opened, RecordFailedLogin, Reissue};

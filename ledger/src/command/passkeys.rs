@@ -2,15 +2,16 @@
 
 use super::Command;
 use super::acting::{acting_session, still_acts, still_acts_on};
-use super::approvers::{OpenedEnrolment, open_enrolment, revoke};
+use super::approvers::{Enrol, NewCredential, OpenedEnrolment, open_enrolment, revoke};
 use super::decisions::{counts_on, verify};
-use super::users::{is_last_by, living};
+use super::users::{CreateUser, is_last_by, living};
 use crate::aggregate::{Approver, Credential, STEP_UP_LIFE, Session, User};
 use crate::assertion::Assertion;
 use crate::error::Error;
 use crate::event::{Actor, CredentialStatus, PasskeyProof, PrincipalLinked, Role, SteppedUp};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
+use crate::label::UserName;
 use crate::name::{ApproverName, CredentialId};
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, credential_counter};
@@ -218,6 +219,44 @@ impl Command for LinkPrincipal {
         let linked = tx.context().event(user.id, linked);
         tx.append(vec![linked]).await?;
         tx.existing::<User>(user.id).await
+    }
+}
+
+/// Makes the first administrator, and registers the passkey by which they log in.
+#[derive(Debug, Clone)]
+pub struct MakeFirstAdmin {
+    /// The id, for which the passkey was made.
+    pub user_id: UserId,
+    /// The name, which no living user has.
+    pub name: UserName,
+    /// The passkey.
+    pub credential: NewCredential,
+}
+
+impl Command for MakeFirstAdmin {
+    type Answer = Arc<Approver>;
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Approver>, Error> {
+        if tx.load::<User>(self.user_id).await?.is_some() {
+            return Err(Rejection::NameTaken.into());
+        }
+        let create = CreateUser {
+            name: self.name,
+            role: Role::Admin,
+            can_audit: false,
+            disabled: false,
+            groups: Vec::new(),
+            password: None,
+            is_first: true,
+            reason: None,
+        };
+        let user = create.create(tx, self.user_id).await?;
+        let opened = open_enrolment(tx, &user.principal()).await?;
+        let enrol = Enrol {
+            enrolment_id: opened.enrolment_id,
+            credential: self.credential,
+        };
+        enrol.run(tx).await
     }
 }
 

@@ -54,13 +54,24 @@ impl Command for CreateUser {
     type Answer = Arc<User>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
+        let user_id: UserId = tx.context().id();
+        self.create(tx, user_id).await
+    }
+}
+
+impl CreateUser {
+    /// Makes the user under an id that was drawn before.
+    pub(super) async fn create(
+        self,
+        tx: &mut Transaction<'_>,
+        user_id: UserId,
+    ) -> Result<Arc<User>, Error> {
         tx.needs_room()?;
         still_acts(tx, Role::Admin).await?;
         if self.is_first && is_other_usable(tx, None).await? {
             return Err(Rejection::AdminExists.into());
         }
         let holder = tx.find(&LookupKey::user(&self.name)).await?;
-        let user_id: UserId = tx.context().id();
         let events = decide_create(&self, holder.is_some(), user_id, &tx.context())?;
         tx.append(events).await?;
         put_into(tx, user_id, &self.groups, self.reason).await?;

@@ -6,8 +6,8 @@ use crate::scene::{Scene, refusal};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{agent, continue_apply, ssl_mode};
 use fixtures::people::{
-    by, change_user, create_user, delete_user, end_sessions, enrol, open_session, passkey_login,
-    set_password,
+    by, change_user, create_user, delete_user, end_sessions, enrol, make_first_admin, open_session,
+    passkey_login, set_password,
 };
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
@@ -451,4 +451,47 @@ async fn only_a_challenge_of_this_service_logs_in() {
         ..login(&ledger, zoe, &phone).await
     };
     assert_eq!(refusal(ledger.run(command).await), Rejection::LoginFailed);
+}
+
+#[tokio::test]
+async fn the_first_administrator_and_the_passkey_are_one_commit_and_there_is_one() {
+    let ledger = TestLedger::open().await;
+    let size = *ledger.size().borrow();
+    let (ann, bob) = tokio::join!(
+        ledger.run(make_first_admin("ann")),
+        ledger.run(make_first_admin("bob"))
+    );
+    let made = ann.unwrap();
+    assert_eq!(refusal(bob), Rejection::AdminExists);
+    let users = ledger.users().await.unwrap();
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["ann"]);
+    assert_eq!(made.principal, users[0].principal());
+    assert_eq!(ledger.passkeys_of(&users[0]).await.unwrap().len(), 1);
+    let events = ledger.log().events_from(size, 10).await.unwrap();
+    let commands: Vec<_> = events.iter().map(|it| it.envelope.command_id).collect();
+    assert_eq!(events.len(), 4);
+    assert!(commands.iter().all(|command| *command == commands[0]));
+    let again = ledger.run(make_first_admin("cis")).await;
+    assert_eq!(refusal(again), Rejection::AdminExists);
+    consistency::check(&ledger).await;
+}
+
+#[tokio::test]
+async fn a_first_administrator_whose_passkey_is_known_leaves_nothing() {
+    let ledger = TestLedger::open().await;
+    let command = make_first_admin("ann");
+    let known = PutCredential {
+        principal: ApproverName::unchecked("alice"),
+        credential: command.credential.clone(),
+        reason: None,
+    };
+    ledger.run(known).await.unwrap();
+    let size = *ledger.size().borrow();
+    assert_eq!(
+        refusal(ledger.run(command).await),
+        Rejection::CredentialTaken
+    );
+    assert_eq!(*ledger.size().borrow(), size);
+    assert!(ledger.users().await.unwrap().is_empty());
 }

@@ -245,7 +245,7 @@ impl History {
         let stream = now.header.stream_id;
         let id = &put.credential_id;
         let key = sound_key(now, put);
-        check_enrolled(now, put.enrolment_id.is_some());
+        self.check_enrolled(now, put.enrolment_id.is_some());
         self.used_invitation(now, put);
         let known = self.credentials.get(id);
         if known.is_none()
@@ -298,6 +298,24 @@ impl History {
             counter: put.sign_count,
         };
         self.credentials.insert(id.clone(), credential);
+    }
+
+    /// An invitation is used in a browser, by whom it was made for; nothing else names one. That of the first
+    /// administrator is made and used by one command.
+    fn check_enrolled(&mut self, now: &mut Now<'_>, by_invitation: bool) {
+        let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
+        let holder = match self.streams.state(now.header.stream_id) {
+            Some(State::Approver(approver)) => User::named_by(&approver.principal),
+            _ => None,
+        };
+        let first = self.first_admin.as_ref();
+        let first = first.filter(|(command, _)| *command == now.envelope.command_id);
+        let is_first = first.is_some_and(|(_, user)| holder == Some(*user));
+        let fits = by_invitation == (by_approver || is_first);
+        now.expect(fits, Check::Actor, || {
+            "a passkey is registered by invitation by its approver, and otherwise by others"
+                .to_owned()
+        });
     }
 
     fn used_invitation(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
@@ -381,12 +399,4 @@ fn sound_key(now: &mut Now<'_>, put: &CredentialPut) -> Option<PublicKey> {
         format!("credential {id} names another algorithm, format or thumbprint than its key has, {thumbprint}")
     });
     Some(key)
-}
-
-/// An invitation is used in a browser, by whom it was made for; nothing else names one.
-fn check_enrolled(now: &mut Now<'_>, by_invitation: bool) {
-    let by_approver = matches!(now.envelope.actor, Actor::Approver { .. });
-    now.expect(by_invitation == by_approver, Check::Actor, || {
-        "a passkey is registered by invitation by its approver, and otherwise by others".to_owned()
-    });
 }

@@ -66,6 +66,8 @@ pub(super) struct History {
     linked: HashMap<ApproverName, StreamId>,
     /// Tokens that sessions were opened with.
     session_tokens: HashSet<SessionTokenHash>,
+    /// The administrator whom a command makes while no other can log in.
+    first_admin: Option<(CommandId, UserId)>,
     /// A user who was disabled or deleted by the newest command, and the keys of each user.
     departure: Option<Departure>,
     minted: HashMap<UserId, Vec<StreamId>>,
@@ -171,6 +173,7 @@ impl History {
             groups: HashMap::new(),
             linked: HashMap::new(),
             session_tokens: HashSet::new(),
+            first_admin: None,
             departure: None,
             minted: HashMap::new(),
             agent_keys: HashSet::new(),

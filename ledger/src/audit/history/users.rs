@@ -5,7 +5,7 @@ use super::{History, Now};
 use crate::aggregate::{Aggregate as _, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
-use crate::event::{AggregateKind, CredentialStatus, Event, Role};
+use crate::event::{Actor, AggregateKind, CredentialStatus, Event, Role, UserCreated};
 use crate::id::{CommandId, StreamId, UserId};
 use crate::label::UserName;
 
@@ -34,6 +34,7 @@ impl History {
                 Check::StreamIdentity,
                 || format!("it begins user {} in stream {stream}", created.user_id),
             );
+            self.maybe_first(now, created);
         }
         let name = before.as_ref().map(|user| &user.name);
         if name != Some(&after.name) {
@@ -81,6 +82,14 @@ impl History {
                 });
             }
         }
+    }
+
+    /// An operator makes an administrator with a passkey while no other can log in.
+    fn maybe_first(&mut self, now: &Now<'_>, created: &UserCreated) {
+        let is_operators = matches!(now.envelope.actor, Actor::Operator { .. });
+        let may_be = is_operators && created.role == Role::Admin;
+        let is_first = may_be && self.is_other_usable(now.header.stream_id) != Ok(true);
+        self.first_admin = is_first.then_some((now.envelope.command_id, created.user_id));
     }
 
     /// A key that is revoked by the command that disables or deletes a user was minted by that user.
@@ -143,22 +152,32 @@ impl History {
             return;
         }
         let stream = StreamId::from(user.id);
-        let others: Vec<StreamId> = self.users.values().copied().collect();
-        for other in others.into_iter().filter(|other| *other != stream) {
-            let Some(State::User(other)) = self.streams.state(other) else {
-                // One who cannot be looked at may be one.
-                return now.cannot(Check::LastAdmin, Obstacle::Erased);
-            };
-            let other = User::clone(other);
-            if self.is_usable(&other) {
-                return;
-            }
+        match self.is_other_usable(stream) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(why) => return now.cannot(Check::LastAdmin, why),
         }
         if self.partial {
             return now.cannot(Check::LastAdmin, Obstacle::BeforeRange);
         }
         let reason = "no administrator who can log in is left after it";
         now.wrong(Check::LastAdmin, reason);
+    }
+
+    /// Whether an administrator can log in whose stream is another one.
+    fn is_other_usable(&mut self, stream: StreamId) -> Result<bool, Obstacle> {
+        let others: Vec<StreamId> = self.users.values().copied().collect();
+        for other in others.into_iter().filter(|other| *other != stream) {
+            let Some(State::User(other)) = self.streams.state(other) else {
+                // One who cannot be looked at may be one.
+                return Err(Obstacle::Erased);
+            };
+            let other = User::clone(other);
+            if self.is_usable(&other) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the user is an administrator who can log in.

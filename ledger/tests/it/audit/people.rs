@@ -5,8 +5,8 @@ use fixtures::approver::SoftApprover;
 use fixtures::commands::{AGENT, create_key};
 use fixtures::history::History;
 use fixtures::people::{
-    by, change_user, create_group, create_user, delete_user, end_sessions, enrol, open_session,
-    passkey_login, reissue,
+    by, change_user, create_group, create_user, delete_user, end_sessions, enrol, make_first_admin,
+    open_session, passkey_login, reissue,
 };
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
@@ -203,6 +203,44 @@ async fn keys_that_go_with_a_user_are_all_of_theirs_and_no_other() {
         history.alter_all(made[2], |envelope, _| envelope.actor = of_root);
     });
     is_found(&report, Check::UserKeys, revoked);
+}
+
+/// A viewer, and the first administrator by the link of a start.
+async fn set_up() -> History {
+    let ledger = TestLedger::open().await;
+    user(&ledger, "vera", Role::Viewer).await;
+    ledger.run(make_first_admin("ann")).await.unwrap();
+    user(&ledger, "bob", Role::Admin).await;
+    let closed = ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn an_operator_registers_a_passkey_for_the_first_administrator_alone() {
+    let history = set_up().await;
+    let report = history.verify();
+    assert!(report.verified && report.impossible.is_empty(), "{report}");
+    let put = history.first("approver.credential_put");
+    // Somebody could administer already.
+    let report = changed(&history, history.first("user.created"), |event| {
+        if let Event::UserCreated(created) = event {
+            created.role = Role::Admin;
+        }
+    });
+    is_found(&report, Check::Actor, put);
+    let made = history.all("user.created")[1];
+    let report = changed(&history, made, |event| {
+        if let Event::UserCreated(created) = event {
+            created.role = Role::Operator;
+        }
+    });
+    is_found(&report, Check::Actor, put);
+    let report = altered(&history, |history| {
+        history.alter_all(made, |envelope, _| {
+            envelope.command_id = CommandId::from_bytes([9; 16])
+        });
+    });
+    is_found(&report, Check::Actor, put);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod managing;
 mod passkey_logins;
 mod passkeys;
 mod sessions;
+mod setup;
 
 use crate::schemes::client_address::PeerAddress;
 use crate::testing::{Answer, SERVICE_TOKEN, Stage};
