@@ -194,8 +194,13 @@ impl Ledger {
             return Ok(None);
         };
         let user = match User::named_by(&principal) {
-            Some(user) => self.load::<User>(user).await?,
-            None => self.find::<User>(LookupKey::linked(&principal)).await?,
+            Some(user) => self.load::<User>(user).await,
+            None => self.find::<User>(LookupKey::linked(&principal)).await,
+        };
+        let user = match user {
+            // Nobody logs in as one who was erased.
+            Err(Error::Rejected(Rejection::Erased)) => None,
+            user => user?,
         };
         Ok(user.filter(|user| user.logs_in_by(&principal, id)))
     }

@@ -100,10 +100,11 @@ const ERASE_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger erase 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 2026-114\"
   llm-permission-proxy ledger erase --agent ci-bot --reason \"retired\"
+  llm-permission-proxy ledger erase --user 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 2026-115\"
 
 Takes away for good what the records of a task say, and those of its applies, approvals, deliveries and
-refusals; or those of an agent without grants, or of an approver without active passkeys. What has not
-ended is refused. The headers stay, so that everything can still be verified; that it was erased, by
+refusals; or those of an agent without grants, of an approver without active passkeys, or of a user who
+was deleted, with the sessions. What has not ended is refused. The headers stay, so that everything can still be verified; that it was erased, by
 whom and why, is recorded and is itself never erased. The reason must not repeat what is erased.
 
 Backups, copies and exported bundles made before still hold it: docs/operations.md says what to do.
@@ -121,7 +122,7 @@ pub(crate) struct EraseArgs {
     reason: Reason,
 }
 
-/// One of the three.
+/// One of the four.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct WhatToErase {
@@ -133,6 +134,9 @@ pub(crate) struct WhatToErase {
     /// The approver of that principal
     #[arg(long, value_name = "PRINCIPAL")]
     approver: Option<String>,
+    /// The user of that id, who was deleted, with the sessions and failed logins
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
 }
 
 impl From<EraseArgs> for Action {
@@ -141,11 +145,13 @@ impl From<EraseArgs> for Action {
             task,
             agent,
             approver,
+            user,
         } = args.what;
-        let what = match (agent, approver) {
-            (Some(name), _) => Erased::Agent(name),
-            (None, Some(principal)) => Erased::Approver(principal),
-            (None, None) => Erased::Task(task.unwrap_or_default()),
+        let what = match (agent, approver, user) {
+            (Some(name), ..) => Erased::Agent(name),
+            (None, Some(principal), _) => Erased::Approver(principal),
+            (None, None, Some(id)) => Erased::User(id),
+            (None, None, None) => Erased::Task(task.unwrap_or_default()),
         };
         Self::Erase {
             what,

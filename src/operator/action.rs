@@ -111,6 +111,8 @@ pub(crate) enum Erased {
     Agent(String),
     /// An approver's principal.
     Approver(String),
+    /// A user's id.
+    User(String),
 }
 
 /// What a person found out about an apply whose answer was lost.

@@ -96,6 +96,7 @@ async fn carry_out(
             let target = match what {
                 Erased::Task(task) => EraseTarget::Task(parsed("task", &task)?),
                 Erased::Agent(name) => EraseTarget::Agent(AgentName::unchecked(name)),
+                Erased::User(user) => EraseTarget::User(parsed("user", &user)?),
                 Erased::Approver(principal) => {
                     let known = approvers::known_principal(ledger, principal).await;
                     EraseTarget::Approver(known.map_err(failure)?)

@@ -98,7 +98,7 @@ impl SessionCredential {
     pub async fn session(&self, ledger: &Ledger) -> Result<UserSession, Error> {
         let session = match self {
             Self::Cookie(hash) => ledger.session_of(hash).await?,
-            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await?,
+            Self::Bearer(pointer) => unless_erased(ledger.load::<Session>(pointer.sid).await)?,
         };
         let session = session.ok_or(Rejection::SessionEnded)?;
         if let Self::Bearer(pointer) = self
@@ -128,6 +128,14 @@ impl SessionCredential {
     }
 }
 
+/// A user who was erased, or a session of theirs, is as good as none.
+fn unless_erased<T>(found: Result<Option<T>, ledger::Error>) -> Result<Option<T>, Error> {
+    match found {
+        Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
+        found => Ok(found?),
+    }
+}
+
 /// A session that is in force, with its user.
 #[derive(Debug, Clone)]
 pub struct UserSession {
@@ -137,7 +145,7 @@ pub struct UserSession {
 
 impl UserSession {
     async fn of(ledger: &Ledger, session: Arc<Session>) -> Result<Self, Error> {
-        let user = ledger.load::<User>(session.user_id).await?;
+        let user = unless_erased(ledger.load::<User>(session.user_id).await)?;
         let user = user.ok_or(Rejection::SessionEnded)?;
         match session.is_valid(&user, ledger.now()) {
             true => Ok(Self { user, session }),
@@ -150,7 +158,7 @@ impl UserSession {
     /// # Errors
     /// [`Rejection::SessionEnded`].
     pub async fn again(&self, ledger: &Ledger) -> Result<Self, Error> {
-        let session = ledger.load::<Session>(self.session.id).await?;
+        let session = unless_erased(ledger.load::<Session>(self.session.id).await)?;
         Self::of(ledger, session.ok_or(Rejection::SessionEnded)?).await
     }
 

@@ -1,4 +1,5 @@
-//! Erasing what has ended: the payloads of a task and everything of it, of an agent, or of an approver.
+//! Erasing what has ended: the payloads of a task and everything of it, of an agent, of an approver, or of a user
+//! with their sessions.
 //!
 //! The event that says so, the rows that let the payloads go, and their removal are one commit.
 
@@ -6,11 +7,11 @@ mod found;
 mod gathered;
 
 use super::Command;
-use crate::aggregate::{Agent, Approver, Task};
+use crate::aggregate::{Agent, Approver, Task, User};
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::event::{ErasedName, ErasedSubject, Event, KeptCounter, LedgerErased};
-use crate::id::{AgentId, ApproverId, StreamId, TaskId};
+use crate::id::{AgentId, ApproverId, StreamId, TaskId, UserId};
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, ReadError, credential_counter};
@@ -33,12 +34,15 @@ pub enum EraseTarget {
     Agent(AgentName),
     /// The approver of that principal.
     Approver(ApproverName),
+    /// A user who was deleted, with the sessions and failed logins.
+    User(UserId),
 }
 
 impl EraseTarget {
     async fn stream(&self, tx: &mut Transaction<'_>) -> Result<StreamId, Error> {
         Ok(match self {
             Self::Task(id) => StreamId::from(*id),
+            Self::User(id) => StreamId::from(*id),
             Self::Agent(name) => tx
                 .find(&LookupKey::agent(name))
                 .await?
@@ -101,7 +105,9 @@ impl Command for Erase {
         let subject = self.ended(tx, stream).await?;
         let mut gathered = Gathered::default();
         let others = match subject {
-            ErasedSubject::Task(_) => std::mem::take(&mut self.found.streams),
+            ErasedSubject::Task(_) | ErasedSubject::User(_) => {
+                std::mem::take(&mut self.found.streams)
+            }
             _ => BTreeSet::new(),
         };
         for stream in std::iter::once(stream).chain(others) {
@@ -171,7 +177,7 @@ impl Erase {
                         "the task is open, or an apply or approval of it is: close it with `task close`, and wait for what is under way to end",
                     ));
                 }
-                tx.seek(&mut self.found, Sought::OfTask(*id)).await?;
+                tx.seek(&mut self.found, Sought::Task(*id)).await?;
                 Ok(ErasedSubject::Task(*id))
             }
             EraseTarget::Agent(name) => {
@@ -183,7 +189,7 @@ impl Erase {
                         "the agent has grants: take them away with `grant revoke --all`",
                     ));
                 }
-                tx.seek(&mut self.found, Sought::OfAgent(id)).await?;
+                tx.seek(&mut self.found, Sought::Agent(id)).await?;
                 for stream in self.found.streams.clone() {
                     match tx.entry(stream).await?.state {
                         State::Task(task) if !has_ended(tx, &task).await? => {
@@ -207,14 +213,36 @@ impl Erase {
                 check_reason(&self.reason, principal)?;
                 let id = ApproverId::from(stream);
                 let approver = tx.existing::<Approver>(id).await?;
-                if approver.active_credentials().next().is_some() {
+                let is_gone = is_owner_gone(tx, principal).await?;
+                if !is_gone && approver.active_credentials().next().is_some() {
                     return Err(not_yet(
                         "the approver has active passkeys: take them away with `credential revoke`",
                     ));
                 }
                 Ok(ErasedSubject::Approver(id))
             }
+            EraseTarget::User(id) => {
+                let user = tx.named::<User>(*id).await?;
+                check_reason(&self.reason, &user.name)?;
+                if !user.deleted {
+                    return Err(not_yet("the user is there: delete it with `user delete`"));
+                }
+                tx.seek(&mut self.found, Sought::User(*id)).await?;
+                Ok(ErasedSubject::User(*id))
+            }
         }
+    }
+}
+
+/// Whether the principal is that of a user's own passkeys, and the user was deleted: nobody takes those away any
+/// more.
+async fn is_owner_gone(tx: &mut Transaction<'_>, principal: &ApproverName) -> Result<bool, Error> {
+    let Some(id) = User::named_by(principal) else {
+        return Ok(false);
+    };
+    match tx.load::<User>(id).await {
+        Err(Error::Rejected(Rejection::Erased)) => Ok(true),
+        user => Ok(user?.is_some_and(|user| user.deleted)),
     }
 }
 

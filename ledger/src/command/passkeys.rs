@@ -29,12 +29,15 @@ pub(super) async fn owner(
     tx.find_state::<User>(&LookupKey::linked(principal)).await
 }
 
-/// Whether nobody has disabled or deleted the user whose principal it is, if it is one's.
+/// Whether nobody has disabled, deleted or erased the user whose principal it is, if it is one's.
 pub(super) async fn is_owner_enabled(
     tx: &mut Transaction<'_>,
     principal: &ApproverName,
 ) -> Result<bool, Error> {
-    let owner = owner(tx, principal).await?;
+    let owner = match owner(tx, principal).await {
+        Err(Error::Rejected(Rejection::Erased)) => return Ok(false),
+        owner => owner?,
+    };
     let is_of_users = User::named_by(principal).is_some();
     Ok(owner.map_or(!is_of_users, |user| user.is_enabled()))
 }
@@ -207,7 +210,12 @@ impl Command for LinkPrincipal {
             *principal == self.principal && User::named_by(principal).is_none()
         };
         let (proof, approver) = prove(tx, &self.assertion, ceremony, asked).await?;
-        let holder = owner(tx, &self.principal).await?;
+        let holder = match owner(tx, &self.principal).await {
+            Err(Error::Rejected(Rejection::Erased)) => {
+                return Err(Rejection::PrincipalLinked.into());
+            }
+            holder => holder?,
+        };
         if holder.is_some_and(|holder| !holder.deleted) {
             return Err(Rejection::PrincipalLinked.into());
         }

@@ -1,11 +1,11 @@
 //! What is left of events whose payloads were erased, and the event that erased them.
 
 use crate::blob::Blob;
-use crate::id::{AgentId, ApproverId, StreamId, TaskId};
+use crate::id::{AgentId, ApproverId, StreamId, TaskId, UserId};
 use crate::name::RecordedThumbprint;
 use serde::{Deserialize, Serialize};
 
-/// What was named to be erased.
+/// What was named to be erased. Frozen: variants are only ever added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErasedSubject {
@@ -15,6 +15,8 @@ pub enum ErasedSubject {
     Agent(AgentId),
     /// An approver: its principal and its credentials.
     Approver(ApproverId),
+    /// A user: its name, its password, its sessions and its failed logins.
+    User(UserId),
 }
 
 impl ErasedSubject {
@@ -25,6 +27,7 @@ impl ErasedSubject {
             Self::Task(id) => id.into(),
             Self::Agent(id) => id.into(),
             Self::Approver(id) => id.into(),
+            Self::User(id) => id.into(),
         }
     }
 
@@ -55,6 +58,15 @@ impl ErasedSubject {
         }
     }
 
+    /// The user, where it is one.
+    #[must_use]
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// What the named stream is the story of.
     #[must_use]
     pub const fn kind(self) -> StreamKind {
@@ -62,6 +74,7 @@ impl ErasedSubject {
             Self::Task(_) => StreamKind::Task,
             Self::Agent(_) => StreamKind::Agent,
             Self::Approver(_) => StreamKind::Approver,
+            Self::User(_) => StreamKind::User,
         }
     }
 }
@@ -84,6 +97,12 @@ pub enum StreamKind {
     Agent,
     /// An approver.
     Approver,
+    /// A user.
+    User,
+    /// A session of a user.
+    Session,
+    /// A login that failed.
+    FailedLogin,
 }
 
 impl StreamKind {
@@ -98,6 +117,9 @@ impl StreamKind {
             Self::Refusal => "refusal",
             Self::Agent => "agent",
             Self::Approver => "approver",
+            Self::User => "user",
+            Self::Session => "session",
+            Self::FailedLogin => "failed login",
         }
     }
 }
@@ -134,6 +156,8 @@ pub enum NameKind {
     Credential,
     /// An invitation's id.
     Enrolment,
+    /// A principal that a user had shown a passkey of: it stays that user's, who decides nothing.
+    Linked,
 }
 
 impl NameKind {
@@ -144,6 +168,7 @@ impl NameKind {
             Self::Principal => 2,
             Self::Credential => 3,
             Self::Enrolment => 4,
+            Self::Linked => 5,
         }
     }
 }

@@ -70,7 +70,7 @@ use crate::audit::check::Check;
 use crate::callback_event::CallbackEvent;
 use crate::clock::Timestamp;
 use crate::describe::Describe;
-use crate::id::{EventId, LedgerId, StreamId, TaskId};
+use crate::id::{EventId, LedgerId, StreamId, TaskId, UserId};
 use crate::record::Header;
 use crate::statement::Decision;
 use kind::by;
@@ -259,6 +259,16 @@ impl Event {
                 SessionProof::Passkey(proof) => Some(proof),
                 _ => None,
             },
+            _ => None,
+        }
+    }
+
+    /// The user whose session it begins, or whose login it says has failed.
+    #[must_use]
+    pub const fn logs_in(&self) -> Option<UserId> {
+        match self {
+            Self::SessionOpened(opened) => Some(opened.user_id),
+            Self::LoginFailed(failed) => failed.user_id,
             _ => None,
         }
     }

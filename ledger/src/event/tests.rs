@@ -383,6 +383,7 @@ fn the_words_of_stored_events_keep_their_numbers() {
         0 => Task = Subject::Task(TaskId::from_bytes(bytes)),
         1 => Agent = Subject::Agent(AgentId::from_bytes(bytes)),
         2 => Approver = Subject::Approver(ApproverId::from_bytes(bytes)),
+        3 => User = Subject::User(UserId::from_bytes(bytes)),
     );
     frozen!(StreamKind:
         0 => Task = StreamKind::Task,
@@ -392,11 +393,15 @@ fn the_words_of_stored_events_keep_their_numbers() {
         4 => Refusal = StreamKind::Refusal,
         5 => Agent = StreamKind::Agent,
         6 => Approver = StreamKind::Approver,
+        7 => User = StreamKind::User,
+        8 => Session = StreamKind::Session,
+        9 => FailedLogin = StreamKind::FailedLogin,
     );
     frozen!(NameKind:
         0 => Agent = NameKind::Agent,
         1 => Principal = NameKind::Principal,
         2 => Credential = NameKind::Credential,
         3 => Enrolment = NameKind::Enrolment,
+        4 => Linked = NameKind::Linked,
     );
 }

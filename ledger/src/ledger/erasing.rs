@@ -22,13 +22,15 @@ impl Ledger {
         target: EraseTarget,
         reason: String,
     ) -> Result<Erasure, Error> {
-        let mut sought = None;
-        if let EraseTarget::Task(id) = &target {
-            sought = Some(Sought::OfTask(*id));
-        } else if let EraseTarget::Agent(name) = &target {
-            let agent = self.stream_of(LookupKey::agent(name)).await?;
-            sought = agent.map(|stream| Sought::OfAgent(stream.into()));
-        }
+        let sought = match &target {
+            EraseTarget::Task(id) => Some(Sought::Task(*id)),
+            EraseTarget::User(id) => Some(Sought::User(*id)),
+            EraseTarget::Agent(name) => {
+                let agent = self.stream_of(LookupKey::agent(name)).await?;
+                agent.map(|stream| Sought::Agent(stream.into()))
+            }
+            EraseTarget::Approver(_) => None,
+        };
         let mut found = Found::default();
         if let Some(sought) = sought {
             let size = self.log.first_events(0, &mut found.take(sought)).await?;

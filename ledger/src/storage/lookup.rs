@@ -194,6 +194,7 @@ impl LookupKey {
             LookupKind::Approver => NameKind::Principal,
             LookupKind::Credential => NameKind::Credential,
             LookupKind::Enrolment => NameKind::Enrolment,
+            LookupKind::Linked => NameKind::Linked,
             LookupKind::Token
             | LookupKind::ApplyKey
             | LookupKind::Fingerprint
@@ -206,7 +207,6 @@ impl LookupKey {
             | LookupKind::Roster
             | LookupKind::AgentKey
             | LookupKind::Template
-            | LookupKind::Linked
             | LookupKind::MintedKey
             | LookupKind::OwnedAgent => return None,
         };

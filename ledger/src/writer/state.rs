@@ -110,13 +110,11 @@ impl State {
             Self::Agent(_) => StreamKind::Agent,
             Self::Approver(_) => StreamKind::Approver,
             Self::Delivery(_) => StreamKind::Delivery,
-            Self::None
-            | Self::User(_)
-            | Self::Group(_)
-            | Self::Session(_)
-            | Self::Key(_)
-            | Self::Template(_)
-            | Self::Erased(_) => return None,
+            Self::User(_) => StreamKind::User,
+            Self::Session(_) => StreamKind::Session,
+            Self::None | Self::Group(_) | Self::Key(_) | Self::Template(_) | Self::Erased(_) => {
+                return None;
+            }
         })
     }
 

@@ -3,6 +3,7 @@
 mod interrupted;
 mod names;
 mod unended;
+mod users;
 
 use crate::consistency;
 use crate::scene::{Scene, end, refusal, start, succeeded};

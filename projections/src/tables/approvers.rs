@@ -6,6 +6,7 @@ use crate::projection::Projection;
 use crate::projections::Projections;
 use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
+use ledger::aggregate::User;
 use ledger::event::LedgerErased;
 use ledger::{ApproverId, ApproverName, Event, Timestamp, UserId};
 use sqlx::{QueryBuilder, Sqlite};
@@ -65,6 +66,13 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 }
 
 pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    if let Some(user) = erased.subject.user() {
+        // A principal that the user had shown a passkey of. Their own says whose it is.
+        let own = User::principal_of(user).into();
+        let sql = "UPDATE {} SET user_id = NULL WHERE user_id = ?1 AND approver_principal <> ?2";
+        let params: [String; 2] = [user.to_string(), own];
+        return stored.erase(SPEC.name, sql, params);
+    }
     let Some(id) = erased.subject.approver() else {
         return Ok(());
     };

@@ -240,6 +240,7 @@ fn fold_approvers(
     if let Event::LedgerErased(erased) = &recorded.event {
         settle(of, stored)?;
         tables::approver_credentials::erase(stored, erased)?;
+        tables::sessions::erase(stored, erased)?;
         return tables::approvers::erase(stored, erased);
     }
     let mut folding = Folding::of(of, stored, recorded);

@@ -3,8 +3,9 @@
 
 use crate::error::Error;
 use crate::projections::{Projections, read_ids};
-use crate::store::{Spec, Table, row};
+use crate::store::{Spec, Stored, Table, row};
 use crate::tables::fold::{Folding, parts};
+use ledger::event::LedgerErased;
 use ledger::{Event, SessionId, Timestamp, UserId};
 
 const SPEC: Spec = Spec {
@@ -46,6 +47,14 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) {
         }
         _ => {}
     }
+}
+
+pub(crate) fn erase(stored: Stored<'_>, erased: &LedgerErased) -> Result<(), Error> {
+    let Some(user) = erased.subject.user() else {
+        return Ok(());
+    };
+    let sql = "DELETE FROM {} WHERE user_id = ?";
+    stored.erase(SPEC.name, sql, [user.to_string()])
 }
 
 impl Projections {

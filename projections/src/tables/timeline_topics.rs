@@ -90,9 +90,8 @@ fn said(folding: &mut Folding<'_, impl Parts>) -> Result<TopicRow, Error> {
             topic.approver = Some(registered.principal.clone());
         }
         Event::UserCreated(created) => topic.user_id = Some(created.user_id),
-        Event::SessionOpened(opened) => topic.user_id = Some(opened.user_id),
-        Event::LoginFailed(failed) => topic.user_id = failed.user_id,
         event => {
+            topic.user_id = event.logs_in();
             topic.task_id = event.task_id();
             topic.agent = match (event.agent(), topic.task_id) {
                 (Some(agent), _) => Some(AgentName::unchecked(agent)),

@@ -4,9 +4,9 @@ use crate::dump::dump;
 use crate::step::step;
 use crate::story::{APPROVERS, Story};
 use crate::world::{self, url_of};
-use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
-use ledger::aggregate::{Apply, Approver, Delivery, DeliveryState, OperationState};
+use fixtures::{commands, people};
+use ledger::aggregate::{Apply, Approver, Delivery, DeliveryState, OperationState, User};
 use ledger::command::{
     CloseTask, CreateTask, EndAttempt, EndOperation, EraseTarget, ResolveApply, RevokeCredential,
     RevokeGrants, RevokeKey, StartAttempt,
@@ -197,6 +197,13 @@ proptest! {
             if !approver_first {
                 retire(&ledger, APPROVERS[1]).await;
                 erase(&ledger, EraseTarget::Approver(ApproverName::unchecked(APPROVERS[1]))).await;
+            }
+            for user in story.people.users() {
+                // The last administrator stays.
+                drop(ledger.execute(commands::system(), people::delete_user(*user)).await);
+                if ledger.load::<User>(*user).await.unwrap().unwrap().deleted {
+                    erase(&ledger, EraseTarget::User(*user)).await;
+                }
             }
             for key in &story.keys {
                 let revoke = RevokeKey {

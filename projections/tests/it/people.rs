@@ -18,6 +18,13 @@ pub(crate) struct People {
     sessions: Vec<SessionId>,
 }
 
+impl People {
+    /// All of them, also those who went.
+    pub(crate) fn users(&self) -> &[UserId] {
+        &self.users
+    }
+}
+
 impl Story {
     /// Something that is done to, or by, people.
     pub(crate) async fn act_on_people(&mut self, act: u8, which: usize) {

@@ -67,7 +67,12 @@ impl History {
                 self.streams.put(stream, State::Agent(Box::new(agent)));
             }
             Event::AgentDescribed(described) => {
-                if let Some(owner) = described.owner {
+                let before = match self.streams.state(stream) {
+                    Some(State::Agent(agent)) => agent.owner,
+                    _ => None,
+                };
+                // One who has gone meanwhile stays named.
+                if let Some(owner) = described.owner.filter(|owner| Some(*owner) != before) {
                     let known = self
                         .streams
                         .find(owner, |state| matches!(state, State::User(_)).then_some(()));

@@ -78,6 +78,8 @@ pub(super) struct History {
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
     hidden_approvers: BTreeMap<StreamId, HiddenApprover>,
+    /// Users whose payloads cannot be read and who are not known to be deleted.
+    hidden_users: HashSet<StreamId>,
     /// Decisions with credentials that are not known, which a later erasure must account for.
     unproven: Vec<Unproven>,
     /// An erasure has named the keys that it takes away: later ones do so too.
@@ -108,6 +110,9 @@ pub(super) struct History {
     missing: BTreeMap<u64, StreamId>,
     counts: HistoryReport,
 }
+
+/// The number of `user.deleted`.
+const USER_DELETED: u16 = 73;
 
 /// An approver whose payloads cannot be read.
 #[derive(Debug)]
@@ -180,6 +185,7 @@ impl History {
             templates: HashSet::new(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
+            hidden_users: HashSet::new(),
             unproven: Vec::new(),
             keys_are_named: false,
             left_behind: HashMap::new(),
@@ -300,6 +306,12 @@ impl History {
             if Event::kind_of(header.event_type).is_some_and(|kind| kind.traits.registers_key) {
                 hidden.credential_at.get_or_insert(header.position);
             }
+        }
+        if kind == Some(AggregateKind::User) {
+            match header.event_type {
+                USER_DELETED => self.hidden_users.remove(&header.stream_id),
+                _ => self.hidden_users.insert(header.stream_id),
+            };
         }
         if let Some(kind) = kind {
             self.streams.put(header.stream_id, State::Hidden(kind, why));

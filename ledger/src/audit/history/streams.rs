@@ -25,6 +25,8 @@ pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
         StreamKind::Delivery => AggregateKind::Delivery,
         StreamKind::Agent => AggregateKind::Agent,
         StreamKind::Approver => AggregateKind::Approver,
+        StreamKind::User => AggregateKind::User,
+        StreamKind::Session | StreamKind::FailedLogin => AggregateKind::Session,
     }
 }
 

@@ -177,7 +177,10 @@ impl History {
                 return Ok(true);
             }
         }
-        Ok(false)
+        match self.hidden_users.iter().any(|hidden| *hidden != stream) {
+            true => Err(Obstacle::Erased),
+            false => Ok(false),
+        }
     }
 
     /// Whether the user is an administrator who can log in.

@@ -1,16 +1,18 @@
-//! Finding what goes with a task or an agent, by what streams say in their first events.
+//! Finding what goes with a task, an agent or a user, by what streams say in their first events.
 
 use crate::event::{AggregateKind, Event};
-use crate::id::{AgentId, StreamId, TaskId};
+use crate::id::{AgentId, StreamId, TaskId, UserId};
 use std::collections::BTreeSet;
 
 /// Which streams to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sought {
     /// Those of a task, without the task's own.
-    OfTask(TaskId),
+    Task(TaskId),
     /// The tasks of an agent, and all agent keys.
-    OfAgent(AgentId),
+    Agent(AgentId),
+    /// The sessions of a user, and the logins that failed.
+    User(UserId),
 }
 
 /// Streams that were found, and up to which size of the log they were sought.
@@ -33,13 +35,14 @@ impl Found {
 
 fn belongs(first: &Event, sought: Sought) -> bool {
     match sought {
-        Sought::OfTask(task) => {
+        Sought::Task(task) => {
             let own = matches!(first, Event::TaskCreated(_));
             !own && first.task_id() == Some(task)
         }
-        Sought::OfAgent(agent) => match first {
+        Sought::Agent(agent) => match first {
             Event::TaskCreated(created) => created.agent_id == agent,
             first => AggregateKind::of(first.event_type()) == Some(AggregateKind::Key),
         },
+        Sought::User(user) => first.logs_in() == Some(user),
     }
 }

@@ -4,7 +4,8 @@ use super::not_yet;
 use crate::aggregate::{Apply, Approval, ApprovalState, Delivery, DeliveryState};
 use crate::error::Error;
 use crate::event::{
-    ApplyEnd, ErasedStream, ErasedSubject, Event, PositionRange, Recorded, StreamKind,
+    AggregateKind, ApplyEnd, ErasedStream, ErasedSubject, Event, EventKind, PositionRange,
+    Recorded, StreamKind,
 };
 use crate::id::StreamId;
 use crate::name::{CredentialId, RecordedThumbprint};
@@ -32,7 +33,11 @@ impl Gathered {
         events: &[Recorded],
         subject: ErasedSubject,
     ) -> Result<(), Error> {
-        let kind = kind_of(stream_id, events)?;
+        let state = Entry::fold(events).state;
+        let kind = kind_of(&state, stream_id, events)?;
+        // Of a user who is gone those are left that were shown to be theirs.
+        self.keys
+            .extend(state.held().into_iter().map(|(key, _)| key));
         let task = subject.task();
         let mut lookups = Lookups::default();
         for recorded in events {
@@ -45,7 +50,7 @@ impl Gathered {
         }
         for key in lookups.into_values().into_keys() {
             match (key.counted_credential(), subject) {
-                (Some(credential), ErasedSubject::Task(_)) => {
+                (Some(credential), ErasedSubject::Task(_) | ErasedSubject::User(_)) => {
                     self.decided_with.insert(credential);
                 }
                 _ => {
@@ -63,9 +68,8 @@ impl Gathered {
 }
 
 /// What the stream is the story of, when the story is over.
-fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error> {
-    let state = Entry::fold(events).state;
-    match &state {
+fn kind_of(state: &State, stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error> {
+    match state {
         State::Apply(apply) => check_apply(apply)?,
         State::Approval(approval) => check_approval(approval)?,
         State::Delivery(delivery) => check_delivery(delivery)?,
@@ -74,12 +78,15 @@ fn kind_of(stream_id: StreamId, events: &[Recorded]) -> Result<StreamKind, Error
     let first = events.first().and_then(|recorded| recorded.event.kind());
     let refusal = first.filter(|kind| kind.traits.alone);
     let kind = state.stream_kind();
-    kind.or(refusal.map(|_| StreamKind::Refusal))
-        .ok_or_else(|| {
-            let position = events.first().map_or(0, Recorded::position);
-            let what = format!("stream {stream_id} does not begin as one of its kind does");
-            ReadError::Damaged { position, what }.into()
-        })
+    let of_refusal = |kind: &EventKind| match kind.aggregate {
+        AggregateKind::Session => StreamKind::FailedLogin,
+        _ => StreamKind::Refusal,
+    };
+    kind.or(refusal.map(of_refusal)).ok_or_else(|| {
+        let position = events.first().map_or(0, Recorded::position);
+        let what = format!("stream {stream_id} does not begin as one of its kind does");
+        ReadError::Damaged { position, what }.into()
+    })
 }
 
 fn check_apply(apply: &Apply) -> Result<(), Error> {
