@@ -16,6 +16,7 @@ mod browser;
 mod deciding;
 mod driver;
 mod enrolling;
+mod first_screen;
 mod layout;
 mod passkey;
 mod prefixed;

@@ -3,7 +3,6 @@
 use super::approval::ShownWarning;
 use super::shown::ShownText;
 use ledger::operation::{Entries, Entry, EntryChange};
-use serde_json::Value;
 
 /// A list of a param, entry by entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct TableRow {
     pub number: usize,
     pub change: EntryChange,
     pub cells: Vec<TableCell>,
-    /// Its other fields as JSON.
+    /// Its other fields, one on each line, as JSON.
     pub more: Option<ShownText>,
     pub warnings: Vec<ShownWarning>,
 }
@@ -120,10 +119,11 @@ impl TableRow {
             value: ShownText::block(field.value),
             was: field.was.map(ShownText::block),
         });
-        let more = (!entry.more.is_empty()).then(|| {
-            let more = Value::Object(entry.more);
-            ShownText::block(format!("{more:#}"))
-        });
+        let more = entry.more.iter();
+        let more: Vec<_> = more
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        let more = (!more.is_empty()).then(|| ShownText::block(more.join("\n")));
         Self {
             number: entry.number,
             change: entry.change,

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | DNS record | `Delete www.example.com CNAME → shop.pages.dev`, `www.example.com A: 192.0.2.1 → 192.0.2.2, proxying on` |
 //! | SSL mode | `Switch TLS off for example.com (strict now)` |
-//! | rules | `Delete firewall rule "Block bots" (block: …)`, `Replace the rules of phase …: 51 → 40 rules (+3 −14 ~1)` |
+//! | rules | `Delete firewall rule "Block bots" (block: …)`, `Replace all custom firewall rules of example.com: 51 → 40 rules (3 new, 14 lost)` |
 //! | Worker | `Deploy Worker shop (new script, …)` |
 
 use super::agreement::{agreed_fields, changed_fields};
@@ -14,8 +14,8 @@ use super::dns_record_text::{settings, value};
 use super::phase_diff::phase_entries;
 use super::waf_rules_write::rules_before;
 use super::{
-    Before, DnsRecordFields, DnsRecordWrite, Params, RuleChange, Scope, SslMode, WafRulesWrite,
-    WorkersDeploy, ZoneName, shown,
+    Before, DnsRecordFields, DnsRecordWrite, Params, RuleChange, Scope, SslMode, WafPhase,
+    WafRulesWrite, WorkersDeploy, ZoneName, shown,
 };
 use ledger::operation::EntryChange;
 use serde_json::{Map, Value};
@@ -277,16 +277,38 @@ impl WafRulesWrite {
                     let found = entries.iter().filter(|entry| entry.change == change);
                     found.count()
                 };
+                let told = [
+                    (EntryChange::Added, "new"),
+                    (EntryChange::Changed, "changed"),
+                    (EntryChange::Lost, "lost"),
+                ];
+                let told: Vec<_> = told
+                    .into_iter()
+                    .map(|(change, word)| (count(change), word))
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, word)| format!("{count} {word}"))
+                    .collect();
+                let told = if told.is_empty() {
+                    "none changes".to_owned()
+                } else {
+                    told.join(", ")
+                };
+                let (what, now, then) = (rules_in(phase), now.len(), rules.len());
                 Some(format!(
-                    "Replace the firewall rules of phase {phase} of {place}: {} → {} rules (+{} −{} ~{})",
-                    now.len(),
-                    rules.len(),
-                    count(EntryChange::Added),
-                    count(EntryChange::Lost),
-                    count(EntryChange::Changed)
+                    "Replace all {what} of {place}: {now} → {then} rules ({told})"
                 ))
             }
         }
+    }
+}
+
+/// The rules of a phase, as people call them.
+fn rules_in(phase: &WafPhase) -> String {
+    match phase {
+        WafPhase::Custom => "custom firewall rules".to_owned(),
+        WafPhase::RateLimit => "rate limit rules".to_owned(),
+        WafPhase::Managed => "managed firewall rules".to_owned(),
+        other => format!("rules of phase {other}"),
     }
 }
 

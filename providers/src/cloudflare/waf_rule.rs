@@ -178,6 +178,9 @@ impl WafRule {
     }
 }
 
+/// The warning of a rule that lets every request pass.
+pub(super) const SKIPS_EVERYTHING: &str = "skips_everything";
+
 /// One risk of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RuleRisk {
@@ -200,7 +203,7 @@ impl RuleRisk {
             Self::SkipsEverything => {
                 let lets = if many { "let" } else { "lets" };
                 (
-                    "skips_everything",
+                    SKIPS_EVERYTHING,
                     format!("{rules} {lets} every request past the firewall"),
                 )
             }

@@ -17,7 +17,7 @@ use super::Before;
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
 use super::values::says_something;
-use super::waf_rule::{RulePlace, WafRule, parse_position, warnings_of_all};
+use super::waf_rule::{RulePlace, SKIPS_EVERYTHING, WafRule, parse_position, warnings_of_all};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
@@ -251,6 +251,8 @@ impl WafRulesWrite {
             Self::ReplacePhase { rules, .. } => {
                 let mut warnings = vec![replaces_all(rules, before)];
                 warnings.extend(warnings_of_all(rules));
+                // Nothing is worse than a firewall that everything passes.
+                warnings.sort_by_key(|warning| warning.code != SKIPS_EVERYTHING);
                 warnings
             }
         }

@@ -232,7 +232,7 @@ async fn a_record_that_was_read_is_named_in_question_and_receipt() {
     };
     let ledger = &scene.stage.state.app.ledger;
     ledger.execute(Origin::system("test"), read).await.unwrap();
-    let named = "A www.example.com 192.0.2.1";
+    let named = "Delete www.example.com A → 192.0.2.1";
     shows(&scene.receipt(path).await, &[named, "class=\"actions\""]);
     scene.decide(Decision::Approve, None).await;
     shows(&scene.receipt(path).await, &[named, "not carried out yet"]);

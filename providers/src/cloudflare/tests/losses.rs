@@ -63,7 +63,7 @@ fn an_upload_names_what_it_drops_and_not_what_stays() {
     );
     // A script that is not there yet loses nothing.
     let none = json!({"script": null});
-    assert!(codes_given(&bare, &given(&none)).is_empty());
+    assert_eq!(codes_given(&bare, &given(&none)), ["new_script"]);
 }
 
 #[test]

@@ -229,13 +229,13 @@ fn the_act_on_rules_and_scripts_names_them() {
     let mut changed = bots.clone();
     changed["expression"] = json!("true");
     for (rules, diff) in [
-        (json!([bots, other]), "2 → 2 rules (+0 −0 ~0)"),
-        (json!([bots]), "2 → 1 rules (+0 −1 ~0)"),
+        (json!([bots, other]), "2 → 2 rules (none changes)"),
+        (json!([bots]), "2 → 1 rules (1 lost)"),
         (
             json!([changed, rule("challenge")]),
-            "2 → 2 rules (+1 −1 ~1)",
+            "2 → 2 rules (1 new, 1 changed, 1 lost)",
         ),
-        (json!([]), "2 → 0 rules (+0 −2 ~0)"),
+        (json!([]), "2 → 0 rules (2 lost)"),
     ] {
         let replace = json!({
             "action": "replace_phase", "phase": "http_request_firewall_custom", "rules": rules,
@@ -343,10 +343,10 @@ fn a_rule_that_matches_every_request_is_named() {
     let replace = accepted("waf.rules.write", replace);
     let warnings = replace.warnings(&Before::default());
     assert_eq!(
-        warnings[1].text,
+        warnings[0].text,
         "rule 51 lets every request past the firewall"
     );
-    assert_eq!(warnings[1].level, WarningLevel::Danger);
+    assert_eq!(warnings[0].level, WarningLevel::Danger);
 }
 
 fn zone(state: &Value) -> Before<'_> {

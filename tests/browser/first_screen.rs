@@ -1,0 +1,208 @@
+//! What a stranger reads within five seconds: the first screen of a phone says what would happen, who asks,
+//! and how dangerous it is.
+
+use crate::browser::Browser;
+use crate::driver::Driver;
+use crate::enrolling::enrol;
+use crate::layout::look;
+use crate::reading::ZONE;
+use crate::service::{Asked, Service};
+use crate::waiting::until;
+use fixtures::upstream::FakeUpstream;
+use serde_json::{Value, json};
+
+const PHASE: &str = "http_request_firewall_custom";
+
+/// A service whose zone is called `shop.example`, and its upstream.
+async fn stage() -> (FakeUpstream, Service) {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.name_zone(ZONE, "shop.example");
+    let base = upstream.base_url();
+    let service = Service::start_with(&[
+        ("CLOUDFLARE_API_TOKEN", upstream.token()),
+        ("CLOUDFLARE_API_BASE", &base),
+    ])
+    .await;
+    (upstream, service)
+}
+
+fn zone(operation: &str, params: Value) -> Value {
+    json!({
+        "operation_id": operation, "scope_type": "zone", "scope_id": ZONE, "params": params,
+    })
+}
+
+/// Asks, and waits until what stands upstream was read.
+async fn asked(service: &Service, operations: &Value) -> Asked {
+    const READ: &str = "approval.pre_state_recorded";
+    let before = service.payloads(READ).len();
+    let asked = service.ask(operations).await;
+    until("what stands upstream was read", async || {
+        (service.payloads(READ).len() > before).then_some(())
+    })
+    .await;
+    asked
+}
+
+/// The first element of a selector ends above the buttons of a phone that nobody has scrolled.
+async fn is_on_the_first_screen(browser: &Browser, selector: &str) {
+    let ends = "const [selector] = arguments; \
+                return document.querySelector(selector).getBoundingClientRect().bottom \
+                  - document.getElementById('actions').getBoundingClientRect().top";
+    let ends = browser.script(ends, vec![json!(selector)]).await;
+    assert!(
+        ends.as_f64() <= Some(0.0),
+        "{selector} ends {ends} px too low"
+    );
+}
+
+async fn put_rules(upstream: &FakeUpstream, rules: &Value) {
+    upstream.put_ruleset(ZONE, PHASE);
+    let url = format!(
+        "{}/zones/{ZONE}/rulesets/phases/{PHASE}/entrypoint",
+        upstream.base_url()
+    );
+    let client = reqwest::Client::new();
+    let put = client.put(url).bearer_auth(upstream.token());
+    let body = json!({"rules": rules}).to_string();
+    let put = put.header("content-type", "application/json").body(body);
+    assert!(put.send().await.unwrap().status().is_success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
+    let (upstream, service) = stage().await;
+    let record = |name: &str, content: &str| {
+        let record = json!({"type": "CNAME", "name": name, "content": content, "proxied": false});
+        upstream.put_record(ZONE, &record)
+    };
+    let www = record("www.shop.example", "shop.pages.dev");
+    let block = |n: usize| {
+        json!({
+            "action": "block", "expression": format!("ip.src eq 192.0.2.{n}"),
+            "description": format!("Block scanner {n}"),
+        })
+    };
+    put_rules(&upstream, &(0..62).map(block).collect()).await;
+    let skip = json!({
+        "action": "skip", "expression": "true", "description": "temporary",
+        "action_parameters": {"ruleset": "current"},
+    });
+    let mut rules: Vec<Value> = (12..62).map(block).collect();
+    rules.push(skip);
+    let mut script = "export default {\n\tasync fetch(request) {\n".to_owned();
+    for line in 0..4000 {
+        script.push_str(&format!(
+            "\t\t// line {line} of a large script, as bundlers make them\n"
+        ));
+    }
+    script.push_str("\t\treturn fetch(\"https://collect.example.net/\");\n\t},\n};\n");
+    let worker = json!({
+        "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": ZONE,
+        "params": {"script_name": "geo-router", "script": script},
+    });
+    let records = (0..9).map(|n| {
+        let name = format!("node{n}.shop.example");
+        zone(
+            "dns.record.write",
+            json!({
+                "action": "create", "type": "A", "name": name, "content": format!("192.0.2.{n}"),
+            }),
+        )
+    });
+    let off = zone("ssl.mode.write", json!({"value": "off"}));
+    let ten: Vec<Value> = records.chain([off.clone()]).collect();
+    let txt = "\u{1f680} \u{5d4}\u{5d7}\u{5e0}\u{5d5}\u{5ea} \u{5e0}\u{5e4}\u{5ea}\u{5d7}\u{5d4}";
+    let cases = [
+        ("tls-off", json!([off]), "Switch TLS off for shop.example"),
+        (
+            "one-record",
+            json!([zone(
+                "dns.record.write",
+                json!({
+                    "action": "create", "type": "A", "name": "api", "content": "192.0.2.7",
+                })
+            )]),
+            "Create api.shop.example A → 192.0.2.7",
+        ),
+        (
+            "delete",
+            json!([zone(
+                "dns.record.write",
+                json!({"action": "delete", "record_id": www})
+            )]),
+            "Delete www.shop.example CNAME → shop.pages.dev",
+        ),
+        (
+            "replace",
+            json!([zone(
+                "dns.record.write",
+                json!({
+                    "action": "update", "record_id": www, "type": "CNAME", "name": "www",
+                    "content": "other.pages.dev", "proxied": true,
+                })
+            )]),
+            "Replace www.shop.example CNAME: shop.pages.dev → other.pages.dev, proxying on",
+        ),
+        (
+            "waf-51",
+            json!([zone(
+                "waf.rules.write",
+                json!({
+                    "action": "replace_phase", "phase": PHASE, "rules": rules,
+                })
+            )]),
+            "of shop.example: 62 → 51 rules (1 new, 12 lost)",
+        ),
+        (
+            "worker",
+            json!([worker]),
+            "Deploy the new Worker geo-router",
+        ),
+        ("ten", json!(ten), "10 operations, 1 sensitive"),
+        (
+            "hebrew-emoji",
+            json!([zone(
+                "dns.record.write",
+                json!({
+                    "action": "create", "type": "TXT", "name": "note", "content": txt, "comment": txt,
+                })
+            )]),
+            "Create note.shop.example TXT",
+        ),
+    ];
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    for (name, operations, act) in cases {
+        let asked = asked(&service, &operations).await;
+        browser.look_with(360, 740, "light").await;
+        browser.goto(&asked.url).await;
+        let heading = browser.heading().await;
+        assert!(heading.contains(act), "{name}: {heading}");
+        let title = browser.script("return document.title", Vec::new()).await;
+        assert!(title.as_str().unwrap().contains("deployer"), "{title}");
+        for part in ["h1", ".who", ".badge"] {
+            is_on_the_first_screen(browser, part).await;
+        }
+        look(browser, &format!("first-{name}")).await;
+        if name == "waf-51" {
+            let warned = browser.text(".warnings").await;
+            assert!(
+                warned.contains("Rule 51 lets every request past the firewall"),
+                "{warned}"
+            );
+            let first = browser.text("tbody tr").await;
+            assert!(first.contains("51") && first.contains("skip"), "{first}");
+            browser.click(".links a[href$='-51']").await;
+            let target = "return document.querySelector(':target').innerText";
+            let target = browser.script(target, Vec::new()).await;
+            assert!(target.as_str().unwrap().contains("skip"), "{target}");
+            look(browser, "waf-table").await;
+        }
+        if name == "ten" {
+            assert!(browser.text("summary").await.contains("7 more"));
+        }
+    }
+    browser.expect_silent_console().await;
+}
