@@ -4,9 +4,12 @@ use super::routes::ROUTES;
 use super::service::TestService;
 use crate::testing::{Answer, OpenedSession};
 use app::{Action, Who};
+use fixtures::approver::SoftApprover;
 use http::Request;
 use http::request::Builder;
-use ledger::Role;
+use ledger::aggregate::User;
+use ledger::command::{Enrol, OpenUserEnrolment, StepUp};
+use ledger::{Ceremony, Origin, Role};
 use serde_json::Value;
 
 const ROLES: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
@@ -83,6 +86,39 @@ async fn every_route_holds_a_session_to_its_role() {
                 assert_refused(&answer, expected(*action, role, is_unsafe), &place);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_admins_admits_a_session_that_has_shown_a_passkey() {
+    let service = TestService::build().await;
+    let ledger = &service.stage.state.app.ledger;
+    let admin = service.stage.user("shows-a-passkey", Role::Admin).await.id;
+    let system = || Origin::system("test");
+    let invited = ledger.execute(system(), OpenUserEnrolment { user_id: admin });
+    let passkey = SoftApprover::new(&User::principal_of(admin)).without_counter();
+    let enrol = Enrol {
+        enrolment_id: invited.await.unwrap().enrolment_id,
+        credential: passkey.new_credential(),
+    };
+    ledger.execute(system(), enrol).await.unwrap();
+    for (method, template, action) in routes() {
+        let needed = expected(*action, Role::Admin, *method != "GET");
+        if needed != Some((403, "step_up_required", None)) {
+            continue;
+        }
+        let session = service.stage.log_in(admin).await;
+        let asked = || by_bearer(request(method, &service.filled(template)), &session);
+        let place = format!("{method} {template}");
+        let answer = service.ask(asked(), "{\"nonsense\":").await;
+        assert_refused(&answer, needed, &place);
+        let step_up = StepUp {
+            session_id: session.id,
+            assertion: passkey.prove(ledger, Ceremony::StepUp(session.id)).0,
+        };
+        ledger.execute(system(), step_up).await.unwrap();
+        let answer = service.ask(asked(), "{\"nonsense\":").await;
+        assert_refused(&answer, None, &place);
     }
 }
 

@@ -80,11 +80,9 @@ impl History {
     /// Whoever adds or removes a user's own passkey by a session has shown one a moment ago, or is that user
     /// and has none yet.
     pub(super) fn check_shown(&mut self, now: &mut Now<'_>, approver: StreamId) {
-        let principal = match self.streams.state(approver) {
-            Some(State::Approver(approver)) => approver.principal.clone(),
-            _ => return,
-        };
-        if let Some(user) = User::named_by(&principal) {
+        if let Some(State::Approver(approver)) = self.streams.state(approver)
+            && let Some(user) = User::named_by(&approver.principal)
+        {
             self.check_shown_by(now, user);
         }
     }
