@@ -164,9 +164,10 @@ impl UserSession {
 
     /// Waits until the session has ended, which nobody does for longer than `patience`.
     pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
-        match self.wait_for_end(ledger, patience).await {
-            Err(ended) => ended,
-            Ok(()) => std::future::pending().await,
+        loop {
+            if let Err(ended) = self.wait_for_end(ledger, patience).await {
+                return ended;
+            }
         }
     }
 

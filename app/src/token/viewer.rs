@@ -68,21 +68,27 @@ impl ViewerToken {
         ledger: &Ledger,
         named: Option<TaskId>,
     ) -> Result<Arc<Task>, Error> {
+        let (task, _) = self.in_force(ledger).await?;
+        match named {
+            Some(other) if other != self.task_id => Err(Forbidden::OtherTask.into()),
+            _ => Ok(task),
+        }
+    }
+
+    /// The task, with the session that the token lasts as long as.
+    async fn in_force(&self, ledger: &Ledger) -> Result<(Arc<Task>, Option<UserSession>), Error> {
         if self.ledger_id != ledger.id() {
             return Err(Unauthorized::TokenInvalid.into());
         }
         if ledger.now() >= self.expires_at() {
             return Err(Unauthorized::TokenExpired.into());
         }
-        self.minter_session(ledger).await?;
+        let minter = self.minter_session(ledger).await?;
         let task = ledger.load::<Task>(self.task_id).await?;
         let task = task.ok_or(Rejection::TokenUnknown)?;
-        if task.closed_at.is_some() {
-            return Err(Rejection::TokenRevoked.into());
-        }
-        match named {
-            Some(other) if other != self.task_id => Err(Forbidden::OtherTask.into()),
-            _ => Ok(task),
+        match task.closed_at {
+            Some(_) => Err(Rejection::TokenRevoked.into()),
+            None => Ok((task, minter)),
         }
     }
 
@@ -100,19 +106,25 @@ impl ViewerToken {
 
     /// Waits until it opens nothing any more, which nobody does for longer than `patience`.
     pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
-        let left = self.expires_at().since(ledger.now()).min(patience);
-        match self.minter_session(ledger).await {
-            Err(refused) => return refused,
-            Ok(Some(session)) => {
-                let ended = session.ended(ledger, left);
-                // The token's own refusal is told.
-                drop(tokio::time::timeout(left, ended).await);
+        loop {
+            let minter = match self.in_force(ledger).await {
+                Ok((_, minter)) => minter,
+                Err(refused) => return refused,
+            };
+            let left = self.expires_at().since(ledger.now()).min(patience);
+            let is_closed = |task: &Task| task.closed_at.is_some();
+            let closed = ledger.wait_for(self.task_id, left, is_closed);
+            let changed = match minter {
+                None => closed.await.map(drop),
+                Some(session) => tokio::select! {
+                    changed = closed => changed.map(drop),
+                    // The token's own refusal is told.
+                    _ = session.ended(ledger, left) => Ok(()),
+                },
+            };
+            if let Err(error) = changed {
+                return error.into();
             }
-            Ok(None) => tokio::time::sleep(left).await,
-        }
-        match self.opens(ledger, None).await {
-            Err(refused) => refused,
-            Ok(_) => std::future::pending().await,
         }
     }
 }

@@ -206,6 +206,7 @@ async fn a_request_that_waits_ends_when_its_identity_is_taken_away() {
         .await;
     let minter = operator(&stage).await;
     let viewer = minted(&stage, task, &minter.bearer).await;
+    let by_service = minted(&stage, task, SERVICE_TOKEN).await;
     let wait = async |token: &str| {
         let path = format!("/v1/tasks/{task}/approval-status");
         let request = stage.signed("GET", &path, CLIENT);
@@ -224,6 +225,17 @@ async fn a_request_that_waits_ends_when_its_identity_is_taken_away() {
     let (by_session, by_viewer, ()) = tokio::join!(wait(&minter.bearer), wait(&viewer), log_out);
     assert_eq!(by_session, refused("session_ended"));
     assert_eq!(by_viewer, refused("token_revoked"));
+    // A task that is closed is not told of to who reads it by a token that ends with it.
+    let another = minted(&stage, task, &operator(&stage).await.bearer).await;
+    let closing = async {
+        tokio::task::yield_now().await;
+        close(&stage, task).await;
+    };
+    let (one, other, ()) = tokio::join!(wait(&by_service), wait(&another), closing);
+    assert_eq!(
+        (one, other),
+        (refused("token_revoked"), refused("token_revoked"))
+    );
     assert!(
         begun.elapsed() < Duration::from_secs(25),
         "they did not wait"
