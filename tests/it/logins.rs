@@ -134,6 +134,58 @@ async fn a_change_of_password_that_was_killed_is_there_with_its_session_or_not_a
     assert!(sandbox.run("ledger check").status.success());
 }
 
+#[tokio::test]
+async fn a_confirmation_that_was_killed_leaves_a_key_that_nobody_has_or_nothing() {
+    let mut sandbox = Sandbox::new().await;
+    let (service, own) = with_ann(&mut sandbox).await;
+    let begin = json!({"agent": "new-bot"});
+    let begun = ask(&service, "POST", "/v1/pairing", "", &begin).await;
+    let (status, begun) = begun.unwrap();
+    assert_eq!(status, 201, "{begun}");
+    let confirm = format!("/v1/pairing/{}/confirm", begun["code"].as_str().unwrap());
+    let confirming =
+        async |service: &Service| ask(service, "POST", &confirm, &own, &json!({})).await;
+    killed_once_recorded(&sandbox, service, confirming).await;
+    let made = ["agent.registered", "agent.described", "key.created"];
+    for name in made {
+        assert_eq!(counted(&sandbox, name).await, 1, "{name}");
+    }
+    let service = sandbox.start().await;
+    // The secret of the process went with it, and with that the key.
+    let poll = json!({"device_secret": begun["device_secret"]});
+    let polled = ask(&service, "POST", "/v1/pairing/poll", "", &poll).await;
+    assert_eq!(polled.unwrap().0, 401);
+    let again = ask(&service, "POST", &confirm, &own, &json!({})).await;
+    assert_eq!(again.unwrap().0, 404);
+    let keys = ask(
+        &service,
+        "GET",
+        "/v1/agents/new-bot/keys",
+        &own,
+        &Value::Null,
+    )
+    .await;
+    let (_, keys) = keys.unwrap();
+    assert_eq!(keys["keys"][0]["last_used_at"], Value::Null, "{keys}");
+    // The machine begins again, and the operator confirms what is theirs by now.
+    let begun = ask(&service, "POST", "/v1/pairing", "", &begin)
+        .await
+        .unwrap()
+        .1;
+    let confirm = format!("/v1/pairing/{}/confirm", begun["code"].as_str().unwrap());
+    let confirmed = ask(&service, "POST", &confirm, &own, &json!({})).await;
+    assert_eq!(confirmed.unwrap().0, 200);
+    let poll = json!({"device_secret": begun["device_secret"]});
+    let polled = ask(&service, "POST", "/v1/pairing/poll", "", &poll).await;
+    let (status, given) = polled.unwrap();
+    assert_eq!(status, 200, "{given}");
+    assert!(is_somebody(&service, given["key"].as_str().unwrap()).await);
+    assert!(service.stop().await.success());
+    assert!(sandbox.run("ledger check").status.success());
+    let audited = fixtures::history::History::read(&sandbox.ledger_file()).verify();
+    assert!(audited.verified, "{audited}");
+}
+
 /// Where a life ends: after the nth operation of that kind on the ledger's log, which the power goes with, or
 /// not.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ use fixtures::service::{AGENT, CALLBACK_SECRET, Service, Task, deployment, purge
 use fixtures::upstream::Fault;
 use misplaced::misplaced;
 use reqwest::Method;
-use search::{HOLDERS, Search, Secrets, look_through};
+use search::{HOLDERS, LINK_HOLDER, Search, Secrets, look_through};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -149,7 +149,20 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
             STANDARD.decode(key).unwrap(),
         );
     }
+    let link = std::fs::read_to_string(format!("{ledger}{LINK_HOLDER}")).unwrap();
+    let link = link.trim();
+    secrets.keep("the first admin's link", link.rsplit('/').next().unwrap());
     let mut answers = Answers::default();
+    let page = service.caller.ask(Method::GET, link, None).await.unwrap();
+    answers.keep("the page of the first admin", &page);
+    let begin = format!("{link}/options");
+    let begin = service
+        .caller
+        .ask(Method::POST, &begin, Some(&json!({"username": "zoe"})))
+        .await
+        .unwrap();
+    assert_eq!(begin.status, 200, "{}", begin.text);
+    answers.keep("a passkey of the first admin", &begin);
     let task = live(&sandbox, &service, &mut secrets, &mut answers).await;
     people::live(&sandbox, &service, &mut secrets, &mut answers, &task).await;
     let own = service.caller.bootstrap_token().unwrap();

@@ -55,7 +55,7 @@ async fn ask(
     let mut body: Value = serde_json::from_str(&text).unwrap_or_default();
     let reply = body.clone();
     // What is to be handed out is, and nothing else.
-    for handed_out in ["token", "key", "watch_url"] {
+    for handed_out in ["token", "key", "watch_url", "device_secret"] {
         if let Some(member) = body.get_mut(handed_out) {
             *member = Value::Null;
         }
@@ -167,6 +167,18 @@ pub(super) async fn live(
     let operations = json!({"operations": [record("keyed")]});
     tell(("POST", &plan), By::Bearer(&key), operations, 200).await;
 
+    let new = json!({"agent": "paired"});
+    let begun = tell(("POST", "/v1/pairing"), By::Nothing, new, 201).await;
+    let device = text(&begun, "device_secret");
+    secrets.keep("a device secret", &device);
+    let confirm = format!("/v1/pairing/{}/confirm", text(&begun, "code"));
+    tell(("POST", &confirm), By::Bearer(&bearer), json!({}), 200).await;
+    let poll = ("POST", "/v1/pairing/poll");
+    let shown = json!({"device_secret": device});
+    let paired = tell(poll, By::Nothing, shown.clone(), 200).await;
+    secrets.keep("a paired key", text(&paired, "key"));
+    tell(poll, By::Nothing, shown, 410).await;
+
     let path = format!("/v1/tasks/{}", task.id);
     let mint = format!("{path}/viewer-token");
     let viewer = tell(("POST", &mint), By::Bearer(&bearer), Value::Null, 201).await;
@@ -176,7 +188,7 @@ pub(super) async fn live(
 
     // In the wrong places: as each other, in paths and in queries.
     let null = || Value::Null;
-    for secret in [&key, &browser.cookie, &bearer, &viewer, token] {
+    for secret in [&key, &browser.cookie, &bearer, &viewer, &device, token] {
         let cookie = format!("{secret}x");
         let reply = ask(
             service,
@@ -192,6 +204,7 @@ pub(super) async fn live(
             format!("/v1/stream?after={secret}"),
             format!("/v1/timeline?topic={secret}"),
             format!("/v1/users/{secret}"),
+            format!("/v1/pairing/{secret}"),
         ] {
             let reply = ask(service, answers, ("GET", &path), By::Bearer(token), null()).await;
             assert!(reply.status >= 400, "{path}");

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Files that exist to hold a secret, and what they hold.
 pub(super) const HOLDERS: [&str; 2] = [".key", ".signing-key"];
 
+/// The file with the link by which the first admin is made, while there is none.
+pub(super) const LINK_HOLDER: &str = ".first-admin";
+
 /// Every token of ours begins with one of few heads, which tell nothing.
 const LEAST_PART: usize = 24;
 
@@ -133,7 +136,8 @@ pub(super) fn look_through(folder: &Path, secrets: &Secrets) -> usize {
     let mut looked = 0;
     for file in files(folder) {
         let name = file.display().to_string();
-        if HOLDERS.iter().any(|holder| name.ends_with(holder)) {
+        let mut holders = HOLDERS.iter().chain([&LINK_HOLDER]);
+        if holders.any(|holder| name.ends_with(holder)) {
             continue;
         }
         // One that went away meanwhile holds nothing.
