@@ -35,6 +35,7 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         params: Vec::new(),
         param_rows: Vec::new(),
         table: None,
+        files: Vec::new(),
         lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
     }

@@ -200,6 +200,27 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
             assert!(target.as_str().unwrap().contains("skip"), "{target}");
             look(browser, "waf-table").await;
         }
+        if name == "worker" {
+            let files = browser.text(".files").await;
+            for part in ["worker.js", "SHA-256", "collect.example.net"] {
+                assert!(files.contains(part), "{part}: {files}");
+            }
+            let lines = "return document.querySelectorAll('.code .l').length";
+            assert_eq!(browser.script(lines, Vec::new()).await, 4005);
+        }
+        if name == "hebrew-emoji" {
+            let natural = "return document.querySelector('h1 .natural').textContent";
+            let natural = browser.script(natural, Vec::new()).await;
+            assert_eq!(
+                Some(natural.as_str().unwrap()),
+                txt.split_once(' ').map(|it| it.1)
+            );
+            let shown = browser.text("main").await;
+            assert!(
+                !shown.contains("U+1F680"),
+                "a picture is no look-alike: {shown}"
+            );
+        }
         if name == "ten" {
             assert!(browser.text("summary").await.contains("7 more"));
         }

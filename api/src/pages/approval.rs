@@ -1,6 +1,7 @@
 //! The question put to an approver, complete enough to be answered without looking anywhere else.
 
 use super::assets;
+use super::files::ShownFile;
 use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
@@ -90,6 +91,8 @@ pub struct OperationCard {
     pub param_rows: Vec<usize>,
     /// The list of the params that is read entry by entry; it has no row among the params.
     pub table: Option<ShownTable>,
+    /// The files that it carries.
+    pub files: Vec<ShownFile>,
     /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
@@ -130,10 +133,12 @@ impl OperationCard {
             param_rows: (1..=params.len()).collect(),
             params,
             table: None,
+            files: Vec::new(),
             lost: Vec::new(),
             upstream,
         };
         let mut card = card.compared();
+        card.list_files(operation);
         for param in &mut card.params {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
             param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
@@ -151,6 +156,7 @@ impl OperationCard {
                 param.now = Now::Same;
             }
         }
+        let is_named = self.params.iter().any(|param| param.name == *"bindings");
         let mut lost = operation.lost(before);
         if let Some(entries) = operation.entries(before) {
             // Entries that are lost stand in the table.
@@ -175,9 +181,34 @@ impl OperationCard {
             };
             let kept = all.and_then(Value::as_array).into_iter().flatten();
             let kept: Vec<_> = kept.filter(names).cloned().collect();
-            let is_named = self.params.iter().any(|param| param.name == *"bindings");
             if !kept.is_empty() && !is_named {
                 stays.extend(Param::rows(&json!({ "bindings": kept })));
+            }
+        }
+    }
+
+    /// Lists the files; a binary has no row among the params, since nobody reads its encoding.
+    fn list_files(&mut self, operation: &Operation) {
+        let Some(files) = operation.files() else {
+            return;
+        };
+        for (index, file) in files.files.into_iter().enumerate() {
+            let content = format!("{}[{index}].content", files.param);
+            let binary = format!("{content}_base64");
+            let at = self.params.iter().position(|param| {
+                let name = param.name.original();
+                name == content || name == binary
+            });
+            let row = at.and_then(|at| self.param_rows.get(at).copied());
+            self.files
+                .push(ShownFile::of(file, row.unwrap_or_default()));
+            if let Some(at) = at.filter(|at| {
+                self.params
+                    .get(*at)
+                    .is_some_and(|param| param.name == *binary)
+            }) {
+                self.params.remove(at);
+                self.param_rows.remove(at);
             }
         }
     }

@@ -59,6 +59,13 @@ impl ApprovalPage {
         for operation in &mut self.operations {
             operation.leave_out_beyond(rows.max(20), &url);
         }
+        for operation in &mut self.operations {
+            let number = operation.number;
+            for file in operation.files.iter_mut().filter(|file| file.row > 0) {
+                let (operation, row) = (number, file.row);
+                file.address = Some(url(ApprovalFile::Param { operation, row }));
+            }
+        }
         let mut costs = Vec::new();
         self.each_text(&mut |text, _| costs.push(text.cost(PAGE)));
         let share = fair_share(costs, PAGE);
@@ -93,6 +100,13 @@ impl OperationCard {
                 row,
             };
             param.each_text(file, visit);
+        }
+        for file in &mut self.files {
+            visit(&mut file.name, ApprovalFile::Request);
+            visit(&mut file.media_type, ApprovalFile::Request);
+            for host in &mut file.hosts {
+                visit(host, ApprovalFile::Request);
+            }
         }
         if let Some(table) = &mut self.table {
             table.each_text(&mut |text| visit(text, ApprovalFile::Request));

@@ -7,6 +7,7 @@ pub mod assets;
 mod bounded;
 mod ended;
 mod enrolment;
+mod files;
 mod headers;
 mod hidden;
 mod moment;
@@ -25,6 +26,7 @@ pub use approval::{ApprovalPage, MayDecide, OperationCard, ShownWarning, Upstrea
 pub(crate) use bounded::ApprovalFile;
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
+pub use files::ShownFile;
 pub use headers::set_page_headers;
 pub use moment::Moment;
 pub use notice::NoticePage;

@@ -95,7 +95,7 @@ fn add(rows: &mut Vec<Param>, name: String, value: &Value) {
 
 fn walk<'v>(visit: &mut dyn FnMut(String, &'v Value), name: String, value: &'v Value) {
     match value {
-        Value::Object(fields) if holds_long_text(value) => {
+        Value::Object(fields) if holds_long_text(value) || is_file(value) => {
             // What names a script comes before it, or it would be met only after many lines.
             for long in [false, true] {
                 let fields = fields.iter();
@@ -104,13 +104,19 @@ fn walk<'v>(visit: &mut dyn FnMut(String, &'v Value), name: String, value: &'v V
                 }
             }
         }
-        Value::Array(items) if holds_long_text(value) => {
+        Value::Array(items) if holds_long_text(value) || items.iter().any(is_file) => {
             for (index, item) in items.iter().enumerate() {
                 walk(visit, format!("{name}[{index}]"), item);
             }
         }
         value => visit(name, value),
     }
+}
+
+/// True for a file, whose content is text of its own and never a JSON string.
+fn is_file(value: &Value) -> bool {
+    let content = |field| value.get(field).is_some_and(Value::is_string);
+    content("name") && (content("content") || content("content_base64"))
 }
 
 fn is_long(text: &str) -> bool {
@@ -211,7 +217,8 @@ mod tests {
             [
                 "\"modules[0].name\"",
                 "\"modules[0].content\"",
-                "\"modules[1]\""
+                "\"modules[1].content\"",
+                "\"modules[1].name\""
             ]
         );
         assert_eq!(

@@ -4,9 +4,11 @@
 //! A character that draws nothing, draws something else's place, or moves its neighbours is shown as
 //! its code point between single guillemets, `‹U+202E›`; four or more of the same in a row are shown once,
 //! `‹U+007F × 9,900,000›`. The opening guillemet itself is shown that way too, so what is shown can be
-//! turned back into exactly one original. Right-to-left letters are laid out in the order in which they are
-//! stored (the `shown` class overrides the bidirectional algorithm): `אב.1.2` must not read as another
-//! address than the one that will be sent. Words that may be taken for others are marked where they stand.
+//! turned back into exactly one original. Everything is laid out in the order in which it is stored (the
+//! `shown` class overrides the bidirectional algorithm): `אב.1.2` must not read as another address than the
+//! one that will be sent. Only words of Hebrew or Arabic letters with nothing else between them but a space
+//! are read as they are written, from the right, and move nothing around them. Words that may be taken for
+//! others are marked where they stand.
 //!
 //! A text that is too long is cut, says so, and names where all of it is, with its SHA-256 digest.
 
@@ -108,6 +110,7 @@ impl ShownText {
                     is_disguised = false;
                     Ok(())
                 }
+                Piece::OpenRightToLeft | Piece::CloseRightToLeft => Ok(()),
                 Piece::Chip(' ', times) => {
                     (0..times.min(3)).try_for_each(|_| plain.write_char(' '))
                 }
@@ -159,8 +162,8 @@ impl ShownText {
                 break;
             }
             is_in_word = match piece {
-                Piece::Open(_) => true,
-                Piece::Close => false,
+                Piece::Open(_) | Piece::OpenRightToLeft => true,
+                Piece::Close | Piece::CloseRightToLeft => false,
                 Piece::Char(_) | Piece::Chip(..) => is_in_word,
             };
             if !is_in_word {
@@ -213,7 +216,7 @@ impl ShownText {
         }
         let mut others: Vec<char> = Vec::new();
         for c in foreign(&self.text) {
-            if !named.contains(&c) && !others.contains(&c) {
+            if !is_emoji(c) && !named.contains(&c) && !others.contains(&c) {
                 others.push(c);
                 if others.len() > LETTERS {
                     break;
@@ -235,6 +238,11 @@ impl ShownText {
 fn foreign(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars()
         .filter(|c| !c.is_ascii() && *c != MARK && !is_hidden(*c))
+}
+
+/// True for a picture, which nobody takes for a letter.
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2600}'..='\u{27bf}' | '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f300}'..='\u{1faff}')
 }
 
 /// A word that may be taken for another one, with what it is made of.
@@ -283,8 +291,36 @@ const CLOSE: &str = "</bdi>";
 
 impl fmt::Display for ShownText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, false)
+    }
+}
+
+/// A text with each line in an element of its own, which the style sheet numbers.
+#[derive(Debug)]
+pub(super) struct Numbered<'a>(&'a ShownText);
+
+impl fmt::Display for Numbered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, true)
+    }
+}
+
+impl HtmlSafe for Numbered<'_> {}
+
+impl ShownText {
+    /// The text with its lines numbered.
+    pub(super) fn numbered(&self) -> Numbered<'_> {
+        Numbered(self)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, numbered: bool) -> fmt::Result {
+        const LINE: &str = r#"<span class="l">"#;
         f.write_str(OPEN)?;
-        for (_, piece) in pieces(&self.text, self.layout) {
+        if numbered {
+            f.write_str(LINE)?;
+        }
+        let end = self.text.len();
+        for (upto, piece) in pieces(&self.text, self.layout) {
             match piece {
                 Piece::Open(Disguise::MixedScripts) => {
                     f.write_str(r#"<mark class="mixed" title="letters of several scripts">"#)?;
@@ -293,6 +329,15 @@ impl fmt::Display for ShownText {
                     f.write_str(r#"<mark class="mixed" title="looks like ASCII and is not">"#)?;
                 }
                 Piece::Close => f.write_str("</mark>")?,
+                Piece::OpenRightToLeft => f.write_str(r#"<bdi class="natural" dir="rtl">"#)?,
+                Piece::CloseRightToLeft => f.write_str(CLOSE)?,
+                Piece::Char('\n') if numbered => {
+                    f.write_str("\n</span>")?;
+                    // A final line feed ends a line and begins none.
+                    if upto < end {
+                        f.write_str(LINE)?;
+                    }
+                }
                 Piece::Char('&') => f.write_str("&amp;")?,
                 Piece::Char('<') => f.write_str("&lt;")?,
                 Piece::Char('>') => f.write_str("&gt;")?,
@@ -306,9 +351,12 @@ impl fmt::Display for ShownText {
                 }
             }
         }
+        if numbered && !self.text.ends_with('\n') {
+            f.write_str("</span>")?;
+        }
         f.write_str(CLOSE)?;
         match &self.rest {
-            Some(rest) => rest.write(f, self.text.len()),
+            Some(rest) => rest.write(f, end),
             None => Ok(()),
         }
     }

@@ -14,6 +14,7 @@
 mod before;
 mod entry;
 pub mod fields;
+mod file;
 mod hidden;
 mod lookalike;
 mod request;
@@ -24,6 +25,7 @@ mod warning;
 
 pub use before::Before;
 pub use entry::{Entries, Entry, EntryChange, EntryField};
+pub use file::{OperationFile, OperationFiles};
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
@@ -310,6 +312,12 @@ impl Operation {
     #[must_use]
     pub fn entries(&self, before: &Before<'_>) -> Option<Entries> {
         self.effect.entries(before)
+    }
+
+    /// The files that it carries, where it does.
+    #[must_use]
+    pub fn files(&self) -> Option<OperationFiles<'_>> {
+        self.effect.files()
     }
 
     fn marked(&self, line: String) -> String {

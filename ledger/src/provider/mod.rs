@@ -14,8 +14,8 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, Entries, InvalidOperation, Operation, Scope, Unchecked, UpstreamRequest, Warning,
-    refuse_secrets,
+    Before, Entries, InvalidOperation, Operation, OperationFiles, Scope, Unchecked,
+    UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -128,6 +128,11 @@ pub trait Effect: fmt::Debug + Send + Sync {
     /// The params that stand upstream already though they may be spelled in another way, by name.
     fn unchanged(&self, _before: &Before<'_>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The files that it carries, where it does.
+    fn files(&self) -> Option<OperationFiles<'_>> {
+        None
     }
 
     /// The list in the params that people read entry by entry, where there is one.

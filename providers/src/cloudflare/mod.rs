@@ -9,6 +9,7 @@
 //! | `request` | the request of each operation |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
+//! | `worker_diff` | the bindings of a Worker beside those that it has, and its modules |
 //! | `phase_diff` | the rules of a phase beside those that are there, one by one |
 //! | `agreement` | whether that is as the operation makes it, field by field |
 //! | `zone_name` | what zones are called, and what names of records become in them |
@@ -44,6 +45,7 @@ mod waf_rule;
 mod waf_rules_read;
 mod waf_rules_write;
 mod worker_binding;
+mod worker_diff;
 mod worker_module;
 mod worker_settings;
 mod workers_deploy;

@@ -11,7 +11,7 @@ use super::{
 };
 use ledger::OperationId;
 use ledger::event::Agreement;
-use ledger::operation::{Entries, holds_text, refuse_secrets};
+use ledger::operation::{Entries, OperationFiles, holds_text, refuse_secrets};
 use ledger::provider::{Depth, Effect, Outcome, Pending, Snapshot, Upstream};
 use serde_json::{Map, Value, json};
 
@@ -150,6 +150,14 @@ impl Effect for Params {
     fn entries(&self, before: &Before<'_>) -> Option<Entries> {
         match self {
             Self::WafRulesWrite(write) => write.entries(before),
+            Self::WorkersDeploy(deploy) => deploy.entries(before),
+            _ => None,
+        }
+    }
+
+    fn files(&self) -> Option<OperationFiles<'_>> {
+        match self {
+            Self::WorkersDeploy(deploy) => Some(deploy.files()),
             _ => None,
         }
     }

@@ -99,7 +99,11 @@ proptest! {
             .replace("</span>", "")
             .replace("</mark>", "");
         for tag in ours.split('<').skip(1) {
-            let ours = ["span class=\"chip\" title=\"", "mark class=\"mixed\" title=\""];
+            let ours = [
+                "span class=\"chip\" title=\"",
+                "mark class=\"mixed\" title=\"",
+                "bdi class=\"natural\" dir=\"rtl\">",
+            ];
             prop_assert!(ours.iter().any(|ours| tag.starts_with(ours)), "{}", tag);
         }
     }
@@ -235,4 +239,43 @@ proptest! {
         let written = shown.to_string().len();
         prop_assert!(written <= shown.cost(usize::MAX) * 2 + 100);
     }
+}
+
+#[test]
+fn words_that_are_read_from_the_right_move_nothing_around_them() {
+    let natural = |text: &str| {
+        let html = ShownText::line(text).to_string();
+        let runs = html.split(r#"<bdi class="natural" dir="rtl">"#).skip(1);
+        let ends = runs.map(|run| run.split("</bdi>").next().unwrap().to_owned());
+        ends.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        natural("note: \u{5d7}\u{5e0} \u{5d7}\u{5d3} 1.2"),
+        ["\u{5d7}\u{5e0} \u{5d7}\u{5d3}"]
+    );
+    // A dot and digits stay where they are stored, and so do brackets and what hides.
+    assert_eq!(natural("\u{5d0}\u{5d1}.1.2"), ["\u{5d0}\u{5d1}"]);
+    assert_eq!(natural("\u{5d0}(\u{5d1}"), ["\u{5d0}", "\u{5d1}"]);
+    assert_eq!(natural("\u{5d0}\u{200b}\u{5d1}"), ["\u{5d0}", "\u{5d1}"]);
+    assert_eq!(natural("plain"), [""; 0]);
+}
+
+#[test]
+fn each_line_of_a_script_is_numbered() {
+    let numbered = |text: &str| ShownText::block(text).numbered().to_string();
+    for (text, lines) in [("a", 1), ("a\n", 1), ("a\n\nb", 3), ("<i>\nb\n", 2)] {
+        let html = numbered(text);
+        assert_eq!(html.matches(r#"<span class="l">"#).count(), lines, "{html}");
+        assert_eq!(
+            html.matches("<span").count(),
+            html.matches("</span>").count()
+        );
+        assert!(!html.contains("<i>"));
+    }
+}
+
+#[test]
+fn a_picture_is_no_look_alike() {
+    assert_eq!(ShownText::line("\u{1f680} go").lookalikes(), None);
+    assert!(ShownText::line("\u{430}").lookalikes().is_some());
 }

@@ -16,11 +16,15 @@ fn export(rest: &str) -> String {
     format!("export default {{}};\n//{rest}")
 }
 
-/// The addresses of the files that a page names, below the service.
+/// The addresses of the files where a page says that it cuts, below the service.
 fn files(html: &str) -> Vec<String> {
     html.split("<a href=\"http://localhost:8080")
         .skip(1)
-        .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+        .filter_map(|rest| {
+            let (file, link) = rest.split_once('"')?;
+            let is_cut = link.starts_with(" download>Download all of it");
+            is_cut.then(|| file.to_owned())
+        })
         .collect()
 }
 
