@@ -12,10 +12,10 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::audit::{Check, Report};
 use ledger::command::{
-    AgentChanges, ChangeUser, CreateAgent, DeleteUser, EndSession, EndSessions, Enrol,
+    AgentChanges, ChangeUser, CreateAgent, CreateKey, DeleteUser, EndSession, EndSessions, Enrol,
     OpenUserEnrolment, RecordFailedLogin, RevokeUserPasskey, StepUp,
 };
-use ledger::event::{Assurance, LoginWay, SessionEnd, SessionProof, SessionsEnded, Via};
+use ledger::event::{Assurance, KeyOrigin, LoginWay, SessionEnd, SessionProof, SessionsEnded, Via};
 use ledger::{
     Actor, AgentName, Ceremony, CommandId, CredentialId, Event, Origin, Role, SessionId, StreamId,
     Timestamp, UserId, UserName,
@@ -241,6 +241,32 @@ async fn an_operator_registers_a_passkey_for_the_first_administrator_alone() {
         });
     });
     is_found(&report, Check::Actor, put);
+}
+
+#[tokio::test]
+async fn an_operator_confirms_a_key_of_an_agent_of_their_own_alone() {
+    let ledger = TestLedger::open().await;
+    let root = user(&ledger, "root", Role::Admin).await;
+    let otto = user(&ledger, "otto", Role::Operator).await;
+    let session = logged_in(&ledger, &otto).await;
+    for text in ["cak_1", "cak_2"] {
+        let paired = CreateKey {
+            how: KeyOrigin::Paired,
+            ..create_key(text)
+        };
+        ledger.execute(by(&session), paired).await.unwrap();
+    }
+    let closed = ledger.close().await;
+    let history = History::read(closed.path());
+    let report = history.verify();
+    assert!(report.verified && report.impossible.is_empty(), "{report}");
+    let described = history.first("agent.described");
+    let report = changed(&history, described, |event| {
+        if let Event::AgentDescribed(described) = event {
+            described.owner = Some(root.id);
+        }
+    });
+    is_found(&report, Check::Actor, history.last("key.created"));
 }
 
 #[tokio::test]
