@@ -37,6 +37,13 @@ function refusal(response, { code, detail }) {
   switch (code) {
     case "login_failed":
       return refused("That was not right", "The name, the password or the passkey is wrong, or this user may not log in. After several tries the right password is refused too, for a while; a passkey is not.");
+    case "assertion_invalid":
+      return refused("The passkey's answer was not valid", "Try again.");
+    case "challenge_expired":
+    case "challenge_used":
+      return refused("The passkey's answer came too late", "Try again.");
+    case "credential_not_eligible":
+      return refused("That passkey is not one of yours", "Use one of those that are listed here.");
     case "password_wrong":
       return refused("The current password is wrong", "Nothing was changed.");
     case "rate_limited": {

@@ -125,7 +125,7 @@ pub async fn link(
 ) -> Result<ApproverName, Error> {
     let passkey = CredentialId::unchecked(assertion.credential_id.clone());
     let holder = app.ledger.approver_of(&passkey).await?;
-    let holder = holder.ok_or(Rejection::CredentialNotEligible)?;
+    let holder = holder.ok_or(Rejection::PasskeyNotEligible)?;
     let link = LinkPrincipal {
         user_id: who.session.user.id,
         principal: holder.principal.clone(),

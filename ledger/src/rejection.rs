@@ -197,6 +197,9 @@ refusals! {
     /// The credential may not decide.
     #[error("this passkey may not decide this approval; use one of an eligible approver")]
     CredentialNotEligible => Forbidden, "credential_not_eligible";
+    /// The passkey may not answer for what a user asks.
+    #[error("this passkey may not answer here; use one of those that the options name")]
+    PasskeyNotEligible => Forbidden, "credential_not_eligible";
     /// The assertion does not prove the decision.
     #[error("the passkey's answer does not prove this decision: {why}")]
     AssertionInvalid {

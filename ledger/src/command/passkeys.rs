@@ -95,7 +95,7 @@ async fn prove(
     let holder = LookupKey::credential(&credential_id);
     let approver = tx.find_state::<Approver>(&holder).await?;
     let approver = approver.filter(|approver| is_fine(&approver.principal, &credential_id));
-    let approver = approver.ok_or(Rejection::CredentialNotEligible)?;
+    let approver = approver.ok_or(Rejection::PasskeyNotEligible)?;
     let credential = active(&approver, &credential_id)?;
     let context = tx.context();
     let statement = IdentityStatement {
@@ -126,7 +126,7 @@ async fn prove(
 fn active<'a>(approver: &'a Approver, id: &CredentialId) -> Result<&'a Credential, Rejection> {
     let credential = approver.credential(id);
     let credential = credential.filter(|known| known.status == CredentialStatus::Active);
-    credential.ok_or(Rejection::CredentialNotEligible)
+    credential.ok_or(Rejection::PasskeyNotEligible)
 }
 
 /// The proof of a login. Its session has the nonce of the challenge as its id, so that a challenge opens
