@@ -139,6 +139,7 @@ impl OperationCard {
         };
         let mut card = card.compared();
         card.list_files(operation);
+        card.put_in_order(operation.effect().reading_order());
         for param in &mut card.params {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
             param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
@@ -185,6 +186,18 @@ impl OperationCard {
                 stays.extend(Param::rows(&json!({ "bindings": kept })));
             }
         }
+    }
+
+    /// Puts the params into the order in which they are read; the others stay behind them as they are.
+    fn put_in_order(&mut self, order: &[&str]) {
+        let place = |param: &Param| order.iter().position(|name| param.name == **name);
+        let rows = std::mem::take(&mut self.param_rows);
+        let mut params: Vec<_> = std::mem::take(&mut self.params)
+            .into_iter()
+            .zip(rows)
+            .collect();
+        params.sort_by_key(|(param, _)| place(param).unwrap_or(order.len()));
+        (self.params, self.param_rows) = params.into_iter().unzip();
     }
 
     /// Lists the files; a binary has no row among the params, since nobody reads its encoding.

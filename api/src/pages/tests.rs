@@ -352,3 +352,44 @@ fn what_an_upload_drops_stands_apart_from_what_stays() {
     assert!(html.contains("Not known to this service"), "{html}");
     assert_eq!(html.matches("not checked</span>").count(), 1, "{html}");
 }
+
+#[test]
+fn params_stand_in_the_order_of_reading_and_keep_their_files() {
+    let params = json!({"type": "A", "name": "www", "content": "192.0.2.1", "comment": "why"});
+    let operation = providers::all()
+        .parse("dns.record.write", "zone", "z1", &params)
+        .unwrap();
+    let card = OperationCard::of(1, &operation, UpstreamState::NotApplicable);
+    let names: Vec<_> = card.params.iter().map(|row| row.name.original()).collect();
+    assert_eq!(names[..4], ["action", "type", "name", "content"]);
+    assert_eq!(names.last(), Some(&"comment"));
+    let all = operation.to_json()["params"].clone();
+    for (row, at) in card.params.iter().zip(&card.param_rows) {
+        assert_eq!(Param::rows(&all)[at - 1].name, row.name);
+    }
+}
+
+#[test]
+fn a_binary_is_listed_and_its_encoding_is_not_read() {
+    let params = json!({
+        "script_name": "s", "main_module": "a.mjs", "modules": [
+            {"name": "a.mjs", "content": "export default {\"a\": 1}"},
+            {"name": "b.wasm", "content_base64": "AGFzbf8="},
+        ],
+    });
+    let operation = providers::all()
+        .parse("workers.deploy.write", "account", "a1", &params)
+        .unwrap();
+    let card = OperationCard::of(1, &operation, UpstreamState::NotApplicable);
+    let binary = &card.files[1];
+    assert_eq!((binary.is_text, binary.bytes), (false, 5));
+    let html = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    };
+    let html = html.bounded("https://gate/x").render().unwrap();
+    assert!(!html.contains("AGFzbf8="), "nobody reads base64");
+    assert!(html.contains("</bdi>, binary, 5 bytes"), "{html}");
+    // A module is never a JSON string.
+    assert!(html.contains("export default {&quot;a&quot;: 1}") && !html.contains("\\&quot;"));
+}

@@ -130,6 +130,11 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The params that people read first, in the order in which they read them.
+    fn reading_order(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The files that it carries, where it does.
     fn files(&self) -> Option<OperationFiles<'_>> {
         None

@@ -155,6 +155,27 @@ impl Effect for Params {
         }
     }
 
+    fn reading_order(&self) -> &'static [&'static str] {
+        match self {
+            Self::DnsRecordRead(_) | Self::DnsRecordWrite(_) => &[
+                "action",
+                "record_id",
+                "type",
+                "name",
+                "content",
+                "data",
+                "proxied",
+                "ttl",
+                "priority",
+            ],
+            Self::WafRulesRead(_) | Self::WafRulesWrite(_) => {
+                &["action", "phase", "ruleset_id", "rule_id", "rule"]
+            }
+            Self::WorkersDeploy(_) => &["script_name", "main_module", "body_part"],
+            Self::CachePurge(_) | Self::SslMode(_) => &[],
+        }
+    }
+
     fn files(&self) -> Option<OperationFiles<'_>> {
         match self {
             Self::WorkersDeploy(deploy) => Some(deploy.files()),
