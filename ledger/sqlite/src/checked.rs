@@ -4,7 +4,7 @@ use crate::error::OpenError;
 use crate::failure::broke_down;
 use crate::failure::database;
 use crate::read::{Reader, record_of, stream_records};
-use crate::schema::{check_schema, known_version};
+use crate::schema::{check_schema, refuse_older};
 use crate::tail::{FileHead, check_tail, read_head};
 use crate::whole::WholeCheck;
 use futures_util::TryStreamExt as _;
@@ -97,11 +97,7 @@ impl Reader {
             .begin()
             .await
             .map_err(database("opening a reader"))?;
-        let found = check_schema(&mut snapshot).await?;
-        let known = known_version();
-        if found < known {
-            return Err(OpenError::OlderSchema { found, known });
-        }
+        refuse_older(check_schema(&mut snapshot).await?)?;
         let Some(head) = read_head(&mut snapshot).await? else {
             return Ok(None);
         };

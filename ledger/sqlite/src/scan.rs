@@ -6,7 +6,7 @@
 use crate::append::signed;
 use crate::error::OpenError;
 use crate::failure::scan;
-use crate::schema::{APPLICATION_ID, known_version};
+use crate::schema::{APPLICATION_ID, refuse_older};
 use crate::tail::FileHead;
 use ledger::audit::{AuditRecord, Content};
 use ledger::record::{Header, PayloadDigest, RecordHash, SALT_LEN};
@@ -86,17 +86,17 @@ impl RecordScan {
         Ok(u64::try_from(size).unwrap_or(0))
     }
 
+    /// The file's schema version.
+    pub(super) fn version(&self) -> Result<i64, ReadError> {
+        self.connection
+            .query_row("PRAGMA user_version", (), |row| row.get(0))
+            .map_err(scan("reading the schema version"))
+    }
+
     /// The head, its MAC, and the lines that say who signs; `None` where nothing was ever recorded.
     pub(super) fn head(&self) -> Result<Option<FoundHead>, OpenError> {
         let failed = || scan("reading the head");
-        let found = self
-            .connection
-            .query_row("PRAGMA user_version", (), |row| row.get(0))
-            .map_err(failed())?;
-        let known = known_version();
-        if found < known {
-            return Err(OpenError::OlderSchema { found, known });
-        }
+        refuse_older(self.version()?)?;
         let mut signing = self.prepare("SELECT origin, vkey FROM signing")?;
         let signer: Option<(String, String)> = signing
             .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))

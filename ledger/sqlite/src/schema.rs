@@ -2,11 +2,15 @@
 
 use crate::durable::make_private;
 use crate::error::OpenError;
-use crate::failure::database;
-use ledger::storage::ReadError;
+use crate::failure::{broke_down, database};
+use crate::scan::RecordScan;
+use ledger::audit::AuditRecord;
+use ledger::event::Event;
+use ledger::storage::{LookupFold, LookupKind, Lookups, ReadError, Scan as _, Scanned};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +18,14 @@ use std::time::Duration;
 pub(super) const APPLICATION_ID: i64 = 0x4C50_504C;
 
 /// One step for each schema version, from the empty file on. Steps that have landed never change.
-const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3, STEP_4];
+
+/// The oldest version that is read as it stands: what came later are rows only.
+const READABLE: i64 = 3;
+
+/// The version from which on the kinds of [`SINCE_ROSTERS`] stand in the table `lookups`.
+const ROSTERS: i64 = 4;
+const SINCE_ROSTERS: [i64; 2] = [LookupKind::MintedKey as i64, LookupKind::OwnedAgent as i64];
 
 const STEP_1: &str = "
 -- The log. One row for each record; the columns are the canonical header and its hash.
@@ -140,6 +151,10 @@ WHEN EXISTS (SELECT 1 FROM erasures WHERE position = NEW.position)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: no event says that this was erased'); END;
 ";
 
+const STEP_4: &str = "
+-- The keys that users made, and the agents that they answer for, stand in the table lookups from here on.
+";
+
 pub(super) fn file_of(url: &str) -> Result<PathBuf, OpenError> {
     let invalid = || OpenError::InvalidUrl {
         url: url.to_owned(),
@@ -199,9 +214,63 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Open
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(database("opening the file"))?;
+    if (1..ROSTERS).contains(&version) {
+        make(&mut connection, version, ROSTERS - 1).await?;
+        add_rosters(&mut connection, path).await?;
+    }
     make(&mut connection, version, known_version()).await?;
     check_schema(&mut connection).await?;
     Ok(connection)
+}
+
+/// Puts the rows into a file of an earlier version that it would have if they had stood there from the
+/// beginning. Events that cannot be read say nothing here: the check of the whole file finds them.
+async fn add_rosters(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    let made = tokio::task::spawn_blocking(move || rosters(&path)).await;
+    let mut rows = made
+        .map_err(|ended| ReadError::from(broke_down(ended)))??
+        .kept();
+    rows.retain(|(kind, ..)| SINCE_ROSTERS.contains(kind));
+    let failed = || database("adding rows to the lookups");
+    let mut transaction = connection.begin().await.map_err(failed())?;
+    for (kind, key, value) in rows {
+        sqlx::query("INSERT OR REPLACE INTO lookups (kind, key, value) VALUES (?, ?, ?)")
+            .bind(kind)
+            .bind(key)
+            .bind(value)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
+    }
+    transaction.commit().await.map_err(failed())?;
+    Ok(())
+}
+
+/// The lookups that lead to one of few, from the whole log. It blocks.
+fn rosters(path: &Path) -> Result<Lookups, OpenError> {
+    let mut fold = LookupFold::default();
+    RecordScan::open(path)?.for_each(0, i64::MAX.unsigned_abs(), &mut |scanned| {
+        if let Scanned::Record(record) = scanned
+            && let Some(content) = &record.content
+            && LookupFold::concerns(record.header.event_type)
+        {
+            let AuditRecord { header, .. } = record;
+            let decoded = Event::decode(header.event_type, header.schema_version, content.payload);
+            if let Ok((envelope, event)) = decoded {
+                fold.take(header.stream_id, &envelope.actor, &event);
+            }
+            // What is not asked for takes no room.
+            fold.lookups().take_settled(|_, _, _| ());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(fold.finish())
+}
+
+/// Whether rows of that kind stand in a file of that version.
+pub(super) fn has_kind(version: i64, kind: i64) -> bool {
+    version >= ROSTERS || !SINCE_ROSTERS.contains(&kind)
 }
 
 /// The schema version of a file that is ours or empty. Any other file is refused, and left byte for
@@ -251,6 +320,15 @@ pub(super) async fn rewrite_version(connection: &mut SqliteConnection) -> Result
         .await
         .map(drop)
         .map_err(database("trying whether the ledger can be written"))
+}
+
+/// Refuses a version that is not read as it stands.
+pub(super) fn refuse_older(found: i64) -> Result<(), OpenError> {
+    if found < READABLE {
+        let known = known_version();
+        return Err(OpenError::OlderSchema { found, known });
+    }
+    Ok(())
 }
 
 fn refuse_newer(found: i64) -> Result<(), OpenError> {
@@ -351,7 +429,10 @@ pub(super) async fn connect_reader(path: &Path) -> Result<SqlitePool, OpenError>
     Ok(pool)
 }
 
-async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, ReadError> {
+pub(super) async fn pragma(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<i64, ReadError> {
     let row = sqlx::query(sql)
         .fetch_one(connection)
         .await

@@ -2,6 +2,7 @@
 
 use crate::failure::database;
 use crate::read::{Reader, record_of, stream_records};
+use crate::schema::{has_kind, pragma};
 use futures_util::TryStreamExt as _;
 use ledger::storage::{LookupFold, Lookups, ReadError, Rows};
 use sqlx::{Row as _, SqliteConnection};
@@ -21,7 +22,13 @@ impl Reader {
             .await
             .map_err(database("opening a reader"))?;
         let expected = fold(&mut snapshot).await?;
-        let (values, open) = expected.rows();
+        let (mut values, open) = expected.rows();
+        let version = pragma(&mut snapshot, "PRAGMA user_version").await?;
+        values.retain(|row| {
+            let kind = row.first().and_then(|kind| std::str::from_utf8(kind).ok());
+            let kind = kind.and_then(|kind| kind.parse().ok());
+            kind.is_none_or(|kind| has_kind(version, kind))
+        });
         let tables = [
             (
                 "lookups",

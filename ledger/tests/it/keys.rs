@@ -17,6 +17,7 @@ use ledger::{
     Actor, AgentKeyHash, AgentName, Clock as _, Error, KeyId, Origin, ReadError, Rejection, Role,
     UserId,
 };
+use ledger_sqlite::Reader;
 
 const TEXT: &str = "cak_one";
 
@@ -251,6 +252,41 @@ async fn users_make_and_take_away_keys_by_the_role_that_they_have_at_that_moment
     scene.run(demote).await.unwrap();
     let made = scene.execute(by_admin, create_key("cak_two")).await;
     assert_eq!(refusal(made), Rejection::SessionEnded);
+}
+
+#[tokio::test]
+async fn a_ledger_from_before_the_keys_of_users_were_held_in_rows_gets_the_rows() {
+    let scene = Scene::new().await;
+    let (root, by_root) = signed_in(&scene, "root", Role::Admin).await;
+    signed_in(&scene, "ada", Role::Admin).await;
+    let key = scene.execute(by_root, create_key(TEXT)).await.unwrap();
+    let owned = DescribeAgent {
+        agent: AgentName::unchecked(AGENT),
+        changes: AgentChanges {
+            owner: Some(Some(root)),
+            ..AgentChanges::default()
+        },
+    };
+    scene.run(owned).await.unwrap();
+    let Scene { ledger, .. } = scene;
+    let closed = ledger.close().await;
+    let earlier = "DELETE FROM lookups WHERE kind IN (18, 19); PRAGMA user_version = 3";
+    tamper(closed.path(), earlier).await;
+    let url = format!("sqlite://{}", closed.path().display());
+    let reader = Reader::open(&url).await.unwrap();
+    reader.verify_lookups().await.unwrap();
+    reader.check_file(None, providers::all()).await.unwrap();
+    reader.close().await;
+
+    let ledger = closed.open().await.unwrap();
+    let delete = DeleteUser {
+        revoke_keys: true,
+        ..delete_user(root)
+    };
+    let left = ledger.run(delete).await.unwrap().left_behind.unwrap();
+    let keys: Vec<KeyId> = left.keys.iter().map(|(key, _)| key.id).collect();
+    assert_eq!((keys, left.agents.len()), (vec![key.id], 1));
+    consistency::check(&ledger).await;
 }
 
 /// A user and what they leave, by the service.

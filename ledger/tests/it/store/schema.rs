@@ -114,7 +114,7 @@ async fn a_start_that_ended_before_the_first_event_is_begun_anew() {
 async fn a_later_schema_is_refused_and_left_as_it_is() {
     let (closed, _) = written().await;
     let mut connection = foreign(closed.path()).await;
-    sqlx::raw_sql("PRAGMA user_version = 4; PRAGMA wal_checkpoint(TRUNCATE)")
+    sqlx::raw_sql("PRAGMA user_version = 5; PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(&mut connection)
         .await
         .unwrap();
@@ -123,7 +123,7 @@ async fn a_later_schema_is_refused_and_left_as_it_is() {
     let refused = closed.try_open().await;
     assert!(matches!(
         refused,
-        Err(OpenError::NewerSchema { found: 4, known: 3 })
+        Err(OpenError::NewerSchema { found: 5, known: 4 })
     ));
     assert_eq!(std::fs::read(closed.path()).unwrap(), before);
 }
@@ -222,7 +222,7 @@ async fn the_file_says_what_it_is() {
         sqlx::Row::get::<i64, _>(&row, 0)
     };
     assert_eq!(pragma(&mut connection, "application_id").await, 0x4C50_504C);
-    assert_eq!(pragma(&mut connection, "user_version").await, 3);
+    assert_eq!(pragma(&mut connection, "user_version").await, 4);
     assert!(!ledger_sqlite::is_plainly_foreign(ledger.path()));
     let closed = ledger.close().await;
     assert!(!ledger_sqlite::is_plainly_foreign(closed.path()));
