@@ -1,7 +1,7 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
-use crate::principal::{Acting, TaskAccess, TaskReading};
+use crate::principal::{Acting, Principal, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
 use crate::token::link::{Resume, SignedToken};
@@ -170,7 +170,12 @@ impl<'a> Attempt<'a> {
             let patience = self.left_of(self.wait.unwrap_or(PATIENCE));
             let ledger = &self.app.ledger;
             let waiting = ledger.wait_for(submitted.apply.id, patience, ended);
-            submitted.apply = self.while_in_force(waiting).await?;
+            // Nobody asked an agent's plain request to wait: it hears how its apply ended, whatever became of
+            // the token that started it.
+            submitted.apply = match (self.wait, &self.who.reading().by) {
+                (None, Principal::Agent(_)) => waiting.await?,
+                _ => self.while_in_force(waiting).await?,
+            };
             // Its end may have given the approval back.
             if let Some(approval) = submitted.apply.approval_id {
                 submitted.approval = Some(ledger.existing(approval).await?);

@@ -166,7 +166,36 @@ async fn a_request_that_waits_ends_when_its_token_counts_no_more() {
 }
 
 #[tokio::test]
-async fn who_waits_for_an_apply_to_end_is_told_nothing_once_the_task_was_closed() {
+async fn an_agent_that_did_not_ask_to_wait_hears_how_its_apply_ended() {
+    let scene = Scene::granted().await;
+    scene.executor.hold();
+    let happening = async {
+        while scene
+            .events(|event| matches!(event, Event::ApplyAccepted(_)))
+            .await
+            == 0
+        {
+            tokio::task::yield_now().await;
+        }
+        // Its token expires meanwhile, and goes stale.
+        let bootstrap = scene.stage.bootstrap(|_| ());
+        let path = format!("/v1/agents/{AGENT}/permissions");
+        let none = json!({"permissions": []});
+        let replaced = scene.stage.send("PATCH", &path, &bootstrap, &none);
+        assert_eq!(replaced.await.status, 200);
+        scene.stage.clock.advance(Duration::from_secs(301));
+        scene.executor.release();
+    };
+    let dns = [dns("a.example.com")];
+    let (applied, ()) = tokio::join!(scene.apply("k1", &dns), happening);
+    assert_eq!(
+        (applied.status, &applied.body["status"]),
+        (200, &json!("completed"))
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_asked_to_wait_for_an_apply_is_told_nothing_once_the_task_was_closed() {
     let scene = Scene::granted().await;
     scene.executor.hold();
     let closing = async {
@@ -179,8 +208,13 @@ async fn who_waits_for_an_apply_to_end_is_told_nothing_once_the_task_was_closed(
         }
         scene.post("/close", &Value::Null).await
     };
-    let dns = [dns("a.example.com")];
-    let (applied, closed) = tokio::join!(scene.apply("k1", &dns), closing);
+    let headers = [("idempotency-key", "k1"), ("prefer", "wait=50")];
+    let body = json!({"operations": [dns("a.example.com")]});
+    let path = scene.path("/apply");
+    let asking = scene
+        .stage
+        .send_with("POST", &path, &scene.token, &headers, &body);
+    let (applied, closed) = tokio::join!(asking, closing);
     assert_eq!(closed.status, 200, "{closed:?}");
     assert_eq!((applied.status, applied.code()), (401, "token_revoked"));
 }
