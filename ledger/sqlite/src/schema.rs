@@ -4,6 +4,7 @@ use crate::durable::make_private;
 use crate::error::OpenError;
 use crate::failure::{broke_down, database};
 use crate::scan::RecordScan;
+use crate::whole::STRIDE;
 use ledger::audit::AuditRecord;
 use ledger::event::Event;
 use ledger::storage::{LookupFold, LookupKind, Lookups, ReadError, Scan as _, Scanned};
@@ -214,17 +215,20 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Open
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(database("opening the file"))?;
-    if (1..ROSTERS).contains(&version) {
+    let has_rosters = !(1..ROSTERS).contains(&version);
+    if !has_rosters {
         make(&mut connection, version, ROSTERS - 1).await?;
         add_rosters(&mut connection, path).await?;
     }
-    make(&mut connection, version, known_version()).await?;
+    let made = if has_rosters { version } else { ROSTERS };
+    make(&mut connection, made, known_version()).await?;
     check_schema(&mut connection).await?;
     Ok(connection)
 }
 
-/// Puts the rows into a file of an earlier version that it would have if they had stood there from the
-/// beginning. Events that cannot be read say nothing here: the check of the whole file finds them.
+/// Takes a file to the version [`ROSTERS`], in one transaction with the rows that it would have if they had
+/// stood there from the beginning. Events that cannot be read say nothing here: the check of the whole
+/// file finds them.
 async fn add_rosters(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let path = path.to_owned();
     let made = tokio::task::spawn_blocking(move || rosters(&path)).await;
@@ -243,6 +247,11 @@ async fn add_rosters(connection: &mut SqliteConnection, path: &Path) -> Result<(
             .await
             .map_err(failed())?;
     }
+    let script = format!("{STEP_4}PRAGMA user_version = {ROSTERS}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
     transaction.commit().await.map_err(failed())?;
     Ok(())
 }
@@ -250,6 +259,7 @@ async fn add_rosters(connection: &mut SqliteConnection, path: &Path) -> Result<(
 /// The lookups that lead to one of few, from the whole log. It blocks.
 fn rosters(path: &Path) -> Result<Lookups, OpenError> {
     let mut fold = LookupFold::default();
+    let mut taken: u64 = 0;
     RecordScan::open(path)?.for_each(0, i64::MAX.unsigned_abs(), &mut |scanned| {
         if let Scanned::Record(record) = scanned
             && let Some(content) = &record.content
@@ -260,7 +270,10 @@ fn rosters(path: &Path) -> Result<Lookups, OpenError> {
             if let Ok((envelope, event)) = decoded {
                 fold.take(header.stream_id, &envelope.actor, &event);
             }
-            // What is not asked for takes no room.
+        }
+        taken += 1;
+        if taken.is_multiple_of(STRIDE) {
+            // Rows of other kinds take no room.
             fold.lookups().take_settled(|_, _, _| ());
         }
         ControlFlow::Continue(())

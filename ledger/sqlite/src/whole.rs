@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// After how many records the keys that nothing changes any more are taken out of memory.
-const STRIDE: u64 = 4096;
+pub(super) const STRIDE: u64 = 4096;
 
 /// Up to how many events the auditor's rules are held against the whole log.
 pub(super) const MOST_RULED: u64 = 200_000;
