@@ -122,6 +122,19 @@ function showStranger() {
   document.title = "Log in · Permission Proxy";
 }
 
+/** The view that has sent somebody here to log in; a path below this service's, and nothing else. */
+function wanted() {
+  const path = location.hash.slice(1);
+  return /^[a-z]+(\/[\w~%.-]+)*$/.test(path) ? path : null;
+}
+
+/** What follows a login. */
+async function goOn() {
+  const { must_change_password } = await ask("GET", "me");
+  if (must_change_password) return showMe();
+  location.assign(wanted() ?? "inbox");
+}
+
 async function showMe() {
   let me;
   try {
@@ -129,6 +142,10 @@ async function showMe() {
   } catch (error) {
     if (error.status !== 401) throw error;
     showStranger();
+    return;
+  }
+  if (wanted() && !me.must_change_password) {
+    location.replace(wanted());
     return;
   }
   for (const id of ["password", "current", "new"]) at(id).value = "";
@@ -242,12 +259,12 @@ function on(id, event, button, act) {
 
 on("login", "submit", "with-password", async () => {
   await ask("POST", "auth/login", { username: at("username").value.trim(), password: at("password").value });
-  await showMe();
+  await goOn();
 });
 on("with-passkey", "click", "with-passkey", async () => {
   const username = at("username").value.trim();
   await ceremony("auth/passkey", username ? { username } : {});
-  await showMe();
+  await goOn();
 });
 on("log-out", "click", "log-out", async () => {
   await ask("POST", "auth/logout", {});

@@ -8,7 +8,7 @@ use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
     groups, health, keys, landing, ledger, lists, me, pairing, setup, shortcuts, stream, tasks,
-    templates, users,
+    templates, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -54,6 +54,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     let description = serde_json::to_vec(&description).map_err(ApiError::internal)?;
     let mut routes = routes
         .merge(assets::router())
+        .merge(views::router())
         .route("/v1/approve/{link}/", get(landing::without_slash))
         .route("/v1/enrol/{link}/", get(landing::without_slash))
         .route("/", get(landing::landing))

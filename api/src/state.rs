@@ -8,6 +8,7 @@ use crate::limits::rate_limit::RateLimiter;
 use crate::limits::streams::StreamPlaces;
 use crate::limits::turns::Turns;
 use crate::problem::ApiError;
+use crate::routes::views::Glances;
 use crate::schemes::client_address::client_address;
 use crate::schemes::cross_site::OwnOrigins;
 use crate::schemes::service_token::ConfiguredToken;
@@ -174,6 +175,8 @@ pub struct Shared {
     pub(crate) bodies: BodyMemory,
     /// Streams that are open.
     pub(crate) streams: StreamPlaces,
+    /// What lists say of open questions.
+    pub(crate) glances: Glances,
     metrics_text: Mutex<Option<(Instant, Bytes)>>,
 }
 
@@ -237,6 +240,7 @@ impl AppState {
             under_way: RequestLimit::new(),
             bodies: BodyMemory::new(),
             streams: StreamPlaces::new(),
+            glances: Glances::new(),
             metrics_text: Mutex::default(),
         }))
     }

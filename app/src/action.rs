@@ -207,6 +207,8 @@ actions! {
     LinkApproval -> TaskAccess: [Agent];
     /// List approvals.
     ListApprovals -> Acting: [VIEWER];
+    /// Open a question from a list. Whoever lists questions is given their links.
+    OpenQuestion -> Acting: [VIEWER];
     /// Look at a question.
     ViewQuestion -> QuestionAccess: [ApprovalLink];
     /// Decide a question.
@@ -253,6 +255,10 @@ actions! {
     RetryDeliveries -> Acting: [ISSUER, RUNNER, Operator];
     /// Read the timeline.
     ReadTimeline -> TimelineReading: [VIEWER, ViewerToken];
+    /// Look at the newest events as a page.
+    ReadEvents -> Acting: [VIEWER];
+    /// Look at how the service stands.
+    ReadSystem -> Acting: [RUNNER];
     /// Watch what changes.
     WatchChanges -> WatchAccess: [VIEWER, ViewerToken];
     /// Read events and proofs.

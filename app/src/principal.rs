@@ -426,6 +426,18 @@ impl Acting {
     pub fn into_origin(self) -> Origin {
         self.origin
     }
+
+    /// The session of a user, where it is one who acts.
+    #[must_use]
+    pub const fn session(&self) -> Option<&UserSession> {
+        self.session.as_ref()
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub const fn actor(&self) -> &Actor {
+        &self.origin.actor
+    }
 }
 
 impl From<SessionAccess> for Acting {

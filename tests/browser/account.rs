@@ -20,6 +20,23 @@ async fn log_in(browser: &Browser, service: &Service, name: &str, password: &str
     browser.click("#with-password").await;
 }
 
+/// Logs in, comes to the inbox, and from there to the account.
+pub(crate) async fn logged_in(browser: &Browser, service: &Service, name: &str) {
+    log_in(browser, service, name, PASSWORD).await;
+    arrived(browser, "inbox").await;
+    browser.goto(&format!("{}/", service.origin)).await;
+    shown(browser, "#me").await;
+}
+
+/// Waits for a page of this path.
+pub(crate) async fn arrived(browser: &Browser, path: &str) {
+    until(path, async || {
+        let at = browser.script("return location.pathname", Vec::new()).await;
+        (at == format!("/{path}")).then_some(())
+    })
+    .await;
+}
+
 pub(crate) async fn shown(browser: &Browser, selector: &str) {
     let look = "return document.querySelector(arguments[0])?.hidden === false";
     until(selector, async || {
@@ -44,8 +61,7 @@ async fn a_person_sees_their_sessions_and_ends_the_others() {
     log_in(&here, &service, "anna", "another password").await;
     here.told("That was not right").await;
     look(&here, "log-in").await;
-    log_in(&here, &service, "anna", PASSWORD).await;
-    shown(&here, "#me").await;
+    logged_in(&here, &service, "anna").await;
     assert_eq!(here.text("#name").await, "anna");
     assert!(here.text("#role").await.starts_with("Admin"));
     assert_eq!(rows(&here).await, 1);
@@ -57,8 +73,7 @@ async fn a_person_sees_their_sessions_and_ends_the_others() {
         "nothing typed is in it"
     );
 
-    log_in(&there, &service, "anna", PASSWORD).await;
-    shown(&there, "#me").await;
+    logged_in(&there, &service, "anna").await;
     here.goto(&format!("{}/", service.origin)).await;
     shown(&here, "#me").await;
     assert_eq!(rows(&here).await, 2);
@@ -85,10 +100,8 @@ async fn one_session_is_ended_at_the_second_press() {
     service.command("user create-admin anna --password-stdin", PASSWORD);
     let driver = Driver::start();
     let (here, there) = (Browser::open(&driver).await, Browser::open(&driver).await);
-    log_in(&there, &service, "anna", PASSWORD).await;
-    shown(&there, "#me").await;
-    log_in(&here, &service, "anna", PASSWORD).await;
-    shown(&here, "#me").await;
+    logged_in(&there, &service, "anna").await;
+    logged_in(&here, &service, "anna").await;
     here.click("#session-rows button").await;
     assert_eq!(here.text("#session-rows button").await, "End it now");
     assert_eq!(service.payloads("session.ended").len(), 0);
@@ -146,7 +159,7 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     service.command("user create-admin anna --password-stdin", PASSWORD);
     let driver = Driver::start();
     let (browser, authenticator) = Browser::with_authenticator(&driver).await;
-    log_in(&browser, &service, "anna", PASSWORD).await;
+    logged_in(&browser, &service, "anna").await;
     shown(&browser, "#passkeys").await;
     assert_eq!(passkey_rows(&browser).await, 0);
     assert_eq!(makes_a_group(&browser, "before").await, 403);
@@ -169,6 +182,8 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     browser.told("You are logged out").await;
     look(&browser, "log-in-by-passkey").await;
     browser.click("#with-passkey").await;
+    arrived(&browser, "inbox").await;
+    browser.goto(&format!("{}/", service.origin)).await;
     shown(&browser, "#me").await;
     assert_eq!(browser.text("#name").await, "anna");
     assert_ne!(browser.text("#confirmed").await, "");
@@ -177,8 +192,7 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
 
     // A password alone changes nothing; what asks for a passkey has it shown.
     browser.click("#log-out").await;
-    log_in(&browser, &service, "anna", PASSWORD).await;
-    shown(&browser, "#me").await;
+    logged_in(&browser, &service, "anna").await;
     assert_eq!(browser.text("#confirmed-row").await, "");
     assert_eq!(makes_a_group(&browser, "by-password").await, 403);
     browser.recognise(&authenticator, false).await;

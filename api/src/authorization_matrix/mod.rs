@@ -9,6 +9,7 @@ mod routes;
 mod service;
 
 use crate::router::described;
+use crate::routes::views;
 use crate::testing::SERVICE_TOKEN;
 use app::token::link::{ApprovalLink, EnrolmentLink};
 use app::{Action, Who};
@@ -35,6 +36,11 @@ fn every_route_has_an_action() {
                 .filter(|method| item.get(**method).is_some())
                 .map(|method| (method.to_uppercase(), path.clone()))
         })
+        .chain(
+            views::PATHS
+                .iter()
+                .map(|path| ("GET".into(), (*path).into())),
+        )
         .collect();
     let rows: BTreeSet<(String, String)> = ROUTES
         .iter()

@@ -2,7 +2,7 @@
 
 use app::Action;
 
-/// Every route of the description with what it does, one line each.
+/// Every route of the description, and every view, with what it does, one line each.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/v1/healthz", Action::ReadPublic),
@@ -102,4 +102,6 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/v1/ledger/proof/inclusion", Action::Audit),
     ("GET", "/v1/ledger/proof/consistency", Action::Audit),
     ("GET", "/v1/ledger/events", Action::Audit),
+    ("GET", "/inbox", Action::ListApprovals),
+    ("GET", "/requests/{approval_id}", Action::OpenQuestion),
 ];

@@ -258,17 +258,16 @@ impl OperationCard {
 
     /// True where a wrong answer costs most: it is sensitive, or something dangerous stands out.
     pub(super) fn is_dangerous(&self) -> bool {
-        self.risk == Risk::Sensitive || self.dangers() > 0
+        cost(self.risk, &self.warnings).0
     }
 
     fn dangers(&self) -> usize {
-        let dangers = self.warnings.iter().filter(|warning| warning.is_danger);
-        dangers.count()
+        dangers(&self.warnings)
     }
 
     /// Gives it this sentence, without the scope, which the card names on a line of its own.
     pub(crate) fn name(&mut self, summary: String, scope: &Scope) {
-        self.summary = ShownText::line(without_scope(summary, scope));
+        self.summary = act(summary, scope);
     }
 
     /// Sets each param beside what upstream has under the same name; upstream's other fields stay
@@ -292,7 +291,24 @@ impl OperationCard {
     }
 }
 
-fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownWarning> {
+/// The sentence of an operation, without the scope, which is named beside it.
+pub(super) fn act(summary: String, scope: &Scope) -> ShownText {
+    ShownText::line(without_scope(summary, scope))
+}
+
+/// By how much a wrong answer costs: whether it is dangerous (it is sensitive, or a danger stands out), and
+/// then how much of that there is.
+pub(super) fn cost(risk: Risk, warnings: &[ShownWarning]) -> (bool, Risk, usize, usize) {
+    let dangers = dangers(warnings);
+    let is_dangerous = risk == Risk::Sensitive || dangers > 0;
+    (is_dangerous, risk, dangers, warnings.len())
+}
+
+fn dangers(warnings: &[ShownWarning]) -> usize {
+    warnings.iter().filter(|warning| warning.is_danger).count()
+}
+
+pub(super) fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownWarning> {
     let mut warnings = operation.warnings(before);
     warnings.sort_by_key(|warning| std::cmp::Reverse(warning.level));
     warnings.into_iter().map(ShownWarning::of).collect()
@@ -321,13 +337,8 @@ impl ApprovalPage {
     /// Puts those first that a wrong answer costs most; of equal ones, those that were asked for first.
     pub(super) fn sort(&mut self) {
         self.operations.sort_by_key(|card| {
-            let danger = (
-                card.is_dangerous(),
-                card.risk,
-                card.dangers(),
-                card.warnings.len(),
-            );
-            (std::cmp::Reverse(danger), card.number)
+            let cost = cost(card.risk, &card.warnings);
+            (std::cmp::Reverse(cost), card.number)
         });
     }
 
@@ -416,7 +427,7 @@ fn without_scope(summary: String, scope: &Scope) -> String {
         .fold(summary, |line, named| line.replacen(named.as_str(), "", 1))
 }
 
-fn counted(operations: usize, sensitive: usize) -> String {
+pub(super) fn counted(operations: usize, sensitive: usize) -> String {
     match sensitive {
         0 => format!("{operations} operations"),
         all if all == operations => format!("{operations} sensitive operations"),

@@ -157,7 +157,7 @@ impl Ended {
         }
     }
 
-    fn tone(self) -> &'static str {
+    pub(super) fn tone(self) -> &'static str {
         match self {
             Self::CarriedOut => "good",
             Self::Denied | Self::Failed | Self::FailedForNow | Self::InPart | Self::Unknown => {
@@ -174,7 +174,7 @@ impl Ended {
         }
     }
 
-    fn title(self) -> &'static str {
+    pub(super) fn title(self) -> &'static str {
         match self {
             Self::Approved => "Approved, not carried out yet",
             Self::Running => "Approved, being carried out",

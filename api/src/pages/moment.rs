@@ -2,6 +2,7 @@
 
 use ledger::Timestamp;
 use std::fmt;
+use std::time::Duration;
 
 /// A moment, printed as `22 Nov 2026, 14:05:09 UTC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,50 @@ impl fmt::Display for Moment {
     }
 }
 
+/// A moment beside the time of the page: `3 min ago`, `8 min left`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) at: Moment,
+    pub(crate) words: String,
+}
+
+impl Beside {
+    /// One that has been.
+    pub(crate) fn past(at: Timestamp, now: Timestamp) -> Self {
+        let words = match span(now.since(at)) {
+            None => "just now".to_owned(),
+            Some(span) => format!("{span} ago"),
+        };
+        Self {
+            at: Moment(at),
+            words,
+        }
+    }
+
+    /// One that is to come.
+    pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> Self {
+        let words = match span(at.since(now)) {
+            None => "less than a minute left".to_owned(),
+            Some(span) => format!("{span} left"),
+        };
+        Self {
+            at: Moment(at),
+            words,
+        }
+    }
+}
+
+/// In its largest whole unit; `None` below a minute.
+fn span(of: Duration) -> Option<String> {
+    let minutes = of.as_secs() / 60;
+    match minutes {
+        0 => None,
+        1..60 => Some(format!("{minutes} min")),
+        60..2880 => Some(format!("{} h", minutes / 60)),
+        _ => Some(format!("{} days", minutes / 1440)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +96,24 @@ mod tests {
         assert_eq!(at.to_string(), "22 Nov 2026, 14:05:09 UTC");
         assert_eq!(at.machine(), "2026-11-22T14:05:09Z");
         assert_eq!(at.millis(), 1_795_356_309_250);
+    }
+
+    #[test]
+    fn a_span_is_told_in_its_largest_whole_unit() {
+        let now = Timestamp::from_seconds(1_000_000);
+        for (seconds, past, ahead) in [
+            (59, "just now", "less than a minute left"),
+            (60, "1 min ago", "1 min left"),
+            (3599, "59 min ago", "59 min left"),
+            (3600, "1 h ago", "1 h left"),
+            (172_800, "2 days ago", "2 days left"),
+        ] {
+            let span = Duration::from_secs(seconds);
+            assert_eq!(Beside::past(now.minus(span), now).words, past);
+            assert_eq!(Beside::ahead(now.plus(span), now).words, ahead);
+        }
+        // A clock that was set back.
+        let later = now.plus(Duration::from_secs(600));
+        assert_eq!(Beside::past(later, now).words, "just now");
     }
 }

@@ -30,6 +30,28 @@ impl NoticePage {
         }
     }
 
+    /// A view that the person may not see.
+    pub(crate) fn not_for_this_role() -> Self {
+        Self {
+            title: "This is not for your role",
+            explanation: "You are logged in, and this page is for operators or administrators.",
+            advice: "An administrator can change what you may do here.",
+            request_id: None,
+            path: None,
+        }
+    }
+
+    /// A view was asked for in a way that there is not.
+    pub(crate) fn not_understood() -> Self {
+        Self {
+            title: "This address is not complete",
+            explanation: "It asks for a part of this page that there is not.",
+            advice: "Open the page from the links at its top.",
+            request_id: None,
+            path: None,
+        }
+    }
+
     /// Nothing stands at this address.
     #[must_use]
     pub fn not_found() -> Self {

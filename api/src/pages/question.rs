@@ -1,7 +1,8 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
-use super::approval::{ApprovalPage, MayDecide, OperationCard, UpstreamState};
+use super::approval::{ApprovalPage, MayDecide, OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
+use super::glance::{Glance, Told};
 use super::moment::Moment;
 use super::receipt::Became;
 use super::shown::ShownText;
@@ -9,7 +10,7 @@ use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, Task};
 use ledger::event::{PreState, ZoneNameRead};
 use ledger::operation::{Before, Operation};
-use ledger::{Providers, Timestamp, operations_of};
+use ledger::{Providers, Risk, Timestamp, operations_of};
 use serde_json::Value;
 
 /// An approval with everything that its page needs besides.
@@ -36,7 +37,6 @@ impl Question<'_> {
         let approval = self.approval;
         let operations = self.operations()?;
         let cards = operations.iter().enumerate().map(|(index, operation)| {
-            let allowed = self.task.allows(operation.entry.id, &operation.scope);
             let read = approval.pre_state.as_ref().map(|read| {
                 // One for each operation; where there is none, nothing was read.
                 read.get(index).unwrap_or(&PreState::NotApplicable)
@@ -48,8 +48,7 @@ impl Question<'_> {
             card.name(operation.act(&before), &operation.scope);
             card.weigh(operation, &before);
             card.place = approval.place(operation).map(ShownText::line);
-            // The task's allowlist may have raised what the catalog says.
-            card.risk = allowed.map_or(card.risk, |(_, risk)| card.risk.max(risk));
+            card.risk = self.risk(operation);
             card
         });
         let mut page = ApprovalPage {
@@ -75,6 +74,35 @@ impl Question<'_> {
         };
         page.sort();
         Ok(page)
+    }
+
+    /// The question in a few words, those of its page.
+    ///
+    /// # Errors
+    /// As for [`Self::page`].
+    pub(crate) fn glance(&self) -> Result<Glance, ApiError> {
+        let operations = self.operations()?;
+        let read = self.approval.pre_state.as_ref();
+        let mut told: Vec<Told> = Vec::with_capacity(operations.len());
+        for (index, operation) in operations.iter().enumerate() {
+            let found = found(read.and_then(|read| read.get(index)));
+            let before = self.before(operation, found.as_ref());
+            told.push(Told {
+                act: act(operation.act(&before), &operation.scope),
+                place: self.approval.place(operation).map(ShownText::line),
+                risk: self.risk(operation),
+                warnings: warnings(operation, &before),
+            });
+        }
+        let agent = self.approval.agent.as_str();
+        Ok(Glance::of(told, agent, &self.task.name))
+    }
+
+    /// The task's allowlist may have raised what the catalog says.
+    fn risk(&self, operation: &Operation) -> Risk {
+        let allowed = self.task.allows(operation.entry.id, &operation.scope);
+        let risk = operation.entry.risk;
+        allowed.map_or(risk, |(_, allowed)| risk.max(allowed))
     }
 
     /// The page once it cannot; `None` while it can.

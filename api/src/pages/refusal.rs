@@ -5,8 +5,8 @@ use super::respond;
 use crate::problem::ApiError;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::header;
 use http::request::Parts;
+use http::{StatusCode, header};
 use ledger::RequestId;
 use std::convert::Infallible;
 
@@ -39,20 +39,35 @@ impl WantsPage {
 
 /// The refusal as a page, with the refusal's status. A fault's cause rides along to be logged.
 fn respond_notice(error: ApiError, request: RequestId) -> Response {
-    let refusal = error.into_response();
-    let status = refusal.status();
-    let page = match status.as_u16() {
-        401 | 403 => NoticePage::link_not_valid(),
+    refused(error, |status| {
+        notice(status, NoticePage::link_not_valid, request)
+    })
+}
+
+/// What a refusal of that status says; `denied` where the caller may not.
+pub(crate) fn notice(
+    status: StatusCode,
+    denied: impl FnOnce() -> NoticePage,
+    request: RequestId,
+) -> NoticePage {
+    match status.as_u16() {
+        401 | 403 => denied(),
         404 | 409 | 410 => NoticePage::not_found(),
         429 => NoticePage::too_often(),
         503 => NoticePage::unavailable(Some(request.to_string())),
         _ => NoticePage::internal(Some(request.to_string())),
-    };
-    let mut response = respond(status, &page);
-    if let Some(wait) = refusal.headers().get(header::RETRY_AFTER) {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, wait.clone());
+    }
+}
+
+/// A page in place of a refusal, with what its headers say.
+pub(crate) fn refused(error: ApiError, page: impl FnOnce(StatusCode) -> NoticePage) -> Response {
+    let refusal = error.into_response();
+    let status = refusal.status();
+    let mut response = respond(status, &page(status));
+    for name in [header::RETRY_AFTER, header::SET_COOKIE] {
+        if let Some(value) = refusal.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     *response.extensions_mut() = refusal.extensions().clone();
     response

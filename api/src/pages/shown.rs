@@ -14,12 +14,14 @@
 
 mod pieces;
 mod rest;
+mod short;
 
 use super::hidden::{MARK, name};
 use askama::filters::HtmlSafe;
 use ledger::operation::{Disguise, disguised_words, is_hidden};
 use pieces::{Piece, pieces};
 use rest::{Rest, in_thousands};
+pub(crate) use short::Short;
 use std::fmt::{self, Write};
 
 /// Text from a request, a principal or the ledger. Its `Display` is HTML, escaped, and complete or marked
@@ -151,15 +153,26 @@ impl ShownText {
 
     /// Cuts it to about so many bytes of HTML. Where it is or was cut, it says that `file` has all of it.
     pub(super) fn fit(&mut self, most: usize, file: impl FnOnce() -> String) {
+        if let Some(end) = self.end_within(most) {
+            if self.rest.is_none() {
+                self.rest = Some(Box::new(Rest::of(&self.text)));
+            }
+            self.cut_at(end);
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.file.get_or_insert_with(file);
+        }
+    }
+
+    /// Where it has to be cut to take about so many bytes of HTML; `None` where it need not be.
+    fn end_within(&self, most: usize) -> Option<usize> {
         let mut cost = 0;
         let mut end = 0;
-        let mut is_whole = true;
         let mut is_in_word = false;
         for (upto, piece) in pieces(&self.text, self.layout) {
             cost += piece.cost();
             if cost > most {
-                is_whole = false;
-                break;
+                return Some(end);
             }
             is_in_word = match piece {
                 Piece::Open(_) | Piece::OpenRightToLeft => true,
@@ -170,16 +183,12 @@ impl ShownText {
                 end = upto;
             }
         }
-        if !is_whole {
-            if self.rest.is_none() {
-                self.rest = Some(Box::new(Rest::of(&self.text)));
-            }
-            self.text.truncate(end);
-            self.text.shrink_to_fit();
-        }
-        if let Some(rest) = &mut self.rest {
-            rest.file.get_or_insert_with(file);
-        }
+        None
+    }
+
+    fn cut_at(&mut self, end: usize) {
+        self.text.truncate(end);
+        self.text.shrink_to_fit();
     }
 
     /// What may be taken for something else: first the words that may be taken for others, each with its

@@ -25,6 +25,7 @@ pub(crate) mod stream;
 pub(crate) mod tasks;
 pub(crate) mod templates;
 pub(crate) mod users;
+pub(crate) mod views;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 2,
+    revision: 3,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -49,6 +49,7 @@ const SPEC: Spec = Spec {
         ("approvals_by_state", "(state, position)"),
         ("approvals_by_agent", "(agent, position)"),
         ("approvals_by_agent_and_state", "(agent, state, position)"),
+        ("approvals_by_decision", "(decided_at) WHERE decided_at IS NOT NULL"),
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
         ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
     ],
@@ -293,6 +294,19 @@ impl Projections {
         let query = listing(filter, now, paging);
         let position = |approval: &ApprovalView| approval.position;
         self.page(Projection::Tasks, query, paging, position).await
+    }
+
+    /// Approvals that a person has decided since then, the newest decision first.
+    pub async fn decided_approvals(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ApprovalView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approvals WHERE decided_at >= ? ORDER BY decided_at DESC LIMIT ?",
+        );
+        let query = query.bind(moment::to_text(since)).bind(i64::from(limit));
+        read_all(self.readers(), query).await
     }
 
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {

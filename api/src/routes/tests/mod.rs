@@ -20,6 +20,7 @@ mod stream_connections;
 mod stream_identities;
 mod threats;
 mod viewers;
+mod views;
 
 use crate::testing::{AGENT, Answer, Stage};
 use executor::Executor;

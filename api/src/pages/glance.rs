@@ -1,0 +1,72 @@
+//! A question in a few words, for rows of lists: the act as its page names it, who asks, and how dangerous it
+//! is.
+
+use super::approval::{ShownWarning, cost, counted};
+use super::shown::{Short, ShownText};
+use ledger::Risk;
+use std::cmp::Reverse;
+
+/// A question in a few words. Its texts are bounded, so that many of them fit a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Glance {
+    /// The heading of its page.
+    pub(crate) act: Short,
+    /// Of several operations, the one that a wrong answer costs most.
+    pub(crate) first: Option<Short>,
+    /// Where that one has its effect.
+    pub(crate) place: Option<Short>,
+    pub(crate) agent: Short,
+    /// The task's name, written by its orchestrator.
+    pub(crate) task_name: Short,
+    /// The highest of its operations.
+    pub(crate) risk: Risk,
+    pub(crate) dangers: usize,
+    /// Warnings that are no dangers.
+    pub(crate) others: usize,
+}
+
+/// One operation of it.
+pub(super) struct Told {
+    pub(super) act: ShownText,
+    pub(super) place: Option<ShownText>,
+    pub(super) risk: Risk,
+    pub(super) warnings: Vec<ShownWarning>,
+}
+
+impl Glance {
+    /// Room for the act and for the other texts, in bytes of HTML.
+    const ACT: usize = 400;
+    const TEXT: usize = 200;
+
+    pub(super) fn of(mut told: Vec<Told>, agent: &str, task_name: &str) -> Self {
+        told.sort_by_key(|one| Reverse(cost(one.risk, &one.warnings)));
+        let dangers = told.iter().map(|one| cost(one.risk, &one.warnings).2).sum();
+        let warnings: usize = told.iter().map(|one| one.warnings.len()).sum();
+        let risk = told.iter().map(|one| one.risk).max();
+        let sensitive = told.iter().filter(|one| one.risk == Risk::Sensitive);
+        let heading = counted(told.len(), sensitive.count());
+        let is_one = told.len() == 1;
+        let first = told.into_iter().next();
+        let (first, place) = first.map_or((None, None), |one| (Some(one.act), one.place));
+        let first = first.map(|act| Short::of(act, Self::ACT));
+        let (act, first) = match first {
+            Some(act) if is_one => (act, None),
+            first => (Short::line(heading, Self::ACT), first),
+        };
+        Self {
+            act,
+            first,
+            place: place.map(|place| Short::of(place, Self::TEXT)),
+            agent: Short::line(agent, Self::TEXT),
+            task_name: Short::line(task_name, Self::TEXT),
+            risk: risk.unwrap_or(Risk::Safe),
+            dangers,
+            others: warnings.saturating_sub(dangers),
+        }
+    }
+
+    /// By how much a wrong answer costs.
+    pub(crate) fn cost(&self) -> (bool, Risk) {
+        (self.risk == Risk::Sensitive || self.dangers > 0, self.risk)
+    }
+}

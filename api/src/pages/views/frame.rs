@@ -1,0 +1,111 @@
+//! What all views have around them: who is logged in, and the way to the others.
+
+use crate::pages::{Short, assets};
+use app::Acting;
+use ledger::Role;
+use ledger::describe::who;
+
+/// A view, in the order of the links to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    Inbox,
+}
+
+impl View {
+    const ALL: [Self; 1] = [Self::Inbox];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Inbox => "Inbox",
+        }
+    }
+
+    /// Its path, without a slash before it.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+        }
+    }
+
+    /// The key that leads to it after `g`.
+    const fn key(self) -> char {
+        match self {
+            Self::Inbox => 'i',
+        }
+    }
+
+    /// The least role that sees it.
+    const fn seen_by(self) -> Role {
+        match self {
+            Self::Inbox => Role::Viewer,
+        }
+    }
+}
+
+/// A link to a view.
+pub(super) struct Link {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) key: char,
+    pub(super) is_here: bool,
+}
+
+/// What a view has around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    who: Short,
+    role: Role,
+    path: String,
+    here: View,
+    /// The ledger's size that the view is as of; its script asks for what came after.
+    pub(crate) as_of: u64,
+}
+
+impl Frame {
+    const NAME: usize = 200;
+
+    /// Around a view at that path.
+    pub(crate) fn of(by: &Acting, path: &str, here: View, as_of: u64) -> Self {
+        let (who, role) = match by.session() {
+            Some(session) => (session.user.name.to_string(), session.role()),
+            // The service token, and whoever comes while authentication is disabled.
+            None => (who(by.actor()), Role::Admin),
+        };
+        Self {
+            who: Short::line(who, Self::NAME),
+            role,
+            path: path.to_owned(),
+            here,
+            as_of,
+        }
+    }
+
+    pub(super) fn who(&self) -> &Short {
+        &self.who
+    }
+
+    pub(super) fn assets(&self) -> String {
+        assets::base_from(&self.path)
+    }
+
+    /// The way to the service's root, with a slash at its end.
+    pub(super) fn root(&self) -> String {
+        match self.path.matches('/').count().saturating_sub(1) {
+            0 => "./".to_owned(),
+            levels => "../".repeat(levels),
+        }
+    }
+
+    pub(super) fn links(&self) -> Vec<Link> {
+        let seen = View::ALL
+            .into_iter()
+            .filter(|view| view.seen_by() <= self.role);
+        let link = |view: View| Link {
+            name: view.name(),
+            path: view.path(),
+            key: view.key(),
+            is_here: view == self.here,
+        };
+        seen.map(link).collect()
+    }
+}

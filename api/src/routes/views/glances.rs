@@ -1,0 +1,103 @@
+//! What rows of lists say of open questions. It is made of whole requests, so it is kept as long as a question
+//! is open; a question that has ended is forgotten with the next look.
+
+use crate::pages::{Glance, Question};
+use crate::problem::ApiError;
+use crate::state::AppState;
+use app::decisions;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use ledger::aggregate::Approval;
+use ledger::{ApprovalId, Rejection};
+use projections::ApprovalView;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Questions that are read at a time.
+const AT_ONCE: usize = 8;
+
+type Kept = HashMap<ApprovalId, (bool, Arc<Glance>)>;
+
+/// The glances at open questions, each with whether upstream had been read.
+#[derive(Debug, Default)]
+pub(crate) struct Glances(Mutex<Kept>);
+
+impl Glances {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// At these questions, which are all that are open. One whose request is gone is left out.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub(super) async fn at(
+        &self,
+        state: &AppState,
+        open: &[ApprovalView],
+    ) -> Result<Kept, ApiError> {
+        // One at a time reads, and the others find what it has read.
+        let mut kept = self.0.lock().await;
+        let mut now = Kept::with_capacity(open.len());
+        let mut missing = Vec::new();
+        for view in open {
+            let is_read = view.pre_state_at.is_some();
+            match kept.get(&view.id).filter(|known| known.0 == is_read) {
+                Some(known) => _ = now.insert(view.id, known.clone()),
+                None => missing.push((view.id, is_read)),
+            }
+        }
+        let looks = missing.into_iter().map(async |(id, is_read)| {
+            let glance = look(state, id).await?;
+            Ok::<_, ApiError>(glance.map(|(_, glance)| (id, (is_read, Arc::new(glance)))))
+        });
+        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some(looked) = looks.try_next().await? {
+            now.extend(looked);
+        }
+        drop(looks);
+        kept.clone_from(&now);
+        Ok(now)
+    }
+}
+
+/// One question with its glance; `None` for one that was erased.
+pub(super) async fn look(
+    state: &AppState,
+    id: ApprovalId,
+) -> Result<Option<(Arc<Approval>, Glance)>, ApiError> {
+    match read(state, id).await {
+        Ok(read) => Ok(read),
+        Err(ApiError::Refused(Rejection::Erased)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn read(
+    state: &AppState,
+    id: ApprovalId,
+) -> Result<Option<(Arc<Approval>, Glance)>, ApiError> {
+    let ledger = &state.app.ledger;
+    let Some(approval) = ledger.load::<Approval>(id).await? else {
+        return Ok(None);
+    };
+    let task = decisions::task_of(ledger, &approval).await?;
+    let (apply, _) = decisions::applies_of(ledger, &approval).await?;
+    let providers = ledger.rules().providers.clone();
+    let now = ledger.now();
+    // A script may be large, and others wait for this thread.
+    let made = tokio::task::spawn_blocking(move || {
+        let question = Question {
+            approval: &approval,
+            task: &task,
+            apply: &apply,
+            passkeys: &[],
+            used_by: None,
+            now,
+            providers: &providers,
+        };
+        let glance = question.glance()?;
+        Ok((approval, glance))
+    });
+    made.await.map_err(ApiError::internal)?.map(Some)
+}

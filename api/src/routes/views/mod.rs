@@ -1,0 +1,102 @@
+//! Views: pages of people who are logged in, at addresses of their own. Each is made whole by the service,
+//! and reads without scripts. Who may see one stands in the table of actions, as for every other route.
+
+mod glances;
+mod inbox;
+
+pub(crate) use glances::Glances;
+
+use crate::limits::request_id::ThisRequest;
+use crate::pages::{self, NoticePage, WantsPage};
+use crate::problem::ApiError;
+use crate::state::AppState;
+use askama::Template;
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use ledger::RequestId;
+
+macro_rules! views {
+    ($($path:literal => $handler:path,)+) => {
+        /// The addresses of the views.
+        #[cfg(test)]
+        pub(crate) const PATHS: &[&str] = &[$($path),+];
+
+        /// The routes of the views, which the description does not have.
+        pub(crate) fn router() -> Router<AppState> {
+            Router::new()$(.route($path, get($handler)))+
+        }
+    };
+}
+
+views! {
+    "/inbox" => inbox::show,
+    "/requests/{approval_id}" => inbox::open,
+}
+
+/// A request for a view.
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    wants: WantsPage,
+    request_id: RequestId,
+}
+
+impl FromRequestParts<AppState> for Asked {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let ThisRequest(request_id) = ThisRequest::from_request_parts(parts, state).await?;
+        let Ok(wants) = WantsPage::from_request_parts(parts, state).await;
+        Ok(Self {
+            path: parts.uri.path().to_owned(),
+            wants,
+            request_id,
+        })
+    }
+}
+
+impl Asked {
+    /// The view, or what stands in its place.
+    fn page<T: Template>(&self, made: Result<T, ApiError>) -> Response {
+        match made {
+            Ok(page) => pages::respond(StatusCode::OK, &page),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// Programs read problem details. A browser that is not logged in goes to where one logs in, which leads
+    /// back here.
+    fn refuse(&self, error: ApiError) -> Response {
+        if !self.wants.0 {
+            return error.into_response();
+        }
+        let (status, _, code) = error.status_and_code();
+        let levels = self.path.matches('/').count().saturating_sub(1);
+        let root = match levels {
+            0 => "./".to_owned(),
+            levels => "../".repeat(levels),
+        };
+        let to = match (status, code) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                Some(format!("{root}#{}", self.path.trim_start_matches('/')))
+            }
+            (_, "password_change_required") => Some(root),
+            _ => None,
+        };
+        let at = |page: NoticePage| page.at(&self.path);
+        let mut response = pages::refused(error, |status| {
+            at(match status {
+                StatusCode::BAD_REQUEST => NoticePage::not_understood(),
+                status => pages::notice(status, NoticePage::not_for_this_role, self.request_id),
+            })
+        });
+        if let Some(to) = to.and_then(|to| HeaderValue::from_str(&to).ok()) {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().insert(header::LOCATION, to);
+        }
+        response
+    }
+}
