@@ -218,6 +218,11 @@ refusals! {
     /// The id belongs to somebody else.
     #[error("this credential id is registered for another approver")]
     CredentialTaken => Conflict, "credential_taken";
+    /// A living user logs in by it.
+    #[error(
+        "a user logs in by this passkey: its key stays, and once revoked so does that; register another passkey"
+    )]
+    CredentialLinked => Conflict, "credential_linked";
     /// No such credential.
     #[error("there is no such credential")]
     CredentialNotFound => NotFound, "credential_not_found";

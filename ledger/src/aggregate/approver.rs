@@ -1,6 +1,7 @@
 //! A principal who may decide, and the credentials registered for it.
 
 use super::{Aggregate, User};
+use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{CredentialPut, CredentialStatus, Event};
 use crate::id::{ApproverId, EnrolmentId};
@@ -9,6 +10,15 @@ use crate::rejection::Rejection;
 
 /// A registered credential, as its newest event says.
 pub type Credential = CredentialPut;
+
+impl Credential {
+    /// Whether nobody answers by it afterwards who could not before: it keeps its key, and is not given back.
+    pub(crate) fn may_become(&self, public_key: &Blob, status: CredentialStatus) -> bool {
+        let is_given_back =
+            self.status == CredentialStatus::Revoked && status == CredentialStatus::Active;
+        self.public_key == *public_key && !is_given_back
+    }
+}
 
 /// An invitation to register a passkey.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::acting::still_acts;
-use super::passkeys::is_owner_enabled;
+use super::passkeys::{is_owner_enabled, owner};
 use crate::aggregate::{Approver, User};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
@@ -51,7 +51,37 @@ impl Command for PutCredential {
             .await?;
         let (approver_id, events) = identify(known.as_deref(), &self.principal, &tx.context());
         tx.append(events).await?;
+        if let Some(known) = known {
+            is_no_way_in(tx, &known, &self.credential).await?;
+        }
         put(tx, approver_id, self.credential, None, self.reason).await
+    }
+}
+
+/// The passkey by which a living user has linked the principal is not made another one, nor given back once
+/// revoked: by the new one somebody else would log in as that user.
+async fn is_no_way_in(
+    tx: &mut Transaction<'_>,
+    approver: &Approver,
+    put: &NewCredential,
+) -> Result<(), Error> {
+    let Some(known) = approver.credential(&put.credential_id) else {
+        return Ok(());
+    };
+    if known.may_become(&put.public_key, put.status) {
+        return Ok(());
+    }
+    let owner = match owner(tx, &approver.principal).await {
+        // Nobody logs in as that one any more.
+        Err(Error::Rejected(Rejection::Erased)) => None,
+        owner => owner?,
+    };
+    let logs_in = |user: &Arc<User>| {
+        !user.deleted && user.logs_in_by(&approver.principal, &put.credential_id)
+    };
+    match owner.is_some_and(|user| logs_in(&user)) {
+        true => Err(Rejection::CredentialLinked.into()),
+        false => Ok(()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Passkeys of users: those that log in, step-up, principals that are linked, and what a user who is gone
 //! decides.
 
+mod linked;
+
 use crate::consistency;
 use crate::scene::{Scene, refusal};
 use fixtures::approver::SoftApprover;

@@ -97,6 +97,7 @@ impl History {
                 if put.status == CredentialStatus::Revoked {
                     self.check_shown(now, stream);
                 }
+                self.check_kept(now, put);
                 let admin = self.admin_before(stream, put);
                 self.credential_put(now, put);
                 if let Some(admin) = admin.filter(|admin| !self.is_usable(admin)) {

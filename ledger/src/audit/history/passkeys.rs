@@ -1,12 +1,13 @@
 //! Passkeys of users: those by which they log in, and principals that are theirs.
 
+use super::approvers::KnownCredential;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::User;
 use crate::assertion::{Assertion, Expectation, verify_assertion};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
-use crate::event::{Actor, AggregateKind, CredentialStatus, PasskeyProof};
+use crate::event::{Actor, AggregateKind, CredentialPut, CredentialStatus, PasskeyProof};
 use crate::id::{StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::name::ApproverName;
@@ -74,6 +75,27 @@ impl History {
                 let reason = format!("{principal:?} is of a user who is disabled or deleted");
                 now.wrong(Check::DecisionCredential, reason);
             }
+        }
+    }
+
+    /// The passkey by which a living user has linked a principal keeps its key, and is not given back.
+    pub(super) fn check_kept(&mut self, now: &mut Now<'_>, put: &CredentialPut) {
+        let id = &put.credential_id;
+        let stays = |known: &KnownCredential| known.put.may_become(&put.public_key, put.status);
+        if self.credentials.get(id).is_none_or(stays) {
+            return;
+        }
+        let Some(State::Approver(approver)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let principal = approver.principal.clone();
+        let Some(owner) = self.linked.get(&principal).copied() else {
+            return;
+        };
+        if let Some(State::User(user)) = self.streams.state(owner) {
+            now.expect(!user.logs_in_by(&principal, id), Check::Passkey, || {
+                format!("passkey {id}, by which user {owner} logs in, is changed")
+            });
         }
     }
 
@@ -161,7 +183,7 @@ impl History {
 fn verify(
     now: &Now<'_>,
     proof: &PasskeyProof,
-    known: &super::approvers::KnownCredential,
+    known: &KnownCredential,
     statement: &IdentityStatement,
 ) -> Result<(), String> {
     let key = known.key.as_ref().ok_or("its key is not sound")?;

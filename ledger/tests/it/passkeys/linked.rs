@@ -1,0 +1,134 @@
+//! Principals of approvers that users have made their own: nobody else changes the passkey that logs in.
+
+use super::*;
+use fixtures::history::History;
+use ledger::command::NewCredential;
+use ledger::event::CredentialStatus;
+
+/// Puts another key, or another status, in the place of a passkey's.
+fn put(passkey: &SoftApprover, change: impl FnOnce(&mut NewCredential)) -> PutCredential {
+    let mut put = passkey.registration();
+    change(&mut put.credential);
+    put
+}
+
+/// The same passkey with the key of another one.
+fn with_key_of(passkey: &SoftApprover, other: &SoftApprover) -> PutCredential {
+    let other = other.new_credential();
+    put(passkey, |credential| {
+        *credential = NewCredential {
+            credential_id: credential.credential_id.clone(),
+            ..other
+        };
+    })
+}
+
+fn revoke(passkey: &SoftApprover) -> RevokeCredential {
+    RevokeCredential {
+        principal: passkey.principal().clone(),
+        credential_id: id_of(passkey),
+        reason: None,
+    }
+}
+
+#[tokio::test]
+async fn whoever_registers_approvers_changes_no_passkey_by_which_a_user_logs_in() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    let zoe = user(ledger, "zoe", Role::Admin).await;
+    let session = by_password(ledger, zoe).await;
+    link(ledger, &session, &scene.alice).await.unwrap();
+    let mallory = SoftApprover::with_credential("mallory", "passkey of alice");
+    let other_key = || with_key_of(&scene.alice, &mallory);
+    assert_eq!(
+        refusal(ledger.run(other_key()).await),
+        Rejection::CredentialLinked
+    );
+    // As it was it may be put again, and taken away; not given back by somebody else, nor under another key.
+    ledger.run(scene.alice.registration()).await.unwrap();
+    ledger.run(revoke(&scene.alice)).await.unwrap();
+    for refused in [
+        refusal(ledger.run(scene.alice.registration()).await),
+        refusal(ledger.run(other_key()).await),
+    ] {
+        assert_eq!(refused, Rejection::CredentialLinked);
+    }
+    let command = login(ledger, zoe, &mallory).await;
+    assert_eq!(refusal(ledger.run(command).await), Rejection::LoginFailed);
+    // Another one of the principal decides alone, and is the registrar's as before.
+    let added = SoftApprover::with_credential(scene.alice.principal(), "added");
+    ledger.run(added.registration()).await.unwrap();
+    ledger.run(revoke(&added)).await.unwrap();
+    ledger.run(with_key_of(&added, &mallory)).await.unwrap();
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn a_passkey_of_a_user_who_is_disabled_keeps_its_key_and_that_of_a_deleted_one_does_not() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    user(ledger, "root", Role::Admin).await;
+    let zoe = user(ledger, "zoe", Role::Admin).await;
+    let session = by_password(ledger, zoe).await;
+    link(ledger, &session, &scene.alice).await.unwrap();
+    ledger.run(set_disabled(zoe, true)).await.unwrap();
+    let mallory = SoftApprover::with_credential("mallory", "mallory");
+    let other_key = || with_key_of(&scene.alice, &mallory);
+    let refused = refusal(ledger.run(other_key()).await);
+    assert_eq!(refused, Rejection::CredentialLinked);
+    ledger.run(delete_user(zoe)).await.unwrap();
+    ledger.run(other_key()).await.unwrap();
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+/// A history in which a user links a principal whose passkey is put twice more, the second time to revoke it.
+async fn put_again() -> History {
+    let scene = Scene::new().await;
+    let zoe = user(&scene.ledger, "zoe", Role::Admin).await;
+    let session = by_password(&scene.ledger, zoe).await;
+    link(&scene.ledger, &session, &scene.alice).await.unwrap();
+    scene.run(scene.alice.registration()).await.unwrap();
+    scene.run(revoke(&scene.alice)).await.unwrap();
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[tokio::test]
+async fn an_auditor_finds_a_linked_passkey_that_was_changed() {
+    let mut history = put_again().await;
+    let report = history.verify();
+    assert!(report.verified && report.impossible.is_empty(), "{report}");
+    let puts = history.all("approver.credential_put");
+    let [_, again, revoked] = puts[..] else {
+        panic!("{puts:?}")
+    };
+    let is_found = |history: &mut History, at: u64| {
+        history.reseal();
+        let report = history.verify();
+        let mut findings = report.findings.iter();
+        let found =
+            findings.any(|it| it.check == ledger::audit::Check::Passkey && it.position == Some(at));
+        assert!(found, "{report}");
+    };
+    let mallory = SoftApprover::with_credential("mallory", "mallory").new_credential();
+    let mut other_key = history.clone();
+    other_key.alter(again, |event| {
+        if let ledger::Event::CredentialPut(put) = event {
+            put.public_key = mallory.public_key.clone();
+            put.public_key_thumbprint = mallory.public_key_thumbprint.clone();
+        }
+    });
+    is_found(&mut other_key, again);
+    // Taken away by the second, and given back by the third.
+    for (at, status) in [
+        (again, CredentialStatus::Revoked),
+        (revoked, CredentialStatus::Active),
+    ] {
+        history.alter(at, |event| {
+            if let ledger::Event::CredentialPut(put) = event {
+                put.status = status;
+            }
+        });
+    }
+    is_found(&mut history, revoked);
+}
