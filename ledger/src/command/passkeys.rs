@@ -43,7 +43,7 @@ pub(super) async fn is_owner_enabled(
 }
 
 /// Holds a user who adds or removes a passkey to one that was shown a moment ago: by a session alone nobody
-/// makes themselves another way in. Users without any add their own first one without.
+/// makes themselves another way in. Users who never had any add their own first one without.
 ///
 /// # Errors
 /// [`Rejection::StepUpRequired`].
@@ -58,27 +58,29 @@ async fn has_shown(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
     if session.is_stepped_up(tx.context().now) {
         return Ok(());
     }
-    match user_id == user.id && !logs_in_by_any(tx, user).await? {
+    match user_id == user.id && !had_any(tx, user).await? {
         true => Ok(()),
         false => Err(Rejection::StepUpRequired.into()),
     }
 }
 
-/// Whether there is a passkey by which the user logs in.
-async fn logs_in_by_any(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
-    for principal in user.principals() {
-        let approver = LookupKey::approver(&principal);
-        let approver = match tx.find_state::<Approver>(&approver).await {
-            // One that is erased has no passkeys.
-            Err(Error::Rejected(Rejection::Erased)) => None,
-            found => found?,
-        };
-        let is_of_user = |passkey: &Credential| user.logs_in_by(&principal, &passkey.credential_id);
-        if approver.is_some_and(|approver| approver.active_credentials().any(is_of_user)) {
-            return Ok(true);
-        }
+/// The same for users who do something to themselves; others are held to their role.
+pub(super) async fn has_shown_own(tx: &mut Transaction<'_>, user: &User) -> Result<(), Error> {
+    match tx.envelope().actor {
+        Actor::User { user_id, .. } if user_id == user.id => has_shown(tx, user).await,
+        _ => Ok(()),
     }
-    Ok(false)
+}
+
+/// Whether there is a passkey by which the user has ever logged in, or could have. One that was taken away
+/// counts: by that no session, in a thief's hands perhaps, is to gain what it could not do before.
+async fn had_any(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
+    if !user.linked.is_empty() {
+        return Ok(true);
+    }
+    let own = LookupKey::approver(&user.principal());
+    let own = tx.find_state::<Approver>(&own).await?;
+    Ok(own.is_some_and(|own| !own.credentials.is_empty()))
 }
 
 /// What an assertion proves, where it is by a passkey of that principal that is active.
@@ -201,8 +203,11 @@ impl Command for LinkPrincipal {
     type Answer = Arc<User>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<User>, Error> {
-        // Nobody does it for somebody else.
         still_acts(tx, Role::Viewer).await?;
+        // Nobody does it for somebody else.
+        if matches!(tx.envelope().actor, Actor::User { user_id, .. } if user_id != self.user_id) {
+            return Err(Rejection::PasskeyNotEligible.into());
+        }
         let user = living(tx, self.user_id).await?;
         has_shown(tx, &user).await?;
         let ceremony = Ceremony::Link(user.id, self.principal.clone());

@@ -5,6 +5,7 @@ use super::acting::{still_acts, still_acts_on};
 use super::descriptions::owned_by;
 use super::groups::{leave_all, put_into};
 use super::keys::{minted_by, revoke_all};
+use super::passkeys::has_shown_own;
 use super::roster::{is_other_usable, is_usable_now, is_usable_without};
 use super::sessions::{Opened, Reissue, reissue};
 use crate::aggregate::{Agent, Key, User};
@@ -301,7 +302,8 @@ fn decide_change(
     })
 }
 
-/// Sets a user's password, and ends its sessions by that.
+/// Sets a user's password, and ends its sessions by that. Users without one who set their own have shown a
+/// passkey a moment ago.
 #[derive(Debug, Clone)]
 pub struct SetPassword {
     /// The user.
@@ -321,6 +323,9 @@ impl Command for SetPassword {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         still_acts_on(tx, self.user_id).await?;
         let user = living(tx, self.user_id).await?;
+        if user.password.is_none() {
+            has_shown_own(tx, &user).await?;
+        }
         let set = password_set(&tx.context(), user.id, &self.password, self.reason)?;
         reissue(tx, &user, set, self.reissue).await
     }

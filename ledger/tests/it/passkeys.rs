@@ -7,6 +7,7 @@ use crate::consistency;
 use crate::scene::{Scene, refusal};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{agent, continue_apply, ssl_mode};
+use fixtures::history::History;
 use fixtures::people::{
     by, change_user, create_user, delete_user, end_sessions, enrol, make_first_admin, open_session,
     passkey_login, set_password,
@@ -14,13 +15,14 @@ use fixtures::people::{
 use fixtures::rules::TestRules;
 use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Session, User};
+use ledger::audit::Check;
 use ledger::command::{
     ChangeUser, CreateUser, Enrol, LinkPrincipal, LoginProof, OpenEnrolment, OpenSession,
     OpenUserEnrolment, PutCredential, RevokeCredential, RevokeUserPasskey, StepUp,
 };
 use ledger::{
-    ApproverName, Ceremony, Challenge, CredentialId, Decision, Error, Rejection, Role, SessionId,
-    UserId,
+    ApproverName, Ceremony, Challenge, CredentialId, Decision, Error, Event, Rejection, Role,
+    SessionId, UserId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -431,6 +433,40 @@ async fn a_session_alone_makes_nobody_another_way_in() {
         assert_eq!(refused, Rejection::StepUpRequired);
     }
     consistency::check(&scene.ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn a_session_alone_gives_nobody_a_first_password() {
+    let ledger = TestLedger::open().await;
+    user(&ledger, "root", Role::Admin).await;
+    let zoe = CreateUser {
+        password: None,
+        ..create_user("zoe", Role::Viewer)
+    };
+    let zoe = ledger.run(zoe).await.unwrap().id;
+    let phone = enrol(&ledger, zoe, "phone").await;
+    let session = login(&ledger, zoe, &phone).await;
+    let session = ledger.run(session).await.unwrap().session;
+    let set = || ledger.execute(by(&session), set_password(zoe));
+    ledger.clock.advance(Duration::from_secs(5 * 60));
+    assert_eq!(refusal(set().await), Rejection::StepUpRequired);
+    let (assertion, _) = phone.prove(&ledger, Ceremony::StepUp(session.id));
+    let step_up = StepUp {
+        session_id: session.id,
+        assertion,
+    };
+    ledger.run(step_up).await.unwrap();
+    set().await.unwrap();
+    consistency::check(&ledger).await;
+    let mut history = History::read(ledger.close().await.path());
+    let [stepped_up, set] = ["session.stepped_up", "user.password_set"].map(|it| history.last(it));
+    let at = history.record(set).header.recorded_at;
+    history.alter(stepped_up, |event| {
+        if let Event::SteppedUp(stepped_up) = event {
+            stepped_up.until = at;
+        }
+    });
+    linked::is_found(&mut history, Check::Passkey, set);
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ impl History {
     }
 
     /// Whoever adds or removes a user's own passkey by a session has shown one a moment ago, or is that user
-    /// and has none yet.
+    /// and never had one.
     pub(super) fn check_shown(&mut self, now: &mut Now<'_>, approver: StreamId) {
         if let Some(State::Approver(approver)) = self.streams.state(approver)
             && let Some(user) = User::named_by(&approver.principal)
@@ -109,7 +109,8 @@ impl History {
         }
     }
 
-    fn check_shown_by(&mut self, now: &mut Now<'_>, whose: UserId) {
+    /// The same for a user.
+    pub(super) fn check_shown_by(&mut self, now: &mut Now<'_>, whose: UserId) {
         let Actor::User {
             user_id, via_id, ..
         } = now.envelope.actor
@@ -123,34 +124,27 @@ impl History {
         });
         // Of a session that is not there something else is told.
         if is_shown.here() == Some(false) {
-            let is_first = user_id == whose && !self.logs_in_by_any(whose);
+            let is_first = user_id == whose && !self.had_any(whose);
             now.expect(is_first, Check::Passkey, || {
                 format!("session {via_id} has shown no passkey in the five minutes before")
             });
         }
     }
 
-    /// Whether the user has a passkey to show, as far as can be seen.
-    fn logs_in_by_any(&mut self, user: UserId) -> bool {
+    /// Whether the user has ever had a passkey to show, as far as can be seen.
+    fn had_any(&mut self, user: UserId) -> bool {
         let Seen::Here(user) = self.streams.find(user, |state| match state {
             State::User(user) => Some(User::clone(user)),
             _ => None,
         }) else {
             return false;
         };
-        user.principals().any(|principal| {
-            let stream = self.principals.get(&principal).copied();
-            let state = stream.and_then(|stream| self.streams.state(stream));
-            let Some(State::Approver(approver)) = state else {
-                return false;
-            };
-            approver.credentials().iter().any(|id| {
-                let known = self.credentials.get(id);
-                let is_active =
-                    known.is_some_and(|known| known.put.status == CredentialStatus::Active);
-                is_active && user.logs_in_by(&principal, id)
-            })
-        })
+        let own = self.principals.get(&user.principal()).copied();
+        let has_own = match own.and_then(|stream| self.streams.state(stream)) {
+            Some(State::Approver(own)) => !own.credentials().is_empty(),
+            _ => false,
+        };
+        has_own || !user.linked.is_empty()
     }
 
     /// A principal is one user's, unless that one is deleted.
@@ -162,6 +156,10 @@ impl History {
         proof: &PasskeyProof,
     ) {
         self.check_shown_by(now, user);
+        let is_own = !matches!(now.envelope.actor, Actor::User { user_id, .. } if user_id != user);
+        now.expect(is_own, Check::Actor, || {
+            format!("{principal:?} is linked to user {user} by another one")
+        });
         let is_approvers = User::named_by(principal).is_none() && proof.principal == *principal;
         now.expect(is_approvers, Check::Passkey, || {
             format!("{principal:?} is linked by a passkey of another principal")

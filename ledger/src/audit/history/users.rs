@@ -40,6 +40,13 @@ impl History {
         if name != Some(&after.name) {
             self.user_named(now, name, &after.name);
         }
+        let is_first_password = before.as_ref().is_some_and(|user| user.password.is_none())
+            && matches!(event, Event::PasswordSet(_));
+        if is_first_password
+            && matches!(now.envelope.actor, Actor::User { user_id, .. } if user_id == after.id)
+        {
+            self.check_shown_by(now, after.id);
+        }
         if let Event::UserDeleted(_) = event {
             self.user_gone(now, &after);
         }

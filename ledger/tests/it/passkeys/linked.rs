@@ -1,7 +1,7 @@
 //! Principals of approvers that users have made their own: nobody else changes the passkey that logs in.
 
 use super::*;
-use fixtures::history::History;
+use ledger::RejectionKind;
 use ledger::command::NewCredential;
 use ledger::event::CredentialStatus;
 
@@ -81,6 +81,15 @@ async fn a_passkey_of_a_user_who_is_disabled_keeps_its_key_and_that_of_a_deleted
     consistency::check(&scene.ledger.restart().await).await;
 }
 
+/// An auditor of the sealed history finds that rule broken there.
+pub(super) fn is_found(history: &mut History, check: Check, at: u64) {
+    history.reseal();
+    let report = history.verify();
+    let mut findings = report.findings.iter();
+    let found = findings.any(|it| it.check == check && it.position == Some(at));
+    assert!(found, "{report}");
+}
+
 /// A history in which a user links a principal whose passkey is put twice more, the second time to revoke it.
 async fn put_again() -> History {
     let scene = Scene::new().await;
@@ -102,33 +111,90 @@ async fn an_auditor_finds_a_linked_passkey_that_was_changed() {
     let [_, again, revoked] = puts[..] else {
         panic!("{puts:?}")
     };
-    let is_found = |history: &mut History, at: u64| {
-        history.reseal();
-        let report = history.verify();
-        let mut findings = report.findings.iter();
-        let found =
-            findings.any(|it| it.check == ledger::audit::Check::Passkey && it.position == Some(at));
-        assert!(found, "{report}");
-    };
     let mallory = SoftApprover::with_credential("mallory", "mallory").new_credential();
     let mut other_key = history.clone();
     other_key.alter(again, |event| {
-        if let ledger::Event::CredentialPut(put) = event {
+        if let Event::CredentialPut(put) = event {
             put.public_key = mallory.public_key.clone();
             put.public_key_thumbprint = mallory.public_key_thumbprint.clone();
         }
     });
-    is_found(&mut other_key, again);
+    is_found(&mut other_key, Check::Passkey, again);
     // Taken away by the second, and given back by the third.
     for (at, status) in [
         (again, CredentialStatus::Revoked),
         (revoked, CredentialStatus::Active),
     ] {
         history.alter(at, |event| {
-            if let ledger::Event::CredentialPut(put) = event {
+            if let Event::CredentialPut(put) = event {
                 put.status = status;
             }
         });
     }
-    is_found(&mut history, revoked);
+    is_found(&mut history, Check::Passkey, revoked);
+}
+
+#[tokio::test]
+async fn a_session_does_not_gain_a_way_in_when_somebody_else_takes_the_passkeys_away() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    user(ledger, "root", Role::Admin).await;
+    let zoe = user(ledger, "zoe", Role::Admin).await;
+    let max = user(ledger, "max", Role::Viewer).await;
+    let phone = enrol(ledger, zoe, "phone").await;
+    let stolen = by_password(ledger, zoe).await;
+    let linked = by_password(ledger, max).await;
+    link(ledger, &linked, &scene.alice).await.unwrap();
+    let taken = RevokeUserPasskey {
+        user_id: zoe,
+        credential_id: id_of(&phone),
+        reason: None,
+    };
+    ledger.run(taken).await.unwrap();
+    ledger.run(revoke(&scene.alice)).await.unwrap();
+    for session in [&stolen, &linked] {
+        let user_id = session.user_id;
+        let invite = ledger.execute(by(session), OpenUserEnrolment { user_id });
+        assert_eq!(refusal(invite.await), Rejection::StepUpRequired);
+    }
+    // Somebody else invites them.
+    ledger
+        .run(OpenUserEnrolment { user_id: zoe })
+        .await
+        .unwrap();
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn nobody_links_a_principal_for_somebody_else() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    let root = user(ledger, "root", Role::Admin).await;
+    let zoe = user(ledger, "zoe", Role::Viewer).await;
+    let phone = enrol(ledger, zoe, "phone").await;
+    let session = login(ledger, zoe, &phone).await;
+    let session = ledger.run(session).await.unwrap().session;
+    let principal = scene.alice.principal().clone();
+    let ceremony = Ceremony::Link(root, principal.clone());
+    let command = LinkPrincipal {
+        user_id: root,
+        principal,
+        assertion: scene.alice.prove(ledger, ceremony).0,
+    };
+    let refused = refusal(ledger.execute(by(&session), command).await);
+    assert_eq!(refused.kind(), RejectionKind::Forbidden);
+    link(ledger, &session, &scene.alice).await.unwrap();
+    let session = by_password(ledger, root).await;
+    let actor = by(&session).actor;
+    let closed = scene.ledger.close().await;
+    let mut history = History::read(closed.path());
+    let linked = history.event(history.last("user.principal_linked"));
+    let stream = history
+        .record(history.last("user.principal_linked"))
+        .header
+        .stream_id;
+    let at = history.size();
+    let envelope = ledger::event::Envelope { actor, ..linked.0 };
+    history.insert_with(at, stream, &envelope, &linked.1);
+    is_found(&mut history, Check::Actor, at);
 }
