@@ -18,7 +18,7 @@ use crate::storage::{LookupKey, ReadError, credential_counter};
 use crate::writer::{Erasing, State, Transaction};
 pub(crate) use found::{Found, Sought};
 use gathered::{Gathered, ranges};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 1000;
@@ -114,15 +114,25 @@ impl Command for Erase {
             let events = tx.read_stream(stream).await?;
             gathered.take(stream, &events, subject)?;
         }
+        let mut keys: BTreeMap<LookupKey, Option<UserId>> = BTreeMap::new();
+        for key in std::mem::take(&mut gathered.held) {
+            // Where it leads elsewhere it is another's by now.
+            if tx.find(&key).await? == Some(stream) {
+                let before = held_before(tx, &self.found.users, stream, &key).await?;
+                keys.insert(key, before);
+            }
+        }
+        keys.extend(gathered.keys.into_iter().map(|key| (key, None)));
         let counters = kept_counters(tx, &gathered.decided_with).await?;
         let context = tx.context();
-        let keys = &context.rules.master_keys;
-        let names: Vec<ErasedName> = gathered
-            .keys
-            .iter()
-            .filter_map(|key| key.name())
+        let master_keys = &context.rules.master_keys;
+        let gone = keys.iter().filter(|(_, before)| before.is_none());
+        let names: Vec<ErasedName> = gone
+            .filter_map(|(key, _)| key.name())
             .filter_map(|(kind, name)| {
-                let digest = keys.name_digests(context.ledger_id, kind, name).next()?;
+                let digest = master_keys
+                    .name_digests(context.ledger_id, kind, name)
+                    .next()?;
                 Some(ErasedName {
                     kind,
                     digest: Blob::from(digest.as_slice()),
@@ -134,7 +144,8 @@ impl Command for Erase {
             reason: self.reason.trim().to_owned(),
             positions: ranges(&gathered.positions),
             streams: gathered.streams,
-            name_key: (!names.is_empty()).then(|| Blob::from(keys.current().as_bytes().as_slice())),
+            name_key: (!names.is_empty())
+                .then(|| Blob::from(master_keys.current().as_bytes().as_slice())),
             names,
             counters,
             keys: gathered.thumbprints.into_iter().collect(),
@@ -153,7 +164,7 @@ impl Command for Erase {
         let mut event = context.event(context.ledger_id, erased);
         event.event_id = erasing.event_id;
         tx.append(vec![event]).await?;
-        tx.erase(erasing, gathered.keys);
+        tx.erase(erasing, keys);
         if let ErasedSubject::Task(task) = subject {
             tx.forget_refusals(task);
         }
@@ -232,6 +243,31 @@ impl Erase {
             }
         }
     }
+}
+
+/// The user who held a key last before the one who is erased: a deleted one, as it was free again. A log without
+/// the erased one says that it leads there.
+async fn held_before(
+    tx: &mut Transaction<'_>,
+    users: &BTreeSet<StreamId>,
+    erased: StreamId,
+    key: &LookupKey,
+) -> Result<Option<UserId>, Error> {
+    let mut newest = None;
+    for stream in users.iter().filter(|stream| **stream != erased) {
+        let state = tx.entry(*stream).await?.state;
+        if !matches!(&state, State::User(_)) || !state.answers_to(key) {
+            continue;
+        }
+        for recorded in tx.read_stream(*stream).await? {
+            if let Event::PrincipalLinked(linked) = &recorded.event
+                && LookupKey::linked(&linked.principal) == *key
+            {
+                newest = newest.max(Some((recorded.position(), UserId::from(*stream))));
+            }
+        }
+    }
+    Ok(newest.map(|(_, user)| user))
 }
 
 /// Whether the principal is that of a user's own passkeys, and the user was deleted: nobody takes those away any

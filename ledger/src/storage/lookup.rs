@@ -471,7 +471,7 @@ impl Lookups {
     }
 
     /// Gives a key to a user, or takes it away.
-    fn set(&mut self, key: LookupKey, user: Option<UserId>) {
+    pub(crate) fn set(&mut self, key: LookupKey, user: Option<UserId>) {
         match user {
             Some(user) => {
                 self.removed.remove(&key);

@@ -9,7 +9,7 @@ use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
-use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId};
+use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
@@ -311,10 +311,15 @@ impl<'w> Transaction<'w> {
         Ok(())
     }
 
-    /// Takes in an erasure. The event that says so has been appended.
-    pub(crate) fn erase(&mut self, erasing: Erasing, keys: impl IntoIterator<Item = LookupKey>) {
-        for key in keys {
-            self.own.lookups.remove(key);
+    /// Takes in an erasure. The event that says so has been appended. Each key leads to that user afterwards,
+    /// or nowhere.
+    pub(crate) fn erase(
+        &mut self,
+        erasing: Erasing,
+        keys: impl IntoIterator<Item = (LookupKey, Option<UserId>)>,
+    ) {
+        for (key, user) in keys {
+            self.own.lookups.set(key, user);
         }
         self.own.erasing = Some(erasing);
     }

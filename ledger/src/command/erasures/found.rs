@@ -19,6 +19,8 @@ pub(crate) enum Sought {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     pub(crate) streams: BTreeSet<StreamId>,
+    /// All users, where a user is sought.
+    pub(crate) users: BTreeSet<StreamId>,
     pub(crate) size: u64,
 }
 
@@ -26,6 +28,9 @@ impl Found {
     /// Takes the first events of streams.
     pub(crate) fn take(&mut self, sought: Sought) -> impl FnMut(StreamId, Event) + Send {
         move |stream, first| {
+            if matches!((sought, &first), (Sought::User(_), Event::UserCreated(_))) {
+                self.users.insert(stream);
+            }
             if belongs(&first, sought) {
                 self.streams.insert(stream);
             }

@@ -19,6 +19,8 @@ pub(super) struct Gathered {
     pub(super) positions: BTreeSet<u64>,
     /// The lookups that only these events tell of.
     pub(super) keys: BTreeSet<LookupKey>,
+    /// Those that a user who is gone holds as a whole, and somebody else may have had since.
+    pub(super) held: BTreeSet<LookupKey>,
     /// Credentials whose counters these events had raised.
     pub(super) decided_with: BTreeSet<CredentialId>,
     /// The thumbprints of the public keys that an approver had.
@@ -36,7 +38,7 @@ impl Gathered {
         let state = Entry::fold(events).state;
         let kind = kind_of(&state, stream_id, events)?;
         // Of a user who is gone those are left that were shown to be theirs.
-        self.keys
+        self.held
             .extend(state.held().into_iter().map(|(key, _)| key));
         let task = subject.task();
         let mut lookups = Lookups::default();

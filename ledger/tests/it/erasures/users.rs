@@ -212,3 +212,67 @@ async fn the_history_before_an_erasure_is_still_sound() {
         "{report}"
     );
 }
+
+/// A scene in which these users have linked a principal one after the other, each but the last of them deleted.
+async fn linked_by(names: &[&str]) -> (Scene, Vec<UserId>) {
+    let scene = Scene::new().await;
+    scene.run(create_user("root", Role::Admin)).await.unwrap();
+    let mut ids: Vec<UserId> = Vec::new();
+    for name in names {
+        if let Some(before) = ids.last() {
+            scene.run(delete_user(*before)).await.unwrap();
+        }
+        let user = scene.run(create_user(name, Role::Viewer)).await.unwrap();
+        let session = open_session(&scene.ledger, user.id, user.epoch);
+        let session = scene.run(session).await.unwrap().session;
+        link(&scene, &session, &scene.alice, scene.alice.principal()).await;
+        ids.push(user.id);
+    }
+    (scene, ids)
+}
+
+async fn restarted(scene: Scene) -> Scene {
+    consistency::check(&scene.ledger).await;
+    let ledger = scene.ledger.restart().await;
+    consistency::check(&ledger).await;
+    Scene { ledger, ..scene }
+}
+
+#[tokio::test]
+async fn a_principal_stays_with_who_links_it_after_an_erased_user() {
+    let (scene, ids) = linked_by(&["first", "second"]).await;
+    let done = erase(&scene, EraseTarget::User(ids[0])).await.unwrap();
+    assert_eq!(said(&scene, &done).await.names, []);
+    let scene = restarted(scene).await;
+    let passkey = ledger::CredentialId::unchecked(scene.alice.credential_id());
+    let found = scene.user_of_passkey(&passkey).await.unwrap().unwrap();
+    assert_eq!(found.id, ids[1]);
+    let login = passkey_login(&scene.ledger, ids[1], found.epoch, &scene.alice);
+    scene.run(login).await.unwrap();
+    scene.run(delete_user(ids[1])).await.unwrap();
+    let done = erase(&scene, EraseTarget::User(ids[1])).await.unwrap();
+    assert_eq!(said(&scene, &done).await.names.len(), 1);
+    restarted(scene).await;
+}
+
+#[tokio::test]
+async fn a_principal_is_that_of_who_linked_it_before_once_the_newest_of_them_is_erased() {
+    for order in [[2, 1, 0], [2, 0, 1], [1, 2, 0], [1, 0, 2], [0, 2, 1]] {
+        let (mut scene, ids) = linked_by(&["first", "second", "third"]).await;
+        scene.run(delete_user(ids[2])).await.unwrap();
+        let asked = scene.asked("k-1").await;
+        for erased in order {
+            erase(&scene, EraseTarget::User(ids[erased])).await.unwrap();
+            let approval = asked.approval.as_ref().unwrap();
+            let late = scene
+                .alice
+                .decide(&scene.ledger, approval, Decision::Approve, None);
+            assert_eq!(
+                refusal(scene.run(late).await),
+                Rejection::CredentialNotEligible,
+                "{order:?}"
+            );
+            scene = restarted(scene).await;
+        }
+    }
+}
