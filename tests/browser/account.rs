@@ -8,7 +8,7 @@ use crate::service::Service;
 use crate::waiting::until;
 use serde_json::Value;
 
-const PASSWORD: &str = "a password of the tests";
+pub(crate) const PASSWORD: &str = "a password of the tests";
 
 /// Types name and password at the page's first form, and sends it.
 async fn log_in(browser: &Browser, service: &Service, name: &str, password: &str) {

@@ -15,6 +15,11 @@ const TOO_WIDE: &str = "return document.documentElement.scrollWidth - window.inn
 
 /// Looks at the page that is open in every window and scheme.
 pub(crate) async fn look(browser: &Browser, name: &str) {
+    look_at_each(browser, name, async |_| ()).await;
+}
+
+/// As [`look`], and does something with each, whose name it is told.
+pub(crate) async fn look_at_each(browser: &Browser, name: &str, each: impl AsyncFn(&str)) {
     for (width, height) in WINDOWS {
         for scheme in SCHEMES {
             browser.look_with(width, height, scheme).await;
@@ -23,9 +28,9 @@ pub(crate) async fn look(browser: &Browser, name: &str) {
                 too_wide.as_i64() <= Some(0),
                 "{name} scrolls sideways by {too_wide} px at {width} px"
             );
-            browser
-                .screenshot(&format!("{name}-{width}-{scheme}"))
-                .await;
+            let place = format!("{name}-{width}-{scheme}");
+            browser.screenshot(&place).await;
+            each(&place).await;
         }
     }
     let ground = |scheme| async move {

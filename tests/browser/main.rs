@@ -1,8 +1,9 @@
 //! The pages in a real browser: the real binary serves them, Chromium shows them, and its virtual
 //! authenticator (WebAuthn Level 3, section 11) holds the passkeys.
 //!
-//! `cargo test --test browser`; `chromium` and `chromedriver` must be on PATH. Screenshots of
-//! all pages are left in `target/screenshots`.
+//! `cargo test --test browser`; `chromium` and `chromedriver` must be on PATH, and axe-core in
+//! `tests/browser/node_modules` (`npm ci --prefix tests/browser`). Screenshots of all pages are left in
+//! `target/screenshots`.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,11 +13,13 @@
 )]
 
 mod account;
+mod axe;
 mod browser;
 mod deciding;
 mod driver;
 mod enrolling;
 mod first_screen;
+mod inbox;
 mod layout;
 mod passkey;
 mod prefixed;

@@ -42,6 +42,15 @@ impl View {
     }
 }
 
+impl View {
+    /// The kinds of changes that it shows, as the stream names them.
+    const fn kinds(self) -> &'static str {
+        match self {
+            Self::Inbox => "approval apply",
+        }
+    }
+}
+
 /// A link to a view.
 pub(super) struct Link {
     pub(super) name: &'static str,
@@ -82,6 +91,10 @@ impl Frame {
 
     pub(super) fn who(&self) -> &Short {
         &self.who
+    }
+
+    pub(super) fn kinds(&self) -> &'static str {
+        self.here.kinds()
     }
 
     pub(super) fn assets(&self) -> String {

@@ -1,0 +1,164 @@
+// Views of who is logged in: brings the page up to date as things change, and answers the keyboard. Without it
+// the page reads as well.
+
+import { hush, say } from "./ceremony.js";
+
+const main = document.getElementById("content");
+const root = main.dataset.root;
+/** The kinds of things that the page shows. */
+const kinds = new Set((main.dataset.kinds ?? "").split(" "));
+/** The part that is brought up to date. */
+const lists = () => document.getElementById("lists");
+
+/** Not more often than this is the page asked for again, and not less. */
+const LEAST_PAUSE = 1000;
+const MOST_PAUSE = 60000;
+const LONGEST_RETRY = 30000;
+/** A list that has just moved takes no click: it was meant for what stood there before. */
+const SETTLES = 700;
+/** How long `g` waits for the letter of a view. */
+const LETTER = 1500;
+
+let asOf = main.dataset.asOf;
+let movedAt = -Infinity;
+let askedAt = -Infinity;
+let timer = 0;
+
+/** The page as the service makes it now; parsed by the browser, and none of its scripts run. */
+function page() {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", location.pathname + location.search);
+    request.setRequestHeader("accept", "text/html");
+    request.responseType = "document";
+    request.onload = () => resolve(request);
+    request.onerror = request.onabort = request.ontimeout = () => reject(new Error("not reached"));
+    request.timeout = 30000;
+    request.send();
+  });
+}
+
+/** Brings the page up to date. What is marked stays marked by its id, wherever its row stands then. */
+async function refresh() {
+  clearTimeout(timer);
+  timer = 0;
+  askedAt = performance.now();
+  const answer = await page();
+  // Whoever is logged out is led to the login.
+  if (new URL(answer.responseURL).pathname !== location.pathname || [401, 403, 404].includes(answer.status)) {
+    location.reload();
+    return;
+  }
+  const next = answer.response;
+  const list = answer.status === 200 && next?.getElementById("lists");
+  if (!list) throw new Error("unavailable");
+  const marked = document.activeElement;
+  const inList = lists().contains(marked);
+  const id = inList ? marked.id : "";
+  const before = lists().textContent;
+  const open = [...lists().querySelectorAll("details[id][open]")].map((part) => part.id);
+  lists().replaceWith(document.importNode(list, true));
+  for (const part of open) document.getElementById(part)?.setAttribute("open", "");
+  if (lists().textContent !== before) movedAt = performance.now();
+  document.title = next.title;
+  asOf = next.getElementById("content").dataset.asOf;
+  const still = id && document.getElementById(id);
+  if (still) still.focus({ preventScroll: true });
+  else if (inList) say("", "What was marked is not here any more", "It was decided, has ended, or stands on another page of this list.");
+}
+
+/** Has the page brought up to date soon. */
+function soon() {
+  if (timer) return;
+  const wait = Math.max(0, askedAt + LEAST_PAUSE - performance.now());
+  timer = setTimeout(() => refresh().catch(() => tell("Not connected")), wait);
+}
+
+const tell = (text) => { document.getElementById("live").textContent = text; };
+
+let stream = null;
+let retry = 1000;
+
+function watch() {
+  if (stream || document.hidden || !asOf) return;
+  stream = new EventSource(`${root}v1/stream?after=${asOf}`);
+  stream.onopen = () => {
+    retry = 1000;
+    tell("Live");
+  };
+  stream.onmessage = ({ data }) => {
+    const changes = JSON.parse(data || "[]");
+    if (changes.some(({ kind }) => kinds.has(kind))) soon();
+  };
+  stream.addEventListener("resync", soon);
+  stream.addEventListener("ended", () => {
+    leave();
+    location.reload();
+  });
+  stream.onerror = () => {
+    tell("Not connected");
+    // The browser tries again by itself, but for an answer that was none.
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    leave();
+    setTimeout(() => refresh().catch(() => {}).then(watch), retry);
+    retry = Math.min(retry * 2, LONGEST_RETRY);
+  };
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    leave();
+    tell("");
+  } else {
+    refresh().catch(() => {}).then(watch);
+  }
+});
+// How long ago and how much is left are words of the page.
+setInterval(() => !document.hidden && soon(), MOST_PAUSE);
+
+document.addEventListener("click", (event) => {
+  const isPointer = event.detail > 0;
+  const link = event.target.closest?.("a.open, #lists button");
+  if (!isPointer || !link || performance.now() - movedAt > SETTLES) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
+}, { capture: true });
+
+let letterUntil = -Infinity;
+
+/** Marks the row after or before the marked one, as the rows stand now. */
+function step(by) {
+  const rows = [...document.querySelectorAll("#lists a.open")];
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement);
+  const first = by > 0 ? 0 : rows.length - 1;
+  const next = at < 0 ? first : Math.min(Math.max(at + by, 0), rows.length - 1);
+  rows[next].focus();
+  rows[next].closest("li, tr")?.scrollIntoView({ block: "nearest" });
+  hush();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  const view = performance.now() < letterUntil && /^[a-z]$/.test(event.key)
+    ? document.querySelector(`nav.views a[data-key="${event.key}"]`) : null;
+  letterUntil = -Infinity;
+  if (view) {
+    event.preventDefault();
+    location.assign(view.href);
+    return;
+  }
+  // Enter is the marked link's own.
+  if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "g") letterUntil = performance.now() + LETTER;
+});
+
+watch();
