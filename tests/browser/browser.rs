@@ -113,6 +113,12 @@ impl Browser {
             .await
     }
 
+    /// Goes to a new tab of the same window; the others are in the background from then on.
+    pub(crate) async fn new_tab(&self) {
+        let tab = self.client.new_window(true).await.unwrap();
+        self.client.switch_to_window(tab.handle).await.unwrap();
+    }
+
     /// Opens an address and waits until it has loaded.
     pub(crate) async fn goto(&self, url: &str) {
         self.client.goto(url).await.unwrap();

@@ -53,3 +53,21 @@ async fn a_task_is_watched_as_it_goes_on_and_until_it_is_closed() {
     watcher.goto(&bare).await;
     watcher.told("This link is not complete").await;
 }
+
+/// A browser opens six connections to a host: streams of tabs that nobody looks at would use them up.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_thirty_tabs_of_a_task_open_other_pages_still_load() {
+    let token = "the-service-token-of-the-browser-tests";
+    let service = Service::start_with(&[("SERVICE_TOKEN", token)]).await;
+    let driver = Driver::start();
+    let asked = service.ask_for_purge().await;
+    let watcher = Browser::open(&driver).await;
+    let link = service.watch_url(&asked, token).await;
+    for _ in 0..30 {
+        watcher.goto(&link).await;
+        shows(&watcher, "#live", "Live").await;
+        watcher.new_tab().await;
+    }
+    watcher.goto(&asked.url).await;
+    shown(&watcher, "h1").await;
+}
