@@ -1,7 +1,7 @@
 //! Bodies at the limit, over it, and many at a time.
 
-use super::{Answer, Bystander, Raw, caller, new_task, peak_kib, sandbox, signed};
-use fixtures::sandbox::Sandbox;
+use super::{Answer, Bystander, Raw, caller, metric, new_task, peak_kib, sandbox, signed};
+use fixtures::sandbox::{Sandbox, until};
 use fixtures::service::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -209,16 +209,14 @@ async fn a_subject_with_large_bodies_under_way_waits_for_its_own_and_others_do_n
         raw.send(half).await;
         halves.push(raw);
     }
-    let third = loop {
-        // Until both of the others have come as far as they will.
-        let answer = greedy
-            .send(path, "third", &script(), 10 * MIB, Length::Said)
-            .await;
-        if answer.status == 503 {
-            break answer;
-        }
-        assert_eq!(answer.status, 202, "{answer:?}");
-    };
+    until("both halves", async || {
+        let held = metric(&service, "http_body_bytes_held").await;
+        (held > (17 * MIB) as f64).then_some(())
+    })
+    .await;
+    let third = greedy
+        .send(path, "third", &script(), 10 * MIB, Length::Said)
+        .await;
     assert_eq!(third.problem(), 503);
     assert!(third.has("retry-after: 1\r\n"), "{third:?}");
     let fits = other
