@@ -64,7 +64,8 @@ async fn can_administer(ledger: &Ledger, user: &User) -> Result<bool, Error> {
     if user.password.is_some() {
         return Ok(true);
     }
-    let passkeys = ledger.approver(&user.principal()).await?;
+    let passkeys = ledger.approver(&user.principal()).await;
+    let passkeys = ledger::Error::none_if_erased(passkeys)?;
     Ok(passkeys.is_some_and(|passkeys| passkeys.active_credentials().next().is_some()))
 }
 

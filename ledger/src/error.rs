@@ -56,6 +56,17 @@ impl Error {
         Self::Defect { what: what.into() }
     }
 
+    /// What was found; what was erased is not there.
+    ///
+    /// # Errors
+    /// All others.
+    pub fn none_if_erased<T>(found: Result<Option<T>, Self>) -> Result<Option<T>, Self> {
+        match found {
+            Err(Self::Rejected(Rejection::Erased)) => Ok(None),
+            found => found,
+        }
+    }
+
     /// True when what is stored is not what was written to it, so that only a copy of it helps; see
     /// [`ReadError::is_damage`].
     #[must_use]

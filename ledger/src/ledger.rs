@@ -18,7 +18,6 @@ use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
-use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
@@ -197,11 +196,8 @@ impl Ledger {
             Some(user) => self.load::<User>(user).await,
             None => self.find::<User>(LookupKey::linked(&principal)).await,
         };
-        let user = match user {
-            // Nobody logs in as one who was erased.
-            Err(Error::Rejected(Rejection::Erased)) => None,
-            user => user?,
-        };
+        // Nobody logs in as one who was erased.
+        let user = Error::none_if_erased(user)?;
         Ok(user.filter(|user| user.logs_in_by(&principal, id)))
     }
 
@@ -209,11 +205,7 @@ impl Ledger {
     pub async fn passkeys_of(&self, user: &User) -> Result<Vec<Credential>, Error> {
         let mut passkeys = Vec::new();
         for principal in user.principals() {
-            let approver = match self.approver(&principal).await {
-                // One that is erased has no passkeys.
-                Err(Error::Rejected(Rejection::Erased)) => None,
-                found => found?,
-            };
+            let approver = Error::none_if_erased(self.approver(&principal).await)?;
             if let Some(approver) = approver {
                 let active = approver.active_credentials().cloned();
                 passkeys.extend(

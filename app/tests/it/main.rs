@@ -4,6 +4,7 @@
 
 use app::applies::{self, ApplyProgress, Attempt};
 use app::decisions::Undecided;
+use app::first_admin::is_missing;
 use app::identity::password::PasswordHasher;
 use app::identity::session::session_key;
 use app::identity::throttle::Throttle;
@@ -18,10 +19,12 @@ use app::{
 };
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
+use fixtures::people::{create_user, enrol};
 use fixtures::rules::{APPROVER, ORIGIN, RP_ID};
 use fixtures::scope_names::KnownNames;
 use fixtures::test_ledger::TestLedger;
-use ledger::{ClientSubject, Decision, Rejection};
+use ledger::command::{CreateUser, EraseTarget, RevokeUserPasskey};
+use ledger::{Actor, ClientSubject, CredentialId, Decision, Origin, Rejection, Role};
 use projections::{ProjectionOptions, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,6 +245,37 @@ async fn a_token_opens_its_own_task_for_its_own_client() {
         refused,
         Err(Error::Forbidden(Forbidden::OtherSubject))
     ));
+}
+
+#[tokio::test]
+async fn an_admin_whose_passkeys_were_erased_is_not_one_who_can_log_in() {
+    let ledger = TestLedger::open().await;
+    let root = ledger.run(create_user("root", Role::Admin)).await.unwrap();
+    let zoe = CreateUser {
+        password: None,
+        ..create_user("zoe", Role::Admin)
+    };
+    let zoe = ledger.run(zoe).await.unwrap();
+    let phone = enrol(&ledger, zoe.id, "phone").await;
+    let revoke = RevokeUserPasskey {
+        user_id: zoe.id,
+        credential_id: CredentialId::unchecked(phone.credential_id()),
+        reason: None,
+    };
+    ledger.run(revoke).await.unwrap();
+    let operator = Origin {
+        actor: Actor::Operator {
+            name: "ops".to_owned(),
+        },
+        request_id: None,
+    };
+    let passkeys = EraseTarget::Approver(zoe.principal());
+    let erased = ledger.erase(operator, passkeys, "request 2026-114".to_owned());
+    erased.await.unwrap();
+    assert!(!is_missing(&ledger).await.unwrap(), "root can log in");
+    let mut users = ledger.users().await.unwrap();
+    users.retain(|user| user.id != root.id);
+    assert_eq!(ledger.passkeys_of(&users[0]).await.unwrap(), []);
 }
 
 #[test]

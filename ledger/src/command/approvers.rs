@@ -71,11 +71,8 @@ async fn is_no_way_in(
     if known.may_become(&put.public_key, put.status) {
         return Ok(());
     }
-    let owner = match owner(tx, &approver.principal).await {
-        // Nobody logs in as that one any more.
-        Err(Error::Rejected(Rejection::Erased)) => None,
-        owner => owner?,
-    };
+    // Nobody logs in as one who was erased.
+    let owner = Error::none_if_erased(owner(tx, &approver.principal).await)?;
     let logs_in = |user: &Arc<User>| {
         !user.deleted && user.logs_in_by(&approver.principal, &put.credential_id)
     };

@@ -79,7 +79,7 @@ async fn had_any(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Error> {
         return Ok(true);
     }
     let own = LookupKey::approver(&user.principal());
-    let own = tx.find_state::<Approver>(&own).await?;
+    let own = Error::none_if_erased(tx.find_state::<Approver>(&own).await)?;
     Ok(own.is_some_and(|own| !own.credentials.is_empty()))
 }
 
@@ -95,7 +95,7 @@ async fn prove(
 ) -> Result<(PasskeyProof, Arc<Approver>), Error> {
     let credential_id = CredentialId::unchecked(assertion.credential_id.clone());
     let holder = LookupKey::credential(&credential_id);
-    let approver = tx.find_state::<Approver>(&holder).await?;
+    let approver = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
     let approver = approver.filter(|approver| is_fine(&approver.principal, &credential_id));
     let approver = approver.ok_or(Rejection::PasskeyNotEligible)?;
     let credential = active(&approver, &credential_id)?;

@@ -46,7 +46,7 @@ pub(super) async fn is_usable_without(
         return Ok(true);
     }
     let own = LookupKey::approver(&user.principal());
-    let passkeys = tx.find_state::<Approver>(&own).await?;
+    let passkeys = Error::none_if_erased(tx.find_state::<Approver>(&own).await)?;
     Ok(passkeys.is_some_and(|passkeys| {
         let mut active = passkeys.active_credentials();
         active.any(|passkey| Some(&passkey.credential_id) != without)

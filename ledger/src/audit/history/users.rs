@@ -174,6 +174,7 @@ impl History {
     /// Whether an administrator can log in whose stream is another one.
     fn is_other_usable(&mut self, stream: StreamId) -> Result<bool, Obstacle> {
         let others: Vec<StreamId> = self.users.values().copied().collect();
+        let mut is_hidden = false;
         for other in others.into_iter().filter(|other| *other != stream) {
             let Some(State::User(other)) = self.streams.state(other) else {
                 // One who cannot be looked at may be one.
@@ -183,8 +184,14 @@ impl History {
             if self.is_usable(&other) {
                 return Ok(true);
             }
+            // One whose passkeys cannot be looked at may be one too.
+            let is_known = self.principals.contains_key(&other.principal());
+            if other.role == Role::Admin && other.is_enabled() && !is_known {
+                is_hidden |= !self.hidden_approvers.is_empty();
+            }
         }
-        match self.hidden_users.iter().any(|hidden| *hidden != stream) {
+        is_hidden |= self.hidden_users.iter().any(|hidden| *hidden != stream);
+        match is_hidden {
             true => Err(Obstacle::Erased),
             false => Ok(false),
         }

@@ -7,7 +7,10 @@ use fixtures::people::{
 };
 use ledger::aggregate::{Session, User};
 use ledger::audit::Check;
-use ledger::command::{AgentChanges, ChangeUser, DescribeAgent, LinkPrincipal, RecordFailedLogin};
+use ledger::command::{
+    AgentChanges, ChangeUser, CreateUser, DescribeAgent, LinkPrincipal, RecordFailedLogin,
+    RevokeUserPasskey,
+};
 use ledger::event::LoginWay;
 use ledger::{AgentName, ApproverName, Ceremony, Role, UserId, UserName};
 
@@ -275,4 +278,70 @@ async fn a_principal_is_that_of_who_linked_it_before_once_the_newest_of_them_is_
             scene = restarted(scene).await;
         }
     }
+}
+
+/// A scene with an administrator by password, and one who had passkeys alone, all of which were revoked and
+/// erased.
+async fn without_passkeys() -> (Scene, UserId) {
+    let scene = Scene::new().await;
+    scene.run(create_user("root", Role::Admin)).await.unwrap();
+    let zoe = CreateUser {
+        password: None,
+        ..create_user("zoe", Role::Admin)
+    };
+    let zoe = scene.run(zoe).await.unwrap().id;
+    let phone = enrol(&scene.ledger, zoe, "phone").await;
+    let revoke = RevokeUserPasskey {
+        user_id: zoe,
+        credential_id: ledger::CredentialId::unchecked(phone.credential_id()),
+        reason: None,
+    };
+    scene.run(revoke).await.unwrap();
+    let passkeys = EraseTarget::Approver(User::principal_of(zoe));
+    erase(&scene, passkeys).await.unwrap();
+    (scene, zoe)
+}
+
+#[tokio::test]
+async fn an_administrator_whose_passkeys_were_erased_has_none() {
+    let (scene, zoe) = without_passkeys().await;
+    let root = scene.users().await.unwrap();
+    let root = root.iter().find(|user| user.id != zoe).unwrap().id;
+    let refused = refusal(scene.run(delete_user(root)).await);
+    assert_eq!(refused, Rejection::LastAdmin);
+    let first = CreateUser {
+        is_first: true,
+        ..create_user("first", Role::Admin)
+    };
+    assert_eq!(refusal(scene.run(first).await), Rejection::AdminExists);
+    let demote = ChangeUser {
+        role: Some(Role::Viewer),
+        ..change_user(zoe)
+    };
+    scene.run(demote).await.unwrap();
+    restarted(scene).await;
+}
+
+/// An auditor who cannot see the passkeys of an administrator any more does not take the last one for gone.
+#[tokio::test]
+async fn the_history_before_an_administrators_passkeys_were_erased_is_still_sound() {
+    let scene = Scene::new().await;
+    let zoe = CreateUser {
+        password: None,
+        ..create_user("zoe", Role::Admin)
+    };
+    let zoe = scene.run(zoe).await.unwrap().id;
+    let phone = enrol(&scene.ledger, zoe, "phone").await;
+    let other = scene.run(create_user("other", Role::Admin)).await.unwrap();
+    scene.run(delete_user(other.id)).await.unwrap();
+    scene.run(create_user("root", Role::Admin)).await.unwrap();
+    let revoke = RevokeUserPasskey {
+        user_id: zoe,
+        credential_id: ledger::CredentialId::unchecked(phone.credential_id()),
+        reason: None,
+    };
+    scene.run(revoke).await.unwrap();
+    let passkeys = EraseTarget::Approver(User::principal_of(zoe));
+    erase(&scene, passkeys).await.unwrap();
+    restarted(scene).await;
 }
