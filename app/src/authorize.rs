@@ -120,11 +120,8 @@ async fn opened_by_key(
     named: Option<TaskId>,
 ) -> Result<Arc<Task>, Error> {
     let named = named.ok_or(Rejection::NotOpenedByKey)?;
-    let task = match ledger.load::<Task>(named).await {
-        // Whose it was nobody knows any more.
-        Err(ledger::Error::Rejected(Rejection::Erased)) => None,
-        task => task?,
-    };
+    // Whose an erased one was nobody knows any more.
+    let task = ledger::Error::none_if_erased(ledger.load::<Task>(named).await)?;
     check_opened_by_key(holder.agent_id(), task.as_deref(), ledger.now())?;
     Ok(task.ok_or(Rejection::NotOpenedByKey)?)
 }

@@ -39,7 +39,9 @@ pub async fn applies_of(
 /// The apply that has used the approval or given it back, where one did and was not erased.
 pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<Apply>>, Error> {
     match approval.consumed_by.or(approval.released_by) {
-        Some(apply) => recorded(ledger.load::<Apply>(apply).await),
+        Some(apply) => Ok(ledger::Error::none_if_erased(
+            ledger.load::<Apply>(apply).await,
+        )?),
         None => Ok(None),
     }
 }
@@ -48,7 +50,7 @@ pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<
 pub async fn passkeys(ledger: &Ledger, approval: &Approval) -> Result<Vec<usize>, Error> {
     let mut counts = Vec::with_capacity(approval.approvers.len());
     for principal in &approval.approvers {
-        let approver = recorded(ledger.approver(principal).await)?;
+        let approver = ledger::Error::none_if_erased(ledger.approver(principal).await)?;
         counts.push(approver.map_or(0, |approver| approver.active_credentials().count()));
     }
     Ok(counts)
@@ -171,7 +173,9 @@ impl<'a> Undecided<'a> {
 
     /// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
     async fn approver(&self, principal: &ApproverName) -> Result<Option<Arc<Approver>>, Error> {
-        recorded(self.app.ledger.approver(principal).await)
+        Ok(ledger::Error::none_if_erased(
+            self.app.ledger.approver(principal).await,
+        )?)
     }
 
     /// The principal and credential that signed, where they may decide this.
@@ -198,14 +202,6 @@ impl<'a> Undecided<'a> {
             }
         }
         Err(Rejection::CredentialNotEligible.into())
-    }
-}
-
-/// What was loaded; what was erased is not there.
-fn recorded<T>(loaded: Result<Option<T>, ledger::Error>) -> Result<Option<T>, Error> {
-    match loaded {
-        Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
-        loaded => Ok(loaded?),
     }
 }
 

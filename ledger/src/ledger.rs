@@ -176,9 +176,10 @@ impl Ledger {
         self.find(LookupKey::user(name)).await
     }
 
-    /// The session whose token has that hash, in its newest committed state, also where it has ended.
+    /// The session whose token has that hash, in its newest committed state, also where it has ended; `None`
+    /// where there is none, or it was erased with its user.
     pub async fn session_of(&self, hash: &SessionTokenHash) -> Result<Option<Arc<Session>>, Error> {
-        self.find(LookupKey::session(hash)).await
+        Error::none_if_erased(self.find(LookupKey::session(hash)).await)
     }
 
     /// The approver that has that credential, in its newest committed state; `None` where none has.

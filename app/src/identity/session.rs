@@ -97,9 +97,11 @@ impl SessionCredential {
     /// [`Rejection::SessionEnded`].
     pub async fn session(&self, ledger: &Ledger) -> Result<UserSession, Error> {
         let session = match self {
-            Self::Cookie(hash) => ledger.session_of(hash).await?,
-            Self::Bearer(pointer) => unless_erased(ledger.load::<Session>(pointer.sid).await)?,
+            Self::Cookie(hash) => ledger.session_of(hash).await,
+            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await,
         };
+        // A user who was erased, or a session of theirs, is as good as none.
+        let session = ledger::Error::none_if_erased(session)?;
         let session = session.ok_or(Rejection::SessionEnded)?;
         if let Self::Bearer(pointer) = self
             && *pointer != SessionPointer::to(&session)
@@ -116,23 +118,16 @@ impl SessionCredential {
     /// When the ledger cannot be read.
     pub async fn may_go_on(&self, ledger: &Ledger) -> Result<bool, Error> {
         let session = match self {
-            Self::Cookie(hash) => ledger.session_of(hash).await?,
-            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await?,
+            Self::Cookie(hash) => ledger.session_of(hash).await,
+            Self::Bearer(pointer) => ledger.load::<Session>(pointer.sid).await,
         };
+        let session = ledger::Error::none_if_erased(session)?;
         let Some(session) = session.filter(|session| session.ended.is_none()) else {
             return Ok(false);
         };
-        let user = ledger.load::<User>(session.user_id).await?;
+        let user = ledger::Error::none_if_erased(ledger.load::<User>(session.user_id).await)?;
         let is_later = |user: &User| user.is_enabled() && session.epoch < user.epoch;
         Ok(ledger.now() < session.expires_at && user.is_some_and(|user| is_later(&user)))
-    }
-}
-
-/// A user who was erased, or a session of theirs, is as good as none.
-fn unless_erased<T>(found: Result<Option<T>, ledger::Error>) -> Result<Option<T>, Error> {
-    match found {
-        Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(None),
-        found => Ok(found?),
     }
 }
 
@@ -145,7 +140,7 @@ pub struct UserSession {
 
 impl UserSession {
     async fn of(ledger: &Ledger, session: Arc<Session>) -> Result<Self, Error> {
-        let user = unless_erased(ledger.load::<User>(session.user_id).await)?;
+        let user = ledger::Error::none_if_erased(ledger.load::<User>(session.user_id).await)?;
         let user = user.ok_or(Rejection::SessionEnded)?;
         match session.is_valid(&user, ledger.now()) {
             true => Ok(Self { user, session }),
@@ -158,7 +153,7 @@ impl UserSession {
     /// # Errors
     /// [`Rejection::SessionEnded`].
     pub async fn again(&self, ledger: &Ledger) -> Result<Self, Error> {
-        let session = unless_erased(ledger.load::<Session>(self.session.id).await)?;
+        let session = ledger::Error::none_if_erased(ledger.load::<Session>(self.session.id).await)?;
         Self::of(ledger, session.ok_or(Rejection::SessionEnded)?).await
     }
 

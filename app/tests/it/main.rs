@@ -6,7 +6,7 @@ use app::applies::{self, ApplyProgress, Attempt};
 use app::decisions::Undecided;
 use app::first_admin::is_missing;
 use app::identity::password::PasswordHasher;
-use app::identity::session::session_key;
+use app::identity::session::{SessionCredential, session_key};
 use app::identity::throttle::Throttle;
 use app::passkey::{RegistrationKey, RelyingParty};
 use app::tasks::{self, Issued, NewTask};
@@ -19,7 +19,7 @@ use app::{
 };
 use fixtures::approver::SoftApprover;
 use fixtures::commands;
-use fixtures::people::{create_user, enrol};
+use fixtures::people::{create_user, delete_user, enrol, open_session};
 use fixtures::rules::{APPROVER, ORIGIN, RP_ID};
 use fixtures::scope_names::KnownNames;
 use fixtures::test_ledger::TestLedger;
@@ -121,6 +121,15 @@ fn administrator() -> Principal {
             .and(Right::IssueTasks)
             .and(Right::ManageApprovers),
     })
+}
+
+fn operator() -> Origin {
+    Origin {
+        actor: Actor::Operator {
+            name: "ops".to_owned(),
+        },
+        request_id: None,
+    }
 }
 
 fn of_task(issued: &Issued) -> Request {
@@ -263,19 +272,42 @@ async fn an_admin_whose_passkeys_were_erased_is_not_one_who_can_log_in() {
         reason: None,
     };
     ledger.run(revoke).await.unwrap();
-    let operator = Origin {
-        actor: Actor::Operator {
-            name: "ops".to_owned(),
-        },
-        request_id: None,
-    };
     let passkeys = EraseTarget::Approver(zoe.principal());
-    let erased = ledger.erase(operator, passkeys, "request 2026-114".to_owned());
+    let erased = ledger.erase(operator(), passkeys, "request 2026-114".to_owned());
     erased.await.unwrap();
     assert!(!is_missing(&ledger).await.unwrap(), "root can log in");
     let mut users = ledger.users().await.unwrap();
     users.retain(|user| user.id != root.id);
     assert_eq!(ledger.passkeys_of(&users[0]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_session_of_an_erased_user_has_ended_before_a_restart_and_after_it() {
+    let ledger = TestLedger::open().await;
+    ledger.run(create_user("root", Role::Admin)).await.unwrap();
+    let zoe = ledger.run(create_user("zoe", Role::Viewer)).await.unwrap();
+    let login = open_session(&ledger, zoe.id, zoe.epoch);
+    let cookie = SessionCredential::Cookie(login.token_hash);
+    ledger.run(login).await.unwrap();
+    cookie.session(&ledger).await.unwrap();
+    ledger.run(delete_user(zoe.id)).await.unwrap();
+    let erased = ledger.erase(
+        operator(),
+        EraseTarget::User(zoe.id),
+        "request 7".to_owned(),
+    );
+    erased.await.unwrap();
+    let has_ended = async |ledger: &TestLedger| {
+        let refused = cookie.session(ledger).await.unwrap_err();
+        let ended = matches!(
+            &refused,
+            Error::Ledger(ledger::Error::Rejected(Rejection::SessionEnded))
+        );
+        assert!(ended, "{refused:?}");
+        assert!(!cookie.may_go_on(ledger).await.unwrap());
+    };
+    has_ended(&ledger).await;
+    has_ended(&ledger.restart().await).await;
 }
 
 #[test]
