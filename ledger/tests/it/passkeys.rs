@@ -287,10 +287,16 @@ async fn an_invitation_of_a_user_ends_with_the_sessions_of_before() {
             credential: phone.new_credential(),
         })
     };
-    let taken = ledger.execute(by(&session), invite).await.unwrap();
+    // Of the moment of their creation nobody has a session that is to end.
+    let of_creation = ledger.execute(by(&session), invite).await.unwrap();
     ledger.clock.advance(Duration::from_secs(1));
+    let taken = ledger.execute(by(&session), invite).await.unwrap();
+    // In the same moment too: what came first cannot be told by the time.
     ledger.run(end_sessions(zoe)).await.unwrap();
-    assert_eq!(refusal(enrol(taken).await), Rejection::EnrolmentEnded);
+    for ended in [of_creation, taken, ledger.run(invite).await.unwrap()] {
+        assert_eq!(refusal(enrol(ended).await), Rejection::EnrolmentEnded);
+    }
+    ledger.clock.advance(Duration::from_micros(1));
     let fresh = ledger.run(invite).await.unwrap();
     enrol(fresh).await.unwrap();
     consistency::check(&ledger.restart().await).await;

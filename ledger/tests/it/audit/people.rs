@@ -101,6 +101,26 @@ async fn users_sessions_and_groups_as_they_are_recorded_break_no_rule() {
 }
 
 #[tokio::test]
+async fn an_invitation_of_the_moment_in_which_all_sessions_end_is_good_for_nothing() {
+    let ledger = TestLedger::open().await;
+    let root = user(&ledger, "root", Role::Admin).await;
+    ledger.clock.advance(Duration::from_secs(1));
+    enrol(&ledger, root.id, "phone").await;
+    let closed = ledger.close().await;
+    let history = History::read(closed.path());
+    assert!(history.verify().verified);
+    let (at, put) = (
+        history.first("approver.enrolment_opened"),
+        history.first("approver.credential_put"),
+    );
+    let ended = Event::SessionsEnded(SessionsEnded { reason: None });
+    let report = altered(&history, |history| {
+        history.insert(at + 1, root.id.into(), &ended);
+    });
+    is_found(&report, Check::Enrolment, put + 1);
+}
+
+#[tokio::test]
 async fn a_name_is_one_living_users() {
     let history = lived().await;
     let at = history.last("user.created");
