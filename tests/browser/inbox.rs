@@ -10,7 +10,7 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 /// A service with an administrator, and their browser at the inbox.
-async fn at_the_inbox(driver: &Driver) -> (Service, Browser) {
+pub(crate) async fn at_the_inbox(driver: &Driver) -> (Service, Browser) {
     let service = Service::start().await;
     service.command("user create-admin anna --password-stdin", PASSWORD);
     let browser = Browser::open(driver).await;

@@ -28,5 +28,6 @@ mod reading;
 mod receipts;
 mod refusing;
 mod service;
+mod views;
 mod waiting;
 mod watching;

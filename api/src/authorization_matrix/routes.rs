@@ -104,4 +104,10 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/v1/ledger/events", Action::Audit),
     ("GET", "/inbox", Action::ListApprovals),
     ("GET", "/requests/{approval_id}", Action::OpenQuestion),
+    ("GET", "/tasks", Action::ListTasks),
+    ("GET", "/tasks/{task_id}", Action::ListTasks),
+    ("GET", "/agents", Action::ReadAgents),
+    ("GET", "/agents/{agent}", Action::ReadAgents),
+    ("GET", "/ledger", Action::ReadEvents),
+    ("GET", "/system", Action::ReadSystem),
 ];

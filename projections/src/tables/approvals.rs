@@ -6,7 +6,7 @@ use crate::paging::{Page, Paging};
 use crate::projection::Projection;
 use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
-use crate::store::{Spec, Table, row};
+use crate::store::{Columns, Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
 use ledger::{
@@ -307,6 +307,33 @@ impl Projections {
         );
         let query = query.bind(moment::to_text(since)).bind(i64::from(limit));
         read_all(self.readers(), query).await
+    }
+
+    /// What became of the newest thousand questions that an agent has asked since then: for each state, and
+    /// whether a person has decided, how many.
+    pub async fn asked_by(
+        &self,
+        agent: &AgentName,
+        since: Timestamp,
+    ) -> Result<Vec<(ApprovalStatus, bool, u64)>, Error> {
+        let failed = || Error::database("counting the questions of an agent");
+        let query = sqlx::query(
+            "SELECT state, decided_at IS NOT NULL AS decided, count(*) AS number FROM (
+                 SELECT state, decided_at, created_at FROM approvals
+                 WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+             WHERE created_at >= ? GROUP BY 1, 2",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
+        let rows = rows.await.map_err(failed())?;
+        rows.iter()
+            .map(|row| {
+                let decided: bool = row.try_get("decided").map_err(failed())?;
+                let number: i64 = row.try_get("number").map_err(failed())?;
+                let state = Columns::new(row, SPEC.name).get("state")?;
+                Ok((state, decided, u64::try_from(number).unwrap_or(0)))
+            })
+            .collect()
     }
 
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {

@@ -9,14 +9,28 @@ use ledger::describe::who;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     Inbox,
+    Tasks,
+    Agents,
+    Ledger,
+    System,
 }
 
 impl View {
-    const ALL: [Self; 1] = [Self::Inbox];
+    const ALL: [Self; 5] = [
+        Self::Inbox,
+        Self::Tasks,
+        Self::Agents,
+        Self::Ledger,
+        Self::System,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Inbox => "Inbox",
+            Self::Tasks => "Tasks",
+            Self::Agents => "Agents",
+            Self::Ledger => "Ledger",
+            Self::System => "System",
         }
     }
 
@@ -24,6 +38,10 @@ impl View {
     const fn path(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",
+            Self::Tasks => "tasks",
+            Self::Agents => "agents",
+            Self::Ledger => "ledger",
+            Self::System => "system",
         }
     }
 
@@ -31,13 +49,18 @@ impl View {
     const fn key(self) -> char {
         match self {
             Self::Inbox => 'i',
+            Self::Tasks => 't',
+            Self::Agents => 'a',
+            Self::Ledger => 'l',
+            Self::System => 's',
         }
     }
 
     /// The least role that sees it.
     const fn seen_by(self) -> Role {
         match self {
-            Self::Inbox => Role::Viewer,
+            Self::Inbox | Self::Tasks | Self::Ledger => Role::Viewer,
+            Self::Agents | Self::System => Role::Operator,
         }
     }
 }
@@ -47,6 +70,12 @@ impl View {
     const fn kinds(self) -> &'static str {
         match self {
             Self::Inbox => "approval apply",
+            Self::Tasks => "task apply approval",
+            Self::Agents => "agent key task approval",
+            Self::System => "",
+            Self::Ledger => {
+                "task apply approval delivery agent approver user group session key template"
+            }
         }
     }
 }
@@ -102,7 +131,7 @@ impl Frame {
     }
 
     /// The way to the service's root, with a slash at its end.
-    pub(super) fn root(&self) -> String {
+    pub(crate) fn root(&self) -> String {
         match self.path.matches('/').count().saturating_sub(1) {
             0 => "./".to_owned(),
             levels => "../".repeat(levels),

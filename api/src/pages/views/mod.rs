@@ -1,7 +1,15 @@
 //! Pages of people who are logged in: the inbox, and what stands around it.
 
+mod agents;
+mod events;
 mod frame;
 mod inbox;
+mod system;
+mod tasks;
 
+pub(crate) use agents::{AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, Record};
+pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
 pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, RowState};
+pub(crate) use system::{LimitRow, ProjectionRow, SystemPage};
+pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

@@ -1,8 +1,12 @@
 //! Views: pages of people who are logged in, at addresses of their own. Each is made whole by the service,
 //! and reads without scripts. Who may see one stands in the table of actions, as for every other route.
 
+mod agents;
+mod events;
 mod glances;
 mod inbox;
+mod system;
+mod tasks;
 
 pub(crate) use glances::Glances;
 
@@ -18,6 +22,7 @@ use axum::routing::get;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use ledger::RequestId;
+use url::form_urlencoded;
 
 macro_rules! views {
     ($($path:literal => $handler:path,)+) => {
@@ -35,6 +40,12 @@ macro_rules! views {
 views! {
     "/inbox" => inbox::show,
     "/requests/{approval_id}" => inbox::open,
+    "/tasks" => tasks::list,
+    "/tasks/{task_id}" => tasks::show,
+    "/agents" => agents::list,
+    "/agents/{agent}" => agents::show,
+    "/ledger" => events::show,
+    "/system" => system::show,
 }
 
 /// A request for a view.
@@ -99,4 +110,14 @@ impl Asked {
         }
         response
     }
+}
+
+/// The address of the next page of a list at that path: its last part, so that it holds wherever the list
+/// stands.
+fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<u64>) -> Option<String> {
+    let next = next?.to_string();
+    let here = asked.path.rsplit('/').next().unwrap_or_default();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(kept).append_pair("after", &next);
+    Some(format!("{here}?{}", query.finish()))
 }

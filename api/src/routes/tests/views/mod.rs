@@ -1,5 +1,6 @@
 //! Views as a browser gets them, without scripts.
 
+mod around;
 mod inbox;
 
 use super::Scene;

@@ -1,0 +1,86 @@
+//! Agents: the list of them, and one with its grants, its keys and its record.
+
+use super::events::EventRow;
+use super::frame::Frame;
+use crate::pages::{Beside, Short};
+use askama::Template;
+
+/// Agents, the newest first.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/agents.html")]
+pub(crate) struct AgentsPage {
+    pub(crate) frame: Frame,
+    pub(crate) rows: Vec<AgentRow>,
+    pub(crate) older: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct AgentRow {
+    /// Its name as the last part of its address.
+    pub(crate) part: String,
+    pub(crate) name: Short,
+    /// Who answers for it.
+    pub(crate) owner: Option<Short>,
+    pub(crate) organization: Option<Short>,
+    pub(crate) site: Option<Short>,
+    pub(crate) tags: Vec<Short>,
+    pub(crate) grants: usize,
+    pub(crate) since: Beside,
+}
+
+/// One agent.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/agent.html")]
+pub(crate) struct AgentPage {
+    pub(crate) frame: Frame,
+    pub(crate) agent: AgentRow,
+    pub(crate) grants: Vec<GrantRow>,
+    pub(crate) grants_more: usize,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) keys_more: bool,
+    pub(crate) record: Record,
+    /// The address of its tasks.
+    pub(crate) tasks: String,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) older: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct GrantRow {
+    pub(crate) what: Short,
+    pub(crate) level: &'static str,
+    /// Until when; for good when absent.
+    pub(crate) until: Option<Beside>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct KeyRow {
+    pub(crate) id: String,
+    pub(crate) by: Short,
+    pub(crate) created: Beside,
+    pub(crate) used: Option<Beside>,
+    pub(crate) revoked: Option<Beside>,
+}
+
+/// What became of the questions that an agent asked in the last thirty days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) asked: u64,
+    pub(crate) approved: u64,
+    pub(crate) denied: u64,
+    /// Nobody decided in time, or its task was closed before.
+    pub(crate) undecided: u64,
+    pub(crate) open: u64,
+}
+
+impl AgentsPage {
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
+}
+
+impl AgentPage {
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
+}

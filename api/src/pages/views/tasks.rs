@@ -1,0 +1,132 @@
+//! Tasks: the list of them, and one with its applies and what happened in it.
+
+use super::events::EventRow;
+use super::frame::Frame;
+use crate::pages::{Beside, Short};
+use askama::Template;
+use projections::{OperationProgress, TaskStatus};
+
+/// Tasks, the newest first.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/tasks.html")]
+pub(crate) struct TasksPage {
+    pub(crate) frame: Frame,
+    /// The list that has only those of one state, by its word; all where there is none.
+    pub(crate) state: Option<Standing>,
+    /// Whose tasks these are, where they are those of one agent.
+    pub(crate) agent: Option<Short>,
+    pub(crate) rows: Vec<TaskRow>,
+    /// The address of those that are older.
+    pub(crate) older: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TaskRow {
+    pub(crate) id: String,
+    pub(crate) name: Short,
+    pub(crate) agent: Short,
+    pub(crate) status: Standing,
+    /// Operations of its newest apply that are done, and how many it has.
+    pub(crate) progress: Option<(usize, usize)>,
+    pub(crate) opened: Beside,
+    pub(crate) changed: Beside,
+}
+
+/// One task.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/task.html")]
+pub(crate) struct TaskPage {
+    pub(crate) frame: Frame,
+    pub(crate) task: TaskRow,
+    pub(crate) close_reason: Option<Short>,
+    /// What it may do, and how many entries more there are.
+    pub(crate) allowed: Vec<Short>,
+    pub(crate) allowed_more: usize,
+    pub(crate) applies: Vec<ApplyRow>,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) older: Option<String>,
+}
+
+/// One apply of a task.
+#[derive(Debug, Clone)]
+pub(crate) struct ApplyRow {
+    pub(crate) key: Short,
+    pub(crate) status: Standing,
+    pub(crate) accepted: Beside,
+    pub(crate) simulated: bool,
+    /// The question that it waited for.
+    pub(crate) question: Option<String>,
+    pub(crate) operations: Vec<OperationRow>,
+    pub(crate) more: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct OperationRow {
+    pub(crate) what: Short,
+    pub(crate) progress: OperationProgress,
+    /// The code of its failure, or why its outcome is not known.
+    pub(crate) why: Option<Short>,
+}
+
+impl TasksPage {
+    const STATES: [Standing; 10] = [
+        Standing(TaskStatus::Open),
+        Standing(TaskStatus::RequiresApproval),
+        Standing(TaskStatus::Approved),
+        Standing(TaskStatus::Applying),
+        Standing(TaskStatus::Completed),
+        Standing(TaskStatus::Failed),
+        Standing(TaskStatus::Unknown),
+        Standing(TaskStatus::Denied),
+        Standing(TaskStatus::Expired),
+        Standing(TaskStatus::Closed),
+    ];
+
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
+
+    fn is_of(&self, state: &Standing) -> bool {
+        self.state == Some(*state)
+    }
+}
+
+impl TaskPage {
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
+}
+
+/// Where a task or an apply stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing(pub(crate) TaskStatus);
+
+impl Standing {
+    /// Its word, as people read it.
+    fn words(self) -> String {
+        self.0.as_str().replace('_', " ")
+    }
+
+    const fn tone(self) -> &'static str {
+        match self.0 {
+            TaskStatus::Completed => "good",
+            TaskStatus::Failed | TaskStatus::Unknown | TaskStatus::Denied => "bad",
+            TaskStatus::Open
+            | TaskStatus::RequiresApproval
+            | TaskStatus::Approved
+            | TaskStatus::Applying
+            | TaskStatus::Expired
+            | TaskStatus::Closed => "neutral",
+        }
+    }
+}
+
+impl OperationRow {
+    const fn tone(&self) -> &'static str {
+        match self.progress {
+            OperationProgress::Succeeded => "good",
+            OperationProgress::Failed | OperationProgress::Unknown => "bad",
+            OperationProgress::Waiting | OperationProgress::Started => "neutral",
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The views around the inbox: what they show, to whom, and that nothing in them acts.
+
+use super::{HOSTILE, Page, Scene};
+use crate::routes::tests::{dns, ssl};
+use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
+use ledger::command::{AgentChanges, CloseTask, CreateAgent, ReplacePermissions};
+use ledger::{AgentName, Decision, Origin, Role};
+use serde_json::{Value, json};
+
+async fn seen(stage: &Stage, path: &str, by: &OpenedSession) -> Page {
+    let page = stage.view(path, Some(by)).await;
+    page.is_harmless();
+    page
+}
+
+#[tokio::test]
+async fn a_task_is_found_with_how_far_it_is_and_what_happened() {
+    let scene = Scene::granted().await;
+    let reader = scene.stage.session_of(Role::Viewer).await;
+    scene
+        .apply("k1", &[dns("a.example.com"), dns("b.example.com")])
+        .await;
+    let waiting = scene.apply("k2", &[ssl()]).await;
+    let id = scene.task.task.id.to_string();
+    let list = seen(&scene.stage, "/tasks", &reader).await;
+    let link = format!("href=\"./tasks/{id}\"");
+    assert!(list.html.contains(&link), "{}", list.html);
+    assert!(
+        list.html
+            .contains(">requires approval</strong><span>0 of 1 done</span>")
+    );
+    let none = seen(&scene.stage, "/tasks?state=denied", &reader).await;
+    assert!(!none.html.contains(&link) && none.html.contains("No tasks are here."));
+    let task = seen(&scene.stage, &format!("/tasks/{id}"), &reader).await;
+    let question = waiting.body["approval_id"].as_str().unwrap();
+    for part in [
+        &*format!("href=\"../requests/{question}\""),
+        "href=\"../ledger\"",
+        "src=\"../assets/",
+        "dns.record.write on zone z1",
+        "<span class=\"end good\">succeeded</span>",
+        "approval.requested",
+    ] {
+        assert!(task.html.contains(part), "{part}: {}", task.html);
+    }
+}
+
+#[tokio::test]
+async fn lists_of_views_go_on_where_their_page_ends() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let reader = stage.session_of(Role::Operator).await;
+    for number in 0..4 {
+        stage.task(&format!("agent {number}/..?")).await;
+    }
+    let id = scene.task.task.id;
+    for (path, kept) in [
+        ("/tasks?limit=2", "tasks?after="),
+        ("/tasks?limit=2&state=open", "tasks?state=open&#38;after="),
+        ("/agents?limit=2", "agents?after="),
+        ("/ledger?limit=2", "ledger?after="),
+        (&*format!("/tasks/{id}?limit=1"), &*format!("{id}?after=")),
+    ] {
+        let page = seen(stage, path, &reader).await;
+        let (_, rest) = page
+            .html
+            .split_once("<p class=\"more\"><a href=\"")
+            .expect(path);
+        let (address, _) = rest.split_once('"').unwrap();
+        assert!(address.starts_with(kept), "{path}: {address}");
+        let folder = path.rsplit_once('/').unwrap().0;
+        let next = format!("{folder}/{}", address.replace("&#38;", "&"));
+        seen(stage, &next, &reader).await;
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_marks_what_is_signed_and_nothing_that_nobody_checked() {
+    let scene = Scene::new().await;
+    let ledger = &scene.stage.state.app.ledger;
+    let reader = scene.stage.session_of(Role::Viewer).await;
+    let size = *ledger.size().borrow();
+    let checkpoints = ledger.checkpoints().unwrap();
+    checkpoints
+        .covering(size - 1, crate::testing::PATIENCE)
+        .await
+        .unwrap();
+    let page = seen(&scene.stage, "/ledger", &reader).await;
+    assert_eq!(page.html.matches("<li id=\"e-").count() as u64, size);
+    assert_eq!(
+        page.html.matches("class=\"mark signed\"").count() as u64,
+        size
+    );
+    for mark in ["mark witnessed", "checked"] {
+        assert!(!page.html.contains(mark), "{mark}");
+    }
+    let unsigned = Stage::unsigned().await;
+    let reader = unsigned.session_of(Role::Viewer).await;
+    let page = seen(&unsigned, "/ledger", &reader).await;
+    assert!(!page.html.contains("mark signed"));
+    assert!(page.html.contains("no key for checkpoints"));
+}
+
+#[tokio::test]
+async fn an_agent_is_shown_with_its_grants_its_keys_and_its_record() {
+    let scene = Scene::granted().await;
+    let stage = &scene.stage;
+    let operator = stage.session_of(Role::Operator).await;
+    scene.apply("k1", &[ssl()]).await;
+    scene.decide(Decision::Deny, Some("no")).await;
+    let keys = format!("/v1/agents/{AGENT}/keys");
+    let made = stage.send("POST", &keys, SERVICE_TOKEN, &Value::Null).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let list = seen(stage, "/agents", &operator).await;
+    assert!(list.html.contains(&format!("href=\"./agents/{AGENT}\"")));
+    let agent = seen(stage, &format!("/agents/{AGENT}"), &operator).await;
+    for part in [
+        "dns.record.write on zone *",
+        "up to <strong>write</strong>, for good",
+        "Asked 1: 0 approved, 1 denied, 0 not decided, 0 open.",
+        made.body["id"].as_str().unwrap(),
+        "in force</span>",
+        "never used",
+        &*format!("../tasks?agent={AGENT}"),
+    ] {
+        assert!(agent.html.contains(part), "{part}: {}", agent.html);
+    }
+    assert!(!agent.html.contains(made.body["key"].as_str().unwrap()));
+    let nobody = stage.view("/agents/nobody", Some(&operator)).await;
+    assert_eq!(nobody.status, 404);
+}
+
+#[tokio::test]
+async fn the_system_says_how_far_its_read_tables_are() {
+    let scene = Scene::new().await;
+    let operator = scene.stage.session_of(Role::Operator).await;
+    let views = scene
+        .stage
+        .state
+        .app
+        .current_views(&projections::Projection::ALL);
+    views.await.unwrap();
+    let page = seen(&scene.stage, "/system", &operator).await;
+    assert_eq!(
+        page.html
+            .matches("<span class=\"end good\">follows</span>")
+            .count(),
+        5
+    );
+    assert!(page.html.contains("<td data-name=\"behind\">0</td>"));
+    assert!(page.html.contains("<strong>Ready</strong>"));
+}
+
+#[tokio::test]
+async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
+    let scene = Scene::new().await;
+    for (role, hidden) in [
+        (Role::Viewer, &["agents", "system"][..]),
+        (Role::Operator, &[]),
+    ] {
+        let session = scene.stage.session_of(role).await;
+        let inbox = seen(&scene.stage, "/inbox", &session).await;
+        for path in ["agents", "system"] {
+            let is_hidden = hidden.contains(&path);
+            let link = format!("href=\"./{path}\"");
+            assert_eq!(inbox.html.contains(&link), !is_hidden, "{path}");
+            let page = scene.stage.view(&format!("/{path}"), Some(&session)).await;
+            let expected = if is_hidden { 403 } else { 200 };
+            assert_eq!(page.status, expected, "{path} as {role:?}");
+            assert_eq!(page.html.contains("not for your role"), is_hidden);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_anybody_wrote_acts_in_any_view() {
+    let stage = Stage::new().await;
+    let ledger = &stage.state.app.ledger;
+    let admin = stage.session_of(Role::Admin).await;
+    let system = || Origin::system(HOSTILE);
+    let agent = AgentName::unchecked(HOSTILE);
+    let create = CreateAgent {
+        agent: agent.clone(),
+        described: AgentChanges {
+            organization: Some(Some(HOSTILE.to_owned())),
+            site: Some(Some(HOSTILE.to_owned())),
+            tags: Some(vec![HOSTILE.to_owned()]),
+            ..AgentChanges::default()
+        },
+    };
+    ledger.execute(system(), create).await.unwrap();
+    let replace = ReplacePermissions {
+        agent: agent.clone(),
+        grants: Vec::new(),
+        reason: Some(HOSTILE.to_owned()),
+    };
+    ledger.execute(system(), replace).await.unwrap();
+    let (issued, token) = stage.task(HOSTILE).await;
+    let path = format!("/v1/tasks/{}/apply", issued.task.id);
+    let operation = json!({
+        "operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "z1",
+        "params": {"type": "TXT", "name": "a.example.com", "content": format!("\"{HOSTILE}\""), "ttl": 60},
+    });
+    for (key, body) in [("key-1", json!({"operations": [operation]}))] {
+        let headers = [("idempotency-key", key)];
+        let asked = stage
+            .send_with("POST", &path, &token, &headers, &body)
+            .await;
+        assert_eq!(asked.status, 202, "{asked:?}");
+    }
+    let task = issued.task.id;
+    let encoded: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let paths = [
+        "/inbox".to_owned(),
+        "/tasks".to_owned(),
+        format!("/tasks/{task}"),
+        format!("/tasks?agent={encoded}"),
+        "/agents".to_owned(),
+        format!("/agents/{encoded}"),
+        "/ledger".to_owned(),
+        "/system".to_owned(),
+    ];
+    for is_closed in [false, true] {
+        if is_closed {
+            let close = CloseTask {
+                task_id: task,
+                token: None,
+                reason: Some(HOSTILE.to_owned()),
+            };
+            ledger.execute(system(), close).await.unwrap();
+        }
+        for path in &paths {
+            let page = seen(&stage, path, &admin).await;
+            let has_it = page.html.contains("onerror=alert(1)");
+            let may_have = path != "/system" && !(is_closed && path == "/inbox");
+            assert_eq!(has_it, may_have, "{path}");
+            assert!(page.html.len() < 200_000, "{path}");
+        }
+    }
+}

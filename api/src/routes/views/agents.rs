@@ -1,0 +1,205 @@
+//! Agents, and one of them.
+
+use super::{Asked, events, older};
+use crate::extract::params::{PathParams, QueryParams};
+use crate::pages::views::{AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, Record, View};
+use crate::pages::{Beside, Short};
+use crate::problem::ApiError;
+use crate::schemes::By;
+use crate::shapes::lists::PageQuery;
+use crate::state::AppState;
+use app::{Acting, action, agents, keys};
+use axum::extract::State;
+use axum::response::Response;
+use ledger::aggregate::User;
+use ledger::event::Grant;
+use ledger::{AgentName, Rejection, Timestamp, UserId};
+use projections::{AgentFilter, ApprovalStatus, Paging, Projection, TimelineTopic};
+use std::time::Duration;
+use url::form_urlencoded;
+
+/// Grants and keys that are shown, and tags of a row.
+const GRANTS: usize = 100;
+const KEYS: u32 = 50;
+const TAGS: usize = 10;
+
+const TEXT: usize = 300;
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+pub(super) async fn list(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::ReadAgents>, ApiError>,
+    query: Result<QueryParams<PageQuery>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        let QueryParams(query) = query?;
+        let page = agents::list(&state.app, &who, AgentFilter::default(), query.read()?).await?;
+        let now = state.app.ledger.now();
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for agent in page.rows {
+            rows.push(AgentRow {
+                part: part(&agent.agent),
+                name: Short::line(agent.agent.as_str(), TEXT),
+                owner: owner(&state, agent.owner).await?,
+                organization: agent.organization.map(|it| Short::line(it, TEXT)),
+                site: agent.site.map(|it| Short::line(it, TEXT)),
+                tags: tags(&agent.tags),
+                grants: usize::try_from(agent.permission_count).unwrap_or(usize::MAX),
+                since: Beside::past(agent.registered_at, now),
+            });
+        }
+        Ok(AgentsPage {
+            frame: Frame::of(&who, &asked.path, View::Agents, page.as_of),
+            older: older(&asked, &[], page.next),
+            rows,
+        })
+    };
+    asked.page(made.await)
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::ReadAgents>, ApiError>,
+    name: Result<PathParams<String>, ApiError>,
+    query: Result<QueryParams<PageQuery>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        let PathParams(name) = name?;
+        let QueryParams(query) = query?;
+        agent(
+            &state,
+            &who,
+            &asked,
+            &AgentName::unchecked(name),
+            query.read()?,
+        )
+        .await
+    };
+    asked.page(made.await)
+}
+
+async fn agent(
+    state: &AppState,
+    who: &Acting,
+    asked: &Asked,
+    name: &AgentName,
+    paging: Paging,
+) -> Result<AgentPage, ApiError> {
+    let ledger = &state.app.ledger;
+    let agent = agents::read(ledger, who, name).await?;
+    let grants = agents::permissions(ledger, who, name).await?;
+    let first = Paging {
+        after: None,
+        limit: KEYS,
+    };
+    let keys = keys::list(&state.app, who, name, first).await?;
+    let read = [Projection::Tasks, Projection::Timeline];
+    let views = state.app.current_views(&read).await?;
+    let now = ledger.now();
+    let counts = views.asked_by(name, now.minus(MONTH)).await?;
+    let topic = Some(TimelineTopic::Agent(name.clone()));
+    let timeline = views.timeline(topic, paging).await?;
+    let frame = Frame::of(who, &asked.path, View::Agents, timeline.as_of);
+    let tasks = form_urlencoded::Serializer::new(String::new())
+        .append_pair("agent", name.as_str())
+        .finish();
+    Ok(AgentPage {
+        tasks: format!("{}tasks?{tasks}", frame.root()),
+        frame,
+        agent: AgentRow {
+            part: part(name),
+            name: Short::line(name.as_str(), TEXT),
+            owner: owner(state, agent.described.owner).await?,
+            organization: agent
+                .described
+                .organization
+                .as_ref()
+                .map(|it| Short::line(it, TEXT)),
+            site: agent
+                .described
+                .site
+                .as_ref()
+                .map(|it| Short::line(it, TEXT)),
+            tags: tags(&agent.described.tags),
+            grants: grants.len(),
+            since: Beside::past(agent.created_at, now),
+        },
+        grants_more: grants.len().saturating_sub(GRANTS),
+        grants: grants
+            .iter()
+            .take(GRANTS)
+            .map(|it| grant(it, now))
+            .collect(),
+        keys_more: keys.next.is_some(),
+        keys: keys
+            .rows
+            .into_iter()
+            .map(|key| KeyRow {
+                id: key.view.key_id.to_string(),
+                by: Short::line(key.view.created_by, TEXT),
+                created: Beside::past(key.view.created_at, now),
+                used: key.last_used_at.map(|at| Beside::past(at, now)),
+                revoked: key.view.revoked_at.map(|at| Beside::past(at, now)),
+            })
+            .collect(),
+        record: record(&counts),
+        older: older(asked, &[], timeline.next),
+        events: events::rows(state, timeline).await?,
+    })
+}
+
+fn grant(grant: &Grant, now: Timestamp) -> GrantRow {
+    let (kind, on) = (grant.scope_type, grant.scope_id.as_str());
+    GrantRow {
+        what: Short::line(format!("{} on {kind} {on}", grant.operation), TEXT),
+        level: grant.granted_level.as_str(),
+        until: grant.expires_at.map(|until| Beside::ahead(until, now)),
+    }
+}
+
+fn record(counts: &[(ApprovalStatus, bool, u64)]) -> Record {
+    let mut record = Record::default();
+    for (state, is_decided, number) in counts {
+        record.asked += number;
+        let of = match state {
+            ApprovalStatus::Pending => &mut record.open,
+            ApprovalStatus::Denied => &mut record.denied,
+            // An approved one that was not continued in time has expired too.
+            _ if *is_decided => &mut record.approved,
+            _ => &mut record.undecided,
+        };
+        *of += number;
+    }
+    record
+}
+
+/// A name as the last part of a path.
+fn part(name: &AgentName) -> String {
+    // Bytes that a path can have as they are stay; `+` is a space in queries only.
+    let encoded: String = form_urlencoded::byte_serialize(name.as_str().as_bytes()).collect();
+    encoded.replace('+', "%20").replace('.', "%2E")
+}
+
+fn tags(tags: &[String]) -> Vec<Short> {
+    tags.iter()
+        .take(TAGS)
+        .map(|tag| Short::line(tag, TEXT))
+        .collect()
+}
+
+async fn owner(state: &AppState, owner: Option<UserId>) -> Result<Option<Short>, ApiError> {
+    let Some(id) = owner else {
+        return Ok(None);
+    };
+    let name = match state.app.ledger.load::<User>(id).await {
+        Ok(Some(user)) => user.name.to_string(),
+        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => id.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Short::line(name, TEXT)))
+}

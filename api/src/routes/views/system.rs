@@ -1,0 +1,121 @@
+//! How the service stands.
+
+use super::Asked;
+use crate::pages::views::{Frame, LimitRow, ProjectionRow, SystemPage, View};
+use crate::pages::{Moment, Short};
+use crate::problem::ApiError;
+use crate::schemes::By;
+use crate::state::AppState;
+use app::{Acting, action};
+use axum::extract::State;
+use axum::response::Response;
+use projections::Projections;
+
+const TEXT: usize = 1000;
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::ReadSystem>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        system(&state, &who, &asked).await
+    };
+    asked.page(made.await)
+}
+
+async fn system(state: &AppState, who: &Acting, asked: &Asked) -> Result<SystemPage, ApiError> {
+    // As they are, since how far they are is what is asked.
+    let views: &Projections = &state.app.projections;
+    let status = views.status();
+    let depths = views.depths().await?;
+    let rows = status.projections.iter().map(|one| ProjectionRow {
+        name: one.projection.as_str(),
+        cursor: one.cursor,
+        behind: status.head.saturating_sub(one.cursor),
+        stopped: one
+            .stop
+            .as_ref()
+            .map(|stop| Short::line(stop.to_string(), TEXT)),
+    });
+    let reasons = state.readiness.reasons_against().into_iter();
+    Ok(SystemPage {
+        frame: Frame::of(who, &asked.path, View::System, status.head),
+        now: Moment::new(state.app.ledger.now()),
+        version: env!("CARGO_PKG_VERSION"),
+        simulated: state.config.simulated,
+        reasons: reasons.map(|reason| Short::line(reason, TEXT)).collect(),
+        events: status.head,
+        projections: rows.collect(),
+        queues: vec![
+            ("Applies that may run", depths.ready_applies),
+            ("Deliveries that are owed", depths.due_deliveries),
+            (
+                "Questions that nobody has decided",
+                depths.pending_approvals,
+            ),
+            ("Deliveries that were given up", depths.given_up_deliveries),
+            (
+                "Outcomes that a person has to settle",
+                depths.unknown_applies,
+            ),
+        ],
+        limits: limits(state),
+    })
+}
+
+fn limits(state: &AppState) -> Vec<LimitRow> {
+    let (requests, _) = state.under_way.counts();
+    let rules = state.app.ledger.rules();
+    let quotas = &rules.quotas;
+    let row = |what, taken, most| LimitRow { what, taken, most };
+    let none_at_0 = |number: u64, unit: &str| match number {
+        0 => "no limit".to_owned(),
+        number => format!("at most {number} {unit}"),
+    };
+    let rate = u64::from(state.config.rate_limit_rps);
+    vec![
+        row(
+            "Requests under way",
+            Some(requests),
+            "of all callers".to_owned(),
+        ),
+        row(
+            "Streams",
+            Some(state.app.feed.watching()),
+            "of all browsers and programs".to_owned(),
+        ),
+        row("Requests of one caller", None, none_at_0(rate, "a second")),
+        row(
+            "Open questions of one task",
+            None,
+            format!("at most {}", quotas.open_approvals),
+        ),
+        row(
+            "Events of one task in an hour",
+            None,
+            none_at_0(quotas.task_bytes, "bytes"),
+        ),
+        row(
+            "Events of one agent in an hour",
+            None,
+            none_at_0(quotas.agent_bytes, "bytes"),
+        ),
+        row(
+            "A question stays open",
+            None,
+            format!("{} s", rules.approval_ttl.as_secs()),
+        ),
+        row(
+            "A session lasts",
+            None,
+            format!("{} s", state.config.session_ttl.as_secs()),
+        ),
+        row(
+            "Tries of a callback",
+            None,
+            format!("{} in a round", rules.callback_max_attempts),
+        ),
+    ]
+}
