@@ -7,6 +7,7 @@ use crate::id::UserId;
 use crate::name::CredentialId;
 use crate::storage::{LookupKey, LookupKind};
 use crate::writer::Transaction;
+use std::sync::Arc;
 
 /// Whether there is a usable administrator beside that user. The roster's rows say which users to look
 /// at; what they are, their own streams say.
@@ -15,17 +16,31 @@ pub(super) async fn is_other_usable(
     beside: Option<UserId>,
 ) -> Result<bool, Error> {
     for key in tx.all_lookups(LookupKind::Roster).await?.into_keys() {
-        let Some(id) = UserId::from_slice(key.parts().1).filter(|id| Some(*id) != beside) else {
-            continue;
-        };
-        let Some(user) = tx.load::<User>(id).await? else {
-            return Err(key.misleads().into());
-        };
-        if is_usable_now(tx, &user).await? {
+        let user = user_of(tx, &key).await?;
+        if Some(user.id) != beside && is_usable_now(tx, &user).await? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The living administrators, as of this batch.
+pub(super) async fn administrators(tx: &mut Transaction<'_>) -> Result<Vec<Arc<User>>, Error> {
+    let mut users = Vec::new();
+    for key in tx.all_lookups(LookupKind::Roster).await?.into_keys() {
+        users.push(user_of(tx, &key).await?);
+    }
+    users.retain(|user| user.role == Role::Admin);
+    Ok(users)
+}
+
+/// The user of a row of the roster.
+async fn user_of(tx: &mut Transaction<'_>, row: &LookupKey) -> Result<Arc<User>, Error> {
+    let user = match UserId::from_slice(row.parts().1) {
+        Some(id) => tx.load::<User>(id).await?,
+        None => None,
+    };
+    Ok(user.ok_or_else(|| row.misleads())?)
 }
 
 /// Whether the user is an administrator who can log in.

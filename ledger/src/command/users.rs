@@ -6,7 +6,7 @@ use super::descriptions::owned_by;
 use super::groups::{leave_all, put_into};
 use super::keys::{minted_by, revoke_all};
 use super::passkeys::has_shown_own;
-use super::roster::{is_other_usable, is_usable_now, is_usable_without};
+use super::roster::{administrators, is_other_usable, is_usable_now, is_usable_without};
 use super::sessions::{Opened, Reissue, reissue};
 use crate::aggregate::{Agent, Key, User};
 use crate::error::Error;
@@ -73,11 +73,29 @@ impl CreateUser {
             return Err(Rejection::AdminExists.into());
         }
         let holder = tx.find(&LookupKey::user(&self.name)).await?;
-        let events = decide_create(&self, holder.is_some(), user_id, &tx.context())?;
+        let mut events = decide_create(&self, holder.is_some(), user_id, &tx.context())?;
+        if self.is_first {
+            events.extend(ended_invitations(tx, self.reason.as_ref()).await?);
+        }
         tx.append(events).await?;
         put_into(tx, user_id, &self.groups, self.reason).await?;
         tx.existing::<User>(user_id).await
     }
+}
+
+/// Ends the invitations of administrators who were to be the first and never could log in: by a link that was
+/// left there would be two first ones.
+async fn ended_invitations(
+    tx: &mut Transaction<'_>,
+    reason: Option<&String>,
+) -> Result<Vec<NewEvent>, Error> {
+    let administrators = administrators(tx).await?;
+    let ended = SessionsEnded {
+        reason: reason.cloned(),
+    };
+    let context = tx.context();
+    let ended = |user: &Arc<User>| context.event(user.id, ended.clone());
+    Ok(administrators.iter().map(ended).collect())
 }
 
 fn decide_create(

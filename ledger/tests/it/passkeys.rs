@@ -498,6 +498,36 @@ async fn only_a_challenge_of_this_service_logs_in() {
 }
 
 #[tokio::test]
+async fn an_invitation_of_a_first_administrator_ends_when_another_one_is_made() {
+    for by_link in [true, false] {
+        let ledger = TestLedger::open().await;
+        let invited = |name| CreateUser {
+            password: None,
+            is_first: true,
+            ..create_user(name, Role::Admin)
+        };
+        let ann = ledger.run(invited("ann")).await.unwrap().id;
+        ledger.clock.advance(Duration::from_secs(1));
+        let left = ledger
+            .run(OpenUserEnrolment { user_id: ann })
+            .await
+            .unwrap();
+        ledger.clock.advance(Duration::from_secs(1));
+        match by_link {
+            true => drop(ledger.run(make_first_admin("bob")).await.unwrap()),
+            false => drop(ledger.run(invited("bob")).await.unwrap()),
+        }
+        let phone = SoftApprover::with_credential(&User::principal_of(ann), "phone");
+        let enrol = Enrol {
+            enrolment_id: left.enrolment_id,
+            credential: phone.new_credential(),
+        };
+        assert_eq!(refusal(ledger.run(enrol).await), Rejection::EnrolmentEnded);
+        consistency::check(&ledger.restart().await).await;
+    }
+}
+
+#[tokio::test]
 async fn the_first_administrator_and_the_passkey_are_one_commit_and_there_is_one() {
     let ledger = TestLedger::open().await;
     let size = *ledger.size().borrow();
