@@ -96,6 +96,7 @@ impl ShownTable {
         let told = [
             (EntryChange::Added, "new"),
             (EntryChange::Changed, "changed"),
+            (EntryChange::Moved, "moved"),
             (EntryChange::Lost, "lost"),
             (EntryChange::Same, "unchanged"),
             (
@@ -142,6 +143,7 @@ impl TableRow {
         match self.change {
             EntryChange::Lost => "lost",
             EntryChange::Changed => "changed",
+            EntryChange::Moved => "moved",
             EntryChange::Added => "new",
             EntryChange::Same => "unchanged",
             EntryChange::Unknown => "",

@@ -10,6 +10,8 @@ pub enum EntryChange {
     Lost,
     /// There now under the same id or reference, and otherwise.
     Changed,
+    /// There now as it is sent, in another order among the entries that stay.
+    Moved,
     /// Not there now.
     Added,
     /// There now as it is sent.

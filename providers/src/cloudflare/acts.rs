@@ -280,6 +280,7 @@ impl WafRulesWrite {
                 let told = [
                     (EntryChange::Added, "new"),
                     (EntryChange::Changed, "changed"),
+                    (EntryChange::Moved, "moved"),
                     (EntryChange::Lost, "lost"),
                 ];
                 let told: Vec<_> = told

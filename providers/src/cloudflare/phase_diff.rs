@@ -1,10 +1,13 @@
 //! The rules that a phase will have beside those that it has, one by one.
 
-use super::waf_rules_write::{not_sent, rules_before};
-use super::{Before, WafRule, WafRulesWrite};
+use super::waf_rule::said;
+use super::waf_rules_write::{REORDERS, rules_before};
+use super::{Before, WafRule, WafRulesWrite, Warning};
 use ledger::operation::{Entries, Entry, EntryChange, EntryField};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+const NOUN: &str = "rule";
 
 /// Fields of a rule that have a place of their own, and those that upstream writes.
 const TOLD: [&str; 4] = ["action", "expression", "description", "enabled"];
@@ -18,7 +21,7 @@ impl WafRulesWrite {
         let is_read = before.is_absent("ruleset") || before.object("ruleset").is_some();
         Some(Entries {
             param: "rules",
-            noun: "rule",
+            noun: NOUN,
             entries: phase_entries(rules, is_read.then(|| rules_before(before))),
         })
     }
@@ -27,28 +30,35 @@ impl WafRulesWrite {
 /// The rules that are sent, in their order, and then those that are lost; `now` is `None` where nothing was
 /// read.
 pub(super) fn phase_entries(sent: &[WafRule], now: Option<&[Value]>) -> Vec<Entry> {
-    let standing = Standing::of(now.unwrap_or_default());
+    let pairs = RulePairs::of(sent, now.unwrap_or_default());
+    let moved = pairs.moved();
     let mut entries: Vec<Entry> = sent
         .iter()
+        .zip(pairs.found())
         .enumerate()
-        .map(|(index, rule)| {
-            let found = standing.of_rule(rule);
+        .map(|(index, (rule, found))| {
+            let moved = moved.get(&index);
+            let mut warnings = rule.warnings();
+            warnings.extend(moved.map(|was| {
+                let text = format!("this was {NOUN} {}: it runs in another order", was + 1);
+                Warning::new(REORDERS, text)
+            }));
             Entry {
                 number: index + 1,
                 change: match (now, found) {
                     (None, _) => EntryChange::Unknown,
                     (Some(_), None) => EntryChange::Added,
-                    (Some(_), Some(found)) if rule.stands_as(found) => EntryChange::Same,
-                    (Some(_), Some(_)) => EntryChange::Changed,
+                    (Some(_), Some(found)) if !rule.stands_as(found) => EntryChange::Changed,
+                    (Some(_), Some(_)) if moved.is_some() => EntryChange::Moved,
+                    (Some(_), Some(_)) => EntryChange::Same,
                 },
                 fields: fields(&rule.body(), found),
                 more: more(&rule.body()),
-                warnings: rule.warnings(),
+                warnings,
             }
         })
         .collect();
-    let lost = not_sent(sent, now.unwrap_or_default()).into_iter();
-    entries.extend(lost.map(|(index, rule)| Entry {
+    entries.extend(pairs.lost().map(|(index, rule)| Entry {
         number: index + 1,
         change: EntryChange::Lost,
         fields: fields(rule, None),
@@ -58,36 +68,137 @@ pub(super) fn phase_entries(sent: &[WafRule], now: Option<&[Value]>) -> Vec<Entr
     entries
 }
 
-/// The rules that are there, by what they are found by.
-struct Standing<'n> {
-    by_name: HashMap<&'n str, &'n Value>,
-    by_deed: HashMap<(&'n str, &'n str), &'n Value>,
+/// Each rule that is sent with the one upstream that it continues: the one of its id or reference, or
+/// else one that says the same, or else one with its action and expression. No two continue the same one.
+#[derive(Debug)]
+pub(super) struct RulePairs<'n> {
+    now: &'n [Value],
+    /// For each rule that is sent, the index upstream.
+    found: Vec<Option<usize>>,
 }
 
-impl<'n> Standing<'n> {
-    fn of(now: &'n [Value]) -> Self {
-        let text = |rule: &'n Value, name: &str| rule.get(name).and_then(Value::as_str);
-        let (mut by_name, mut by_deed) = (HashMap::new(), HashMap::new());
-        for rule in now {
-            for name in ["id", "ref"] {
-                if let Some(name) = text(rule, name) {
-                    by_name.entry(name).or_insert(rule);
+impl<'n> RulePairs<'n> {
+    pub(super) fn of(sent: &[WafRule], now: &'n [Value]) -> Self {
+        let mut standing = Standing::of(now);
+        let mut found: Vec<_> = sent
+            .iter()
+            .map(|rule| standing.take(rule.names().map(Key::name)))
+            .collect();
+        for key in [Key::whole, Key::deed] {
+            for (rule, found) in sent.iter().zip(&mut found) {
+                if found.is_none() {
+                    *found = standing.take([key(&rule.body())]);
                 }
             }
-            let deed = (
-                text(rule, "action").unwrap_or_default(),
-                text(rule, "expression").unwrap_or_default(),
-            );
-            by_deed.entry(deed).or_insert(rule);
         }
-        Self { by_name, by_deed }
+        Self { now, found }
     }
 
-    /// The rule with its id or reference, or else one that does the same.
-    fn of_rule(&self, rule: &WafRule) -> Option<&'n Value> {
-        let mut names = rule.names();
-        let named = names.find_map(|name| self.by_name.get(name));
-        named.or_else(|| self.by_deed.get(&rule.does())).copied()
+    /// For each rule that is sent, the one upstream.
+    fn found(&self) -> impl Iterator<Item = Option<&'n Value>> {
+        self.found.iter().map(|at| self.now.get((*at)?))
+    }
+
+    /// The rules upstream that are not sent, by their index.
+    pub(super) fn lost(&self) -> impl Iterator<Item = (usize, &'n Value)> + use<'n> {
+        let kept: HashSet<usize> = self.found.iter().copied().flatten().collect();
+        let now = self.now.iter().enumerate();
+        now.filter(move |(index, _)| !kept.contains(index))
+    }
+
+    /// The fewest rules that have to move to bring the others into their order upstream: by the index at
+    /// which each is sent, the one upstream.
+    pub(super) fn moved(&self) -> BTreeMap<usize, usize> {
+        let pairs = self.found.iter().enumerate();
+        let pairs: Vec<(usize, usize)> = pairs
+            .filter_map(|(index, was)| Some((index, (*was)?)))
+            .collect();
+        // The longest increasing subsequence: the ends of the best ones of each length, and for each pair
+        // the one before it.
+        let (mut ends, mut before) = (Vec::<usize>::new(), Vec::new());
+        let was = |at: &usize| pairs.get(*at).map(|(_, was)| *was);
+        for (at, pair) in pairs.iter().enumerate() {
+            let length = ends.partition_point(|end| was(end) < Some(pair.1));
+            before.push(
+                length
+                    .checked_sub(1)
+                    .and_then(|last| ends.get(last).copied()),
+            );
+            ends.truncate(ends.len().max(length + 1));
+            match ends.get_mut(length) {
+                Some(end) => *end = at,
+                None => ends.push(at),
+            }
+        }
+        let mut moved: BTreeMap<usize, usize> = pairs.iter().copied().collect();
+        let mut stays = ends.last().copied();
+        while let Some(at) = stays {
+            if let Some((index, _)) = pairs.get(at) {
+                moved.remove(index);
+            }
+            stays = before.get(at).copied().flatten();
+        }
+        moved
+    }
+}
+
+/// Something that a rule is known again by.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Name(String),
+    Whole(String),
+    Deed(String, String),
+}
+
+impl Key {
+    fn name(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+
+    fn whole(rule: &Value) -> Self {
+        Self::Whole(said(rule).to_string())
+    }
+
+    fn deed(rule: &Value) -> Self {
+        let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();
+        Self::Deed(text("action").to_owned(), text("expression").to_owned())
+    }
+}
+
+/// The rules upstream that are still to be paired, by what they are found by.
+struct Standing {
+    by_key: HashMap<Key, VecDeque<usize>>,
+    is_taken: Vec<bool>,
+}
+
+impl Standing {
+    fn of(now: &[Value]) -> Self {
+        let mut by_key: HashMap<_, VecDeque<_>> = HashMap::new();
+        for (index, rule) in now.iter().enumerate() {
+            let names = ["id", "ref"].into_iter();
+            let names = names.filter_map(|name| rule.get(name)?.as_str().map(Key::name));
+            for key in names.chain([Key::whole(rule), Key::deed(rule)]) {
+                by_key.entry(key).or_default().push_back(index);
+            }
+        }
+        let is_taken = vec![false; now.len()];
+        Self { by_key, is_taken }
+    }
+
+    /// The first that is left of the first of these that has one.
+    fn take(&mut self, keys: impl IntoIterator<Item = Key>) -> Option<usize> {
+        for key in keys {
+            let Some(found) = self.by_key.get_mut(&key) else {
+                continue;
+            };
+            while let Some(index) = found.pop_front() {
+                if let Some(taken @ false) = self.is_taken.get_mut(index) {
+                    *taken = true;
+                    return Some(index);
+                }
+            }
+        }
+        None
     }
 }
 
@@ -159,6 +270,56 @@ mod tests {
             [(1, Added), (2, Changed), (3, Changed), (3, Lost)]
         );
         assert_eq!(entries(&json!([named]), None), [(1, Unknown)]);
+    }
+
+    #[test]
+    fn rules_that_run_in_another_order_are_moved() {
+        use EntryChange::{Changed, Lost, Moved, Same};
+        let rule = |action: &str| json!({"action": action, "expression": "a"});
+        let (a, b, c) = (rule("block"), rule("log"), rule("challenge"));
+        let now = json!([a, b, c]);
+        assert_eq!(
+            entries(&json!([c, a, b]), Some(&now)),
+            [(1, Moved), (2, Same), (3, Same)]
+        );
+        assert_eq!(
+            entries(&json!([b, c]), Some(&now)),
+            [(1, Same), (2, Same), (1, Lost)]
+        );
+        let mut off = c;
+        off["enabled"] = json!(false);
+        assert_eq!(
+            entries(&json!([off, a, b]), Some(&now)),
+            [(1, Changed), (2, Same), (3, Same)]
+        );
+    }
+
+    #[test]
+    fn a_rule_twice_continues_one_rule_and_is_new_beside_it() {
+        use EntryChange::{Added, Lost, Same};
+        let rule = json!({"action": "block", "expression": "a", "id": "r1"});
+        let (one, two) = (json!([rule]), json!([rule, rule]));
+        assert_eq!(entries(&two, Some(&one)), [(1, Same), (2, Added)]);
+        assert_eq!(entries(&one, Some(&two)), [(1, Same), (2, Lost)]);
+        let nameless = json!({"action": "block", "expression": "a"});
+        let other = json!({"action": "block", "expression": "a", "description": "b"});
+        assert_eq!(
+            entries(&json!([other]), Some(&json!([nameless, other]))),
+            [(1, Same), (1, Lost)]
+        );
+    }
+
+    #[test]
+    fn a_thousand_rules_of_one_deed_are_paired_at_once() {
+        let rule =
+            |n: usize| json!({"action": "block", "expression": "a", "description": n.to_string()});
+        let now: Vec<_> = (0..1000).map(rule).collect();
+        let sent: Vec<_> = (0..1000).rev().map(rule).collect();
+        let told = entries(&json!(sent), Some(&json!(now)));
+        let moved = told
+            .iter()
+            .filter(|(_, change)| *change == EntryChange::Moved);
+        assert_eq!((told.len(), moved.count()), (1000, 999));
     }
 
     #[test]

@@ -144,20 +144,7 @@ impl WafRule {
 
     /// True where a rule as upstream shows it says the same.
     pub(super) fn stands_as(&self, found: &Value) -> bool {
-        const WRITTEN_BY_UPSTREAM: [&str; 4] = ["id", "ref", "version", "last_updated"];
-        let said = |value: Option<&Value>| value.filter(|value| says_something(value)).cloned();
-        let body = self.body();
-        let names = [&body, found].into_iter().filter_map(Value::as_object);
-        names
-            .flat_map(Map::keys)
-            .filter(|name| !WRITTEN_BY_UPSTREAM.contains(&name.as_str()))
-            .all(|name| match name.as_str() {
-                // Upstream leaves a rule on unless it says otherwise.
-                "enabled" => {
-                    found.get(name).and_then(Value::as_bool).unwrap_or(true) == self.enabled
-                }
-                _ => said(body.get(name)) == said(found.get(name)),
-            })
+        said(&self.body()) == said(found)
     }
 
     /// Its id and reference, where it has them: by either upstream knows it again.
@@ -167,15 +154,29 @@ impl WafRule {
             .filter_map(|name| self.more.get(name)?.as_str())
     }
 
-    /// Its action and expression.
-    pub(super) fn does(&self) -> (&str, &str) {
-        (self.action.as_str(), &self.expression)
-    }
-
     /// `block: http.host eq "a"`
     pub(super) fn described(&self) -> String {
         format!("{}: {}", self.action.as_str(), shown(&self.expression, 80))
     }
+}
+
+/// The fields by which a rule does what it does: without those that upstream writes, and without those
+/// that say nothing.
+pub(super) fn said(rule: &Value) -> Value {
+    const WRITTEN_BY_UPSTREAM: [&str; 4] = ["id", "ref", "version", "last_updated"];
+    let fields = rule.as_object().into_iter().flatten();
+    let mut said: Map<String, Value> = fields
+        .filter(|(name, value)| {
+            !WRITTEN_BY_UPSTREAM.contains(&name.as_str())
+                && name.as_str() != "enabled"
+                && says_something(value)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    // Upstream leaves a rule on unless it says otherwise.
+    let is_on = rule.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+    said.insert("enabled".to_owned(), json!(is_on));
+    Value::Object(said)
 }
 
 /// The warning of a rule that lets every request pass.

@@ -16,15 +16,18 @@
 use super::Before;
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
+use super::phase_diff::RulePairs;
 use super::values::says_something;
 use super::waf_rule::{RulePlace, SKIPS_EVERYTHING, WafRule, parse_position, warnings_of_all};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 
 /// The name that upstream's own pages give to the ruleset of a phase.
 const NEW_RULESET: &str = "default";
+
+/// The warning of rules that run in another order.
+pub(super) const REORDERS: &str = "reorders_rules";
 
 /// Most rules that one request may set; upstream's largest plans allow as many in a phase.
 const MOST_RULES: usize = 1000;
@@ -239,7 +242,7 @@ impl WafRulesWrite {
                 change: RuleChange::Move(_),
                 ..
             } => vec![Warning::new(
-                "reorders_rules",
+                REORDERS,
                 "a rule that moves runs before or after others; the first that ends a request wins",
             )],
             Self::DeleteRule { .. } => {
@@ -250,6 +253,7 @@ impl WafRulesWrite {
             }
             Self::ReplacePhase { rules, .. } => {
                 let mut warnings = vec![replaces_all(rules, before)];
+                warnings.extend(reorders(rules, before));
                 warnings.extend(warnings_of_all(rules));
                 // Nothing is worse than a firewall that everything passes.
                 warnings.sort_by_key(|warning| warning.code != SKIPS_EVERYTHING);
@@ -331,6 +335,20 @@ fn replaces_all(rules: &[WafRule], before: &Before<'_>) -> Warning {
     Warning::danger("replaces_all_rules", text)
 }
 
+/// The warning that rules which stay run in another order.
+fn reorders(rules: &[WafRule], before: &Before<'_>) -> Option<Warning> {
+    let moved = RulePairs::of(rules, rules_before(before)).moved();
+    let text = match moved.len() {
+        0 => return None,
+        1 => "a rule that stays runs".to_owned(),
+        many => format!("{many} rules that stay run"),
+    };
+    Some(Warning::new(
+        REORDERS,
+        format!("{text} in another order; the first that ends a request wins"),
+    ))
+}
+
 fn required_rule<'a>(fields: &mut Fields<'a>) -> Result<At<'a>, InvalidOperation> {
     let rule = fields.at("rule");
     rule.ok_or_else(|| fields.refuse("rule", "is required"))
@@ -338,29 +356,8 @@ fn required_rule<'a>(fields: &mut Fields<'a>) -> Result<At<'a>, InvalidOperation
 
 /// Rules that are there now and not among those that are sent, by their place.
 fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
-    let lost = not_sent(sent, now).into_iter();
+    let lost = RulePairs::of(sent, now).lost();
     lost.map(|(index, rule)| (format!("rules[{index}]"), rule.clone()))
-        .collect()
-}
-
-/// Rules that are there now and not among those that are sent: neither under their id or reference nor
-/// with the same action and expression.
-pub(super) fn not_sent<'n>(sent: &[WafRule], now: &'n [Value]) -> Vec<(usize, &'n Value)> {
-    let names: BTreeSet<&str> = sent.iter().flat_map(WafRule::names).collect();
-    let does: BTreeSet<(&str, &str)> = sent.iter().map(WafRule::does).collect();
-    let is_sent = |rule: &Value| {
-        let text = |name: &str| rule.get(name).and_then(Value::as_str);
-        let is_named = |name| text(name).is_some_and(|name| names.contains(name));
-        is_named("id")
-            || is_named("ref")
-            || does.contains(&(
-                text("action").unwrap_or_default(),
-                text("expression").unwrap_or_default(),
-            ))
-    };
-    now.iter()
-        .enumerate()
-        .filter(|(_, rule)| !is_sent(rule))
         .collect()
 }
 

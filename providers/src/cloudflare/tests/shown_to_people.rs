@@ -230,6 +230,8 @@ fn the_act_on_rules_and_scripts_names_them() {
     changed["expression"] = json!("true");
     for (rules, diff) in [
         (json!([bots, other]), "2 → 2 rules (none changes)"),
+        (json!([other, bots]), "2 → 2 rules (1 moved)"),
+        (json!([bots, other, bots]), "2 → 3 rules (1 new)"),
         (json!([bots]), "2 → 1 rules (1 lost)"),
         (
             json!([changed, rule("challenge")]),
@@ -240,8 +242,12 @@ fn the_act_on_rules_and_scripts_names_them() {
         let replace = json!({
             "action": "replace_phase", "phase": "http_request_firewall_custom", "rules": rules,
         });
-        let act = waf(replace).act(&zone(&found));
+        let replace = waf(replace);
+        let act = replace.act(&zone(&found));
         assert!(act.ends_with(diff), "{act}");
+        let warned = replace.warnings(&zone(&found));
+        let reorders = warned.iter().any(|one| one.code == "reorders_rules");
+        assert_eq!(reorders, diff.contains("moved"), "{diff}");
     }
     let deploy = accepted(
         "workers.deploy.write",
