@@ -5,7 +5,7 @@
 //! | operation | line |
 //! |---|---|
 //! | DNS record | `Delete www.example.com CNAME → shop.pages.dev`, `www.example.com A: 192.0.2.1 → 192.0.2.2, proxying on` |
-//! | SSL mode | `Switch TLS off for example.com (strict now)` |
+//! | SSL mode | `Switch TLS off for example.com: strict → off` |
 //! | rules | `Delete firewall rule "Block bots" (block: …)`, `Replace all custom firewall rules of example.com: 51 → 40 rules (3 new, 14 lost)` |
 //! | Worker | `Deploy Worker shop (new script, …)` |
 
@@ -214,14 +214,14 @@ impl SslMode {
         let now = before.object("ssl").and_then(|found| found.get("value"));
         let now = now.and_then(Value::as_str);
         match (self, now) {
-            (Self::Off, None) => format!("Switch TLS off for {place}"),
-            (Self::Off, Some(now)) => {
-                format!("Switch TLS off for {place} ({} now)", shown(now, 40))
-            }
-            (mode, None) => format!("Set the TLS mode of {place} to {}", mode.as_str()),
             (mode, Some(now)) if now == mode.as_str() => {
                 format!("Leave the TLS mode of {place} at {now}")
             }
+            (Self::Off, None) => format!("Switch TLS off for {place}"),
+            (Self::Off, Some(now)) => {
+                format!("Switch TLS off for {place}: {} → off", shown(now, 40))
+            }
+            (mode, None) => format!("Set the TLS mode of {place} to {}", mode.as_str()),
             (mode, Some(now)) => format!(
                 "Change the TLS mode of {place}: {} → {}",
                 shown(now, 40),

@@ -193,7 +193,11 @@ fn the_act_names_what_stands_upstream() {
     let strict = json!({"ssl": {"value": "strict"}});
     assert_eq!(
         off.act(&zone(&strict)),
-        "Switch TLS off for example.co.uk (strict now)"
+        "Switch TLS off for example.co.uk: strict → off"
+    );
+    assert_eq!(
+        off.act(&zone(&json!({"ssl": {"value": "off"}}))),
+        "Leave the TLS mode of example.co.uk at off"
     );
     assert_eq!(off.act(&Before::default()), "Switch TLS off for zone z1");
     assert_eq!(
