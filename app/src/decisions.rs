@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
 use crate::refusal::Error;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Approver, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::command::DecideApproval;
 use ledger::{
     Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, Origin, PublicKey,
@@ -46,11 +46,11 @@ pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<
     }
 }
 
-/// How many passkeys each of those has who may decide, in their order. One who was erased has none.
+/// How many passkeys that decide each approver has, in their order.
 pub async fn passkeys(ledger: &Ledger, approval: &Approval) -> Result<Vec<usize>, Error> {
     let mut counts = Vec::with_capacity(approval.approvers.len());
     for principal in &approval.approvers {
-        let approver = ledger::Error::none_if_erased(ledger.approver(principal).await)?;
+        let approver = ledger.decider(principal).await?;
         counts.push(approver.map_or(0, |approver| approver.active_credentials().count()));
     }
     Ok(counts)
@@ -122,7 +122,7 @@ impl<'a> Undecided<'a> {
         );
         let mut credential_ids = Vec::new();
         for principal in &self.approval.approvers {
-            if let Some(approver) = self.approver(principal).await? {
+            if let Some(approver) = ledger.decider(principal).await? {
                 let active = approver.active_credentials();
                 credential_ids.extend(active.map(|credential| credential.credential_id.clone()));
             }
@@ -171,20 +171,13 @@ impl<'a> Undecided<'a> {
         Ok(ledger.execute(origin, command).await?.accepted()?)
     }
 
-    /// The approver of that principal. One who was erased decides nothing, and is in nobody's way.
-    async fn approver(&self, principal: &ApproverName) -> Result<Option<Arc<Approver>>, Error> {
-        Ok(ledger::Error::none_if_erased(
-            self.app.ledger.approver(principal).await,
-        )?)
-    }
-
     /// The principal and credential that signed, where they may decide this.
     async fn eligible(
         &self,
         assertion: &Assertion,
     ) -> Result<(ApproverName, EligibleCredential), Error> {
         for principal in &self.approval.approvers {
-            let Some(approver) = self.approver(principal).await? else {
+            let Some(approver) = self.app.ledger.decider(principal).await? else {
                 continue;
             };
             let mut active = approver.active_credentials();

@@ -193,13 +193,33 @@ impl Ledger {
         let Some(principal) = approver.map(|approver| approver.principal.clone()) else {
             return Ok(None);
         };
-        let user = match User::named_by(&principal) {
-            Some(user) => self.load::<User>(user).await,
-            None => self.find::<User>(LookupKey::linked(&principal)).await,
-        };
         // Nobody logs in as one who was erased.
-        let user = Error::none_if_erased(user)?;
+        let user = Error::none_if_erased(self.owner(&principal).await)?;
         Ok(user.filter(|user| user.logs_in_by(&principal, id)))
+    }
+
+    /// The user whose principal it is: by its name, or because the user has shown a passkey of it.
+    async fn owner(&self, principal: &ApproverName) -> Result<Option<Arc<User>>, Error> {
+        match User::named_by(principal) {
+            Some(user) => self.load::<User>(user).await,
+            None => self.find::<User>(LookupKey::linked(principal)).await,
+        }
+    }
+
+    /// The approver of that principal, where its passkeys decide; `None` where it was erased, and where the
+    /// user whose principal it is was disabled, deleted or erased.
+    pub async fn decider(&self, principal: &ApproverName) -> Result<Option<Arc<Approver>>, Error> {
+        let is_enabled = match self.owner(principal).await {
+            Err(Error::Rejected(crate::Rejection::Erased)) => false,
+            owner => owner?.map_or(User::named_by(principal).is_none(), |user| {
+                user.is_enabled()
+            }),
+        };
+        if is_enabled {
+            Error::none_if_erased(self.approver(principal).await)
+        } else {
+            Ok(None)
+        }
     }
 
     /// The passkeys by which a user logs in.

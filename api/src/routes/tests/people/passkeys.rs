@@ -267,6 +267,15 @@ async fn of_a_principal_that_is_linked_the_passkey_that_was_shown_logs_in_and_no
     for (key, passkey) in [("k2", &alice), ("k3", &added)] {
         assert_eq!(decide(key, passkey).await, refused, "{key}");
     }
+    // Nor is it offered, or counted.
+    let asked = scene.apply("k4", &[dns("k4.example.com")]).await;
+    let url = asked.body["approval_url"].as_str().unwrap();
+    let path = url.strip_prefix(ORIGIN).unwrap();
+    let options = format!("{path}/options");
+    let options = Ask::new("POST", &options).body(json!({})).of(stage).await;
+    assert_eq!(options.body["allow_credentials"], json!([]));
+    let page = scene.receipt(path).await;
+    assert!(page.contains("id=\"undecidable\""), "{page}");
 }
 
 #[tokio::test]
