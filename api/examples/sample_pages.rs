@@ -177,6 +177,7 @@ fn ended(ended: Ended) -> EndedPage {
         by: decided.then(|| ShownText::line("alice@example.com")),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
+        was_tried: false,
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),

@@ -21,7 +21,7 @@ pub enum Ended {
     Simulated,
     /// Approved, and nothing was carried out: the first operation failed.
     Failed,
-    /// Approved, and carried out in part: an operation after the first failed.
+    /// Approved, and carried out in part: a later operation failed, or the task was closed before it.
     InPart,
     /// Approved, and nobody knows whether it was carried out.
     Unknown,
@@ -70,9 +70,11 @@ pub struct EndedPage {
     pub usable_until: Option<Moment>,
     /// How many operations have ended: an open page asks whether there are more.
     pub progress: usize,
-    /// The person who decided or cancelled; absent when time ran out.
+    /// The approver who decided; absent where nobody did.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
+    /// Whether upstream was asked, without effect, before it ended.
+    pub was_tried: bool,
     pub agent: ShownText,
     pub task_name: ShownText,
     pub task_id: String,
@@ -85,13 +87,18 @@ impl EndedPage {
     pub fn in_words(&self) -> String {
         let mut line = format!("{} ({}", self.ended.title(), self.at);
         if let Some(by) = &self.by {
-            line.push_str(&format!(", by {}", by.original()));
+            let decided = self.ended.decided().to_lowercase();
+            line.push_str(&format!(", {decided} by {}", by.original()));
         }
         if let Some(reason) = &self.reason {
             line.push_str(&format!(", reason: {}", reason.original()));
         }
         line.push(')');
         line
+    }
+
+    fn explanation(&self) -> &'static str {
+        self.ended.explanation(self.was_tried)
     }
 
     fn assets(&self) -> String {
@@ -151,7 +158,7 @@ impl Ended {
     fn apply_ended(self) -> &'static str {
         match self {
             Self::CarriedOut => "Carried out",
-            Self::Failed | Self::FailedForNow | Self::InPart => "Failed",
+            Self::Failed | Self::FailedForNow => "Failed",
             Self::Stopped => "Stopped",
             _ => "Ended",
         }
@@ -192,7 +199,8 @@ impl Ended {
         }
     }
 
-    fn explanation(self) -> &'static str {
+    /// `was_tried`: upstream was asked once, without effect.
+    fn explanation(self, was_tried: bool) -> &'static str {
         match self {
             Self::Approved => {
                 "The agent may carry out exactly what was approved, once, and has not gone on yet. \
@@ -215,8 +223,8 @@ impl Ended {
                  has to ask again."
             }
             Self::InPart => {
-                "Some operations were carried out, then one failed, and the rest was not tried. The \
-                 approval has been used."
+                "Some operations were carried out; the others failed or were not tried. The approval \
+                 has been used."
             }
             Self::Unknown => {
                 "The answer was lost, and reading back did not show whether it was carried out. \
@@ -231,12 +239,28 @@ impl Ended {
             }
             Self::Denied => "Nothing was sent. The agent has been told.",
             Self::Expired => "Nothing was sent. If it is still wanted, the agent has to ask again.",
+            Self::Lapsed if was_tried => {
+                "Nothing was changed: what was tried failed, the agent did not try again in time, and \
+                 the approval is over."
+            }
             Self::Lapsed => {
-                "Nothing was changed: the agent did not carry it out in time, and the approval is over."
+                "Nothing was sent: the agent did not carry it out in time, and the approval is over."
+            }
+            Self::Cancelled if was_tried => {
+                "Nothing was changed: what was tried failed, and the task was closed. Nothing is \
+                 waiting for you."
             }
             Self::Cancelled => {
                 "Nothing was sent, and nothing is waiting for you: the task was closed."
             }
+        }
+    }
+
+    /// The decision that stands beside its approver.
+    fn decided(self) -> &'static str {
+        match self {
+            Self::Denied => "Denied",
+            _ => "Approved",
         }
     }
 

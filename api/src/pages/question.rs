@@ -123,7 +123,11 @@ impl Question<'_> {
                 .used_by
                 .and_then(|apply| apply.ended_at)
                 .map(Moment::new),
-            usable_until: approval.continue_until().map(Moment::new),
+            usable_until: approval
+                .continue_until()
+                .filter(|until| self.now < *until)
+                .map(Moment::new),
+            was_tried: approval.released_by.is_some(),
             progress: became.progress,
             by: decision.map(|decision| ShownText::line(decision.principal.as_str())),
             reason: decision

@@ -76,6 +76,7 @@ fn ended(ended: Ended) -> EndedPage {
         progress: 1,
         by: Some(hostile()),
         reason: Some(hostile()),
+        was_tried: false,
         agent: hostile(),
         task_name: hostile(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),

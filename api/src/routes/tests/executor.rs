@@ -48,6 +48,15 @@ impl Executor {
         self.open.send_replace(false);
     }
 
+    /// Upstream does one operation, and nothing after it until [`Self::release`].
+    pub(super) fn holds_after_one(&self) {
+        let open = self.open.clone();
+        self.answers(move |_| {
+            open.send_replace(false);
+            succeeded()
+        });
+    }
+
     pub(super) fn release(&self) {
         self.open.send_replace(true);
     }
@@ -96,9 +105,7 @@ async fn follow(
                 _ => false,
             };
             if authorised {
-                open.wait_for(|open| *open).await.unwrap();
-                let simulated = simulates.load(Ordering::Relaxed);
-                carry_out(&ledger, &upstream, simulated, stream.into()).await;
+                carry_out(&ledger, &upstream, &simulates, &mut open, stream.into()).await;
             }
         }
         if size.changed().await.is_err() {
@@ -110,7 +117,8 @@ async fn follow(
 async fn carry_out(
     ledger: &Ledger,
     upstream: &Mutex<Upstream>,
-    simulated: bool,
+    simulates: &AtomicBool,
+    open: &mut watch::Receiver<bool>,
     apply_id: ApplyId,
 ) {
     let operations = ledger
@@ -121,6 +129,8 @@ async fn carry_out(
         .operations
         .len();
     for index in 0..operations {
+        open.wait_for(|open| *open).await.unwrap();
+        let simulated = simulates.load(Ordering::Relaxed);
         let start = StartOperation {
             apply_id,
             index,

@@ -6,8 +6,9 @@ use axum::body::Body;
 use http::Request;
 use ledger::command::RecordPreState;
 use ledger::event::PreState;
-use ledger::{Decision, Origin};
+use ledger::{Decision, Event, Origin};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tower::ServiceExt as _;
 
 /// An apply of these operations that was approved, its link, and its resume token.
@@ -23,7 +24,7 @@ async fn approved(operations: &[Value]) -> (Scene, String, Value) {
 
 impl Scene {
     /// What the link shows.
-    async fn receipt(&self, path: &str) -> String {
+    pub(super) async fn receipt(&self, path: &str) -> String {
         let request = Request::builder()
             .uri(path)
             .header("accept", "text/html")
@@ -195,6 +196,76 @@ async fn what_runs_and_what_was_stopped_say_so() {
             "not tried</strong>",
         ],
     );
+}
+
+#[tokio::test]
+async fn what_was_stopped_after_its_first_operation_does_not_say_that_one_failed() {
+    let (scene, path, token) = approved(&[ssl(), dns("a.example.com")]).await;
+    scene.executor.holds_after_one();
+    scene.begun(&token).await;
+    let mut size = scene.stage.state.app.ledger.size();
+    let one_ended = |event: &Event| matches!(event, Event::OperationEnded(_));
+    while scene.events(one_ended).await == 0 {
+        size.changed().await.unwrap();
+    }
+    assert_eq!(scene.post("/close", &Value::Null).await.status, 200);
+    scene.executor.release();
+    let all_ended = |event: &Event| matches!(event, Event::ApplyEnded(_));
+    while scene.events(all_ended).await == 0 {
+        size.changed().await.unwrap();
+    }
+    let html = scene.receipt(&path).await;
+    shows(
+        &html,
+        &[
+            "only in part",
+            "carried out</strong>",
+            "not tried</strong>",
+            "<dt>Ended</dt>",
+        ],
+    );
+    assert!(!html.contains("one failed"), "{html}");
+    assert!(!html.contains("<dt>Failed</dt>"), "{html}");
+}
+
+#[tokio::test]
+async fn an_approval_that_nobody_used_says_who_approved_it_and_that_nothing_was_sent() {
+    let (lapsed, at_lapsed, _) = approved(&[ssl()]).await;
+    lapsed.stage.clock.advance(Duration::from_secs(3600));
+    let (closed, at_closed, _) = approved(&[ssl()]).await;
+    assert_eq!(closed.post("/close", &Value::Null).await.status, 200);
+    for (scene, path, title) in [
+        (&lapsed, &at_lapsed, "Approved, but not used in time"),
+        (&closed, &at_closed, "This request was cancelled"),
+    ] {
+        let html = scene.receipt(path).await;
+        shows(&html, &[title, "<dt>Approved by</dt>", "Nothing was sent"]);
+        for wrong in ["<dt>By</dt>", "Nothing was changed", "can go on until"] {
+            assert!(!html.contains(wrong), "{wrong}: {html}");
+        }
+        let bootstrap = scene.stage.bootstrap(|_| ());
+        let told = scene
+            .stage
+            .send("GET", path, &bootstrap, &Value::Null)
+            .await;
+        let detail = told.body["detail"].as_str().unwrap();
+        assert!(detail.contains(", approved by default"), "{detail}");
+    }
+}
+
+/// Upstream was asked before: that nothing was sent would not be true.
+#[tokio::test]
+async fn an_approval_that_failed_and_lapsed_does_not_say_that_nothing_was_sent() {
+    let (scene, path, token) = approved(&[ssl()]).await;
+    scene.executor.answers(|_| failed());
+    assert_eq!(scene.resume("k1", &token).await.status, 409);
+    assert_eq!(scene.post("/close", &Value::Null).await.status, 200);
+    let html = scene.receipt(&path).await;
+    shows(
+        &html,
+        &["This request was cancelled", "Nothing was changed"],
+    );
+    assert!(!html.contains("Nothing was sent"), "{html}");
 }
 
 /// Several applies may wait for one approval: the receipt is about the one that used it.
