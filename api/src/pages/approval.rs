@@ -206,20 +206,10 @@ impl OperationCard {
             return;
         };
         for (index, file) in files.files.into_iter().enumerate() {
-            let content = format!("{}[{index}].content", files.param);
-            let binary = format!("{content}_base64");
-            let at = self.params.iter().position(|param| {
-                let name = param.name.original();
-                name == content || name == binary
-            });
-            let row = at.and_then(|at| self.param_rows.get(at).copied());
-            self.files
-                .push(ShownFile::of(file, row.unwrap_or_default()));
-            if let Some(at) = at.filter(|at| {
-                self.params
-                    .get(*at)
-                    .is_some_and(|param| param.name == *binary)
-            }) {
+            self.files.push(ShownFile::of(file));
+            let binary = format!("{}[{index}].content_base64", files.param);
+            let at = self.params.iter().position(|param| param.name == *binary);
+            if let Some(at) = at {
                 self.params.remove(at);
                 self.param_rows.remove(at);
             }

@@ -21,6 +21,8 @@ pub(crate) enum ApprovalFile {
     Upstream,
     /// One param of one operation, by itself; both count from 1.
     Param { operation: usize, row: usize },
+    /// The bytes of one file that an operation carries; both count from 1.
+    Content { operation: usize, file: usize },
 }
 
 impl ApprovalFile {
@@ -30,14 +32,21 @@ impl ApprovalFile {
             "upstream.json" => return Some(Self::Upstream),
             _ => {}
         }
-        let numbers = name.strip_prefix("param-")?.strip_suffix(".txt")?;
-        let (operation, row) = numbers.split_once('-')?;
-        let param = Self::Param {
-            operation: operation.parse().ok()?,
-            row: row.parse().ok()?,
+        let numbers = |prefix: &str, suffix: &str| {
+            let numbers = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
+            let (operation, of_it) = numbers.split_once('-')?;
+            Some((operation.parse().ok()?, of_it.parse().ok()?))
+        };
+        let param =
+            numbers("param-", ".txt").map(|(operation, row)| Self::Param { operation, row });
+        let content = || {
+            let (operation, file) = numbers("file-", ".bin")?;
+            Some(Self::Content { operation, file })
         };
         // One name for each.
-        (param.to_string() == name).then_some(param)
+        param
+            .or_else(content)
+            .filter(|file| file.to_string() == name)
     }
 }
 
@@ -47,6 +56,7 @@ impl fmt::Display for ApprovalFile {
             Self::Request => f.write_str("request.json"),
             Self::Upstream => f.write_str("upstream.json"),
             Self::Param { operation, row } => write!(f, "param-{operation}-{row}.txt"),
+            Self::Content { operation, file } => write!(f, "file-{operation}-{file}.bin"),
         }
     }
 }
@@ -61,9 +71,11 @@ impl ApprovalPage {
         }
         for operation in &mut self.operations {
             let number = operation.number;
-            for file in operation.files.iter_mut().filter(|file| file.row > 0) {
-                let (operation, row) = (number, file.row);
-                file.address = Some(url(ApprovalFile::Param { operation, row }));
+            for (index, file) in operation.files.iter_mut().enumerate() {
+                file.address = Some(url(ApprovalFile::Content {
+                    operation: number,
+                    file: index + 1,
+                }));
             }
         }
         let mut costs = Vec::new();
@@ -140,11 +152,14 @@ impl OperationCard {
 /// Keeps so many rows, and of each list so many entries; a note says how many are left out.
 fn leave_out(params: &mut Vec<Param>, rows: usize, file: &impl Fn() -> String) {
     if params.len() > rows {
-        let left_out = params.len() - rows;
-        params.truncate(rows);
+        let left_out: Vec<Param> = params.drain(rows..).collect();
+        let notes = left_out.iter().filter_map(|param| param.value.lookalikes());
+        let notes: Vec<_> = notes.collect();
+        let lookalikes = (!notes.is_empty()).then(|| notes.join("; "));
+        let note = ShownText::left_out(left_out.len(), file(), lookalikes);
         params.push(Param {
             name: ShownText::line("…"),
-            value: ParamValue::Text(ShownText::left_out(left_out, file())),
+            value: ParamValue::Text(note),
             now: Now::Unknown,
             is_unchecked: false,
         });
@@ -158,12 +173,13 @@ fn leave_out(params: &mut Vec<Param>, rows: usize, file: &impl Fn() -> String) {
 }
 
 fn shorten(value: &mut ParamValue, entries: usize, file: &impl Fn() -> String) {
+    let lookalikes = value.lookalikes();
     if let ParamValue::List(items) = value
         && items.len() > entries
     {
         let left_out = items.len() - entries;
         items.truncate(entries);
-        items.push(ShownText::left_out(left_out, file()));
+        items.push(ShownText::left_out(left_out, file(), lookalikes));
     }
 }
 
@@ -216,6 +232,8 @@ fn fair_share(mut costs: Vec<usize>, room: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::operation::{Before, Operation};
+    use serde_json::json;
 
     #[test]
     fn short_texts_are_whole_and_long_ones_share_what_is_left() {
@@ -227,6 +245,48 @@ mod tests {
     }
 
     #[test]
+    fn what_a_page_leaves_out_is_counted_and_searched_for_lookalikes() {
+        let rules: Vec<_> = (1..=30)
+            .map(|n| json!({"action": "block", "expression": format!("http.host eq \"{n}\"")}))
+            .collect();
+        let mut rules = rules;
+        rules[29]["description"] = json!("depl\u{43e}yer");
+        let params = json!({
+            "action": "replace_phase", "phase": "http_request_firewall_custom", "rules": rules,
+        });
+        let firewall = providers::all().parse("waf.rules.write", "zone", "z1", &params);
+        let firewall = firewall.unwrap();
+        let files: Vec<_> = (1..=30)
+            .map(|n| {
+                format!(
+                    "https://a.example/{n}{}",
+                    if n == 30 { "\u{43e}a" } else { "" }
+                )
+            })
+            .collect();
+        let purge = providers::all().parse(
+            "cache.purge.execute",
+            "zone",
+            "z1",
+            &json!({ "files": files }),
+        );
+        let purge = purge.unwrap();
+        let card = |operation: &Operation| {
+            let mut card = OperationCard::of(1, operation, UpstreamState::NotApplicable);
+            card.weigh(operation, &Before::default());
+            card.leave_out_beyond(20, &|file| file.to_string());
+            card
+        };
+        let table = card(&firewall).table.unwrap();
+        assert_eq!((table.rows.len(), table.left_out.is_some()), (20, true));
+        assert!(table.counted().starts_with("30 "), "{}", table.counted());
+        assert!(table.lookalikes().unwrap().contains("U+043E"));
+        let list = &card(&purge).params[0].value;
+        assert!(matches!(list, ParamValue::List(items) if items.len() == 21));
+        assert!(list.lookalikes().unwrap().contains("U+043E"));
+    }
+
+    #[test]
     fn each_file_has_one_name() {
         let files = [
             ApprovalFile::Request,
@@ -234,6 +294,10 @@ mod tests {
             ApprovalFile::Param {
                 operation: 3,
                 row: 12,
+            },
+            ApprovalFile::Content {
+                operation: 1,
+                file: 2,
             },
         ];
         for file in files {
@@ -244,6 +308,7 @@ mod tests {
             "param-1.txt",
             "param-01-2.txt",
             "param-+1-2.txt",
+            "file-1-02.bin",
             "../x",
         ] {
             assert_eq!(ApprovalFile::named(name), None, "{name}");

@@ -21,14 +21,12 @@ pub struct ShownFile {
     pub is_text: bool,
     /// The hosts of URLs in its text, in the order in which they stand there.
     pub hosts: Vec<ShownText>,
-    /// The row of the params that holds its content, from 1.
-    pub row: usize,
     /// The address of all of it.
     pub address: Option<String>,
 }
 
 impl ShownFile {
-    pub(super) fn of(file: OperationFile<'_>, row: usize) -> Self {
+    pub(super) fn of(file: OperationFile<'_>) -> Self {
         let text = std::str::from_utf8(file.content).ok();
         Self {
             name: ShownText::line(file.name),
@@ -37,7 +35,6 @@ impl ShownFile {
             sha256: hex::encode(Sha256::digest(file.content)),
             is_text: text.is_some(),
             hosts: hosts(text.unwrap_or_default()),
-            row,
             address: None,
         }
     }
@@ -92,7 +89,7 @@ mod tests {
             media_type: "application/wasm",
             content: &[0, 0x61, 0x73, 0x6d, 0xff],
         };
-        let shown = ShownFile::of(file, 1);
+        let shown = ShownFile::of(file);
         assert!(!shown.is_text && shown.hosts.is_empty());
         assert_eq!((shown.bytes, shown.sha256.len()), (5, 64));
     }

@@ -141,6 +141,10 @@ impl ParamValue {
                 text.lookalikes()
             }
             Self::List(items) => {
+                let last = items.last().and_then(ShownText::lookalikes_of_list);
+                if let Some(of_all) = last {
+                    return of_all.map(str::to_owned);
+                }
                 let all: Vec<&str> = items.iter().map(ShownText::original).collect();
                 ShownText::block(all.join("\n")).lookalikes()
             }

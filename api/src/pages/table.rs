@@ -12,6 +12,10 @@ pub struct ShownTable {
     pub rows: Vec<TableRow>,
     /// Where not all fit.
     pub left_out: Option<ShownText>,
+    /// How many rows there are of each kind, in words, also of those that are left out.
+    counted: String,
+    /// The note on look-alike characters, over all rows.
+    lookalikes: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,8 @@ impl ShownTable {
         rows.sort_by_key(|row| (!row.is_dangerous(), row.change, row.number));
         Self {
             noun: entries.noun,
+            counted: counted(&rows),
+            lookalikes: lookalikes(&rows),
             rows,
             left_out: None,
         }
@@ -59,7 +65,7 @@ impl ShownTable {
         if self.rows.len() > rows {
             let left_out = self.rows.len() - rows;
             self.rows.truncate(rows);
-            self.left_out = Some(ShownText::left_out(left_out, file()));
+            self.left_out = Some(ShownText::left_out(left_out, file(), None));
         }
     }
 
@@ -76,41 +82,44 @@ impl ShownTable {
         }
     }
 
-    /// The note on look-alike characters, over all of it.
-    pub(super) fn lookalikes(&self) -> Option<String> {
-        let texts = self.rows.iter().flat_map(|row| {
-            let cells = row.cells.iter();
-            let cells = cells.flat_map(|cell| std::iter::once(&cell.value).chain(&cell.was));
-            cells.chain(&row.more)
-        });
-        let all: Vec<&str> = texts.map(ShownText::original).collect();
-        ShownText::block(all.join("\n")).lookalikes()
+    pub(super) fn lookalikes(&self) -> Option<&str> {
+        self.lookalikes.as_deref()
     }
 
-    /// How many rows there are of each kind, in words.
-    pub(super) fn counted(&self) -> String {
-        let count = |change: EntryChange| {
-            let found = self.rows.iter().filter(|row| row.change == change);
-            found.count()
-        };
-        let told = [
-            (EntryChange::Added, "new"),
-            (EntryChange::Changed, "changed"),
-            (EntryChange::Moved, "moved"),
-            (EntryChange::Lost, "lost"),
-            (EntryChange::Same, "unchanged"),
-            (
-                EntryChange::Unknown,
-                "to be sent; what is there now was not read",
-            ),
-        ];
-        let told = told
-            .into_iter()
-            .map(|(change, word)| (count(change), word))
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}"));
-        told.collect::<Vec<_>>().join(", ")
+    pub(super) fn counted(&self) -> &str {
+        &self.counted
     }
+}
+
+fn lookalikes(rows: &[TableRow]) -> Option<String> {
+    let texts = rows.iter().flat_map(|row| {
+        let cells = row.cells.iter();
+        let cells = cells.flat_map(|cell| std::iter::once(&cell.value).chain(&cell.was));
+        cells.chain(&row.more)
+    });
+    let all: Vec<&str> = texts.map(ShownText::original).collect();
+    ShownText::block(all.join("\n")).lookalikes()
+}
+
+fn counted(rows: &[TableRow]) -> String {
+    let count = |change: EntryChange| rows.iter().filter(|row| row.change == change).count();
+    let told = [
+        (EntryChange::Added, "new"),
+        (EntryChange::Changed, "changed"),
+        (EntryChange::Moved, "moved"),
+        (EntryChange::Lost, "lost"),
+        (EntryChange::Same, "unchanged"),
+        (
+            EntryChange::Unknown,
+            "to be sent; what is there now was not read",
+        ),
+    ];
+    let told = told
+        .into_iter()
+        .map(|(change, word)| (count(change), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 impl TableRow {

@@ -1,5 +1,6 @@
 //! The rest of a text that a page does not show: its length, and where all of it can be had.
 
+use super::lookalikes::lookalikes;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -12,6 +13,8 @@ pub(super) struct Rest {
     pub(super) lines: usize,
     /// Of the whole text; `None` where no text was cut but entries of a list were left out.
     digest: Option<[u8; 32]>,
+    /// The note on look-alike characters, over all of it.
+    pub(super) lookalikes: Option<String>,
     /// The address of the file that has all of it.
     pub(super) file: Option<String>,
 }
@@ -22,18 +25,25 @@ impl Rest {
             bytes: whole.len(),
             lines: whole.lines().count(),
             digest: Some(Sha256::digest(whole.as_bytes()).into()),
+            lookalikes: lookalikes(whole),
             file: None,
         }
     }
 
-    /// Of entries that are left out of a list.
-    pub(super) const fn entries(file: String) -> Self {
+    /// Of entries that are left out of a list, with the note over all of it.
+    pub(super) const fn entries(file: String, lookalikes: Option<String>) -> Self {
         Self {
             bytes: 0,
             lines: 0,
             digest: None,
+            lookalikes,
             file: Some(file),
         }
+    }
+
+    /// True where it stands for entries of a list.
+    pub(super) const fn is_of_entries(&self) -> bool {
+        self.digest.is_none()
     }
 
     /// The note behind what is shown of it.

@@ -1,6 +1,7 @@
 //! What is shown is harmless, complete and has one original.
 
 use super::*;
+use ledger::operation::is_hidden;
 use proptest::prelude::*;
 
 /// Reads the page's text as a person would and turns it back into the original.
@@ -278,4 +279,16 @@ fn each_line_of_a_script_is_numbered() {
 fn a_picture_is_no_look_alike() {
     assert_eq!(ShownText::line("\u{1f680} go").lookalikes(), None);
     assert!(ShownText::line("\u{430}").lookalikes().is_some());
+}
+
+#[test]
+fn lookalikes_are_searched_in_all_of_a_text_that_is_cut() {
+    let mut text = ShownText::block(format!("{}depl\u{43e}yer", "a ".repeat(5000)));
+    let whole = text.lookalikes();
+    assert!(whole.as_ref().unwrap().contains("U+043E"));
+    text.fit(100, || "file".to_owned());
+    assert!(text.original().len() < 200);
+    assert_eq!(text.lookalikes(), whole);
+    let long = ShownText::block(format!("{}depl\u{43e}yer", "a ".repeat(LONGEST)));
+    assert_eq!(long.lookalikes(), whole);
 }

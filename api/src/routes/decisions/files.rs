@@ -17,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use http::header;
+use ledger::Providers;
 use ledger::aggregate::{Apply, Approval};
 use ledger::event::PreState;
 use serde::Deserialize;
@@ -36,8 +37,8 @@ pub(super) struct FilePath {
 /// A text that the approval page cuts, in full
 ///
 /// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
-/// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself. `repr-digest`
-/// (RFC 9530) has the digest that the page names.
+/// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself, `file-N-M.bin`
+/// the bytes of one file. `repr-digest` (RFC 9530) has the digest that the page names.
 #[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
     params(
         ("link" = String, Path, description = "from approval_url"),
@@ -46,6 +47,7 @@ pub(super) struct FilePath {
     responses(
         (status = 200, content(
             (String = "text/plain"), (Value = "application/json"),
+            (Vec<u8> = "application/octet-stream"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -64,7 +66,8 @@ pub(super) async fn file(
     let ledger = &state.app.ledger;
     let apply = ledger.load::<Apply>(approval.apply_id).await?;
     let apply = apply.ok_or_else(missing)?;
-    let content = tokio::task::spawn_blocking(move || content(file, &approval, &apply));
+    let providers = ledger.rules().providers.clone();
+    let content = tokio::task::spawn_blocking(move || content(file, &approval, &apply, &providers));
     let content = content.await.map_err(ApiError::internal)??;
     drop(turn);
     Ok(download(file, content.ok_or_else(missing)?, seats))
@@ -74,25 +77,38 @@ fn content(
     file: ApprovalFile,
     approval: &Approval,
     apply: &Apply,
-) -> Result<Option<String>, ApiError> {
+    providers: &Providers,
+) -> Result<Option<Bytes>, ApiError> {
     match file {
-        ApprovalFile::Request => Ok(Some(apply.submission.clone())),
-        ApprovalFile::Upstream => Ok(approval.pre_state.as_deref().map(upstream)),
+        ApprovalFile::Request => Ok(Some(apply.submission.clone().into())),
+        ApprovalFile::Upstream => {
+            let read = approval.pre_state.as_deref();
+            Ok(read.map(upstream).map(Bytes::from))
+        }
         ApprovalFile::Param { operation, row } => {
-            let operations = ledger::operations_of(apply.submission.as_bytes());
-            let mut operations = operations.map_err(ApiError::internal)?;
-            let at = operation.wrapping_sub(1);
-            if at >= operations.len() {
+            let mut operation = operation_of(apply, operation)?;
+            let params = operation.as_mut().and_then(|one| one.get_mut("params"));
+            let whole = params.and_then(|params| whole_param(params.take(), row.wrapping_sub(1)));
+            Ok(whole.map(Bytes::from))
+        }
+        ApprovalFile::Content { operation, file } => {
+            let Some(operation) = operation_of(apply, operation)? else {
                 return Ok(None);
-            }
-            let params = operations
-                .swap_remove(at)
-                .get_mut("params")
-                .map(Value::take)
-                .unwrap_or_default();
-            Ok(whole_param(params, row.wrapping_sub(1)))
+            };
+            let operation = providers.read(&operation).map_err(ApiError::internal)?;
+            let files = operation.files().map_or_else(Vec::new, |files| files.files);
+            let found = files.get(file.wrapping_sub(1));
+            Ok(found.map(|found| Bytes::copy_from_slice(found.content)))
         }
     }
+}
+
+/// One operation of the request, from 1.
+fn operation_of(apply: &Apply, number: usize) -> Result<Option<Value>, ApiError> {
+    let operations = ledger::operations_of(apply.submission.as_bytes());
+    let mut operations = operations.map_err(ApiError::internal)?;
+    let at = number.wrapping_sub(1);
+    Ok((at < operations.len()).then(|| operations.swap_remove(at)))
 }
 
 /// What was read for each operation, as JSON.
@@ -108,13 +124,13 @@ fn upstream(read: &[PreState]) -> String {
 }
 
 /// Nothing of it is opened as a page: an agent wrote it.
-fn download(file: ApprovalFile, content: String, seats: FilePermits) -> Response {
+fn download(file: ApprovalFile, content: Bytes, seats: FilePermits) -> Response {
     let kind = match file {
         ApprovalFile::Param { .. } => "text/plain; charset=utf-8",
         ApprovalFile::Request | ApprovalFile::Upstream => "application/json",
+        ApprovalFile::Content { .. } => "application/octet-stream",
     };
-    let digest = STANDARD.encode(Sha256::digest(content.as_bytes()));
-    let content = Bytes::from(content);
+    let digest = STANDARD.encode(Sha256::digest(&content));
     let length = content.len();
     let chunks = (0..length).step_by(CHUNK).map(move |at| {
         // Held until the last byte was handed over, or the client has gone.

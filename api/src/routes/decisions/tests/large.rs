@@ -94,6 +94,52 @@ async fn what_is_cut_can_be_downloaded_and_compared() {
 }
 
 #[tokio::test]
+async fn a_file_is_downloaded_as_the_bytes_whose_digest_the_page_names() {
+    let stage = Stage::new().await;
+    let wasm = [0, 0x61, 0x73, 0x6d, 0xff];
+    let params = json!({
+        "script_name": "site", "main_module": "a.mjs", "modules": [
+            {"name": "b.wasm", "content_base64": "AGFzbf8="},
+            {"name": "a.mjs", "content": "export default {}"},
+        ],
+    });
+    let deploy = providers::all().parse("workers.deploy.write", "account", "a1", &params);
+    let asked = stage.question_about(vec![deploy.unwrap()]).await;
+    let (_, html) = stage.look(&asked.path).await;
+    let (_, files) = html.split_once("<ul class=\"files\">").unwrap();
+    let addresses = files.split("<a href=\"http://localhost:8080").skip(1);
+    let addresses: Vec<_> = addresses
+        .map(|rest| rest.split_once('"').unwrap().0)
+        .take(2)
+        .collect();
+    for (address, content) in addresses.iter().zip([&wasm[..], b"export default {}"]) {
+        let request = Request::builder().uri(*address).body(Body::empty());
+        let answer = stage.router.clone().oneshot(request.unwrap()).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 200, "{address}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), "application/octet-stream");
+        assert!(header("content-disposition").starts_with("attachment; filename=\"file-1-"));
+        let digest = Sha256::digest(content);
+        let as_field = base64::engine::general_purpose::STANDARD.encode(digest);
+        assert_eq!(header("repr-digest"), format!("sha-256=:{as_field}:"));
+        let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+        assert_eq!(bytes.unwrap(), content);
+        assert!(files.contains(&hex::encode(digest)), "{address}");
+    }
+    for missing in [
+        "file-1-3.bin",
+        "file-1-0.bin",
+        "file-2-1.bin",
+        "file-01-1.bin",
+    ] {
+        let path = format!("{}/files/{missing}", asked.path);
+        let (answer, _) = stage.ask("GET", &path, "*/*", &Value::Null).await;
+        assert_eq!(answer.status, 404, "{missing}");
+    }
+}
+
+#[tokio::test]
 async fn one_large_operation_leaves_the_others_their_place_on_the_page() {
     let stage = Stage::new().await;
     let ssl = providers::all()
