@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A word that no row of ours can hold.
+/// A word that no row of ours can hold, with those that it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a word that a row can hold")]
-pub struct UnknownStatus;
+#[error("expected one of {}", known.join(", "))]
+pub struct UnknownStatus {
+    /// All words of that column.
+    pub known: &'static [&'static str],
+}
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -37,7 +40,7 @@ macro_rules! words {
             fn from_str(word: &str) -> Result<Self, UnknownStatus> {
                 match word {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownStatus),
+                    _ => Err(UnknownStatus { known: &[$($word),+] }),
                 }
             }
         }

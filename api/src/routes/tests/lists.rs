@@ -160,4 +160,8 @@ async fn an_unknown_filter_or_value_is_refused() {
             "{path}"
         );
     }
+    let refused = list(&scene, "approvals?state=open").await;
+    let told =
+        "query: state: expected one of pending, approved, denied, expired, cancelled, consumed";
+    assert_eq!(refused.body["detail"], told);
 }
