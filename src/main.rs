@@ -28,7 +28,10 @@ mod text_file;
 mod witness;
 
 use clap::Parser;
-use cli::{Cli, Command, LedgerCommand, ProjectionsCommand, TokenCommand, WitnessCommand};
+use cli::{
+    ApprovalCommand, Cli, Command, GrantCommand, LedgerCommand, ProjectionsCommand, TaskCommand,
+    TokenCommand, WitnessCommand,
+};
 use config::Environment;
 use output::{Meaning, note};
 use std::process::ExitCode;
@@ -104,9 +107,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => command::backup(&environment, &args),
         Command::Restore(args) => command::restore(&environment, &args),
         Command::Apply(args) => command::operate(&environment, args.into()),
-        Command::Task(args) => command::operate(&environment, args.into()),
+        Command::Task(TaskCommand::List(args)) => command::read_api(&environment, args),
+        Command::Task(TaskCommand::Show(args)) => command::read_api(&environment, args),
+        Command::Task(TaskCommand::Close(args)) => command::operate(&environment, args.into()),
+        Command::Approval(ApprovalCommand::List(args)) => command::read_api(&environment, args),
+        Command::Approval(ApprovalCommand::Show(args)) => command::read_api(&environment, args),
         Command::Delivery(args) => command::operate(&environment, args.into()),
-        Command::Grant(args) => command::operate(&environment, args.into()),
+        Command::Grant(GrantCommand::List(args)) => command::read_api(&environment, args),
+        Command::Grant(GrantCommand::Revoke(args)) => command::operate(&environment, args.into()),
         Command::Credential(args) => command::operate(&environment, args.into()),
         #[cfg(feature = "demo")]
         Command::Demo { keep } => command::demo(&environment, keep),
@@ -134,5 +142,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Approver(args) => command::ask_api(&environment, args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
+        Command::Completions(args) => command::completions(&args),
+        Command::Man(args) => command::man(&args),
     }
 }

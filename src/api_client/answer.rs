@@ -32,6 +32,10 @@ pub(crate) fn show(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
         Shown::Rows(name, columns) => {
             let rows = answer.get(name).and_then(Value::as_array);
             let rows = rows.context("the service's answer holds no list")?;
+            if rows.is_empty() {
+                note!("no {}", spaced(name));
+                return Ok(());
+            }
             for line in lines(columns, rows) {
                 say!("{line}");
             }

@@ -7,18 +7,28 @@ use secrecy::SecretString;
 use url::Url;
 
 pub(super) const ACCESS_HELP: &str = "\
-Asks the API at --url as the session of `login`, or with the token of --token. A change by an admin's
-session needs a passkey, which a terminal has not: use the service token, or --local with a --reason on the
-machine of the service, with its account and settings.
+Asks the API at --url as the session of `login`, or with the token of --token. A change by an
+admin's session needs a passkey, which a terminal has not: use the service token, or --local with
+a --reason on the machine of the service, with its account and settings.
 
-Exits with 0 when it is done and with 1 when it was refused; the reason is on standard error. Keys and
-links are printed once, on standard output.";
+Exits with 0 when it is done and with 1 when it was refused; the reason is on standard error. Keys
+and links are printed once, on standard output.";
 
 /// A command that asks the API.
 #[derive(Debug, Args)]
 pub(crate) struct ApiArgs<C: Subcommand> {
     #[command(subcommand)]
     pub(crate) command: C,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// A command that reads one thing of the API.
+#[derive(Debug, Args)]
+pub(crate) struct ApiRead<A: Args> {
+    #[command(flatten)]
+    pub(crate) asked: A,
 
     #[command(flatten)]
     pub(crate) access: Access,

@@ -178,6 +178,11 @@ fn parse_operation(text: &str) -> Result<AllowedOperation, String> {
 pub(crate) enum ApproverCommand {
     /// Print who can decide
     List(Page),
+    /// Make a link under which an approver registers a passkey, and print it
+    Invite {
+        /// The approver's name
+        principal: String,
+    },
 }
 
 const AGENT_COLUMNS: &[&str] = &[
@@ -281,8 +286,16 @@ impl From<TemplateCommand> for ApiRequest {
 
 impl From<ApproverCommand> for ApiRequest {
     fn from(command: ApproverCommand) -> Self {
-        let ApproverCommand::List(page) = command;
-        Self::get(&["approvers"], Shown::Rows("approvers", APPROVER_COLUMNS)).with_page(page)
+        match command {
+            ApproverCommand::List(page) => {
+                let form = Shown::Rows("approvers", APPROVER_COLUMNS);
+                Self::get(&["approvers"], form).with_page(page)
+            }
+            ApproverCommand::Invite { principal } => {
+                let form = Shown::Secret("enrolment_url");
+                Self::post(&["approvers", &principal, "enrolment"], json!({}), form)
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ const BACKUP_HELP: &str = "\
 Example:
   llm-permission-proxy backup /backup/ledger-$(date +%F).db
 
-Copies the ledger of LEDGER_URL as it is at one moment, whether or not the service runs, checks every
-record of the copy, and only then gives it its name. The newest checkpoint that was signed goes beside
-it, as FILE.checkpoint. Keys are not in it: keep those apart. Nor are the read tables, which are made
-again from the ledger.";
+Copies the ledger of LEDGER_URL as it is at one moment, whether or not the service runs, checks
+every record of the copy, and only then gives it its name. The newest checkpoint that was signed
+goes beside it, as FILE.checkpoint. Keys are not in it: keep those apart. Nor are the read tables,
+which are made again from the ledger.";

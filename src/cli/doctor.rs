@@ -12,8 +12,8 @@ pub(crate) struct DoctorArgs {
 }
 
 const DOCTOR_HELP: &str = "\
-Works beside a running service and without one, and changes nothing. Run it with the service's account
-and settings:
+Works beside a running service and without one, and changes nothing. Run it with the service's
+account and settings:
   set -a; . /etc/llm-permission-proxy/environment; set +a
   llm-permission-proxy doctor
 

@@ -33,9 +33,9 @@ const DOSSIER_HELP: &str = "\
 Example:
   llm-permission-proxy ledger dossier 019bf0a0-7c00-7001-8001-000000000001 --out task.dossier.json
 
-Writes everything about one task: its records with a proof for each, and the grants and passkeys that they
-refer to; and a page for people that needs no network. Both hold what the
-agent sent in full: give them to those who may read that. Reads the files of LEDGER_URL and
+Writes everything about one task: its records with a proof for each, and the grants and passkeys
+that they refer to; and a page for people that needs no network. Both hold what the agent sent in
+full: give them to those who may read that. Reads the files of LEDGER_URL and
 LEDGER_SIGNING_STATE, whether or not the service runs.";
 
 /// What to verify, and what is trusted.

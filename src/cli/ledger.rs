@@ -49,9 +49,10 @@ const ACCEPT_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger accept --reason \"upgraded after a crash; read through, nothing odd\"
 
-A start refuses a ledger when neither the MAC in its head nor a checkpoint over all of its events proves
-that a service with these keys wrote it. This verifies the ledger's file by the auditor's rules first and
-prints what it finds. Needs the service's settings. That it was accepted stays recorded.";
+A start refuses a ledger when neither the MAC in its head nor a checkpoint over all of its events
+proves that a service with these keys wrote it. This verifies the ledger's file by the auditor's
+rules first and prints what it finds. Needs the service's settings. That it was accepted stays
+recorded.";
 
 /// What is accepted.
 #[derive(Debug, Args)]
@@ -69,20 +70,21 @@ Examples:
   llm-permission-proxy ledger export --out ledger.bundle
   llm-permission-proxy ledger export --from 5000 --to 9000 --out part.bundle
 
-Reads the file of LEDGER_URL, whether or not the service runs; it never writes to it. Without --to the
-file ends where the newest checkpoint does, so that all of it is signed. docs/audit.md describes the
-format.";
+Reads the file of LEDGER_URL, whether or not the service runs; it never writes to it. Without --to
+the file ends where the newest checkpoint does, so that all of it is signed. docs/audit.md
+describes the format.";
 
 const VERIFY_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --since last-year.note
   llm-permission-proxy ledger verify ledger.bundle --key @log.vkey --witness-policy witnesses.policy
   llm-permission-proxy ledger verify /var/lib/proxy/proxy.ledger.db --key @log.vkey --hashes-only
-  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @token --subject audit
+  llm-permission-proxy ledger verify https://proxy.example --key @log.vkey --token @t
 
-The key must come from somewhere else than the file. An operator who rewrites everything and signs it
-again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or trust
-witnesses who did (--witness-policy). Nothing is asked over the network but a service that was named.
+The key must come from somewhere else than the file. An operator who rewrites everything and signs
+it again is caught by nobody but those who remember: give a checkpoint that you kept (--since), or
+trust witnesses who did (--witness-policy). Nothing is asked over the network but a service that
+was named.
 
 Exit codes:
   0  verified
@@ -95,9 +97,9 @@ Examples:
   llm-permission-proxy ledger verify-callback body.json --key @log.vkey
   llm-permission-proxy ledger verify-callback - --key @log.vkey --json < body.json
 
-The file is the body as it came. Check one of its two signatures first, which tell who sent it; this
-tells whether the log has it. A callback that went before a checkpoint covered it has no proof, and is
-not verified: the proof can be had later (docs/audit.md).
+The file is the body as it came. Check one of its two signatures first, which tell who sent it;
+this tells whether the log has it. A callback that went before a checkpoint covered it has no
+proof, and is not verified: the proof can be had later (docs/audit.md).
 
 Exit codes:
   0  verified
@@ -194,9 +196,9 @@ pub(crate) struct VerifyArgs {
 }
 
 const VKEY_HELP: &str = "\
-The line is name+id+key, as C2SP signed-note writes verifier keys; it is public. Give it to auditors by
-a way that they trust more than this machine. Reads the file of LEDGER_URL, whether or not the service
-runs; the first start makes the key.";
+The line is name+id+key, as C2SP signed-note writes verifier keys; it is public. Give it to
+auditors by a way that they trust more than this machine. Reads the file of LEDGER_URL, whether or
+not the service runs; the first start makes the key.";
 
 const CHECK_HELP: &str = "\
 Exits with 0 when every record follows from the one before it, and with 1 at the first that does

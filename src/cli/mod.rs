@@ -17,9 +17,11 @@ mod projections;
 mod replay;
 mod restore;
 mod tail;
+mod tasks;
+mod texts;
 mod witness;
 
-pub(crate) use access::{Access, ApiArgs};
+pub(crate) use access::{Access, ApiArgs, ApiRead};
 pub(crate) use agents::{
     AgentCommand, ApproverCommand, KeyCommand, PairingCommand, TemplateCommand,
 };
@@ -29,9 +31,7 @@ pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
 pub(crate) use ledger::{AcceptArgs, ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use moment::Bound;
-pub(crate) use operate::{
-    ApplyCommand, CredentialCommand, DeliveryCommand, GrantCommand, TaskCommand,
-};
+pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand};
 pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
@@ -39,6 +39,8 @@ pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
 pub(crate) use tail::{TailArgs, TailFormat};
+pub(crate) use tasks::{ApprovalCommand, GrantCommand, TaskCommand};
+pub(crate) use texts::{CompletionsArgs, ManArgs};
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
 use clap::{Args, Parser, Subcommand};
@@ -123,13 +125,16 @@ pub(crate) enum Command {
     /// Settle applies whose outcome is unknown
     #[command(subcommand)]
     Apply(ApplyCommand),
-    /// Close tasks
+    /// Read and close tasks
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Read approvals: who waits for a decision, and where it is made
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// Send callbacks again
     #[command(subcommand)]
     Delivery(DeliveryCommand),
-    /// Revoke grants
+    /// Read and revoke grants
     #[command(subcommand)]
     Grant(GrantCommand),
     /// Revoke passkeys
@@ -166,6 +171,10 @@ pub(crate) enum Command {
         #[arg(long, value_parser = parse_subject)]
         subject: String,
     },
+    /// Print what completes these commands in a shell
+    Completions(CompletionsArgs),
+    /// Write the man pages of these commands
+    Man(ManArgs),
 }
 
 #[cfg(feature = "demo")]
@@ -248,6 +257,24 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// Lines that are broken by hand and longer than a terminal would be broken twice.
+    #[test]
+    fn no_line_of_the_help_is_longer_than_the_terminal_that_it_is_written_for() {
+        fn check(command: &clap::Command, path: &str) {
+            let texts = [command.get_after_help(), command.get_after_long_help()];
+            for text in texts.into_iter().flatten() {
+                let text = text.to_string();
+                for line in text.lines() {
+                    assert!(line.chars().count() <= 100, "{path}: {line}");
+                }
+            }
+            for command in command.get_subcommands() {
+                check(command, &format!("{path} {}", command.get_name()));
+            }
+        }
+        check(&Cli::command(), "llm-permission-proxy");
     }
 
     #[test]

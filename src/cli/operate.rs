@@ -3,7 +3,7 @@
 use crate::operator::{Action, Erased, Settlement};
 use clap::{Args, Subcommand};
 
-const EFFECT_HELP: &str = "\
+pub(super) const EFFECT_HELP: &str = "\
 Goes through the control socket of the service that runs on this ledger. Where none runs, the
 ledger is opened here, and all of the service's settings are needed.
 
@@ -15,7 +15,7 @@ was refused.";
 pub(crate) struct Reason {
     /// Why: recorded for good, beside the account's name
     #[arg(long = "reason", value_name = "TEXT", value_parser = parse_reason)]
-    text: String,
+    pub(super) text: String,
 }
 
 /// One line that says something.
@@ -38,19 +38,6 @@ pub(crate) enum ApplyCommand {
         /// What you found upstream
         #[arg(long)]
         outcome: Settlement,
-        #[command(flatten)]
-        reason: Reason,
-    },
-}
-
-/// `task …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TaskCommand {
-    /// Close a task for good: revoke its tokens, cancel what is pending
-    #[command(after_help = EFFECT_HELP)]
-    Close {
-        /// The task's id
-        task: String,
         #[command(flatten)]
         reason: Reason,
     },
@@ -80,32 +67,17 @@ pub(crate) struct WhichDeliveries {
     all: bool,
 }
 
-/// `grant …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum GrantCommand {
-    /// Revoke pre-approved permissions of an agent; its tokens become stale
-    #[command(after_help = EFFECT_HELP)]
-    Revoke {
-        /// The agent's name
-        #[arg(long, value_name = "NAME")]
-        agent: String,
-        #[command(flatten)]
-        which: WhichGrants,
-        #[command(flatten)]
-        reason: Reason,
-    },
-}
-
 const ERASE_HELP: &str = "\
 Examples:
-  llm-permission-proxy ledger erase 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 2026-114\"
+  llm-permission-proxy ledger erase 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 114\"
   llm-permission-proxy ledger erase --agent ci-bot --reason \"retired\"
-  llm-permission-proxy ledger erase --user 019bf0a0-7c00-7001-8001-000000000001 --reason \"request 2026-115\"
+  llm-permission-proxy ledger erase --user 019bf0a0-7c00-7001-8001-000000000001 --reason \"left\"
 
-Takes away for good what the records of a task say, and those of its applies, approvals, deliveries and
-refusals; or those of an agent without grants, of an approver without active passkeys, or of a user who
-was deleted, with the sessions. What has not ended is refused. The headers stay, so that everything can still be verified; that it was erased, by
-whom and why, is recorded and is itself never erased. The reason must not repeat what is erased.
+Takes away for good what the records of a task say, and those of its applies, approvals,
+deliveries and refusals; or those of an agent without grants, of an approver without active
+passkeys, or of a user who was deleted, with the sessions. What has not ended is refused. The
+headers stay, so that everything can still be verified; that it was erased, by whom and why, is
+recorded and is itself never erased. The reason must not repeat what is erased.
 
 Backups, copies and exported bundles made before still hold it: docs/operations.md says what to do.
 
@@ -160,18 +132,6 @@ impl From<EraseArgs> for Action {
     }
 }
 
-/// One operation's grants or all of them, never neither.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct WhichGrants {
-    /// The grants for this operation, such as dns.record.write
-    #[arg(long, value_name = "OPERATION")]
-    operation: Option<String>,
-    /// Every grant of the agent
-    #[arg(long)]
-    all: bool,
-}
-
 /// `credential …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {
@@ -204,16 +164,6 @@ impl From<ApplyCommand> for Action {
     }
 }
 
-impl From<TaskCommand> for Action {
-    fn from(command: TaskCommand) -> Self {
-        let TaskCommand::Close { task, reason } = command;
-        Self::CloseTask {
-            task,
-            reason: reason.text,
-        }
-    }
-}
-
 impl From<DeliveryCommand> for Action {
     fn from(command: DeliveryCommand) -> Self {
         let DeliveryCommand::Retry { which, reason } = command;
@@ -221,21 +171,6 @@ impl From<DeliveryCommand> for Action {
         match which.delivery {
             Some(delivery) => Self::RetryDelivery { delivery, reason },
             None => Self::RetryDeliveries { reason },
-        }
-    }
-}
-
-impl From<GrantCommand> for Action {
-    fn from(command: GrantCommand) -> Self {
-        let GrantCommand::Revoke {
-            agent,
-            which,
-            reason,
-        } = command;
-        Self::RevokeGrants {
-            agent,
-            operation: which.operation,
-            reason: reason.text,
         }
     }
 }

@@ -10,9 +10,9 @@ Examples:
   llm-permission-proxy login anna
   pass proxy/anna | llm-permission-proxy login anna --password-stdin
 
-The session is kept in $XDG_STATE_HOME/llm-permission-proxy/session, which its owner alone can read, and
-is used for this service only. A password that must be changed is asked for anew; with --password-stdin
-the new one stands on the second line.";
+The session is kept in $XDG_STATE_HOME/llm-permission-proxy/session, which its owner alone can
+read, and is used for this service only. A password that must be changed is asked for anew; with
+--password-stdin the new one stands on the second line.";
 
 /// Who logs in, and where.
 #[derive(Debug, Args)]
@@ -67,11 +67,11 @@ const CREATE_ADMIN_HELP: &str = "\
 Examples:
   pass proxy/anna | llm-permission-proxy user create-admin anna --password-stdin
 
-Run it on the machine of the service, with the service's account and settings, while no admin can log in.
-A start prints a link for that on its terminal, or leaves it in the file .first-admin beside the ledger.
-It goes through the control socket of the service that runs; where none runs, the ledger is opened here.
-Without --password-stdin it prints a link, by which a passkey is registered in a browser; it works once, for
-15 minutes. The passkey logs in at the page `/`.";
+Run it on the machine of the service, with the service's account and settings, while no admin can
+log in. A start prints a link for that on its terminal, or leaves it in the file .first-admin
+beside the ledger. It goes through the control socket of the service that runs; where none runs,
+the ledger is opened here. Without --password-stdin it prints a link, by which a passkey is
+registered in a browser; it works once, for 15 minutes. The passkey logs in at the page `/`.";
 
 /// `user …`
 #[derive(Debug, Subcommand)]

@@ -34,10 +34,10 @@ some events is usual beside a running service) and with 1 when they are missing,
 or of another ledger.";
 
 const REBUILD_HELP: &str = "\
-Without --online the service must be stopped: it is refused while one uses the read tables. Reads the
-ledger of LEDGER_URL (beside DATABASE_URL where that is not set) and changes nothing in it. The old
-tables are in use until the new ones are complete, and are compared with them where both were made of
-the same events; what differed is named. Killed at any moment it leaves the old ones.";
+Without --online the service must be stopped: it is refused while one uses the read tables. Reads
+the ledger of LEDGER_URL (beside DATABASE_URL where that is not set) and changes nothing in it.
+The old tables are in use until the new ones are complete, and are compared with them where both
+were made of the same events; what differed is named. Killed at any moment it leaves the old ones.";
 
 const VERIFY_HELP: &str = "\
 Works while the service runs. Needs room for a second set of tables beside the first, for as long as

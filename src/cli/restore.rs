@@ -32,6 +32,6 @@ Examples:
   llm-permission-proxy restore /backup/ledger-2026-11-22.db
   llm-permission-proxy restore /backup/ledger.db --checkpoint newest-known.checkpoint
 
-The service must be stopped. Checks every record of the backup, and that it holds everything that was
-signed; only then it takes the ledger's place. What stood there is moved aside (…before-restore-TIME),
-never deleted. The next start makes the read tables anew.";
+The service must be stopped. Checks every record of the backup, and that it holds everything that
+was signed; only then it takes the ledger's place. What stood there is moved aside
+(…before-restore-TIME), never deleted. The next start makes the read tables anew.";

@@ -3,11 +3,11 @@
 use super::operate::operate;
 use super::tell;
 use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
-use crate::cli::{Access, ApiArgs};
+use crate::cli::{Access, ApiArgs, ApiRead};
 use crate::config::{self, Environment};
 use crate::operator::{Action, Asked, Secret};
 use anyhow::{Context, ensure};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::process::ExitCode;
 use url::Url;
 
@@ -17,6 +17,14 @@ where
     C: Subcommand + Into<ApiRequest>,
 {
     ask(environment, args.access, &args.command.into())
+}
+
+/// Reads one thing, and prints it.
+pub(crate) fn read_api<A>(environment: &Environment, args: ApiRead<A>) -> anyhow::Result<ExitCode>
+where
+    A: Args + Into<ApiRequest>,
+{
+    ask(environment, args.access, &args.asked.into())
 }
 
 pub(super) fn ask(

@@ -26,9 +26,10 @@ mod ready;
 mod restore;
 mod serve;
 mod subject_headers;
+mod texts;
 mod witness_serve;
 
-pub(crate) use ask_api::ask_api;
+pub(crate) use ask_api::{ask_api, read_api};
 pub(crate) use backup::backup;
 pub(crate) use bootstrap_token::bootstrap_token;
 pub(crate) use check_config::check_config;
@@ -54,6 +55,7 @@ pub(crate) use ready::ready;
 pub(crate) use restore::restore;
 pub(crate) use serve::serve;
 pub(crate) use subject_headers::subject_headers;
+pub(crate) use texts::{completions, man};
 pub(crate) use witness_serve::{witness_init, witness_key, witness_serve};
 
 use crate::config::{Environment, Storage, Warning};

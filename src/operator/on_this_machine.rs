@@ -184,7 +184,7 @@ pub(super) async fn carry_out(
             });
         }
         _ => {
-            return Err("this needs no passkey: ask the API, without --local".to_owned());
+            return Err("--local does not do this: ask the API without it".to_owned());
         }
     };
     Ok(Performed::Done {

@@ -304,9 +304,39 @@ async fn commands_send_what_the_api_takes() {
             Value::Null,
         ),
         ("approver list", "GET /v1/approvers?limit=200", Value::Null),
+        (
+            "approver invite bo",
+            "POST /v1/approvers/bo/enrolment",
+            json!({}),
+        ),
+        (
+            "task list --state open --agent a",
+            "GET /v1/tasks?limit=200&state=open&agent=a",
+            Value::Null,
+        ),
+        ("task show t1", "GET /v1/tasks/t1", Value::Null),
+        (
+            "approval list --state pending --approver bo --agent a --after c",
+            "GET /v1/approvals?limit=200&after=c&state=pending&approver=bo&agent=a",
+            Value::Null,
+        ),
+        (
+            "approval show t1",
+            "GET /v1/tasks/t1/approval-status",
+            Value::Null,
+        ),
+        (
+            "grant list --agent a",
+            "GET /v1/agents/a/permissions",
+            Value::Null,
+        ),
     ];
+    let answer = json!({
+        "agents": [], "keys": [], "approvers": [], "tasks": [], "approvals": [], "permissions": [],
+        "enrolment_url": "https://proxy.example/v1/enrol/x",
+    });
     for (line, expected, body) in cases {
-        desk.will_answer(200, json!({"agents": [], "keys": [], "approvers": []}));
+        desk.will_answer(200, answer.clone());
         let output = desk.run(&format!("{line} {tokened}")).await;
         assert!(output.status.success(), "{line}: {:?}", said(&output));
         let expected = sent(expected, Some("the-token"), body.clone());

@@ -27,6 +27,33 @@ fn a_command_line_that_is_wrong_is_told_apart_from_a_refusal() {
     }
 }
 
+#[test]
+fn every_shell_completes_the_commands_and_every_command_has_a_man_page() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = bare(&format!("completions {shell}")).output().unwrap();
+        let (script, _) = said(&script);
+        for word in ["approval", "verify-dossier", "reason"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("man {}", folder.path().display());
+    let written = bare(&line).output().unwrap();
+    assert!(written.status.success(), "{:?}", said(&written));
+    for (page, text) in [
+        ("llm-permission-proxy.1", "capability"),
+        (
+            "llm-permission-proxy-task-close.1",
+            "cancel what is pending",
+        ),
+    ] {
+        let page = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(page.to_lowercase().contains(text), "{page}");
+    }
+    let nowhere = bare("man /nowhere/at/all").output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(1));
+}
+
 #[tokio::test]
 async fn the_tail_shows_people_one_line_and_programs_everything() {
     let sandbox = Sandbox::new().await;

@@ -86,6 +86,7 @@ async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
         "--version".to_owned(),
         "--check-config".to_owned(),
         "ledger --help".to_owned(),
+        "completions bash".to_owned(),
         "ledger vkey".to_owned(),
         "ledger tail -n 100".to_owned(),
         "ledger tail -n 100 --json".to_owned(),
