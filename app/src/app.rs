@@ -6,7 +6,7 @@ use crate::identity::session::SessionPointer;
 use crate::identity::throttle::Throttle;
 use crate::pairing::Pairings;
 use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
-use crate::principal::Principal;
+use crate::principal::TaskReading;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
 use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
@@ -101,7 +101,7 @@ impl App {
     /// The refusal that the caller would meet now, as soon as what it has shown is taken away or runs out.
     pub(crate) async fn while_in_force<T, E>(
         &self,
-        caller: &Principal,
+        caller: &TaskReading,
         waiting: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Error>
     where

@@ -249,8 +249,7 @@ impl<'a> Attempt<'a> {
         &self,
         waiting: impl Future<Output = Result<T, ledger::Error>>,
     ) -> Result<T, Error> {
-        let by = &self.who.reading().by;
-        self.app.while_in_force(by, waiting).await
+        self.app.while_in_force(self.who.reading(), waiting).await
     }
 
     fn standing(&self, submitted: &Submitted) -> Standing {

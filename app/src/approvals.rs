@@ -21,7 +21,7 @@ pub async fn newest(
     Ok(match wait {
         Some(wait) => {
             let waiting = app.wait_for_decision(newest.id, wait);
-            app.while_in_force(&who.by, waiting).await?
+            app.while_in_force(who, waiting).await?
         }
         None => newest,
     })

@@ -1,8 +1,8 @@
 //! Agents that prove themselves by a key.
 
 use crate::refusal::{Error, Unauthorized};
-use ledger::aggregate::{Agent, Key};
-use ledger::command::PresentedKey;
+use ledger::aggregate::{Agent, Key, Task};
+use ledger::command::{PresentedKey, check_opened_by_key};
 use ledger::{
     Actor, AgentId, AgentKeyHash, AgentName, ClientSubject, KeyId, Ledger, Rejection, SHARED_KEY,
     TaskId,
@@ -89,6 +89,18 @@ impl KeyHolder {
         match ledger.wait_for(self.key_id, patience, is_revoked).await {
             Ok(_) => Rejection::KeyRevoked.into(),
             Err(error) => error.into(),
+        }
+    }
+
+    /// Waits until a task's time for keys is over, which nobody does for longer than `patience`.
+    pub(crate) async fn ended_in(&self, task: &Task, ledger: &Ledger, patience: Duration) -> Error {
+        loop {
+            let now = ledger.now();
+            if let Err(ended) = check_opened_by_key(self.agent_id, Some(task), now) {
+                return ended.into();
+            }
+            let left = task.end_for_keys().map_or(patience, |end| end.since(now));
+            tokio::time::sleep(left.min(patience)).await;
         }
     }
 

@@ -304,7 +304,6 @@ fn presented(principal: &Principal, task: &Task) -> Option<Presented> {
 #[derive(Debug)]
 pub struct TaskReading {
     task: Arc<Task>,
-    /// Who waits for something is refused once this is taken away.
     pub(crate) by: Principal,
 }
 
@@ -313,6 +312,19 @@ impl TaskReading {
     #[must_use]
     pub const fn task(&self) -> &Arc<Task> {
         &self.task
+    }
+
+    /// Waits until the caller may read the task no more, which nobody does for longer than `patience`. Gives
+    /// the refusal that it meets from then on.
+    pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        let by = self.by.ended(ledger, patience);
+        let Principal::AgentKey(holder) = &self.by else {
+            return by.await;
+        };
+        tokio::select! {
+            refused = by => refused,
+            refused = holder.ended_in(&self.task, ledger, patience) => refused,
+        }
     }
 }
 

@@ -408,11 +408,16 @@ async fn no_request_with_a_key_is_answered_after_it_was_revoked() {
     assert_eq!(late, None);
 }
 
-#[tokio::test]
-async fn a_request_that_waits_ends_when_its_key_is_revoked() {
+/// What the requests that wait for a human are told, of an agent with a key, once something happens after that
+/// time of its task.
+async fn told_when(
+    elapsed: Duration,
+    happens: impl AsyncFnOnce(&Keyed, String),
+) -> [(u16, String); 3] {
     let keyed = Arc::new(Keyed::new().await);
     let (id, key) = keyed.key().await;
     let task = keyed.opened(&key).await;
+    keyed.stage.clock.advance(elapsed);
     let waits = |rest: &'static str, method: &'static str, body: Value| {
         let keyed = Arc::clone(&keyed);
         let (key, path) = (key.clone(), format!("/v1/tasks/{task}/{rest}"));
@@ -430,10 +435,33 @@ async fn a_request_that_waits_ends_when_its_key_is_revoked() {
         waits("apply/continue", "POST", resume),
         waits("approval-status", "GET", Value::Null),
     ];
-    assert_eq!(keyed.revoke(&id).await.status, 204);
-    for waiting in waiting {
+    happens(&keyed, id).await;
+    let told = waiting.map(async |waiting| {
         let ended = waiting.await.unwrap();
-        assert_eq!(refusal(&ended), (401, "key_revoked"));
-    }
+        (ended.status, ended.code().to_owned())
+    });
+    let [one, two, three] = told;
+    let told = [one.await, two.await, three.await];
     assert!(begun.elapsed() < Duration::from_secs(40));
+    told
+}
+
+#[tokio::test]
+async fn a_request_that_waits_ends_when_its_key_is_revoked() {
+    let revoked = told_when(Duration::ZERO, async |keyed: &Keyed, id: String| {
+        assert_eq!(keyed.revoke(&id).await.status, 204);
+    });
+    let refused = [(); 3].map(|()| (401, "key_revoked".to_owned()));
+    assert_eq!(revoked.await, refused);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_ends_with_the_time_of_its_template() {
+    let ended = told_when(Duration::from_millis(599_500), async |keyed: &Keyed, _| {
+        // All wait by now: each is polled before this goes on.
+        tokio::task::yield_now().await;
+        keyed.stage.clock.advance(Duration::from_secs(1));
+    });
+    let refused = [(); 3].map(|()| (410, "task_expired".to_owned()));
+    assert_eq!(ended.await, refused);
 }
