@@ -1,10 +1,11 @@
 //! The roles of users who act, and who is left: each rule with a history that breaks it.
 
-use super::{altered, is_found};
+use super::{altered, ended, is_found};
 use crate::scene::{Scene, end, start, unknown};
 use fixtures::approver::SoftApprover;
 use fixtures::commands::{
-    AGENT, create_key, create_task, create_template, dns_create, grant_all, permissions,
+    AGENT, administrator, callback, create_key, create_task, create_template, dns_create,
+    grant_all, permissions, ssl_mode, submit,
 };
 use fixtures::history::History;
 use fixtures::people::{
@@ -16,14 +17,14 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::audit::{Check, Finding, Report};
 use ledger::command::{
-    AgentChanges, ChangeUser, CloseTask, CreateAgent, CreateUser, DeleteGroup, DeleteTemplate,
-    DescribeAgent, EndSession, LinkPrincipal, OpenUserEnrolment, ResolveApply, RevokeCredential,
-    RevokeKey, RevokeUserPasskey, StepUp,
+    AgentChanges, ChangeUser, CloseTask, CreateAgent, CreateTask, CreateUser, DeleteGroup,
+    DeleteTemplate, DescribeAgent, EndSession, LinkPrincipal, OpenUserEnrolment, ResolveApply,
+    RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, StartAttempt, StepUp,
 };
-use ledger::event::SessionEnd;
+use ledger::event::{AfterAttempt, AttemptOutcome, SessionEnd};
 use ledger::{
-    Actor, AgentName, ApproverName, Ceremony, CredentialId, Event, Origin, Role, TemplateName,
-    UserName,
+    Actor, AgentName, ApproverName, Ceremony, CredentialId, DeliveryId, Event, Origin, Role,
+    TemplateName, UserName,
 };
 use std::sync::Arc;
 
@@ -57,6 +58,33 @@ fn actor(session: &Session) -> Actor {
     by(session).actor
 }
 
+/// A delivery of another task, whose receiver has said that it is gone.
+async fn given_up(scene: &Scene) -> DeliveryId {
+    let task = CreateTask {
+        callback: Some(callback(9, "secret")),
+        ..create_task()
+    };
+    let token = scene.execute(administrator(), task).await.unwrap();
+    let before = scene.size_now();
+    let asked = scene.run(submit(&token, "k", vec![ssl_mode("off")])).await;
+    asked.unwrap().accepted().unwrap();
+    let owed = scene.since(before).await;
+    let owed = owed.iter().find_map(|recorded| match &recorded.event {
+        Event::DeliveryOwed(owed) => Some(owed.delivery_id),
+        _ => None,
+    });
+    let delivery_id = owed.unwrap();
+    scene.run(StartAttempt { delivery_id }).await.unwrap();
+    let gone = AttemptOutcome::Failed {
+        http_status: Some(410),
+        code: "http_status".to_owned(),
+        message: "the receiver answered 410".to_owned(),
+    };
+    let end = ended(scene, delivery_id, gone).await;
+    assert_eq!(scene.run(end).await.unwrap(), AfterAttempt::GivenUp);
+    delivery_id
+}
+
 /// A history in which a service token does what users may do, with the positions at which it did each, and
 /// the least role of the users who may.
 async fn done() -> (History, People, Vec<(u64, Role)>) {
@@ -79,6 +107,7 @@ async fn done() -> (History, People, Vec<(u64, Role)>) {
         .run(end(unclear.apply.id, 0, unknown()))
         .await
         .unwrap();
+    let delivery_id = given_up(&scene).await;
     let bob = SoftApprover::new("bob");
     let mut positions = Vec::new();
     let fingerprint = [1; 8];
@@ -109,6 +138,13 @@ async fn done() -> (History, People, Vec<(u64, Role)>) {
             apply_id,
             executed: true,
             reason: "seen".into()
+        }
+    );
+    does!(
+        Operator,
+        RetryDelivery {
+            delivery_id,
+            reason: None
         }
     );
     does!(Operator, permissions(Vec::new()));
