@@ -35,16 +35,18 @@ const content = document.getElementById("content");
 
 function heed(now) {
   // A ceremony that runs tells its own end.
-  if (running) return;
+  if (running) return false;
   if (now.state !== "pending") {
     become();
-  } else if (now.upstream_read && content.dataset.upstream === "unread") {
-    offerUpstream();
+    return true;
   }
+  if (now.upstream_read && content.dataset.upstream === "unread") offerUpstream();
+  return false;
 }
 
 /** The same link shows what came of it, in this tab and in every other one. */
 function become() {
+  stopFollowing();
   close();
   location.reload();
 }
@@ -152,6 +154,6 @@ if (able() && document.getElementById("undecidable")) {
   const refused = unable();
   say("bad", refused.title, refused.message);
 }
-follow(heed, () => (content.dataset.upstream === "unread" || closed ? SOON : LATER));
+const stopFollowing = follow(heed, () => (content.dataset.upstream === "unread" || closed ? SOON : LATER));
 local();
 paper();

@@ -44,24 +44,33 @@ export async function send(step, body) {
   throw refusal(response, answer);
 }
 
-/** Asks again and again where the question of this page stands, and has it heeded; `pause` says how many
- * milliseconds to wait. A tab that nobody sees does not ask, and asks at once when it is seen again. */
+/** Asks again and again where the question of this page stands, and has it heeded, until `heed` answers that
+ * the page goes away; `pause` says how many milliseconds to wait. A tab that nobody sees does not ask, and asks
+ * at once when it is seen again. Gives a stop: a page that asked on while it is loaded again would begin that
+ * anew, and on a slow connection never end it. */
 export function follow(heed, pause = () => 2000) {
   let timer;
   let asking = false;
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", ask);
+  };
   async function ask() {
-    if (asking) return;
+    if (asking || stopped) return;
     clearTimeout(timer);
     if (!document.hidden) {
       asking = true;
       const now = await standing();
       asking = false;
-      if (now) heed(now);
+      if (now && !stopped && heed(now)) stop();
     }
-    timer = setTimeout(ask, pause());
+    if (!stopped) timer = setTimeout(ask, pause());
   }
   document.addEventListener("visibilitychange", ask);
   timer = setTimeout(ask, 2000);
+  return stop;
 }
 
 /** Where the question of this page stands now; `null` when nobody can say at the moment. */
@@ -94,6 +103,12 @@ function refusal(response, problem) {
     case 404:
       return new Refused("This link opens nothing any more", "Ask for a new one.", { final: true });
     case 409:
+      if (problem.code === "name_taken") {
+        return new Refused("That name is taken", "Choose another one.");
+      }
+      if (problem.code === "admin_exists") {
+        return new Refused("There is an admin already", "This link makes nobody an admin any more. Ask an admin for a user of your own.", { final: true });
+      }
       return new Refused("Somebody was faster", said || "Reload this page to see how things stand.", { reload: true });
     case 410:
       if (problem.code === "enrolment_ended") {
@@ -114,6 +129,7 @@ function refusal(response, problem) {
 
 const NOT_USED = {
   register: "It was cancelled, took too long, or this device cannot make a passkey with a fingerprint, face or PIN.",
+  confirm: "It was cancelled, took too long, or this device holds none of your passkeys. Nothing was changed.",
   "log in": "It was cancelled, took too long, or this device holds none of your passkeys. Give your name first if your passkey is an older one.",
 };
 

@@ -13,6 +13,8 @@ if ("open" in content.dataset) {
   document.getElementById("live").textContent = "This page follows along: it shows what comes of it by itself.";
   follow((now) => {
     const { became, progress } = content.dataset;
-    if (now.became !== became || String(now.progress) !== progress) location.reload();
+    const isOther = now.became !== became || String(now.progress) !== progress;
+    if (isOther) location.reload();
+    return isOther;
   }, () => (performance.now() < 60000 ? 2000 : 10000));
 }

@@ -80,6 +80,34 @@ async fn the_receipt_shows_what_really_came_of_it() {
     look(browser, "receipt-in-part").await;
 }
 
+/// A page that asks on while it is loaded again would begin that anew, and never end it on a slow connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_becomes_its_receipt_asks_nothing_more() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&asked.url).await;
+    let watch = "\
+        const fetched = window.fetch; \
+        window.fetch = (...request) => { \
+          sessionStorage.asked = Number(sessionStorage.asked ?? 0) + 1; \
+          return fetched(...request); \
+        }; \
+        new MutationObserver(() => { \
+          sessionStorage.asked = 0; \
+          document.dispatchEvent(new Event('visibilitychange')); \
+          sessionStorage.left = 'yes'; \
+        }).observe(document.getElementById('approve'), { attributeFilter: ['disabled'] })";
+    browser.script(watch, Vec::new()).await;
+    service.close(&asked).await;
+    browser.told("This request was cancelled").await;
+    let seen = "return [sessionStorage.left, sessionStorage.asked]";
+    let seen = browser.script(seen, Vec::new()).await;
+    assert_eq!(seen, json!(["yes", "0"]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulation_does_not_look_like_something_that_was_done() {
     let service = Service::start().await;
