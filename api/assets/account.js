@@ -73,7 +73,13 @@ async function askConfirmed(method, path, body) {
 
 async function ceremony(path, words) {
   const options = await ask("POST", `${path}/options`, words);
-  return ask("POST", `${path}/verify`, await assertion(options));
+  let signed;
+  try {
+    signed = await assertion(options);
+  } catch (error) {
+    throw explain(error, path === "auth/step-up" ? "confirm" : "log in");
+  }
+  return ask("POST", `${path}/verify`, signed);
 }
 
 let running = false;
@@ -90,16 +96,25 @@ function does(button, act) {
     try {
       await act();
     } catch (error) {
-      await fail(error);
+      fail(error);
     } finally {
       running = false;
       button.removeAttribute("aria-busy");
       button.disabled = false;
     }
+    focus(button);
   };
 }
 
-async function fail(error) {
+/** Puts the focus where what was done is told: a button that is gone, or was switched off meanwhile, has lost
+ * it. */
+function focus(button) {
+  const title = document.querySelector("section:not([hidden]) h1");
+  const places = [at("message"), button, title];
+  places.find((place) => place?.checkVisibility())?.focus();
+}
+
+function fail(error) {
   const refused = explain(error, "log in");
   // A session that has ended leaves the page of a stranger.
   if (error.code === "session_ended") {
@@ -108,7 +123,6 @@ async function fail(error) {
   } else {
     say("bad", refused.title, refused.message);
   }
-  at("message").focus();
 }
 
 function show(...sections) {
@@ -292,7 +306,8 @@ try {
   await showMe();
 } catch (error) {
   showStranger();
-  await fail(error);
+  fail(error);
+  at("message").focus();
 }
 ready();
 if (!able()) {

@@ -125,6 +125,10 @@ async fn a_password_that_somebody_else_has_set_is_changed_before_anything_else()
     let browser = Browser::open(&driver).await;
     log_in(&browser, &service, "bob", "given by an admin").await;
     shown(&browser, "#change").await;
+    until("the focus on the name", async || {
+        (browser.focused().await == "name").then_some(())
+    })
+    .await;
     look(&browser, "must-change").await;
     for section in ["#sessions", "#passkeys"] {
         assert_eq!(browser.text(section).await, "", "{section}");
@@ -197,12 +201,19 @@ async fn a_person_adds_a_passkey_logs_in_by_it_confirms_by_it_and_removes_it() {
     assert_eq!(makes_a_group(&browser, "by-password").await, 403);
     browser.recognise(&authenticator, false).await;
     browser.click("#add-passkey").await;
-    browser.told("No passkey was used").await;
+    let told = browser.told("No passkey was used").await;
+    assert!(told.contains("Nothing was changed"), "{told}");
+    assert!(!told.contains("Give your name"), "{told}");
+    assert_eq!(browser.focused().await, "message");
     browser.recognise(&authenticator, true).await;
     browser.click("#passkey-rows button").await;
     assert_eq!(browser.text("#passkey-rows button").await, "Remove it now");
     browser.click("#passkey-rows button").await;
     browser.told("The passkey is removed").await;
+    until("the focus on what is told", async || {
+        (browser.focused().await == "message").then_some(())
+    })
+    .await;
     assert_eq!(passkey_rows(&browser).await, 0);
     assert_eq!(makes_a_group(&browser, "stepped-up").await, 201);
 

@@ -28,6 +28,7 @@ mod reading;
 mod receipts;
 mod refusing;
 mod service;
+mod setup;
 mod views;
 mod waiting;
 mod watching;

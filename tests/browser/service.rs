@@ -84,6 +84,16 @@ impl Service {
         said(&output).0
     }
 
+    /// The link of the first admin, which a start without a terminal leaves beside the ledger.
+    pub(crate) async fn setup_link(&self) -> String {
+        let mut file = self.sandbox.ledger_file().into_os_string();
+        file.push(".first-admin");
+        let link = until("the link of the first admin", async || {
+            std::fs::read_to_string(&file).ok()
+        });
+        link.await.trim().to_owned()
+    }
+
     /// The whole ledger, as an auditor exports it.
     pub(crate) fn ledger(&self) -> Vec<Value> {
         let output = self.sandbox.run("ledger tail --from 0 --json");

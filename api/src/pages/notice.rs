@@ -64,6 +64,19 @@ impl NoticePage {
         }
     }
 
+    /// The link of a start, once an admin can log in.
+    #[must_use]
+    pub fn admin_exists() -> Self {
+        Self {
+            title: "There is an admin already",
+            explanation: "This link was for the first admin. One can log in now, and it opens nothing \
+                          any more.",
+            advice: "Log in at this service’s address, or ask an admin for a user of your own.",
+            request_id: None,
+            path: None,
+        }
+    }
+
     /// The link is opened more often than people do.
     #[must_use]
     pub fn too_often() -> Self {

@@ -39,8 +39,10 @@ impl WantsPage {
 
 /// The refusal as a page, with the refusal's status. A fault's cause rides along to be logged.
 fn respond_notice(error: ApiError, request: RequestId) -> Response {
-    refused(error, |status| {
-        notice(status, NoticePage::link_not_valid, request)
+    let code = error.status_and_code().2;
+    refused(error, |status| match code {
+        "admin_exists" => NoticePage::admin_exists(),
+        _ => notice(status, NoticePage::link_not_valid, request),
     })
 }
 

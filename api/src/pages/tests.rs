@@ -138,6 +138,7 @@ fn every_page() -> Vec<String> {
         SetupPage.render().unwrap(),
         NoticePage::link_not_valid().render().unwrap(),
         NoticePage::not_found().render().unwrap(),
+        NoticePage::admin_exists().render().unwrap(),
         NoticePage::unavailable(Some(HOSTILE.to_owned()))
             .render()
             .unwrap(),
