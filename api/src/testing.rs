@@ -1,6 +1,7 @@
 //! A surface for tests: a ledger of its own in a temporary folder, a clock that stands still until it
 //! is moved, and known secrets.
 
+use crate::problem::Fault;
 use crate::router::build_router;
 use crate::schemes::{self, Scheme};
 use crate::state::{ApiConfig, AppState, JwtSettings, Services};
@@ -302,6 +303,10 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn of(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
+        if let Some(Fault(cause)) = parts.extensions.get::<Fault>() {
+            // No test expects one, and the answer does not say why.
+            println!("{}: {cause:?}", parts.status);
+        }
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         Self {
