@@ -122,14 +122,14 @@ pub fn poll(
 #[derive(Debug)]
 pub struct Asking {
     pub agent: AgentName,
-    /// Whether there is an agent of that name.
+    /// True where there is an agent of that name.
     pub is_known: bool,
     pub address: IpAddr,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
-/// Who asks for a key under that code.
+/// The pairing of that code.
 ///
 /// # Errors
 /// [`ledger::Rejection::PairingNotFound`], [`ledger::Rejection::PairingConfirmed`]; [`Error::Throttled`] after

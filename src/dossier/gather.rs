@@ -283,7 +283,7 @@ impl Gather {
         }
     }
 
-    /// What the task's records are understood with, and what that is understood with in turn, up to the
+    /// Records by which those of the task are understood, and those by which these are in turn, up to the
     /// task's newest event: the agent's grants and keys, the passkeys of those who decided, the users who acted.
     fn add_context(&mut self, sources: &Sources<'_>) -> anyhow::Result<()> {
         let until = self.newest().unwrap_or(0);

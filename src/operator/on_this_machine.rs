@@ -192,7 +192,7 @@ pub(super) async fn carry_out(
     })
 }
 
-/// Whether the keys of a user are to go with the user. Nothing else is asked for behind a path.
+/// True where the keys of a user are to go with the user. Nothing else is asked for behind a path.
 fn revokes_keys(asked: &Asked, path: &[&str]) -> Result<bool, String> {
     let [(name, value)] = asked.query.as_slice() else {
         return match asked.query.is_empty() {

@@ -28,7 +28,7 @@ pub(super) async fn create_admin(
         let invited = enrolments::open_for_user(ledger, &links.enrolment, by, &user).await;
         let invited = invited.map_err(failure)?;
         let text = format!(
-            "the user is an admin, who registers a passkey with this link and logs in by it, by {who}; \
+            "the user is an admin, who registers a passkey with this link and logs in by it; made by the account {who} of this machine; \
              it works once, until {}",
             invited.expires_at
         );
@@ -42,6 +42,8 @@ pub(super) async fn create_admin(
     let made = first_admin::make(ledger, &hasher, by, name, password).await;
     let name = &made.map_err(failure)?.name;
     Ok(Performed::Done {
-        text: format!("{name} is the first admin and logs in with the password, by {who}"),
+        text: format!(
+            "{name} is the first admin and logs in with the password; made by the account {who} of this machine"
+        ),
     })
 }

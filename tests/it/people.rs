@@ -70,6 +70,7 @@ async fn the_first_admin_is_made_while_no_other_can_log_in() {
     assert!(short.contains("too short"), "{short}");
     let told = done(&sandbox, create, PASSWORD);
     assert!(told.contains("anna is the first admin"), "{told}");
+    assert!(told.contains("; made by the account "), "{told}");
 
     let service = sandbox.start().await;
     let second = refused(&sandbox, "user create-admin bob --password-stdin", PASSWORD);

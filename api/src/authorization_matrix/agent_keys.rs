@@ -20,7 +20,7 @@ async fn run<C: ledger::command::Command>(ledger: &Ledger, command: C) -> C::Ans
         .unwrap()
 }
 
-/// Whether no credential is looked at.
+/// True where no credential is looked at.
 fn is_unproven(who: &Who) -> bool {
     *who == Who::Anyone || who.is_by_link()
 }

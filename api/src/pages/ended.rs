@@ -105,7 +105,7 @@ impl EndedPage {
         assets::base()
     }
 
-    /// What was asked for, in one line, for the tab.
+    /// The request in one line, for the tab.
     fn act(&self) -> String {
         let first = self.operations.first();
         let first = first.map_or_else(String::new, |one| one.summary.spelled_out());

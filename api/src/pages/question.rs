@@ -156,7 +156,7 @@ impl Question<'_> {
         }
     }
 
-    /// What is known of upstream where an operation has its effect.
+    /// The state of upstream, as far as it is known, where an operation has its effect.
     fn before<'b>(&'b self, operation: &Operation, state: Option<&'b Value>) -> Before<'b> {
         Before {
             state,

@@ -147,7 +147,7 @@ impl TableRow {
         self.warnings.iter().any(|warning| warning.is_danger)
     }
 
-    /// What becomes of it, in one word; empty where it stays or nothing is known.
+    /// Its fate in one word; empty where it stays or nothing is known.
     pub(super) fn word(&self) -> &'static str {
         match self.change {
             EntryChange::Lost => "lost",

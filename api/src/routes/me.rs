@@ -1,4 +1,4 @@
-//! Who one is, and one's own sessions and passkeys.
+//! The caller's own identity, sessions and passkeys.
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
@@ -29,11 +29,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(link_principal))
 }
 
-/// Who asks
+/// Read one's own identity
 #[utoipa::path(
     get, path = "/v1/me", tag = "auth",
     security(
-        ("session" = []), ("service" = []),
+        ("session" = []), ("service" = []), ("agent_key" = []), ("viewer" = []),
         ("subject" = [], "subject_ts" = [], "subject_sig" = [], "capability" = []),
         ("subject" = [], "subject_ts" = [], "subject_sig" = [], "bootstrap" = []),
     ),

@@ -83,7 +83,7 @@ async fn poll(
     })
 }
 
-/// Who asks for a key under a code
+/// Read a pairing
 ///
 /// The name is what the machine says of itself, the address is where it asked from. 5 wrong codes in a minute by a
 /// session, or 30 by all, are answered 429, and so is the right one then.

@@ -91,7 +91,7 @@ pub(crate) struct Asking {
     code: String,
     /// The name that the machine has said.
     agent: String,
-    /// Whether there is an agent of that name.
+    /// True where there is an agent of that name.
     known: bool,
     /// Where the machine asked from.
     #[schema(example = "203.0.113.7")]

@@ -23,7 +23,7 @@ pub(crate) struct DecisionRequest {
     pub(crate) reason: Option<String>,
 }
 
-/// What a page needs to ask for a passkey; binary values are unpadded base64url.
+/// Options by which a page asks for a passkey; binary values are unpadded base64url.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct AssertionOptions {
     /// 72 bytes that bind what is asked for: a decision, a login, a step-up.
@@ -106,7 +106,7 @@ pub(crate) struct PasskeyAnswer {
     user_handle: Option<String>,
 }
 
-/// Who is about to log in.
+/// The name of a login that begins.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PasskeyLoginRequest {
@@ -189,7 +189,7 @@ pub(crate) struct QuestionState {
     pub(crate) state: &'static str,
     /// What the operations would change has been read upstream, or needs no reading.
     pub(crate) upstream_read: bool,
-    /// What came of it; absent while it can be decided. `approved` (the agent has not gone on),
+    /// Its result; absent while it can be decided. `approved` (the agent has not gone on),
     /// `failed_for_now` (nothing was changed, it may be tried again), `running`, `carried_out`, `simulated`,
     /// `failed`, `in_part`, `unknown`, `stopped`, `used` (no longer recorded), `denied`, `expired`, `lapsed`
     /// (approved and not used in time) or `cancelled`.
@@ -199,7 +199,7 @@ pub(crate) struct QuestionState {
     pub(crate) progress: usize,
 }
 
-/// Who the first admin is to be.
+/// The name of the first admin.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetupRequest {

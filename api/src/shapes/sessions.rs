@@ -70,7 +70,7 @@ impl LoginAnswer {
     }
 }
 
-/// Who asks; null where there is nothing of the kind.
+/// The caller; null where there is nothing of the kind.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Me {
     /// `user`, `service`, `agent`, `viewer`, `task` or `bootstrap`.

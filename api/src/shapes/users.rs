@@ -165,7 +165,7 @@ impl From<&UserView> for User {
     }
 }
 
-/// What goes with a user who is disabled or deleted. A parameter that is not known is refused: nobody is to
+/// Belongings that go with a user who is disabled or deleted. A parameter that is not known is refused: nobody is to
 /// think that it was done.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -200,7 +200,7 @@ pub(crate) struct LeftKey {
     revoked_at: Option<String>,
 }
 
-/// What a user leaves.
+/// Belongings that a user leaves.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct LeftBehind {
     /// The keys that the user made or confirmed and that were in force, oldest first.

@@ -212,7 +212,7 @@ impl OpenPairings {
         })
     }
 
-    /// Who asks for a key under that code.
+    /// The pairing of that code.
     ///
     /// # Errors
     /// Those of [`Self::find`].

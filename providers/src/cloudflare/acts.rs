@@ -1,4 +1,4 @@
-//! What an operation does to what stands upstream, in one line for the person who decides: objects by their
+//! The effect of an operation on what stands upstream, in one line for the person who decides: objects by their
 //! names, changes as `now → then`. The summary of an operation names ids only, since it says the same at
 //! any time.
 //!

@@ -202,7 +202,7 @@ impl DnsRecordWrite {
     }
 }
 
-/// What a new record meets under its name: one that it cannot stand beside, or others of its type.
+/// The records that a new one meets under its name: one that it cannot stand beside, or others of its type.
 fn beside(record: &DnsRecordFields, before: &Before<'_>) -> Option<Warning> {
     let found = before.state?.get("records")?.as_array()?;
     let text = |record: &Value, name: &str| {

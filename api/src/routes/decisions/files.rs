@@ -7,6 +7,7 @@ use crate::limits::links::{FilePermits, ThroughLink};
 use crate::pages::{ApprovalFile, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
+use crate::shapes::Octets;
 use crate::state::AppState;
 use app::{action, decisions};
 use axum::Extension;
@@ -47,7 +48,7 @@ pub(super) struct FilePath {
     responses(
         (status = 200, content(
             (String = "text/plain"), (Value = "application/json"),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(Octets) = "application/octet-stream"),
         )),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     ))]
