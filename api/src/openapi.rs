@@ -231,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn each_credential_reads_whose_it_is() {
+        let description = written();
+        let schemes = description["components"]["securitySchemes"].as_object();
+        let known: BTreeSet<_> = schemes.unwrap().keys().cloned().collect();
+        let of_me = description["paths"]["/v1/me"]["get"]["security"].as_array();
+        let ways = of_me
+            .unwrap()
+            .iter()
+            .filter_map(serde_json::Value::as_object);
+        let named: BTreeSet<_> = ways.flat_map(|way| way.keys().cloned()).collect();
+        assert_eq!(named, known);
+    }
+
+    #[test]
     fn every_reference_leads_somewhere_and_every_route_says_what_it_is() {
         let description = written();
         let mut found = Vec::new();
