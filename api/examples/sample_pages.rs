@@ -3,13 +3,13 @@
 
 use api::pages::{
     AccountPage, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage,
-    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, ShownText, ShownWarning,
-    UpstreamState, assets, respond,
+    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says, ShownText,
+    ShownWarning, UpstreamState, assets, respond,
 };
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
-use ledger::{Clock, Risk, ScopeType};
+use ledger::{Clock, Link, Purpose, Reason, Risk, ScopeType};
 use ledger_sqlite::SystemClock;
 use serde_json::{Value, json};
 use std::future::IntoFuture;
@@ -20,6 +20,13 @@ const WORKER: &str = "export default {\n\tasync fetch(request, env) {\n\t\tconst
 fn moment(from_now: i64) -> Moment {
     let seconds = SystemClock.now().as_seconds() + from_now;
     Moment::new(ledger::Timestamp::from_seconds(seconds))
+}
+
+fn says() -> Says {
+    Says::of(&Purpose {
+        reason: Reason::parse("The old origin is switched off on Friday").unwrap_or_default(),
+        link: Link::parse("https://tickets.example/OPS-42").ok(),
+    })
 }
 
 fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
@@ -115,6 +122,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
     ApprovalPage {
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
+        says: says(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
@@ -180,6 +188,7 @@ fn ended(ended: Ended) -> EndedPage {
         was_tried: false,
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
+        says: says(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: operations()
             .into_iter()

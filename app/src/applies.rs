@@ -12,7 +12,7 @@ use ledger::command::{
 };
 use ledger::event::{ApplyEnd, PermissionCheck};
 use ledger::operation::Operation;
-use ledger::{ApplyId, IdempotencyKey, Ledger, Rejection, Timestamp};
+use ledger::{ApplyId, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -110,12 +110,14 @@ impl<'a> Attempt<'a> {
         &self,
         key: IdempotencyKey,
         operations: Vec<Operation>,
+        purpose: Purpose,
         callback: Option<NewCallback>,
     ) -> Result<Submitted, Error> {
         let command = SubmitApply {
             token: self.who.presented(),
             key,
             operations,
+            purpose,
             callback,
         };
         let ruling = self.app.ledger.execute(self.who.origin(), command).await?;

@@ -39,6 +39,7 @@ mod name;
 pub mod operation;
 mod password_hash;
 pub mod provider;
+mod purpose;
 pub mod record;
 mod rejection;
 mod rules;
@@ -87,6 +88,7 @@ pub use name::{
 };
 pub use password_hash::{InvalidPasswordHash, PasswordHash};
 pub use provider::Providers;
+pub use purpose::{Link, Purpose, Reason};
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};
 pub use rules::{Quotas, Rules};

@@ -139,6 +139,11 @@ refusals! {
     /// The key stands for other operations.
     #[error("this Idempotency-Key was used for other operations; use a new key for them")]
     KeyReused => Conflict, "idempotency_key_reused";
+    /// The key stands for the same operations, with another reason or link.
+    #[error(
+        "this Idempotency-Key was used with another reason or link; repeat those of its apply, or use a new key"
+    )]
+    KeyReusedForAnotherPurpose => Conflict, "idempotency_key_reused";
     /// The approval was used by another apply.
     #[error(
         "the approval was used by apply {by}; submit this apply again with a new Idempotency-Key"

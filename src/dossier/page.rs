@@ -45,6 +45,8 @@ struct AskedApply {
     position: u64,
     key: ShownText,
     fingerprint: String,
+    reason: Option<ShownText>,
+    link: Option<ShownText>,
     operations: Vec<Operation>,
 }
 
@@ -147,6 +149,8 @@ fn asked(header: &Header, accepted: &ApplyAccepted) -> AskedApply {
         position: header.position,
         key: ShownText::line(accepted.idempotency_key.as_str()),
         fingerprint: accepted.fingerprint.to_string(),
+        reason: accepted.purpose.reason.as_deref().map(ShownText::line),
+        link: accepted.purpose.link.as_deref().map(ShownText::line),
         operations: operations.iter().map(operation).collect(),
     }
 }

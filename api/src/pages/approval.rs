@@ -4,6 +4,7 @@ use super::assets;
 use super::files::ShownFile;
 use super::moment::Moment;
 use super::params::{Now, Param, ParamValue};
+use super::says::Says;
 use super::shown::ShownText;
 use super::table::ShownTable;
 use askama::Template;
@@ -21,6 +22,8 @@ pub struct ApprovalPage {
     pub agent: ShownText,
     /// The task's name, written by its orchestrator.
     pub task_name: ShownText,
+    /// What the agent says about it.
+    pub says: Says,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.

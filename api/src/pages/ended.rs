@@ -3,6 +3,7 @@
 
 use super::assets;
 use super::moment::Moment;
+use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
 
@@ -77,6 +78,8 @@ pub struct EndedPage {
     pub was_tried: bool,
     pub agent: ShownText,
     pub task_name: ShownText,
+    /// What the agent said when it asked.
+    pub says: Says,
     pub task_id: String,
     pub operations: Vec<EndedOperation>,
 }

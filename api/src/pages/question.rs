@@ -5,6 +5,7 @@ use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
 use super::moment::Moment;
 use super::receipt::Became;
+use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, Task};
@@ -54,6 +55,7 @@ impl Question<'_> {
         let mut page = ApprovalPage {
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
+            says: Says::of(&self.apply.purpose),
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
@@ -136,6 +138,7 @@ impl Question<'_> {
                 .map(ShownText::block),
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
+            says: Says::of(&self.apply.purpose),
             task_id: approval.task_id.to_string(),
             operations: operations
                 .iter()

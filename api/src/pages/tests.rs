@@ -10,6 +10,16 @@ fn hostile() -> ShownText {
     ShownText::line(HOSTILE)
 }
 
+/// As much of the hostile text as a URL can hold.
+const LINK: &str = "https://git.example/\"'><img/onerror=alert(1)></script>{{7*7}}";
+
+fn says() -> Says {
+    Says::of(&ledger::Purpose {
+        reason: ledger::Reason::parse(HOSTILE).unwrap(),
+        link: Some(ledger::Link::parse(LINK).unwrap()),
+    })
+}
+
 fn at(seconds: i64) -> Moment {
     Moment::new(Timestamp::from_seconds(1_795_356_000 + seconds))
 }
@@ -46,6 +56,7 @@ fn approval() -> ApprovalPage {
     ApprovalPage {
         agent: hostile(),
         task_name: hostile(),
+        says: says(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![
@@ -79,6 +90,7 @@ fn ended(ended: Ended) -> EndedPage {
         was_tried: false,
         agent: hostile(),
         task_name: hostile(),
+        says: says(),
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: vec![EndedOperation {
             summary: hostile(),
@@ -162,6 +174,7 @@ fn no_page_carries_markup_script_or_style_of_its_own_or_of_others() {
             );
             assert!(script.contains("\"></script>"));
         }
+        let html = html.replace(r#"href="https://git.example/%22"#, "");
         assert!(
             !html.contains("http://") && !html.contains("https://"),
             "external address"
@@ -277,6 +290,52 @@ fn a_name_that_imitates_another_is_told_from_it() {
         let html = page(agent, task_name).render().unwrap();
         assert!(html.contains(note), "{agent} {task_name}");
     }
+}
+
+#[test]
+fn what_an_agent_says_is_quoted_and_attributed_and_its_link_names_the_host() {
+    let deployer = ShownText::line("deployer");
+    let says = |reason: &str, link: &str| {
+        Says::of(&ledger::Purpose {
+            reason: ledger::Reason::parse(reason).unwrap(),
+            link: ledger::Link::parse(link).ok(),
+        })
+    };
+    let says = says("The old one is off", "https://tickets.example:8443/OPS-42");
+    let question = ApprovalPage {
+        agent: deployer.clone(),
+        says: says.clone(),
+        ..approval()
+    };
+    let receipt = EndedPage {
+        agent: deployer,
+        says,
+        ..ended(Ended::Denied)
+    };
+    for html in [question.render().unwrap(), receipt.render().unwrap()] {
+        let (_, said) = html.split_once(r#"<figure class="says">"#).unwrap();
+        let (said, _) = said.split_once("</figure>").unwrap();
+        assert!(
+            said.contains("deployer</bdi></span> says:") || said.contains("deployer</span> says:"),
+            "{said}"
+        );
+        assert!(
+            said.contains("“") && said.contains("The old one is off"),
+            "{said}"
+        );
+        assert!(
+            said.contains(r#"href="https://tickets.example:8443/OPS-42""#),
+            "{said}"
+        );
+        assert!(said.contains("noopener noreferrer"), "{said}");
+        let (_, shown) = said.split_once("nofollow\">").unwrap();
+        assert!(shown.contains("tickets.example:8443"), "{shown}");
+    }
+    let silent = ApprovalPage {
+        says: Says::default(),
+        ..approval()
+    };
+    assert!(!silent.render().unwrap().contains("says:"));
 }
 
 #[test]

@@ -96,6 +96,7 @@ async fn apply(
         let providers = &state.app.ledger.rules().providers;
         within_limit(size, request.uploads(providers))?;
         let operations = request.operations(providers)?;
+        let purpose = request.purpose()?;
         let policy = &state.config.callback_policy;
         let callback = request
             .callback
@@ -103,6 +104,7 @@ async fn apply(
             .transpose()?;
         Ok(ApplyContent {
             operations,
+            purpose,
             callback,
             permit: Some(permit),
         })

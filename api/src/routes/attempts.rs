@@ -14,7 +14,7 @@ use ledger::aggregate::{Apply, Approval};
 use ledger::command::NewCallback;
 use ledger::event::ApplyEnd;
 use ledger::operation::Operation;
-use ledger::{IdempotencyKey, Rejection};
+use ledger::{IdempotencyKey, Purpose, Rejection};
 
 /// When to ask again for something that waits for a human.
 const HUMAN_PACE: u64 = 5;
@@ -25,6 +25,7 @@ const MACHINE_PACE: u64 = 1;
 /// The content of an apply request, checked.
 pub(crate) struct ApplyContent {
     pub(crate) operations: Vec<Operation>,
+    pub(crate) purpose: Purpose,
     pub(crate) callback: Option<NewCallback>,
     /// The memory of a large body, held while its operations live.
     pub(crate) permit: Option<BodyPermit>,
@@ -46,7 +47,7 @@ pub(crate) async fn submit(
         Err(why) => return Err(refused(attempt, Some(key), why).await),
     };
     let submitted = attempt
-        .submit(key, asked.operations, asked.callback)
+        .submit(key, asked.operations, asked.purpose, asked.callback)
         .await?;
     // Not held while a human thinks.
     drop(asked.permit);

@@ -17,6 +17,7 @@ use app::action;
 use app::applies::Attempt;
 use axum::extract::State;
 use axum::response::Response;
+use ledger::Purpose;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -131,6 +132,7 @@ async fn submit<T: Shortcut>(
     let asked = request.and_then(|(request, permit)| {
         Ok(ApplyContent {
             operations: vec![request.operation(providers)?],
+            purpose: Purpose::default(),
             callback: None,
             permit,
         })

@@ -303,6 +303,12 @@ pub(crate) struct ApplyDetail {
     /// Names what was sent upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) execution_id: Option<String>,
+    /// The reason that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The link that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) link: Option<String>,
     /// RFC 3339, UTC.
     pub(crate) accepted_at: String,
     /// RFC 3339, UTC.
@@ -344,6 +350,8 @@ impl ApplyDetail {
             operation_fingerprint: apply.fingerprint.to_string(),
             approval_id: apply.approval_id.map(|id| id.to_string()),
             execution_id: apply.execution_id.map(|id| id.to_string()),
+            reason: apply.purpose.reason.clone().map(Into::into),
+            link: apply.purpose.link.clone().map(Into::into),
             accepted_at: apply.accepted_at.to_string(),
             ended_at: apply.ended_at.map(|at| at.to_string()),
             simulated: apply.operations.iter().any(was_simulated),

@@ -3,8 +3,8 @@
 use super::callbacks::CallbackRequest;
 use super::reason;
 use crate::problem::ApiError;
-use ledger::Providers;
 use ledger::operation::Operation;
+use ledger::{Link, Providers, Purpose, Reason};
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +20,16 @@ pub(crate) struct ApplyRequest {
     /// At least one.
     #[schema(value_type = Vec<OperationRequest>)]
     operations: Vec<Value>,
+    /// Why, in the agent's words, which people are shown with its name; at most 500 characters. It
+    /// belongs to the request, as the operations do.
+    #[serde(default)]
+    #[schema(max_length = 500, example = "The old server is switched off on Friday")]
+    reason: Option<String>,
+    /// Where people can read more, such as a ticket: an https URL without a user name, at most 2,000
+    /// bytes. They see its host. It belongs to the request too.
+    #[serde(default)]
+    #[schema(max_length = 2000, example = "https://tickets.example/OPS-42")]
+    link: Option<String>,
     /// Replaces the task's callback, when the apply is accepted as new.
     #[serde(default)]
     pub(crate) callback: Option<CallbackRequest>,
@@ -56,6 +66,17 @@ impl ApplyRequest {
     /// Every operation, completely checked; one bad one refuses all.
     pub(crate) fn operations(&self, providers: &Providers) -> Result<Vec<Operation>, ApiError> {
         read_operations(&self.operations, providers)
+    }
+
+    /// The reason and the link.
+    pub(crate) fn purpose(&self) -> Result<Purpose, ApiError> {
+        let refused = |why: ledger::Rejection| ApiError::bad_request(why);
+        let reason = self.reason.as_deref().map(Reason::parse).transpose();
+        let link = self.link.as_deref().map(Link::parse).transpose();
+        Ok(Purpose {
+            reason: reason.map_err(refused)?.flatten(),
+            link: link.map_err(refused)?,
+        })
     }
 
     /// True when it uploads files; its body may then be larger than others.
@@ -235,6 +256,8 @@ mod tests {
         bad["params"]["value"] = json!("medium");
         let request = ApplyRequest {
             operations: vec![fine, bad],
+            reason: None,
+            link: None,
             callback: None,
         };
         let why = refused(request.operations(&providers::all()));
@@ -242,6 +265,8 @@ mod tests {
 
         let none = ApplyRequest {
             operations: Vec::new(),
+            reason: None,
+            link: None,
             callback: None,
         };
         assert!(refused(none.operations(&providers::all())).starts_with("operations:"));
@@ -252,11 +277,15 @@ mod tests {
         let deploy = json!({"operation_id": "workers.deploy.write"});
         let request = ApplyRequest {
             operations: vec![json!({}), deploy],
+            reason: None,
+            link: None,
             callback: None,
         };
         assert!(request.uploads(&providers::all()));
         let request = ApplyRequest {
             operations: vec![json!(3)],
+            reason: None,
+            link: None,
             callback: None,
         };
         assert!(!request.uploads(&providers::all()));

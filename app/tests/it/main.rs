@@ -161,7 +161,14 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let who = service.access::<action::SubmitApply>(&token, request).await;
     let who = who.unwrap();
     let attempt = Attempt::new(app, &who, Some(Duration::ZERO));
-    let submitted = attempt.submit(commands::key("k"), operations, None).await;
+    let submitted = attempt
+        .submit(
+            commands::key("k"),
+            operations,
+            ledger::Purpose::default(),
+            None,
+        )
+        .await;
     let waiting = match attempt.conclude(submitted.unwrap()).await.unwrap().outcome {
         ApplyProgress::Waiting(waiting) => waiting,
         other => panic!("{other:?}"),

@@ -8,6 +8,7 @@ use crate::event::{
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
+use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Apply {
     pub fingerprint: Fingerprint,
     /// Its operations, in canonical JSON.
     pub submission: String,
+    /// The reason and the link that came with it.
+    pub purpose: Purpose,
     /// The check against the grants.
     pub check: PermissionCheck,
     /// The approval that it waits or waited for.
@@ -97,6 +100,7 @@ impl Aggregate for Apply {
                 idempotency_key: accepted.idempotency_key.clone(),
                 fingerprint: accepted.fingerprint,
                 submission: accepted.submission.clone(),
+                purpose: accepted.purpose.clone(),
                 check: accepted.check.clone(),
                 approval_id,
                 authorised,
@@ -165,7 +169,10 @@ impl Aggregate for Apply {
                 _ => 64,
             })
             .sum();
-        768 + self.submission.len() + outcomes + self.check.requested.len() * 192
+        768 + self.submission.len()
+            + self.purpose.len()
+            + outcomes
+            + self.check.requested.len() * 192
     }
 }
 

@@ -14,6 +14,7 @@ use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
+use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
@@ -41,6 +42,8 @@ pub struct SubmitApply {
     pub key: IdempotencyKey,
     /// The operations, at least one.
     pub operations: Vec<Operation>,
+    /// The reason and the link. They belong to the request that the key names, as the operations do.
+    pub purpose: Purpose,
     /// The receiver of events beside the orchestrator's callback. It replaces an earlier one of
     /// the agent's when the apply is accepted as new.
     pub callback: Option<NewCallback>,
@@ -55,7 +58,10 @@ impl Command for SubmitApply {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         let (task, agent) = authenticate(tx, &self.token).await?;
-        let submission = submission(&self.operations, &task, &tx.context());
+        let submission = self
+            .purpose
+            .check()
+            .and_then(|()| submission(&self.operations, &task, &tx.context()));
         let submission = match submission {
             Ok(submission) => submission,
             Err(refused) => return refuse(tx, &task, Some(&self.key), None, refused).await,
@@ -63,8 +69,13 @@ impl Command for SubmitApply {
         let fingerprint = Fingerprint::of(submission.as_bytes());
         let key = LookupKey::apply_key(task.id, &self.key);
         if let Some(apply) = tx.find_state::<Apply>(&key).await? {
-            if apply.fingerprint != fingerprint {
-                let refused = Rejection::KeyReused;
+            let reused = if apply.fingerprint != fingerprint {
+                Some(Rejection::KeyReused)
+            } else {
+                let other = apply.purpose != self.purpose;
+                other.then_some(Rejection::KeyReusedForAnotherPurpose)
+            };
+            if let Some(refused) = reused {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
             }
             return Ok(Ruling::Accepted(repeated(tx, task, apply).await?));
@@ -77,7 +88,8 @@ impl Command for SubmitApply {
                 }
             };
         tx.needs_room()?;
-        if let Err(refused) = tx.admit_bytes(&task, submission.len()) {
+        let bytes = submission.len() + self.purpose.len();
+        if let Err(refused) = tx.admit_bytes(&task, bytes) {
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         // Only a question to humans needs to know whether it was asked before.
@@ -106,6 +118,7 @@ impl Command for SubmitApply {
             token: &self.token,
             submission,
             fingerprint,
+            purpose: self.purpose,
             check,
             callback,
         };
@@ -159,6 +172,7 @@ struct Asked<'a> {
     token: &'a Presented,
     submission: String,
     fingerprint: Fingerprint,
+    purpose: Purpose,
     check: PermissionCheck,
     callback: Option<&'a NewCallback>,
 }
@@ -208,6 +222,7 @@ fn decide_submit(
             authorisation,
             token_id: asked.token.id(),
             callback_id: task.callback_id(),
+            purpose: asked.purpose,
         },
     ));
     Ok(events)

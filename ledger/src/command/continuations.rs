@@ -108,6 +108,7 @@ fn accept_again(
         authorisation: Authorisation::Awaiting(command.resume.approval_id),
         token_id: command.token.id(),
         callback_id: task.callback_id(),
+        purpose: first.purpose.clone(),
     }
 }
 

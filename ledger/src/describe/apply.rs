@@ -40,7 +40,15 @@ impl Describe for ApplyAccepted {
             _ => String::new(),
         };
         let key = quoted(&self.idempotency_key);
-        format!("apply {key} of {operations}: {how}{because}")
+        let reason = match &self.purpose.reason {
+            Some(reason) => format!("; it says {}", quoted(reason)),
+            None => String::new(),
+        };
+        let link = match &self.purpose.link {
+            Some(link) => format!("; link to {}", plain(&link.host())),
+            None => String::new(),
+        };
+        format!("apply {key} of {operations}: {how}{because}{reason}{link}")
     }
 
     fn facts(&self, _: &Topic) -> Facts {

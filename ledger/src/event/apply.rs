@@ -5,6 +5,7 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::operation::ScopeId;
+use crate::purpose::Purpose;
 use serde::{Deserialize, Serialize};
 
 /// One operation in a permission check.
@@ -41,7 +42,7 @@ pub enum Authorisation {
     Awaiting(ApprovalId),
 }
 
-/// `apply.accepted` 1.
+/// `apply.accepted` 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyAccepted {
     /// The apply, which is also its stream.
@@ -64,6 +65,51 @@ pub struct ApplyAccepted {
     pub token_id: TokenId,
     /// The task's callback at that moment.
     pub callback_id: Option<CallbackId>,
+    /// The reason and the link that came with it.
+    pub purpose: Purpose,
+}
+
+/// `apply.accepted` 1: no reason and no link came with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyAcceptedV1 {
+    /// The apply, which is also its stream.
+    pub apply_id: ApplyId,
+    /// Its task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The idempotency key.
+    pub idempotency_key: IdempotencyKey,
+    /// SHA-256 over `submission`.
+    pub fingerprint: Fingerprint,
+    /// The canonical JSON that the fingerprint covers; the executor sends from it.
+    pub submission: String,
+    /// What was granted beforehand.
+    pub check: PermissionCheck,
+    /// Whether it may run or what it waits for.
+    pub authorisation: Authorisation,
+    /// The capability token that asked.
+    pub token_id: TokenId,
+    /// The task's callback at that moment.
+    pub callback_id: Option<CallbackId>,
+}
+
+impl From<ApplyAcceptedV1> for ApplyAccepted {
+    fn from(old: ApplyAcceptedV1) -> Self {
+        Self {
+            apply_id: old.apply_id,
+            task_id: old.task_id,
+            agent: old.agent,
+            idempotency_key: old.idempotency_key,
+            fingerprint: old.fingerprint,
+            submission: old.submission,
+            check: old.check,
+            authorisation: old.authorisation,
+            token_id: old.token_id,
+            callback_id: old.callback_id,
+            purpose: Purpose::default(),
+        }
+    }
 }
 
 /// `apply.refused` 1: an attempt that was not accepted; it is the whole of its stream.

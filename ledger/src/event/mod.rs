@@ -27,10 +27,10 @@ mod user;
 pub use acceptance::LedgerAccepted;
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
-    Agreement, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
-    Authorisation, CheckedOperation, Evidence, OperationEnded, OperationEndedV1, OperationOutcome,
-    OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore, RefusalsCounted,
-    StateBefore,
+    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
+    ApplyResolved, Authorisation, CheckedOperation, Evidence, OperationEnded, OperationEndedV1,
+    OperationOutcome, OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore,
+    RefusalsCounted, StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
@@ -129,7 +129,7 @@ events! {
         in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
         in Task by CLOSERS under PayloadForm [outlives_token];
-    20, 1, "apply.accepted" => ApplyAccepted(ApplyAccepted)
+    20, 2, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1 }
         in Apply by AGENT under Fingerprint [begins, looked_up] of task_id, agent;
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
         in Apply by AGENT under PayloadForm [begins, alone] of task_id, agent;

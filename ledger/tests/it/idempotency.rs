@@ -5,7 +5,7 @@ use fixtures::commands::{callback, dns_create, dns_read, purge, ssl_mode, submit
 use ledger::aggregate::Apply;
 use ledger::command::{Standing, SubmitApply, standing};
 use ledger::event::{ApplyEnd, Event};
-use ledger::{Decision, IdempotencyKey, Rejection};
+use ledger::{Decision, IdempotencyKey, Link, Purpose, Reason, Rejection};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -146,6 +146,70 @@ async fn a_repetition_does_not_replace_the_callback() {
         .filter(|event| matches!(event, Event::CallbackSet(_)))
         .count();
     assert_eq!(set, 1);
+}
+
+#[tokio::test]
+async fn the_reason_and_the_link_belong_to_the_request() {
+    let scene = Scene::granted().await;
+    let with = |reason: Option<&str>, link: Option<&str>| SubmitApply {
+        purpose: Purpose {
+            reason: reason.map(Reason::unchecked),
+            link: link.map(Link::unchecked),
+        },
+        ..submit(&scene.token, "k", vec![ssl_mode("strict")])
+    };
+    let (why, link) = (Some("OPS-42"), Some("https://tickets.example/OPS-42"));
+    let first = scene
+        .run(with(why, link))
+        .await
+        .unwrap()
+        .accepted()
+        .unwrap();
+    assert_eq!(first.apply.purpose, with(why, link).purpose);
+    let again = scene
+        .run(with(why, link))
+        .await
+        .unwrap()
+        .accepted()
+        .unwrap();
+    assert!(!again.is_new);
+    for other in [
+        with(None, None),
+        with(why, None),
+        with(Some("OPS-43"), link),
+    ] {
+        let refused = scene.run(other).await.unwrap().accepted().unwrap_err();
+        assert_eq!(refused, Rejection::KeyReusedForAnotherPurpose);
+    }
+    // They bind nothing: another apply of the same operations waits for the same approval.
+    let silent = submit(&scene.token, "k2", vec![ssl_mode("strict")]);
+    let silent = scene.run(silent).await.unwrap().accepted().unwrap();
+    assert_eq!(silent.apply.fingerprint, first.apply.fingerprint);
+    assert_eq!(silent.apply.approval_id, first.apply.approval_id);
+}
+
+#[tokio::test]
+async fn the_writer_takes_only_a_reason_and_a_link_in_their_form() {
+    let scene = Scene::granted().await;
+    let most = "x".repeat(501);
+    for (reason, link) in [
+        (Some(most.as_str()), None),
+        (Some(" "), None),
+        (None, Some("http://tickets.example/")),
+        (None, Some("javascript:alert(1)")),
+        (None, Some("https://bank.example@tickets.example/")),
+        (None, Some("https://TICKETS.example/")),
+    ] {
+        let command = SubmitApply {
+            purpose: Purpose {
+                reason: reason.map(Reason::unchecked),
+                link: link.map(Link::unchecked),
+            },
+            ..submit(&scene.token, "k", vec![purge()])
+        };
+        let refused = scene.run(command).await.unwrap().accepted().unwrap_err();
+        assert_eq!(refused.code(), "bad_request", "{reason:?} {link:?}");
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ impl Keyed {
             token: presented_key(&self.key, task).into(),
             key: idempotency_key(key),
             operations,
+            purpose: ledger::Purpose::default(),
             callback: None,
         };
         let ruling = self
@@ -103,6 +104,7 @@ async fn an_agent_opens_a_task_from_its_template_and_its_keys_open_it() {
         token: presented_key(&other, &task).into(),
         key: idempotency_key("k1"),
         operations: vec![dns_create("a.example.com")],
+        purpose: ledger::Purpose::default(),
         callback: None,
     };
     let again = keyed

@@ -77,6 +77,7 @@ impl Story {
                     token: commands::presented_key(key, task).into(),
                     key: commands::key(&format!("key-{name}")),
                     operations: operations(*operation),
+                    purpose: ledger::Purpose::default(),
                     callback: None,
                 };
                 self.run(commands::agent_with_key(key), command).await;

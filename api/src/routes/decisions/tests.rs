@@ -169,6 +169,7 @@ impl Stage {
             token: token.into(),
             key: IdempotencyKey::parse("key-1").unwrap(),
             operations,
+            purpose: ledger::Purpose::default(),
             callback: None,
         };
         let ledger = &self.state.app.ledger;

@@ -65,6 +65,66 @@ async fn the_same_is_canonically_the_same() {
 }
 
 #[tokio::test]
+async fn an_apply_may_say_why_and_is_held_to_it_by_its_key() {
+    let scene = Scene::granted().await;
+    let body = |reason: Value, link: Value| json!({"operations": [dns("a.example.com")], "reason": reason, "link": link});
+    let why = body(
+        "The old server goes".into(),
+        "https://Tickets.example/OPS-42".into(),
+    );
+    let first = scene.keyed("/apply", "k1", &why).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    assert_eq!(scene.keyed("/apply", "k1", &why).await.body, first.body);
+    let path = format!("/applies/{}", first.body["apply_id"].as_str().unwrap());
+    let detail = scene.get(&path).await;
+    assert_eq!(detail.body["reason"], "The old server goes");
+    assert_eq!(detail.body["link"], "https://tickets.example/OPS-42");
+    for other in [
+        body(Value::Null, Value::Null),
+        body(
+            "Another one".into(),
+            "https://tickets.example/OPS-42".into(),
+        ),
+    ] {
+        let refused = scene.keyed("/apply", "k1", &other).await;
+        let told = (refused.status, refused.code());
+        assert_eq!(told, (409, "idempotency_key_reused"));
+    }
+    // A blank reason is none, and one without either shows neither.
+    let blank = body("  ".into(), Value::Null);
+    let second = scene.keyed("/apply", "k2", &blank).await;
+    let path = format!("/applies/{}", second.body["apply_id"].as_str().unwrap());
+    let detail = scene.get(&path).await.body;
+    assert!(detail.get("reason").is_none() && detail.get("link").is_none());
+}
+
+#[tokio::test]
+async fn a_reason_or_a_link_out_of_bounds_is_a_400_on_record() {
+    let scene = Scene::granted().await;
+    for (name, value) in [
+        ("reason", json!("x".repeat(501))),
+        ("reason", json!(5)),
+        ("link", json!("http://tickets.example/")),
+        ("link", json!("javascript:alert(1)")),
+        ("link", json!("https://bank.example@tickets.example/")),
+        (
+            "link",
+            json!(format!("https://tickets.example/{}", "x".repeat(2000))),
+        ),
+    ] {
+        let mut body = json!({"operations": [dns("a.example.com")]});
+        body[name] = value;
+        let refused = scene.keyed("/apply", "k1", &body).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(
+            refused.body["detail"].as_str().unwrap().contains(name),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(scene.started().await, 0);
+}
+
+#[tokio::test]
 async fn it_stops_at_the_first_failure_and_says_so_every_time() {
     let scene = Scene::granted().await;
     scene

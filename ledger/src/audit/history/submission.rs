@@ -19,6 +19,9 @@ impl History {
         now: &mut Now<'_>,
         accepted: &ApplyAccepted,
     ) -> (Fingerprint, Vec<Expected>) {
+        if let Err(why) = accepted.purpose.check() {
+            now.wrong(Check::PayloadForm, why.to_string());
+        }
         let fingerprint = Fingerprint::of(accepted.submission.as_bytes());
         now.expect(fingerprint == accepted.fingerprint, Check::Fingerprint, || {
             format!(

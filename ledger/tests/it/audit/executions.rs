@@ -6,7 +6,7 @@ use ledger::audit::{Check, Report};
 use ledger::event::{
     AfterAttempt, ApplyAccepted, ApplyEnd, DeliveryOwed, Event, TaskClosed, TokenRevoked,
 };
-use ledger::{StreamId, TaskId, Timestamp};
+use ledger::{Link, Reason, StreamId, TaskId, Timestamp};
 
 fn stream_at(history: &History, position: u64) -> StreamId {
     history.records[usize::try_from(position).unwrap()]
@@ -28,6 +28,22 @@ fn accepted(
         });
     });
     (report, at)
+}
+
+#[tokio::test]
+async fn a_reason_or_a_link_that_no_ledger_takes_is_named() {
+    let history = told().await;
+    for (reason, link) in [
+        (Some("x".repeat(501)), None),
+        (None, Some("http://tickets.example/")),
+        (None, Some("https://bank.example@tickets.example/")),
+    ] {
+        let (report, at) = accepted(&history, 0, |accepted| {
+            accepted.purpose.reason = reason.map(Reason::unchecked);
+            accepted.purpose.link = link.map(Link::unchecked);
+        });
+        is_found(&report, Check::PayloadForm, at);
+    }
 }
 
 /// The event at one position once more, at another.

@@ -39,6 +39,7 @@ async fn told() -> History {
         token: presented_key(&key, &task).into(),
         key: apply_key("k1"),
         operations: vec![dns_create("a.example.com")],
+        purpose: ledger::Purpose::default(),
         callback: None,
     };
     let submitted = scene.execute(agent_with_key(&key), submit).await.unwrap();

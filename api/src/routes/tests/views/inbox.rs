@@ -195,6 +195,7 @@ impl Stage {
                 token: token.into(),
                 key: IdempotencyKey::parse(&format!("k{number}")).unwrap(),
                 operations: vec![operation],
+                purpose: ledger::Purpose::default(),
                 callback: None,
             };
             let ruling = ledger.execute(system(), submit).await;
