@@ -1,6 +1,7 @@
 // The page at /: logs in, and shows the person's own sessions and passkeys.
 
-import { Refused, able, assertion, explain, hush, ready, say } from "./ceremony.js";
+import { ask, askConfirmed, ceremony } from "./api.js";
+import { able, explain, hush, ready, say } from "./ceremony.js";
 
 const at = (id) => document.getElementById(id);
 const SECTIONS = ["stranger", "me", "sessions", "passkeys", "change"];
@@ -10,77 +11,6 @@ const ROLES = {
   admin: "Admin: you can manage everything here.",
 };
 const VIA = { password: "With a password", passkey: "With a passkey" };
-
-/** Asks the API with the cookie; gives the answer's JSON, `null` where it has none. */
-async function ask(method, path, body) {
-  let response;
-  try {
-    response = await fetch(`v1/${path}`, {
-      method,
-      headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
-      body: body && JSON.stringify(body),
-      cache: "no-store",
-      credentials: "same-origin",
-      redirect: "error",
-    });
-  } catch {
-    throw new Refused("The service was not reached", "Check your connection, then try again.");
-  }
-  const answer = await response.json().catch(() => null);
-  if (response.ok) return answer;
-  throw refusal(response, answer ?? {});
-}
-
-function refusal(response, { code, detail }) {
-  const said = typeof detail === "string" ? detail : "";
-  const refused = (title, text) => Object.assign(new Refused(title, text), { code, status: response.status });
-  switch (code) {
-    case "login_failed":
-      return refused("That was not right", "The name, the password or the passkey is wrong, or this user may not log in. After several tries the right password is refused too, for a while; a passkey is not.");
-    case "assertion_invalid":
-      return refused("The passkey's answer was not valid", "Try again.");
-    case "challenge_expired":
-    case "challenge_used":
-      return refused("The passkey's answer came too late", "Try again.");
-    case "credential_not_eligible":
-      return refused("That passkey is not one of yours", "Use one of those that are listed here.");
-    case "password_wrong":
-      return refused("The current password is wrong", "Nothing was changed.");
-    case "rate_limited": {
-      const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again. A passkey works at once.`);
-    }
-    default:
-      return response.status >= 500
-        ? refused("The service could not answer", "Try again in a moment.")
-        : refused("This was refused", said || "Reload this page and try again.");
-  }
-}
-
-const wait = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`);
-
-/** Asks as `ask` does; where a fresh passkey is needed, asks for it first. */
-async function askConfirmed(method, path, body) {
-  try {
-    return await ask(method, path, body);
-  } catch (error) {
-    if (error.code !== "step_up_required") throw error;
-  }
-  say("", "Confirm with your passkey", "What you asked for needs it.");
-  await ceremony("auth/step-up", {});
-  return ask(method, path, body);
-}
-
-async function ceremony(path, words) {
-  const options = await ask("POST", `${path}/options`, words);
-  let signed;
-  try {
-    signed = await assertion(options);
-  } catch (error) {
-    throw explain(error, path === "auth/step-up" ? "confirm" : "log in");
-  }
-  return ask("POST", `${path}/verify`, signed);
-}
 
 let running = false;
 

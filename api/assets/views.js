@@ -1,7 +1,8 @@
 // Views of who is logged in: brings the page up to date as things change, and answers the keyboard. Without it
 // the page reads as well.
 
-import { hush, say } from "./ceremony.js";
+import { askConfirmed } from "./api.js";
+import { explain, hush, say } from "./ceremony.js";
 
 const main = document.getElementById("content");
 const root = main.dataset.root;
@@ -129,6 +130,31 @@ document.addEventListener("click", (event) => {
   event.stopImmediatePropagation();
   say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
 }, { capture: true });
+
+/** What a button of a row does: the request that it names, in full, and then the page anew. */
+async function act(button) {
+  const { method, path, done, shows } = button.dataset;
+  button.disabled = true;
+  button.setAttribute("aria-busy", "true");
+  hush();
+  try {
+    const answer = await askConfirmed(method, path, {});
+    say("good", done, shows ? answer[shows] : "");
+    await refresh().catch(() => {});
+  } catch (error) {
+    const { title, message } = explain(error, "confirm");
+    say("bad", title, message);
+  } finally {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+    document.getElementById("message").focus();
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button.act");
+  if (button && !button.disabled) act(button);
+});
 
 let letterUntil = -Infinity;
 

@@ -255,7 +255,7 @@ actions! {
     RetryDeliveries -> Acting: [ISSUER, RUNNER, Operator];
     /// Read the timeline.
     ReadTimeline -> TimelineReading: [VIEWER, ViewerToken];
-    /// Look at the newest events as a page.
+    /// Look at the newest events, and at what was not delivered, as pages.
     ReadEvents -> Acting: [VIEWER];
     /// Look at how the service stands.
     ReadSystem -> Acting: [RUNNER];

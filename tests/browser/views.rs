@@ -1,13 +1,23 @@
 //! The views around the inbox in a browser: how they look, and the keys that lead to them.
 
-use crate::account::arrived;
+use crate::account::{PASSWORD, arrived, logged_in, shown};
 use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::inbox::at_the_inbox;
+use crate::service::Service;
 use crate::waiting::until;
 
-const VIEWS: [&str; 4] = ["tasks", "agents", "ledger", "system"];
+/// Each with the key that leads to it.
+const VIEWS: [(&str, &str); 7] = [
+    ("tasks", "t"),
+    ("agents", "a"),
+    ("approvers", "p"),
+    ("callbacks", "c"),
+    ("ledger", "l"),
+    ("users", "u"),
+    ("system", "s"),
+];
 
 async fn live(browser: &Browser) {
     until("the stream", async || {
@@ -20,13 +30,13 @@ async fn live(browser: &Browser) {
 async fn every_view_is_reached_by_its_key_and_can_be_used_by_everybody() {
     let driver = Driver::start();
     let (service, browser) = at_the_inbox(&driver).await;
-    for view in VIEWS {
+    for (view, _) in VIEWS {
         browser.goto(&format!("{}/{view}", service.origin)).await;
         look_closely(&browser, &format!("{view}-empty")).await;
     }
     let asked = service.ask_for_purge().await;
-    for view in VIEWS {
-        let key = view.get(..1).unwrap();
+    service.invite("default").await;
+    for (view, key) in VIEWS {
         browser.type_text(&format!("g{key}")).await;
         arrived(&browser, view).await;
         live(&browser).await;
@@ -69,4 +79,33 @@ async fn a_task_is_followed_as_it_goes_on() {
     })
     .await;
     browser.expect_silent_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_is_made_from_a_row_once_a_passkey_was_shown() {
+    let driver = Driver::start();
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let (browser, authenticator) = Browser::with_authenticator(&driver).await;
+    logged_in(&browser, &service, "anna").await;
+    browser.click("#add-passkey").await;
+    shown(&browser, "#register").await;
+    browser.click("#register").await;
+    browser.told("From now on you log in with it").await;
+    service.invite("default").await;
+    browser.goto(&format!("{}/approvers", service.origin)).await;
+    live(&browser).await;
+    let invited = || service.payloads("approver.enrolment_opened").len();
+    let before = invited();
+    let invite = "button[data-path='approvers/default/enrolment']";
+    browser.recognise(&authenticator, false).await;
+    browser.click(invite).await;
+    let told = browser.told("No passkey was used").await;
+    assert!(told.contains("Nothing was changed"), "{told}");
+    assert_eq!(invited(), before);
+    browser.recognise(&authenticator, true).await;
+    browser.click(invite).await;
+    let told = browser.told("Give this link to the person").await;
+    assert!(told.contains("/v1/enrol/"), "{told}");
+    assert_eq!(invited(), before + 1);
 }

@@ -11,16 +11,22 @@ pub(crate) enum View {
     Inbox,
     Tasks,
     Agents,
+    Approvers,
+    Callbacks,
     Ledger,
+    Users,
     System,
 }
 
 impl View {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::Inbox,
         Self::Tasks,
         Self::Agents,
+        Self::Approvers,
+        Self::Callbacks,
         Self::Ledger,
+        Self::Users,
         Self::System,
     ];
 
@@ -30,6 +36,9 @@ impl View {
             Self::Tasks => "Tasks",
             Self::Agents => "Agents",
             Self::Ledger => "Ledger",
+            Self::Approvers => "Approvers",
+            Self::Callbacks => "Callbacks",
+            Self::Users => "Users",
             Self::System => "System",
         }
     }
@@ -41,6 +50,9 @@ impl View {
             Self::Tasks => "tasks",
             Self::Agents => "agents",
             Self::Ledger => "ledger",
+            Self::Approvers => "approvers",
+            Self::Callbacks => "callbacks",
+            Self::Users => "users",
             Self::System => "system",
         }
     }
@@ -52,6 +64,9 @@ impl View {
             Self::Tasks => 't',
             Self::Agents => 'a',
             Self::Ledger => 'l',
+            Self::Approvers => 'p',
+            Self::Callbacks => 'c',
+            Self::Users => 'u',
             Self::System => 's',
         }
     }
@@ -59,7 +74,10 @@ impl View {
     /// The least role that sees it.
     const fn seen_by(self) -> Role {
         match self {
-            Self::Inbox | Self::Tasks | Self::Ledger => Role::Viewer,
+            Self::Inbox | Self::Tasks | Self::Approvers | Self::Callbacks | Self::Ledger => {
+                Role::Viewer
+            }
+            Self::Users => Role::Admin,
             Self::Agents | Self::System => Role::Operator,
         }
     }
@@ -72,6 +90,9 @@ impl View {
             Self::Inbox => "approval apply",
             Self::Tasks => "task apply approval",
             Self::Agents => "agent key task approval",
+            Self::Approvers => "approver user",
+            Self::Callbacks => "delivery",
+            Self::Users => "user group",
             Self::System => "",
             Self::Ledger => {
                 "task apply approval delivery agent approver user group session key template"
@@ -124,6 +145,16 @@ impl Frame {
 
     pub(super) fn kinds(&self) -> &'static str {
         self.here.kinds()
+    }
+
+    /// Whether the person is of this role, or of one above it.
+    pub(crate) fn is_of(&self, role: Role) -> bool {
+        self.role >= role
+    }
+
+    /// Whether the person may have things done.
+    pub(super) fn runs(&self) -> bool {
+        self.is_of(Role::Operator)
     }
 
     pub(super) fn assets(&self) -> String {

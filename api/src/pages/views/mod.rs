@@ -4,6 +4,7 @@ mod agents;
 mod events;
 mod frame;
 mod inbox;
+mod people;
 mod system;
 mod tasks;
 
@@ -11,5 +12,8 @@ pub(crate) use agents::{AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, Recor
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
 pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, RowState};
+pub(crate) use people::{
+    ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
+};
 pub(crate) use system::{LimitRow, ProjectionRow, SystemPage};
 pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

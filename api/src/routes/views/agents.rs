@@ -1,6 +1,6 @@
 //! Agents, and one of them.
 
-use super::{Asked, events, older};
+use super::{Asked, events, older, path_part};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, Record, View};
 use crate::pages::{Beside, Short};
@@ -41,7 +41,7 @@ pub(super) async fn list(
         let mut rows = Vec::with_capacity(page.rows.len());
         for agent in page.rows {
             rows.push(AgentRow {
-                part: part(&agent.agent),
+                part: path_part(agent.agent.as_str()),
                 name: Short::line(agent.agent.as_str(), TEXT),
                 owner: owner(&state, agent.owner).await?,
                 organization: agent.organization.map(|it| Short::line(it, TEXT)),
@@ -112,7 +112,7 @@ async fn agent(
         tasks: format!("{}tasks?{tasks}", frame.root()),
         frame,
         agent: AgentRow {
-            part: part(name),
+            part: path_part(name.as_str()),
             name: Short::line(name.as_str(), TEXT),
             owner: owner(state, agent.described.owner).await?,
             organization: agent
@@ -176,13 +176,6 @@ fn record(counts: &[(ApprovalStatus, bool, u64)]) -> Record {
         *of += number;
     }
     record
-}
-
-/// A name as the last part of a path.
-fn part(name: &AgentName) -> String {
-    // Bytes that a path can have as they are stay; `+` is a space in queries only.
-    let encoded: String = form_urlencoded::byte_serialize(name.as_str().as_bytes()).collect();
-    encoded.replace('+', "%20").replace('.', "%2E")
 }
 
 fn tags(tags: &[String]) -> Vec<Short> {

@@ -5,6 +5,7 @@ mod agents;
 mod events;
 mod glances;
 mod inbox;
+mod people;
 mod system;
 mod tasks;
 
@@ -44,7 +45,10 @@ views! {
     "/tasks/{task_id}" => tasks::show,
     "/agents" => agents::list,
     "/agents/{agent}" => agents::show,
+    "/approvers" => people::approvers,
+    "/callbacks" => people::callbacks,
     "/ledger" => events::show,
+    "/users" => people::users,
     "/system" => system::show,
 }
 
@@ -114,10 +118,17 @@ impl Asked {
 
 /// The address of the next page of a list at that path: its last part, so that it holds wherever the list
 /// stands.
-fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<u64>) -> Option<String> {
+fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> Option<String> {
     let next = next?.to_string();
     let here = asked.path.rsplit('/').next().unwrap_or_default();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(kept).append_pair("after", &next);
     Some(format!("{here}?{}", query.finish()))
+}
+
+/// A name as a part of a path.
+fn path_part(name: &str) -> String {
+    // Bytes that a path can have as they are stay; `+` is a space in queries only.
+    let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    encoded.replace('+', "%20").replace('.', "%2E")
 }

@@ -3,9 +3,15 @@
 use super::{HOSTILE, Page, Scene};
 use crate::routes::tests::{dns, ssl};
 use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
-use ledger::command::{AgentChanges, CloseTask, CreateAgent, ReplacePermissions};
-use ledger::{AgentName, Decision, Origin, Role};
+use fixtures::approver::SoftApprover;
+use ledger::command::{
+    AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
+    StartAttempt,
+};
+use ledger::event::AttemptOutcome;
+use ledger::{AgentName, ApproverName, Decision, Origin, Role};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn seen(stage: &Stage, path: &str, by: &OpenedSession) -> Page {
     let page = stage.view(path, Some(by)).await;
@@ -152,15 +158,116 @@ async fn the_system_says_how_far_its_read_tables_are() {
 }
 
 #[tokio::test]
+async fn approvers_are_shown_with_what_decides_and_only_admins_invite() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let viewer = stage.session_of(Role::Viewer).await;
+    let admin = stage.session_of(Role::Admin).await;
+    stage.link_default(viewer.user).await;
+    let user = stage.user("anna", Role::Viewer).await.id;
+    let invite = OpenUserEnrolment { user_id: user };
+    let ledger = &stage.state.app.ledger;
+    ledger
+        .execute(Origin::system("test"), invite)
+        .await
+        .unwrap();
+    let of_admin = seen(stage, "/approvers", &admin).await;
+    let of_viewer = seen(stage, "/approvers", &viewer).await;
+    for page in [&of_admin, &of_viewer] {
+        assert!(
+            page.html.contains("<p>one passkey · of user "),
+            "{}",
+            page.html
+        );
+        assert!(page.html.contains("no passkey: decides nothing"));
+    }
+    let button = "data-path=\"approvers/default/enrolment\"";
+    assert!(of_admin.html.contains(button), "{}", of_admin.html);
+    assert_eq!(
+        of_admin.html.matches("class=\"plain small act\"").count(),
+        1
+    );
+    assert!(!of_viewer.html.contains("<button"));
+}
+
+#[tokio::test]
+async fn users_are_shown_with_what_they_log_in_by() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let admin = stage.session_of(Role::Admin).await;
+    let anna = stage.user("anna", Role::Operator).await.id;
+    let users = seen(stage, "/users", &admin).await;
+    for part in [
+        "<p>operator</p>",
+        "no passkey, a password",
+        &*format!("title=\"{anna}\""),
+        &*format!("data-path=\"users/{anna}/enrolment\""),
+    ] {
+        assert!(users.html.contains(part), "{part}: {}", users.html);
+    }
+    let first = seen(stage, "/users?limit=1", &admin).await;
+    let (_, address) = first
+        .html
+        .split_once("<p class=\"more\"><a href=\"")
+        .unwrap();
+    let (address, _) = address.split_once('"').unwrap();
+    let second = seen(stage, &format!("/{address}"), &admin).await;
+    assert!(first.html.contains("anna") && !second.html.contains("anna"));
+}
+
+#[tokio::test]
+async fn callbacks_that_were_given_up_are_shown_and_operators_have_them_sent_again() {
+    let scene = Scene::granted().await;
+    let stage = &scene.stage;
+    let viewer = stage.session_of(Role::Viewer).await;
+    let operator = stage.session_of(Role::Operator).await;
+    let callback = json!({"url": "https://localhost:9/hook", "secret": "s"});
+    let body = json!({"operations": [dns("a.example.com")], "callback": callback});
+    scene.keyed("/apply", "k1", &body).await;
+    let owed = scene.get("/deliveries").await;
+    let id = owed.body["deliveries"][0]["delivery_id"].as_str().unwrap();
+    let delivery_id = id.parse().unwrap();
+    let ledger = &stage.state.app.ledger;
+    let system = || Origin::system("test");
+    let started = ledger.execute(system(), StartAttempt { delivery_id }).await;
+    let ended = EndAttempt {
+        delivery_id,
+        attempt: started.unwrap().attempt,
+        outcome: AttemptOutcome::Failed {
+            http_status: Some(410),
+            code: "http_status".to_owned(),
+            message: HOSTILE.to_owned(),
+        },
+        retry_at: ledger.now(),
+        duration: Duration::ZERO,
+    };
+    ledger.execute(system(), ended).await.unwrap();
+    let button = format!("data-path=\"callbacks/{id}/retry\"");
+    for (session, acts) in [(&viewer, false), (&operator, true)] {
+        let page = seen(stage, "/callbacks", session).await;
+        for part in [
+            "1 given up, ",
+            "apply.finished",
+            "the last answer was 410",
+            "onerror",
+        ] {
+            assert!(page.html.contains(part), "{part}: {}", page.html);
+        }
+        assert_eq!(page.html.contains(&button), acts);
+    }
+}
+
+#[tokio::test]
 async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
     let scene = Scene::new().await;
     for (role, hidden) in [
-        (Role::Viewer, &["agents", "system"][..]),
-        (Role::Operator, &[]),
+        (Role::Viewer, &["agents", "system", "users"][..]),
+        (Role::Operator, &["users"]),
+        (Role::Admin, &[]),
     ] {
         let session = scene.stage.session_of(role).await;
         let inbox = seen(&scene.stage, "/inbox", &session).await;
-        for path in ["agents", "system"] {
+        for path in ["agents", "system", "users", "approvers", "callbacks"] {
             let is_hidden = hidden.contains(&path);
             let link = format!("href=\"./{path}\"");
             assert_eq!(inbox.html.contains(&link), !is_hidden, "{path}");
@@ -189,6 +296,8 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         },
     };
     ledger.execute(system(), create).await.unwrap();
+    let approver = SoftApprover::new(&ApproverName::unchecked(HOSTILE)).registration();
+    ledger.execute(system(), approver).await.unwrap();
     let replace = ReplacePermissions {
         agent: agent.clone(),
         grants: Vec::new(),
@@ -219,6 +328,8 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         format!("/agents/{encoded}"),
         "/ledger".to_owned(),
         "/system".to_owned(),
+        "/users".to_owned(),
+        "/approvers".to_owned(),
     ];
     for is_closed in [false, true] {
         if is_closed {
@@ -232,7 +343,8 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
         for path in &paths {
             let page = seen(&stage, path, &admin).await;
             let has_it = page.html.contains("onerror=alert(1)");
-            let may_have = path != "/system" && !(is_closed && path == "/inbox");
+            let lacks_it = ["/system", "/users"].contains(&path.as_str());
+            let may_have = !(lacks_it || is_closed && path == "/inbox");
             assert_eq!(has_it, may_have, "{path}");
             assert!(page.html.len() < 200_000, "{path}");
         }
