@@ -1,5 +1,6 @@
 //! The service: storage, workers and the HTTP surface, joined.
 
+mod banner;
 mod control;
 mod first_admin;
 mod opened_ledger;

@@ -1,5 +1,6 @@
 //! Start order and end order.
 
+use super::banner::greet;
 use super::control::Control;
 use super::first_admin::FirstAdminLink;
 use super::opened_ledger::{OpenedLedger, close_writer, writer_end};
@@ -31,7 +32,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs the service on a bound listener until `stop`, or until the ledger cannot be written.
 ///
-/// Where `offers_first_admin` it hands out a link by which the first admin is made, while there is none.
+/// Where it `greets` it tells a terminal where it listens, and hands out a link by which the first admin is
+/// made, while there is none.
 /// Whatever a start refuses is refused before anything is served. The end goes the other way round:
 /// no new requests, then no new work, then the read tables, then the ledger; each stage may still
 /// use those below it.
@@ -43,7 +45,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     metrics: Option<Metrics>,
     stop: CancellationToken,
-    offers_first_admin: bool,
+    greets: bool,
 ) -> anyhow::Result<()> {
     let OpenedLedger { ledger, mut writer } = OpenedLedger::open_or_make(config).await?;
     tracing::info!(
@@ -66,7 +68,7 @@ pub(crate) async fn run(
         metrics,
         ledger,
         stop: ending.clone(),
-        offers_first_admin,
+        greets,
     };
     let served = stages.run(listener);
     tokio::pin!(served, in_time);
@@ -119,7 +121,7 @@ struct Stages<'c> {
     metrics: Option<Metrics>,
     ledger: Ledger,
     stop: CancellationToken,
-    offers_first_admin: bool,
+    greets: bool,
 }
 
 impl Stages<'_> {
@@ -170,6 +172,9 @@ impl Stages<'_> {
         let address = listener.local_addr().context("the listener's address")?;
         let base_url = without_slash(&self.config.http.base_url);
         tracing::info!(%address, base_url, "listening");
+        if self.greets {
+            greet(self.config, &self.ledger, address).await?;
+        }
         let served = server.serve(listener, router, self.stop).await;
         let closed = match control {
             Some(control) => control.close().await,
@@ -184,7 +189,7 @@ impl Stages<'_> {
 
     /// The link by which the first admin is made, where it is to be handed out.
     async fn first_admin(&self, state: &AppState) -> anyhow::Result<Option<FirstAdminLink>> {
-        if !self.offers_first_admin {
+        if !self.greets {
             return Ok(None);
         }
         let file = self.config.storage.first_admin_file();

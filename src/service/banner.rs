@@ -1,0 +1,124 @@
+//! What a start says on a terminal.
+
+use super::rules::without_slash;
+use crate::config::Config;
+use crate::output::say;
+use ledger::{ApproverName, Ledger};
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+
+/// What the lines are about.
+struct Facts<'a> {
+    address: SocketAddr,
+    base_url: &'a str,
+    is_simulated: bool,
+    /// Each approver, with the number of passkeys that decide.
+    approvers: Vec<(&'a ApproverName, usize)>,
+}
+
+/// Prints on a terminal where the service is, whether it acts, who can decide, and what comes next.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) async fn greet(
+    config: &Config,
+    ledger: &Ledger,
+    address: SocketAddr,
+) -> Result<(), ledger::Error> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let mut approvers = Vec::new();
+    for name in &config.approvals.approvers {
+        let approver = ledger.decider(name).await?;
+        let passkeys = approver.map_or(0, |approver| approver.active_credentials().count());
+        approvers.push((name, passkeys));
+    }
+    let facts = Facts {
+        address,
+        base_url: without_slash(&config.http.base_url),
+        is_simulated: config.upstreams.iter().all(|it| it.token.is_none()),
+        approvers,
+    };
+    for line in facts.lines() {
+        say!("{line}");
+    }
+    Ok(())
+}
+
+impl Facts<'_> {
+    fn lines(&self) -> [String; 4] {
+        let version = env!("CARGO_PKG_VERSION");
+        let (address, base_url) = (self.address, self.base_url);
+        let (ready, missing): (Vec<_>, Vec<_>) = self.approvers.iter().partition(|it| it.1 > 0);
+        let names = |those: &[&(&ApproverName, usize)]| {
+            let names = those.iter().map(|(name, _)| name.to_string());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let operations = match self.is_simulated {
+            true => "simulated, nothing is sent (CLOUDFLARE_API_TOKEN is not set)",
+            false => "carried out with the real credential",
+        };
+        let approvers = match (ready.is_empty(), missing.is_empty()) {
+            (true, _) => "nobody has a passkey, so nobody can decide yet".to_owned(),
+            (false, true) => format!("{} can decide", names(&ready)),
+            (false, false) => {
+                let (ready, missing) = (names(&ready), names(&missing));
+                format!("{ready} can decide; no passkey yet: {missing}")
+            }
+        };
+        let next = match missing.first().filter(|_| ready.is_empty()) {
+            Some((name, _)) => format!(
+                "invite an approver: llm-permission-proxy approver invite {name} --token @FILE"
+            ),
+            None => format!("questions are at {base_url}/inbox"),
+        };
+        [
+            format!("llm-permission-proxy {version} listens on {address}, for {base_url}"),
+            format!("operations  {operations}"),
+            format!("approvers   {approvers}"),
+            format!("next        {next}"),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(is_simulated: bool, approvers: &[(&str, usize)]) -> [String; 4] {
+        let names: Vec<(ApproverName, usize)> = approvers
+            .iter()
+            .map(|(name, passkeys)| (ApproverName::parse(name).unwrap(), *passkeys))
+            .collect();
+        let facts = Facts {
+            address: "127.0.0.1:8080".parse().unwrap(),
+            base_url: "https://proxy.example",
+            is_simulated,
+            approvers: names.iter().map(|(name, count)| (name, *count)).collect(),
+        };
+        facts.lines()
+    }
+
+    #[test]
+    fn a_start_without_passkeys_says_that_nobody_can_decide_and_how_that_is_mended() {
+        let [first, operations, approvers, next] = told(true, &[("anna", 0), ("bo", 0)]);
+        assert!(
+            first.ends_with("listens on 127.0.0.1:8080, for https://proxy.example"),
+            "{first}"
+        );
+        assert!(operations.contains("nothing is sent"), "{operations}");
+        assert!(approvers.contains("nobody can decide yet"), "{approvers}");
+        assert!(next.contains("approver invite anna"), "{next}");
+    }
+
+    #[test]
+    fn a_start_names_those_who_can_decide_and_those_without_a_passkey() {
+        let [_, operations, approvers, next] = told(false, &[("anna", 2), ("bo", 0)]);
+        assert!(operations.contains("the real credential"), "{operations}");
+        assert_eq!(approvers, "approvers   anna can decide; no passkey yet: bo");
+        assert!(next.ends_with("https://proxy.example/inbox"), "{next}");
+        let [_, _, approvers, _] = told(false, &[("anna", 2)]);
+        assert_eq!(approvers, "approvers   anna can decide");
+    }
+}
