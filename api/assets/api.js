@@ -42,7 +42,7 @@ function refusal(response, { code, detail }) {
       return refused("The current password is wrong", "Nothing was changed.");
     case "rate_limited": {
       const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again. A passkey works at once.`);
+      return refused("Too many tries", `Wait ${seconds > 0 ? wait(seconds) : "a moment"}, then try again.${response.url.endsWith("/auth/login") ? " A passkey works at once." : ""}`);
     }
     default:
       return response.status >= 500

@@ -12,6 +12,7 @@ use ledger::{
     ApproverName, Assertion, Ceremony, Challenge, CredentialId, IdentityStatement, Rejection,
     UserName,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A challenge of a ceremony. Asking again leaves earlier ones valid.
@@ -32,7 +33,16 @@ fn challenge(app: &App, ceremony: Ceremony) -> Challenge {
 /// A challenge for a login. Without a name any passkey answers it that the authenticator finds by itself;
 /// with one its passkeys are named, for older ones. A name with which nobody logs in by a passkey has
 /// decoys, so that nobody learns which names there are.
-pub async fn login_options(app: &App, name: Option<&str>) -> Result<Options, Error> {
+///
+/// # Errors
+/// [`Error::Throttled`] while too many were begun from the network of the address.
+pub async fn login_options(
+    app: &App,
+    name: Option<&str>,
+    address: IpAddr,
+) -> Result<Options, Error> {
+    let now = app.ledger.clock().now();
+    app.logins.begin_by_passkey(address, now)?;
     let credential_ids = match name {
         None => Vec::new(),
         Some(name) => match passkeys_of_name(app, name).await? {

@@ -70,7 +70,7 @@ pub async fn log_in(
 /// password keep nobody from it.
 ///
 /// # Errors
-/// [`Rejection::LoginFailed`] whatever was wrong.
+/// [`Error::Throttled`] before the answer is looked at; [`Rejection::LoginFailed`] whatever was wrong.
 ///
 /// [`login_options`]: crate::own_passkeys::login_options
 pub async fn log_in_by_passkey(
@@ -79,6 +79,8 @@ pub async fn log_in_by_passkey(
     address: IpAddr,
     request_id: Option<RequestId>,
 ) -> Result<LoggedIn, Error> {
+    let now = app.ledger.clock().now();
+    app.logins.answer_by_passkey(address, now)?;
     let passkey = CredentialId::unchecked(assertion.credential_id.clone());
     let user = match app.ledger.user_of_passkey(&passkey).await {
         Err(ledger::Error::Rejected(_)) => None,
@@ -98,7 +100,11 @@ pub async fn log_in_by_passkey(
             let user_id = user.map(|user| user.id);
             Err(failed(app, user_id, address, LoginWay::Passkey).await?)
         }
-        begun => begun,
+        Ok(begun) => {
+            app.logins.succeeded_by_passkey(address);
+            Ok(begun)
+        }
+        Err(error) => Err(error),
     }
 }
 

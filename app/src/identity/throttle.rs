@@ -1,4 +1,5 @@
-//! Limits on guessing secrets: for each name as it is tried from one network, and for each network.
+//! Limits on guessing secrets: for each name as it is tried from one network, and for each network. Logins by
+//! passkey have a count of their own for each network, so that failures by password keep nobody from them.
 //!
 //! An attempt counts as failed before its secret is verified, so that many at a time are no more than one
 //! after the other. Nobody is kept out by attempts from another network. Counts are in memory alone.
@@ -16,7 +17,7 @@ use std::time::Duration;
 const MOST_FOR_NAME: usize = 5;
 const NAME_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// So many failures from a network within this time.
+/// So many failures from a network within this time; of logins by passkey so many begun, and so many answered.
 const MOST_FROM_NETWORK: usize = 30;
 const NETWORK_WINDOW: Duration = Duration::from_secs(60);
 
@@ -52,7 +53,44 @@ pub struct Throttle(Mutex<Counts>);
 
 struct Counts {
     names: LruCache<(NameDigest, Network), Failures>,
-    networks: LruCache<Network, Failures>,
+    networks: Networks,
+    /// Logins by passkey that were begun.
+    begun: Networks,
+    /// Answers of passkeys.
+    answered: Networks,
+}
+
+/// The attempts of each network.
+struct Networks(LruCache<Network, Failures>);
+
+impl Networks {
+    /// Those of a network that still count.
+    ///
+    /// # Errors
+    /// [`Throttled`] while there may be no more.
+    fn of(&mut self, network: Network, now: Timestamp) -> Result<&mut Failures, Throttled> {
+        let attempts = self.0.get_or_insert_mut(network, Failures::new);
+        attempts.retain(|at| apart(*at, now) < NETWORK_WINDOW);
+        match attempts.front() {
+            Some(oldest) if attempts.len() >= MOST_FROM_NETWORK => {
+                Err(Throttled::until(oldest.plus(NETWORK_WINDOW), now))
+            }
+            _ => Ok(attempts),
+        }
+    }
+
+    /// Takes the newest away.
+    fn forget_newest(&mut self, network: Network) {
+        if let Some(attempts) = self.0.get_mut(&network) {
+            attempts.pop_back();
+        }
+    }
+}
+
+impl Default for Networks {
+    fn default() -> Self {
+        Self(LruCache::new(REMEMBERED))
+    }
 }
 
 /// An attempt that counts as failed until [`Throttle::succeeded`].
@@ -84,7 +122,9 @@ impl Default for Throttle {
     fn default() -> Self {
         Self(Mutex::new(Counts {
             names: LruCache::new(REMEMBERED),
-            networks: LruCache::new(REMEMBERED),
+            networks: Networks::default(),
+            begun: Networks::default(),
+            answered: Networks::default(),
         }))
     }
 }
@@ -101,16 +141,7 @@ impl Throttle {
             at: now,
         };
         let counts = &mut *self.counts();
-        let network = counts
-            .networks
-            .get_or_insert_mut(attempt.network, Failures::new);
-        network.retain(|at| apart(*at, now) < NETWORK_WINDOW);
-        if let Some(oldest) = network
-            .front()
-            .filter(|_| network.len() >= MOST_FROM_NETWORK)
-        {
-            return Err(Throttled::until(oldest.plus(NETWORK_WINDOW), now));
-        }
+        let network = counts.networks.of(attempt.network, now)?;
         let of_name = (attempt.name, attempt.network);
         let of_name = counts.names.get_or_insert_mut(of_name, Failures::new);
         let newest = of_name.back().copied().unwrap_or_default();
@@ -127,21 +158,52 @@ impl Throttle {
     pub fn succeeded(&self, attempt: &Attempt) {
         let counts = &mut *self.counts();
         counts.names.pop(&(attempt.name, attempt.network));
-        attempt.take_from(counts.networks.get_mut(&attempt.network));
+        attempt.take_from(counts.networks.0.get_mut(&attempt.network));
     }
 
     /// The attempt was not verified: it is neither a failure nor a success.
     pub fn withdraw(&self, attempt: &Attempt) {
         let counts = &mut *self.counts();
         attempt.take_from(counts.names.get_mut(&(attempt.name, attempt.network)));
-        attempt.take_from(counts.networks.get_mut(&attempt.network));
+        attempt.take_from(counts.networks.0.get_mut(&attempt.network));
+    }
+
+    /// Counts a login by passkey that begins at an address.
+    ///
+    /// # Errors
+    /// [`Throttled`].
+    pub fn begin_by_passkey(&self, address: IpAddr, now: Timestamp) -> Result<(), Throttled> {
+        let counts = &mut *self.counts();
+        let begun = counts.begun.of(Network::of(address), now)?;
+        begun.push_back(now);
+        Ok(())
+    }
+
+    /// Counts the answer of a passkey from an address.
+    ///
+    /// # Errors
+    /// [`Throttled`]: it must not even be looked at.
+    pub fn answer_by_passkey(&self, address: IpAddr, now: Timestamp) -> Result<(), Throttled> {
+        let counts = &mut *self.counts();
+        let answered = counts.answered.of(Network::of(address), now)?;
+        answered.push_back(now);
+        Ok(())
+    }
+
+    /// An answer was right: neither it nor the login's beginning counts.
+    pub fn succeeded_by_passkey(&self, address: IpAddr) {
+        let counts = &mut *self.counts();
+        counts.begun.forget_newest(Network::of(address));
+        counts.answered.forget_newest(Network::of(address));
     }
 
     /// How many names and networks are remembered.
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
         let counts = self.counts();
-        (counts.names.len(), counts.networks.len())
+        let networks = [&counts.networks, &counts.begun, &counts.answered];
+        let networks = networks.map(|networks| networks.0.len());
+        (counts.names.len(), networks.iter().sum())
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

@@ -238,6 +238,43 @@ async fn failures_by_password_keep_nobody_from_a_passkey() {
 }
 
 #[tokio::test]
+async fn a_flood_of_passkey_logins_from_one_network_is_bounded_and_keeps_out_no_other() {
+    let stage = Stage::new().await;
+    let ann = stage.user("ann", Role::Admin).await.id;
+    let phone = enrolled(&stage, ann, "phone").await;
+    let begin = async |peer: &str| {
+        let ask = Ask::new("POST", "/v1/auth/passkey/options").peer(peer);
+        ask.body(json!({})).of(&stage).await
+    };
+    let (here, elsewhere) = ("192.0.2.1:4711", "192.0.2.2:4711");
+    for n in 0..40 {
+        assert_eq!(log_in_by(&stage, &phone).await.status, 200, "{n}");
+    }
+    let early = begin(here).await;
+    let answer = answered(&early, &phone);
+    for n in 1..30 {
+        assert_eq!(begin(here).await.status, 200, "{n}");
+    }
+    let limited = begin(here).await;
+    assert_eq!((limited.status, limited.code()), (429, "rate_limited"));
+    assert_eq!(limited.headers["retry-after"], "60");
+    assert_eq!(begin(elsewhere).await.status, 200);
+    // What was begun before the flood ends all the same.
+    assert_eq!(verified(&stage, answer).await.status, 200);
+
+    stage.clock.advance(Duration::from_secs(60));
+    let stranger = device(ann, "nobody's");
+    let wrong = answered(&begin(here).await, &stranger);
+    for n in 0..30 {
+        assert_eq!(verified(&stage, wrong.clone()).await.status, 401, "{n}");
+    }
+    let limited = verified(&stage, wrong).await;
+    assert_eq!((limited.status, limited.code()), (429, "rate_limited"));
+    stage.clock.advance(Duration::from_secs(60));
+    assert_eq!(log_in_by(&stage, &phone).await.status, 200);
+}
+
+#[tokio::test]
 async fn no_page_of_another_site_logs_somebody_in_by_passkey() {
     let stage = Stage::new().await;
     let ann = user(&stage, "ann", Role::Viewer).await;
