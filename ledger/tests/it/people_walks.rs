@@ -13,10 +13,13 @@ use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeUser, Command, CreateAgent, CreateUser, DeleteUser, EndSession, Enrol,
-    OpenUserEnrolment, RecordFailedLogin, SetPassword,
+    EraseTarget, LinkPrincipal, OpenUserEnrolment, OpenedEnrolment, PutCredential,
+    RecordFailedLogin, RevokeUserPasskey, SetPassword, StepUp,
 };
-use ledger::event::{LoginWay, SessionEnd};
-use ledger::{AgentName, CommitPoint, Error, Origin, Role, UserId, UserName};
+use ledger::event::{CredentialStatus, LoginWay, SessionEnd};
+use ledger::{
+    Actor, AgentName, ApproverName, Ceremony, CommitPoint, Error, Origin, Role, UserId, UserName,
+};
 use proptest::prelude::*;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -68,6 +71,34 @@ enum Step {
     Key {
         by: usize,
     },
+    FirstAdmin {
+        name: u8,
+        password: bool,
+    },
+    Put {
+        principal: u8,
+        other_key: bool,
+        revoked: bool,
+    },
+    Link {
+        session: usize,
+        principal: u8,
+    },
+    ShowPasskey {
+        session: usize,
+        principal: u8,
+    },
+    AddPasskey {
+        session: usize,
+    },
+    TakePasskeys {
+        user: usize,
+        by: usize,
+    },
+    Erase {
+        user: usize,
+        whose: Whose,
+    },
     FailLogin,
     Advance {
         seconds: u16,
@@ -76,6 +107,15 @@ enum Step {
         point: u8,
     },
     Restart,
+}
+
+/// What is erased of a user.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    User,
+    Passkeys,
+    /// The principal with the user's number instead.
+    Principal,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -94,12 +134,45 @@ fn step() -> impl Strategy<Value = Step> {
         1 => session.clone().prop_map(|session| Step::End { session }),
         2 => (user, session.clone(), any::<bool>())
             .prop_map(|(user, by, revoke_keys)| Step::Delete { user, by, revoke_keys }),
-        3 => session.prop_map(|by| Step::Key { by }),
+        3 => session.clone().prop_map(|by| Step::Key { by }),
+        16 => people_of_principals(),
         1 => Just(Step::FailLogin),
         1 => (0..90_u16).prop_map(|seconds| Step::Advance { seconds }),
         1 => (0..3_u8).prop_map(|point| Step::Fail { point }),
         1 => Just(Step::Restart),
     ]
+}
+
+/// Steps of passkeys, principals and first administrators, and erasures.
+fn people_of_principals() -> impl Strategy<Value = Step> {
+    let (user, session, principal) = (0..6_usize, 0..6_usize, 0..2_u8);
+    let whose = prop_oneof![
+        2 => Just(Whose::User),
+        1 => Just(Whose::Passkeys),
+        1 => Just(Whose::Principal),
+    ];
+    prop_oneof![
+        1 => (0..4_u8, any::<bool>())
+            .prop_map(|(name, password)| Step::FirstAdmin { name, password }),
+        3 => (principal.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(principal, other_key, revoked)| Step::Put { principal, other_key, revoked }),
+        5 => (session.clone(), principal.clone())
+            .prop_map(|(session, principal)| Step::Link { session, principal }),
+        2 => (session.clone(), principal)
+            .prop_map(|(session, principal)| Step::ShowPasskey { session, principal }),
+        1 => session.clone().prop_map(|session| Step::AddPasskey { session }),
+        1 => (user.clone(), session).prop_map(|(user, by)| Step::TakePasskeys { user, by }),
+        4 => (user, whose).prop_map(|(user, whose)| Step::Erase { user, whose }),
+    ]
+}
+
+/// The passkey of a principal that users link, with its key or with another one.
+fn of_principal(number: u8, other_key: bool) -> SoftApprover {
+    let owner = match other_key {
+        true => "mallory".to_owned(),
+        false => format!("principal-{number}"),
+    };
+    SoftApprover::with_credential(&owner, &format!("passkey-{number}")).without_counter()
 }
 
 struct Walk {
@@ -147,8 +220,30 @@ impl Walk {
     }
 
     async fn epoch(&self, user: UserId) -> u64 {
-        let user = self.ledger.load::<User>(user).await.unwrap();
+        let user = answer(self.ledger.load::<User>(user).await).flatten();
         user.map_or(0, |user| user.epoch)
+    }
+
+    async fn erase(&self, target: EraseTarget) {
+        let operator = Origin {
+            actor: Actor::Operator {
+                name: "ops".to_owned(),
+            },
+            request_id: None,
+        };
+        let erased = self.ledger.erase(operator, target, "request 7".to_owned());
+        answer(erased.await);
+    }
+
+    /// Registers a passkey by an invitation.
+    async fn enrol(&self, user: UserId, invited: OpenedEnrolment) -> Option<SoftApprover> {
+        let name = format!("passkey {}", *self.ledger.size().borrow());
+        let passkey = SoftApprover::with_credential(&User::principal_of(user), &name);
+        let command = Enrol {
+            enrolment_id: invited.enrolment_id,
+            credential: passkey.new_credential(),
+        };
+        answer(self.ledger.run(command).await).map(|_| passkey)
     }
 
     async fn take(mut self, step: Step) -> Self {
@@ -199,15 +294,9 @@ impl Walk {
                 let Some(invited) = answer(self.ledger.run(invited).await) else {
                     return self;
                 };
-                let name = format!("passkey {}", *self.ledger.size().borrow());
-                let passkey = SoftApprover::with_credential(&User::principal_of(user), &name);
-                let command = Enrol {
-                    enrolment_id: invited.enrolment_id,
-                    credential: passkey.new_credential(),
-                };
-                if answer(self.ledger.run(command).await).is_none() {
+                let Some(passkey) = self.enrol(user, invited).await else {
                     return self;
-                }
+                };
                 let epoch = self.epoch(user).await;
                 let login = passkey_login(&self.ledger, user, epoch, &passkey);
                 let opened = answer(self.ledger.run(login).await);
@@ -251,6 +340,92 @@ impl Walk {
                 answer(self.ledger.run(agent).await);
                 let text = format!("cak_{}", *self.ledger.size().borrow());
                 answer(self.run_by(by, create_key(&text)).await);
+            }
+            Step::FirstAdmin {
+                name: number,
+                password,
+            } => {
+                let mut command = create_user(&name(number), Role::Admin);
+                command.password = command.password.filter(|_| password);
+                command.is_first = true;
+                let made = answer(self.ledger.run(command).await);
+                self.users.extend(made.map(|user| user.id));
+            }
+            Step::Put {
+                principal,
+                other_key,
+                revoked,
+            } => {
+                let mut credential = of_principal(principal, other_key).new_credential();
+                if revoked {
+                    credential.status = CredentialStatus::Revoked;
+                }
+                let put = PutCredential {
+                    principal: of_principal(principal, false).principal().clone(),
+                    credential,
+                    reason: None,
+                };
+                answer(self.ledger.run(put).await);
+            }
+            Step::Link { session, principal } => {
+                let passkey = of_principal(principal, false);
+                if let Some(session) = self.sessions.get(session) {
+                    let principal = passkey.principal().clone();
+                    let ceremony = Ceremony::Link(session.user_id, principal.clone());
+                    let command = LinkPrincipal {
+                        user_id: session.user_id,
+                        principal,
+                        assertion: passkey.prove(&self.ledger, ceremony).0,
+                    };
+                    answer(self.ledger.execute(by(session), command).await);
+                }
+            }
+            Step::ShowPasskey { session, principal } => {
+                if let Some(session) = self.sessions.get(session) {
+                    let passkey = of_principal(principal, false);
+                    let session_id = session.id;
+                    let (assertion, _) = passkey.prove(&self.ledger, Ceremony::StepUp(session_id));
+                    let command = StepUp {
+                        session_id,
+                        assertion,
+                    };
+                    answer(self.ledger.execute(by(session), command).await);
+                }
+            }
+            Step::AddPasskey { session } => {
+                if let Some(session) = self.sessions.get(session) {
+                    let user_id = session.user_id;
+                    let invite = OpenUserEnrolment { user_id };
+                    let invited = answer(self.ledger.execute(by(session), invite).await);
+                    if let Some(invited) = invited {
+                        self.enrol(user_id, invited).await;
+                    }
+                }
+            }
+            Step::TakePasskeys { user, by } => {
+                let user_id = self.user(user);
+                let user = answer(self.ledger.load::<User>(user_id).await).flatten();
+                let passkeys = match &user {
+                    Some(user) => self.ledger.passkeys_of(user).await.unwrap(),
+                    None => Vec::new(),
+                };
+                for passkey in passkeys {
+                    let command = RevokeUserPasskey {
+                        user_id,
+                        credential_id: passkey.credential_id,
+                        reason: None,
+                    };
+                    answer(self.run_by(by, command).await);
+                }
+            }
+            Step::Erase { user, whose } => {
+                let of_number = || ApproverName::unchecked(format!("principal-{}", user % 2));
+                let target = match whose {
+                    Whose::User => EraseTarget::User(self.user(user)),
+                    Whose::Passkeys => EraseTarget::Approver(User::principal_of(self.user(user))),
+                    Whose::Principal => EraseTarget::Approver(of_number()),
+                };
+                self.erase(target).await;
             }
             Step::FailLogin => {
                 let failed = RecordFailedLogin {

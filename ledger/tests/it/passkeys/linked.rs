@@ -1,9 +1,9 @@
 //! Principals of approvers that users have made their own: nobody else changes the passkey that logs in.
 
 use super::*;
-use ledger::RejectionKind;
-use ledger::command::NewCredential;
+use ledger::command::{EraseTarget, NewCredential};
 use ledger::event::CredentialStatus;
+use ledger::{Actor, Origin, RejectionKind};
 
 /// Puts another key, or another status, in the place of a passkey's.
 fn put(passkey: &SoftApprover, change: impl FnOnce(&mut NewCredential)) -> PutCredential {
@@ -197,4 +197,96 @@ async fn nobody_links_a_principal_for_somebody_else() {
     let envelope = ledger::event::Envelope { actor, ..linked.0 };
     history.insert_with(at, stream, &envelope, &linked.1);
     is_found(&mut history, Check::Actor, at);
+}
+
+#[tokio::test]
+async fn of_two_who_link_a_principal_at_once_one_has_it_and_a_step_up_counts_once() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    let alice = SoftApprover::new(scene.alice.principal()).without_counter();
+    let mut sessions = Vec::new();
+    for name in ["zoe", "max"] {
+        let id = user(ledger, name, Role::Viewer).await;
+        sessions.push(by_password(ledger, id).await);
+    }
+    let (one, two) = tokio::join!(
+        link(ledger, &sessions[0], &alice),
+        link(ledger, &sessions[1], &alice)
+    );
+    one.unwrap();
+    assert_eq!(refusal(two), Rejection::PrincipalLinked);
+    let session_id = sessions[0].id;
+    let (assertion, _) = alice.prove(ledger, Ceremony::StepUp(session_id));
+    let step_up = || {
+        let assertion = assertion.clone();
+        ledger.run(StepUp {
+            session_id,
+            assertion,
+        })
+    };
+    let (one, two) = tokio::join!(step_up(), step_up());
+    one.unwrap();
+    assert_eq!(refusal(two), Rejection::ChallengeUsed);
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+/// The way in goes in the same batch in which the session that relies on it asks.
+#[tokio::test]
+async fn a_passkey_that_is_taken_away_steps_nobody_up_in_the_same_batch() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    let zoe = user(ledger, "zoe", Role::Viewer).await;
+    let session = by_password(ledger, zoe).await;
+    link(ledger, &session, &scene.alice).await.unwrap();
+    let session_id = session.id;
+    let (assertion, _) = scene.alice.prove(ledger, Ceremony::StepUp(session_id));
+    let step_up = StepUp {
+        session_id,
+        assertion,
+    };
+    let (revoked, refused) = tokio::join!(ledger.run(revoke(&scene.alice)), ledger.run(step_up));
+    revoked.unwrap();
+    assert_eq!(refusal(refused), Rejection::PasskeyNotEligible);
+    consistency::check(&scene.ledger.restart().await).await;
+}
+
+#[tokio::test]
+async fn a_linked_principal_that_was_erased_is_no_way_in_and_in_nobodys_way() {
+    let scene = Scene::new().await;
+    let ledger = &scene.ledger;
+    user(ledger, "root", Role::Admin).await;
+    let zoe = user(ledger, "zoe", Role::Viewer).await;
+    let session = by_password(ledger, zoe).await;
+    link(ledger, &session, &scene.alice).await.unwrap();
+    let opened = login(ledger, zoe, &scene.alice).await;
+    ledger.run(opened).await.unwrap();
+    ledger.run(revoke(&scene.alice)).await.unwrap();
+    let operator = || Origin {
+        actor: Actor::Operator {
+            name: "ops".to_owned(),
+        },
+        request_id: None,
+    };
+    let principal = scene.alice.principal().clone();
+    let target = EraseTarget::Approver(principal);
+    let erased = ledger.erase(operator(), target, "request 7".to_owned());
+    erased.await.unwrap();
+    let login = login(ledger, zoe, &scene.alice).await;
+    assert_eq!(refusal(ledger.run(login).await), Rejection::LoginFailed);
+    let (assertion, _) = scene.alice.prove(ledger, Ceremony::StepUp(session.id));
+    let step_up = StepUp {
+        session_id: session.id,
+        assertion,
+    };
+    assert_eq!(
+        refusal(ledger.run(step_up).await),
+        Rejection::PasskeyNotEligible
+    );
+    consistency::check(ledger).await;
+    let ledger = scene.ledger.restart().await;
+    ledger.run(set_disabled(zoe, true)).await.unwrap();
+    ledger.run(delete_user(zoe)).await.unwrap();
+    let erased = ledger.erase(operator(), EraseTarget::User(zoe), "request 8".to_owned());
+    erased.await.unwrap();
+    consistency::check(&ledger.restart().await).await;
 }
