@@ -2,6 +2,7 @@
 
 import { ask, askConfirmed, ceremony } from "./api.js";
 import { able, explain, hush, ready, say } from "./ceremony.js";
+import { row, time } from "./rows.js";
 
 const at = (id) => document.getElementById(id);
 const SECTIONS = ["stranger", "me", "sessions", "passkeys", "change"];
@@ -122,26 +123,6 @@ async function showMe() {
 function fill(id, node) {
   at(`${id}-row`).hidden = !node;
   at(id).replaceChildren(...(node ? [node] : []));
-}
-
-function time(text) {
-  const element = document.createElement("time");
-  element.dateTime = element.title = text;
-  element.textContent = new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-  return element;
-}
-
-function row(lead, rest, button) {
-  const item = document.createElement("li");
-  const text = document.createElement("div");
-  const first = document.createElement("p");
-  first.append(...lead);
-  const second = document.createElement("p");
-  second.className = "quiet";
-  second.append(...rest);
-  text.append(first, second);
-  item.append(text, ...(button ? [button] : []));
-  return item;
 }
 
 /** A button that does it at the second press. */

@@ -2,6 +2,7 @@
 // no server sees, and leaves the address bar at once.
 
 import { hush, ready, say } from "./ceremony.js";
+import { row, time } from "./rows.js";
 
 const at = (id) => document.getElementById(id);
 /** The wait before the stream is taken up again, at first and at most. */
@@ -69,7 +70,7 @@ async function refresh() {
   at("name").textContent = task.task_name;
   at("status").textContent = words(task.status);
   at("task-id").textContent = task.task_id;
-  at("updated").replaceChildren(time(task.updated_at));
+  at("updated").replaceChildren(time(task.updated_at, "medium"));
   at("approval-row").hidden = !approval;
   at("approval").textContent = approval ? words(approval.state) : "";
   const rows = applies?.applies ?? [];
@@ -82,32 +83,12 @@ async function refresh() {
 
 const words = (status) => status.replaceAll("_", " ");
 
-function time(text) {
-  const element = document.createElement("time");
-  element.dateTime = element.title = text;
-  element.textContent = new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
-  return element;
-}
-
-function row(lead, rest) {
-  const item = document.createElement("li");
-  const text = document.createElement("div");
-  const first = document.createElement("p");
-  first.append(...lead);
-  const second = document.createElement("p");
-  second.className = "quiet";
-  second.append(...rest);
-  text.append(first, second);
-  item.append(text);
-  return item;
-}
-
 function applyRow({ idempotency_key, status, operations, accepted_at }) {
-  return row([`${(operations ?? []).join(", ")}: ${words(status)}`], [`${idempotency_key}, `, time(accepted_at)]);
+  return row([`${(operations ?? []).join(", ")}: ${words(status)}`], [`${idempotency_key}, `, time(accepted_at, "medium")]);
 }
 
 function timelineRow({ at: moment, event, who, summary }) {
-  return row([summary], [`${event}, ${who}, `, time(moment)]);
+  return row([summary], [`${event}, ${who}, `, time(moment, "medium")]);
 }
 
 /** The messages of the stream, as they come (WHATWG HTML, section 9.2.6). */

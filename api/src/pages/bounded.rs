@@ -1,7 +1,8 @@
 //! A page of bounded length, whatever is asked: each text has a fair share of what fits, and what is cut
 //! says where all of it is.
 
-use super::approval::{ApprovalPage, OperationCard, UpstreamState};
+use super::approval::ApprovalPage;
+use super::card::{OperationCard, UpstreamState};
 use super::params::{Now, Param, ParamValue};
 use super::shown::ShownText;
 use std::fmt;

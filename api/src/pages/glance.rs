@@ -1,7 +1,8 @@
 //! A question in a few words, for rows of lists: the act as its page names it, who asks, and how dangerous it
 //! is.
 
-use super::approval::{ShownWarning, cost, counted};
+use super::approval::counted;
+use super::card::{ShownWarning, cost};
 use super::shown::{Short, ShownText};
 use ledger::Risk;
 use std::cmp::Reverse;

@@ -5,6 +5,7 @@ mod account;
 mod approval;
 pub mod assets;
 mod bounded;
+mod card;
 mod ended;
 mod enrolment;
 mod files;
@@ -25,8 +26,9 @@ pub(crate) mod views;
 mod watch;
 
 pub use account::AccountPage;
-pub use approval::{ApprovalPage, MayDecide, OperationCard, ShownWarning, UpstreamState};
+pub use approval::{ApprovalPage, MayDecide};
 pub(crate) use bounded::ApprovalFile;
+pub use card::{OperationCard, ShownWarning, UpstreamState};
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
 pub use files::ShownFile;

@@ -1,6 +1,7 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
-use super::approval::{ApprovalPage, MayDecide, OperationCard, UpstreamState, act, warnings};
+use super::approval::{ApprovalPage, MayDecide};
+use super::card::{OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
 use super::moment::Moment;

@@ -1,6 +1,6 @@
 //! A list of a param as a table: what a wrong answer costs most first, each entry with its place.
 
-use super::approval::ShownWarning;
+use super::card::ShownWarning;
 use super::shown::ShownText;
 use ledger::operation::{Entries, Entry, EntryChange};
 

@@ -1,6 +1,6 @@
 //! The state that a worker read upstream, set beside the fields that an operation will send.
 
-use super::approval::UpstreamState;
+use super::card::UpstreamState;
 use super::params::Param;
 use super::shown::ShownText;
 use ledger::event::PreState;
