@@ -1,9 +1,11 @@
 //! Behind a proxy that serves the service below a path of its own, and takes that path off.
 
+use crate::account::{PASSWORD, shown};
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::enrolling::enrol;
 use crate::service::Service;
+use crate::waiting::until;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -86,12 +88,44 @@ async fn below_a_path_everything_is_found_and_decided() {
 
     browser.goto(&format!("{base_url}/docs")).await;
     let title = "return document.querySelector('.info .title')?.innerText ?? null";
-    let shown = crate::waiting::until("the description", async || {
+    let shown = until("the description", async || {
         let shown = browser.script(title, Vec::new()).await;
         shown.as_str().map(str::to_owned)
     })
     .await;
     assert!(shown.contains("llm-permission-proxy"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_path_a_view_leads_to_the_login_and_the_login_back() {
+    let (service, _, base_url) = behind_a_proxy().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let asked = service.ask_for_purge().await;
+    let driver = Driver::start();
+    let browser = Browser::open(&driver).await;
+    let task = format!("{base_url}/tasks/{}", asked.task_id);
+    browser.goto(&task).await;
+    shown(&browser, "#stranger").await;
+    for (field, text) in [("#username", "anna"), ("#password", PASSWORD)] {
+        browser.write(field, text).await;
+    }
+    browser.click("#with-password").await;
+    let place = "return location.href";
+    until("the task", async || {
+        (browser.script(place, Vec::new()).await == task.as_str()).then_some(())
+    })
+    .await;
+    // This proxy holds the stream back for ever; the page does without it.
+    browser.expect_console_with_only("401").await;
+    browser.type_text("gi").await;
+    let inbox = format!("{base_url}/inbox");
+    until("the inbox", async || {
+        (browser.script(place, Vec::new()).await == inbox.as_str()).then_some(())
+    })
+    .await;
+    browser.click("#lists a.open").await;
+    assert!(browser.heading().await.contains("app.css"));
+    browser.expect_silent_console().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +137,7 @@ async fn a_page_whose_script_did_not_load_says_so() {
     let shown = "const line = document.getElementById('unready'); \
                  return line ? getComputedStyle(line).visibility : 'gone'";
     browser.goto(&asked.url).await;
-    crate::waiting::until("the line is taken away", async || {
+    until("the line is taken away", async || {
         (browser.script(shown, Vec::new()).await == "gone").then_some(())
     })
     .await;
@@ -111,7 +145,7 @@ async fn a_page_whose_script_did_not_load_says_so() {
     for url in [asked.url, service.invite("default").await] {
         let (browser, _) = Browser::with_authenticator(&driver).await;
         browser.goto(&url).await;
-        crate::waiting::until("the page says so", async || {
+        until("the page says so", async || {
             (browser.script(shown, Vec::new()).await == "visible").then_some(())
         })
         .await;

@@ -1,6 +1,7 @@
 //! What rows of lists say of open questions. It is made of whole requests, so it is kept as long as a question
 //! is open; a question that has ended is forgotten with the next look.
 
+use crate::limits::counted_for::CountedFor;
 use crate::pages::{Glance, Question};
 use crate::problem::ApiError;
 use crate::state::AppState;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// Questions that are read at a time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 type Kept = HashMap<ApprovalId, (bool, Arc<Glance>)>;
 
@@ -82,6 +83,8 @@ async fn read(
         return Ok(None);
     };
     let task = decisions::task_of(ledger, &approval).await?;
+    // A request may have 10 MiB; nobody's large ones hold up those of others.
+    let _turn = state.turns.take(CountedFor::client(&task.subject)).await?;
     let (apply, _) = decisions::applies_of(ledger, &approval).await?;
     let providers = ledger.rules().providers.clone();
     let now = ledger.now();
