@@ -68,10 +68,10 @@ Examples:
   pass proxy/anna | llm-permission-proxy user create-admin anna --password-stdin
 
 Run it on the machine of the service, with the service's account and settings, while no admin can
-log in. A start prints a link for that on its terminal, or leaves it in
-<ledger file>.first-admin. It goes through the control socket of the service that runs; where none runs,
-the ledger is opened here. Without --password-stdin it prints a link, by which a passkey is
-registered in a browser; it works once, for 15 minutes. The passkey logs in at the page `/`.";
+log in. A start prints a link for that on its terminal, or leaves it in <ledger file>.first-admin.
+It goes through the control socket of the service that runs; where none runs, the ledger is opened
+here. Without --password-stdin it prints a link, by which a passkey is registered in a browser; it
+works once, for 15 minutes. The passkey logs in at the page `/`.";
 
 /// `user …`
 #[derive(Debug, Subcommand)]
