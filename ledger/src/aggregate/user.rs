@@ -69,6 +69,14 @@ impl User {
         ApproverName::unchecked(format!("{}{id}", ApproverName::OF_USERS))
     }
 
+    /// The principal that the event links to its user, where it links one.
+    pub(crate) const fn linked_by(event: &Event) -> Option<&ApproverName> {
+        match event {
+            Event::PrincipalLinked(linked) => Some(&linked.principal),
+            _ => None,
+        }
+    }
+
     /// The user whose own passkeys stand under that principal; `None` where it is an approver's.
     #[must_use]
     pub fn named_by(principal: &ApproverName) -> Option<UserId> {

@@ -260,9 +260,8 @@ async fn held_before(
             continue;
         }
         for recorded in tx.read_stream(*stream).await? {
-            if let Event::PrincipalLinked(linked) = &recorded.event
-                && LookupKey::linked(&linked.principal) == *key
-            {
+            let linked = User::linked_by(&recorded.event);
+            if linked.is_some_and(|principal| LookupKey::linked(principal) == *key) {
                 newest = newest.max(Some((recorded.position(), UserId::from(*stream))));
             }
         }

@@ -28,7 +28,9 @@ impl Found {
     /// Takes the first events of streams.
     pub(crate) fn take(&mut self, sought: Sought) -> impl FnMut(StreamId, Event) + Send {
         move |stream, first| {
-            if matches!((sought, &first), (Sought::User(_), Event::UserCreated(_))) {
+            let is_user = first.begins()
+                && first.kind().map(|kind| kind.aggregate) == Some(AggregateKind::User);
+            if is_user && matches!(sought, Sought::User(_)) {
                 self.users.insert(stream);
             }
             if belongs(&first, sought) {
