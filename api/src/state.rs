@@ -361,9 +361,9 @@ impl AppState {
         self.absolute(&format!("/watch#{}", token.reveal()))
     }
 
-    /// Where a pairing is confirmed, by who may.
+    /// The page on which a pairing is answered, by who may.
     pub(crate) fn confirm_url(&self, code: &PairingCode) -> String {
-        self.absolute(&format!("/v1/pairing/{}/confirm", code.reveal()))
+        self.absolute(&format!("/pairing/{}", code.reveal()))
     }
 
     /// Where the first admin is made.

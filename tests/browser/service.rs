@@ -123,6 +123,15 @@ impl Service {
         opened["enrolment_url"].as_str().unwrap().to_owned()
     }
 
+    /// The address at which a machine that asks for a key is answered.
+    pub(crate) async fn pair(&self, agent: &str) -> String {
+        let body = json!({ "agent": agent });
+        let begun = self
+            .call(Method::POST, "/v1/pairing", None, None, body, 201)
+            .await;
+        begun["confirm_url"].as_str().unwrap().to_owned()
+    }
+
     /// An agent asks for operations that were not granted.
     pub(crate) async fn ask(&self, operations: &Value) -> Asked {
         let mut allowed: Vec<Value> = Vec::new();

@@ -109,3 +109,34 @@ async fn an_invitation_is_made_from_a_row_once_a_passkey_was_shown() {
     assert!(told.contains("/v1/enrol/"), "{told}");
     assert_eq!(invited(), before + 1);
 }
+
+/// The address that a machine shows leads a stranger through the login to the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_given_a_key_where_its_address_leads() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    for (press, told, over) in [
+        (
+            "POST",
+            "The machine fetches its key now",
+            "It was given a key",
+        ),
+        ("DELETE", "The machine gets no key", "No machine waits"),
+    ] {
+        let url = service.pair("new-bot").await;
+        browser.goto(&url).await;
+        live(&browser).await;
+        assert!(listed(&browser).await.contains("says that it is the agent"));
+        look_closely(&browser, &format!("pairing-{press}")).await;
+        browser
+            .click(&format!("button[data-method='{press}']"))
+            .await;
+        browser.told(told).await;
+        until("the end", async || {
+            listed(&browser).await.contains(over).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(service.payloads("key.created").len(), 1);
+    browser.expect_silent_console().await;
+}

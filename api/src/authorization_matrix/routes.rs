@@ -108,6 +108,7 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/tasks/{task_id}", Action::ListTasks),
     ("GET", "/agents", Action::ReadAgents),
     ("GET", "/agents/{agent}", Action::ReadAgents),
+    ("GET", "/pairing/{code}", Action::AnswerPairing),
     ("GET", "/approvers", Action::ListApprovers),
     ("GET", "/callbacks", Action::ReadEvents),
     ("GET", "/ledger", Action::ReadEvents),

@@ -22,7 +22,7 @@ pub(crate) struct PairingBegun {
     code: String,
     /// For the machine alone, which polls with it.
     device_secret: String,
-    /// Where the code is confirmed, by POST.
+    /// The page on which a person who is logged in confirms or refuses it.
     confirm_url: String,
     expires_at: String,
     /// How long to wait between two polls.

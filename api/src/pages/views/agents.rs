@@ -4,6 +4,7 @@ use super::events::EventRow;
 use super::frame::Frame;
 use crate::pages::{Beside, Short};
 use askama::Template;
+use std::net::IpAddr;
 
 /// Agents, the newest first.
 #[derive(Debug, Clone, Template)]
@@ -71,6 +72,34 @@ pub(crate) struct Record {
     /// Nobody decided in time, or its task was closed before.
     pub(crate) undecided: u64,
     pub(crate) open: u64,
+}
+
+/// A machine that asks for a key of an agent.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/pairing.html")]
+pub(crate) struct PairingPage {
+    pub(crate) frame: Frame,
+    pub(crate) asking: Option<PairingCard>,
+    /// Why there is nothing to answer.
+    pub(crate) over: &'static str,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct PairingCard {
+    /// As the machine shows it.
+    pub(crate) code: String,
+    /// The name that the machine has said.
+    pub(crate) agent: Short,
+    pub(crate) is_known: bool,
+    pub(crate) address: IpAddr,
+    pub(crate) since: Beside,
+    pub(crate) until: Beside,
+}
+
+impl PairingPage {
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
 }
 
 impl AgentsPage {

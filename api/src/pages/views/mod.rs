@@ -8,7 +8,9 @@ mod people;
 mod system;
 mod tasks;
 
-pub(crate) use agents::{AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, Record};
+pub(crate) use agents::{
+    AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, Record,
+};
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
 pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, RowState};

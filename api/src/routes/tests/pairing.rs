@@ -80,7 +80,7 @@ async fn a_machine_gets_its_key_once_after_an_operator_has_confirmed() {
     let secret = begun.body["device_secret"].as_str().unwrap();
     assert_eq!(begun.body["interval_seconds"], 5);
     assert_eq!(begun.body["expires_at"], "2027-01-15T08:10:00Z");
-    let url = format!("http://localhost:8080/v1/pairing/{code}/confirm");
+    let url = format!("http://localhost:8080/pairing/{code}");
     assert_eq!(begun.body["confirm_url"], url);
     let pending = poll(&stage, secret).await;
     assert_eq!(

@@ -1,14 +1,17 @@
-//! Agents, and one of them.
+//! Agents, one of them, and a machine that asks for a key of one.
 
 use super::{Asked, events, older, path_part};
 use crate::extract::params::{PathParams, QueryParams};
-use crate::pages::views::{AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, Record, View};
+use crate::pages::views::{
+    AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage, Record,
+    View,
+};
 use crate::pages::{Beside, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
 use crate::state::AppState;
-use app::{Acting, action, agents, keys};
+use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::aggregate::User;
@@ -55,6 +58,52 @@ pub(super) async fn list(
             frame: Frame::of(&who, &asked.path, View::Agents, page.as_of),
             older: older(&asked, &[], page.next),
             rows,
+        })
+    };
+    asked.page(made.await)
+}
+
+/// The page of a code that a machine shows. What is over is told in its place, so that the answer to a press
+/// stays to be read.
+pub(super) async fn pairing(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::AnswerPairing>, ApiError>,
+    code: Result<PathParams<String>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        let PathParams(code) = code?;
+        let ledger = &state.app.ledger;
+        let now = ledger.now();
+        let frame = Frame::of(&who, &asked.path, View::Agents, *ledger.size().borrow());
+        let looked = pairings::look(&state.app.pairings, ledger, &who, &code).await;
+        let (asking, over) = match looked.map_err(ApiError::from) {
+            Ok(asking) => {
+                let card = PairingCard {
+                    code: code.to_ascii_uppercase(),
+                    agent: Short::line(asking.agent.as_str(), TEXT),
+                    is_known: asking.is_known,
+                    address: asking.address,
+                    since: Beside::past(asking.created_at, now),
+                    until: Beside::ahead(asking.expires_at, now),
+                };
+                (Some(card), "")
+            }
+            Err(error) => match error.status_and_code().2 {
+                "pairing_confirmed" => (None, "It was given a key."),
+                "pairing_not_found" => (
+                    None,
+                    "No machine waits with that code: it was answered, ten minutes are over, or the \
+                     code is another one.",
+                ),
+                _ => return Err(error),
+            },
+        };
+        Ok(PairingPage {
+            frame,
+            asking,
+            over,
         })
     };
     asked.page(made.await)

@@ -45,6 +45,7 @@ views! {
     "/tasks/{task_id}" => tasks::show,
     "/agents" => agents::list,
     "/agents/{agent}" => agents::show,
+    "/pairing/{code}" => agents::pairing,
     "/approvers" => people::approvers,
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,

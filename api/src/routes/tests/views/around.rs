@@ -3,6 +3,7 @@
 use super::{HOSTILE, Page, Scene};
 use crate::routes::tests::{dns, ssl};
 use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
+use app::pairing;
 use fixtures::approver::SoftApprover;
 use ledger::command::{
     AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
@@ -277,6 +278,43 @@ async fn a_view_that_is_not_for_a_role_says_so_and_no_link_leads_there() {
             assert_eq!(page.html.contains("not for your role"), is_hidden);
         }
     }
+}
+
+#[tokio::test]
+async fn a_pairing_says_where_it_was_asked_and_what_a_key_would_open() {
+    let stage = Stage::new().await;
+    let (app, address) = (&stage.state.app, "203.0.113.7".parse().unwrap());
+    let operator = stage.session_of(Role::Operator).await;
+    let viewer = stage.session_of(Role::Viewer).await;
+    let begun = pairing::begin(&app.pairings, &app.ledger, HOSTILE, address).unwrap();
+    let code = begun.code.reveal();
+    let path = format!("/pairing/{code}");
+    let page = seen(&stage, &path.to_lowercase(), &operator).await;
+    for told in [
+        "A machine at <strong>203.0.113.7</strong> says that it is the agent",
+        "There is no agent of that name yet",
+        &format!("data-method=\"POST\" data-path=\"pairing/{code}/confirm\""),
+        &format!("data-method=\"DELETE\" data-path=\"pairing/{code}\""),
+        "onerror=alert(1)",
+        "10 min left",
+    ] {
+        assert!(page.html.contains(told), "{told}: {}", page.html);
+    }
+    assert_eq!(stage.view(&path, Some(&viewer)).await.status, 403);
+    let stranger = stage.view(&path, None).await;
+    assert_eq!(stranger.status, 303);
+    let back = format!("../#pairing/{code}");
+    assert_eq!(stranger.headers["location"], back);
+    let confirm = format!("/v1/pairing/{code}/confirm");
+    let given = stage
+        .send("POST", &confirm, &operator.bearer, &json!({}))
+        .await;
+    assert_eq!(given.status, 200, "{given:?}");
+    let over = seen(&stage, &path, &operator).await;
+    assert!(over.html.contains("It was given a key."), "{}", over.html);
+    let wrong = seen(&stage, "/pairing/22222222", &operator).await;
+    assert!(wrong.html.contains("No machine waits with that code"));
+    assert!(!wrong.html.contains("data-method"), "{}", wrong.html);
 }
 
 #[tokio::test]
