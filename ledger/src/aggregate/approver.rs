@@ -30,16 +30,11 @@ pub struct Enrolment {
 }
 
 impl Enrolment {
-    /// Whether it registers a passkey, of that user's own where it is one's. It ends with the sessions that the
-    /// user had when it was opened: one of them may have opened it, in a thief's hands. Of what happened in one
-    /// moment nobody can tell what came first, so it ends then too, but not in that of the user's creation.
+    /// Whether it registers a passkey, of that user's own where it is one's.
     #[must_use]
     pub fn is_usable(&self, user: Option<&User>, now: Timestamp) -> bool {
-        let is_of_now = |user: &User| {
-            let is_later = self.opened_at > user.epoch_at || user.epoch_at == user.created_at;
-            user.is_enabled() && is_later
-        };
-        !self.used && now < self.expires_at && user.is_none_or(is_of_now)
+        let is_honoured = user.is_none_or(|user| user.honours_invitation_of(self.opened_at));
+        !self.used && now < self.expires_at && is_honoured
     }
 }
 

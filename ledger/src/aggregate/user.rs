@@ -93,6 +93,15 @@ impl User {
         *principal == self.principal() || self.linked.iter().any(is_shown)
     }
 
+    /// Whether an invitation of that moment still registers a passkey of the user's own. It ends with the
+    /// sessions that there were then: one of them may have opened it, in a thief's hands. Nobody can tell which
+    /// of two things of one moment came first, so it ends then too, but not in that of the user's creation.
+    #[must_use]
+    pub fn honours_invitation_of(&self, opened_at: Timestamp) -> bool {
+        let is_later = opened_at > self.epoch_at || self.epoch_at == self.created_at;
+        self.is_enabled() && is_later
+    }
+
     /// The principals that are the user's: its own, and those that it has linked.
     pub fn principals(&self) -> impl Iterator<Item = ApproverName> {
         let linked = self.linked.iter().map(|linked| linked.principal.clone());

@@ -349,10 +349,7 @@ impl History {
         });
         let Some(user) = user else { return };
         let is_of_now = self.streams.find(user, |state| match state {
-            State::User(user) => {
-                let is_later = opened_at > user.epoch_at || user.epoch_at == user.created_at;
-                Some(user.is_enabled() && is_later)
-            }
+            State::User(user) => Some(user.honours_invitation_of(opened_at)),
             _ => None,
         });
         let gone = || format!("invitation {used} is of user {user}, who is not there");
