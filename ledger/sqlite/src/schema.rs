@@ -215,13 +215,15 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqliteConnection, Open
     let mut connection = SqliteConnection::connect_with(&options)
         .await
         .map_err(database("opening the file"))?;
-    let has_rosters = !(1..ROSTERS).contains(&version);
-    if !has_rosters {
-        make(&mut connection, version, ROSTERS - 1).await?;
-        add_rosters(&mut connection, path).await?;
-    }
-    let made = if has_rosters { version } else { ROSTERS };
-    make(&mut connection, made, known_version()).await?;
+    let version = match version {
+        1..ROSTERS => {
+            make(&mut connection, version, ROSTERS - 1).await?;
+            add_rosters(&mut connection, path).await?;
+            ROSTERS
+        }
+        newer_or_empty => newer_or_empty,
+    };
+    make(&mut connection, version, known_version()).await?;
     check_schema(&mut connection).await?;
     Ok(connection)
 }
