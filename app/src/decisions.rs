@@ -46,10 +46,10 @@ pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<
     }
 }
 
-/// How many passkeys that decide each approver has, in their order.
-pub async fn passkeys(ledger: &Ledger, approval: &Approval) -> Result<Vec<usize>, Error> {
-    let mut counts = Vec::with_capacity(approval.approvers.len());
-    for principal in &approval.approvers {
+/// How many passkeys that decide each of these has, in their order.
+pub async fn passkeys(ledger: &Ledger, approvers: &[ApproverName]) -> Result<Vec<usize>, Error> {
+    let mut counts = Vec::with_capacity(approvers.len());
+    for principal in approvers {
         let approver = ledger.decider(principal).await?;
         counts.push(approver.map_or(0, |approver| approver.active_credentials().count()));
     }

@@ -51,6 +51,13 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Whether nothing is sent upstream: no upstream has a token.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.upstreams
+            .iter()
+            .all(|upstream| upstream.token.is_none())
+    }
+
     /// The configuration that these variables and this TOML text make. Touches no file.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::rules::without_slash;
 use crate::config::Config;
 use crate::output::say;
+use app::decisions;
 use ledger::{ApproverName, Ledger};
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
@@ -24,21 +25,17 @@ pub(super) async fn greet(
     config: &Config,
     ledger: &Ledger,
     address: SocketAddr,
-) -> Result<(), ledger::Error> {
+) -> Result<(), app::Error> {
     if !io::stdout().is_terminal() {
         return Ok(());
     }
-    let mut approvers = Vec::new();
-    for name in &config.approvals.approvers {
-        let approver = ledger.decider(name).await?;
-        let passkeys = approver.map_or(0, |approver| approver.active_credentials().count());
-        approvers.push((name, passkeys));
-    }
+    let approvers = &config.approvals.approvers;
+    let passkeys = decisions::passkeys(ledger, approvers).await?;
     let facts = Facts {
         address,
         base_url: without_slash(&config.http.base_url),
-        is_simulated: config.upstreams.iter().all(|it| it.token.is_none()),
-        approvers,
+        is_simulated: config.is_simulated(),
+        approvers: approvers.iter().zip(passkeys).collect(),
     };
     for line in facts.lines() {
         say!("{line}");

@@ -33,7 +33,7 @@ pub(crate) fn surface(config: &Config) -> anyhow::Result<ApiConfig> {
         agent_api_key: config.auth.agent_api_key.clone(),
         challenge_ttl: config.approvals.challenge_ttl,
         relying_party,
-        simulated: config.upstreams.iter().all(|it| it.token.is_none()),
+        simulated: config.is_simulated(),
         callback_policy,
         rate_limit_rps: config.http.rate_limit,
         body_patience: config.http.client_timeout,

@@ -71,7 +71,7 @@ async fn page(
     let approval = decisions::opened(ledger, who).await?;
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
-    let passkeys = decisions::passkeys(ledger, &approval).await?;
+    let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
     let now = ledger.now();
     let link = state.approval_url(approval.id, approval.task_id)?;
     let simulated = state.config.simulated;
