@@ -21,6 +21,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// All of them, in their order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The word in rows and answers.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

@@ -69,18 +69,9 @@ pub(crate) struct OperationRow {
 }
 
 impl TasksPage {
-    const STATES: [Standing; 10] = [
-        Standing(TaskStatus::Open),
-        Standing(TaskStatus::RequiresApproval),
-        Standing(TaskStatus::Approved),
-        Standing(TaskStatus::Applying),
-        Standing(TaskStatus::Completed),
-        Standing(TaskStatus::Failed),
-        Standing(TaskStatus::Unknown),
-        Standing(TaskStatus::Denied),
-        Standing(TaskStatus::Expired),
-        Standing(TaskStatus::Closed),
-    ];
+    fn states(&self) -> impl Iterator<Item = Standing> {
+        TaskStatus::ALL.iter().copied().map(Standing)
+    }
 
     fn assets(&self) -> String {
         self.frame.assets()
