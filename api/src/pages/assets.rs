@@ -49,8 +49,21 @@ pub fn base() -> String {
 
 /// The same for a page at any path of this service.
 pub(super) fn base_from(path: &str) -> String {
+    format!("{}assets/{}", up(path), *BUNDLE)
+}
+
+/// The way from a path of this service to its root, with a slash at its end.
+pub(crate) fn root_from(path: &str) -> String {
+    let up = up(path);
+    match up.is_empty() {
+        true => "./".to_owned(),
+        false => up,
+    }
+}
+
+fn up(path: &str) -> String {
     let levels = path.matches('/').count().saturating_sub(1);
-    format!("{}assets/{}", "../".repeat(levels), *BUNDLE)
+    "../".repeat(levels)
 }
 
 /// The public route that serves the assets.

@@ -163,10 +163,7 @@ impl Frame {
 
     /// The way to the service's root, with a slash at its end.
     pub(crate) fn root(&self) -> String {
-        match self.path.matches('/').count().saturating_sub(1) {
-            0 => "./".to_owned(),
-            levels => "../".repeat(levels),
-        }
+        assets::root_from(&self.path)
     }
 
     pub(super) fn links(&self) -> Vec<Link> {

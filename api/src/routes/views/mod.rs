@@ -12,7 +12,7 @@ mod tasks;
 pub(crate) use glances::Glances;
 
 use crate::limits::request_id::ThisRequest;
-use crate::pages::{self, NoticePage, WantsPage};
+use crate::pages::{self, NoticePage, WantsPage, assets};
 use crate::problem::ApiError;
 use crate::state::AppState;
 use askama::Template;
@@ -90,11 +90,7 @@ impl Asked {
             return error.into_response();
         }
         let (status, _, code) = error.status_and_code();
-        let levels = self.path.matches('/').count().saturating_sub(1);
-        let root = match levels {
-            0 => "./".to_owned(),
-            levels => "../".repeat(levels),
-        };
+        let root = assets::root_from(&self.path);
         let to = match (status, code) {
             (StatusCode::UNAUTHORIZED, _) => {
                 Some(format!("{root}#{}", self.path.trim_start_matches('/')))
