@@ -1,6 +1,6 @@
 //! Agents, one of them, and a machine that asks for a key of one.
 
-use super::{Asked, events, older, path_part};
+use super::{Asked, events, older, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage, Record,
@@ -14,9 +14,8 @@ use crate::state::AppState;
 use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::User;
 use ledger::event::Grant;
-use ledger::{AgentName, Rejection, Timestamp, UserId};
+use ledger::{AgentName, Timestamp, UserId};
 use projections::{AgentFilter, ApprovalStatus, Paging, Projection, TimelineTopic};
 use std::time::Duration;
 use url::form_urlencoded;
@@ -238,10 +237,7 @@ async fn owner(state: &AppState, owner: Option<UserId>) -> Result<Option<Short>,
     let Some(id) = owner else {
         return Ok(None);
     };
-    let name = match state.app.ledger.load::<User>(id).await {
-        Ok(Some(user)) => user.name.to_string(),
-        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => id.to_string(),
-        Err(error) => return Err(error.into()),
-    };
+    let name = user_name(state, id).await?;
+    let name = name.unwrap_or_else(|| id.to_string());
     Ok(Some(Short::line(name, TEXT)))
 }

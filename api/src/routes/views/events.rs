@@ -1,6 +1,6 @@
 //! Events as views show them, and the ledger's newest ones.
 
-use super::{Asked, older};
+use super::{Asked, older, user_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{EventRow, Frame, LedgerPage, View};
 use crate::pages::{Beside, Short};
@@ -11,8 +11,7 @@ use crate::state::AppState;
 use app::action;
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::User;
-use ledger::{Rejection, UserId};
+use ledger::UserId;
 use projections::{Page, Projection, TimelineEntry};
 
 /// Room for what happened and for who it was, in bytes of HTML.
@@ -76,9 +75,6 @@ async fn named(state: &AppState, who: &str) -> Result<String, ApiError> {
     let Some(id) = id.and_then(|id| id.parse::<UserId>().ok()) else {
         return Ok(who.to_owned());
     };
-    match state.app.ledger.load::<User>(id).await {
-        Ok(Some(user)) => Ok(format!("user {}", user.name)),
-        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(who.to_owned()),
-        Err(error) => Err(error.into()),
-    }
+    let name = user_name(state, id).await?;
+    Ok(name.map_or_else(|| who.to_owned(), |name| format!("user {name}")))
 }

@@ -1,7 +1,7 @@
 //! The inbox, and the way from a row of it to the question.
 
-use super::Asked;
 use super::glances::look;
+use super::{Asked, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{Frame, InboxPage, InboxRow, InboxSection, RowState, View};
 use crate::pages::{Became, Beside, Glance, Short};
@@ -12,7 +12,7 @@ use app::{Acting, action, decisions};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use ledger::aggregate::{Approval, User};
-use ledger::{ApprovalId, ApproverName, Rejection, Timestamp, UserId};
+use ledger::{ApprovalId, ApproverName, Rejection, Timestamp};
 use projections::{ApprovalFilter, ApprovalStatus, ApprovalView, Paging, Projection, Projections};
 use serde::Deserialize;
 use std::cmp::Reverse;
@@ -145,13 +145,10 @@ async fn inbox(
 
 /// The principals under which the person decides.
 fn own_principals(who: &Acting) -> Vec<ApproverName> {
-    let Some(session) = who.session() else {
-        return Vec::new();
-    };
-    let linked = session.user.linked.iter();
-    let mut own: Vec<_> = linked.map(|linked| linked.principal.clone()).collect();
-    own.push(User::principal_of(session.user.id));
-    own
+    let session = who.session().into_iter();
+    session
+        .flat_map(|session| session.user.principals())
+        .collect()
 }
 
 /// What sections are made with.
@@ -245,18 +242,11 @@ impl Part<'_> {
         if self.own.contains(principal) {
             return Ok(Short::line("you", NAME));
         }
-        let id = principal.as_str().strip_prefix(ApproverName::OF_USERS);
-        let user = match id.and_then(|id| id.parse::<UserId>().ok()) {
+        let user = match User::named_by(principal) {
+            Some(id) => user_name(self.state, id).await?,
             None => None,
-            Some(id) => match self.state.app.ledger.load::<User>(id).await {
-                Err(ledger::Error::Rejected(Rejection::Erased)) => None,
-                user => user?,
-            },
         };
-        let name = match &user {
-            Some(user) => user.name.as_str(),
-            None => principal.as_str(),
-        };
+        let name = user.unwrap_or_else(|| principal.to_string());
         Ok(Short::line(name, NAME))
     }
 }

@@ -22,7 +22,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use ledger::RequestId;
+use ledger::aggregate::User;
+use ledger::{RequestId, UserId};
 use url::form_urlencoded;
 
 macro_rules! views {
@@ -121,6 +122,12 @@ fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> O
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(kept).append_pair("after", &next);
     Some(format!("{here}?{}", query.finish()))
+}
+
+/// The name that a user has now; `None` where there is no such user, or it was erased.
+async fn user_name(state: &AppState, id: UserId) -> Result<Option<String>, ApiError> {
+    let user = ledger::Error::none_if_erased(state.app.ledger.load::<User>(id).await)?;
+    Ok(user.map(|user| user.name.to_string()))
 }
 
 /// A name as a part of a path.

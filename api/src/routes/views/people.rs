@@ -1,6 +1,6 @@
 //! Approvers, users, and callbacks that were given up.
 
-use super::{Asked, older, path_part};
+use super::{Asked, older, path_part, user_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, Frame, UserRow, UsersPage, View,
@@ -14,8 +14,7 @@ use crate::state::AppState;
 use app::{action, users};
 use axum::extract::State;
 use axum::response::Response;
-use ledger::aggregate::User;
-use ledger::{ApproverName, Rejection, Role};
+use ledger::{ApproverName, Role};
 use projections::{Projection, Validity};
 
 /// Deliveries on a page.
@@ -34,8 +33,7 @@ pub(super) async fn approvers(
         let QueryParams(query) = query?;
         let views = state.app.current_views(&[Projection::Approvers]).await?;
         let page = views.approvers(query.read()?).await?;
-        let ledger = &state.app.ledger;
-        let now = ledger.now();
+        let now = state.app.ledger.now();
         let frame = Frame::of(&who, &asked.path, View::Approvers, page.as_of);
         let mut rows = Vec::with_capacity(page.rows.len());
         for approver in page.rows {
@@ -43,11 +41,7 @@ pub(super) async fn approvers(
             let active = all.iter().filter(|it| it.status == Validity::Active);
             let passkeys = active.count();
             let user = match approver.user_id {
-                Some(id) => match ledger.load::<User>(id).await {
-                    Ok(user) => user.map(|user| Short::line(user.name.as_str(), TEXT)),
-                    Err(ledger::Error::Rejected(Rejection::Erased)) => None,
-                    Err(error) => return Err(error.into()),
-                },
+                Some(id) => user_name(&state, id).await?,
                 None => None,
             };
             let principal = approver.principal.as_str();
@@ -57,7 +51,7 @@ pub(super) async fn approvers(
             rows.push(ApproverRow {
                 invite: may.then(|| format!("approvers/{}/enrolment", path_part(principal))),
                 name: Short::line(principal, TEXT),
-                user,
+                user: user.map(|name| Short::line(name, TEXT)),
                 revoked: all.len() - passkeys,
                 passkeys,
                 since: Beside::past(approver.registered_at, now),
