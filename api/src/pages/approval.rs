@@ -16,7 +16,7 @@ pub struct ApprovalPage {
     pub agent: ShownText,
     /// The task's name, written by its orchestrator.
     pub task_name: ShownText,
-    /// What the agent says about it.
+    /// The agent's own words about it.
     pub says: Says,
     pub task_id: String,
     pub approval_id: String,

@@ -47,7 +47,7 @@ pub struct OperationCard {
     /// Where it has its effect: the record's full name, and the zone's name beside its id. Absent for
     /// accounts.
     pub place: Option<ShownText>,
-    /// How much harm it can do.
+    /// The risk of a wrong answer.
     pub risk: Risk,
     /// Warnings, dangers first; empty when nothing stands out.
     pub warnings: Vec<ShownWarning>,
@@ -69,7 +69,7 @@ pub enum UpstreamState {
     /// The operation replaces nothing that could be read.
     NotApplicable,
     NotYetRead,
-    /// Nothing is there now.
+    /// Upstream has nothing there.
     Absent,
     /// It could not be read; the reason for people.
     Unavailable(ShownText),

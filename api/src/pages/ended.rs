@@ -74,11 +74,11 @@ pub struct EndedPage {
     /// The approver who decided; absent where nobody did.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
-    /// Whether upstream was asked, without effect, before it ended.
+    /// True where upstream was asked, without effect, before it ended.
     pub was_tried: bool,
     pub agent: ShownText,
     pub task_name: ShownText,
-    /// What the agent said when it asked.
+    /// The agent's own words when it asked.
     pub says: Says,
     pub task_id: String,
     pub operations: Vec<EndedOperation>,

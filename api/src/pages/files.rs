@@ -52,7 +52,7 @@ fn hosts(text: &str) -> Vec<ShownText> {
         }
         let end = after.find(|c: char| c.is_whitespace() || "/?#\"'`\\)(<>,;$|".contains(c));
         let authority = after.get(..end.unwrap_or(after.len())).unwrap_or("");
-        // What stands before the @ is shown too: it makes one host look like another.
+        // User info before an @ is shown too: it makes one host look like another.
         let host: String = authority.chars().take(LONGEST_HOST).collect();
         let host = host.to_lowercase();
         if !host.is_empty() && !found.contains(&host) {

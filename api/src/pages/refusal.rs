@@ -46,7 +46,7 @@ fn respond_notice(error: ApiError, request: RequestId) -> Response {
     })
 }
 
-/// What a refusal of that status says; `denied` where the caller may not.
+/// The page for a refusal of that status; `denied` where the caller may not.
 pub(crate) fn notice(
     status: StatusCode,
     denied: impl FnOnce() -> NoticePage,

@@ -12,7 +12,7 @@ pub struct ShownTable {
     pub rows: Vec<TableRow>,
     /// Where not all fit.
     pub left_out: Option<ShownText>,
-    /// How many rows there are of each kind, in words, also of those that are left out.
+    /// The number of rows of each kind, in words, also of those that are left out.
     counted: String,
     /// The note on look-alike characters, over all rows.
     lookalikes: Option<String>,

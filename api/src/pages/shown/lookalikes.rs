@@ -4,7 +4,7 @@ use super::rest::in_thousands;
 use crate::pages::hidden::MARK;
 use ledger::operation::{Disguise, disguised_words, is_hidden};
 
-/// What may be taken for something else: first the words that may be taken for others, each with its
+/// Text that may be taken for something else: first the words that may be taken for others, each with its
 /// letters outside ASCII, then the other characters outside ASCII that are drawn as they are, because
 /// many look like others. `None` when there are none.
 pub(super) fn lookalikes(text: &str) -> Option<String> {
@@ -53,6 +53,7 @@ pub(super) fn lookalikes(text: &str) -> Option<String> {
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
+
 /// The characters outside ASCII that are drawn as they are.
 fn foreign(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars()

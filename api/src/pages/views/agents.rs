@@ -20,7 +20,7 @@ pub(crate) struct AgentRow {
     /// Its name as the last part of its address.
     pub(crate) part: String,
     pub(crate) name: Short,
-    /// Who answers for it.
+    /// The user who answers for it.
     pub(crate) owner: Option<Short>,
     pub(crate) organization: Option<Short>,
     pub(crate) site: Option<Short>,
@@ -63,7 +63,7 @@ pub(crate) struct KeyRow {
     pub(crate) revoked: Option<Beside>,
 }
 
-/// What became of the questions that an agent asked in the last thirty days.
+/// The questions that an agent asked in the last thirty days, by their results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) asked: u64,
@@ -80,7 +80,7 @@ pub(crate) struct Record {
 pub(crate) struct PairingPage {
     pub(crate) frame: Frame,
     pub(crate) asking: Option<PairingCard>,
-    /// Why there is nothing to answer.
+    /// The reason for which there is nothing to answer.
     pub(crate) over: &'static str,
 }
 
