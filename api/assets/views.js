@@ -3,6 +3,7 @@
 
 import { askConfirmed } from "./api.js";
 import { explain, hush, say } from "./ceremony.js";
+import { follow } from "./live.js";
 
 const main = document.getElementById("content");
 const root = main.dataset.root;
@@ -14,7 +15,6 @@ const lists = () => document.getElementById("lists");
 /** Not more often than this is the page asked for again, and not less. */
 const LEAST_PAUSE = 1000;
 const MOST_PAUSE = 60000;
-const LONGEST_RETRY = 30000;
 /** A list that has just moved takes no click: it was meant for what stood there before. */
 const SETTLES = 700;
 /** How long `g` waits for the letter of a view. */
@@ -77,47 +77,11 @@ function soon() {
 
 const tell = (text) => { document.getElementById("live").textContent = text; };
 
-let stream = null;
-let retry = 1000;
-
-function watch() {
-  if (stream || document.hidden || !asOf) return;
-  stream = new EventSource(`${root}v1/stream?after=${asOf}`);
-  stream.onopen = () => {
-    retry = 1000;
-    tell("Live");
-  };
-  stream.onmessage = ({ data }) => {
-    const changes = JSON.parse(data || "[]");
-    if (changes.some(({ kind }) => kinds.has(kind))) soon();
-  };
-  stream.addEventListener("resync", soon);
-  stream.addEventListener("ended", () => {
-    leave();
-    location.reload();
-  });
-  stream.onerror = () => {
-    tell("Not connected");
-    // The browser tries again by itself, but for an answer that was none.
-    if (stream?.readyState !== EventSource.CLOSED) return;
-    leave();
-    setTimeout(() => refresh().catch(() => {}).then(watch), retry);
-    retry = Math.min(retry * 2, LONGEST_RETRY);
-  };
-}
-
-function leave() {
-  stream?.close();
-  stream = null;
-}
-
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    leave();
-    tell("");
-  } else {
-    refresh().catch(() => {}).then(watch);
-  }
+follow(root, {
+  asOf: () => Number(asOf),
+  changed: (changes) => (!changes || changes.some((kind) => kinds.has(kind))) && soon(),
+  stands: tell,
+  ended: () => location.reload(),
 });
 // How long ago and how much is left are words of the page.
 setInterval(() => !document.hidden && soon(), MOST_PAUSE);
@@ -186,5 +150,3 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") step(-1);
   else if (event.key === "g") letterUntil = performance.now() + LETTER;
 });
-
-watch();

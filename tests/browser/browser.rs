@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::key::Key;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, Locator};
 use http::Method;
 use serde_json::{Value, json};
@@ -117,6 +117,23 @@ impl Browser {
     pub(crate) async fn new_tab(&self) {
         let tab = self.client.new_window(true).await.unwrap();
         self.client.switch_to_window(tab.handle).await.unwrap();
+    }
+
+    /// A window of its own, which stays visible, in which everything happens from now on.
+    pub(crate) async fn new_window(&self) -> WindowHandle {
+        let window = self.client.new_window(false).await.unwrap().handle;
+        self.switch_to(&window).await;
+        window
+    }
+
+    /// Goes on in another window.
+    pub(crate) async fn switch_to(&self, window: &WindowHandle) {
+        self.client.switch_to_window(window.clone()).await.unwrap();
+    }
+
+    /// Closes the window, after which [`Self::switch_to`] is needed.
+    pub(crate) async fn close_window(&self) {
+        self.client.close_window().await.unwrap();
     }
 
     /// Opens an address and waits until it has loaded.

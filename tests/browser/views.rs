@@ -81,6 +81,38 @@ async fn a_task_is_followed_as_it_goes_on() {
     browser.expect_silent_console().await;
 }
 
+/// A browser opens six connections to a host, and every stream keeps one.
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_windows_of_a_browser_are_kept_up_to_date_by_one_stream() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let asked = service.ask_for_purge().await;
+    let task = format!("{}/tasks/{}", service.origin, asked.task_id);
+    let mut windows = Vec::new();
+    for _ in 0..8 {
+        windows.push(browser.new_window().await);
+        browser.goto(&task).await;
+        live(&browser).await;
+    }
+    browser.switch_to(&windows[0]).await;
+    let hidden = browser.script("return document.hidden", Vec::new()).await;
+    assert_eq!(hidden, false, "the first window is still looked at");
+    // The one that has the stream leaves, and another one takes it.
+    browser.close_window().await;
+    let windows = &windows[1..];
+    browser.switch_to(&windows[0]).await;
+    live(&browser).await;
+    service.close(&asked).await;
+    for window in windows {
+        browser.switch_to(window).await;
+        until("the end", async || {
+            listed(&browser).await.contains("closed").then_some(())
+        })
+        .await;
+    }
+    browser.expect_silent_console().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_is_made_from_a_row_once_a_passkey_was_shown() {
     let driver = Driver::start();
