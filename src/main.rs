@@ -79,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) if args.check_config => command::check_config(&environment),
         Command::Serve(args) => command::serve(&environment, &args),
+        Command::Init(args) => command::init(&args),
         Command::Ready => command::ready(&environment),
         Command::Token(TokenCommand::Bootstrap(args)) => {
             command::bootstrap_token(&environment, &args)
@@ -109,6 +110,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Apply(args) => command::operate(&environment, args.into()),
         Command::Task(TaskCommand::List(args)) => command::read_api(&environment, args),
         Command::Task(TaskCommand::Show(args)) => command::read_api(&environment, args),
+        Command::Task(TaskCommand::Open(args)) => command::read_api(&environment, *args),
         Command::Task(TaskCommand::Close(args)) => command::operate(&environment, args.into()),
         Command::Approval(ApprovalCommand::List(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Show(args)) => command::read_api(&environment, args),

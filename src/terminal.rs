@@ -1,9 +1,13 @@
-//! Colour on terminals.
+//! Colour and pictures on terminals.
 
-use crate::config::Environment;
+use crate::config::{Environment, is_local};
+use crate::output::say;
 use ledger::describe::{Act, Change, Facts, Severity, Status};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use std::fmt;
 use std::io::IsTerminal;
+use url::Url;
 
 /// Whether standard output takes colour.
 #[derive(Debug, Clone, Copy)]
@@ -108,9 +112,51 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
+/// Prints a link that is handed out; on a terminal also as a QR code, for the camera of a phone.
+pub(crate) fn say_link(link: &str) {
+    say!("{link}");
+    if std::io::stdout().is_terminal()
+        && let Some(lines) = qr_code(link)
+    {
+        say!("{lines}");
+    }
+}
+
+/// The code in black on white, two rows a line; `None` for a link that leads to this machine, which a phone
+/// does not reach, or that no code holds.
+fn qr_code(link: &str) -> Option<String> {
+    let url = Url::parse(link).ok()?;
+    if is_local(&url) {
+        return None;
+    }
+    let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
+    let picture = code.render::<Dense1x2>().build();
+    let lines = picture
+        .lines()
+        .map(|line| format!("\x1b[30;107m{line}\x1b[0m"));
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_a_phone_can_open_is_drawn_for_its_camera() {
+        let link = format!("https://proxy.example/v1/setup/{}", "x".repeat(43));
+        let picture = qr_code(&link).unwrap();
+        let widths = picture.lines().map(|line| line.chars().count());
+        let widest = widths.max().unwrap() - "\x1b[30;107m\x1b[0m".len();
+        assert!(widest < 80, "{widest}");
+        for local in [
+            "http://localhost:8080/x",
+            "http://127.0.0.1/x",
+            "http://[::1]/x",
+            "no link",
+        ] {
+            assert_eq!(qr_code(local), None, "{local}");
+        }
+    }
 
     #[test]
     fn a_painted_text_pads_like_a_plain_one() {

@@ -2,7 +2,8 @@
 
 use super::request::Shown;
 use crate::output::{note, say};
-use anyhow::Context;
+use crate::terminal::say_link;
+use anyhow::{Context, ensure};
 use ledger::operation::shown;
 use serde_json::Value;
 
@@ -44,18 +45,29 @@ pub(crate) fn show(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
             }
         }
         Shown::Members | Shown::Done => {
-            for line in members(&answer, None) {
+            for line in members(&answer, &[]) {
                 say!("{line}");
             }
         }
         Shown::Secret(member) => {
             let secret = answer.get(member).and_then(Value::as_str);
             let secret = secret.with_context(|| format!("the answer holds no {member}"))?;
-            say!("{}", shown(secret, MOST_SECRET));
-            for line in members(&answer, Some(member)) {
+            say_link(&shown(secret, MOST_SECRET));
+            for line in members(&answer, &[member]) {
                 note!("{line}");
             }
             note!("this {member} is shown once", member = spaced(member));
+        }
+        Shown::Shell(variables) => {
+            let lines = variables.iter();
+            let lines = lines.map(|(variable, member)| assignment(variable, &answer, member));
+            for line in lines.collect::<anyhow::Result<Vec<_>>>()? {
+                say!("{line}");
+            }
+            let told: Vec<&str> = variables.iter().map(|(_, member)| *member).collect();
+            for line in members(&answer, &told) {
+                note!("{line}");
+            }
         }
     }
     Ok(())
@@ -86,9 +98,21 @@ fn lines(columns: &[&str], rows: &[Value]) -> Vec<String> {
     table.iter().map(line).collect()
 }
 
-fn members(answer: &Value, without: Option<&str>) -> Vec<String> {
+/// `NAME=VALUE`, of which a shell reads nothing but a value.
+fn assignment(variable: &str, answer: &Value, member: &str) -> anyhow::Result<String> {
+    let value = answer.get(member).and_then(Value::as_str);
+    let value = value.with_context(|| format!("the answer holds no {member}"))?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    ensure!(
+        value.bytes().all(is_plain),
+        "the answer's {member} is not what it should be"
+    );
+    Ok(format!("{variable}={value}"))
+}
+
+fn members(answer: &Value, without: &[&str]) -> Vec<String> {
     let members = answer.as_object().into_iter().flatten();
-    let shown = members.filter(|(name, _)| Some(name.as_str()) != without);
+    let shown = members.filter(|(name, _)| !without.contains(&name.as_str()));
     shown
         .map(|(name, value)| format!("{:<16} {}", spaced(&shown_name(name)), text(value)))
         .collect()

@@ -22,6 +22,8 @@ pub(crate) enum Shown {
     Members,
     /// The member of that name alone on standard output, the others beside it.
     Secret(&'static str),
+    /// Variables of a shell, each with the member that it takes; the others beside them.
+    Shell(&'static [(&'static str, &'static str)]),
     /// That it was done.
     Done,
 }

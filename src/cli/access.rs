@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use url::Url;
 
 pub(super) const ACCESS_HELP: &str = "\
-Asks the API at --url as the session of `login`, or with the token of --token. A change by an
-admin's session needs a passkey, which a terminal has not: use the service token, or --local with
-a --reason on the machine of the service, with its account and settings.
+Asks the API at --url as the session of `login`, or with the token of --token; with the settings
+of the service (--config) and without a session of it, with its own token. A change by an admin's
+session needs a passkey, which a terminal has not: use the service token, or --local with a
+--reason on the machine of the service, with its account and settings.
 
 Exits with 0 when it is done and with 1 when it was refused; the reason is on standard error. Keys
 and links are printed once, on standard output.";
@@ -41,7 +42,7 @@ pub(crate) struct Access {
     pub(crate) service: ServiceAddress,
 
     /// A session's token or the service token; - reads it from standard input, @ and a file from there.
-    /// The session of `login` where this is not given
+    /// Where this is not given the session of `login`, else SERVICE_TOKEN
     #[arg(long, value_name = "TOKEN", global = true, value_parser = read_token)]
     pub(crate) token: Option<SecretString>,
 

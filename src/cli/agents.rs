@@ -160,7 +160,13 @@ pub(crate) enum TemplateCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedOperation([String; 3]);
 
-fn parse_operation(text: &str) -> Result<AllowedOperation, String> {
+impl From<AllowedOperation> for Value {
+    fn from(AllowedOperation([operation, scope, id]): AllowedOperation) -> Self {
+        json!({"operation_id": operation, "scope_type": scope, "scope_id": id})
+    }
+}
+
+pub(super) fn parse_operation(text: &str) -> Result<AllowedOperation, String> {
     let parts: Vec<String> = text.splitn(3, ':').map(str::to_owned).collect();
     match <[String; 3]>::try_from(parts) {
         Ok(parts) if parts.iter().all(|part| !part.is_empty()) => Ok(AllowedOperation(parts)),
@@ -266,10 +272,7 @@ impl From<TemplateCommand> for ApiRequest {
                 expires_in,
                 needs_approval,
             } => {
-                let allowed = operations.into_iter().map(|AllowedOperation(parts)| {
-                    let [operation, scope, id] = parts;
-                    json!({"operation_id": operation, "scope_type": scope, "scope_id": id})
-                });
+                let allowed = operations.into_iter().map(Value::from);
                 let body = json!({
                     "name": name,
                     "agents": agents,

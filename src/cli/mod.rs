@@ -7,6 +7,7 @@ mod backup;
 mod doctor;
 mod dossier;
 mod duration;
+mod init;
 mod ledger;
 mod log;
 mod moment;
@@ -28,6 +29,7 @@ pub(crate) use agents::{
 pub(crate) use backup::BackupArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
+pub(crate) use init::NewSettingsArgs;
 pub(crate) use ledger::{AcceptArgs, ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use moment::Bound;
@@ -51,6 +53,7 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Examples:
+  llm-permission-proxy init
   llm-permission-proxy --check-config
   llm-permission-proxy serve --config /etc/llm-permission-proxy.toml
   llm-permission-proxy token bootstrap --agent deployer --subject ci --can-issue-tasks
@@ -108,6 +111,8 @@ pub(crate) enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Make a settings file with fresh secrets, and say how to go on
+    Init(NewSettingsArgs),
     /// Ask the service at BIND_ADDR whether it is ready; exits with 0 when it is
     Ready,
     /// Look at everything that the service needs, and say what to do

@@ -1,10 +1,28 @@
 //! `task …`, `approval …` and `grant …`.
 
 use super::access::{ACCESS_HELP, ApiRead, Page};
+use super::agents::{AllowedOperation, parse_operation};
+use super::anchors::read_token;
+use super::duration::parse_ttl;
+use super::name::{parse_agent, parse_subject};
 use super::operate::{EFFECT_HELP, Reason};
+use super::people::given;
 use crate::api_client::{ApiRequest, Shown};
 use crate::operator::Action;
 use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const OPEN_HELP: &str = "\
+Examples:
+  llm-permission-proxy task open \"release 42\" --agent deployer --operation 'dns.record.write:zone:*'
+  eval \"$(llm-permission-proxy task open \"release 42\" --agent deployer \\
+       --operation workers.deploy.write:account:0123 --shell)\"
+
+Asks as `task list` does. The token is printed once, on standard output; --shell prints
+TASK=… and TOKEN=… for the shell to read. The agent signs its requests as its subject
+(`subject-headers`). More can be asked for by POST /v1/tasks.";
 
 /// `task …`
 #[derive(Debug, Subcommand)]
@@ -15,6 +33,9 @@ pub(crate) enum TaskCommand {
     /// Print a task
     #[command(after_help = ACCESS_HELP)]
     Show(ApiRead<ShowTask>),
+    /// Open a task for an agent, and print the token with which the agent asks
+    #[command(after_help = OPEN_HELP)]
+    Open(Box<ApiRead<OpenTask>>),
     /// Close a task for good: revoke its tokens, cancel what is pending
     #[command(after_help = EFFECT_HELP)]
     Close(CloseTask),
@@ -36,6 +57,38 @@ pub(crate) struct ListTasks {
 pub(crate) struct ShowTask {
     /// The task's id
     task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenTask {
+    /// The task's name, for those who decide: 1 to 200 characters
+    name: String,
+    /// The agent that it is for
+    #[arg(long, value_name = "NAME", value_parser = parse_agent)]
+    agent: String,
+    /// The client subject that the token is bound to; the agent's name where this is not given
+    #[arg(long, value_parser = parse_subject)]
+    subject: Option<String>,
+    /// What it may ask for, such as dns.record.write:zone:*; again for more
+    #[arg(
+        long = "operation",
+        value_name = "OPERATION:SCOPE:ID",
+        required = true,
+        value_parser = parse_operation
+    )]
+    operations: Vec<AllowedOperation>,
+    /// How long its tokens are good: a number of s, m, h or d, from 60s to 1h
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_ttl)]
+    expires_in: Duration,
+    /// Where its events go, by signed callbacks
+    #[arg(long, value_name = "URL", requires = "callback_secret")]
+    callback: Option<String>,
+    /// The secret that signs them; - reads it from standard input, @ and a file from there
+    #[arg(long, value_name = "SECRET", requires = "callback", value_parser = read_token)]
+    callback_secret: Option<SecretString>,
+    /// Print TASK=… and TOKEN=… for a shell to read
+    #[arg(long, conflicts_with = "json")]
+    shell: bool,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +194,34 @@ impl From<ListTasks> for ApiRequest {
 impl From<ShowTask> for ApiRequest {
     fn from(ShowTask { task }: ShowTask) -> Self {
         Self::get(&["tasks", &task], Shown::Members)
+    }
+}
+
+impl From<OpenTask> for ApiRequest {
+    fn from(asked: OpenTask) -> Self {
+        let form = match asked.shell {
+            true => Shown::Shell(&[("TASK", "task_id"), ("TOKEN", "capability_token")]),
+            false => Shown::Secret("capability_token"),
+        };
+        let operations: Vec<Value> = asked.operations.into_iter().map(Value::from).collect();
+        let subject = asked.subject.unwrap_or_else(|| asked.agent.clone());
+        let secret = asked.callback_secret;
+        let callback = asked
+            .callback
+            .zip(secret)
+            .map(|(url, secret)| json!({"url": url, "secret": secret.expose_secret()}));
+        let body = given([
+            ("task_name", Some(asked.name.into())),
+            ("agent", Some(asked.agent.into())),
+            ("subject", Some(subject.into())),
+            ("operations", Some(operations.into())),
+            (
+                "expires_in_seconds",
+                Some(asked.expires_in.as_secs().into()),
+            ),
+            ("callback", callback),
+        ]);
+        Self::post(&["tasks"], body, form)
     }
 }
 

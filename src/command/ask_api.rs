@@ -6,7 +6,7 @@ use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
 use crate::cli::{Access, ApiArgs, ApiRead};
 use crate::config::{self, Environment};
 use crate::operator::{Action, Asked, Secret};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 use url::Url;
@@ -58,21 +58,35 @@ fn on_this_machine(request: &ApiRequest, reason: String) -> anyhow::Result<Actio
     }))
 }
 
-/// The service with the credential that was given, or with the session of `login`.
+/// The service with the credential that was given, with the session of `login`, or where the settings are
+/// those of the service itself, with its own token.
 pub(super) fn client(environment: &Environment, access: Access) -> anyhow::Result<ApiClient> {
+    let is_ours = access.service.url.is_none();
     let url = address(environment, access.service.url)?;
     if let Some(token) = access.token {
         return Ok(ApiClient::new(url)?.with_token(token));
     }
-    let session = session_file(environment)?.read()?;
-    let session =
-        session.context("nobody is logged in: llm-permission-proxy login NAME, or --token")?;
-    ensure!(
-        session.url == url,
-        "the session is of {}, and {url} is asked: log in there, or name it with --url",
-        session.url
-    );
-    Ok(ApiClient::new(url)?.with_token(session.token))
+    let own = match is_ours {
+        true => environment.part(config::service_token)?.0,
+        false => None,
+    };
+    let session = match (session_file(environment), &own) {
+        (Err(_), Some(_)) => None,
+        (file, _) => file?.read()?,
+    };
+    let token = match (session, own) {
+        (Some(session), _) if session.url == url => session.token,
+        (_, Some(own)) => own,
+        (Some(session), None) => bail!(
+            "the session is of {}, and {url} is asked: log in there, or name it with --url",
+            session.url
+        ),
+        (None, None) => bail!(
+            "nobody is logged in: llm-permission-proxy login NAME, --token, or --config with the \
+             settings of `init`"
+        ),
+    };
+    Ok(ApiClient::new(url)?.with_token(token))
 }
 
 /// The service that is asked.

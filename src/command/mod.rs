@@ -7,6 +7,7 @@ mod check_config;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+mod init;
 mod inspect_token;
 mod ledger_accept;
 mod ledger_check;
@@ -36,6 +37,7 @@ pub(crate) use check_config::check_config;
 #[cfg(feature = "demo")]
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
+pub(crate) use init::init;
 pub(crate) use inspect_token::inspect_token;
 pub(crate) use ledger_accept::ledger_accept;
 pub(crate) use ledger_check::ledger_check;
@@ -62,6 +64,7 @@ use crate::config::{Environment, Storage, Warning};
 use crate::operator::Performed;
 use crate::output::{note, say};
 use crate::service::refuse_missing;
+use crate::terminal::say_link;
 use anyhow::Context;
 use ledger_sqlite::Reader;
 use std::process::ExitCode;
@@ -100,7 +103,7 @@ fn report(performed: &Performed) -> ExitCode {
         Performed::Done { text } => say!("{text}"),
         Performed::Handed { text, secret } => {
             note!("{text}");
-            say!("{}", secret.reveal());
+            say_link(secret.reveal());
         }
         Performed::Refused { text } => note!("refused: {text}"),
     }

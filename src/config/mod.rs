@@ -4,6 +4,7 @@
 //! wrong is reported at once; no report carries a value.
 
 mod environment;
+mod fresh;
 mod master_key;
 mod parse;
 mod private_file;
@@ -19,10 +20,11 @@ mod table;
 mod tests;
 
 pub(crate) use environment::Environment;
+pub(crate) use fresh::FreshSettings;
 pub(crate) use master_key::MasterKeySource;
-pub(crate) use parse::service_address;
+pub(crate) use parse::{is_local, service_address};
 pub(crate) use problem::{Problem, Problems, Warning};
-pub(crate) use secret::{Auth, TokenFamily, TokenKind, subject_secret};
+pub(crate) use secret::{Auth, TokenFamily, TokenKind, service_token, subject_secret};
 pub(crate) use sections::{
     Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, base_url, http_bind, min_free_bytes,
 };

@@ -118,7 +118,7 @@ pub(crate) fn service_address(text: &str) -> Result<Url, Fault> {
 
 /// Whether traffic to this address stays on the machine: `localhost`, a name below it, or a loopback
 /// address.
-pub(super) fn is_local(url: &Url) -> bool {
+pub(crate) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

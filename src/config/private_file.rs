@@ -45,29 +45,35 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
 }
 
 /// Makes a file of one line, on disk before this returns: what the key makes must never outlive the
-/// key. It gets its name when it is whole: a crash inside leaves no file of that name, or all of it,
-/// and perhaps one beside it, `NAME.….new`, which nobody looks at.
+/// key. As [`make_whole`].
 ///
 /// # Errors
 /// A file that is there already, and what the system says.
 pub(super) fn make(path: &Path, line: &str) -> Result<(), Problem> {
     let text = Zeroizing::new(format!("{line}\n"));
+    make_whole(path, &text).map_err(|error| failed(path, &error))
+}
+
+/// Makes a file that its owner alone may read, on disk before this returns. It gets its name when it is
+/// whole: a crash inside leaves no file of that name, or all of it, and perhaps one beside it,
+/// `NAME.….new`, which nobody looks at.
+///
+/// # Errors
+/// A file that is there already, and what the system says.
+pub(super) fn make_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
-    let written = (|| {
-        let mut file = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(".new")
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path)?;
-        File::open(folder)?.sync_all()
-    })();
-    written.map_err(|error: std::io::Error| failed(path, &error))
+    let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(".new")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
 }

@@ -16,7 +16,7 @@ const LEAST_BITS: f64 = 32.0;
 const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
 
 /// The secrets without which nothing starts.
-const REQUIRED: [&Variable; 5] = [
+pub(super) const REQUIRED: [&Variable; 5] = [
     &table::JWT_SECRET.variable,
     &table::BOOTSTRAP_JWT_SECRET.variable,
     &table::MTLS_BINDING_SHARED_SECRET.variable,
@@ -250,7 +250,7 @@ impl Auth {
             subject_secret: subject_secret(sources),
             approval_link_secret: required(sources, &table::APPROVAL_LINK_SECRET),
             resume_token_secret: required(sources, &table::RESUME_TOKEN_SECRET),
-            service_token: bearer_token(sources, &table::SERVICE_TOKEN),
+            service_token: service_token(sources),
             session_ttl: sources.read(&table::SESSION_TTL_SECONDS),
             is_disabled: is_disabled(sources),
             agent_api_key: agent_api_key(sources),
@@ -258,6 +258,11 @@ impl Auth {
         refuse_equal(sources);
         auth
     }
+}
+
+/// The service's own token, for commands that hold its settings.
+pub(crate) fn service_token(sources: &mut Sources) -> Option<SecretString> {
+    bearer_token(sources, &table::SERVICE_TOKEN)
 }
 
 /// A bearer token opens more than a key signs, so a short one is refused on a developer's machine too.

@@ -1,6 +1,7 @@
 //! The link by which the first admin is made: on the terminal of a start, else in a file beside the ledger.
 
 use crate::output::say;
+use crate::terminal::say_link;
 use anyhow::Context;
 use app::first_admin::is_missing;
 use ledger::Ledger;
@@ -37,9 +38,8 @@ impl FirstAdminLink {
             return Ok(None);
         }
         if io::stdout().is_terminal() {
-            say!(
-                "no admin can log in yet; make the first one with this link, which works once: {link}"
-            );
+            say!("no admin can log in yet; make the first one with this link, which works once:");
+            say_link(link);
             return Ok(None);
         }
         write(&file, link).with_context(|| format!("writing {}", file.display()))?;

@@ -316,6 +316,16 @@ async fn commands_send_what_the_api_takes() {
         ),
         ("task show t1", "GET /v1/tasks/t1", Value::Null),
         (
+            "task open t --agent a --operation dns.record.write:zone:* --expires-in 5m \
+             --callback https://hooks.example --callback-secret s",
+            "POST /v1/tasks",
+            json!({
+                "task_name": "t", "agent": "a", "subject": "a", "expires_in_seconds": 300,
+                "operations": [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*"}],
+                "callback": {"url": "https://hooks.example", "secret": "s"},
+            }),
+        ),
+        (
             "approval list --state pending --approver bo --agent a --after c",
             "GET /v1/approvals?limit=200&after=c&state=pending&approver=bo&agent=a",
             Value::Null,
@@ -333,7 +343,7 @@ async fn commands_send_what_the_api_takes() {
     ];
     let answer = json!({
         "agents": [], "keys": [], "approvers": [], "tasks": [], "approvals": [], "permissions": [],
-        "enrolment_url": "https://proxy.example/v1/enrol/x",
+        "enrolment_url": "https://proxy.example/v1/enrol/x", "capability_token": "eyJ",
     });
     for (line, expected, body) in cases {
         desk.will_answer(200, answer.clone());
@@ -361,6 +371,27 @@ async fn members_of_a_group_are_changed_from_those_of_today() {
     assert_eq!(asked[0].line, "GET /v1/groups/g");
     let change = json!({"members": ["u2", "u3"]});
     assert_eq!(asked[1], sent("PATCH /v1/groups/g", Some("annas"), change));
+}
+
+/// What a shell evaluates is names and values, whatever answers.
+#[tokio::test]
+async fn a_shell_is_given_no_command_by_an_answer() {
+    let desk = Desk::new().await;
+    let line = "task open t --agent a --operation dns.record.write:zone:* --shell --token t";
+    for (token, is_taken) in [
+        ("eyJ.a-b_c.d", true),
+        ("eyJ;rm -rf .", false),
+        ("$(x)", false),
+    ] {
+        desk.will_answer(201, json!({"task_id": "t1", "capability_token": token}));
+        let output = desk.run(line).await;
+        assert_eq!(output.status.success(), is_taken, "{token}");
+        let expected = match is_taken {
+            true => format!("TASK=t1\nTOKEN={token}\n"),
+            false => String::new(),
+        };
+        assert_eq!(said(&output).0, expected);
+    }
 }
 
 #[tokio::test]

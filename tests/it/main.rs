@@ -23,6 +23,7 @@ mod demo;
 mod doctor;
 mod dossiers;
 mod erasing;
+mod first_steps;
 mod forging;
 mod io_failures;
 mod killed;
