@@ -17,8 +17,8 @@ mod store;
 mod tables;
 
 pub use engine::{
-    FileStatus, ProjectionFile, ProjectionOptions, Runner, Schema, VerifyReport, check_pages,
-    inspect, rebuild, refuse_without_ledger, verify,
+    Attention, FileStatus, ProjectionFile, ProjectionOptions, Runner, Schema, VerifyReport,
+    attention, check_pages, inspect, rebuild, refuse_without_ledger, verify,
 };
 pub use error::{Error, SqliteFailure};
 pub use paging::{Page, Paging};

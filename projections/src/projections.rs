@@ -29,6 +29,15 @@ pub struct Depths {
     pub unknown_applies: u64,
 }
 
+/// Reads [`Depths`]: a row with its members, in their order.
+pub(crate) const DEPTHS: &str = "\
+    SELECT (SELECT count(*) FROM execution_queue),
+           (SELECT count(*) FROM deliveries WHERE state = 'owed'),
+           (SELECT count(*) FROM approvals
+            WHERE deadline IS NOT NULL AND state = 'pending'),
+           (SELECT count(*) FROM deliveries WHERE state = 'given_up'),
+           (SELECT count(*) FROM applies WHERE status = 'unknown')";
+
 /// The read tables for queries. Clones share one pool of readers.
 #[derive(Clone)]
 pub struct Projections {
@@ -181,17 +190,10 @@ impl Projections {
     /// The lengths of queues.
     pub async fn depths(&self) -> Result<Depths, Error> {
         let failed = || Error::database("reading queue depths");
-        let row = sqlx::query(
-            "SELECT (SELECT count(*) FROM execution_queue),
-                    (SELECT count(*) FROM deliveries WHERE state = 'owed'),
-                    (SELECT count(*) FROM approvals
-                     WHERE deadline IS NOT NULL AND state = 'pending'),
-                    (SELECT count(*) FROM deliveries WHERE state = 'given_up'),
-                    (SELECT count(*) FROM applies WHERE status = 'unknown')",
-        )
-        .fetch_one(&self.readers)
-        .await
-        .map_err(failed())?;
+        let row = sqlx::query(DEPTHS)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failed())?;
         let number = |index: usize| -> Result<u64, Error> {
             let number: i64 = row.try_get(index).map_err(failed())?;
             Ok(u64::try_from(number).unwrap_or(0))

@@ -24,9 +24,10 @@ pub(crate) use fresh::FreshSettings;
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use parse::{is_local, service_address};
 pub(crate) use problem::{Problem, Problems, Warning};
-pub(crate) use secret::{Auth, TokenFamily, TokenKind, service_token, subject_secret};
+pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
-    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, base_url, http_bind, min_free_bytes,
+    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, approvers, base_url, http_bind,
+    min_free_bytes,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;

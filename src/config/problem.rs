@@ -19,6 +19,11 @@ impl Problem {
         }
     }
 
+    /// What is wrong.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The variable, key or file that is wrong.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -65,6 +70,9 @@ impl fmt::Display for Problems {
         f.write_str("the configuration is refused:")?;
         for problem in &self.0 {
             write!(f, "\n  - {problem}")?;
+        }
+        if self.0.iter().any(super::is_missing) {
+            f.write_str("\nllm-permission-proxy init makes a settings file with fresh secrets")?;
         }
         Ok(())
     }

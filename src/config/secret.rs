@@ -1,6 +1,7 @@
 //! Secrets: what each must be like before the service starts with it, and the tokens that they sign.
 
 use super::parse::Fault;
+use super::problem::Problem;
 use super::sources::Sources;
 use super::table::{self, Row, Variable};
 use secrecy::SecretString;
@@ -13,6 +14,9 @@ const LEAST_BYTES: usize = 32;
 /// The least that a secret must be estimated to hold, in bits.
 const LEAST_BITS: f64 = 32.0;
 
+/// What is wrong with a secret that nobody has set.
+const NOT_SET: &str = "is not set; set it to at least 32 random bytes";
+
 const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
 
 /// The secrets without which nothing starts.
@@ -23,6 +27,11 @@ pub(super) const REQUIRED: [&Variable; 5] = [
     &table::APPROVAL_LINK_SECRET.variable,
     &table::RESUME_TOKEN_SECRET.variable,
 ];
+
+/// Whether it says that a secret is missing, and nothing else.
+pub(crate) fn is_missing(problem: &Problem) -> bool {
+    problem.text() == NOT_SET
+}
 
 /// The value that stands in for a secret on a developer's machine.
 fn development_default(variable: &Variable) -> String {
@@ -42,7 +51,7 @@ pub(crate) fn required(sources: &mut Sources, variable: &Variable) -> SecretStri
         } else if sources.set(variable).is_some() {
             sources.problem(variable, "is empty; set it to at least 32 random bytes");
         } else {
-            sources.problem(variable, "is not set; set it to at least 32 random bytes");
+            sources.problem(variable, NOT_SET);
         }
         return development_default(variable).into();
     }

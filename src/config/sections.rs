@@ -87,7 +87,7 @@ pub(crate) struct Approvals {
 
 impl Approvals {
     pub(super) fn read(sources: &mut Sources) -> Self {
-        let approvers = sorted(sources.list(&table::APPROVAL_APPROVERS));
+        let approvers = approvers(sources);
         if approvers.is_empty() && !sources.is_refused(&table::APPROVAL_APPROVERS) {
             sources.problem(
                 &table::APPROVAL_APPROVERS,
@@ -100,6 +100,11 @@ impl Approvals {
             approvers,
         }
     }
+}
+
+/// The principals who may decide, sorted.
+pub(crate) fn approvers(sources: &mut Sources) -> Vec<ApproverName> {
+    sorted(sources.list(&table::APPROVAL_APPROVERS))
 }
 
 fn sorted<T: Ord>(mut names: Vec<T>) -> Vec<T> {

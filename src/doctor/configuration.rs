@@ -1,7 +1,7 @@
 //! The settings, as a start would read them.
 
 use super::finding::Finding;
-use crate::config::Environment;
+use crate::config::{Environment, Problems, is_missing};
 
 const CHECK: &str = "settings";
 
@@ -9,7 +9,7 @@ const CHECK: &str = "settings";
 pub(super) fn look(environment: &Environment) -> Vec<Finding> {
     let (config, warnings) = match environment.config() {
         Ok(read) => read,
-        Err(problems) => return problems.iter().map(refused).collect(),
+        Err(problems) => return told(&problems),
     };
     let mut findings: Vec<Finding> = warnings
         .iter()
@@ -22,10 +22,30 @@ pub(super) fn look(environment: &Environment) -> Vec<Finding> {
         })
         .collect();
     if let Err(problems) = config.check_files() {
-        findings.extend(problems.iter().map(refused));
+        findings.extend(told(&problems));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, "all valid, no secret is a default"));
+    }
+    findings
+}
+
+/// A finding for each problem, and one for all secrets that are missing.
+fn told(problems: &Problems) -> Vec<Finding> {
+    let (missing, others): (Vec<_>, Vec<_>) = problems.iter().partition(|it| is_missing(it));
+    let names: Vec<&str> = missing.iter().map(|problem| problem.name()).collect();
+    let mut findings: Vec<Finding> = others.into_iter().map(refused).collect();
+    if !names.is_empty() {
+        let found = match names.as_slice() {
+            [name] => format!("{name} is not set"),
+            names => format!("{} are not set", names.join(", ")),
+        };
+        findings.push(Finding::problem(
+            CHECK,
+            found,
+            "run doctor with the service's settings. A new installation: llm-permission-proxy init makes a \
+             file with all of them; or set each to the output of a run of its own of: openssl rand -hex 32",
+        ));
     }
     findings
 }

@@ -33,6 +33,8 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
     // A floor that is set wrongly is told of with the other settings.
     let floor = environment.part(config::min_free_bytes);
     let floor = floor.map_or(0, |(floor, _)| floor);
+    let approvers = environment.part(config::approvers);
+    let approvers = approvers.map_or(Vec::new(), |(approvers, _)| approvers);
     let read = environment.part(SigningSource::read_with_storage);
     match read {
         Ok(((storage, signing), _)) => {
@@ -41,7 +43,7 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
             findings.extend(disk::look(&storage, floor));
             let ledger = ledger_file::look(&storage, keys(environment), &mut findings).await;
             findings.extend(checkpoints::look(&storage, &signing, ledger).await);
-            findings.extend(read_tables::look(&storage, ledger).await);
+            findings.extend(read_tables::look(&storage, ledger, &approvers).await);
             findings.extend(running::look(environment, &storage));
             findings.extend(leftovers::look(&storage));
         }

@@ -3,16 +3,21 @@
 use super::finding::{Finding, told};
 use super::quantity::counted;
 use crate::config::Storage;
+use ledger::ApproverName;
 use ledger_sqlite::CheckedLedger;
-use projections::{FileStatus, Schema};
+use projections::{Attention, FileStatus, Schema};
 
 const CHECK: &str = "read tables";
 
 /// More lag than comes and goes with every commit.
 const MOST_LAG: u64 = 1_000;
 
-/// Compares them with the ledger as it was found.
-pub(super) async fn look(storage: &Storage, ledger: Option<CheckedLedger>) -> Vec<Finding> {
+/// Compares them with the ledger as it was found, and says what they have that waits for an operator.
+pub(super) async fn look(
+    storage: &Storage,
+    ledger: Option<CheckedLedger>,
+    approvers: &[ApproverName],
+) -> Vec<Finding> {
     if !storage.read_tables.exists() {
         return vec![Finding::ok(CHECK, "none yet: the next start makes them")];
     }
@@ -28,7 +33,55 @@ pub(super) async fn look(storage: &Storage, ledger: Option<CheckedLedger>) -> Ve
         },
         Err(error) => Finding::problem(CHECK, told(&error), advice(&error)),
     };
-    vec![finding]
+    let mut findings = vec![finding];
+    // Tables that are not as this version makes them have been told of.
+    if let Ok(attention) = projections::attention(&url).await {
+        findings.extend(waiting(&attention, approvers));
+    }
+    findings
+}
+
+/// Approvers who cannot decide, outcomes that nobody knows, callbacks that were given up.
+fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
+    let can_decide = |approver: &&ApproverName| attention.deciders.contains(approver.as_str());
+    let missing = approvers.iter().filter(|approver| !can_decide(approver));
+    let missing: Vec<&str> = missing.map(ApproverName::as_str).collect();
+    let (unknown, given_up) = (
+        attention.depths.unknown_applies,
+        attention.depths.given_up_deliveries,
+    );
+    let mut findings = Vec::new();
+    if missing.is_empty() {
+        findings.push(Finding::ok(
+            "approvers",
+            "each that APPROVAL_APPROVERS names has a passkey",
+        ));
+    } else {
+        let nobody = match missing.len() == approvers.len() {
+            true => ", so nobody can decide",
+            false => "",
+        };
+        findings.push(Finding::warning(
+            "approvers",
+            format!("without a passkey: {}{nobody}", missing.join(", ")),
+            "llm-permission-proxy approver invite NAME prints a link that registers one",
+        ));
+    }
+    if unknown > 0 {
+        findings.push(Finding::warning(
+            "applies",
+            format!("{} whose outcome nobody knows", counted(unknown, "apply")),
+            "task list --state unknown names their tasks; look upstream, then apply resolve",
+        ));
+    }
+    if given_up > 0 {
+        findings.push(Finding::warning(
+            "callbacks",
+            format!("{} given up", counted(given_up, "delivery")),
+            "mend the receiver, then delivery retry --all --reason TEXT",
+        ));
+    }
+    findings
 }
 
 fn advice(error: &projections::Error) -> &'static str {
@@ -92,5 +145,37 @@ fn alone(status: &FileStatus) -> Finding {
             format!("made from ledger {ledger}, which cannot be read here"),
             "put the ledger back first; leave the read tables where they are",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Grade;
+    use projections::Depths;
+
+    #[test]
+    fn what_waits_for_an_operator_is_told_with_what_to_do() {
+        let approvers = ["anna", "bo"].map(|name| ApproverName::parse(name).unwrap());
+        let found = |unknown_applies, given_up_deliveries, deciders: &[&str]| {
+            let depths = Depths {
+                unknown_applies,
+                given_up_deliveries,
+                ..Depths::default()
+            };
+            let deciders = deciders.iter().map(|name| (*name).to_owned()).collect();
+            waiting(&Attention { depths, deciders }, &approvers)
+        };
+        let well = found(0, 0, &["anna", "bo", "eve"]);
+        assert!(well.iter().all(|finding| finding.grade() == Grade::Ok));
+        let bad = found(2, 1, &["anna"]);
+        let told: Vec<&str> = bad.iter().map(Finding::found).collect();
+        let expected = [
+            "without a passkey: bo",
+            "2 applies whose outcome nobody knows",
+            "1 delivery given up",
+        ];
+        assert_eq!(told, expected);
+        assert!(bad.iter().all(|finding| finding.advice().is_some()));
     }
 }

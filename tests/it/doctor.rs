@@ -1,5 +1,6 @@
 //! What the doctor finds, beside a running service and without one.
 
+use fixtures::approver::SoftApprover;
 use fixtures::process::{bare, said};
 use fixtures::sandbox::Sandbox;
 use serde_json::Value;
@@ -69,12 +70,42 @@ async fn all_is_well_beside_a_running_service_and_after_it() {
 }
 
 #[test]
-fn every_setting_that_is_missing_is_a_problem_of_its_own() {
-    let output = bare("doctor").output().unwrap();
+fn secrets_that_are_missing_are_one_problem_with_the_command_that_makes_them() {
+    let output = bare("doctor").env("BIND_ADDR", "nowhere").output().unwrap();
     let (told, _) = said(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("JWT_SECRET is not set"), "{told}");
+    let missing: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("JWT_SECRET"))
+        .collect();
+    assert_eq!(missing.len(), 1, "{told}");
+    for part in ["RESUME_TOKEN_SECRET", "are not set"] {
+        assert!(missing[0].contains(part), "{told}");
+    }
+    for part in ["openssl rand -hex 32", "init", "BIND_ADDR"] {
+        assert!(told.contains(part), "{told}");
+    }
     assert!(told.contains("problems to solve"), "{told}");
+}
+
+#[tokio::test]
+async fn approvers_without_a_passkey_are_found_until_they_have_one() {
+    let sandbox = sandbox().await;
+    let service = sandbox.start().await;
+    service.open_task().await;
+    let (code, findings) = examined(&sandbox);
+    let found = bad(&findings, "approvers");
+    assert_eq!((code, found.len()), (Some(0), 1), "{findings:?}");
+    assert!(
+        found[0].contains("alice, so nobody can decide"),
+        "{found:?}"
+    );
+    service.register(&SoftApprover::new("alice")).await;
+    assert!(service.stop().await.success());
+    let service = sandbox.start().await;
+    let (_, findings) = examined(&sandbox);
+    assert!(bad(&findings, "approvers").is_empty(), "{findings:?}");
+    service.kill();
 }
 
 #[tokio::test]

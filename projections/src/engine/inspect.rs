@@ -4,8 +4,10 @@ use crate::engine::file::connect_inspector;
 use crate::engine::schema::{schema_hash, table_names};
 use crate::error::Error;
 use crate::projection::Projection;
+use crate::projections::{DEPTHS, Depths};
 use crate::store::{FileState, ProjectionState, ProjectorLock, TableSet, file_of, stored_tables};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 
 /// The version of the tables, beside that of this software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,48 @@ pub async fn inspect(url: &str) -> Result<FileStatus, Error> {
     let path = file_of(url)?;
     let looked = tokio::task::spawn_blocking(move || look(&connect_inspector(&path)?));
     looked.await.map_err(|_| Error::Ended)?
+}
+
+/// What waits for somebody, and who can decide, as a file of this version's read tables has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    pub depths: Depths,
+    /// Principals with a passkey that was not revoked. The user that one belongs to may be disabled.
+    pub deciders: BTreeSet<String>,
+}
+
+/// Reads what waits for somebody, changing nothing; a service may be folding into the file.
+///
+/// # Errors
+/// As [`inspect`], and where the tables are of another version.
+pub async fn attention(url: &str) -> Result<Attention, Error> {
+    let path = file_of(url)?;
+    let read = tokio::task::spawn_blocking(move || read_attention(&connect_inspector(&path)?));
+    read.await.map_err(|_| Error::Ended)?
+}
+
+fn read_attention(db: &Connection) -> Result<Attention, Error> {
+    let failed = || Error::sqlite("reading what waits");
+    let depths = db.query_row(DEPTHS, [], |row| {
+        let count = |at: usize| -> rusqlite::Result<u64> {
+            Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+        };
+        Ok(Depths {
+            ready_applies: count(0)?,
+            due_deliveries: count(1)?,
+            pending_approvals: count(2)?,
+            given_up_deliveries: count(3)?,
+            unknown_applies: count(4)?,
+        })
+    });
+    let sql =
+        "SELECT DISTINCT approver_principal FROM approver_credentials WHERE status = 'active'";
+    let mut deciders = db.prepare(sql).map_err(failed())?;
+    let deciders = deciders.query_map([], |row| row.get(0)).map_err(failed())?;
+    Ok(Attention {
+        depths: depths.map_err(failed())?,
+        deciders: deciders.collect::<Result<_, _>>().map_err(failed())?,
+    })
 }
 
 /// Has SQLite check every page of the file, changing nothing. Reads the whole file.

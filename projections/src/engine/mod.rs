@@ -24,7 +24,8 @@ mod source;
 mod verify;
 
 pub use inspect::{
-    FileStatus, ProjectionFile, Schema, check_pages, inspect, refuse_without_ledger,
+    Attention, FileStatus, ProjectionFile, Schema, attention, check_pages, inspect,
+    refuse_without_ledger,
 };
 pub use opening::ProjectionOptions;
 pub use rebuild::rebuild;

@@ -1,6 +1,6 @@
 //! What the workers find: callbacks, deliveries, approvals to be read upstream.
 
-use crate::world::{self, catch_up};
+use crate::world::{self, catch_up, path_of, url_of};
 use fixtures::commands;
 use fixtures::test_ledger::TestLedger;
 use ledger::command::{
@@ -230,7 +230,12 @@ async fn a_delivery_goes_from_owed_to_given_up_and_back() {
     assert_eq!((given_up.attempts, given_up.due_at), (5, None));
     assert_eq!(given_up.last_error.as_deref(), Some("http_status"));
     assert_eq!(given_up.last_http_status, Some(503));
-    assert_eq!(projections.depths().await.unwrap().given_up_deliveries, 1);
+    let depths = projections.depths().await.unwrap();
+    assert_eq!(depths.given_up_deliveries, 1);
+    let seen = projections::attention(&url_of(&path_of(&ledger)))
+        .await
+        .unwrap();
+    assert_eq!(seen.depths, depths, "a look from outside sees the same");
 
     let reason = None;
     ledger
