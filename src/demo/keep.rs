@@ -3,7 +3,10 @@
 use super::approved::deployment;
 use super::stage::{ACCOUNT, SUBJECT, Stage, Task, YOU, expect};
 use super::teller::Teller;
-use anyhow::Context;
+use crate::operator::{Action, Performed, Secret, ask_service};
+use anyhow::{Context, ensure};
+use ledger::Random as _;
+use ledger_sqlite::SystemRandom;
 use reqwest::Method;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,6 +20,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     let allowed = [("workers.deploy.write", "account", ACCOUNT)];
     let task = stage.open_task("yours to decide", &allowed).await?;
     let asked = expect(stage.apply(&task, "yours-1", &deployment()).await?, 202)?;
+    let password = make_admin(stage).await?;
     let environment = write_environment(stage, &task, asked.text_at("resume_token"))?;
 
     teller.heading("It keeps running; Ctrl-C ends it and takes everything away")?;
@@ -24,6 +28,9 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     teller.fact("", enrolment.text_at("enrolment_url"))?;
     teller.say("Then decide what the agent asks for (for an hour):")?;
     teller.fact("", asked.text_at("approval_url"))?;
+    teller.say("Or find it, and everything else, in the inbox; log in there as:")?;
+    teller.fact("", &format!("{}/#inbox", stage.base_url))?;
+    teller.fact("", &format!("{YOU}, with the password {password}"))?;
     teller.say("The description of every route, to read and to try:")?;
     teller.fact("", &format!("{}/docs/", stage.base_url))?;
     teller.say("In another shell, as the agent and as the operator:")?;
@@ -35,7 +42,40 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     teller.command("$PROXY ready")?;
     teller.command("$PROXY ledger tail --follow")?;
     teller.command("curl -s $BASE_URL/metrics")?;
+    teller.say("An installation of your own takes three commands, in a new shell:")?;
+    let program = program()?.display().to_string();
+    for words in [
+        "init",
+        "serve --config FILE &",
+        "approver invite default --config FILE",
+    ] {
+        let words = words.replace("FILE", "llm-permission-proxy.toml");
+        teller.command(&format!("{program} {words}"))?;
+    }
     Ok(())
+}
+
+/// Makes the person at the keyboard the first admin; the password.
+async fn make_admin(stage: &Stage) -> anyhow::Result<String> {
+    let mut random = [0; 12];
+    SystemRandom.fill(&mut random);
+    let password = hex::encode(random);
+    let action = Action::CreateAdmin {
+        name: YOU.to_owned(),
+        password: Some(Secret::new(password.clone())),
+    };
+    let socket = stage.config.storage.control_socket();
+    let asked = tokio::task::spawn_blocking(move || ask_service(&socket, &action));
+    let performed = asked.await.context("asking the service broke down")??;
+    ensure!(
+        matches!(performed, Some(Performed::Done { .. })),
+        "no admin was made: {performed:?}"
+    );
+    Ok(password)
+}
+
+fn program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("asking where this program is")
 }
 
 /// A file for a shell to read: the service's settings and what the agent holds. Only its owner may
@@ -48,7 +88,7 @@ fn write_environment(stage: &Stage, task: &Task, resume_token: &str) -> anyhow::
         .mode(0o600)
         .open(&path)
         .context("writing the environment for another shell")?;
-    let proxy = std::env::current_exe().context("asking where this program is")?;
+    let proxy = program()?;
     for (name, value) in &stage.settings {
         writeln!(file, "export {name}='{value}'")?;
     }
