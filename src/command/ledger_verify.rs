@@ -4,6 +4,7 @@ use crate::audit::{FileKind, ServiceSource, kind_of, verify_database};
 use crate::cli::VerifyArgs;
 use crate::config::{self, Environment};
 use crate::output::{STDIN, note, say};
+use crate::terminal::{Style, Terminal};
 use anyhow::{Context, ensure};
 use ledger::audit::{Depth, MAX_FINDINGS, Report, Verdict, VerifyOptions, verify_bundle};
 use ledger::tlog::Note;
@@ -65,9 +66,21 @@ pub(crate) fn ledger_verify(
     if args.json {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        say!("{report}");
+        say!("{}", in_colour(&report, Terminal::of(environment)));
     }
     Ok(exit_code(report.verdict))
+}
+
+/// The report, with its first line in the colour of the verdict.
+fn in_colour(report: &Report, terminal: Terminal) -> String {
+    let style = match report.verdict {
+        Verdict::Verified => Style::Good,
+        Verdict::NotVerified => Style::Bad,
+        Verdict::AsFarAsPossible => Style::Odd,
+    };
+    let text = report.to_string();
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    format!("{}\n{rest}", terminal.paint(style, first))
 }
 
 pub(super) fn exit_code(verdict: Verdict) -> ExitCode {

@@ -13,9 +13,11 @@ fn safe(text: &str) -> String {
     shown(text, MAX_SHOWN)
 }
 
-/// Ends without a line end.
+/// The verdict stands first. Ends without a line end.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.verdict(f)?;
+        f.write_str("\n\n")?;
         self.records(f)?;
         for checkpoint in &self.checkpoints {
             write!(f, "\ncheckpoint    {checkpoint}")?;
@@ -29,8 +31,7 @@ impl fmt::Display for Report {
                 "\npayloads      digests only: what they say was not read"
             )?;
         }
-        self.limits(f)?;
-        self.verdict(f)
+        self.limits(f)
     }
 }
 
@@ -142,8 +143,8 @@ impl Report {
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.first() else {
             f.write_str(match self.verdict {
-                Verdict::Verified => "\n\nVERIFIED: nothing is wrong with these records",
-                _ => "\n\nVERIFIED AS FAR AS POSSIBLE: nothing is wrong with these records",
+                Verdict::Verified => "VERIFIED: nothing is wrong with these records",
+                _ => "VERIFIED AS FAR AS POSSIBLE: nothing is wrong with these records",
             })?;
             let unsigned = self.to.saturating_sub(self.signed_size.max(self.from));
             if unsigned > 0 {
@@ -159,7 +160,7 @@ impl Report {
                 ),
             };
         };
-        write!(f, "\n\nNOT VERIFIED: {first}")?;
+        write!(f, "NOT VERIFIED: {first}")?;
         for finding in self.findings.iter().skip(1).take(SHOWN) {
             write!(f, "\n         also {finding}")?;
         }
