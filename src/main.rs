@@ -61,6 +61,7 @@ const fn meaning(command: Option<&Command>) -> Meaning {
     match command {
         Some(
             Command::Ready
+            | Command::Status(_)
             | Command::Doctor(_)
             | Command::Ledger(
                 LedgerCommand::Check
@@ -80,6 +81,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) if args.check_config => command::check_config(&environment),
         Command::Serve(args) => command::serve(&environment, &args),
         Command::Init(args) => command::init(&args),
+        Command::Status(args) => command::status(&environment, args),
         Command::Ready => command::ready(&environment),
         Command::Token(TokenCommand::Bootstrap(args)) => {
             command::bootstrap_token(&environment, &args)
@@ -100,7 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => command::doctor(&environment, &args),
         Command::Ledger(LedgerCommand::Export(args)) => command::ledger_export(&environment, &args),
         Command::Ledger(LedgerCommand::Verify(args)) => command::ledger_verify(&environment, *args),
-        Command::Ledger(LedgerCommand::Erase(args)) => command::operate(&environment, args.into()),
+        Command::Ledger(LedgerCommand::Erase(args)) => command::ledger_erase(&environment, args),
         Command::Ledger(LedgerCommand::VerifyCallback(args)) => {
             command::ledger_verify_callback(*args)
         }
@@ -114,8 +116,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(TaskCommand::Close(args)) => command::operate(&environment, args.into()),
         Command::Approval(ApprovalCommand::List(args)) => command::read_api(&environment, args),
         Command::Approval(ApprovalCommand::Show(args)) => command::read_api(&environment, args),
+        Command::Approval(ApprovalCommand::Watch(args)) => {
+            command::approval_watch(&environment, args)
+        }
+        Command::Approval(ApprovalCommand::Open(args)) => {
+            command::approval_open(&environment, args)
+        }
         Command::Delivery(args) => command::operate(&environment, args.into()),
         Command::Grant(GrantCommand::List(args)) => command::read_api(&environment, args),
+        Command::Grant(GrantCommand::Add(args)) => command::grant_add(&environment, args),
         Command::Grant(GrantCommand::Revoke(args)) => command::operate(&environment, args.into()),
         Command::Credential(args) => command::operate(&environment, args.into()),
         #[cfg(feature = "demo")]

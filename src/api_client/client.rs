@@ -1,10 +1,11 @@
 //! Asking the API.
 
-use super::http::{bounded_answer, http_client};
+use super::events::EventStream;
+use super::http::{bounded_answer, bounded_body, http_client, in_a_sentence};
 use super::request::ApiRequest;
 use anyhow::{Context, bail, ensure};
 use ledger::operation::shown;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,8 @@ use url::Url;
 
 /// The time that the service has for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A stream that has run for so long is opened anew.
+const LONGEST_STREAM: Duration = Duration::from_secs(24 * 3600);
 /// More than any answer of a list.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
@@ -84,6 +87,50 @@ impl ApiClient {
     /// # Errors
     /// [`Refused`] when the service refuses; anything else when it cannot be asked.
     pub(crate) async fn ask(&self, request: &ApiRequest) -> anyhow::Result<Vec<u8>> {
+        let asked = bounded_answer(self.built(request)?, MOST_BYTES).await;
+        let (status, body) = asked.with_context(|| self.asking())?;
+        self.accept(status, body)
+    }
+
+    /// Opens a stream of events.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn events(&self, request: &ApiRequest) -> anyhow::Result<EventStream> {
+        let building = self.built(request)?.timeout(LONGEST_STREAM);
+        let sent = building.send().await.map_err(in_a_sentence);
+        let response = sent.with_context(|| self.asking())?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(EventStream::new(response));
+        }
+        let body = bounded_body(response, MOST_BYTES).await?;
+        self.accept(status, body)?;
+        bail!("{} gives no stream", self.base)
+    }
+
+    /// The answer of a public address, whatever its status. No credential is sent.
+    ///
+    /// # Errors
+    /// When the service cannot be asked.
+    pub(crate) async fn look(&self, path: &[&str]) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let asked = bounded_answer(self.http.get(self.page(path)?), MOST_BYTES).await;
+        asked.with_context(|| self.asking())
+    }
+
+    /// The address of a page or route.
+    ///
+    /// # Errors
+    /// When a segment is none.
+    pub(crate) fn page(&self, path: &[&str]) -> anyhow::Result<Url> {
+        self.below(path.iter().copied())
+    }
+
+    fn asking(&self) -> String {
+        format!("asking {}", self.base)
+    }
+
+    fn built(&self, request: &ApiRequest) -> anyhow::Result<RequestBuilder> {
         let mut building = self
             .http
             .request(request.method.clone(), self.url(request)?);
@@ -93,8 +140,10 @@ impl ApiClient {
         if let Some(token) = &self.token {
             building = building.bearer_auth(token.expose_secret());
         }
-        let asked = bounded_answer(building, MOST_BYTES).await;
-        let (status, body) = asked.with_context(|| format!("asking {}", self.base))?;
+        Ok(building)
+    }
+
+    fn accept(&self, status: StatusCode, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         match status {
             status if status.is_success() => Ok(body),
             status if status.is_redirection() => bail!(
@@ -118,19 +167,24 @@ impl ApiClient {
         serde_json::from_slice(&body).context("the service's answer is not understood")
     }
 
-    fn url(&self, request: &ApiRequest) -> anyhow::Result<Url> {
+    fn below<'p>(&self, segments: impl Iterator<Item = &'p str>) -> anyhow::Result<Url> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty();
-            for segment in &request.path {
+            for segment in segments {
                 // A URL has no segment of these names: another route would be asked.
                 ensure!(
-                    !matches!(&**segment, "" | "." | ".."),
+                    !matches!(segment, "" | "." | ".."),
                     "{segment:?} is not a name or an id"
                 );
                 path.push(segment);
             }
         }
+        Ok(url)
+    }
+
+    fn url(&self, request: &ApiRequest) -> anyhow::Result<Url> {
+        let mut url = self.below(request.path.iter().map(String::as_str))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }

@@ -1,7 +1,9 @@
 //! HTTP to one host, for all commands.
 
 use anyhow::{Context, ensure};
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 use url::Url;
 
@@ -28,7 +30,16 @@ pub(crate) async fn bounded_answer(
     request: RequestBuilder,
     most: usize,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let mut response = request.send().await.context("asking the service")?;
+    let response = request.send().await.map_err(in_a_sentence)?;
+    let status = response.status();
+    Ok((status, bounded_body(response, most).await?))
+}
+
+/// The body, of which no more than `most` bytes are taken.
+///
+/// # Errors
+/// As [`bounded_answer`].
+pub(super) async fn bounded_body(mut response: Response, most: usize) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.context("reading the answer")? {
         ensure!(
@@ -37,5 +48,60 @@ pub(crate) async fn bounded_answer(
         );
         body.extend_from_slice(&part);
     }
-    Ok((response.status(), body))
+    Ok(body)
+}
+
+/// Why no answer came, as a person says it.
+pub(super) fn in_a_sentence(error: reqwest::Error) -> anyhow::Error {
+    match reason(&error) {
+        Some(reason) => anyhow::anyhow!("{reason}"),
+        None => anyhow::Error::new(error).context("it was not reached"),
+    }
+}
+
+fn reason(error: &reqwest::Error) -> Option<&'static str> {
+    if error.is_timeout() {
+        return Some("it did not answer in time");
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(at) = cause {
+        let inner = at.downcast_ref::<io::Error>();
+        // An error of TLS stands inside one of the system, which does not name it as its source.
+        let tls = inner.and_then(|inner| inner.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(tls) = tls.or_else(|| at.downcast_ref()) {
+            return Some(of_tls(tls));
+        }
+        if inner.is_some_and(|inner| inner.kind() == io::ErrorKind::ConnectionRefused) {
+            return Some("nothing listens there");
+        }
+        cause = at.source();
+    }
+    None
+}
+
+fn of_tls(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidCertificate(why) => match why {
+            Certificate::UnknownIssuer => {
+                "its certificate was issued by an authority that this machine does not trust"
+            }
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired; or the clock of this machine is wrong"
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "its certificate is not valid yet; or the clock of this machine is wrong"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            Certificate::Revoked => "its certificate was revoked",
+            _ => "its certificate is not accepted",
+        },
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS; its address may begin with http://"
+        }
+        rustls::Error::AlertReceived(_) => "it refused the TLS connection",
+        _ => "no TLS connection came about",
+    }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod events;
 mod http;
 mod request;
 mod session_file;

@@ -160,6 +160,13 @@ pub(crate) enum TemplateCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedOperation([String; 3]);
 
+impl AllowedOperation {
+    /// The operation, the type of its scope and the scope's id.
+    pub(crate) const fn parts(&self) -> &[String; 3] {
+        &self.0
+    }
+}
+
 impl From<AllowedOperation> for Value {
     fn from(AllowedOperation([operation, scope, id]): AllowedOperation) -> Self {
         json!({"operation_id": operation, "scope_type": scope, "scope_id": id})

@@ -17,6 +17,7 @@ mod people;
 mod projections;
 mod replay;
 mod restore;
+mod status;
 mod tail;
 mod tasks;
 mod texts;
@@ -33,15 +34,18 @@ pub(crate) use init::NewSettingsArgs;
 pub(crate) use ledger::{AcceptArgs, ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use moment::Bound;
-pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand};
+pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand, EraseArgs};
 pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
+pub(crate) use status::StatusArgs;
 pub(crate) use tail::{TailArgs, TailFormat};
-pub(crate) use tasks::{ApprovalCommand, GrantCommand, TaskCommand};
+pub(crate) use tasks::{
+    AddGrant, ApprovalCommand, GrantCommand, OpenApproval, TaskCommand, WatchApprovals, grants_of,
+};
 pub(crate) use texts::{CompletionsArgs, ManArgs};
 pub(crate) use witness::{InitArgs, KeyArgs, ServeWitnessArgs, WitnessCommand};
 
@@ -115,6 +119,8 @@ pub(crate) enum Command {
     Init(NewSettingsArgs),
     /// Ask the service at BIND_ADDR whether it is ready; exits with 0 when it is
     Ready,
+    /// Print on one screen how a running service stands
+    Status(StatusArgs),
     /// Look at everything that the service needs, and say what to do
     Doctor(DoctorArgs),
     /// Read the log
@@ -134,12 +140,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Task(TaskCommand),
     /// Read approvals: who waits for a decision, and where it is made
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "approvals")]
     Approval(ApprovalCommand),
     /// Send callbacks again
     #[command(subcommand)]
     Delivery(DeliveryCommand),
-    /// Read and revoke grants
+    /// Read, add and revoke grants
     #[command(subcommand)]
     Grant(GrantCommand),
     /// Revoke passkeys

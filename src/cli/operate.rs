@@ -88,6 +88,9 @@ ledger is opened here, and all of the service's settings are needed.";
 #[derive(Debug, Args)]
 #[command(after_help = ERASE_HELP)]
 pub(crate) struct EraseArgs {
+    /// Do not ask at a terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     what: WhatToErase,
     #[command(flatten)]

@@ -5,11 +5,11 @@ use super::agents::{AllowedOperation, parse_operation};
 use super::anchors::read_token;
 use super::duration::parse_ttl;
 use super::name::{parse_agent, parse_subject};
-use super::operate::{EFFECT_HELP, Reason};
+use super::operate::{EFFECT_HELP, Reason, parse_reason};
 use super::people::given;
 use crate::api_client::{ApiRequest, Shown};
 use crate::operator::Action;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -108,6 +108,12 @@ pub(crate) enum ApprovalCommand {
     /// Print the approval of a task
     #[command(after_help = ACCESS_HELP)]
     Show(ApiRead<ShowApproval>),
+    /// Print each question as it comes up, and its end, one line each, until interrupted
+    #[command(after_help = ACCESS_HELP)]
+    Watch(ApiRead<WatchApprovals>),
+    /// Print the address of a question's page, and on a terminal open it in a browser
+    #[command(after_help = ACCESS_HELP)]
+    Open(ApiRead<OpenApproval>),
 }
 
 #[derive(Debug, Args)]
@@ -131,12 +137,27 @@ pub(crate) struct ShowApproval {
     task: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct WatchApprovals {}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenApproval {
+    /// The task's id; where this is not given, the question that ends first
+    pub(crate) task: Option<String>,
+    /// Open no browser
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
 /// `grant …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantCommand {
     /// Print the pre-approved permissions of an agent
     #[command(after_help = ACCESS_HELP)]
     List(ApiRead<ListGrants>),
+    /// Add a pre-approved permission of an agent; its tokens become stale
+    #[command(after_help = ACCESS_HELP)]
+    Add(ApiRead<AddGrant>),
     /// Revoke pre-approved permissions of an agent; its tokens become stale
     #[command(after_help = EFFECT_HELP)]
     Revoke(RevokeGrants),
@@ -147,6 +168,48 @@ pub(crate) struct ListGrants {
     /// The agent's name
     #[arg(long, value_name = "NAME")]
     agent: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddGrant {
+    /// The agent's name
+    #[arg(long, value_name = "NAME", value_parser = parse_agent)]
+    pub(crate) agent: String,
+    /// What it may do from then on, such as dns.record.write:zone:0123
+    #[arg(long, value_name = "OPERATION:SCOPE:ID", value_parser = parse_operation)]
+    pub(crate) operation: AllowedOperation,
+    /// Up to which level
+    #[arg(long)]
+    pub(crate) level: Level,
+    /// For how long: a number of s, m, h or d, from 60s to 30d; for good where this is not given
+    #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
+    pub(crate) expires_in: Option<Duration>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
+    pub(crate) why: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Read,
+    Write,
+    Admin,
+}
+
+impl Level {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The permissions of an agent.
+pub(crate) fn grants_of(agent: &str) -> ApiRequest {
+    let form = Shown::Rows("permissions", GRANT_COLUMNS);
+    ApiRequest::get(&["agents", agent, "permissions"], form)
 }
 
 #[derive(Debug, Args)]
@@ -243,8 +306,7 @@ impl From<ShowApproval> for ApiRequest {
 
 impl From<ListGrants> for ApiRequest {
     fn from(ListGrants { agent }: ListGrants) -> Self {
-        let form = Shown::Rows("permissions", GRANT_COLUMNS);
-        Self::get(&["agents", &agent, "permissions"], form)
+        grants_of(&agent)
     }
 }
 

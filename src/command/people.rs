@@ -1,15 +1,19 @@
-//! What `user …` and `group …` do beside asking one thing.
+//! What `user …`, `group …` and `grant …` do beside asking one thing.
 
 use super::ask_api::{ask, ask_api, client};
 use super::operate::operate;
 use crate::api_client::{ApiRequest, show};
-use crate::cli::{ApiArgs, GroupCommand, PasswordArgs, UserCommand, UserRequest};
+use crate::cli::{
+    AddGrant, ApiArgs, ApiRead, GroupCommand, PasswordArgs, UserCommand, UserRequest, grants_of,
+};
 use crate::config::Environment;
 use crate::operator::{Action, Secret};
 use crate::password::Passwords;
+use ledger::Clock as _;
+use ledger_sqlite::SystemClock;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// `user …`: two of them take a password, and the first admin is made without the API.
@@ -86,4 +90,50 @@ pub(crate) fn group(
         show(change.shown, &body, json)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds a permission to those of an agent, in the place of one for the same operation and scope. What
+/// somebody else has changed between reading and writing is lost: the API replaces the whole set.
+pub(crate) fn grant_add(
+    environment: &Environment,
+    args: ApiRead<AddGrant>,
+) -> anyhow::Result<ExitCode> {
+    let ApiRead { asked, access } = args;
+    let json = access.json;
+    let client = client(environment, access)?;
+    let known = grants_of(&asked.agent);
+    let [operation, scope_type, scope_id] = asked.operation.parts();
+    let now = SystemClock.now();
+    let until = asked.expires_in.map(|time| now.plus(time).to_string());
+    let added = json!({
+        "operation_id": operation, "scope_type": scope_type, "scope_id": scope_id,
+        "granted_level": asked.level.as_str(), "expires_at": until,
+    });
+    super::runtime()?.block_on(async {
+        let Grants { mut permissions } = client.ask_json(&known).await?;
+        permissions.retain(|grant| {
+            let is_same = |member: &str| grant.get(member) == added.get(member);
+            let until = grant.get("expires_at").and_then(Value::as_str);
+            let is_over = until
+                .and_then(|until| until.parse::<jiff::Timestamp>().ok())
+                .is_some_and(|until| until.as_microsecond() <= now.as_micros());
+            !is_over
+                && !["operation_id", "scope_type", "scope_id"]
+                    .iter()
+                    .all(|it| is_same(it))
+        });
+        permissions.push(added.clone());
+        let body = json!({"permissions": permissions, "reason": asked.why});
+        let mut change = ApiRequest::patch(&["agents", &asked.agent, "permissions"], body);
+        change.shown = known.shown;
+        let body = client.ask(&change).await?;
+        show(change.shown, &body, json)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Permissions as the API sends and takes them.
+#[derive(Deserialize)]
+struct Grants {
+    permissions: Vec<Value>,
 }

@@ -373,6 +373,96 @@ async fn members_of_a_group_are_changed_from_those_of_today() {
     assert_eq!(asked[1], sent("PATCH /v1/groups/g", Some("annas"), change));
 }
 
+#[tokio::test]
+async fn a_grant_is_added_to_those_that_hold_in_the_place_of_its_like() {
+    let desk = Desk::new().await;
+    let grant = |scope: &str, level: &str, until: Value| {
+        json!({"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": scope,
+               "granted_level": level, "expires_at": until})
+    };
+    let (kept, over) = (
+        grant("a", "write", Value::Null),
+        grant("b", "write", json!("2020-01-01T00:00:00Z")),
+    );
+    let before =
+        json!({"agent_id": "x", "permissions": [kept, over, grant("c", "read", Value::Null)]});
+    desk.will_answer(200, before);
+    desk.will_answer(200, json!({"agent_id": "x", "permissions": [kept]}));
+    let line =
+        "grant add --agent x --operation dns.record.write:zone:c --level write --why so --token t";
+    let output = desk.run(line).await;
+    assert!(output.status.success(), "{:?}", said(&output));
+    let asked = desk.sent();
+    assert_eq!(asked[0].line, "GET /v1/agents/x/permissions");
+    let after = json!({"permissions": [kept, grant("c", "write", Value::Null)], "reason": "so"});
+    assert_eq!(
+        asked[1],
+        sent("PATCH /v1/agents/x/permissions", Some("t"), after)
+    );
+}
+
+/// A browser's command line is seen by others of the machine.
+#[tokio::test]
+async fn the_address_that_is_opened_holds_no_secret_and_is_of_the_question_that_ends_first() {
+    let desk = Desk::new().await;
+    let question = |id: &str, task: &str, until: &str| {
+        json!({"approval_id": id, "task_id": task, "agent": "x", "state": "pending",
+               "expires_at": until, "approval_url": "https://p/v1/approve/secret"})
+    };
+    let all = json!({"as_of": 9, "next": null, "approvals": [
+        question("q2", "t2", "2026-11-29T09:00:00Z"), question("q1", "t1", "2026-11-29T08:00:00Z"),
+    ]});
+    for (line, id) in [("approval open", "q1"), ("approvals open t2", "q2")] {
+        desk.will_answer(200, all.clone());
+        let output = desk.run(&format!("{line} --token t")).await;
+        let (told, complained) = said(&output);
+        assert_eq!(
+            told,
+            format!("{}/requests/{id}\n", desk.url),
+            "{complained}"
+        );
+        assert_eq!(
+            desk.sent()[0].line,
+            "GET /v1/approvals?limit=200&state=pending"
+        );
+    }
+    desk.will_answer(200, all);
+    let output = desk.run("approval open t3 --token t").await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).1.contains("nothing waits"), "{output:?}");
+}
+
+/// The reason stands in a sentence, and in none of a program's words.
+#[tokio::test]
+async fn a_service_that_is_not_reached_is_told_of_in_a_sentence() {
+    let desk = Desk::new().await;
+    let authority = fixtures::receiver::Receiver::start().await.unwrap();
+    let unknown = format!("user list --token t --url {}", authority.url(""));
+    let plain = format!(
+        "user list --token t --url {}",
+        desk.url.replace("http:", "https:")
+    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!(
+        "user list --token t --url http://{}",
+        free.local_addr().unwrap()
+    );
+    drop(free);
+    for (line, sentence) in [
+        (unknown, "an authority that this machine does not trust"),
+        (plain, "it does not speak TLS"),
+        (nobody, "nothing listens there"),
+    ] {
+        let output = desk.run(&line).await;
+        let (_, complained) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(complained.contains(sentence), "{line}: {complained}");
+        for word in ["InvalidCertificate", "UnknownIssuer", "Connect", "os error"] {
+            assert!(!complained.contains(word), "{complained}");
+        }
+    }
+}
+
 /// What a shell evaluates is names and values, whatever answers.
 #[tokio::test]
 async fn a_shell_is_given_no_command_by_an_answer() {

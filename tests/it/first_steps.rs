@@ -137,6 +137,9 @@ async fn the_commands_that_init_names_are_enough_for_a_first_task() {
     let (shown, _) = done(folder, &with(&format!("task show {task} --json")));
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["task_name"], "first");
+    let (screen, _) = done(folder, &with("status"));
+    assert!(screen.starts_with("service     up and ready"), "{screen}");
+    assert!(screen.contains("questions   0 wait"), "{screen}");
     let (alone, beside) = done(folder, &with(open));
     assert!(alone.starts_with("eyJ") && alone.lines().count() == 1);
     assert!(beside.contains("task id") && !beside.contains(alone.trim()));
@@ -154,4 +157,12 @@ async fn the_settings_open_no_other_service_than_their_own() {
         said(&output).1.contains("nobody is logged in"),
         "{output:?}"
     );
+}
+
+#[test]
+fn a_status_of_nobody_has_an_exit_code_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), "status --url http://127.0.0.1:9");
+    assert_eq!(output.status.code(), Some(3), "{:?}", said(&output));
+    assert!(said(&output).0.is_empty());
 }

@@ -1,0 +1,110 @@
+//! `ledger erase`: on a terminal it says what goes, and asks.
+
+use super::operate::operate;
+use crate::cli::EraseArgs;
+use crate::config::Environment;
+use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, read_entries};
+use crate::operator::{Action, Erased};
+use crate::output::{say, write_error};
+use anyhow::Context;
+use ledger::Log as _;
+use ledger::operation::shown;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::process::ExitCode;
+
+/// Records read at a time.
+const STEP: u64 = 2_000;
+/// Lines of a story that are shown; the rest is counted.
+const SHOWN: usize = 12;
+/// More than an answer of a person.
+const MOST_BYTES: u64 = 100;
+
+/// Erases; where a person is at the terminal, only once they have said so.
+pub(crate) fn ledger_erase(environment: &Environment, args: EraseArgs) -> anyhow::Result<ExitCode> {
+    let is_asked = !args.yes && std::io::stdin().is_terminal();
+    let action = Action::from(args);
+    if is_asked
+        && let Action::Erase { what, .. } = &action
+        && !is_confirmed(environment, what)?
+    {
+        say!("nothing is erased");
+        return Ok(ExitCode::FAILURE);
+    }
+    operate(environment, action)
+}
+
+fn is_confirmed(environment: &Environment, what: &Erased) -> anyhow::Result<bool> {
+    let told = match what {
+        Erased::Task(task) => lines(environment, task)?,
+        Erased::Agent(_) | Erased::Approver(_) | Erased::User(_) => Vec::new(),
+    };
+    write_error(format_args!("{}", question(what, &told)));
+    let mut answer = String::new();
+    let mut input = std::io::stdin().lock().take(MOST_BYTES);
+    input.read_line(&mut answer).context("reading the answer")?;
+    Ok(answer.trim() == "yes")
+}
+
+/// What the ledger says of a task, as `ledger replay` tells it.
+fn lines(environment: &Environment, task: &str) -> anyhow::Result<Vec<String>> {
+    // What is no task's id is refused where it is erased.
+    let Ok(task) = task.parse() else {
+        return Ok(Vec::new());
+    };
+    let storage = super::existing_storage(environment)?;
+    let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
+    let size = file.wait(file.reader().size())?;
+    let mut narrative = Narrative::new(Subject::Task(task));
+    let (mut lines, mut next) = (Vec::new(), 0_u64);
+    while next < size {
+        let to = size.min(next.saturating_add(STEP));
+        let entries: Vec<StoryRecord> = read_entries(&storage.ledger, next, to)?;
+        let told = entries
+            .iter()
+            .filter_map(|entry| narrative.tell(entry, &file));
+        lines.extend(told.map(|told| told.line.text));
+        next = to;
+    }
+    Ok(lines)
+}
+
+fn question(what: &Erased, told: &[String]) -> String {
+    let (kind, name) = match what {
+        Erased::Task(task) => ("task", task),
+        Erased::Agent(name) => ("agent", name),
+        Erased::Approver(name) => ("approver", name),
+        Erased::User(id) => ("user", id),
+    };
+    let mut text = format!(
+        "This takes away what the ledger says of {kind} {}:\n",
+        shown(name, 100)
+    );
+    for line in told.iter().take(SHOWN) {
+        text.push_str(&format!("  {}\n", shown(line, 96)));
+    }
+    if let Some(more @ 1..) = told.len().checked_sub(SHOWN) {
+        text.push_str(&format!("  and {more} more\n"));
+    }
+    text.push_str("It cannot be had again; hashes and proofs stay valid. Type yes to erase it: ");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_says_what_goes_and_moves_no_terminal() {
+        let told: Vec<String> = (0..15).map(|at| format!("line {at}\u{1b}[2J")).collect();
+        let text = question(&Erased::Task("t1".to_owned()), &told);
+        assert!(text.starts_with("This takes away what the ledger says of task t1:\n  line 0"));
+        assert!(
+            text.contains("  and 3 more\n") && !text.contains("line 12"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.ends_with("Type yes to erase it: "), "{text}");
+        let agent = question(&Erased::Agent("a".to_owned()), &[]);
+        assert!(!agent.contains("more"), "{agent}");
+    }
+}
