@@ -40,5 +40,6 @@ mod starting;
 mod storage_trouble;
 mod stories;
 mod threats;
+mod tutorial;
 mod witness;
 mod witnessed;
