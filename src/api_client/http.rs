@@ -65,18 +65,22 @@ fn reason(error: &reqwest::Error) -> Option<&'static str> {
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(at) = cause {
-        let inner = at.downcast_ref::<io::Error>();
-        // An error of TLS stands inside one of the system, which does not name it as its source.
-        let tls = inner.and_then(|inner| inner.get_ref()?.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls.or_else(|| at.downcast_ref()) {
+        if let Some(tls) = tls_in(at) {
             return Some(of_tls(tls));
         }
-        if inner.is_some_and(|inner| inner.kind() == io::ErrorKind::ConnectionRefused) {
+        let system = at.downcast_ref::<io::Error>();
+        if system.is_some_and(|inner| inner.kind() == io::ErrorKind::ConnectionRefused) {
             return Some("nothing listens there");
         }
         cause = at.source();
     }
     None
+}
+
+/// An error of TLS stands inside errors of the system, which do not name it as their source.
+fn tls_in<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let inside = || tls_in(error.downcast_ref::<io::Error>()?.get_ref()?);
+    error.downcast_ref().or_else(inside)
 }
 
 fn of_tls(error: &rustls::Error) -> &'static str {

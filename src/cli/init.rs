@@ -9,7 +9,7 @@ use url::Url;
 const INIT_HELP: &str = "\
 Examples:
   llm-permission-proxy init
-  llm-permission-proxy init --url https://proxy.example --approver anna /etc/llm-permission-proxy.toml
+  llm-permission-proxy init --url https://proxy.example --approver anna /etc/proxy.toml
 
 The file is for its owner alone (mode 0600) and is never written over. It holds a secret for each
 purpose and the service token, with which commands that are given the file act; nothing of that is

@@ -7,7 +7,6 @@ use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, read_entries
 use crate::operator::{Action, Erased};
 use crate::output::{say, write_error};
 use anyhow::Context;
-use ledger::Log as _;
 use ledger::operation::shown;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
