@@ -68,19 +68,16 @@ impl Person {
     async fn acts(&self, what: &str, folder: &Path) {
         let (verb, file) = (what.split(' ').next(), what.rsplit(' ').next().unwrap());
         let link = std::fs::read_to_string(folder.join(file)).unwrap();
-        match verb {
-            Some("registers") => self.enrol(link.trim()).await,
-            Some("approves") => {
-                let passkey = &self.passkey;
-                let decided = self
-                    .caller
-                    .decide(passkey, link.trim(), "approve", None)
-                    .await;
-                let decided = decided.unwrap();
-                assert_eq!(decided.status, 200, "{}", decided.text);
-            }
-            _ => panic!("nobody can do this: {what}"),
+        if verb == Some("registers") {
+            return self.enrol(link.trim()).await;
         }
+        assert_eq!(verb, Some("approves"), "nobody can do this: {what}");
+        let decided = self
+            .caller
+            .decide(&self.passkey, link.trim(), "approve", None)
+            .await
+            .unwrap();
+        assert_eq!(decided.status, 200, "{}", decided.text);
     }
 
     async fn enrol(&self, link: &str) {
