@@ -153,9 +153,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "name         disabled  groups  created at",
-                "anna         no        a, b    -",
-                "bo\\u{1b}[2J  yes       -       -",
+                "name           disabled  groups  created at",
+                "anna           no        a, b    -",
+                "bo‹U+001B›[2J  yes       -       -",
             ]
         );
     }

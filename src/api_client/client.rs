@@ -228,6 +228,6 @@ mod tests {
         let failed = r#"{"code":"login_failed","detail":"wrong"}"#;
         assert_eq!(read(StatusCode::UNAUTHORIZED, failed), "wrong");
         let odd = read(StatusCode::BAD_GATEWAY, "\u{1b}[2Jgone");
-        assert_eq!(odd, "502 Bad Gateway \\u{1b}[2Jgone");
+        assert_eq!(odd, "502 Bad Gateway ‹U+001B›[2Jgone");
     }
 }

@@ -227,7 +227,7 @@ async fn refusals_are_told_as_the_service_says_them() {
     );
     let refused = desk.run("user delete u1").await;
     assert!(
-        said(&refused).1.contains("use your\\u{1b} passkey"),
+        said(&refused).1.contains("use your‹U+001B› passkey"),
         "{refused:?}"
     );
     assert!(!said(&refused).1.contains("log in"));

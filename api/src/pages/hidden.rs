@@ -1,7 +1,6 @@
 //! Names of characters that a page shows as code points.
 
-/// Opens a code point written out; never stands for itself.
-pub(super) const MARK: char = '\u{2039}';
+pub(super) use ledger::operation::MARK;
 
 /// The name of a character that is shown as a code point.
 pub(super) fn name(c: char) -> &'static str {

@@ -3,7 +3,7 @@
 //! ([`Fields::finish`]) where nothing of the request would carry it.
 
 use super::InvalidOperation;
-use super::shown::{shown, shown_name};
+use super::shown::{is_plain, shown_name};
 use super::unchecked::Unchecked;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -297,7 +297,7 @@ impl<'a> Fields<'a> {
             .filter(|(name, _)| !self.asked.contains(&name.as_str()));
         for (name, value) in unknown {
             let fits = (1..=LONGEST_NAME).contains(&name.chars().count());
-            if !fits || shown(name, LONGEST_NAME) != *name {
+            if !fits || !is_plain(name) {
                 return Err(self.refuse(
                     &shown_name(name),
                     format!(

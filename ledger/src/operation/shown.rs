@@ -4,8 +4,12 @@ use super::hidden::is_hidden;
 use super::lookalike::disguised_words;
 use std::fmt::Write as _;
 
+/// Opens a code point that is written out, and is written out itself.
+pub const MARK: char = '\u{2039}';
+
 /// The text on one line, at most `max` characters of it. Characters that cannot be seen or move others
-/// are written as `\u{…}`, and so are letters outside ASCII in words that may be taken for other words.
+/// are written out, as `‹U+202E›`, and so are letters outside ASCII in words that may be taken for other words.
+/// Pages spell them in the same way.
 #[must_use]
 pub fn shown(text: &str, max: usize) -> String {
     let end = text.char_indices().nth(max).map(|(at, _)| at);
@@ -15,9 +19,9 @@ pub fn shown(text: &str, max: usize) -> String {
     for (at, c) in text.char_indices() {
         while words.next_if(|word| word.at.end <= at).is_some() {}
         let is_disguised = !c.is_ascii() && words.peek().is_some_and(|word| word.at.start <= at);
-        if is_disguised || is_hidden(c) {
+        if is_disguised || is_hidden(c) || c == MARK {
             // Writing to a string cannot fail.
-            let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
+            let _ = write!(line, "{MARK}U+{:04X}›", u32::from(c));
         } else {
             line.push(c);
         }
@@ -26,6 +30,38 @@ pub fn shown(text: &str, max: usize) -> String {
         line.push('…');
     }
     line
+}
+
+/// A line of [`shown`] with the characters that were written out, for who shows them in another way.
+#[must_use]
+pub fn unspelled(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(MARK) {
+        text.push_str(before);
+        let spelled = after.split_once('›').and_then(|(code, after)| {
+            let code = u32::from_str_radix(code.strip_prefix("U+")?, 16).ok()?;
+            Some((char::from_u32(code)?, after))
+        });
+        match spelled {
+            Some((c, after)) => {
+                text.push(c);
+                rest = after;
+            }
+            None => {
+                text.push(MARK);
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+/// True where every character of the text can be seen, and none of its words may be taken for another one.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    !text.chars().any(is_hidden) && disguised_words(text).next().is_none()
 }
 
 /// The longest name that a refusal repeats, in characters. The service's secrets are longer.
@@ -49,27 +85,34 @@ mod tests {
     fn what_could_mislead_is_spelled_out() {
         assert_eq!(
             shown("a\nb\u{202e}c\u{200b}", 20),
-            "a\\u{a}b\\u{202e}c\\u{200b}"
+            "a‹U+000A›b‹U+202E›c‹U+200B›"
         );
+        // What only looks written out is another text.
+        assert_eq!(shown("‹U+202E›", 20), "‹U+2039›U+202E›");
+        for text in ["a\nb\u{202e}‹U+202E›", "‹", "U+›", "‹U+›"] {
+            assert_eq!(unspelled(&shown(text, 99)), text);
+        }
+        assert!(is_plain("a‹b") && !is_plain("a\u{202e}") && !is_plain("p\u{430}ypal"));
     }
 
     #[test]
     fn letters_of_disguised_words_are_spelled_out() {
         assert_eq!(
             shown("p\u{430}ypal Müller Добро", 40),
-            "p\\u{430}ypal Müller Добро"
+            "p‹U+0430›ypal Müller Добро"
         );
         let apple = "\u{430}\u{440}\u{440}\u{4cf}\u{435}";
-        assert_eq!(shown(apple, 9), "\\u{430}\\u{440}\\u{440}\\u{4cf}\\u{435}");
+        let spelled = "‹U+0430›‹U+0440›‹U+0440›‹U+04CF›‹U+0435›";
+        assert_eq!(shown(apple, 9), spelled);
         assert_eq!(
             shown("a\u{17d2}\u{2d7f}\u{16fe4}", 9),
-            "a\\u{17d2}\\u{2d7f}\\u{16fe4}"
+            "a‹U+17D2›‹U+2D7F›‹U+16FE4›"
         );
     }
 
     #[test]
     fn a_name_as_long_as_a_secret_is_not_repeated() {
-        assert_eq!(shown_name("ttl\n"), "ttl\\u{a}");
+        assert_eq!(shown_name("ttl\n"), "ttl‹U+000A›");
         assert_eq!(shown_name(&"k".repeat(31)), "k".repeat(31));
         assert_eq!(shown_name(&"k".repeat(32)), "(a name of 32 characters)");
     }

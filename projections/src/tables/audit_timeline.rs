@@ -21,7 +21,7 @@ const MOST: usize = 400;
 
 const SPEC: Spec = Spec {
     name: "audit_timeline",
-    revision: 2,
+    revision: 3,
     definition: "(
     -- What happened, one row for each event of the ledger. The ledger is the proof; this is its index.
     position   INTEGER PRIMARY KEY,

@@ -10,6 +10,7 @@ use super::dns_name::check_host;
 use super::fields::{At, Fields};
 use super::{InvalidOperation, Scope, Warning};
 use super::{shown, shown_name};
+use ledger::operation::is_plain;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -231,7 +232,7 @@ fn entries(
         }
     }
     fields.texts(name, 1..=MOST_ENTRIES, |text| {
-        let is_visible = shown(text, usize::MAX) == text && !text.contains(char::is_whitespace);
+        let is_visible = is_plain(text) && !text.contains(char::is_whitespace);
         if text.is_ascii() || !is_visible {
             return check(text);
         }

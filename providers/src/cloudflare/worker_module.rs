@@ -6,6 +6,7 @@ use super::fields::At;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ledger::Word;
+use ledger::operation::is_plain;
 use serde_json::{Value, json};
 
 const LONGEST_NAME: usize = 255;
@@ -204,7 +205,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     let fine = name.len() <= LONGEST_NAME
         && name != "metadata"
         && !name.contains(['"', '\\'])
-        && super::shown(name, LONGEST_NAME) == name
+        && is_plain(name)
         && name
             .split('/')
             .all(|segment| !segment.is_empty() && segment != "..");

@@ -347,7 +347,7 @@ fn what_nobody_could_read_is_not_passed_on() {
         "dns.record.write",
         &[
             (
-                "params.a\\u{202e}",
+                "params.a‹U+202E›",
                 json!({"type": "A", "name": "a", "content": "192.0.2.1", "a\u{202e}": 1}),
             ),
             (

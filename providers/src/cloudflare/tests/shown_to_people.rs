@@ -108,7 +108,7 @@ fn one_line_says_what_happens() {
         (
             "dns.record.write",
             json!({"type": "TXT", "name": "a", "content": "x\u{202e}y", "ttl": 60}),
-            "Create TXT record a → x\\u{202e}y in zone z1 (TTL 60 s)",
+            "Create TXT record a → x‹U+202E›y in zone z1 (TTL 60 s)",
         ),
         (
             "dns.record.write",
