@@ -3,7 +3,7 @@
 
 use api::pages::{
     AccountPage, ApprovalPage, Ended, EndedOperation, EndedPage, EnrolmentPage, EnrolmentUsedPage,
-    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says, ShownText,
+    MayDecide, Moment, NoticePage, OperationCard, OutcomeShown, Param, Says, ShownFiles, ShownText,
     ShownWarning, UpstreamState, assets, respond,
 };
 use axum::routing::get;
@@ -42,7 +42,7 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         params: Vec::new(),
         param_rows: Vec::new(),
         table: None,
-        files: Vec::new(),
+        files: ShownFiles::default(),
         lost: Vec::new(),
         upstream: UpstreamState::NotApplicable,
     }
@@ -185,6 +185,7 @@ fn ended(ended: Ended) -> EndedPage {
         by: decided.then(|| ShownText::line("alice@example.com")),
         reason: matches!(ended, Ended::Denied)
             .then(|| ShownText::line("Not before the sale ends on Sunday.")),
+        on_screen: None,
         was_tried: false,
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 const PHASE: &str = "http_request_firewall_custom";
 
+/// The account of scripts.
+const ACCOUNT: &str = "9a7806061c88ada191ed06f989cc3dac";
+
 /// A service whose zone is called `shop.example`, and its upstream.
 async fn stage() -> (FakeUpstream, Service) {
     let upstream = FakeUpstream::start().await.unwrap();
@@ -225,5 +228,100 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
             assert!(browser.text("summary").await.contains("7 more"));
         }
     }
+    browser.expect_silent_console().await;
+}
+
+/// Deploys a script past the service.
+async fn run_worker(upstream: &FakeUpstream, name: &str, module: &str, bindings: &Value) {
+    let metadata = json!({"main_module": "worker.js", "bindings": bindings}).to_string();
+    let part = |head: &str, body: &str| {
+        format!("--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n")
+    };
+    let body = [
+        part("name=\"metadata\"\r\nContent-Type: application/json", &metadata),
+        part(
+            "name=\"worker.js\"; filename=\"worker.js\"\r\nContent-Type: application/javascript+module",
+            module,
+        ),
+        "--x--\r\n".to_owned(),
+    ]
+    .concat();
+    let url = format!(
+        "{}/accounts/{ACCOUNT}/workers/scripts/{name}",
+        upstream.base_url()
+    );
+    let put = reqwest::Client::new()
+        .put(url)
+        .bearer_auth(upstream.token());
+    let put = put.header("content-type", "multipart/form-data; boundary=x");
+    let put = put.body(body).send().await.unwrap();
+    assert!(put.status().is_success(), "{}", put.text().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stands_beside_the_one_that_runs() {
+    let (upstream, service) = stage().await;
+    upstream.name_account(ACCOUNT, "Shop Ltd");
+    let module = |lines: &[&str]| {
+        let around: String = (0..40).map(|n| format!("// line {n}\n")).collect();
+        format!(
+            "export default {{\n{around}{}\n{around}}};\n",
+            lines.join("\n")
+        )
+    };
+    let running = module(&[
+        "const password = \"hunter2\";",
+        "if (!allowed(request)) return new Response(\"no\", { status: 403 });",
+        "return fetch(\"https://origin.shop.example/\");",
+    ]);
+    let kv = json!([{"type": "kv_namespace", "name": "CARTS", "namespace_id": "c1"}]);
+    run_worker(&upstream, "geo-router", &running, &kv).await;
+    let sent = module(&[
+        "return fetch(\"https://origin.shop.example/\");",
+        "fetch(\"https://collect.example.net/\");",
+    ]);
+    let asked = asked(
+        &service,
+        &json!([{
+            "operation_id": "workers.deploy.write", "scope_type": "account", "scope_id": ACCOUNT,
+            "params": {
+                "script_name": "geo-router", "script": sent,
+                "bindings": [{"type": "d1", "name": "ORDERS", "id": "d1"}],
+            },
+        }]),
+    )
+    .await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    browser.goto(&asked.url).await;
+    let files = browser.text(".files").await;
+    for part in [
+        "changed: +1 −2",
+        "-if (!allowed(request))",
+        "+fetch(\"https://collect.example.net/\");",
+        "collect.example.net new",
+        "-const password = \"[withheld]\";",
+    ] {
+        assert!(files.contains(part), "{part}: {files}");
+    }
+    assert!(!files.contains("origin.shop.example new") && !files.contains("hunter2"));
+    let all = browser.text("main").await;
+    for part in [
+        "account \"Shop Ltd\" (id 9a78",
+        "Names hosts that the running code does not: collect.example.net",
+        "ORDERS",
+        "CARTS",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    look(browser, "worker-diff").await;
+    browser
+        .script(
+            "document.querySelector('.diff').scrollIntoView()",
+            Vec::new(),
+        )
+        .await;
+    look(browser, "worker-diff-lines").await;
     browser.expect_silent_console().await;
 }

@@ -10,7 +10,7 @@ use crate::worker::{Signals, Worker, paced};
 use ledger::aggregate::{Apply, Approval, ApprovalState};
 use ledger::command::RecordPreState;
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
-use ledger::operation::{Operation, ScopeId};
+use ledger::operation::{Operation, Scope};
 use ledger::{ApprovalId, Event, Ledger, Recorded};
 use projections::{Projection, Projections};
 use std::time::Duration;
@@ -230,7 +230,7 @@ impl Read {
                 continue;
             };
             if zones.lacks(operation)
-                && let Some(name) = timeout_at(until, client.name_of(&operation.scope))
+                && let Some(name) = timeout_at(until, client.name_for_people(&operation.scope))
                     .await
                     .unwrap_or_else(|_| Some(Err(LATE.to_owned())))
             {
@@ -255,26 +255,26 @@ impl Read {
     }
 }
 
-/// The names of what an apply acts on, in the order in which it names them; as events have them, by id alone.
+/// The names of what an apply acts on, in the order in which it names them.
 #[derive(Default)]
-struct Zones(Vec<(ScopeId, Result<String, String>)>);
+struct Zones(Vec<(Scope, Result<String, String>)>);
 
 impl Zones {
     fn find(&self, operation: &Operation) -> Option<&Result<String, String>> {
         let mut zones = self.0.iter();
         zones
-            .find(|(id, _)| *id == operation.scope.id)
+            .find(|(scope, _)| *scope == operation.scope)
             .map(|(_, name)| name)
     }
 
     fn lacks(&self, operation: &Operation) -> bool {
         let provider = operation.provider();
-        provider.has_name(operation.scope.scope_type) && self.find(operation).is_none()
+        provider.is_known_by_name(operation.scope.scope_type) && self.find(operation).is_none()
     }
 
     fn put(&mut self, operation: &Operation, name: impl FnOnce() -> Result<String, String>) {
         if self.lacks(operation) {
-            self.0.push((operation.scope.id.clone(), name()));
+            self.0.push((operation.scope.clone(), name()));
         }
     }
 
@@ -288,8 +288,8 @@ impl Zones {
     fn recorded(self) -> Vec<ZoneRead> {
         let zones = self.0.into_iter();
         zones
-            .map(|(id, name)| ZoneRead {
-                zone_id: id.to_string(),
+            .map(|(scope, name)| ZoneRead {
+                zone_id: ZoneRead::id_of(&scope),
                 name: match name {
                     Ok(name) => ZoneNameRead::Known(name),
                     Err(why) => ZoneNameRead::Unavailable(why),

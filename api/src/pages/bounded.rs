@@ -24,6 +24,8 @@ pub(crate) enum ApprovalFile {
     Param { operation: usize, row: usize },
     /// The bytes of one file that an operation carries; both count from 1.
     Content { operation: usize, file: usize },
+    /// Where one file differs from the one that runs, as a unified diff; both count from 1.
+    Diff { operation: usize, file: usize },
 }
 
 impl ApprovalFile {
@@ -44,9 +46,14 @@ impl ApprovalFile {
             let (operation, file) = numbers("file-", ".bin")?;
             Some(Self::Content { operation, file })
         };
+        let diff = || {
+            let (operation, file) = numbers("file-", ".diff")?;
+            Some(Self::Diff { operation, file })
+        };
         // One name for each.
         param
             .or_else(content)
+            .or_else(diff)
             .filter(|file| file.to_string() == name)
     }
 }
@@ -58,6 +65,7 @@ impl fmt::Display for ApprovalFile {
             Self::Upstream => f.write_str("upstream.json"),
             Self::Param { operation, row } => write!(f, "param-{operation}-{row}.txt"),
             Self::Content { operation, file } => write!(f, "file-{operation}-{file}.bin"),
+            Self::Diff { operation, file } => write!(f, "file-{operation}-{file}.diff"),
         }
     }
 }
@@ -72,7 +80,7 @@ impl ApprovalPage {
         }
         for operation in &mut self.operations {
             let number = operation.number;
-            for (index, file) in operation.files.iter_mut().enumerate() {
+            for (index, file) in operation.files.files.iter_mut().enumerate() {
                 file.address = Some(url(ApprovalFile::Content {
                     operation: number,
                     file: index + 1,
@@ -114,12 +122,25 @@ impl OperationCard {
             };
             param.each_text(file, visit);
         }
-        for file in &mut self.files {
+        for (index, file) in self.files.files.iter_mut().enumerate() {
             visit(&mut file.name, ApprovalFile::Request);
             visit(&mut file.media_type, ApprovalFile::Request);
-            for host in &mut file.hosts {
+            for (host, _) in &mut file.hosts {
                 visit(host, ApprovalFile::Request);
             }
+            if let Some(diff) = &mut file.diff {
+                let of_file = ApprovalFile::Diff {
+                    operation: number,
+                    file: index + 1,
+                };
+                visit(diff, of_file);
+            }
+        }
+        for (name, ..) in &mut self.files.gone {
+            visit(name, ApprovalFile::Upstream);
+        }
+        if let Some(why) = &mut self.files.unread {
+            visit(why, ApprovalFile::Upstream);
         }
         if let Some(table) = &mut self.table {
             table.each_text(&mut |text| visit(text, ApprovalFile::Request));
@@ -297,6 +318,10 @@ mod tests {
                 row: 12,
             },
             ApprovalFile::Content {
+                operation: 1,
+                file: 2,
+            },
+            ApprovalFile::Diff {
                 operation: 1,
                 file: 2,
             },

@@ -1,10 +1,12 @@
 //! One operation of a question: its act and its risks, what is sent beside what stands upstream, and what is lost.
 
-use super::files::ShownFile;
+use super::files::ShownFiles;
 use super::params::{Now, Param};
 use super::shown::ShownText;
 use super::table::ShownTable;
-use ledger::operation::{Before, Entries, Operation, Scope, Unchecked, Warning, WarningLevel};
+use ledger::operation::{
+    Before, Beside, Entries, Operation, Scope, Unchecked, Warning, WarningLevel,
+};
 use ledger::{Risk, ScopeType};
 use serde_json::{Value, json};
 
@@ -57,7 +59,7 @@ pub struct OperationCard {
     /// The list of the params that is read entry by entry; it has no row among the params.
     pub table: Option<ShownTable>,
     /// The files that it carries.
-    pub files: Vec<ShownFile>,
+    pub files: ShownFiles,
     /// Settings that upstream has now and will lose, though no param names them.
     pub lost: Vec<Param>,
     pub upstream: UpstreamState,
@@ -98,12 +100,12 @@ impl OperationCard {
             param_rows: (1..=params.len()).collect(),
             params,
             table: None,
-            files: Vec::new(),
+            files: ShownFiles::default(),
             lost: Vec::new(),
             upstream,
         };
         let mut card = card.compared();
-        card.list_files(operation);
+        card.list_files(operation, &Before::default());
         card.put_in_order(operation.effect().reading_order());
         for param in &mut card.params {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
@@ -115,7 +117,13 @@ impl OperationCard {
     /// Weighs the operation against what was read: what it warns of, and what is lost, apart from what
     /// stays.
     pub(crate) fn weigh(&mut self, operation: &Operation, before: &Before<'_>) {
-        self.warnings = warnings(operation, before);
+        let Beside {
+            warnings,
+            mut lost,
+            entries,
+        } = operation.beside(before);
+        self.warnings = shown_warnings(warnings);
+        self.list_files(operation, before);
         let unchanged = operation.unchanged(before);
         for param in &mut self.params {
             if unchanged.iter().any(|name| param.name == **name) {
@@ -123,8 +131,7 @@ impl OperationCard {
             }
         }
         let is_named = self.params.iter().any(|param| param.name == *"bindings");
-        let mut lost = operation.lost(before);
-        if let Some(entries) = operation.entries(before) {
+        if let Some(entries) = entries {
             // Entries that are lost stand in the table.
             let list = format!("{}[", entries.param);
             lost.retain(|name, _| !name.starts_with(&list));
@@ -166,13 +173,21 @@ impl OperationCard {
     }
 
     /// Lists the files; a binary has no row among the params, since nobody reads its encoding.
-    fn list_files(&mut self, operation: &Operation) {
-        let Some(files) = operation.files() else {
+    fn list_files(&mut self, operation: &Operation, before: &Before<'_>) {
+        let Some(files) = operation.files(before) else {
             return;
         };
-        for (index, file) in files.files.into_iter().enumerate() {
-            self.files.push(ShownFile::of(file));
-            let binary = format!("{}[{index}].content_base64", files.param);
+        let (param, recorded_as) = (files.param, files.recorded_as);
+        self.files = ShownFiles::of(files);
+        if let UpstreamState::Present(fields) = &mut self.upstream {
+            // Where its texts are long, its parts have rows of their own.
+            let part = format!("{recorded_as}.");
+            fields.retain(|field| {
+                field.name != *recorded_as && !field.name.original().starts_with(&part)
+            });
+        }
+        for index in 0..self.files.files.len() {
+            let binary = format!("{param}[{index}].content_base64");
             let at = self.params.iter().position(|param| param.name == *binary);
             if let Some(at) = at {
                 self.params.remove(at);
@@ -264,7 +279,10 @@ fn dangers(warnings: &[ShownWarning]) -> usize {
 }
 
 pub(super) fn warnings(operation: &Operation, before: &Before<'_>) -> Vec<ShownWarning> {
-    let mut warnings = operation.warnings(before);
+    shown_warnings(operation.warnings(before))
+}
+
+fn shown_warnings(mut warnings: Vec<Warning>) -> Vec<ShownWarning> {
     warnings.sort_by_key(|warning| std::cmp::Reverse(warning.level));
     warnings.into_iter().map(ShownWarning::of).collect()
 }
@@ -281,7 +299,7 @@ fn capitalised(text: &str) -> String {
 /// The card names the scope on a line of its own. Where the sentence has it twice, an agent wrote one of
 /// the two into a param, and nobody can tell which: then it stays whole.
 fn without_scope(summary: String, scope: &Scope) -> String {
-    let named = ["in", "of"].map(|before| format!(" {before} {scope}"));
+    let named = ["in", "of", "for"].map(|before| format!(" {before} {scope}"));
     let times: usize = named
         .iter()
         .map(|named| summary.matches(named.as_str()).count())

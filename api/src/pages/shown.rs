@@ -229,34 +229,57 @@ const CLOSE: &str = "</bdi>";
 
 impl fmt::Display for ShownText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, false)
+        self.write(f, Lines::Plain)
     }
 }
 
-/// A text with each line in an element of its own, which the style sheet numbers.
+/// A text with each line in an element of its own, which the style sheet numbers, or colours as lines of a diff.
 #[derive(Debug)]
-pub(super) struct Numbered<'a>(&'a ShownText);
+pub(super) struct InLines<'a>(&'a ShownText, Lines);
 
-impl fmt::Display for Numbered<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write(f, true)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    Plain,
+    Numbered,
+    Diff,
+}
+
+impl Lines {
+    /// The beginning of the line that begins there.
+    fn open(self, f: &mut fmt::Formatter<'_>, rest: &str) -> fmt::Result {
+        f.write_str(match (self, rest.as_bytes().first()) {
+            (Self::Plain, _) => return Ok(()),
+            (Self::Diff, Some(b'+')) => r#"<span class="l plus">"#,
+            (Self::Diff, Some(b'-')) => r#"<span class="l minus">"#,
+            (Self::Diff, Some(b'@' | b'\\')) => r#"<span class="l place">"#,
+            (Self::Diff | Self::Numbered, _) => r#"<span class="l">"#,
+        })
     }
 }
 
-impl HtmlSafe for Numbered<'_> {}
+impl fmt::Display for InLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, self.1)
+    }
+}
+
+impl HtmlSafe for InLines<'_> {}
 
 impl ShownText {
     /// The text with its lines numbered.
-    pub(super) fn numbered(&self) -> Numbered<'_> {
-        Numbered(self)
+    pub(super) fn numbered(&self) -> InLines<'_> {
+        InLines(self, Lines::Numbered)
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, numbered: bool) -> fmt::Result {
-        const LINE: &str = r#"<span class="l">"#;
+    /// The text as a unified diff.
+    pub(super) fn diffed(&self) -> InLines<'_> {
+        InLines(self, Lines::Diff)
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, lines: Lines) -> fmt::Result {
         f.write_str(OPEN)?;
-        if numbered {
-            f.write_str(LINE)?;
-        }
+        lines.open(f, &self.text)?;
+        let numbered = lines != Lines::Plain;
         let end = self.text.len();
         for (upto, piece) in pieces(&self.text, self.layout) {
             match piece {
@@ -273,7 +296,7 @@ impl ShownText {
                     f.write_str("\n</span>")?;
                     // A final line feed ends a line and begins none.
                     if upto < end {
-                        f.write_str(LINE)?;
+                        lines.open(f, self.text.get(upto..).unwrap_or(""))?;
                     }
                 }
                 Piece::Char('&') => f.write_str("&amp;")?,

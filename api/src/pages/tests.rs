@@ -45,7 +45,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
         })),
         param_rows: Vec::new(),
         table: None,
-        files: Vec::new(),
+        files: ShownFiles::default(),
         lost: Vec::new(),
         upstream,
     }
@@ -87,6 +87,7 @@ fn ended(ended: Ended) -> EndedPage {
         progress: 1,
         by: Some(hostile()),
         reason: Some(hostile()),
+        on_screen: None,
         was_tried: false,
         agent: hostile(),
         task_name: hostile(),
@@ -442,7 +443,7 @@ fn a_binary_is_listed_and_its_encoding_is_not_read() {
         .parse("workers.deploy.write", "account", "a1", &params)
         .unwrap();
     let card = OperationCard::of(1, &operation, UpstreamState::NotApplicable);
-    let binary = &card.files[1];
+    let binary = &card.files.files[1];
     assert_eq!((binary.is_text, binary.bytes), (false, 5));
     let html = ApprovalPage {
         operations: vec![card],

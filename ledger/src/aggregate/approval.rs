@@ -6,7 +6,7 @@ use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameR
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName};
-use crate::operation::Operation;
+use crate::operation::{Operation, Scope};
 use crate::rejection::Rejection;
 use std::time::Duration;
 
@@ -77,20 +77,25 @@ impl Approval {
     /// Where an operation has its effect, as far as upstream was asked: see [`Operation::place`].
     #[must_use]
     pub fn place(&self, operation: &Operation) -> Option<String> {
-        match self.zone(operation.scope.id.as_str()) {
+        let provider = operation.provider();
+        let has_name = provider.has_name(operation.scope.scope_type);
+        match self.name_of(&operation.scope) {
             Some(ZoneNameRead::Known(name)) => operation.place(Some(Ok(name))),
             Some(ZoneNameRead::Unavailable(why)) => operation.place(Some(Err(why))),
-            None if self.pre_state.is_some() => operation.place(Some(Err("nobody asked for it"))),
+            None if has_name && self.pre_state.is_some() => {
+                operation.place(Some(Err("nobody asked for it")))
+            }
             None => operation.place(None),
         }
     }
 
-    /// What upstream calls the zone, as far as that was read.
+    /// What upstream calls the scope, as far as that was read.
     #[must_use]
-    pub fn zone(&self, zone_id: &str) -> Option<&ZoneNameRead> {
+    pub fn name_of(&self, scope: &Scope) -> Option<&ZoneNameRead> {
+        let id = ZoneRead::id_of(scope);
         self.zones
             .iter()
-            .find(|zone| zone.zone_id == zone_id)
+            .find(|zone| zone.zone_id == id)
             .map(|zone| &zone.name)
     }
 

@@ -1,5 +1,6 @@
 //! The state of upstream before an operation: warnings and losses depend on it.
 
+use super::{Entries, Warning};
 use serde_json::{Map, Value};
 
 /// The state of upstream when it was read for an approver; unknown by default.
@@ -10,6 +11,17 @@ pub struct Before<'a> {
     pub state: Option<&'a Value>,
     /// The name of the scope upstream, where it has one that is known.
     pub name: Option<&'a str>,
+}
+
+/// What is told of an operation beside that state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// The risks that an approver must see before deciding.
+    pub warnings: Vec<Warning>,
+    /// Settings that stand upstream now, are not named in the params, and are gone afterwards, by name.
+    pub lost: Map<String, Value>,
+    /// The list in the params that people read entry by entry, where there is one.
+    pub entries: Option<Entries>,
 }
 
 impl<'a> Before<'a> {

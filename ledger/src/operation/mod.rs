@@ -23,14 +23,14 @@ mod shown;
 mod unchecked;
 mod warning;
 
-pub use before::Before;
+pub use before::{Before, Beside};
 pub use entry::{Entries, Entry, EntryChange, EntryField};
-pub use file::{OperationFile, OperationFiles};
+pub use file::{FileChange, GoneFile, Hunk, OperationFile, OperationFiles, hosts_of};
 pub use hidden::is_hidden;
 pub use lookalike::{Disguise, DisguisedWord, disguised_words};
 pub use request::{Method, RequestDescription, UpstreamBody, UpstreamRequest};
 pub use secrets::{holds_text, refuse_secrets, says_secret};
-pub use shown::{shown, shown_name};
+pub use shown::{MARK, is_plain, shown, shown_name, unspelled};
 pub use unchecked::Unchecked;
 pub use warning::{Warning, WarningLevel};
 
@@ -268,17 +268,29 @@ impl Operation {
     #[must_use]
     pub fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
         let mut warnings = self.effect.warnings(before);
-        if !self.unchecked.is_empty() {
-            warnings.push(Warning::new(
+        warnings.extend(self.warns_of_unchecked());
+        warnings
+    }
+
+    /// Its warnings, what is lost, and its entries, for who shows all of them.
+    #[must_use]
+    pub fn beside(&self, before: &Before<'_>) -> Beside {
+        let mut beside = self.effect.beside(before);
+        beside.warnings.extend(self.warns_of_unchecked());
+        beside
+    }
+
+    fn warns_of_unchecked(&self) -> Option<Warning> {
+        (!self.unchecked.is_empty()).then(|| {
+            Warning::new(
                 "unchecked_params",
                 format!(
                     "not known to this service, which passes it on as it is and cannot warn of what \
                      it does: {}",
                     unchecked::named(&self.unchecked)
                 ),
-            ));
-        }
-        warnings
+            )
+        })
     }
 
     /// Settings that stand upstream now, are not named in the operation, and are gone afterwards, by name; as far
@@ -314,10 +326,10 @@ impl Operation {
         self.effect.entries(before)
     }
 
-    /// The files that it carries, where it does.
+    /// The files that it carries, where it does, beside those upstream.
     #[must_use]
-    pub fn files(&self) -> Option<OperationFiles<'_>> {
-        self.effect.files()
+    pub fn files(&self, before: &Before<'_>) -> Option<OperationFiles<'_>> {
+        self.effect.files(before)
     }
 
     fn marked(&self, line: String) -> String {

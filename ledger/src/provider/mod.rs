@@ -14,7 +14,7 @@ use crate::event::Agreement;
 use crate::id::AgentId;
 use crate::operation::fields::Fields;
 use crate::operation::{
-    Before, Entries, InvalidOperation, Operation, OperationFiles, Scope, Unchecked,
+    Before, Beside, Entries, InvalidOperation, Operation, OperationFiles, Scope, Unchecked,
     UpstreamRequest, Warning, refuse_secrets,
 };
 use serde_json::{Map, Value};
@@ -63,13 +63,20 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// The outcome by an answer; `is_read` where the request can change nothing, so that it is never lost.
     fn outcome(&self, answer: Result<Answer, NoAnswer>, is_read: bool) -> Outcome;
 
-    /// True when objects of this type have a name beside their id, which people know them by.
+    /// True when objects of this type have a name beside their id, which requests and what is read back may
+    /// depend on.
     fn has_name(&self, _scope_type: ScopeType) -> bool {
         false
     }
 
+    /// True when people know objects of this type by a name beside their id, whether or not anything else
+    /// depends on it.
+    fn is_known_by_name(&self, scope_type: ScopeType) -> bool {
+        self.has_name(scope_type)
+    }
+
     /// The object's name upstream, or why that cannot be read, for people. Asked only where it
-    /// [has a name](Self::has_name); the answer holds for as long as the id does.
+    /// [is known by one](Self::is_known_by_name); the answer holds for as long as the id does.
     fn read_name<'a>(
         &'a self,
         _scope: &'a Scope,
@@ -119,6 +126,15 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Map::new()
     }
 
+    /// Its warnings, what is lost, and its entries, for who shows all of them.
+    fn beside(&self, before: &Before<'_>) -> Beside {
+        Beside {
+            warnings: self.warnings(before),
+            lost: self.lost(before),
+            entries: self.entries(before),
+        }
+    }
+
     /// What it does to what stands upstream, in one line for the person who decides: by names instead of ids,
     /// changes as `now → then`. `None` where the summary says all of that.
     fn act(&self, _scope: &Scope, _before: &Before<'_>) -> Option<String> {
@@ -135,8 +151,8 @@ pub trait Effect: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// The files that it carries, where it does.
-    fn files(&self) -> Option<OperationFiles<'_>> {
+    /// The files that it carries, where it does, beside those upstream.
+    fn files(&self, _before: &Before<'_>) -> Option<OperationFiles<'_>> {
         None
     }
 

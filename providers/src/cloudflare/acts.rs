@@ -272,7 +272,7 @@ impl WafRulesWrite {
             }
             Self::ReplacePhase { phase, rules, .. } => {
                 let now = rules_before(before);
-                let entries = phase_entries(rules, Some(now));
+                let entries = phase_entries(rules, now);
                 let count = |change: EntryChange| {
                     let found = entries.iter().filter(|entry| entry.change == change);
                     found.count()

@@ -9,7 +9,8 @@
 //! | `request` | the request of each operation |
 //! | `answer` | what an answer means |
 //! | `read_back`, `state` | what stands upstream where an operation changes something |
-//! | `worker_diff` | the bindings of a Worker beside those that it has, and its modules |
+//! | `worker_diff` | the bindings of a Worker beside those that it has |
+//! | `worker_code` | the modules of a Worker beside those that run, line by line |
 //! | `phase_diff` | the rules of a phase beside those that are there, one by one |
 //! | `agreement` | whether that is as the operation makes it, field by field |
 //! | `zone_name` | what zones are called, and what names of records become in them |
@@ -45,6 +46,7 @@ mod waf_rule;
 mod waf_rules_read;
 mod waf_rules_write;
 mod worker_binding;
+mod worker_code;
 mod worker_diff;
 mod worker_module;
 mod worker_settings;
@@ -116,12 +118,21 @@ impl Provider for Cloudflare {
         scope_type == ZONE
     }
 
+    fn is_known_by_name(&self, scope_type: ScopeType) -> bool {
+        [ZONE, ACCOUNT].contains(&scope_type)
+    }
+
     /// A token may be allowed to change records and not to see their zone.
     fn read_name<'a>(
         &'a self,
         scope: &'a Scope,
         upstream: &'a dyn Upstream,
     ) -> Pending<'a, Result<String, String>> {
-        Box::pin(async { Reader(upstream).zone_name(&scope.id).await })
+        Box::pin(async {
+            match scope.scope_type == ACCOUNT {
+                true => Reader(upstream).account_name(&scope.id).await,
+                false => Reader(upstream).zone_name(&scope.id).await,
+            }
+        })
     }
 }

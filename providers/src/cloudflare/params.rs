@@ -11,7 +11,7 @@ use super::{
 };
 use ledger::OperationId;
 use ledger::event::Agreement;
-use ledger::operation::{Entries, OperationFiles, holds_text, refuse_secrets};
+use ledger::operation::{Beside, Entries, OperationFiles, holds_text, refuse_secrets};
 use ledger::provider::{Depth, Effect, Outcome, Pending, Snapshot, Upstream};
 use serde_json::{Map, Value, json};
 
@@ -143,6 +143,17 @@ impl Effect for Params {
         }
     }
 
+    fn beside(&self, before: &Before<'_>) -> Beside {
+        match self {
+            Self::WafRulesWrite(write) => write.beside(before),
+            _ => Beside {
+                warnings: self.warnings(before),
+                lost: self.lost(before),
+                entries: self.entries(before),
+            },
+        }
+    }
+
     fn act(&self, scope: &Scope, before: &Before<'_>) -> Option<String> {
         act(self, scope, before)
     }
@@ -176,9 +187,9 @@ impl Effect for Params {
         }
     }
 
-    fn files(&self) -> Option<OperationFiles<'_>> {
+    fn files(&self, before: &Before<'_>) -> Option<OperationFiles<'_>> {
         match self {
-            Self::WorkersDeploy(deploy) => Some(deploy.files()),
+            Self::WorkersDeploy(deploy) => Some(deploy.files(before)),
             _ => None,
         }
     }
@@ -187,12 +198,22 @@ impl Effect for Params {
         unchanged(self, before)
     }
 
-    /// `None` for operations on an account, whose summary says all.
+    /// `None` for operations on an account whose name nobody asked for: their summary says all.
     fn place(&self, scope: &Scope, name: Option<Result<&str, &str>>) -> Option<String> {
-        if scope.scope_type != ZONE {
-            return None;
-        }
         let id = &scope.id;
+        if scope.scope_type != ZONE {
+            return name.map(|name| match name {
+                // Its owner wrote it: in quotes, and without any of its own.
+                Ok(name) => {
+                    let name = shown(name, 120).replace('"', "'");
+                    format!("account \"{name}\" (id {id})")
+                }
+                Err(why) => {
+                    let why = shown(why, 120);
+                    format!("account {id}, whose name cannot be read ({why})")
+                }
+            });
+        }
         let completed = self.record_name().map(|name| match name {
             "@" => "; @ is the zone itself".to_owned(),
             name => format!("; unless {name} ends in the zone's name, it is completed with it"),

@@ -18,19 +18,31 @@ impl WafRulesWrite {
         let Self::ReplacePhase { rules, .. } = self else {
             return None;
         };
-        let is_read = before.is_absent("ruleset") || before.object("ruleset").is_some();
-        Some(Entries {
-            param: "rules",
-            noun: NOUN,
-            entries: phase_entries(rules, is_read.then(|| rules_before(before))),
-        })
+        let pairs = RulePairs::of(rules, rules_before(before));
+        Some(entries_of_phase(rules, before, &pairs))
     }
 }
 
-/// The rules that are sent, in their order, and then those that are lost; `now` is `None` where nothing was
-/// read.
-pub(super) fn phase_entries(sent: &[WafRule], now: Option<&[Value]>) -> Vec<Entry> {
-    let pairs = RulePairs::of(sent, now.unwrap_or_default());
+/// The rules that a phase will have, paired with those that it has.
+pub(super) fn entries_of_phase(
+    rules: &[WafRule],
+    before: &Before<'_>,
+    pairs: &RulePairs<'_>,
+) -> Entries {
+    let is_read = before.is_absent("ruleset") || before.object("ruleset").is_some();
+    Entries {
+        param: "rules",
+        noun: NOUN,
+        entries: paired_entries(rules, is_read, pairs),
+    }
+}
+
+/// The rules that are sent, in their order, and then those that are lost.
+pub(super) fn phase_entries(sent: &[WafRule], now: &[Value]) -> Vec<Entry> {
+    paired_entries(sent, true, &RulePairs::of(sent, now))
+}
+
+fn paired_entries(sent: &[WafRule], is_read: bool, pairs: &RulePairs<'_>) -> Vec<Entry> {
     let moved = pairs.moved();
     let mut entries: Vec<Entry> = sent
         .iter()
@@ -45,12 +57,12 @@ pub(super) fn phase_entries(sent: &[WafRule], now: Option<&[Value]>) -> Vec<Entr
             }));
             Entry {
                 number: index + 1,
-                change: match (now, found) {
-                    (None, _) => EntryChange::Unknown,
-                    (Some(_), None) => EntryChange::Added,
-                    (Some(_), Some(found)) if !rule.stands_as(found) => EntryChange::Changed,
-                    (Some(_), Some(_)) if moved.is_some() => EntryChange::Moved,
-                    (Some(_), Some(_)) => EntryChange::Same,
+                change: match found {
+                    _ if !is_read => EntryChange::Unknown,
+                    None => EntryChange::Added,
+                    Some(found) if !rule.stands_as(found) => EntryChange::Changed,
+                    Some(_) if moved.is_some() => EntryChange::Moved,
+                    Some(_) => EntryChange::Same,
                 },
                 fields: fields(&rule.body(), found),
                 more: more(&rule.body()),

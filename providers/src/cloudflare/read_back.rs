@@ -61,6 +61,18 @@ impl Reader<'_> {
             .ok_or_else(|| "upstream's answer names no zone".to_owned())
     }
 
+    /// The account's name, which its owner chose freely.
+    pub(super) async fn account_name(&self, account: &ScopeId) -> Result<String, Unreadable> {
+        const LONGEST: usize = 120;
+        let request = UpstreamRequest::get(format!("/accounts/{account}"));
+        let found = self.read(request).await?;
+        let found = found.ok_or("there is no such account")?;
+        let name = found.get("name").and_then(Value::as_str);
+        name.filter(|name| !name.is_empty())
+            .map(|name| name.chars().take(LONGEST).collect())
+            .ok_or_else(|| "upstream's answer names no account".to_owned())
+    }
+
     /// The records of this name, which may be given as in a request: `@`, relative or full. Without the
     /// zone's name a full one cannot be told from a relative one, so what is found under it counts, and
     /// that nothing is found does not.

@@ -3,7 +3,8 @@
 //!
 //! By operation: create a DNS record `{"records": [those of the same name]}`; change one
 //! `{"record": {…} | null}`; ssl `{"ssl": {…} | null}`; firewall rules `{"ruleset": {…} | null}`;
-//! deploy `{"script": {settings} | null}` and its modules.
+//! deploy `{"script": {settings} | null}` and its modules; for the approver, what is shown of them (see
+//! `worker_code`).
 
 use super::read_back::{Modules, Reader, Unreadable, ZoneLookup};
 use super::{DnsRecordWrite, Params, ScopeId, WafRulesWrite};
@@ -48,11 +49,24 @@ pub(super) async fn read_state(
         Params::WorkersDeploy(deploy) => {
             let name = deploy.script_name();
             let settings = reader.read_script_settings(scope, name).await?;
-            let modules = match depth {
-                Depth::Whole if settings.is_some() => reader.read_script(scope, name).await?,
-                Depth::Whole | Depth::Shown => None,
-            };
+            let is_there = settings.is_some();
             let value = json!({"script": settings});
+            if depth == Depth::Shown {
+                let mut recorded = recorded(value.clone(), None);
+                let script = recorded.get_mut("script").and_then(Value::as_object_mut);
+                if let Some(script) = script {
+                    // A token may be allowed to see settings and no code.
+                    let running = reader.read_script(scope, name).await;
+                    let running =
+                        running.and_then(|found| found.ok_or_else(|| "it is gone".to_owned()));
+                    deploy.record_code(script, running, &|text| upstream.redacted(text));
+                }
+                return Ok(Some(Snapshot::withheld(value, None, recorded)));
+            }
+            let modules = match is_there {
+                true => reader.read_script(scope, name).await?,
+                false => None,
+            };
             let recorded = recorded(value.clone(), modules.as_ref());
             return Ok(Some(Snapshot::withheld(value, modules, recorded)));
         }

@@ -16,11 +16,12 @@
 use super::Before;
 use super::fields::{At, Fields};
 use super::object_id::ObjectId;
-use super::phase_diff::RulePairs;
+use super::phase_diff::{RulePairs, entries_of_phase};
 use super::values::says_something;
 use super::waf_rule::{RulePlace, SKIPS_EVERYTHING, WafRule, parse_position, warnings_of_all};
 use super::waf_rules_read::WafPhase;
 use super::{InvalidOperation, Scope, Warning};
+use ledger::operation::Beside;
 use serde_json::{Map, Value, json};
 
 /// The name that upstream's own pages give to the ruleset of a phase.
@@ -252,13 +253,26 @@ impl WafRulesWrite {
                 )]
             }
             Self::ReplacePhase { rules, .. } => {
-                let mut warnings = vec![replaces_all(rules, before)];
-                warnings.extend(reorders(rules, before));
-                warnings.extend(warnings_of_all(rules));
-                // Nothing is worse than a firewall that everything passes.
-                warnings.sort_by_key(|warning| warning.code != SKIPS_EVERYTHING);
-                warnings
+                let pairs = RulePairs::of(rules, rules_before(before));
+                warnings_of_phase(rules, before, &pairs)
             }
+        }
+    }
+
+    /// Everything that is told of it; the rules of a phase are paired once for all of it.
+    pub(super) fn beside(&self, before: &Before<'_>) -> Beside {
+        let Self::ReplacePhase { rules, .. } = self else {
+            return Beside {
+                warnings: self.warnings(before),
+                lost: self.lost(before),
+                entries: self.entries(before),
+            };
+        };
+        let pairs = RulePairs::of(rules, rules_before(before));
+        Beside {
+            warnings: warnings_of_phase(rules, before, &pairs),
+            lost: lost_rules(&pairs),
+            entries: Some(entries_of_phase(rules, before, &pairs)),
         }
     }
 
@@ -266,7 +280,9 @@ impl WafRulesWrite {
     /// not said again.
     pub(super) fn lost(&self, before: &Before<'_>) -> Map<String, Value> {
         match self {
-            Self::ReplacePhase { rules, .. } => lost_rules(rules, rules_before(before)),
+            Self::ReplacePhase { rules, .. } => {
+                lost_rules(&RulePairs::of(rules, rules_before(before)))
+            }
             Self::UpdateRule {
                 rule_id,
                 change: RuleChange::Define(rule),
@@ -322,23 +338,35 @@ impl WafRulesWrite {
     }
 }
 
+fn warnings_of_phase(
+    rules: &[WafRule],
+    before: &Before<'_>,
+    pairs: &RulePairs<'_>,
+) -> Vec<Warning> {
+    let mut warnings = vec![replaces_all(rules, before, pairs)];
+    warnings.extend(reorders(pairs));
+    warnings.extend(warnings_of_all(rules));
+    // Nothing is worse than a firewall that everything passes.
+    warnings.sort_by_key(|warning| warning.code != SKIPS_EVERYTHING);
+    warnings
+}
+
 /// The danger of replacing a phase depends on how many of its rules are sent back.
-fn replaces_all(rules: &[WafRule], before: &Before<'_>) -> Warning {
+fn replaces_all(rules: &[WafRule], before: &Before<'_>, pairs: &RulePairs<'_>) -> Warning {
     let text = format!(
         "all rules of the phase are replaced by these {}; every other one is gone",
         rules.len()
     );
     let is_known = before.is_absent("ruleset") || before.object("ruleset").is_some();
-    if is_known && lost_rules(rules, rules_before(before)).is_empty() {
+    if is_known && pairs.lost().next().is_none() {
         return Warning::new("replaces_all_rules", text);
     }
     Warning::danger("replaces_all_rules", text)
 }
 
 /// The warning that rules which stay run in another order.
-fn reorders(rules: &[WafRule], before: &Before<'_>) -> Option<Warning> {
-    let moved = RulePairs::of(rules, rules_before(before)).moved();
-    let text = match moved.len() {
+fn reorders(pairs: &RulePairs<'_>) -> Option<Warning> {
+    let text = match pairs.moved().len() {
         0 => return None,
         1 => "a rule that stays runs".to_owned(),
         many => format!("{many} rules that stay run"),
@@ -355,8 +383,8 @@ fn required_rule<'a>(fields: &mut Fields<'a>) -> Result<At<'a>, InvalidOperation
 }
 
 /// Rules that are there now and not among those that are sent, by their place.
-fn lost_rules(sent: &[WafRule], now: &[Value]) -> Map<String, Value> {
-    let lost = RulePairs::of(sent, now).lost();
+fn lost_rules(pairs: &RulePairs<'_>) -> Map<String, Value> {
+    let lost = pairs.lost();
     lost.map(|(index, rule)| (format!("rules[{index}]"), rule.clone()))
         .collect()
 }

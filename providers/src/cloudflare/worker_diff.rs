@@ -1,8 +1,8 @@
-//! The bindings that a Worker will have beside those that it has, and its modules as files.
+//! The bindings that a Worker will have beside those that it has.
 
 use super::worker_settings::bindings_of;
 use super::{Before, WorkersDeploy};
-use ledger::operation::{Entries, Entry, EntryChange, EntryField, OperationFile, OperationFiles};
+use ledger::operation::{Entries, Entry, EntryChange, EntryField};
 use serde_json::{Map, Value};
 
 impl WorkersDeploy {
@@ -46,19 +46,6 @@ impl WorkersDeploy {
             noun: "binding",
             entries: entries.collect(),
         })
-    }
-
-    /// The modules, as they are uploaded.
-    pub(super) fn files(&self) -> OperationFiles<'_> {
-        let file = |module| OperationFile {
-            name: super::worker_module::WorkerModule::name(module),
-            media_type: module.module_type().as_str(),
-            content: module.content(),
-        };
-        OperationFiles {
-            param: "modules",
-            files: self.modules().iter().map(file).collect(),
-        }
     }
 }
 
@@ -115,9 +102,5 @@ mod tests {
         );
         assert_eq!(changes(Some(&json!({"script": null}))), [Added; 3]);
         assert_eq!(changes(None), [Unknown; 3]);
-        assert_eq!(
-            operation.files().unwrap().files[0].content,
-            b"export default {}"
-        );
     }
 }

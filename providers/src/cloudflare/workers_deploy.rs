@@ -174,16 +174,22 @@ impl WorkersDeploy {
                 "the script's bindings become these; they decide what data it can reach",
             ));
         }
+        let hosts = self.new_hosts(before);
+        if !hosts.is_empty() {
+            warnings.push(Warning::new(
+                "new_hosts",
+                format!(
+                    "names hosts that the running code does not: {}",
+                    some_of(&hosts)
+                ),
+            ));
+        }
         let lost = self.lost(before);
         if !lost.is_empty() {
-            let names: Vec<_> = lost.keys().take(10).map(|name| shown(name, 80)).collect();
-            let more = match lost.len().saturating_sub(names.len()) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
+            let names: Vec<_> = lost.keys().cloned().collect();
             warnings.push(Warning::danger(
                 "loses_settings",
-                format!("the script has now and loses: {}{more}", names.join(", ")),
+                format!("the script has now and loses: {}", some_of(&names)),
             ));
         } else if before.state.is_none() && !self.settings.contains_key("bindings") {
             warnings.push(Warning::new(
@@ -274,6 +280,16 @@ impl WorkersDeploy {
             self.modules.len()
         )
     }
+}
+
+/// The first ten names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let some: Vec<_> = names.iter().take(10).map(|name| shown(name, 80)).collect();
+    let more = match names.len().saturating_sub(some.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", some.join(", "))
 }
 
 /// True when the migrations, or any step of them, delete a class.

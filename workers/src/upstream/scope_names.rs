@@ -41,11 +41,19 @@ impl ScopeNames {
 }
 
 impl UpstreamClient {
-    /// The object's name upstream; `None` for those that have no name.
+    /// The object's name upstream, where anything that is sent may depend on it; `None` for the others.
     ///
     /// The inner error says why the name cannot be read, for people.
     pub async fn name_of(&self, scope: &Scope) -> Option<Result<String, String>> {
-        if !self.provider.has_name(scope.scope_type) {
+        match self.provider.has_name(scope.scope_type) {
+            true => self.name_for_people(scope).await,
+            false => None,
+        }
+    }
+
+    /// The same for every object that people know by a name.
+    pub async fn name_for_people(&self, scope: &Scope) -> Option<Result<String, String>> {
+        if !self.provider.is_known_by_name(scope.scope_type) {
             return None;
         }
         if let Some(known) = self.known_name(scope) {

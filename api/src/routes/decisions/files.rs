@@ -4,7 +4,7 @@ use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{FilePermits, ThroughLink};
-use crate::pages::{ApprovalFile, whole_param};
+use crate::pages::{ApprovalFile, found, unified, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::Octets;
@@ -21,6 +21,7 @@ use http::header;
 use ledger::Providers;
 use ledger::aggregate::{Apply, Approval};
 use ledger::event::PreState;
+use ledger::operation::{Before, FileChange, OperationFile};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -39,7 +40,8 @@ pub(super) struct FilePath {
 ///
 /// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
 /// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself, `file-N-M.bin`
-/// the bytes of one file. `repr-digest` (RFC 9530) has the digest that the page names.
+/// the bytes of one file, `file-N-M.diff` where it differs
+/// from the one that runs. `repr-digest` (RFC 9530) has the digest that the page names.
 #[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
     params(
         ("link" = String, Path, description = "from approval_url"),
@@ -97,11 +99,35 @@ fn content(
                 return Ok(None);
             };
             let operation = providers.read(&operation).map_err(ApiError::internal)?;
-            let files = operation.files().map_or_else(Vec::new, |files| files.files);
+            let files = operation.files(&Before::default());
+            let files = files.map_or_else(Vec::new, |files| files.files);
             let found = files.get(file.wrapping_sub(1));
             Ok(found.map(|found| Bytes::copy_from_slice(found.content)))
         }
+        ApprovalFile::Diff { operation, file } => {
+            let read = approval.pre_state.as_ref();
+            let state = found(read.and_then(|read| read.get(operation.wrapping_sub(1))));
+            let Some(operation) = operation_of(apply, operation)? else {
+                return Ok(None);
+            };
+            let operation = providers.read(&operation).map_err(ApiError::internal)?;
+            let files = operation.files(&Before {
+                state: state.as_ref(),
+                name: None,
+            });
+            let files = files.map_or_else(Vec::new, |files| files.files);
+            Ok(files.get(file.wrapping_sub(1)).and_then(diff))
+        }
     }
+}
+
+/// Where a file differs from the one that runs; `None` where that is not known.
+fn diff(file: &OperationFile<'_>) -> Option<Bytes> {
+    let FileChange::Changed(Some(hunks)) = &file.change else {
+        return None;
+    };
+    let text = std::str::from_utf8(file.content).ok()?;
+    Some(Bytes::from(unified(text, hunks)))
 }
 
 /// One operation of the request, from 1.
@@ -127,7 +153,7 @@ fn upstream(read: &[PreState]) -> String {
 /// Nothing of it is opened as a page: an agent wrote it.
 fn download(file: ApprovalFile, content: Bytes, seats: FilePermits) -> Response {
     let kind = match file {
-        ApprovalFile::Param { .. } => "text/plain; charset=utf-8",
+        ApprovalFile::Param { .. } | ApprovalFile::Diff { .. } => "text/plain; charset=utf-8",
         ApprovalFile::Request | ApprovalFile::Upstream => "application/json",
         ApprovalFile::Content { .. } => "application/octet-stream",
     };

@@ -3,7 +3,7 @@
 use super::{CUSTOM, ZONE, client, create, operation};
 use fixtures::upstream::{FakeUpstream, Fault};
 use ledger::event::PreState;
-use ledger::operation::Operation;
+use ledger::operation::{Before, FileChange, Operation};
 use ledger::provider::Outcome;
 use serde_json::{Value, json};
 
@@ -86,6 +86,63 @@ async fn a_scripts_settings_are_shown_without_the_values_of_its_bindings() {
     let found = value_of(&upstream, &deploy).await;
     assert_eq!(found["script"]["bindings"][0]["name"], "GREETING");
     assert!(!found.to_string().contains("secret"), "{found}");
+}
+
+#[tokio::test]
+async fn the_running_code_is_read_for_whoever_decides() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let modules = |second: &str| {
+        json!({
+            "script_name": "site", "main_module": "a.js", "modules": [
+                {"name": "a.js", "content": format!("import './b.js';\n{second}\nexport default {{}}")},
+                {"name": "b.js", "content": "fetch('https://a.example')"},
+            ],
+        })
+    };
+    let running = operation(
+        "workers.deploy.write",
+        modules("const token = 'hunter2'; old()"),
+    );
+    let outcome = client(&upstream).send(&running, None).await;
+    assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+    let deploy = operation("workers.deploy.write", modules("fresh()"));
+    let state = value_of(&upstream, &deploy).await;
+    let before = Before {
+        state: Some(&state),
+        name: None,
+    };
+    let files = deploy.files(&before).unwrap().files;
+    let FileChange::Changed(Some(hunks)) = &files[0].change else {
+        panic!("{:?}", files[0].change)
+    };
+    assert_eq!((hunks[0].at, hunks[0].sent), (1, 1));
+    assert_eq!(hunks[0].gone, ["const token = '[withheld]'; old()"]);
+    assert_eq!(files[1].change, FileChange::Same);
+    // Its settings are told where its code cannot be read.
+    let script = format!("/accounts/{}/workers/scripts/site", deploy.scope.id);
+    upstream.on_next_read(&script, Fault::Status(500));
+    let state = value_of(&upstream, &deploy).await;
+    assert!(state["script"]["bindings"].is_array(), "{state}");
+    assert!(state["script"]["code"]["unread"].is_string(), "{state}");
+}
+
+#[tokio::test]
+async fn an_account_is_called_by_its_name_where_the_token_may_see_it() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let deploy = operation(
+        "workers.deploy.write",
+        json!({"script_name": "site", "script": "export default {}"}),
+    );
+    let refused = client(&upstream).name_for_people(&deploy.scope).await;
+    assert!(refused.unwrap().unwrap_err().contains("9109"));
+    upstream.name_account(deploy.scope.id.as_str(), "Shop \"Inc\"");
+    let client = client(&upstream);
+    let name = client.name_for_people(&deploy.scope).await.unwrap();
+    let place = deploy.place(Some(name.as_deref().map_err(String::as_str)));
+    let id = &deploy.scope.id;
+    assert_eq!(place.unwrap(), format!("account \"Shop 'Inc'\" (id {id})"));
+    // Nothing that is sent depends on it.
+    assert_eq!(client.name_of(&deploy.scope).await, None);
 }
 
 #[tokio::test]
