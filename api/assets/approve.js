@@ -67,6 +67,7 @@ function offerUpstream() {
 
 async function ceremony(decision) {
   const words = { decision };
+  const screen = onScreen();
   const text = reason.value.trim();
   if (text) words.reason = text;
 
@@ -81,7 +82,7 @@ async function ceremony(decision) {
   } catch (error) {
     throw error?.name === "NotAllowedError" ? unsigned(performance.now() - asked, options.timeout) : error;
   }
-  return send("verify", { ...words, ...signed });
+  return send("verify", { ...words, ...signed, on_screen: screen });
 }
 
 async function decide(decision, button) {
@@ -115,14 +116,32 @@ async function decide(decision, button) {
 
 // Nobody approves what was never on their screen: a sensitive operation of several is gone to first.
 const unseen = new Set(document.querySelectorAll(".operation.sensitive h2"));
+const seen = new Set();
+const ended = new Set();
 const eye = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
-    unseen.delete(target);
+    const number = Number(target.closest(".operation").dataset.number);
+    if (target.matches(".end")) {
+      ended.add(number);
+    } else {
+      unseen.delete(target);
+      seen.add(number);
+    }
     eye.unobserve(target);
   }
 });
+for (const operation of document.querySelectorAll(".operation")) {
+  eye.observe(operation.querySelector("header"));
+  eye.observe(operation.querySelector(".end"));
+}
 for (const heading of unseen) eye.observe(heading);
+
+/** Which operations were to be seen, folded ones only once they were unfolded, and which to their end. */
+function onScreen() {
+  const rising = (numbers) => [...numbers].sort((one, other) => one - other);
+  return { operations: rising(seen), to_the_end: rising([...ended].filter((number) => seen.has(number))) };
+}
 
 function goToUnseen() {
   const [first] = unseen;
@@ -157,3 +176,5 @@ if (able() && document.getElementById("undecidable")) {
 const stopFollowing = follow(heed, () => (content.dataset.upstream === "unread" || closed ? SOON : LATER));
 local();
 paper();
+// Who comes by a key of the inbox finds the button marked; pressing it is still to be done.
+if (["#approve", "#deny"].includes(location.hash)) document.querySelector(location.hash).focus();

@@ -9,8 +9,8 @@ use crate::refusal::Error;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::command::DecideApproval;
 use ledger::{
-    Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, Origin, PublicKey,
-    Rejection, RequestId, Timestamp,
+    Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, OnScreen, Origin,
+    PublicKey, Rejection, RequestId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -133,7 +133,8 @@ impl<'a> Undecided<'a> {
         })
     }
 
-    /// Records the decision that a passkey signed, with its whole proof.
+    /// Records the decision that a passkey signed, with its whole proof and with what the browser says of its
+    /// screen.
     ///
     /// # Errors
     /// Why the proof is none.
@@ -142,6 +143,7 @@ impl<'a> Undecided<'a> {
         decision: Decision,
         reason: Option<String>,
         assertion: Assertion,
+        on_screen: Option<OnScreen>,
     ) -> Result<Arc<Approval>, Error> {
         let (principal, credential) = self.eligible(&assertion).await?;
         let ledger = &self.app.ledger;
@@ -167,6 +169,7 @@ impl<'a> Undecided<'a> {
             decision,
             reason,
             assertion,
+            on_screen,
         };
         Ok(ledger.execute(origin, command).await?.accepted()?)
     }

@@ -2,7 +2,9 @@
 
 use crate::driver::Driver;
 use crate::enrolling::enrol;
+use crate::layout::{approve_all, look};
 use crate::proof::Proof;
+use crate::reading::operations;
 use crate::service::Service;
 use fantoccini::key::Key;
 use ledger::{AssertionError, Decision};
@@ -126,4 +128,36 @@ async fn a_passkey_is_registered_by_keyboard_too() {
     browser.press(Key::Enter).await;
     browser.told("Your passkey is registered").await;
     browser.expect_silent_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_on_the_screen_is_recorded_as_the_browser_says_it() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let asked = service.ask(&operations()).await;
+    browser.look_with(360, 740, "light").await;
+    browser.goto(&asked.url).await;
+    approve_all(browser).await;
+    let approved = &service.payloads("approval.approved")[0];
+    let said = &approved["on_screen"];
+    let numbers = |list: &str| -> Vec<u64> {
+        let list = said[list].as_array().unwrap().iter();
+        list.map(|number| number.as_u64().unwrap()).collect()
+    };
+    let (seen, whole) = (numbers("operations"), numbers("to_the_end"));
+    let all = operations().as_array().unwrap().len();
+    assert!(!seen.is_empty() && seen.len() <= all, "{said}");
+    assert!(whole.iter().all(|number| seen.contains(number)), "{said}");
+    let receipt = browser.text("main").await;
+    assert!(
+        receipt.contains("On the screen, as the browser says"),
+        "{receipt}"
+    );
+    assert!(
+        receipt.contains(&format!("of {all} operations")),
+        "{receipt}"
+    );
+    look(browser, "receipt-on-screen").await;
 }

@@ -6,6 +6,7 @@ use super::moment::Moment;
 use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
+use ledger::OnScreen;
 
 /// How an approval ended, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct EndedPage {
     /// The approver who decided; absent where nobody did.
     pub by: Option<ShownText>,
     pub reason: Option<ShownText>,
+    /// The operations that the decider's browser says were on its screen; absent where it said nothing.
+    pub on_screen: Option<OnScreen>,
     /// True where upstream was asked, without effect, before it ended.
     pub was_tried: bool,
     pub agent: ShownText,
@@ -98,6 +101,31 @@ impl EndedPage {
         }
         line.push(')');
         line
+    }
+
+    /// What the decider's browser says of its screen.
+    fn seen(&self) -> Option<String> {
+        let said = self.on_screen.as_ref()?;
+        let all = self.operations.len();
+        let (seen, whole) = (said.operations.len(), said.to_the_end.len());
+        Some(match (seen, all) {
+            (_, 1) if whole == 1 => "the operation, to its end".to_owned(),
+            (1, 1) => "the beginning of the operation".to_owned(),
+            (0, _) => "no operation".to_owned(),
+            _ if whole == all => format!("all {all} operations, to their ends"),
+            _ => {
+                let not = (1..=all).filter(|number| {
+                    let number = u32::try_from(*number).unwrap_or(u32::MAX);
+                    !said.operations.contains(&number)
+                });
+                let not: Vec<_> = not.map(|number| number.to_string()).collect();
+                let not = match not.is_empty() {
+                    true => String::new(),
+                    false => format!("; not number {}", not.join(", ")),
+                };
+                format!("{seen} of {all} operations, {whole} of them to the end{not}")
+            }
+        })
     }
 
     fn explanation(&self) -> &'static str {

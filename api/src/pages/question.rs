@@ -137,6 +137,7 @@ impl Question<'_> {
                 .and_then(|decision| decision.reason.as_ref())
                 .filter(|reason| !reason.is_empty())
                 .map(ShownText::block),
+            on_screen: decision.and_then(|decision| decision.on_screen.clone()),
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
             says: Says::of(&self.apply.purpose),
@@ -164,7 +165,7 @@ impl Question<'_> {
     fn before<'b>(&'b self, operation: &Operation, state: Option<&'b Value>) -> Before<'b> {
         Before {
             state,
-            name: match self.approval.zone(operation.scope.id.as_str()) {
+            name: match self.approval.name_of(&operation.scope) {
                 Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
                 Some(ZoneNameRead::Unavailable(_)) | None => None,
             },
@@ -182,7 +183,7 @@ impl Question<'_> {
 }
 
 /// The state that a worker found upstream for one operation.
-fn found(read: Option<&PreState>) -> Option<Value> {
+pub(crate) fn found(read: Option<&PreState>) -> Option<Value> {
     match read? {
         PreState::Found(text) => serde_json::from_str(text).ok(),
         PreState::NotApplicable | PreState::Unavailable(_) => None,

@@ -21,8 +21,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use ledger::Decision;
 use ledger::aggregate::{Approval, Task};
+use ledger::{Decision, OnScreen};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -186,7 +186,8 @@ async fn options_with_reason(
 /// Decides
 ///
 /// Records the decision that the passkey signed, with its whole proof. `decision` and `reason` must be
-/// the ones that the options were asked for.
+/// the ones that the options were asked for. `on_screen` is recorded as what the browser says; it proves
+/// nothing.
 #[utoipa::path(post, path = "/v1/approve/{link}/verify", operation_id = "decide", tag = "approvals",
     params(("link" = String, Path, description = "from approval_url")),
     request_body = VerifyRequest,
@@ -202,7 +203,8 @@ async fn verify(
     let question = Undecided::of(&state.app, &who).await?;
     let decision = request.decision()?;
     let assertion = request.assertion()?;
-    let decided = question.decide(decision, request.reason, assertion);
+    let on_screen = request.on_screen.map(OnScreen::from);
+    let decided = question.decide(decision, request.reason, assertion, on_screen);
     let approval = decided.await?;
     Ok(Json(Decided {
         approval_id: approval.id.to_string(),

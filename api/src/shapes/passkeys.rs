@@ -4,7 +4,7 @@ use crate::problem::ApiError;
 use app::decisions::Options;
 use app::passkey::RelyingParty;
 use ledger::aggregate::Session;
-use ledger::{Assertion, Blob, CredentialId, Decision};
+use ledger::{Assertion, Blob, CredentialId, Decision, OnScreen};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -87,6 +87,30 @@ pub(crate) struct VerifyRequest {
     /// As in the options.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    /// What was on the screen before, as the browser says.
+    #[serde(default)]
+    pub(crate) on_screen: Option<OnScreenSaid>,
+}
+
+/// Operations of the question that were on the screen, from 1. Numbers that it does not have are left out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OnScreenSaid {
+    /// Those whose heading was to be seen.
+    #[schema(example = json!([1, 2]))]
+    operations: Vec<u32>,
+    /// Those of them that were scrolled to their end.
+    #[schema(example = json!([1]))]
+    to_the_end: Vec<u32>,
+}
+
+impl From<OnScreenSaid> for OnScreen {
+    fn from(said: OnScreenSaid) -> Self {
+        Self {
+            operations: said.operations,
+            to_the_end: said.to_the_end,
+        }
+    }
 }
 
 /// The answer of a passkey to options. Binary values are base64url.

@@ -181,7 +181,9 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();
     let options = question.options(Decision::Approve, None).await.unwrap();
     let assertion = passkey.assert(RP_ID, ORIGIN, &options.challenge.to_bytes());
-    let decided = question.decide(Decision::Approve, None, assertion).await;
+    let decided = question
+        .decide(Decision::Approve, None, assertion, None)
+        .await;
     assert_eq!(decided.unwrap().id, waiting.approval.id);
 
     let who = service

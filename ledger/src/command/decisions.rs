@@ -5,7 +5,7 @@ use super::approvals::{approval_and_task, expire};
 use super::callbacks::{Subject, with_deliveries};
 use super::passkeys::is_owner_enabled;
 use super::{Command, RecordedRefusal, Ruling};
-use crate::aggregate::{Approval, ApprovalState, Approver, Credential, Task};
+use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
 use crate::callback_report;
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied};
 use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
+use crate::on_screen::OnScreen;
 use crate::rejection::Rejection;
 use crate::statement::{Decision, ReasonDigest, Statement};
 use crate::storage::{LookupKey, NewEvent, credential_counter};
@@ -28,6 +29,8 @@ pub struct DecideApproval {
     /// The reason that the approver wrote, at most 1000 characters.
     pub reason: Option<String>,
     pub assertion: Assertion,
+    /// The operations that the browser says were on its screen.
+    pub on_screen: Option<OnScreen>,
 }
 
 impl Approval {
@@ -55,13 +58,17 @@ impl Command for DecideApproval {
     /// Refused is what came after the deadline, which the log has then.
     type Answer = Ruling<Arc<Approval>>;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
+    async fn run(mut self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
         let (approval, task) = approval_and_task(tx, self.approval_id).await?;
         let overdue = expire(&tx.context(), &task, &approval);
         if let Some(deadline) = approval.deadline().filter(|_| !overdue.is_empty()) {
             tx.append(overdue).await?;
             let refused = Rejection::ApprovalExpired { at: deadline };
             return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
+        }
+        if let Some(said) = self.on_screen.take() {
+            let apply = tx.existing::<Apply>(approval.apply_id).await?;
+            self.on_screen = Some(OnScreen::of(said, apply.operations.len()));
         }
         let credential_id = CredentialId::unchecked(self.assertion.credential_id.clone());
         let holder = LookupKey::credential(&credential_id);
@@ -240,5 +247,6 @@ fn decided(
         rp_id: context.rules.rp_id.clone(),
         origin: context.rules.origin.clone(),
         sign_count: verified.sign_count,
+        on_screen: command.on_screen.clone(),
     }
 }

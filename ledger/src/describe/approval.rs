@@ -86,7 +86,18 @@ impl ApprovalDecided {
                 thumbprint(key)
             );
         }
-        text + &because(self.reason.as_deref(), topic)
+        text.push_str(&because(self.reason.as_deref(), topic));
+        if let Some(said) = self.on_screen.as_ref().filter(|_| topic.detailed) {
+            let (seen, whole) = (said.operations.len(), said.to_the_end.len());
+            text.push_str(&format!(
+                "; the browser says that {} on its screen, {whole} to the end",
+                match seen {
+                    1 => "1 operation was".to_owned(),
+                    many => format!("{many} operations were"),
+                }
+            ));
+        }
+        text
     }
 
     fn facts(&self, status: Status) -> Facts {

@@ -5,6 +5,8 @@ use crate::clock::Timestamp;
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName, CredentialId, RecordedThumbprint};
+use crate::on_screen::OnScreen;
+use crate::operation::Scope;
 use serde::{Deserialize, Serialize};
 
 /// `approval.requested` 1.
@@ -65,20 +67,31 @@ impl From<PreStateRecordedV1> for PreStateRecorded {
     }
 }
 
-/// What upstream calls a zone.
+/// What upstream calls a zone, or another scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneRead {
-    /// Its id.
+    /// The id of a zone; of another scope, its type and id, such as `account:023e…`.
     pub zone_id: String,
     /// Its name.
     pub name: ZoneNameRead,
+}
+
+impl ZoneRead {
+    /// The id under which what upstream calls a scope is recorded. No id of a scope has a colon.
+    #[must_use]
+    pub fn id_of(scope: &Scope) -> String {
+        match scope.scope_type.as_str() {
+            "zone" => scope.id.to_string(),
+            other => format!("{other}:{}", scope.id),
+        }
+    }
 }
 
 /// A zone's name as far as it could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ZoneNameRead {
-    /// In lower-case ASCII (Punycode).
+    /// A zone's in lower-case ASCII (Punycode); that of another scope as upstream has it.
     Known(String),
     /// It could not be read, and why.
     Unavailable(String),
@@ -91,7 +104,7 @@ pub struct ApprovalNarrowed {
     pub approvers: Vec<ApproverName>,
 }
 
-/// `approval.approved` 1 and `approval.denied` 1: who decided, and the whole proof.
+/// `approval.approved` 2 and `approval.denied` 2: who decided, and the whole proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDecided {
     /// The approver.
@@ -118,6 +131,57 @@ pub struct ApprovalDecided {
     pub origin: String,
     /// The authenticator's signature counter.
     pub sign_count: u32,
+    /// The operations that the browser says were on its screen; absent where it says nothing of that.
+    pub on_screen: Option<OnScreen>,
+}
+
+/// `approval.approved` 1 and `approval.denied` 1: nothing was said of what was on the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDecidedV1 {
+    /// The approver.
+    pub principal: ApproverName,
+    /// What they wrote.
+    pub reason: Option<String>,
+    /// The canonical JSON statement that the challenge binds.
+    pub statement: String,
+    /// The credential, as registered.
+    pub credential_id: CredentialId,
+    /// RFC 9679 thumbprint of its public key.
+    pub public_key_thumbprint: RecordedThumbprint,
+    /// The assertion's client data, byte for byte.
+    pub client_data_json: Blob,
+    /// The assertion's authenticator data.
+    pub authenticator_data: Blob,
+    /// The assertion's signature.
+    pub signature: Blob,
+    /// The assertion's user handle.
+    pub user_handle: Option<Blob>,
+    /// The relying party id that was checked.
+    pub rp_id: String,
+    /// The origin that was checked.
+    pub origin: String,
+    /// The authenticator's signature counter.
+    pub sign_count: u32,
+}
+
+impl From<ApprovalDecidedV1> for ApprovalDecided {
+    fn from(old: ApprovalDecidedV1) -> Self {
+        Self {
+            principal: old.principal,
+            reason: old.reason,
+            statement: old.statement,
+            credential_id: old.credential_id,
+            public_key_thumbprint: old.public_key_thumbprint,
+            client_data_json: old.client_data_json,
+            authenticator_data: old.authenticator_data,
+            signature: old.signature,
+            user_handle: old.user_handle,
+            rp_id: old.rp_id,
+            origin: old.origin,
+            sign_count: old.sign_count,
+            on_screen: None,
+        }
+    }
 }
 
 /// `approval.expired` 1: the deadline passed undecided, or approved but not continued.

@@ -33,9 +33,9 @@ pub use apply::{
     RefusalsCounted, StateBefore,
 };
 pub use approval::{
-    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalExpired, ApprovalNarrowed,
-    ApprovalReleased, ApprovalRequested, PreState, PreStateRecorded, PreStateRecordedV1,
-    ZoneNameRead, ZoneRead,
+    ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
+    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, PreState, PreStateRecorded,
+    PreStateRecordedV1, ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -97,15 +97,27 @@ mod stream {
     };
 }
 
-/// `approval.approved` 1.
+/// `approval.approved` 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Approved(pub ApprovalDecided);
 
-/// `approval.denied` 1.
+/// `approval.denied` 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Denied(pub ApprovalDecided);
+
+impl From<ApprovalDecidedV1> for Approved {
+    fn from(old: ApprovalDecidedV1) -> Self {
+        Self(old.into())
+    }
+}
+
+impl From<ApprovalDecidedV1> for Denied {
+    fn from(old: ApprovalDecidedV1) -> Self {
+        Self(old.into())
+    }
+}
 
 events! {
     /// One fact, in the newest form of its type.
@@ -151,9 +163,9 @@ events! {
         in Approval by READER under ApprovalState;
     32, 1, "approval.narrowed" => ApprovalNarrowed(ApprovalNarrowed)
         in Approval by AGENT under ApprovalState;
-    33, 1, "approval.approved" => ApprovalApproved(Approved)
+    33, 2, "approval.approved" => ApprovalApproved(Approved) { 1 => ApprovalDecidedV1 }
         in Approval by APPROVER under DecisionAssertion told as ApprovalApproved [looked_up, decides];
-    34, 1, "approval.denied" => ApprovalDenied(Denied)
+    34, 2, "approval.denied" => ApprovalDenied(Denied) { 1 => ApprovalDecidedV1 }
         in Approval by APPROVER under DecisionAssertion told as ApprovalDenied [looked_up, decides];
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];

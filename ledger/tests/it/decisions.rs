@@ -9,8 +9,8 @@ use ledger::aggregate::{Approval, ApprovalState};
 use ledger::command::{CreateTask, DecideApproval, NarrowApproval, RevokeCredential, Submitted};
 use ledger::event::{ApprovalDecided, Approved, CredentialStatus, Denied, Event};
 use ledger::{
-    ApproverName, Challenge, ChallengeKey, CredentialId, Decision, Expectation, PublicKey,
-    Rejection, Statement, verify_assertion,
+    ApproverName, Challenge, ChallengeKey, CredentialId, Decision, Expectation, OnScreen,
+    PublicKey, Rejection, Statement, verify_assertion,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,7 @@ impl<'a> Ceremony<'a> {
             decision: self.decision,
             reason: self.reason.map(str::to_owned),
             assertion: by.assert(self.rp_id, self.origin, &challenge.to_bytes()),
+            on_screen: None,
         }
     }
 }
@@ -105,6 +106,27 @@ async fn a_decision_in_the_log_is_verified_by_anybody_with_the_public_key_alone(
         };
         verify_assertion(&key, &assertion, &expectation).unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_a_browser_says_of_its_screen_is_recorded_as_far_as_it_can_be() {
+    let scene = Scene::new().await;
+    let asked = scene.asked("k").await;
+    let mut command =
+        scene
+            .alice
+            .decide(&scene.ledger, approval_of(&asked), Decision::Approve, None);
+    let said = OnScreen {
+        operations: vec![7, 1, 1],
+        to_the_end: vec![1, 7],
+    };
+    command.on_screen = Some(said);
+    scene.run(command).await.unwrap().accepted().unwrap();
+    let kept = OnScreen {
+        operations: vec![1],
+        to_the_end: vec![1],
+    };
+    assert_eq!(recorded_decision(&scene).await.on_screen, Some(kept));
 }
 
 #[tokio::test]
@@ -319,6 +341,7 @@ async fn a_forged_mac_is_refused_even_where_everything_else_fits() {
         decision: Decision::Approve,
         reason: None,
         assertion: scene.alice.assert(RP_ID, ORIGIN, &bytes),
+        on_screen: None,
     };
     let Rejection::AssertionInvalid { why } = refused(&scene, forged).await else {
         panic!("not refused for its proof");

@@ -47,7 +47,7 @@ pub(super) struct QuestionState {
     /// The apply that asked first.
     pub(super) first_apply: ApplyId,
     /// That apply was accepted, with so many operations.
-    asked: Option<usize>,
+    pub(super) asked: Option<usize>,
     /// The idempotency key that a delivery told of it.
     pub(super) told_key: Option<IdempotencyKey>,
     was_read: bool,

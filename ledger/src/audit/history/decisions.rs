@@ -26,6 +26,7 @@ impl History {
             format!("{:?} may not decide this approval", decided.principal)
         });
         self.check_owner(now, &decided.principal);
+        self.check_on_screen(now, decided);
         now.expect(
             statement.canonical_bytes() == decided.statement.as_bytes(),
             Check::DecisionStatement,
@@ -54,6 +55,19 @@ impl History {
         self.note_key(decided, &credential);
         self.credentials
             .insert(decided.credential_id.clone(), credential);
+    }
+
+    /// What a browser says of its screen is about operations of the question.
+    fn check_on_screen(&mut self, now: &mut Now<'_>, decided: &ApprovalDecided) {
+        let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
+        let said = decided.on_screen.as_ref();
+        now.expect(
+            said.is_none_or(|said| said.is_sound(question.asked)),
+            Check::PayloadForm,
+            || "what was on the screen are not operations of the question".to_owned(),
+        );
     }
 
     /// The statement that this decision must have signed, and whether the principal was asked.

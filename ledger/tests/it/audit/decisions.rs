@@ -6,7 +6,7 @@ use fixtures::history::{History, trusting};
 use fixtures::rules::APPROVER;
 use ledger::audit::{Check, Report};
 use ledger::event::{ApprovalDecided, Approved, CredentialStatus, Event};
-use ledger::{Fingerprint, RecordedThumbprint, Timestamp};
+use ledger::{Fingerprint, OnScreen, RecordedThumbprint, Timestamp};
 use std::time::Duration;
 
 fn decision(history: &History, change: impl FnOnce(&mut ApprovalDecided)) -> (Report, u64) {
@@ -48,6 +48,29 @@ async fn a_signature_that_is_not_the_credentials_is_named() {
         decided.origin = "https://evil.example".to_owned()
     });
     is_first(&report, Check::DecisionAssertion, Some(at));
+}
+
+#[tokio::test]
+async fn what_was_on_the_screen_is_of_the_question() {
+    let history = told().await;
+    for (operations, to_the_end, is_sound) in [
+        (vec![1], vec![1], true),
+        (vec![], vec![], true),
+        (vec![99], vec![], false),
+        (vec![], vec![1], false),
+    ] {
+        let (report, at) = decision(&history, |decided| {
+            decided.on_screen = Some(OnScreen {
+                operations,
+                to_the_end,
+            });
+        });
+        if is_sound {
+            assert!(report.findings.is_empty(), "{report:?}");
+        } else {
+            is_first(&report, Check::PayloadForm, Some(at));
+        }
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ async fn signed_approval(scene: &Scene, asked: &Submitted) -> (ApprovalDecided, 
         rp_id: RP_ID.to_owned(),
         origin: fixtures::rules::ORIGIN.to_owned(),
         sign_count: u32::from(count),
+        on_screen: None,
     };
     (decided, count)
 }

@@ -46,6 +46,7 @@ async fn unsigned_approval(scene: &Scene, asked: &Submitted) -> (StreamId, Event
         rp_id: RP_ID.to_owned(),
         origin: fixtures::rules::ORIGIN.to_owned(),
         sign_count: 7,
+        on_screen: None,
     };
     (approval.id.into(), Approved(decided).into())
 }
