@@ -9,6 +9,9 @@ use askama::Template;
 pub(crate) struct EventRow {
     pub(crate) position: u64,
     pub(crate) at: Beside,
+    /// The same in microseconds since 1970, and the event's number, as its header has them.
+    pub(crate) micros: i64,
+    pub(crate) number: u16,
     pub(crate) event: Short,
     pub(crate) who: Short,
     /// What happened, with what people and agents wrote in quotes.
@@ -30,11 +33,18 @@ pub(crate) struct LedgerPage {
     pub(crate) recorded: u64,
     pub(crate) signed: Option<u64>,
     pub(crate) witnessed: Option<u64>,
+    /// Whether the person may read headers of events.
+    pub(crate) audits: bool,
     pub(crate) events: Vec<EventRow>,
     pub(crate) older: Option<String>,
 }
 
 impl LedgerPage {
+    /// Whether there is a checkpoint for a browser to check.
+    fn is_checkable(&self) -> bool {
+        self.signed.is_some_and(|size| size > 0)
+    }
+
     fn assets(&self) -> String {
         self.frame.assets()
     }

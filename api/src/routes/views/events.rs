@@ -3,7 +3,7 @@
 use super::{Asked, older, user_name};
 use crate::extract::params::QueryParams;
 use crate::pages::views::{EventRow, Frame, LedgerPage, View};
-use crate::pages::{Beside, Short};
+use crate::pages::{Beside, Moment, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
@@ -11,7 +11,8 @@ use crate::state::AppState;
 use app::action;
 use axum::extract::State;
 use axum::response::Response;
-use ledger::UserId;
+use ledger::operation::unspelled;
+use ledger::{Event, Timestamp, UserId};
 use projections::{Page, Projection, TimelineEntry};
 
 /// Room for what happened and for who it was, in bytes of HTML.
@@ -33,6 +34,7 @@ pub(super) async fn show(
         let checkpoints = state.app.ledger.checkpoints();
         Ok(LedgerPage {
             frame,
+            audits: who.session().is_none_or(|session| session.user.can_audit),
             recorded: page.as_of,
             signed: checkpoints.map(|it| it.newest().map_or(0, |newest| newest.size())),
             witnessed: checkpoints.and_then(|it| it.witnessed().map(|it| it.size())),
@@ -58,15 +60,58 @@ pub(super) async fn rows(
         rows.push(EventRow {
             position: entry.position,
             at: Beside::past(entry.at, now),
+            micros: entry.at.as_micros(),
+            number: number_of(&entry.event),
             event: Short::line(entry.event, WHO),
             who: Short::line(named(state, &entry.who).await?, WHO),
-            summary: Short::line(entry.summary, SUMMARY),
+            summary: Short::line(for_people(&entry.summary), SUMMARY),
             task: entry.task_id.map(|id| id.to_string()),
             signed: signed.is_some_and(|size| entry.position < size),
             witnessed: witnessed.is_some_and(|size| entry.position < size),
         });
     }
     Ok(rows)
+}
+
+/// A sentence with its moments in whole seconds and its ids as far as they tell one from another. What it spells
+/// out is spelled by the page.
+fn for_people(summary: &str) -> String {
+    /// As many digits of an id as tell its moment.
+    const ID: usize = 13;
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
+    let word = |word: &str| {
+        let (bare, after) = match word.strip_suffix(['.', ':']) {
+            Some(bare) => (bare, word.get(bare.len()..).unwrap_or("")),
+            None => (word, ""),
+        };
+        let moment = bare.parse::<jiff::Timestamp>().ok();
+        if let Some(at) = moment.filter(|_| bare.ends_with('Z')) {
+            let at = Timestamp::from_seconds(at.as_second());
+            return format!("{}{after}", Moment::new(at));
+        }
+        match bare.len() == 36 && bare.parse::<UserId>().is_ok() {
+            true => format!("{}…{after}", bare.get(..ID).unwrap_or(bare)),
+            false => word.to_owned(),
+        }
+    };
+    let mut sentence = String::with_capacity(summary.len());
+    let mut rest = summary;
+    while !rest.is_empty() {
+        let (found, behind) = rest.split_at(rest.find(|c| !is_of_word(c)).unwrap_or(rest.len()));
+        sentence.push_str(&word(found));
+        let next = behind.find(is_of_word).unwrap_or(behind.len());
+        let (between, after) = behind.split_at(next);
+        sentence.push_str(between);
+        rest = after;
+    }
+    unspelled(&sentence)
+}
+
+/// The event's number in headers, by its name.
+fn number_of(name: &str) -> u16 {
+    let mut forms = Event::FORMS.iter();
+    let found = forms.find(|(_, _, known)| *known == name);
+    found.map_or(0, |(number, ..)| *number)
 }
 
 /// Who acted; a user by the name that they have now.
@@ -77,4 +122,23 @@ async fn named(state: &AppState, who: &str) -> Result<String, ApiError> {
     };
     let name = user_name(state, id).await?;
     Ok(name.map_or_else(|| who.to_owned(), |name| format!("user {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_people;
+
+    #[test]
+    fn sentences_have_whole_seconds_and_short_ids() {
+        let told = "approval of \"a-b\" until 2026-11-22T14:05:09.123456Z: used by apply \
+                    0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11; 12.5 s, x‹U+202E›y";
+        assert_eq!(
+            for_people(told),
+            "approval of \"a-b\" until 22 Nov 2026, 14:05:09 UTC: used by apply \
+             0193a1f2-7c1e…; 12.5 s, x\u{202e}y"
+        );
+        for same in ["", "a", "…ü", "2026-11-22", "Z", "0193a1f2-7c1e"] {
+            assert_eq!(for_people(same), same);
+        }
+    }
 }
