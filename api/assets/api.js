@@ -54,15 +54,20 @@ function refusal(response, { code, detail }) {
 const wait = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`);
 
 /** Asks as `ask` does; where a fresh passkey is needed, asks for it first. */
-export async function askConfirmed(method, path, body) {
+export const askConfirmed = (method, path, body) => confirmed(() => ask(method, path, body));
+
+/** Makes a principal one's own by one of its passkeys. */
+export const link = (principal) => confirmed(() => ceremony("me/approvers", { principal }));
+
+async function confirmed(act) {
   try {
-    return await ask(method, path, body);
+    return await act();
   } catch (error) {
     if (error.code !== "step_up_required") throw error;
   }
   say("", "Confirm with your passkey", "What you asked for needs it.");
   await ceremony("auth/step-up", {});
-  return ask(method, path, body);
+  return act();
 }
 
 export async function ceremony(path, words) {

@@ -224,14 +224,21 @@ export function say(tone, title, text, { reload = false } = {}) {
   line.hidden = false;
 }
 
-/** Tells each moment by this device's clock and place; the title keeps it in UTC. */
-export function local() {
+/** Tells each moment by this device's clock and place; the title keeps it in UTC. One that is told by how long ago
+ *  it was keeps its words, and its title has both. */
+export function local(part = document) {
   const told = new Intl.DateTimeFormat("en-GB", {
     day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
   });
-  for (const moment of document.querySelectorAll("time")) {
+  for (const moment of part.querySelectorAll("time[datetime]:not([data-local])")) {
+    const here = told.format(new Date(moment.dateTime));
+    moment.dataset.local = "";
+    if (moment.title) {
+      moment.title = `${here} (${moment.title})`;
+      continue;
+    }
     moment.title = moment.textContent;
-    moment.textContent = told.format(new Date(moment.dateTime));
+    moment.textContent = here;
   }
 }
 

@@ -1,8 +1,8 @@
 // Views of who is logged in: brings the page up to date as things change, and answers the keyboard. Without it
 // the page reads as well.
 
-import { askConfirmed } from "./api.js";
-import { explain, hush, say } from "./ceremony.js";
+import { askConfirmed, link } from "./api.js";
+import { explain, hush, local, say } from "./ceremony.js";
 import { follow } from "./live.js";
 
 const main = document.getElementById("content");
@@ -21,6 +21,8 @@ const SETTLES = 700;
 const LETTER = 1500;
 
 let asOf = main.dataset.asOf;
+/** The list's text as the service made it. */
+let text = lists()?.textContent;
 let movedAt = -Infinity;
 let askedAt = -Infinity;
 let timer = 0;
@@ -56,11 +58,13 @@ async function refresh() {
   const marked = document.activeElement;
   const inList = lists().contains(marked);
   const id = inList ? marked.id : "";
-  const before = lists().textContent;
   const open = [...lists().querySelectorAll("details[id][open]")].map((part) => part.id);
   lists().replaceWith(document.importNode(list, true));
   for (const part of open) document.getElementById(part)?.setAttribute("open", "");
-  if (lists().textContent !== before) movedAt = performance.now();
+  local(lists());
+  document.dispatchEvent(new Event("lists"));
+  if (list.textContent !== text) movedAt = performance.now();
+  text = list.textContent;
   document.title = next.title;
   asOf = next.getElementById("content").dataset.asOf;
   const still = id && document.getElementById(id);
@@ -97,12 +101,12 @@ document.addEventListener("click", (event) => {
 
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
 async function act(button) {
-  const { method, path, done, shows } = button.dataset;
+  const { method, path, done, shows, links } = button.dataset;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   hush();
   try {
-    const answer = await askConfirmed(method, path, {});
+    const answer = links ? await link(decodeURIComponent(links)) : await askConfirmed(method, path, {});
     say("good", done, shows ? answer[shows] : "");
     await refresh().catch(() => {});
   } catch (error) {
@@ -134,6 +138,19 @@ function step(by) {
   hush();
 }
 
+/** Opens the request that is marked, or else the one under the pointer, as it stands now, where its page decides
+ *  with a passkey. */
+function decide(button) {
+  const row = document.activeElement?.closest?.(".request-row") ?? document.querySelector(".request-row:hover");
+  const link = row?.querySelector("a.open");
+  if (!link || !row.hasAttribute("data-open")) return;
+  if (performance.now() - movedAt <= SETTLES) {
+    say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
+    return;
+  }
+  location.assign(`${link.href}#${button}`);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
@@ -148,5 +165,8 @@ document.addEventListener("keydown", (event) => {
   // Enter is the marked link's own.
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
+  else if (event.key === "a" || event.key === "d") decide(event.key === "a" ? "approve" : "deny");
   else if (event.key === "g") letterUntil = performance.now() + LETTER;
 });
+
+local();

@@ -31,7 +31,7 @@ pub use status::{
 };
 pub use tables::{
     AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView, ApproverView,
-    AttemptView, CallbackView, CredentialView, DeliveryView, DueDelivery, DueSearch, ErasedView,
-    OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView, TimelineEntry,
-    TimelineTopic, Unproven,
+    AttemptView, CallbackView, CredentialView, DecidedKind, DeliveryView, DueDelivery, DueSearch,
+    ErasedView, OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView,
+    TimelineEntry, TimelineTopic, Unproven,
 };

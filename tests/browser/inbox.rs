@@ -166,6 +166,93 @@ async fn keys_go_from_row_to_row_and_to_other_views() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_lead_to_the_buttons_of_the_marked_question_and_decide_nothing() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    service.invite("default").await;
+    let (purge, off) = (
+        service.ask_for_purge().await,
+        ask_to_switch_tls_off(&service).await,
+    );
+    for (way, key, heading) in [("j", "a", "TLS"), ("jj", "d", "app.css")] {
+        browser.goto(&format!("{}/inbox", service.origin)).await;
+        has_rows(&browser, &[&off, &purge]).await;
+        // With nothing marked there is nothing to open.
+        browser.type_text(key).await;
+        assert_eq!(path(&browser).await, "/inbox");
+        browser.type_text(way).await;
+        browser.type_text(key).await;
+        until("the question", async || {
+            let is_there = path(&browser).await.contains("/approve/");
+            (is_there && browser.heading().await.contains(heading)).then_some(())
+        })
+        .await;
+        let button = if key == "a" { "#approve" } else { "#deny" };
+        let hash = browser.script("return location.hash", Vec::new()).await;
+        assert_eq!(hash, button);
+    }
+    let decided = ["approval.approved", "approval.denied"];
+    assert!(
+        decided
+            .iter()
+            .all(|event| service.payloads(event).is_empty())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_are_told_by_the_clock_of_the_device() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let zone = json!({"timezoneId": "Asia/Tokyo"});
+    browser
+        .devtools("Emulation.setTimezoneOverride", zone)
+        .await;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&format!("{}/inbox", service.origin)).await;
+    let title = "return document.querySelector('#lists time').title";
+    let title = browser.script(title, Vec::new()).await;
+    let title = title.as_str().unwrap();
+    assert!(title.contains("GMT+9") && title.contains("UTC)"), "{title}");
+    browser.goto(&asked.url).await;
+    let until =
+        "const time = document.querySelector('.facts time'); return [time.textContent, time.title]";
+    let until = browser.script(until, Vec::new()).await;
+    assert!(until[0].as_str().unwrap().contains("GMT+9"), "{until}");
+    assert!(until[1].as_str().unwrap().ends_with("UTC"), "{until}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_questions_can_be_used_by_everybody() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let purge = |n: usize| {
+        json!({
+            "operation_id": "cache.purge.execute", "scope_type": "zone",
+            "scope_id": "023e105f4ecef8ad9ca31a8372d0c353",
+            "params": {"files": [format!("https://shop.example.com/{n}.css")]},
+        })
+    };
+    for n in 0..1000 {
+        service.ask(&json!([purge(n)])).await;
+    }
+    browser.goto(&format!("{}/inbox", service.origin)).await;
+    until("all of them", async || {
+        let number = browser.text("#others .number").await;
+        (number == "1000").then_some(())
+    })
+    .await;
+    look_closely(&browser, "inbox-thousand").await;
+    browser.click("#others .more a").await;
+    until("the section", async || {
+        let rows = rows(&browser).await.len();
+        (rows == 50).then_some(())
+    })
+    .await;
+    look_closely(&browser, "inbox-thousand-section").await;
+    browser.expect_silent_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_ends_leaves_the_inbox() {
     let driver = Driver::start();
     let (service, browser) = at_the_inbox(&driver).await;

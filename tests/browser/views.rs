@@ -4,6 +4,7 @@ use crate::account::{PASSWORD, arrived, logged_in, shown};
 use crate::axe::look_closely;
 use crate::browser::Browser;
 use crate::driver::Driver;
+use crate::enrolling::enrol;
 use crate::inbox::at_the_inbox;
 use crate::service::Service;
 use crate::waiting::until;
@@ -140,6 +141,112 @@ async fn an_invitation_is_made_from_a_row_once_a_passkey_was_shown() {
     let told = browser.told("Give this link to the person").await;
     assert!(told.contains("/v1/enrol/"), "{told}");
     assert_eq!(invited(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approver_is_made_ones_own_by_its_passkey() {
+    let driver = Driver::start();
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    logged_in(browser, &service, "anna").await;
+    let asked = service.ask_for_purge().await;
+    browser.goto(&format!("{}/approvers", service.origin)).await;
+    live(browser).await;
+    look_closely(browser, "approvers-to-link").await;
+    browser.click("button[data-links='default']").await;
+    browser.told("From now on this approver is you").await;
+    until("the name", async || {
+        listed(browser).await.contains("of user anna").then_some(())
+    })
+    .await;
+    assert!(!listed(browser).await.contains("This is me"));
+    browser.goto(&format!("{}/inbox", service.origin)).await;
+    let needs = "return document.querySelector('#needs li').dataset.id";
+    assert_eq!(browser.script(needs, Vec::new()).await, asked.approval_id);
+}
+
+/// What the ledger's view says of what this browser checked.
+async fn checked(browser: &Browser, part: &str) -> String {
+    let text = "return document.getElementById('checked')?.innerText ?? ''";
+    until(part, async || {
+        let told = browser.script(text, Vec::new()).await;
+        let told = told.as_str().unwrap_or_default().to_owned();
+        told.contains(part).then_some(told)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_browser_checks_the_ledger_and_says_where_trust_ends() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    service.ask_for_purge().await;
+    let url = format!("{}/ledger", service.origin);
+    until("a checkpoint", async || {
+        browser.goto(&url).await;
+        let marks = "return document.querySelectorAll('#checked').length";
+        (browser.script(marks, Vec::new()).await == 1).then_some(())
+    })
+    .await;
+    checked(&browser, "signed by the key that this browser keeps").await;
+    checked(&browser, "Single events are checked for who may audit").await;
+    browser.expect_silent_console().await;
+    let created = service.payloads("user.created");
+    let anna = created[0]["user_id"].as_str().unwrap();
+    let audits = format!("user set {anna} --can-audit true --local --reason audits");
+    service.command(&audits, "");
+    browser.goto(&url).await;
+    let count = "return document.querySelectorAll('.mark.checked').length";
+    until("the marks", async || {
+        (browser.script(count, Vec::new()).await.as_u64() > Some(3)).then_some(())
+    })
+    .await;
+    browser.click(".proof summary").await;
+    let header = browser.text(".proof code").await;
+    assert!(header.starts_with("4c50504c01"), "{header}");
+    look_closely(&browser, "ledger-checked").await;
+    browser.expect_silent_console().await;
+    // What comes later continues what was checked.
+    service.ask_for_purge().await;
+    until("more of it", async || {
+        let newest = "const row = document.querySelector('.events > li'); \
+                      return row.querySelector('.mark.checked') ? Number(row.dataset.position) : 0";
+        (browser.script(newest, Vec::new()).await.as_u64() > Some(5)).then_some(())
+    })
+    .await;
+    // A log that this browser has seen otherwise.
+    let change = "const name = Object.keys(localStorage).find((key) => key.startsWith('ledger ')); \
+                  const kept = JSON.parse(localStorage[name]); \
+                  kept[arguments[0]] = arguments[1] ?? kept[arguments[0]].replace(/^./, (c) => c === '0' ? '1' : '0'); \
+                  localStorage[name] = JSON.stringify(kept)";
+    for (field, value, told) in [
+        (
+            "root",
+            serde_json::Value::Null,
+            "does not continue what this browser has seen",
+        ),
+        (
+            "size",
+            1_000_000.into(),
+            "shorter than this browser has seen it",
+        ),
+        (
+            "key",
+            "other+00000000+AA".into(),
+            "another key than the one that this browser keeps",
+        ),
+    ] {
+        browser.script(change, vec![field.into(), value]).await;
+        browser.goto(&url).await;
+        let text = checked(&browser, told).await;
+        assert!(text.contains("Trust ends at event"), "{text}");
+        assert_eq!(browser.script(count, Vec::new()).await, 0);
+        if field == "root" {
+            look_closely(&browser, "ledger-broken").await;
+        }
+    }
 }
 
 /// The address that a machine shows leads a stranger through the login to the answer.

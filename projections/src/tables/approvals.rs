@@ -56,6 +56,16 @@ const SPEC: Spec = Spec {
     fold_indexes: &[],
 };
 
+/// An operation on a scope, and how often people have decided about it and approved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedKind {
+    pub operation: String,
+    pub scope_type: String,
+    pub scope_id: String,
+    pub decided: u64,
+    pub approved: u64,
+}
+
 row! {
     pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
         pub id: ApprovalId = "approval_id",
@@ -332,6 +342,46 @@ impl Projections {
                 let number: i64 = row.try_get("number").map_err(failed())?;
                 let state = Columns::new(row, SPEC.name).get("state")?;
                 Ok((state, decided, u64::try_from(number).unwrap_or(0)))
+            })
+            .collect()
+    }
+
+    /// What people have decided of each kind of operation that an agent has asked for since then, of its newest
+    /// thousand questions: the most often asked first.
+    pub async fn decided_kinds(
+        &self,
+        agent: &AgentName,
+        since: Timestamp,
+    ) -> Result<Vec<DecidedKind>, Error> {
+        let failed = || Error::database("counting what was decided of an agent");
+        let query = sqlx::query(
+            "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
+                    kind.value ->> 'scope_id' AS scope_id, count(DISTINCT asked.approval_id) AS decided,
+                    count(DISTINCT asked.approval_id) FILTER (WHERE asked.state <> 'denied') AS approved
+             FROM (SELECT approval_id, apply_id, state FROM (
+                       SELECT approval_id, apply_id, state, created_at, decided_at FROM approvals
+                       WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+                   WHERE created_at >= ? AND decided_at IS NOT NULL) AS asked
+             JOIN applies ON applies.apply_id = asked.apply_id, json_each(applies.operations) AS kind
+             GROUP BY 1, 2, 3 ORDER BY decided DESC, 1, 2, 3 LIMIT 100",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
+        let rows = rows.await.map_err(failed())?;
+        rows.iter()
+            .map(|row| {
+                let text = |name| row.try_get::<String, _>(name).map_err(failed());
+                let number = |name| {
+                    let number = row.try_get::<i64, _>(name).map_err(failed())?;
+                    Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
+                };
+                Ok(DecidedKind {
+                    operation: text("operation")?,
+                    scope_type: text("scope_type")?,
+                    scope_id: text("scope_id")?,
+                    decided: number("decided")?,
+                    approved: number("approved")?,
+                })
             })
             .collect()
     }

@@ -30,7 +30,7 @@ pub use agent_keys::AgentKeyView;
 pub use agents::{AgentFilter, AgentView};
 pub use applies::ApplyView;
 pub(crate) use approval_deciders::DeciderRow;
-pub use approvals::{ApprovalFilter, ApprovalView};
+pub use approvals::{ApprovalFilter, ApprovalView, DecidedKind};
 pub use approver_credentials::CredentialView;
 pub use approvers::ApproverView;
 pub use audit_timeline::{TimelineEntry, TimelineTopic};

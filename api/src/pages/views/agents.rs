@@ -37,6 +37,8 @@ pub(crate) struct AgentPage {
     pub(crate) agent: AgentRow,
     pub(crate) grants: Vec<GrantRow>,
     pub(crate) grants_more: usize,
+    /// What people have approved each time.
+    pub(crate) suggestions: Vec<SuggestionRow>,
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) keys_more: bool,
     pub(crate) record: Record,
@@ -52,6 +54,13 @@ pub(crate) struct GrantRow {
     pub(crate) level: &'static str,
     /// Until when; for good when absent.
     pub(crate) until: Option<Beside>,
+}
+
+/// A kind of operation that people have approved so many times, and never denied.
+#[derive(Debug, Clone)]
+pub(crate) struct SuggestionRow {
+    pub(crate) what: Short,
+    pub(crate) times: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -57,6 +57,12 @@ pub(crate) enum RowState {
     },
 }
 
+impl RowState {
+    const fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
 impl InboxPage {
     fn assets(&self) -> String {
         self.frame.assets()

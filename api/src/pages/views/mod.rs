@@ -10,6 +10,7 @@ mod tasks;
 
 pub(crate) use agents::{
     AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, Record,
+    SuggestionRow,
 };
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};

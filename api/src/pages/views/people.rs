@@ -24,6 +24,8 @@ pub(crate) struct ApproverRow {
     pub(crate) since: Beside,
     /// The path of the API that invites to register one more, where that is the person's to do.
     pub(crate) invite: Option<String>,
+    /// The principal as part of an address, where whoever is logged in may make it their own by one of its passkeys.
+    pub(crate) links: Option<String>,
 }
 
 /// Deliveries that were given up, those given up longest first.

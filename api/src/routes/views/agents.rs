@@ -4,7 +4,7 @@ use super::{Asked, events, older, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage, Record,
-    View,
+    SuggestionRow, View,
 };
 use crate::pages::{Beside, Short};
 use crate::problem::ApiError;
@@ -15,8 +15,8 @@ use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
-use ledger::{AgentName, Timestamp, UserId};
-use projections::{AgentFilter, ApprovalStatus, Paging, Projection, TimelineTopic};
+use ledger::{AgentName, Providers, Risk, Timestamp, UserId};
+use projections::{AgentFilter, ApprovalStatus, DecidedKind, Paging, Projection, TimelineTopic};
 use std::time::Duration;
 use url::form_urlencoded;
 
@@ -150,6 +150,8 @@ async fn agent(
     let views = state.app.current_views(&read).await?;
     let now = ledger.now();
     let counts = views.asked_by(name, now.minus(MONTH)).await?;
+    let decided = views.decided_kinds(name, now.minus(MONTH)).await?;
+    let suggestions = suggestions(&ledger.rules().providers, &grants, decided);
     let topic = Some(TimelineTopic::Agent(name.clone()));
     let timeline = views.timeline(topic, paging).await?;
     let frame = Frame::of(who, &asked.path, View::Agents, timeline.as_of);
@@ -177,6 +179,7 @@ async fn agent(
             grants: grants.len(),
             since: Beside::past(agent.created_at, now),
         },
+        suggestions,
         grants_more: grants.len().saturating_sub(GRANTS),
         grants: grants
             .iter()
@@ -208,6 +211,44 @@ fn grant(grant: &Grant, now: Timestamp) -> GrantRow {
         level: grant.granted_level.as_str(),
         until: grant.expires_at.map(|until| Beside::ahead(until, now)),
     }
+}
+
+/// What could be granted: approved each time and often enough, not granted yet, and nothing that a grant does not
+/// spare a question.
+fn suggestions(
+    providers: &Providers,
+    grants: &[Grant],
+    decided: Vec<DecidedKind>,
+) -> Vec<SuggestionRow> {
+    const LEAST: u64 = 5;
+    const MOST: usize = 10;
+    let is_granted = |kind: &DecidedKind| {
+        grants.iter().any(|grant| {
+            grant.operation.as_str() == kind.operation
+                && grant.scope_type.as_str() == kind.scope_type
+                && ["*", &kind.scope_id].contains(&grant.scope_id.as_str())
+        })
+    };
+    let is_spared = |kind: &DecidedKind| {
+        let entry = providers.entry(&kind.operation);
+        entry.is_ok_and(|entry| entry.risk != Risk::Sensitive)
+    };
+    decided
+        .into_iter()
+        .filter(|kind| kind.decided >= LEAST && kind.approved == kind.decided)
+        .filter(|kind| is_spared(kind) && !is_granted(kind))
+        .take(MOST)
+        .map(|kind| SuggestionRow {
+            what: Short::line(
+                format!(
+                    "{} on {} {}",
+                    kind.operation, kind.scope_type, kind.scope_id
+                ),
+                TEXT,
+            ),
+            times: kind.approved,
+        })
+        .collect()
 }
 
 fn record(counts: &[(ApprovalStatus, bool, u64)]) -> Record {

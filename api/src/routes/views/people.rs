@@ -48,7 +48,10 @@ pub(super) async fn approvers(
             // Users invite themselves, or are invited as users.
             let is_own = principal.starts_with(ApproverName::OF_USERS);
             let may = frame.is_of(Role::Admin) && !is_own;
+            let is_free = approver.user_id.is_none() && !is_own && passkeys > 0;
+            let links = is_free && who.session().is_some();
             rows.push(ApproverRow {
+                links: links.then(|| path_part(principal)),
                 invite: may.then(|| format!("approvers/{}/enrolment", path_part(principal))),
                 name: Short::line(principal, TEXT),
                 user: user.map(|name| Short::line(name, TEXT)),

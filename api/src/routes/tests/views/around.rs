@@ -98,7 +98,7 @@ async fn the_ledger_marks_what_is_signed_and_nothing_that_nobody_checked() {
         page.html.matches("class=\"mark signed\"").count() as u64,
         size
     );
-    for mark in ["mark witnessed", "checked"] {
+    for mark in ["mark witnessed", "mark checked"] {
         assert!(!page.html.contains(mark), "{mark}");
     }
     let unsigned = Stage::unsigned().await;
@@ -135,6 +135,46 @@ async fn an_agent_is_shown_with_its_grants_its_keys_and_its_record() {
     assert!(!agent.html.contains(made.body["key"].as_str().unwrap()));
     let nobody = stage.view("/agents/nobody", Some(&operator)).await;
     assert_eq!(nobody.status, 404);
+}
+
+#[tokio::test]
+async fn what_was_approved_each_time_is_suggested_as_a_grant() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let operator = stage.session_of(Role::Operator).await;
+    let path = format!("/agents/{AGENT}");
+    let suggested = async || {
+        let page = seen(stage, &path, &operator).await;
+        page.html.contains("id=\"suggestions\"")
+    };
+    let approver = SoftApprover::new("default");
+    let ledger = &stage.state.app.ledger;
+    let origin = || Origin::system("test");
+    ledger
+        .execute(origin(), approver.registration())
+        .await
+        .unwrap();
+    let decide = async |decision| {
+        let command = approver.decide(ledger, &scene.approval().await, decision, None);
+        let ruling = ledger.execute(origin(), command).await.unwrap();
+        ruling.accepted().unwrap();
+    };
+    for number in 0..5 {
+        assert!(!suggested().await, "after {number}");
+        let (name, key) = (format!("n{number}"), format!("k{number}"));
+        // What is sensitive is asked for each time, granted or not.
+        scene.apply(&key, &[dns(&name), ssl()]).await;
+        decide(Decision::Approve).await;
+    }
+    let page = seen(stage, &path, &operator).await;
+    let (_, list) = page.html.split_once("id=\"suggestions\"").unwrap();
+    let (list, _) = list.split_once("</ul>").unwrap();
+    assert!(list.contains("approved 5 of 5 times"), "{list}");
+    assert!(list.contains("dns.record.write on zone"), "{list}");
+    assert!(!list.contains("ssl.mode.write"), "{list}");
+    scene.apply("no", &[dns("no")]).await;
+    decide(Decision::Deny).await;
+    assert!(!suggested().await, "it was denied once");
 }
 
 #[tokio::test]
