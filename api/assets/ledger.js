@@ -17,7 +17,14 @@ const utf8 = new TextEncoder();
 const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", joined(parts)));
 const same = (one, other) => one.length === other.length && one.every((byte, at) => byte === other[at]);
 const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+
+function bytesOf(text) {
+  try {
+    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  } catch {
+    throw new Broken("the log's key or newest checkpoint cannot be read");
+  }
+}
 
 function joined(parts) {
   const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

@@ -8,6 +8,7 @@ use crate::enrolling::enrol;
 use crate::inbox::at_the_inbox;
 use crate::service::Service;
 use crate::waiting::until;
+use serde_json::{Value, json};
 
 /// Each with the key that leads to it.
 const VIEWS: [(&str, &str); 7] = [
@@ -224,7 +225,7 @@ async fn this_browser_checks_the_ledger_and_says_where_trust_ends() {
     for (field, value, told) in [
         (
             "root",
-            serde_json::Value::Null,
+            Value::Null,
             "does not continue what this browser has seen",
         ),
         (
@@ -247,6 +248,73 @@ async fn this_browser_checks_the_ledger_and_says_where_trust_ends() {
             look_closely(&browser, "ledger-broken").await;
         }
     }
+}
+
+/// Changes each answer to a path that has this part, before the page sees it.
+async fn forge(browser: &Browser, part: &str, change: &str) -> Value {
+    let source = format!(
+        "const real = window.fetch; \
+         window.fetch = async (url, ...rest) => {{ \
+           const answer = await real(url, ...rest); \
+           if (!String(url).includes({part:?})) return answer; \
+           const bytes = new Uint8Array(await answer.arrayBuffer()); \
+           ({change})(bytes); \
+           return new Response(bytes, {{ status: answer.status }}); \
+         }}"
+    );
+    let forged = json!({ "source": source });
+    browser
+        .devtools("Page.addScriptToEvaluateOnNewDocument", forged)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_service_forges_is_not_marked_as_checked() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let created = service.payloads("user.created");
+    let anna = created[0]["user_id"].as_str().unwrap();
+    let audits = format!("user set {anna} --can-audit true --local --reason audits");
+    service.command(&audits, "");
+    let url = format!("{}/ledger", service.origin);
+    let count = "return document.querySelectorAll('.mark.checked').length";
+    until("the marks", async || {
+        browser.goto(&url).await;
+        (browser.script(count, Vec::new()).await.as_u64() > Some(3)).then_some(())
+    })
+    .await;
+    let flip = |at: &str| format!("(bytes) => {{ bytes[{at}] ^= 1; }}");
+    for (part, change, told) in [
+        // A digit of the size, and a letter of the signature.
+        (
+            "/checkpoint",
+            flip("bytes.indexOf(10) + 1"),
+            "not signed by the log's key",
+        ),
+        (
+            "/checkpoint",
+            "(bytes) => { bytes[bytes.length - 20] = bytes[bytes.length - 20] === 65 ? 66 : 65; }"
+                .to_owned(),
+            "not signed by the log's key",
+        ),
+        ("/tile/0/", flip("5"), "do not lead to its signed root"),
+        (
+            "/tile/entries/",
+            flip("130"),
+            "is not the one in the signed tree",
+        ),
+    ] {
+        let forged = forge(&browser, part, &change).await;
+        browser.goto(&url).await;
+        let text = checked(&browser, told).await;
+        assert!(text.contains("Trust ends at event"), "{part}: {text}");
+        let id = json!({ "identifier": forged["identifier"] });
+        browser
+            .devtools("Page.removeScriptToEvaluateOnNewDocument", id)
+            .await;
+    }
+    browser.goto(&url).await;
+    checked(&browser, "signed by the key that this browser keeps").await;
 }
 
 /// The address that a machine shows leads a stranger through the login to the answer.

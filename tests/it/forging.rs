@@ -45,6 +45,7 @@ async fn forge(sandbox: &Sandbox) {
         rp_id: RP_ID.to_owned(),
         origin: ORIGIN.to_owned(),
         sign_count: 9,
+        on_screen: None,
     };
     let stream: StreamId = requested.stream_id();
     let actor = Actor::system("ledger");

@@ -155,7 +155,8 @@ async fn what_was_approved_each_time_is_suggested_as_a_grant() {
         .await
         .unwrap();
     let decide = async |decision| {
-        let command = approver.decide(ledger, &scene.approval().await, decision, None);
+        let approval = scene.approval().await;
+        let command = approver.decide(ledger, &approval, decision, None);
         let ruling = ledger.execute(origin(), command).await.unwrap();
         ruling.accepted().unwrap();
     };
