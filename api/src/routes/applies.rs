@@ -10,6 +10,7 @@ use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
+use crate::shapes::mistakes::both;
 use crate::shapes::plan::{Granted, Plan};
 use crate::state::AppState;
 use app::action;
@@ -95,8 +96,7 @@ async fn apply(
     let asked = request.and_then(|LargeJson(request, size, permit)| {
         let providers = &state.app.ledger.rules().providers;
         within_limit(size, request.uploads(providers))?;
-        let operations = request.operations(providers)?;
-        let purpose = request.purpose()?;
+        let (operations, purpose) = both(request.operations(providers), request.purpose())?;
         let policy = &state.config.callback_policy;
         let callback = request
             .callback

@@ -1,5 +1,6 @@
 //! Agents' pre-approved permissions.
 
+use super::mistakes::{all, both};
 use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
 use ledger::event::Grant;
@@ -53,15 +54,11 @@ impl PermissionsRequest {
                 "agent_id: the path names another agent",
             ));
         }
-        let grants = self
-            .permissions
-            .iter()
-            .enumerate()
-            .map(|(index, permission)| {
-                permission.read(&format!("permissions[{index}]"), now, providers)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok((grants, reason(self.reason)?))
+        let permissions = self.permissions.iter().enumerate();
+        let grants = all(permissions.map(|(index, permission)| {
+            permission.read(&format!("permissions[{index}]"), now, providers)
+        }));
+        both(grants, reason(self.reason))
     }
 }
 

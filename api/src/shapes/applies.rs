@@ -1,6 +1,7 @@
 //! Applies as they are asked for.
 
 use super::callbacks::CallbackRequest;
+use super::mistakes::{all, both};
 use super::reason;
 use crate::problem::ApiError;
 use ledger::operation::Operation;
@@ -73,9 +74,10 @@ impl ApplyRequest {
         let refused = |why: ledger::Rejection| ApiError::bad_request(why);
         let reason = self.reason.as_deref().map(Reason::parse).transpose();
         let link = self.link.as_deref().map(Link::parse).transpose();
+        let (reason, link) = both(reason.map_err(refused), link.map_err(refused))?;
         Ok(Purpose {
-            reason: reason.map_err(refused)?.flatten(),
-            link: link.map_err(refused)?,
+            reason: reason.flatten(),
+            link,
         })
     }
 
@@ -105,16 +107,13 @@ fn read_operations(
         let detail = format!("operations: 1 to {MOST_OPERATIONS} entries");
         return Err(ApiError::BadRequest { detail });
     }
-    operations
-        .iter()
-        .enumerate()
-        .map(|(index, operation)| {
-            providers
-                .read(operation)
-                .and_then(|operation| operation.check_asked().map(|()| operation))
-                .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
-        })
-        .collect()
+    let operations = operations.iter().enumerate();
+    all(operations.map(|(index, operation)| {
+        providers
+            .read(operation)
+            .and_then(|operation| operation.check_asked().map(|()| operation))
+            .map_err(|why| ApiError::bad_request(format!("operations[{index}].{why}")))
+    }))
 }
 
 fn uploads(operations: &[Value], providers: &Providers) -> bool {
@@ -262,6 +261,19 @@ mod tests {
         };
         let why = refused(request.operations(&providers::all()));
         assert!(why.starts_with("operations[1].params.value"), "{why}");
+
+        let mut worse = json!({"operation_id": "ssl.mode.write", "scope_type": "zone"});
+        worse["scope_id"] = json!("z1/..");
+        let request = ApplyRequest {
+            operations: vec![worse.clone(), worse],
+            reason: None,
+            link: None,
+            callback: None,
+        };
+        let why = refused(request.operations(&providers::all()));
+        for place in ["operations[0].", "; operations[1]."] {
+            assert!(why.contains(place), "{why}");
+        }
 
         let none = ApplyRequest {
             operations: Vec::new(),

@@ -12,6 +12,7 @@ pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod mistakes;
 pub(crate) mod pairing;
 pub(crate) mod passkeys;
 pub(crate) mod plan;

@@ -1,6 +1,7 @@
 //! Tasks: making one, and what it looks like.
 
 use super::callbacks::CallbackRequest;
+use super::mistakes::{all, both};
 use super::{Coverage, reason, word};
 use crate::problem::{ApiError, Forbidden};
 use app::tasks::NewTask;
@@ -140,22 +141,24 @@ impl CreateTaskRequest {
         policy: &CallbackPolicy,
         providers: &Providers,
     ) -> Result<NewTask, ApiError> {
-        self.check_name()?;
-        let (agent, subject) = self.whose(own)?;
-        if self.template.is_some() {
-            return Err(ApiError::bad_request(
+        let template = match self.template {
+            Some(_) => Err(ApiError::bad_request(
                 "template: only an agent with a key of its own opens a task from one",
-            ));
-        }
-        let operations = operations(&self.operations, providers)?;
+            )),
+            None => Ok(()),
+        };
         let ttl = self.expires_in_seconds.unwrap_or(DEFAULT_TTL);
-        if !TTL_RANGE.contains(&ttl) {
-            return Err(ApiError::bad_request("expires_in_seconds: 60 to 3600"));
-        }
-        let callback = self
-            .callback
-            .map(|callback| callback.read(policy))
-            .transpose()?;
+        let in_range = match TTL_RANGE.contains(&ttl) {
+            true => Ok(()),
+            false => Err(ApiError::bad_request("expires_in_seconds: 60 to 3600")),
+        };
+        let callback = self.callback.as_ref();
+        let callback = callback.map(|callback| callback.read(policy)).transpose();
+        let of_agent = both(self.check_name(), self.whose(own));
+        let asked = both(template, operations(&self.operations, providers));
+        let rest = both(in_range, callback);
+        let ((of_agent, asked), rest) = both(both(of_agent, asked), rest)?;
+        let (((), (agent, subject)), ((), operations), ((), callback)) = (of_agent, asked, rest);
         let token_ttl = Duration::from_secs(ttl);
         Ok(NewTask {
             agent,
@@ -179,9 +182,8 @@ pub(crate) fn operations(
         return Err(ApiError::BadRequest { detail });
     }
     let operations = operations.iter().enumerate();
-    operations
-        .map(|(index, operation)| operation.read(&format!("operations[{index}]"), providers))
-        .collect()
+    all(operations
+        .map(|(index, operation)| operation.read(&format!("operations[{index}]"), providers)))
 }
 
 impl AllowedOperation {
