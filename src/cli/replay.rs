@@ -42,4 +42,7 @@ Examples:
   llm-permission-proxy ledger replay --from 2026-11-22T09:00:00Z --to 2026-11-22T10:00:00Z
 
 Reads the file of LEDGER_URL, whether or not the service runs; it never writes and checks nothing:
-that is what ledger verify does. What people and agents wrote stands in quotes.";
+that is what ledger verify does. What people and agents wrote stands in quotes.
+
+A summary stands first. Tries of one callback in a row are folded between the first and the last;
+--json has every event, and no summary.";

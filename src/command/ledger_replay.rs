@@ -1,5 +1,6 @@
 //! `ledger replay`.
 
+use super::replay_summary::{Fold, Summary};
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::Environment;
 use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock, read_entries};
@@ -26,10 +27,13 @@ pub(crate) fn ledger_replay(
         ledger: &storage.ledger,
         file,
         terminal: Terminal::of(environment),
-        json: args.json,
         subject: subject(args),
     };
-    match story.tell(args) {
+    let told = match args.json {
+        true => story.tell_programs(args),
+        false => story.tell_people(args),
+    };
+    match told {
         Err(error) => Err(error),
         Ok(0) => bail!("nothing in this ledger is about that"),
         Ok(_) => Ok(ExitCode::SUCCESS),
@@ -49,13 +53,49 @@ struct Story<'a> {
     ledger: &'a Path,
     file: LedgerFile,
     terminal: Terminal,
-    json: bool,
     subject: Subject,
 }
 
 impl Story<'_> {
-    /// Prints the lines; how many.
-    fn tell(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+    /// Prints an object for each event; how many.
+    fn tell_programs(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+        let mut out = std::io::BufWriter::new(Stdout);
+        let printed = self.each(args, |told| {
+            serde_json::to_writer(&mut out, &told.line).map_err(std::io::Error::from)?;
+            writeln!(out)
+        })?;
+        out.flush()?;
+        Ok(printed)
+    }
+
+    /// Prints a summary and the lines; how many events.
+    fn tell_people(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+        let mut summary = Summary::default();
+        self.each(args, |told| {
+            summary.take(told);
+            Ok(())
+        })?;
+        let mut out = std::io::BufWriter::new(Stdout);
+        for line in summary.lines() {
+            writeln!(out, "{}", self.terminal.paint(Style::Strong, line))?;
+        }
+        let (mut fold, mut before) = (Fold::default(), None);
+        let printed = self.each(args, |told| {
+            let line = self.line(told, before);
+            before = Some(told.line.position);
+            fold.put(&mut out, told, line)
+        })?;
+        fold.end(&mut out)?;
+        out.flush()?;
+        Ok(printed)
+    }
+
+    /// Gives each event of the story to `take`; how many there are.
+    fn each(
+        &self,
+        args: &ReplayArgs,
+        mut take: impl FnMut(&Told) -> std::io::Result<()>,
+    ) -> anyhow::Result<u64> {
         let size = self.file.wait(self.file.reader().size())?;
         let mut next = match (args.from, args.task) {
             (Some(from), _) => self.position(from, size)?,
@@ -68,25 +108,16 @@ impl Story<'_> {
         };
         let mut narrative = Narrative::new(self.subject.clone());
         let mut printed = 0;
-        let mut before = None;
         while next < end {
             let to = end.min(next.saturating_add(STEP));
             let entries: Vec<StoryRecord> = read_entries(self.ledger, next, to)?;
-            let mut out = std::io::BufWriter::new(Stdout);
             for entry in &entries {
                 let Some(told) = narrative.tell(entry, &self.file) else {
                     continue;
                 };
-                if self.json {
-                    serde_json::to_writer(&mut out, &told.line).map_err(std::io::Error::from)?;
-                    writeln!(out)?;
-                } else {
-                    writeln!(out, "{}", self.line(&told, before))?;
-                }
-                before = Some(told.line.position);
+                take(&told)?;
                 printed += 1;
             }
-            out.flush()?;
             next = to;
         }
         Ok(printed)

@@ -26,6 +26,7 @@ mod operate;
 mod people;
 mod projections;
 mod ready;
+mod replay_summary;
 mod restore;
 mod serve;
 mod status;
