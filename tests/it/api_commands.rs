@@ -436,6 +436,8 @@ async fn the_address_that_is_opened_holds_no_secret_and_is_of_the_question_that_
 #[tokio::test]
 async fn a_service_that_is_not_reached_is_told_of_in_a_sentence() {
     let desk = Desk::new().await;
+    let authority = fixtures::receiver::Receiver::start().await.unwrap();
+    let unknown = format!("user list --token t --url {}", authority.url(""));
     let plain = format!(
         "user list --token t --url {}",
         desk.url.replace("http:", "https:")
@@ -447,6 +449,7 @@ async fn a_service_that_is_not_reached_is_told_of_in_a_sentence() {
     );
     drop(free);
     for (line, sentence) in [
+        (unknown, "an authority that this machine does not trust"),
         (plain, "it does not speak TLS"),
         (nobody, "nothing listens there"),
     ] {

@@ -160,6 +160,8 @@ async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
     let complained = std::fs::read_to_string(&complaints).unwrap();
     let status = status.unwrap_or_else(|_| panic!("it does not end: {complained}"));
     assert!(status.success(), "{told}\n{complained}");
+    let left = std::net::TcpStream::connect(("127.0.0.1", port));
+    assert!(left.is_err(), "the service goes on after the last block");
     for expected in [
         "service     up and ready",
         "requires_approval",
