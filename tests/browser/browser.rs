@@ -254,15 +254,17 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// Leaves a picture of what the window shows in `target/screenshots`.
-    pub(crate) async fn screenshot(&self, name: &str) {
+    /// Leaves a picture of what the window shows in `target/screenshots`, and says where.
+    pub(crate) async fn screenshot(&self, name: &str) -> PathBuf {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         let taken = self
             .devtools("Page.captureScreenshot", json!({"format": "png"}))
             .await;
         let png = STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+        let file = folder.join(format!("{name}.png"));
+        std::fs::write(&file, png).unwrap();
+        file
     }
 
     /// Everything that the browser's console got since the last time it was asked.

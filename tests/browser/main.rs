@@ -22,6 +22,7 @@ mod first_screen;
 mod inbox;
 mod layout;
 mod passkey;
+mod pictures;
 mod prefixed;
 mod proof;
 mod reading;
