@@ -26,12 +26,14 @@ pub(crate) fn both<A, B>(
 /// # Errors
 /// As [`both`].
 pub(crate) fn all<T>(items: impl Iterator<Item = Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
-    items.fold(Ok(Vec::new()), |before, item| {
-        both(before, item).map(|(mut items, item)| {
+    let mut read = Ok(Vec::new());
+    for item in items {
+        read = both(read, item).map(|(mut items, item)| {
             items.push(item);
             items
-        })
-    })
+        });
+    }
+    read
 }
 
 fn merged(one: ApiError, other: ApiError) -> ApiError {
