@@ -118,6 +118,9 @@ fn operations() -> Vec<OperationCard> {
     cards
 }
 
+/// Of the level at which links were before they were short, as those of enrolments are.
+const PATH: &str = "/v1/approve/link";
+
 fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> ApprovalPage {
     ApprovalPage {
         agent: ShownText::line("deploy-bot"),
@@ -137,6 +140,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         expires_at: moment(expires_in),
         now: moment(0),
         simulated,
+        path: PATH.to_owned(),
     }
 }
 
@@ -199,6 +203,7 @@ fn ended(ended: Ended) -> EndedPage {
                 outcome: outcome(ended, index),
             })
             .collect(),
+        path: PATH.to_owned(),
     }
 }
 

@@ -55,6 +55,7 @@ pub fn build_router(state: AppState) -> Result<Router, ApiError> {
     let mut routes = routes
         .merge(assets::router())
         .merge(views::router())
+        .merge(decisions::short())
         .route("/v1/approve/{link}/", get(landing::without_slash))
         .route("/v1/enrol/{link}/", get(landing::without_slash))
         .route("/", get(landing::landing))
@@ -180,8 +181,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_slash_behind_a_link_leads_to_the_link() {
-        for kind in ["approve", "enrol"] {
-            let slashed = format!("/v1/{kind}/some.link/");
+        for kind in ["v1/approve", "v1/enrol", "a"] {
+            let slashed = format!("/{kind}/some.link/");
             let (moved, _) = text(request("GET", &slashed, "")).await;
             assert_eq!(moved.status(), 308);
             assert_eq!(moved.headers()["location"], "../some.link");

@@ -22,7 +22,7 @@ use app::identity::throttle::{Network, Throttle};
 use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
-use app::token::link::{LinkKey, SignedToken};
+use app::token::link::{LinkKey, ShortLinkKey, SignedToken};
 use app::token::setup::Setup;
 use app::token::viewer::viewer_key;
 use axum::body::Bytes;
@@ -204,6 +204,7 @@ impl AppState {
             scope_names: services.scope_names,
             keys: app::Keys {
                 capability: config.capability_jwt.key(),
+                short_link: ShortLinkKey::derive(link_secret),
                 approval_link: LinkKey::new(link_secret),
                 enrolment_link: LinkKey::new(link_secret),
                 resume: LinkKey::new(resume_secret),
@@ -340,20 +341,14 @@ impl AppState {
     }
 
     /// The link for humans. Whoever holds it sees the page.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] when it cannot be signed.
-    pub fn approval_url(
-        &self,
-        approval_id: ApprovalId,
-        task_id: TaskId,
-    ) -> Result<String, ApiError> {
-        Ok(self.url_of(&self.app.approval_link(approval_id, task_id)?))
+    #[must_use]
+    pub fn approval_url(&self, approval: ApprovalId) -> String {
+        self.url_of(&self.app.approval_link(approval))
     }
 
-    /// As [`Self::approval_url`], of a link that is signed.
+    /// As [`Self::approval_url`], of a link that is there already.
     pub(crate) fn url_of(&self, link: &SignedToken) -> String {
-        self.absolute(&format!("/v1/approve/{}", link.reveal()))
+        self.absolute(&format!("/a/{}", link.reveal()))
     }
 
     /// The page that watches a task, with the token in its fragment, which no server is sent.

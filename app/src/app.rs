@@ -9,12 +9,14 @@ use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use crate::principal::TaskReading;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
-use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, SignedToken};
+use crate::token::link::{
+    ApprovalLink, EnrolmentLink, LinkKey, Resume, ShortLinkKey, SignedToken,
+};
 use crate::token::setup::Setup;
 use crate::token::viewer::ViewerToken;
 use ledger::aggregate::{Approval, ApprovalState};
 use ledger::provider::ScopeNames;
-use ledger::{ApprovalId, Ledger, TaskId};
+use ledger::{ApprovalId, Ledger};
 use projections::{Projection, Projections};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Keys {
     pub capability: TokenKey,
+    /// Approval links as they are handed out.
+    pub short_link: ShortLinkKey,
+    /// Approval links as they were handed out before those.
     pub approval_link: LinkKey<ApprovalLink>,
     pub enrolment_link: LinkKey<EnrolmentLink>,
     pub resume: LinkKey<Resume>,
@@ -116,14 +121,8 @@ impl App {
     }
 
     /// The token of the link for humans. Whoever holds it sees the page.
-    pub fn approval_link(
-        &self,
-        approval_id: ApprovalId,
-        task_id: TaskId,
-    ) -> Result<SignedToken, Error> {
-        self.keys.approval_link.sign(ApprovalLink {
-            approval_id,
-            task_id,
-        })
+    #[must_use]
+    pub fn approval_link(&self, approval: ApprovalId) -> SignedToken {
+        self.keys.short_link.seal(approval)
     }
 }

@@ -226,7 +226,7 @@ impl<'a> Attempt<'a> {
             iat: now.as_seconds(),
         };
         Ok(ApplyProgress::Waiting(Box::new(Waiting {
-            link: self.app.approval_link(approval.id, approval.task_id)?,
+            link: self.app.approval_link(approval.id),
             resume: self.app.keys.resume.sign(resume)?,
             approval,
             is_approved,

@@ -204,7 +204,7 @@ mod tests {
             let link = url.rsplit('/').next().unwrap().to_owned();
             let resume = waiting.body["resume_token"].clone();
             for rest in ["", "/options", "/nowhere"] {
-                let page = format!("/v1/approve/{link}{rest}");
+                let page = format!("/a/{link}{rest}");
                 stage
                     .send("GET", &page, "bearer-of-nothing", &Value::Null)
                     .await;
@@ -228,7 +228,7 @@ mod tests {
                 assert!(common || !log.contains(part), "{part} is in the log");
             }
         }
-        assert!(log.contains("/v1/approve/{link}/options"), "{log}");
+        assert!(log.contains("/a/{link}/options"), "{log}");
         assert!(log.contains("(unmatched)"));
     }
 

@@ -33,6 +33,8 @@ pub struct ApprovalPage {
     pub now: Moment,
     /// No upstream credential is configured: nothing outside will change.
     pub simulated: bool,
+    /// Where the page is, which is what its files are relative to.
+    pub path: String,
 }
 
 /// One who may decide.
@@ -45,7 +47,7 @@ pub struct MayDecide {
 
 impl ApprovalPage {
     fn assets(&self) -> String {
-        assets::base()
+        assets::base_from(&self.path)
     }
 
     /// The note on look-alike characters in the names of who asks and for what.

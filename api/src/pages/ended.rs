@@ -85,6 +85,8 @@ pub struct EndedPage {
     pub says: Says,
     pub task_id: String,
     pub operations: Vec<EndedOperation>,
+    /// Where the page is, which is what its files are relative to.
+    pub path: String,
 }
 
 impl EndedPage {
@@ -133,7 +135,7 @@ impl EndedPage {
     }
 
     fn assets(&self) -> String {
-        assets::base()
+        assets::base_from(&self.path)
     }
 
     /// The request in one line, for the tab.

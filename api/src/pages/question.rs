@@ -35,7 +35,7 @@ impl Question<'_> {
     ///
     /// # Errors
     /// [`ApiError::Internal`] when the submission in the ledger cannot be read.
-    pub(crate) fn page(&self, simulated: bool) -> Result<ApprovalPage, ApiError> {
+    pub(crate) fn page(&self, simulated: bool, path: &str) -> Result<ApprovalPage, ApiError> {
         let approval = self.approval;
         let operations = self.operations()?;
         let cards = operations.iter().enumerate().map(|(index, operation)| {
@@ -74,6 +74,7 @@ impl Question<'_> {
             expires_at: Moment::new(approval.expires_at),
             now: Moment::new(self.now),
             simulated,
+            path: path.to_owned(),
         };
         page.sort();
         Ok(page)
@@ -112,7 +113,7 @@ impl Question<'_> {
     ///
     /// # Errors
     /// As for [`Self::page`].
-    pub(crate) fn ended(&self) -> Result<Option<EndedPage>, ApiError> {
+    pub(crate) fn ended(&self, path: &str) -> Result<Option<EndedPage>, ApiError> {
         let approval = self.approval;
         let decision = approval.decision.as_ref();
         let Some(became) = Became::of(approval, self.used_by, self.now) else {
@@ -147,6 +148,7 @@ impl Question<'_> {
                 .enumerate()
                 .map(|(index, operation)| self.ended_operation(index, operation))
                 .collect(),
+            path: path.to_owned(),
         }))
     }
 

@@ -10,9 +10,14 @@ use http::{StatusCode, header};
 use ledger::RequestId;
 use std::convert::Infallible;
 
-/// True when whoever asks reads pages: `Accept` names `text/html`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WantsPage(pub(crate) bool);
+/// How an answer is to be shown.
+#[derive(Debug, Clone)]
+pub(crate) struct WantsPage {
+    /// True when whoever asks reads pages: `Accept` names `text/html`.
+    pub(crate) page: bool,
+    /// Where the page is, which is what its files are relative to.
+    pub(crate) path: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for WantsPage {
     type Rejection = Infallible;
@@ -22,7 +27,10 @@ impl<S: Send + Sync> FromRequestParts<S> for WantsPage {
         let html = accepts
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.to_ascii_lowercase().contains("text/html"));
-        Ok(Self(html))
+        Ok(Self {
+            page: html,
+            path: parts.uri.path().to_owned(),
+        })
     }
 }
 
@@ -31,18 +39,21 @@ impl WantsPage {
     pub(crate) fn respond(self, page: Result<Response, ApiError>, request: RequestId) -> Response {
         match page {
             Ok(response) => response,
-            Err(error) if self.0 => respond_notice(error, request),
+            Err(error) if self.page => respond_notice(error, request, &self.path),
             Err(error) => error.into_response(),
         }
     }
 }
 
 /// The refusal as a page, with the refusal's status. A fault's cause rides along to be logged.
-fn respond_notice(error: ApiError, request: RequestId) -> Response {
+fn respond_notice(error: ApiError, request: RequestId, path: &str) -> Response {
     let code = error.status_and_code().2;
-    refused(error, |status| match code {
-        "admin_exists" => NoticePage::admin_exists(),
-        _ => notice(status, NoticePage::link_not_valid, request),
+    refused(error, |status| {
+        let page = match code {
+            "admin_exists" => NoticePage::admin_exists(),
+            _ => notice(status, NoticePage::link_not_valid, request),
+        };
+        page.at(path)
     })
 }
 

@@ -75,6 +75,7 @@ fn approval() -> ApprovalPage {
         expires_at: at(600),
         now: at(5),
         simulated: true,
+        path: "/v1/approve/link".to_owned(),
     }
 }
 
@@ -102,6 +103,7 @@ fn ended(ended: Ended) -> EndedPage {
                 upstream_request: Some(hostile()),
             }),
         }],
+        path: "/v1/approve/link".to_owned(),
     }
 }
 

@@ -69,7 +69,7 @@ async fn approve(
     let view = ApprovalLinkView {
         task_id: approval.task_id.to_string(),
         approval_id: approval.id.to_string(),
-        approval_url: state.approval_url(approval.id, approval.task_id)?,
+        approval_url: state.approval_url(approval.id),
         approval_status_url: state.approval_status_url(approval.task_id),
         expires_at: approval.expires_at.to_string(),
     };
@@ -97,7 +97,7 @@ async fn discord_message(
         .await?;
     let (apply, _) = decisions::applies_of(&state.app.ledger, &approval).await?;
     let now = state.app.ledger.now();
-    let url = state.approval_url(approval.id, approval.task_id)?;
+    let url = state.approval_url(approval.id);
     let providers = &state.app.ledger.rules().providers;
     DiscordMessage::of(who.task(), &approval, &apply, url, now, providers).map(Json)
 }

@@ -10,6 +10,7 @@ use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
 use crate::pages::{self, Became, Question, WantsPage};
 use crate::problem::{ApiError, Problem};
+use crate::routes::landing;
 use crate::schemes::By;
 use crate::shapes::passkeys::{
     AssertionOptions, Decided, DecisionRequest, QuestionState, VerifyRequest,
@@ -17,9 +18,10 @@ use crate::shapes::passkeys::{
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
 use app::{QuestionAccess, action};
-use axum::Json;
+use axum::{Json, Router};
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::{get, post};
 use http::StatusCode;
 use ledger::aggregate::{Approval, Task};
 use ledger::{Decision, OnScreen};
@@ -35,6 +37,17 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(options, options_with_reason))
         .routes(routes!(verify))
         .routes(routes!(files::file))
+}
+
+/// The same routes behind short links, which begin with `/a/`. Both addresses take both forms of a link.
+pub(crate) fn short() -> Router<AppState> {
+    Router::new()
+        .route("/a/{link}", get(show))
+        .route("/a/{link}/", get(landing::without_slash))
+        .route("/a/{link}/state", get(standing))
+        .route("/a/{link}/options", get(options).post(options_with_reason))
+        .route("/a/{link}/verify", post(verify))
+        .route("/a/{link}/files/{file}", get(files::file))
 }
 
 /// The approval page
@@ -56,7 +69,7 @@ async fn show(
     wants: WantsPage,
 ) -> Response {
     let page = match link {
-        Ok(By(who)) => page(&state, &who, wants).await,
+        Ok(By(who)) => page(&state, &who, wants.clone()).await,
         Err(refused) => Err(refused),
     };
     wants.respond(page, request_id)
@@ -73,7 +86,7 @@ async fn page(
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
     let now = ledger.now();
-    let link = state.approval_url(approval.id, approval.task_id)?;
+    let link = state.approval_url(approval.id);
     let simulated = state.config.simulated;
     let providers = ledger.rules().providers.clone();
     // Much to read where a script is large, and others wait for this thread.
@@ -87,26 +100,26 @@ async fn page(
             now,
             providers: &providers,
         };
-        respond_to(&question, wants, simulated, &link)
+        respond_to(&question, &wants, simulated, &link)
     });
     made.await.map_err(ApiError::internal)?
 }
 
 fn respond_to(
     question: &Question<'_>,
-    wants: WantsPage,
+    wants: &WantsPage,
     simulated: bool,
     link: &str,
 ) -> Result<Response, ApiError> {
-    match question.ended()? {
-        Some(ended) if wants.0 => Ok(pages::respond(StatusCode::GONE, &ended)),
+    match question.ended(&wants.path)? {
+        Some(ended) if wants.page => Ok(pages::respond(StatusCode::GONE, &ended)),
         Some(ended) => Err(ApiError::Gone {
             code: decisions::over(question.approval, question.now)
                 .map_or("gone", |refusal| refusal.code()),
             detail: ended.in_words(),
         }),
         None => {
-            let page = question.page(simulated)?.bounded(link);
+            let page = question.page(simulated, &wants.path)?.bounded(link);
             Ok(pages::respond(StatusCode::OK, &page))
         }
     }

@@ -48,7 +48,7 @@ async fn show(
     wants: WantsPage,
 ) -> Response {
     let page = match link {
-        Ok(By(who)) => page(&state, &who, wants).await,
+        Ok(By(who)) => page(&state, &who, wants.page).await,
         Err(refused) => Err(refused),
     };
     wants.respond(page, request_id)
@@ -57,7 +57,7 @@ async fn show(
 async fn page(
     state: &AppState,
     who: &InvitationAccess,
-    wants: WantsPage,
+    wants_page: bool,
 ) -> Result<Response, ApiError> {
     let invitation = Invitation::of(&state.app.ledger, who).await?;
     let name = ShownText::line(invitation.name());
@@ -69,7 +69,7 @@ async fn page(
             used: invitation.enrolment.used,
             expires_at: (now >= invitation.enrolment.expires_at).then_some(expires_at),
         };
-        return if wants.0 {
+        return if wants_page {
             Ok(pages::respond(StatusCode::GONE, &page))
         } else {
             Err(Rejection::EnrolmentEnded.into())

@@ -69,7 +69,7 @@ async fn list_approvals(
     Ok(Json(ApprovalList {
         as_of: page.as_of,
         next: next(page.next),
-        approvals: rows.collect::<Result<_, _>>()?,
+        approvals: rows.collect(),
     }))
 }
 

@@ -7,8 +7,8 @@ use crate::limits::links::ThroughLink;
 use crate::problem::{ApiError, Unauthorized};
 use app::token::link::{ApprovalLink, LinkKey, Said};
 use app::{Principal, Who};
-use ledger::aggregate::Task;
-use ledger::{Ledger, Rejection};
+use ledger::aggregate::{Approval, Task};
+use ledger::{ApprovalId, Ledger, Rejection};
 
 pub(super) struct ToApproval;
 
@@ -18,7 +18,11 @@ impl Scheme for ToApproval {
     }
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
-        let link = opened(head, &head.state.app.keys.approval_link)?;
+        let keys = &head.state.app.keys;
+        if let Some(approval) = head.param("link").and_then(|link| keys.short_link.open(link)) {
+            return Ok(Identity::Linked(approval));
+        }
+        let link = opened(head, &keys.approval_link)?;
         Ok(Identity::Proven(Principal::ApprovalLink(link)))
     }
 }
@@ -53,6 +57,27 @@ impl Scheme for ToSetup {
         head.state.admit_forged_link(head.parts)?;
         Err(Unauthorized::LinkInvalid.into())
     }
+}
+
+/// The holder of a short link: one that leads to a question, which a guess does not.
+pub(super) async fn find(
+    head: &Head<'_>,
+    approval_id: ApprovalId,
+) -> Result<Principal, ApiError> {
+    let none: ApiError = match head.state.app.ledger.load::<Approval>(approval_id).await {
+        Ok(Some(approval)) => {
+            let task_id = approval.task_id;
+            return Ok(Principal::ApprovalLink(ApprovalLink {
+                approval_id,
+                task_id,
+            }));
+        }
+        Ok(None) => Unauthorized::LinkInvalid.into(),
+        Err(erased @ ledger::Error::Rejected(Rejection::Erased)) => erased.into(),
+        Err(error) => return Err(error.into()),
+    };
+    head.state.admit_forged_link(head.parts)?;
+    Err(none)
 }
 
 fn opened<T: Said>(head: &Head<'_>, key: &LinkKey<T>) -> Result<T, ApiError> {
@@ -176,6 +201,23 @@ mod tests {
         let public = "/v1/ledger/checkpoint";
         let public = stage.through("GET", public, Body::empty()).await.status;
         assert_ne!(public, 429);
+    }
+
+    #[tokio::test]
+    async fn guesses_of_short_links_are_refused_and_counted_as_forged_ones() {
+        let stage = Stage::with(|config| config.rate_limit_rps = 10).await;
+        let (issued, _) = stage.task(AGENT).await;
+        let guesses: Vec<String> = (0..100)
+            .map(|guess| ApprovalId::from_bytes([guess; 16]))
+            .map(|id| stage.state.app.approval_link(id))
+            .map(|link| format!("/a/{}/state", link.reveal()))
+            .collect();
+        let first = stage.through("GET", &guesses[0], Body::empty()).await;
+        assert_eq!((first.status, first.code()), (401, "unauthorized"));
+        let [let_through, limited] = statuses(&stage, &guesses, 100).await;
+        assert!(let_through < 50 && limited > 50, "{let_through} {limited}");
+        let real = stage.link_of(issued.task.id, "/state");
+        assert_eq!(stage.through("GET", &real, Body::empty()).await.status, 404);
     }
 
     #[tokio::test]

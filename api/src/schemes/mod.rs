@@ -25,8 +25,7 @@ use app::{PresentedProof, Principal, Request, authorize};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use ledger::ClientSubject;
-use ledger::Timestamp;
+use ledger::{ApprovalId, ClientSubject, Timestamp};
 use subject::only;
 
 /// One way of proving who a request is from.
@@ -49,6 +48,8 @@ pub(crate) enum Identity {
     Proven(Principal),
     /// Something like an agent key. The ledger says whose it is.
     Presented(PresentedProof, Option<ClientSubject>),
+    /// A link to an approval, whose task the ledger knows.
+    Linked(ApprovalId),
     /// A session, whose standing the ledger knows.
     Session(SessionCredential),
     /// No credential of this scheme, and what to send.
@@ -151,6 +152,7 @@ impl Head<'_> {
                 Identity::Presented(proof, subject) => {
                     return agent_keys::find(self, proof, subject).await;
                 }
+                Identity::Linked(approval) => return links::find(self, approval).await,
                 Identity::Session(shown) => return self.user(&shown).await,
                 Identity::Absent(why) => _ = absent.get_or_insert(why),
                 Identity::NotOfThis => {}

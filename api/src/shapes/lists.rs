@@ -158,18 +158,13 @@ pub(crate) struct ApprovalRow {
 
 impl ApprovalRow {
     /// As it stands at `now`.
-    pub(crate) fn of(
-        state: &AppState,
-        view: ApprovalView,
-        now: Timestamp,
-    ) -> Result<Self, ApiError> {
+    pub(crate) fn of(state: &AppState, view: ApprovalView, now: Timestamp) -> Self {
         let is_pending = view.state_at(now) == projections::ApprovalStatus::Pending;
-        let url = is_pending.then(|| state.approval_url(view.id, view.task_id));
-        Ok(Self {
-            approval_url: url.transpose()?,
+        Self {
+            approval_url: is_pending.then(|| state.approval_url(view.id)),
             agent: view.agent.clone().into(),
             approval: ApprovalStatus::listed(view, now),
-        })
+        }
     }
 }
 

@@ -1,12 +1,17 @@
-//! Signed opaque tokens that stand in links and answers and are stored nowhere: approval links,
-//! enrolment links and resume tokens. Each kind has its own audience, so that none is taken for
-//! another. They name things; how long those live, and what has become of them, the ledger knows.
+//! Opaque tokens that stand in links and answers and are stored nowhere: approval links, enrolment links and
+//! resume tokens. They name things; how long those live, and what has become of them, the ledger knows.
+//!
+//! An approval link is short: the approval's id under a block cipher. The others are signed, each kind
+//! with its own audience, so that none is taken for another; approval links were so too, and those that were
+//! handed out count as before.
 
 use super::jwt::TokenKey;
 use crate::refusal::{Error, Unauthorized};
+use aes::Aes256;
+use aes::cipher::{Block, BlockCipherDecrypt as _, BlockCipherEncrypt as _, KeyInit as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use ledger::{ApprovalId, ApproverName, EnrolmentId, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,7 +99,7 @@ struct Envelope<T> {
     said: T,
 }
 
-/// A signed token's text. It opens something, so it is neither logged nor compared.
+/// The text of a token. It opens something, so it is neither logged nor compared.
 #[derive(Clone)]
 pub struct SignedToken(String);
 
@@ -115,6 +120,56 @@ impl fmt::Debug for SignedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SignedToken(redacted)")
     }
+}
+
+/// The key of short approval links. Each approval has one, 22 characters of base64url: its id as AES-256
+/// encrypts it under a key that is made of APPROVAL_LINK_SECRET. Whoever lacks the key can do no better than to guess
+/// 128 bits, and a guess names an id that no approval has.
+#[derive(Clone)]
+pub struct ShortLinkKey(Aes256);
+
+impl fmt::Debug for ShortLinkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShortLinkKey(redacted)")
+    }
+}
+
+impl ShortLinkKey {
+    /// The key that belongs to this secret.
+    #[must_use]
+    pub fn derive(approval_link_secret: &[u8]) -> Self {
+        let key = derived_key(approval_link_secret, b"llm-permission-proxy short approval link v1");
+        Self(Aes256::new(&key.into()))
+    }
+
+    /// The link of an approval, always the same.
+    #[must_use]
+    pub fn seal(&self, approval: ApprovalId) -> SignedToken {
+        let mut block = Block::<Aes256>::from(*approval.as_bytes());
+        self.0.encrypt_block(&mut block);
+        SignedToken(URL_SAFE_NO_PAD.encode(block))
+    }
+
+    /// The approval that a text of this form would be the link of; whether there is one, the ledger knows.
+    /// `None` for any other form: there is one text for each id.
+    #[must_use]
+    pub fn open(&self, text: &str) -> Option<ApprovalId> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let mut block = Block::<Aes256>::from(<[u8; 16]>::try_from(sealed).ok()?);
+        self.0.decrypt_block(&mut block);
+        Some(ApprovalId::from_bytes(block.into()))
+    }
+}
+
+/// A key of its own, made of a secret that serves something else as well: what leaks of either tells nothing
+/// of the other.
+#[expect(
+    clippy::expect_used,
+    reason = "HMAC takes a key of any length (RFC 2104, section 2)"
+)]
+fn derived_key(secret: &[u8], label: &[u8]) -> [u8; 32] {
+    let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(secret).expect("a key of any length");
+    mac.chain_update(label).finalize().into_bytes().into()
 }
 
 #[derive(Debug, Clone)]
@@ -141,13 +196,8 @@ impl<T: Said> LinkKey<T> {
     /// A key of its own, made of a secret that signs something else as well: a leak of either kind of
     /// token's key material signs none of the other.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "HMAC takes a key of any length (RFC 2104, section 2)"
-    )]
     pub fn derived(secret: &[u8], label: &[u8]) -> Self {
-        let mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
-        Self::new(&mac.chain_update(label).finalize().into_bytes())
+        Self::new(&derived_key(secret, label))
     }
 
     /// Signs what is said.
@@ -193,6 +243,41 @@ mod tests {
         let token = key.sign(link()).unwrap();
         assert_eq!(key.open(token.reveal()), Ok(link()));
         assert!(!format!("{token:?}").contains(token.reveal()));
+    }
+
+    #[test]
+    fn a_short_link_is_22_characters_and_names_one_approval() {
+        let key = ShortLinkKey::derive(&[7; 32]);
+        for id in [[1; 16], [0; 16], *b"0123456789abcdef"].map(ApprovalId::from_bytes) {
+            let link = key.seal(id);
+            assert_eq!(link.reveal().len(), 22);
+            assert_eq!(key.seal(id).reveal(), link.reveal());
+            assert_eq!(key.open(link.reveal()), Some(id));
+            assert!(!link.reveal().contains(&URL_SAFE_NO_PAD.encode(&id.as_bytes()[..6])));
+        }
+        // Links that were handed out must open for as long as the secret stays.
+        let link = key.seal(ApprovalId::from_bytes([1; 16]));
+        assert_eq!(link.reveal(), "OYW-NxNwKpycNeMwFRW_3g");
+    }
+
+    #[test]
+    fn a_short_link_has_one_spelling_and_opens_under_its_own_secret_only() {
+        let key = ShortLinkKey::derive(&[7; 32]);
+        let id = ApprovalId::from_bytes([1; 16]);
+        let link = key.seal(id).into_revealed();
+        assert_ne!(ShortLinkKey::derive(&[8; 32]).open(&link), Some(id));
+        // The last character holds two bits; the four behind them must be zero.
+        let last = link.chars().last().unwrap();
+        let others = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let short = &link[..21];
+        for other in others.chars().filter(|other| *other != last) {
+            assert_ne!(key.open(&format!("{short}{other}")), Some(id));
+        }
+        for odd in [short, &format!("{link}A"), &format!("{link}=="), &format!(" {link}"), ""] {
+            assert_eq!(key.open(odd), None, "{odd}");
+        }
+        let signed = LinkKey::<ApprovalLink>::new(&[7; 32]).sign(self::link()).unwrap();
+        assert_eq!(key.open(signed.reveal()), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use app::passkey::{RegistrationKey, RelyingParty};
 use app::tasks::{self, Issued, NewTask};
 use app::token::capability::OpenedToken;
 use app::token::jwt::TokenKey;
-use app::token::link::LinkKey;
+use app::token::link::{ApprovalLink, LinkKey, ShortLinkKey};
 use app::{
     Administrator, App, Error, Forbidden, Keys, Opening, Principal, Request, Right, Rights,
     TaskAccess, TokenHolder, action, approvers, authorize,
@@ -51,6 +51,7 @@ impl Service {
             feed: app::feed::Feed::new(ledger.ledger.clone()),
             keys: Keys {
                 capability: TokenKey::new(SECRET, &rules.token_issuer, &rules.token_audience),
+                short_link: ShortLinkKey::derive(SECRET),
                 approval_link: LinkKey::new(SECRET),
                 enrolment_link: LinkKey::new(SECRET),
                 resume: LinkKey::new(SECRET),
@@ -175,7 +176,10 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     };
     assert!(!waiting.is_approved);
 
-    let link = app.keys.approval_link.open(waiting.link.reveal()).unwrap();
+    let link = ApprovalLink {
+        approval_id: app.keys.short_link.open(waiting.link.reveal()).unwrap(),
+        task_id: issued.task.id,
+    };
     let link = Principal::ApprovalLink(link);
     let reader = authorize::<action::DecideQuestion>(ledger, link, Request::default());
     let question = Undecided::of(app, &reader.await.unwrap()).await.unwrap();

@@ -16,7 +16,9 @@ use ledger::command::{
 };
 use ledger::event::{PreState, ZoneNameRead, ZoneRead};
 use ledger::operation::Operation;
-use ledger::{ApprovalId, ApproverName, Blob, ClientSubject, CredentialId, IdempotencyKey, Origin};
+use ledger::{
+    ApprovalId, ApproverName, Blob, ClientSubject, CredentialId, IdempotencyKey, Origin, TaskId,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,7 @@ struct Person {
 /// A question that waits, and the path of its link.
 struct Asked {
     approval_id: ApprovalId,
+    task_id: TaskId,
     path: String,
 }
 
@@ -180,14 +183,10 @@ impl Stage {
             .accepted()
             .unwrap();
         let approval_id = submitted.apply.approval_id.unwrap();
-        let link = ApprovalLink {
-            approval_id,
-            task_id: issued.task.id,
-        };
-        let token = self.state.app.keys.approval_link.sign(link).unwrap();
         Asked {
             approval_id,
-            path: format!("/v1/approve/{}", token.reveal()),
+            task_id: issued.task.id,
+            path: format!("/a/{}", self.state.app.approval_link(approval_id).reveal()),
         }
     }
 

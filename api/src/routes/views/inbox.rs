@@ -264,7 +264,7 @@ pub(super) async fn open(
         let id: ApprovalId = id.parse().map_err(|_| Rejection::ApprovalNotFound)?;
         let approval = state.app.ledger.load::<Approval>(id).await?;
         let approval = approval.ok_or(Rejection::ApprovalNotFound)?;
-        state.approval_url(approval.id, approval.task_id)
+        Ok(state.approval_url(approval.id))
     };
     match made.await {
         Ok(url) => Redirect::to(&url).into_response(),

@@ -87,7 +87,7 @@ impl Asked {
     /// Programs read problem details. A browser that is not logged in goes to where one logs in, which leads
     /// back here.
     fn refuse(&self, error: ApiError) -> Response {
-        if !self.wants.0 {
+        if !self.wants.page {
             return error.into_response();
         }
         let (status, _, code) = error.status_and_code();

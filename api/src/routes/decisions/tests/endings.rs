@@ -139,7 +139,7 @@ async fn a_link_is_opened_as_often_as_people_open_links() {
 #[tokio::test]
 async fn a_bad_link_is_a_page_for_people_and_a_problem_for_programs() {
     let stage = Stage::new().await;
-    for path in ["/v1/approve/nonsense", "/v1/enrol/nonsense"] {
+    for path in ["/v1/approve/nonsense", "/a/nonsense", "/v1/enrol/nonsense"] {
         let (page, html) = stage.look(path).await;
         assert_eq!(page.status, 401);
         assert!(html.contains("This link is not valid"));
@@ -148,6 +148,37 @@ async fn a_bad_link_is_a_page_for_people_and_a_problem_for_programs() {
         let (problem, _) = stage.ask("GET", path, "*/*", &Value::Null).await;
         assert_eq!((problem.status, problem.code()), (401, "unauthorized"));
     }
+}
+
+/// A link that was handed out before links were short, and the short one at the address of before.
+#[tokio::test]
+async fn a_link_of_before_leads_to_the_same_question_and_decides_it() {
+    let stage = Stage::new().await;
+    let mut person = stage.enrol("default").await;
+    let asked = stage.question().await;
+    let signed = stage.state.app.keys.approval_link.sign(ApprovalLink {
+        approval_id: asked.approval_id,
+        task_id: asked.task_id,
+    });
+    let signed = signed.unwrap().into_revealed();
+    let short = asked.path.strip_prefix("/a/").unwrap();
+    let (_, shown) = stage.look(&asked.path).await;
+    let other_root = shown.replace("\"../assets/", "\"../../assets/");
+    assert_ne!(shown, other_root);
+    for path in [format!("/v1/approve/{signed}"), format!("/v1/approve/{short}")] {
+        let (page, html) = stage.look(&path).await;
+        assert_eq!((page.status, &html), (200, &other_root), "{path}");
+    }
+    let (page, html) = stage.look(&format!("/a/{signed}")).await;
+    assert_eq!((page.status, &html), (200, &shown));
+    let old = Asked {
+        path: format!("/v1/approve/{signed}"),
+        ..asked
+    };
+    let body = person.sign(&stage, &old, &json!({})).await;
+    let decided = stage.post(&format!("{}/verify", old.path), &body).await;
+    assert_eq!(decided.status, 200, "{decided:?}");
+    assert_eq!(stage.look(&format!("/a/{short}")).await.0.status, 410);
 }
 
 #[tokio::test]
