@@ -343,12 +343,10 @@ impl AppState {
     /// The link for humans. Whoever holds it sees the page.
     #[must_use]
     pub fn approval_url(&self, approval: ApprovalId) -> String {
-        self.url_of(&self.app.approval_link(approval))
-    }
-
-    /// As [`Self::approval_url`], of a link that is there already.
-    pub(crate) fn url_of(&self, link: &SignedToken) -> String {
-        self.absolute(&format!("/a/{}", link.reveal()))
+        self.app
+            .keys
+            .short_link
+            .url(&self.config.base_url, approval)
     }
 
     /// The page that watches a task, with the token in its fragment, which no server is sent.

@@ -9,9 +9,7 @@ use crate::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use crate::principal::TaskReading;
 use crate::refusal::Error;
 use crate::token::jwt::TokenKey;
-use crate::token::link::{
-    ApprovalLink, EnrolmentLink, LinkKey, Resume, ShortLinkKey, SignedToken,
-};
+use crate::token::link::{ApprovalLink, EnrolmentLink, LinkKey, Resume, ShortLinkKey};
 use crate::token::setup::Setup;
 use crate::token::viewer::ViewerToken;
 use ledger::aggregate::{Approval, ApprovalState};
@@ -118,11 +116,5 @@ impl App {
             refused = caller.ended(&self.ledger, LONGEST_WAIT) => Err(refused),
             waited = waiting => Ok(waited?),
         }
-    }
-
-    /// The token of the link for humans. Whoever holds it sees the page.
-    #[must_use]
-    pub fn approval_link(&self, approval: ApprovalId) -> SignedToken {
-        self.keys.short_link.seal(approval)
     }
 }

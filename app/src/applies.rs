@@ -87,7 +87,6 @@ pub struct Waiting {
     pub approval: Arc<Approval>,
     /// Whether it was approved, and `continue` carries it out.
     pub is_approved: bool,
-    pub link: SignedToken,
     /// Continues the apply once it is approved.
     pub resume: SignedToken,
     pub agent: Option<Arc<Agent>>,
@@ -226,7 +225,6 @@ impl<'a> Attempt<'a> {
             iat: now.as_seconds(),
         };
         Ok(ApplyProgress::Waiting(Box::new(Waiting {
-            link: self.app.approval_link(approval.id),
             resume: self.app.keys.resume.sign(resume)?,
             approval,
             is_approved,

@@ -3,11 +3,13 @@
 use super::rules::without_slash;
 use crate::config::{Config, Problems};
 use anyhow::Context;
+use app::token::link::ShortLinkKey;
 use ledger::CallbackPolicy;
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
-use workers::WorkersConfig;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
 use workers::upstream::{UpstreamClient, UpstreamConfig, Upstreams};
+use workers::{ApprovalUrls, WorkersConfig};
 
 /// The workers' settings, their clients ready to send.
 ///
@@ -15,6 +17,7 @@ use workers::upstream::{UpstreamClient, UpstreamConfig, Upstreams};
 /// A CA file or an upstream address that cannot be used.
 pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
     let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(config)?);
+    workers.approval_urls = Some(approval_urls(config));
     workers.callback_batch_size = config.callbacks.batch_size;
     workers.callback_interval = config.callbacks.worker_interval;
     workers.witnesses = config.witnesses.settings().map_err(Problems::from)?;
@@ -38,6 +41,13 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         clients.push(client);
     }
     Ok(Upstreams::new(providers::all(), clients))
+}
+
+fn approval_urls(config: &Config) -> ApprovalUrls {
+    let secret = &config.auth.approval_link_secret;
+    let key = ShortLinkKey::derive(secret.expose_secret().as_bytes());
+    let base_url = config.http.base_url.clone();
+    ApprovalUrls::new(move |approval| key.url(&base_url, approval))
 }
 
 fn callbacks(config: &Config) -> anyhow::Result<CallbackSender> {

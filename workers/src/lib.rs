@@ -21,6 +21,7 @@ mod executor;
 mod expirer;
 mod in_flight;
 mod pre_state;
+mod question;
 mod recording;
 mod supervisor;
 mod tail_queue;
@@ -29,5 +30,6 @@ pub mod witness;
 mod worker;
 
 pub use error::Error;
+pub use question::ApprovalUrls;
 pub use supervisor::{HealthReader, Supervisor, WorkersConfig, start};
 pub use worker::WorkerHealth;

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::executor::Executor;
 use crate::expirer::Expirer;
 use crate::pre_state::PreStateReader;
+use crate::question::ApprovalUrls;
 use crate::upstream::Upstreams;
 use crate::witness::{Cosigner, Gate, WitnessSettings};
 use crate::worker::{Pulse, Signals, Worker, WorkerHealth};
@@ -35,6 +36,8 @@ pub struct WorkersConfig {
     /// How many applies are executed at a time.
     pub applies_at_a_time: usize,
     pub callbacks: CallbackSender,
+    /// Where questions are answered, for those who are told of them; `None` leaves it out.
+    pub approval_urls: Option<ApprovalUrls>,
     /// CALLBACK_BATCH_SIZE: how many deliveries are taken in one look.
     pub callback_batch_size: u32,
     /// CALLBACK_WORKER_INTERVAL_SECS: the longest sleep between two looks at what is owed.
@@ -57,6 +60,7 @@ impl WorkersConfig {
             upstreams,
             applies_at_a_time: 64,
             callbacks,
+            approval_urls: None,
             callback_batch_size: 50,
             callback_interval: Duration::from_secs(2),
             drain: Duration::from_secs(20),

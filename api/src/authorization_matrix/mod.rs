@@ -157,7 +157,11 @@ async fn a_route_behind_a_link_opens_to_its_own_kind_of_link_only() {
             Some(Who::SetupLink) => (setup, [approval, enrolment]),
             _ => (enrolment, [approval, setup]),
         };
-        let guess = state.app.approval_link(ApprovalId::from_bytes([1; 16]));
+        let guess = state
+            .app
+            .keys
+            .short_link
+            .seal(ApprovalId::from_bytes([1; 16]));
         let ask = async |path: &str, link: &str| {
             let path = path.replace("{link}", link);
             let path = path.replace("{file}", "request.json");

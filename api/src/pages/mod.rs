@@ -40,7 +40,7 @@ pub use moment::Moment;
 pub use notice::NoticePage;
 pub(crate) use params::whole_param;
 pub use params::{Now, Param, ParamValue};
-pub(crate) use question::{Question, found};
+pub(crate) use question::Question;
 pub(crate) use receipt::Became;
 pub(crate) use refusal::{WantsPage, notice, refused};
 pub use says::{Says, ShownLink};

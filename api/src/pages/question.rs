@@ -10,10 +10,9 @@ use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, Task};
-use ledger::event::{PreState, ZoneNameRead};
-use ledger::operation::{Before, Operation};
-use ledger::{Providers, Risk, Timestamp, operations_of};
-use serde_json::Value;
+use ledger::event::PreState;
+use ledger::operation::Operation;
+use ledger::{Providers, Timestamp, operations_of};
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +44,12 @@ impl Question<'_> {
             });
             let upstream = UpstreamState::of(operation, read);
             let mut card = OperationCard::of(index + 1, operation, upstream);
-            let found = found(read);
-            let before = self.before(operation, found.as_ref());
+            let found = approval.found(index);
+            let before = approval.before(operation, found.as_ref());
             card.name(operation.act(&before), &operation.scope);
             card.weigh(operation, &before);
             card.place = approval.place(operation).map(ShownText::line);
-            card.risk = self.risk(operation);
+            card.risk = self.task.risk_of(operation);
             card
         });
         let mut page = ApprovalPage {
@@ -86,27 +85,19 @@ impl Question<'_> {
     /// As for [`Self::page`].
     pub(crate) fn glance(&self) -> Result<Glance, ApiError> {
         let operations = self.operations()?;
-        let read = self.approval.pre_state.as_ref();
         let mut told: Vec<Told> = Vec::with_capacity(operations.len());
         for (index, operation) in operations.iter().enumerate() {
-            let found = found(read.and_then(|read| read.get(index)));
-            let before = self.before(operation, found.as_ref());
+            let found = self.approval.found(index);
+            let before = self.approval.before(operation, found.as_ref());
             told.push(Told {
                 act: act(operation.act(&before), &operation.scope),
                 place: self.approval.place(operation).map(ShownText::line),
-                risk: self.risk(operation),
+                risk: self.task.risk_of(operation),
                 warnings: warnings(operation, &before),
             });
         }
         let agent = self.approval.agent.as_str();
         Ok(Glance::of(told, agent, &self.task.name))
-    }
-
-    /// The task's allowlist may have raised what the catalog says.
-    fn risk(&self, operation: &Operation) -> Risk {
-        let allowed = self.task.allows(operation.entry.id, &operation.scope);
-        let risk = operation.entry.risk;
-        allowed.map_or(risk, |(_, allowed)| risk.max(allowed))
     }
 
     /// The page once it cannot; `None` while it can.
@@ -153,24 +144,13 @@ impl Question<'_> {
     }
 
     fn ended_operation(&self, index: usize, operation: &Operation) -> EndedOperation {
-        let read = self.approval.pre_state.as_ref();
-        let found = found(read.and_then(|read| read.get(index)));
+        let found = self.approval.found(index);
+        let before = self.approval.before(operation, found.as_ref());
         EndedOperation {
-            summary: ShownText::line(operation.act(&self.before(operation, found.as_ref()))),
+            summary: ShownText::line(operation.act(&before)),
             outcome: self
                 .used_by
                 .and_then(|apply| OutcomeShown::of(apply, index)),
-        }
-    }
-
-    /// The state of upstream, as far as it is known, where an operation has its effect.
-    fn before<'b>(&'b self, operation: &Operation, state: Option<&'b Value>) -> Before<'b> {
-        Before {
-            state,
-            name: match self.approval.name_of(&operation.scope) {
-                Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
-                Some(ZoneNameRead::Unavailable(_)) | None => None,
-            },
         }
     }
 
@@ -181,13 +161,5 @@ impl Question<'_> {
             .iter()
             .map(|operation| self.providers.read(operation).map_err(ApiError::internal))
             .collect()
-    }
-}
-
-/// The state that a worker found upstream for one operation.
-pub(crate) fn found(read: Option<&PreState>) -> Option<Value> {
-    match read? {
-        PreState::Found(text) => serde_json::from_str(text).ok(),
-        PreState::NotApplicable | PreState::Unavailable(_) => None,
     }
 }

@@ -106,7 +106,7 @@ fn waiting(state: &AppState, apply: &Apply, on: &Waiting) -> Response {
         apply_state,
         approval_id: on.approval.id.to_string(),
         approval_status_url: state.approval_status_url(apply.task_id),
-        approval_url: state.url_of(&on.link),
+        approval_url: state.approval_url(on.approval.id),
         resume_token: on.resume.reveal().to_owned(),
         idempotency_key: apply.idempotency_key.clone().into(),
         retry_after_seconds: HUMAN_PACE,

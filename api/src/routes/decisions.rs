@@ -18,10 +18,10 @@ use crate::shapes::passkeys::{
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
 use app::{QuestionAccess, action};
-use axum::{Json, Router};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use http::StatusCode;
 use ledger::aggregate::{Approval, Task};
 use ledger::{Decision, OnScreen};

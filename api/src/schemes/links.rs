@@ -19,7 +19,10 @@ impl Scheme for ToApproval {
 
     fn identify(&self, head: &mut Head<'_>) -> Result<Identity, ApiError> {
         let keys = &head.state.app.keys;
-        if let Some(approval) = head.param("link").and_then(|link| keys.short_link.open(link)) {
+        if let Some(approval) = head
+            .param("link")
+            .and_then(|link| keys.short_link.open(link))
+        {
             return Ok(Identity::Linked(approval));
         }
         let link = opened(head, &keys.approval_link)?;
@@ -60,10 +63,7 @@ impl Scheme for ToSetup {
 }
 
 /// The holder of a short link: one that leads to a question, which a guess does not.
-pub(super) async fn find(
-    head: &Head<'_>,
-    approval_id: ApprovalId,
-) -> Result<Principal, ApiError> {
+pub(super) async fn find(head: &Head<'_>, approval_id: ApprovalId) -> Result<Principal, ApiError> {
     let none: ApiError = match head.state.app.ledger.load::<Approval>(approval_id).await {
         Ok(Some(approval)) => {
             let task_id = approval.task_id;
@@ -209,7 +209,7 @@ mod tests {
         let (issued, _) = stage.task(AGENT).await;
         let guesses: Vec<String> = (0..100)
             .map(|guess| ApprovalId::from_bytes([guess; 16]))
-            .map(|id| stage.state.app.approval_link(id))
+            .map(|id| stage.state.app.keys.short_link.seal(id))
             .map(|link| format!("/a/{}/state", link.reveal()))
             .collect();
         let first = stage.through("GET", &guesses[0], Body::empty()).await;

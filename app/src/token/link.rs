@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
 use std::marker::PhantomData;
+use url::Url;
 
 const ISSUER: &str = "llm-permission-proxy";
 
@@ -138,7 +139,10 @@ impl ShortLinkKey {
     /// The key that belongs to this secret.
     #[must_use]
     pub fn derive(approval_link_secret: &[u8]) -> Self {
-        let key = derived_key(approval_link_secret, b"llm-permission-proxy short approval link v1");
+        let key = derived_key(
+            approval_link_secret,
+            b"llm-permission-proxy short approval link v1",
+        );
         Self(Aes256::new(&key.into()))
     }
 
@@ -148,6 +152,13 @@ impl ShortLinkKey {
         let mut block = Block::<Aes256>::from(*approval.as_bytes());
         self.0.encrypt_block(&mut block);
         SignedToken(URL_SAFE_NO_PAD.encode(block))
+    }
+
+    /// The whole address of it, for people, where the service is reached at `base_url`.
+    #[must_use]
+    pub fn url(&self, base_url: &Url, approval: ApprovalId) -> String {
+        let base = base_url.as_str().trim_end_matches('/');
+        format!("{base}/a/{}", self.seal(approval).reveal())
     }
 
     /// The approval that a text of this form would be the link of; whether there is one, the ledger knows.
@@ -253,7 +264,11 @@ mod tests {
             assert_eq!(link.reveal().len(), 22);
             assert_eq!(key.seal(id).reveal(), link.reveal());
             assert_eq!(key.open(link.reveal()), Some(id));
-            assert!(!link.reveal().contains(&URL_SAFE_NO_PAD.encode(&id.as_bytes()[..6])));
+            assert!(
+                !link
+                    .reveal()
+                    .contains(&URL_SAFE_NO_PAD.encode(&id.as_bytes()[..6]))
+            );
         }
         // Links that were handed out must open for as long as the secret stays.
         let link = key.seal(ApprovalId::from_bytes([1; 16]));
@@ -273,10 +288,18 @@ mod tests {
         for other in others.chars().filter(|other| *other != last) {
             assert_ne!(key.open(&format!("{short}{other}")), Some(id));
         }
-        for odd in [short, &format!("{link}A"), &format!("{link}=="), &format!(" {link}"), ""] {
+        for odd in [
+            short,
+            &format!("{link}A"),
+            &format!("{link}=="),
+            &format!(" {link}"),
+            "",
+        ] {
             assert_eq!(key.open(odd), None, "{odd}");
         }
-        let signed = LinkKey::<ApprovalLink>::new(&[7; 32]).sign(self::link()).unwrap();
+        let signed = LinkKey::<ApprovalLink>::new(&[7; 32])
+            .sign(self::link())
+            .unwrap();
         assert_eq!(key.open(signed.reveal()), None);
     }
 

@@ -177,7 +177,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     assert!(!waiting.is_approved);
 
     let link = ApprovalLink {
-        approval_id: app.keys.short_link.open(waiting.link.reveal()).unwrap(),
+        approval_id: waiting.approval.id,
         task_id: issued.task.id,
     };
     let link = Principal::ApprovalLink(link);

@@ -6,8 +6,9 @@ use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameR
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName};
-use crate::operation::{Operation, Scope};
+use crate::operation::{Before, Operation, Scope};
 use crate::rejection::Rejection;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Where an approval stands in the log. Deadlines that have passed but are not recorded yet are
@@ -97,6 +98,28 @@ impl Approval {
             .iter()
             .find(|zone| zone.zone_id == id)
             .map(|zone| &zone.name)
+    }
+
+    /// What upstream was found to hold for the operation of that index; `None` while it was not read, and where
+    /// there was nothing to read.
+    #[must_use]
+    pub fn found(&self, index: usize) -> Option<Value> {
+        match self.pre_state.as_ref()?.get(index)? {
+            PreState::Found(text) => serde_json::from_str(text).ok(),
+            PreState::NotApplicable | PreState::Unavailable(_) => None,
+        }
+    }
+
+    /// The state of upstream where an operation has its effect, with what was found there.
+    #[must_use]
+    pub fn before<'a>(&'a self, operation: &Operation, state: Option<&'a Value>) -> Before<'a> {
+        Before {
+            state,
+            name: match self.name_of(&operation.scope) {
+                Some(ZoneNameRead::Known(name)) => Some(name.as_str()),
+                Some(ZoneNameRead::Unavailable(_)) | None => None,
+            },
+        }
     }
 
     /// When an approved one can no longer be continued.

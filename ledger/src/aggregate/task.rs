@@ -9,7 +9,7 @@ use crate::event::{
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject};
-use crate::operation::Scope;
+use crate::operation::{Operation, Scope};
 use crate::rejection::Rejection;
 use std::time::Duration;
 
@@ -155,6 +155,14 @@ impl Task {
             .reduce(|(level, risk), (other_level, other_risk)| {
                 (level.max(other_level), risk.max(other_risk))
             })
+    }
+
+    /// The risk of an operation, which the allowlist may have raised above what the catalog says.
+    #[must_use]
+    pub fn risk_of(&self, operation: &Operation) -> Risk {
+        let allowed = self.allows(operation.entry.id, &operation.scope);
+        let risk = operation.entry.risk;
+        allowed.map_or(risk, |(_, allowed)| risk.max(allowed))
     }
 }
 

@@ -20,16 +20,21 @@ pub(super) fn check_content(
         ("timestamp", json!(header.recorded_at)),
     ];
     match event {
-        Event::ApprovalRequested(asked) => fields.extend([
-            ("approval_id", json!(stream)),
-            ("task_id", json!(asked.task_id)),
-            ("payload.apply_id", json!(asked.apply_id)),
-            (
-                "payload.operation_fingerprint",
-                json!(asked.fingerprint.to_string()),
-            ),
-            ("payload.expires_at", json!(asked.expires_at)),
-        ]),
+        Event::ApprovalRequested(asked) => {
+            if !at(said, "payload.agent").is_null() {
+                fields.push(("payload.agent", json!(asked.agent)));
+            }
+            fields.extend([
+                ("approval_id", json!(stream)),
+                ("task_id", json!(asked.task_id)),
+                ("payload.apply_id", json!(asked.apply_id)),
+                (
+                    "payload.operation_fingerprint",
+                    json!(asked.fingerprint.to_string()),
+                ),
+                ("payload.expires_at", json!(asked.expires_at)),
+            ])
+        }
         Event::ApprovalApproved(decided) => fields.extend(decision(&stream, &decided.0)),
         Event::ApprovalDenied(decided) => fields.extend(decision(&stream, &decided.0)),
         Event::ApprovalExpired(expired) => fields.extend([

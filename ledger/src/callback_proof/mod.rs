@@ -18,4 +18,4 @@ mod verify;
 pub use body::{CallbackProof, ProvenInclusion, ProvenRecord, UnavailableProof};
 pub use collect::DeliveryProof;
 pub use error::{CallbackProofError, RecordProblem};
-pub use verify::{CallbackTrust, VerifiedCallback, verify_callback};
+pub use verify::{CallbackTrust, SENT_FIELDS, VerifiedCallback, verify_callback};

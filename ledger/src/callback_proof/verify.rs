@@ -16,6 +16,10 @@ use crate::tlog::{
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Fields in the payload of `approval.pending` that are added as it is sent, for people. No record has them, so
+/// nothing proves them; `agent` is compared with the question's record all the same.
+pub const SENT_FIELDS: &[&str] = &["approval_url", "summary", "risk", "agent", "task_name"];
+
 /// The receiver's trust.
 #[derive(Debug, Clone)]
 pub struct CallbackTrust {
@@ -80,7 +84,8 @@ pub fn verify_callback(
     }
     let event_type = check_content(&body.event, &header, &event)?;
     let to_be_sent = parse_strict(owed.event.as_bytes()).map_err(CallbackProofError::Form)?;
-    check_same("event", &body.event, &to_be_sent)?;
+    let recorded = without_sent_fields(body.event, event_type, &to_be_sent);
+    check_same("event", &recorded, &to_be_sent)?;
     Ok(VerifiedCallback {
         event_type,
         event_id: header.event_id,
@@ -89,6 +94,19 @@ pub fn verify_callback(
         checkpoint,
         cosignatures,
     })
+}
+
+/// The body's event without what is made as a question is told, and recorded nowhere.
+fn without_sent_fields(mut said: Value, event: CallbackEvent, to_be_sent: &Value) -> Value {
+    let payload = said.get_mut("payload").and_then(Value::as_object_mut);
+    if let (CallbackEvent::ApprovalPending, Some(payload)) = (event, payload) {
+        for name in SENT_FIELDS {
+            if to_be_sent.pointer(&format!("/payload/{name}")).is_none() {
+                payload.remove(*name);
+            }
+        }
+    }
+    said
 }
 
 fn read_proof(proof: Option<Value>) -> Result<CallbackProof, CallbackProofError> {

@@ -276,7 +276,8 @@ async fn made_up_decisions_through_links_keep_nobody_waiting() {
         }
     });
     until("the limit of one task's links", async || {
-        let series = "http_requests_total{method=\"POST\",route=\"/a/{link}/verify\",status=\"429\"}";
+        let series =
+            "http_requests_total{method=\"POST\",route=\"/a/{link}/verify\",status=\"429\"}";
         (metric(&service, series).await > 0.0).then_some(())
     })
     .await;

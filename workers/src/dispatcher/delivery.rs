@@ -5,6 +5,7 @@ use crate::callback::{
     Attempt, AttemptOutcome as Sent, CallbackSender, delay_after_interruption, retry_delay,
 };
 use crate::error::Error;
+use crate::question::{ApprovalUrls, Question};
 use crate::recording::Recorder;
 use bytes::Bytes;
 use ledger::aggregate::{Delivery, DeliveryState};
@@ -12,10 +13,11 @@ use ledger::callback_proof::{DeliveryProof, UnavailableProof};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, RegisteredCallback};
 use ledger::{
-    CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId, TaskId,
-    Timestamp,
+    CallbackEvent, CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId,
+    TaskId, Timestamp,
 };
 use projections::DueDelivery;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,7 @@ const SECRET_UNREADABLE: &str = "secret_unreadable";
 pub(super) struct Courier {
     pub(super) recorder: Recorder,
     pub(super) sender: CallbackSender,
+    pub(super) approval_urls: Option<ApprovalUrls>,
     pub(super) keys: Arc<MasterKeys>,
 }
 
@@ -85,8 +88,8 @@ impl Courier {
         Ok(())
     }
 
-    /// The event, the same on every try, and the proof that can be given now: a later try may have one
-    /// that an earlier one had not. What keeps a proof from being read does not keep the event from
+    /// The event, what is recorded of it the same on every try, and the proof that can be given now: a later try
+    /// may have one that an earlier one had not. What keeps a proof from being read does not keep the event from
     /// being told.
     async fn body(&self, delivery: &Delivery, position: u64) -> Bytes {
         let owed = &delivery.owed;
@@ -107,8 +110,32 @@ impl Courier {
         };
         // Numbers, texts and lists serialise into memory without a way to fail.
         let proof = serde_json::to_string(&proof).unwrap_or_else(|_| "null".to_owned());
-        let body = format!("{{\"event\":{},\"proof\":{proof}}}", owed.event);
-        Bytes::from(body)
+        let event = self.event(owed).await;
+        Bytes::from(format!("{{\"event\":{event},\"proof\":{proof}}}"))
+    }
+
+    /// The event as it is owed. One that tells of a question says more of it, which is known only now, or, as
+    /// its address, belongs in no log.
+    async fn event<'o>(&self, owed: &'o DeliveryOwed) -> Cow<'o, str> {
+        let is_question = owed.event_name == CallbackEvent::ApprovalPending.as_str();
+        let Some(approval_id) = owed.approval_id.filter(|_| is_question) else {
+            return Cow::Borrowed(&owed.event);
+        };
+        match Question::read(self.recorder.ledger(), approval_id).await {
+            Ok(Some(question)) => {
+                let url = self.approval_urls.as_ref().map(|urls| urls.of(approval_id));
+                Cow::Owned(question.told_in(&owed.event, url))
+            }
+            Ok(None) => Cow::Borrowed(&owed.event),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    delivery.id = %owed.delivery_id,
+                    "a callback goes without what its question says"
+                );
+                Cow::Borrowed(&owed.event)
+            }
+        }
     }
 
     async fn attempt(

@@ -55,6 +55,7 @@ impl Dispatcher {
             courier: Courier {
                 recorder: Recorder::new(ledger.clone(), Self::NAME),
                 sender: config.callbacks,
+                approval_urls: config.approval_urls,
                 keys: Arc::clone(&ledger.rules().master_keys),
             },
             projections: projections.clone(),

@@ -4,7 +4,7 @@ use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{FilePermits, ThroughLink};
-use crate::pages::{ApprovalFile, found, unified, whole_param};
+use crate::pages::{ApprovalFile, unified, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::Octets;
@@ -105,8 +105,7 @@ fn content(
             Ok(found.map(|found| Bytes::copy_from_slice(found.content)))
         }
         ApprovalFile::Diff { operation, file } => {
-            let read = approval.pre_state.as_ref();
-            let state = found(read.and_then(|read| read.get(operation.wrapping_sub(1))));
+            let state = approval.found(operation.wrapping_sub(1));
             let Some(operation) = operation_of(apply, operation)? else {
                 return Ok(None);
             };

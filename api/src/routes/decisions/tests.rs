@@ -186,7 +186,10 @@ impl Stage {
         Asked {
             approval_id,
             task_id: issued.task.id,
-            path: format!("/a/{}", self.state.app.approval_link(approval_id).reveal()),
+            path: format!(
+                "/a/{}",
+                self.state.app.keys.short_link.seal(approval_id).reveal()
+            ),
         }
     }
 

@@ -165,7 +165,10 @@ async fn a_link_of_before_leads_to_the_same_question_and_decides_it() {
     let (_, shown) = stage.look(&asked.path).await;
     let other_root = shown.replace("\"../assets/", "\"../../assets/");
     assert_ne!(shown, other_root);
-    for path in [format!("/v1/approve/{signed}"), format!("/v1/approve/{short}")] {
+    for path in [
+        format!("/v1/approve/{signed}"),
+        format!("/v1/approve/{short}"),
+    ] {
         let (page, html) = stage.look(&path).await;
         assert_eq!((page.status, &html), (200, &other_root), "{path}");
     }

@@ -1,0 +1,180 @@
+//! A question as people hear of it outside of its page: in callbacks, and in messages of the operator's.
+
+use ledger::aggregate::{Apply, Approval, Task};
+use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk, operations_of};
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+
+/// How many operations are told in a sentence each; of what is left, the number.
+const SENTENCES: usize = 20;
+/// The longest sentence, in characters.
+const LONGEST: usize = 300;
+
+/// The addresses of questions' pages. Whoever has one may look, so none is ever recorded or logged.
+#[derive(Clone)]
+pub struct ApprovalUrls(Arc<dyn Fn(ApprovalId) -> String + Send + Sync>);
+
+impl ApprovalUrls {
+    /// The address of a question's page is what `url` gives.
+    #[must_use]
+    pub fn new(url: impl Fn(ApprovalId) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(url))
+    }
+
+    pub(crate) fn of(&self, approval: ApprovalId) -> String {
+        (self.0)(approval)
+    }
+}
+
+impl fmt::Debug for ApprovalUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApprovalUrls")
+    }
+}
+
+/// A question, with what its page says of it first.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) agent: String,
+    pub(crate) task_name: String,
+    /// A sentence for each operation, as the page has it, and how many more there are. Nothing in them hides.
+    pub(crate) summary: Vec<String>,
+    /// The highest of its operations.
+    pub(crate) risk: Risk,
+    /// The agent's own words.
+    pub(crate) purpose: Purpose,
+}
+
+impl Question {
+    /// The question as it is known now; `None` where there is none, or where a part of it was erased.
+    ///
+    /// # Errors
+    /// What keeps the log from being read.
+    pub(crate) async fn read(ledger: &Ledger, id: ApprovalId) -> Result<Option<Self>, Error> {
+        let Some(approval) = Error::none_if_erased(ledger.load::<Approval>(id).await)? else {
+            return Ok(None);
+        };
+        let task = Error::none_if_erased(ledger.load::<Task>(approval.task_id).await)?;
+        let apply = Error::none_if_erased(ledger.load::<Apply>(approval.apply_id).await)?;
+        let (Some(task), Some(apply)) = (task, apply) else {
+            return Ok(None);
+        };
+        let providers = ledger.rules().providers.clone();
+        // A request may have 10 MiB, and others wait for this thread.
+        let made =
+            tokio::task::spawn_blocking(move || Self::of(&approval, &task, &apply, &providers));
+        Ok(made.await.unwrap_or_default())
+    }
+
+    fn of(approval: &Approval, task: &Task, apply: &Apply, providers: &Providers) -> Option<Self> {
+        let operations = operations_of(apply.submission.as_bytes()).ok()?;
+        let mut summary = Vec::new();
+        let mut risk = Risk::Safe;
+        for (index, operation) in operations.iter().enumerate() {
+            let operation = providers.read(operation).ok()?;
+            risk = risk.max(task.risk_of(&operation));
+            if index < SENTENCES {
+                let found = approval.found(index);
+                let before = approval.before(&operation, found.as_ref());
+                summary.push(visible(&operation.act(&before), LONGEST));
+            }
+        }
+        match operations.len().saturating_sub(SENTENCES) {
+            0 => {}
+            1 => summary.push("and 1 more operation".to_owned()),
+            more => summary.push(format!("and {more} more operations")),
+        }
+        Some(Self {
+            agent: approval.agent.as_str().to_owned(),
+            task_name: task.name.clone(),
+            summary,
+            risk,
+            purpose: apply.purpose.clone(),
+        })
+    }
+
+    /// The JSON of an event, with the fields in its payload that tell of the question. What is there stays as it is.
+    pub(crate) fn told_in(&self, event: &str, url: Option<String>) -> String {
+        let Ok(mut told) = serde_json::from_str::<Value>(event) else {
+            return event.to_owned();
+        };
+        let Some(payload) = told.get_mut("payload").and_then(Value::as_object_mut) else {
+            return event.to_owned();
+        };
+        let fields = [
+            ("agent", json!(self.agent)),
+            ("task_name", json!(self.task_name)),
+            ("summary", json!(self.summary)),
+            ("risk", json!(self.risk)),
+            ("approval_url", json!(url)),
+        ];
+        for (name, value) in fields {
+            if !value.is_null() {
+                payload.entry(name).or_insert(value);
+            }
+        }
+        told.to_string()
+    }
+}
+
+/// The text on one line of at most `most` characters, an end that is cut off shown as `…`. Characters that hide,
+/// break the line or turn it around are written as `\u{202e}`.
+pub(crate) fn visible(text: &str, most: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(most));
+    let mut left = most.saturating_sub(1);
+    for c in text.chars() {
+        let spelled: String = match c {
+            '"' | '\'' | '\\' => c.into(),
+            c => c.escape_debug().collect(),
+        };
+        let Some(rest) = left.checked_sub(spelled.chars().count()) else {
+            shown.push('…');
+            break;
+        };
+        left = rest;
+        shown.push_str(&spelled);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            agent: "deployer".to_owned(),
+            task_name: "release".to_owned(),
+            summary: vec!["purge everything".to_owned()],
+            risk: Risk::Sensitive,
+            purpose: Purpose::default(),
+        }
+    }
+
+    #[test]
+    fn what_an_event_says_already_stays_as_it_is() {
+        let event = r#"{"event_id":"e","event_type":"approval.pending","payload":{"agent":"other","apply_id":"a","n":1.50}}"#;
+        let told = question().told_in(event, Some("https://p/a/x".to_owned()));
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(
+            told,
+            json!({"event_id": "e", "event_type": "approval.pending", "payload": {
+                "agent": "other", "apply_id": "a", "n": 1.5, "task_name": "release",
+                "summary": ["purge everything"], "risk": "sensitive", "approval_url": "https://p/a/x",
+            }})
+        );
+        for odd in ["", "[]", "{\"payload\":7}"] {
+            assert_eq!(question().told_in(odd, None), odd);
+        }
+    }
+
+    #[test]
+    fn what_hides_is_spelled_out_and_what_is_long_is_cut() {
+        let hidden = "a\u{202e}b\nc\u{200b}\"d\\e\u{fc}";
+        assert_eq!(visible(hidden, 99), "a\\u{202e}b\\nc\\u{200b}\"d\\e\u{fc}");
+        assert_eq!(visible("abcdef", 5), "abcd…");
+        assert_eq!(visible("abcd", 5), "abcd");
+        assert_eq!(visible("\u{202e}", 5), "…");
+    }
+}
