@@ -372,6 +372,7 @@ fn rules(config: &ApiConfig) -> Rules {
             .map(ApproverName::unchecked)
             .to_vec(),
         callback_max_attempts: 5,
+        notifiers: Vec::new(),
         rp_id: "localhost".into(),
         origin: "http://localhost:8080".into(),
         challenge_key: ChallengeKey::derive(link_secret),

@@ -36,6 +36,7 @@ mod label;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod ledger;
 mod name;
+mod notifier;
 mod on_screen;
 pub mod operation;
 mod password_hash;
@@ -87,6 +88,7 @@ pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
     InvalidIdempotencyKey, RecordedThumbprint, ScopePattern, TemplateName,
 };
+pub use notifier::Notifier;
 pub use on_screen::OnScreen;
 pub use password_hash::{InvalidPasswordHash, PasswordHash};
 pub use provider::Providers;

@@ -2,6 +2,7 @@
 
 use crate::challenge::ChallengeKey;
 use crate::name::ApproverName;
+use crate::notifier::Notifier;
 use crate::provider::Providers;
 use crate::seal::MasterKeys;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Rules {
     pub approvers: Vec<ApproverName>,
     /// How many tries a delivery gets, the first included.
     pub callback_max_attempts: u32,
+    /// Where questions are told beside the callbacks of tasks.
+    pub notifiers: Vec<Notifier>,
     /// WebAuthn relying party id.
     pub rp_id: String,
     /// WebAuthn origin.

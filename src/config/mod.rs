@@ -26,8 +26,8 @@ pub(crate) use parse::{is_local, service_address};
 pub(crate) use problem::{Problem, Problems, Warning};
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
-    Approvals, Callbacks, Http, Upstream, Webauthn, Witnesses, approvers, base_url, http_bind,
-    min_free_bytes,
+    Approvals, Callbacks, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers, base_url,
+    http_bind, min_free_bytes,
 };
 pub(crate) use signing::SigningSource;
 pub(crate) use sources::Sources;
@@ -45,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) master_key: MasterKeySource,
     pub(crate) signing: SigningSource,
     pub(crate) callbacks: Callbacks,
+    pub(crate) notifiers: Notifiers,
     pub(crate) approvals: Approvals,
     pub(crate) quotas: ledger::Quotas,
     pub(crate) webauthn: Webauthn,
@@ -77,6 +78,7 @@ impl Config {
                 master_key: MasterKeySource::read(sources, &storage),
                 signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
+                notifiers: Notifiers::read(sources),
                 approvals: Approvals::read(sources),
                 quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),

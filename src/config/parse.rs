@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
-use ledger::ApproverName;
 use ledger::seal::MASTER_KEY_LEN;
 use ledger::tlog::{KeyName, LogOrigin, LogSigner};
+use ledger::{ApproverName, CallbackPolicy, CallbackSecret, CallbackUrl};
 use secrecy::zeroize::Zeroizing;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -152,6 +152,21 @@ pub(super) fn callback_host(item: &str) -> Result<String, Fault> {
             Err("is not a host name (give the name alone, without scheme, port and path)".into())
         }
     }
+}
+
+/// The address of a place that is told of questions. It is a secret, so no fault repeats it.
+pub(super) fn notifier(text: &str) -> Result<String, Fault> {
+    let malformed = "is not a URL such as https://hooks.example.com/services/1";
+    let url = Url::parse(text).map_err(|_| malformed)?;
+    let policy =
+        CallbackPolicy::new(url.host_str()).map_err(|_| "must name its host, not an IP address")?;
+    let url = CallbackUrl::parse(url.as_str(), &policy).map_err(|why| why.to_string())?;
+    Ok(url.as_str().to_owned())
+}
+
+pub(super) fn callback_secret(text: &str) -> Result<String, Fault> {
+    CallbackSecret::new(text).map_err(|why| why.to_string())?;
+    Ok(text.to_owned())
 }
 
 pub(super) fn network(item: &str) -> Result<IpNet, Fault> {

@@ -9,7 +9,7 @@ use crate::text_file;
 use ipnet::IpNet;
 use ledger::provider::Provider;
 use ledger::tlog::WitnessPolicy;
-use ledger::{ApproverName, Quotas};
+use ledger::{ApproverName, Notifier, Quotas};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
@@ -176,6 +176,47 @@ impl Callbacks {
             return Err(problem(text));
         }
         Ok(Some(bytes))
+    }
+}
+
+/// Where the operator is told of questions.
+pub(crate) struct Notifiers {
+    /// The kinds that are configured, with their addresses.
+    pub(crate) places: Vec<(Notifier, SecretString)>,
+    /// Signs what the webhook is told; there with it.
+    pub(crate) secret: Option<SecretString>,
+}
+
+impl Notifiers {
+    pub(super) fn read(sources: &mut Sources) -> Self {
+        let rows = [
+            (Notifier::Slack, &table::NOTIFY_SLACK_URL),
+            (Notifier::Discord, &table::NOTIFY_DISCORD_URL),
+            (Notifier::Teams, &table::NOTIFY_TEAMS_URL),
+            (Notifier::Webhook, &table::NOTIFY_WEBHOOK_URL),
+        ];
+        let mut places = Vec::new();
+        for (notifier, row) in rows {
+            if let Some(url) = sources.given(row) {
+                places.push((notifier, url.into()));
+            }
+        }
+        let secret = sources.given(&table::NOTIFY_WEBHOOK_SECRET);
+        let has = |row: &table::Variable| sources.set(row).is_some();
+        if has(&table::NOTIFY_WEBHOOK_URL) && !has(&table::NOTIFY_WEBHOOK_SECRET) {
+            sources.problem(
+                &table::NOTIFY_WEBHOOK_SECRET,
+                "is not set, and NOTIFY_WEBHOOK_URL is: set it to at least 32 random bytes",
+            );
+        }
+        Self {
+            places,
+            secret: secret.map(Into::into),
+        }
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<Notifier> {
+        self.places.iter().map(|(notifier, _)| *notifier).collect()
     }
 }
 

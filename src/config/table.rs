@@ -114,6 +114,11 @@ settings! {
     CALLBACK_MAX_RETRIES: u32 = plain("5", parse::count::<1, 20>, "tries for each delivery");
     CALLBACK_BATCH_SIZE: u32 = plain("50", parse::count::<1, 500>, "deliveries taken up at a time");
     CALLBACK_WORKER_INTERVAL_SECS: Duration = plain("2", parse::seconds::<1, 60>, "the longest pause between two looks at what is owed");
+    NOTIFY_SLACK_URL: String = secret(parse::notifier, "incoming webhook of a Slack channel that is told of questions");
+    NOTIFY_DISCORD_URL: String = secret(parse::notifier, "webhook of a Discord channel that is told of questions");
+    NOTIFY_TEAMS_URL: String = secret(parse::notifier, "webhook of a Teams channel that is told of questions");
+    NOTIFY_WEBHOOK_URL: String = secret(parse::notifier, "any https address that is told of questions, as callbacks are");
+    NOTIFY_WEBHOOK_SECRET: String = secret(parse::callback_secret, "signs what NOTIFY_WEBHOOK_URL is told");
     APPROVAL_TTL_SECONDS: Duration = plain("600", parse::seconds::<60, 604_800>, "how long a question waits");
     APPROVAL_NONCE_TTL_SECONDS: Duration = plain("90", parse::seconds::<30, 300>, "how long a WebAuthn challenge is good");
     APPROVAL_APPROVERS: ledger::ApproverName = plain("default", parse::principal, "the principals who may decide, comma-separated");

@@ -14,6 +14,7 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         approval_ttl: config.approvals.ttl,
         approvers: config.approvals.approvers.clone(),
         callback_max_attempts: config.callbacks.max_retries,
+        notifiers: config.notifiers.kinds(),
         rp_id: config.webauthn.rp_id.clone(),
         origin: without_slash(&config.webauthn.origin).to_owned(),
         challenge_key: ChallengeKey::derive(link_secret.as_bytes()),

@@ -4,10 +4,11 @@ use super::rules::without_slash;
 use crate::config::{Config, Problems};
 use anyhow::Context;
 use app::token::link::ShortLinkKey;
-use ledger::CallbackPolicy;
+use ledger::{CallbackPolicy, CallbackSecret, Notifier};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
+use workers::notifier::{Place, Places};
 use workers::upstream::{UpstreamClient, UpstreamConfig, Upstreams};
 use workers::{ApprovalUrls, WorkersConfig};
 
@@ -17,6 +18,7 @@ use workers::{ApprovalUrls, WorkersConfig};
 /// A CA file or an upstream address that cannot be used.
 pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
     let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(config)?);
+    workers.places = places(config, &workers.callbacks)?;
     workers.approval_urls = Some(approval_urls(config));
     workers.callback_batch_size = config.callbacks.batch_size;
     workers.callback_interval = config.callbacks.worker_interval;
@@ -41,6 +43,23 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         clients.push(client);
     }
     Ok(Upstreams::new(providers::all(), clients))
+}
+
+fn places(config: &Config, callbacks: &CallbackSender) -> anyhow::Result<Places> {
+    let secret = config.notifiers.secret.as_ref();
+    let secret = secret.map(|secret| CallbackSecret::new(secret.expose_secret()));
+    let secret = secret.transpose().context("NOTIFY_WEBHOOK_SECRET")?;
+    let places = config
+        .notifiers
+        .places
+        .iter()
+        .map(|(notifier, url)| -> anyhow::Result<_> {
+            let secret = secret.clone().filter(|_| *notifier == Notifier::Webhook);
+            let place = Place::new(url.expose_secret(), secret, callbacks);
+            let place = place.with_context(|| format!("{notifier} cannot be told of questions"))?;
+            Ok((*notifier, place))
+        });
+    places.collect()
 }
 
 fn approval_urls(config: &Config) -> ApprovalUrls {

@@ -28,6 +28,7 @@ mod forging;
 mod io_failures;
 mod killed;
 mod logins;
+mod notifiers;
 mod once;
 mod operators;
 mod outputs;

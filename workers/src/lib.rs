@@ -20,6 +20,7 @@ mod excerpt;
 mod executor;
 mod expirer;
 mod in_flight;
+pub mod notifier;
 mod pre_state;
 mod question;
 mod recording;

@@ -1,6 +1,6 @@
 //! A question as people hear of it outside of its page: in callbacks, and in messages of the operator's.
 
-use ledger::aggregate::{Apply, Approval, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk, operations_of};
 use serde_json::{Value, json};
 use std::fmt;
@@ -38,10 +38,14 @@ impl fmt::Debug for ApprovalUrls {
 pub(crate) struct Question {
     pub(crate) agent: String,
     pub(crate) task_name: String,
-    /// A sentence for each operation, as the page has it, and how many more there are. Nothing in them hides.
+    /// A sentence for each of the first operations, as the page has it. Nothing in them hides.
     pub(crate) summary: Vec<String>,
+    /// How many operations there are.
+    pub(crate) operations: usize,
     /// The highest of its operations.
     pub(crate) risk: Risk,
+    /// Where it stands.
+    pub(crate) state: ApprovalState,
     /// The agent's own words.
     pub(crate) purpose: Purpose,
 }
@@ -61,13 +65,21 @@ impl Question {
             return Ok(None);
         };
         let providers = ledger.rules().providers.clone();
+        let state = approval.state_at(ledger.now());
         // A request may have 10 MiB, and others wait for this thread.
-        let made =
-            tokio::task::spawn_blocking(move || Self::of(&approval, &task, &apply, &providers));
+        let made = tokio::task::spawn_blocking(move || {
+            Self::of(&approval, &task, &apply, state, &providers)
+        });
         Ok(made.await.unwrap_or_default())
     }
 
-    fn of(approval: &Approval, task: &Task, apply: &Apply, providers: &Providers) -> Option<Self> {
+    fn of(
+        approval: &Approval,
+        task: &Task,
+        apply: &Apply,
+        state: ApprovalState,
+        providers: &Providers,
+    ) -> Option<Self> {
         let operations = operations_of(apply.submission.as_bytes()).ok()?;
         let mut summary = Vec::new();
         let mut risk = Risk::Safe;
@@ -80,18 +92,26 @@ impl Question {
                 summary.push(visible(&operation.act(&before), LONGEST));
             }
         }
-        match operations.len().saturating_sub(SENTENCES) {
-            0 => {}
-            1 => summary.push("and 1 more operation".to_owned()),
-            more => summary.push(format!("and {more} more operations")),
-        }
         Some(Self {
             agent: approval.agent.as_str().to_owned(),
             task_name: task.name.clone(),
             summary,
+            operations: operations.len(),
             risk,
+            state,
             purpose: apply.purpose.clone(),
         })
+    }
+
+    /// The first sentences, at most `most`, and of what is left the number.
+    pub(crate) fn sentences(&self, most: usize) -> Vec<String> {
+        let shown: Vec<String> = self.summary.iter().take(most).cloned().collect();
+        let more = match self.operations.saturating_sub(shown.len()) {
+            0 => None,
+            1 => Some("and 1 more operation".to_owned()),
+            more => Some(format!("and {more} more operations")),
+        };
+        shown.into_iter().chain(more).collect()
     }
 
     /// The JSON of an event, with the fields in its payload that tell of the question. What is there stays as it is.
@@ -105,7 +125,7 @@ impl Question {
         let fields = [
             ("agent", json!(self.agent)),
             ("task_name", json!(self.task_name)),
-            ("summary", json!(self.summary)),
+            ("summary", json!(self.sentences(SENTENCES))),
             ("risk", json!(self.risk)),
             ("approval_url", json!(url)),
         ];
@@ -147,7 +167,9 @@ mod tests {
             agent: "deployer".to_owned(),
             task_name: "release".to_owned(),
             summary: vec!["purge everything".to_owned()],
+            operations: 1,
             risk: Risk::Sensitive,
+            state: ApprovalState::Pending,
             purpose: Purpose::default(),
         }
     }
@@ -167,6 +189,18 @@ mod tests {
         for odd in ["", "[]", "{\"payload\":7}"] {
             assert_eq!(question().told_in(odd, None), odd);
         }
+    }
+
+    #[test]
+    fn sentences_that_are_left_out_are_counted() {
+        let many = Question {
+            summary: vec!["one".to_owned(), "two".to_owned()],
+            operations: 7,
+            ..question()
+        };
+        assert_eq!(many.sentences(9), ["one", "two", "and 5 more operations"]);
+        assert_eq!(many.sentences(1), ["one", "and 6 more operations"]);
+        assert_eq!(question().sentences(9), ["purge everything"]);
     }
 
     #[test]

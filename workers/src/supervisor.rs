@@ -7,6 +7,7 @@ use crate::dispatcher::Dispatcher;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::expirer::Expirer;
+use crate::notifier::Places;
 use crate::pre_state::PreStateReader;
 use crate::question::ApprovalUrls;
 use crate::upstream::Upstreams;
@@ -38,6 +39,8 @@ pub struct WorkersConfig {
     pub callbacks: CallbackSender,
     /// Where questions are answered, for those who are told of them; `None` leaves it out.
     pub approval_urls: Option<ApprovalUrls>,
+    /// The operator's places of the ledger's [`ledger::Rules::notifiers`].
+    pub places: Places,
     /// CALLBACK_BATCH_SIZE: how many deliveries are taken in one look.
     pub callback_batch_size: u32,
     /// CALLBACK_WORKER_INTERVAL_SECS: the longest sleep between two looks at what is owed.
@@ -61,6 +64,7 @@ impl WorkersConfig {
             applies_at_a_time: 64,
             callbacks,
             approval_urls: None,
+            places: Places::default(),
             callback_batch_size: 50,
             callback_interval: Duration::from_secs(2),
             drain: Duration::from_secs(20),

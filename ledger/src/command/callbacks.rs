@@ -8,6 +8,7 @@ use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
 use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
 use crate::name::IdempotencyKey;
+use crate::notifier::Notifier;
 use crate::rejection::Rejection;
 use crate::seal::{SealContext, Sealed};
 use crate::storage::NewEvent;
@@ -155,8 +156,8 @@ pub(super) fn with_deliveries(
     std::iter::once(event).chain(owed).collect()
 }
 
-/// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it. All of
-/// them, on every try, tell the same.
+/// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it, and of a
+/// question one to each notifier of the operator's. All of them, on every try, tell the same.
 pub(super) fn owe(
     context: &Context<'_>,
     task: &Task,
@@ -165,10 +166,15 @@ pub(super) fn owe(
     message: Message,
 ) -> Vec<NewEvent> {
     let name = message.name.as_str();
+    let notifiers = context.rules.notifiers.iter();
+    let notifiers = notifiers
+        .filter(|_| Notifier::wants(name))
+        .map(|notifier| notifier.callback_id());
     let wanting: Vec<_> = task
         .callbacks()
         .filter(|callback| callback.events.iter().any(|wanted| wanted == name))
         .map(|callback| callback.callback_id)
+        .chain(notifiers)
         .collect();
     if wanting.is_empty() {
         return Vec::new();

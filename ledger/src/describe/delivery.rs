@@ -8,6 +8,7 @@ use crate::event::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
 use crate::id::StreamId;
+use crate::notifier::Notifier;
 
 /// The message and its receiver, in detail.
 fn of(topic: &Topic) -> String {
@@ -30,7 +31,10 @@ impl Describe for DeliveryOwed {
 
     fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
         let task = topics.of(self.task_id.into());
-        let to = task.host(self.callback_id).unwrap_or("its callback");
+        let to = match Notifier::of(self.callback_id) {
+            Some(notifier) => notifier.as_str(),
+            None => task.host(self.callback_id).unwrap_or("its callback"),
+        };
         let mut topic = Topic::of(self.task_id, task.agent.as_deref());
         topic.tells = Some((self.event_name.clone(), to.to_owned()));
         topics.put(stream, topic);

@@ -166,6 +166,7 @@ impl Walk {
         let rules = TestRules {
             approval_ttl: Duration::from_secs(60),
             callback_max_attempts: 2,
+            notifiers: vec![ledger::Notifier::Slack],
             ..TestRules::default()
         };
         let scene = Scene::with(Setup {

@@ -8,7 +8,9 @@ use crate::store::{Columns, Spec, Table, row};
 use crate::tables::callbacks::CallbackView;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed};
-use ledger::{ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, TaskId, Timestamp};
+use ledger::{
+    ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, Notifier, TaskId, Timestamp,
+};
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
@@ -63,7 +65,7 @@ row! {
         pub task_id: TaskId,
         /// The registration that it goes to.
         pub callback_id: CallbackId,
-        /// Scheme, host and port of the callback's URL.
+        /// Scheme, host and port of the callback's URL, or `notifier:` and the kind.
         pub endpoint: String,
         /// Tells the callback's URL from others of the endpoint.
         pub url_digest: String,
@@ -166,10 +168,18 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 
 fn owe(folding: &mut Folding<'_, impl Parts>, owed: &DeliveryOwed) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
-    let callback = &owed.callback_id;
-    let callback = folding.known::<CallbackView>("callback", callback)?;
-    let endpoint = callback.endpoint.clone();
-    let url_digest = url_digest(&callback.url);
+    let (endpoint, url_digest) = match Notifier::of(owed.callback_id) {
+        // Its address is no matter of the log.
+        Some(notifier) => {
+            let endpoint = format!("notifier:{notifier}");
+            let digest = url_digest(&endpoint);
+            (endpoint, digest)
+        }
+        None => {
+            let callback = folding.known::<CallbackView>("callback", &owed.callback_id)?;
+            (callback.endpoint.clone(), url_digest(&callback.url))
+        }
+    };
     folding.insert(DeliveryView {
         id: owed.delivery_id,
         task_id: owed.task_id,

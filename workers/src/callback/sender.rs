@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use ipnet::IpNet;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, EventId, Timestamp};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, RequestBuilder, redirect};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,15 +137,57 @@ impl CallbackSender {
         })
     }
 
+    /// The same, for the hosts of another policy.
+    #[must_use]
+    pub fn with_policy(&self, policy: CallbackPolicy) -> Self {
+        Self {
+            client: self.client.clone(),
+            policy: Arc::new(policy),
+        }
+    }
+
     /// Sends once and says how it ended; it never fails otherwise. The body of the answer is not
     /// read. A caller that drops the future cannot know whether the receiver got the event.
     pub async fn attempt(&self, attempt: Attempt<'_>) -> AttemptOutcome {
-        let url = match CallbackUrl::parse(attempt.url, &self.policy) {
+        let Attempt {
+            url,
+            secret,
+            event_id,
+            body,
+            now,
+        } = attempt;
+        let signed = |request: RequestBuilder| {
+            request
+                .header(EVENT_ID_HEADER, event_id.to_string())
+                .header(SIGNATURE_HEADER, sign_body(secret, &body))
+                .header(WEBHOOK_ID_HEADER, event_id.to_string())
+                .header(WEBHOOK_TIMESTAMP_HEADER, now.as_seconds())
+                .header(
+                    WEBHOOK_SIGNATURE_HEADER,
+                    sign_standard(secret, event_id, now, &body),
+                )
+        };
+        self.send(url, now, body.clone(), signed).await
+    }
+
+    /// As [`Self::attempt`], without a signature: for receivers that know their sender by the address.
+    pub(crate) async fn post(&self, url: &str, now: Timestamp, body: Bytes) -> AttemptOutcome {
+        self.send(url, now, body, |request| request).await
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        now: Timestamp,
+        body: Bytes,
+        finish: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> AttemptOutcome {
+        let url = match CallbackUrl::parse(url, &self.policy) {
             Ok(url) => url,
             Err(error) => return AttemptOutcome::Failed(AttemptFailure::of_url(&error)),
         };
-        let now = attempt.now;
-        let request = self.request(&url, attempt);
+        let request = self.client.post(url.as_url().clone());
+        let request = finish(request.header(CONTENT_TYPE, "application/json")).body(body);
         let started = Instant::now();
         match request.send().await {
             Ok(answer) if answer.status().is_success() => AttemptOutcome::Delivered {
@@ -158,28 +200,6 @@ impl CallbackSender {
             )),
             Err(error) => AttemptOutcome::Failed(AttemptFailure::of_transport(&error)),
         }
-    }
-
-    fn request(&self, url: &CallbackUrl, attempt: Attempt<'_>) -> reqwest::RequestBuilder {
-        let Attempt {
-            secret,
-            event_id,
-            body,
-            now,
-            url: _,
-        } = attempt;
-        self.client
-            .post(url.as_url().clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(EVENT_ID_HEADER, event_id.to_string())
-            .header(SIGNATURE_HEADER, sign_body(secret, &body))
-            .header(WEBHOOK_ID_HEADER, event_id.to_string())
-            .header(WEBHOOK_TIMESTAMP_HEADER, now.as_seconds())
-            .header(
-                WEBHOOK_SIGNATURE_HEADER,
-                sign_standard(secret, event_id, now, &body),
-            )
-            .body(body)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::callback::{
     Attempt, AttemptOutcome as Sent, CallbackSender, delay_after_interruption, retry_delay,
 };
 use crate::error::Error;
+use crate::notifier::{Places, message};
 use crate::question::{ApprovalUrls, Question};
 use crate::recording::Recorder;
 use bytes::Bytes;
@@ -13,8 +14,8 @@ use ledger::callback_proof::{DeliveryProof, UnavailableProof};
 use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, RegisteredCallback};
 use ledger::{
-    CallbackEvent, CallbackSecret, DeliveryId, Ledger, MasterKeys, SealContext, Sealed, StreamId,
-    TaskId, Timestamp,
+    CallbackEvent, CallbackSecret, DeliveryId, Ledger, MasterKeys, Notifier, SealContext, Sealed,
+    StreamId, TaskId, Timestamp,
 };
 use projections::DueDelivery;
 use std::borrow::Cow;
@@ -26,12 +27,25 @@ const CALLBACK_UNKNOWN: &str = "callback_unknown";
 /// The code of a try whose secret does not open under the configured master keys.
 const SECRET_UNREADABLE: &str = "secret_unreadable";
 
+/// The code of a try at a place that the settings do not name any more.
+const NOTIFIER_UNKNOWN: &str = "notifier_unknown";
+/// The code of a try to tell of a question that cannot be read.
+const QUESTION_GONE: &str = "question_gone";
+
+/// The receiver of a delivery.
+enum Destination {
+    Notifier(Notifier),
+    /// The registration of a task's callback, where the log has it.
+    Callback(Option<RegisteredCallback>),
+}
+
 /// The tools of every try.
 #[derive(Clone)]
 pub(super) struct Courier {
     pub(super) recorder: Recorder,
     pub(super) sender: CallbackSender,
     pub(super) approval_urls: Option<ApprovalUrls>,
+    pub(super) places: Places,
     pub(super) keys: Arc<MasterKeys>,
 }
 
@@ -43,6 +57,25 @@ struct Try {
 }
 
 impl Try {
+    fn of(sent: Sent) -> Self {
+        match sent {
+            Sent::Delivered { status, .. } => Self {
+                outcome: AttemptOutcome::Delivered {
+                    http_status: status,
+                },
+                retry_after: None,
+            },
+            Sent::Failed(failure) => Self {
+                outcome: AttemptOutcome::Failed {
+                    http_status: failure.http_status,
+                    code: failure.code.as_str().to_owned(),
+                    message: failure.detail,
+                },
+                retry_after: failure.retry_after,
+            },
+        }
+    }
+
     fn failed(code: &str, message: impl Into<String>) -> Self {
         Self {
             outcome: AttemptOutcome::Failed {
@@ -68,9 +101,13 @@ impl Courier {
             Ok(None) | Err(ledger::Error::Rejected(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let callback = ledger
-            .callback(known.owed.task_id, known.owed.callback_id)
-            .await?;
+        let destination = match Notifier::of(known.owed.callback_id) {
+            Some(notifier) => Destination::Notifier(notifier),
+            None => {
+                let (task, callback) = (known.owed.task_id, known.owed.callback_id);
+                Destination::Callback(ledger.callback(task, callback).await?)
+            }
+        };
         let claim = StartAttempt {
             delivery_id: due.delivery_id,
         };
@@ -81,8 +118,13 @@ impl Courier {
             Err(error) => return Err(error.into()),
         };
         let began = Instant::now();
-        let body = self.body(&delivery, due.position).await;
-        let tried = self.attempt(&delivery.owed, callback, body).await;
+        let tried = match destination {
+            Destination::Notifier(notifier) => self.notify(notifier, &delivery, due.position).await,
+            Destination::Callback(callback) => {
+                let body = self.body(&delivery, due.position).await;
+                self.attempt(&delivery.owed, callback, body).await
+            }
+        };
         self.end(&delivery, attempt, tried, began.elapsed()).await?;
         drop(permit);
         Ok(())
@@ -158,22 +200,40 @@ impl Courier {
             body,
             now: self.recorder.ledger().now(),
         };
-        match self.sender.attempt(attempt).await {
-            Sent::Delivered { status, .. } => Try {
-                outcome: AttemptOutcome::Delivered {
-                    http_status: status,
-                },
-                retry_after: None,
-            },
-            Sent::Failed(failure) => Try {
-                outcome: AttemptOutcome::Failed {
-                    http_status: failure.http_status,
-                    code: failure.code.as_str().to_owned(),
-                    message: failure.detail,
-                },
-                retry_after: failure.retry_after,
-            },
+        Try::of(self.sender.attempt(attempt).await)
+    }
+
+    /// Tells a place of the operator's of the question that the event put.
+    async fn notify(&self, notifier: Notifier, delivery: &Delivery, position: u64) -> Try {
+        let owed = &delivery.owed;
+        let (Some(place), Some(urls), Some(approval_id)) = (
+            self.places.of(notifier),
+            &self.approval_urls,
+            owed.approval_id,
+        ) else {
+            return Try::failed(NOTIFIER_UNKNOWN, format!("no {notifier} is configured"));
+        };
+        let now = self.recorder.ledger().now();
+        if let Some(secret) = &place.secret {
+            let attempt = Attempt {
+                url: &place.url,
+                secret,
+                event_id: owed.event_id,
+                body: self.body(delivery, position).await,
+                now,
+            };
+            return Try::of(place.sender.attempt(attempt).await);
         }
+        let question = match Question::read(self.recorder.ledger(), approval_id).await {
+            Ok(Some(question)) => question,
+            Ok(None) => return Try::failed(QUESTION_GONE, "the question was erased"),
+            Err(error) => return Try::failed(QUESTION_GONE, error.to_string()),
+        };
+        let Some(message) = message(notifier, &question, &urls.of(approval_id)) else {
+            return Try::failed(NOTIFIER_UNKNOWN, format!("{notifier} has no secret"));
+        };
+        let body = Bytes::from(message.to_string());
+        Try::of(place.sender.post(&place.url, now, body).await)
     }
 
     fn open(

@@ -56,6 +56,7 @@ impl Dispatcher {
                 recorder: Recorder::new(ledger.clone(), Self::NAME),
                 sender: config.callbacks,
                 approval_urls: config.approval_urls,
+                places: config.places,
                 keys: Arc::clone(&ledger.rules().master_keys),
             },
             projections: projections.clone(),

@@ -12,6 +12,7 @@ use crate::event::{
     AfterAttempt, AggregateKind, AttemptEnded, AttemptOutcome, DeliveryOwed, Event,
 };
 use crate::name::IdempotencyKey;
+use crate::notifier::Notifier;
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,8 @@ impl History {
         self.streams.put(stream, State::Delivery(Box::new(entry)));
     }
 
-    /// A callback that the task has at that moment, which wants this event.
+    /// A callback that the task has at that moment, which wants this event; or one of the operator's notifiers, which
+    /// are settings of the service and are told of questions only.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         self.leaves_behind(owed.task_id.into(), now.position());
         let callbacks = self.streams.find(owed.task_id, |state| match state {
@@ -109,7 +111,10 @@ impl History {
         let Some(callbacks) = callbacks.or_tell(now, Check::Reference, missing) else {
             return;
         };
-        let wants = callbacks.want(owed.callback_id, &owed.event_name);
+        let wants = match Notifier::of(owed.callback_id) {
+            Some(_) => Notifier::wants(&owed.event_name),
+            None => callbacks.want(owed.callback_id, &owed.event_name),
+        };
         now.expect(wants, Check::DeliveryEvent, || {
             format!(
                 "the task has no callback {}, or it did not ask for {}",

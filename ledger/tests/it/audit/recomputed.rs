@@ -8,7 +8,7 @@ use ledger::event::{
     Agreement, ApplyAccepted, ApplyEnd, ApplyEnded, ApprovalCancelled, CallbackOwner, DeliveryOwed,
     Event, OperationStarted, StateBefore,
 };
-use ledger::{AgentName, ClientSubject};
+use ledger::{AgentName, ClientSubject, Notifier};
 use serde_json::{Value, json};
 
 fn changed(history: &History, at: u64, change: impl FnOnce(&mut Event)) -> Report {
@@ -360,6 +360,31 @@ async fn a_callback_is_owed_one_delivery_of_an_event() {
         history.insert_with(at + 1, again.into(), &envelope, &event);
     });
     is_found(&report, Check::DeliveryEvent, at + 1);
+}
+
+#[tokio::test]
+async fn a_notifier_is_owed_questions_only_and_each_once() {
+    let history = told().await;
+    for (name, notifiers) in [
+        ("apply.finished", &[Notifier::Slack][..]),
+        ("approval.approved", &[Notifier::Webhook][..]),
+        ("approval.pending", &[Notifier::Teams, Notifier::Teams][..]),
+    ] {
+        let (at, _) = owed(&history, name);
+        let report = altered(&history, |history| {
+            for (notifier, number) in notifiers.iter().zip(1..) {
+                let (envelope, mut event) = history.event(at);
+                let delivery = ledger::DeliveryId::from_bytes([number; 16]);
+                if let Event::DeliveryOwed(owed) = &mut event {
+                    owed.delivery_id = delivery;
+                    owed.callback_id = notifier.callback_id();
+                }
+                history.insert_with(at + 1, delivery.into(), &envelope, &event);
+            }
+        });
+        let last = at + u64::try_from(notifiers.len()).unwrap();
+        is_found(&report, Check::DeliveryEvent, last);
+    }
 }
 
 #[tokio::test]

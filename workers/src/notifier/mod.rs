@@ -1,0 +1,145 @@
+//! Telling the operator's own places of a question: who asks, for what, how dangerous it is, and the one address
+//! where it is answered. Nothing can be decided in a message.
+//!
+//! Texts of agents are shown as they are written: they call nobody, link nowhere and look like nothing of ours. Each
+//! system's way to say so is in its own file, with the limits that it documents.
+
+mod discord;
+mod slack;
+mod teams;
+#[cfg(test)]
+mod tests;
+
+use crate::callback::CallbackSender;
+use crate::question::{Question, visible};
+use ledger::aggregate::ApprovalState;
+use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier, Risk};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// How many operations a message has in a line each.
+const LINES: usize = 5;
+/// The longest name of an agent, in characters.
+const LONGEST_AGENT: usize = 80;
+/// The longest name of a task.
+const LONGEST_TASK: usize = 200;
+/// The longest quotation of an agent.
+const LONGEST_REASON: usize = 500;
+
+/// The address of one place. It is a secret: who has it can write there.
+#[derive(Clone)]
+pub struct Place {
+    pub(crate) url: String,
+    /// The key of signatures; for [`Notifier::Webhook`].
+    pub(crate) secret: Option<CallbackSecret>,
+    /// Sends to its host and to no other.
+    pub(crate) sender: CallbackSender,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place(redacted)")
+    }
+}
+
+impl Place {
+    /// The place at this address, told by a sender with the settings of callbacks.
+    ///
+    /// # Errors
+    /// When the address is none that a callback could have.
+    pub fn new(
+        url: &str,
+        secret: Option<CallbackSecret>,
+        callbacks: &CallbackSender,
+    ) -> Result<Self, CallbackUrlError> {
+        let url = url::Url::parse(url).map_err(CallbackUrlError::Malformed)?;
+        let policy = CallbackPolicy::new(url.host_str())?;
+        let url = CallbackUrl::parse(url.as_str(), &policy)?;
+        Ok(Self {
+            url: url.as_str().to_owned(),
+            secret,
+            sender: callbacks.with_policy(policy),
+        })
+    }
+}
+
+/// The places that are configured, at most one of each kind.
+#[derive(Debug, Clone, Default)]
+pub struct Places(Arc<BTreeMap<Notifier, Place>>);
+
+impl Places {
+    pub(crate) fn of(&self, notifier: Notifier) -> Option<&Place> {
+        self.0.get(&notifier)
+    }
+}
+
+impl FromIterator<(Notifier, Place)> for Places {
+    fn from_iter<I: IntoIterator<Item = (Notifier, Place)>>(places: I) -> Self {
+        Self(Arc::new(places.into_iter().collect()))
+    }
+}
+
+/// The JSON that tells a system of a question; `None` for a place that is told as callbacks are.
+pub(crate) fn message(notifier: Notifier, question: &Question, url: &str) -> Option<Value> {
+    let text = Text::of(question);
+    match notifier {
+        Notifier::Slack => Some(slack::message(&text, url)),
+        Notifier::Discord => Some(discord::message(&text, url)),
+        Notifier::Teams => Some(teams::message(&text, url)),
+        Notifier::Webhook => None,
+    }
+}
+
+/// The words on the way to the page.
+const REVIEW: &str = "Review and decide";
+
+/// The parts of a message, not yet escaped for a system. Each is one line.
+struct Text {
+    /// Words of this service alone.
+    title: String,
+    /// Who asks, and in which task.
+    asks: String,
+    /// What is asked.
+    acts: Vec<String>,
+    /// The agent's own words.
+    says: Option<String>,
+}
+
+impl Text {
+    fn of(question: &Question) -> Self {
+        let agent = visible(&question.agent, LONGEST_AGENT);
+        let task = visible(&question.task_name, LONGEST_TASK);
+        let risk = match question.risk {
+            Risk::Safe => "safe",
+            Risk::Elevated => "elevated",
+            Risk::Sensitive => "sensitive",
+        };
+        let title = match question.state {
+            ApprovalState::Pending => format!("A decision is wanted (risk: {risk})"),
+            over => {
+                let over = over.as_str();
+                format!("Nothing to decide any more ({over}; risk: {risk})")
+            }
+        };
+        let reason = question.purpose.reason.as_deref();
+        Self {
+            title,
+            asks: format!("{agent} asks, in task \u{201c}{task}\u{201d}:"),
+            acts: question.sentences(LINES),
+            says: reason.map(|reason| {
+                let reason = visible(reason, LONGEST_REASON);
+                format!("{agent} says: \u{201c}{reason}\u{201d}")
+            }),
+        }
+    }
+
+    /// Who asks for what, and why, each in a line.
+    fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let acts = self.acts.iter().map(|act| format!("\u{2022} {act}"));
+        std::iter::once(self.asks.clone())
+            .chain(acts)
+            .chain(self.says.clone())
+    }
+}
