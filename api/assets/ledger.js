@@ -179,6 +179,9 @@ async function checked() {
   return { tree, hash, since };
 }
 
+/** Rows whose bytes somebody looks at, which stay unfolded as the list is brought up to date. */
+const unfolded = new Set();
+
 function mark(row, header, hash) {
   const marks = row.querySelector(".marks");
   const one = document.createElement("span");
@@ -188,6 +191,8 @@ function mark(row, header, hash) {
   const proof = document.createElement("details");
   proof.className = "proof";
   proof.id = `proof-${row.id}`;
+  proof.open = unfolded.has(proof.id);
+  proof.addEventListener("toggle", () => unfolded[proof.open ? "add" : "delete"](proof.id));
   const summary = document.createElement("summary");
   summary.textContent = "Its bytes in the tree";
   const list = document.createElement("dl");
@@ -233,7 +238,8 @@ function tell(text, isBroken = false) {
 }
 
 function told() {
-  tell(`the first ${last.tree.size}: signed by the key that this browser keeps since ${new Date(last.since).toLocaleString()}, and each checkpoint since then continues the one before${document.getElementById("checked")?.hasAttribute("data-audits") ? "" : ". Single events are checked for who may audit"}`);
+  const since = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(new Date(last.since));
+  tell(`the first ${last.tree.size}: signed by the key that this browser keeps since ${since}, and each checkpoint since then continues the one before${document.getElementById("checked")?.hasAttribute("data-audits") ? "" : ". Single events are checked for who may audit"}`);
 }
 
 /** What was found last, and when. */

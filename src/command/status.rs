@@ -251,6 +251,6 @@ build_info{version=\"0.1.0\"} 1
         let lines = hidden.lines(Terminal::plain());
         assert!(lines.last().unwrap().contains("/metrics does not answer"));
         let odd = Status::of(ready(false), METRICS).lines(Terminal::plain());
-        assert!(odd[1].contains("not working\\u{1b}[2J"), "{odd:?}");
+        assert!(odd[1].contains("not working‹U+001B›[2J"), "{odd:?}");
     }
 }

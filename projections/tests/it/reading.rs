@@ -62,7 +62,7 @@ async fn the_timeline_tells_what_happened_to_a_task_and_who_did_it() {
                 "apply.accepted | agent ci-bot | apply \"key-1\" of ssl.mode.write on zone zone-1: waits for approval {}",
                 approval.id
             ),
-            format!("approval.denied | {orchestrator} | denied by default: not on a\\u{{a}}Friday"),
+            format!("approval.denied | {orchestrator} | denied by default: not on a‹U+000A›Friday"),
         ]
     );
     let all = projections.timeline(None, ALL).await.unwrap();

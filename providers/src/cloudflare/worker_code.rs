@@ -23,6 +23,8 @@ const FIELD: &str = "code";
 /// Most bytes of lines that are recorded of one upload, and of one line.
 const MOST_TEXT: usize = 48 * 1024;
 const LONGEST_LINE: usize = 4 * 1024;
+/// The largest module in which it is looked for what a line that goes holds too, in bytes.
+const MOST_COMPARED: usize = 128 * 1024;
 /// Most hosts that are looked for in the modules.
 const MOST_HOSTS: usize = 1000;
 /// After that long the rest of the lines counts as replaced.
@@ -61,10 +63,7 @@ impl WorkersDeploy {
             param: "modules",
             files: files.collect(),
             gone: gone.map(gone_file).collect(),
-            known_hosts: match is_new {
-                true => Some(Vec::new()),
-                false => read.and_then(|read| texts(read.get("hosts")?)),
-            },
+            known_hosts: known_hosts(before),
             unread: unread.and_then(Value::as_str).map(str::to_owned),
             recorded_as: FIELD,
         }
@@ -72,13 +71,11 @@ impl WorkersDeploy {
 
     /// The hosts that the upload names and the running code does not; none where that was not read.
     pub(super) fn new_hosts(&self, before: &Before<'_>) -> Vec<String> {
-        let Some(known) = self.files(before).known_hosts else {
+        // A new script names none that anybody could know.
+        let is_new = before.is_absent("script");
+        let Some(known) = known_hosts(before).filter(|_| !is_new) else {
             return Vec::new();
         };
-        // A new script names none that anybody could know.
-        if before.is_absent("script") {
-            return Vec::new();
-        }
         let mut hosts = self.hosts();
         hosts.retain(|host| !known.contains(host));
         hosts
@@ -120,10 +117,13 @@ impl WorkersDeploy {
                 if let Some(module) = self.successor(running, name) {
                     found.insert("becomes".to_owned(), json!(module.name()));
                     if let Some(hunks) = hunks(content, module.content(), until) {
-                        let sent = String::from_utf8_lossy(module.content());
+                        // In a large upload it is not looked for what it has too: that is withheld then.
+                        let sent = std::str::from_utf8(module.content()).unwrap_or_default();
+                        let sent = Some(sent).filter(|sent| sent.len() <= MOST_COMPARED);
+                        let sent = sent.unwrap_or_default();
                         let hunks = hunks
                             .into_iter()
-                            .map(|hunk| recorded(hunk, &sent, redacted, &mut room));
+                            .map(|hunk| recorded(hunk, sent, redacted, &mut room));
                         found.insert("hunks".to_owned(), hunks.collect());
                     }
                 }
@@ -148,6 +148,14 @@ impl WorkersDeploy {
             _ => modules.find(|module| module.name() == name),
         }
     }
+}
+
+/// Of the upload's hosts those that the running code names; `None` where that was not read.
+fn known_hosts(before: &Before<'_>) -> Option<Vec<String>> {
+    if before.is_absent("script") {
+        return Some(Vec::new());
+    }
+    texts(before.object("script")?.get(FIELD)?.get("hosts")?)
 }
 
 fn change_of(module: &WorkerModule, found: &Value) -> FileChange {
@@ -206,9 +214,13 @@ fn recorded(hunk: Hunk, sent: &str, redacted: &dyn Fn(&str) -> String, room: &mu
     let lines = hunk.gone.len();
     let mut gone = Vec::new();
     for line in hunk.gone {
+        // Before anything is looked for in it: of a line of megabytes nothing is.
+        if line.len() > LONGEST_LINE {
+            break;
+        }
         let line = without_secrets(&redacted(&line), sent);
         let bytes = json!(line).to_string().len();
-        if line.len() > LONGEST_LINE || bytes > *room {
+        if bytes > *room {
             break;
         }
         *room -= bytes;
@@ -443,7 +455,9 @@ mod tests {
         let operation = deploy(&json!([{"name": "a.js", "content": "export default {}"}]));
         let many: String = (0..20_000).map(|n| format!("line {n} of many\n")).collect();
         let minified = "x".repeat(200_000);
-        for running in [many, minified] {
+        // Quoted texts of one line, each behind a name that says secret.
+        let quoted = "token=\"a\";".repeat(1 << 20);
+        for running in [many, minified, quoted] {
             let state = state(&operation, &[("a.js", &running)]);
             assert!(state.to_string().len() < 2 * MOST_TEXT);
             let [FileChange::Changed(Some(hunks))] = &*changes(&operation, &state) else {
