@@ -183,7 +183,7 @@ async fn keys_lead_to_the_buttons_of_the_marked_question_and_decide_nothing() {
         browser.type_text(way).await;
         browser.type_text(key).await;
         until("the question", async || {
-            let is_there = path(&browser).await.contains("/approve/");
+            let is_there = path(&browser).await.contains("/a/");
             (is_there && browser.heading().await.contains(heading)).then_some(())
         })
         .await;
