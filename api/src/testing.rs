@@ -197,7 +197,9 @@ impl Stage {
             operations,
             agent_callbacks: true,
             callback: None,
-            token_ttl: Duration::from_secs(300),
+            token_ttl: Some(Duration::from_secs(300)),
+            question: None,
+            purpose: ledger::Purpose::default(),
         };
         let ledger = &self.state.app.ledger;
         let issued = ledger

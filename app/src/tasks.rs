@@ -10,7 +10,10 @@ use ledger::aggregate::Task;
 use ledger::command::{
     AllowedEntry, CloseTask, CreateTask, IssuedToken, NewCallback, OpenTask, Presented, RenewToken,
 };
-use ledger::{AgentName, ClientSubject, Ledger, Rejection, TaskId, TemplateName, Timestamp};
+use ledger::{
+    AgentName, ClientSubject, Ledger, Purpose, QuestionTime, Rejection, TaskId, TemplateName,
+    Timestamp,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +28,12 @@ pub struct NewTask {
     pub callback: Option<NewCallback>,
     /// Whether its applies may name a callback of the agent's own.
     pub agent_callbacks: bool,
-    /// How long its tokens live.
-    pub token_ttl: Duration,
+    /// How long its tokens live. Without it, as long as its questions wait.
+    pub token_ttl: Option<Duration>,
+    /// How long its questions wait, where that is not for the setting to say.
+    pub question: Option<QuestionTime>,
+    /// The reason and the link that people are shown.
+    pub purpose: Purpose,
 }
 
 /// A task with a token that opens it, which is shown once.
@@ -48,6 +55,8 @@ pub async fn open(app: &App, who: Orchestrating, task: NewTask) -> Result<Issued
         callback: task.callback,
         agent_callbacks: task.agent_callbacks,
         token_ttl: task.token_ttl,
+        question: task.question,
+        purpose: task.purpose,
     };
     issued(app, app.ledger.execute(who.origin, command).await?)
 }

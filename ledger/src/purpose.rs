@@ -1,5 +1,5 @@
-//! The reason and the link that an agent gives with an apply. They are words of the agent and bind
-//! nothing: what is approved and sent is what the fingerprint covers.
+//! The reason and the link that a task is opened with, or an apply asked with. They are words of whoever gave
+//! them and bind nothing: what is approved and sent is what the fingerprint covers.
 
 use crate::name::name;
 use crate::rejection::Rejection;
@@ -13,7 +13,7 @@ const MOST_CHARACTERS: usize = 500;
 const MOST_BYTES: usize = 2000;
 
 name!(
-    /// A reason for an apply, in the agent's words.
+    /// A reason for a task or an apply, in the words of whoever gave it.
     Reason
 );
 
@@ -90,7 +90,7 @@ fn invalid(detail: impl Into<String>) -> Rejection {
     }
 }
 
-/// A reason and a link, each where the agent gave one.
+/// A reason and a link, each where one was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Purpose {
     /// Its words.

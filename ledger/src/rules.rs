@@ -11,7 +11,8 @@ use std::time::Duration;
 /// The rules that decisions follow. The same for the life of a process.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// How long a question to humans stays open, and how long an approval can be continued.
+    /// How long a question to humans stays open, and how long an approval can be continued, in a task that does
+    /// not say it.
     pub approval_ttl: Duration,
     /// The principals who may decide.
     pub approvers: Vec<ApproverName>,

@@ -1,11 +1,11 @@
 //! Applies as they are asked for.
 
 use super::callbacks::CallbackRequest;
-use super::mistakes::{all, both};
-use super::reason;
+use super::mistakes::all;
+use super::{purpose, reason};
 use crate::problem::ApiError;
 use ledger::operation::Operation;
-use ledger::{Link, Providers, Purpose, Reason};
+use ledger::{Providers, Purpose};
 use projections::ApplyView;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -71,14 +71,7 @@ impl ApplyRequest {
 
     /// The reason and the link.
     pub(crate) fn purpose(&self) -> Result<Purpose, ApiError> {
-        let refused = |why: ledger::Rejection| ApiError::bad_request(why);
-        let reason = self.reason.as_deref().map(Reason::parse).transpose();
-        let link = self.link.as_deref().map(Link::parse).transpose();
-        let (reason, link) = both(reason.map_err(refused), link.map_err(refused))?;
-        Ok(Purpose {
-            reason: reason.flatten(),
-            link,
-        })
+        purpose(self.reason.as_deref(), self.link.as_deref())
     }
 
     /// True when it uploads files; its body may then be larger than others.

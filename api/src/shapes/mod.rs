@@ -25,7 +25,9 @@ pub(crate) mod templates;
 pub(crate) mod users;
 
 use crate::problem::ApiError;
-use ledger::{CatalogEntry, Providers, ScopePattern, Timestamp};
+use ledger::{
+    CatalogEntry, Link, Providers, Purpose, Reason, ScopePattern, Timestamp,
+};
 
 /// Bytes, as a description names them.
 #[derive(utoipa::ToSchema)]
@@ -91,6 +93,18 @@ pub(crate) fn time(at: &str, text: &str) -> Result<Timestamp, ApiError> {
         .parse()
         .map_err(|_| ApiError::bad_request(format!("{at}: expected 2026-12-31T23:59:59Z")))?;
     Ok(Timestamp::from_micros(read.as_microsecond()))
+}
+
+/// The reason and the link that people are shown.
+pub(crate) fn purpose(reason: Option<&str>, link: Option<&str>) -> Result<Purpose, ApiError> {
+    let refused = |why: ledger::Rejection| ApiError::bad_request(why);
+    let reason = reason.map(Reason::parse).transpose();
+    let link = link.map(Link::parse).transpose();
+    let (reason, link) = mistakes::both(reason.map_err(refused), link.map_err(refused))?;
+    Ok(Purpose {
+        reason: reason.flatten(),
+        link,
+    })
 }
 
 /// A reason that somebody gives for the ledger: absent, or 1..=1000 characters.

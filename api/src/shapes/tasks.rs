@@ -2,17 +2,16 @@
 
 use super::callbacks::CallbackRequest;
 use super::mistakes::{all, both};
-use super::{Coverage, reason, word};
+use super::{Coverage, purpose, reason, word};
 use crate::problem::{ApiError, Forbidden};
 use app::tasks::NewTask;
 use ledger::aggregate::Task;
 use ledger::command::AllowedEntry;
-use ledger::{AgentName, CallbackPolicy, ClientSubject, Providers, TemplateName};
+use ledger::{AgentName, CallbackPolicy, ClientSubject, Providers, QuestionTime, TemplateName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
-const DEFAULT_TTL: u64 = 300;
 const TTL_RANGE: std::ops::RangeInclusive<u64> = 60..=3600;
 const MOST_OPERATIONS: usize = 100;
 
@@ -46,10 +45,23 @@ pub(crate) struct CreateTaskRequest {
     #[serde(default)]
     #[schema(default = true)]
     agent_callbacks: Option<bool>,
-    /// How long its tokens live: 60 to 3600, 300 when left out.
+    /// How long its tokens live: 60 to 3600. When left out, as long as its questions wait, and 300 at least.
     #[serde(default)]
-    #[schema(minimum = 60, maximum = 3600, default = 300)]
+    #[schema(minimum = 60, maximum = 3600)]
     expires_in_seconds: Option<u64>,
+    /// How long each of its questions waits for people, and an approval to be continued: 60 to 604800;
+    /// APPROVAL_TTL_SECONDS when left out.
+    #[serde(default)]
+    #[schema(minimum = 60, maximum = 604_800)]
+    approval_ttl_seconds: Option<u64>,
+    /// Why it is opened, which people are shown as the words of whoever opens it; at most 500 characters.
+    #[serde(default)]
+    #[schema(max_length = 500, example = "The old server is switched off on Friday")]
+    reason: Option<String>,
+    /// Where people can read more: an https URL without a user name, at most 2,000 bytes.
+    #[serde(default)]
+    #[schema(max_length = 2000, example = "https://tickets.example/OPS-42")]
+    link: Option<String>,
 }
 
 /// One (operation, scope) pair that the task may use.
@@ -98,7 +110,10 @@ impl CreateTaskRequest {
             || self.subject.is_some()
             || self.callback.is_some()
             || self.agent_callbacks.is_some()
-            || self.expires_in_seconds.is_some();
+            || self.expires_in_seconds.is_some()
+            || self.approval_ttl_seconds.is_some()
+            || self.reason.is_some()
+            || self.link.is_some();
         if says_more {
             return Err(ApiError::bad_request(
                 "template: it says everything but the task_name; leave the other fields out",
@@ -147,19 +162,23 @@ impl CreateTaskRequest {
             )),
             None => Ok(()),
         };
-        let ttl = self.expires_in_seconds.unwrap_or(DEFAULT_TTL);
-        let in_range = match TTL_RANGE.contains(&ttl) {
+        let ttl = self.expires_in_seconds;
+        let in_range = match ttl.is_none_or(|ttl| TTL_RANGE.contains(&ttl)) {
             true => Ok(()),
             false => Err(ApiError::bad_request("expires_in_seconds: 60 to 3600")),
         };
+        let question = self.approval_ttl_seconds;
+        let question = question.map(QuestionTime::from_seconds).transpose();
+        let question = question.map_err(ApiError::bad_request);
+        let purpose = purpose(self.reason.as_deref(), self.link.as_deref());
         let callback = self.callback.as_ref();
         let callback = callback.map(|callback| callback.read(policy)).transpose();
         let of_agent = both(self.check_name(), self.whose(own));
         let asked = both(template, operations(&self.operations, providers));
-        let rest = both(in_range, callback);
+        let rest = both(both(in_range, question), both(purpose, callback));
         let ((of_agent, asked), rest) = both(both(of_agent, asked), rest)?;
-        let (((), (agent, subject)), ((), operations), ((), callback)) = (of_agent, asked, rest);
-        let token_ttl = Duration::from_secs(ttl);
+        let (((), (agent, subject)), ((), operations)) = (of_agent, asked);
+        let (((), question), (purpose, callback)) = rest;
         Ok(NewTask {
             agent,
             subject,
@@ -167,7 +186,9 @@ impl CreateTaskRequest {
             operations,
             callback,
             agent_callbacks: self.agent_callbacks.unwrap_or(true),
-            token_ttl,
+            token_ttl: ttl.map(Duration::from_secs),
+            question,
+            purpose,
         })
     }
 }
@@ -361,9 +382,10 @@ mod tests {
     }
 
     #[test]
-    fn the_least_task_lives_five_minutes_a_token() {
+    fn the_least_task_leaves_its_times_to_the_settings() {
         let task = read(&fine()).unwrap();
-        assert_eq!(task.token_ttl, Duration::from_secs(300));
+        assert_eq!((task.token_ttl, task.question), (None, None));
+        assert_eq!(task.purpose, ledger::Purpose::default());
         assert_eq!(task.operations.len(), 1);
         assert!(task.callback.is_none());
     }
@@ -378,6 +400,11 @@ mod tests {
             ("expires_in_seconds", json!(59), "expires_in_seconds"),
             ("expires_in_seconds", json!(3601), "expires_in_seconds"),
             ("expires_in_seconds", json!("300"), "expires_in_seconds"),
+            ("approval_ttl_seconds", json!(59), "approval_ttl_seconds"),
+            ("approval_ttl_seconds", json!(604_801), "approval_ttl_seconds"),
+            ("approval_ttl_seconds", json!("60"), "approval_ttl_seconds"),
+            ("reason", json!("x".repeat(501)), "reason"),
+            ("link", json!("http://tickets.example/"), "link"),
             ("nonsense", json!(1), "nonsense"),
         ] {
             let mut task = fine();
@@ -415,6 +442,10 @@ mod tests {
             ("task_name", json!("ä".repeat(200))),
             ("expires_in_seconds", json!(60)),
             ("expires_in_seconds", json!(3600)),
+            ("approval_ttl_seconds", json!(60)),
+            ("approval_ttl_seconds", json!(604_800)),
+            ("reason", json!("ä".repeat(500))),
+            ("link", json!("https://tickets.example/OPS-42")),
         ] {
             let mut task = fine();
             task[field] = value;

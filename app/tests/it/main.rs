@@ -90,6 +90,8 @@ impl Service {
             callback: None,
             agent_callbacks: true,
             token_ttl: wanted.token_ttl,
+            question: wanted.question,
+            purpose: wanted.purpose,
         };
         let Opening::Orchestrator(opening) = opening.await.unwrap() else {
             unreachable!("an administrator opens it");

@@ -21,7 +21,7 @@ pub use delivery::{Delivery, DeliveryState};
 pub use group::Group;
 pub use key::Key;
 pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
-pub(crate) use task::TASK_LIFE;
+pub(crate) use task::task_life;
 pub use task::{Callback, Task, Token};
 pub use template::Template;
 pub use user::{LinkedPrincipal, Password, User};

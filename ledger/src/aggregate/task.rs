@@ -10,11 +10,16 @@ use crate::event::{
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject};
 use crate::operation::{Operation, Scope};
+use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use std::time::Duration;
 
-/// No token reaches further than this after its task was made.
-pub(crate) const TASK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// No token reaches further than this after its task was made: a day, or as long as a question of the task
+/// that is asked at once can be decided and then continued.
+pub(crate) fn task_life(question: Option<Duration>) -> Duration {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    question.map_or(DAY, |question| DAY.max(question.saturating_mul(2)))
+}
 
 /// A capability token as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +77,16 @@ pub struct Task {
     pub registrations: u32,
     /// The template that an agent opened it from with its key.
     pub template: Option<FromTemplate>,
+    /// How long each of its questions waits for people, and an approval to be continued, where it says so.
+    pub question: Option<Duration>,
+    /// The reason and the link that it was opened with.
+    pub purpose: Purpose,
     /// The time of its closing.
     pub closed_at: Option<Timestamp>,
+}
+
+fn whole_seconds(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
 }
 
 impl Task {
@@ -94,6 +107,8 @@ impl Task {
             agent_callbacks: created.agent_callbacks,
             registrations: 0,
             template: created.template,
+            question: created.question_seconds.map(whole_seconds),
+            purpose: created.purpose.clone(),
             closed_at: None,
         }
     }
@@ -107,8 +122,13 @@ impl Task {
     /// The time at which the agent's keys stop to open it; `None` where they never did.
     #[must_use]
     pub fn end_for_keys(&self) -> Option<Timestamp> {
-        let life = Duration::from_secs(u64::from(self.token_ttl_seconds));
+        let life = whole_seconds(self.token_ttl_seconds);
         self.template.map(|_| self.created_at.plus(life))
+    }
+
+    /// From here on no token of it is good, and none can be made good.
+    pub(crate) fn end_of_life(&self) -> Timestamp {
+        self.created_at.plus(task_life(self.question))
     }
 
     /// Whether every apply waits for a human, whatever is granted.
@@ -207,6 +227,6 @@ impl Aggregate for Task {
     }
 
     fn weight(&self) -> usize {
-        512 + self.tokens.len() * 256 + self.allowed.len() * 96
+        512 + self.purpose.len() + self.tokens.len() * 256 + self.allowed.len() * 96
     }
 }

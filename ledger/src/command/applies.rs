@@ -2,6 +2,7 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
+use super::tasks::seconds;
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
@@ -236,7 +237,8 @@ fn ask(
     events: &mut Vec<NewEvent>,
 ) -> ApprovalId {
     let approval_id: ApprovalId = context.id();
-    let expires_at = context.now.plus(context.rules.approval_ttl);
+    let time = task.question.unwrap_or(context.rules.approval_ttl);
+    let expires_at = context.now.plus(time);
     let requested = context.event(
         approval_id,
         ApprovalRequested {
@@ -246,8 +248,7 @@ fn ask(
             apply_id,
             fingerprint: asked.fingerprint,
             expires_at,
-            continuation_seconds: u32::try_from(context.rules.approval_ttl.as_secs())
-                .unwrap_or(u32::MAX),
+            continuation_seconds: seconds(time),
             approvers: context.rules.approvers.clone(),
         },
     );

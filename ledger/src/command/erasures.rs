@@ -283,7 +283,7 @@ async fn is_owner_gone(tx: &mut Transaction<'_>, principal: &ApproverName) -> Re
 
 /// Closed, or so old that no token of it can be good any more; and nothing of it is open.
 async fn has_ended(tx: &mut Transaction<'_>, task: &Task) -> Result<bool, Error> {
-    let over = task.closed_at.is_some() || tx.context().now >= super::renewals::end_of_life(task);
+    let over = task.closed_at.is_some() || tx.context().now >= task.end_of_life();
     Ok(over && tx.open_streams(task.id).await?.is_empty())
 }
 

@@ -3,7 +3,7 @@
 use super::approvals::is_pending;
 use super::tasks::{IssuedToken, issue, issued};
 use super::{Command, PresentedToken, check_token};
-use crate::aggregate::{Agent, Approval, ApprovalState, TASK_LIFE, Task, Token};
+use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token};
 use crate::claims::CapabilityClaims;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -95,11 +95,6 @@ fn renewable<'t>(
         .ok_or(Rejection::TokenUnknown)
 }
 
-/// From here on no token of the task is good, and none can be made good.
-pub(super) fn end_of_life(task: &Task) -> Timestamp {
-    task.created_at.plus(TASK_LIFE)
-}
-
 /// The token that replaced this one a moment ago, while it still stands.
 fn replacement<'t>(
     presented: &PresentedToken,
@@ -144,10 +139,10 @@ fn decide_renew(
         .now
         .plus(Duration::from_secs(u64::from(task.token_ttl_seconds)))
         .min(limit)
-        .min(end_of_life(task));
+        .min(task.end_of_life());
     if until.as_seconds() <= context.now.as_seconds() {
         return Err(Rejection::NotRenewable {
-            why: "its task is a day old; make a new one",
+            why: "its task has reached the end of its life; make a new one",
         });
     }
     let revoked = context.event(

@@ -16,6 +16,8 @@ use crate::event::{
 };
 use crate::id::{TaskId, TokenId};
 use crate::name::{AgentName, ClaimsHash, ClientSubject, ScopePattern};
+use crate::purpose::Purpose;
+use crate::question_time::QuestionTime;
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
@@ -78,9 +80,17 @@ pub struct CreateTask {
     pub callback: Option<NewCallback>,
     /// True when applies of the agent may register a callback of its own.
     pub agent_callbacks: bool,
-    /// The life of each of its tokens, 60..=3600 s.
-    pub token_ttl: Duration,
+    /// The life of each of its tokens, 60..=3600 s. Without it they live as long as a question of the task, and
+    /// [`SHORTEST_DEFAULT`] at least.
+    pub token_ttl: Option<Duration>,
+    /// How long each of its questions waits. Without it the rules say.
+    pub question: Option<QuestionTime>,
+    /// The reason and the link that it is opened with.
+    pub purpose: Purpose,
 }
+
+/// The life of a token of a task that does not say it, where its questions wait no longer.
+const SHORTEST_DEFAULT: Duration = Duration::from_secs(300);
 
 /// A token that was issued: sign these claims.
 #[derive(Debug, Clone)]
@@ -126,6 +136,7 @@ fn decide_create(
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, CapabilityClaims), Rejection> {
     check_name(&command.name)?;
+    command.purpose.check()?;
     let allowed = allowlist(&command.operations)?;
     let mut events = Vec::with_capacity(4);
     let agent_id = match agent {
@@ -136,6 +147,9 @@ fn decide_create(
             agent_id
         }
     };
+    let question = question_time(command.question, context);
+    let default_ttl = || question.max(SHORTEST_DEFAULT);
+    let token_ttl = command.token_ttl.unwrap_or_else(default_ttl);
     let created = TaskCreated {
         task_id,
         agent_id,
@@ -143,9 +157,11 @@ fn decide_create(
         name: command.name.clone(),
         subject: command.subject.clone(),
         allowed,
-        token_ttl_seconds: u32::try_from(command.token_ttl.as_secs()).unwrap_or(u32::MAX),
+        token_ttl_seconds: seconds(token_ttl),
         agent_callbacks: command.agent_callbacks,
         template: None,
+        question_seconds: Some(seconds(question)),
+        purpose: command.purpose.clone(),
     };
     let draft = Task::begin(&created, context.now);
     events.push(context.event(task_id, created));
@@ -155,10 +171,20 @@ fn decide_create(
         events.push(context.event(task_id, CallbackSet { callback, owner }));
     }
     let revision = agent.map_or(0, |agent| agent.permission_revision);
-    let until = context.now.plus(command.token_ttl);
+    let until = context.now.plus(token_ttl);
     let (issued, claims) = issue(context, &draft, revision, until, None);
     events.push(issued);
     Ok((events, claims))
+}
+
+/// How long questions of a task wait that is made now.
+pub(super) fn question_time(asked: Option<QuestionTime>, context: &Context<'_>) -> Duration {
+    asked.map_or(context.rules.approval_ttl, QuestionTime::get)
+}
+
+/// A time as events hold it.
+pub(super) fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Checks the name of a task.

@@ -3,13 +3,14 @@
 use super::acting::still_acts;
 use super::agents::find;
 use super::authority::admit_key;
-use super::tasks::allowlist;
+use super::tasks::{allowlist, question_time, seconds};
 use super::{AllowedEntry, Command};
 use crate::aggregate::{Agent, Task, Template};
 use crate::error::Error;
 use crate::event::{FromTemplate, Role, TaskCreated, TemplateCreated, TemplateDeleted};
 use crate::id::{AgentId, KeyId, TaskId, TemplateId};
 use crate::name::{AgentName, ClientSubject, TemplateName};
+use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
 use crate::writer::Transaction;
@@ -64,7 +65,7 @@ impl Command for CreateTemplate {
             name: self.name,
             agents,
             allowed,
-            expires_in_seconds: u32::try_from(self.expires_in.as_secs()).unwrap_or(u32::MAX),
+            expires_in_seconds: seconds(self.expires_in),
             needs_approval: self.needs_approval,
         };
         tx.append(vec![context.event(template_id, created)]).await?;
@@ -149,6 +150,8 @@ impl Command for OpenTask {
                 template_id: template.id,
                 needs_approval: template.needs_approval,
             }),
+            question_seconds: Some(seconds(question_time(None, &context))),
+            purpose: Purpose::default(),
         };
         tx.append(vec![context.event(task_id, created)]).await?;
         tx.existing::<Task>(task_id).await

@@ -3,7 +3,7 @@
 use super::operations::{checked, phrases};
 use super::{
     Act, Call, Describe, Effect, Facts, Severity, Status, Topic, Topics, counted, listed, plain,
-    quoted, took, wrote,
+    quoted, said, took, wrote,
 };
 use crate::catalog::Level;
 use crate::clock::Timestamp;
@@ -40,15 +40,8 @@ impl Describe for ApplyAccepted {
             _ => String::new(),
         };
         let key = quoted(&self.idempotency_key);
-        let reason = match &self.purpose.reason {
-            Some(reason) => format!("; it says {}", quoted(reason)),
-            None => String::new(),
-        };
-        let link = match &self.purpose.link {
-            Some(link) => format!("; link to {}", plain(&link.host())),
-            None => String::new(),
-        };
-        format!("apply {key} of {operations}: {how}{because}{reason}{link}")
+        let said = said(&self.purpose);
+        format!("apply {key} of {operations}: {how}{because}{said}")
     }
 
     fn facts(&self, _: &Topic) -> Facts {

@@ -27,6 +27,7 @@ use crate::event::{Actor, Event};
 use crate::id::StreamId;
 use crate::name::{ApproverName, RecordedThumbprint};
 use crate::operation::shown;
+use crate::purpose::Purpose;
 use std::ops::Deref;
 
 /// A form of an event that people are told of.
@@ -88,6 +89,18 @@ fn plain(name: &str) -> String {
     } else {
         quoted(name)
     }
+}
+
+/// What somebody gave as the reason, and the host of the link beside it.
+fn said(purpose: &Purpose) -> String {
+    let mut text = String::new();
+    if let Some(reason) = &purpose.reason {
+        text = format!("; it says {}", quoted(reason));
+    }
+    if let Some(link) = &purpose.link {
+        text = format!("{text}; link to {}", plain(&link.host()));
+    }
+    text
 }
 
 fn quoted(text: &str) -> String {

@@ -3,7 +3,7 @@
 use super::operations::on_scope;
 use super::{
     Act, Change, Describe, Facts, Reference, Topic, Topics, because, host, listed, named, number,
-    quoted,
+    quoted, said,
 };
 use crate::event::{
     AllowedOperation, CallbackOwner, CallbackSet, TaskClosed, TaskCreated, TokenIssued,
@@ -32,8 +32,11 @@ impl Describe for TaskCreated {
                     text.push_str(", and every apply waits for a human");
                 }
             }
+            if let Some(seconds) = self.question_seconds {
+                text.push_str(&format!("; a question waits for {seconds} s"));
+            }
         }
-        text
+        text + &said(&self.purpose)
     }
 
     fn facts(&self, _: &Topic) -> Facts {

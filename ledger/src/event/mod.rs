@@ -59,7 +59,7 @@ pub use session::{
 pub use table::{DecodeError, InStream};
 pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, RegisteredCallback,
-    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TokenIssued, TokenRevoked,
+    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TokenIssued, TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateDeleted};
 pub use user::{
@@ -131,7 +131,7 @@ events! {
         in Ledger by OPERATOR under PayloadForm;
     4, 1, "ledger.accepted" => LedgerAccepted(LedgerAccepted)
         in Ledger by OPERATOR under PayloadForm;
-    10, 3, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1, 2 => TaskCreatedV2 }
+    10, 4, "task.created" => TaskCreated(TaskCreated) { 1 => TaskCreatedV1, 2 => TaskCreatedV2, 3 => TaskCreatedV3 }
         in Task by CREATORS under PayloadForm [begins, addresses] of task_id, agent;
     11, 1, "task.token_issued" => TokenIssued(TokenIssued)
         in Task by OPENERS under TokenLife [looked_up, outlives_token];

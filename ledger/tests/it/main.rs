@@ -30,6 +30,7 @@ mod keys;
 mod passkeys;
 mod people_walks;
 mod permissions;
+mod question_times;
 mod quotas;
 mod refusals;
 mod releases;

@@ -308,7 +308,7 @@ async fn no_renewal_reaches_past_a_day_after_the_task_was_made() {
     })
     .await;
     let command = CreateTask {
-        token_ttl: seconds(3600),
+        token_ttl: Some(seconds(3600)),
         ..create_task()
     };
     let mut token = scene.run(command).await.unwrap();

@@ -71,7 +71,9 @@ async fn outside_the_allowlist_is_a_403_on_record() {
         }],
         agent_callbacks: true,
         callback: None,
-        token_ttl: Duration::from_secs(300),
+        token_ttl: Some(Duration::from_secs(300)),
+        question: None,
+        purpose: ledger::Purpose::default(),
     };
     let ledger = stage.state.app.ledger.clone();
     let task = ledger

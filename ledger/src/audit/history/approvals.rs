@@ -213,6 +213,7 @@ impl History {
             Check::Deadline,
             || format!("it ended at {} before it was asked", asked.expires_at),
         );
+        let continuation = Duration::from_secs(u64::from(asked.continuation_seconds));
         if let Some(task) = self.open_task(now, asked.task_id) {
             now.expect(task.agent == asked.agent, Check::Reference, || {
                 format!(
@@ -220,12 +221,19 @@ impl History {
                     task.agent, asked.agent
                 )
             });
+            let time = task.question;
+            let in_time = time.is_none_or(|time| {
+                asked.expires_at == now.at().plus(time) && continuation == time
+            });
+            now.expect(in_time, Check::Deadline, || {
+                "it waits for another time than its task says".to_owned()
+            });
         }
         let question = QuestionState {
             task_id: asked.task_id,
             fingerprint: asked.fingerprint,
             expires_at: asked.expires_at,
-            continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
+            continuation,
             approvers: asked.approvers.into_iter().collect(),
             first_apply: asked.apply_id,
             asked: None,

@@ -170,6 +170,8 @@ mod tests {
                 agent_callbacks: true,
                 registrations: 0,
                 template: None,
+                question: None,
+                purpose: crate::purpose::Purpose::default(),
                 closed_at: None,
             };
             let agent = Agent {

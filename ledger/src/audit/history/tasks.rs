@@ -6,7 +6,7 @@ use super::covered::Allowlist;
 use super::keys::KEY_TTL;
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::TASK_LIFE;
+use crate::aggregate::task_life;
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::callback_event::CallbackEvent;
@@ -17,6 +17,7 @@ use crate::event::{
 };
 use crate::id::{AgentId, CallbackId, TaskId, TokenId};
 use crate::name::{AgentName, ClientSubject, IdempotencyKey};
+use crate::question_time::QuestionTime;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct TaskState {
     pub(super) needs_approval: bool,
     created_at: Timestamp,
     token_ttl: Duration,
+    /// How long each of its questions waits, where it says so.
+    pub(super) question: Option<Duration>,
     tokens: HashMap<TokenId, KnownToken>,
     /// The idempotency keys of its applies.
     pub(super) keys: HashSet<IdempotencyKey>,
@@ -208,9 +211,16 @@ impl History {
             true => (created.token_ttl_seconds, KEY_TTL),
             false => (created.token_ttl_seconds, TOKEN_TTL),
         };
-        now.expect(range.contains(&ttl), Check::TokenLife, || {
+        // By default a token lives as long as a question.
+        let as_questions = !by_key && created.question_seconds == Some(ttl);
+        let fits = range.contains(&ttl) || as_questions;
+        now.expect(fits, Check::TokenLife, || {
             format!("its tokens are to live {ttl} s, which is not within {range:?}")
         });
+        self.question_time(now, created);
+        if let Err(why) = created.purpose.check() {
+            now.wrong(Check::PayloadForm, why.to_string());
+        }
         let task = TaskState {
             agent_id: created.agent_id,
             agent: created.agent.clone(),
@@ -222,10 +232,23 @@ impl History {
             needs_approval: created.template.is_some_and(|from| from.needs_approval),
             created_at: now.at(),
             token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
+            question: created.question_seconds.map(u64::from).map(Duration::from_secs),
             tokens: HashMap::new(),
             keys: HashSet::new(),
         };
         self.streams.put(stream, State::Task(Box::new(task)));
+    }
+
+    /// It says how long its questions wait, since there is a form that can.
+    fn question_time(&self, now: &mut Now<'_>, created: &TaskCreated) {
+        let range = QuestionTime::SECONDS;
+        let fits = match created.question_seconds {
+            Some(seconds) => range.contains(&seconds),
+            None => now.header.schema_version < 4,
+        };
+        now.expect(fits, Check::Deadline, || {
+            format!("how long its questions wait is not said, or not within {range:?} s")
+        });
     }
 
     /// An allowlist names something, and takes nothing for less than the catalog does.
@@ -338,7 +361,7 @@ impl History {
 }
 
 impl TaskState {
-    /// A token is issued for now, lives no longer than its task's tokens do, and ends with the task's day.
+    /// A token is issued for now, lives no longer than its task's tokens do, and ends with the task's life.
     fn is_of_its_time(&self, now: &mut Now<'_>, issued: &TokenIssued) {
         let (from, until) = (issued.issued_at, issued.expires_at);
         now.expect(from <= now.at(), Check::TokenLife, || {
@@ -350,9 +373,9 @@ impl TaskState {
                 "it ends at {until}; a token of its task that is issued at {from} ends by {most}"
             )
         });
-        let day = self.created_at.plus(TASK_LIFE);
-        now.expect(until <= day, Check::TokenLife, || {
-            format!("it ends at {until}, the day of its task at {day}")
+        let end = self.created_at.plus(task_life(self.question));
+        now.expect(until <= end, Check::TokenLife, || {
+            format!("it ends at {until}, the life of its task at {end}")
         });
     }
 }

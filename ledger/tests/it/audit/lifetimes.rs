@@ -3,7 +3,8 @@
 use super::{altered, is_first, is_found, told};
 use fixtures::history::{History, trusting};
 use ledger::audit::{Check, Obstacle, verify_bundle};
-use ledger::event::{Event, TokenIssued};
+use ledger::event::{ApprovalRequested, Event, TokenIssued};
+use ledger::{Link, Reason};
 use std::time::Duration;
 
 /// Its first token, changed.
@@ -59,6 +60,85 @@ async fn no_token_reaches_beyond_the_day_of_its_task() {
         });
     });
     is_found(&report, Check::TokenLife, at);
+}
+
+#[tokio::test]
+async fn a_question_waits_as_long_as_its_task_says() {
+    let history = told().await;
+    let second = Duration::from_secs(1);
+    let (made, asked) = (
+        history.first("task.created"),
+        history.first("approval.requested"),
+    );
+    let changes: [fn(&mut ApprovalRequested); 3] = [
+        |asked| asked.expires_at = asked.expires_at.plus(Duration::from_secs(1)),
+        |asked| asked.expires_at = asked.expires_at.minus(Duration::from_secs(1)),
+        |asked| asked.continuation_seconds += 1,
+    ];
+    for change in changes {
+        let report = altered(&history, |history| {
+            history.alter(asked, |event| {
+                if let Event::ApprovalRequested(asked) = event {
+                    change(asked);
+                }
+            });
+        });
+        is_found(&report, Check::Deadline, asked);
+    }
+    for seconds in [Some(59), Some(604_801), None] {
+        let report = altered(&history, |history| {
+            history.alter(made, |event| {
+                if let Event::TaskCreated(created) = event {
+                    created.question_seconds = seconds;
+                }
+            });
+        });
+        is_first(&report, Check::Deadline, Some(made));
+    }
+    // By default a token lives as long as a question, and not longer than that.
+    for (ttl, fits) in [(604_800, true), (604_799, false)] {
+        let report = altered(&history, |history| {
+            history.alter(made, |event| {
+                if let Event::TaskCreated(created) = event {
+                    (created.question_seconds, created.token_ttl_seconds) = (Some(604_800), ttl);
+                }
+            });
+            issued(history, |token| {
+                token.expires_at = token.issued_at.plus(Duration::from_secs(u64::from(ttl)));
+            });
+        });
+        let found = report.findings.iter().any(|finding| finding.check == Check::TokenLife);
+        assert_eq!(found, !fits, "{report}");
+    }
+    // The life of a task follows what it says.
+    let report = altered(&history, |history| {
+        history.alter(made, |event| {
+            if let Event::TaskCreated(created) = event {
+                (created.question_seconds, created.token_ttl_seconds) = (Some(60_000), 604_800);
+            }
+        });
+        issued(history, |token| {
+            token.expires_at = token.issued_at.plus(Duration::from_secs(120_000) + second);
+        });
+    });
+    is_found(&report, Check::TokenLife, history.first("task.token_issued"));
+}
+
+#[tokio::test]
+async fn what_a_task_was_opened_with_is_a_reason_and_a_link() {
+    let history = told().await;
+    let made = history.first("task.created");
+    for (reason, link) in [(Some(" "), None), (None, Some("javascript:alert(1)"))] {
+        let report = altered(&history, |history| {
+            history.alter(made, |event| {
+                if let Event::TaskCreated(created) = event {
+                    created.purpose.reason = reason.map(Reason::unchecked);
+                    created.purpose.link = link.map(Link::unchecked);
+                }
+            });
+        });
+        is_first(&report, Check::PayloadForm, Some(made));
+    }
 }
 
 /// A name that is taken in a range may have been taken before it: that is not found, and it is said.

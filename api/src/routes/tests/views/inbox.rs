@@ -173,7 +173,9 @@ impl Stage {
             }],
             agent_callbacks: true,
             callback: None,
-            token_ttl: Duration::from_secs(300),
+            token_ttl: Some(Duration::from_secs(300)),
+            question: None,
+            purpose: ledger::Purpose::default(),
         };
         let issued = ledger.execute(system(), create).await.unwrap();
         for number in 0..questions {
