@@ -255,6 +255,15 @@ export function hush() {
   document.getElementById("message").hidden = true;
 }
 
+/** A time in the units that people count it in: `6 days 23 h`, `23 h 59 min`, `59:59`. */
+function spelled(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return `${Math.floor(hours / 24)} days ${hours % 24} h`;
+  if (hours >= 1) return `${hours} h ${minutes % 60} min`;
+  return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
 /** Counts down by the service's clock; calls `over` once when the time is up. Gives a stop. */
 export function countDown(over) {
   const { expires, now } = document.getElementById("content").dataset;
@@ -271,7 +280,7 @@ export function countDown(over) {
     clock.hidden = false;
     clock.classList.toggle("soon", seconds <= 60 && seconds > 0);
     if (seconds > 0) {
-      left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      left.textContent = spelled(seconds);
       return;
     }
     stop();

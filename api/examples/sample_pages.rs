@@ -125,7 +125,9 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
     ApprovalPage {
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
+        opener_says: Says::default(),
         says: says(),
+        executes: true,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
@@ -193,7 +195,9 @@ fn ended(ended: Ended) -> EndedPage {
         was_tried: false,
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
+        opener_says: Says::default(),
         says: says(),
+        went_on: None,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: operations()
             .into_iter()

@@ -10,7 +10,7 @@ use ledger::command::{
     ContinueApply, NewCallback, RefuseApply, ResolveApply, Resume as Resumed, Standing,
     SubmitApply, Submitted, permission_check, standing,
 };
-use ledger::event::{ApplyEnd, PermissionCheck};
+use ledger::event::{ApplyEnd, OnApproval, PermissionCheck};
 use ledger::operation::Operation;
 use ledger::{ApplyId, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
 use std::sync::Arc;
@@ -110,6 +110,7 @@ impl<'a> Attempt<'a> {
         key: IdempotencyKey,
         operations: Vec<Operation>,
         purpose: Purpose,
+        on_approval: OnApproval,
         callback: Option<NewCallback>,
     ) -> Result<Submitted, Error> {
         let command = SubmitApply {
@@ -117,6 +118,7 @@ impl<'a> Attempt<'a> {
             key,
             operations,
             purpose,
+            on_approval,
             callback,
         };
         let ruling = self.app.ledger.execute(self.who.origin(), command).await?;

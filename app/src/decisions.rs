@@ -6,8 +6,9 @@ use crate::app::App;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
 use crate::refusal::Error;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
-use ledger::command::DecideApproval;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Key, Task};
+use ledger::command::{DecideApproval, check_key};
+use ledger::event::OnApproval;
 use ledger::{
     Actor, ApproverName, Assertion, Challenge, CredentialId, Decision, Ledger, OnScreen, Origin,
     PublicKey, Rejection, RequestId, Timestamp,
@@ -34,6 +35,22 @@ pub async fn applies_of(
 ) -> Result<(Arc<Apply>, Option<Arc<Apply>>), Error> {
     let apply = ledger.existing(approval.apply_id).await?;
     Ok((apply, used_by(ledger, approval).await?))
+}
+
+/// Whether the apply is carried out at once when its approval is approved now.
+pub async fn is_carried_out_at_once(
+    ledger: &Ledger,
+    task: &Task,
+    apply: &Apply,
+) -> Result<bool, Error> {
+    if apply.on_approval == OnApproval::Wait {
+        return Ok(false);
+    }
+    let Some(key_id) = apply.asked_by_key(task) else {
+        return Ok(true);
+    };
+    let key = ledger::Error::none_if_erased(ledger.load::<Key>(key_id).await)?;
+    Ok(check_key(key_id, task.agent_id, key.as_deref()).is_ok())
 }
 
 /// The apply that has used the approval or given it back, where one did and was not erased.

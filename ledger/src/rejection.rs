@@ -144,6 +144,16 @@ refusals! {
         "this Idempotency-Key was used with another reason or link; repeat those of its apply, or use a new key"
     )]
     KeyReusedForAnotherPurpose => Conflict, "idempotency_key_reused";
+    /// The key stands for the same operations, with another word for how they go on once approved.
+    #[error(
+        "this Idempotency-Key was used with another on_approval; repeat that of its apply, or use a new key"
+    )]
+    KeyReusedForAnotherEnding => Conflict, "idempotency_key_reused";
+    /// The question about the same operations was asked to be continued by the agent, and people were told so.
+    #[error(
+        "these operations wait for an approval that was asked with on_approval \"wait\": ask with \"wait\" too, or continue that apply"
+    )]
+    AskedToWait => Conflict, "approval_asked_to_wait";
     /// The approval was used by another apply.
     #[error(
         "the approval was used by apply {by}; submit this apply again with a new Idempotency-Key"

@@ -77,9 +77,19 @@ pub(crate) struct OpenTask {
         value_parser = parse_operation
     )]
     operations: Vec<AllowedOperation>,
-    /// How long its tokens are good: a number of s, m, h or d, from 60s to 1h
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_ttl)]
-    expires_in: Duration,
+    /// How long its tokens are good: a number of s, m, h or d, from 60s to 1h. Without it 1h, or as long
+    /// as its questions wait where --approval-ttl says that
+    #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
+    expires_in: Option<Duration>,
+    /// How long its questions wait for people: from 60s to 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
+    approval_ttl: Option<Duration>,
+    /// Why, which people are shown as the words of who opened it
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Where they can read more, an https URL
+    #[arg(long, value_name = "URL")]
+    link: Option<String>,
     /// Where its events go, by signed callbacks
     #[arg(long, value_name = "URL", requires = "callback_secret")]
     callback: Option<String>,
@@ -235,6 +245,9 @@ pub(crate) struct WhichGrants {
     all: bool,
 }
 
+/// The life of a task's tokens that is asked for where nobody says a time.
+const HOUR: Duration = Duration::from_secs(3600);
+
 const TASK_COLUMNS: &[&str] = &["task_id", "task_name", "agent", "status", "updated_at"];
 const APPROVAL_COLUMNS: &[&str] = &["task_id", "agent", "state", "expires_at", "approval_url"];
 const GRANT_COLUMNS: &[&str] = &[
@@ -273,15 +286,20 @@ impl From<OpenTask> for ApiRequest {
             .callback
             .zip(secret)
             .map(|(url, secret)| json!({"url": url, "secret": secret.expose_secret()}));
+        let life = match (asked.expires_in, asked.approval_ttl) {
+            (None, None) => Some(HOUR),
+            (life, _) => life,
+        };
+        let seconds = |time: Duration| Value::from(time.as_secs());
         let body = given([
             ("task_name", Some(asked.name.into())),
             ("agent", Some(asked.agent.into())),
             ("subject", Some(subject.into())),
             ("operations", Some(operations.into())),
-            (
-                "expires_in_seconds",
-                Some(asked.expires_in.as_secs().into()),
-            ),
+            ("expires_in_seconds", life.map(seconds)),
+            ("approval_ttl_seconds", asked.approval_ttl.map(seconds)),
+            ("reason", asked.why.map(Value::from)),
+            ("link", asked.link.map(Value::from)),
             ("callback", callback),
         ]);
         Self::post(&["tasks"], body, form)

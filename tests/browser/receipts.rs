@@ -121,3 +121,43 @@ async fn a_simulation_does_not_look_like_something_that_was_done() {
     person.browser.told("Approved and simulated").await;
     look(&person.browser, "receipt-simulated").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_that_it_is_carried_out_at_once_and_the_receipt_that_it_was() {
+    let service = Service::start().await;
+    let driver = Driver::start();
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    let purge = json!([{
+        "operation_id": "cache.purge.execute", "scope_type": "zone", "scope_id": ZONE,
+        "params": {"files": ["https://shop.example.com/app.css"]},
+    }]);
+    let opened = json!({
+        "approval_ttl_seconds": 604_800,
+        "reason": "The old shop goes on Friday", "link": "https://tickets.example/OPS-42",
+    });
+    let asked = json!({"on_approval": "execute", "reason": "Its style sheet is stale"});
+    let asked = service.ask_with(&purge, &opened, &asked).await;
+    browser.goto(&asked.url).await;
+    let shown = browser.text("main").await;
+    for words in [
+        "Carried out at once after your approval",
+        "The task’s opener",
+        "The old shop goes on Friday",
+        "tickets.example",
+        "Its style sheet is stale",
+    ] {
+        assert!(shown.contains(words), "{words} is not in {shown}");
+    }
+    let left = browser.text("#clock").await;
+    assert_eq!(left, "6 days 23 h left");
+    look(browser, "question-at-once").await;
+    browser.click("#approve").await;
+    browser.told("Approved and simulated").await;
+    let shown = browser.text("main").await;
+    assert!(
+        shown.contains("It went on at once after the approval"),
+        "{shown}"
+    );
+    look(browser, "receipt-at-once").await;
+}

@@ -134,6 +134,21 @@ impl Service {
 
     /// An agent asks for operations that were not granted.
     pub(crate) async fn ask(&self, operations: &Value) -> Asked {
+        self.ask_with(operations, &json!({}), &json!({})).await
+    }
+
+    /// As [`Self::ask`], with more members of the task and of the apply.
+    pub(crate) async fn ask_with(
+        &self,
+        operations: &Value,
+        opened: &Value,
+        asked: &Value,
+    ) -> Asked {
+        let with = |mut body: Value, more: &Value| {
+            let more = more.as_object().unwrap().clone();
+            body.as_object_mut().unwrap().extend(more);
+            body
+        };
         let mut allowed: Vec<Value> = Vec::new();
         for operation in operations.as_array().unwrap() {
             let entry = json!({
@@ -148,6 +163,7 @@ impl Service {
         let task = json!({
             "task_name": "Harden the shop", "operations": allowed, "expires_in_seconds": 3600,
         });
+        let task = with(task, opened);
         let task = self
             .call(Method::POST, "/v1/tasks", None, None, task, 201)
             .await;
@@ -160,7 +176,7 @@ impl Service {
                 &format!("/v1/tasks/{task_id}/apply"),
                 Some(&token),
                 Some("once"),
-                json!({"operations": operations}),
+                with(json!({"operations": operations}), asked),
                 202,
             )
             .await;

@@ -326,6 +326,16 @@ async fn commands_send_what_the_api_takes() {
             }),
         ),
         (
+            "task open t --agent a --operation dns.record.write:zone:* --approval-ttl 7d \
+             --why Friday --link https://t.example/1",
+            "POST /v1/tasks",
+            json!({
+                "task_name": "t", "agent": "a", "subject": "a", "approval_ttl_seconds": 604_800,
+                "operations": [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*"}],
+                "reason": "Friday", "link": "https://t.example/1",
+            }),
+        ),
+        (
             "approval list --state pending --approver bo --agent a --after c",
             "GET /v1/approvals?limit=200&after=c&state=pending&approver=bo&agent=a",
             Value::Null,

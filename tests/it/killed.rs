@@ -8,7 +8,8 @@ use fixtures::service::{CALLBACK_SECRET, Service, Task, deployment, purge, recor
 use fixtures::upstream::Fault;
 use ledger::event::AttemptOutcome;
 use ledger::{DeliveryId, Event};
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -138,6 +139,72 @@ killed_at! {
     after_owing_the_delivery = "delivery.owed";
     after_starting_the_delivery = "delivery.attempt_started";
     after_ending_the_delivery = "delivery.attempt_ended";
+}
+
+/// Approves a deployment that is to be carried out at once, kills when an event stands in the file, and starts
+/// again. Its agent never comes back.
+async fn killed_after_deciding(event: &str) {
+    let sandbox = Sandbox::new().await;
+    let service = sandbox.start().await;
+    let alice = SoftApprover::new("alice");
+    service.register(&alice).await;
+    let task = service.open_task().await;
+    let path = format!("/v1/tasks/{}/apply", task.id);
+    let body = json!({"operations": [deployment()], "on_approval": "execute"});
+    let ask = service
+        .caller
+        .ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
+    let asked = ask.await.unwrap();
+    assert_eq!(asked.text_at("status"), "requires_approval");
+    sandbox.upstream.on_next_mutation(Fault::Delay(SLOWLY));
+    {
+        let link = asked.text_at("approval_url");
+        let deciding = service.caller.decide(&alice, link, "approve", None);
+        tokio::pin!(deciding);
+        tokio::select! {
+            biased;
+            _ = sandbox.event(event) => {}
+            // Answered before: it is killed after the answer, then.
+            _ = &mut deciding => drop(sandbox.event(event).await),
+        }
+    }
+    service.kill();
+
+    let service = sandbox.start().await;
+    drop(sandbox.event("apply.ended").await);
+    let ask = service
+        .caller
+        .ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
+    let ended = ask.await.unwrap();
+    let sent = sandbox.upstream.mutations("workers/scripts").len();
+    match ended.text_at("status") {
+        "completed" => assert_eq!(sent, 1, "done without doing it"),
+        status => {
+            assert_eq!(status, "unknown", "{}", ended.text);
+            assert!(sent <= 1, "sent {sent} times");
+        }
+    }
+    let events = sandbox.events().await;
+    let uses = events
+        .iter()
+        .filter(|event| matches!(event.event, Event::ApprovalConsumed(_)));
+    assert_eq!(uses.count(), 1);
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[tokio::test]
+async fn what_a_decision_carries_out_is_carried_out_once_whenever_it_is_killed() {
+    for event in [
+        "approval.approved",
+        "apply.authorised",
+        "apply.operation_started",
+        "apply.operation_ended",
+        "apply.ended",
+    ] {
+        killed_after_deciding(event).await;
+    }
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 /// How long to wait for the read tables to show what was just recorded.
 const FOLD_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Wakes at the next deadline. A question that is asked, or approved, while it sleeps has its
-/// deadline no earlier than a whole approval TTL later, so it need not look at every commit.
+/// Wakes at the next deadline. A question that is asked, or approved, while it sleeps has its deadline a minute
+/// later at least, or a whole approval TTL where that is the time of its task, so it need not look at every commit.
 pub(crate) struct Expirer {
     recorder: Recorder,
     projections: Projections,

@@ -4,7 +4,7 @@ use super::assets;
 use super::card::{OperationCard, UpstreamState, cost};
 use super::moment::Moment;
 use super::params::{Now, ParamValue};
-use super::says::Says;
+use super::says::{OPENER, Says};
 use super::shown::ShownText;
 use askama::Template;
 use ledger::Risk;
@@ -16,8 +16,12 @@ pub struct ApprovalPage {
     pub agent: ShownText,
     /// The task's name, written by its orchestrator.
     pub task_name: ShownText,
+    /// The words with which the task was opened.
+    pub opener_says: Says,
     /// The agent's own words about it.
     pub says: Says,
+    /// True where it is carried out at once after an approval.
+    pub executes: bool,
     pub task_id: String,
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.
@@ -46,6 +50,11 @@ pub struct MayDecide {
 }
 
 impl ApprovalPage {
+    /// The name under which the words of the task stand.
+    fn opener(&self) -> &'static str {
+        OPENER
+    }
+
     fn assets(&self) -> String {
         assets::base_from(&self.path)
     }

@@ -3,7 +3,7 @@
 
 use super::assets;
 use super::moment::Moment;
-use super::says::Says;
+use super::says::{OPENER, Says};
 use super::shown::ShownText;
 use askama::Template;
 use ledger::OnScreen;
@@ -81,8 +81,12 @@ pub struct EndedPage {
     pub was_tried: bool,
     pub agent: ShownText,
     pub task_name: ShownText,
+    /// The words with which the task was opened.
+    pub opener_says: Says,
     /// The agent's own words when it asked.
     pub says: Says,
+    /// How it went on after the approval, where that was not for the agent to do.
+    pub went_on: Option<&'static str>,
     pub task_id: String,
     pub operations: Vec<EndedOperation>,
     /// Where the page is, which is what its files are relative to.
@@ -131,7 +135,15 @@ impl EndedPage {
     }
 
     fn explanation(&self) -> &'static str {
-        self.ended.explanation(self.was_tried)
+        match self.ended {
+            Ended::Running if self.went_on.is_some() => "The operations are being carried out.",
+            ended => ended.explanation(self.was_tried),
+        }
+    }
+
+    /// The name under which the words of the task stand.
+    fn opener(&self) -> &'static str {
+        OPENER
     }
 
     fn assets(&self) -> String {

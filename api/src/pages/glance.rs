@@ -4,7 +4,7 @@
 use super::approval::counted;
 use super::card::{ShownWarning, cost};
 use super::shown::{Short, ShownText};
-use ledger::Risk;
+use ledger::{Purpose, Risk};
 use std::cmp::Reverse;
 
 /// A question in a few words. Its texts are bounded, so that many of them fit a page.
@@ -19,6 +19,11 @@ pub(crate) struct Glance {
     pub(crate) agent: Short,
     /// The task's name, written by its orchestrator.
     pub(crate) task_name: Short,
+    /// The reasons of who opened the task, and of the agent.
+    pub(crate) opener_says: Option<Short>,
+    pub(crate) agent_says: Option<Short>,
+    /// True where it is carried out at once after an approval.
+    pub(crate) executes: bool,
     /// The highest of its operations.
     pub(crate) risk: Risk,
     pub(crate) dangers: usize,
@@ -60,10 +65,22 @@ impl Glance {
             place: place.map(|place| Short::of(place, Self::TEXT)),
             agent: Short::line(agent, Self::TEXT),
             task_name: Short::line(task_name, Self::TEXT),
+            opener_says: None,
+            agent_says: None,
+            executes: false,
             risk: risk.unwrap_or(Risk::Safe),
             dangers,
             others: warnings.saturating_sub(dangers),
         }
+    }
+
+    /// Quotes the reasons.
+    pub(super) fn quote(&mut self, opened: &Purpose, asked: &Purpose) {
+        let says = |purpose: &Purpose| {
+            let reason = purpose.reason.as_deref();
+            reason.map(|reason| Short::line(reason, Self::TEXT))
+        };
+        (self.opener_says, self.agent_says) = (says(opened), says(asked));
     }
 
     /// By how much a wrong answer costs.

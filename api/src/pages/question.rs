@@ -9,8 +9,8 @@ use super::receipt::Became;
 use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
-use ledger::aggregate::{Apply, Approval, Task};
-use ledger::event::PreState;
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
 use ledger::{Providers, Timestamp, operations_of};
 
@@ -25,6 +25,8 @@ pub(crate) struct Question<'a> {
     pub(crate) passkeys: &'a [usize],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
+    /// Whether it would be carried out at once when it is approved now.
+    pub(crate) executes: bool,
     pub(crate) now: Timestamp,
     pub(crate) providers: &'a Providers,
 }
@@ -55,7 +57,9 @@ impl Question<'_> {
         let mut page = ApprovalPage {
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
+            opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
+            executes: self.executes,
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
@@ -97,7 +101,26 @@ impl Question<'_> {
             });
         }
         let agent = self.approval.agent.as_str();
-        Ok(Glance::of(told, agent, &self.task.name))
+        let mut glance = Glance::of(told, agent, &self.task.name);
+        glance.executes = self.executes;
+        glance.quote(&self.task.purpose, &self.apply.purpose);
+        Ok(glance)
+    }
+
+    /// How an apply went on that was to be carried out at once, in words.
+    fn went_on(&self) -> Option<&'static str> {
+        let asked_so = self.apply.on_approval == OnApproval::Execute;
+        self.approval.decision.as_ref().filter(|_| asked_so)?;
+        match self.approval.state {
+            ApprovalState::Approved if self.approval.released_by.is_none() => Some(
+                "It was to be carried out at once. What the agent had asked with was taken away before the \
+                 approval, so the agent has to go on with another key.",
+            ),
+            ApprovalState::Approved | ApprovalState::Consumed if self.approval.used_at_once => {
+                Some("It went on at once after the approval, as it was asked for.")
+            }
+            _ => None,
+        }
     }
 
     /// The page once it cannot; `None` while it can.
@@ -132,7 +155,9 @@ impl Question<'_> {
             on_screen: decision.and_then(|decision| decision.on_screen.clone()),
             agent: ShownText::line(approval.agent.as_str()),
             task_name: ShownText::line(&self.task.name),
+            opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
+            went_on: self.went_on(),
             task_id: approval.task_id.to_string(),
             operations: operations
                 .iter()

@@ -1,10 +1,13 @@
-//! The reason and the link that an agent gave with its apply, as pages show them: as its own words, and
-//! with the host that the link leads to.
+//! The reason and the link that a task was opened with, or that an agent gave with its apply, as pages show
+//! them: as the words of whoever gave them, and with the host that the link leads to.
 
 use super::shown::ShownText;
 use ledger::Purpose;
 
-/// An agent's own words about an apply, each where it gave them.
+/// Who opened the task, as the author of its words.
+pub(crate) const OPENER: &str = "The task’s opener";
+
+/// Words about a task or an apply, each where they were given.
 #[derive(Debug, Clone, Default)]
 pub struct Says {
     pub reason: Option<ShownText>,

@@ -56,7 +56,9 @@ fn approval() -> ApprovalPage {
     ApprovalPage {
         agent: hostile(),
         task_name: hostile(),
+        opener_says: says(),
         says: says(),
+        executes: true,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations: vec![
@@ -92,7 +94,9 @@ fn ended(ended: Ended) -> EndedPage {
         was_tried: false,
         agent: hostile(),
         task_name: hostile(),
+        opener_says: says(),
         says: says(),
+        went_on: None,
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         operations: vec![EndedOperation {
             summary: hostile(),
@@ -307,11 +311,13 @@ fn what_an_agent_says_is_quoted_and_attributed_and_its_link_names_the_host() {
     let says = says("The old one is off", "https://tickets.example:8443/OPS-42");
     let question = ApprovalPage {
         agent: deployer.clone(),
+        opener_says: Says::default(),
         says: says.clone(),
         ..approval()
     };
     let receipt = EndedPage {
         agent: deployer,
+        opener_says: Says::default(),
         says,
         ..ended(Ended::Denied)
     };
@@ -335,6 +341,7 @@ fn what_an_agent_says_is_quoted_and_attributed_and_its_link_names_the_host() {
         assert!(shown.contains("tickets.example:8443"), "{shown}");
     }
     let silent = ApprovalPage {
+        opener_says: Says::default(),
         says: Says::default(),
         ..approval()
     };
@@ -456,4 +463,50 @@ fn a_binary_is_listed_and_its_encoding_is_not_read() {
     assert!(html.contains("</bdi>, binary, 5 bytes"), "{html}");
     // A module is never a JSON string.
     assert!(html.contains("export default {&quot;a&quot;: 1}") && !html.contains("\\&quot;"));
+}
+
+#[test]
+fn the_page_says_before_the_press_whether_it_is_carried_out_at_once() {
+    let page = |executes| ApprovalPage {
+        executes,
+        ..approval()
+    };
+    let told = "Carried out at once after your approval";
+    let html = page(true).render().unwrap();
+    let (before, _) = html.split_once("confirm with your passkey").unwrap();
+    assert!(before.contains(told));
+    assert!(!page(false).render().unwrap().contains(told));
+    let receipt = EndedPage {
+        went_on: Some("It went on at once after the approval, as it was asked for."),
+        ..ended(Ended::CarriedOut)
+    };
+    assert!(receipt.render().unwrap().contains("It went on at once"));
+}
+
+#[test]
+fn what_a_task_was_opened_with_is_attributed_to_its_opener() {
+    let opener_says = Says::of(&ledger::Purpose {
+        reason: ledger::Reason::parse("Friday’s move").unwrap(),
+        link: ledger::Link::parse("https://tickets.example/OPS-1").ok(),
+    });
+    let question = ApprovalPage {
+        opener_says: opener_says.clone(),
+        says: Says::default(),
+        ..approval()
+    };
+    let receipt = EndedPage {
+        opener_says,
+        says: Says::default(),
+        ..ended(Ended::Denied)
+    };
+    for html in [question.render().unwrap(), receipt.render().unwrap()] {
+        let (_, said) = html.split_once(r#"<figure class="says">"#).unwrap();
+        let (said, _) = said.split_once("</figure>").unwrap();
+        assert!(said.contains("The task’s opener</span> says:"), "{said}");
+        assert!(said.contains("Friday’s move"), "{said}");
+        assert!(
+            said.contains(r#"href="https://tickets.example/OPS-1""#),
+            "{said}"
+        );
+    }
 }

@@ -105,6 +105,7 @@ async fn apply(
         Ok(ApplyContent {
             operations,
             purpose,
+            on_approval: request.on_approval,
             callback,
             permit: Some(permit),
         })

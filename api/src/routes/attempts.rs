@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ledger::aggregate::{Apply, Approval};
 use ledger::command::NewCallback;
-use ledger::event::ApplyEnd;
+use ledger::event::{ApplyEnd, OnApproval};
 use ledger::operation::Operation;
 use ledger::{IdempotencyKey, Purpose, Rejection};
 
@@ -26,6 +26,7 @@ const MACHINE_PACE: u64 = 1;
 pub(crate) struct ApplyContent {
     pub(crate) operations: Vec<Operation>,
     pub(crate) purpose: Purpose,
+    pub(crate) on_approval: OnApproval,
     pub(crate) callback: Option<NewCallback>,
     /// The memory of a large body, held while its operations live.
     pub(crate) permit: Option<BodyPermit>,
@@ -47,7 +48,13 @@ pub(crate) async fn submit(
         Err(why) => return Err(refused(attempt, Some(key), why).await),
     };
     let submitted = attempt
-        .submit(key, asked.operations, asked.purpose, asked.callback)
+        .submit(
+            key,
+            asked.operations,
+            asked.purpose,
+            asked.on_approval,
+            asked.callback,
+        )
         .await?;
     // Not held while a human thinks.
     drop(asked.permit);

@@ -85,6 +85,7 @@ async fn page(
     let (task, _turn) = turn_for(state, &approval).await?;
     let (apply, used_by) = decisions::applies_of(ledger, &approval).await?;
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
+    let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let now = ledger.now();
     let link = state.approval_url(approval.id);
     let simulated = state.config.simulated;
@@ -97,6 +98,7 @@ async fn page(
             apply: &apply,
             passkeys: &passkeys,
             used_by: used_by.as_deref(),
+            executes,
             now,
             providers: &providers,
         };

@@ -18,6 +18,7 @@ use app::applies::Attempt;
 use axum::extract::State;
 use axum::response::Response;
 use ledger::Purpose;
+use ledger::event::OnApproval;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -133,6 +134,7 @@ async fn submit<T: Shortcut>(
         Ok(ApplyContent {
             operations: vec![request.operation(providers)?],
             purpose: Purpose::default(),
+            on_approval: OnApproval::Wait,
             callback: None,
             permit,
         })

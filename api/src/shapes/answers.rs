@@ -4,7 +4,7 @@ use super::plan::{Granted, PermissionCheckView};
 use super::shortened::shortened;
 use ledger::aggregate::{Apply, Approval, OperationState};
 use ledger::command::Standing;
-use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OperationOutcome};
+use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OnApproval, OperationOutcome};
 use ledger::operations_of;
 use projections::TaskStatus;
 use serde::Serialize;
@@ -309,6 +309,9 @@ pub(crate) struct ApplyDetail {
     /// The link that came with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) link: Option<String>,
+    /// `execute` where it is carried out at once after an approval; absent where its agent continues it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_approval: Option<&'static str>,
     /// RFC 3339, UTC.
     pub(crate) accepted_at: String,
     /// RFC 3339, UTC.
@@ -341,6 +344,7 @@ impl ApplyDetail {
             Standing::Expired { .. } => TaskStatus::Expired,
             Standing::Cancelled => TaskStatus::Closed,
         };
+        let executes = apply.on_approval == OnApproval::Execute;
         Self {
             apply_id: apply.id.to_string(),
             task_id: apply.task_id.to_string(),
@@ -352,6 +356,7 @@ impl ApplyDetail {
             execution_id: apply.execution_id.map(|id| id.to_string()),
             reason: apply.purpose.reason.clone().map(Into::into),
             link: apply.purpose.link.clone().map(Into::into),
+            on_approval: executes.then(|| apply.on_approval.as_str()),
             accepted_at: apply.accepted_at.to_string(),
             ended_at: apply.ended_at.map(|at| at.to_string()),
             simulated: apply.operations.iter().any(was_simulated),

@@ -4,6 +4,7 @@ use super::callbacks::CallbackRequest;
 use super::mistakes::all;
 use super::{purpose, reason};
 use crate::problem::ApiError;
+use ledger::event::OnApproval;
 use ledger::operation::Operation;
 use ledger::{Providers, Purpose};
 use projections::ApplyView;
@@ -31,6 +32,11 @@ pub(crate) struct ApplyRequest {
     #[serde(default)]
     #[schema(max_length = 2000, example = "https://tickets.example/OPS-42")]
     link: Option<String>,
+    /// How it goes on once people approve it, where it needs them: `wait`, for the agent to continue it, or
+    /// `execute`, at once. It belongs to the request too.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(wait|execute)$", default = "wait")]
+    pub(crate) on_approval: OnApproval,
     /// Replaces the task's callback, when the apply is accepted as new.
     #[serde(default)]
     pub(crate) callback: Option<CallbackRequest>,
@@ -250,6 +256,7 @@ mod tests {
             operations: vec![fine, bad],
             reason: None,
             link: None,
+            on_approval: OnApproval::Wait,
             callback: None,
         };
         let why = refused(request.operations(&providers::all()));
@@ -261,6 +268,7 @@ mod tests {
             operations: vec![worse.clone(), worse],
             reason: None,
             link: None,
+            on_approval: OnApproval::Wait,
             callback: None,
         };
         let why = refused(request.operations(&providers::all()));
@@ -272,6 +280,7 @@ mod tests {
             operations: Vec::new(),
             reason: None,
             link: None,
+            on_approval: OnApproval::Wait,
             callback: None,
         };
         assert!(refused(none.operations(&providers::all())).starts_with("operations:"));
@@ -284,6 +293,7 @@ mod tests {
             operations: vec![json!({}), deploy],
             reason: None,
             link: None,
+            on_approval: OnApproval::Wait,
             callback: None,
         };
         assert!(request.uploads(&providers::all()));
@@ -291,6 +301,7 @@ mod tests {
             operations: vec![json!(3)],
             reason: None,
             link: None,
+            on_approval: OnApproval::Wait,
             callback: None,
         };
         assert!(!request.uploads(&providers::all()));

@@ -25,9 +25,7 @@ pub(crate) mod templates;
 pub(crate) mod users;
 
 use crate::problem::ApiError;
-use ledger::{
-    CatalogEntry, Link, Providers, Purpose, Reason, ScopePattern, Timestamp,
-};
+use ledger::{CatalogEntry, Link, Providers, Purpose, Reason, ScopePattern, Timestamp};
 
 /// Bytes, as a description names them.
 #[derive(utoipa::ToSchema)]

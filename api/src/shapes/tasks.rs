@@ -401,7 +401,11 @@ mod tests {
             ("expires_in_seconds", json!(3601), "expires_in_seconds"),
             ("expires_in_seconds", json!("300"), "expires_in_seconds"),
             ("approval_ttl_seconds", json!(59), "approval_ttl_seconds"),
-            ("approval_ttl_seconds", json!(604_801), "approval_ttl_seconds"),
+            (
+                "approval_ttl_seconds",
+                json!(604_801),
+                "approval_ttl_seconds",
+            ),
             ("approval_ttl_seconds", json!("60"), "approval_ttl_seconds"),
             ("reason", json!("x".repeat(501)), "reason"),
             ("link", json!("http://tickets.example/"), "link"),

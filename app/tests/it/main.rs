@@ -169,6 +169,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
             commands::key("k"),
             operations,
             ledger::Purpose::default(),
+            ledger::event::OnApproval::Wait,
             None,
         )
         .await;

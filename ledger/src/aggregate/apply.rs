@@ -1,12 +1,13 @@
 //! One attempt to carry out a list of operations.
 
-use super::Aggregate;
+use super::{Aggregate, Task};
 use crate::clock::Timestamp;
 use crate::event::{
-    ApplyEnd, Authorisation, Event, Evidence, OperationOutcome, OperationStarted, PermissionCheck,
+    ApplyEnd, Authorisation, Event, Evidence, OnApproval, OperationOutcome, OperationStarted,
+    PermissionCheck,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
+use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, KeyId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
@@ -40,6 +41,8 @@ pub struct Apply {
     pub submission: String,
     /// The reason and the link that came with it.
     pub purpose: Purpose,
+    /// How it goes on once it is approved.
+    pub on_approval: OnApproval,
     /// The check against the grants.
     pub check: PermissionCheck,
     /// The approval that it waits or waited for.
@@ -75,6 +78,13 @@ impl Apply {
             .position(|state| !matches!(state, OperationState::Ended { .. }))
     }
 
+    /// The key of the agent that it was asked with; `None` where that was a token of its task.
+    #[must_use]
+    pub fn asked_by_key(&self, task: &Task) -> Option<KeyId> {
+        let key = KeyId::from_bytes(*self.token_id.as_bytes());
+        task.template.map(|_| key)
+    }
+
     /// Authorised and not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -101,6 +111,7 @@ impl Aggregate for Apply {
                 fingerprint: accepted.fingerprint,
                 submission: accepted.submission.clone(),
                 purpose: accepted.purpose.clone(),
+                on_approval: accepted.on_approval,
                 check: accepted.check.clone(),
                 approval_id,
                 authorised,

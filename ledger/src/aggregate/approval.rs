@@ -70,6 +70,8 @@ pub struct Approval {
     pub expired_at: Option<Timestamp>,
     /// The apply that it was used for.
     pub consumed_by: Option<ApplyId>,
+    /// It was used for the first time in the moment of its decision.
+    pub used_at_once: bool,
     /// The newest apply that used it and gave it back, having applied nothing.
     pub released_by: Option<ApplyId>,
 }
@@ -197,6 +199,7 @@ impl Aggregate for Approval {
                 changed_at: at,
                 expired_at: None,
                 consumed_by: None,
+                used_at_once: false,
                 released_by: None,
             });
             return;
@@ -229,6 +232,9 @@ impl Aggregate for Approval {
             Event::ApprovalCancelled(_) => ApprovalState::Cancelled,
             Event::ApprovalConsumed(consumed) => {
                 approval.consumed_by = Some(consumed.apply_id);
+                if approval.released_by.is_none() {
+                    approval.used_at_once = approval.decided_at == Some(at);
+                }
                 ApprovalState::Consumed
             }
             Event::ApprovalReleased(released) => {

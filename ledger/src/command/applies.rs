@@ -2,6 +2,8 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
+use super::continuations::decide_continue;
+use super::proof::prove_decision;
 use super::tasks::seconds;
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
@@ -9,7 +11,7 @@ use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
-    PermissionCheck,
+    OnApproval, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, TaskId};
@@ -45,6 +47,8 @@ pub struct SubmitApply {
     pub operations: Vec<Operation>,
     /// The reason and the link. They belong to the request that the key names, as the operations do.
     pub purpose: Purpose,
+    /// How it goes on once people approve it, where it needs them. It belongs to the request too.
+    pub on_approval: OnApproval,
     /// The receiver of events beside the orchestrator's callback. It replaces an earlier one of
     /// the agent's when the apply is accepted as new.
     pub callback: Option<NewCallback>,
@@ -72,9 +76,11 @@ impl Command for SubmitApply {
         if let Some(apply) = tx.find_state::<Apply>(&key).await? {
             let reused = if apply.fingerprint != fingerprint {
                 Some(Rejection::KeyReused)
+            } else if apply.purpose != self.purpose {
+                Some(Rejection::KeyReusedForAnotherPurpose)
             } else {
-                let other = apply.purpose != self.purpose;
-                other.then_some(Rejection::KeyReusedForAnotherPurpose)
+                let other = apply.on_approval != self.on_approval;
+                other.then_some(Rejection::KeyReusedForAnotherEnding)
             };
             if let Some(refused) = reused {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -108,6 +114,20 @@ impl Command for SubmitApply {
             let refused = Rejection::TooManyOpenApprovals { most };
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
+        // The approver was told how it goes on, and that does not change.
+        let executes = self.on_approval == OnApproval::Execute;
+        let shares = shared(known.as_deref(), &tx.context()).filter(|_| executes);
+        if let Some(asked) = shares
+            && tx.existing::<Apply>(asked.apply_id).await?.on_approval == OnApproval::Wait
+        {
+            let refused = Rejection::AskedToWait;
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
+        // One that is approved already was given back, or its asker was gone when it was decided.
+        let approved = shares.filter(|asked| asked.state == ApprovalState::Approved);
+        if let Some(asked) = approved {
+            prove_decision(tx, asked).await?;
+        }
         let callback = match NewCallback::needed(self.callback.as_ref(), &task, &tx.context()) {
             Ok(callback) => callback,
             Err(refused) => {
@@ -120,12 +140,18 @@ impl Command for SubmitApply {
             submission,
             fingerprint,
             purpose: self.purpose,
+            on_approval: self.on_approval,
             check,
             callback,
         };
         let apply_id: ApplyId = tx.context().id();
         let events = decide_submit(asked, apply_id, &task, known.as_deref(), &tx.context())?;
         tx.append(events).await?;
+        if let Some(asked) = approved {
+            let apply = tx.existing::<Apply>(apply_id).await?;
+            let events = decide_continue(&task, &apply, asked, &tx.context());
+            tx.append(events).await?;
+        }
         let submitted = submitted(tx, task.id, apply_id, true).await?;
         Ok(Ruling::Accepted(submitted))
     }
@@ -174,6 +200,7 @@ struct Asked<'a> {
     submission: String,
     fingerprint: Fingerprint,
     purpose: Purpose,
+    on_approval: OnApproval,
     check: PermissionCheck,
     callback: Option<&'a NewCallback>,
 }
@@ -224,6 +251,7 @@ fn decide_submit(
             token_id: asked.token.id(),
             callback_id: task.callback_id(),
             purpose: asked.purpose,
+            on_approval: asked.on_approval,
         },
     ));
     Ok(events)

@@ -109,10 +109,12 @@ fn accept_again(
         token_id: command.token.id(),
         callback_id: task.callback_id(),
         purpose: first.purpose.clone(),
+        on_approval: first.on_approval,
     }
 }
 
-fn decide_continue(
+/// Uses the approval for the apply, where it is approved and the apply still waits.
+pub(super) fn decide_continue(
     task: &Task,
     apply: &Apply,
     approval: &Approval,

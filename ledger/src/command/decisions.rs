@@ -2,7 +2,9 @@
 //! by anybody with the public key alone.
 
 use super::approvals::{approval_and_task, expire};
+use super::authority::admit_key;
 use super::callbacks::{Subject, with_deliveries};
+use super::continuations::decide_continue;
 use super::passkeys::is_owner_enabled;
 use super::{Command, RecordedRefusal, Ruling};
 use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
@@ -11,7 +13,9 @@ use crate::blob::Blob;
 use crate::callback_report;
 use crate::challenge::Bound;
 use crate::error::Error;
-use crate::event::{ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied};
+use crate::event::{
+    ApprovalDecided, Approved, BackupEligibilityLearnt, CredentialStatus, Denied, OnApproval,
+};
 use crate::id::{ApprovalId, LedgerId};
 use crate::name::CredentialId;
 use crate::on_screen::OnScreen;
@@ -89,9 +93,45 @@ impl Command for DecideApproval {
             &tx.context(),
         )?;
         tx.append(events).await?;
+        if self.decision == Decision::Approve {
+            carry_out(tx, &task, self.approval_id).await?;
+        }
         Ok(Ruling::Accepted(
             tx.existing::<Approval>(approval.id).await?,
         ))
+    }
+}
+
+/// Uses what was just approved for the apply that asked, where that is to be carried out at once. An apply whose
+/// key was taken away since waits for another key of its agent.
+async fn carry_out(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    approval_id: ApprovalId,
+) -> Result<(), Error> {
+    let approval = tx.existing::<Approval>(approval_id).await?;
+    let apply = tx.existing::<Apply>(approval.apply_id).await?;
+    if apply.on_approval == OnApproval::Wait || !is_asker_in_force(tx, task, &apply).await? {
+        return Ok(());
+    }
+    let events = decide_continue(task, &apply, &approval, &tx.context());
+    tx.append(events).await
+}
+
+/// Whether nobody has taken away what the apply was asked with. Tokens end by time, by a renewal or with their
+/// task, which cancels its questions; a key is revoked.
+async fn is_asker_in_force(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+) -> Result<bool, Error> {
+    let Some(key_id) = apply.asked_by_key(task) else {
+        return Ok(true);
+    };
+    match admit_key(tx, key_id, task.agent_id).await {
+        Ok(()) => Ok(true),
+        Err(Error::Rejected(_)) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 

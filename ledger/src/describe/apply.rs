@@ -9,7 +9,7 @@ use crate::catalog::Level;
 use crate::clock::Timestamp;
 use crate::event::{
     ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
-    Authorisation, OperationEnded, OperationOutcome, OperationStarted, RefusalsCounted,
+    Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted, RefusalsCounted,
 };
 use crate::id::StreamId;
 use serde::Deserialize;
@@ -30,7 +30,12 @@ impl Describe for ApplyAccepted {
         };
         let how = match self.authorisation {
             Authorisation::Granted => "granted beforehand".to_owned(),
-            Authorisation::Awaiting(approval) => format!("waits for approval {approval}"),
+            Authorisation::Awaiting(approval) => match self.on_approval {
+                OnApproval::Wait => format!("waits for approval {approval}"),
+                OnApproval::Execute => {
+                    format!("waits for approval {approval}, to be carried out at once after it")
+                }
+            },
         };
         let missing = &self.check.missing;
         let because = match missing.len() {

@@ -42,9 +42,60 @@ pub enum Authorisation {
     Awaiting(ApprovalId),
 }
 
-/// `apply.accepted` 2.
+/// The way in which an apply that waits for people goes on once they approve it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnApproval {
+    /// The agent has to come back and continue it.
+    #[default]
+    Wait,
+    /// It is carried out at once.
+    Execute,
+}
+
+impl OnApproval {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Execute => "execute",
+        }
+    }
+}
+
+/// `apply.accepted` 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyAccepted {
+    /// The apply, which is also its stream.
+    pub apply_id: ApplyId,
+    /// Its task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The idempotency key.
+    pub idempotency_key: IdempotencyKey,
+    /// SHA-256 over `submission`.
+    pub fingerprint: Fingerprint,
+    /// The canonical JSON that the fingerprint covers; the executor sends from it.
+    pub submission: String,
+    /// What was granted beforehand.
+    pub check: PermissionCheck,
+    /// Whether it may run or what it waits for.
+    pub authorisation: Authorisation,
+    /// The capability token that asked.
+    pub token_id: TokenId,
+    /// The task's callback at that moment.
+    pub callback_id: Option<CallbackId>,
+    /// The reason and the link that came with it.
+    pub purpose: Purpose,
+    /// How it goes on once it is approved.
+    pub on_approval: OnApproval,
+}
+
+/// `apply.accepted` 2: each waited for its agent once it was approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyAcceptedV2 {
     /// The apply, which is also its stream.
     pub apply_id: ApplyId,
     /// Its task.
@@ -94,6 +145,25 @@ pub struct ApplyAcceptedV1 {
     pub callback_id: Option<CallbackId>,
 }
 
+impl From<ApplyAcceptedV2> for ApplyAccepted {
+    fn from(old: ApplyAcceptedV2) -> Self {
+        Self {
+            apply_id: old.apply_id,
+            task_id: old.task_id,
+            agent: old.agent,
+            idempotency_key: old.idempotency_key,
+            fingerprint: old.fingerprint,
+            submission: old.submission,
+            check: old.check,
+            authorisation: old.authorisation,
+            token_id: old.token_id,
+            callback_id: old.callback_id,
+            purpose: old.purpose,
+            on_approval: OnApproval::Wait,
+        }
+    }
+}
+
 impl From<ApplyAcceptedV1> for ApplyAccepted {
     fn from(old: ApplyAcceptedV1) -> Self {
         Self {
@@ -108,6 +178,7 @@ impl From<ApplyAcceptedV1> for ApplyAccepted {
             token_id: old.token_id,
             callback_id: old.callback_id,
             purpose: Purpose::default(),
+            on_approval: OnApproval::Wait,
         }
     }
 }

@@ -189,6 +189,8 @@ pub(super) mod by {
         &[Administrator, User, ServiceToken, AgentKey];
     pub(in super::super) const AGENT: &[ActorKind] = &[Agent, AgentKey];
     pub(in super::super) const APPROVER: &[ActorKind] = &[Approver];
+    /// An agent continues what was approved; an approver's decision carries out what asked for that.
+    pub(in super::super) const AUTHORISERS: &[ActorKind] = &[Agent, AgentKey, Approver];
     pub(in super::super) const OPENERS: &[ActorKind] =
         &[Administrator, Agent, User, ServiceToken, AgentKey];
     pub(in super::super) const CLOSERS: &[ActorKind] =

@@ -27,10 +27,10 @@ mod user;
 pub use acceptance::LedgerAccepted;
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
-    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
-    ApplyResolved, Authorisation, CheckedOperation, Evidence, OperationEnded, OperationEndedV1,
-    OperationOutcome, OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore,
-    RefusalsCounted, StateBefore,
+    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAuthorised, ApplyEnd,
+    ApplyEnded, ApplyRefused, ApplyResolved, Authorisation, CheckedOperation, Evidence, OnApproval,
+    OperationEnded, OperationEndedV1, OperationOutcome, OperationStarted, OperationStartedV1,
+    PermissionCheck, ReadBefore, RefusalsCounted, StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
@@ -59,7 +59,8 @@ pub use session::{
 pub use table::{DecodeError, InStream};
 pub use task::{
     AllowedOperation, CallbackOwner, CallbackSet, CallbackSetV1, FromTemplate, RegisteredCallback,
-    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TokenIssued, TokenRevoked,
+    TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TokenIssued,
+    TokenRevoked,
 };
 pub use template::{TemplateCreated, TemplateDeleted};
 pub use user::{
@@ -141,14 +142,14 @@ events! {
         in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
         in Task by CLOSERS under PayloadForm [outlives_token];
-    20, 2, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1 }
+    20, 3, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1, 2 => ApplyAcceptedV2 }
         in Apply by AGENT under Fingerprint [begins, looked_up] of task_id, agent;
     21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
         in Apply by AGENT under PayloadForm [begins, alone] of task_id, agent;
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
         in Apply by LEDGER under PayloadForm [begins, alone] of task_id;
     23, 1, "apply.authorised" => ApplyAuthorised(ApplyAuthorised)
-        in Apply by AGENT under Authorisation [answers, looked_up];
+        in Apply by AUTHORISERS under Authorisation [answers, looked_up];
     24, 2, "apply.operation_started" => OperationStarted(OperationStarted) { 1 => OperationStartedV1 }
         in Apply by EXECUTOR under Request;
     25, 2, "apply.operation_ended" => OperationEnded(OperationEnded) { 1 => OperationEndedV1 }
@@ -172,7 +173,7 @@ events! {
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
         in Approval by CLOSERS under ApprovalState told as ApprovalCancelled [looked_up];
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
-        in Approval by AGENT under ExecutionOnce [looked_up];
+        in Approval by AUTHORISERS under ExecutionOnce [looked_up];
     38, 1, "approval.released" => ApprovalReleased(ApprovalReleased)
         in Approval by EXECUTOR under ApprovalState [answers, looked_up];
     40, 1, "agent.registered" => AgentRegistered(AgentRegistered)

@@ -27,6 +27,7 @@ mod golden_events;
 mod groups;
 mod idempotency;
 mod keys;
+mod on_approval;
 mod passkeys;
 mod people_walks;
 mod permissions;

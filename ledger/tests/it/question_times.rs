@@ -3,7 +3,6 @@
 use crate::scene::{Scene, refusal};
 use fixtures::commands::{create_task, presented, ssl_mode, submit};
 use fixtures::rules::TestRules;
-use fixtures::test_ledger::Setup;
 use ledger::aggregate::ApprovalState;
 use ledger::command::{CreateTask, IssuedToken, RenewToken};
 use ledger::{Decision, Link, Purpose, QuestionTime, Reason, Rejection, Timestamp};
@@ -106,7 +105,9 @@ async fn a_token_can_be_renewed_while_a_question_of_a_week_and_its_continuation_
     let token = scene.run(renew(&scene.token)).await.unwrap();
     scene.decided(&asked, Decision::Approve).await;
     // Another question keeps its tokens renewable after that.
-    scene.clock.set(Timestamp::from_seconds(token.claims.exp).minus(second));
+    scene
+        .clock
+        .set(Timestamp::from_seconds(token.claims.exp).minus(second));
     let other = submit(&token, "k2", vec![ssl_mode("off")]);
     scene.run(other).await.unwrap().accepted().unwrap();
     scene.clock.set(made.plus(week * 2).minus(second * 10));

@@ -55,6 +55,7 @@ impl Keyed {
             key: idempotency_key(key),
             operations,
             purpose: ledger::Purpose::default(),
+            on_approval: ledger::event::OnApproval::Wait,
             callback: None,
         };
         let ruling = self
@@ -105,6 +106,7 @@ async fn an_agent_opens_a_task_from_its_template_and_its_keys_open_it() {
         key: idempotency_key("k1"),
         operations: vec![dns_create("a.example.com")],
         purpose: ledger::Purpose::default(),
+        on_approval: ledger::event::OnApproval::Wait,
         callback: None,
     };
     let again = keyed

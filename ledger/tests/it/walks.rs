@@ -16,7 +16,7 @@ use ledger::command::{
     IssuedToken, NarrowApproval, RenewToken, ResolveApply, RetryDelivery, RevokeKey, Ruling,
     StartAttempt, SubmitApply, Submitted,
 };
-use ledger::event::AttemptOutcome;
+use ledger::event::{AttemptOutcome, OnApproval};
 use ledger::operation::Operation;
 use ledger::{
     AgentName, ApproverName, CommitPoint, Decision, DeliveryId, Error, Event, ReadError,
@@ -31,6 +31,7 @@ enum Step {
     Submit {
         key: u8,
         operations: u8,
+        at_once: bool,
     },
     SubmitWithCallback {
         key: u8,
@@ -93,6 +94,7 @@ enum Step {
         key: usize,
         name: u8,
         operations: u8,
+        at_once: bool,
     },
     ContinueByKey {
         apply: usize,
@@ -109,7 +111,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let apply = || 0..6_usize;
     prop_oneof![
-        6 => (0..5_u8, 0..4_u8).prop_map(|(key, operations)| Step::Submit { key, operations }),
+        6 => (0..5_u8, 0..4_u8, any::<bool>())
+            .prop_map(|(key, operations, at_once)| Step::Submit { key, operations, at_once }),
         1 => (0..5_u8, 0..4_u8)
             .prop_map(|(key, operations)| Step::SubmitWithCallback { key, operations }),
         5 => (apply(), any::<bool>()).prop_map(|(apply, approve)| Step::Decide { apply, approve }),
@@ -132,13 +135,21 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize).prop_map(|key| Step::RevokeKey { key }),
         2 => any::<bool>().prop_map(|needs_approval| Step::Template { needs_approval }),
         3 => (0..3_usize).prop_map(|key| Step::OpenTask { key }),
-        4 => (0..3_usize, 0..5_u8, 0..4_u8)
-            .prop_map(|(key, name, operations)| Step::SubmitByKey { key, name, operations }),
+        4 => (0..3_usize, 0..5_u8, 0..4_u8, any::<bool>()).prop_map(
+            |(key, name, operations, at_once)| Step::SubmitByKey { key, name, operations, at_once }
+        ),
         2 => apply().prop_map(|apply| Step::ContinueByKey { apply }),
         3 => (0..90_u16).prop_map(|seconds| Step::Advance { seconds }),
         2 => (0..3_u8).prop_map(|point| Step::Fail { point }),
         1 => Just(Step::Restart),
     ]
+}
+
+fn on_approval(at_once: bool) -> OnApproval {
+    match at_once {
+        true => OnApproval::Execute,
+        false => OnApproval::Wait,
+    }
 }
 
 fn operations(number: u8) -> Vec<Operation> {
@@ -211,8 +222,15 @@ impl Walk {
         let scene = &self.scene;
         let applies = self.applies.clone();
         match step {
-            Step::Submit { key, operations: n } => {
-                let command = submit(&self.token, &format!("k{key}"), operations(n));
+            Step::Submit {
+                key,
+                operations: n,
+                at_once,
+            } => {
+                let command = SubmitApply {
+                    on_approval: on_approval(at_once),
+                    ..submit(&self.token, &format!("k{key}"), operations(n))
+                };
                 self.submit(command).await;
             }
             Step::SubmitWithCallback { key, operations: n } => {
@@ -387,10 +405,12 @@ impl Walk {
                 key,
                 name,
                 operations: n,
+                at_once,
             } => {
                 if let (Some(key), Some(task)) = (self.keys.get(key), &self.opened) {
                     let command = SubmitApply {
                         token: presented_key(key, task).into(),
+                        on_approval: on_approval(at_once),
                         ..submit(&self.token, &format!("k{name}"), operations(n))
                     };
                     self.submit(command).await;

@@ -78,6 +78,7 @@ impl Story {
                     key: commands::key(&format!("key-{name}")),
                     operations: operations(*operation),
                     purpose: ledger::Purpose::default(),
+                    on_approval: ledger::event::OnApproval::Wait,
                     callback: None,
                 };
                 self.run(commands::agent_with_key(key), command).await;

@@ -169,7 +169,11 @@ impl Agent<'_> {
     /// Asks for an apply, or asks again; with a fresh token where the old one went stale.
     pub(super) async fn submit(&self, asked: usize) -> Option<Reply> {
         let ops = self.world.clients().applies[asked].ops.clone();
-        let body = json!({"operations": ops.iter().map(Op::to_json).collect::<Vec<_>>()});
+        let mut body = json!({"operations": ops.iter().map(Op::to_json).collect::<Vec<_>>()});
+        // The same whenever it is asked again.
+        if asked % 2 == 1 {
+            body["on_approval"] = json!("execute");
+        }
         self.send(asked, "apply", &body).await
     }
 

@@ -2,7 +2,9 @@
 //! nothing of the service's own folds.
 
 use super::client_ledger::marker_in;
-use ledger::event::{AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, OperationOutcome};
+use ledger::event::{
+    AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, OnApproval, OperationOutcome,
+};
 use ledger::{Event, Recorded};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,8 @@ pub(super) struct ApplyStory {
     pub(super) operations: Vec<OperationStory>,
     pub(super) approval: Option<String>,
     pub(super) authorised: bool,
+    /// It is to be carried out once it is approved.
+    pub(super) at_once: bool,
     /// How it ended; a second time where a person settled that.
     pub(super) ends: Vec<ApplyEnd>,
     pub(super) resolved: Option<bool>,
@@ -144,6 +148,7 @@ impl Story {
                 markers,
                 approval,
                 authorised,
+                at_once: accepted.on_approval == OnApproval::Execute,
                 ends: Vec::new(),
                 resolved: None,
             };

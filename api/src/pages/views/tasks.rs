@@ -2,7 +2,7 @@
 
 use super::events::EventRow;
 use super::frame::Frame;
-use crate::pages::{Beside, Short};
+use crate::pages::{Beside, OPENER, Says, Short};
 use askama::Template;
 use projections::{OperationProgress, TaskStatus};
 
@@ -38,6 +38,8 @@ pub(crate) struct TaskRow {
 pub(crate) struct TaskPage {
     pub(crate) frame: Frame,
     pub(crate) task: TaskRow,
+    /// The words with which it was opened.
+    pub(crate) says: Says,
     pub(crate) close_reason: Option<Short>,
     /// What it may do, and how many entries more there are.
     pub(crate) allowed: Vec<Short>,
@@ -83,6 +85,11 @@ impl TasksPage {
 }
 
 impl TaskPage {
+    /// The name under which the words of the task stand.
+    fn opener(&self) -> &'static str {
+        OPENER
+    }
+
     fn assets(&self) -> String {
         self.frame.assets()
     }

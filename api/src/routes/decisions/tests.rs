@@ -173,6 +173,7 @@ impl Stage {
             key: IdempotencyKey::parse("key-1").unwrap(),
             operations,
             purpose: ledger::Purpose::default(),
+            on_approval: ledger::event::OnApproval::Wait,
             callback: None,
         };
         let ledger = &self.state.app.ledger;

@@ -104,6 +104,8 @@ async fn a_reason_or_a_link_out_of_bounds_is_a_400_on_record() {
     for (name, value) in [
         ("reason", json!("x".repeat(501))),
         ("reason", json!(5)),
+        ("on_approval", json!("later")),
+        ("on_approval", json!(null)),
         ("link", json!("http://tickets.example/")),
         ("link", json!("javascript:alert(1)")),
         ("link", json!("https://bank.example@tickets.example/")),

@@ -318,3 +318,48 @@ async fn what_is_missing_says_what_is_needed_and_what_is_granted() {
         assert_eq!(missing["required_level"], "write", "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_to_be_carried_out_at_once_needs_no_agent_after_the_approval() {
+    let scene = Scene::new().await;
+    let body = json!({"operations": [ssl()], "on_approval": "execute"});
+    let asked = scene.keyed("/apply", "k1", &body).await;
+    assert_eq!(asked.body["status"], "requires_approval", "{asked:?}");
+    let headers = [("idempotency-key", "k1"), ("prefer", "wait=60")];
+    let path = scene.path("/apply");
+    let waiting = scene
+        .stage
+        .send_with("POST", &path, &scene.token, &headers, &body);
+    let decide = scene.decide(Decision::Approve, None);
+    let (ended, ()) = tokio::join!(waiting, decide);
+    assert_eq!(
+        (ended.status, &ended.body["status"]),
+        (200, &json!("completed"))
+    );
+    // A later continue, and a repetition, get the stored answer.
+    let continued = scene.resume("k1", &asked.body["resume_token"]).await;
+    assert_eq!(continued.body, ended.body);
+    assert_eq!(scene.keyed("/apply", "k1", &body).await.body, ended.body);
+    assert_eq!(scene.started().await, 1);
+    let path = format!("/applies/{}", asked.body["apply_id"].as_str().unwrap());
+    assert_eq!(scene.get(&path).await.body["on_approval"], "execute");
+    let other = scene.apply("k1", &[ssl()]).await;
+    assert_eq!(
+        (other.status, other.code()),
+        (409, "idempotency_key_reused")
+    );
+}
+
+#[tokio::test]
+async fn a_question_that_was_asked_to_wait_stays_so() {
+    let scene = Scene::new().await;
+    scene.apply("k1", &[ssl()]).await;
+    let body = json!({"operations": [ssl()], "on_approval": "execute"});
+    let refused = scene.keyed("/apply", "k2", &body).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (409, "approval_asked_to_wait")
+    );
+    let waits = json!({"operations": [ssl()], "on_approval": "wait"});
+    assert_eq!(scene.keyed("/apply", "k1", &waits).await.status, 202);
+}

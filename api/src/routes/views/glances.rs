@@ -86,6 +86,7 @@ async fn read(
     // A request may have 10 MiB; nobody's large ones hold up those of others.
     let _turn = state.turns.take(CountedFor::client(&task.subject)).await?;
     let (apply, _) = decisions::applies_of(ledger, &approval).await?;
+    let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let providers = ledger.rules().providers.clone();
     let now = ledger.now();
     // A script may be large, and others wait for this thread.
@@ -96,6 +97,7 @@ async fn read(
             apply: &apply,
             passkeys: &[],
             used_by: None,
+            executes,
             now,
             providers: &providers,
         };

@@ -5,7 +5,7 @@ use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     ApplyRow, Frame, OperationRow, Standing, TaskPage, TaskRow, TasksPage, View,
 };
-use crate::pages::{Beside, Short};
+use crate::pages::{Beside, Says, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::lists::{PageQuery, TasksQuery};
@@ -13,6 +13,7 @@ use crate::state::AppState;
 use app::{Acting, action};
 use axum::extract::State;
 use axum::response::Response;
+use ledger::aggregate::Task;
 use ledger::{Rejection, TaskId, Timestamp};
 use projections::{ApplyView, OperationProgress, Projection, Projections, TaskView, TimelineTopic};
 
@@ -101,6 +102,8 @@ async fn task(
     let read = [Projection::Tasks, Projection::Timeline];
     let views = state.app.current_views(&read).await?;
     let task = views.task(id).await?.ok_or(Rejection::TaskNotFound)?;
+    let opened = state.app.ledger.load::<Task>(id).await;
+    let opened = ledger::Error::none_if_erased(opened)?;
     let topic = Some(TimelineTopic::Task(id));
     let timeline = views.timeline(topic, query.read()?).await?;
     let applies = views.applies(id, APPLIES, None).await?;
@@ -113,6 +116,7 @@ async fn task(
         frame: Frame::of(who, &asked.path, View::Tasks, timeline.as_of),
         allowed: allowed.collect(),
         allowed_more: task.allowed.len().saturating_sub(OPERATIONS),
+        says: opened.map_or_else(Says::default, |task| Says::of(&task.purpose)),
         close_reason: task.close_reason.as_ref().map(|why| Short::line(why, TEXT)),
         applies: applies.into_iter().map(|it| apply_row(it, now)).collect(),
         task: row(views, task, now).await?,

@@ -228,9 +228,12 @@ impl History {
             Event::BackupEligibilityLearnt(learnt) => {
                 learnt.credential_id == *credential && self.holder_is(stream, principal)
             }
-            _ => event.decision().is_some_and(|(_, decided)| {
-                decided.principal == *principal && decided.credential_id == *credential
-            }),
+            _ => match event.decision() {
+                Some((_, decided)) => {
+                    decided.principal == *principal && decided.credential_id == *credential
+                }
+                None => self.is_use_by(now, principal),
+            },
         };
         now.expect(fits, Check::Actor, || {
             format!("approver {principal:?} with passkey {credential} is not who it is about")

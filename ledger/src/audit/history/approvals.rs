@@ -6,10 +6,10 @@ use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
     AggregateKind, ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
-    ApprovalRequested, Approved, Denied, Event,
+    ApprovalRequested, Approved, Denied, Event, OnApproval,
 };
 use crate::fingerprint::Fingerprint;
-use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::id::{ApplyId, ApprovalId, CommandId, TaskId, TokenId};
 use crate::name::{ApproverName, IdempotencyKey};
 use crate::statement::Decision;
 use std::collections::HashSet;
@@ -51,7 +51,11 @@ pub(super) struct QuestionState {
     /// The idempotency key that a delivery told of it.
     pub(super) told_key: Option<IdempotencyKey>,
     was_read: bool,
-    approved_by: Option<ApproverName>,
+    /// The token or key of the apply that asked, where it is to be carried out once it is approved.
+    pub(super) executes_for: Option<TokenId>,
+    pub(super) approved_by: Option<ApproverName>,
+    /// The command that approved it.
+    pub(super) approved_in: Option<CommandId>,
     phase: Phase,
 }
 
@@ -88,9 +92,14 @@ impl QuestionState {
         accepted: &ApplyAccepted,
         operations: usize,
     ) {
+        let executes = accepted.on_approval == OnApproval::Execute;
         if self.asked.replace(operations).is_some() {
-            return;
+            let fits = !executes || self.executes_for.is_some();
+            return now.expect(fits, Check::ApprovalState, || {
+                "its approval was asked with the word that its agent continues it".to_owned()
+            });
         }
+        self.executes_for = executes.then_some(accepted.token_id);
         let first = self.first_apply;
         now.expect(accepted.apply_id == first, Check::Reference, || {
             format!("its approval says that apply {first} asked")
@@ -138,7 +147,9 @@ impl History {
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
                     question.phase = Phase::Approved(now.at());
                     question.approved_by = Some(decided.principal);
+                    question.approved_in = Some(now.envelope.command_id);
                 }
+                self.will_carry_out(now);
             }
             Event::ApprovalDenied(Denied(decided)) => {
                 self.decided(now, &decided, Decision::Deny);
@@ -222,9 +233,8 @@ impl History {
                 )
             });
             let time = task.question;
-            let in_time = time.is_none_or(|time| {
-                asked.expires_at == now.at().plus(time) && continuation == time
-            });
+            let in_time = time
+                .is_none_or(|time| asked.expires_at == now.at().plus(time) && continuation == time);
             now.expect(in_time, Check::Deadline, || {
                 "it waits for another time than its task says".to_owned()
             });
@@ -239,7 +249,9 @@ impl History {
             asked: None,
             told_key: None,
             was_read: false,
+            executes_for: None,
             approved_by: None,
+            approved_in: None,
             phase: Phase::Pending,
         };
         self.streams
@@ -280,6 +292,7 @@ impl History {
         });
         let task_id = question.task_id;
         let approved_by = question.approved_by.clone();
+        self.is_carried_out(now, consumed.apply_id);
         if let Some(principal) = approved_by {
             self.check_owner(now, &principal);
         }

@@ -9,6 +9,7 @@ mod agents;
 mod applies;
 mod approvals;
 mod approvers;
+mod carried_out;
 mod closings;
 mod covered;
 mod decisions;
@@ -41,6 +42,7 @@ use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
 use crate::record::Header;
 use approvers::KnownCredential;
+use carried_out::Promise;
 use closings::Closing;
 use erasures::Unproven;
 use reports::{Owing, Reports};
@@ -99,6 +101,8 @@ pub(super) struct History {
     owing: Vec<Owing>,
     /// Ends whose task must be closed by the same command.
     closings: Vec<Closing>,
+    /// An approval that the newest command has still to use.
+    promise: Option<Promise>,
     /// The command of the last event that could be read.
     command: Option<Commanded>,
     /// The event that is looked at is the first of its command.
@@ -195,6 +199,7 @@ impl History {
             reports: Reports::default(),
             owing: Vec::new(),
             closings: Vec::new(),
+            promise: None,
             command: None,
             is_command_new: true,
             acting: None,
@@ -242,6 +247,7 @@ impl History {
                     findings,
                 };
                 self.settle_closings(Some(envelope.command_id), now.findings);
+                self.settle_promise(Some(envelope.command_id), now.findings);
                 self.settle_departure(Some(envelope.command_id), now.findings);
                 self.settle_owing(Some(header.position), now.findings);
                 check_cause(&mut now);
@@ -408,6 +414,7 @@ impl History {
 
     pub(super) fn finish(mut self, findings: &mut Findings) -> HistoryReport {
         self.settle_closings(None, findings);
+        self.settle_promise(None, findings);
         self.settle_departure(None, findings);
         self.settle_owing(None, findings);
         self.settle_unproven(findings);

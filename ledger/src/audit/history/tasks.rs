@@ -232,7 +232,10 @@ impl History {
             needs_approval: created.template.is_some_and(|from| from.needs_approval),
             created_at: now.at(),
             token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
-            question: created.question_seconds.map(u64::from).map(Duration::from_secs),
+            question: created
+                .question_seconds
+                .map(u64::from)
+                .map(Duration::from_secs),
             tokens: HashMap::new(),
             keys: HashSet::new(),
         };

@@ -40,6 +40,7 @@ async fn told() -> History {
         key: apply_key("k1"),
         operations: vec![dns_create("a.example.com")],
         purpose: ledger::Purpose::default(),
+        on_approval: ledger::event::OnApproval::Wait,
         callback: None,
     };
     let submitted = scene.execute(agent_with_key(&key), submit).await.unwrap();

@@ -107,7 +107,10 @@ async fn a_question_waits_as_long_as_its_task_says() {
                 token.expires_at = token.issued_at.plus(Duration::from_secs(u64::from(ttl)));
             });
         });
-        let found = report.findings.iter().any(|finding| finding.check == Check::TokenLife);
+        let found = report
+            .findings
+            .iter()
+            .any(|finding| finding.check == Check::TokenLife);
         assert_eq!(found, !fits, "{report}");
     }
     // The life of a task follows what it says.
@@ -121,7 +124,11 @@ async fn a_question_waits_as_long_as_its_task_says() {
             token.expires_at = token.issued_at.plus(Duration::from_secs(120_000) + second);
         });
     });
-    is_found(&report, Check::TokenLife, history.first("task.token_issued"));
+    is_found(
+        &report,
+        Check::TokenLife,
+        history.first("task.token_issued"),
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod actors;
 mod bundles;
+mod carried_out;
 mod checkpoints;
 mod decisions;
 mod erased_keys;

@@ -69,6 +69,7 @@ fn completed(marker: &str) -> ApplyStory {
         operations: vec![OperationStory::Succeeded],
         approval: None,
         authorised: true,
+        at_once: false,
         ends: vec![ApplyEnd::Completed],
         resolved: None,
     }
@@ -121,6 +122,21 @@ fn with_approval(evidence: &mut Evidence, approved: Option<bool>) {
     evidence.story.approvals.insert("p".to_owned(), approval);
     let apply = evidence.story.applies.get_mut("a").unwrap();
     apply.approval = Some("p".to_owned());
+}
+
+#[test]
+fn an_approval_that_was_to_be_carried_out_at_once_and_waits_is_found() {
+    let found = |at_once: bool, approved: bool| {
+        after(|evidence| {
+            with_approval(evidence, Some(approved));
+            let apply = the_apply(evidence);
+            (apply.at_once, apply.authorised) = (at_once, false);
+            apply.operations = vec![OperationStory::NotTried];
+        })
+        .contains("at once, and waits")
+    };
+    assert!(found(true, true));
+    assert!(!found(false, true) && !found(true, false));
 }
 
 fn the_apply(evidence: &mut Evidence) -> &mut ApplyStory {

@@ -40,6 +40,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
         }
     }
     findings.extend(used_twice(&evidence.story));
+    findings.extend(left_waiting(&evidence.story));
     findings
 }
 
@@ -106,6 +107,17 @@ fn untrue(marker: &str, state: OperationStory, count: Count) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// What was to be carried out once it is approved, and was not. Nobody takes the right to ask away.
+fn left_waiting(story: &Story) -> Vec<String> {
+    let left = story.approvals.iter().filter(|(_, approval)| {
+        let asked = story.applies.get(&approval.apply);
+        asked.is_some_and(|apply| apply.at_once && !apply.authorised)
+            && approval.approved == Some(true)
+    });
+    left.map(|(id, _)| format!("approval {id} was to be carried out at once, and waits"))
+        .collect()
 }
 
 fn used_twice(story: &Story) -> Vec<String> {

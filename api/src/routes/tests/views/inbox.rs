@@ -198,6 +198,7 @@ impl Stage {
                 key: IdempotencyKey::parse(&format!("k{number}")).unwrap(),
                 operations: vec![operation],
                 purpose: ledger::Purpose::default(),
+                on_approval: ledger::event::OnApproval::Wait,
                 callback: None,
             };
             let ruling = ledger.execute(system(), submit).await;
