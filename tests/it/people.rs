@@ -1,7 +1,8 @@
 //! People at the command line, against the real service.
 
-use fixtures::process::said;
+use fixtures::process::{Process, said};
 use fixtures::sandbox::{Sandbox, until};
+use fixtures::service::record;
 use serde_json::Value;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -246,4 +247,40 @@ async fn a_start_leaves_a_link_for_the_first_admin_until_there_is_one() {
         let secret = link.trim().rsplit('/').next().unwrap();
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+#[tokio::test]
+async fn questions_are_watched_as_they_come_up_and_end_also_over_a_restart() {
+    let sandbox = desk().await;
+    let service = sandbox.start().await;
+    let mut command = sandbox.command(&format!("approval watch --token {TOKEN}"));
+    let watch = Process::spawn(&mut command, &sandbox.folder().join("watch"));
+    let lines = async |count: usize, word: &str| {
+        let told = until("the watch", async || {
+            let told = watch.log();
+            (told.matches(word).count() == count).then_some(told)
+        });
+        told.await
+    };
+    let task = service.open_task().await;
+    let asked = service.apply(&task, "k1", &record("www")).await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    let told = lines(1, "pending").await;
+    assert!(told.contains("\"a task of the tests\""), "{told}");
+    assert!(told.contains("/requests/"), "{told}");
+    done(
+        &sandbox,
+        &format!("task close {} --reason done", task.id),
+        "",
+    );
+    lines(1, "cancelled").await;
+    assert!(service.stop().await.success());
+    lines(1, "asking again").await;
+    let service = sandbox.start().await;
+    let task = service.open_task().await;
+    let asked = service.apply(&task, "k2", &record("api")).await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    let told = lines(2, "pending").await;
+    assert!(!told.contains("/v1/approve/"), "no secret is shown: {told}");
+    assert!(service.stop().await.success());
 }
