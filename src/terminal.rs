@@ -23,6 +23,18 @@ impl Terminal {
         }
     }
 
+    /// The columns of standard output; `None` where it is no terminal.
+    pub(crate) fn width(self) -> Option<usize> {
+        let output = std::io::stdout();
+        if !output.is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&output).ok();
+        let columns = size.map_or(0, |size| usize::from(size.ws_col));
+        // A terminal that does not say it is as wide as the lines of the help.
+        Some(if columns < LEAST_WIDTH { 100 } else { columns })
+    }
+
     /// One that takes no colour.
     #[cfg(test)]
     pub(crate) const fn plain() -> Self {
@@ -37,6 +49,9 @@ impl Terminal {
         }
     }
 }
+
+/// No terminal that people read is narrower.
+const LEAST_WIDTH: usize = 20;
 
 /// What a colour stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

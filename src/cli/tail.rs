@@ -1,6 +1,7 @@
 //! `ledger tail`.
 
 use clap::{Args, ValueEnum};
+use ledger::TaskId;
 
 /// Which events, and how they are shown.
 #[derive(Debug, Args)]
@@ -11,13 +12,22 @@ pub(crate) struct TailArgs {
         short = 'n',
         long = "lines",
         value_name = "COUNT",
-        default_value_t = 20
+        default_value_t = 20,
+        conflicts_with_all = ["task", "agent"]
     )]
     pub(crate) lines: u64,
 
     /// Begin at this position instead
     #[arg(long, value_name = "POSITION", conflicts_with = "lines")]
     pub(crate) from: Option<u64>,
+
+    /// Only what concerns this task, from its beginning
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<TaskId>,
+
+    /// Only what concerns this agent and its tasks, from their beginning
+    #[arg(long, value_name = "NAME", conflicts_with = "task")]
+    pub(crate) agent: Option<String>,
 
     /// How each event is written
     #[arg(long, value_enum, default_value_t = TailFormat::Text)]
@@ -56,11 +66,13 @@ impl TailArgs {
 const TAIL_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger tail -n 50
+  llm-permission-proxy ledger tail --agent deployer --follow
   llm-permission-proxy ledger tail --follow --json | jq 'select(.event == \"approval.denied\")'
   llm-permission-proxy ledger tail --from 0 --follow --format ocsf
 
 Reads the file of LEDGER_URL (beside DATABASE_URL where that is not set), whether or not the
 service runs; it never writes. A line has the position, the time (UTC), the event, who acted, what
-happened, and the stream. As jsonl it is an object with header, envelope and payload. As ocsf it is
-an object without secrets, whose metadata.sequence is the position: a shipper that stopped goes on
-with --from and the last position it has kept, plus one.";
+happened, and the stream; on a terminal, what fits into its width of position, time, who and what.
+As jsonl it is an object with header, envelope and payload. As ocsf it is an object without
+secrets, whose metadata.sequence is the position: a shipper that stopped goes on with --from and
+the last position it has kept, plus one.";

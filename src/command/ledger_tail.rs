@@ -2,7 +2,7 @@
 
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::Environment;
-use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject};
+use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock};
 use crate::output::Stdout;
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
@@ -32,24 +32,45 @@ pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow:
 }
 
 fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
+    let subject = subject(args);
+    let is_everything = subject == Subject::Everything;
     let mut next = match args.from {
         Some(position) => position,
-        None => file.wait(file.reader().size())?.saturating_sub(args.lines),
+        None if is_everything => file.wait(file.reader().size())?.saturating_sub(args.lines),
+        None => 0,
     };
-    let mut narrative = Narrative::new(Subject::Everything);
+    let mut narrative = Narrative::new(subject);
+    let width = terminal.width();
     loop {
         let events = file.wait(file.reader().events_from(next, STEP))?;
         next = events.last().map_or(next, |event| event.position() + 1);
         let ended = events.is_empty();
         let mut out = std::io::BufWriter::new(Stdout);
         for event in events {
-            let object = match args.format() {
-                TailFormat::Text => {
+            let is_told = match args.format() {
+                TailFormat::Text => !is_everything || width.is_some(),
+                TailFormat::Jsonl => !is_everything,
+                TailFormat::Ocsf => true,
+            };
+            let told = is_told.then(|| narrative.tell(&StoryRecord::from(event.clone()), file));
+            // A narrative of everything has a line for every event.
+            let told = told.flatten();
+            if !is_everything && told.is_none() {
+                continue;
+            }
+            let object = match (args.format(), told, width) {
+                (TailFormat::Text, Some(told), Some(width)) => {
+                    writeln!(out, "{}", short_line(&told, terminal, width))?;
+                    continue;
+                }
+                (TailFormat::Text, ..) => {
                     writeln!(out, "{}", line(&event, terminal))?;
                     continue;
                 }
-                TailFormat::Jsonl => object(&event),
-                TailFormat::Ocsf => ocsf(&mut narrative, event, file),
+                (TailFormat::Jsonl, ..) => object(&event),
+                (TailFormat::Ocsf, told, _) => told.map_or(serde_json::Value::Null, |told| {
+                    crate::ocsf::event(&event, &told)
+                }),
             };
             serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
             writeln!(out)?;
@@ -65,14 +86,39 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
     }
 }
 
-fn ocsf(narrative: &mut Narrative, event: Recorded, file: &LedgerFile) -> serde_json::Value {
-    let entry = StoryRecord::from(event.clone());
-    // A narrative of everything has a line for every event.
-    narrative
-        .tell(&entry, file)
-        .map_or(serde_json::Value::Null, |told| {
-            crate::ocsf::event(&event, &told)
-        })
+fn subject(args: &TailArgs) -> Subject {
+    match (args.task, &args.agent) {
+        (Some(task), _) => Subject::Task(task),
+        (None, Some(agent)) => Subject::Agent(agent.clone()),
+        (None, None) => Subject::Everything,
+    }
+}
+
+/// Position, time of day, and who did what, in no more columns than the terminal has.
+fn short_line(told: &Told, terminal: Terminal, width: usize) -> String {
+    let at = clock(told.line.at);
+    // The day stands before it, the parts of a second after it.
+    let at = at.get(11..19).unwrap_or(&at);
+    let begin = format!("{:>7} {at}", told.line.position);
+    let room = width.saturating_sub(begin.chars().count() + 1);
+    let text = match told.line.text.char_indices().nth(room) {
+        Some(_) => {
+            let kept: String = told
+                .line
+                .text
+                .chars()
+                .take(room.saturating_sub(1))
+                .collect();
+            format!("{kept}…")
+        }
+        None => told.line.text.clone(),
+    };
+    let style = told.facts.as_ref().map_or(Style::Plain, Style::of);
+    format!(
+        "{} {}",
+        terminal.paint(Style::Faint, begin),
+        terminal.paint(style, text)
+    )
 }
 
 /// Position, time, event, who, what; the stream at the end, to be copied.
@@ -114,4 +160,43 @@ fn object(event: &Recorded) -> serde_json::Value {
         "envelope": event.envelope,
         "payload": event.event,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::narrative::Line;
+    use ledger::{EventId, StreamId, Timestamp};
+
+    #[test]
+    fn a_line_on_a_terminal_is_no_wider_than_it() {
+        let told = |text: &str| Told {
+            line: Line {
+                position: 1_234,
+                at: Timestamp::from_seconds(1_790_000_000),
+                depth: 2,
+                event: "apply.ended".to_owned(),
+                who: None,
+                text: text.to_owned(),
+                task_id: None,
+                agent: None,
+                subject_id: StreamId::from_bytes([1; 16]),
+                cause: None,
+                request_id: None,
+                event_id: EventId::from_bytes([1; 16]),
+                erased: false,
+            },
+            topic: Topic::default(),
+            facts: None,
+        };
+        let line = |text: &str, width| short_line(&told(text), Terminal::plain(), width);
+        let short = line("the executor: apply completed", 100);
+        assert!(short.starts_with("   1234 "), "{short}");
+        assert!(short.ends_with(" the executor: apply completed"), "{short}");
+        for width in [20, 40, 100] {
+            let long = line(&"é".repeat(300), width);
+            assert_eq!(long.chars().count(), width, "{long}");
+            assert!(long.ends_with('…'), "{long}");
+        }
+    }
 }

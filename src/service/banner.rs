@@ -13,6 +13,8 @@ struct Facts<'a> {
     address: SocketAddr,
     base_url: &'a str,
     is_simulated: bool,
+    /// Commands that hold the settings act with it.
+    has_service_token: bool,
     /// Each approver, with the number of passkeys that decide.
     approvers: Vec<(&'a ApproverName, usize)>,
 }
@@ -35,6 +37,7 @@ pub(super) async fn greet(
         address,
         base_url: without_slash(&config.http.base_url),
         is_simulated: config.is_simulated(),
+        has_service_token: config.auth.service_token.is_some(),
         approvers: approvers.iter().zip(passkeys).collect(),
     };
     for line in facts.lines() {
@@ -65,9 +68,13 @@ impl Facts<'_> {
             }
         };
         let next = match missing.first().filter(|_| ready.is_empty()) {
-            Some((name, _)) => format!(
-                "invite an approver: llm-permission-proxy approver invite {name} --token @FILE"
-            ),
+            Some((name, _)) => {
+                let how = match self.has_service_token {
+                    true => "with these settings",
+                    false => "--token @FILE",
+                };
+                format!("invite an approver: llm-permission-proxy approver invite {name} {how}")
+            }
             None => format!("questions are at {base_url}/inbox"),
         };
         [
@@ -92,6 +99,7 @@ mod tests {
             address: "127.0.0.1:8080".parse().unwrap(),
             base_url: "https://proxy.example",
             is_simulated,
+            has_service_token: false,
             approvers: names.iter().map(|(name, count)| (name, *count)).collect(),
         };
         facts.lines()

@@ -125,6 +125,18 @@ async fn agents_approvers_and_spans_have_stories_of_their_own() {
             .all(|line| line["at"].as_str() >= sent["at"].as_str())
     );
 
+    // The tail of a task or an agent is its story, event by event.
+    let positions = |lines: &[Value]| -> Vec<u64> {
+        let positions = lines.iter().map(|line| line["position"].as_u64().unwrap());
+        positions.collect()
+    };
+    for of in [format!("--task {task}"), "--agent deployer".to_owned()] {
+        let tail = sandbox.run(&format!("ledger tail {of} --json"));
+        let (_, story) = told(&of);
+        assert_eq!(positions(&json_lines(&said(&tail).0)), positions(&story));
+    }
+    let nobody = sandbox.run("ledger tail --agent nobody");
+    assert_eq!((nobody.status.code(), &*said(&nobody).0), (Some(0), ""));
     assert_eq!(told("--agent nobody").0, Some(1));
     assert_eq!(told("").0, Some(2));
     let other = "--task 00000000-0000-0000-0000-000000000000";
