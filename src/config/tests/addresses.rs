@@ -121,6 +121,31 @@ fn callback_hosts_are_names() {
 }
 
 #[test]
+fn places_that_are_told_of_questions_are_https_and_their_addresses_secrets() {
+    let teams = "https://prod-00.westus.logic.azure.com:443/workflows/1?sp=%2Ftriggers&sig=s-e-c";
+    let (config, _) = accepted(&with(&[
+        ("NOTIFY_TEAMS_URL", teams),
+        ("NOTIFY_WEBHOOK_URL", "https://hooks.example.com/1"),
+        ("NOTIFY_WEBHOOK_SECRET", "a secret"),
+    ]));
+    let kinds = [ledger::Notifier::Teams, ledger::Notifier::Webhook];
+    assert_eq!(config.notifiers.kinds(), kinds);
+    assert!(!config.effective().contains("s-e-c"));
+    for value in [
+        "",
+        "hooks.example.com/token",
+        "http://hooks.example.com/token",
+        "https://127.0.0.1/token",
+        "https://me:token@hooks.example.com/",
+        "https://hooks.example.com/#token",
+    ] {
+        refuses("NOTIFY_SLACK_URL", value);
+    }
+    let unsigned = with(&[("NOTIFY_WEBHOOK_URL", "https://hooks.example.com/1")]);
+    assert_eq!(refused(&unsigned, None), ["NOTIFY_WEBHOOK_SECRET"]);
+}
+
+#[test]
 fn callback_networks_are_written_out() {
     let (config, _) = accepted(&with(&[(
         "CALLBACK_ALLOWED_NETS",
