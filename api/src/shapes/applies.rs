@@ -32,10 +32,10 @@ pub(crate) struct ApplyRequest {
     #[serde(default)]
     #[schema(max_length = 2000, example = "https://tickets.example/OPS-42")]
     link: Option<String>,
-    /// How it goes on once people approve it, where it needs them: `wait`, for the agent to continue it, or
-    /// `execute`, at once. It belongs to the request too.
+    /// How it goes on once people approve it, where it needs them: `wait`, for the agent to continue it, as
+    /// when left out, or `execute`, at once. It belongs to the request too.
     #[serde(default)]
-    #[schema(value_type = String, pattern = "^(wait|execute)$", default = "wait")]
+    #[schema(value_type = Option<String>, pattern = "^(wait|execute)$")]
     pub(crate) on_approval: OnApproval,
     /// Replaces the task's callback, when the apply is accepted as new.
     #[serde(default)]
