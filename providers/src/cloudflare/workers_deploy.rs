@@ -265,9 +265,11 @@ impl WorkersDeploy {
     }
 
     pub(super) fn summary(&self, scope: &Scope) -> String {
-        let kind = match self.entry {
-            EntryPoint::MainModule(_) => "ES modules",
-            EntryPoint::BodyPart(_) => "service worker",
+        let kind = match (&self.entry, self.modules.len()) {
+            (EntryPoint::MainModule(_), 1) => "1 ES module".to_owned(),
+            (EntryPoint::MainModule(_), count) => format!("{count} ES modules"),
+            (EntryPoint::BodyPart(_), 1) => "service worker in 1 part".to_owned(),
+            (EntryPoint::BodyPart(_), count) => format!("service worker in {count} parts"),
         };
         let bytes: usize = self
             .modules
@@ -275,10 +277,7 @@ impl WorkersDeploy {
             .map(|module| module.content().len())
             .sum();
         let name = &self.script_name;
-        format!(
-            "Deploy Worker {name} in {scope} ({kind}, {} in {bytes} bytes)",
-            self.modules.len()
-        )
+        format!("Deploy Worker {name} in {scope} ({kind}, {bytes} bytes)")
     }
 }
 

@@ -160,10 +160,14 @@ fn the_short_form_says_what_it_was_taken_for() {
         "workers.deploy.write",
         json!({"script_name": "s", "script": "f()"}),
     );
+    assert_eq!(
+        module.summary(),
+        "Deploy Worker s in account z1 (1 ES module, 17 bytes)"
+    );
     assert_eq!(worker.to_json()["params"]["body_part"], "worker.js");
     assert_eq!(
         worker.summary(),
-        "Deploy Worker s in account z1 (service worker, 1 in 3 bytes)"
+        "Deploy Worker s in account z1 (service worker in 1 part, 3 bytes)"
     );
     assert_eq!(codes(&worker), ["replaces_code", "drops_bindings"]);
 }
