@@ -43,7 +43,6 @@ pub(crate) struct CreateTaskRequest {
     callback: Option<CallbackRequest>,
     /// Whether applies of the agent may name a callback of its own, beside this one; yes when left out.
     #[serde(default)]
-    #[schema(default = true)]
     agent_callbacks: Option<bool>,
     /// How long its tokens live: 60 to 3600. When left out, as long as its questions wait, and 300 at least.
     #[serde(default)]
