@@ -13,7 +13,7 @@ mod tests;
 use crate::callback::CallbackSender;
 use crate::question::{Question, visible};
 use ledger::aggregate::ApprovalState;
-use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier, Risk};
+use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -111,11 +111,7 @@ impl Text {
     fn of(question: &Question) -> Self {
         let agent = visible(&question.agent, LONGEST_AGENT);
         let task = visible(&question.task_name, LONGEST_TASK);
-        let risk = match question.risk {
-            Risk::Safe => "safe",
-            Risk::Elevated => "elevated",
-            Risk::Sensitive => "sensitive",
-        };
+        let risk = question.risk.as_str();
         let title = match question.state {
             ApprovalState::Pending => format!("A decision is wanted (risk: {risk})"),
             over => {

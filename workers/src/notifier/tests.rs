@@ -2,7 +2,7 @@
 
 use super::*;
 use fixtures::receiver::Chat;
-use ledger::{Purpose, Reason};
+use ledger::{Purpose, Reason, Risk};
 
 const URL: &str = "https://proxy.example.com/gate/a/AAAAAAAAAAAAAAAAAAAAAA";
 
