@@ -1,7 +1,8 @@
 //! A question as people hear of it outside of its page: in callbacks, and in messages of the operator's.
 
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
-use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk, operations_of};
+use ledger::operation::Operation;
+use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -80,24 +81,22 @@ impl Question {
         state: ApprovalState,
         providers: &Providers,
     ) -> Option<Self> {
-        let operations = operations_of(apply.submission.as_bytes()).ok()?;
-        let mut summary = Vec::new();
-        let mut risk = Risk::Safe;
-        for (index, operation) in operations.iter().enumerate() {
-            let operation = providers.read(operation).ok()?;
-            risk = risk.max(task.risk_of(&operation));
-            if index < SENTENCES {
-                let found = approval.found(index);
-                let before = approval.before(&operation, found.as_ref());
-                summary.push(visible(&operation.act(&before), LONGEST));
-            }
-        }
+        let operations = providers
+            .read_submission(apply.submission.as_bytes())
+            .ok()?;
+        let sentence = |(index, operation): (usize, &Operation)| {
+            let found = approval.found(index);
+            let before = approval.before(operation, found.as_ref());
+            visible(&operation.act(&before), LONGEST)
+        };
+        let risks = operations.iter().map(|operation| task.risk_of(operation));
+        let first = operations.iter().take(SENTENCES).enumerate();
         Some(Self {
             agent: approval.agent.as_str().to_owned(),
             task_name: task.name.clone(),
-            summary,
+            summary: first.map(sentence).collect(),
             operations: operations.len(),
-            risk,
+            risk: risks.fold(Risk::Safe, Risk::max),
             state,
             purpose: apply.purpose.clone(),
         })
@@ -161,6 +160,7 @@ pub(crate) fn visible(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::callback_proof::SENT_FIELDS;
 
     fn question() -> Question {
         Question {
@@ -189,6 +189,24 @@ mod tests {
         for odd in ["", "[]", "{\"payload\":7}"] {
             assert_eq!(question().told_in(odd, None), odd);
         }
+    }
+
+    /// Whoever verifies a callback leaves out these fields and no others.
+    #[test]
+    fn the_fields_that_are_added_are_those_that_no_proof_covers() {
+        let url = Some("https://p/a/x".to_owned());
+        let told: Value =
+            serde_json::from_str(&question().told_in(r#"{"payload":{}}"#, url)).unwrap();
+        let mut added: Vec<&str> = told["payload"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut unproven = SENT_FIELDS.to_vec();
+        added.sort_unstable();
+        unproven.sort_unstable();
+        assert_eq!(added, unproven);
     }
 
     #[test]

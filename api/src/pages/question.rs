@@ -12,7 +12,7 @@ use crate::problem::ApiError;
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::event::{OnApproval, PreState};
 use ledger::operation::Operation;
-use ledger::{Providers, Timestamp, operations_of};
+use ledger::{Providers, Timestamp};
 
 /// An approval with everything that its page needs besides.
 #[derive(Debug, Clone, Copy)]
@@ -180,11 +180,8 @@ impl Question<'_> {
     }
 
     fn operations(&self) -> Result<Vec<Operation>, ApiError> {
-        let submitted =
-            operations_of(self.apply.submission.as_bytes()).map_err(ApiError::internal)?;
-        submitted
-            .iter()
-            .map(|operation| self.providers.read(operation).map_err(ApiError::internal))
-            .collect()
+        let submission = self.apply.submission.as_bytes();
+        let read = self.providers.read_submission(submission);
+        read.map_err(ApiError::internal)
     }
 }

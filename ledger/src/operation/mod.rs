@@ -35,6 +35,7 @@ pub use unchecked::Unchecked;
 pub use warning::{Warning, WarningLevel};
 
 use crate::catalog::{CatalogEntry, ScopeType};
+use crate::fingerprint::{SubmissionError, operations_of};
 use crate::provider::{Effect, Provider, Providers};
 use fields::{Fields, Marks};
 use serde_json::{Map, Value, json};
@@ -90,6 +91,17 @@ pub struct InvalidOperation {
     pub path: String,
     /// The mistake, and its correction.
     pub problem: String,
+}
+
+/// A submission whose operations cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableSubmission {
+    /// It is none.
+    #[error(transparent)]
+    Submission(#[from] SubmissionError),
+    /// One of its operations is none that this service knows.
+    #[error(transparent)]
+    Operation(#[from] InvalidOperation),
 }
 
 impl InvalidOperation {
@@ -185,6 +197,19 @@ impl Providers {
             effect,
             unchecked,
         })
+    }
+
+    /// The operations in the canonical bytes of a submission; all of them or none.
+    ///
+    /// # Errors
+    /// [`UnreadableSubmission`] for bytes that are none, and for an operation that [`Self::read`] refuses.
+    pub fn read_submission(
+        &self,
+        canonical_bytes: &[u8],
+    ) -> Result<Vec<Operation>, UnreadableSubmission> {
+        let operations = operations_of(canonical_bytes)?;
+        let read = operations.iter().map(|operation| self.read(operation));
+        Ok(read.collect::<Result<_, _>>()?)
     }
 
     /// Reads back what [`Operation::to_json`] wrote, and any operation of a request in the same form.

@@ -27,9 +27,9 @@ pub(crate) use pre_state::bounded;
 pub use reconcile::{Before, ReadBack, Reconciled};
 pub use simulate::simulate;
 
+use ledger::Providers;
 use ledger::aggregate::Apply;
 use ledger::operation::Operation;
-use ledger::{Providers, operations_of};
 use std::sync::Arc;
 
 /// Why nothing is read for an operation whose provider has no client.
@@ -83,14 +83,7 @@ impl Upstreams {
 
     /// The operations in the submission that was fingerprinted; all of them or none.
     pub(crate) fn read_operations(&self, apply: &Apply) -> Result<Vec<Operation>, String> {
-        let operations =
-            operations_of(apply.submission.as_bytes()).map_err(|error| error.to_string())?;
-        operations
-            .iter()
-            .map(|operation| {
-                let read = self.providers.read(operation);
-                read.map_err(|error| error.to_string())
-            })
-            .collect()
+        let read = self.providers.read_submission(apply.submission.as_bytes());
+        read.map_err(|error| error.to_string())
     }
 }
