@@ -3,12 +3,12 @@
 use crate::action::Action;
 use crate::action::{Act, Admitted, Who};
 use crate::identity::session::UserSession;
-use crate::key_holder::KeyHolder;
+use crate::key_holder::{KeyHolder, load_key};
 use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Forbidden};
-use ledger::aggregate::{Agent, Key, Task};
+use ledger::aggregate::{Agent, Task};
 use ledger::command::{PresentedToken, check_key, check_opened_by_key, check_token};
-use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, Role, SHARED_KEY, TaskId, Timestamp};
+use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, Role, TaskId, Timestamp};
 use std::sync::Arc;
 
 /// What a request says besides who it is from.
@@ -102,10 +102,7 @@ pub async fn authorize<A: Act>(
 
 /// Checks that a key was not revoked since it was found.
 async fn key_in_force(ledger: &Ledger, holder: &KeyHolder) -> Result<(), Error> {
-    let known = match holder.key_id() {
-        SHARED_KEY => None,
-        key_id => ledger.load::<Key>(key_id).await?,
-    };
+    let known = load_key(ledger, holder.key_id()).await?;
     Ok(check_key(
         holder.key_id(),
         holder.agent_id(),

@@ -3,10 +3,11 @@
 //! words for it.
 
 use crate::app::App;
+use crate::key_holder::load_key;
 use crate::passkey::{EligibleCredential, PasskeyRefused};
 use crate::principal::QuestionAccess;
 use crate::refusal::Error;
-use ledger::aggregate::{Apply, Approval, ApprovalState, Key, Task};
+use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
 use ledger::command::{DecideApproval, check_key};
 use ledger::event::OnApproval;
 use ledger::{
@@ -37,7 +38,7 @@ pub async fn applies_of(
     Ok((apply, used_by(ledger, approval).await?))
 }
 
-/// Whether the apply is carried out at once when its approval is approved now.
+/// True where the apply is carried out at once when its approval is approved now.
 pub async fn is_carried_out_at_once(
     ledger: &Ledger,
     task: &Task,
@@ -49,7 +50,7 @@ pub async fn is_carried_out_at_once(
     let Some(key_id) = apply.asked_by_key(task) else {
         return Ok(true);
     };
-    let key = ledger::Error::none_if_erased(ledger.load::<Key>(key_id).await)?;
+    let key = ledger::Error::none_if_erased(load_key(ledger, key_id).await)?;
     Ok(check_key(key_id, task.agent_id, key.as_deref()).is_ok())
 }
 
@@ -63,7 +64,7 @@ pub async fn used_by(ledger: &Ledger, approval: &Approval) -> Result<Option<Arc<
     }
 }
 
-/// How many passkeys that decide each of these has, in their order.
+/// The number of passkeys that each of these decides with, in their order.
 pub async fn passkeys(ledger: &Ledger, approvers: &[ApproverName]) -> Result<Vec<usize>, Error> {
     let mut counts = Vec::with_capacity(approvers.len());
     for principal in approvers {

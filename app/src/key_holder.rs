@@ -7,6 +7,7 @@ use ledger::{
     Actor, AgentId, AgentKeyHash, AgentName, ClientSubject, KeyId, Ledger, Rejection, SHARED_KEY,
     TaskId,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a request presents as an agent's key, before the ledger was asked.
@@ -25,6 +26,20 @@ pub struct KeyHolder {
     name: AgentName,
     key_id: KeyId,
     subject: Option<ClientSubject>,
+}
+
+/// The key as the ledger has it now; none of [`SHARED_KEY`], which no stream holds.
+///
+/// # Errors
+/// Erased, and when the ledger cannot be read.
+pub(crate) async fn load_key(
+    ledger: &Ledger,
+    key_id: KeyId,
+) -> Result<Option<Arc<Key>>, ledger::Error> {
+    match key_id {
+        SHARED_KEY => Ok(None),
+        _ => ledger.load::<Key>(key_id).await,
+    }
 }
 
 impl KeyHolder {
