@@ -29,6 +29,20 @@ pub struct Depths {
     pub unknown_applies: u64,
 }
 
+impl Depths {
+    /// The members by their places in a row of [`DEPTHS`].
+    pub(crate) fn of_row<E>(number: impl Fn(usize) -> Result<i64, E>) -> Result<Self, E> {
+        let count = |at| Ok(u64::try_from(number(at)?).unwrap_or(0));
+        Ok(Self {
+            ready_applies: count(0)?,
+            due_deliveries: count(1)?,
+            pending_approvals: count(2)?,
+            given_up_deliveries: count(3)?,
+            unknown_applies: count(4)?,
+        })
+    }
+}
+
 /// Reads [`Depths`]: a row with its members, in their order.
 pub(crate) const DEPTHS: &str = "\
     SELECT (SELECT count(*) FROM execution_queue),
@@ -194,17 +208,7 @@ impl Projections {
             .fetch_one(&self.readers)
             .await
             .map_err(failed())?;
-        let number = |index: usize| -> Result<u64, Error> {
-            let number: i64 = row.try_get(index).map_err(failed())?;
-            Ok(u64::try_from(number).unwrap_or(0))
-        };
-        Ok(Depths {
-            ready_applies: number(0)?,
-            due_deliveries: number(1)?,
-            pending_approvals: number(2)?,
-            given_up_deliveries: number(3)?,
-            unknown_applies: number(4)?,
-        })
+        Depths::of_row(|at| row.try_get(at).map_err(failed()))
     }
 
     pub(crate) const fn readers(&self) -> &SqlitePool {

@@ -53,7 +53,7 @@ pub async fn inspect(url: &str) -> Result<FileStatus, Error> {
     looked.await.map_err(|_| Error::Ended)?
 }
 
-/// What waits for somebody, and who can decide, as a file of this version's read tables has it.
+/// Queue lengths and deciders, from a file of this version's read tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
     pub depths: Depths,
@@ -73,18 +73,7 @@ pub async fn attention(url: &str) -> Result<Attention, Error> {
 
 fn read_attention(db: &Connection) -> Result<Attention, Error> {
     let failed = || Error::sqlite("reading what waits");
-    let depths = db.query_row(DEPTHS, [], |row| {
-        let count = |at: usize| -> rusqlite::Result<u64> {
-            Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
-        };
-        Ok(Depths {
-            ready_applies: count(0)?,
-            due_deliveries: count(1)?,
-            pending_approvals: count(2)?,
-            given_up_deliveries: count(3)?,
-            unknown_applies: count(4)?,
-        })
-    });
+    let depths = db.query_row(DEPTHS, [], |row| Depths::of_row(|at| row.get(at)));
     let sql =
         "SELECT DISTINCT approver_principal FROM approver_credentials WHERE status = 'active'";
     let mut deciders = db.prepare(sql).map_err(failed())?;
