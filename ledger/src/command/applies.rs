@@ -2,9 +2,9 @@
 
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
-use super::continuations::decide_continue;
+use super::continuations::carry_on;
 use super::proof::prove_decision;
-use super::tasks::seconds;
+use super::tasks::{question_time, seconds};
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
@@ -78,9 +78,10 @@ impl Command for SubmitApply {
                 Some(Rejection::KeyReused)
             } else if apply.purpose != self.purpose {
                 Some(Rejection::KeyReusedForAnotherPurpose)
+            } else if apply.on_approval != self.on_approval {
+                Some(Rejection::KeyReusedForAnotherEnding)
             } else {
-                let other = apply.on_approval != self.on_approval;
-                other.then_some(Rejection::KeyReusedForAnotherEnding)
+                None
             };
             if let Some(refused) = reused {
                 return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
@@ -106,17 +107,15 @@ impl Command for SubmitApply {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
             tx.find_state::<Approval>(&known).await?
         };
-        if !check.missing.is_empty()
-            && shared(known.as_deref(), &tx.context()).is_none()
-            && has_most_open(tx, &task).await?
-        {
+        let shared = shared(known.as_deref(), &tx.context());
+        if !check.missing.is_empty() && shared.is_none() && has_most_open(tx, &task).await? {
             let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
         }
         // The approver was told how it goes on, and that does not change.
         let executes = self.on_approval == OnApproval::Execute;
-        let shares = shared(known.as_deref(), &tx.context()).filter(|_| executes);
+        let shares = shared.filter(|_| executes);
         if let Some(asked) = shares
             && tx.existing::<Apply>(asked.apply_id).await?.on_approval == OnApproval::Wait
         {
@@ -149,8 +148,7 @@ impl Command for SubmitApply {
         tx.append(events).await?;
         if let Some(asked) = approved {
             let apply = tx.existing::<Apply>(apply_id).await?;
-            let events = decide_continue(&task, &apply, asked, &tx.context());
-            tx.append(events).await?;
+            carry_on(tx, &task, &apply, asked).await?;
         }
         let submitted = submitted(tx, task.id, apply_id, true).await?;
         Ok(Ruling::Accepted(submitted))
@@ -265,7 +263,7 @@ fn ask(
     events: &mut Vec<NewEvent>,
 ) -> ApprovalId {
     let approval_id: ApprovalId = context.id();
-    let time = task.question.unwrap_or(context.rules.approval_ttl);
+    let time = question_time(task.question, context);
     let expires_at = context.now.plus(time);
     let requested = context.event(
         approval_id,

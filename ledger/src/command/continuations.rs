@@ -61,8 +61,7 @@ impl Command for ContinueApply {
             prove_decision(tx, &approval).await?;
         }
         if let Some(apply) = apply {
-            let events = decide_continue(&task, &apply, &approval, &tx.context());
-            tx.append(events).await?;
+            carry_on(tx, &task, &apply, &approval).await?;
             let submitted = submitted(tx, task.id, apply.id, false).await?;
             return Ok(Ruling::Accepted(submitted));
         }
@@ -84,8 +83,7 @@ impl Command for ContinueApply {
         let accepted = tx.context().event(apply_id, accepted);
         tx.append(vec![accepted]).await?;
         let apply = tx.existing::<Apply>(apply_id).await?;
-        let events = decide_continue(&task, &apply, &approval, &tx.context());
-        tx.append(events).await?;
+        carry_on(tx, &task, &apply, &approval).await?;
         let submitted = submitted(tx, task.id, apply_id, true).await?;
         Ok(Ruling::Accepted(submitted))
     }
@@ -114,7 +112,17 @@ fn accept_again(
 }
 
 /// Uses the approval for the apply, where it is approved and the apply still waits.
-pub(super) fn decide_continue(
+pub(super) async fn carry_on(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+    approval: &Approval,
+) -> Result<(), Error> {
+    let events = decide_continue(task, apply, approval, &tx.context());
+    tx.append(events).await
+}
+
+fn decide_continue(
     task: &Task,
     apply: &Apply,
     approval: &Approval,

@@ -4,7 +4,7 @@
 use super::approvals::{approval_and_task, expire};
 use super::authority::admit_key;
 use super::callbacks::{Subject, with_deliveries};
-use super::continuations::decide_continue;
+use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
 use super::{Command, RecordedRefusal, Ruling};
 use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
@@ -114,11 +114,10 @@ async fn carry_out(
     if apply.on_approval == OnApproval::Wait || !is_asker_in_force(tx, task, &apply).await? {
         return Ok(());
     }
-    let events = decide_continue(task, &apply, &approval, &tx.context());
-    tx.append(events).await
+    carry_on(tx, task, &apply, &approval).await
 }
 
-/// Whether nobody has taken away what the apply was asked with. Tokens end by time, by a renewal or with their
+/// True while the key or token that the apply was asked with is not taken away. Tokens end by time, by a renewal or with their
 /// task, which cancels its questions; a key is revoked.
 async fn is_asker_in_force(
     tx: &mut Transaction<'_>,

@@ -147,7 +147,7 @@ fn decide_create(
             agent_id
         }
     };
-    let question = question_time(command.question, context);
+    let question = question_time(command.question.map(QuestionTime::get), context);
     let default_ttl = || question.max(SHORTEST_DEFAULT);
     let token_ttl = command.token_ttl.unwrap_or_else(default_ttl);
     let created = TaskCreated {
@@ -177,9 +177,9 @@ fn decide_create(
     Ok((events, claims))
 }
 
-/// How long questions of a task wait that is made now.
-pub(super) fn question_time(asked: Option<QuestionTime>, context: &Context<'_>) -> Duration {
-    asked.map_or(context.rules.approval_ttl, QuestionTime::get)
+/// The time that questions of a task wait: its own, or that of the rules.
+pub(super) fn question_time(own: Option<Duration>, context: &Context<'_>) -> Duration {
+    own.unwrap_or(context.rules.approval_ttl)
 }
 
 /// A time as events hold it.
