@@ -54,7 +54,7 @@ impl Notifier {
             .find(|notifier| notifier.callback_id() == id)
     }
 
-    /// Whether it is told of that event: of questions, and of nothing else.
+    /// True for the event that tells of a question, and for nothing else.
     #[must_use]
     pub fn wants(event: &str) -> bool {
         event == CallbackEvent::ApprovalPending.as_str()

@@ -1,6 +1,6 @@
 //! The question put to humans about one fingerprint.
 
-use super::{Aggregate, Apply};
+use super::{Aggregate, Apply, whole_seconds};
 use crate::clock::Timestamp;
 use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
 use crate::fingerprint::Fingerprint;
@@ -189,7 +189,7 @@ impl Aggregate for Approval {
                 fingerprint: asked.fingerprint,
                 created_at: at,
                 expires_at: asked.expires_at,
-                continuation: Duration::from_secs(u64::from(asked.continuation_seconds)),
+                continuation: whole_seconds(asked.continuation_seconds),
                 approvers: asked.approvers.clone(),
                 pre_state: None,
                 zones: Vec::new(),

@@ -21,8 +21,8 @@ pub use delivery::{Delivery, DeliveryState};
 pub use group::Group;
 pub use key::Key;
 pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
-pub(crate) use task::task_life;
 pub use task::{Callback, Task, Token};
+pub(crate) use task::{task_life, whole_seconds};
 pub use template::Template;
 pub use user::{LinkedPrincipal, Password, User};
 

@@ -85,7 +85,8 @@ pub struct Task {
     pub closed_at: Option<Timestamp>,
 }
 
-fn whole_seconds(seconds: u32) -> Duration {
+/// A time as events hold it.
+pub(crate) fn whole_seconds(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds))
 }
 

@@ -3,7 +3,7 @@
 use super::approvals::is_pending;
 use super::tasks::{IssuedToken, issue, issued};
 use super::{Command, PresentedToken, check_token};
-use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token};
+use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token, whole_seconds};
 use crate::claims::CapabilityClaims;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -137,7 +137,7 @@ fn decide_renew(
     };
     let until = context
         .now
-        .plus(Duration::from_secs(u64::from(task.token_ttl_seconds)))
+        .plus(whole_seconds(task.token_ttl_seconds))
         .min(limit)
         .min(task.end_of_life());
     if until.as_seconds() <= context.now.as_seconds() {

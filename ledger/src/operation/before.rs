@@ -13,7 +13,7 @@ pub struct Before<'a> {
     pub name: Option<&'a str>,
 }
 
-/// What is told of an operation beside that state.
+/// Warnings, losses and entries of an operation, given that state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beside {
     /// The risks that an approver must see before deciding.

@@ -2,6 +2,7 @@
 
 use super::streams::{Seen, State};
 use super::{History, Now};
+use crate::aggregate::whole_seconds;
 use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
@@ -224,7 +225,7 @@ impl History {
             Check::Deadline,
             || format!("it ended at {} before it was asked", asked.expires_at),
         );
-        let continuation = Duration::from_secs(u64::from(asked.continuation_seconds));
+        let continuation = whole_seconds(asked.continuation_seconds);
         if let Some(task) = self.open_task(now, asked.task_id) {
             now.expect(task.agent == asked.agent, Check::Reference, || {
                 format!(

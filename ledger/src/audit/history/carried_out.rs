@@ -36,7 +36,7 @@ impl History {
         }
     }
 
-    /// Whether the key that asked is in force; a token is, until its task is closed. `None` where that cannot be
+    /// True when the key that asked is in force; a token is, until its task is closed. `None` where that cannot be
     /// seen.
     fn is_asker_in_force(&mut self, task_id: TaskId, asker: TokenId) -> Option<bool> {
         let by_key = self.streams.find(task_id, |state| match state {
@@ -84,7 +84,7 @@ impl History {
         });
     }
 
-    /// Whether the approver can cause the use of an approval, by an event of its stream or of the apply's: only
+    /// True when the approver can cause the use of an approval, by an event of its stream or of the apply's: only
     /// where the same command approved it.
     pub(super) fn is_use_by(&mut self, now: &Now<'_>, principal: &ApproverName) -> bool {
         let stream = now.header.stream_id;

@@ -57,7 +57,7 @@ impl History {
             .insert(decided.credential_id.clone(), credential);
     }
 
-    /// What a browser says of its screen is about operations of the question.
+    /// Checks that the operations that a browser says were on its screen are of the question.
     fn check_on_screen(&mut self, now: &mut Now<'_>, decided: &ApprovalDecided) {
         let Some(State::Approval(question)) = self.streams.state(now.header.stream_id) else {
             return;

@@ -6,7 +6,7 @@ use super::covered::Allowlist;
 use super::keys::KEY_TTL;
 use super::streams::{Seen, State};
 use super::{History, Now};
-use crate::aggregate::task_life;
+use crate::aggregate::{task_life, whole_seconds};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::callback_event::CallbackEvent;
@@ -231,11 +231,8 @@ impl History {
             by_key,
             needs_approval: created.template.is_some_and(|from| from.needs_approval),
             created_at: now.at(),
-            token_ttl: Duration::from_secs(u64::from(created.token_ttl_seconds)),
-            question: created
-                .question_seconds
-                .map(u64::from)
-                .map(Duration::from_secs),
+            token_ttl: whole_seconds(created.token_ttl_seconds),
+            question: created.question_seconds.map(whole_seconds),
             tokens: HashMap::new(),
             keys: HashSet::new(),
         };
