@@ -294,8 +294,8 @@ mod tests {
         );
         let purge = purge.unwrap();
         let card = |operation: &Operation| {
-            let mut card = OperationCard::of(1, operation, UpstreamState::NotApplicable);
-            card.weigh(operation, &Before::default());
+            let upstream = UpstreamState::NotApplicable;
+            let mut card = OperationCard::of(1, operation, upstream, &Before::default());
             card.leave_out_beyond(20, &|file| file.to_string());
             card
         };

@@ -82,21 +82,25 @@ pub enum UpstreamState {
 impl OperationCard {
     /// The card of an operation as it will be sent, beside what upstream has now.
     #[must_use]
-    pub fn of(number: usize, operation: &Operation, upstream: UpstreamState) -> Self {
+    pub fn of(
+        number: usize,
+        operation: &Operation,
+        upstream: UpstreamState,
+        before: &Before<'_>,
+    ) -> Self {
         let entry = operation.entry;
         let scope = &operation.scope;
-        let summary = without_scope(operation.summary(), scope);
         let json = operation.to_json();
         let params = json.get("params").map(Param::rows).unwrap_or_default();
         let card = Self {
             number,
             operation_id: entry.id.to_string(),
-            summary: ShownText::line(summary),
+            summary: act(operation.act(before), scope),
             scope_type: scope.scope_type,
             scope_id: ShownText::line(scope.id.as_str()),
             place: None,
             risk: entry.risk,
-            warnings: warnings(operation, &Before::default()),
+            warnings: Vec::new(),
             param_rows: (1..=params.len()).collect(),
             params,
             table: None,
@@ -105,18 +109,18 @@ impl OperationCard {
             upstream,
         };
         let mut card = card.compared();
-        card.list_files(operation, &Before::default());
         card.put_in_order(operation.effect().reading_order());
         for param in &mut card.params {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
             param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
         }
+        card.weigh(operation, before);
         card
     }
 
     /// Weighs the operation against what was read: what it warns of, and what is lost, apart from what
     /// stays.
-    pub(crate) fn weigh(&mut self, operation: &Operation, before: &Before<'_>) {
+    fn weigh(&mut self, operation: &Operation, before: &Before<'_>) {
         let Beside {
             warnings,
             mut lost,
@@ -233,11 +237,6 @@ impl OperationCard {
 
     pub(super) fn dangers(&self) -> usize {
         dangers(&self.warnings)
-    }
-
-    /// Gives it this sentence, without the scope, which the card names on a line of its own.
-    pub(crate) fn name(&mut self, summary: String, scope: &Scope) {
-        self.summary = act(summary, scope);
     }
 
     /// Sets each param beside what upstream has under the same name; upstream's other fields stay

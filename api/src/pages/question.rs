@@ -45,11 +45,9 @@ impl Question<'_> {
                 read.get(index).unwrap_or(&PreState::NotApplicable)
             });
             let upstream = UpstreamState::of(operation, read);
-            let mut card = OperationCard::of(index + 1, operation, upstream);
             let found = approval.found(index);
             let before = approval.before(operation, found.as_ref());
-            card.name(operation.act(&before), &operation.scope);
-            card.weigh(operation, &before);
+            let mut card = OperationCard::of(index + 1, operation, upstream, &before);
             card.place = approval.place(operation).map(ShownText::line);
             card.risk = self.task.risk_of(operation);
             card

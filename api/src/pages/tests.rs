@@ -1,5 +1,6 @@
 use super::*;
 use http::header;
+use ledger::operation::Before;
 use ledger::{Risk, ScopeType, Timestamp};
 use serde_json::json;
 
@@ -253,7 +254,7 @@ fn a_card_shows_the_operation_as_it_will_be_sent() {
         )
         .unwrap();
     let now = UpstreamState::Present(Param::rows(&json!({"value": "full"})));
-    let card = OperationCard::of(1, &operation, now);
+    let card = OperationCard::of(1, &operation, now, &Before::default());
     assert_eq!(card.operation_id, "ssl.mode.write");
     assert!(!format!("{:?}", card.summary).contains("023e105f"));
     assert!(!card.warnings.is_empty());
@@ -268,7 +269,8 @@ fn what_an_agent_writes_takes_nothing_out_of_the_sentence() {
     let card = |content: &str| {
         let params = json!({"type": "TXT", "name": "a", "content": content});
         let operation = providers::all().parse("dns.record.write", "zone", "z1", &params);
-        OperationCard::of(1, &operation.unwrap(), UpstreamState::NotApplicable)
+        let upstream = UpstreamState::NotApplicable;
+        OperationCard::of(1, &operation.unwrap(), upstream, &Before::default())
     };
     assert!(!card("\"v\"").summary.original().contains("zone z1"));
     for content in ["\"b in zone z1c\"", "\"b of zone z1c\"", "\"b in zone z1\""] {
@@ -389,14 +391,11 @@ fn what_an_upload_drops_stands_apart_from_what_stays() {
         "bindings": [{"type": "kv_namespace", "name": "KV", "namespace_id": "k"},
             {"type": "secret_text", "name": "KEY"}]}});
     let stays = UpstreamState::Present(Param::rows(&found["script"]));
-    let mut card = OperationCard::of(1, &operation, stays);
-    card.weigh(
-        &operation,
-        &ledger::operation::Before {
-            state: Some(&found),
-            name: None,
-        },
-    );
+    let before = Before {
+        state: Some(&found),
+        name: None,
+    };
+    let card = OperationCard::of(1, &operation, stays, &before);
     let names = |rows: &[Param]| -> Vec<_> {
         rows.iter()
             .map(|row| row.name.original().to_owned())
@@ -430,7 +429,8 @@ fn params_stand_in_the_order_of_reading_and_keep_their_files() {
     let operation = providers::all()
         .parse("dns.record.write", "zone", "z1", &params)
         .unwrap();
-    let card = OperationCard::of(1, &operation, UpstreamState::NotApplicable);
+    let upstream = UpstreamState::NotApplicable;
+    let card = OperationCard::of(1, &operation, upstream, &Before::default());
     let names: Vec<_> = card.params.iter().map(|row| row.name.original()).collect();
     assert_eq!(names[..4], ["action", "type", "name", "content"]);
     assert_eq!(names.last(), Some(&"comment"));
@@ -451,7 +451,8 @@ fn a_binary_is_listed_and_its_encoding_is_not_read() {
     let operation = providers::all()
         .parse("workers.deploy.write", "account", "a1", &params)
         .unwrap();
-    let card = OperationCard::of(1, &operation, UpstreamState::NotApplicable);
+    let upstream = UpstreamState::NotApplicable;
+    let card = OperationCard::of(1, &operation, upstream, &Before::default());
     let binary = &card.files.files[1];
     assert_eq!((binary.is_text, binary.bytes), (false, 5));
     let html = ApprovalPage {
