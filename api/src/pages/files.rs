@@ -86,9 +86,7 @@ impl ShownFile {
                 FileChange::Same => "unchanged",
                 FileChange::Changed(_) => "changed",
             },
-            diff: hunks
-                .zip(text)
-                .map(|(hunks, text)| ShownText::block(unified(text, hunks))),
+            diff: diff_of(&file).map(ShownText::block),
             counted: hunks.map_or((0, 0), counted),
             hosts,
             more_hosts,
@@ -107,8 +105,17 @@ fn counted(hunks: &[Hunk]) -> (usize, usize) {
         })
 }
 
+/// The places where a file differs from the one that runs, as a unified diff; `None` where they are not known.
+pub(crate) fn diff_of(file: &OperationFile<'_>) -> Option<String> {
+    let FileChange::Changed(Some(hunks)) = &file.change else {
+        return None;
+    };
+    let text = std::str::from_utf8(file.content).ok()?;
+    Some(unified(text, hunks))
+}
+
 /// The differences as a unified diff of the text that is sent, with the lines around them.
-pub(crate) fn unified(text: &str, hunks: &[Hunk]) -> String {
+fn unified(text: &str, hunks: &[Hunk]) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
     let mut diff = String::new();
     let mut rest = hunks;

@@ -31,7 +31,7 @@ pub(crate) use bounded::ApprovalFile;
 pub use card::{OperationCard, ShownWarning, UpstreamState};
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};
 pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
-pub(crate) use files::unified;
+pub(crate) use files::diff_of;
 pub use files::{ShownFile, ShownFiles};
 pub(crate) use glance::Glance;
 pub use headers::set_page_headers;

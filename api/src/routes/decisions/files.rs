@@ -4,7 +4,7 @@ use super::turn_for;
 use crate::extract::params::PathParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::links::{FilePermits, ThroughLink};
-use crate::pages::{ApprovalFile, unified, whole_param};
+use crate::pages::{ApprovalFile, diff_of, whole_param};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::Octets;
@@ -21,7 +21,7 @@ use http::header;
 use ledger::Providers;
 use ledger::aggregate::{Apply, Approval};
 use ledger::event::PreState;
-use ledger::operation::{Before, FileChange, OperationFile};
+use ledger::operation::Before;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -115,18 +115,12 @@ fn content(
                 name: None,
             });
             let files = files.map_or_else(Vec::new, |files| files.files);
-            Ok(files.get(file.wrapping_sub(1)).and_then(diff))
+            Ok(files
+                .get(file.wrapping_sub(1))
+                .and_then(diff_of)
+                .map(Bytes::from))
         }
     }
-}
-
-/// Where a file differs from the one that runs; `None` where that is not known.
-fn diff(file: &OperationFile<'_>) -> Option<Bytes> {
-    let FileChange::Changed(Some(hunks)) = &file.change else {
-        return None;
-    };
-    let text = std::str::from_utf8(file.content).ok()?;
-    Some(Bytes::from(unified(text, hunks)))
 }
 
 /// One operation of the request, from 1.
