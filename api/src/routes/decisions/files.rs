@@ -21,7 +21,7 @@ use http::header;
 use ledger::Providers;
 use ledger::aggregate::{Apply, Approval};
 use ledger::event::PreState;
-use ledger::operation::Before;
+use ledger::operation::{Before, OperationFile};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -40,8 +40,8 @@ pub(super) struct FilePath {
 ///
 /// `request.json` is what the fingerprint is made from: SHA-256 of `llm-permission-proxy operations v1` and
 /// these bytes. `upstream.json` is what was read upstream, `param-N-M.txt` one param by itself, `file-N-M.bin`
-/// the bytes of one file, `file-N-M.diff` where it differs
-/// from the one that runs. `repr-digest` (RFC 9530) has the digest that the page names.
+/// the bytes of one file, `file-N-M.diff` where it differs from the one that runs. `repr-digest` (RFC 9530) has
+/// the digest that the page names.
 #[utoipa::path(get, path = "/v1/approve/{link}/files/{file}", operation_id = "approval_file", tag = "approvals",
     params(
         ("link" = String, Path, description = "from approval_url"),
@@ -95,32 +95,40 @@ fn content(
             Ok(whole.map(Bytes::from))
         }
         ApprovalFile::Content { operation, file } => {
-            let Some(operation) = operation_of(apply, operation)? else {
-                return Ok(None);
-            };
-            let operation = providers.read(&operation).map_err(ApiError::internal)?;
-            let files = operation.files(&Before::default());
-            let files = files.map_or_else(Vec::new, |files| files.files);
-            let found = files.get(file.wrapping_sub(1));
-            Ok(found.map(|found| Bytes::copy_from_slice(found.content)))
+            // Without what is upstream, no changes are computed.
+            let before = Before::default();
+            of_file(apply, providers, (operation, file), &before, |file| {
+                Some(Bytes::copy_from_slice(file.content))
+            })
         }
         ApprovalFile::Diff { operation, file } => {
             let state = approval.found(operation.wrapping_sub(1));
-            let Some(operation) = operation_of(apply, operation)? else {
-                return Ok(None);
-            };
-            let operation = providers.read(&operation).map_err(ApiError::internal)?;
-            let files = operation.files(&Before {
+            let before = Before {
                 state: state.as_ref(),
                 name: None,
-            });
-            let files = files.map_or_else(Vec::new, |files| files.files);
-            Ok(files
-                .get(file.wrapping_sub(1))
-                .and_then(diff_of)
-                .map(Bytes::from))
+            };
+            of_file(apply, providers, (operation, file), &before, |file| {
+                diff_of(file).map(Bytes::from)
+            })
         }
     }
+}
+
+/// Reads one file of one operation of the request, both counted from 1.
+fn of_file(
+    apply: &Apply,
+    providers: &Providers,
+    (operation, file): (usize, usize),
+    before: &Before<'_>,
+    read: impl FnOnce(&OperationFile<'_>) -> Option<Bytes>,
+) -> Result<Option<Bytes>, ApiError> {
+    let Some(operation) = operation_of(apply, operation)? else {
+        return Ok(None);
+    };
+    let operation = providers.read(&operation).map_err(ApiError::internal)?;
+    let files = operation.files(before);
+    let files = files.map_or_else(Vec::new, |files| files.files);
+    Ok(files.get(file.wrapping_sub(1)).and_then(read))
 }
 
 /// One operation of the request, from 1.
