@@ -54,7 +54,7 @@ pub(super) async fn list(
             });
         }
         Ok(AgentsPage {
-            frame: Frame::of(&who, &asked.path, View::Agents, page.as_of),
+            frame: Frame::of(&who, asked.path(), View::Agents, page.as_of),
             older: older(&asked, &[], page.next),
             rows,
         })
@@ -75,7 +75,7 @@ pub(super) async fn pairing(
         let PathParams(code) = code?;
         let ledger = &state.app.ledger;
         let now = ledger.now();
-        let frame = Frame::of(&who, &asked.path, View::Agents, *ledger.size().borrow());
+        let frame = Frame::of(&who, asked.path(), View::Agents, *ledger.size().borrow());
         let looked = pairings::look(&state.app.pairings, ledger, &who, &code).await;
         let (asking, over) = match looked.map_err(ApiError::from) {
             Ok(asking) => {
@@ -154,7 +154,7 @@ async fn agent(
     let suggestions = suggestions(&ledger.rules().providers, &grants, decided);
     let topic = Some(TimelineTopic::Agent(name.clone()));
     let timeline = views.timeline(topic, paging).await?;
-    let frame = Frame::of(who, &asked.path, View::Agents, timeline.as_of);
+    let frame = Frame::of(who, asked.path(), View::Agents, timeline.as_of);
     let tasks = form_urlencoded::Serializer::new(String::new())
         .append_pair("agent", name.as_str())
         .finish();

@@ -30,7 +30,7 @@ pub(super) async fn show(
         let QueryParams(query) = query?;
         let views = state.app.current_views(&[Projection::Timeline]).await?;
         let page = views.timeline(None, query.read()?).await?;
-        let frame = Frame::of(&who, &asked.path, View::Ledger, page.as_of);
+        let frame = Frame::of(&who, asked.path(), View::Ledger, page.as_of);
         let checkpoints = state.app.ledger.checkpoints();
         Ok(LedgerPage {
             frame,

@@ -103,7 +103,7 @@ async fn inbox(
         limit: MOST_OPEN,
     };
     let open = views.approvals(pending, now, paging).await?;
-    let frame = Frame::of(who, &asked.path, View::Inbox, open.as_of);
+    let frame = Frame::of(who, asked.path(), View::Inbox, open.as_of);
     let has_more = open.next.is_some();
     let mut glances = state.glances.at(state, &open.rows).await?;
     let rows = open.rows.into_iter();

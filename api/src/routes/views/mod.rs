@@ -56,7 +56,6 @@ views! {
 
 /// A request for a view.
 pub(crate) struct Asked {
-    pub(crate) path: String,
     wants: WantsPage,
     request_id: RequestId,
 }
@@ -67,15 +66,16 @@ impl FromRequestParts<AppState> for Asked {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let ThisRequest(request_id) = ThisRequest::from_request_parts(parts, state).await?;
         let Ok(wants) = WantsPage::from_request_parts(parts, state).await;
-        Ok(Self {
-            path: parts.uri.path().to_owned(),
-            wants,
-            request_id,
-        })
+        Ok(Self { wants, request_id })
     }
 }
 
 impl Asked {
+    /// The address of the view.
+    fn path(&self) -> &str {
+        &self.wants.path
+    }
+
     /// The view, or what stands in its place.
     fn page<T: Template>(&self, made: Result<T, ApiError>) -> Response {
         match made {
@@ -91,15 +91,15 @@ impl Asked {
             return error.into_response();
         }
         let (status, _, code) = error.status_and_code();
-        let root = assets::root_from(&self.path);
+        let root = assets::root_from(self.path());
         let to = match (status, code) {
             (StatusCode::UNAUTHORIZED, _) => {
-                Some(format!("{root}#{}", self.path.trim_start_matches('/')))
+                Some(format!("{root}#{}", self.path().trim_start_matches('/')))
             }
             (_, "password_change_required") => Some(root),
             _ => None,
         };
-        let at = |page: NoticePage| page.at(&self.path);
+        let at = |page: NoticePage| page.at(self.path());
         let mut response = pages::refused(error, |status| {
             at(match status {
                 StatusCode::BAD_REQUEST => NoticePage::not_understood(),
@@ -118,7 +118,7 @@ impl Asked {
 /// stands.
 fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> Option<String> {
     let next = next?.to_string();
-    let here = asked.path.rsplit('/').next().unwrap_or_default();
+    let here = asked.path().rsplit('/').next().unwrap_or_default();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(kept).append_pair("after", &next);
     Some(format!("{here}?{}", query.finish()))

@@ -34,7 +34,7 @@ pub(super) async fn approvers(
         let views = state.app.current_views(&[Projection::Approvers]).await?;
         let page = views.approvers(query.read()?).await?;
         let now = state.app.ledger.now();
-        let frame = Frame::of(&who, &asked.path, View::Approvers, page.as_of);
+        let frame = Frame::of(&who, asked.path(), View::Approvers, page.as_of);
         let mut rows = Vec::with_capacity(page.rows.len());
         for approver in page.rows {
             let all = views.credentials(&approver.principal).await?;
@@ -98,7 +98,7 @@ pub(super) async fn callbacks(
             });
         }
         Ok(CallbacksPage {
-            frame: Frame::of(&who, &asked.path, View::Callbacks, as_of),
+            frame: Frame::of(&who, asked.path(), View::Callbacks, as_of),
             rows,
             given_up: depths.given_up_deliveries,
             owed: depths.due_deliveries,
@@ -136,7 +136,7 @@ pub(super) async fn users(
             since: Beside::past(it.user.created_at, now),
         });
         Ok(UsersPage {
-            frame: Frame::of(&who, &asked.path, View::Users, as_of),
+            frame: Frame::of(&who, asked.path(), View::Users, as_of),
             rows: rows.collect(),
             older: older(&asked, &[], last),
         })

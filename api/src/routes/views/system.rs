@@ -41,7 +41,7 @@ async fn system(state: &AppState, who: &Acting, asked: &Asked) -> Result<SystemP
     });
     let reasons = state.readiness.reasons_against().into_iter();
     Ok(SystemPage {
-        frame: Frame::of(who, &asked.path, View::System, status.head),
+        frame: Frame::of(who, asked.path(), View::System, status.head),
         now: Moment::new(state.app.ledger.now()),
         version: env!("CARGO_PKG_VERSION"),
         simulated: state.config.simulated,

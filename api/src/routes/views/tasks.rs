@@ -44,7 +44,7 @@ pub(super) async fn list(
         let agent = filter.agent.as_ref().map(|agent| ("agent", agent.as_str()));
         let kept: Vec<_> = state.into_iter().chain(agent).collect();
         Ok(TasksPage {
-            frame: Frame::of(&who, &asked.path, View::Tasks, page.as_of),
+            frame: Frame::of(&who, asked.path(), View::Tasks, page.as_of),
             older: older(&asked, &kept, page.next),
             state: filter.status.map(Standing),
             agent: filter.agent.map(|agent| Short::line(agent.as_str(), TEXT)),
@@ -113,7 +113,7 @@ async fn task(
         Short::line(format!("{} on {kind} {on}", it.operation), TEXT)
     });
     Ok(TaskPage {
-        frame: Frame::of(who, &asked.path, View::Tasks, timeline.as_of),
+        frame: Frame::of(who, asked.path(), View::Tasks, timeline.as_of),
         allowed: allowed.collect(),
         allowed_more: task.allowed.len().saturating_sub(OPERATIONS),
         says: opened.map_or_else(Says::default, |task| Says::of(&task.purpose)),
