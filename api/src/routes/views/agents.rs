@@ -15,7 +15,7 @@ use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
-use ledger::{AgentName, Providers, Risk, Timestamp, UserId};
+use ledger::{AgentName, Providers, Rejection, Risk, Timestamp, UserId};
 use projections::{AgentFilter, ApprovalStatus, DecidedKind, Paging, Projection, TimelineTopic};
 use std::time::Duration;
 use url::form_urlencoded;
@@ -89,15 +89,13 @@ pub(super) async fn pairing(
                 };
                 (Some(card), "")
             }
-            Err(error) => match error.status_and_code().2 {
-                "pairing_confirmed" => (None, "It was given a key."),
-                "pairing_not_found" => (
-                    None,
-                    "No machine waits with that code: it was answered, ten minutes are over, or the \
-                     code is another one.",
-                ),
-                _ => return Err(error),
-            },
+            Err(ApiError::Refused(Rejection::PairingConfirmed)) => (None, "It was given a key."),
+            Err(ApiError::Refused(Rejection::PairingNotFound)) => (
+                None,
+                "No machine waits with that code: it was answered, ten minutes are over, or the code is \
+                 another one.",
+            ),
+            Err(error) => return Err(error),
         };
         Ok(PairingPage {
             frame,
