@@ -4,7 +4,7 @@ use super::assets;
 use super::card::{OperationCard, UpstreamState, cost};
 use super::moment::Moment;
 use super::params::{Now, ParamValue};
-use super::says::{OPENER, Says};
+use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
 use ledger::Risk;
@@ -50,11 +50,6 @@ pub struct MayDecide {
 }
 
 impl ApprovalPage {
-    /// The name under which the words of the task stand.
-    fn opener(&self) -> &'static str {
-        OPENER
-    }
-
     fn assets(&self) -> String {
         assets::base_from(&self.path)
     }

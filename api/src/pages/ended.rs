@@ -3,7 +3,7 @@
 
 use super::assets;
 use super::moment::Moment;
-use super::says::{OPENER, Says};
+use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
 use ledger::OnScreen;
@@ -139,11 +139,6 @@ impl EndedPage {
             Ended::Running if self.went_on.is_some() => "The operations are being carried out.",
             ended => ended.explanation(self.was_tried),
         }
-    }
-
-    /// The name under which the words of the task stand.
-    fn opener(&self) -> &'static str {
-        OPENER
     }
 
     fn assets(&self) -> String {

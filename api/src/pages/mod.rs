@@ -43,7 +43,6 @@ pub use params::{Now, Param, ParamValue};
 pub(crate) use question::Question;
 pub(crate) use receipt::Became;
 pub(crate) use refusal::{WantsPage, notice, refused};
-pub(crate) use says::OPENER;
 pub use says::{Says, ShownLink};
 pub(crate) use shown::Short;
 pub use shown::ShownText;

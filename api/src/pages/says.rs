@@ -4,9 +4,6 @@
 use super::shown::ShownText;
 use ledger::Purpose;
 
-/// Who opened the task, as the author of its words.
-pub(crate) const OPENER: &str = "The task’s opener";
-
 /// Words about a task or an apply, each where they were given.
 #[derive(Debug, Clone, Default)]
 pub struct Says {

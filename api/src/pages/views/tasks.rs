@@ -2,7 +2,7 @@
 
 use super::events::EventRow;
 use super::frame::Frame;
-use crate::pages::{Beside, OPENER, Says, Short};
+use crate::pages::{Beside, Says, Short};
 use askama::Template;
 use projections::{OperationProgress, TaskStatus};
 
@@ -85,11 +85,6 @@ impl TasksPage {
 }
 
 impl TaskPage {
-    /// The name under which the words of the task stand.
-    fn opener(&self) -> &'static str {
-        OPENER
-    }
-
     fn assets(&self) -> String {
         self.frame.assets()
     }
