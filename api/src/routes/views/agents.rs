@@ -15,6 +15,7 @@ use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
+use ledger::operation::ScopeId;
 use ledger::{AgentName, Providers, Rejection, Risk, Timestamp, UserId};
 use projections::{AgentFilter, ApprovalStatus, DecidedKind, Paging, Projection, TimelineTopic};
 use std::time::Duration;
@@ -221,10 +222,11 @@ fn suggestions(
     const LEAST: u64 = 5;
     const MOST: usize = 10;
     let is_granted = |kind: &DecidedKind| {
+        let id = ScopeId::parse(&kind.scope_id);
         grants.iter().any(|grant| {
             grant.operation.as_str() == kind.operation
                 && grant.scope_type.as_str() == kind.scope_type
-                && ["*", &kind.scope_id].contains(&grant.scope_id.as_str())
+                && id.as_ref().is_some_and(|id| grant.scope_id.covers(id))
         })
     };
     let is_spared = |kind: &DecidedKind| {
