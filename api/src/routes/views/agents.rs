@@ -1,6 +1,6 @@
 //! Agents, one of them, and a machine that asks for a key of one.
 
-use super::{Asked, events, older, path_part, user_name};
+use super::{Asked, events, older, on_scope, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage, Record,
@@ -204,9 +204,9 @@ async fn agent(
 }
 
 fn grant(grant: &Grant, now: Timestamp) -> GrantRow {
-    let (kind, on) = (grant.scope_type, grant.scope_id.as_str());
+    let what = on_scope(grant.operation, grant.scope_type, &grant.scope_id);
     GrantRow {
-        what: Short::line(format!("{} on {kind} {on}", grant.operation), TEXT),
+        what: Short::line(what, TEXT),
         level: grant.granted_level.as_str(),
         until: grant.expires_at.map(|until| Beside::ahead(until, now)),
     }
@@ -240,10 +240,7 @@ fn suggestions(
         .take(MOST)
         .map(|kind| SuggestionRow {
             what: Short::line(
-                format!(
-                    "{} on {} {}",
-                    kind.operation, kind.scope_type, kind.scope_id
-                ),
+                on_scope(kind.operation, kind.scope_type, kind.scope_id),
                 TEXT,
             ),
             times: kind.approved,

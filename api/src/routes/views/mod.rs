@@ -24,6 +24,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use ledger::aggregate::User;
 use ledger::{RequestId, UserId};
+use std::fmt::Display;
 use url::form_urlencoded;
 
 macro_rules! views {
@@ -128,6 +129,11 @@ fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> O
 async fn user_name(state: &AppState, id: UserId) -> Result<Option<String>, ApiError> {
     let user = ledger::Error::none_if_erased(state.app.ledger.load::<User>(id).await)?;
     Ok(user.map(|user| user.name.to_string()))
+}
+
+/// An operation and the objects that it may change, in words: `dns.record.write on zone z1`.
+fn on_scope(operation: impl Display, scope_type: impl Display, scope_id: impl Display) -> String {
+    format!("{operation} on {scope_type} {scope_id}")
 }
 
 /// A name as a part of a path.

@@ -1,6 +1,6 @@
 //! Tasks, and one of them.
 
-use super::{Asked, events, older};
+use super::{Asked, events, older, on_scope};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
     ApplyRow, Frame, OperationRow, Standing, TaskPage, TaskRow, TasksPage, View,
@@ -109,8 +109,8 @@ async fn task(
     let applies = views.applies(id, APPLIES, None).await?;
     let now = state.app.ledger.now();
     let allowed = task.allowed.iter().take(OPERATIONS).map(|it| {
-        let (kind, on) = (it.scope_type, it.scope_id.as_str());
-        Short::line(format!("{} on {kind} {on}", it.operation), TEXT)
+        let what = on_scope(it.operation, it.scope_type, &it.scope_id);
+        Short::line(what, TEXT)
     });
     Ok(TaskPage {
         frame: Frame::of(who, asked.path(), View::Tasks, timeline.as_of),
@@ -127,9 +127,9 @@ async fn task(
 
 fn apply_row(apply: ApplyView, now: Timestamp) -> ApplyRow {
     let operations = apply.operations.iter().take(OPERATIONS).map(|it| {
-        let (kind, on) = (it.scope_type, it.scope_id.as_str());
+        let what = on_scope(it.operation_id, it.scope_type, &it.scope_id);
         OperationRow {
-            what: Short::line(format!("{} on {kind} {on}", it.operation_id), TEXT),
+            what: Short::line(what, TEXT),
             progress: it.progress,
             why: it.error.as_ref().map(|why| Short::line(why, TEXT)),
         }
