@@ -126,11 +126,9 @@ pub(super) async fn count(principal: &Principal, head: &mut Head<'_>) -> Result<
 
 /// The links of the task's client.
 async fn owner(ledger: &Ledger, link: &ApprovalLink) -> Result<CountedFor, ApiError> {
-    match ledger.load::<Task>(link.task_id).await {
-        Ok(Some(task)) => Ok(CountedFor::links_of(&task.subject)),
-        Ok(None) | Err(ledger::Error::Rejected(Rejection::Erased)) => Ok(CountedFor::default()),
-        Err(error) => Err(error.into()),
-    }
+    let task = ledger::Error::none_if_erased(ledger.load::<Task>(link.task_id).await)?;
+    let owner = task.map(|task| CountedFor::links_of(&task.subject));
+    Ok(owner.unwrap_or_default())
 }
 
 #[cfg(test)]
