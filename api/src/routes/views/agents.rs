@@ -272,10 +272,7 @@ fn tags(tags: &[String]) -> Vec<Short> {
 }
 
 async fn owner(state: &AppState, owner: Option<UserId>) -> Result<Option<Short>, ApiError> {
-    let Some(id) = owner else {
-        return Ok(None);
-    };
-    let name = user_name(state, id).await?;
-    let name = name.unwrap_or_else(|| id.to_string());
-    Ok(Some(Short::line(name, TEXT)))
+    let name = user_name(state, owner).await?;
+    let name = name.or_else(|| owner.map(|id| id.to_string()));
+    Ok(name.map(|name| Short::line(name, TEXT)))
 }

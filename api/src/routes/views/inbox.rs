@@ -242,10 +242,7 @@ impl Part<'_> {
         if self.own.contains(principal) {
             return Ok(Short::line("you", NAME));
         }
-        let user = match User::named_by(principal) {
-            Some(id) => user_name(self.state, id).await?,
-            None => None,
-        };
+        let user = user_name(self.state, User::named_by(principal)).await?;
         let name = user.unwrap_or_else(|| principal.to_string());
         Ok(Short::line(name, NAME))
     }

@@ -125,8 +125,14 @@ fn older(asked: &Asked, kept: &[(&str, &str)], next: Option<impl ToString>) -> O
     Some(format!("{here}?{}", query.finish()))
 }
 
-/// The name that a user has now; `None` where there is no such user, or it was erased.
-async fn user_name(state: &AppState, id: UserId) -> Result<Option<String>, ApiError> {
+/// The name that a user has now; `None` where none is named, there is no such user, or it was erased.
+async fn user_name(
+    state: &AppState,
+    id: impl Into<Option<UserId>>,
+) -> Result<Option<String>, ApiError> {
+    let Some(id) = id.into() else {
+        return Ok(None);
+    };
     let user = ledger::Error::none_if_erased(state.app.ledger.load::<User>(id).await)?;
     Ok(user.map(|user| user.name.to_string()))
 }

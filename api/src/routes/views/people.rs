@@ -40,10 +40,7 @@ pub(super) async fn approvers(
             let all = views.credentials(&approver.principal).await?;
             let active = all.iter().filter(|it| it.status == Validity::Active);
             let passkeys = active.count();
-            let user = match approver.user_id {
-                Some(id) => user_name(&state, id).await?,
-                None => None,
-            };
+            let user = user_name(&state, approver.user_id).await?;
             let principal = approver.principal.as_str();
             // Users invite themselves, or are invited as users.
             let is_own = principal.starts_with(ApproverName::OF_USERS);
