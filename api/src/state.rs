@@ -22,7 +22,7 @@ use app::identity::throttle::{Network, Throttle};
 use app::pairing::{PairingCode, Pairings};
 use app::passkey::{DecoyKey, RegistrationKey, RelyingParty};
 use app::token::jwt::TokenKey;
-use app::token::link::{LinkKey, ShortLinkKey, SignedToken};
+use app::token::link::{LinkKey, ShortLinkKey, SignedToken, absolute};
 use app::token::setup::Setup;
 use app::token::viewer::viewer_key;
 use axum::body::Bytes;
@@ -328,10 +328,7 @@ const METRICS_LIFE: Duration = Duration::from_millis(100);
 impl AppState {
     /// A path of ours as an absolute URL.
     fn absolute(&self, path: &str) -> String {
-        format!(
-            "{}{path}",
-            self.config.base_url.as_str().trim_end_matches('/')
-        )
+        absolute(&self.config.base_url, path)
     }
 
     /// Where a task's newest approval can be asked for.

@@ -157,8 +157,7 @@ impl ShortLinkKey {
     /// The whole address of it, for people, where the service is reached at `base_url`.
     #[must_use]
     pub fn url(&self, base_url: &Url, approval: ApprovalId) -> String {
-        let base = base_url.as_str().trim_end_matches('/');
-        format!("{base}/a/{}", self.seal(approval).reveal())
+        absolute(base_url, &format!("/a/{}", self.seal(approval).reveal()))
     }
 
     /// The approval that a text of this form would be the link of; whether there is one, the ledger knows.
@@ -170,6 +169,12 @@ impl ShortLinkKey {
         self.0.decrypt_block(&mut block);
         Some(ApprovalId::from_bytes(block.into()))
     }
+}
+
+/// A path of the service, from its slash, as an absolute URL, where the service is reached at `base_url`.
+#[must_use]
+pub fn absolute(base_url: &Url, path: &str) -> String {
+    format!("{}{path}", base_url.as_str().trim_end_matches('/'))
 }
 
 /// A key of its own, made of a secret that serves something else as well: what leaks of either tells nothing
