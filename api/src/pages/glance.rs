@@ -3,6 +3,7 @@
 
 use super::approval::counted;
 use super::card::{ShownWarning, cost};
+use super::question::Question;
 use super::shown::{Short, ShownText};
 use ledger::{Purpose, Risk};
 use std::cmp::Reverse;
@@ -44,7 +45,7 @@ impl Glance {
     const ACT: usize = 400;
     const TEXT: usize = 200;
 
-    pub(super) fn of(mut told: Vec<Told>, agent: &str, task_name: &str) -> Self {
+    pub(super) fn of(mut told: Vec<Told>, question: &Question<'_>) -> Self {
         told.sort_by_key(|one| Reverse(cost(one.risk, &one.warnings)));
         let dangers = told.iter().map(|one| cost(one.risk, &one.warnings).2).sum();
         let warnings: usize = told.iter().map(|one| one.warnings.len()).sum();
@@ -63,24 +64,20 @@ impl Glance {
             act,
             first,
             place: place.map(|place| Short::of(place, Self::TEXT)),
-            agent: Short::line(agent, Self::TEXT),
-            task_name: Short::line(task_name, Self::TEXT),
-            opener_says: None,
-            agent_says: None,
-            executes: false,
+            agent: Short::line(question.approval.agent.as_str(), Self::TEXT),
+            task_name: Short::line(&question.task.name, Self::TEXT),
+            opener_says: Self::reason_of(&question.task.purpose),
+            agent_says: Self::reason_of(&question.apply.purpose),
+            executes: question.executes,
             risk: risk.unwrap_or(Risk::Safe),
             dangers,
             others: warnings.saturating_sub(dangers),
         }
     }
 
-    /// Quotes the reasons.
-    pub(super) fn quote(&mut self, opened: &Purpose, asked: &Purpose) {
-        let says = |purpose: &Purpose| {
-            let reason = purpose.reason.as_deref();
-            reason.map(|reason| Short::line(reason, Self::TEXT))
-        };
-        (self.opener_says, self.agent_says) = (says(opened), says(asked));
+    fn reason_of(purpose: &Purpose) -> Option<Short> {
+        let reason = purpose.reason.as_deref();
+        reason.map(|reason| Short::line(reason, Self::TEXT))
     }
 
     /// By how much a wrong answer costs.

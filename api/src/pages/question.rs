@@ -98,11 +98,7 @@ impl Question<'_> {
                 warnings: warnings(operation, &before),
             });
         }
-        let agent = self.approval.agent.as_str();
-        let mut glance = Glance::of(told, agent, &self.task.name);
-        glance.executes = self.executes;
-        glance.quote(&self.task.purpose, &self.apply.purpose);
-        Ok(glance)
+        Ok(Glance::of(told, self))
     }
 
     /// How an apply went on that was to be carried out at once, in words.
