@@ -161,11 +161,7 @@ impl CreateTaskRequest {
             )),
             None => Ok(()),
         };
-        let ttl = self.expires_in_seconds;
-        let in_range = match ttl.is_none_or(|ttl| TTL_RANGE.contains(&ttl)) {
-            true => Ok(()),
-            false => Err(ApiError::bad_request("expires_in_seconds: 60 to 3600")),
-        };
+        let token_ttl = self.expires_in_seconds.map(token_life).transpose();
         let question = self.approval_ttl_seconds;
         let question = question.map(QuestionTime::from_seconds).transpose();
         let question = question.map_err(ApiError::bad_request);
@@ -174,10 +170,10 @@ impl CreateTaskRequest {
         let callback = callback.map(|callback| callback.read(policy)).transpose();
         let of_agent = both(self.check_name(), self.whose(own));
         let asked = both(template, operations(&self.operations, providers));
-        let rest = both(both(in_range, question), both(purpose, callback));
+        let rest = both(both(token_ttl, question), both(purpose, callback));
         let ((of_agent, asked), rest) = both(both(of_agent, asked), rest)?;
         let (((), (agent, subject)), ((), operations)) = (of_agent, asked);
-        let (((), question), (purpose, callback)) = rest;
+        let ((token_ttl, question), (purpose, callback)) = rest;
         Ok(NewTask {
             agent,
             subject,
@@ -185,11 +181,19 @@ impl CreateTaskRequest {
             operations,
             callback,
             agent_callbacks: self.agent_callbacks.unwrap_or(true),
-            token_ttl: ttl.map(Duration::from_secs),
+            token_ttl,
             question,
             purpose,
         })
     }
+}
+
+/// The life of a task's tokens.
+fn token_life(seconds: u64) -> Result<Duration, ApiError> {
+    if !TTL_RANGE.contains(&seconds) {
+        return Err(ApiError::bad_request("expires_in_seconds: 60 to 3600"));
+    }
+    Ok(Duration::from_secs(seconds))
 }
 
 /// An allowlist of at least one entry.
