@@ -22,7 +22,7 @@ struct Assets;
 /// The route's template; the address of an asset is [`base`] and its name.
 pub const ASSETS_ROUTE: &str = "/assets/{bundle}/{file}";
 
-/// The assets as seen from a page, which is two levels deep: `/v1/approve/{link}`, `/v1/enrol/{link}`.
+/// The assets as seen from a page, which is two levels deep: `/v1/enrol/{link}`, `/v1/setup/{link}`.
 const FROM_A_PAGE: &str = "../../assets";
 
 /// Sixteen hex digits over every asset's name and content.
