@@ -85,7 +85,7 @@ pub struct EndedPage {
     pub opener_says: Says,
     /// The agent's own words when it asked.
     pub says: Says,
-    /// How it went on after the approval, where that was not for the agent to do.
+    /// The way it went on after the approval, where that was not for the agent to do.
     pub went_on: Option<&'static str>,
     pub task_id: String,
     pub operations: Vec<EndedOperation>,
@@ -109,7 +109,7 @@ impl EndedPage {
         line
     }
 
-    /// What the decider's browser says of its screen.
+    /// The words of the decider's browser about its screen.
     fn seen(&self) -> Option<String> {
         let said = self.on_screen.as_ref()?;
         let all = self.operations.len();

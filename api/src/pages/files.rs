@@ -18,7 +18,7 @@ pub struct ShownFiles {
     pub files: Vec<ShownFile>,
     /// Files upstream that go.
     pub gone: Vec<(ShownText, u64, String)>,
-    /// Why those upstream could not be read.
+    /// The reason for which those upstream could not be read.
     pub unread: Option<ShownText>,
 }
 
@@ -39,7 +39,7 @@ pub struct ShownFile {
     pub counted: (usize, usize),
     /// The hosts of URLs in its text, each with whether the running code names none like it: these first.
     pub hosts: Vec<(ShownText, bool)>,
-    /// How many hosts more it names.
+    /// The number of hosts that it names besides.
     pub more_hosts: usize,
     /// The address of all of it.
     pub address: Option<String>,

@@ -25,7 +25,7 @@ pub(crate) struct Question<'a> {
     pub(crate) passkeys: &'a [usize],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
-    /// Whether it would be carried out at once when it is approved now.
+    /// True where it would be carried out at once when it is approved now.
     pub(crate) executes: bool,
     pub(crate) now: Timestamp,
     pub(crate) providers: &'a Providers,
@@ -101,7 +101,7 @@ impl Question<'_> {
         Ok(Glance::of(told, self))
     }
 
-    /// How an apply went on that was to be carried out at once, in words.
+    /// The way in which an apply went on that was to be carried out at once, in words.
     fn went_on(&self) -> Option<&'static str> {
         let asked_so = self.apply.on_approval == OnApproval::Execute;
         self.approval.decision.as_ref().filter(|_| asked_so)?;

@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use ledger::RequestId;
 use std::convert::Infallible;
 
-/// How an answer is to be shown.
+/// The form in which an answer is to be shown.
 #[derive(Debug, Clone)]
 pub(crate) struct WantsPage {
     /// True when whoever asks reads pages: `Accept` names `text/html`.

@@ -32,7 +32,7 @@ pub(crate) struct ApplyRequest {
     #[serde(default)]
     #[schema(max_length = 2000, example = "https://tickets.example/OPS-42")]
     link: Option<String>,
-    /// How it goes on once people approve it, where it needs them: `wait`, for the agent to continue it, as
+    /// The way it goes on once people approve it, where it needs them: `wait`, for the agent to continue it, as
     /// when left out, or `execute`, at once. It belongs to the request too.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(wait|execute)$")]

@@ -87,7 +87,7 @@ pub(crate) struct VerifyRequest {
     /// As in the options.
     #[serde(default)]
     pub(crate) reason: Option<String>,
-    /// What was on the screen before, as the browser says.
+    /// The operations on the screen before, as the browser says.
     #[serde(default)]
     pub(crate) on_screen: Option<OnScreenSaid>,
 }

@@ -44,16 +44,18 @@ pub(crate) struct CreateTaskRequest {
     /// Whether applies of the agent may name a callback of its own, beside this one; yes when left out.
     #[serde(default)]
     agent_callbacks: Option<bool>,
-    /// How long its tokens live: 60 to 3600. When left out, as long as its questions wait, and 300 at least.
+    /// The life of its tokens, in seconds: 60 to 3600. When left out, as long as its questions wait, and 300 at
+    /// least.
     #[serde(default)]
     #[schema(minimum = 60, maximum = 3600)]
     expires_in_seconds: Option<u64>,
-    /// How long each of its questions waits for people, and an approval to be continued: 60 to 604800;
-    /// APPROVAL_TTL_SECONDS when left out.
+    /// The time for which each of its questions waits for people, and an approval to be continued, in seconds:
+    /// 60 to 604800; APPROVAL_TTL_SECONDS when left out.
     #[serde(default)]
     #[schema(minimum = 60, maximum = 604_800)]
     approval_ttl_seconds: Option<u64>,
-    /// Why it is opened, which people are shown as the words of whoever opens it; at most 500 characters.
+    /// The reason for which it is opened, which people are shown as the words of its opener; at most 500
+    /// characters.
     #[serde(default)]
     #[schema(max_length = 500, example = "The old server is switched off on Friday")]
     reason: Option<String>,

@@ -37,7 +37,7 @@ pub(crate) struct AgentPage {
     pub(crate) agent: AgentRow,
     pub(crate) grants: Vec<GrantRow>,
     pub(crate) grants_more: usize,
-    /// What people have approved each time.
+    /// Kinds of operation that people have approved each time.
     pub(crate) suggestions: Vec<SuggestionRow>,
     pub(crate) keys: Vec<KeyRow>,
     pub(crate) keys_more: bool,

@@ -33,14 +33,14 @@ pub(crate) struct LedgerPage {
     pub(crate) recorded: u64,
     pub(crate) signed: Option<u64>,
     pub(crate) witnessed: Option<u64>,
-    /// Whether the person may read headers of events.
+    /// True where the person may read headers of events.
     pub(crate) audits: bool,
     pub(crate) events: Vec<EventRow>,
     pub(crate) older: Option<String>,
 }
 
 impl LedgerPage {
-    /// Whether there is a checkpoint for a browser to check.
+    /// True where there is a checkpoint for a browser to check.
     fn is_checkable(&self) -> bool {
         self.signed.is_some_and(|size| size > 0)
     }

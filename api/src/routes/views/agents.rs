@@ -212,8 +212,8 @@ fn grant(grant: &Grant, now: Timestamp) -> GrantRow {
     }
 }
 
-/// What could be granted: approved each time and often enough, not granted yet, and nothing that a grant does not
-/// spare a question.
+/// Grants that could be given: approved each time and often enough, not given yet, and nothing that a grant does
+/// not spare a question.
 fn suggestions(
     providers: &Providers,
     grants: &[Grant],
