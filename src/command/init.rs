@@ -1,5 +1,6 @@
 //! `init`.
 
+use super::shell_word;
 use crate::cli::NewSettingsArgs;
 use crate::config::FreshSettings;
 use crate::output::say;
@@ -18,7 +19,7 @@ pub(crate) fn init(args: &NewSettingsArgs) -> anyhow::Result<ExitCode> {
     };
     fresh.write(&args.file, &SystemRandom)?;
     let (file, program) = (args.file.to_string_lossy(), program());
-    let command = |words: &str| format!("  {program} {words} --config {}", for_shell(&file));
+    let command = |words: &str| format!("  {program} {words} --config {}", shell_word(&file));
     say!("{file} holds settings with fresh secrets, for you alone to read. Keep a copy elsewhere.");
     say!("Operations are simulated until CLOUDFLARE_API_TOKEN stands there.");
     say!();
@@ -26,7 +27,7 @@ pub(crate) fn init(args: &NewSettingsArgs) -> anyhow::Result<ExitCode> {
     say!("{}", command("serve"));
     say!("      runs it, in a shell of its own, and prints a link that makes the first admin");
     for approver in &args.approvers {
-        let approver = for_shell(approver.as_str());
+        let approver = shell_word(approver.as_str());
         say!("{}", command(&format!("approver invite {approver}")));
         say!("      prints a link to open in a browser, which registers the approver's passkey");
     }
@@ -40,27 +41,5 @@ pub(crate) fn init(args: &NewSettingsArgs) -> anyhow::Result<ExitCode> {
 fn program() -> String {
     let called = std::env::args_os().next();
     let called = called.and_then(|name| name.into_string().ok());
-    for_shell(&called.unwrap_or_else(|| "llm-permission-proxy".to_owned()))
-}
-
-/// A word as a shell reads it: in quotes where it needs them.
-fn for_shell(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@+=,".contains(&byte);
-    match !word.is_empty() && word.bytes().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_is_one_word_to_a_shell() {
-        assert_eq!(for_shell("target/debug/x-1.toml"), "target/debug/x-1.toml");
-        assert_eq!(for_shell("a b$(c)"), "'a b$(c)'");
-        assert_eq!(for_shell("it's"), r"'it'\''s'");
-        assert_eq!(for_shell(""), "''");
-    }
+    shell_word(&called.unwrap_or_else(|| "llm-permission-proxy".to_owned()))
 }

@@ -96,6 +96,15 @@ async fn read_ledger(storage: &Storage) -> anyhow::Result<Reader> {
     reader.context("the ledger cannot be read")
 }
 
+/// The text as one word of a POSIX shell: as it is where nothing in it is special to a shell.
+fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+,=%".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// Success where what was looked at is well.
 fn verdict(well: bool) -> ExitCode {
     match well {
@@ -130,4 +139,23 @@ fn install_crypto() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        assert_eq!(shell_word("target/debug/x-1.toml"), "target/debug/x-1.toml");
+        assert_eq!(shell_word("a b$(c)"), "'a b$(c)'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn odd_subjects_are_quoted() {
+        assert_eq!(shell_word("spiffe://a/b"), "spiffe://a/b");
+        assert_eq!(shell_word("CN=it's me"), r"'CN=it'\''s me'");
+    }
 }
