@@ -89,10 +89,11 @@ class Tree {
     this.tiles = new Map();
   }
 
-  tile(level, index) {
-    const width = Math.min(TILE, Math.floor(this.size / TILE ** level) - index * TILE);
-    const path = `tile/${level}/${inThrees(index)}${width < TILE ? `.p/${width}` : ""}`;
-    if (!this.tiles.has(path)) this.tiles.set(path, get(path).then((answer) => answer.arrayBuffer()).then((bytes) => new Uint8Array(bytes)));
+  /** The bytes of the tile at an index of a row, which has that many entries in all. */
+  tile(row, index, entries) {
+    const width = Math.min(TILE, entries - index * TILE);
+    const path = `tile/${row}/${inThrees(index)}${width < TILE ? `.p/${width}` : ""}`;
+    if (!this.tiles.has(path)) this.tiles.set(path, get(path).then((answer) => answer.arrayBuffer()));
     return this.tiles.get(path);
   }
 
@@ -100,7 +101,8 @@ class Tree {
   async whole(level, index) {
     const above = level % 8;
     const [tileLevel, first, count] = [(level - above) / 8, index * 2 ** above, 2 ** above];
-    const tile = await this.tile(tileLevel, Math.floor(first / TILE));
+    const hashes = Math.floor(this.size / TILE ** tileLevel);
+    const tile = new Uint8Array(await this.tile(tileLevel, Math.floor(first / TILE), hashes));
     const at = first % TILE;
     let row = Array.from({ length: count }, (_, next) => tile.slice((at + next) * 32, (at + next + 1) * 32));
     while (row.length > 1) {
@@ -145,11 +147,7 @@ class Tree {
 
   /** The header's bytes at a position. */
   async header(position) {
-    const index = Math.floor(position / TILE);
-    const width = Math.min(TILE, this.size - index * TILE);
-    const path = `tile/entries/${inThrees(index)}${width < TILE ? `.p/${width}` : ""}`;
-    if (!this.tiles.has(path)) this.tiles.set(path, get(path).then((answer) => answer.arrayBuffer()));
-    const bytes = await this.tiles.get(path);
+    const bytes = await this.tile("entries", Math.floor(position / TILE), this.size);
     const view = new DataView(bytes);
     let at = 0;
     for (let before = position % TILE; before > 0; before -= 1) at += 2 + view.getUint16(at);
@@ -157,6 +155,8 @@ class Tree {
   }
 }
 
+/** True where the reader may see the headers of events. */
+const audits = () => document.getElementById("checked")?.hasAttribute("data-audits");
 const kept = () => JSON.parse(localStorage.getItem(KEPT) ?? "null");
 
 /** The newest checkpoint, once it continues the one that is kept; that it does is kept in turn. */
@@ -166,14 +166,10 @@ async function checked() {
   if (known && known.key !== line) throw new Broken("the log shows another key than the one that this browser keeps");
   const { size, hash } = await checkpointOf(await (await get("checkpoint")).text(), await keyOf(line));
   const tree = new Tree(size);
-  if (known) {
-    if (size < known.size) throw new Broken("the log is shorter than this browser has seen it");
-    const [before, now] = known.size ? await tree.grown(known.size) : [new Uint8Array(), await tree.over(0, size)];
-    if (!same(now, hash)) throw new Broken("the log's hashes do not lead to its signed root");
-    if (known.size && hex(before) !== known.root) throw new Broken("the log does not continue what this browser has seen of it");
-  } else if (!same(await tree.over(0, size), hash)) {
-    throw new Broken("the log's hashes do not lead to its signed root");
-  }
+  if (known && size < known.size) throw new Broken("the log is shorter than this browser has seen it");
+  const [before, now] = known?.size ? await tree.grown(known.size) : [null, await tree.over(0, size)];
+  if (!same(now, hash)) throw new Broken("the log's hashes do not lead to its signed root");
+  if (before && hex(before) !== known.root) throw new Broken("the log does not continue what this browser has seen of it");
   const since = known?.since ?? new Date().toISOString();
   localStorage.setItem(KEPT, JSON.stringify({ key: line, size, root: hex(hash), since }));
   return { tree, hash, since };
@@ -214,7 +210,7 @@ const LITTLE_ENDIAN = true;
 /** Checks each row that is to be seen: the header that the tree has there is of that position and time. */
 async function rows({ tree, hash }) {
   // Headers name streams and times, so not everybody may read them.
-  if (!document.getElementById("checked")?.hasAttribute("data-audits")) return;
+  if (!audits()) return;
   for (const row of document.querySelectorAll(".events > li[data-position]")) {
     const position = Number(row.dataset.position);
     if (position >= tree.size || row.querySelector(".mark.checked")) continue;
@@ -239,7 +235,7 @@ function tell(text, isBroken = false) {
 
 function told() {
   const since = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(new Date(last.since));
-  tell(`the first ${last.tree.size}: signed by the key that this browser keeps since ${since}, and each checkpoint since then continues the one before${document.getElementById("checked")?.hasAttribute("data-audits") ? "" : ". Single events are checked for who may audit"}`);
+  tell(`the first ${last.tree.size}: signed by the key that this browser keeps since ${since}, and each checkpoint since then continues the one before${audits() ? "" : ". Single events are checked for who may audit"}`);
 }
 
 /** What was found last, and when. */

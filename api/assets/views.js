@@ -90,13 +90,19 @@ follow(root, {
 // How long ago and how much is left are words of the page.
 setInterval(() => !document.hidden && soon(), MOST_PAUSE);
 
+/** True while the list has just moved, which is said then. */
+function refusesAfterMove() {
+  if (performance.now() - movedAt > SETTLES) return false;
+  say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
+  return true;
+}
+
 document.addEventListener("click", (event) => {
   const isPointer = event.detail > 0;
   const link = event.target.closest?.("a.open, #lists button");
-  if (!isPointer || !link || performance.now() - movedAt > SETTLES) return;
+  if (!isPointer || !link || !refusesAfterMove()) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
 }, { capture: true });
 
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
@@ -143,11 +149,7 @@ function step(by) {
 function decide(button) {
   const row = document.activeElement?.closest?.(".request-row") ?? document.querySelector(".request-row:hover");
   const link = row?.querySelector("a.open");
-  if (!link || !row.hasAttribute("data-open")) return;
-  if (performance.now() - movedAt <= SETTLES) {
-    say("", "The list has just moved", "Nothing was opened. Look again at what stands there now.");
-    return;
-  }
+  if (!link || !row.hasAttribute("data-open") || refusesAfterMove()) return;
   location.assign(`${link.href}#${button}`);
 }
 
