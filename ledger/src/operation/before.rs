@@ -38,4 +38,10 @@ impl<'a> Before<'a> {
             .and_then(|state| state.get(kind))
             .is_some_and(Value::is_null)
     }
+
+    /// True when it was read what there is of this kind: an object, or none.
+    #[must_use]
+    pub fn is_known(&self, kind: &str) -> bool {
+        self.is_absent(kind) || self.object(kind).is_some()
+    }
 }

@@ -29,11 +29,10 @@ pub(super) fn entries_of_phase(
     before: &Before<'_>,
     pairs: &RulePairs<'_>,
 ) -> Entries {
-    let is_read = before.is_absent("ruleset") || before.object("ruleset").is_some();
     Entries {
         param: "rules",
         noun: NOUN,
-        entries: paired_entries(rules, is_read, pairs),
+        entries: paired_entries(rules, before.is_known("ruleset"), pairs),
     }
 }
 

@@ -357,8 +357,7 @@ fn replaces_all(rules: &[WafRule], before: &Before<'_>, pairs: &RulePairs<'_>) -
         "all rules of the phase are replaced by these {}; every other one is gone",
         rules.len()
     );
-    let is_known = before.is_absent("ruleset") || before.object("ruleset").is_some();
-    if is_known && pairs.lost().next().is_none() {
+    if before.is_known("ruleset") && pairs.lost().next().is_none() {
         return Warning::new("replaces_all_rules", text);
     }
     Warning::danger("replaces_all_rules", text)

@@ -11,7 +11,7 @@ impl WorkersDeploy {
         let metadata = self.metadata();
         metadata.get("bindings")?;
         let now = before.object("script").map(bindings_of);
-        let is_read = now.is_some() || before.is_absent("script");
+        let is_read = before.is_known("script");
         let entry = |(index, binding): (usize, &Value)| {
             let name = text(binding, "name");
             let mut found = now.unwrap_or_default().iter();
