@@ -144,14 +144,15 @@ impl Effect for Params {
     }
 
     fn beside(&self, before: &Before<'_>) -> Beside {
-        match self {
+        let at_once = match self {
             Self::WafRulesWrite(write) => write.beside(before),
-            _ => Beside {
-                warnings: self.warnings(before),
-                lost: self.lost(before),
-                entries: self.entries(before),
-            },
-        }
+            _ => None,
+        };
+        at_once.unwrap_or_else(|| Beside {
+            warnings: self.warnings(before),
+            lost: self.lost(before),
+            entries: self.entries(before),
+        })
     }
 
     fn act(&self, scope: &Scope, before: &Before<'_>) -> Option<String> {

@@ -259,21 +259,17 @@ impl WafRulesWrite {
         }
     }
 
-    /// Everything that is told of it; the rules of a phase are paired once for all of it.
-    pub(super) fn beside(&self, before: &Before<'_>) -> Beside {
+    /// Everything that is told of a phase that is replaced; its rules are paired once for all of it.
+    pub(super) fn beside(&self, before: &Before<'_>) -> Option<Beside> {
         let Self::ReplacePhase { rules, .. } = self else {
-            return Beside {
-                warnings: self.warnings(before),
-                lost: self.lost(before),
-                entries: self.entries(before),
-            };
+            return None;
         };
         let pairs = RulePairs::of(rules, rules_before(before));
-        Beside {
+        Some(Beside {
             warnings: warnings_of_phase(rules, before, &pairs),
             lost: lost_rules(&pairs),
             entries: Some(entries_of_phase(rules, before, &pairs)),
-        }
+        })
     }
 
     /// What a replace drops: the rules of the phase that are not sent back, or what a rule says that is
