@@ -7,10 +7,10 @@
 //! `worker_code`).
 
 use super::read_back::{Modules, Reader, Unreadable, ZoneLookup};
+use super::worker_code::digest;
 use super::{DnsRecordWrite, Params, ScopeId, WafRulesWrite};
 use ledger::provider::{Depth, Snapshot, Upstream};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 /// Reads what the operation would change; `None` where nothing of it can be read: reads, and purges.
 /// Changes nothing.
@@ -93,7 +93,7 @@ fn recorded(mut value: Value, modules: Option<&Modules>) -> Value {
     if let (Some(modules), Some(fields)) = (modules, value.as_object_mut()) {
         let digests: Map<String, Value> = modules
             .iter()
-            .map(|(name, content)| (name.clone(), json!(hex::encode(Sha256::digest(content)))))
+            .map(|(name, content)| (name.clone(), json!(digest(content))))
             .collect();
         fields.insert("modules".to_owned(), Value::Object(digests));
     }

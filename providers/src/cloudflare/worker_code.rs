@@ -39,23 +39,20 @@ impl WorkersDeploy {
         let unread = read.and_then(|read| read.get("unread"));
         let running = read.and_then(|read| read.get("modules")?.as_array());
         let is_new = before.is_absent("script");
-        let file = |module: &'_ WorkerModule| {
-            let replaced = running.map(|running| {
+        let change = |module: &WorkerModule| match running {
+            _ if is_new => FileChange::Added,
+            None => FileChange::Unknown,
+            Some(running) => {
                 let mut running = running.iter();
-                running.find(|found| text(found, "becomes") == Some(module.name()))
-            });
-            match replaced {
-                _ if is_new => FileChange::Added,
-                None => FileChange::Unknown,
-                Some(None) => FileChange::Added,
-                Some(Some(found)) => change_of(module, found),
+                let found = running.find(|found| text(found, "becomes") == Some(module.name()));
+                found.map_or(FileChange::Added, |found| change_of(module, found))
             }
         };
         let files = self.modules().iter().map(|module| OperationFile {
             name: module.name(),
             media_type: module.module_type().as_str(),
             content: module.content(),
-            change: file(module),
+            change: change(module),
         });
         let gone = running.into_iter().flatten();
         let gone = gone.filter(|found| text(found, "becomes").is_none());
@@ -82,11 +79,7 @@ impl WorkersDeploy {
     }
 
     fn hosts(&self) -> Vec<String> {
-        let texts = self.modules().iter().filter_map(|module| {
-            let text = std::str::from_utf8(module.content());
-            text.ok()
-        });
-        hosts_in(texts)
+        hosts_in(self.modules().iter().map(WorkerModule::content))
     }
 
     /// Adds to a script as it is recorded what is recorded of its code, or why that could not be read.
@@ -118,9 +111,10 @@ impl WorkersDeploy {
                     found.insert("becomes".to_owned(), json!(module.name()));
                     if let Some(hunks) = hunks(content, module.content(), until) {
                         // In a large upload it is not looked for what it has too: that is withheld then.
-                        let sent = std::str::from_utf8(module.content()).unwrap_or_default();
-                        let sent = Some(sent).filter(|sent| sent.len() <= MOST_COMPARED);
-                        let sent = sent.unwrap_or_default();
+                        let sent = std::str::from_utf8(module.content())
+                            .ok()
+                            .filter(|sent| sent.len() <= MOST_COMPARED)
+                            .unwrap_or_default();
                         let hunks = hunks
                             .into_iter()
                             .map(|hunk| recorded(hunk, sent, redacted, &mut room));
@@ -130,10 +124,8 @@ impl WorkersDeploy {
                 Value::Object(found)
             })
             .collect();
-        let texts = running
-            .iter()
-            .filter_map(|(_, content)| std::str::from_utf8(content).ok());
-        let running: HashSet<_> = hosts_in(texts).into_iter().collect();
+        let running = hosts_in(running.iter().map(|(_, content)| content.as_slice()));
+        let running: HashSet<_> = running.into_iter().collect();
         let mut hosts = self.hosts();
         hosts.retain(|host| running.contains(host));
         json!({"modules": modules, "hosts": hosts})
@@ -296,7 +288,9 @@ fn without_keys(line: &str, sent: &str) -> String {
     kept
 }
 
-fn hosts_in<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<String> {
+/// The hosts that are named in those of the contents that are texts.
+fn hosts_in<'c>(contents: impl Iterator<Item = &'c [u8]>) -> Vec<String> {
+    let texts = contents.filter_map(|content| std::str::from_utf8(content).ok());
     let mut found: Vec<String> = Vec::new();
     for host in texts.flat_map(|text| hosts_of(text, MOST_HOSTS)) {
         if found.len() < MOST_HOSTS && !found.contains(&host) {
@@ -306,7 +300,7 @@ fn hosts_in<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<String> {
     found
 }
 
-fn digest(content: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }
 
