@@ -1,6 +1,7 @@
 //! Asking the service on this machine, over HTTP.
 
 use anyhow::{Context, bail};
+use serde::Deserialize;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -11,11 +12,19 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// More than any readiness answer with its headers.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// What `/v1/readyz` answered.
+/// The answer of `/v1/readyz`.
 pub(crate) struct Answer {
     /// Whether the status was 200.
     pub(crate) ok: bool,
     pub(crate) body: String,
+}
+
+/// The body of that answer.
+#[derive(Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) ready: bool,
+    #[serde(default)]
+    pub(crate) reasons: Vec<String>,
 }
 
 /// Asks `/v1/readyz`: one request of HTTP/1.0, after which the service closes the connection.

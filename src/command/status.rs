@@ -2,27 +2,20 @@
 
 use super::ask_api::address;
 use crate::api_client::ApiClient;
+use crate::asking::Ready;
 use crate::cli::StatusArgs;
 use crate::config::Environment;
 use crate::output::{note, say};
 use crate::terminal::{Style, Terminal};
 use ledger::operation::shown;
 use reqwest::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// The longest reason, in characters.
 const MOST: usize = 500;
 /// Nothing answers, or something else than the service.
 const UNREACHABLE: u8 = 3;
-
-/// What `/v1/readyz` answers.
-#[derive(Deserialize)]
-struct Ready {
-    ready: bool,
-    #[serde(default)]
-    reasons: Vec<String>,
-}
 
 /// How a service stands. A number is `None` where the service does not tell it.
 #[derive(Debug, Default, PartialEq, Serialize)]

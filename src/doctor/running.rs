@@ -1,20 +1,11 @@
 //! The service itself, when it runs: its readiness, and the socket that commands reach it by.
 
 use super::finding::Finding;
-use crate::asking::{ask_ready, reachable};
+use crate::asking::{Ready, ask_ready, reachable};
 use crate::config::{Environment, Storage, http_bind};
-use serde::Deserialize;
 use std::os::unix::net::UnixStream;
 
 const CHECK: &str = "service";
-
-/// What `/v1/readyz` answers.
-#[derive(Deserialize)]
-struct Ready {
-    ready: bool,
-    #[serde(default)]
-    reasons: Vec<String>,
-}
 
 /// Asks the service at BIND_ADDR, and knocks at the control socket.
 pub(super) fn look(environment: &Environment, storage: &Storage) -> Vec<Finding> {
