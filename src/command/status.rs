@@ -18,7 +18,7 @@ const MOST: usize = 500;
 const UNREACHABLE: u8 = 3;
 
 /// How a service stands. A number is `None` where the service does not tell it.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Serialize)]
 struct Status {
     ready: bool,
     reasons: Vec<String>,
@@ -70,12 +70,8 @@ async fn look(client: &ApiClient) -> anyhow::Result<Status> {
 
 impl Status {
     fn of(ready: Ready, metrics: &str) -> Self {
-        let queue = |name: &str| newest(metrics, "queue_depth", &format!("queue=\"{name}\""));
-        let lag = metrics.lines().filter_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            name.starts_with("projections_lag_events{")
-                .then(|| number(value))?
-        });
+        let first = |metric: &str, labels: &str| values(metrics, metric, labels).next();
+        let queue = |name: &str| first("queue_depth", &format!("queue=\"{name}\""));
         let version = metrics.lines().find_map(|line| {
             let labels = line.strip_prefix("build_info{version=\"")?;
             Some(shown(labels.split_once('"')?.0, 40))
@@ -87,9 +83,9 @@ impl Status {
             pending_approvals: queue("pending_approvals"),
             unknown_applies: queue("unknown_applies"),
             given_up_deliveries: queue("given_up_deliveries"),
-            lag_events: lag.max(),
-            signed_size: newest(metrics, "ledger_checkpoint_size", ""),
-            witnessed_size: newest(metrics, "ledger_witnessed_size", ""),
+            lag_events: values(metrics, "projections_lag_events", "").max(),
+            signed_size: first("ledger_checkpoint_size", ""),
+            witnessed_size: first("ledger_witnessed_size", ""),
         }
     }
 
@@ -106,18 +102,15 @@ impl Status {
             lines.push(format!("{name:<12}{}", terminal.paint(style, text)));
         };
         let version = self.version.as_deref().unwrap_or("?");
-        match self.ready {
-            true => line(
-                Style::Good,
-                "service",
-                format!("up and ready, version {version}"),
-            ),
-            false => line(
-                Style::Bad,
-                "service",
-                format!("up and NOT READY, version {version}"),
-            ),
-        }
+        let (style, readiness) = match self.ready {
+            true => (Style::Good, "ready"),
+            false => (Style::Bad, "NOT READY"),
+        };
+        line(
+            style,
+            "service",
+            format!("up and {readiness}, version {version}"),
+        );
         for reason in &self.reasons {
             line(Style::Bad, "", shown(reason, MOST));
         }
@@ -175,9 +168,9 @@ impl Status {
     }
 }
 
-/// The value of the metric of that name whose labels hold this text.
-fn newest(metrics: &str, metric: &str, labels: &str) -> Option<u64> {
-    metrics.lines().find_map(|line| {
+/// The values of the metric of that name whose labels, where there are any, hold this text.
+fn values(metrics: &str, metric: &str, labels: &str) -> impl Iterator<Item = u64> {
+    metrics.lines().filter_map(move |line| {
         let rest = line.strip_prefix(metric)?;
         let (found, value) = rest.rsplit_once(' ')?;
         let is_it = found.is_empty() || (found.starts_with('{') && found.contains(labels));
