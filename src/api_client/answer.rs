@@ -50,9 +50,7 @@ pub(crate) fn show(form: Shown, body: &[u8], json: bool) -> anyhow::Result<()> {
             }
         }
         Shown::Secret(member) => {
-            let secret = answer.get(member).and_then(Value::as_str);
-            let secret = secret.with_context(|| format!("the answer holds no {member}"))?;
-            say_link(&shown(secret, MOST_SECRET));
+            say_link(&shown(text_of(&answer, member)?, MOST_SECRET));
             for line in members(&answer, &[member]) {
                 note!("{line}");
             }
@@ -98,10 +96,15 @@ fn lines(columns: &[&str], rows: &[Value]) -> Vec<String> {
     table.iter().map(line).collect()
 }
 
+/// The text of a member that the answer must have.
+fn text_of<'a>(answer: &'a Value, member: &str) -> anyhow::Result<&'a str> {
+    let text = answer.get(member).and_then(Value::as_str);
+    text.with_context(|| format!("the answer holds no {member}"))
+}
+
 /// `NAME=VALUE`, of which a shell reads nothing but a value.
 fn assignment(variable: &str, answer: &Value, member: &str) -> anyhow::Result<String> {
-    let value = answer.get(member).and_then(Value::as_str);
-    let value = value.with_context(|| format!("the answer holds no {member}"))?;
+    let value = text_of(answer, member)?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     ensure!(
         value.bytes().all(is_plain),
