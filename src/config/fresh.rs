@@ -102,7 +102,8 @@ impl FreshSettings<'_> {
     }
 }
 
-fn random_text(random: &dyn Random) -> Zeroizing<String> {
+/// A secret of 32 random bytes, in hex.
+pub(crate) fn random_text(random: &dyn Random) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; 32]);
     random.fill(&mut *bytes);
     Zeroizing::new(hex::encode(*bytes))

@@ -21,9 +21,13 @@ mod tests;
 
 pub(crate) use environment::Environment;
 pub(crate) use fresh::FreshSettings;
+#[cfg(feature = "demo")]
+pub(crate) use fresh::random_text;
 pub(crate) use master_key::MasterKeySource;
 pub(crate) use parse::{is_local, service_address};
 pub(crate) use problem::{Problem, Problems, Warning};
+#[cfg(feature = "demo")]
+pub(crate) use secret::REQUIRED;
 pub(crate) use secret::{Auth, TokenFamily, TokenKind, is_missing, service_token, subject_secret};
 pub(crate) use sections::{
     Approvals, Callbacks, Http, Notifiers, Upstream, Webauthn, Witnesses, approvers, base_url,

@@ -20,7 +20,7 @@ const NOT_SET: &str = "is not set; set it to at least 32 random bytes";
 const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
 
 /// The secrets without which nothing starts.
-pub(super) const REQUIRED: [&Variable; 5] = [
+pub(crate) const REQUIRED: [&Variable; 5] = [
     &table::JWT_SECRET.variable,
     &table::BOOTSTRAP_JWT_SECRET.variable,
     &table::MTLS_BINDING_SHARED_SECRET.variable,

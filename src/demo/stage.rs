@@ -1,7 +1,7 @@
 //! Everything that the demo stands on: the service as it is, a stand-in for Cloudflare, a receiver
 //! of callbacks, and the people.
 
-use crate::config::Config;
+use crate::config::{Config, REQUIRED, random_text};
 use crate::service;
 use crate::telemetry::Metrics;
 use anyhow::{Context, ensure};
@@ -9,7 +9,6 @@ use fixtures::approver::SoftApprover;
 use fixtures::caller::{Caller, Identity, Reply};
 use fixtures::receiver::{ReceivedRequest, Receiver};
 use fixtures::upstream::FakeUpstream;
-use ledger::Random;
 use ledger_sqlite::SystemRandom;
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -272,16 +271,9 @@ fn settings(folder: &Path, ca_file: &Path, base_url: &str, upstream: &FakeUpstre
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    for name in [
-        "JWT_SECRET",
-        "BOOTSTRAP_JWT_SECRET",
-        "MTLS_BINDING_SHARED_SECRET",
-        "APPROVAL_LINK_SECRET",
-        "RESUME_TOKEN_SECRET",
-    ] {
-        let mut secret = [0; 32];
-        SystemRandom.fill(&mut secret);
-        settings.insert(name.to_owned(), hex::encode(secret));
+    for variable in REQUIRED {
+        let secret = random_text(&SystemRandom);
+        settings.insert(variable.name.to_owned(), secret.to_string());
     }
     settings
 }
