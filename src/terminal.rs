@@ -1,6 +1,7 @@
 //! Colour and pictures on terminals.
 
 use crate::config::{Environment, is_local};
+use crate::narrative::Told;
 use crate::output::say;
 use ledger::describe::{Act, Change, Facts, Severity, Status};
 use qrcode::render::unicode::Dense1x2;
@@ -94,6 +95,11 @@ impl Style {
             ) => Self::Strong,
             _ => Self::Plain,
         }
+    }
+
+    /// The style of a line; plain where what it tells could not be read.
+    pub(crate) fn of_told(told: &Told) -> Self {
+        told.facts.as_ref().map_or(Self::Plain, Self::of)
     }
 
     /// The parameters of ECMA-48's SGR.

@@ -27,7 +27,7 @@ pub(crate) fn ledger_replay(
         ledger: &storage.ledger,
         file,
         terminal: Terminal::of(environment),
-        subject: subject(args),
+        subject: Subject::named(args.task, args.agent.as_ref(), args.approver.as_ref()),
     };
     let told = match args.json {
         true => story.tell_programs(args),
@@ -37,15 +37,6 @@ pub(crate) fn ledger_replay(
         Err(error) => Err(error),
         Ok(0) => bail!("nothing in this ledger is about that"),
         Ok(_) => Ok(ExitCode::SUCCESS),
-    }
-}
-
-fn subject(args: &ReplayArgs) -> Subject {
-    match (args.task, &args.agent, &args.approver) {
-        (Some(task), ..) => Subject::Task(task),
-        (None, Some(agent), _) => Subject::Agent(agent.clone()),
-        (None, None, Some(approver)) => Subject::Approver(approver.clone()),
-        (None, None, None) => Subject::Everything,
     }
 }
 
@@ -170,7 +161,7 @@ impl Story<'_> {
             Some(cause) if Some(cause) != before => format!("  <- #{cause}"),
             _ => String::new(),
         };
-        let text = self.terminal.paint(style(told), &line.text);
+        let text = self.terminal.paint(Style::of_told(told), &line.text);
         format!(
             "{} {}{:indent$}{text}{}",
             self.terminal
@@ -180,9 +171,4 @@ impl Story<'_> {
             self.terminal.paint(Style::Faint, cause),
         )
     }
-}
-
-/// What went well, what went badly, and what somebody may want to look at.
-fn style(told: &Told) -> Style {
-    told.facts.as_ref().map_or(Style::Plain, Style::of)
 }

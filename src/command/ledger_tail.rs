@@ -32,7 +32,7 @@ pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow:
 }
 
 fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
-    let subject = subject(args);
+    let subject = Subject::named(args.task, args.agent.as_ref(), None);
     let is_everything = subject == Subject::Everything;
     let mut next = match args.from {
         Some(position) => position,
@@ -86,14 +86,6 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
     }
 }
 
-fn subject(args: &TailArgs) -> Subject {
-    match (args.task, &args.agent) {
-        (Some(task), _) => Subject::Task(task),
-        (None, Some(agent)) => Subject::Agent(agent.clone()),
-        (None, None) => Subject::Everything,
-    }
-}
-
 /// Position, time of day, and who did what, in no more columns than the terminal has.
 fn short_line(told: &Told, terminal: Terminal, width: usize) -> String {
     let at = clock(told.line.at);
@@ -113,11 +105,10 @@ fn short_line(told: &Told, terminal: Terminal, width: usize) -> String {
         }
         None => told.line.text.clone(),
     };
-    let style = told.facts.as_ref().map_or(Style::Plain, Style::of);
     format!(
         "{} {}",
         terminal.paint(Style::Faint, begin),
-        terminal.paint(style, text)
+        terminal.paint(Style::of_told(told), text)
     )
 }
 

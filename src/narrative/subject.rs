@@ -16,6 +16,20 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// The first of these that is named; everything where none is.
+    pub(crate) fn named(
+        task: Option<TaskId>,
+        agent: Option<&String>,
+        approver: Option<&String>,
+    ) -> Self {
+        match (task, agent, approver) {
+            (Some(task), ..) => Self::Task(task),
+            (None, Some(agent), _) => Self::Agent(agent.clone()),
+            (None, None, Some(approver)) => Self::Approver(approver.clone()),
+            (None, None, None) => Self::Everything,
+        }
+    }
+
     /// Whether a record, of a stream that is about this, belongs to it.
     pub(crate) fn concerns(&self, entry: &StoryRecord, topic: &Topic) -> bool {
         match self {
