@@ -3,7 +3,7 @@
 use super::operate::operate;
 use crate::cli::EraseArgs;
 use crate::config::Environment;
-use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, read_entries};
+use crate::narrative::{LedgerFile, Subject};
 use crate::operator::{Action, Erased};
 use crate::output::{say, write_error};
 use anyhow::Context;
@@ -11,8 +11,6 @@ use ledger::operation::shown;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
-/// Records read at a time.
-const STEP: u64 = 2_000;
 /// Lines of a story that are shown; the rest is counted.
 const SHOWN: usize = 12;
 /// More than an answer of a person.
@@ -53,17 +51,11 @@ fn lines(environment: &Environment, task: &str) -> anyhow::Result<Vec<String>> {
     let storage = super::existing_storage(environment)?;
     let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
     let size = file.wait(file.reader().size())?;
-    let mut narrative = Narrative::new(Subject::Task(task));
-    let (mut lines, mut next) = (Vec::new(), 0_u64);
-    while next < size {
-        let to = size.min(next.saturating_add(STEP));
-        let entries: Vec<StoryRecord> = read_entries(&storage.ledger, next, to)?;
-        let told = entries
-            .iter()
-            .filter_map(|entry| narrative.tell(entry, &file));
-        lines.extend(told.map(|told| told.line.text));
-        next = to;
-    }
+    let mut lines = Vec::new();
+    file.tell(&storage.ledger, Subject::Task(task), 0..size, |told| {
+        lines.push(told.line.text);
+        Ok(())
+    })?;
     Ok(lines)
 }
 

@@ -3,18 +3,15 @@
 use super::replay_summary::{Fold, Summary};
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::Environment;
-use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock, read_entries};
+use crate::narrative::{LedgerFile, Subject, Told, clock};
 use crate::output::Stdout;
 use crate::terminal::{Style, Terminal};
-use anyhow::bail;
+use anyhow::ensure;
 use ledger::{Log as _, TaskId};
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// Records read at a time. The file is let go in between, so that a reader who takes its time (a
-/// pager) does not keep SQLite's log growing.
-const STEP: u64 = 2_000;
 
 /// Tells a story; exits with 1 where the log has nothing of its subject.
 pub(crate) fn ledger_replay(
@@ -29,15 +26,13 @@ pub(crate) fn ledger_replay(
         terminal: Terminal::of(environment),
         subject: Subject::named(args.task, args.agent.as_ref(), args.approver.as_ref()),
     };
+    let between = story.between(args)?;
     let told = match args.json {
-        true => story.tell_programs(args),
-        false => story.tell_people(args),
+        true => story.tell_programs(between)?,
+        false => story.tell_people(between)?,
     };
-    match told {
-        Err(error) => Err(error),
-        Ok(0) => bail!("nothing in this ledger is about that"),
-        Ok(_) => Ok(ExitCode::SUCCESS),
-    }
+    ensure!(told > 0, "nothing in this ledger is about that");
+    Ok(ExitCode::SUCCESS)
 }
 
 struct Story<'a> {
@@ -49,9 +44,9 @@ struct Story<'a> {
 
 impl Story<'_> {
     /// Prints an object for each event; how many.
-    fn tell_programs(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+    fn tell_programs(&self, between: Range<u64>) -> anyhow::Result<u64> {
         let mut out = std::io::BufWriter::new(Stdout);
-        let printed = self.each(args, |told| {
+        let printed = self.each(between, |told| {
             serde_json::to_writer(&mut out, &told.line).map_err(std::io::Error::from)?;
             writeln!(out)
         })?;
@@ -60,10 +55,10 @@ impl Story<'_> {
     }
 
     /// Prints a summary and the lines; how many events.
-    fn tell_people(&self, args: &ReplayArgs) -> anyhow::Result<u64> {
+    fn tell_people(&self, between: Range<u64>) -> anyhow::Result<u64> {
         let mut summary = Summary::default();
-        self.each(args, |told| {
-            summary.take(told);
+        self.each(between.clone(), |told| {
+            summary.take(&told);
             Ok(())
         })?;
         let mut out = std::io::BufWriter::new(Stdout);
@@ -71,24 +66,29 @@ impl Story<'_> {
             writeln!(out, "{}", self.terminal.paint(Style::Strong, line))?;
         }
         let (mut fold, mut before) = (Fold::default(), None);
-        let printed = self.each(args, |told| {
-            let line = self.line(told, before);
+        let printed = self.each(between, |told| {
+            let line = self.line(&told, before);
             before = Some(told.line.position);
-            fold.put(&mut out, told, line)
+            fold.put(&mut out, &told, line)
         })?;
         fold.end(&mut out)?;
         out.flush()?;
         Ok(printed)
     }
 
-    /// Gives each event of the story to `take`; how many there are.
     fn each(
         &self,
-        args: &ReplayArgs,
-        mut take: impl FnMut(&Told) -> std::io::Result<()>,
+        between: Range<u64>,
+        take: impl FnMut(Told) -> std::io::Result<()>,
     ) -> anyhow::Result<u64> {
+        self.file
+            .tell(self.ledger, self.subject.clone(), between, take)
+    }
+
+    /// The positions that are asked for, of those that there are.
+    fn between(&self, args: &ReplayArgs) -> anyhow::Result<Range<u64>> {
         let size = self.file.wait(self.file.reader().size())?;
-        let mut next = match (args.from, args.task) {
+        let start = match (args.from, args.task) {
             (Some(from), _) => self.position(from, size)?,
             (None, Some(task)) => self.beginning(task),
             (None, None) => 0,
@@ -97,21 +97,7 @@ impl Story<'_> {
             Some(to) => self.position(to, size)?,
             None => size,
         };
-        let mut narrative = Narrative::new(self.subject.clone());
-        let mut printed = 0;
-        while next < end {
-            let to = end.min(next.saturating_add(STEP));
-            let entries: Vec<StoryRecord> = read_entries(self.ledger, next, to)?;
-            for entry in &entries {
-                let Some(told) = narrative.tell(entry, &self.file) else {
-                    continue;
-                };
-                take(&told)?;
-                printed += 1;
-            }
-            next = to;
-        }
-        Ok(printed)
+        Ok(start..end)
     }
 
     /// Nothing of a task stands before its creation.

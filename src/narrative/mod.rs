@@ -12,7 +12,7 @@ mod topics;
 
 pub(crate) use entry::StoryRecord;
 pub(crate) use line::{Line, clock};
-pub(crate) use source::{LedgerFile, read_entries};
+pub(crate) use source::LedgerFile;
 pub(crate) use subject::Subject;
 
 use entry::Content;

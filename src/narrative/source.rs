@@ -2,13 +2,19 @@
 
 use super::entry::StoryRecord;
 use super::topics::Archive;
+use super::{Narrative, Subject, Told};
 use anyhow::Context;
 use ledger::{Log as _, Recorded, Scan as _, Scanned, StreamId};
 use ledger_sqlite::{Reader, RecordScan};
 use std::future::Future;
-use std::ops::ControlFlow;
+use std::io;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use tokio::runtime::Runtime;
+
+/// Records read at a time. The file is let go in between, so that a reader who takes its time (a
+/// pager) does not keep SQLite's log growing.
+const STEP: u64 = 2_000;
 
 /// A ledger file that is read step by step, whether or not the service runs.
 pub(crate) struct LedgerFile {
@@ -26,6 +32,33 @@ impl LedgerFile {
 
     pub(crate) const fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// Gives each event of the subject's story between two positions to `take`; how many there are.
+    /// Records are read from `ledger`, which is the same file.
+    ///
+    /// # Errors
+    /// What the system says, a damaged record, and an error of `take`.
+    pub(crate) fn tell(
+        &self,
+        ledger: &Path,
+        subject: Subject,
+        between: Range<u64>,
+        mut take: impl FnMut(Told) -> io::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let mut narrative = Narrative::new(subject);
+        let (mut next, mut count) = (between.start, 0);
+        while next < between.end {
+            let to = between.end.min(next.saturating_add(STEP));
+            for entry in read_entries(ledger, next, to)? {
+                if let Some(told) = narrative.tell(&entry, self) {
+                    take(told)?;
+                    count += 1;
+                }
+            }
+            next = to;
+        }
+        Ok(count)
     }
 
     pub(crate) fn wait<T>(&self, read: impl Future<Output = T>) -> T {
@@ -47,7 +80,7 @@ impl Archive for LedgerFile {
 }
 
 /// The records from a position to before another.
-pub(crate) fn read_entries(ledger: &Path, from: u64, to: u64) -> anyhow::Result<Vec<StoryRecord>> {
+fn read_entries(ledger: &Path, from: u64, to: u64) -> anyhow::Result<Vec<StoryRecord>> {
     let scan = RecordScan::open(ledger).context("the ledger cannot be read")?;
     let mut entries = Vec::new();
     let mut damaged = None;
