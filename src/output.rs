@@ -4,6 +4,7 @@
 //! may stop at any line (`… | head -1`): then the rest goes nowhere, in silence. Any other failure, such as a
 //! full disk, is kept until the command has ended and told then; see [`finish`].
 
+use serde::Serialize;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -49,6 +50,15 @@ pub(crate) fn write_error(text: fmt::Arguments<'_>) {
 /// Standard output as a writer, for what is streamed.
 #[derive(Debug)]
 pub(crate) struct Stdout;
+
+/// Writes an object in a line of its own.
+///
+/// # Errors
+/// As writing.
+pub(crate) fn write_json(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)
+}
 
 /// Whoever read standard output has gone. A socket's broken pipe is not told apart from this by its kind.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use super::replay_summary::{Fold, Summary};
 use crate::cli::{Bound, ReplayArgs};
 use crate::config::Environment;
 use crate::narrative::{LedgerFile, Subject, Told, clock};
-use crate::output::Stdout;
+use crate::output::{Stdout, write_json};
 use crate::terminal::{Style, Terminal};
 use anyhow::ensure;
 use ledger::{Log as _, TaskId};
@@ -46,10 +46,7 @@ impl Story<'_> {
     /// Prints an object for each event; how many.
     fn tell_programs(&self, between: Range<u64>) -> anyhow::Result<u64> {
         let mut out = std::io::BufWriter::new(Stdout);
-        let printed = self.each(between, |told| {
-            serde_json::to_writer(&mut out, &told.line).map_err(std::io::Error::from)?;
-            writeln!(out)
-        })?;
+        let printed = self.each(between, |told| write_json(&mut out, &told.line))?;
         out.flush()?;
         Ok(printed)
     }

@@ -3,7 +3,7 @@
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::Environment;
 use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock};
-use crate::output::Stdout;
+use crate::output::{Stdout, write_json};
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
 use ledger::operation::shown;
@@ -41,39 +41,36 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
     };
     let mut narrative = Narrative::new(subject);
     let width = terminal.width();
+    let is_told = match args.format() {
+        TailFormat::Text => !is_everything || width.is_some(),
+        TailFormat::Jsonl => !is_everything,
+        TailFormat::Ocsf => true,
+    };
     loop {
         let events = file.wait(file.reader().events_from(next, STEP))?;
         next = events.last().map_or(next, |event| event.position() + 1);
         let ended = events.is_empty();
         let mut out = std::io::BufWriter::new(Stdout);
         for event in events {
-            let is_told = match args.format() {
-                TailFormat::Text => !is_everything || width.is_some(),
-                TailFormat::Jsonl => !is_everything,
-                TailFormat::Ocsf => true,
-            };
             let told = is_told.then(|| narrative.tell(&StoryRecord::from(event.clone()), file));
             // A narrative of everything has a line for every event.
             let told = told.flatten();
             if !is_everything && told.is_none() {
                 continue;
             }
-            let object = match (args.format(), told, width) {
+            match (args.format(), told, width) {
                 (TailFormat::Text, Some(told), Some(width)) => {
                     writeln!(out, "{}", short_line(&told, terminal, width))?;
-                    continue;
                 }
-                (TailFormat::Text, ..) => {
-                    writeln!(out, "{}", line(&event, terminal))?;
-                    continue;
+                (TailFormat::Text, ..) => writeln!(out, "{}", line(&event, terminal))?,
+                (TailFormat::Jsonl, ..) => write_json(&mut out, &object(&event))?,
+                (TailFormat::Ocsf, told, _) => {
+                    write_json(
+                        &mut out,
+                        &told.map(|told| crate::ocsf::event(&event, &told)),
+                    )?;
                 }
-                (TailFormat::Jsonl, ..) => object(&event),
-                (TailFormat::Ocsf, told, _) => told.map_or(serde_json::Value::Null, |told| {
-                    crate::ocsf::event(&event, &told)
-                }),
-            };
-            serde_json::to_writer(&mut out, &object).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+            }
         }
         out.flush()?;
         drop(out);

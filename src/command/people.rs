@@ -112,15 +112,14 @@ pub(crate) fn grant_add(
     super::runtime()?.block_on(async {
         let Grants { mut permissions } = client.ask_json(&known).await?;
         permissions.retain(|grant| {
-            let is_same = |member: &str| grant.get(member) == added.get(member);
+            let is_same = ["operation_id", "scope_type", "scope_id"]
+                .iter()
+                .all(|member| grant.get(member) == added.get(member));
             let until = grant.get("expires_at").and_then(Value::as_str);
             let is_over = until
                 .and_then(|until| until.parse::<jiff::Timestamp>().ok())
                 .is_some_and(|until| until.as_microsecond() <= now.as_micros());
-            !is_over
-                && !["operation_id", "scope_type", "scope_id"]
-                    .iter()
-                    .all(|it| is_same(it))
+            !is_over && !is_same
         });
         permissions.push(added.clone());
         let body = json!({"permissions": permissions, "reason": asked.why});
