@@ -1,5 +1,6 @@
 //! `ledger erase`: on a terminal it says what goes, and asks.
 
+use super::cut;
 use super::operate::operate;
 use crate::cli::EraseArgs;
 use crate::config::Environment;
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 
 /// Lines of a story that are shown; the rest is counted.
 const SHOWN: usize = 12;
+/// The most characters of such a line.
+const MOST: usize = 96;
 /// More than an answer of a person.
 const MOST_BYTES: u64 = 100;
 
@@ -71,7 +74,7 @@ fn question(what: &Erased, told: &[String]) -> String {
         shown(name, 100)
     );
     for line in told.iter().take(SHOWN) {
-        text.push_str(&format!("  {}\n", shown(line, 96)));
+        text.push_str(&format!("  {}\n", cut(line, MOST)));
     }
     if let Some(more @ 1..) = told.len().checked_sub(SHOWN) {
         text.push_str(&format!("  and {more} more\n"));
@@ -85,8 +88,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_of_the_story_is_spelled_out_once_and_cut() {
+        let told = [shown("task \u{202e} opened", 1500), "é".repeat(300)];
+        let text = question(&Erased::Task("t1".to_owned()), &told);
+        assert!(text.contains("\n  task ‹U+202E› opened\n"), "{text}");
+        let long = text.lines().nth(2).unwrap();
+        assert_eq!(long, format!("  {}…", "é".repeat(95)));
+    }
+
+    #[test]
     fn the_question_says_what_goes_and_moves_no_terminal() {
-        let told: Vec<String> = (0..15).map(|at| format!("line {at}\u{1b}[2J")).collect();
+        // As a narrative tells it.
+        let line = |at| shown(&format!("line {at}\u{1b}[2J"), 1500);
+        let told: Vec<String> = (0..15).map(line).collect();
         let text = question(&Erased::Task("t1".to_owned()), &told);
         assert!(text.starts_with("This takes away what the ledger says of task t1:\n  line 0"));
         assert!(

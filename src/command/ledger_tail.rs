@@ -1,5 +1,6 @@
 //! `ledger tail`.
 
+use super::cut;
 use crate::cli::{TailArgs, TailFormat};
 use crate::config::Environment;
 use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock};
@@ -90,18 +91,7 @@ fn short_line(told: &Told, terminal: Terminal, width: usize) -> String {
     let at = at.get(11..19).unwrap_or(&at);
     let begin = format!("{:>7} {at}", told.line.position);
     let room = width.saturating_sub(begin.chars().count() + 1);
-    let text = match told.line.text.char_indices().nth(room) {
-        Some(_) => {
-            let kept: String = told
-                .line
-                .text
-                .chars()
-                .take(room.saturating_sub(1))
-                .collect();
-            format!("{kept}…")
-        }
-        None => told.line.text.clone(),
-    };
+    let text = cut(&told.line.text, room);
     format!(
         "{} {}",
         terminal.paint(Style::Faint, begin),

@@ -74,6 +74,7 @@ use crate::service::refuse_missing;
 use crate::terminal::say_link;
 use anyhow::Context;
 use ledger_sqlite::Reader;
+use std::borrow::Cow;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -103,6 +104,15 @@ fn shell_word(text: &str) -> String {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
     }
+}
+
+/// The text in no more characters than this; one that was cut ends in `…`.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.chars().nth(most).is_none() {
+        return text.into();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…").into()
 }
 
 /// Success where what was looked at is well.
