@@ -137,7 +137,7 @@ for (const operation of document.querySelectorAll(".operation")) {
 }
 for (const heading of unseen) eye.observe(heading);
 
-/** Which operations were to be seen, folded ones only once they were unfolded, and which to their end. */
+/** The operations that were to be seen, folded ones only once they were unfolded, and those seen to their end. */
 function onScreen() {
   const rising = (numbers) => [...numbers].sort((one, other) => one - other);
   return { operations: rising(seen), to_the_end: rising([...ended].filter((number) => seen.has(number))) };

@@ -5,7 +5,7 @@
 
 const main = document.getElementById("content");
 const root = main.dataset.root;
-/** What this browser knows of the log, by where the service is. */
+/** The name under which this browser keeps what it knows of the log, by where the service is. */
 const KEPT = `ledger ${new URL(root, location.href).pathname}`;
 const TILE = 256;
 /** The algorithm of a key and of its signatures (C2SP signed-note). */
@@ -238,7 +238,7 @@ function told() {
   tell(`the first ${last.tree.size}: signed by the key that this browser keeps since ${since}, and each checkpoint since then continues the one before${audits() ? "" : ". Single events are checked for who may audit"}`);
 }
 
-/** What was found last, and when. */
+/** The last finding, and its time. */
 let last = null;
 let checkedAt = -Infinity;
 const PAUSE = 5000;

@@ -17,7 +17,7 @@ pub(crate) struct Message {
     pub(crate) data: String,
 }
 
-/// What is left of a stream.
+/// The rest of a stream.
 pub(crate) struct EventStream {
     response: Response,
     buffer: Vec<u8>,

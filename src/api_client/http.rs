@@ -51,7 +51,7 @@ pub(super) async fn bounded_body(mut response: Response, most: usize) -> anyhow:
     Ok(body)
 }
 
-/// Why no answer came, as a person says it.
+/// The reason that no answer came, as a person says it.
 pub(super) fn in_a_sentence(error: reqwest::Error) -> anyhow::Error {
     match reason(&error) {
         Some(reason) => anyhow::anyhow!("{reason}"),

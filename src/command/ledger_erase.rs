@@ -45,7 +45,7 @@ fn is_confirmed(environment: &Environment, what: &Erased) -> anyhow::Result<bool
     Ok(answer.trim() == "yes")
 }
 
-/// What the ledger says of a task, as `ledger replay` tells it.
+/// The lines of a task in the ledger, as `ledger replay` tells them.
 fn lines(environment: &Environment, task: &str) -> anyhow::Result<Vec<String>> {
     // What is no task's id is refused where it is erased.
     let Ok(task) = task.parse() else {

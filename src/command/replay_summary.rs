@@ -1,10 +1,10 @@
-//! What `ledger replay` says above a story, and the tries that it folds.
+//! The summary that `ledger replay` puts above a story, and the tries that it folds.
 
 use crate::narrative::{Told, clock};
 use ledger::{StreamId, Timestamp};
 use std::io::{self, Write};
 
-/// What is counted, in the order in which it is said: the event, one of it, several of it.
+/// Events that are counted, in the order in which they are said: the event, one of it, several of it.
 const COUNTED: [(&str, &str, &str); 11] = [
     ("task.created", "task", "tasks"),
     ("apply.accepted", "apply", "applies"),

@@ -17,7 +17,7 @@ const MOST: usize = 500;
 /// Nothing answers, or something else than the service.
 const UNREACHABLE: u8 = 3;
 
-/// How a service stands. A number is `None` where the service does not tell it.
+/// The state of a service. A number is `None` where the service does not tell it.
 #[derive(Serialize)]
 struct Status {
     ready: bool,
@@ -89,7 +89,7 @@ impl Status {
         }
     }
 
-    /// Whether nothing but questions waits for anybody.
+    /// True when nothing but questions waits for anybody.
     fn is_well(&self) -> bool {
         let none = |count: Option<u64>| count.unwrap_or(0) == 0;
         self.ready && none(self.unknown_applies) && none(self.given_up_deliveries)

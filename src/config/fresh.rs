@@ -18,7 +18,7 @@ const FILE: &str = "the settings file";
 /// Where a service listens behind a proxy.
 const PORT: u16 = 8080;
 
-/// What an installation chooses; all else has a default or is random.
+/// The choices of an installation; all else has a default or is random.
 pub(crate) struct FreshSettings<'a> {
     /// Where people reach the service.
     pub(crate) base_url: &'a Url,

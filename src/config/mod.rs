@@ -59,7 +59,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Whether nothing is sent upstream: no upstream has a token.
+    /// True when nothing is sent upstream: no upstream has a token.
     pub(crate) fn is_simulated(&self) -> bool {
         self.upstreams
             .iter()

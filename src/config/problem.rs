@@ -19,7 +19,7 @@ impl Problem {
         }
     }
 
-    /// What is wrong.
+    /// The fault, without its place.
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -14,7 +14,7 @@ const LEAST_BYTES: usize = 32;
 /// The least that a secret must be estimated to hold, in bits.
 const LEAST_BITS: f64 = 32.0;
 
-/// What is wrong with a secret that nobody has set.
+/// The fault of a secret that nobody has set.
 const NOT_SET: &str = "is not set; set it to at least 32 random bytes";
 
 const DEVELOPMENT_PREFIX: &str = "insecure-development-only-";
@@ -28,7 +28,7 @@ pub(crate) const REQUIRED: [&Variable; 5] = [
     &table::RESUME_TOKEN_SECRET.variable,
 ];
 
-/// Whether it says that a secret is missing, and nothing else.
+/// True for a problem that says that a secret is missing, and nothing else.
 pub(crate) fn is_missing(problem: &Problem) -> bool {
     problem.text() == NOT_SET
 }

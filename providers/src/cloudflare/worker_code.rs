@@ -1,6 +1,6 @@
 //! The modules of a Worker beside those that run.
 //!
-//! What an approver is shown of the running code is recorded for good, so it is read into a form that holds
+//! The running code that an approver is shown is recorded for good, so it is read into a form that holds
 //! little of it: digests of its modules, the lines that the upload replaces, and which of the upload's hosts it
 //! names already. All other lines stand in the upload. Of lines that go, what looks like a secret is withheld.
 //!
