@@ -15,11 +15,19 @@ pub enum Notifier {
     Teams,
     /// Any program of the operator, told and signed as callbacks are.
     Webhook,
+    /// A mailbox, by a mail server.
+    Email,
 }
 
 impl Notifier {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Slack, Self::Discord, Self::Teams, Self::Webhook];
+    pub const ALL: [Self; 5] = [
+        Self::Slack,
+        Self::Discord,
+        Self::Teams,
+        Self::Webhook,
+        Self::Email,
+    ];
 
     /// The name in settings, logs and lists.
     #[must_use]
@@ -29,6 +37,7 @@ impl Notifier {
             Self::Discord => "discord",
             Self::Teams => "teams",
             Self::Webhook => "webhook",
+            Self::Email => "email",
         }
     }
 
@@ -41,6 +50,7 @@ impl Notifier {
             Self::Discord => b'2',
             Self::Teams => b'3',
             Self::Webhook => b'4',
+            Self::Email => b'5',
         };
         let [a, b, c, d, e, f, g, h, i, j, k, l] = *b"lpp notifier";
         CallbackId::from_bytes([a, b, c, d, e, f, g, h, i, j, k, l, b' ', b' ', b' ', number])
@@ -77,7 +87,7 @@ mod tests {
         let begins = "6c707020-6e6f-7469-6669-6572202020";
         assert_eq!(
             ids,
-            [31, 32, 33, 34].map(|number| format!("{begins}{number}"))
+            [31, 32, 33, 34, 35].map(|number| format!("{begins}{number}"))
         );
         for notifier in Notifier::ALL {
             assert_eq!(Notifier::of(notifier.callback_id()), Some(notifier));

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::{Host, Url};
+use workers::notifier::{InvalidMail, MailAddress, MailServer};
 
 /// What is wrong with a text, and what to do about it.
 pub(crate) type Fault = Cow<'static, str>;
@@ -162,6 +163,19 @@ pub(super) fn notifier(text: &str) -> Result<String, Fault> {
         CallbackPolicy::new(url.host_str()).map_err(|_| "must name its host, not an IP address")?;
     let url = CallbackUrl::parse(url.as_str(), &policy).map_err(|why| why.to_string())?;
     Ok(url.as_str().to_owned())
+}
+
+/// A mail server. Its text has a password in it, so no fault repeats it.
+pub(super) fn mail_server(text: &str) -> Result<MailServer, Fault> {
+    text.parse().map_err(mail_fault)
+}
+
+pub(super) fn mail_address(text: &str) -> Result<MailAddress, Fault> {
+    text.parse().map_err(mail_fault)
+}
+
+fn mail_fault(why: InvalidMail) -> Fault {
+    why.to_string().into()
 }
 
 pub(super) fn callback_secret(text: &str) -> Result<String, Fault> {

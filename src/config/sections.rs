@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
+use workers::notifier::{MailAddress, MailServer};
 use workers::witness::WitnessSettings;
 
 /// The listener and the public address.
@@ -185,6 +186,33 @@ pub(crate) struct Notifiers {
     pub(crate) places: Vec<(Notifier, SecretString)>,
     /// Signs what the webhook is told; there with it.
     pub(crate) secret: Option<SecretString>,
+    pub(crate) email: Option<Email>,
+}
+
+/// The mailbox that is told of questions.
+pub(crate) struct Email {
+    pub(crate) server: MailServer,
+    pub(crate) from: MailAddress,
+    pub(crate) to: MailAddress,
+}
+
+impl Email {
+    fn read(sources: &mut Sources) -> Option<Self> {
+        let server = sources.given(&table::NOTIFY_EMAIL_URL);
+        let mut end = |row: &Row<MailAddress>| {
+            if sources.set(&table::NOTIFY_EMAIL_URL).is_some() && sources.set(row).is_none() {
+                let text = "is not set, and NOTIFY_EMAIL_URL is: set it to an address such as proxy@example.com";
+                sources.problem(row, text);
+            }
+            sources.given(row)
+        };
+        let (from, to) = (end(&table::NOTIFY_EMAIL_FROM), end(&table::NOTIFY_EMAIL_TO));
+        Some(Self {
+            server: server?,
+            from: from?,
+            to: to?,
+        })
+    }
 }
 
 impl Notifiers {
@@ -212,11 +240,14 @@ impl Notifiers {
         Self {
             places,
             secret: secret.map(Into::into),
+            email: Email::read(sources),
         }
     }
 
     pub(crate) fn kinds(&self) -> Vec<Notifier> {
-        self.places.iter().map(|(notifier, _)| *notifier).collect()
+        let places = self.places.iter().map(|(notifier, _)| *notifier);
+        let email = self.email.as_ref().map(|_| Notifier::Email);
+        places.chain(email).collect()
     }
 }
 

@@ -119,6 +119,9 @@ settings! {
     NOTIFY_TEAMS_URL: String = secret(parse::notifier, "webhook of a Teams channel that is told of questions");
     NOTIFY_WEBHOOK_URL: String = secret(parse::notifier, "any https address that is told of questions, as callbacks are");
     NOTIFY_WEBHOOK_SECRET: String = secret(parse::callback_secret, "signs what NOTIFY_WEBHOOK_URL is told");
+    NOTIFY_EMAIL_URL: workers::notifier::MailServer = secret(parse::mail_server, "mail server by which a mailbox is told of questions");
+    NOTIFY_EMAIL_FROM: workers::notifier::MailAddress = unset(parse::mail_address, "the address that these messages are from");
+    NOTIFY_EMAIL_TO: workers::notifier::MailAddress = unset(parse::mail_address, "the mailbox that is told");
     APPROVAL_TTL_SECONDS: Duration = plain("600", parse::seconds::<60, 604_800>, "how long a question waits");
     APPROVAL_NONCE_TTL_SECONDS: Duration = plain("90", parse::seconds::<30, 300>, "how long a WebAuthn challenge is good");
     APPROVAL_APPROVERS: ledger::ApproverName = plain("default", parse::principal, "the principals who may decide, comma-separated");

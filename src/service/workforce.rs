@@ -59,7 +59,12 @@ fn places(config: &Config, callbacks: &CallbackSender) -> anyhow::Result<Places>
             let place = place.with_context(|| format!("{notifier} cannot be told of questions"))?;
             Ok((*notifier, place))
         });
-    places.collect()
+    let email = config.notifiers.email.as_ref().map(|email| {
+        let (from, to) = (email.from.clone(), email.to.clone());
+        let place = Place::mailbox(email.server.clone(), from, to, callbacks);
+        Ok((Notifier::Email, place.context("NOTIFY_EMAIL_URL")?))
+    });
+    places.chain(email).collect()
 }
 
 fn approval_urls(config: &Config) -> ApprovalUrls {

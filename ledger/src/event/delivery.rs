@@ -40,12 +40,12 @@ pub struct AttemptStarted {
 pub enum AttemptOutcome {
     /// The receiver answered 2xx.
     Delivered {
-        /// The HTTP status.
+        /// The HTTP status, or the code of a mail server's reply.
         http_status: u16,
     },
     /// Anything else.
     Failed {
-        /// The HTTP status, where there was an answer.
+        /// The HTTP status, or the code of a mail server's reply, where there was an answer.
         http_status: Option<u16>,
         /// A stable code.
         code: String,
@@ -57,17 +57,19 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// True when the receiver said 410: that it wants this no more (RFC 9110, section 15.5.11; Standard
-    /// Webhooks). No further try follows, however many are left.
+    /// The code of a try that a mail server refused for good: 5yz (RFC 5321, section 4.2.1).
+    pub const MAIL_REFUSED: &str = "mail_refused";
+
+    /// True when the receiver wants this no more: it said 410 (RFC 9110, section 15.5.11; Standard Webhooks), or
+    /// a mail server refused it for good. No further try follows, however many are left.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Failed {
-                http_status: Some(410),
-                ..
-            }
-        )
+                http_status, code, ..
+            } => *http_status == Some(410) || code == Self::MAIL_REFUSED,
+            Self::Delivered { .. } | Self::Interrupted => false,
+        }
     }
 }
 

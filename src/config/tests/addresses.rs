@@ -146,6 +146,33 @@ fn places_that_are_told_of_questions_are_https_and_their_addresses_secrets() {
 }
 
 #[test]
+fn a_mailbox_has_a_server_and_both_addresses_and_its_password_is_a_secret() {
+    let email = [
+        ("NOTIFY_EMAIL_URL", "smtps://me:s-e-c@mail.example.com"),
+        ("NOTIFY_EMAIL_FROM", "proxy@example.com"),
+        ("NOTIFY_EMAIL_TO", "on-call@example.com"),
+    ];
+    let (config, _) = accepted(&with(&email));
+    assert_eq!(config.notifiers.kinds(), [ledger::Notifier::Email]);
+    assert!(!config.effective().contains("s-e-c"));
+    let (config, _) = accepted(&with(&email[1..]));
+    assert!(config.notifiers.kinds().is_empty());
+    let ends = ["NOTIFY_EMAIL_FROM", "NOTIFY_EMAIL_TO"];
+    assert_eq!(refused(&with(&email[..1]), None), ends);
+    for value in ["", "http://mail.example.com", "smtp://me:s@localhost"] {
+        let variables = with(&[("NOTIFY_EMAIL_URL", value), email[1], email[2]]);
+        assert_eq!(refused(&variables, None), ["NOTIFY_EMAIL_URL"], "{value}");
+    }
+    for value in [
+        "",
+        "Proxy <proxy@example.com>",
+        "a@example.com,b@example.com",
+    ] {
+        refuses("NOTIFY_EMAIL_TO", value);
+    }
+}
+
+#[test]
 fn callback_networks_are_written_out() {
     let (config, _) = accepted(&with(&[(
         "CALLBACK_ALLOWED_NETS",

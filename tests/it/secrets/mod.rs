@@ -5,10 +5,12 @@ mod misplaced;
 mod people;
 mod search;
 
+use crate::notifiers::writing_to;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fixtures::approver::SoftApprover;
 use fixtures::caller::Reply;
+use fixtures::mail::{MailServer, Security};
 use fixtures::sandbox::{Sandbox, until};
 use fixtures::service::{AGENT, CALLBACK_SECRET, Service, Task, deployment, purge, record};
 use fixtures::upstream::Fault;
@@ -17,6 +19,8 @@ use reqwest::Method;
 use search::{HOLDERS, LINK_HOLDER, Search, Secrets, look_through};
 use serde_json::json;
 use std::collections::BTreeMap;
+
+const MAIL_PASSWORD: &str = "8d1f60c2b75e4a93f0d2c6b81e7a5493";
 
 /// What was answered, but for what had to hand a secret out.
 #[derive(Default)]
@@ -131,6 +135,10 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
     }
     assert_eq!(secrets.0.len(), 8, "five secrets, two tokens and a key");
     secrets.keep("the callback's secret", CALLBACK_SECRET);
+    let mail_server = MailServer::start(Security::Tls).await.unwrap();
+    mail_server.demand_login("proxy", MAIL_PASSWORD);
+    writing_to(&mut sandbox, &mail_server, "proxy", MAIL_PASSWORD);
+    secrets.keep("the mail server's password", MAIL_PASSWORD);
 
     let service = sandbox.start().await;
     let ledger = sandbox.ledger_file().display().to_string();
@@ -202,6 +210,7 @@ async fn after_a_full_run_no_secret_stands_anywhere_but_where_it_has_to() {
         let reply = service.caller.ask(Method::GET, path, None).await.unwrap();
         answers.keep(path, &reply);
     }
+    assert!(!mail_server.received().is_empty());
     let events = sandbox.events().await;
     let refused = events
         .iter()

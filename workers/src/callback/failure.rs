@@ -4,6 +4,7 @@
 
 use crate::callback::resolver::HostRefused;
 use ledger::CallbackUrlError;
+use ledger::event::AttemptOutcome;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -34,6 +35,10 @@ pub enum FailureCode {
     RedirectRefused,
     /// `http_status`: any other answer that is not 2xx.
     HttpStatus,
+    /// `mail_deferred`: a mail server does not take the message now.
+    MailDeferred,
+    /// `mail_refused`: a mail server refused the message for good; it is not tried again.
+    MailRefused,
 }
 
 impl FailureCode {
@@ -50,6 +55,8 @@ impl FailureCode {
             Self::NoAnswer => "no_answer",
             Self::RedirectRefused => "redirect_refused",
             Self::HttpStatus => "http_status",
+            Self::MailDeferred => "mail_deferred",
+            Self::MailRefused => AttemptOutcome::MAIL_REFUSED,
         }
     }
 }
@@ -74,7 +81,7 @@ pub struct AttemptFailure {
 }
 
 impl AttemptFailure {
-    fn without_answer(code: FailureCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn without_answer(code: FailureCode, detail: impl Into<String>) -> Self {
         let detail = bounded(detail.into());
         Self {
             code,
@@ -106,6 +113,41 @@ impl AttemptFailure {
         }
     }
 
+    /// A mail server's reply that is not the one wanted (RFC 5321, section 4.2.1); `step` is what it replied to.
+    pub(crate) fn of_reply(code: u16, step: &str) -> Self {
+        let kind = match code {
+            500..=599 => FailureCode::MailRefused,
+            _ => FailureCode::MailDeferred,
+        };
+        Self {
+            http_status: Some(code),
+            ..Self::without_answer(kind, format!("the mail server answered {code} to {step}"))
+        }
+    }
+
+    /// No address of the host to connect to.
+    pub(crate) fn of_lookup(error: &(dyn Error + 'static)) -> Self {
+        let (code, detail) = match find::<HostRefused>(error) {
+            Some(refused) => of_host(refused),
+            None => (FailureCode::DnsFailed, unresolved(error)),
+        };
+        Self::without_answer(code, detail)
+    }
+
+    pub(crate) fn of_connect(error: &io::Error) -> Self {
+        Self::without_answer(FailureCode::ConnectFailed, unconnected(error))
+    }
+
+    pub(crate) fn of_tls(error: &io::Error) -> Self {
+        match find::<rustls::Error>(error) {
+            Some(tls) => Self::without_answer(FailureCode::TlsFailed, broken_tls(tls)),
+            None => Self::without_answer(
+                FailureCode::NoAnswer,
+                "the connection ended before TLS was there",
+            ),
+        }
+    }
+
     pub(crate) fn of_transport(error: &reqwest::Error) -> Self {
         let (code, detail) = classify(error);
         Self::without_answer(code, detail)
@@ -114,12 +156,7 @@ impl AttemptFailure {
 
 fn classify(error: &reqwest::Error) -> (FailureCode, String) {
     if let Some(refused) = find::<HostRefused>(error) {
-        return match refused {
-            HostRefused::NoAddress => (FailureCode::DnsFailed, refused.to_string()),
-            HostRefused::AllRefused(first) => {
-                (FailureCode::AddressRefused, format!("{refused}: {first}"))
-            }
-        };
+        return of_host(refused);
     }
     if error.is_timeout() {
         let detail = if error.is_connect() {
@@ -130,33 +167,45 @@ fn classify(error: &reqwest::Error) -> (FailureCode, String) {
         return (FailureCode::Timeout, detail.to_owned());
     }
     if error.is_dns() {
-        let cause = find::<io::Error>(error)
-            .map(io::Error::to_string)
-            .unwrap_or_default();
-        return (
-            FailureCode::DnsFailed,
-            format!("the host could not be resolved: {cause}"),
-        );
+        return (FailureCode::DnsFailed, unresolved(error));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return (
-            FailureCode::TlsFailed,
-            format!("TLS with the receiver failed: {tls}"),
-        );
+        return (FailureCode::TlsFailed, broken_tls(tls));
     }
     if error.is_connect() {
-        let cause = find::<io::Error>(error)
-            .map(io::Error::to_string)
-            .unwrap_or_default();
-        return (
-            FailureCode::ConnectFailed,
-            format!("no connection to the receiver: {cause}"),
-        );
+        return (FailureCode::ConnectFailed, unconnected(error));
     }
     (
         FailureCode::NoAnswer,
         "the connection ended before a whole answer came".to_owned(),
     )
+}
+
+fn of_host(refused: &HostRefused) -> (FailureCode, String) {
+    match refused {
+        HostRefused::NoAddress => (FailureCode::DnsFailed, refused.to_string()),
+        HostRefused::AllRefused(first) => {
+            (FailureCode::AddressRefused, format!("{refused}: {first}"))
+        }
+    }
+}
+
+fn unresolved(error: &(dyn Error + 'static)) -> String {
+    format!("the host could not be resolved: {}", io_cause(error))
+}
+
+fn unconnected(error: &(dyn Error + 'static)) -> String {
+    format!("no connection to the receiver: {}", io_cause(error))
+}
+
+fn broken_tls(error: &rustls::Error) -> String {
+    format!("TLS with the receiver failed: {error}")
+}
+
+fn io_cause(error: &(dyn Error + 'static)) -> String {
+    find::<io::Error>(error)
+        .map(io::Error::to_string)
+        .unwrap_or_default()
 }
 
 /// The first cause of type `E`. An `io::Error` hides what it wraps from `source`, so what it wraps

@@ -2,6 +2,7 @@
 //! try again. The loop that decides what is owed is the dispatcher's.
 
 mod address;
+pub(crate) mod connector;
 mod failure;
 mod resolver;
 pub(crate) mod retry_after;

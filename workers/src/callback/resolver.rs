@@ -8,6 +8,7 @@ use crate::callback::address::{AddressRefused, check_address};
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub enum HostRefused {
 }
 
 /// Looks a host up and keeps the addresses that [`check_address`] lets pass.
+#[derive(Clone)]
 pub(crate) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     allowed_nets: Arc<[IpNet]>,
@@ -59,15 +61,25 @@ impl GuardedResolver {
             allowed_nets,
         }
     }
+
+    /// The addresses of a host that may be connected to, at least one.
+    ///
+    /// # Errors
+    /// An [`io::Error`] of the lookup, or [`HostRefused`].
+    pub(crate) async fn addresses(
+        self,
+        host: &str,
+    ) -> Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>> {
+        let found = self.lookup.lookup(host).await?;
+        Ok(keep_allowed(host, found, &self.allowed_nets)?)
+    }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = Arc::clone(&self.lookup);
-        let allowed_nets = Arc::clone(&self.allowed_nets);
+        let resolver = self.clone();
         Box::pin(async move {
-            let found = lookup.lookup(name.as_str()).await?;
-            let passed = keep_allowed(name.as_str(), found, &allowed_nets)?;
+            let passed = resolver.addresses(name.as_str()).await?;
             // Port 0 stands for the port of the URL.
             let addresses = passed
                 .into_iter()

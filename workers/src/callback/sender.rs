@@ -1,5 +1,6 @@
 //! One attempt to deliver one event.
 
+use crate::callback::connector::{self, Connector};
 use crate::callback::failure::AttemptFailure;
 use crate::callback::resolver::{GuardedResolver, Lookup, SystemLookup};
 use crate::callback::retry_after::retry_after;
@@ -12,6 +13,10 @@ use http::header::CONTENT_TYPE;
 use ipnet::IpNet;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, EventId, Timestamp};
 use reqwest::{Certificate, Client, RequestBuilder, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,7 +65,7 @@ pub enum CallbackSetupError {
         "TLS for callbacks cannot be set up: it takes the system's certificates (package \
          ca-certificates) or roots in CALLBACK_CA_FILE"
     )]
-    Tls(#[source] reqwest::Error),
+    Tls(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// One event for one callback, to be sent now.
@@ -96,6 +101,21 @@ pub enum AttemptOutcome {
 pub struct CallbackSender {
     client: Client,
     policy: Arc<CallbackPolicy>,
+    settings: Arc<Settings>,
+}
+
+/// What a connection that is not for HTTP is made with.
+struct Settings {
+    resolver: GuardedResolver,
+    extra_roots_pem: Option<Vec<u8>>,
+    connect_timeout: Duration,
+    total_timeout: Duration,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
 }
 
 impl CallbackSender {
@@ -120,7 +140,7 @@ impl CallbackSender {
         let resolver = GuardedResolver::new(lookup, config.allowed_nets.into());
         let builder = Client::builder()
             .user_agent(USER_AGENT)
-            .dns_resolver(resolver)
+            .dns_resolver(resolver.clone())
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -130,10 +150,35 @@ impl CallbackSender {
             .connect_timeout(config.connect_timeout)
             .timeout(config.total_timeout)
             .tls_certs_merge(roots(config.extra_roots_pem.as_deref())?);
-        let client = builder.build().map_err(CallbackSetupError::Tls)?;
+        let client = builder.build();
+        let client = client.map_err(|error| CallbackSetupError::Tls(error.into()))?;
         Ok(Self {
             client,
             policy: Arc::new(config.policy),
+            settings: Arc::new(Settings {
+                resolver,
+                extra_roots_pem: config.extra_roots_pem,
+                connect_timeout: config.connect_timeout,
+                total_timeout: config.total_timeout,
+            }),
+        })
+    }
+
+    /// Connections under the same rules of addresses, roots and times, for what is not HTTP.
+    ///
+    /// # Errors
+    /// [`CallbackSetupError`] when TLS cannot be set up.
+    pub(crate) fn connector(&self) -> Result<Connector, CallbackSetupError> {
+        let roots = match &self.settings.extra_roots_pem {
+            Some(pem) => CertificateDer::pem_slice_iter(pem).collect(),
+            None => Ok(Vec::new()),
+        };
+        let roots = roots.map_err(|error| CallbackSetupError::Tls(error.into()))?;
+        Ok(Connector {
+            resolver: self.settings.resolver.clone(),
+            tls: connector::tls(roots).map_err(|error| CallbackSetupError::Tls(error.into()))?,
+            connect_timeout: self.settings.connect_timeout,
+            answer_timeout: self.settings.total_timeout,
         })
     }
 
@@ -143,6 +188,7 @@ impl CallbackSender {
         Self {
             client: self.client.clone(),
             policy: Arc::new(policy),
+            settings: Arc::clone(&self.settings),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::callback::{
     Attempt, AttemptOutcome as Sent, CallbackSender, delay_after_interruption, retry_delay,
 };
 use crate::error::Error;
-use crate::notifier::{Places, message};
+use crate::notifier::{Places, Way, message};
 use crate::question::{ApprovalUrls, Question};
 use crate::recording::Recorder;
 use bytes::Bytes;
@@ -214,26 +214,37 @@ impl Courier {
             return Try::failed(NOTIFIER_UNKNOWN, format!("no {notifier} is configured"));
         };
         let now = self.recorder.ledger().now();
-        if let Some(secret) = &place.secret {
+        if let Way::Post {
+            url,
+            secret: Some(secret),
+            sender,
+        } = &place.0
+        {
             let attempt = Attempt {
-                url: &place.url,
+                url,
                 secret,
                 event_id: owed.event_id,
                 body: self.body(delivery, position).await,
                 now,
             };
-            return Try::of(place.sender.attempt(attempt).await);
+            return Try::of(sender.attempt(attempt).await);
         }
         let question = match Question::read(self.recorder.ledger(), approval_id).await {
             Ok(Some(question)) => question,
             Ok(None) => return Try::failed(QUESTION_GONE, "the question was erased"),
             Err(error) => return Try::failed(QUESTION_GONE, error.to_string()),
         };
-        let Some(message) = message(notifier, &question, &urls.of(approval_id)) else {
-            return Try::failed(NOTIFIER_UNKNOWN, format!("{notifier} has no secret"));
-        };
-        let body = Bytes::from(message.to_string());
-        Try::of(place.sender.post(&place.url, now, body).await)
+        let link = urls.of(approval_id);
+        Try::of(match &place.0 {
+            Way::Post { url, sender, .. } => {
+                let Some(message) = message(notifier, &question, &link) else {
+                    return Try::failed(NOTIFIER_UNKNOWN, format!("{notifier} has no secret"));
+                };
+                let body = Bytes::from(message.to_string());
+                sender.post(url, now, body).await
+            }
+            Way::Mail(mailer) => mailer.tell(&question, &link, owed.delivery_id, now).await,
+        })
     }
 
     fn open(

@@ -5,16 +5,22 @@
 //! system's way to say so is in its own file, with the limits that it documents.
 
 mod discord;
+mod email;
+mod mail_server;
 mod slack;
+mod smtp;
 mod teams;
 #[cfg(test)]
 mod tests;
 
-use crate::callback::CallbackSender;
+pub use mail_server::{InvalidMail, MailAddress, MailServer};
+
+use crate::callback::{CallbackSender, CallbackSetupError};
 use crate::question::{Question, visible};
 use ledger::aggregate::ApprovalState;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, CallbackUrlError, Notifier};
 use serde_json::Value;
+use smtp::Mailer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -30,12 +36,21 @@ const LONGEST_REASON: usize = 500;
 
 /// The address of one place. It is a secret: who has it can write there.
 #[derive(Clone)]
-pub struct Place {
-    pub(crate) url: String,
-    /// The key of signatures; for [`Notifier::Webhook`].
-    pub(crate) secret: Option<CallbackSecret>,
-    /// Sends to its host and to no other.
-    pub(crate) sender: CallbackSender,
+pub struct Place(pub(crate) Way);
+
+/// How a place is told.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// By a request.
+    Post {
+        url: String,
+        /// The key of signatures; for [`Notifier::Webhook`].
+        secret: Option<CallbackSecret>,
+        /// Sends to its host and to no other.
+        sender: CallbackSender,
+    },
+    /// By a message to a mailbox.
+    Mail(Mailer),
 }
 
 impl fmt::Debug for Place {
@@ -57,11 +72,30 @@ impl Place {
         let url = url::Url::parse(url).map_err(CallbackUrlError::Malformed)?;
         let policy = CallbackPolicy::new(url.host_str())?;
         let url = CallbackUrl::parse(url.as_str(), &policy)?;
-        Ok(Self {
+        Ok(Self(Way::Post {
             url: url.as_str().to_owned(),
             secret,
             sender: callbacks.with_policy(policy),
-        })
+        }))
+    }
+
+    /// The mailbox `to`, written to from `from`. The server is reached with the settings of callbacks.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn mailbox(
+        server: MailServer,
+        from: MailAddress,
+        to: MailAddress,
+        callbacks: &CallbackSender,
+    ) -> Result<Self, CallbackSetupError> {
+        let connector = callbacks.connector()?;
+        Ok(Self(Way::Mail(Mailer {
+            server,
+            from,
+            to,
+            connector,
+        })))
     }
 }
 
@@ -81,14 +115,14 @@ impl FromIterator<(Notifier, Place)> for Places {
     }
 }
 
-/// The JSON that tells a system of a question; `None` for a place that is told as callbacks are.
+/// The JSON that tells a system of a question; `None` for a place that is told otherwise.
 pub(crate) fn message(notifier: Notifier, question: &Question, url: &str) -> Option<Value> {
     let text = Text::of(question);
     match notifier {
         Notifier::Slack => Some(slack::message(&text, url)),
         Notifier::Discord => Some(discord::message(&text, url)),
         Notifier::Teams => Some(teams::message(&text, url)),
-        Notifier::Webhook => None,
+        Notifier::Webhook | Notifier::Email => None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use fixtures::receiver::Chat;
 use ledger::{Purpose, Reason, Risk};
 
-const URL: &str = "https://proxy.example.com/gate/a/AAAAAAAAAAAAAAAAAAAAAA";
+pub(super) const URL: &str = "https://proxy.example.com/gate/a/AAAAAAAAAAAAAAAAAAAAAA";
 
 const CHATS: [(Notifier, Chat); 3] = [
     (Notifier::Slack, Chat::Slack),
@@ -12,7 +12,7 @@ const CHATS: [(Notifier, Chat); 3] = [
     (Notifier::Teams, Chat::Teams),
 ];
 
-fn question(agent: &str, task_name: &str, act: &str, reason: &str) -> Question {
+pub(super) fn question(agent: &str, task_name: &str, act: &str, reason: &str) -> Question {
     Question {
         agent: agent.to_owned(),
         task_name: task_name.to_owned(),
