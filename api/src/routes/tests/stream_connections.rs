@@ -5,6 +5,7 @@ use crate::schemes::{self, Head, Identity, Scheme};
 use crate::server::{Server, Timeouts, listen};
 use crate::testing::{AGENT, PATIENCE, SERVICE_TOKEN, Stage};
 use app::{Principal, ServiceToken, Who};
+use fixtures::process::in_own_process;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -185,8 +186,18 @@ async fn receipts(mut stream: TcpStream, times: mpsc::UnboundedSender<(u64, Inst
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_streams_cost_little_and_hear_of_a_commit_at_once() {
+#[test]
+fn a_thousand_streams_cost_little_and_hear_of_a_commit_at_once() {
+    const NAME: &str = "routes::tests::stream_connections::\
+                        a_thousand_streams_cost_little_and_hear_of_a_commit_at_once";
+    in_own_process(NAME, || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(a_thousand_streams());
+    });
+}
+
+async fn a_thousand_streams() {
     let mut schemes = schemes::all();
     schemes.insert(0, Box::new(Crowd));
     let stage = Stage::with_schemes(schemes).await;
