@@ -6,6 +6,8 @@ use crate::waiting::{until, until_within};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, Locator};
@@ -148,12 +150,14 @@ impl Browser {
 
     /// Clicks as a mouse does: scrolled into view, and refused when something else lies above.
     pub(crate) async fn click(&self, selector: &str) {
-        self.find(selector).await.click().await.unwrap();
+        self.on(selector, async |element| element.click().await)
+            .await;
     }
 
     /// Types into a field.
     pub(crate) async fn write(&self, selector: &str, text: &str) {
-        self.find(selector).await.send_keys(text).await.unwrap();
+        self.on(selector, async |element| element.send_keys(text).await)
+            .await;
     }
 
     /// Presses and releases one key.
@@ -197,22 +201,40 @@ impl Browser {
         focused.as_str().unwrap().to_owned()
     }
 
-    async fn find(&self, selector: &str) -> fantoccini::elements::Element {
-        match self.client.find(Locator::Css(selector)).await {
-            Ok(element) => element,
-            Err(why) => panic!("{selector}: {why}\n{}", self.text("body").await),
+    /// Does something with an element; with the one that is there then, where the page has replaced it since
+    /// it was found, as lists do that are brought up to date.
+    async fn on<T>(
+        &self,
+        selector: &str,
+        action: impl AsyncFn(Element) -> Result<T, CmdError>,
+    ) -> T {
+        loop {
+            let done = match self.client.find(Locator::Css(selector)).await {
+                Ok(element) => action(element).await,
+                Err(why) => Err(why),
+            };
+            match done {
+                Ok(done) => return done,
+                Err(why) if why.is_stale_element_reference() => {}
+                Err(why) => {
+                    let body = "return document.body.innerText";
+                    let body = self.script(body, Vec::new()).await;
+                    panic!("{selector}: {why}\n{}", body.as_str().unwrap_or_default());
+                }
+            }
         }
     }
 
     /// An element's text as it is shown.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        let element = self.client.find(Locator::Css(selector)).await.unwrap();
-        element.text().await.unwrap()
+        self.on(selector, async |element| element.text().await)
+            .await
     }
 
     /// Whether an element can be used.
     pub(crate) async fn is_enabled(&self, selector: &str) -> bool {
-        self.find(selector).await.is_enabled().await.unwrap()
+        self.on(selector, async |element| element.is_enabled().await)
+            .await
     }
 
     /// The page's heading.
