@@ -375,6 +375,10 @@ fn rules(config: &ApiConfig) -> Rules {
             .to_vec(),
         callback_max_attempts: 5,
         notifiers: Vec::new(),
+        push: ledger::PushRules {
+            key: ledger::VapidKey::derive(link_secret),
+            services: CallbackPolicy::with_domains(["push.example"]).unwrap(),
+        },
         rp_id: "localhost".into(),
         origin: "http://localhost:8080".into(),
         challenge_key: ChallengeKey::derive(link_secret),

@@ -65,6 +65,8 @@ pub enum CallbackUrlError {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallbackPolicy {
     allowed_hosts: BTreeSet<String>,
+    /// Domains whose subdomains are allowed, at any depth.
+    allowed_domains: BTreeSet<String>,
 }
 
 impl CallbackPolicy {
@@ -88,13 +90,48 @@ impl CallbackPolicy {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { allowed_hosts })
+        Ok(Self {
+            allowed_hosts,
+            allowed_domains: BTreeSet::new(),
+        })
+    }
+
+    /// The same, where an entry may also be `*.` and a domain: all hosts below it, and not the domain itself.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_domains<I>(entries: I) -> Result<Self, CallbackUrlError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (mut hosts, mut domains) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry.as_ref().strip_prefix("*.") {
+                Some(domain) => domains.push(domain.to_owned()),
+                None => hosts.push(entry.as_ref().to_owned()),
+            }
+        }
+        Ok(Self {
+            allowed_domains: Self::new(domains)?.allowed_hosts,
+            ..Self::new(hosts)?
+        })
     }
 
     /// True when a host, in its normalised form, may be sent to.
     #[must_use]
     pub fn allows(&self, host: &str) -> bool {
+        let mut above = host
+            .match_indices('.')
+            .filter_map(|(at, _)| host.get(at + 1..));
         self.allowed_hosts.contains(host)
+            || above.any(|domain| self.allowed_domains.contains(domain))
+    }
+
+    /// True when no host may be sent to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.allowed_hosts.is_empty() && self.allowed_domains.is_empty()
     }
 
     /// The allowed hosts, normalised, in alphabetical order.

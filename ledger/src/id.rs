@@ -1,5 +1,6 @@
 //! Identifiers. Sixteen random bytes each, written as lower-case hyphenated UUIDs.
 
+use crate::clock::Random;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -118,6 +119,10 @@ id!(
     CallbackId
 );
 id!(
+    /// A device of a user's that is told of questions; deliveries go to it as to a callback.
+    DeviceId
+);
+id!(
     /// The `jti` of a capability token.
     TokenId
 );
@@ -157,6 +162,33 @@ id!(
     /// One command; every event it leads to carries it.
     CommandId
 );
+
+impl DeviceId {
+    /// By these bytes at its beginning a receiver of deliveries is known to be a device. They are recorded, so they
+    /// stay as they are.
+    const TAG: [u8; 6] = *b"device";
+
+    /// An id with ten random bytes.
+    pub(crate) fn draw(random: &dyn Random) -> Self {
+        let mut bytes = random.sixteen();
+        for (byte, tag) in bytes.iter_mut().zip(Self::TAG) {
+            *byte = tag;
+        }
+        Self(bytes)
+    }
+
+    /// The device of that id; `None` for another receiver.
+    #[must_use]
+    pub fn of(id: CallbackId) -> Option<Self> {
+        id.0.starts_with(&Self::TAG).then_some(Self(id.0))
+    }
+
+    /// The id that stands in `delivery.owed` where a task's callback has its own.
+    #[must_use]
+    pub const fn callback_id(self) -> CallbackId {
+        CallbackId(self.0)
+    }
+}
 
 macro_rules! stream {
     ($($name:ident),*) => {$(

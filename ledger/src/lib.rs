@@ -42,6 +42,7 @@ pub mod operation;
 mod password_hash;
 pub mod provider;
 mod purpose;
+mod push;
 mod question_time;
 pub mod record;
 mod rejection;
@@ -78,9 +79,9 @@ pub use event::{Actor, Envelope, Event, Recorded, Role};
 pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
-    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, EnrolmentId,
-    EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId, StreamId,
-    TaskId, TemplateId, TokenId, UserId,
+    AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, DeviceId,
+    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId,
+    StreamId, TaskId, TemplateId, TokenId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
@@ -94,6 +95,7 @@ pub use on_screen::OnScreen;
 pub use password_hash::{InvalidPasswordHash, PasswordHash};
 pub use provider::Providers;
 pub use purpose::{Link, Purpose, Reason};
+pub use push::{EndpointDigest, InvalidSubscription, PushRules, PushSubscription, VapidKey};
 pub use question_time::QuestionTime;
 pub use record::{Header, HeaderError, PayloadDigest, RecordHash, genesis_hash, payload_digest};
 pub use rejection::{Rejection, RejectionKind};

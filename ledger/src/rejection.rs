@@ -264,6 +264,19 @@ refusals! {
         /// The limit.
         most: u32,
     } => Conflict, "too_many_callbacks";
+    /// The user has as many devices as one may.
+    #[error(
+        "at most {most} devices are told of questions, and {ever} in a user's life: remove one of yours first"
+    )]
+    TooManyDevices {
+        /// The limit at a time.
+        most: usize,
+        /// The limit of a user's life.
+        ever: u32,
+    } => Conflict, "too_many_devices";
+    /// No device of the user has that id.
+    #[error("no device of yours has that id")]
+    DeviceNotFound => NotFound, "device_not_found";
     /// The orchestrator keeps the task's callbacks to itself.
     #[error("this task takes no callback from its agent: send the apply without one")]
     AgentCallbackForbidden => Forbidden, "agent_callback_forbidden";

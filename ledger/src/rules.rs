@@ -4,6 +4,7 @@ use crate::challenge::ChallengeKey;
 use crate::name::ApproverName;
 use crate::notifier::Notifier;
 use crate::provider::Providers;
+use crate::push::PushRules;
 use crate::seal::MasterKeys;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct Rules {
     pub callback_max_attempts: u32,
     /// Where questions are told beside the callbacks of tasks.
     pub notifiers: Vec<Notifier>,
+    /// How people's devices are told of questions.
+    pub push: PushRules,
     /// WebAuthn relying party id.
     pub rp_id: String,
     /// WebAuthn origin.

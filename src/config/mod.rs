@@ -38,6 +38,7 @@ pub(crate) use sources::Sources;
 pub(crate) use storage::{Storage, as_url};
 pub(crate) use table::help;
 
+use ledger::CallbackPolicy;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) signing: SigningSource,
     pub(crate) callbacks: Callbacks,
     pub(crate) notifiers: Notifiers,
+    /// The push services that devices may have; without any, none is told.
+    pub(crate) push_services: CallbackPolicy,
     pub(crate) approvals: Approvals,
     pub(crate) quotas: ledger::Quotas,
     pub(crate) webauthn: Webauthn,
@@ -83,6 +86,7 @@ impl Config {
                 signing: SigningSource::read(sources, &storage),
                 callbacks: Callbacks::read(sources),
                 notifiers: Notifiers::read(sources),
+                push_services: sections::push_services(sources),
                 approvals: Approvals::read(sources),
                 quotas: sections::quotas(sources),
                 webauthn: Webauthn::read(sources, &http),

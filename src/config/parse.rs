@@ -155,6 +155,18 @@ pub(super) fn callback_host(item: &str) -> Result<String, Fault> {
     }
 }
 
+/// A host of push services, or `*.` and a domain for all that lie in it.
+pub(super) fn push_service(item: &str) -> Result<String, Fault> {
+    let (any, domain) = match item.strip_prefix("*.") {
+        Some(domain) => ("*.", domain),
+        None => ("", item),
+    };
+    if !any.is_empty() && !domain.contains('.') {
+        return Err("names every host of a top-level domain".into());
+    }
+    Ok(format!("{any}{}", callback_host(domain)?))
+}
+
 /// The address of a place that is told of questions. It is a secret, so no fault repeats it.
 pub(super) fn notifier(text: &str) -> Result<String, Fault> {
     let malformed = "is not a URL such as https://hooks.example.com/services/1";

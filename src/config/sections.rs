@@ -9,7 +9,7 @@ use crate::text_file;
 use ipnet::IpNet;
 use ledger::provider::Provider;
 use ledger::tlog::WitnessPolicy;
-use ledger::{ApproverName, Notifier, Quotas};
+use ledger::{ApproverName, CallbackPolicy, Notifier, Quotas};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
@@ -249,6 +249,12 @@ impl Notifiers {
         let email = self.email.as_ref().map(|_| Notifier::Email);
         places.chain(email).collect()
     }
+}
+
+/// The push services by which devices are told of questions.
+pub(super) fn push_services(sources: &mut Sources) -> CallbackPolicy {
+    // Each entry was held to the same form as it was read.
+    CallbackPolicy::with_domains(sources.list(&table::PUSH_SERVICES)).unwrap_or_default()
 }
 
 /// The relying party that passkeys are bound to (WebAuthn Level 3, section 5.1.2).

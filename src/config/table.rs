@@ -122,6 +122,7 @@ settings! {
     NOTIFY_EMAIL_URL: workers::notifier::MailServer = secret(parse::mail_server, "mail server by which a mailbox is told of questions");
     NOTIFY_EMAIL_FROM: workers::notifier::MailAddress = unset(parse::mail_address, "the address that these messages are from");
     NOTIFY_EMAIL_TO: workers::notifier::MailAddress = unset(parse::mail_address, "the mailbox that is told");
+    PUSH_SERVICES: String = plain("fcm.googleapis.com,*.push.services.mozilla.com,*.push.apple.com,*.notify.windows.com", parse::push_service, "hosts of push services by which people's devices are told of questions, comma-separated");
     APPROVAL_TTL_SECONDS: Duration = plain("600", parse::seconds::<60, 604_800>, "how long a question waits");
     APPROVAL_NONCE_TTL_SECONDS: Duration = plain("90", parse::seconds::<30, 300>, "how long a WebAuthn challenge is good");
     APPROVAL_APPROVERS: ledger::ApproverName = plain("default", parse::principal, "the principals who may decide, comma-separated");

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use ledger::challenge::ChallengeKey;
-use ledger::{MasterKeys, Rules};
+use ledger::{MasterKeys, PushRules, Rules, VapidKey};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 use url::Url;
@@ -15,6 +15,10 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         approvers: config.approvals.approvers.clone(),
         callback_max_attempts: config.callbacks.max_retries,
         notifiers: config.notifiers.kinds(),
+        push: PushRules {
+            key: VapidKey::derive(link_secret.as_bytes()),
+            services: config.push_services.clone(),
+        },
         rp_id: config.webauthn.rp_id.clone(),
         origin: without_slash(&config.webauthn.origin).to_owned(),
         challenge_key: ChallengeKey::derive(link_secret.as_bytes()),

@@ -7,6 +7,7 @@ use app::token::link::ShortLinkKey;
 use ledger::{CallbackPolicy, CallbackSecret, Notifier};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
+use url::Url;
 use workers::callback::{CallbackSender, CallbackSenderConfig};
 use workers::notifier::{Place, Places};
 use workers::upstream::{UpstreamClient, UpstreamConfig, Upstreams};
@@ -20,6 +21,7 @@ pub(crate) fn workforce(config: &Config) -> anyhow::Result<WorkersConfig> {
     let mut workers = WorkersConfig::new(upstreams(config)?, callbacks(config)?);
     workers.places = places(config, &workers.callbacks)?;
     workers.approval_urls = Some(approval_urls(config));
+    workers.push_contact = push_contact(&config.http.base_url);
     workers.callback_batch_size = config.callbacks.batch_size;
     workers.callback_interval = config.callbacks.worker_interval;
     workers.witnesses = config.witnesses.settings().map_err(Problems::from)?;
@@ -72,6 +74,12 @@ fn approval_urls(config: &Config) -> ApprovalUrls {
     let key = ShortLinkKey::derive(secret.expose_secret().as_bytes());
     let base_url = config.http.base_url.clone();
     ApprovalUrls::new(move |approval| key.url(&base_url, approval))
+}
+
+/// The address that push services may write to; they take none but https and mail (RFC 8292, section 2.1).
+fn push_contact(base_url: &Url) -> Option<String> {
+    let is_https = base_url.scheme() == "https";
+    is_https.then(|| base_url.origin().ascii_serialization())
 }
 
 fn callbacks(config: &Config) -> anyhow::Result<CallbackSender> {

@@ -22,6 +22,7 @@ mod expirer;
 mod in_flight;
 pub mod notifier;
 mod pre_state;
+mod push;
 mod question;
 mod recording;
 mod supervisor;

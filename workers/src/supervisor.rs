@@ -41,6 +41,8 @@ pub struct WorkersConfig {
     pub approval_urls: Option<ApprovalUrls>,
     /// The operator's places of the ledger's [`ledger::Rules::notifiers`].
     pub places: Places,
+    /// The https address that push services may write to about this installation.
+    pub push_contact: Option<String>,
     /// CALLBACK_BATCH_SIZE: how many deliveries are taken in one look.
     pub callback_batch_size: u32,
     /// CALLBACK_WORKER_INTERVAL_SECS: the longest sleep between two looks at what is owed.
@@ -65,6 +67,7 @@ impl WorkersConfig {
             callbacks,
             approval_urls: None,
             places: Places::default(),
+            push_contact: None,
             callback_batch_size: 50,
             callback_interval: Duration::from_secs(2),
             drain: Duration::from_secs(20),

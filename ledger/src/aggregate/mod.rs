@@ -24,7 +24,7 @@ pub use session::{SESSION_LIFE, STEP_UP_LIFE, Session};
 pub use task::{Callback, Task, Token};
 pub(crate) use task::{task_life, whole_seconds};
 pub use template::Template;
-pub use user::{LinkedPrincipal, Password, User};
+pub use user::{Device, LinkedPrincipal, Password, User};
 
 use crate::clock::Timestamp;
 use crate::event::Event;

@@ -4,9 +4,10 @@ use super::Aggregate;
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::event::{Event, Role};
-use crate::id::{ApproverId, UserId};
+use crate::id::{ApproverId, DeviceId, UserId};
 use crate::label::UserName;
 use crate::name::{ApproverName, CredentialId};
+use crate::push::EndpointDigest;
 use crate::rejection::Rejection;
 
 /// A password as it is kept.
@@ -27,6 +28,21 @@ pub struct LinkedPrincipal {
     pub principal: ApproverName,
     /// The passkey that was shown. No other of that principal logs in.
     pub credential_id: CredentialId,
+}
+
+/// A device that the user wants to be told of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The device.
+    pub id: DeviceId,
+    /// The host of its push service.
+    pub service: String,
+    /// The digest of its address there.
+    pub endpoint_digest: EndpointDigest,
+    /// Its sealed subscription; [`crate::Ledger::device`] opens it.
+    pub sealed_subscription: Blob,
+    /// The time at which it was added.
+    pub added_at: Timestamp,
 }
 
 /// The state of a user.
@@ -52,6 +68,11 @@ pub struct User {
     pub epoch_at: Timestamp,
     /// The approvers that the user has shown a passkey of.
     pub linked: Vec<LinkedPrincipal>,
+    /// The devices that are told of questions, oldest first. They end with the sessions: one of those may have
+    /// added them, in a thief's hands.
+    pub devices: Vec<Device>,
+    /// How many devices were ever added.
+    pub devices_added: u32,
     /// The time of its creation.
     pub created_at: Timestamp,
 }
@@ -102,6 +123,12 @@ impl User {
         self.is_enabled() && is_later
     }
 
+    /// The device of that id, where the user has it.
+    #[must_use]
+    pub fn device(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
     /// The principals that are the user's: its own, and those that it has linked.
     pub fn principals(&self) -> impl Iterator<Item = ApproverName> {
         let linked = self.linked.iter().map(|linked| linked.principal.clone());
@@ -133,6 +160,8 @@ impl Aggregate for User {
                 epoch: 0,
                 epoch_at: at,
                 linked: Vec::new(),
+                devices: Vec::new(),
+                devices_added: 0,
                 created_at: at,
             });
             return;
@@ -168,15 +197,31 @@ impl Aggregate for User {
                 });
                 false
             }
+            Event::DeviceAdded(added) => {
+                user.devices_added = user.devices_added.saturating_add(1);
+                user.devices.push(Device {
+                    id: added.device_id,
+                    service: added.service.clone(),
+                    endpoint_digest: added.endpoint_digest,
+                    sealed_subscription: added.sealed_subscription.clone(),
+                    added_at: at,
+                });
+                false
+            }
+            Event::DeviceRemoved(removed) => {
+                user.devices.retain(|device| device.id != removed.device_id);
+                false
+            }
             _ => false,
         };
         if ends_sessions {
+            user.devices.clear();
             user.epoch += 1;
             user.epoch_at = at;
         }
     }
 
     fn weight(&self) -> usize {
-        512 + self.linked.len() * 256
+        512 + self.linked.len() * 256 + self.devices.len() * 1024
     }
 }

@@ -106,6 +106,8 @@ checks! {
     Passkey = "passkey", "A user logs in, steps up and links a principal by a passkey that is theirs, with an assertion that was made for that.";
     FailedLogin = "failed_login", "Failed logins are counted for a minute that has begun.";
 
+    Device = "device", "A device is told of questions for a living user who has added it themselves and has it once, until it is removed or their sessions end.";
+
     Callback = "callback", "The orchestrator's callback comes with its task, an agent's with an apply of its own where the task takes that.";
     Delivery = "delivery", "A delivery is tried only while it is due, each try once.";
     DeliveryEvent = "delivery_event", "A delivery is owed to a callback of the task for the event that it reports, and tells what that says.";

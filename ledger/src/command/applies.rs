@@ -3,6 +3,7 @@
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::continuations::carry_on;
+use super::devices::devices_of_approvers;
 use super::proof::prove_decision;
 use super::tasks::{question_time, seconds};
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
@@ -14,7 +15,7 @@ use crate::event::{
     OnApproval, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
-use crate::id::{ApplyId, ApprovalId, TaskId};
+use crate::id::{ApplyId, ApprovalId, DeviceId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
 use crate::purpose::Purpose;
@@ -127,6 +128,10 @@ impl Command for SubmitApply {
         if let Some(asked) = approved {
             prove_decision(tx, asked).await?;
         }
+        let devices = match !check.missing.is_empty() && shared.is_none() {
+            true => devices_of_approvers(tx).await?,
+            false => Vec::new(),
+        };
         let callback = match NewCallback::needed(self.callback.as_ref(), &task, &tx.context()) {
             Ok(callback) => callback,
             Err(refused) => {
@@ -142,6 +147,7 @@ impl Command for SubmitApply {
             on_approval: self.on_approval,
             check,
             callback,
+            devices,
         };
         let apply_id: ApplyId = tx.context().id();
         let events = decide_submit(asked, apply_id, &task, known.as_deref(), &tx.context())?;
@@ -201,6 +207,8 @@ struct Asked<'a> {
     on_approval: OnApproval,
     check: PermissionCheck,
     callback: Option<&'a NewCallback>,
+    /// The devices of the people who are asked.
+    devices: Vec<DeviceId>,
 }
 
 fn decide_submit(
@@ -286,6 +294,7 @@ fn ask(
             approval_id: Some(approval_id),
             apply_id: Some(apply_id),
             idempotency_key: Some(asked.key),
+            devices: &asked.devices,
         },
         callback_report::pending(apply_id, asked.fingerprint, expires_at),
     ));

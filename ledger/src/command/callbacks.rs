@@ -6,7 +6,7 @@ use crate::callback_report::{EventBody, Message};
 use crate::callback_secret::CallbackSecret;
 use crate::callback_url::CallbackUrl;
 use crate::event::{DeliveryOwed, RegisteredCallback};
-use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, StreamId, TaskId};
+use crate::id::{ApplyId, ApprovalId, CallbackId, DeliveryId, DeviceId, StreamId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::notifier::Notifier;
 use crate::rejection::Rejection;
@@ -124,6 +124,8 @@ pub(super) struct Subject<'a> {
     pub(super) approval_id: Option<ApprovalId>,
     pub(super) apply_id: Option<ApplyId>,
     pub(super) idempotency_key: Option<&'a IdempotencyKey>,
+    /// The devices of people that are told of it.
+    pub(super) devices: &'a [DeviceId],
 }
 
 impl<'a> Subject<'a> {
@@ -132,6 +134,7 @@ impl<'a> Subject<'a> {
             approval_id: apply.approval_id,
             apply_id: Some(apply.id),
             idempotency_key: Some(&apply.idempotency_key),
+            devices: &[],
         }
     }
 
@@ -140,6 +143,7 @@ impl<'a> Subject<'a> {
             approval_id: Some(approval.id),
             apply_id: Some(approval.apply_id),
             idempotency_key: None,
+            devices: &[],
         }
     }
 }
@@ -157,7 +161,7 @@ pub(super) fn with_deliveries(
 }
 
 /// The deliveries that an event owes: one to each of the task's callbacks that wants to hear of it, and of a
-/// question one to each notifier of the operator's. All of them, on every try, tell the same.
+/// question one to each notifier of the operator's and to each device of the people who may decide it. All of them, on every try, tell the same.
 pub(super) fn owe(
     context: &Context<'_>,
     task: &Task,
@@ -175,6 +179,7 @@ pub(super) fn owe(
         .filter(|callback| callback.events.iter().any(|wanted| wanted == name))
         .map(|callback| callback.callback_id)
         .chain(notifiers)
+        .chain(subject.devices.iter().map(|device| device.callback_id()))
         .collect();
     if wanting.is_empty() {
         return Vec::new();

@@ -7,7 +7,7 @@ use super::{
 use crate::event::{
     AfterAttempt, AttemptEnded, AttemptOutcome, AttemptStarted, DeliveryOwed, RetryRequested,
 };
-use crate::id::StreamId;
+use crate::id::{DeviceId, StreamId};
 use crate::notifier::Notifier;
 
 /// The message and its receiver, in detail.
@@ -31,10 +31,12 @@ impl Describe for DeliveryOwed {
 
     fn teach(&self, stream: StreamId, topics: &mut dyn Topics) {
         let task = topics.of(self.task_id.into());
-        let to = match Notifier::of(self.callback_id) {
-            Some(notifier) => notifier.as_str(),
-            None => task.host(self.callback_id).unwrap_or("its callback"),
-        };
+        let device = DeviceId::of(self.callback_id).map(|_| "a device");
+        let notifier = Notifier::of(self.callback_id).map(Notifier::as_str);
+        let to = notifier
+            .or(device)
+            .or_else(|| task.host(self.callback_id))
+            .unwrap_or("its callback");
         let mut topic = Topic::of(self.task_id, task.agent.as_deref());
         topic.tells = Some((self.event_name.clone(), to.to_owned()));
         topics.put(stream, topic);

@@ -4,8 +4,8 @@ use super::{
     Act, Change, Describe, Facts, Reference, Severity, Topic, Topics, because, named, number, plain,
 };
 use crate::event::{
-    GroupChanged, GroupCreated, GroupDeleted, PasswordSet, PrincipalLinked, Role, SessionsEnded,
-    UserChanged, UserCreated, UserDeleted,
+    DeviceAdded, DeviceEnd, DeviceRemoved, GroupChanged, GroupCreated, GroupDeleted, PasswordSet,
+    PrincipalLinked, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted,
 };
 use crate::id::StreamId;
 
@@ -125,6 +125,33 @@ impl Describe for PrincipalLinked {
 
     fn rests_on(&self) -> Vec<Reference> {
         vec![Reference::Passkeys(self.principal.clone())]
+    }
+}
+
+impl Describe for DeviceAdded {
+    fn text(&self, topic: &Topic) -> String {
+        let of = of_user(topic, " of");
+        let service = plain(&self.service);
+        format!("device{of} at {service} is told of questions from here on")
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(0, "user").severity(Severity::Low)
+    }
+}
+
+impl Describe for DeviceRemoved {
+    fn text(&self, topic: &Topic) -> String {
+        let of = of_user(topic, " of");
+        let why = match self.why {
+            DeviceEnd::Removed => "removed",
+            DeviceEnd::Gone => "gone, as its push service says",
+        };
+        format!("device{of} {why}")
+    }
+
+    fn facts(&self, _: &Topic) -> Facts {
+        Facts::updated(0, "user").severity(Severity::Low)
     }
 }
 

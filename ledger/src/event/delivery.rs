@@ -59,15 +59,20 @@ pub enum AttemptOutcome {
 impl AttemptOutcome {
     /// The code of a try that a mail server refused for good: 5yz (RFC 5321, section 4.2.1).
     pub const MAIL_REFUSED: &str = "mail_refused";
+    /// The code of a try at a device that is not to be told any more.
+    pub const DEVICE_GONE: &str = "device_gone";
 
-    /// True when the receiver wants this no more: it said 410 (RFC 9110, section 15.5.11; Standard Webhooks), or
-    /// a mail server refused it for good. No further try follows, however many are left.
+    /// True when the receiver wants this no more: it said 410 (RFC 9110, section 15.5.11; Standard Webhooks), a mail
+    /// server refused it for good, or it is a device that is gone. No further try follows, however many are left.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         match self {
             Self::Failed {
                 http_status, code, ..
-            } => *http_status == Some(410) || code == Self::MAIL_REFUSED,
+            } => {
+                *http_status == Some(410)
+                    || [Self::MAIL_REFUSED, Self::DEVICE_GONE].contains(&code.as_str())
+            }
             Self::Delivered { .. } | Self::Interrupted => false,
         }
     }

@@ -198,6 +198,8 @@ pub(super) mod by {
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
+    /// A push service says of a device that it is gone.
+    pub(in super::super) const DEVICE_ENDERS: &[ActorKind] = &[User, Service("dispatcher")];
     pub(in super::super) const LOGIN: &[ActorKind] = &[Service("login")];
     /// The executor ends an apply; closing its task ends one that has not begun.
     pub(in super::super) const ENDERS: &[ActorKind] = &[

@@ -64,7 +64,8 @@ pub use task::{
 };
 pub use template::{TemplateCreated, TemplateDeleted};
 pub use user::{
-    PasswordSet, PrincipalLinked, Role, SessionsEnded, UserChanged, UserCreated, UserDeleted,
+    DeviceAdded, DeviceEnd, DeviceRemoved, PasswordSet, PrincipalLinked, Role, SessionsEnded,
+    UserChanged, UserCreated, UserDeleted,
 };
 
 use crate::audit::check::Check;
@@ -210,6 +211,10 @@ events! {
         in User by MANAGERS under Actor;
     75, 1, "user.principal_linked" => PrincipalLinked(PrincipalLinked)
         in User by USERS under Passkey [looked_up];
+    76, 1, "user.device_added" => DeviceAdded(DeviceAdded)
+        in User by USERS under Device;
+    77, 1, "user.device_removed" => DeviceRemoved(DeviceRemoved)
+        in User by DEVICE_ENDERS under Device;
     80, 1, "group.created" => GroupCreated(GroupCreated)
         in Group by MANAGERS under Unique [begins, looked_up];
     81, 1, "group.changed" => GroupChanged(GroupChanged)

@@ -2,9 +2,10 @@
 
 use super::session::PasskeyProof;
 use crate::blob::Blob;
-use crate::id::{ApproverId, UserId};
+use crate::id::{ApproverId, DeviceId, UserId};
 use crate::label::UserName;
 use crate::name::ApproverName;
+use crate::push::EndpointDigest;
 use serde::{Deserialize, Serialize};
 
 /// What a user may do, each role all that the one before may. Frozen: the order is that of the rights.
@@ -95,4 +96,36 @@ pub struct PrincipalLinked {
     pub principal: ApproverName,
     /// The assertion, by a passkey of that principal.
     pub proof: PasskeyProof,
+}
+
+/// `user.device_added` 1: the user wants that device to be told of questions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAdded {
+    /// The device.
+    pub device_id: DeviceId,
+    /// The host of its push service.
+    pub service: String,
+    /// The digest of its address there.
+    pub endpoint_digest: EndpointDigest,
+    /// The address and the keys of messages to it, sealed.
+    pub sealed_subscription: Blob,
+}
+
+/// Why a device is not told of questions any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceEnd {
+    /// The user has taken it away, or has registered it anew.
+    Removed,
+    /// Its push service has said that it is gone.
+    Gone,
+}
+
+/// `user.device_removed` 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRemoved {
+    /// The device.
+    pub device_id: DeviceId,
+    /// Why.
+    pub why: DeviceEnd,
 }

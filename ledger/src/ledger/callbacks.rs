@@ -1,11 +1,13 @@
 //! Where deliveries go.
 
 use super::Ledger;
-use crate::aggregate::Task;
+use crate::aggregate::{Approval, Device, Task};
 use crate::error::Error;
 use crate::event::{Event, RegisteredCallback};
-use crate::id::{CallbackId, StreamId, TaskId};
+use crate::id::{CallbackId, DeviceId, StreamId, TaskId, UserId};
+use crate::push::PushSubscription;
 use crate::rejection::Rejection;
+use crate::seal::Sealed;
 
 impl Ledger {
     /// A registration of the task's, replaced ones included; `None` where the task has none of that
@@ -40,5 +42,33 @@ impl Ledger {
                 _ => None,
             });
         Ok(sets.find(|set| set.callback_id == callback))
+    }
+}
+
+impl Ledger {
+    /// A device of a user who may decide that approval, with its user and the subscription by which it is told;
+    /// `None` where none of them has it, or may do anything any more.
+    ///
+    /// # Errors
+    /// What keeps the log from being read.
+    pub async fn device(
+        &self,
+        approval: &Approval,
+        id: DeviceId,
+    ) -> Result<Option<(UserId, Option<PushSubscription>)>, Error> {
+        for principal in &approval.approvers {
+            let Some(user) = Error::none_if_erased(self.owner(principal).await)? else {
+                continue;
+            };
+            let Some(device) = user.device(id).filter(|_| user.is_enabled()) else {
+                continue;
+            };
+            let sealed = Sealed::from_bytes(device.sealed_subscription.as_slice().to_vec());
+            let place = Device::place(self.id(), user.id);
+            let opened = self.rules().master_keys.open(&place, &sealed).ok();
+            let subscription = opened.and_then(|bytes| PushSubscription::from_bytes(&bytes).ok());
+            return Ok(Some((user.id, subscription)));
+        }
+        Ok(None)
     }
 }

@@ -18,6 +18,7 @@ mod credentials;
 mod deadlines;
 mod decisions;
 mod deliveries;
+mod devices;
 mod enrolments;
 mod erasures;
 mod executions;

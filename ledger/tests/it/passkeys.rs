@@ -27,7 +27,7 @@ use ledger::{
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn user(ledger: &TestLedger, name: &str, role: Role) -> UserId {
+pub(crate) async fn user(ledger: &TestLedger, name: &str, role: Role) -> UserId {
     ledger.run(create_user(name, role)).await.unwrap().id
 }
 
@@ -35,7 +35,7 @@ async fn epoch(ledger: &TestLedger, user: UserId) -> u64 {
     ledger.load::<User>(user).await.unwrap().unwrap().epoch
 }
 
-async fn by_password(ledger: &TestLedger, user: UserId) -> Arc<Session> {
+pub(crate) async fn by_password(ledger: &TestLedger, user: UserId) -> Arc<Session> {
     let login = open_session(ledger, user, epoch(ledger, user).await);
     ledger.run(login).await.unwrap().session
 }
@@ -48,7 +48,7 @@ fn id_of(passkey: &SoftApprover) -> CredentialId {
     CredentialId::unchecked(passkey.credential_id())
 }
 
-async fn link(
+pub(crate) async fn link(
     ledger: &TestLedger,
     session: &Session,
     passkey: &SoftApprover,

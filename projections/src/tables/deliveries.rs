@@ -9,7 +9,8 @@ use crate::tables::callbacks::CallbackView;
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{AfterAttempt, AttemptEnded, AttemptOutcome, DeliveryOwed};
 use ledger::{
-    ApplyId, ApprovalId, CallbackId, DeliveryId, Event, EventId, Notifier, TaskId, Timestamp,
+    ApplyId, ApprovalId, CallbackId, DeliveryId, DeviceId, Event, EventId, Notifier, TaskId,
+    Timestamp,
 };
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
@@ -65,7 +66,7 @@ row! {
         pub task_id: TaskId,
         /// The registration that it goes to.
         pub callback_id: CallbackId,
-        /// Scheme, host and port of the callback's URL, or `notifier:` and the kind.
+        /// Scheme, host and port of the callback's URL; `notifier:` and the kind; or `device`.
         pub endpoint: String,
         /// Tells the callback's URL from others of the endpoint.
         pub url_digest: String,
@@ -168,14 +169,17 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
 
 fn owe(folding: &mut Folding<'_, impl Parts>, owed: &DeliveryOwed) -> Result<(), Error> {
     let at = folding.recorded.recorded_at();
-    let (endpoint, url_digest) = match Notifier::of(owed.callback_id) {
+    let receiver = owed.callback_id;
+    let (endpoint, url_digest) = match (Notifier::of(receiver), DeviceId::of(receiver)) {
         // Its address is no matter of the log.
-        Some(notifier) => {
+        (Some(notifier), _) => {
             let endpoint = format!("notifier:{notifier}");
             let digest = url_digest(&endpoint);
             (endpoint, digest)
         }
-        None => {
+        // Where it is, is its user's matter.
+        (None, Some(device)) => ("device".to_owned(), url_digest(&format!("device:{device}"))),
+        (None, None) => {
             let callback = folding.known::<CallbackView>("callback", &owed.callback_id)?;
             (callback.endpoint.clone(), url_digest(&callback.url))
         }

@@ -3,12 +3,12 @@
 use crate::acts::pick;
 use crate::story::Story;
 use fixtures::people;
-use ledger::aggregate::User;
+use ledger::aggregate::{Session, User};
 use ledger::command::{
-    ChangeGroup, ChangeUser, DeleteGroup, EndSession, OpenSession, RecordFailedLogin,
+    ChangeGroup, ChangeUser, DeleteGroup, EndSession, ForgetDevice, OpenSession, RecordFailedLogin,
 };
 use ledger::event::{LoginWay, SessionEnd};
-use ledger::{GroupId, Role, SessionId, UserId};
+use ledger::{GroupId, Origin, Role, SessionId, UserId};
 
 /// The people of a story.
 #[derive(Default)]
@@ -73,6 +73,23 @@ impl Story {
                     };
                     drop(self.ledger.run(failed).await);
                 }
+            }
+            (11, _) => {
+                let Some(session) = session else { return };
+                let session = ledger.load::<Session>(session).await.unwrap().unwrap();
+                drop(people::add_device(&ledger, &session, "phone").await);
+            }
+            (12, Some(user)) => {
+                let known = ledger.load::<User>(user).await.unwrap().unwrap();
+                let device = known.devices.first();
+                let Some(device_id) = device.map(|device| device.id) else {
+                    return;
+                };
+                let gone = ForgetDevice {
+                    user_id: user,
+                    device_id,
+                };
+                drop(ledger.execute(Origin::system("dispatcher"), gone).await);
             }
             (8, user) => {
                 let members = user.into_iter().collect();

@@ -155,7 +155,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_usize).prop_map(|approver| Step::Invite { approver }),
         1 => (0..2_usize, flag).prop_map(|(approver, revoke)| Step::Credential { approver, revoke }),
         4 => with_key().prop_map(Step::WithKey),
-        3 => (0..11_u8, 0..4_usize).prop_map(|(act, which)| Step::People { act, which }),
+        3 => (0..13_u8, 0..4_usize).prop_map(|(act, which)| Step::People { act, which }),
         2 => prop_oneof![1..90_u64, Just(700)].prop_map(|seconds| Step::Wait { seconds }),
     ]
 }

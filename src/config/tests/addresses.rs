@@ -314,3 +314,32 @@ fn a_host_that_is_read_as_another_is_refused() {
         refuses(name, value);
     }
 }
+
+#[test]
+fn push_services_are_hosts_or_all_hosts_of_a_domain() {
+    let (config, _) = accepted(&good());
+    for host in [
+        "fcm.googleapis.com",
+        "updates.push.services.mozilla.com",
+        "web.push.apple.com",
+        "wns2-par02p.notify.windows.com",
+    ] {
+        assert!(config.push_services.allows(host), "{host}");
+    }
+    for host in ["googleapis.com", "notify.windows.com", "localhost"] {
+        assert!(!config.push_services.allows(host), "{host}");
+    }
+    let (config, _) = accepted(&with(&[("PUSH_SERVICES", "")]));
+    assert!(config.push_services.is_empty());
+    for value in [
+        "*",
+        "*.",
+        "*.com",
+        "a.*.example",
+        "https://push.example",
+        "127.0.0.1",
+        "*.1.2.3.4",
+    ] {
+        refuses("PUSH_SERVICES", value);
+    }
+}

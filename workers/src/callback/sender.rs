@@ -9,6 +9,7 @@ use crate::callback::signature::{
     WEBHOOK_TIMESTAMP_HEADER, sign_body, sign_standard,
 };
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use ipnet::IpNet;
 use ledger::{CallbackPolicy, CallbackSecret, CallbackUrl, EventId, Timestamp};
@@ -219,6 +220,18 @@ impl CallbackSender {
     /// As [`Self::attempt`], without a signature: for receivers that know their sender by the address.
     pub(crate) async fn post(&self, url: &str, now: Timestamp, body: Bytes) -> AttemptOutcome {
         self.send(url, now, body, |request| request).await
+    }
+
+    /// As [`Self::post`], with these headers and no other than the client's own.
+    pub(crate) async fn push(
+        &self,
+        url: &str,
+        now: Timestamp,
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> AttemptOutcome {
+        let finish = |request: RequestBuilder| request.headers(headers);
+        self.send(url, now, body, finish).await
     }
 
     async fn send(

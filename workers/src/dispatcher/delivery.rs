@@ -6,16 +6,17 @@ use crate::callback::{
 };
 use crate::error::Error;
 use crate::notifier::{Places, Way, message};
+use crate::push::{PushMessage, Pusher};
 use crate::question::{ApprovalUrls, Question};
 use crate::recording::Recorder;
 use bytes::Bytes;
-use ledger::aggregate::{Delivery, DeliveryState};
+use ledger::aggregate::{Approval, Delivery, DeliveryState};
 use ledger::callback_proof::{DeliveryProof, UnavailableProof};
-use ledger::command::{EndAttempt, NewCallback, StartAttempt, Started};
+use ledger::command::{EndAttempt, ForgetDevice, NewCallback, StartAttempt, Started};
 use ledger::event::{AfterAttempt, AttemptOutcome, DeliveryOwed, RegisteredCallback};
 use ledger::{
-    CallbackEvent, CallbackSecret, DeliveryId, Ledger, MasterKeys, Notifier, SealContext, Sealed,
-    StreamId, TaskId, Timestamp,
+    CallbackEvent, CallbackSecret, DeliveryId, DeviceId, Ledger, MasterKeys, Notifier, SealContext,
+    Sealed, StreamId, TaskId, Timestamp,
 };
 use projections::DueDelivery;
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ const QUESTION_GONE: &str = "question_gone";
 /// The receiver of a delivery.
 enum Destination {
     Notifier(Notifier),
+    Device(DeviceId),
     /// The registration of a task's callback, where the log has it.
     Callback(Option<RegisteredCallback>),
 }
@@ -46,6 +48,7 @@ pub(super) struct Courier {
     pub(super) sender: CallbackSender,
     pub(super) approval_urls: Option<ApprovalUrls>,
     pub(super) places: Places,
+    pub(super) pusher: Pusher,
     pub(super) keys: Arc<MasterKeys>,
 }
 
@@ -101,12 +104,11 @@ impl Courier {
             Ok(None) | Err(ledger::Error::Rejected(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let destination = match Notifier::of(known.owed.callback_id) {
-            Some(notifier) => Destination::Notifier(notifier),
-            None => {
-                let (task, callback) = (known.owed.task_id, known.owed.callback_id);
-                Destination::Callback(ledger.callback(task, callback).await?)
-            }
+        let (task, receiver) = (known.owed.task_id, known.owed.callback_id);
+        let destination = match (Notifier::of(receiver), DeviceId::of(receiver)) {
+            (Some(notifier), _) => Destination::Notifier(notifier),
+            (None, Some(device)) => Destination::Device(device),
+            (None, None) => Destination::Callback(ledger.callback(task, receiver).await?),
         };
         let claim = StartAttempt {
             delivery_id: due.delivery_id,
@@ -120,6 +122,7 @@ impl Courier {
         let began = Instant::now();
         let tried = match destination {
             Destination::Notifier(notifier) => self.notify(notifier, &delivery, due.position).await,
+            Destination::Device(device) => self.push(device, &delivery).await?,
             Destination::Callback(callback) => {
                 let body = self.body(&delivery, due.position).await;
                 self.attempt(&delivery.owed, callback, body).await
@@ -245,6 +248,69 @@ impl Courier {
             }
             Way::Mail(mailer) => mailer.tell(&question, &link, owed.delivery_id, now).await,
         })
+    }
+
+    /// Tells a device of somebody who may decide the question, and forgets it where its push service says that it
+    /// is gone. A crash between that and the end of the try leaves a device that is not there, and the next try says
+    /// so.
+    async fn push(&self, device: DeviceId, delivery: &Delivery) -> Result<Try, Error> {
+        let ledger = self.recorder.ledger();
+        let (Some(urls), Some(approval_id)) = (&self.approval_urls, delivery.owed.approval_id)
+        else {
+            return Ok(Try::failed(NOTIFIER_UNKNOWN, "devices are not told of it"));
+        };
+        let approval = ledger::Error::none_if_erased(ledger.load::<Approval>(approval_id).await)?;
+        let question = Question::read(ledger, approval_id).await?;
+        let (Some(approval), Some(question)) = (approval, question) else {
+            return Ok(Try::failed(QUESTION_GONE, "the question was erased"));
+        };
+        let (user_id, subscription) = match ledger.device(&approval, device).await? {
+            Some((user_id, Some(subscription))) => (user_id, subscription),
+            Some((_, None)) => {
+                let why =
+                    "the device's subscription does not open under the configured master keys";
+                return Ok(Try::failed(SECRET_UNREADABLE, why));
+            }
+            None => {
+                let why = "nobody who may decide has this device any more";
+                return Ok(Try::failed(AttemptOutcome::DEVICE_GONE, why));
+            }
+        };
+        let message = PushMessage {
+            question: &question,
+            url: &urls.of(approval_id),
+            until: approval.expires_at,
+            now: ledger.now(),
+        };
+        let sent = self
+            .pusher
+            .send(&subscription, &message, &**ledger.random());
+        let Some(sent) = sent.await else {
+            return Ok(Try::failed(
+                SECRET_UNREADABLE,
+                "the device's subscription is none",
+            ));
+        };
+        let mut tried = Try::of(sent);
+        // RFC 8030, section 7.3, and what push services answer.
+        if let AttemptOutcome::Failed {
+            http_status: Some(404 | 410),
+            code,
+            ..
+        } = &mut tried.outcome
+        {
+            AttemptOutcome::DEVICE_GONE.clone_into(code);
+            let forget = ForgetDevice {
+                user_id,
+                device_id: device,
+            };
+            match self.recorder.record(forget).await {
+                // The user was erased meanwhile, and the device with them.
+                Ok(()) | Err(ledger::Error::Rejected(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(tried)
     }
 
     fn open(

@@ -10,6 +10,7 @@ mod endpoints;
 
 use crate::error::Error;
 use crate::in_flight::{Changed, InFlight};
+use crate::push::Pusher;
 use crate::recording::Recorder;
 use crate::supervisor::WorkersConfig;
 use crate::worker::{Signals, Worker, paced};
@@ -54,6 +55,7 @@ impl Dispatcher {
         Self {
             courier: Courier {
                 recorder: Recorder::new(ledger.clone(), Self::NAME),
+                pusher: Pusher::new(&config.callbacks, &ledger.rules().push, config.push_contact),
                 sender: config.callbacks,
                 approval_urls: config.approval_urls,
                 places: config.places,

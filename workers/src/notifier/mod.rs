@@ -130,19 +130,19 @@ pub(crate) fn message(notifier: Notifier, question: &Question, url: &str) -> Opt
 const REVIEW: &str = "Review and decide";
 
 /// The parts of a message, not yet escaped for a system. Each is one line.
-struct Text {
+pub(crate) struct Text {
     /// Words of this service alone.
-    title: String,
+    pub(crate) title: String,
     /// Who asks, and in which task.
-    asks: String,
+    pub(crate) asks: String,
     /// What is asked.
     acts: Vec<String>,
     /// The agent's own words.
-    says: Option<String>,
+    pub(crate) says: Option<String>,
 }
 
 impl Text {
-    fn of(question: &Question) -> Self {
+    pub(crate) fn of(question: &Question) -> Self {
         let agent = visible(&question.agent, LONGEST_AGENT);
         let task = visible(&question.task_name, LONGEST_TASK);
         let risk = question.risk.as_str();

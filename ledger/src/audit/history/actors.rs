@@ -12,9 +12,9 @@ use crate::event::{Actor, AggregateKind, Event, Role};
 use crate::id::{SessionId, StreamId, TaskId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
 
-/// The numbers of `user.password_set`, `user.sessions_ended` and `user.principal_linked`, which users cause
-/// of themselves.
-const OWN: [u16; 3] = [72, 74, 75];
+/// The numbers of `user.password_set`, `user.sessions_ended`, `user.principal_linked`, `user.device_added` and
+/// `user.device_removed`, which users cause of themselves.
+const OWN: [u16; 5] = [72, 74, 75, 76, 77];
 
 impl History {
     pub(super) fn check_actor(&mut self, now: &mut Now<'_>, event: &Event) {

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::{
     AfterAttempt, AggregateKind, AttemptEnded, AttemptOutcome, DeliveryOwed, Event,
 };
+use crate::id::DeviceId;
 use crate::name::IdempotencyKey;
 use crate::notifier::Notifier;
 use serde_json::Value;
@@ -99,7 +100,7 @@ impl History {
     }
 
     /// A callback that the task has at that moment, which wants this event; or one of the operator's notifiers, which
-    /// are settings of the service and are told of questions only.
+    /// are settings of the service and are told of questions only; or a device of somebody who may decide.
     fn check_callback(&mut self, now: &mut Now<'_>, owed: &DeliveryOwed) {
         self.leaves_behind(owed.task_id.into(), now.position());
         let callbacks = self.streams.find(owed.task_id, |state| match state {
@@ -111,6 +112,9 @@ impl History {
         let Some(callbacks) = callbacks.or_tell(now, Check::Reference, missing) else {
             return;
         };
+        if let Some(device) = DeviceId::of(owed.callback_id) {
+            return self.check_device(now, owed, device);
+        }
         let wants = match Notifier::of(owed.callback_id) {
             Some(_) => Notifier::wants(&owed.event_name),
             None => callbacks.want(owed.callback_id, &owed.event_name),

@@ -14,6 +14,7 @@ mod closings;
 mod covered;
 mod decisions;
 mod deliveries;
+mod devices;
 mod erasures;
 mod groups;
 mod keys;
@@ -36,7 +37,7 @@ use crate::agent_key::AgentKeyHash;
 use crate::assertion::KeyThumbprint;
 use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
-use crate::id::{CommandId, LedgerId, RequestId, StreamId, UserId};
+use crate::id::{CommandId, DeviceId, LedgerId, RequestId, StreamId, UserId};
 use crate::label::{GroupName, UserName};
 use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
@@ -66,6 +67,8 @@ pub(super) struct History {
     groups: HashMap<GroupName, StreamId>,
     /// Principals that users have shown a passkey of.
     linked: HashMap<ApproverName, StreamId>,
+    /// Devices that were ever added, with their users.
+    devices: HashMap<DeviceId, UserId>,
     /// Tokens that sessions were opened with.
     session_tokens: HashSet<SessionTokenHash>,
     /// The administrator whom a command makes while no other can log in.
@@ -181,6 +184,7 @@ impl History {
             users: HashMap::new(),
             groups: HashMap::new(),
             linked: HashMap::new(),
+            devices: HashMap::new(),
             session_tokens: HashSet::new(),
             first_admin: None,
             departure: None,

@@ -53,6 +53,7 @@ impl History {
         if let Event::PrincipalLinked(linked) = event {
             self.principal_linked(now, after.id, &linked.principal, &linked.proof);
         }
+        self.check_devices(now, before.as_ref(), event, after.id);
         if let Some(before) = before {
             if after.deleted || after.disabled && !before.disabled {
                 self.departure = Some(Departure {

@@ -3,7 +3,7 @@
 use super::*;
 use fixtures::approver::SoftApprover;
 use fixtures::people::{
-    by, change_user, create_user, delete_user, enrol, open_session, passkey_login,
+    add_device, by, change_user, create_user, delete_user, enrol, open_session, passkey_login,
 };
 use ledger::aggregate::{Session, User};
 use ledger::audit::Check;
@@ -12,7 +12,7 @@ use ledger::command::{
     RevokeUserPasskey,
 };
 use ledger::event::LoginWay;
-use ledger::{AgentName, ApproverName, Ceremony, Role, UserId, UserName};
+use ledger::{AgentName, ApproverName, Ceremony, EndpointDigest, Role, UserId, UserName};
 
 const NAME: &str = "mrs-trace";
 const ADDRESS: &str = "198.51.100.77";
@@ -25,6 +25,8 @@ struct Gone {
     of_passkey: Arc<Session>,
     link: ApproverName,
     linked: SoftApprover,
+    /// The digest of a device's address.
+    endpoint: EndpointDigest,
 }
 
 /// A passkey of a principal that a user makes their own.
@@ -75,6 +77,8 @@ async fn gone() -> Gone {
         },
     };
     scene.run(describe).await.unwrap();
+    let device = add_device(&scene.ledger, &session, "phone").await.unwrap();
+    let endpoint = device.endpoint_digest;
     scene.run(delete_user(id)).await.unwrap();
     Gone {
         scene,
@@ -83,6 +87,7 @@ async fn gone() -> Gone {
         of_passkey,
         link: name,
         linked,
+        endpoint,
     }
 }
 
@@ -90,18 +95,20 @@ async fn gone() -> Gone {
 async fn nothing_is_left_of_a_user_who_was_erased() {
     let gone = gone().await;
     let scene = &gone.scene;
-    for trace in [NAME, ADDRESS] {
-        assert!(
-            !holding(scene.path(), trace.as_bytes()).is_empty(),
-            "{trace}"
-        );
+    let traces = [
+        NAME.as_bytes(),
+        ADDRESS.as_bytes(),
+        gone.endpoint.as_bytes(),
+    ];
+    for trace in traces {
+        assert!(!holding(scene.path(), trace).is_empty(), "{trace:?}");
     }
     let done = erase(scene, EraseTarget::User(gone.id)).await.unwrap();
     assert_eq!(done.subject, ErasedSubject::User(gone.id));
     assert!(done.streams >= 13, "{done:?}");
     scrubbed(scene).await;
-    for trace in [NAME, ADDRESS] {
-        assert_eq!(holding(scene.path(), trace.as_bytes()), [""; 0], "{trace}");
+    for trace in traces {
+        assert_eq!(holding(scene.path(), trace), [""; 0], "{trace:?}");
     }
     let again = erase(scene, EraseTarget::User(gone.id)).await.unwrap();
     assert_eq!((again.position, again.is_new), (done.position, false));
