@@ -2,10 +2,11 @@
 
 import { ask, askConfirmed, ceremony } from "./api.js";
 import { able, explain, hush, ready, say } from "./ceremony.js";
+import * as devices from "./devices.js";
 import { row, time } from "./rows.js";
 
 const at = (id) => document.getElementById(id);
-const SECTIONS = ["stranger", "me", "sessions", "passkeys", "change"];
+const SECTIONS = ["stranger", "me", "sessions", "passkeys", "devices", "change"];
 const ROLES = {
   viewer: "Viewer: you can read.",
   operator: "Operator: you can run tasks, and take grants and passkeys away.",
@@ -112,12 +113,29 @@ async function showMe() {
     show("me", "change");
     return;
   }
-  const [{ sessions }, { passkeys }] = await Promise.all([ask("GET", "me/sessions"), ask("GET", "me/passkeys")]);
+  const lists = ["sessions", "passkeys", "devices"].map((list) => ask("GET", `me/${list}`));
+  const [{ sessions }, { passkeys }, told] = await Promise.all(lists);
   at("session-rows").replaceChildren(...sessions.map(sessionRow));
   at("passkey-rows").replaceChildren(...passkeys.map(passkeyRow));
   at("no-passkey").hidden = passkeys.length > 0;
   at("others").hidden = sessions.length < 2;
-  show("me", "sessions", "passkeys", "change");
+  await showDevices(told);
+  const isTold = serverKey || told.devices.length > 0;
+  show("me", "sessions", "passkeys", ...(isTold ? ["devices"] : []), "change");
+}
+
+/** The key by which browsers subscribe; null where no device is told. */
+let serverKey = null;
+
+async function showDevices({ application_server_key, devices: told }) {
+  serverKey = application_server_key;
+  const own = await devices.mine().catch(() => null);
+  const current = own && (await devices.digest(own));
+  at("device-rows").replaceChildren(...told.map((device) => deviceRow(device, current)));
+  at("no-device").hidden = told.length > 0;
+  const isTold = told.some(({ endpoint_sha256 }) => endpoint_sha256 === current);
+  at("add-device").hidden = isTold || !serverKey || !devices.able();
+  at("cannot-tell").hidden = !serverKey || devices.able();
 }
 
 function fill(id, node) {
@@ -171,6 +189,18 @@ function passkeyRow({ credential_id }) {
   return row([id], [], remove);
 }
 
+function deviceRow({ device_id, service, endpoint_sha256, created_at }, current) {
+  const isThis = endpoint_sha256 === current;
+  const lead = [`By ${service}`, ...(isThis ? [mark("this one")] : [])];
+  const remove = twice("Remove", "Remove it now", `the device by ${service}`, async () => {
+    await ask("DELETE", `me/devices/${encodeURIComponent(device_id)}`);
+    if (isThis) await (await devices.mine())?.unsubscribe();
+    await showMe();
+    say("good", "The device is removed", "It is told of nothing any more.");
+  });
+  return row(lead, ["Since ", time(created_at)], remove);
+}
+
 function mark(text) {
   const badge = document.createElement("span");
   badge.className = "badge safe";
@@ -204,6 +234,11 @@ on("log-out-everywhere", "click", "log-out-everywhere", async () => {
 on("add-passkey", "click", "add-passkey", async () => {
   const { enrolment_url } = await askConfirmed("POST", "me/enrolment", {});
   location.assign(enrolment_url);
+});
+on("add-device", "click", "add-device", async () => {
+  await devices.tell(serverKey);
+  await showMe();
+  say("good", "This device is told of new questions", "Each that you may decide comes as a notification.");
 });
 on("change-password", "submit", "set-password", async () => {
   const body = { new: at("new").value };

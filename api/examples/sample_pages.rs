@@ -260,6 +260,21 @@ fn passkeys() -> Value {
     ]})
 }
 
+fn devices() -> Value {
+    let device = |last: &str, service: &str| {
+        json!({
+            "device_id": format!("64657669-6365-4000-8000-00000000000{last}"),
+            "service": service,
+            "endpoint_sha256": last.repeat(64),
+            "created_at": moment(-90_000).machine(),
+        })
+    };
+    json!({"application_server_key": "BA", "devices": [
+        device("1", "updates.push.services.mozilla.com"),
+        device("2", "fcm.googleapis.com"),
+    ]})
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let port = std::env::args()
@@ -327,6 +342,7 @@ async fn main() -> std::io::Result<()> {
         .route("/v1/me", get(async || Json(me())))
         .route("/v1/me/sessions", get(async || Json(sessions())))
         .route("/v1/me/passkeys", get(async || Json(passkeys())))
+        .route("/v1/me/devices", get(async || Json(devices())))
         .merge(assets::router());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     tokio::time::timeout(

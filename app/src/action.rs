@@ -285,6 +285,10 @@ actions! {
     ReadOwnPasskeys -> SessionAccess: [Session];
     /// Add and remove passkeys of one's own, and make an approver's principal one's own.
     ManageOwnPasskeys -> SessionAccess: [Session];
+    /// Read which devices of one's own are told of questions.
+    ReadOwnDevices -> SessionAccess: [Session];
+    /// Have devices of one's own told of questions, or not any more.
+    ManageOwnDevices -> SessionAccess: [Session];
     /// Read users and groups.
     ReadUsers -> Acting: [ADMIN];
     /// Make, change and delete users, and set their passwords.

@@ -12,6 +12,7 @@ pub mod approvers;
 mod authorize;
 pub mod decisions;
 pub mod deliveries;
+pub mod devices;
 pub mod enrolments;
 pub mod feed;
 pub mod first_admin;

@@ -16,6 +16,7 @@ mod account;
 mod axe;
 mod browser;
 mod deciding;
+mod devices;
 mod driver;
 mod enrolling;
 mod first_screen;

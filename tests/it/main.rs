@@ -20,6 +20,7 @@ mod compatibility;
 mod crowd;
 #[cfg(feature = "demo")]
 mod demo;
+mod devices;
 mod doctor;
 mod dossiers;
 mod erasing;

@@ -9,6 +9,18 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
+/// The same for the page that has a device told of questions: registering a service worker takes a text as a script,
+/// so one policy by name may make that text. The page's script has it make the address of our worker and nothing else.
+const POLICY_WITH_WORKER: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; \
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types push-worker";
+
+/// Lets a page register the service worker.
+pub(crate) fn allow_worker(headers: &mut HeaderMap) {
+    let policy = HeaderValue::from_static(POLICY_WITH_WORKER);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+}
+
 /// Passkeys may be used by these pages and by nothing inside them; the rest is refused.
 const PERMISSIONS_POLICY: &str = "publickey-credentials-get=(self), \
      publickey-credentials-create=(self), camera=(), microphone=(), geolocation=(), payment=(), \
@@ -44,5 +56,16 @@ pub(super) fn set_common_headers(headers: &mut HeaderMap) {
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_devices_may_make_one_kind_of_script_address_more_and_nothing_else() {
+        let same = POLICY_WITH_WORKER.replace("trusted-types push-worker", "trusted-types 'none'");
+        assert_eq!(same, CONTENT_SECURITY_POLICY);
     }
 }

@@ -34,6 +34,7 @@ pub use enrolment::{EnrolmentPage, EnrolmentUsedPage, SetupPage};
 pub(crate) use files::diff_of;
 pub use files::{ShownFile, ShownFiles};
 pub(crate) use glance::Glance;
+pub(crate) use headers::allow_worker;
 pub use headers::set_page_headers;
 pub(crate) use moment::Beside;
 pub use moment::Moment;

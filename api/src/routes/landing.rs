@@ -11,7 +11,9 @@ use serde_json::json;
 /// that they hold behind whatever path a proxy in front puts before ours.
 pub(crate) async fn landing(wants: WantsPage) -> Response {
     if wants.page {
-        return pages::respond(StatusCode::OK, &AccountPage);
+        let mut page = pages::respond(StatusCode::OK, &AccountPage);
+        pages::allow_worker(page.headers_mut());
+        return page;
     }
     let links = json!({
         "service": "llm-permission-proxy",

@@ -1,18 +1,19 @@
-//! The caller's own identity, sessions and passkeys.
+//! The caller's own identity, sessions, passkeys and devices.
 
 use crate::extract::json::StrictJson;
 use crate::extract::params::PathParams;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::approvers::{UserEnrolmentOpened, credential_id};
+use crate::shapes::devices::{DeviceRequest, OwnDevice, OwnDevices};
 use crate::shapes::passkeys::{AssertionOptions, LinkRequest, Linked, OwnPasskeys, PasskeyAnswer};
 use crate::shapes::sessions::{Me, OwnSessions};
 use crate::state::AppState;
-use app::{Principal, action, enrolments, sessions, users};
+use app::{Principal, action, devices, enrolments, sessions, users};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use ledger::{Rejection, SessionId};
+use ledger::{DeviceId, Rejection, SessionId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +28,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(remove_passkey))
         .routes(routes!(link_principal_options))
         .routes(routes!(link_principal))
+        .routes(routes!(own_devices))
+        .routes(routes!(add_device))
+        .routes(routes!(remove_device))
 }
 
 /// Read one's own identity
@@ -189,4 +193,61 @@ async fn link_principal(
     Ok(Json(Linked {
         principal: principal.into(),
     }))
+}
+
+/// The devices of one's own that are told of questions
+#[utoipa::path(
+    get, path = "/v1/me/devices", tag = "auth", security(("session" = [])),
+    responses(
+        (status = 200, body = OwnDevices),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn own_devices(
+    State(state): State<AppState>,
+    By(who): By<action::ReadOwnDevices>,
+) -> Json<OwnDevices> {
+    let key = devices::application_server_key(&state.app);
+    Json(OwnDevices::of(key.as_ref(), devices::own(&who)))
+}
+
+/// Have a device of one's own told of questions
+///
+/// By a subscription that its browser has made with the key of `GET /v1/me/devices`. Each question that one may decide
+/// is told from here on, sealed to the browser, until the device is removed, its push service says that it is gone, or
+/// all sessions of the user end. A device that is there already is answered as it is.
+#[utoipa::path(
+    post, path = "/v1/me/devices", tag = "auth", request_body = DeviceRequest,
+    security(("session" = [])),
+    responses(
+        (status = 201, body = OwnDevice),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn add_device(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnDevices>,
+    StrictJson(request): StrictJson<DeviceRequest>,
+) -> Result<(StatusCode, Json<OwnDevice>), ApiError> {
+    let device = devices::add(&state.app, who, request.subscription()).await?;
+    Ok((StatusCode::CREATED, Json(OwnDevice::of(&device))))
+}
+
+/// Tell a device of one's own of nothing any more
+#[utoipa::path(
+    delete, path = "/v1/me/devices/{device_id}", tag = "auth", security(("session" = [])),
+    params(("device_id" = String, Path, description = "The device")),
+    responses(
+        (status = 204, description = "It is told of nothing any more"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove_device(
+    State(state): State<AppState>,
+    By(who): By<action::ManageOwnDevices>,
+    PathParams(id): PathParams<String>,
+) -> Result<StatusCode, ApiError> {
+    let id: DeviceId = id.parse().map_err(|_| Rejection::DeviceNotFound)?;
+    devices::remove(&state.app, who, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ pub(crate) mod approvers;
 pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
+pub(crate) mod devices;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod mistakes;
