@@ -151,6 +151,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(args) => command::ask_api(&environment, args),
         Command::Pairing(args) => command::ask_api(&environment, args),
         Command::Template(args) => command::ask_api(&environment, args),
+        Command::Lock(args) => command::lock(&environment, args),
+        Command::Unlock(args) => command::read_api(&environment, args),
         Command::Approver(args) => command::ask_api(&environment, args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
         Command::Completions(args) => command::completions(&args),

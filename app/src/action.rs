@@ -235,6 +235,12 @@ actions! {
     ReadTemplates -> Acting: [RUNNER];
     /// Make and delete task templates.
     ManageTemplates -> Acting: [RUNNER];
+    /// Read the locks.
+    ReadLocks -> Acting: [RUNNER];
+    /// Lock something; people and everything are an administrator's.
+    SetLock -> Acting: [RUNNER, Operator];
+    /// Lift a lock.
+    LiftLock -> Acting: [ADMIN, Operator];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions; giving is for administrators.

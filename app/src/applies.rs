@@ -198,7 +198,7 @@ impl<'a> Attempt<'a> {
             Standing::Waiting => self.waiting(&apply, approval.clone(), false).await?,
             refused @ (Standing::Denied { .. }
             | Standing::Expired { .. }
-            | Standing::Cancelled
+            | Standing::Cancelled { .. }
             | Standing::ConsumedElsewhere { .. }) => {
                 return Err(Error::defect(format!("{refused:?} was not refused")));
             }

@@ -7,7 +7,10 @@ use crate::key_holder::{KeyHolder, load_key};
 use crate::principal::{Principal, TokenHolder};
 use crate::refusal::{Error, Forbidden};
 use ledger::aggregate::{Agent, Task};
-use ledger::command::{PresentedToken, check_key, check_opened_by_key, check_token};
+use ledger::command::{
+    Presented, PresentedToken, check_key, check_locks, check_opened_by_key, check_token,
+};
+use ledger::event::LockTarget;
 use ledger::{CLOCK_TOLERANCE, Ledger, Rejection, RequestId, Role, TaskId, Timestamp};
 use std::sync::Arc;
 
@@ -74,14 +77,22 @@ pub async fn authorize<A: Act>(
             // Who one is does not depend on a task in the path.
             let own = (who == Who::Identity).then(|| holder.token.task_id());
             let named = request.task.or(own);
-            Some(task_of(ledger, holder, named, is_in_force).await?)
+            let task = task_of(ledger, holder, named, is_in_force).await?;
+            if is_in_force && !records_locks(A::ACTION) {
+                token_unlocked(ledger, holder, &task).await?;
+            }
+            Some(task)
         }
         (Principal::AgentKey(holder), who) => {
             key_in_force(ledger, holder).await?;
-            match who {
+            let task = match who {
                 Who::Agent => Some(opened_by_key(ledger, holder, request.task).await?),
                 _ => None,
+            };
+            if !records_locks(A::ACTION) {
+                key_unlocked(ledger, holder, task.as_deref()).await?;
             }
+            task
         }
         // The link or the socket is all that they need.
         (
@@ -98,6 +109,44 @@ pub async fn authorize<A: Act>(
         request_id: request.id,
         task,
     })
+}
+
+/// Whether the command of an action refuses a locked agent itself, so that the log says so.
+const fn records_locks(action: Action) -> bool {
+    matches!(action, Action::SubmitApply | Action::ContinueApply)
+}
+
+/// Checks that no lock stops the agent of a token, its owner or its task, and that the token is not from before
+/// one.
+pub(crate) async fn token_unlocked(
+    ledger: &Ledger,
+    holder: &TokenHolder,
+    task: &Task,
+) -> Result<(), Error> {
+    let locks = ledger.locks();
+    if locks.is_empty() {
+        return Ok(());
+    }
+    let agent = ledger.load::<Agent>(task.agent_id).await?;
+    let presented = Presented::Token(holder.presented().clone());
+    Ok(check_locks(
+        &locks,
+        task,
+        agent.as_deref(),
+        &presented,
+        ledger.now(),
+    )?)
+}
+
+/// Checks that no lock stops a key, its agent, the agent's owner or the task.
+pub(crate) async fn key_unlocked(
+    ledger: &Ledger,
+    holder: &KeyHolder,
+    task: Option<&Task>,
+) -> Result<(), Error> {
+    let mut targets = vec![LockTarget::Key(holder.key_id())];
+    targets.extend(task.map(|task| LockTarget::Task(task.id)));
+    Ok(ledger.admit_agent(holder.agent_id(), &targets).await?)
 }
 
 /// Checks that a key was not revoked since it was found.

@@ -82,7 +82,7 @@ pub fn over(approval: &Approval, now: Timestamp) -> Option<Rejection> {
         ApprovalState::Expired => Some(Rejection::ApprovalExpired {
             at: approval.expiry(),
         }),
-        ApprovalState::Cancelled => Some(Rejection::ApprovalCancelled),
+        ApprovalState::Cancelled => Some(approval.cancellation()),
         decided @ (ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed) => {
             Some(Rejection::ApprovalDecided {
                 state: decided.as_str(),

@@ -20,6 +20,7 @@ pub mod groups;
 pub mod identity;
 mod key_holder;
 pub mod keys;
+pub mod locks;
 pub mod own_passkeys;
 pub mod pairing;
 pub mod passkey;

@@ -1,7 +1,7 @@
 //! Principals: who a request is from, as a scheme has proven it.
 
 use crate::action::{self, Access, Admitted};
-use crate::authorize::{Request, authorize, token_in_force};
+use crate::authorize::{Request, authorize, key_unlocked, token_in_force, token_unlocked};
 use crate::feed::Reader;
 use crate::identity::session::{SessionPointer, UserSession};
 use crate::key_holder::KeyHolder;
@@ -79,6 +79,44 @@ impl Principal {
     /// Waits until what the principal has shown is taken away or runs out, which nobody does for longer than
     /// `patience`; for ever where it cannot be taken away. Gives the refusal that it meets from then on.
     pub(crate) async fn ended(&self, ledger: &Ledger, patience: Duration) -> Error {
+        tokio::select! {
+            refused = self.taken_away(ledger, patience) => refused,
+            refused = self.locked(ledger, None) => refused,
+        }
+    }
+
+    /// Waits until a lock stops the principal, or the task for it. Gives the refusal that it meets then.
+    async fn locked(&self, ledger: &Ledger, task: Option<&Task>) -> Error {
+        let mut locks = ledger.watch_locks();
+        loop {
+            locks.mark_unchanged();
+            if let Err(refused) = self.admit(ledger, task).await {
+                return refused;
+            }
+            if locks.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Holds the principal to the locks as of the last commit.
+    async fn admit(&self, ledger: &Ledger, task: Option<&Task>) -> Result<(), Error> {
+        if ledger.locks().is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::Agent(holder) => {
+                let task = token_in_force(ledger, holder).await?;
+                token_unlocked(ledger, holder, &task).await
+            }
+            Self::AgentKey(holder) => key_unlocked(ledger, holder, task).await,
+            Self::User(session) => session.again(ledger).await.map(drop),
+            Self::Viewer(token) => token.opens(ledger, None).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    async fn taken_away(&self, ledger: &Ledger, patience: Duration) -> Error {
         match self {
             Self::Agent(holder) => holder.ended(ledger, patience).await,
             Self::AgentKey(holder) => holder.ended(ledger, patience).await,
@@ -324,6 +362,7 @@ impl TaskReading {
         tokio::select! {
             refused = by => refused,
             refused = holder.ended_in(&self.task, ledger, patience) => refused,
+            refused = self.by.locked(ledger, Some(&self.task)) => refused,
         }
     }
 }

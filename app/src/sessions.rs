@@ -280,7 +280,13 @@ pub async fn own(app: &App, who: &SessionAccess) -> Result<Vec<Arc<Session>>, Er
     }
     let now = app.ledger.now();
     sessions.retain(|session| session.is_valid(user, now));
-    Ok(sessions)
+    let mut in_force = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        if !app.ledger.is_session_locked(user, &session).await? {
+            in_force.push(session);
+        }
+    }
+    Ok(in_force)
 }
 
 /// Ends one session of who asks.

@@ -155,6 +155,10 @@ id!(
     TemplateId
 );
 id!(
+    /// A lock, and its stream.
+    LockId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -207,5 +211,5 @@ macro_rules! stream {
 }
 stream!(
     LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId, UserId, GroupId,
-    SessionId, KeyId, TemplateId
+    SessionId, KeyId, TemplateId, LockId
 );

@@ -8,21 +8,24 @@ mod starting;
 pub use starting::{Opened, Surroundings, Unprovable};
 
 use crate::agent_key::AgentKeyHash;
-use crate::aggregate::{Agent, Approval, Approver, Credential, Group, Key, Session, User};
+use crate::aggregate::{
+    Agent, Apply, Approval, Approver, Credential, Group, Key, Session, Task, User,
+};
 use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Random, Timestamp};
 use crate::command::Command;
 use crate::error::Error;
-use crate::event::{Actor, Envelope, Recorded, SessionTokenHash};
-use crate::id::{CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
+use crate::event::{Actor, Envelope, LockTarget, Recorded, SessionTokenHash};
+use crate::id::{AgentId, CommandId, LedgerId, RequestId, StreamId, TaskId, UserId};
 use crate::label::UserName;
+use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
 use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
 use crate::tlog::Frontier;
-use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, erased_names, existing};
+use crate::writer::{Entry, Found, Job, Shared, Stored, TypedJob, Urgent, erased_names, existing};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,6 +63,7 @@ impl Origin {
 #[derive(Clone)]
 pub struct Ledger {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    urgent: Urgent,
     shared: Arc<Shared>,
     log: Arc<dyn Log>,
     rules: Arc<Rules>,
@@ -94,10 +98,14 @@ impl Ledger {
             decision: None,
             reply,
         };
-        self.jobs
-            .send(Box::new(job))
-            .await
-            .map_err(|_| Error::Stopped)?;
+        if C::IS_URGENT {
+            if !self.urgent.push(Box::new(job), &self.jobs) {
+                return Err(Error::Stopped);
+            }
+        } else {
+            let sent = self.jobs.send(Box::new(job)).await;
+            sent.map_err(|_| Error::Stopped)?;
+        }
         let answer = answer.await.map_err(|_| Error::Stopped)?;
         self.note_damage(answer.as_ref().is_err_and(Error::is_damage));
         answer
@@ -235,6 +243,60 @@ impl Ledger {
             }
         }
         Ok(passkeys)
+    }
+
+    /// The locks as of the last commit.
+    #[must_use]
+    pub fn locks(&self) -> Arc<Locks> {
+        Arc::clone(&self.shared.locks.borrow())
+    }
+
+    /// What of an apply can be locked; empty where no lock was ever set.
+    ///
+    /// # Errors
+    /// As [`Self::existing`].
+    pub async fn lock_targets(&self, apply: &Apply) -> Result<Vec<LockTarget>, Error> {
+        if self.locks().is_empty() {
+            return Ok(Vec::new());
+        }
+        let task = self.existing::<Task>(apply.task_id).await?;
+        let agent = Error::none_if_erased(self.load::<Agent>(task.agent_id).await)?;
+        Ok(Locks::targets(&task, agent.as_deref(), apply))
+    }
+
+    /// Holds an agent, and what else is named, to the locks as of the last commit.
+    ///
+    /// # Errors
+    /// [`crate::Rejection::Locked`].
+    pub async fn admit_agent(&self, agent: AgentId, besides: &[LockTarget]) -> Result<(), Error> {
+        let locks = self.locks();
+        if locks.is_empty() {
+            return Ok(());
+        }
+        let known = Error::none_if_erased(self.load::<Agent>(agent).await)?;
+        let mut targets = Locks::targets_of_agent(known.as_deref());
+        targets.push(LockTarget::Agent(agent));
+        targets.extend_from_slice(besides);
+        Ok(locks.admit(&targets, self.now())?)
+    }
+
+    /// Whether a lock on its user, or on a passkey by which the user logs in, ended a session.
+    pub async fn is_session_locked(&self, user: &User, session: &Session) -> Result<bool, Error> {
+        let locks = self.locks();
+        if locks.is_empty() {
+            return Ok(false);
+        }
+        let mut holders = Vec::new();
+        for principal in user.principals() {
+            holders.extend(Error::none_if_erased(self.approver(&principal).await)?);
+        }
+        Ok(locks.end_session((user, session), &holders, self.now()))
+    }
+
+    /// The locks, for who waits until they change.
+    #[must_use]
+    pub fn watch_locks(&self) -> watch::Receiver<Arc<Locks>> {
+        self.shared.locks.subscribe()
     }
 
     /// Every living user, in no order.

@@ -35,6 +35,7 @@ pub mod identity;
 mod label;
 #[allow(missing_docs, reason = "a doc line says what the name does not")]
 mod ledger;
+mod locks;
 mod name;
 mod notifier;
 mod on_screen;
@@ -80,12 +81,13 @@ pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, DeviceId,
-    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, RequestId, SessionId,
-    StreamId, TaskId, TemplateId, TokenId, UserId,
+    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId, RequestId,
+    SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
 pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
+pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,
     InvalidIdempotencyKey, RecordedThumbprint, ScopePattern, TemplateName,

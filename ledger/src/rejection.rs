@@ -26,6 +26,19 @@ pub enum RejectionKind {
     NoRoom,
 }
 
+/// When a lock ends by itself, in words that go on from *lifted*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockEnd(pub Option<Timestamp>);
+
+impl std::fmt::Display for LockEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(until) => write!(f, " or ends at {until}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A row for each refusal: its text, its name and fields, its family and its stable code. The code of
 /// `Invalid` is that of its field.
 macro_rules! refusals {
@@ -350,6 +363,33 @@ refusals! {
     /// Not for this agent, or no template at all.
     #[error("this agent may open no task from such a template; ask an operator which ones it may use")]
     TemplateNotAllowed => Forbidden, "template_not_allowed";
+    /// A lock stops it.
+    #[error(
+        "locked: {kind} has been locked since {since}, and nothing of it begins or goes on until that is lifted{until}; then ask anew, with a new task or key where yours is older than the lock"
+    )]
+    Locked {
+        /// What is locked: `every agent`, `the agent`, ….
+        kind: &'static str,
+        /// Since when.
+        since: Timestamp,
+        /// Until when, where the lock ends by itself.
+        until: LockEnd,
+    } => Forbidden, "locked";
+    /// A question whose agent, task or operation is locked.
+    #[error("the question cannot be decided: {kind} is locked, and it will be cancelled; once that is lifted the agent asks anew")]
+    QuestionLocked {
+        /// What is locked.
+        kind: &'static str,
+    } => Conflict, "locked";
+    /// Asked before a lock that has been lifted.
+    #[error("the approval was cancelled by a lock that was set after it was asked for; ask anew under a new key")]
+    CancelledByLock => Gone, "approval_cancelled";
+    /// No such lock.
+    #[error("there is no such lock")]
+    LockNotFound => NotFound, "lock_not_found";
+    /// A credential that stands for no person.
+    #[error("a lock on all, a user or a credential is lifted by a person: log in as an admin with a passkey, or use the command line on the service's machine with --local --reason TEXT")]
+    PersonRequired => Forbidden, "person_required";
     /// No renewal for this token.
     #[error("this token cannot be renewed: {why}")]
     NotRenewable {

@@ -32,6 +32,6 @@ pub use status::{
 pub use tables::{
     AgentFilter, AgentKeyView, AgentView, ApplyView, ApprovalFilter, ApprovalView, ApproverView,
     AttemptView, CallbackView, CredentialView, DecidedKind, DeliveryView, DueDelivery, DueSearch,
-    ErasedView, OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView,
+    ErasedView, LockView, OperationSummary, PermissionView, TaskFilter, TaskView, TemplateView,
     TimelineEntry, TimelineTopic, Unproven,
 };

@@ -90,7 +90,7 @@ mod tests {
     use crate::engine::opening::create;
     use crate::tables::{
         AgentFilter, ApprovalFilter, TaskFilter, TimelineTopic, agent_keys, agents, approvals,
-        approvers, audit_timeline, task_templates, tasks,
+        approvers, audit_timeline, locks, task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
     use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
@@ -140,6 +140,7 @@ mod tests {
         all.push(agents::listing(AgentFilter::default(), PAGE));
         all.push(agent_keys::listing(AgentId::from_bytes([1; 16]), PAGE));
         all.push(task_templates::listing(PAGE));
+        all.push(locks::listing(PAGE));
         all
     }
 

@@ -47,7 +47,7 @@ impl Projection {
     /// True when its rows are made of events of that type. What was erased concerns all of them.
     pub(crate) const fn folds(self, event_type: u16) -> bool {
         use AggregateKind::{
-            Agent, Apply, Approval, Approver, Delivery, Key, Session, Task, Template, User,
+            Agent, Apply, Approval, Approver, Delivery, Key, Lock, Session, Task, Template, User,
         };
         let Some(EventKind {
             aggregate, traits, ..
@@ -57,7 +57,7 @@ impl Projection {
         };
         traits.erases
             || match self {
-                Self::Agents => matches!(aggregate, Agent | Key | Template),
+                Self::Agents => matches!(aggregate, Agent | Key | Template | Lock),
                 Self::Approvers => matches!(aggregate, Approver | Session | User) || traits.decides,
                 Self::Tasks => matches!(aggregate, Task | Apply | Approval) && !traits.alone,
                 Self::Callbacks => matches!(aggregate, Delivery) || traits.addresses,

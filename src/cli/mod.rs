@@ -9,6 +9,7 @@ mod dossier;
 mod duration;
 mod init;
 mod ledger;
+mod locks;
 mod log;
 mod moment;
 mod name;
@@ -32,6 +33,7 @@ pub(crate) use doctor::DoctorArgs;
 pub(crate) use dossier::{DossierArgs, VerifyDossierArgs};
 pub(crate) use init::NewSettingsArgs;
 pub(crate) use ledger::{AcceptArgs, ExportArgs, LedgerCommand, VerifyArgs, VerifyCallbackArgs};
+pub(crate) use locks::{LockArgs, UnlockArgs};
 pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use moment::Bound;
 pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand, EraseArgs};
@@ -167,6 +169,10 @@ pub(crate) enum Command {
     Pairing(ApiArgs<PairingCommand>),
     /// Templates of the tasks that agents open with their keys
     Template(ApiArgs<TemplateCommand>),
+    /// Stop everything, an agent, a task or a person; print the locks
+    Lock(LockArgs),
+    /// Lift a lock
+    Unlock(ApiRead<UnlockArgs>),
     /// Those who can decide
     Approver(ApiArgs<ApproverCommand>),
     /// Mint and look at tokens

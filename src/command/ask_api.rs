@@ -3,7 +3,7 @@
 use super::operate::operate;
 use super::tell;
 use crate::api_client::{ApiClient, ApiRequest, SessionFile, show};
-use crate::cli::{Access, ApiArgs, ApiRead};
+use crate::cli::{Access, ApiArgs, ApiRead, LockArgs};
 use crate::config::{self, Environment};
 use crate::operator::{Action, Asked, Secret};
 use anyhow::{Context, bail};
@@ -25,6 +25,12 @@ where
     A: Args + Into<ApiRequest>,
 {
     ask(environment, args.access, &args.asked.into())
+}
+
+/// Locks something, or prints the locks.
+pub(crate) fn lock(environment: &Environment, args: LockArgs) -> anyhow::Result<ExitCode> {
+    let (request, access) = args.into_request();
+    ask(environment, access, &request)
 }
 
 pub(super) fn ask(

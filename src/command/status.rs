@@ -28,6 +28,9 @@ struct Status {
     /// Applies whose outcome a person settles.
     unknown_applies: Option<u64>,
     given_up_deliveries: Option<u64>,
+    /// Told while there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locks_in_force: Option<u64>,
     /// Of the read tables that are the furthest behind, in events.
     lag_events: Option<u64>,
     signed_size: Option<u64>,
@@ -83,6 +86,7 @@ impl Status {
             pending_approvals: queue("pending_approvals"),
             unknown_applies: queue("unknown_applies"),
             given_up_deliveries: queue("given_up_deliveries"),
+            locks_in_force: first("locks_in_force", "").filter(|count| *count > 0),
             lag_events: values(metrics, "projections_lag_events", "").max(),
             signed_size: first("ledger_checkpoint_size", ""),
             witnessed_size: first("ledger_witnessed_size", ""),
@@ -113,6 +117,10 @@ impl Status {
         );
         for reason in &self.reasons {
             line(Style::Bad, "", shown(reason, MOST));
+        }
+        if let Some(count) = self.locks_in_force {
+            let locks = format!("{count} in force (lock; unlock ID)");
+            line(Style::Bad, "locks", locks);
         }
         let open = |count: Option<u64>| match count {
             Some(0) | None => Style::Plain,
@@ -225,6 +233,16 @@ build_info{version=\"0.1.0\"} 1
             "{lines:?}"
         );
         assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn locks_are_told_while_there_are_any() {
+        let told = |count: u32| {
+            let metrics = format!("{METRICS}locks_in_force {count}\n");
+            Status::of(ready(true), &metrics).lines(Terminal::plain())
+        };
+        assert_eq!(told(2)[1], "locks       2 in force (lock; unlock ID)");
+        assert_eq!(told(0).len(), 6);
     }
 
     #[test]

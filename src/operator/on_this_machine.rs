@@ -5,8 +5,9 @@ use super::action::{Asked, Performed};
 use super::links::Links;
 use super::perform::{access, failure, parsed};
 use app::identity::password::{Password, PasswordHasher};
+use app::locks::{Named, NewLock};
 use app::users::Settings;
-use app::{action, agents, enrolments, groups, keys, users};
+use app::{action, agents, enrolments, groups, keys, locks, users};
 use ledger::command::AgentChanges;
 use ledger::command::LeftBehind;
 use ledger::{AgentName, GroupId, GroupName, Ledger, Role, UserId, UserName};
@@ -28,6 +29,23 @@ struct UserBody {
 #[serde(deny_unknown_fields)]
 struct PasswordBody {
     password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockBody {
+    target: LockedBody,
+    /// Told beside it, as the reason of the action.
+    #[serde(rename = "reason")]
+    _reason: String,
+    duration: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedBody {
+    kind: String,
+    id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +144,28 @@ pub(super) async fn carry_out(
                 ),
                 secret: links.enrolment_url(&invited),
             });
+        }
+        ("POST", ["locks"]) => {
+            let body: LockBody = read(&asked)?;
+            let (kind, id) = (body.target.kind, body.target.id);
+            let providers = &ledger.rules().providers;
+            let target = Named::parse(&kind, id.as_deref(), providers);
+            let duration = body.duration.as_deref().map(locks::lasting).transpose();
+            let wanted = NewLock {
+                target: target.map_err(|refused| failure(refused.into()))?,
+                reason: asked.reason,
+                duration: duration.map_err(|refused| failure(refused.into()))?,
+            };
+            let by = access::<action::SetLock>(ledger, account).await?;
+            let locked = locks::lock(ledger, by, wanted).await.map_err(failure)?;
+            let (named, id) = (locked.lock.target.named(), locked.lock.id);
+            format!("{named} is locked by lock {id}")
+        }
+        ("DELETE", ["locks", id]) => {
+            let id = parsed("lock", id)?;
+            let by = access::<action::LiftLock>(ledger, account).await?;
+            locks::lift(ledger, by, id).await.map_err(failure)?;
+            format!("lock {id} is lifted; what was made before it stays dead")
         }
         ("POST", ["groups"]) => {
             let body: GroupBody = read(&asked)?;

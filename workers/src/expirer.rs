@@ -1,13 +1,14 @@
-//! Records that the deadlines of approvals have passed. Decisions see a deadline by themselves;
-//! this lets callbacks and read tables hear of it.
+//! Records that the deadlines of approvals have passed, and that locks ended them. Decisions see a deadline
+//! and a lock by themselves; this lets callbacks and read tables hear of it.
 
 use crate::error::Error;
 use crate::recording::Recorder;
 use crate::worker::{Signals, Worker};
 use futures_util::future::join_all;
-use ledger::command::ExpireApproval;
-use ledger::{ApprovalId, Ledger};
-use projections::{Projection, Projections};
+use ledger::command::{CancelLocked, ExpireApproval};
+use ledger::{ApprovalId, Ledger, Locks};
+use projections::{ApprovalFilter, ApprovalStatus, Paging, Projection, Projections};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many are expired in one look; they share a commit.
@@ -24,6 +25,8 @@ const FOLD_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Expirer {
     recorder: Recorder,
     projections: Projections,
+    /// The locks whose questions were all cancelled.
+    swept: Arc<Locks>,
 }
 
 impl Expirer {
@@ -31,6 +34,7 @@ impl Expirer {
         Self {
             recorder: Recorder::new(ledger.clone(), Self::NAME),
             projections: projections.clone(),
+            swept: Arc::default(),
         }
     }
 
@@ -46,6 +50,52 @@ impl Expirer {
             Err(ledger::Error::Rejected(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn cancel(&self, approval_id: ApprovalId) -> Result<(), Error> {
+        match self.recorder.record(CancelLocked { approval_id }).await {
+            Ok(true) => tracing::info!(approval.id = %approval_id, "approval cancelled by a lock"),
+            // Not of what is locked, or decided in the meantime.
+            Ok(false) | Err(ledger::Error::Rejected(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Cancels what was asked or approved before the newest locks. Nothing is asked under them.
+    async fn sweep(&mut self) -> Result<(), Error> {
+        let locks = self.recorder.ledger().locks();
+        if Arc::ptr_eq(&locks, &self.swept) || locks.is_empty() {
+            return Ok(());
+        }
+        self.projections
+            .caught_up(Self::READS, FOLD_PATIENCE)
+            .await?;
+        for state in [ApprovalStatus::Pending, ApprovalStatus::Approved] {
+            let mut after = None;
+            loop {
+                let paging = Paging {
+                    after,
+                    limit: BATCH,
+                };
+                let filter = ApprovalFilter {
+                    state: Some(state),
+                    ..ApprovalFilter::default()
+                };
+                let now = self.recorder.ledger().now();
+                let page = self.projections.approvals(filter, now, paging).await?;
+                let cancelled = page.rows.iter().map(|row| self.cancel(row.id));
+                for cancelled in join_all(cancelled).await {
+                    cancelled?;
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        self.swept = locks;
+        Ok(())
     }
 
     /// Expires what is overdue; how long to sleep after that.
@@ -87,9 +137,15 @@ impl Worker for Expirer {
 
     async fn run(&mut self, signals: &Signals) -> Result<(), Error> {
         let mut wake = signals.wake.clone();
+        let mut locks = self.recorder.ledger().watch_locks();
         loop {
             wake.borrow_and_update();
-            let Some(sleep) = signals.stop.run_until_cancelled(self.look()).await else {
+            locks.mark_unchanged();
+            let looked = async {
+                self.sweep().await?;
+                self.look().await
+            };
+            let Some(sleep) = signals.stop.run_until_cancelled(looked).await else {
                 return Ok(());
             };
             let sleep = sleep?;
@@ -98,6 +154,7 @@ impl Worker for Expirer {
                 () = signals.stop.cancelled() => return Ok(()),
                 // The supervisor is gone only together with this task.
                 Ok(()) = wake.changed() => {}
+                Ok(()) = locks.changed() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }

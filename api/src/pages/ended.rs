@@ -39,6 +39,10 @@ pub enum Ended {
     Lapsed,
     /// Its task was closed or its apply was withdrawn.
     Cancelled,
+    /// A lock was set after it was asked.
+    LockedOut,
+    /// Approved and used; a lock was set before anything was sent.
+    StoppedByLock,
 }
 
 #[derive(Debug, Clone)]
@@ -174,6 +178,8 @@ impl Ended {
             Self::Expired => "expired",
             Self::Lapsed => "lapsed",
             Self::Cancelled => "cancelled",
+            Self::LockedOut => "locked_out",
+            Self::StoppedByLock => "stopped_by_lock",
         }
     }
 
@@ -190,7 +196,9 @@ impl Ended {
             | Self::Denied
             | Self::Expired
             | Self::Lapsed
-            | Self::Cancelled => false,
+            | Self::Cancelled
+            | Self::LockedOut
+            | Self::StoppedByLock => false,
         }
     }
 
@@ -199,7 +207,7 @@ impl Ended {
         match self {
             Self::CarriedOut => "Carried out",
             Self::Failed | Self::FailedForNow => "Failed",
-            Self::Stopped => "Stopped",
+            Self::Stopped | Self::StoppedByLock => "Stopped",
             _ => "Ended",
         }
     }
@@ -217,7 +225,9 @@ impl Ended {
             | Self::Used
             | Self::Expired
             | Self::Lapsed
-            | Self::Cancelled => "neutral",
+            | Self::Cancelled
+            | Self::LockedOut
+            | Self::StoppedByLock => "neutral",
         }
     }
 
@@ -230,12 +240,12 @@ impl Ended {
             Self::Failed | Self::FailedForNow => "Approved, but it failed",
             Self::InPart => "Approved, but carried out only in part",
             Self::Unknown => "Approved, outcome unknown",
-            Self::Stopped => "Approved, but stopped",
+            Self::Stopped | Self::StoppedByLock => "Approved, but stopped",
             Self::Used => "Approved and used",
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
             Self::Lapsed => "Approved, but not used in time",
-            Self::Cancelled => "This request was cancelled",
+            Self::Cancelled | Self::LockedOut => "This request was cancelled",
         }
     }
 
@@ -293,6 +303,13 @@ impl Ended {
             Self::Cancelled => {
                 "Nothing was sent, and nothing is waiting for you: the task was closed."
             }
+            Self::LockedOut => {
+                "A lock was set after it was asked, so nothing more comes of it. If it is still wanted \
+                 once the lock is lifted, the agent has to ask again."
+            }
+            Self::StoppedByLock => {
+                "A lock was set before everything was carried out. The approval has been used."
+            }
         }
     }
 
@@ -308,7 +325,7 @@ impl Ended {
         match self {
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
-            Self::Cancelled => "Cancelled",
+            Self::Cancelled | Self::LockedOut => "Cancelled",
             Self::Approved
             | Self::FailedForNow
             | Self::Running
@@ -318,6 +335,7 @@ impl Ended {
             | Self::InPart
             | Self::Unknown
             | Self::Stopped
+            | Self::StoppedByLock
             | Self::Used => "Approved",
         }
     }

@@ -31,6 +31,9 @@ impl Became {
             ApprovalState::Denied => (Ended::Denied, decided_at),
             ApprovalState::Expired if is_decided => (Ended::Lapsed, approval.expiry()),
             ApprovalState::Expired => (Ended::Expired, approval.expires_at),
+            ApprovalState::Cancelled if approval.is_locked_out => {
+                (Ended::LockedOut, approval.changed_at)
+            }
             ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
         };
         let operations = used_by.map_or(&[][..], |apply| &apply.operations);
@@ -58,8 +61,11 @@ impl Ended {
             Some(ApplyEnd::Completed) => Self::CarriedOut,
             Some(ApplyEnd::Unknown) => Self::Unknown,
             Some(ApplyEnd::Failed) if any_done => Self::InPart,
-            Some(ApplyEnd::Failed) if apply.stopped.is_some() => Self::Stopped,
-            Some(ApplyEnd::Failed) => Self::Failed,
+            Some(ApplyEnd::Failed) => match apply.stopped.as_deref() {
+                Some("locked") => Self::StoppedByLock,
+                Some(_) => Self::Stopped,
+                None => Self::Failed,
+            },
         }
     }
 }

@@ -113,7 +113,7 @@ fn ended(ended: Ended) -> EndedPage {
 }
 
 /// Every way in which it can end.
-const ENDS: [Ended; 14] = [
+const ENDS: [Ended; 16] = [
     Ended::Approved,
     Ended::FailedForNow,
     Ended::Running,
@@ -128,6 +128,8 @@ const ENDS: [Ended; 14] = [
     Ended::Expired,
     Ended::Lapsed,
     Ended::Cancelled,
+    Ended::LockedOut,
+    Ended::StoppedByLock,
 ];
 
 fn every_page() -> Vec<String> {

@@ -17,6 +17,7 @@ pub(crate) mod keys;
 pub(crate) mod landing;
 pub(crate) mod ledger;
 pub(crate) mod lists;
+pub(crate) mod locks;
 pub(crate) mod me;
 pub(crate) mod pairing;
 pub(crate) mod setup;

@@ -336,13 +336,13 @@ impl ApplyDetail {
             Standing::Approved => TaskStatus::Approved,
             Standing::Running => TaskStatus::Applying,
             Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
-            Standing::Ended(ApplyEnd::Failed) | Standing::ConsumedElsewhere { .. } => {
-                TaskStatus::Failed
-            }
+            Standing::Ended(ApplyEnd::Failed)
+            | Standing::Cancelled { by_lock: true }
+            | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
             Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,
             Standing::Denied { .. } => TaskStatus::Denied,
             Standing::Expired { .. } => TaskStatus::Expired,
-            Standing::Cancelled => TaskStatus::Closed,
+            Standing::Cancelled { by_lock: false } => TaskStatus::Closed,
         };
         let executes = apply.on_approval == OnApproval::Execute;
         Self {

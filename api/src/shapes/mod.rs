@@ -13,6 +13,7 @@ pub(crate) mod catalog;
 pub(crate) mod devices;
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod locks;
 pub(crate) mod mistakes;
 pub(crate) mod pairing;
 pub(crate) mod passkeys;

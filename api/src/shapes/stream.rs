@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// The things of one kind that changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Changed<'a> {
-    /// task, apply, approval, delivery, agent, approver, user, group, session, key or template.
+    /// task, apply, approval, delivery, agent, approver, user, group, session, key, template or lock.
     kind: &'static str,
     /// Their ids; names of agents, principals of approvers.
     ids: Vec<&'a str>,

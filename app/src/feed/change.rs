@@ -19,6 +19,7 @@ pub enum Kind {
     Session,
     Key,
     Template,
+    Lock,
 }
 
 impl Kind {
@@ -37,6 +38,7 @@ impl Kind {
             Self::Session => "session",
             Self::Key => "key",
             Self::Template => "template",
+            Self::Lock => "lock",
         }
     }
 
@@ -49,7 +51,7 @@ impl Kind {
             | Self::Delivery
             | Self::Agent
             | Self::Approver => Role::Viewer,
-            Self::Key | Self::Template => Role::Operator,
+            Self::Key | Self::Template | Self::Lock => Role::Operator,
             Self::User | Self::Group | Self::Session => Role::Admin,
         }
     }
@@ -177,6 +179,7 @@ pub(super) fn concerns_identities(recorded: &Recorded) -> bool {
                 | AggregateKind::Group
                 | AggregateKind::Session
                 | AggregateKind::Key
+                | AggregateKind::Lock
         ) | None
     ) || kind.is_some_and(|kind| kind.traits.outlives_token)
 }
@@ -271,6 +274,7 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
             Topic::Personal(Kind::Session, stream.to_string(), session.user_id)
         }
         AggregateKind::Key => Topic::Named(Kind::Key, stream.to_string()),
+        AggregateKind::Lock => Topic::Named(Kind::Lock, stream.to_string()),
         AggregateKind::Template => {
             let template = ledger.existing::<Template>(stream.into()).await?;
             Topic::Named(Kind::Template, template.name.to_string())

@@ -142,7 +142,8 @@ impl UserSession {
     async fn of(ledger: &Ledger, session: Arc<Session>) -> Result<Self, Error> {
         let user = ledger::Error::none_if_erased(ledger.load::<User>(session.user_id).await)?;
         let user = user.ok_or(Rejection::SessionEnded)?;
-        match session.is_valid(&user, ledger.now()) {
+        let is_locked = ledger.is_session_locked(&user, &session).await?;
+        match session.is_valid(&user, ledger.now()) && !is_locked {
             true => Ok(Self { user, session }),
             false => Err(Rejection::SessionEnded.into()),
         }

@@ -74,6 +74,8 @@ pub struct Approval {
     pub used_at_once: bool,
     /// The newest apply that used it and gave it back, having applied nothing.
     pub released_by: Option<ApplyId>,
+    /// It was cancelled by a lock, and not because its task was closed.
+    pub is_locked_out: bool,
 }
 
 impl Approval {
@@ -164,6 +166,24 @@ impl Approval {
             .unwrap_or(self.changed_at)
     }
 
+    /// Whether it waits for a decision, or for its use, at that time.
+    #[must_use]
+    pub fn is_open_at(&self, now: Timestamp) -> bool {
+        matches!(
+            self.state_at(now),
+            ApprovalState::Pending | ApprovalState::Approved
+        )
+    }
+
+    /// The refusal of who comes after it was cancelled.
+    #[must_use]
+    pub const fn cancellation(&self) -> Rejection {
+        match self.is_locked_out {
+            true => Rejection::CancelledByLock,
+            false => Rejection::ApprovalCancelled,
+        }
+    }
+
     /// Where it stands at `now`, deadlines included: at the deadline itself it has expired.
     #[must_use]
     pub fn state_at(&self, now: Timestamp) -> ApprovalState {
@@ -201,6 +221,7 @@ impl Aggregate for Approval {
                 consumed_by: None,
                 used_at_once: false,
                 released_by: None,
+                is_locked_out: false,
             });
             return;
         }
@@ -229,7 +250,10 @@ impl Aggregate for Approval {
                 approval.expired_at = Some(expired.deadline);
                 ApprovalState::Expired
             }
-            Event::ApprovalCancelled(_) => ApprovalState::Cancelled,
+            Event::ApprovalCancelled(cancelled) => {
+                approval.is_locked_out = cancelled.reason == "locked";
+                ApprovalState::Cancelled
+            }
             Event::ApprovalConsumed(consumed) => {
                 approval.consumed_by = Some(consumed.apply_id);
                 if approval.released_by.is_none() {

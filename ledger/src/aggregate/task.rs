@@ -30,6 +30,8 @@ pub struct Token {
     pub claims_hash: ClaimsHash,
     /// The subject it is bound to.
     pub subject: ClientSubject,
+    /// The time of its event.
+    pub made_at: Timestamp,
     /// The start of its validity.
     pub issued_at: Timestamp,
     /// The end of its validity.
@@ -209,6 +211,7 @@ impl Aggregate for Task {
                     id: issued.token_id,
                     claims_hash: issued.claims_hash.clone(),
                     subject: issued.subject.clone(),
+                    made_at: at,
                     issued_at: issued.issued_at,
                     expires_at: issued.expires_at,
                     permission_revision: issued.permission_revision,

@@ -1,6 +1,7 @@
 //! Whether the user who asks may still ask, as of this batch: what was decided a moment ago may have
 //! taken it away.
 
+use super::locked::is_session_dead;
 use crate::aggregate::{Session, User};
 use crate::error::Error;
 use crate::event::{Actor, Role};
@@ -50,6 +51,9 @@ pub(super) async fn acting_session(
     let now = tx.context().now;
     let session = session.filter(|session| session.is_valid(user, now));
     let session = session.ok_or(Rejection::SessionEnded)?;
+    if is_session_dead(tx, user, &session).await? {
+        return Err(Rejection::SessionEnded.into());
+    }
     tx.user_acts_by(session.id);
     Ok(session)
 }

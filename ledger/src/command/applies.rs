@@ -12,7 +12,7 @@ use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
-    OnApproval, PermissionCheck,
+    LockTarget, OnApproval, PermissionCheck,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, DeviceId, TaskId};
@@ -63,7 +63,12 @@ impl Command for SubmitApply {
     }
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
-        let (task, agent) = authenticate(tx, &self.token).await?;
+        let (task, agent) = match authenticate(tx, &self.token).await {
+            Err(Error::Rejected(refused @ Rejection::Locked { .. })) => {
+                return refuse_locked(tx, &self.token, &self.key, refused).await;
+            }
+            admitted => admitted?,
+        };
         let submission = self
             .purpose
             .check()
@@ -89,6 +94,9 @@ impl Command for SubmitApply {
             }
             return Ok(Ruling::Accepted(repeated(tx, task, apply).await?));
         }
+        if let Err(refused) = admit_operations(tx, &self.operations) {
+            return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
         let check =
             match permission_check(&task, agent.as_deref(), &self.operations, tx.context().now) {
                 Ok(check) => check,
@@ -106,7 +114,10 @@ impl Command for SubmitApply {
             None
         } else {
             let known = LookupKey::fingerprint(task.id, &fingerprint);
-            tx.find_state::<Approval>(&known).await?
+            match tx.find_state::<Approval>(&known).await? {
+                Some(known) => Some(after_locks(tx, &task, known).await?),
+                None => None,
+            }
         };
         let shared = shared(known.as_deref(), &tx.context());
         if !check.missing.is_empty() && shared.is_none() && has_most_open(tx, &task).await? {
@@ -167,10 +178,7 @@ fn shared<'a>(known: Option<&'a Approval>, context: &Context<'_>) -> Option<&'a 
 }
 
 fn is_open(approval: &Approval, context: &Context<'_>) -> bool {
-    matches!(
-        approval.state_at(context.now),
-        ApprovalState::Pending | ApprovalState::Approved
-    )
+    approval.is_open_at(context.now)
 }
 
 /// Open streams for each question that may be open, from where on they are not looked through: the writer
@@ -332,6 +340,46 @@ pub(super) async fn authenticate(
     Ok((task, agent))
 }
 
+/// Records that a lock refused an agent whose token or key counts.
+pub(super) async fn refuse_locked<T>(
+    tx: &mut Transaction<'_>,
+    token: &Presented,
+    key: &IdempotencyKey,
+    refused: Rejection,
+) -> Result<Ruling<T>, Error> {
+    let task = tx.existing::<Task>(token.task_id()).await?;
+    if task.closed_at.is_some() {
+        return Err(Rejection::TaskClosed.into());
+    }
+    refuse(tx, &task, Some(key), None, refused).await
+}
+
+/// Holds the operations of a new apply to the locks.
+fn admit_operations(tx: &Transaction<'_>, operations: &[Operation]) -> Result<(), Rejection> {
+    let locks = tx.locks();
+    if locks.is_empty() {
+        return Ok(());
+    }
+    let targets = operations
+        .iter()
+        .map(|operation| LockTarget::Operation(operation.entry.id.into()));
+    locks.admit(&targets.collect::<Vec<_>>(), tx.context().now)
+}
+
+/// The question, which a lock may have ended; that is recorded then.
+pub(super) async fn after_locks(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    approval: Arc<Approval>,
+) -> Result<Arc<Approval>, Error> {
+    let events = super::locked::cancel(tx, task, &approval).await?;
+    if events.is_empty() {
+        return Ok(approval);
+    }
+    tx.append(events).await?;
+    tx.existing::<Approval>(approval.id).await
+}
+
 fn submission(
     operations: &[Operation],
     task: &Task,
@@ -369,6 +417,7 @@ async fn repeated(
     {
         let events = super::approvals::expire(&tx.context(), &task, &approval);
         tx.append(events).await?;
+        after_locks(tx, &task, approval).await?;
     }
     submitted(tx, task.id, apply.id, false).await
 }

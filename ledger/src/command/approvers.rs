@@ -2,12 +2,15 @@
 
 use super::Command;
 use super::acting::still_acts;
-use super::passkeys::{is_owner_enabled, owner};
+use super::authority::owner;
+use super::passkeys::is_owner_enabled;
 use crate::aggregate::{Approver, User};
 use crate::blob::Blob;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened, Role};
+use crate::event::{
+    ApproverRegistered, CredentialPut, CredentialStatus, EnrolmentOpened, LockTarget, Role,
+};
 use crate::id::{ApproverId, EnrolmentId};
 use crate::name::{ApproverName, CredentialId, RecordedThumbprint};
 use crate::rejection::Rejection;
@@ -265,7 +268,14 @@ impl Command for Enrol {
         let usable = approver
             .enrolment(self.enrolment_id)
             .is_some_and(|enrolment| enrolment.is_usable(user.as_deref(), now));
-        if !usable || !is_owner_enabled(tx, &approver.principal).await? {
+        let is_dead = match (&user, approver.enrolment(self.enrolment_id)) {
+            (Some(user), Some(enrolment)) => {
+                let user = [LockTarget::User(user.id)];
+                tx.locks().end(&user, enrolment.opened_at, now)
+            }
+            _ => false,
+        };
+        if !usable || is_dead || !is_owner_enabled(tx, &approver.principal).await? {
             return Err(Rejection::EnrolmentEnded.into());
         }
         if tx

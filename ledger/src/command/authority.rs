@@ -2,15 +2,17 @@
 //! and grants.
 
 use crate::agent_key::SHARED_KEY;
-use crate::aggregate::{Agent, Key, Task};
+use crate::aggregate::{Agent, Key, Task, User};
 use crate::catalog::Risk;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{CheckedOperation, PermissionCheck};
+use crate::event::{CheckedOperation, LockTarget, PermissionCheck};
 use crate::id::{AgentId, KeyId, TaskId, TokenId};
-use crate::name::{ClaimsHash, ClientSubject};
+use crate::locks::Locks;
+use crate::name::{ApproverName, ClaimsHash, ClientSubject};
 use crate::operation::Operation;
 use crate::rejection::Rejection;
+use crate::storage::LookupKey;
 use crate::writer::Transaction;
 use std::sync::Arc;
 
@@ -159,7 +161,39 @@ pub(super) async fn admit(
         }
     }
     let task = task.ok_or(Rejection::TokenUnknown)?;
+    check_locks(&tx.locks(), &task, agent.as_deref(), presented, now)?;
     Ok((task, agent))
+}
+
+/// Holds an agent in a task to the locks: one in force stops it, and a token from before one is dead.
+///
+/// # Errors
+/// [`Rejection::Locked`], [`Rejection::TokenRevoked`].
+pub fn check_locks(
+    locks: &Locks,
+    task: &Task,
+    agent: Option<&Agent>,
+    presented: &Presented,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    if locks.is_empty() {
+        return Ok(());
+    }
+    let mut targets = Locks::targets_of_agent(agent);
+    targets.push(LockTarget::Agent(task.agent_id));
+    targets.push(LockTarget::Task(task.id));
+    if let Presented::Key(key) = presented {
+        targets.push(LockTarget::Key(key.key_id));
+    }
+    locks.admit(&targets, now)?;
+    let token = match presented {
+        Presented::Token(token) => task.token(token.token_id),
+        Presented::Key(_) => None,
+    };
+    match token.is_some_and(|token| locks.end(&targets, token.made_at, now)) {
+        true => Err(Rejection::TokenRevoked),
+        false => Ok(()),
+    }
 }
 
 /// Checks that a key proves its agent as of this commit.
@@ -173,6 +207,17 @@ pub(super) async fn admit_key(
         _ => tx.load::<Key>(key_id).await?,
     };
     Ok(check_key(key_id, agent_id, known.as_deref())?)
+}
+
+/// The user whose principal it is: by its name, or because the user has shown a passkey of it.
+pub(super) async fn owner(
+    tx: &mut Transaction<'_>,
+    principal: &ApproverName,
+) -> Result<Option<Arc<User>>, Error> {
+    if let Some(id) = User::named_by(principal) {
+        return tx.load::<User>(id).await;
+    }
+    tx.find_state::<User>(&LookupKey::linked(principal)).await
 }
 
 /// Checks every operation against the task's allowlist and the agent's grants.

@@ -1,6 +1,7 @@
 //! Continuing what was approved: the approval is consumed, and the apply authorised, in one commit.
 
-use super::applies::{Submitted, authenticate, refuse, submitted};
+use super::applies::{Submitted, after_locks, authenticate, refuse, refuse_locked, submitted};
+use super::locked::lock_on;
 use super::proof::prove_decision;
 use super::standing::approval_standing;
 use super::{Command, Presented, RecordedRefusal, Ruling};
@@ -40,7 +41,12 @@ impl Command for ContinueApply {
     type Answer = Ruling<Submitted>;
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Self::Answer, Error> {
-        let (task, _) = authenticate(tx, &self.token).await?;
+        let (task, _) = match authenticate(tx, &self.token).await {
+            Err(Error::Rejected(refused @ Rejection::Locked { .. })) => {
+                return refuse_locked(tx, &self.token, &self.key, refused).await;
+            }
+            admitted => admitted?,
+        };
         let key = LookupKey::apply_key(task.id, &self.key);
         let apply = tx.find_state::<Apply>(&key).await?;
         let approval = tx.load::<Approval>(self.resume.approval_id).await?;
@@ -57,6 +63,14 @@ impl Command for ContinueApply {
             let fingerprint = Some(self.resume.fingerprint);
             return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
         };
+        if approval.is_open_at(tx.context().now)
+            && let Some(lock) = lock_on(tx, &task, &approval).await?
+        {
+            let fingerprint = Some(approval.fingerprint);
+            let refused = crate::locks::refusal(&lock);
+            return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
+        }
+        let approval = after_locks(tx, &task, approval).await?;
         if approval.state_at(tx.context().now) == ApprovalState::Approved {
             prove_decision(tx, &approval).await?;
         }

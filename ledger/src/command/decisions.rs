@@ -6,7 +6,7 @@ use super::authority::admit_key;
 use super::callbacks::{Subject, with_deliveries};
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
-use super::{Command, RecordedRefusal, Ruling};
+use super::{Command, RecordedRefusal, Ruling, locked};
 use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
 use crate::blob::Blob;
@@ -70,6 +70,14 @@ impl Command for DecideApproval {
             let refused = Rejection::ApprovalExpired { at: deadline };
             return Ok(Ruling::Refused(RecordedRefusal::of(refused)));
         }
+        if let Some(lock) = locked::lock_on(tx, &task, &approval).await? {
+            let kind = lock.target.named();
+            return Err(Rejection::QuestionLocked { kind }.into());
+        }
+        // The expirer records it.
+        if !locked::cancel(tx, &task, &approval).await?.is_empty() {
+            return Err(Rejection::CancelledByLock.into());
+        }
         if let Some(said) = self.on_screen.take() {
             let apply = tx.existing::<Apply>(approval.apply_id).await?;
             self.on_screen = Some(OnScreen::of(said, apply.operations.len()));
@@ -78,7 +86,8 @@ impl Command for DecideApproval {
         let holder = LookupKey::credential(&credential_id);
         let approver = tx.find_state::<Approver>(&holder).await?;
         if let Some(approver) = &approver
-            && !is_owner_enabled(tx, &approver.principal).await?
+            && (!is_owner_enabled(tx, &approver.principal).await?
+                || locked::is_decider_locked(tx, &approver.principal, &credential_id).await?)
         {
             return Err(Rejection::CredentialNotEligible.into());
         }
@@ -149,7 +158,7 @@ fn decide(
                 at: approval.expiry(),
             });
         }
-        ApprovalState::Cancelled => return Err(Rejection::ApprovalCancelled),
+        ApprovalState::Cancelled => return Err(approval.cancellation()),
         ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Consumed => {
             return Err(Rejection::ApprovalDecided {
                 state: approval.state.as_str(),

@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::acting::still_acts;
-use super::passkeys::owner;
+use super::authority::owner;
 use crate::aggregate::{Device, User};
 use crate::error::Error;
 use crate::event::{Actor, DeviceAdded, DeviceEnd, DeviceRemoved, Role};

@@ -3,6 +3,7 @@
 use super::Command;
 use super::acting::still_acts;
 use super::callbacks::{Subject, owe};
+use super::locked::{LOCKED, is_apply_dead};
 use super::tasks::stop;
 use crate::aggregate::{Apply, Approval, OperationState, Task};
 use crate::callback_report;
@@ -39,7 +40,7 @@ pub struct StartOperation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
     Go,
-    /// The task was closed; the apply has ended instead.
+    /// The task was closed, or a lock stops it; the apply has ended instead.
     Stopped,
 }
 
@@ -48,7 +49,8 @@ impl Command for StartOperation {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OperationStart, Error> {
         let (apply, task) = apply_and_task(tx, self.apply_id).await?;
-        let (events, start) = decide_start(&self, &apply, &task, &tx.context())?;
+        let is_dead = is_apply_dead(tx, &task, &apply).await?;
+        let (events, start) = decide_start(&self, &apply, &task, is_dead, &tx.context())?;
         tx.append(events).await?;
         Ok(start)
     }
@@ -58,6 +60,7 @@ fn decide_start(
     command: &StartOperation,
     apply: &Apply,
     task: &Task,
+    is_dead: bool,
     context: &Context<'_>,
 ) -> Result<(Vec<NewEvent>, OperationStart), Rejection> {
     let is_next = apply.next_operation() == Some(command.index)
@@ -66,7 +69,11 @@ fn decide_start(
         return Err(Rejection::NotExecutable);
     }
     if task.closed_at.is_some() {
-        return Ok((stop(context, task, apply), OperationStart::Stopped));
+        let stopped = stop(context, task, apply, "task_closed");
+        return Ok((stopped, OperationStart::Stopped));
+    }
+    if is_dead {
+        return Ok((stop(context, task, apply, LOCKED), OperationStart::Stopped));
     }
     let started = OperationStarted {
         index: u32::try_from(command.index).map_err(|_| Rejection::NotExecutable)?,

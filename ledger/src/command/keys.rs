@@ -3,6 +3,7 @@
 use super::Command;
 use super::acting::still_acts;
 use super::agents::{find, register_agent};
+use super::locked::admit_agent_of;
 use crate::agent_key::AgentKeyHash;
 use crate::aggregate::{Key, Session};
 use crate::error::Error;
@@ -38,6 +39,7 @@ impl Command for CreateKey {
             }
             KeyOrigin::Paired => confirmed(tx, &self.agent).await?,
         };
+        admit_agent_of(tx, agent_id, &[]).await?;
         if tx.find(&LookupKey::agent_key(&self.hash)).await?.is_some() {
             return Err(Error::defect("two agent keys have the same text"));
         }

@@ -21,6 +21,8 @@ mod erasures;
 mod executions;
 mod groups;
 mod keys;
+mod locked;
+mod locks;
 mod passkeys;
 mod proof;
 mod renewals;
@@ -40,8 +42,8 @@ pub use approvers::{
     Enrol, NewCredential, OpenEnrolment, OpenedEnrolment, PutCredential, RevokeCredential,
 };
 pub use authority::{
-    Presented, PresentedKey, PresentedToken, check_key, check_opened_by_key, check_token,
-    permission_check,
+    Presented, PresentedKey, PresentedToken, check_key, check_locks, check_opened_by_key,
+    check_token, permission_check,
 };
 pub use callbacks::NewCallback;
 pub use continuations::{ContinueApply, Resume};
@@ -54,6 +56,7 @@ pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
 pub use keys::{CreateKey, RevokeKey};
+pub use locks::{CancelLocked, LiftLock, Locked, SetLock};
 pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserPasskey, StepUp};
 pub use renewals::RenewToken;
 pub use ruling::{RecordedRefusal, Ruling};
@@ -79,6 +82,10 @@ pub trait Command: Send + 'static {
     /// True for a command that is a batch of its own: everything that it finds stands in the file.
     #[doc(hidden)]
     const IS_ALONE: bool = false;
+
+    /// True for a command that goes before those that wait: it stops some of them.
+    #[doc(hidden)]
+    const IS_URGENT: bool = false;
 
     /// Keys that it will look up for sure, so that those of a whole batch are read together.
     #[doc(hidden)]

@@ -3,12 +3,16 @@
 use super::Command;
 use super::acting::{acting_session, still_acts, still_acts_on};
 use super::approvers::{Enrol, NewCredential, OpenedEnrolment, open_enrolment, revoke};
+use super::authority::owner;
 use super::decisions::{counts_on, verify};
+use super::locked::is_decider_locked;
 use super::users::{CreateUser, is_last_by, living};
 use crate::aggregate::{Approver, Credential, STEP_UP_LIFE, Session, User};
 use crate::assertion::Assertion;
 use crate::error::Error;
-use crate::event::{Actor, CredentialStatus, PasskeyProof, PrincipalLinked, Role, SteppedUp};
+use crate::event::{
+    Actor, CredentialStatus, LockTarget, PasskeyProof, PrincipalLinked, Role, SteppedUp,
+};
 use crate::id::{SessionId, StreamId, UserId};
 use crate::identity::{Ceremony, IdentityStatement};
 use crate::label::UserName;
@@ -18,18 +22,7 @@ use crate::storage::{LookupKey, credential_counter};
 use crate::writer::Transaction;
 use std::sync::Arc;
 
-/// The user whose principal it is: by its name, or because the user has shown a passkey of it.
-pub(super) async fn owner(
-    tx: &mut Transaction<'_>,
-    principal: &ApproverName,
-) -> Result<Option<Arc<User>>, Error> {
-    if let Some(id) = User::named_by(principal) {
-        return tx.load::<User>(id).await;
-    }
-    tx.find_state::<User>(&LookupKey::linked(principal)).await
-}
-
-/// Whether nobody has disabled, deleted or erased the user whose principal it is, if it is one's.
+/// Whether nobody has disabled, locked, deleted or erased the user whose principal it is, if it is one's.
 pub(super) async fn is_owner_enabled(
     tx: &mut Transaction<'_>,
     principal: &ApproverName,
@@ -39,7 +32,12 @@ pub(super) async fn is_owner_enabled(
         owner => owner?,
     };
     let is_of_users = User::named_by(principal).is_some();
-    Ok(owner.map_or(!is_of_users, |user| user.is_enabled()))
+    let (locks, now) = (tx.locks(), tx.context().now);
+    let may = |user: Arc<User>| {
+        let is_locked = locks.in_force(&[LockTarget::User(user.id)], now).is_some();
+        user.is_enabled() && !is_locked
+    };
+    Ok(owner.map_or(!is_of_users, may))
 }
 
 /// Holds a user who adds or removes a passkey to one that was shown a moment ago: by a session alone nobody
@@ -98,6 +96,9 @@ async fn prove(
     let approver = Error::none_if_erased(tx.find_state::<Approver>(&holder).await)?;
     let approver = approver.filter(|approver| is_fine(&approver.principal, &credential_id));
     let approver = approver.ok_or(Rejection::PasskeyNotEligible)?;
+    if is_decider_locked(tx, &approver.principal, &credential_id).await? {
+        return Err(Rejection::PasskeyNotEligible.into());
+    }
     let credential = active(&approver, &credential_id)?;
     let context = tx.context();
     let statement = IdentityStatement {

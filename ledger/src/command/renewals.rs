@@ -1,8 +1,9 @@
 //! Renewing a capability token that a human kept waiting, or that a permission change made stale.
 
 use super::approvals::is_pending;
+use super::authority::check_locks;
 use super::tasks::{IssuedToken, issue, issued};
-use super::{Command, PresentedToken, check_token};
+use super::{Command, Presented, PresentedToken, check_token};
 use crate::aggregate::{Agent, Approval, ApprovalState, Task, Token, whole_seconds};
 use crate::claims::CapabilityClaims;
 use crate::clock::Timestamp;
@@ -33,11 +34,13 @@ impl Command for RenewToken {
             .await?
             .ok_or(Rejection::TokenUnknown)?;
         let agent = tx.load::<Agent>(task.agent_id).await?;
+        let presented = Presented::Token(self.token.clone());
+        let (locks, now) = (tx.locks(), tx.context().now);
+        check_locks(&locks, &task, agent.as_deref(), &presented, now)?;
         if let Some(token) = replacement(&self.token, &task, &tx.context()) {
             let claims = CapabilityClaims::of(&task, token, tx.context().rules);
             return Ok(IssuedToken { claims, task });
         }
-        let now = tx.context().now;
         let old = renewable(&self.token, &task, agent.as_deref(), now)?;
         let approvals = open_approvals(tx, &task, old).await?;
         let events = decide_renew(

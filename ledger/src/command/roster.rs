@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Approver, User};
 use crate::error::Error;
-use crate::event::Role;
+use crate::event::{LockTarget, Role};
 use crate::id::UserId;
 use crate::name::CredentialId;
 use crate::storage::{LookupKey, LookupKind};
@@ -54,7 +54,9 @@ pub(super) async fn is_usable_without(
     user: &User,
     without: Option<&CredentialId>,
 ) -> Result<bool, Error> {
-    if user.role != Role::Admin || !user.is_enabled() {
+    let (locks, now) = (tx.locks(), tx.context().now);
+    let is_locked = |target: LockTarget| locks.in_force(&[target], now).is_some();
+    if user.role != Role::Admin || !user.is_enabled() || is_locked(LockTarget::User(user.id)) {
         return Ok(false);
     }
     if user.password.is_some() {
@@ -64,6 +66,9 @@ pub(super) async fn is_usable_without(
     let passkeys = Error::none_if_erased(tx.find_state::<Approver>(&own).await)?;
     Ok(passkeys.is_some_and(|passkeys| {
         let mut active = passkeys.active_credentials();
-        active.any(|passkey| Some(&passkey.credential_id) != without)
+        active.any(|passkey| {
+            let locked = LockTarget::Credential(passkey.credential_id.clone());
+            Some(&passkey.credential_id) != without && !is_locked(locked)
+        })
     }))
 }

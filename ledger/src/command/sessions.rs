@@ -8,7 +8,8 @@ use crate::assertion::Assertion;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{
-    LoginFailed, LoginWay, SessionEnd, SessionEnded, SessionOpened, SessionProof, SessionTokenHash,
+    LockTarget, LoginFailed, LoginWay, SessionEnd, SessionEnded, SessionOpened, SessionProof,
+    SessionTokenHash,
 };
 use crate::id::{SessionId, UserId};
 use crate::rejection::Rejection;
@@ -60,6 +61,10 @@ impl Command for OpenSession {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Opened, Error> {
         let user = tx.load::<User>(self.user_id).await?;
         let user = user.ok_or(Rejection::LoginFailed)?;
+        let locked = [LockTarget::User(user.id)];
+        if tx.locks().in_force(&locked, tx.context().now).is_some() {
+            return Err(Rejection::LoginFailed.into());
+        }
         let proof = match &self.proof {
             LoginProof::Password => SessionProof::Password,
             LoginProof::Passkey(assertion) => {

@@ -21,8 +21,11 @@ pub enum Standing {
     Expired {
         at: Timestamp,
     },
-    /// Its task was closed while it waited.
-    Cancelled,
+    /// Its task was closed while it waited, or a lock ended it.
+    Cancelled {
+        /// A lock did.
+        by_lock: bool,
+    },
     ConsumedElsewhere {
         by: ApplyId,
     },
@@ -38,7 +41,8 @@ impl Standing {
                 reason: reason.clone(),
             }),
             Self::Expired { at } => Some(Rejection::ApprovalExpired { at: *at }),
-            Self::Cancelled => Some(Rejection::ApprovalCancelled),
+            Self::Cancelled { by_lock: true } => Some(Rejection::CancelledByLock),
+            Self::Cancelled { by_lock: false } => Some(Rejection::ApprovalCancelled),
             Self::ConsumedElsewhere { by } => Some(Rejection::ApprovalConsumed { by: *by }),
         }
     }
@@ -73,7 +77,9 @@ pub(super) fn approval_standing(apply: ApplyId, approval: &Approval, now: Timest
         ApprovalState::Expired => Standing::Expired {
             at: approval.expiry(),
         },
-        ApprovalState::Cancelled => Standing::Cancelled,
+        ApprovalState::Cancelled => Standing::Cancelled {
+            by_lock: approval.is_locked_out,
+        },
         ApprovalState::Consumed => match approval.consumed_by {
             Some(by) if by != apply => Standing::ConsumedElsewhere { by },
             _ => Standing::Running,

@@ -4,6 +4,7 @@ use super::acting::still_acts;
 use super::agents::{find, register_agent};
 use super::authority::admit;
 use super::callbacks::{NewCallback, Subject, with_deliveries};
+use super::locked::admit_agent;
 use super::{Command, Presented};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, OperationState, Task, Token};
 use crate::callback_report;
@@ -108,6 +109,7 @@ impl Command for CreateTask {
         still_acts(tx, Role::Operator).await?;
         tx.needs_room()?;
         let agent = find(tx, &self.agent).await?;
+        admit_agent(tx, agent.as_deref(), &[])?;
         let task_id: TaskId = tx.context().id();
         let context = tx.context();
         let (events, claims) = decide_create(&self, agent.as_deref(), task_id, &context)?;
@@ -223,6 +225,7 @@ pub(super) fn issue(
         id: TokenId::from_bytes(context.random.uuid_v7(context.now)),
         claims_hash: ClaimsHash::unchecked(Vec::new()),
         subject: task.subject.clone(),
+        made_at: context.now,
         issued_at: whole(context.now.as_seconds()),
         expires_at: whole(until.as_seconds()),
         permission_revision,
@@ -325,7 +328,7 @@ fn decide_close(
             .iter()
             .all(|state| *state == OperationState::Waiting)
         {
-            events.extend(stop(context, task, apply));
+            events.extend(stop(context, task, apply, "task_closed"));
         }
     }
     for token in &task.tokens {
@@ -348,13 +351,18 @@ fn decide_close(
     events
 }
 
-/// Ends an apply whose task was closed before its next operation.
-pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<NewEvent> {
+/// Ends an apply whose task was closed, or that a lock stops, before its next operation.
+pub(super) fn stop(
+    context: &Context<'_>,
+    task: &Task,
+    apply: &Apply,
+    reason: &str,
+) -> Vec<NewEvent> {
     let ended = context.event(
         apply.id,
         ApplyEnded {
             end: ApplyEnd::Failed,
-            stopped: Some("task_closed".to_owned()),
+            stopped: Some(reason.to_owned()),
         },
     );
     with_deliveries(
@@ -362,6 +370,6 @@ pub(super) fn stop(context: &Context<'_>, task: &Task, apply: &Apply) -> Vec<New
         task,
         ended,
         &Subject::apply(apply),
-        callback_report::stopped(apply.id, "task_closed"),
+        callback_report::stopped(apply.id, reason),
     )
 }

@@ -3,11 +3,12 @@
 use super::acting::still_acts;
 use super::agents::find;
 use super::authority::admit_key;
+use super::locked::admit_agent_of;
 use super::tasks::{allowlist, question_time, seconds};
 use super::{AllowedEntry, Command};
 use crate::aggregate::{Agent, Task, Template};
 use crate::error::Error;
-use crate::event::{FromTemplate, Role, TaskCreated, TemplateCreated, TemplateDeleted};
+use crate::event::{FromTemplate, LockTarget, Role, TaskCreated, TemplateCreated, TemplateDeleted};
 use crate::id::{AgentId, KeyId, TaskId, TemplateId};
 use crate::name::{AgentName, ClientSubject, TemplateName};
 use crate::purpose::Purpose;
@@ -124,6 +125,7 @@ impl Command for OpenTask {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Task>, Error> {
         admit_key(tx, self.key_id, self.agent_id).await?;
+        admit_agent_of(tx, self.agent_id, &[LockTarget::Key(self.key_id)]).await?;
         tx.needs_room()?;
         super::tasks::check_name(&self.name)?;
         let agent = tx.existing::<Agent>(self.agent_id).await?;

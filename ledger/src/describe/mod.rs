@@ -13,6 +13,7 @@ mod delivery;
 mod facts;
 mod key;
 mod ledger;
+mod lock;
 mod operations;
 mod session;
 mod task;

@@ -91,6 +91,8 @@ pub enum AggregateKind {
     Key,
     /// A task template.
     Template,
+    /// A lock.
+    Lock,
 }
 
 impl AggregateKind {
@@ -110,6 +112,7 @@ impl AggregateKind {
             Self::Session => "session",
             Self::Key => "key",
             Self::Template => "template",
+            Self::Lock => "lock",
         }
     }
 
@@ -130,6 +133,7 @@ impl AggregateKind {
             90..=99 => Self::Session,
             100..=109 => Self::Key,
             110..=119 => Self::Template,
+            120..=129 => Self::Lock,
             _ => return None,
         })
     }

@@ -17,6 +17,7 @@ mod fork;
 mod group;
 mod key;
 mod kind;
+mod lock;
 mod session;
 #[macro_use]
 mod table;
@@ -52,6 +53,7 @@ pub use fork::LedgerForked;
 pub use group::{GroupChanged, GroupCreated, GroupDeleted};
 pub use key::{KeyCreated, KeyOrigin, KeyRevoked};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
+pub use lock::{LockLifted, LockSet, LockTarget, LockedOperation};
 pub use session::{
     FailuresCounted, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded, SessionOpened,
     SessionProof, SessionTokenHash, SteppedUp,
@@ -94,7 +96,7 @@ pub struct LedgerCreated {
 mod stream {
     pub(super) use crate::id::{
         AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
-        DeliveryId as Delivery, GroupId as Group, KeyId as Key, LedgerId as Ledger,
+        DeliveryId as Delivery, GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock,
         SessionId as Session, TaskId as Task, TemplateId as Template, UserId as User,
     };
 }
@@ -172,7 +174,7 @@ events! {
     35, 1, "approval.expired" => ApprovalExpired(ApprovalExpired)
         in Approval by EXPIRERS under Deadline told as ApprovalExpired [looked_up];
     36, 1, "approval.cancelled" => ApprovalCancelled(ApprovalCancelled)
-        in Approval by CLOSERS under ApprovalState told as ApprovalCancelled [looked_up];
+        in Approval by EXPIRERS under ApprovalState told as ApprovalCancelled [looked_up];
     37, 1, "approval.consumed" => ApprovalConsumed(ApprovalConsumed)
         in Approval by AUTHORISERS under ExecutionOnce [looked_up];
     38, 1, "approval.released" => ApprovalReleased(ApprovalReleased)
@@ -239,6 +241,10 @@ events! {
         in Template by MANAGERS under Template [begins, looked_up];
     111, 1, "template.deleted" => TemplateDeleted(TemplateDeleted)
         in Template by MANAGERS under Template;
+    120, 1, "lock.set" => LockSet(LockSet)
+        in Lock by MANAGERS under Lock [begins, looked_up];
+    121, 1, "lock.lifted" => LockLifted(LockLifted)
+        in Lock by MANAGERS under Lock;
 }
 
 impl Event {

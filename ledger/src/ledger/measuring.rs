@@ -19,6 +19,8 @@ impl Ledger {
         gauge("ledger_recent_events", events);
         gauge("ledger_recent_events_bytes", bytes);
         gauge("ledger_streams_watched", self.shared.watchers.count());
+        let locks = self.locks();
+        gauge("locks_in_force", locks.all_in_force(self.now()).count());
         let sizes = &self.shared.sizes;
         gauge("ledger_keys_cached", sizes.keys.load(Ordering::Relaxed));
         let tasks = sizes.refused_tasks.load(Ordering::Relaxed);

@@ -5,13 +5,15 @@ use crate::checkpoints::{Signer, SigningFrom};
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
 use crate::event::Recorded;
+use crate::id::StreamId;
+use crate::locks::Locks;
 use crate::record::RecordHash;
 use crate::rules::Rules;
-use crate::storage::{BoxFuture, Head, Log, ReadError, Storage};
+use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
 use crate::tlog::Frontier;
 use crate::writer::{
-    Cache, CommitFaults, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room, Shared, Tree,
-    Usage, Watchers, Writer, describe,
+    Cache, CommitFaults, Entry, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room,
+    Shared, State, Tree, Urgent, Usage, Watchers, Writer, describe,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -84,6 +86,7 @@ impl Ledger {
             cache: Cache::new(head.size),
             recent: RecentEvents::default(),
             watchers: Watchers::default(),
+            locks: watch::Sender::new(Arc::new(locks_at(&*log, head.size).await?)),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
             is_clean: watch::Sender::new(!is_to_clean),
@@ -99,7 +102,9 @@ impl Ledger {
         let rules = Arc::new(surroundings.rules);
         let usage = usage_at(&*log, head.size, &rules).await;
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let urgent = Urgent::default();
         let writer = Writer {
+            urgent: urgent.queue(),
             storage,
             head,
             tree,
@@ -126,6 +131,7 @@ impl Ledger {
         };
         let ledger = Self {
             jobs,
+            urgent,
             shared,
             log,
             rules,
@@ -154,6 +160,20 @@ async fn usage_at(log: &dyn Log, size: u64, rules: &Rules) -> Usage {
             Usage::default()
         }
     }
+}
+
+/// Every lock of the log. Without them nothing may be decided.
+async fn locks_at(log: &dyn Log, size: u64) -> Result<Locks, ReadError> {
+    let mut locks = Locks::default();
+    for (key, value) in log.all_lookups(LookupKind::Lock).await? {
+        let stream = StreamId::from_slice(&value).ok_or_else(|| key.misleads())?;
+        let entry = Entry::fold(&log.stream(stream, size).await?);
+        match entry.state {
+            State::Lock(lock) if State::Lock(Arc::clone(&lock)).answers_to(&key) => locks.put(lock),
+            _ => return Err(key.misleads()),
+        }
+    }
+    Ok(locks)
 }
 
 async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {

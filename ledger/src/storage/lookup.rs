@@ -51,6 +51,8 @@ pub enum LookupKind {
     MintedKey = 18,
     /// Agent → the user who answers for it.
     OwnedAgent = 19,
+    /// Lock → itself, for as long as the ledger lives.
+    Lock = 20,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -164,6 +166,10 @@ impl LookupKey {
         Self(LookupKind::OwnedAgent, agent.as_bytes().to_vec())
     }
 
+    pub(crate) fn lock(lock: StreamId) -> Self {
+        Self(LookupKind::Lock, lock.as_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -208,7 +214,8 @@ impl LookupKey {
             | LookupKind::AgentKey
             | LookupKind::Template
             | LookupKind::MintedKey
-            | LookupKind::OwnedAgent => return None,
+            | LookupKind::OwnedAgent
+            | LookupKind::Lock => return None,
         };
         Some((kind, &self.1))
     }
@@ -435,6 +442,7 @@ impl Lookups {
             }
             Event::KeyRevoked(_) => self.remove(LookupKey::minted_key(stream)),
             Event::TemplateCreated(e) => put(LookupKey::template(&e.name), stream.as_bytes()),
+            Event::LockSet(_) => put(LookupKey::lock(stream), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

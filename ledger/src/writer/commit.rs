@@ -39,6 +39,7 @@ impl Writer {
             changed,
             lookups,
             events,
+            locks,
             erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
@@ -99,6 +100,7 @@ impl Writer {
             changed,
             lookups,
             events: Vec::new(),
+            locks,
             erasing,
         };
         let committed = Committed {

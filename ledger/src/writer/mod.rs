@@ -15,6 +15,7 @@ mod refusals;
 mod room;
 mod state;
 mod transaction;
+mod urgent;
 mod usage;
 mod watchers;
 
@@ -27,6 +28,7 @@ pub use state::Stored;
 pub(crate) use state::{Cache, Entry, Found, State, existing};
 pub use transaction::{Context, Transaction};
 pub(crate) use transaction::{Erasing, erased_names};
+pub(crate) use urgent::{Urgent, UrgentQueue};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
 
@@ -34,6 +36,7 @@ use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
 use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
+use crate::locks::Locks;
 use crate::rules::Rules;
 use crate::storage::{Decided, Head, Storage, StorageError};
 use crate::tlog::Frontier;
@@ -74,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) cache: Cache,
     pub(crate) recent: RecentEvents,
     pub(crate) watchers: Watchers,
+    /// The committed locks.
+    pub(crate) locks: watch::Sender<Arc<Locks>>,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
@@ -117,6 +122,7 @@ pub(crate) struct Writer {
     /// When what an erasure has left is to be cleaned.
     pub(crate) clean_at: Option<Instant>,
     pub(crate) probe: probe::Probe,
+    pub(crate) urgent: UrgentQueue,
 }
 
 impl Writer {
@@ -127,12 +133,14 @@ impl Writer {
         // What the run before had left.
         self.clean_some().await?;
         while self.receive(&mut jobs, &mut waiting).await {
+            self.urgent.take_into(&mut waiting);
             self.serve_all(&mut waiting).await?;
             self.tell_sizes();
             self.fill_some().await?;
             self.clean_some().await?;
             self.probe_some().await?;
         }
+        self.urgent.take_into(&mut waiting);
         // The minute that is running ends with the process.
         let all = |refusals: &mut Refusals, _| refusals.take_all();
         self.serve_or_stop(&mut waiting, all).await?;
@@ -232,6 +240,7 @@ impl Writer {
         }
         let floor = self.rules.quotas.min_free_bytes;
         let is_short_of_room = self.room.is_below(floor);
+        let locks = Arc::clone(&self.shared.locks.borrow());
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
                 storage: &mut *self.storage,
@@ -240,6 +249,7 @@ impl Writer {
                 known: &mut self.known,
                 batch: &batch,
                 own: Batch::default(),
+                locks: &locks,
                 envelope: job.envelope(),
                 context: Context {
                     now,
@@ -351,6 +361,14 @@ impl Writer {
             self.shared.recent.clear();
             self.clean_at = Some(Instant::now());
             self.shared.is_clean.send_replace(false);
+        }
+        if !batch.locks.is_empty() {
+            self.shared.locks.send_modify(|locks| {
+                let locks = Arc::make_mut(locks);
+                for lock in batch.locks {
+                    locks.put(lock);
+                }
+            });
         }
         self.known.learn(batch.lookups);
         self.newest = staged

@@ -1,8 +1,8 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Session, Task, Template,
-    User,
+    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Lock, Session, Task,
+    Template, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -32,6 +32,7 @@ pub(crate) enum State {
     Session(Arc<Session>),
     Key(Arc<Key>),
     Template(Arc<Template>),
+    Lock(Arc<Lock>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -67,7 +68,7 @@ macro_rules! stored {
     )+};
 }
 stored!(
-    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session, Key, Template
+    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session, Key, Template, Lock
 );
 
 impl State {
@@ -97,6 +98,7 @@ impl State {
             | Self::Session(_)
             | Self::Key(_)
             | Self::Template(_)
+            | Self::Lock(_)
             | Self::Erased(_) => None,
         }
     }
@@ -112,7 +114,12 @@ impl State {
             Self::Delivery(_) => StreamKind::Delivery,
             Self::User(_) => StreamKind::User,
             Self::Session(_) => StreamKind::Session,
-            Self::None | Self::Group(_) | Self::Key(_) | Self::Template(_) | Self::Erased(_) => {
+            Self::None
+            | Self::Group(_)
+            | Self::Key(_)
+            | Self::Template(_)
+            | Self::Lock(_)
+            | Self::Erased(_) => {
                 return None;
             }
         })
@@ -132,6 +139,7 @@ impl State {
             Self::Session(state) => state.weight(),
             Self::Key(state) => state.weight(),
             Self::Template(state) => state.weight(),
+            Self::Lock(state) => state.weight(),
         }
     }
 
@@ -165,6 +173,7 @@ impl State {
             }
             (Self::Key(state), LookupKind::AgentKey) => state.hash.as_bytes() == key,
             (Self::Template(template), LookupKind::Template) => template.name.as_bytes() == key,
+            (Self::Lock(lock), LookupKind::Lock) => lock.id.as_bytes() == key,
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -220,6 +229,7 @@ impl State {
                 Some(AggregateKind::Session) => step(self, None, State::Session, event, at),
                 Some(AggregateKind::Key) => step(self, None, State::Key, event, at),
                 Some(AggregateKind::Template) => step(self, None, State::Template, event, at),
+                Some(AggregateKind::Lock) => step(self, None, State::Lock, event, at),
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -233,6 +243,7 @@ impl State {
             Self::Session(state) => step(self, Some(state), State::Session, event, at),
             Self::Key(state) => step(self, Some(state), State::Key, event, at),
             Self::Template(state) => step(self, Some(state), State::Template, event, at),
+            Self::Lock(state) => step(self, Some(state), State::Lock, event, at),
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use super::known::KnownKeys;
 use super::refusals::{Refusals, Refused};
-use super::state::{Cache, Entry, Stored, existing};
-use crate::aggregate::Task;
+use super::state::{Cache, Entry, State, Stored, existing};
+use crate::aggregate::{Lock, Task};
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
+use crate::locks::Locks;
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
@@ -67,6 +68,8 @@ pub(crate) struct Batch {
     pub(crate) changed: HashMap<StreamId, Entry>,
     pub(crate) lookups: Lookups,
     pub(crate) events: Vec<Decided>,
+    /// Locks that were set or lifted, each in its newest state last.
+    pub(crate) locks: Vec<Arc<Lock>>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
@@ -91,6 +94,8 @@ pub struct Transaction<'w> {
     pub(super) known: &'w mut KnownKeys,
     pub(super) batch: &'w Batch,
     pub(super) own: Batch,
+    /// The committed locks.
+    pub(super) locks: &'w Arc<Locks>,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut Refusals,
@@ -133,6 +138,19 @@ impl<'w> Transaction<'w> {
         } else {
             Ok(())
         }
+    }
+
+    /// The locks as of this command.
+    pub(crate) fn locks(&self) -> Arc<Locks> {
+        let decided = || self.batch.locks.iter().chain(&self.own.locks);
+        if decided().next().is_none() {
+            return Arc::clone(self.locks);
+        }
+        let mut locks = Locks::clone(self.locks);
+        for lock in decided() {
+            locks.put(Arc::clone(lock));
+        }
+        Arc::new(locks)
     }
 
     /// Notes that a session is valid as of this batch.
@@ -218,6 +236,13 @@ impl<'w> Transaction<'w> {
         self.size
     }
 
+    /// The position of the next event that this command appends, once its batch is committed.
+    pub(crate) fn next_position(&self) -> u64 {
+        let decided = self.batch.events.len() + self.own.events.len();
+        self.size
+            .saturating_add(u64::try_from(decided).unwrap_or(u64::MAX))
+    }
+
     /// Goes on looking for streams, in the committed log.
     pub(crate) async fn seek(&mut self, found: &mut Found, sought: Sought) -> Result<(), Error> {
         let from = found.size;
@@ -301,6 +326,9 @@ impl<'w> Transaction<'w> {
             let actor = &self.envelope.actor;
             self.own.lookups.fold(new.stream, task, actor, &new.event);
             self.own.lookups.replace(held, entry.state.held());
+            if let State::Lock(lock) = &entry.state {
+                self.own.locks.push(Arc::clone(lock));
+            }
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {
                 new,
@@ -340,6 +368,7 @@ impl Batch {
         self.changed.extend(decided.changed);
         self.lookups.extend(decided.lookups);
         self.events.extend(decided.events);
+        self.locks.extend(decided.locks);
         self.erasing = decided.erasing.or(self.erasing.take());
     }
 }

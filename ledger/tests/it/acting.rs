@@ -11,13 +11,13 @@ use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
-    DeleteTemplate, DescribeAgent, EndSession, OpenEnrolment, OpenUserEnrolment, ResolveApply,
-    RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey,
+    DeleteTemplate, DescribeAgent, EndSession, LiftLock, OpenEnrolment, OpenUserEnrolment,
+    ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey,
 };
 use ledger::event::{AgentRegistered, SessionEnd};
 use ledger::{
     AgentId, AgentName, ApplyId, ApproverName, CredentialId, DeliveryId, Error, GroupId, KeyId,
-    Ledger, Origin, Rejection, Role, TaskId, TemplateName, Transaction, UserId,
+    Ledger, LockId, Origin, Rejection, Role, TaskId, TemplateName, Transaction, UserId,
 };
 use providers::cloudflare;
 use std::pin::Pin;
@@ -56,6 +56,7 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: permissions(Vec::new());
         Operator: create_template("deploy");
         Operator: DeleteTemplate { name: TemplateName::parse("deploy").unwrap() };
+        Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]) };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

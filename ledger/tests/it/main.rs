@@ -28,6 +28,7 @@ mod golden_events;
 mod groups;
 mod idempotency;
 mod keys;
+mod locks;
 mod on_approval;
 mod passkeys;
 mod people_walks;

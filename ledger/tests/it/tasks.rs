@@ -146,7 +146,7 @@ async fn closing_cancels_what_waits_for_a_decision_or_for_its_continuation() {
     let approval = scene.approval(&pending).await;
     assert_eq!(
         standing(&pending.apply, Some(&approval), scene.now()),
-        Standing::Cancelled
+        Standing::Cancelled { by_lock: false }
     );
     // Whoever holds the link learns it.
     let late = scene

@@ -6,7 +6,7 @@ use crate::moment;
 use ledger::{
     AgentId, AgentName, ApplyId, ApprovalId, ApproverId, ApproverName, Blob, CallbackId,
     ClientSubject, CredentialId, DeliveryId, EnrolmentId, EventId, ExecutionId, Fingerprint,
-    IdempotencyKey, KeyId, Level, OperationId, RecordedThumbprint, RequestId, ScopePattern,
+    IdempotencyKey, KeyId, Level, LockId, OperationId, RecordedThumbprint, RequestId, ScopePattern,
     ScopeType, Sealed, SessionId, StreamId, TaskId, TemplateId, TemplateName, Timestamp, TokenId,
     UserId,
 };
@@ -88,6 +88,7 @@ word_column!(
     Fingerprint,
     KeyId,
     Level,
+    LockId,
     OperationId,
     RequestId,
     ScopeType,

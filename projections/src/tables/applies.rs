@@ -103,10 +103,11 @@ impl ApplyView {
         self.authorised_at.is_none() && reason.is_some_and(|why| why.starts_with(USED_BY))
     }
 
-    /// Takes over what became of the approval that it waits for.
+    /// Takes over what became of the approval that it waits for. A lock leaves the task open.
     fn apply_approval(
         &mut self,
         approval: ApprovalStatus,
+        is_locked: bool,
         consumed_by: Option<ApplyId>,
         at: Timestamp,
     ) {
@@ -115,6 +116,9 @@ impl ApplyView {
             ApprovalStatus::Approved => (TaskStatus::Approved, None),
             ApprovalStatus::Denied => (TaskStatus::Denied, Some("approval_denied".to_owned())),
             ApprovalStatus::Expired => (TaskStatus::Expired, Some("approval_expired".to_owned())),
+            ApprovalStatus::Cancelled if is_locked => {
+                (TaskStatus::Failed, Some("locked".to_owned()))
+            }
             ApprovalStatus::Cancelled => (TaskStatus::Closed, Some("task_closed".to_owned())),
             // The event that authorises its user comes next.
             ApprovalStatus::Consumed if consumed_by == Some(self.id) => return,
@@ -234,7 +238,12 @@ fn accept(folding: &mut Folding<'_, impl Parts>, accepted: &ApplyAccepted) -> Re
         apply.approval_id = Some(id);
         apply.authorised_at = None;
         // A late key hears what became of the approval before it came.
-        apply.apply_approval(approval.state, approval.consumed_by, at);
+        apply.apply_approval(
+            approval.state,
+            approval.is_locked(),
+            approval.consumed_by,
+            at,
+        );
         if let Some(waiting) = folding.part::<Waiting>().get_mut(&id) {
             waiting.push(apply.id);
         }
@@ -274,10 +283,11 @@ fn update_waiting(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let id = ApprovalId::from(folding.recorded.stream_id());
     let approval = folding.known::<ApprovalView>("approval", &id)?;
     let (state, consumed_by) = (approval.state, approval.consumed_by);
+    let is_locked = approval.is_locked();
     for apply_id in waiting_for(folding, id)? {
         let apply = folding.edit_known::<ApplyView>("apply", &apply_id)?;
         if apply.status.is_waiting() || apply.lost_it_to_another() {
-            apply.apply_approval(state, consumed_by, at);
+            apply.apply_approval(state, is_locked, consumed_by, at);
         }
     }
     Ok(())

@@ -142,6 +142,11 @@ impl ApprovalView {
         self.state == ApprovalStatus::Denied
     }
 
+    /// Whether a lock ended it.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.end_reason.as_deref() == Some("locked")
+    }
+
     fn end(&mut self, state: ApprovalStatus, reason: Option<&str>, at: Timestamp) {
         self.state = state;
         self.deadline = None;

@@ -9,9 +9,9 @@ use crate::tables::callbacks::ActiveCallbacks;
 use crate::tables::fold::{Folding, Has, Tables};
 use crate::tables::{
     self, AgentKeyView, AgentView, ApplyView, ApprovalView, ApproverView, AttemptView,
-    CallbackView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow, MentionRow,
-    PermissionView, QueueRow, SessionRow, TaskView, TemplateView, TimelineEntry, TokenRow,
-    TopicRow,
+    CallbackView, CredentialView, DeciderRow, DeliveryView, ErasedView, KeyUseRow, LockView,
+    MentionRow, PermissionView, QueueRow, SessionRow, TaskView, TemplateView, TimelineEntry,
+    TokenRow, TopicRow,
 };
 use ledger::event::LedgerErased;
 use ledger::{Event, Recorded};
@@ -29,7 +29,8 @@ macro_rules! for_each_row {
             tables::AgentView,
             tables::PermissionView,
             tables::AgentKeyView,
-            tables::TemplateView
+            tables::TemplateView,
+            tables::LockView
         )
     };
     (Approvers, $each:ident) => {
@@ -172,6 +173,7 @@ tables! {
         permissions: Table<PermissionView>,
         keys: Table<AgentKeyView>,
         templates: Table<TemplateView>,
+        locks: Table<LockView>,
     }
 }
 
@@ -229,6 +231,7 @@ fn fold_agents(of: &mut AgentTables, stored: Stored<'_>, recorded: &Recorded) ->
     tables::permissions::fold(&mut folding)?;
     tables::agent_keys::fold(&mut folding)?;
     tables::task_templates::fold(&mut folding);
+    tables::locks::fold(&mut folding)?;
     tables::agents::fold(&mut folding)
 }
 

@@ -7,8 +7,11 @@ use fixtures::commands::{self, AGENT};
 use ledger::AgentName;
 use ledger::TemplateName;
 use ledger::command::{
-    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, RevokeKey, SubmitApply,
+    AgentChanges, CreateTemplate, DeleteTemplate, DescribeAgent, LiftLock, RevokeKey, SetLock,
+    SubmitApply,
 };
+use ledger::event::LockTarget;
+use providers::cloudflare::CACHE_PURGE;
 
 /// The template that stories know.
 const TEMPLATE: &str = "deploy";
@@ -54,6 +57,21 @@ impl Story {
             KeyStep::DeleteTemplate => {
                 let name = TemplateName::unchecked(TEMPLATE);
                 self.run(administrator(), DeleteTemplate { name }).await;
+            }
+            KeyStep::Lock => {
+                let command = SetLock {
+                    target: LockTarget::Operation(CACHE_PURGE.id.into()),
+                    reason: "drill".to_owned(),
+                    duration: None,
+                };
+                self.run(administrator(), command).await;
+            }
+            KeyStep::Unlock => {
+                let (locks, now) = (self.ledger.locks(), self.ledger.now());
+                let in_force = locks.all_in_force(now).map(|lock| lock.id).next();
+                if let Some(lock_id) = in_force {
+                    self.run(administrator(), LiftLock { lock_id }).await;
+                }
             }
             KeyStep::Open { key } => {
                 let Some(key) = pick(&self.keys, *key) else {

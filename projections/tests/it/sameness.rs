@@ -151,13 +151,13 @@ async fn apply_agrees(ledger: &Ledger, projections: &Projections, stream: Stream
         Standing::Approved => TaskStatus::Approved,
         Standing::Running => TaskStatus::Applying,
         Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
-        Standing::Ended(ApplyEnd::Failed) | Standing::ConsumedElsewhere { .. } => {
-            TaskStatus::Failed
-        }
+        Standing::Ended(ApplyEnd::Failed)
+        | Standing::Cancelled { by_lock: true }
+        | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
         Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,
         Standing::Denied { .. } => TaskStatus::Denied,
         Standing::Expired { .. } => TaskStatus::Expired,
-        Standing::Cancelled => TaskStatus::Closed,
+        Standing::Cancelled { by_lock: false } => TaskStatus::Closed,
     };
     assert_eq!(row.status, expected);
     assert_eq!(row.state, expected.apply_state());

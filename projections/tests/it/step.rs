@@ -99,6 +99,8 @@ pub(crate) enum KeyStep {
         needs_approval: bool,
     },
     DeleteTemplate,
+    Lock,
+    Unlock,
     Open {
         key: usize,
     },
@@ -118,6 +120,8 @@ fn with_key() -> impl Strategy<Value = KeyStep> {
         1 => key.clone().prop_map(|key| KeyStep::Revoke { key }),
         2 => any::<bool>().prop_map(|needs_approval| KeyStep::Template { needs_approval }),
         1 => Just(KeyStep::DeleteTemplate),
+        1 => Just(KeyStep::Lock),
+        2 => Just(KeyStep::Unlock),
         2 => key.clone().prop_map(|key| KeyStep::Open { key }),
         4 => (key, 0..3_usize, 0..6_u8, 0..5_u8).prop_map(
             |(key, task, name, operation)| KeyStep::Submit { key, task, name, operation }

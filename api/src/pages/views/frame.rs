@@ -87,7 +87,7 @@ impl View {
     /// The kinds of changes that it shows, as the stream names them.
     const fn kinds(self) -> &'static str {
         match self {
-            Self::Inbox => "approval apply",
+            Self::Inbox => "approval apply lock",
             Self::Tasks => "task apply approval",
             Self::Agents => "agent key task approval",
             Self::Approvers => "approver user",
@@ -95,7 +95,7 @@ impl View {
             Self::Users => "user group",
             Self::System => "",
             Self::Ledger => {
-                "task apply approval delivery agent approver user group session key template"
+                "task apply approval delivery agent approver user group session key template lock"
             }
         }
     }

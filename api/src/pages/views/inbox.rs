@@ -15,6 +15,23 @@ pub(crate) struct InboxPage {
     pub(crate) has_more: bool,
     /// No upstream credential is configured: nothing outside will change.
     pub(crate) simulated: bool,
+    /// Locks in force, the newest first.
+    pub(crate) locks: Vec<LockNotice>,
+}
+
+/// A lock that stops something.
+#[derive(Debug, Clone)]
+pub(crate) struct LockNotice {
+    pub(crate) id: String,
+    /// What it stops: `Every agent`.
+    pub(crate) what: Short,
+    pub(crate) since: Beside,
+    /// When it ends by itself.
+    pub(crate) until: Option<Beside>,
+    /// Who set it and why, for who may read that.
+    pub(crate) told: Option<(Short, Short)>,
+    /// Whether the person may lift it.
+    pub(crate) may_lift: bool,
 }
 
 /// Questions under one heading.

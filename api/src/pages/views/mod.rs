@@ -14,7 +14,7 @@ pub(crate) use agents::{
 };
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
-pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, RowState};
+pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, LockNotice, RowState};
 pub(crate) use people::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };

@@ -14,13 +14,13 @@ use std::time::Duration;
 use tower::ServiceExt as _;
 
 /// A stage with an agent, and a template from which it opens tasks.
-struct Keyed {
-    stage: Stage,
+pub(super) struct Keyed {
+    pub(super) stage: Stage,
     _executor: Executor,
 }
 
 impl Keyed {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let stage = Stage::new().await;
         let executor = Executor::start(stage.state.app.ledger.clone());
         let keyed = Self {
@@ -40,12 +40,12 @@ impl Keyed {
     }
 
     /// Asks with the service token.
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.with(SERVICE_TOKEN, method, path, &[], body).await
     }
 
     /// Asks with a bearer token, without a signed subject.
-    async fn with(
+    pub(super) async fn with(
         &self,
         token: &str,
         method: &str,
@@ -70,7 +70,7 @@ impl Keyed {
     }
 
     /// The id and the text of a new key of the agent.
-    async fn key(&self) -> (String, String) {
+    pub(super) async fn key(&self) -> (String, String) {
         let path = format!("/v1/agents/{AGENT}/keys");
         let made = self.ask("POST", &path, &Value::Null).await;
         assert_eq!(made.status, 201, "{made:?}");
@@ -85,18 +85,24 @@ impl Keyed {
         listed.body["keys"].as_array().unwrap().clone()
     }
 
-    async fn open(&self, key: &str) -> Answer {
+    pub(super) async fn open(&self, key: &str) -> Answer {
         let body = json!({"task_name": "a task", "template": "deploy"});
         self.with(key, "POST", "/v1/tasks", &[], &body).await
     }
 
-    async fn opened(&self, key: &str) -> String {
+    pub(super) async fn opened(&self, key: &str) -> String {
         let opened = self.open(key).await;
         assert_eq!(opened.status, 201, "{opened:?}");
         opened.body["task_id"].as_str().unwrap().to_owned()
     }
 
-    async fn apply(&self, key: &str, task: &str, name: &str, operation: Value) -> Answer {
+    pub(super) async fn apply(
+        &self,
+        key: &str,
+        task: &str,
+        name: &str,
+        operation: Value,
+    ) -> Answer {
         let path = format!("/v1/tasks/{task}/apply");
         let body = json!({"operations": [operation]});
         let headers = [("idempotency-key", name)];

@@ -8,6 +8,7 @@ mod approving;
 mod continuing;
 mod executor;
 mod lists;
+mod locks;
 mod pairing;
 mod people;
 mod reading;

@@ -3,7 +3,7 @@
 use super::glances::look;
 use super::{Asked, user_name};
 use crate::extract::params::{PathParams, QueryParams};
-use crate::pages::views::{Frame, InboxPage, InboxRow, InboxSection, RowState, View};
+use crate::pages::views::{Frame, InboxPage, InboxRow, InboxSection, LockNotice, RowState, View};
 use crate::pages::{Became, Beside, Glance, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
@@ -12,7 +12,7 @@ use app::{Acting, action, decisions};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use ledger::aggregate::{Approval, User};
-use ledger::{ApprovalId, ApproverName, Rejection, Timestamp};
+use ledger::{ApprovalId, ApproverName, Rejection, Role, Timestamp, UserId};
 use projections::{ApprovalFilter, ApprovalStatus, ApprovalView, Paging, Projection, Projections};
 use serde::Deserialize;
 use std::cmp::Reverse;
@@ -140,7 +140,59 @@ async fn inbox(
         sections,
         has_more,
         simulated: state.config.simulated,
+        locks: locks(state, who, now).await?,
     })
+}
+
+/// Locks that a banner shows.
+const MOST_LOCKS: u32 = 50;
+
+/// The locks in force, the newest first. Nothing is read where none was ever set.
+async fn locks(
+    state: &AppState,
+    who: &Acting,
+    now: Timestamp,
+) -> Result<Vec<LockNotice>, ApiError> {
+    if state.app.ledger.locks().all_in_force(now).next().is_none() {
+        return Ok(Vec::new());
+    }
+    let role = who.session().map_or(Role::Admin, |session| session.role());
+    let paging = Paging {
+        after: None,
+        limit: MOST_LOCKS,
+    };
+    let page = app::locks::list(&state.app, who, paging).await?;
+    let in_force = page
+        .rows
+        .into_iter()
+        .filter(|lock| lock.view.is_in_force(now));
+    let mut notices = Vec::new();
+    for lock in in_force {
+        let view = lock.view;
+        let id = match lock.agent {
+            Some(agent) => Some(agent.to_string()),
+            None => view.target,
+        };
+        let what = match id {
+            Some(id) => format!("{} {id}", view.kind),
+            None => "every agent".to_owned(),
+        };
+        let by = match view.set_by.strip_prefix("user ").map(str::parse::<UserId>) {
+            Some(Ok(user)) => user_name(state, user).await?,
+            _ => None,
+        };
+        let by = by.unwrap_or(view.set_by);
+        notices.push(LockNotice {
+            id: view.lock_id.to_string(),
+            what: Short::line(what, NAME),
+            since: Beside::past(view.set_at, now),
+            until: view.until.map(|until| Beside::ahead(until, now)),
+            told: (role >= Role::Operator)
+                .then(|| (Short::line(by, NAME), Short::line(view.reason, NAME))),
+            may_lift: role == Role::Admin,
+        });
+    }
+    Ok(notices)
 }
 
 /// The principals under which the person decides.

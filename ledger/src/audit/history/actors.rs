@@ -4,6 +4,7 @@
 //! decision) is held against what the event and the streams around it say.
 
 use super::keys::KeyActor;
+use super::locks;
 use super::streams::{Seen, State};
 use super::tasks::TaskState;
 use super::{History, Now};
@@ -141,6 +142,7 @@ impl History {
         }
         if self.is_command_new {
             self.acting = self.acting_role(now, user_id, session);
+            self.acts_unlocked(now, user_id, session);
         }
         // What a command has changed does not count against the rest of it.
         let Some(role) = self.acting else { return };
@@ -177,6 +179,7 @@ impl History {
                 | AggregateKind::Delivery
                 | AggregateKind::Template,
             ) => Role::Operator,
+            Some(AggregateKind::Lock) => locks::least_role(event),
             Some(AggregateKind::Agent) => self.role_for_agents(stream, event, user_id),
             Some(AggregateKind::Approver) => self.role_for_passkeys(stream, event, user_id),
             Some(AggregateKind::Key) => self.role_for_keys(event, user_id),

@@ -1,13 +1,15 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
+use super::locks::{LOCKED, targets_of};
 use super::requests::{Compared, Expected};
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
+use crate::clock::Timestamp;
 use crate::event::{
     Actor, AggregateKind, ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused,
-    Authorisation, Event, OperationEnded, OperationOutcome, OperationStarted,
+    Authorisation, Event, LockTarget, OperationEnded, OperationOutcome, OperationStarted,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApprovalId, ExecutionId, TaskId, TokenId};
@@ -30,6 +32,9 @@ pub(super) struct ApplyState {
     pub(super) approval: Option<ApprovalId>,
     pub(super) authorised: bool,
     pub(super) idempotency_key: IdempotencyKey,
+    pub(super) accepted_at: Timestamp,
+    /// What of it can be locked besides its agent and its task.
+    pub(super) locked_by: Box<[LockTarget]>,
     /// The request of each operation.
     requests: Vec<Expected>,
     /// How many have ended.
@@ -142,6 +147,8 @@ impl History {
             approval,
             authorised: approval.is_none(),
             idempotency_key: accepted.idempotency_key.clone(),
+            accepted_at: now.at(),
+            locked_by: targets_of(accepted, &now.envelope.actor),
             requests,
             ended: 0,
             running: None,
@@ -153,6 +160,7 @@ impl History {
             unsettled: false,
         };
         self.streams.put(stream, State::Apply(Box::new(apply)));
+        self.apply_unlocked(now, true);
     }
 
     /// Its task is open, its key is new, and its token is the one that asked, which is held to its task where
@@ -214,6 +222,7 @@ impl History {
     fn apply_authorised(&mut self, now: &mut Now<'_>, authorised: &ApplyAuthorised) {
         let stream = now.header.stream_id;
         let asked = authorised.approval_id;
+        self.apply_unlocked(now, false);
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
@@ -248,6 +257,7 @@ impl History {
     }
 
     fn operation_started(&mut self, now: &mut Now<'_>, started: &OperationStarted) {
+        self.apply_unlocked(now, false);
         let Some(State::Apply(apply)) = self.streams.state(now.header.stream_id) else {
             return;
         };
@@ -371,6 +381,13 @@ impl History {
             "the apply does not end as its operations did".to_owned()
         });
         let task_id = apply.task_id;
+        let is_locked = ended.stopped.as_deref() == Some(LOCKED);
+        if is_locked {
+            self.ends_by_lock(now, false);
+        }
+        let Some(State::Apply(apply)) = self.streams.state(stream) else {
+            return;
+        };
         if ended.end == ApplyEnd::Unknown {
             apply.unsettled = true;
         } else {
@@ -386,7 +403,7 @@ impl History {
         {
             self.streams.put(used.into(), State::Consumed);
         }
-        if let Some(reason) = &ended.stopped {
+        if let Some(reason) = ended.stopped.as_ref().filter(|_| !is_locked) {
             self.ends_with_task(now, task_id, reason);
         }
     }

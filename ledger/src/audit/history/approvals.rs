@@ -1,5 +1,6 @@
 //! Approvals: asked, decided once, consumed once.
 
+use super::locks::LOCKED;
 use super::streams::{Seen, State};
 use super::{History, Now};
 use crate::aggregate::whole_seconds;
@@ -165,8 +166,12 @@ impl History {
             }
             Event::ApprovalCancelled(cancelled) => {
                 let task_id = self.is_unconsumed(now);
+                let is_locked = cancelled.reason == LOCKED;
+                if is_locked {
+                    self.ends_by_lock(now, true);
+                }
                 self.streams.put(stream, over);
-                if let Some(task_id) = task_id {
+                if let Some(task_id) = task_id.filter(|_| !is_locked) {
                     self.ends_with_task(now, task_id, &cancelled.reason);
                 }
             }

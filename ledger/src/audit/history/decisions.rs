@@ -19,6 +19,7 @@ impl History {
         decided: &ApprovalDecided,
         decision: Decision,
     ) {
+        self.decision_unlocked(now, decided);
         let Some((statement, eligible)) = self.asked(now, decided, decision) else {
             return;
         };

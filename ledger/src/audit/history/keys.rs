@@ -75,6 +75,7 @@ impl History {
             Check::StreamIdentity,
             || format!("it begins agent key {key_id} in stream {stream}"),
         );
+        self.agent_unlocked(now, agent_id);
         let missing = || format!("agent {agent_id} was not registered before");
         self.agent(agent_id).or_tell(now, Check::Reference, missing);
         let is_new = self.agent_keys.insert(created.hash);

@@ -19,6 +19,7 @@ mod erasures;
 mod groups;
 mod keys;
 mod ledger_events;
+mod locks;
 mod passkeys;
 mod reports;
 mod requests;
@@ -39,6 +40,7 @@ use crate::clock::Timestamp;
 use crate::event::{Actor, AggregateKind, Envelope, Event, Role, SessionTokenHash};
 use crate::id::{CommandId, DeviceId, LedgerId, RequestId, StreamId, UserId};
 use crate::label::{GroupName, UserName};
+use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
 use crate::record::Header;
@@ -79,6 +81,7 @@ pub(super) struct History {
     /// The hashes of agent keys, and the names of task templates that stand.
     agent_keys: HashSet<AgentKeyHash>,
     templates: HashSet<TemplateName>,
+    locks: Locks,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -191,6 +194,7 @@ impl History {
             minted: HashMap::new(),
             agent_keys: HashSet::new(),
             templates: HashSet::new(),
+            locks: Locks::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -396,6 +400,7 @@ impl History {
             Some(AggregateKind::Session) => self.session_event(now, &event),
             Some(AggregateKind::Key) => self.key_event(now, &event),
             Some(AggregateKind::Template) => self.template_event(now, &event),
+            Some(AggregateKind::Lock) => self.lock_event(now, &event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

@@ -39,8 +39,14 @@ impl History {
     pub(super) fn session_event(&mut self, now: &mut Now<'_>, event: &Event) {
         let stream = now.header.stream_id;
         match event {
-            Event::SessionOpened(opened) => self.session_opened(now, opened),
-            Event::SteppedUp(stepped_up) => self.stepped_up(now, stepped_up),
+            Event::SessionOpened(opened) => {
+                self.person_unlocked(now, Some(opened.user_id), event.passkey_proof());
+                self.session_opened(now, opened);
+            }
+            Event::SteppedUp(stepped_up) => {
+                self.person_unlocked(now, None, event.passkey_proof());
+                self.stepped_up(now, stepped_up);
+            }
             Event::LoginFailed(failed) => {
                 if let Some(user) = failed.user_id {
                     let user = self.streams.find(user, |state| {

@@ -8,13 +8,14 @@ use super::approvers::ApproverState;
 use super::deliveries::DeliveryEntry;
 use super::keys::{KeyState, TemplateState};
 use super::tasks::{ClosedTask, TaskState};
-use crate::aggregate::{Group, Session, User};
+use crate::aggregate::{Group, Lock, Session, User};
 use crate::audit::check::Check;
 use crate::audit::finding::{Findings, Obstacle};
 use crate::event::{AggregateKind, ErasedStream, Event, StreamKind};
 use crate::id::StreamId;
 use crate::record::Header;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The aggregate of a stream that was erased.
 pub(super) const fn erased_kind(kind: StreamKind) -> AggregateKind {
@@ -48,6 +49,7 @@ pub(super) enum State {
     Session(Box<Session>),
     Key(Box<KeyState>),
     Template(Box<TemplateState>),
+    Lock(Arc<Lock>),
     /// Nothing more may happen in it.
     Ended(AggregateKind),
     /// An approval that was consumed and whose apply was authorised.
@@ -74,6 +76,7 @@ impl State {
             Self::Session(_) => AggregateKind::Session,
             Self::Key(_) => AggregateKind::Key,
             Self::Template(_) => AggregateKind::Template,
+            Self::Lock(_) => AggregateKind::Lock,
             Self::Ended(kind) | Self::Hidden(kind, _) | Self::Erased(kind) => *kind,
         })
     }

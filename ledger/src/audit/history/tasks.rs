@@ -194,6 +194,7 @@ impl History {
             Check::StreamIdentity,
             || format!("it begins task {} in stream {stream}", created.task_id),
         );
+        self.agent_unlocked(now, created.agent_id);
         let missing = || format!("agent {} was not registered before", created.agent_id);
         let agent = self.agent(created.agent_id);
         if let Some(agent) = agent.or_tell(now, Check::Reference, missing) {
@@ -278,6 +279,10 @@ impl History {
             return;
         };
         let agent_id = task.agent_id;
+        self.task_unlocked(now, TaskId::from(now.header.stream_id));
+        let Some(State::Task(task)) = self.streams.state(now.header.stream_id) else {
+            return;
+        };
         task.is_of_its_time(now, issued);
         now.expect(issued.subject == task.subject, Check::Token, || {
             format!(

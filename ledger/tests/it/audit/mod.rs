@@ -10,6 +10,7 @@ mod executions;
 mod honest;
 mod keys;
 mod lifetimes;
+mod locks;
 mod people;
 mod recomputed;
 mod records;

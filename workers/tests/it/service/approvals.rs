@@ -4,8 +4,10 @@ use super::*;
 use crate::cloudflare::operation;
 use fixtures::receiver::Answer;
 use fixtures::upstream::Fault;
+use ledger::TaskId;
 use ledger::aggregate::ApprovalState;
-use ledger::event::PreState;
+use ledger::command::SetLock;
+use ledger::event::{LockTarget, PreState};
 use serde_json::{Value, json};
 
 async fn pre_state(ledger: &TestLedger, submitted: &Submitted) -> Vec<PreState> {
@@ -144,4 +146,43 @@ async fn a_deadline_that_passed_while_the_service_was_down_is_recorded_at_its_st
     let service = Service::over(ledger.restart().await, Outside::simulated()).await;
     state(&service.ledger, &submitted, ApprovalState::Expired).await;
     service.end().await;
+}
+
+#[tokio::test]
+async fn a_lock_cancels_what_was_asked_and_what_was_approved_before_it() {
+    let service = Service::start(Outside::simulated()).await;
+    let token = service.ledger.task().await;
+    let asked = service.submit(&token, "k1", vec![strict()]).await;
+    let full = operation("ssl.mode.write", json!({"value": "full"}));
+    let approved = service.submit(&token, "k2", vec![full]).await;
+    approve(&service.ledger, &approved).await;
+    let other = service.ledger.task().await;
+    let stays = service.submit(&other, "k1", vec![strict()]).await;
+    service.advance(Duration::from_secs(1));
+    service.ledger.run(lock(token.task.id)).await.unwrap();
+    state(&service.ledger, &asked, ApprovalState::Cancelled).await;
+    state(&service.ledger, &approved, ApprovalState::Cancelled).await;
+    state(&service.ledger, &stays, ApprovalState::Pending).await;
+    service.end().await;
+}
+
+#[tokio::test]
+async fn a_lock_before_the_service_was_killed_cancels_at_the_next_start() {
+    let ledger = TestLedger::open().await;
+    let token = ledger.task().await;
+    let submitted = ledger.submit(&token, "key", vec![strict()]).await;
+    let submitted = submitted.unwrap().unwrap();
+    ledger.clock.advance(Duration::from_secs(1));
+    ledger.run(lock(token.task.id)).await.unwrap();
+    let service = Service::over(ledger.restart().await, Outside::simulated()).await;
+    state(&service.ledger, &submitted, ApprovalState::Cancelled).await;
+    service.end().await;
+}
+
+fn lock(task: TaskId) -> SetLock {
+    SetLock {
+        target: LockTarget::Task(task),
+        reason: "drill".to_owned(),
+        duration: None,
+    }
 }
