@@ -1,4 +1,4 @@
-//! The tutorial, run as it is printed. A person's part is done with a software passkey.
+//! The tutorial and README's first commands, run as they are printed. A person's part is done with a software passkey.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,18 +9,35 @@ use fixtures::sandbox::PATIENCE;
 use reqwest::Method;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 const TUTORIAL: &str = include_str!("../../docs/tutorial.md");
+const README: &str = include_str!("../../README.md");
+/// What README calls as cargo makes it: the program that is built already, at the address of this test.
+const CARGO: &str = r#"#!/bin/sh
+test "$1 $2 $3" = "run -q --" || exit 64
+shift 3
+case $1 in
+  init) exec llm-permission-proxy "$@" --url "http://localhost:$PORT" ;;
+  *) exec llm-permission-proxy "$@" ;;
+esac
+"#;
+/// How README marks a command that goes on beside the others.
+const BESIDE: &str = "# in a shell of its own";
 /// A line of the script's output at which a person acts.
 const PERSON: &str = "@@person ";
 
-/// The blocks as one script, which ends at the first command that fails, and waits where a person acts.
+/// The beginning of a script, which ends at the first command that fails, and nothing of it goes on after that.
+const BEGIN: &str = "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n";
+
+/// The blocks as one script, which waits where a person acts.
 fn script() -> String {
-    let mut script = "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+    let mut script = BEGIN.to_owned();
     let (mut in_block, mut is_run) = (false, true);
     for line in TUTORIAL.lines() {
         if let Some(what) = line.strip_prefix("<!-- a person: ") {
@@ -38,6 +55,31 @@ fn script() -> String {
     }
     assert!(!in_block);
     script
+}
+
+/// README's first block under "Use it" as a script: a person acts after it, and what became of it is shown.
+fn readme_script(port: u16) -> String {
+    let (_, block) = README.split_once("## Use it\n```sh\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let mut script = BEGIN.to_owned();
+    for line in block.lines() {
+        match line.strip_suffix(BESIDE) {
+            Some(command) => {
+                writeln!(script, "{command} > service.log 2>&1 &").unwrap();
+                let ready = "ready --config llm-permission-proxy.toml";
+                writeln!(
+                    script,
+                    "until cargo run -q -- {ready} >/dev/null 2>&1; do sleep 0.2; done"
+                )
+                .unwrap();
+            }
+            None => writeln!(script, "{line}").unwrap(),
+        }
+    }
+    writeln!(script, "echo; echo '{PERSON}decides'; read -r _").unwrap();
+    let carried_out = "$PROXY ledger tail --task \"$TASK\" | grep apply.ended";
+    writeln!(script, "until {carried_out}; do sleep 0.2; done").unwrap();
+    script.replace("localhost:8080", &format!("localhost:{port}"))
 }
 
 /// The approver with a browser.
@@ -72,11 +114,12 @@ impl Person {
             return self.enrol(link.trim()).await;
         }
         assert_eq!(verb, Some("approves"), "nobody can do this: {what}");
-        let decided = self
-            .caller
-            .decide(&self.passkey, link.trim(), "approve", None)
-            .await
-            .unwrap();
+        self.approve(link.trim()).await;
+    }
+
+    async fn approve(&self, link: &str) {
+        let decided = self.caller.decide(&self.passkey, link, "approve", None);
+        let decided = decided.await.unwrap();
         assert_eq!(decided.status, 200, "{}", decided.text);
     }
 
@@ -110,10 +153,10 @@ impl Person {
     clippy::disallowed_methods,
     reason = "a shell finds the system's programs by it"
 )]
-fn path() -> String {
+fn path(folder: &Path) -> String {
     let programs = binary().parent().unwrap().display().to_string();
     let system = std::env::var("PATH").unwrap();
-    format!("{programs}:{system}")
+    format!("{}:{programs}:{system}", folder.display())
 }
 
 fn free_port() -> u16 {
@@ -121,17 +164,20 @@ fn free_port() -> u16 {
     free.local_addr().unwrap().port()
 }
 
-#[tokio::test]
-async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
-    let folder = tempfile::tempdir().unwrap();
-    let complaints = folder.path().join("complaints");
-    let port = free_port();
+/// Runs the script until it ends well, and gives what it printed. The person acts on a line for people and on all
+/// that was printed before it.
+async fn run(
+    script: &str,
+    (folder, port): (&Path, u16),
+    mut person: impl AsyncFnMut(&str, &str),
+) -> String {
+    let complaints = folder.join("complaints");
     let mut shell = Command::new("bash")
-        .args(["-c", &script()])
-        .current_dir(folder.path())
+        .args(["-c", script])
+        .current_dir(folder)
         .env_clear()
-        .env("PATH", path())
-        .env("HOME", folder.path())
+        .env("PATH", path(folder))
+        .env("HOME", folder)
         .env("PORT", port.to_string())
         .env("HOOKS", free_port().to_string())
         .stdin(Stdio::piped())
@@ -142,13 +188,12 @@ async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
         .unwrap();
     let mut input = shell.stdin.take().unwrap();
     let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
-    let person = Person::new(port);
     let mut told = String::new();
     let run = async {
         while let Some(line) = lines.next_line().await.unwrap() {
             match line.strip_prefix(PERSON) {
                 Some(what) => {
-                    person.acts(what, &folder.path().join("tutorial")).await;
+                    person(what, &told).await;
                     input.write_all(b"\n").await.unwrap();
                 }
                 None => writeln!(told, "{line}").unwrap(),
@@ -158,8 +203,21 @@ async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
     };
     let status = tokio::time::timeout(PATIENCE * 2, run).await;
     let complained = std::fs::read_to_string(&complaints).unwrap();
-    let status = status.unwrap_or_else(|_| panic!("it does not end: {complained}"));
-    assert!(status.success(), "{told}\n{complained}");
+    assert!(status.is_ok(), "it does not end: {told}\n{complained}");
+    assert!(status.unwrap().success(), "{told}\n{complained}");
+    told
+}
+
+#[tokio::test]
+async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let approver = Person::new(port);
+    let beside = folder.path().join("tutorial");
+    let told = run(&script(), (folder.path(), port), async |what, _| {
+        approver.acts(what, &beside).await;
+    })
+    .await;
     let left = std::net::TcpStream::connect(("127.0.0.1", port));
     assert!(left.is_err(), "the service goes on after the last block");
     for expected in [
@@ -170,6 +228,32 @@ async fn the_tutorial_does_what_it_says_when_its_blocks_are_run_as_printed() {
         "completed",
         "apply.finished",
     ] {
-        assert!(told.contains(expected), "{expected}: {told}\n{complained}");
+        assert!(told.contains(expected), "{expected}: {told}");
     }
+}
+
+#[tokio::test]
+async fn readmes_commands_lead_from_a_clone_to_an_operation_that_a_person_approved() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("target/debug/llm-permission-proxy");
+    std::fs::create_dir_all(made.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(binary(), made).unwrap();
+    let cargo = folder.path().join("cargo");
+    std::fs::write(&cargo, CARGO).unwrap();
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let port = free_port();
+    let approver = Person::new(port);
+    let place = (folder.path(), port);
+    let told = run(&readme_script(port), place, async |_, told| {
+        let mut words = told.split_whitespace();
+        let link = words.find(|word| word.contains("/v1/enrol/")).unwrap();
+        approver.enrol(link).await;
+        let answer = told.lines().find(|line| line.starts_with('{')).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        let link = answer["approval_url"].as_str();
+        assert!(link.is_some(), "nothing was asked: {answer}");
+        approver.approve(link.unwrap()).await;
+    })
+    .await;
+    assert!(told.contains("apply.ended"), "{told}");
 }
