@@ -5,7 +5,7 @@ use crate::principal::Acting;
 use crate::refusal::Error;
 use ledger::aggregate::Template;
 use ledger::command::{AllowedEntry, CreateTemplate, DeleteTemplate};
-use ledger::{AgentId, AgentName, Ledger, TemplateName};
+use ledger::{AgentId, AgentName, Ledger, QuestionTime, TemplateName};
 use projections::{Page, Paging, Projection, TemplateView};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct NewTemplate {
     pub expires_in: Duration,
     /// Whether every apply waits for a human, whatever is granted.
     pub needs_approval: bool,
+    /// How long each question of a task from it waits, where it says so.
+    pub question: Option<QuestionTime>,
 }
 
 /// Lets agents open tasks of a kind with their keys.
@@ -34,6 +36,7 @@ pub async fn create(
         operations: template.operations,
         expires_in: template.expires_in,
         needs_approval: template.needs_approval,
+        question: template.question,
     };
     Ok(ledger.execute(who.origin, command).await?)
 }

@@ -148,6 +148,9 @@ pub(crate) enum TemplateCommand {
         /// Everything waits for an approval, whatever was granted before
         #[arg(long)]
         needs_approval: bool,
+        /// How long a question of such a task waits for people: from 60s to 7d
+        #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
+        approval_ttl: Option<Duration>,
     },
     /// Delete a template
     Delete {
@@ -278,15 +281,18 @@ impl From<TemplateCommand> for ApiRequest {
                 operations,
                 expires_in,
                 needs_approval,
+                approval_ttl,
             } => {
                 let allowed = operations.into_iter().map(Value::from);
-                let body = json!({
-                    "name": name,
-                    "agents": agents,
-                    "operations": allowed.collect::<Vec<Value>>(),
-                    "expires_in_seconds": expires_in.as_secs(),
-                    "needs_approval": needs_approval,
-                });
+                let seconds = |time: Duration| Value::from(time.as_secs());
+                let body = given([
+                    ("name", Some(name.into())),
+                    ("agents", Some(agents.into())),
+                    ("operations", Some(allowed.collect::<Vec<Value>>().into())),
+                    ("expires_in_seconds", Some(seconds(expires_in))),
+                    ("needs_approval", Some(needs_approval.into())),
+                    ("approval_ttl_seconds", approval_ttl.map(seconds)),
+                ]);
                 Self::post(&["task-templates"], body, Shown::Members)
             }
             TemplateCommand::Delete { name } => Self::delete(&["task-templates", &name]),

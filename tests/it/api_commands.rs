@@ -299,6 +299,15 @@ async fn commands_send_what_the_api_takes() {
             }),
         ),
         (
+            "template create t --agent a --operation dns.record.write:zone:* --needs-approval --approval-ttl 7d",
+            "POST /v1/task-templates",
+            json!({
+                "name": "t", "agents": ["a"], "expires_in_seconds": 3600, "needs_approval": true,
+                "operations": [{"operation_id": "dns.record.write", "scope_type": "zone", "scope_id": "*"}],
+                "approval_ttl_seconds": 604_800,
+            }),
+        ),
+        (
             "template delete t",
             "DELETE /v1/task-templates/t",
             Value::Null,

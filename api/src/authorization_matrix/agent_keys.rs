@@ -49,6 +49,7 @@ async fn task(ledger: &Ledger, key_id: ledger::KeyId) -> String {
         }],
         expires_in: Duration::from_secs(600),
         needs_approval: false,
+        question: None,
     };
     run(ledger, template).await;
     let agent = ledger.agent(&AgentName::unchecked(AGENT)).await.unwrap();

@@ -4,7 +4,7 @@ use super::lists::next;
 use super::tasks::{AllowedOperation, operations};
 use crate::problem::ApiError;
 use app::templates::{ListedTemplates, NewTemplate};
-use ledger::{AgentName, Providers, TemplateName};
+use ledger::{AgentName, Providers, QuestionTime, TemplateName};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -28,6 +28,11 @@ pub(crate) struct TemplateRequest {
     /// Whether every apply waits for a human, whatever is granted; no when left out.
     #[serde(default)]
     needs_approval: bool,
+    /// The time for which each question of a task from it waits for people, and an approval to be continued, in
+    /// seconds: 60 to 604800. When left out, APPROVAL_TTL_SECONDS of the moment in which a task is opened.
+    #[serde(default)]
+    #[schema(minimum = 60, maximum = 604_800)]
+    approval_ttl_seconds: Option<u64>,
 }
 
 impl TemplateRequest {
@@ -35,6 +40,8 @@ impl TemplateRequest {
         if !LIFE.contains(&self.expires_in_seconds) {
             return Err(ApiError::bad_request("expires_in_seconds: 60 to 86400"));
         }
+        let question = self.approval_ttl_seconds;
+        let question = question.map(QuestionTime::from_seconds).transpose();
         let agents = self.agents.iter();
         let agents = agents.map(|name| AgentName::parse(name));
         Ok(NewTemplate {
@@ -43,6 +50,7 @@ impl TemplateRequest {
             operations: operations(&self.operations, providers)?,
             expires_in: Duration::from_secs(self.expires_in_seconds),
             needs_approval: self.needs_approval,
+            question: question.map_err(ApiError::bad_request)?,
         })
     }
 }
@@ -59,6 +67,9 @@ pub(crate) struct TaskTemplate {
     expires_in_seconds: u32,
     /// Whether every apply waits for a human, whatever is granted.
     needs_approval: bool,
+    /// How long each question of a task from it waits, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_ttl_seconds: Option<u64>,
 }
 
 /// One (operation, scope) pair of a template.
@@ -91,6 +102,7 @@ impl TaskTemplate {
             operations: template.allowed.iter().map(Into::into).collect(),
             expires_in_seconds: template.expires_in_seconds,
             needs_approval: template.needs_approval,
+            approval_ttl_seconds: template.question.map(|time| time.as_secs()),
         }
     }
 }
@@ -118,6 +130,7 @@ impl TaskTemplates {
             operations: view.allowed.iter().map(Into::into).collect(),
             expires_in_seconds: view.expires_in_seconds,
             needs_approval: view.needs_approval,
+            approval_ttl_seconds: view.question_seconds,
         });
         Self {
             templates: templates.collect(),

@@ -1,11 +1,13 @@
 //! A task template: which tasks agents open with their keys.
 
 use super::Aggregate;
+use super::task::whole_seconds;
 use crate::clock::Timestamp;
 use crate::event::{AllowedOperation, Event};
 use crate::id::{AgentId, TemplateId};
 use crate::name::TemplateName;
 use crate::rejection::Rejection;
+use std::time::Duration;
 
 /// The state of a task template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Template {
     pub expires_in_seconds: u32,
     /// Whether every apply waits for a human, whatever is granted.
     pub needs_approval: bool,
+    /// How long each question of a task from it waits, where it says so.
+    pub question: Option<Duration>,
     /// The time from which on no task is opened from it.
     pub deleted_at: Option<Timestamp>,
 }
@@ -41,6 +45,7 @@ impl Aggregate for Template {
                     allowed: created.allowed.clone(),
                     expires_in_seconds: created.expires_in_seconds,
                     needs_approval: created.needs_approval,
+                    question: created.question_seconds.map(whole_seconds),
                     deleted_at: None,
                 });
             }

@@ -12,6 +12,7 @@ use crate::event::{FromTemplate, LockTarget, Role, TaskCreated, TemplateCreated,
 use crate::id::{AgentId, KeyId, TaskId, TemplateId};
 use crate::name::{AgentName, ClientSubject, TemplateName};
 use crate::purpose::Purpose;
+use crate::question_time::QuestionTime;
 use crate::rejection::Rejection;
 use crate::storage::LookupKey;
 use crate::writer::Transaction;
@@ -34,6 +35,8 @@ pub struct CreateTemplate {
     pub expires_in: Duration,
     /// Whether every apply waits for a human, whatever is granted.
     pub needs_approval: bool,
+    /// How long each question of a task from it waits; where it is not said, as the rules say when the task is opened.
+    pub question: Option<QuestionTime>,
 }
 
 impl Command for CreateTemplate {
@@ -68,6 +71,7 @@ impl Command for CreateTemplate {
             allowed,
             expires_in_seconds: seconds(self.expires_in),
             needs_approval: self.needs_approval,
+            question_seconds: self.question.map(QuestionTime::get).map(seconds),
         };
         tx.append(vec![context.event(template_id, created)]).await?;
         tx.existing::<Template>(template_id).await
@@ -152,7 +156,7 @@ impl Command for OpenTask {
                 template_id: template.id,
                 needs_approval: template.needs_approval,
             }),
-            question_seconds: Some(seconds(question_time(None, &context))),
+            question_seconds: Some(seconds(question_time(template.question, &context))),
             purpose: Purpose::default(),
         };
         tx.append(vec![context.event(task_id, created)]).await?;

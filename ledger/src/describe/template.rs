@@ -18,6 +18,9 @@ impl Describe for TemplateCreated {
             if self.needs_approval {
                 text.push_str(", every apply waits for a human");
             }
+            if let Some(seconds) = self.question_seconds {
+                text.push_str(&format!(", a question waits for {seconds} s"));
+            }
         }
         text
     }

@@ -64,7 +64,7 @@ pub use task::{
     TaskClosed, TaskCreated, TaskCreatedV1, TaskCreatedV2, TaskCreatedV3, TokenIssued,
     TokenRevoked,
 };
-pub use template::{TemplateCreated, TemplateDeleted};
+pub use template::{TemplateCreated, TemplateCreatedV1, TemplateDeleted};
 pub use user::{
     DeviceAdded, DeviceEnd, DeviceRemoved, PasswordSet, PrincipalLinked, Role, SessionsEnded,
     UserChanged, UserCreated, UserDeleted,
@@ -237,7 +237,7 @@ events! {
         in Key by MANAGERS under AgentKey [begins, looked_up];
     101, 1, "key.revoked" => KeyRevoked(KeyRevoked)
         in Key by MANAGERS under AgentKey [looked_up];
-    110, 1, "template.created" => TemplateCreated(TemplateCreated)
+    110, 2, "template.created" => TemplateCreated(TemplateCreated) { 1 => TemplateCreatedV1 }
         in Template by MANAGERS under Template [begins, looked_up];
     111, 1, "template.deleted" => TemplateDeleted(TemplateDeleted)
         in Template by MANAGERS under Template;

@@ -11,7 +11,7 @@ use ledger::command::{
     RevokeKey, SubmitApply, Submitted,
 };
 use ledger::operation::Operation;
-use ledger::{AgentName, Decision, Error, Rejection, TemplateName};
+use ledger::{AgentName, Decision, Error, QuestionTime, Rejection, TemplateName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -255,6 +255,28 @@ async fn every_apply_waits_where_the_template_says_so() {
         .execute(agent_with_key(&keyed.key), command)
         .await;
     assert!(continued.unwrap().accepted().unwrap().apply.authorised);
+}
+
+#[tokio::test]
+async fn a_question_waits_as_long_as_the_template_says_and_as_the_rules_say_where_it_does_not() {
+    let week = Duration::from_secs(604_800);
+    let of_rules = fixtures::rules::TestRules::default().approval_ttl;
+    let said = QuestionTime::from_seconds(week.as_secs()).unwrap();
+    for (question, time) in [(Some(said), week), (None, of_rules)] {
+        let template = CreateTemplate {
+            question,
+            ..create_template(TEMPLATE)
+        };
+        let keyed = Keyed::with(template).await;
+        let task = keyed.opened().await;
+        assert_eq!(task.question, Some(time));
+        let waiting = keyed.submit(&task, "k1", vec![ssl_mode("strict")]).await;
+        let approval = keyed.scene.approval(&waiting.unwrap()).await;
+        assert_eq!(approval.expires_at, keyed.scene.now().plus(time));
+        // The keys open the task for its own time, whatever its questions have.
+        let end = task.created_at.plus(Duration::from_secs(3600));
+        assert_eq!(task.end_for_keys(), Some(end));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 const SPEC: Spec = Spec {
     name: "task_templates",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Task templates that stand.
     template_id        TEXT PRIMARY KEY,
@@ -21,6 +21,7 @@ const SPEC: Spec = Spec {
     allowed            TEXT NOT NULL,     -- JSON: what a task from it may do
     expires_in_seconds INTEGER NOT NULL,  -- how long an agent key opens a task from it
     needs_approval     TEXT NOT NULL,     -- yes: every apply waits for a human
+    question_seconds   INTEGER,           -- how long a question of a task from it waits, where it says so
     created_at         TEXT NOT NULL,
     position           INTEGER NOT NULL   -- of the event that made it
 ) STRICT, WITHOUT ROWID",
@@ -41,6 +42,8 @@ row! {
         pub expires_in_seconds: u32,
         /// Whether every apply waits for a human, whatever is granted.
         pub needs_approval: bool,
+        /// How long a question of a task from it waits, in seconds, where it says so.
+        pub question_seconds: Option<u64>,
         pub created_at: Timestamp,
         /// The position of the event that made it.
         pub position: u64,
@@ -59,6 +62,7 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) {
             allowed: created.allowed.clone(),
             expires_in_seconds: created.expires_in_seconds,
             needs_approval: created.needs_approval,
+            question_seconds: created.question_seconds.map(u64::from),
             created_at: recorded.recorded_at(),
             position: recorded.position(),
         }),

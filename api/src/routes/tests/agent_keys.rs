@@ -329,9 +329,11 @@ async fn templates_are_made_listed_and_taken_away() {
     let mut second = template();
     second["name"] = json!("read");
     second["needs_approval"] = json!(true);
+    second["approval_ttl_seconds"] = json!(604_800);
     let made = keyed.ask("POST", "/v1/task-templates", &second).await;
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!(made.body["agents"], json!([AGENT]));
+    assert_eq!(made.body["approval_ttl_seconds"], 604_800);
     let listed = keyed.ask("GET", "/v1/task-templates", &Value::Null).await;
     assert_eq!(listed.body["templates"][0], made.body);
     assert_eq!(listed.body["templates"][1]["name"], "deploy");
@@ -339,6 +341,9 @@ async fn templates_are_made_listed_and_taken_away() {
     for (field, value, status) in [
         ("expires_in_seconds", json!(59), 400),
         ("expires_in_seconds", json!(86_401), 400),
+        ("approval_ttl_seconds", json!(59), 400),
+        ("approval_ttl_seconds", json!(604_801), 400),
+        ("approval_ttl_seconds", json!("60"), 400),
         ("operations", json!([]), 400),
         ("agents", json!([]), 400),
         ("agents", json!(["none"]), 404),

@@ -10,6 +10,7 @@ use crate::event::{
 };
 use crate::id::{AgentId, KeyId, UserId};
 use crate::name::{AgentName, TemplateName};
+use crate::question_time::QuestionTime;
 
 /// How long an agent key may open a task, in seconds.
 pub(super) const KEY_TTL: std::ops::RangeInclusive<u32> = 60..=86_400;
@@ -30,6 +31,7 @@ pub(super) struct TemplateState {
     allowed: Vec<AllowedOperation>,
     expires_in_seconds: u32,
     needs_approval: bool,
+    question_seconds: Option<u32>,
 }
 
 /// An agent as its key says.
@@ -131,6 +133,14 @@ impl History {
         now.expect(KEY_TTL.contains(&seconds), Check::TokenLife, || {
             format!("its tasks are to be open for {seconds} s, which is not within {KEY_TTL:?}")
         });
+        if let Some(seconds) = created.question_seconds {
+            let range = QuestionTime::SECONDS;
+            now.expect(range.contains(&seconds), Check::Deadline, || {
+                format!(
+                    "questions of its tasks are to wait {seconds} s, which is not within {range:?}"
+                )
+            });
+        }
         self.is_within_catalog(now, &created.allowed);
         let template = TemplateState {
             name: created.name.clone(),
@@ -138,6 +148,7 @@ impl History {
             allowed: created.allowed.clone(),
             expires_in_seconds: seconds,
             needs_approval: created.needs_approval,
+            question_seconds: created.question_seconds,
         };
         self.streams
             .put(stream, State::Template(Box::new(template)));
@@ -173,7 +184,9 @@ impl History {
         );
         let same = template.allowed == created.allowed
             && template.expires_in_seconds == created.token_ttl_seconds
-            && template.needs_approval == from.needs_approval;
+            && template.needs_approval == from.needs_approval
+            && (template.question_seconds.is_none()
+                || template.question_seconds == created.question_seconds);
         now.expect(same, Check::Template, || {
             "it may do something else than its template says".to_owned()
         });

@@ -201,6 +201,27 @@ async fn a_key_opens_a_task_for_the_time_of_its_template() {
 }
 
 #[tokio::test]
+async fn a_question_waits_as_long_as_the_template_of_its_task_says() {
+    let history = told().await;
+    let template = history.first("template.created");
+    for seconds in [59, 604_801] {
+        breaks(&history, template, Check::Deadline, |_, event| {
+            if let Event::TemplateCreated(created) = event {
+                created.question_seconds = Some(seconds);
+            }
+        });
+    }
+    let report = altered(&history, |history| {
+        history.alter(template, |event| {
+            if let Event::TemplateCreated(created) = event {
+                created.question_seconds = Some(61);
+            }
+        });
+    });
+    is_found(&report, Check::Template, history.last("task.created"));
+}
+
+#[tokio::test]
 async fn a_task_from_a_template_is_what_the_template_says() {
     let history = told().await;
     let opened = history.last("task.created");
