@@ -18,6 +18,7 @@ mod ocsf;
 mod open_files;
 mod operator;
 mod output;
+mod pager;
 mod password;
 mod restore;
 mod service;

@@ -67,15 +67,16 @@ struct ReaderGone;
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stdout().lock().write(bytes).map_err(named)
+        io::stdout().lock().write(bytes).map_err(gone)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().lock().flush().map_err(named)
+        io::stdout().lock().flush().map_err(gone)
     }
 }
 
-fn named(error: io::Error) -> io::Error {
+/// The error of writing to who reads, told apart where they have gone.
+pub(crate) fn gone(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, ReaderGone),
         _ => error,

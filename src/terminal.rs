@@ -3,6 +3,7 @@
 use crate::config::{Environment, is_local};
 use crate::narrative::Told;
 use crate::output::say;
+use clap::ColorChoice;
 use ledger::describe::{Act, Change, Facts, Severity, Status};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
@@ -21,6 +22,15 @@ impl Terminal {
     pub(crate) fn of(environment: &Environment) -> Self {
         Self {
             colour: std::io::stdout().is_terminal() && !environment.no_color(),
+        }
+    }
+
+    /// The same with the colour that the command line says, which wins over the environment.
+    pub(crate) const fn coloured(self, choice: ColorChoice) -> Self {
+        match choice {
+            ColorChoice::Auto => self,
+            ColorChoice::Always => Self { colour: true },
+            ColorChoice::Never => Self { colour: false },
         }
     }
 

@@ -6,7 +6,7 @@ use super::name::parse_subject;
 use super::operate::EraseArgs;
 use super::replay::ReplayArgs;
 use super::tail::TailArgs;
-use clap::{Args, Subcommand};
+use clap::{Args, ColorChoice, Subcommand};
 use ledger::audit::PinnedApprovers;
 use ledger::tlog::{LogKey, LogOrigin, Note, WitnessPolicy};
 use secrecy::SecretString;
@@ -189,6 +189,10 @@ pub(crate) struct VerifyArgs {
     /// Check positions, hashes, chain, tree and checkpoints, and do not read what payloads say
     #[arg(long, conflicts_with = "approvers")]
     pub(crate) hashes_only: bool,
+
+    /// Colour: auto is on a terminal only, and not with NO_COLOR set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
 
     /// Print the report as JSON
     #[arg(long)]

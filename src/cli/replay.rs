@@ -1,7 +1,7 @@
 //! `ledger replay`.
 
 use super::moment::{Bound, parse_bound};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ColorChoice};
 use ledger::TaskId;
 
 /// Whose story, and how it is told.
@@ -29,6 +29,10 @@ pub(crate) struct ReplayArgs {
     /// End before this time or position
     #[arg(long, value_name = "TIME|POSITION", value_parser = parse_bound)]
     pub(crate) to: Option<Bound>,
+
+    /// Colour: auto is on a terminal only, and not with NO_COLOR set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
 
     /// One JSON object a line
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `ledger tail`.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ColorChoice, ValueEnum};
 use ledger::TaskId;
 
 /// Which events, and how they are shown.
@@ -40,6 +40,14 @@ pub(crate) struct TailArgs {
     /// Go on with what is recorded from now on
     #[arg(short = 'f', long)]
     pub(crate) follow: bool,
+
+    /// Colour: auto is on a terminal only, and not with NO_COLOR set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
+
+    /// Page by page, with $PAGER or less; without effect where it is not printed on a terminal
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) page: bool,
 }
 
 /// How an event is written; always in one line.
@@ -67,6 +75,7 @@ const TAIL_HELP: &str = "\
 Examples:
   llm-permission-proxy ledger tail -n 50
   llm-permission-proxy ledger tail --agent deployer --follow
+  llm-permission-proxy ledger tail --from 0 --page
   llm-permission-proxy ledger tail --follow --json | jq 'select(.event == \"approval.denied\")'
   llm-permission-proxy ledger tail --from 0 --follow --format ocsf
 

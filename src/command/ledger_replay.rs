@@ -23,7 +23,7 @@ pub(crate) fn ledger_replay(
     let story = Story {
         ledger: &storage.ledger,
         file,
-        terminal: Terminal::of(environment),
+        terminal: Terminal::of(environment).coloured(args.color),
         subject: Subject::named(args.task, args.agent.as_ref(), args.approver.as_ref()),
     };
     let between = story.between(args)?;

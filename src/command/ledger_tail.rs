@@ -5,6 +5,7 @@ use crate::cli::{TailArgs, TailFormat};
 use crate::config::Environment;
 use crate::narrative::{LedgerFile, Narrative, StoryRecord, Subject, Told, clock};
 use crate::output::{Stdout, write_json};
+use crate::pager::Pager;
 use crate::terminal::{Style, Terminal};
 use ledger::describe::{self, Topic};
 use ledger::operation::shown;
@@ -26,13 +27,29 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Prints events, and with `--follow` goes on until it is interrupted.
 pub(crate) fn ledger_tail(environment: &Environment, args: &TailArgs) -> anyhow::Result<ExitCode> {
     let storage = super::existing_storage(environment)?;
-    let terminal = Terminal::of(environment);
-    let file = LedgerFile::open(super::runtime()?, &storage.ledger_url())?;
-    print(&file, args, terminal)?;
+    let terminal = Terminal::of(environment).coloured(args.color);
+    let runtime = super::runtime()?;
+    let pager = match args.page && terminal.width().is_some() {
+        true => Pager::start(environment, &runtime)?,
+        false => None,
+    };
+    let file = LedgerFile::open(runtime, &storage.ledger_url())?;
+    match pager {
+        Some(mut pager) => {
+            let printed = print(&file, args, terminal, &mut pager);
+            pager.end(printed)?;
+        }
+        None => print(&file, args, terminal, &mut Stdout)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Result<()> {
+fn print(
+    file: &LedgerFile,
+    args: &TailArgs,
+    terminal: Terminal,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let subject = Subject::named(args.task, args.agent.as_ref(), None);
     let is_everything = subject == Subject::Everything;
     let mut next = match args.from {
@@ -51,7 +68,7 @@ fn print(file: &LedgerFile, args: &TailArgs, terminal: Terminal) -> anyhow::Resu
         let events = file.wait(file.reader().events_from(next, STEP))?;
         next = events.last().map_or(next, |event| event.position() + 1);
         let ended = events.is_empty();
-        let mut out = std::io::BufWriter::new(Stdout);
+        let mut out = std::io::BufWriter::new(&mut *out);
         for event in events {
             let told = is_told.then(|| narrative.tell(&StoryRecord::from(event.clone()), file));
             // A narrative of everything has a line for every event.

@@ -66,7 +66,10 @@ pub(crate) fn ledger_verify(
     if args.json {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        say!("{}", in_colour(&report, Terminal::of(environment)));
+        say!(
+            "{}",
+            in_colour(&report, Terminal::of(environment).coloured(args.color))
+        );
     }
     Ok(exit_code(report.verdict))
 }

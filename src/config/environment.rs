@@ -87,6 +87,16 @@ impl Environment {
         set("NO_COLOR").is_some() || set("TERM").is_some_and(|terminal| terminal == "dumb")
     }
 
+    /// The command that shows texts page by page, as `PAGER` says; it may be empty.
+    pub(crate) fn pager(&self) -> Option<&str> {
+        self.variables.get("PAGER").map(String::as_str)
+    }
+
+    /// Whether `LESS` says how `less` is to show them.
+    pub(crate) fn has_pager_options(&self) -> bool {
+        self.variables.contains_key("LESS")
+    }
+
     /// The log filter in `RUST_LOG`, when there is one.
     pub(crate) fn log_filter(&self) -> Option<&str> {
         self.variables

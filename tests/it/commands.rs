@@ -1,11 +1,11 @@
 //! The command line beside the service.
 
-use fixtures::process::{bare, said};
+use fixtures::process::{bare, binary, said};
 use fixtures::sandbox::Sandbox;
 use fixtures::service::purge;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_command_line_that_is_wrong_is_told_apart_from_a_refusal() {
@@ -86,6 +86,67 @@ async fn the_tail_shows_people_one_line_and_programs_everything() {
     let (two, _) = said(&sandbox.run("ledger tail -n 2"));
     assert_eq!(two.lines().count(), 2);
     assert!(service.stop().await.success());
+}
+
+#[tokio::test]
+async fn the_tail_is_in_colour_and_in_pages_as_the_person_asks_and_never_where_programs_read() {
+    let sandbox = Sandbox::new().await;
+    assert!(sandbox.start().await.stop().await.success());
+    let colour = "\u{1b}[";
+    for (words, no_color, is_coloured) in [
+        ("", "", false),
+        ("--color auto", "", false),
+        ("--color never", "", false),
+        ("--color always", "", true),
+        // What stands on the command line is newer than the environment.
+        ("--color always", "1", true),
+    ] {
+        let mut tail = sandbox.command(&format!("ledger tail --page {words}"));
+        tail.env("PAGER", "sed s/^/paged:/")
+            .env("NO_COLOR", no_color);
+        let (lines, _) = said(&tail.output().unwrap());
+        assert!(lines.contains("ledger.created"), "{lines}");
+        assert!(!lines.contains("paged:"), "{words}: {lines}");
+        assert_eq!(lines.contains(colour), is_coloured, "{words}: {lines}");
+    }
+    let on_terminal = |words: &str, pager: &str| {
+        let line = format!("{} ledger tail {words}", binary().display());
+        let like = sandbox.command("");
+        let mut terminal = Command::new("script");
+        terminal
+            .args(["-qec", &line, "/dev/null"])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .envs(
+                like.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env("TERM", "xterm")
+            .env("PAGER", pager)
+            .stdin(Stdio::null());
+        let output = terminal.output().unwrap();
+        (said(&output).0, output.status.success())
+    };
+    let pager = "sed s/^/paged:/";
+    let (paged, _) = on_terminal("--page", pager);
+    assert!(
+        paged.contains("paged:") && paged.contains(colour),
+        "{paged}"
+    );
+    let (plain, _) = on_terminal("--page --color never", pager);
+    assert!(
+        plain.contains("paged:") && !plain.contains(colour),
+        "{plain}"
+    );
+    for (words, pager) in [("", pager), ("--page", ""), ("--page", "cat")] {
+        let (unpaged, went_well) = on_terminal(words, pager);
+        assert!(went_well && unpaged.contains("ledger"), "{unpaged}");
+        assert!(!unpaged.contains("paged:"), "{words} {pager}: {unpaged}");
+    }
+    // Who ends the pager early has seen enough; one that is not there has shown nothing.
+    assert!(on_terminal("--page", "true").1);
+    let (told, went_well) = on_terminal("--page", "no-such-pager-at-all");
+    assert!(!went_well && told.contains("PAGER names"), "{told}");
 }
 
 #[tokio::test]
