@@ -40,6 +40,7 @@ fn card(operation_id: &str, summary: &str, risk: Risk) -> OperationCard {
         risk,
         warnings: Vec::new(),
         params: Vec::new(),
+        defaults: Vec::new(),
         param_rows: Vec::new(),
         table: None,
         files: ShownFiles::default(),

@@ -122,6 +122,9 @@ impl OperationCard {
             };
             param.each_text(file, visit);
         }
+        for param in &mut self.defaults {
+            param.each_text(ApprovalFile::Request, visit);
+        }
         for (index, file) in self.files.files.iter_mut().enumerate() {
             visit(&mut file.name, ApprovalFile::Request);
             visit(&mut file.media_type, ApprovalFile::Request);

@@ -56,6 +56,8 @@ pub struct OperationCard {
     pub params: Vec<Param>,
     /// The place of each param among all rows of the params, from 1.
     pub param_rows: Vec<usize>,
+    /// The params that say what upstream takes anyway; they change nothing and are folded.
+    pub defaults: Vec<Param>,
     /// The list of the params that is read entry by entry; it has no row among the params.
     pub table: Option<ShownTable>,
     /// The files that it carries.
@@ -103,6 +105,7 @@ impl OperationCard {
             warnings: Vec::new(),
             param_rows: (1..=params.len()).collect(),
             params,
+            defaults: Vec::new(),
             table: None,
             files: ShownFiles::default(),
             lost: Vec::new(),
@@ -115,7 +118,30 @@ impl OperationCard {
             param.is_unchecked = operation.unchecked().iter().any(is_unchecked);
         }
         card.weigh(operation, before);
+        card.fold_defaults(&operation.effect().defaults());
         card
+    }
+
+    /// Folds the params that are defaults. One that changes something stays open, and so does each of them while
+    /// nobody can tell.
+    fn fold_defaults(&mut self, defaults: &[&str]) {
+        if let UpstreamState::NotYetRead | UpstreamState::Unavailable(_) = self.upstream {
+            return;
+        }
+        let is_default = |param: &Param| {
+            defaults.iter().any(|name| param.name == **name)
+                && !matches!(param.now, Now::Other(_))
+                && !param.is_unchecked
+        };
+        let rows = std::mem::take(&mut self.param_rows);
+        for (param, row) in std::mem::take(&mut self.params).into_iter().zip(rows) {
+            if is_default(&param) {
+                self.defaults.push(param);
+            } else {
+                self.params.push(param);
+                self.param_rows.push(row);
+            }
+        }
     }
 
     /// Weighs the operation against what was read: what it warns of, and what is lost, apart from what

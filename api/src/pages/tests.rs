@@ -2,7 +2,7 @@ use super::*;
 use http::header;
 use ledger::operation::Before;
 use ledger::{Risk, ScopeType, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Text that would break out of every place a template could put it in.
 const HOSTILE: &str = "\"'><img src=x onerror=alert(1)></script>\u{202e}{{7*7}}";
@@ -44,6 +44,7 @@ fn operation(upstream: UpstreamState) -> OperationCard {
             HOSTILE: HOSTILE, "content": "192.0.2.7", "ttl": 60, "list": [HOSTILE, ""],
             "script": format!("{HOSTILE}\n{}", "// line\n".repeat(5000)), "nested": {"a": [HOSTILE]},
         })),
+        defaults: Vec::new(),
         param_rows: Vec::new(),
         table: None,
         files: ShownFiles::default(),
@@ -439,6 +440,78 @@ fn params_stand_in_the_order_of_reading_and_keep_their_files() {
     let all = operation.to_json()["params"].clone();
     for (row, at) in card.params.iter().zip(&card.param_rows) {
         assert_eq!(Param::rows(&all)[at - 1].name, row.name);
+    }
+}
+
+#[test]
+fn defaults_are_folded_where_they_change_nothing_and_stay_on_the_page() {
+    let read = |found: Value| {
+        let Value::Object(_) = found else {
+            panic!("no record")
+        };
+        UpstreamState::Present(Param::rows(&found))
+    };
+    let create = json!({"type": "A", "name": "www", "content": "192.0.2.1"});
+    let update = json!({"action": "update", "record_id": "a".repeat(32), "type": "A",
+        "name": "www", "content": "192.0.2.1", "proxied": false, "ttl": 1});
+    let edit = json!({"action": "edit", "record_id": "a".repeat(32), "proxied": false, "ttl": 1});
+    let told = |params: &Value, fields: Value| {
+        let mut params = params.clone();
+        let fields = fields.as_object().unwrap().clone();
+        params.as_object_mut().unwrap().extend(fields);
+        params
+    };
+    let nothing = || UpstreamState::NotApplicable;
+    let proxied = || read(json!({"proxied": true, "ttl": 1}));
+    for (params, upstream, folded) in [
+        (create.clone(), nothing(), &["proxied", "ttl"][..]),
+        (create.clone(), UpstreamState::Absent, &["proxied", "ttl"]),
+        (told(&create, json!({"ttl": 60})), nothing(), &["proxied"]),
+        (
+            told(&create, json!({"ttl": 60, "proxied": true})),
+            nothing(),
+            &[],
+        ),
+        // The record's address is uncovered.
+        (update.clone(), proxied(), &["ttl"]),
+        (
+            update.clone(),
+            read(json!({"proxied": false, "ttl": 1})),
+            &["proxied", "ttl"],
+        ),
+        // Nobody can tell whether it is.
+        (update.clone(), UpstreamState::NotYetRead, &[]),
+        (
+            update,
+            UpstreamState::Unavailable(ShownText::line("away")),
+            &[],
+        ),
+        (edit, nothing(), &[]),
+    ] {
+        let operation = providers::all()
+            .parse("dns.record.write", "zone", "z1", &params)
+            .unwrap();
+        let card = OperationCard::of(1, &operation, upstream, &Before::default());
+        let names: Vec<_> = card.defaults.iter().map(|it| it.name.original()).collect();
+        assert_eq!(names, folded, "{params}");
+        assert_eq!(card.params.len(), card.param_rows.len());
+        // What is signed is there, open or folded.
+        let all = Param::rows(&operation.to_json()["params"]);
+        assert_eq!(card.params.len() + card.defaults.len(), all.len());
+        let approval = ApprovalPage {
+            operations: vec![card],
+            ..approval()
+        };
+        let html = approval.render().unwrap();
+        let summary = [
+            "",
+            "<summary>and one default</summary>",
+            "<summary>and 2 defaults</summary>",
+        ];
+        assert_eq!(html.contains("<summary>and"), !folded.is_empty());
+        assert!(html.contains(summary[folded.len()]), "{html}");
+        let is_there = |param: &Param| html.contains(param.name.original());
+        assert!(all.iter().all(is_there));
     }
 }
 

@@ -146,6 +146,11 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The params that hold what upstream takes where they are left out, by name.
+    fn defaults(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The params that people read first, in the order in which they read them.
     fn reading_order(&self) -> &'static [&'static str] {
         &[]

@@ -70,6 +70,16 @@ impl DnsRecordFields {
         Ok(record)
     }
 
+    /// The fields of a whole record that hold what upstream takes where they are left out.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        let fields = [
+            ("proxied", self.proxied == Some(false)),
+            ("ttl", self.ttl == Some(1)),
+        ];
+        let fields = fields.into_iter().filter(|(_, is_default)| *is_default);
+        fields.map(|(name, _)| name).collect()
+    }
+
     pub(super) fn parse_change(fields: Fields<'_>) -> Result<Self, InvalidOperation> {
         let nothing = fields.refuse_all("an edit needs at least one field to change");
         let change = Self::parse(fields)?;

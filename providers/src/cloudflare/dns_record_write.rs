@@ -36,6 +36,14 @@ pub(super) enum DnsRecordWrite {
 }
 
 impl DnsRecordWrite {
+    /// The params that hold what upstream takes where they are left out. An edit leaves what it does not name.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        match self {
+            Self::Create(record) | Self::Update { record, .. } => record.defaults(),
+            Self::Edit { .. } | Self::Delete { .. } => Vec::new(),
+        }
+    }
+
     pub(super) fn parse(mut fields: Fields<'_>) -> Result<Self, InvalidOperation> {
         let action = fields.text("action")?.unwrap_or("create");
         if action == "create" {

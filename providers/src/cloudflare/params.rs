@@ -167,6 +167,18 @@ impl Effect for Params {
         }
     }
 
+    fn defaults(&self) -> Vec<&'static str> {
+        match self {
+            Self::DnsRecordWrite(write) => write.defaults(),
+            Self::WorkersDeploy(_)
+            | Self::DnsRecordRead(_)
+            | Self::CachePurge(_)
+            | Self::WafRulesRead(_)
+            | Self::WafRulesWrite(_)
+            | Self::SslMode(_) => Vec::new(),
+        }
+    }
+
     fn reading_order(&self) -> &'static [&'static str] {
         match self {
             Self::DnsRecordRead(_) | Self::DnsRecordWrite(_) => &[
