@@ -89,6 +89,8 @@ follow(root, {
 });
 // How long ago and how much is left are words of the page.
 setInterval(() => !document.hidden && soon(), MOST_PAUSE);
+// What moves without an event is asked for as long as it moves.
+setInterval(() => !document.hidden && lists()?.querySelector("[data-moving]") && soon(), LEAST_PAUSE);
 
 /** True while the list has just moved, which is said then. */
 function refusesAfterMove() {

@@ -7,8 +7,8 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
-    groups, health, keys, landing, ledger, lists, locks, me, pairing, setup, shortcuts, stream,
-    tasks, templates, users, views,
+    groups, health, keys, landing, ledger, lists, locks, me, pairing, projections, setup,
+    shortcuts, stream, tasks, templates, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -40,6 +40,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(locks::router())
         .merge(approvers::router())
         .merge(callbacks::router())
+        .merge(projections::router())
         .merge(lists::router())
         .merge(stream::router())
         .merge(ledger::router())

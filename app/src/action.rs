@@ -265,6 +265,8 @@ actions! {
     ReadEvents -> Acting: [VIEWER];
     /// Look at how the service stands.
     ReadSystem -> Acting: [RUNNER];
+    /// Have the read tables made anew beside those in use.
+    RebuildTables -> Acting: [RUNNER];
     /// Watch what changes.
     WatchChanges -> WatchAccess: [VIEWER, ViewerToken];
     /// Read events and proofs.

@@ -25,6 +25,7 @@ pub mod own_passkeys;
 pub mod pairing;
 pub mod passkey;
 mod principal;
+pub mod read_tables;
 mod refusal;
 mod scope_names;
 pub mod sessions;

@@ -109,3 +109,29 @@ pub(crate) struct RebuildRequest {
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) reply: oneshot::Sender<Result<RebuildReport, Error>>,
 }
+
+impl RebuildRequest {
+    /// A request for these projections, all when none is named; its progress and its end.
+    pub(crate) fn of(
+        names: &[Projection],
+    ) -> (
+        Self,
+        watch::Receiver<Progress>,
+        oneshot::Receiver<Result<RebuildReport, Error>>,
+    ) {
+        let (progress, changed) = watch::channel(Progress { done: 0, total: 0 });
+        let (reply, ended) = oneshot::channel();
+        let mut names = match names {
+            [] => Projection::ALL.to_vec(),
+            names => names.to_vec(),
+        };
+        names.sort_unstable();
+        names.dedup();
+        let request = Self {
+            names,
+            progress,
+            reply,
+        };
+        (request, changed, ended)
+    }
+}

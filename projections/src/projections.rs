@@ -10,9 +10,10 @@ use crate::store::{Column, Columns, Row, TableSet};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool};
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// The lengths of queues, for metrics.
@@ -60,10 +61,11 @@ pub struct Projections {
     demand: Arc<Demand>,
     head: watch::Receiver<u64>,
     requests: mpsc::Sender<RebuildRequest>,
+    rebuilds: Arc<Mutex<Vec<watch::Receiver<Progress>>>>,
 }
 
 impl Projections {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         readers: SqlitePool,
         progress: Arc<ProgressSenders>,
         demand: Arc<Demand>,
@@ -76,6 +78,7 @@ impl Projections {
             demand,
             head,
             requests,
+            rebuilds: Arc::default(),
         }
     }
 
@@ -173,19 +176,8 @@ impl Projections {
         names: &[Projection],
         mut on_progress: impl FnMut(Progress),
     ) -> Result<RebuildReport, Error> {
-        let (progress, mut changed) = watch::channel(Progress { done: 0, total: 0 });
-        let (reply, mut ended) = oneshot::channel();
-        let mut names = match names {
-            [] => Projection::ALL.to_vec(),
-            names => names.to_vec(),
-        };
-        names.sort_unstable();
-        names.dedup();
-        let request = RebuildRequest {
-            names,
-            progress,
-            reply,
-        };
+        let (request, mut changed, mut ended) = RebuildRequest::of(names);
+        self.rebuilds().push(changed.clone());
         self.requests
             .send(request)
             .await
@@ -199,6 +191,41 @@ impl Projections {
                 }
             }
         }
+    }
+
+    /// As [`Self::rebuild`] for all projections, without waiting for its end, and unless one is under way; whether it
+    /// has begun.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when nothing is folded any more.
+    pub fn begin_rebuild(&self) -> Result<bool, Error> {
+        let mut rebuilds = self.rebuilds();
+        if !rebuilds.is_empty() {
+            return Ok(false);
+        }
+        let (request, changed, _) = RebuildRequest::of(&[]);
+        match self.requests.try_send(request) {
+            Ok(()) => {
+                rebuilds.push(changed);
+                Ok(true)
+            }
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Closed(_)) => Err(Error::Ended),
+        }
+    }
+
+    /// How far the rebuild is that is under way.
+    #[must_use]
+    pub fn rebuilding(&self) -> Option<Progress> {
+        self.rebuilds().first().map(|progress| *progress.borrow())
+    }
+
+    /// The rebuilds that have not ended, in the order in which they were asked for.
+    fn rebuilds(&self) -> MutexGuard<'_, Vec<watch::Receiver<Progress>>> {
+        let mut rebuilds = self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end of one drops the sender of its progress.
+        rebuilds.retain(|progress| progress.has_changed().is_ok());
+        rebuilds
     }
 
     /// The lengths of queues.
@@ -255,4 +282,42 @@ pub(crate) async fn read_ids<T: Column>(
     rows.iter()
         .map(|row| Columns::new(row, table).get(column))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_rebuild_at_a_time_is_under_way_until_its_end() {
+        let (requests, mut asked) = mpsc::channel(1);
+        let (_head, size) = watch::channel(0);
+        let progress = |_| ProgressSender {
+            cursor: watch::Sender::new(0),
+            stop: watch::Sender::new(None),
+        };
+        let projections = Projections::new(
+            SqlitePool::connect_lazy("sqlite::memory:").unwrap(),
+            Arc::new(std::array::from_fn(progress)),
+            Arc::default(),
+            size,
+            requests,
+        );
+        let begin = || projections.begin_rebuild();
+        assert_eq!(projections.rebuilding(), None);
+        assert!(begin().unwrap());
+        assert!(!begin().unwrap(), "while it waits");
+        let request = asked.recv().await.unwrap();
+        assert_eq!(request.names, Projection::ALL);
+        assert!(!begin().unwrap(), "while it goes on");
+        let progress = Progress { done: 3, total: 5 };
+        request.progress.send_replace(progress);
+        assert_eq!(projections.rebuilding(), Some(progress));
+        drop(request);
+        assert_eq!(projections.rebuilding(), None);
+        assert!(begin().unwrap(), "after its end");
+        // The runner ends, and what waited for it with it.
+        drop(asked);
+        assert!(matches!(begin(), Err(Error::Ended)));
+    }
 }

@@ -70,6 +70,7 @@ pub(super) const ROUTES: &[(&str, &str, Action)] = &[
     ("GET", "/v1/tasks/{task_id}/deliveries", Action::ReadDeliveries),
     ("POST", "/v1/callbacks/{delivery_id}/retry", Action::RetryDeliveries),
     ("POST", "/v1/callbacks/retry", Action::RetryDeliveries),
+    ("POST", "/v1/projections/rebuild", Action::RebuildTables),
     ("POST", "/v1/auth/login", Action::LogIn),
     ("POST", "/v1/auth/logout", Action::LogOut),
     ("POST", "/v1/auth/logout-everywhere", Action::LogOutEverywhere),

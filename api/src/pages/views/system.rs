@@ -3,6 +3,7 @@
 use super::frame::Frame;
 use crate::pages::{Moment, Short};
 use askama::Template;
+use projections::Progress;
 
 /// How the service stands.
 #[derive(Debug, Clone, Template)]
@@ -16,6 +17,8 @@ pub(crate) struct SystemPage {
     pub(crate) reasons: Vec<Short>,
     pub(crate) events: u64,
     pub(crate) projections: Vec<ProjectionRow>,
+    /// How far a rebuild is that is under way.
+    pub(crate) rebuilding: Option<Progress>,
     /// What waits, and how much of it.
     pub(crate) queues: Vec<(&'static str, u64)>,
     /// What is bounded, how much of it is taken (where that is counted), and the bound.

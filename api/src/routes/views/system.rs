@@ -48,6 +48,7 @@ async fn system(state: &AppState, who: &Acting, asked: &Asked) -> Result<SystemP
         reasons: reasons.map(|reason| Short::line(reason, TEXT)).collect(),
         events: status.head,
         projections: rows.collect(),
+        rebuilding: views.rebuilding(),
         queues: vec![
             ("Applies that may run", depths.ready_applies),
             ("Deliveries that are owed", depths.due_deliveries),

@@ -5,6 +5,7 @@ use crate::routes::tests::{dns, ssl};
 use crate::testing::{AGENT, OpenedSession, SERVICE_TOKEN, Stage};
 use app::pairing;
 use fixtures::approver::SoftApprover;
+use fixtures::sandbox::until;
 use ledger::command::{
     AgentChanges, CloseTask, CreateAgent, EndAttempt, OpenUserEnrolment, ReplacePermissions,
     StartAttempt,
@@ -173,6 +174,21 @@ async fn what_was_approved_each_time_is_suggested_as_a_grant() {
     assert!(list.contains("approved 5 of 5 times"), "{list}");
     assert!(list.contains("dns.record.write on zone"), "{list}");
     assert!(!list.contains("ssl.mode.write"), "{list}");
+    // Giving is for administrators; the page says to them what would be given.
+    assert!(
+        !list.contains("<button") && list.contains("grant it?"),
+        "{list}"
+    );
+    let admin = stage.session_of(Role::Admin).await;
+    let page = seen(stage, &path, &admin).await;
+    let (_, list) = page.html.split_once("id=\"suggestions\"").unwrap();
+    let added = "&quot;granted_level&quot;:&quot;write&quot;";
+    let shown = list.contains("<button") && list.contains(added);
+    assert!(
+        shown || list.contains("&#34;granted_level&#34;:&#34;write&#34;"),
+        "{list}"
+    );
+    assert!(list.contains("without asking anybody"), "{list}");
     scene.apply("no", &[dns("no")]).await;
     decide(Decision::Deny).await;
     assert!(!suggested().await, "it was denied once");
@@ -197,6 +213,37 @@ async fn the_system_says_how_far_its_read_tables_are() {
     );
     assert!(page.html.contains("<td data-name=\"behind\">0</td>"));
     assert!(page.html.contains("<strong>Ready</strong>"));
+    assert!(page.html.contains("data-path=\"projections/rebuild\""));
+}
+
+#[tokio::test]
+async fn an_operator_has_the_read_tables_made_anew() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let rebuild = async |session: &OpenedSession| {
+        let path = "/v1/projections/rebuild";
+        stage
+            .send("POST", path, &session.bearer, &Value::Null)
+            .await
+    };
+    let viewer = stage.session_of(Role::Viewer).await;
+    let refused = rebuild(&viewer).await;
+    assert_eq!((refused.status, refused.code()), (403, "role_required"));
+    assert_eq!(stage.state.app.projections.rebuilding(), None);
+    let operator = stage.session_of(Role::Operator).await;
+    let begun = rebuild(&operator).await;
+    assert_eq!((begun.status, &begun.body["begun"]), (202, &json!(true)));
+    until("its end", async || {
+        stage
+            .state
+            .app
+            .projections
+            .rebuilding()
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    assert_eq!(rebuild(&operator).await.body["begun"], true);
 }
 
 #[tokio::test]
@@ -382,6 +429,7 @@ async fn nothing_that_anybody_wrote_acts_in_any_view() {
     let replace = ReplacePermissions {
         agent: agent.clone(),
         grants: Vec::new(),
+        instead_of: None,
         reason: Some(HOSTILE.to_owned()),
     };
     ledger.execute(system(), replace).await.unwrap();
