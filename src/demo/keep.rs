@@ -1,6 +1,7 @@
 //! Leaving it running, for a person with a browser and a shell.
 
 use super::approved::deployment;
+use super::login_link;
 use super::stage::{ACCOUNT, SUBJECT, Stage, Task, YOU, expect};
 use super::teller::Teller;
 use crate::operator::{Action, Performed, Secret, ask_service};
@@ -21,6 +22,7 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     let task = stage.open_task("yours to decide", &allowed).await?;
     let asked = expect(stage.apply(&task, "yours-1", &deployment()).await?, 202)?;
     let password = make_admin(stage).await?;
+    let inbox = login_link::hand_out(&stage.base_url, password).await?;
     let environment = write_environment(stage, &task, asked.text_at("resume_token"))?;
 
     teller.heading("It keeps running; Ctrl-C ends it and takes everything away")?;
@@ -28,9 +30,6 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
     teller.fact("", enrolment.text_at("enrolment_url"))?;
     teller.say("Then decide what the agent asks for (for an hour):")?;
     teller.fact("", asked.text_at("approval_url"))?;
-    teller.say("Or find it, and everything else, in the inbox; log in there as:")?;
-    teller.fact("", &format!("{}/#inbox", stage.base_url))?;
-    teller.fact("", &format!("{YOU}, with the password {password}"))?;
     teller.say("The description of every route, to read and to try:")?;
     teller.fact("", &format!("{}/docs/", stage.base_url))?;
     teller.say("In another shell, as the agent and as the operator:")?;
@@ -52,6 +51,8 @@ pub(super) async fn tell(stage: &Stage, teller: &Teller) -> anyhow::Result<()> {
         let words = words.replace("FILE", "llm-permission-proxy.toml");
         teller.command(&format!("{program} {words}"))?;
     }
+    teller.say("And here is your inbox, with what waits for you; the link logs a browser on this machine in (good once, for 15 minutes):")?;
+    teller.fact("", &inbox)?;
     Ok(())
 }
 

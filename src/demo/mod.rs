@@ -6,6 +6,7 @@ mod denied;
 mod granted;
 mod interrupted;
 mod keep;
+mod login_link;
 mod records;
 mod stage;
 mod teller;

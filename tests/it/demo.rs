@@ -2,8 +2,6 @@
 
 use fixtures::process::{Process, bare, said};
 use fixtures::sandbox::{PATIENCE, until};
-use std::io::Write as _;
-use std::process::Stdio;
 use std::time::Instant;
 
 #[test]
@@ -27,35 +25,64 @@ fn the_demo_goes_as_it_tells_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_demo_that_is_kept_ends_at_an_inbox_to_log_in_to_and_at_an_installation_of_ones_own() {
+async fn a_demo_that_is_kept_ends_at_an_installation_of_ones_own_and_at_the_inbox_by_a_link_that_works_once()
+ {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut command = bare("demo --keep");
     command.env("TMPDIR", folder.path());
     let mut demo = Process::spawn(&mut command, &log);
-    let told = until("the last command", async || {
+    let told = until("the link", async || {
         assert!(demo.has_ended().is_none(), "{}", demo.log());
         let told = demo.log();
-        told.contains("approver invite default").then_some(told)
+        told.contains("your inbox").then_some(told)
     })
     .await;
-    for words in [" init", " serve --config llm-permission-proxy.toml"] {
+    for words in [
+        " init",
+        " serve --config llm-permission-proxy.toml",
+        "approver invite default",
+    ] {
         assert!(told.contains(words), "{told}");
     }
-    let (_, password) = told.split_once("you, with the password ").unwrap();
-    let password = password.lines().next().unwrap();
-    let inbox = told.lines().find(|line| line.ends_with("/#inbox")).unwrap();
-    let url = inbox.trim().trim_end_matches("#inbox");
-    let mut login = bare("login you --password-stdin --url");
-    login
-        .arg(url)
-        .env("XDG_STATE_HOME", folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut login = login.spawn().unwrap();
-    writeln!(login.stdin.take().unwrap(), "{password}").unwrap();
-    let (logged_in, _) = said(&login.wait_with_output().unwrap());
-    assert!(logged_in.contains("logged in as admin"), "{logged_in}");
+    assert!(!told.contains("password"), "{told}");
+    let link = until("the whole link", async || {
+        let told = demo.log();
+        let whole = told.ends_with('\n').then(|| told.lines().last())??;
+        whole
+            .trim()
+            .starts_with("http://localhost:")
+            .then(|| whole.trim().to_owned())
+    })
+    .await;
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let browser = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let (place, secret) = link.rsplit_once('/').unwrap();
+    assert_eq!(secret.len(), 32);
+    let guessed = browser.get(format!("{place}/{}", "0".repeat(32)));
+    assert_eq!(guessed.send().await.unwrap().status(), 404);
+    let (one, other) = tokio::join!(browser.get(&link).send(), browser.get(&link).send());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    let (opened, refused) = match one.status().as_u16() {
+        303 => (one, other),
+        _ => (other, one),
+    };
+    assert_eq!(
+        (opened.status().as_u16(), refused.status().as_u16()),
+        (303, 410)
+    );
+    assert!(!refused.headers().contains_key("set-cookie"));
+    let header = |name: &str| opened.headers()[name].to_str().unwrap();
+    let (cookie, attributes) = header("set-cookie").split_once(';').unwrap();
+    assert!(attributes.contains("HttpOnly"), "{attributes}");
+    let inbox = browser.get(header("location")).header("cookie", cookie);
+    let inbox = inbox.header("accept", "text/html").send().await.unwrap();
+    assert_eq!(inbox.status(), 200);
+    assert!(inbox.text().await.unwrap().contains("Inbox"));
     demo.signal("TERM");
     assert!(demo.end(PATIENCE).await.is_some());
 }
