@@ -1,7 +1,7 @@
 // Views of who is logged in: brings the page up to date as things change, and answers the keyboard. Without it
 // the page reads as well.
 
-import { askConfirmed, link } from "./api.js";
+import { ask, askConfirmed, link } from "./api.js";
 import { explain, hush, local, say } from "./ceremony.js";
 import { follow } from "./live.js";
 
@@ -107,14 +107,21 @@ document.addEventListener("click", (event) => {
   event.stopImmediatePropagation();
 }, { capture: true });
 
+/** Adds to the permissions of an agent. Where somebody has changed them since they were read, nothing is given. */
+async function grant(path, added) {
+  const { permissions } = await ask("GET", path);
+  return askConfirmed("PATCH", path, { permissions: [...permissions, added], instead_of: permissions });
+}
+
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
 async function act(button) {
-  const { method, path, done, shows, links } = button.dataset;
+  const { method, path, done, shows, links, adds, empties } = button.dataset;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   hush();
   try {
-    const answer = links ? await link(decodeURIComponent(links)) : await askConfirmed(method, path, {});
+    const answer = links ? await link(decodeURIComponent(links))
+      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : {});
     say("good", done, shows ? answer[shows] : "");
     await refresh().catch(() => {});
   } catch (error) {

@@ -74,26 +74,19 @@ pub async fn permissions(
 pub async fn replace_permissions(
     ledger: &Ledger,
     who: Acting,
-    agent: AgentName,
-    grants: Vec<Grant>,
-    reason: Option<String>,
+    command: ReplacePermissions,
 ) -> Result<Arc<Agent>, Error> {
     if let Some(session) = &who.session
         && session.role() == Role::Admin
         && session.step_up_until(ledger.now()).is_none()
     {
         // Taking away is never harder than giving.
-        let known = ledger.agent(&agent).await?;
+        let known = ledger.agent(&command.agent).await?;
         let present = known.as_ref().map_or(&[][..], |known| &known.grants);
-        if grants.iter().any(|grant| !present.contains(grant)) {
+        if command.grants.iter().any(|grant| !present.contains(grant)) {
             return Err(ledger::Rejection::StepUpRequired.into());
         }
     }
-    let command = ReplacePermissions {
-        agent,
-        grants,
-        reason,
-    };
     Ok(ledger.execute(who.origin, command).await?)
 }
 

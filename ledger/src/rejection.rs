@@ -407,6 +407,9 @@ refusals! {
     /// The service itself goes by it.
     #[error("this name is the service's own; choose another")]
     NameReserved => Invalid, "name_reserved";
+    /// The set that was to be replaced is not there any more.
+    #[error("the agent's permissions have changed since they were read; read them again")]
+    PermissionsChanged => Conflict, "permissions_changed";
     /// Another one has it.
     #[error("this name is taken; choose another")]
     NameTaken => Conflict, "name_taken";

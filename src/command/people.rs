@@ -92,8 +92,8 @@ pub(crate) fn group(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Adds a permission to those of an agent, in the place of one for the same operation and scope. What
-/// somebody else has changed between reading and writing is lost: the API replaces the whole set.
+/// Adds a permission to those of an agent, in the place of one for the same operation and scope; refused where
+/// somebody else has changed them between reading and writing.
 pub(crate) fn grant_add(
     environment: &Environment,
     args: ApiRead<AddGrant>,
@@ -110,7 +110,8 @@ pub(crate) fn grant_add(
         "granted_level": asked.level.as_str(), "expires_at": until,
     });
     super::runtime()?.block_on(async {
-        let Grants { mut permissions } = client.ask_json(&known).await?;
+        let Grants { permissions: read } = client.ask_json(&known).await?;
+        let mut permissions = read.clone();
         permissions.retain(|grant| {
             let is_same = ["operation_id", "scope_type", "scope_id"]
                 .iter()
@@ -122,7 +123,7 @@ pub(crate) fn grant_add(
             !is_over && !is_same
         });
         permissions.push(added.clone());
-        let body = json!({"permissions": permissions, "reason": asked.why});
+        let body = json!({"permissions": permissions, "instead_of": read, "reason": asked.why});
         let mut change = ApiRequest::patch(&["agents", &asked.agent, "permissions"], body);
         change.shown = known.shown;
         let body = client.ask(&change).await?;

@@ -403,9 +403,8 @@ async fn a_grant_is_added_to_those_that_hold_in_the_place_of_its_like() {
         grant("a", "write", Value::Null),
         grant("b", "write", json!("2020-01-01T00:00:00Z")),
     );
-    let before =
-        json!({"agent_id": "x", "permissions": [kept, over, grant("c", "read", Value::Null)]});
-    desk.will_answer(200, before);
+    let read = json!([kept, over, grant("c", "read", Value::Null)]);
+    desk.will_answer(200, json!({"agent_id": "x", "permissions": read}));
     desk.will_answer(200, json!({"agent_id": "x", "permissions": [kept]}));
     let line =
         "grant add --agent x --operation dns.record.write:zone:c --level write --why so --token t";
@@ -413,7 +412,8 @@ async fn a_grant_is_added_to_those_that_hold_in_the_place_of_its_like() {
     assert!(output.status.success(), "{:?}", said(&output));
     let asked = desk.sent();
     assert_eq!(asked[0].line, "GET /v1/agents/x/permissions");
-    let after = json!({"permissions": [kept, grant("c", "write", Value::Null)], "reason": "so"});
+    let after = [kept, grant("c", "write", Value::Null)];
+    let after = json!({"permissions": after, "instead_of": read, "reason": "so"});
     assert_eq!(
         asked[1],
         sent("PATCH /v1/agents/x/permissions", Some("t"), after)

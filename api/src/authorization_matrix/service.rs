@@ -90,6 +90,7 @@ impl TestService {
         let replace = ReplacePermissions {
             agent: AgentName::unchecked("stale"),
             grants: Vec::new(),
+            instead_of: None,
             reason: None,
         };
         ledger.execute(execute, replace).await.unwrap();

@@ -143,7 +143,8 @@ async fn get_permissions(
 
 /// Replace an agent's permissions
 ///
-/// Raises the agent's permission revision: its tokens go stale with the very next request.
+/// Raises the agent's permission revision: its tokens go stale with the very next request. With `instead_of` nothing
+/// changes where the present set is another one: 409 `permissions_changed`.
 #[utoipa::path(
     patch, path = "/v1/agents/{agent}/permissions", tag = "agents",
     params(("agent" = String, Path, description = "The agent's name")),
@@ -161,9 +162,8 @@ async fn replace_permissions(
     StrictJson(request): StrictJson<PermissionsRequest>,
 ) -> Result<Json<Permissions>, ApiError> {
     let ledger = &state.app.ledger;
-    let (grants, reason) = request.read(&agent, ledger.now(), &ledger.rules().providers)?;
-    let agent = AgentName::parse(&agent)?;
-    let agent = agents::replace_permissions(ledger, who, agent, grants, reason).await?;
+    let command = request.read(&agent, ledger.now(), &ledger.rules().providers)?;
+    let agent = agents::replace_permissions(ledger, who, command).await?;
     let permissions = agent.grants.iter().map(Permission::from).collect();
     Ok(Json(Permissions {
         agent_id: agent.name.clone().into(),

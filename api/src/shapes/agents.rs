@@ -3,8 +3,9 @@
 use super::mistakes::{all, both};
 use super::{Coverage, reason, time, word};
 use crate::problem::ApiError;
+use ledger::command::ReplacePermissions;
 use ledger::event::Grant;
-use ledger::{Providers, Timestamp};
+use ledger::{AgentName, Providers, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +18,9 @@ pub(crate) struct PermissionsRequest {
     agent_id: Option<String>,
     /// What replaces the present set; empty takes everything away.
     permissions: Vec<Permission>,
+    /// The present set as it was read. Where it is another one by now, nothing is replaced. The order does not count.
+    #[serde(default)]
+    instead_of: Option<Vec<Permission>>,
     /// Why, for the ledger.
     #[serde(default)]
     reason: Option<String>,
@@ -48,17 +52,29 @@ impl PermissionsRequest {
         agent: &str,
         now: Timestamp,
         providers: &Providers,
-    ) -> Result<(Vec<Grant>, Option<String>), ApiError> {
+    ) -> Result<ReplacePermissions, ApiError> {
         if self.agent_id.is_some_and(|named| named != *agent) {
             return Err(ApiError::bad_request(
                 "agent_id: the path names another agent",
             ));
         }
-        let permissions = self.permissions.iter().enumerate();
-        let grants = all(permissions.map(|(index, permission)| {
-            permission.read(&format!("permissions[{index}]"), now, providers)
-        }));
-        both(grants, reason(self.reason))
+        let grants = |field: &str, permissions: &[Permission], least: Timestamp| {
+            all(permissions.iter().enumerate().map(|(index, permission)| {
+                permission.read(&format!("{field}[{index}]"), least, providers)
+            }))
+        };
+        let given = grants("permissions", &self.permissions, now);
+        // What has run out since it was read does not count.
+        let read = self.instead_of.as_deref();
+        let read = read.map(|read| grants("instead_of", read, Timestamp::from_seconds(0)));
+        let ((grants, instead_of), reason) =
+            both(both(given, read.transpose()), reason(self.reason))?;
+        Ok(ReplacePermissions {
+            agent: AgentName::parse(agent)?,
+            grants,
+            instead_of,
+            reason,
+        })
     }
 }
 
@@ -121,14 +137,14 @@ mod tests {
         ]}))
         .unwrap();
         let before = request.permissions.clone();
-        let (grants, _) = request
+        let command = request
             .read(
                 "ci",
                 Timestamp::from_seconds(1_790_000_000),
                 &providers::all(),
             )
             .unwrap();
-        let after: Vec<_> = grants.iter().map(Permission::from).collect();
+        let after: Vec<_> = command.grants.iter().map(Permission::from).collect();
         assert_eq!(after, before);
     }
 

@@ -20,6 +20,9 @@ use std::sync::Arc;
 pub struct ReplacePermissions {
     pub agent: AgentName,
     pub grants: Vec<Grant>,
+    /// The grants that are to be replaced, where the caller has read them: others that are in force by now are not
+    /// replaced. Their order, and those that have run out, do not count.
+    pub instead_of: Option<Vec<Grant>>,
     pub reason: Option<String>,
 }
 
@@ -36,6 +39,19 @@ impl Command for ReplacePermissions {
         }
         let known = find(tx, &self.agent).await?;
         let present = known.as_ref().map_or(&[][..], |agent| &agent.grants);
+        if let Some(read) = &self.instead_of {
+            let now = tx.context().now;
+            let in_force = |grants: &[Grant]| -> Vec<Grant> {
+                let mut grants = grants.to_vec();
+                grants.retain(|grant| grant.expires_at.is_none_or(|until| now < until));
+                grants
+            };
+            let (read, present) = (in_force(read), in_force(present));
+            let holds = |all: &[Grant], part: &[Grant]| part.iter().all(|it| all.contains(it));
+            if read.len() > MAX_GRANTS || !holds(&read, &present) || !holds(&present, &read) {
+                return Err(Rejection::PermissionsChanged.into());
+            }
+        }
         let gives = self.grants.iter().any(|grant| !present.contains(grant));
         let least = if gives { Role::Admin } else { Role::Operator };
         still_acts(tx, least).await?;
@@ -87,6 +103,7 @@ impl Command for RevokeGrants {
         ReplacePermissions {
             agent: self.agent,
             grants,
+            instead_of: None,
             reason: self.reason,
         }
         .run(tx)

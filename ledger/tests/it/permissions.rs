@@ -8,7 +8,7 @@ use fixtures::commands::{
 };
 use fixtures::test_ledger::TestLedger;
 use ledger::aggregate::Agent;
-use ledger::command::{AllowedEntry, CreateTask, IssuedToken, RevokeGrants};
+use ledger::command::{AllowedEntry, CreateTask, IssuedToken, ReplacePermissions, RevokeGrants};
 use ledger::event::{Authorisation, Event, Grant};
 use ledger::{AgentName, Error, Level, ReadError, Rejection, Risk, ScopePattern, Timestamp};
 use providers::cloudflare;
@@ -264,6 +264,48 @@ async fn replacing_permissions_raises_the_revision_and_makes_tokens_stale() {
     let token = scene.task().await;
     assert_eq!(token.claims.perms_rev, 2);
     assert!(scene.submit(&token, "k", vec![dns_read()]).await.is_ok());
+}
+
+#[tokio::test]
+async fn permissions_are_replaced_only_where_they_are_still_as_they_were_read() {
+    let scene = Scene::new().await;
+    let [one, two] = [cloudflare::DNS_RECORD_WRITE, cloudflare::DNS_RECORD_READ].map(grant);
+    let until = scene.now().plus(Duration::from_secs(60));
+    let ends = Grant {
+        expires_at: Some(until),
+        ..grant(cloudflare::CACHE_PURGE)
+    };
+    let instead_of = |read: &[&Grant], given: &[&Grant]| ReplacePermissions {
+        instead_of: Some(read.iter().map(|it| (*it).clone()).collect()),
+        ..permissions(given.iter().map(|it| (*it).clone()).collect())
+    };
+    let changed = async |command| {
+        let size = scene.size_now();
+        assert_eq!(
+            refusal(scene.run(command).await),
+            Rejection::PermissionsChanged
+        );
+        assert_eq!(scene.size_now(), size);
+    };
+    // An agent that nobody has heard of has none.
+    changed(instead_of(&[&one], &[&two])).await;
+    scene.run(instead_of(&[], &[&one, &ends])).await.unwrap();
+    // Two have read the same, and the second would take away what the first has given.
+    scene
+        .run(instead_of(&[&ends, &one], &[&one, &ends, &two]))
+        .await
+        .unwrap();
+    changed(instead_of(&[&one, &ends], &[&one])).await;
+    changed(instead_of(&[&one, &one, &ends], &[])).await;
+    changed(instead_of(&[&one; 501], &[])).await;
+    // What has run out since does not count.
+    scene.clock.set(until);
+    scene
+        .run(instead_of(&[&one, &two, &ends], &[&two]))
+        .await
+        .unwrap();
+    let agent = scene.run(instead_of(&[&two], &[&one])).await.unwrap();
+    assert_eq!(agent.grants, [one]);
 }
 
 #[tokio::test]

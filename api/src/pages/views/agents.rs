@@ -61,6 +61,12 @@ pub(crate) struct GrantRow {
 pub(crate) struct SuggestionRow {
     pub(crate) what: Short,
     pub(crate) times: u64,
+    /// Names it on the page, for good.
+    pub(crate) id: String,
+    /// The level that its operation needs.
+    pub(crate) level: &'static str,
+    /// The permission to be added, as JSON.
+    pub(crate) grant: String,
 }
 
 #[derive(Debug, Clone)]

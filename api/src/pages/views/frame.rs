@@ -157,6 +157,11 @@ impl Frame {
         self.is_of(Role::Operator)
     }
 
+    /// Whether the person may give.
+    pub(super) fn administers(&self) -> bool {
+        self.is_of(Role::Admin)
+    }
+
     pub(super) fn assets(&self) -> String {
         assets::base_from(&self.path)
     }

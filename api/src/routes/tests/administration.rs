@@ -94,6 +94,20 @@ async fn permissions_are_replaced_as_a_whole() {
     assert_eq!(read.body, replaced.body);
     let sent_back = stage.send("PATCH", &path, &bootstrap, &read.body).await;
     assert_eq!((sent_back.status, &sent_back.body), (200, &read.body));
+    let late = json!({"permissions": [], "instead_of": [permissions[1]]});
+    let refused = stage.send("PATCH", &path, &bootstrap, &late).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (409, "permissions_changed")
+    );
+    let wrong = json!({"permissions": [], "instead_of": [{"operation_id": "none", "scope_type": "zone",
+        "scope_id": "z1", "granted_level": "read"}]});
+    let refused = stage.send("PATCH", &path, &bootstrap, &wrong).await;
+    assert_eq!((refused.status, refused.code()), (400, "bad_request"));
+    let in_time =
+        json!({"permissions": permissions, "instead_of": [permissions[1], permissions[0]]});
+    let replaced = stage.send("PATCH", &path, &bootstrap, &in_time).await;
+    assert_eq!((replaced.status, &replaced.body), (200, &read.body));
     let other = json!({"agent_id": "another", "permissions": []});
     assert_eq!(
         stage.send("PATCH", &path, &bootstrap, &other).await.status,

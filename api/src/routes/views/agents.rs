@@ -18,6 +18,7 @@ use ledger::event::Grant;
 use ledger::operation::ScopeId;
 use ledger::{AgentName, Providers, Rejection, Risk, Timestamp, UserId};
 use projections::{AgentFilter, ApprovalStatus, DecidedKind, Paging, Projection, TimelineTopic};
+use serde_json::json;
 use std::time::Duration;
 use url::form_urlencoded;
 
@@ -229,21 +230,29 @@ fn suggestions(
                 && id.as_ref().is_some_and(|id| grant.scope_id.covers(id))
         })
     };
-    let is_spared = |kind: &DecidedKind| {
-        let entry = providers.entry(&kind.operation);
-        entry.is_ok_and(|entry| entry.risk != Risk::Sensitive)
+    let spared = |kind: &DecidedKind| {
+        let entry = providers.entry(&kind.operation).ok()?;
+        (entry.risk != Risk::Sensitive).then_some(entry.level.as_str())
     };
     decided
         .into_iter()
         .filter(|kind| kind.decided >= LEAST && kind.approved == kind.decided)
-        .filter(|kind| is_spared(kind) && !is_granted(kind))
+        .filter(|kind| !is_granted(kind))
+        .filter_map(|kind| Some((spared(&kind)?, kind)))
         .take(MOST)
-        .map(|kind| SuggestionRow {
-            what: Short::line(
-                on_scope(kind.operation, kind.scope_type, kind.scope_id),
-                TEXT,
-            ),
-            times: kind.approved,
+        .map(|(level, kind)| {
+            let grant = json!({
+                "operation_id": kind.operation, "scope_type": kind.scope_type,
+                "scope_id": kind.scope_id, "granted_level": level,
+            });
+            let what = on_scope(kind.operation, kind.scope_type, kind.scope_id);
+            SuggestionRow {
+                id: format!("grant-{}", path_part(&what)),
+                what: Short::line(what, TEXT),
+                times: kind.approved,
+                level,
+                grant: grant.to_string(),
+            }
         })
         .collect()
 }
