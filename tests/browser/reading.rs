@@ -50,6 +50,9 @@ async fn everything_that_will_be_sent_is_on_the_page() {
     let browser = Browser::open(&driver).await;
     let asked = service.ask(&operations()).await;
     browser.goto(&asked.url).await;
+    // What is folded is there to be opened.
+    let unfold = "for (const part of document.querySelectorAll('details.rest')) part.open = true";
+    browser.script(unfold, Vec::new()).await;
     let shown = browser.text("main").await;
     let accepted = &service.payloads("apply.accepted")[0];
     let submission = accepted["submission"].as_str().unwrap();
