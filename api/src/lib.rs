@@ -16,6 +16,7 @@ mod shapes;
 mod state;
 #[cfg(test)]
 mod testing;
+mod webhooks;
 
 pub use problem::{ApiError, Problem};
 pub use router::build_router;

@@ -1,5 +1,6 @@
 //! The parts of the description that belong to no single route.
 
+use crate::webhooks;
 use url::Url;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -82,6 +83,7 @@ pub(crate) fn head() -> OpenApi {
 pub(crate) fn complete(mut description: OpenApi, base_url: &Url) -> OpenApi {
     let server = Server::new(base_url.as_str().trim_end_matches('/'));
     description.servers = Some(vec![server]);
+    webhooks::describe(&mut description);
     description.paths.paths = std::mem::take(&mut description.paths.paths)
         .into_iter()
         .map(|(path, item)| (path.replace("{*", "{"), item))

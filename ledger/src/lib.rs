@@ -12,7 +12,7 @@ pub mod audit;
 mod blob;
 mod callback_event;
 pub mod callback_proof;
-mod callback_report;
+pub mod callback_report;
 mod callback_secret;
 mod callback_url;
 pub mod canonical;

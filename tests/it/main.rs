@@ -43,5 +43,6 @@ mod storage_trouble;
 mod stories;
 mod threats;
 mod tutorial;
+mod webhooks;
 mod witness;
 mod witnessed;

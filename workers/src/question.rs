@@ -1,6 +1,7 @@
 //! A question as people hear of it outside of its page: in callbacks, and in messages of the operator's.
 
 use ledger::aggregate::{Apply, Approval, ApprovalState, Task};
+use ledger::callback_report::SENT;
 use ledger::operation::Operation;
 use ledger::{ApprovalId, Error, Ledger, Providers, Purpose, Risk};
 use serde_json::{Value, json};
@@ -121,16 +122,16 @@ impl Question {
         let Some(payload) = told.get_mut("payload").and_then(Value::as_object_mut) else {
             return event.to_owned();
         };
-        let fields = [
-            ("agent", json!(self.agent)),
-            ("task_name", json!(self.task_name)),
-            ("summary", json!(self.sentences(SENTENCES))),
-            ("risk", json!(self.risk)),
-            ("approval_url", json!(url)),
+        let values = [
+            json!(url),
+            json!(self.sentences(SENTENCES)),
+            json!(self.risk),
+            json!(self.agent),
+            json!(self.task_name),
         ];
-        for (name, value) in fields {
+        for (field, value) in SENT.iter().zip(values) {
             if !value.is_null() {
-                payload.entry(name).or_insert(value);
+                payload.entry(field.name).or_insert(value);
             }
         }
         told.to_string()

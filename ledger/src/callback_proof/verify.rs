@@ -4,6 +4,7 @@ use super::body::{CallbackProof, ProvenRecord, UnavailableProof};
 use super::content::{check_content, check_same};
 use super::error::{CallbackProofError, RecordProblem};
 use crate::callback_event::CallbackEvent;
+use crate::callback_report::SENT;
 use crate::canonical::{StrictJsonError, deserialize_strict, parse_strict};
 use crate::clock::Timestamp;
 use crate::event::{Envelope, Event};
@@ -18,7 +19,16 @@ use serde_json::Value;
 
 /// Fields in the payload of `approval.pending` that are added as it is sent, for people. No record has them, so
 /// nothing proves them; `agent` is compared with the question's record all the same.
-pub const SENT_FIELDS: &[&str] = &["approval_url", "summary", "risk", "agent", "task_name"];
+pub const SENT_FIELDS: &[&str] = &{
+    let [url, summary, risk, agent, task_name] = SENT;
+    [
+        url.name,
+        summary.name,
+        risk.name,
+        agent.name,
+        task_name.name,
+    ]
+};
 
 /// The receiver's trust.
 #[derive(Debug, Clone)]

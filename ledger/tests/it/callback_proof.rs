@@ -10,12 +10,14 @@ use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::callback_proof::{
     CallbackProofError, CallbackTrust, VerifiedCallback, verify_callback,
 };
+use ledger::callback_report::{Field, FieldForm, event_fields, payloads};
 use ledger::command::{CloseTask, CreateTask, ExpireApproval, IssuedToken, ResolveApply};
 use ledger::tlog::{
     Checkpoint, LogOrigin, LogSigner, Note, PolicyWitness, WitnessPolicy, WitnessSigner,
 };
 use ledger::{ApplyId, CallbackEvent, Decision, Event, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +112,38 @@ fn verify(body: &Value, trust: &CallbackTrust) -> Result<VerifiedCallback, Callb
     verify_callback(body.to_string().as_bytes(), trust)
 }
 
+/// The description of callbacks is made of the tables, so bodies hold what they name and nothing else.
+fn is_as_tabled(event: &Value, name: CallbackEvent) {
+    let names = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let tabled = |fields: &[Field]| -> BTreeSet<String> {
+        fields.iter().map(|field| field.name.to_owned()).collect()
+    };
+    let (in_each, in_some) = event_fields();
+    let (least, mut most) = (tabled(in_each), tabled(in_some));
+    most.extend(least.clone());
+    let mut said = names(event);
+    assert!(said.remove("payload"));
+    assert!(least.is_subset(&said) && said.is_subset(&most), "{event}");
+    let said = names(&event["payload"]);
+    let mut forms = payloads(name).iter();
+    let form = forms.find(|form| tabled(form) == said);
+    for field in *form.unwrap_or_else(|| panic!("no form of {event}")) {
+        let value = &event["payload"][field.name];
+        let is_of_form = match field.form {
+            FieldForm::Flag => value.is_boolean(),
+            FieldForm::Texts => value.is_array(),
+            FieldForm::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            FieldForm::Id | FieldForm::Time | FieldForm::Url | FieldForm::Text => value.is_string(),
+        };
+        assert!(
+            is_of_form || field.is_nullable && value.is_null(),
+            "{event}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_kind_of_callback_proves_what_it_says() {
     let scene = scene().await;
@@ -121,6 +155,7 @@ async fn every_kind_of_callback_proves_what_it_says() {
         assert_eq!(body["event"]["event_type"], verified.event_type.as_str());
         assert_eq!(body["event"]["event_id"], verified.event_id.to_string());
         assert_eq!(body["proof"]["position"], verified.position);
+        is_as_tabled(&body["event"], verified.event_type);
         told.push(verified.event_type);
     }
     for event in CallbackEvent::ALL {
