@@ -5,6 +5,7 @@ use crate::account::{PASSWORD, logged_in, shown};
 use crate::browser::Browser;
 use crate::driver::Driver;
 use crate::layout::look;
+use crate::prefixed::behind_a_proxy;
 use crate::service::Service;
 use crate::waiting::until;
 use fixtures::receiver::PushReceiver;
@@ -70,16 +71,14 @@ async fn a_person_has_this_device_told_and_removes_it() {
     assert_eq!(service.payloads("user.device_removed").len(), 1);
 }
 
-/// The message as the worker gets it from the browser, by what DevTools let in.
-async fn push(browser: &Browser, registration: &str, origin: &str, data: &str) {
-    let message = json!({"origin": origin, "registrationId": registration, "data": data});
-    browser
-        .devtools("ServiceWorker.deliverPushMessage", message)
-        .await;
-}
-
-async fn notification(browser: &Browser, title: &str) -> Value {
+/// The notification of that title once the worker was given the message, as the first registration of a profile. What
+/// DevTools let in is lost while the browser looks for a worker, so it is given until it is shown; one tag is shown
+/// once.
+async fn pushed(browser: &Browser, origin: &str, data: &str, title: &str) -> Value {
+    let message = json!({"origin": origin, "registrationId": "0", "data": data});
     until(title, async || {
+        let deliver = "ServiceWorker.deliverPushMessage";
+        browser.devtools(deliver, message.clone()).await;
         let all = browser.script(NOTIFICATIONS, Vec::new()).await;
         let all = all.as_array()?.clone();
         all.into_iter().find(|one| one["title"] == title)
@@ -107,21 +106,54 @@ async fn a_push_is_shown_with_its_words_and_leads_to_this_service_alone() {
     assert_eq!(scope, format!("{origin}/assets/push/"));
 
     browser.devtools("ServiceWorker.enable", json!({})).await;
-    // The first registration of a profile.
     let url = format!("{origin}/a/AAAAAAAAAAAAAAAAAAAAAA");
     let told = json!({"title": "A decision is wanted (risk: safe)", "body": "ci asks", "url": url});
-    push(&browser, "0", origin, &told.to_string()).await;
-    let shown = notification(&browser, "A decision is wanted (risk: safe)").await;
+    let shown = pushed(
+        &browser,
+        origin,
+        &told.to_string(),
+        "A decision is wanted (risk: safe)",
+    )
+    .await;
     assert_eq!(
         (&shown["body"], &shown["data"], &shown["tag"]),
         (&json!("ci asks"), &json!(url), &json!(url))
     );
     // An address elsewhere, and words that are none, lead to the inbox.
     let elsewhere = json!({"title": "Elsewhere", "url": "https://other.example/"});
-    push(&browser, "0", origin, &elsewhere.to_string()).await;
-    let shown = notification(&browser, "Elsewhere").await;
+    let shown = pushed(&browser, origin, &elsewhere.to_string(), "Elsewhere").await;
     assert_eq!(shown["data"], format!("{origin}/inbox"));
-    push(&browser, "0", origin, "no json").await;
-    let shown = notification(&browser, "A decision is wanted").await;
+    let shown = pushed(&browser, origin, "no json", "A decision is wanted").await;
     assert_eq!(shown["data"], format!("{origin}/inbox"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_path_the_worker_is_that_of_the_path() {
+    let (service, _, base_url) = behind_a_proxy().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let driver = Driver::start();
+    let browser = Browser::open(&driver).await;
+    let account = format!("{base_url}/");
+    browser.goto(&account).await;
+    shown(&browser, "#stranger").await;
+    for (field, text) in [("#username", "anna"), ("#password", PASSWORD)] {
+        browser.write(field, text).await;
+    }
+    browser.click("#with-password").await;
+    let inbox = format!("{base_url}/inbox");
+    until("the inbox", async || {
+        let at = browser.script("return location.href", Vec::new()).await;
+        (at == inbox.as_str()).then_some(())
+    })
+    .await;
+    browser.goto(&account).await;
+    shown(&browser, "#devices").await;
+    let endpoint = "https://fcm.googleapis.com/fcm/send/of-a-test";
+    let subscription = PushReceiver::subscribe(endpoint, "", 3).subscription();
+    browser.script(SUBSCRIBED, vec![subscription]).await;
+    browser.click("#add-device").await;
+    browser.told("This device is told of new questions").await;
+    let scope = "return navigator.serviceWorker.getRegistrations().then(([one]) => one.scope)";
+    let scope = browser.script(scope, Vec::new()).await;
+    assert_eq!(scope, format!("{base_url}/assets/push/"));
 }

@@ -19,7 +19,7 @@ const PREFIX: &str = "/gate";
 
 /// The proxy; it passes on to the service once that is known.
 #[derive(Default)]
-struct Proxy {
+pub(crate) struct Proxy {
     service: OnceLock<String>,
     /// Answers scripts with 404.
     loses_scripts: AtomicBool,
@@ -52,7 +52,7 @@ async fn pass_on(
 }
 
 /// The service behind a proxy, and the address of the proxy.
-async fn behind_a_proxy() -> (Service, Arc<Proxy>, String) {
+pub(crate) async fn behind_a_proxy() -> (Service, Arc<Proxy>, String) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
         .unwrap();
