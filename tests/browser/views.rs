@@ -145,6 +145,68 @@ async fn an_invitation_is_made_from_a_row_once_a_passkey_was_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_suggested_is_granted_with_a_passkey_and_taken_away_without() {
+    let driver = Driver::start();
+    let service = Service::start().await;
+    service.command("user create-admin anna --password-stdin", PASSWORD);
+    let person = enrol(&service, &driver, "default").await;
+    let browser = &person.browser;
+    for number in 0..5 {
+        let operations = json!([{"operation_id": "dns.record.write", "scope_type": "zone",
+            "scope_id": "z1", "params": {"type": "A", "name": format!("n{number}.example.com"),
+            "content": "192.0.2.1"}}]);
+        let asked = service.ask(&operations).await;
+        browser.goto(&asked.url).await;
+        if number == 0 {
+            look_closely(browser, "question-of-one").await;
+        }
+        browser.click("#approve").await;
+        browser.told("Approved").await;
+    }
+    logged_in(browser, &service, "anna").await;
+    browser.click("#add-passkey").await;
+    shown(browser, "#register").await;
+    browser.click("#register").await;
+    browser.told("From now on you log in with it").await;
+    browser
+        .goto(&format!("{}/agents/deployer", service.origin))
+        .await;
+    live(browser).await;
+    let given = || service.payloads("agent.permissions_replaced");
+    let before = given().len();
+    browser.click("#suggestions summary").await;
+    look_closely(browser, "agent-suggestion").await;
+    assert!(listed(browser).await.contains("without asking anybody"));
+    browser.click("#suggestions button").await;
+    browser.told("It is granted").await;
+    let now = given();
+    assert_eq!(now.len(), before + 1);
+    let grant = &now[before]["grants"][0];
+    assert_eq!(
+        (&grant["operation"], &grant["scope_id"]),
+        (&json!("dns.record.write"), &json!("z1"))
+    );
+    until("the grant", async || {
+        listed(browser)
+            .await
+            .contains("Take all of it away")
+            .then_some(())
+    })
+    .await;
+    browser.click("#take summary").await;
+    look_closely(browser, "agent-pause").await;
+    browser.click("#take button").await;
+    browser.told("waits for a person now").await;
+    assert_eq!(given()[before + 1]["grants"], json!([]));
+    browser.goto(&format!("{}/system", service.origin)).await;
+    live(browser).await;
+    browser
+        .click("button[data-path='projections/rebuild']")
+        .await;
+    browser.told("being made anew").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approver_is_made_ones_own_by_its_passkey() {
     let driver = Driver::start();
     let service = Service::start().await;
