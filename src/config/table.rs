@@ -148,13 +148,20 @@ pub(crate) fn find(name: &str) -> Option<&'static Variable> {
     ALL.iter().find(|variable| variable.name == name)
 }
 
+/// How many characters a line of the help may have.
+const HELP_WIDTH: usize = 100;
+
 /// All of them, for the help of `serve`.
 pub(crate) fn help() -> String {
     let line = |variable: &Variable| {
         let default = variable
             .default
             .map_or(String::new(), |default| format!(" [default: {default}]"));
-        format!("  {}{default}\n      {}\n", variable.name, variable.about)
+        let mut line = format!("  {}{default}", variable.name);
+        if line.len() > HELP_WIDTH {
+            line = format!("  {}\n   {default}", variable.name);
+        }
+        format!("{line}\n      {}\n", variable.about)
     };
     let lines: String = ALL.iter().map(line).collect();
     format!(
