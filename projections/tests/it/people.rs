@@ -79,17 +79,17 @@ impl Story {
                 let session = ledger.load::<Session>(session).await.unwrap().unwrap();
                 drop(people::add_device(&ledger, &session, "phone").await);
             }
-            (12, Some(user)) => {
-                let known = ledger.load::<User>(user).await.unwrap().unwrap();
-                let device = known.devices.first();
-                let Some(device_id) = device.map(|device| device.id) else {
+            (12, _) => {
+                for user_id in self.people.users.clone() {
+                    let known = ledger.load::<User>(user_id).await.unwrap().unwrap();
+                    let Some(device) = known.devices.first() else {
+                        continue;
+                    };
+                    let device_id = device.id;
+                    let gone = ForgetDevice { user_id, device_id };
+                    drop(ledger.execute(Origin::system("dispatcher"), gone).await);
                     return;
-                };
-                let gone = ForgetDevice {
-                    user_id: user,
-                    device_id,
-                };
-                drop(ledger.execute(Origin::system("dispatcher"), gone).await);
+                }
             }
             (8, user) => {
                 let members = user.into_iter().collect();
