@@ -7,6 +7,7 @@ use fixtures::caller::{Caller, Identity};
 use fixtures::process::binary;
 use fixtures::sandbox::PATIENCE;
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs::Permissions;
@@ -164,6 +165,16 @@ fn free_port() -> u16 {
     free.local_addr().unwrap().port()
 }
 
+/// The shell and all that it has started, killed when it goes: a shell that is killed alone leaves a service behind.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // After a script that went well nobody is left.
+        kill_process_group(self.0, Signal::KILL).ok();
+    }
+}
+
 /// Runs the script until it ends well, and gives what it printed. The person acts on a line for people and on all
 /// that was printed before it.
 async fn run(
@@ -183,9 +194,11 @@ async fn run(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(&complaints).unwrap())
-        .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .unwrap();
+    let leader = shell.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let _group = Group(leader.unwrap());
     let mut input = shell.stdin.take().unwrap();
     let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
     let mut told = String::new();
