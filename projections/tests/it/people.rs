@@ -74,21 +74,16 @@ impl Story {
                     drop(self.ledger.run(failed).await);
                 }
             }
-            (11, _) => {
+            (11 | 12, _) => {
                 let Some(session) = session else { return };
                 let session = ledger.load::<Session>(session).await.unwrap().unwrap();
-                drop(people::add_device(&ledger, &session, "phone").await);
-            }
-            (12, _) => {
-                for user_id in self.people.users.clone() {
-                    let known = ledger.load::<User>(user_id).await.unwrap().unwrap();
-                    let Some(device) = known.devices.first() else {
-                        continue;
+                let added = people::add_device(&ledger, &session, "phone").await;
+                if let (12, Ok(device)) = (act, added) {
+                    let gone = ForgetDevice {
+                        user_id: session.user_id,
+                        device_id: device.id,
                     };
-                    let device_id = device.id;
-                    let gone = ForgetDevice { user_id, device_id };
                     drop(ledger.execute(Origin::system("dispatcher"), gone).await);
-                    return;
                 }
             }
             (8, user) => {
