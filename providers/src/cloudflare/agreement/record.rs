@@ -15,11 +15,13 @@ pub(super) fn written<'s>(
     let change = match write {
         DnsRecordWrite::Create(record) => {
             let records = part("records").as_array().map(Vec::as_slice);
-            let is_there = records
-                .unwrap_or_default()
-                .iter()
-                .any(|found| is_the_created(record, found, zone));
-            return whole([Field::equal(is_there)]);
+            let records = records.unwrap_or_default().iter();
+            let each = records.map(|found| the_created(record, found, zone));
+            return each.fold(Agreement::Differs, |best, one| match (best, one) {
+                (Agreement::Agrees, _) | (_, Agreement::Agrees) => Agreement::Agrees,
+                (Agreement::CannotTell, _) | (_, Agreement::CannotTell) => Agreement::CannotTell,
+                (Agreement::Differs, Agreement::Differs) => Agreement::Differs,
+            });
         }
         DnsRecordWrite::Delete { .. } => {
             return whole([Field::equal(part("record").is_null())]);
@@ -33,15 +35,23 @@ pub(super) fn written<'s>(
     }
 }
 
-/// Type and value must be shown to be the same; the name is, because the records were asked for by it.
-fn is_the_created(record: &DnsRecordFields, found: &Value, zone: Option<&ZoneName>) -> bool {
+/// Whether a record is the one that was to be made. Its name is, because the records were asked for by it; its
+/// value must be shown to be the same. One whose value does not show, as `@` without the zone's name, may be it.
+fn the_created(record: &DnsRecordFields, found: &Value, zone: Option<&ZoneName>) -> Agreement {
     let mut intended = record.body();
     intended.remove("name");
     let fields: Vec<_> = record_fields(&intended, found, zone).collect();
-    let has_value = fields
+    let is_value = |name: &str| matches!(name, "content" | "data");
+    if fields.iter().any(|(_, field)| *field == Field::Other) {
+        Agreement::Differs
+    } else if fields
         .iter()
-        .any(|(name, field)| matches!(*name, "content" | "data") && *field == Field::Same);
-    has_value && fields.iter().all(|(_, field)| *field != Field::Other)
+        .any(|(name, field)| is_value(name) && *field == Field::Same)
+    {
+        Agreement::Agrees
+    } else {
+        Agreement::CannotTell
+    }
 }
 
 /// The fields of a record as they were sent, beside the record as it is shown.

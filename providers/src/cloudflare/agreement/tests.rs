@@ -126,6 +126,22 @@ fn a_short_name_says_nothing_where_the_zones_name_is_not_known() {
 }
 
 #[test]
+fn a_record_that_was_to_be_made_may_be_one_whose_value_does_not_show() {
+    let asked = json!({"action": "create", "type": "CNAME", "name": "www", "content": "@"});
+    let of = |found: Value, zone| of("dns.record.write", &asked, json!({"records": found}), zone);
+    let known = zone();
+    let www =
+        |content: &str| json!({"type": "CNAME", "content": content, "proxied": false, "ttl": 1});
+    let [apex, other] = ["example.com", "example.net"].map(www);
+    assert_eq!(of(json!([other, apex]), Some(&known)), Agrees);
+    assert_eq!(of(json!([other]), Some(&known)), Differs);
+    assert_eq!(of(json!([apex]), None), CannotTell);
+    let longer = json!({"type": "CNAME", "content": "example.com", "proxied": false, "ttl": 60});
+    assert_eq!(of(json!([longer]), None), Differs);
+    assert_eq!(of(json!([]), None), Differs);
+}
+
+#[test]
 fn parts_of_data_are_compared_by_what_they_say() {
     let zone = zone();
     let srv = json!({"type": "SRV", "data":
