@@ -225,7 +225,7 @@ async fn the_first_screen_of_a_phone_says_what_who_and_how_dangerous() {
             );
         }
         if name == "ten" {
-            assert!(browser.text("summary").await.contains("7 more"));
+            assert!(browser.text("#more > summary").await.contains("7 more"));
         }
     }
     browser.expect_silent_console().await;
