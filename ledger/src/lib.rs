@@ -41,6 +41,7 @@ mod notifier;
 mod on_screen;
 pub mod operation;
 mod password_hash;
+pub mod policy;
 pub mod provider;
 mod purpose;
 mod push;
