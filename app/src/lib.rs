@@ -24,6 +24,7 @@ pub mod locks;
 pub mod own_passkeys;
 pub mod pairing;
 pub mod passkey;
+pub mod policy;
 mod principal;
 pub mod read_tables;
 mod refusal;

@@ -6,7 +6,7 @@
 mod tree;
 
 pub use tree::{
-    Assurance, BreakGlass, Comparison, DefaultAction, Engine, Expr, Limits, Mode, Need, NeedGroup, Policy,
-    PolicyChange, PolicyDigest, PreState, Quantifier, RetentionMode, Rule, RuleAction, RuleDigest,
-    RuleId, TextTest, Value, Window,
+    Assurance, BreakGlass, Comparison, DefaultAction, Engine, Expr, InvalidRuleId, Limits, Mode,
+    Need, NeedGroup, Policy, PolicyChange, PolicyDigest, PreState, Quantifier, RetentionMode, Rule,
+    RuleAction, RuleDigest, RuleId, TextTest, Value, Window,
 };

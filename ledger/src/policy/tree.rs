@@ -167,9 +167,8 @@ impl FromStr for RuleId {
     type Err = InvalidRuleId;
 
     fn from_str(text: &str) -> Result<Self, InvalidRuleId> {
-        let fine = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
-        };
+        let fine =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         Word::parse(text, fine).map(Self).ok_or(InvalidRuleId)
     }
 }

@@ -6,8 +6,10 @@
 //! A provider never sees a credential, a clock or the log.
 
 mod outcome;
+mod param;
 
 pub use outcome::{Answer, Body, NoAnswer, Outcome, code};
+pub use param::{Param, ParamType};
 
 use crate::catalog::{CatalogEntry, ScopeType, UnknownName};
 use crate::event::Agreement;
@@ -48,6 +50,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Its operations, in the catalog's order; no other provider has one of the same id.
     fn catalog(&self) -> &'static [CatalogEntry];
+
+    /// The params that one of its operations can have in its accepted form. Conditions of policies can read
+    /// these, and no others.
+    fn params(&self, _entry: &CatalogEntry) -> &'static [Param] {
+        &[]
+    }
 
     /// Reads the params of one of its operations: everything that upstream surely refuses is refused, and
     /// defaults are filled in.

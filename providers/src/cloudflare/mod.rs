@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `catalog` | what can be asked for |
 //! | `params` | the params of each operation, and what is asked of them |
+//! | `param_table` | the same as a table, for conditions of policies |
 //! | `acts` | what an operation does to what stands upstream, in one line |
 //! | `cache_purge`, `dns_…`, `ssl_mode`, `waf_…`, `worker…` | params, what they warn of, and their summary |
 //! | `request` | the request of each operation |
@@ -31,6 +32,7 @@ mod dns_text;
 mod module_syntax;
 mod multipart;
 mod object_id;
+mod param_table;
 mod params;
 mod phase_diff;
 mod read_back;
@@ -68,7 +70,7 @@ use ledger::operation::{
     says_secret, shown, shown_name,
 };
 use ledger::provider::{
-    Answer, Effect, NoAnswer, Outcome, Pending, Provider, ProviderNames, Upstream,
+    Answer, Effect, NoAnswer, Outcome, Param, Pending, Provider, ProviderNames, Upstream,
 };
 use ledger::{CatalogEntry, ScopeType};
 use object_id::{ObjectId, ScriptName};
@@ -100,6 +102,10 @@ impl Provider for Cloudflare {
 
     fn catalog(&self) -> &'static [CatalogEntry] {
         &CATALOG
+    }
+
+    fn params(&self, entry: &CatalogEntry) -> &'static [Param] {
+        param_table::params_of(entry.id)
     }
 
     fn parse(

@@ -1,0 +1,472 @@
+//! A document's tables, lowered to the tree.
+
+use super::condition::{self, Surroundings};
+use super::fields::{Fields, list_of, text_of};
+use super::names::Names;
+use super::people;
+use super::problem::{Code, Problem, Problems, quoted};
+use super::source::{Node, Value};
+use super::{MOST_RULES, Read, doubts, windows};
+use ledger::OperationId;
+use ledger::policy::{
+    Assurance, BreakGlass, DefaultAction, Engine, Expr, Limits, Mode, Need, NeedGroup, Policy,
+    PolicyChange, PreState, RetentionMode, Rule, RuleAction, Value as Constant, Window,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most needs of one rule.
+const MOST_NEEDS: usize = 16;
+/// Most people of one need.
+const MOST_PEOPLE: u32 = 100;
+/// Longest reason, in characters.
+const MOST_REASON: usize = 500;
+/// The default of `ttl`.
+const TTL: u32 = 600;
+/// The default of `max_duration`.
+const MAX_DURATION: u32 = 86_400;
+
+/// A rule with the line on which it begins.
+pub(super) struct Placed {
+    pub(super) rule: Rule,
+    pub(super) line: Option<u32>,
+}
+
+/// Lowers the values of a document.
+pub(super) fn read(root: &Node, names: &Names) -> Result<Read, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let (mut policy, rules) =
+        lower(root, names, &mut problems).ok_or_else(|| in_order(&mut problems))?;
+    if !problems.found.is_empty() {
+        return Err(in_order(&mut problems));
+    }
+    let mut warnings = Problems::default();
+    doubts::find(&policy, &rules, &mut warnings);
+    policy.rules = rules.into_iter().map(|placed| placed.rule).collect();
+    policy.rules.sort_unstable_by_key(|rule| rule.id);
+    Ok(Read {
+        policy,
+        warnings: in_order(&mut warnings),
+    })
+}
+
+fn in_order(problems: &mut Problems) -> Vec<Problem> {
+    let mut found = std::mem::take(&mut problems.found);
+    found.sort_by_key(|problem| problem.line);
+    found
+}
+
+/// The policy without its rules, and these in the order of the text.
+fn lower(root: &Node, names: &Names, problems: &mut Problems) -> Option<(Policy, Vec<Placed>)> {
+    let mut fields = Fields::of(root, "a document", problems)?;
+    if fields.text("engine", problems) != Some("lpp-cel/1") {
+        let line = fields.line_of("engine");
+        problems.add(Code::BadValue, line, "engine must be \"lpp-cel/1\"");
+    }
+    let default = fields.word(
+        "default",
+        &[
+            ("catalog", DefaultAction::Catalog),
+            ("ask", DefaultAction::Ask),
+            ("deny", DefaultAction::Deny),
+        ],
+        problems,
+    );
+    let people = people::People::of(names);
+    let policy_change = fields
+        .get("policy_change")
+        .and_then(|node| policy_change(node, &people, problems));
+    let break_glass = fields
+        .get("break_glass")
+        .and_then(|node| break_glass(node, &people, problems));
+    let limits = fields
+        .get("limits")
+        .map_or_else(Limits::default, |node| limits(node, problems));
+    let self_approval = fields.flag("self_approval", problems).unwrap_or(false);
+    let windows = fields
+        .get("windows")
+        .map_or_else(BTreeMap::new, |node| windows_of(node, problems));
+    let default = default.unwrap_or(DefaultAction::Catalog);
+    if default == DefaultAction::Ask {
+        let line = fields.line_of("default");
+        people.check(&[asks_default()], line, "the default asks", problems);
+    }
+    let rules = fields.get("rule").map_or_else(Vec::new, |node| {
+        rules(node, names, &people, &windows, problems)
+    });
+    fields.finish("a document", problems);
+    let policy = Policy {
+        engine: Engine::LppCel1,
+        default,
+        policy_change,
+        break_glass,
+        limits,
+        self_approval,
+        rules: Vec::new(),
+        windows,
+    };
+    Some((policy, rules))
+}
+
+/// One of the approvers of the configuration, as without a document.
+const fn asks_default() -> Need {
+    Need {
+        group: NeedGroup::Default,
+        n: 1,
+        assurance: Assurance::Any,
+    }
+}
+
+fn policy_change(
+    node: &Node,
+    people: &people::People,
+    problems: &mut Problems,
+) -> Option<PolicyChange> {
+    let mut fields = Fields::of(node, "policy_change", problems)?;
+    let needs = match fields.get("needs") {
+        Some(needs_node) => needs(needs_node, "needs", people, problems)?,
+        None => {
+            problems.add(Code::BadValue, fields.line, "policy_change must have needs");
+            return None;
+        }
+    };
+    people.check(&needs, fields.line, "policy_change asks", problems);
+    fields.finish("policy_change", problems);
+    Some(PolicyChange { needs })
+}
+
+fn break_glass(
+    node: &Node,
+    people: &people::People,
+    problems: &mut Problems,
+) -> Option<BreakGlass> {
+    let mut fields = Fields::of(node, "break_glass", problems)?;
+    let group = fields
+        .text("group", problems)
+        .and_then(|name| people.group(name, fields.line, problems));
+    let review = fields
+        .get("review")
+        .and_then(|review| needs(review, "review", people, problems));
+    if fields.entries().iter().all(|(key, _)| key != "group") {
+        problems.add(Code::BadValue, fields.line, "break_glass must have a group");
+    }
+    if fields.entries().iter().all(|(key, _)| key != "review") {
+        problems.add(
+            Code::BadValue,
+            fields.line,
+            "break_glass must have a review",
+        );
+    }
+    let line = fields.line;
+    fields.finish("break_glass", problems);
+    let (group, review) = (group?, review?);
+    people.check_break_glass(group, &review, line, problems);
+    Some(BreakGlass { group, review })
+}
+
+fn limits(node: &Node, problems: &mut Problems) -> Limits {
+    const ANY: std::ops::RangeInclusive<u32> = 0..=1_000_000;
+    let usual = Limits::default();
+    let Some(mut fields) = Fields::of(node, "limits", problems) else {
+        return usual;
+    };
+    let limits = Limits {
+        open: fields.number("open", ANY, problems).unwrap_or(usual.open),
+        per_agent: fields
+            .number("per_agent", ANY, problems)
+            .unwrap_or(usual.per_agent),
+        per_owner: fields
+            .number("per_owner", ANY, problems)
+            .unwrap_or(usual.per_owner),
+        per_operation: fields
+            .number("per_operation", ANY, problems)
+            .unwrap_or(usual.per_operation),
+        per_address: fields
+            .number("per_address", ANY, problems)
+            .unwrap_or(usual.per_address),
+    };
+    fields.finish("limits", problems);
+    limits
+}
+
+/// The windows by name. One that cannot be read stands there all the same, so that what names it is not
+/// refused as well.
+fn windows_of(node: &Node, problems: &mut Problems) -> BTreeMap<String, Window> {
+    let Some(fields) = Fields::of(node, "windows", problems) else {
+        return BTreeMap::new();
+    };
+    let read = fields.entries().iter().map(|(name, node)| {
+        let window = windows::read(name, node, problems);
+        let window = window.unwrap_or_else(|| Window {
+            zone: String::new(),
+            open: BTreeSet::new(),
+            except: BTreeSet::new(),
+        });
+        (name.clone(), window)
+    });
+    read.collect()
+}
+
+fn rules(
+    node: &Node,
+    names: &Names,
+    people: &people::People,
+    windows: &BTreeMap<String, Window>,
+    problems: &mut Problems,
+) -> Vec<Placed> {
+    let Some(nodes) = list_of(node, "rule", 0..=MOST_RULES, problems) else {
+        return Vec::new();
+    };
+    let mut ids = BTreeSet::new();
+    let mut read = Vec::new();
+    for node in nodes {
+        let Some(fields) = Fields::of(node, "a rule", problems) else {
+            continue;
+        };
+        let id = fields.entries().iter().find(|(key, _)| key == "id");
+        let id = id.and_then(|(_, node)| match &node.value {
+            Value::Text(id) => Some(id.as_str()),
+            _ => None,
+        });
+        problems.rule = id.map(|id| id.chars().take(64).collect());
+        if let Some(id) = id
+            && !ids.insert(id)
+        {
+            problems.add(Code::DuplicateId, fields.line, "another rule has this id");
+        }
+        let line = fields.line;
+        if let Some(rule) = rule(fields, names, people, windows, problems) {
+            read.push(Placed { rule, line });
+        }
+        problems.rule = None;
+    }
+    read
+}
+
+fn rule(
+    mut fields: Fields<'_>,
+    names: &Names,
+    people: &people::People,
+    windows: &BTreeMap<String, Window>,
+    problems: &mut Problems,
+) -> Option<Rule> {
+    let id = required(&mut fields, "id", problems, |fields, problems| {
+        let id = fields.text("id", problems)?;
+        id.parse()
+            .map_err(|error: ledger::policy::InvalidRuleId| {
+                let line = fields.line_of("id");
+                problems.add(Code::BadValue, line, error.to_string());
+            })
+            .ok()
+    });
+    let priority = required(&mut fields, "priority", problems, |fields, problems| {
+        fields.number("priority", 0..=1_000_000, problems)
+    });
+    let action = required(&mut fields, "action", problems, |fields, problems| {
+        let words = [
+            ("allow", RuleAction::Allow),
+            ("ask", RuleAction::Ask),
+            ("deny", RuleAction::Deny),
+        ];
+        fields.word("action", &words, problems)
+    });
+    let operations = operations(&mut fields, names, problems);
+    let when = condition(
+        &mut fields,
+        action,
+        operations.as_ref(),
+        names,
+        windows,
+        problems,
+    );
+    let reason = reason(&mut fields, problems);
+    let mode = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+    let mode = fields.word("mode", &mode, problems);
+    let sensitive = fields.flag("sensitive", problems);
+    let needs = needs_of(&mut fields, action, people, problems);
+    let ttl = fields.seconds("ttl", 60..=604_800, "1m to 7d", problems);
+    let retention = retention(&mut fields, problems);
+    let max_duration = fields.seconds("max_duration", 1..=315_360_000, "1s to 10y", problems);
+    let pre_state = [("shown", PreState::Shown), ("bind", PreState::Bind)];
+    let pre_state = fields.word("pre_state", &pre_state, problems);
+    fields.finish("a rule", problems);
+    Some(Rule {
+        id: id?,
+        priority: priority?,
+        action: action?,
+        operations,
+        when,
+        reason,
+        mode: mode.unwrap_or(Mode::Enforce),
+        sensitive: sensitive.unwrap_or(false),
+        needs,
+        ttl: ttl.unwrap_or(TTL),
+        retention,
+        max_duration: max_duration.unwrap_or(MAX_DURATION),
+        pre_state,
+    })
+}
+
+/// A key that must be there.
+fn required<'a, T>(
+    fields: &mut Fields<'a>,
+    key: &'static str,
+    problems: &mut Problems,
+    read: impl FnOnce(&mut Fields<'a>, &mut Problems) -> Option<T>,
+) -> Option<T> {
+    if fields.entries().iter().all(|(name, _)| name != key) {
+        problems.add(
+            Code::BadValue,
+            fields.line,
+            format!("a rule must have {key}"),
+        );
+    }
+    read(fields, problems)
+}
+
+fn operations(
+    fields: &mut Fields<'_>,
+    names: &Names,
+    problems: &mut Problems,
+) -> Option<BTreeSet<OperationId>> {
+    let texts = fields.texts("operations", 1..=100, problems)?;
+    let mut operations = BTreeSet::new();
+    for (text, line) in texts {
+        match names.providers.entry(text) {
+            Ok(entry) => {
+                operations.insert(entry.id);
+            }
+            Err(_) => {
+                let message = format!("there is no operation {}", quoted(text));
+                problems.add(Code::UnknownName, line, message);
+            }
+        }
+    }
+    Some(operations)
+}
+
+/// The condition of a rule; one that cannot be read stands as true, in a document that is refused.
+fn condition(
+    fields: &mut Fields<'_>,
+    action: Option<RuleAction>,
+    operations: Option<&BTreeSet<OperationId>>,
+    names: &Names,
+    windows: &BTreeMap<String, Window>,
+    problems: &mut Problems,
+) -> Expr {
+    let always = Expr::Literal(Constant::Bool(true));
+    let Some(node) = fields.get("when") else {
+        return always;
+    };
+    let Value::Text(text) = &node.value else {
+        let message = format!("when must be a string, not {}", node.value.kind());
+        problems.add(Code::BadValue, node.line, message);
+        return always;
+    };
+    let surroundings = Surroundings {
+        action,
+        operations,
+        providers: &names.providers,
+        windows,
+    };
+    let read = condition::read(text, node.text_line, &surroundings, problems);
+    read.unwrap_or(always)
+}
+
+fn reason(fields: &mut Fields<'_>, problems: &mut Problems) -> String {
+    let Some(reason) = fields.text("reason", problems) else {
+        return String::new();
+    };
+    let line = fields.line_of("reason");
+    if reason.chars().count() > MOST_REASON {
+        let message = format!("reason has {MOST_REASON} characters at most");
+        problems.add(Code::TooLong, line, message);
+    }
+    if reason.chars().any(char::is_control) {
+        let message = "reason must be one line without control characters";
+        problems.add(Code::BadValue, line, message);
+    }
+    reason.to_owned()
+}
+
+fn needs_of(
+    fields: &mut Fields<'_>,
+    action: Option<RuleAction>,
+    people: &people::People,
+    problems: &mut Problems,
+) -> Vec<Need> {
+    let asks = action == Some(RuleAction::Ask);
+    let line = fields.line_of("needs");
+    let read = match fields.get("needs") {
+        Some(node) if asks || action.is_none() => needs(node, "needs", people, problems),
+        Some(node) => {
+            let message = "only a rule of action ask has needs";
+            problems.add(Code::BadValue, node.line, message);
+            None
+        }
+        None if asks => Some(vec![asks_default()]),
+        None => None,
+    };
+    let read = read.unwrap_or_default();
+    people.check(&read, line, "the rule asks", problems);
+    read
+}
+
+fn needs(
+    node: &Node,
+    what: &str,
+    people: &people::People,
+    problems: &mut Problems,
+) -> Option<Vec<Need>> {
+    let nodes = list_of(node, what, 1..=MOST_NEEDS, problems)?;
+    let read: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            let mut fields = Fields::of(node, "a need", problems)?;
+            let group = match fields.get("group") {
+                Some(name) => text_of(name, "group", problems)
+                    .and_then(|text| people.group(text, name.line, problems)),
+                None => {
+                    problems.add(Code::BadValue, node.line, "a need must have a group");
+                    None
+                }
+            };
+            let n = fields.number("n", 1..=MOST_PEOPLE, problems).unwrap_or(1);
+            let words = [("any", Assurance::Any), ("passkey", Assurance::Passkey)];
+            let assurance = fields.word("assurance", &words, problems);
+            fields.finish("a need", problems);
+            Some(Need {
+                group: group?,
+                n,
+                assurance: assurance.unwrap_or(Assurance::Any),
+            })
+        })
+        .collect();
+    let mut needs = read.into_iter().collect::<Option<Vec<_>>>()?;
+    // Their order means nothing.
+    needs.sort_unstable_by_key(|need| (need.group, need.assurance, need.n));
+    Some(needs)
+}
+
+fn retention(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeSet<RetentionMode> {
+    let usual = BTreeSet::from([RetentionMode::Once, RetentionMode::Cache]);
+    let Some(texts) = fields.texts("retention", 1..=3, problems) else {
+        return usual;
+    };
+    let mut modes = BTreeSet::new();
+    for (text, line) in texts {
+        match text {
+            "once" => modes.insert(RetentionMode::Once),
+            "cache" => modes.insert(RetentionMode::Cache),
+            "permanent" => modes.insert(RetentionMode::Permanent),
+            _ => {
+                let message = format!(
+                    "retention holds once, cache and permanent, not {}",
+                    quoted(text)
+                );
+                problems.add(Code::BadValue, line, message);
+                false
+            }
+        };
+    }
+    modes
+}

@@ -1,0 +1,248 @@
+//! The groups that a document names, and whether their people can meet its needs.
+
+use super::names::{Groups, KnownGroup, Names};
+use super::problem::{Code, Problems, quoted};
+use ledger::GroupId;
+use ledger::policy::{Assurance, Need, NeedGroup};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// The groups that there are.
+pub(super) struct People<'a>(&'a Groups);
+
+impl<'a> People<'a> {
+    pub(super) const fn of(names: &'a Names) -> Self {
+        Self(&names.groups)
+    }
+
+    /// A group by its name or its id.
+    pub(super) fn group(
+        &self,
+        text: &str,
+        line: Option<u32>,
+        problems: &mut Problems,
+    ) -> Option<NeedGroup> {
+        if text == "default" {
+            return Some(NeedGroup::Default);
+        }
+        let id = text.parse().ok().map(NeedGroup::Group);
+        match self.0 {
+            Groups::Unknown => Some(id.unwrap_or_else(|| NeedGroup::Group(made_of(text)))),
+            Groups::Known(known) => {
+                let found = known
+                    .iter()
+                    .find(|group| Some(group.id) == id)
+                    .or_else(|| known.iter().find(|group| group.name == text));
+                if found.is_none() {
+                    let message = format!("there is no group {}", quoted(text));
+                    problems.add(Code::GroupUnknown, line, message);
+                }
+                found.map(|group| group.id)
+            }
+        }
+    }
+
+    /// Whether distinct people can meet all of the needs; `who` says what asks for them.
+    pub(super) fn check(
+        &self,
+        needs: &[Need],
+        line: Option<u32>,
+        who: &str,
+        problems: &mut Problems,
+    ) {
+        let Groups::Known(known) = self.0 else {
+            return;
+        };
+        if !can_meet(known, needs, None) {
+            let message = format!(
+                "{who} for {}, and there are not enough people with usable credentials, each of whom counts \
+                 once",
+                wanted(known, needs)
+            );
+            problems.add(Code::Unsatisfiable, line, message);
+        }
+    }
+
+    /// Whether somebody of the group can act alone, and others can look at it afterwards.
+    pub(super) fn check_break_glass(
+        &self,
+        group: NeedGroup,
+        review: &[Need],
+        line: Option<u32>,
+        problems: &mut Problems,
+    ) {
+        let Groups::Known(known) = self.0 else {
+            return;
+        };
+        let fits = people_of(known, group)
+            .filter(|(_, shows)| **shows == Assurance::Passkey)
+            .any(|(person, _)| can_meet(known, review, Some(person)));
+        if !fits {
+            let message = "nobody of the group has a passkey and enough others for the review";
+            problems.add(Code::Unsatisfiable, line, message);
+        }
+    }
+}
+
+/// The id that stands for a group where nobody knows the real one: the same for the same name.
+fn made_of(name: &str) -> GroupId {
+    let digest = Sha256::new()
+        .chain_update(b"llm-permission-proxy group by name v1")
+        .chain_update(name)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes
+        .iter_mut()
+        .zip(digest)
+        .for_each(|(byte, drawn)| *byte = drawn);
+    GroupId::from_bytes(bytes)
+}
+
+fn people_of(known: &[KnownGroup], id: NeedGroup) -> impl Iterator<Item = (&str, &Assurance)> {
+    let group = known.iter().find(move |group| group.id == id);
+    group
+        .into_iter()
+        .flat_map(|group| group.people.iter())
+        .map(|(person, shows)| (person.as_str(), shows))
+}
+
+fn wanted(known: &[KnownGroup], needs: &[Need]) -> String {
+    let wanted = needs.iter().map(|need| {
+        let group = known.iter().find(|group| group.id == need.group);
+        let name = group.map_or("default", |group| group.name.as_str());
+        format!("{} of {}", need.n, quoted(name))
+    });
+    wanted.collect::<Vec<_>>().join(" and ")
+}
+
+/// Whether each place of each need can have a person of its own (a matching, by augmenting paths).
+fn can_meet(known: &[KnownGroup], needs: &[Need], without: Option<&str>) -> bool {
+    let places: Vec<Vec<&str>> = needs
+        .iter()
+        .flat_map(|need| {
+            let fit: Vec<_> = people_of(known, need.group)
+                .filter(|(person, shows)| **shows >= need.assurance && Some(*person) != without)
+                .map(|(person, _)| person)
+                .collect();
+            let count = usize::try_from(need.n).unwrap_or(usize::MAX);
+            // One more place than there are people says as much as many more.
+            let count = count.min(fit.len() + 1);
+            std::iter::repeat_n(fit, count)
+        })
+        .collect();
+    let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
+    (0..places.len()).all(|place| take(&places, place, &mut holders, &mut Vec::new()))
+}
+
+/// Gives the place a person, and a person's place another one where that helps.
+fn take<'a>(
+    places: &[Vec<&'a str>],
+    place: usize,
+    holders: &mut BTreeMap<&'a str, usize>,
+    seen: &mut Vec<&'a str>,
+) -> bool {
+    let Some(fit) = places.get(place) else {
+        return false;
+    };
+    for person in fit {
+        if seen.contains(person) {
+            continue;
+        }
+        seen.push(person);
+        let free = match holders.get(person).copied() {
+            None => true,
+            Some(other) => take(places, other, holders, seen),
+        };
+        if free {
+            holders.insert(person, place);
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(number: u8, people: &[&str]) -> KnownGroup {
+        KnownGroup {
+            id: NeedGroup::Group(GroupId::from_bytes([number; 16])),
+            name: format!("group{number}"),
+            people: people
+                .iter()
+                .map(|person| ((*person).to_owned(), Assurance::Passkey))
+                .collect(),
+        }
+    }
+
+    fn need(number: u8, n: u32) -> Need {
+        Need {
+            group: NeedGroup::Group(GroupId::from_bytes([number; 16])),
+            n,
+            assurance: Assurance::Any,
+        }
+    }
+
+    #[test]
+    fn one_person_in_two_groups_meets_one_need_only() {
+        let known = [group(1, &["anna"]), group(2, &["anna"])];
+        assert!(can_meet(&known, &[need(1, 1)], None));
+        assert!(!can_meet(&known, &[need(1, 1), need(2, 1)], None));
+        let known = [group(1, &["anna", "ben"]), group(2, &["anna"])];
+        assert!(can_meet(&known, &[need(1, 1), need(2, 1)], None));
+        assert!(!can_meet(&known, &[need(1, 2), need(2, 1)], None));
+        assert!(!can_meet(&known, &[need(1, 1), need(2, 1)], Some("ben")));
+    }
+
+    /// By trying every assignment.
+    fn by_force(known: &[KnownGroup], places: &[Need], used: &mut Vec<String>) -> bool {
+        let Some((first, others)) = places.split_first() else {
+            return true;
+        };
+        let people: Vec<_> = people_of(known, first.group)
+            .map(|(person, _)| person.to_owned())
+            .collect();
+        people.into_iter().any(|person| {
+            if used.contains(&person) {
+                return false;
+            }
+            used.push(person);
+            let met = by_force(known, others, used);
+            used.pop();
+            met
+        })
+    }
+
+    #[test]
+    fn the_matching_equals_the_trying_of_every_assignment() {
+        let everybody = ["a", "b", "c", "d", "e", "f"];
+        let mut state = 1_u32;
+        let mut draw = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        let (mut met, mut unmet) = (0, 0);
+        for _ in 0..3000 {
+            let known: Vec<_> = (1..=4)
+                .map(|number| {
+                    let some: Vec<_> = everybody.iter().filter(|_| draw(2) == 0).copied().collect();
+                    group(number, &some)
+                })
+                .collect();
+            let needs: Vec<_> = (1..=4).map(|number| need(number, 1 + draw(2))).collect();
+            let places: Vec<_> = needs
+                .iter()
+                .flat_map(|one| std::iter::repeat_n(one.clone(), one.n as usize))
+                .collect();
+            let expected = by_force(&known, &places, &mut Vec::new());
+            assert_eq!(
+                can_meet(&known, &needs, None),
+                expected,
+                "{known:?} {needs:?}"
+            );
+            *(if expected { &mut met } else { &mut unmet }) += 1;
+        }
+        assert!(met > 100 && unmet > 100, "{met} {unmet}");
+    }
+}
