@@ -89,8 +89,8 @@ mod tests {
     use crate::engine::file::connect_writer;
     use crate::engine::opening::create;
     use crate::tables::{
-        AgentFilter, ApprovalFilter, TaskFilter, TimelineTopic, agent_keys, agents, approvals,
-        approvers, audit_timeline, locks, task_templates, tasks,
+        AgentFilter, ApprovalFilter, HistoryFilter, TaskFilter, TimelineTopic, agent_keys, agents,
+        answers, approvals, approvers, audit_timeline, locks, task_templates, tasks,
     };
     use crate::{ApprovalStatus, TaskStatus};
     use ledger::{AgentId, AgentName, ApproverName, LedgerId, TaskId, Timestamp, UserId};
@@ -141,6 +141,34 @@ mod tests {
         all.push(agent_keys::listing(AgentId::from_bytes([1; 16]), PAGE));
         all.push(task_templates::listing(PAGE));
         all.push(locks::listing(PAGE));
+        let times = [None, Some(now)].into_iter();
+        for (from, to) in times.clone().zip(times) {
+            let of = |filter| HistoryFilter { from, to, ..filter };
+            all.extend([
+                answers::listing(of(HistoryFilter::default()), PAGE),
+                answers::listing(
+                    of(HistoryFilter {
+                        agent: agents[1].clone(),
+                        ..HistoryFilter::default()
+                    }),
+                    PAGE,
+                ),
+                answers::listing(
+                    of(HistoryFilter {
+                        approver: Some(ApproverName::unchecked("alice")),
+                        ..HistoryFilter::default()
+                    }),
+                    PAGE,
+                ),
+                answers::listing(
+                    of(HistoryFilter {
+                        answer: Some(ApprovalStatus::Denied),
+                        ..HistoryFilter::default()
+                    }),
+                    PAGE,
+                ),
+            ]);
+        }
         all
     }
 
@@ -155,12 +183,13 @@ mod tests {
             let mut steps = plan.raw_query();
             while let Some(step) = steps.next().unwrap() {
                 let step: String = step.get(3).unwrap();
-                let is_search = ["SEARCH", "CORRELATED"]
+                let is_search = ["SEARCH", "CORRELATED", "SCALAR"]
                     .iter()
                     .any(|word| step.starts_with(word));
                 assert!(is_search, "{sql}: {step}");
-                // Those of an approver are looked through, or those that are open.
-                if !sql.contains("CROSS JOIN") && !sql.contains("EXISTS") {
+                // Those of an approver are looked through, or those that are open; a time is looked up.
+                let is_plain = |word: &&str| !sql.contains(word);
+                if ["CROSS JOIN", "EXISTS", "coalesce"].iter().all(is_plain) {
                     let filters = sql.matches(" = ").count();
                     assert_eq!(step.matches("=?").count(), filters, "{sql}: {step}");
                 }

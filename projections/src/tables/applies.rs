@@ -16,7 +16,7 @@ use lru::LruCache;
 
 const SPEC: Spec = Spec {
     name: "applies",
-    revision: 1,
+    revision: 2,
     definition: "(
     -- Applies that were accepted. Refused attempts stand in the audit timeline only.
     apply_id              TEXT PRIMARY KEY,
@@ -43,6 +43,7 @@ const SPEC: Spec = Spec {
 ) STRICT, WITHOUT ROWID",
     indexes: &[
         ("applies_by_task", "(task_id, position)"),
+        ("applies_by_agent", "(agent, position)"),
         ("applies_unknown", "(position) WHERE status = 'unknown'"),
     ],
     fold_indexes: &[("applies_by_approval", "(approval_id) WHERE approval_id IS NOT NULL")],

@@ -6,19 +6,19 @@ use crate::paging::{Page, Paging};
 use crate::projection::Projection;
 use crate::projections::{Projections, read_all, read_ids, read_one};
 use crate::status::ApprovalStatus;
-use crate::store::{Columns, Spec, Table, row};
+use crate::store::{Spec, Table, row};
 use crate::tables::fold::{Folding, parts};
 use ledger::event::{ApprovalDecided, ApprovalRequested, Approved, Denied};
 use ledger::{
-    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, TaskId,
-    Timestamp,
+    AgentName, ApplyId, ApprovalId, ApproverName, CredentialId, Event, Fingerprint, Recorded,
+    TaskId, Timestamp,
 };
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use std::time::Duration;
 
 const SPEC: Spec = Spec {
     name: "approvals",
-    revision: 3,
+    revision: 4,
     definition: "(
     -- Approvals. The links and tokens that lead to one are not kept anywhere.
     approval_id           TEXT PRIMARY KEY,
@@ -36,6 +36,9 @@ const SPEC: Spec = Spec {
     decided_by            TEXT,
     decision_reason       TEXT,
     credential_id         TEXT,              -- the passkey that signed the decision
+    answer                TEXT,              -- how it ended being a question: approved, denied, expired, cancelled
+    answered_at           TEXT,
+    answered              INTEGER,           -- the position of that event
     pre_state_at          TEXT,              -- when it was read what the operations would change
     ended_at              TEXT,
     end_reason            TEXT,
@@ -50,21 +53,17 @@ const SPEC: Spec = Spec {
         ("approvals_by_agent", "(agent, position)"),
         ("approvals_by_agent_and_state", "(agent, state, position)"),
         ("approvals_by_decision", "(decided_at) WHERE decided_at IS NOT NULL"),
+        ("approvals_answered", "(answered) WHERE answered IS NOT NULL"),
+        ("approvals_answered_at", "(answered_at, answered) WHERE answered IS NOT NULL"),
+        ("approvals_answered_of_agent", "(agent, answered) WHERE answered IS NOT NULL"),
+        ("approvals_answered_by", "(decided_by, answered) WHERE answered IS NOT NULL"),
+        ("approvals_answered_so", "(answer, answered) WHERE answered IS NOT NULL"),
+        ("approvals_by_fingerprint", "(operation_fingerprint, answered) WHERE answered IS NOT NULL"),
         ("approvals_by_deadline", "(deadline) WHERE deadline IS NOT NULL"),
         ("approvals_without_pre_state", "(created_at) WHERE state = 'pending' AND pre_state_at IS NULL"),
     ],
     fold_indexes: &[],
 };
-
-/// An operation on a scope, and how often people have decided about it and approved it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecidedKind {
-    pub operation: String,
-    pub scope_type: String,
-    pub scope_id: String,
-    pub decided: u64,
-    pub approved: u64,
-}
 
 row! {
     pub struct ApprovalView in SPEC, key (id: ApprovalId = "approval_id") {
@@ -90,6 +89,12 @@ row! {
         pub decision_reason: Option<String>,
         /// The passkey that signed the decision.
         pub credential_id: Option<CredentialId>,
+        /// How it ended being a question: approved, denied, expired or cancelled. What becomes of an approval
+        /// afterwards changes nothing in that.
+        pub answer: Option<ApprovalStatus>,
+        pub answered_at: Option<Timestamp>,
+        /// The position of the event that answered it.
+        pub answered: Option<u64>,
         /// When it was recorded what the operations would change.
         pub pre_state_at: Option<Timestamp>,
         /// When it came to its final state.
@@ -145,6 +150,15 @@ impl ApprovalView {
     /// Whether a lock ended it.
     pub(crate) fn is_locked(&self) -> bool {
         self.end_reason.as_deref() == Some("locked")
+    }
+
+    /// Keeps the first thing that becomes of the question.
+    fn answer(&mut self, recorded: &Recorded) {
+        if self.answer.is_none() {
+            self.answer = Some(self.state);
+            self.answered_at = Some(recorded.recorded_at());
+            self.answered = Some(recorded.position());
+        }
     }
 
     fn end(&mut self, state: ApprovalStatus, reason: Option<&str>, at: Timestamp) {
@@ -207,7 +221,18 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
             approval.end(ApprovalStatus::Consumed, None, at);
             approval.consumed_by = Some(consumed.apply_id);
         }
-        _ => {}
+        _ => return Ok(()),
+    }
+    let recorded = folding.recorded;
+    let is_answer = matches!(
+        recorded.event,
+        Event::ApprovalApproved(_)
+            | Event::ApprovalDenied(_)
+            | Event::ApprovalExpired(_)
+            | Event::ApprovalCancelled(_)
+    );
+    if is_answer {
+        edit(folding)?.answer(recorded);
     }
     Ok(())
 }
@@ -230,6 +255,9 @@ fn request(folding: &mut Folding<'_, impl Parts>, requested: &ApprovalRequested)
         decided_by: None,
         decision_reason: None,
         credential_id: None,
+        answer: None,
+        answered_at: None,
+        answered: None,
         pre_state_at: None,
         ended_at: None,
         end_reason: None,
@@ -322,73 +350,6 @@ impl Projections {
         );
         let query = query.bind(moment::to_text(since)).bind(i64::from(limit));
         read_all(self.readers(), query).await
-    }
-
-    /// What became of the newest thousand questions that an agent has asked since then: for each state, and
-    /// whether a person has decided, how many.
-    pub async fn asked_by(
-        &self,
-        agent: &AgentName,
-        since: Timestamp,
-    ) -> Result<Vec<(ApprovalStatus, bool, u64)>, Error> {
-        let failed = || Error::database("counting the questions of an agent");
-        let query = sqlx::query(
-            "SELECT state, decided_at IS NOT NULL AS decided, count(*) AS number FROM (
-                 SELECT state, decided_at, created_at FROM approvals
-                 WHERE agent = ? ORDER BY position DESC LIMIT 1000)
-             WHERE created_at >= ? GROUP BY 1, 2",
-        );
-        let query = query.bind(agent.as_str().to_owned());
-        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
-        let rows = rows.await.map_err(failed())?;
-        rows.iter()
-            .map(|row| {
-                let decided: bool = row.try_get("decided").map_err(failed())?;
-                let number: i64 = row.try_get("number").map_err(failed())?;
-                let state = Columns::new(row, SPEC.name).get("state")?;
-                Ok((state, decided, u64::try_from(number).unwrap_or(0)))
-            })
-            .collect()
-    }
-
-    /// What people have decided of each kind of operation that an agent has asked for since then, of its newest
-    /// thousand questions: the most often asked first.
-    pub async fn decided_kinds(
-        &self,
-        agent: &AgentName,
-        since: Timestamp,
-    ) -> Result<Vec<DecidedKind>, Error> {
-        let failed = || Error::database("counting what was decided of an agent");
-        let query = sqlx::query(
-            "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
-                    kind.value ->> 'scope_id' AS scope_id, count(DISTINCT asked.approval_id) AS decided,
-                    count(DISTINCT asked.approval_id) FILTER (WHERE asked.state <> 'denied') AS approved
-             FROM (SELECT approval_id, apply_id, state FROM (
-                       SELECT approval_id, apply_id, state, created_at, decided_at FROM approvals
-                       WHERE agent = ? ORDER BY position DESC LIMIT 1000)
-                   WHERE created_at >= ? AND decided_at IS NOT NULL) AS asked
-             JOIN applies ON applies.apply_id = asked.apply_id, json_each(applies.operations) AS kind
-             GROUP BY 1, 2, 3 ORDER BY decided DESC, 1, 2, 3 LIMIT 100",
-        );
-        let query = query.bind(agent.as_str().to_owned());
-        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
-        let rows = rows.await.map_err(failed())?;
-        rows.iter()
-            .map(|row| {
-                let text = |name| row.try_get::<String, _>(name).map_err(failed());
-                let number = |name| {
-                    let number = row.try_get::<i64, _>(name).map_err(failed())?;
-                    Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
-                };
-                Ok(DecidedKind {
-                    operation: text("operation")?,
-                    scope_type: text("scope_type")?,
-                    scope_id: text("scope_id")?,
-                    decided: number("decided")?,
-                    approved: number("approved")?,
-                })
-            })
-            .collect()
     }
 
     pub async fn newest_approval(&self, task: TaskId) -> Result<Option<ApprovalView>, Error> {

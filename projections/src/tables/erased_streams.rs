@@ -51,6 +51,15 @@ pub(crate) fn fold(folding: &mut Folding<'_, impl Parts>, erased: &LedgerErased)
 }
 
 impl Projections {
+    /// Whether anything was ever erased.
+    pub async fn has_erased(&self) -> Result<bool, Error> {
+        let any = sqlx::query("SELECT 1 FROM erased_streams LIMIT 1");
+        let any = any.fetch_optional(self.readers()).await;
+        Ok(any
+            .map_err(Error::database("reading what was erased"))?
+            .is_some())
+    }
+
     /// The rest of a stream that was erased; `None` for every other one.
     pub async fn erased(&self, id: impl Into<StreamId>) -> Result<Option<ErasedView>, Error> {
         read_one(self.readers(), &id.into()).await

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_keys;
 pub(crate) mod agents;
+pub(crate) mod answers;
 pub(crate) mod applies;
 pub(crate) mod approval_deciders;
 pub(crate) mod approvals;
@@ -29,9 +30,10 @@ mod operation_summary;
 
 pub use agent_keys::AgentKeyView;
 pub use agents::{AgentFilter, AgentView};
+pub use answers::{Carried, DecidedKind, DoneUnasked, HistoryFilter};
 pub use applies::ApplyView;
 pub(crate) use approval_deciders::DeciderRow;
-pub use approvals::{ApprovalFilter, ApprovalView, DecidedKind};
+pub use approvals::{ApprovalFilter, ApprovalView};
 pub use approver_credentials::CredentialView;
 pub use approvers::ApproverView;
 pub use audit_timeline::{TimelineEntry, TimelineTopic};

@@ -1,0 +1,274 @@
+//! Answers to questions: the history of them, and what is known of an agent from it. The rows are those of
+//! `approvals` and `applies`.
+
+use crate::error::Error;
+use crate::moment;
+use crate::paging::{Page, Paging};
+use crate::projection::Projection;
+use crate::projections::{Projections, read_all};
+use crate::status::{ApprovalStatus, OperationProgress};
+use crate::store::Columns;
+use crate::tables::approvals::ApprovalView;
+use ledger::{AgentName, ApplyId, ApprovalId, ApproverName, Fingerprint, TaskId, Timestamp};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+/// Rows that are looked at, at most, to say what somebody did before.
+const MOST: u32 = 1000;
+
+/// An operation on a scope, and how often people have decided about it and approved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedKind {
+    pub operation: String,
+    pub scope_type: String,
+    pub scope_id: String,
+    pub decided: u64,
+    pub approved: u64,
+}
+
+/// An operation on an object, and how many applies have had it carried out without a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneUnasked {
+    pub operation: String,
+    pub scope_type: String,
+    pub scope_id: String,
+    pub times: u64,
+    /// When the newest of them was accepted.
+    pub newest: Timestamp,
+}
+
+/// Which answers to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    pub agent: Option<AgentName>,
+    /// The principal who decided.
+    pub approver: Option<ApproverName>,
+    /// Approved, denied, expired or cancelled; no question is answered in another way.
+    pub answer: Option<ApprovalStatus>,
+    /// Only those that were answered then or later.
+    pub from: Option<Timestamp>,
+    /// Only those that were answered before.
+    pub to: Option<Timestamp>,
+}
+
+/// Operations of applies that were accepted, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Upstream has taken them.
+    pub out: u64,
+    /// They succeeded, and nothing was sent.
+    pub simulated: u64,
+    pub failed: u64,
+    /// Nobody knows whether upstream has taken them.
+    pub unknown: u64,
+    /// True where there are more applies than were looked at: these are the newest thousand.
+    pub is_cut: bool,
+}
+
+pub(crate) fn listing(filter: HistoryFilter, paging: Paging) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM approvals WHERE answered < ");
+    query.push_bind(paging.below());
+    // Times follow the positions, so a time is a position in the index.
+    for (side, at) in [
+        (" AND answered >= ", filter.from),
+        (" AND answered < ", filter.to),
+    ] {
+        let Some(at) = at else { continue };
+        query.push(side).push(
+            "coalesce((SELECT answered FROM approvals WHERE answered IS NOT NULL AND answered_at >= ",
+        );
+        query.push_bind(moment::to_text(at));
+        query.push(" ORDER BY answered_at, answered LIMIT 1), 9223372036854775807)");
+    }
+    if let Some(agent) = filter.agent {
+        query.push(" AND agent = ").push_bind(String::from(agent));
+    }
+    if let Some(approver) = filter.approver {
+        query
+            .push(" AND decided_by = ")
+            .push_bind(String::from(approver));
+    }
+    if let Some(answer) = filter.answer {
+        query.push(" AND answer = ").push_bind(answer.as_str());
+    }
+    query.push(" ORDER BY answered DESC");
+    query
+}
+
+impl Projections {
+    /// Questions that were answered, the newest answer first, each as it is now.
+    pub async fn history(
+        &self,
+        filter: HistoryFilter,
+        paging: Paging,
+    ) -> Result<Page<ApprovalView>, Error> {
+        let query = listing(filter, paging);
+        let position = |approval: &ApprovalView| approval.answered.unwrap_or(approval.position);
+        self.page(Projection::Tasks, query, paging, position).await
+    }
+
+    /// The newest answer of a person to the same operations of the same task, besides the one to this question.
+    pub async fn last_answer(
+        &self,
+        fingerprint: Fingerprint,
+        besides: ApprovalId,
+    ) -> Result<Option<ApprovalView>, Error> {
+        let query = sqlx::query(
+            "SELECT * FROM approvals WHERE operation_fingerprint = ? AND answered IS NOT NULL
+                 AND decided_at IS NOT NULL AND approval_id <> ? ORDER BY answered DESC LIMIT 1",
+        );
+        let query = query
+            .bind(fingerprint.to_string())
+            .bind(besides.to_string());
+        let newest = read_all(self.readers(), query).await?;
+        Ok(newest.into_iter().next())
+    }
+
+    /// What became of the operations that a task had asked for, besides those of one apply.
+    pub async fn carried_in_task(&self, task: TaskId, besides: ApplyId) -> Result<Carried, Error> {
+        let query = sqlx::query(
+            "SELECT operations, simulated FROM applies
+             WHERE task_id = ? AND apply_id <> ? ORDER BY position DESC LIMIT ?",
+        );
+        let query = query.bind(task.to_string()).bind(besides.to_string());
+        self.carried(query.bind(i64::from(MOST) + 1)).await
+    }
+
+    /// What became of the operations that an agent has asked for since then.
+    pub async fn carried_by(&self, agent: &AgentName, since: Timestamp) -> Result<Carried, Error> {
+        let query = sqlx::query(
+            "SELECT operations, simulated FROM (
+                 SELECT operations, simulated, accepted_at FROM applies
+                 WHERE agent = ? ORDER BY position DESC LIMIT ?)
+             WHERE accepted_at >= ?",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let query = query.bind(i64::from(MOST) + 1);
+        self.carried(query.bind(moment::to_text(since))).await
+    }
+
+    async fn carried(&self, query: crate::projections::Query) -> Result<Carried, Error> {
+        let rows = query
+            .fetch_all(self.readers())
+            .await
+            .map_err(Error::database("counting operations"))?;
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        let mut carried = Carried {
+            is_cut: rows.len() > most,
+            ..Carried::default()
+        };
+        for row in rows.iter().take(most) {
+            let columns = Columns::new(row, "applies");
+            let operations: Vec<crate::OperationSummary> = columns.get("operations")?;
+            let simulated: Option<bool> = columns.get("simulated")?;
+            for operation in &operations {
+                let of = match operation.progress {
+                    OperationProgress::Succeeded if simulated == Some(true) => {
+                        &mut carried.simulated
+                    }
+                    OperationProgress::Succeeded => &mut carried.out,
+                    OperationProgress::Failed => &mut carried.failed,
+                    OperationProgress::Unknown => &mut carried.unknown,
+                    OperationProgress::Waiting | OperationProgress::Started => continue,
+                };
+                *of += 1;
+            }
+        }
+        Ok(carried)
+    }
+
+    /// What an agent has done without a question, by operation and object, of its newest thousand applies.
+    pub async fn done_unasked(&self, agent: &AgentName) -> Result<Vec<DoneUnasked>, Error> {
+        let failed = || Error::database("counting what was done without a question");
+        let query = sqlx::query(
+            "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
+                    kind.value ->> 'scope_id' AS scope_id, count(DISTINCT done.apply_id) AS times,
+                    max(done.accepted_at) AS newest
+             FROM (SELECT apply_id, approval_id, accepted_at, operations FROM applies
+                   WHERE agent = ? ORDER BY position DESC LIMIT 1000) AS done,
+                  json_each(done.operations) AS kind
+             WHERE done.approval_id IS NULL GROUP BY 1, 2, 3",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let rows = query.fetch_all(self.readers()).await.map_err(failed())?;
+        rows.iter()
+            .map(|row| {
+                let text = |name| row.try_get::<String, _>(name).map_err(failed());
+                let times = row.try_get::<i64, _>("times").map_err(failed())?;
+                Ok(DoneUnasked {
+                    operation: text("operation")?,
+                    scope_type: text("scope_type")?,
+                    scope_id: text("scope_id")?,
+                    times: u64::try_from(times).unwrap_or(0),
+                    newest: Columns::new(row, "applies").get("newest")?,
+                })
+            })
+            .collect()
+    }
+
+    /// What became of the newest thousand questions that an agent has asked since then: for each state, and
+    /// whether a person has decided, how many.
+    pub async fn asked_by(
+        &self,
+        agent: &AgentName,
+        since: Timestamp,
+    ) -> Result<Vec<(ApprovalStatus, bool, u64)>, Error> {
+        let failed = || Error::database("counting the questions of an agent");
+        let query = sqlx::query(
+            "SELECT state, decided_at IS NOT NULL AS decided, count(*) AS number FROM (
+                 SELECT state, decided_at, created_at FROM approvals
+                 WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+             WHERE created_at >= ? GROUP BY 1, 2",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
+        let rows = rows.await.map_err(failed())?;
+        rows.iter()
+            .map(|row| {
+                let decided: bool = row.try_get("decided").map_err(failed())?;
+                let number: i64 = row.try_get("number").map_err(failed())?;
+                let state = Columns::new(row, "approvals").get("state")?;
+                Ok((state, decided, u64::try_from(number).unwrap_or(0)))
+            })
+            .collect()
+    }
+
+    /// What people have decided of each kind of operation that an agent has asked for since then, of its newest
+    /// thousand questions: the most often asked first.
+    pub async fn decided_kinds(
+        &self,
+        agent: &AgentName,
+        since: Timestamp,
+    ) -> Result<Vec<DecidedKind>, Error> {
+        let failed = || Error::database("counting what was decided of an agent");
+        let query = sqlx::query(
+            "SELECT kind.value ->> 'operation_id' AS operation, kind.value ->> 'scope_type' AS scope_type,
+                    kind.value ->> 'scope_id' AS scope_id, count(DISTINCT asked.approval_id) AS decided,
+                    count(DISTINCT asked.approval_id) FILTER (WHERE asked.state <> 'denied') AS approved
+             FROM (SELECT approval_id, apply_id, state FROM (
+                       SELECT approval_id, apply_id, state, created_at, decided_at FROM approvals
+                       WHERE agent = ? ORDER BY position DESC LIMIT 1000)
+                   WHERE created_at >= ? AND decided_at IS NOT NULL) AS asked
+             JOIN applies ON applies.apply_id = asked.apply_id, json_each(applies.operations) AS kind
+             GROUP BY 1, 2, 3 ORDER BY decided DESC, 1, 2, 3 LIMIT 100",
+        );
+        let query = query.bind(agent.as_str().to_owned());
+        let rows = query.bind(moment::to_text(since)).fetch_all(self.readers());
+        let rows = rows.await.map_err(failed())?;
+        rows.iter()
+            .map(|row| {
+                let text = |name| row.try_get::<String, _>(name).map_err(failed());
+                let number = |name| {
+                    let number = row.try_get::<i64, _>(name).map_err(failed())?;
+                    Ok::<_, Error>(u64::try_from(number).unwrap_or(0))
+                };
+                Ok(DecidedKind {
+                    operation: text("operation")?,
+                    scope_type: text("scope_type")?,
+                    scope_id: text("scope_id")?,
+                    decided: number("decided")?,
+                    approved: number("approved")?,
+                })
+            })
+            .collect()
+    }
+}
