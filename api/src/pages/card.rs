@@ -111,7 +111,7 @@ impl OperationCard {
             lost: Vec::new(),
             upstream,
         };
-        let mut card = card.compared();
+        let mut card = card.by_field(operation.effect().read_by_field()).compared();
         card.put_in_order(operation.effect().reading_order());
         for param in &mut card.params {
             let is_unchecked = |place: &Unchecked| place.is_shown_by(param.name.original());
@@ -120,6 +120,30 @@ impl OperationCard {
         card.weigh(operation, before);
         card.fold_defaults(&operation.effect().defaults());
         card
+    }
+
+    /// Gives the fields of these params a row each, here and in what upstream has; a field's text is found where all
+    /// of its param is.
+    fn by_field(mut self, names: &[&str]) -> Self {
+        let is_named = |param: &Param| names.iter().any(|name| param.name == **name);
+        let rows = std::mem::take(&mut self.param_rows);
+        for (param, row) in std::mem::take(&mut self.params).into_iter().zip(rows) {
+            let fields = match is_named(&param) {
+                true => param.fields(),
+                false => vec![param],
+            };
+            self.param_rows
+                .extend(std::iter::repeat_n(row, fields.len()));
+            self.params.extend(fields);
+        }
+        if let UpstreamState::Present(found) = &mut self.upstream {
+            let split = std::mem::take(found).into_iter();
+            found.extend(split.flat_map(|field| match is_named(&field) {
+                true => field.fields(),
+                false => vec![field],
+            }));
+        }
+        self
     }
 
     /// Folds the params that are defaults. One that changes something stays open, and so does each of them while
@@ -171,7 +195,12 @@ impl OperationCard {
         let UpstreamState::Present(stays) = &mut self.upstream else {
             return;
         };
-        stays.retain(|row| !lost.contains_key(row.name.original()));
+        // What a rule loses is named without the rule.
+        stays.retain(|row| {
+            let name = row.name.original();
+            let field = name.strip_prefix("rule.").unwrap_or(name);
+            !lost.contains_key(name) && !lost.contains_key(field)
+        });
         // Of the bindings, those that are not lost stay.
         if lost.keys().any(|name| name.starts_with("bindings.")) {
             stays.retain(|row| row.name != *"bindings");

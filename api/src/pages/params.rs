@@ -60,6 +60,28 @@ impl Param {
     }
 }
 
+impl Param {
+    /// A row for each field of an object, named `param.field`; the param as it is where it is none.
+    pub(super) fn fields(self) -> Vec<Self> {
+        let ParamValue::Json(text) = &self.value else {
+            return vec![self];
+        };
+        let Ok(Value::Object(fields)) = serde_json::from_str(text.original()) else {
+            return vec![self];
+        };
+        let name = self.name.original();
+        let fields = fields.iter();
+        fields
+            .map(|(field, value)| Self {
+                name: ShownText::line(format!("{name}.{field}")),
+                value: ParamValue::from(value),
+                now: Now::Unknown,
+                is_unchecked: false,
+            })
+            .collect()
+    }
+}
+
 /// The whole text of one row of [`Param::rows`], in its order: a script as it is, anything nested as JSON.
 pub(crate) fn whole_param(params: Value, row: usize) -> Option<String> {
     let mut places = Vec::new();

@@ -154,7 +154,14 @@ pub trait Effect: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The params that hold what upstream takes where they are left out, by name.
+    /// The params that people read field by field, by name. Each is an object; a field of it is called
+    /// `param.field`.
+    fn read_by_field(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The params, or fields of those that are read by field, that hold what upstream takes where they are left
+    /// out, by name.
     fn defaults(&self) -> Vec<&'static str> {
         Vec::new()
     }

@@ -170,12 +170,19 @@ impl Effect for Params {
     fn defaults(&self) -> Vec<&'static str> {
         match self {
             Self::DnsRecordWrite(write) => write.defaults(),
-            Self::WorkersDeploy(_)
-            | Self::DnsRecordRead(_)
+            Self::WorkersDeploy(deploy) => deploy.defaults(),
+            Self::WafRulesWrite(write) => write.defaults(),
+            Self::DnsRecordRead(_)
             | Self::CachePurge(_)
             | Self::WafRulesRead(_)
-            | Self::WafRulesWrite(_)
             | Self::SslMode(_) => Vec::new(),
+        }
+    }
+
+    fn read_by_field(&self) -> &'static [&'static str] {
+        match self {
+            Self::WafRulesWrite(_) => &["rule"],
+            _ => &[],
         }
     }
 
@@ -192,9 +199,16 @@ impl Effect for Params {
                 "ttl",
                 "priority",
             ],
-            Self::WafRulesRead(_) | Self::WafRulesWrite(_) => {
-                &["action", "phase", "ruleset_id", "rule_id", "rule"]
-            }
+            Self::WafRulesRead(_) | Self::WafRulesWrite(_) => &[
+                "action",
+                "phase",
+                "ruleset_id",
+                "rule_id",
+                "rule.description",
+                "rule.action",
+                "rule.expression",
+                "rule.enabled",
+            ],
             Self::WorkersDeploy(_) => &["script_name", "main_module", "body_part"],
             Self::CachePurge(_) | Self::SslMode(_) => &[],
         }

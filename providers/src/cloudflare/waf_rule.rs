@@ -114,6 +114,18 @@ impl WafRule {
         Value::Object(body)
     }
 
+    /// Its fields that say what upstream takes where they are left out, as fields of the param `rule`.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        let is = |name: &str, value: Value| self.more.get(name) == Some(&value);
+        let fields = [
+            ("rule.enabled", self.enabled),
+            ("rule.description", is("description", json!(""))),
+            ("rule.action_parameters", is("action_parameters", json!({}))),
+        ];
+        let fields = fields.into_iter().filter(|(_, is_default)| *is_default);
+        fields.map(|(name, _)| name).collect()
+    }
+
     /// The risks of the rule by itself.
     pub(super) fn warnings(&self) -> Vec<Warning> {
         let risks = self.risks().into_iter();

@@ -215,6 +215,21 @@ impl WafRulesWrite {
         }
     }
 
+    /// The fields of its one rule that say what upstream takes where they are left out.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        match self {
+            Self::AddRule { rule, .. }
+            | Self::FirstRule { rule, .. }
+            | Self::UpdateRule {
+                change: RuleChange::Define(rule),
+                ..
+            } => rule.defaults(),
+            Self::UpdateRule { .. } | Self::DeleteRule { .. } | Self::ReplacePhase { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
     pub(super) fn warnings(&self, before: &Before<'_>) -> Vec<Warning> {
         match self {
             Self::AddRule { rule, .. } => rule.warnings(),

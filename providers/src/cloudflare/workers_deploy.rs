@@ -147,6 +147,24 @@ impl WorkersDeploy {
         metadata
     }
 
+    /// The settings that say what a script has that names none.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        let is_default = |name: &str| {
+            let value = self.settings.get(name);
+            value.is_some_and(|value| match name {
+                "logpush" => *value == json!(false),
+                "observability" => *value == json!({"enabled": false}),
+                "limits" | "placement" => *value == json!({}),
+                "compatibility_flags" | "tags" | "tail_consumers" => *value == json!([]),
+                _ => false,
+            })
+        };
+        SCRIPT_SETTINGS
+            .into_iter()
+            .filter(|name| is_default(name))
+            .collect()
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let mut params = self.metadata();
         params.insert("script_name".to_owned(), json!(self.script_name.as_str()));
