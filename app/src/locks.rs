@@ -6,7 +6,7 @@ use crate::refusal::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger::aggregate::{Apply, OperationState};
-use ledger::command::{LiftLock, Locked, SetLock};
+use ledger::command::{LiftLock, Lifted, Locked, SetLock};
 use ledger::describe;
 use ledger::event::LockTarget;
 use ledger::{
@@ -177,10 +177,19 @@ pub async fn set(app: &App, who: Acting, wanted: NewLock) -> Result<ListedLock, 
     })
 }
 
-/// Lifts a lock. One that has ended stays as it is.
-pub async fn lift(ledger: &Ledger, who: Acting, lock_id: LockId) -> Result<(), Error> {
-    ledger.execute(who.origin, LiftLock { lock_id }).await?;
-    Ok(())
+/// Lifts a lock, and revokes the agent keys of its target where that is asked for. One that has ended stays as it
+/// is.
+pub async fn lift(
+    ledger: &Ledger,
+    who: Acting,
+    lock_id: LockId,
+    revoke_keys: bool,
+) -> Result<Lifted, Error> {
+    let lift = LiftLock {
+        lock_id,
+        revoke_keys,
+    };
+    Ok(ledger.execute(who.origin, lift).await?)
 }
 
 /// An operation that was sent, and whose outcome is not known yet.

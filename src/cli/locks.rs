@@ -102,10 +102,16 @@ impl LockArgs {
 pub(crate) struct UnlockArgs {
     /// The lock's id, as `lock` prints it
     id: String,
+
+    /// Revoke the agent keys of its target too, so that none of them counts again: those of the agent, of the
+    /// owner's agents, the key itself, or those that the user made
+    #[arg(long)]
+    revoke_keys: bool,
 }
 
 impl From<UnlockArgs> for ApiRequest {
     fn from(args: UnlockArgs) -> Self {
-        Self::delete(&["locks", &args.id])
+        let keys = args.revoke_keys.then(|| "keys".to_owned());
+        Self::delete(&["locks", &args.id]).with_query("revoke", keys)
     }
 }

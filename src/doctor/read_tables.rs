@@ -3,8 +3,8 @@
 use super::finding::{Finding, told};
 use super::quantity::counted;
 use crate::config::Storage;
-use ledger::ApproverName;
-use ledger_sqlite::CheckedLedger;
+use ledger::{ApproverName, Clock as _};
+use ledger_sqlite::{CheckedLedger, SystemClock};
 use projections::{Attention, FileStatus, Schema};
 
 const CHECK: &str = "read tables";
@@ -35,7 +35,7 @@ pub(super) async fn look(
     };
     let mut findings = vec![finding];
     // Tables that are not as this version makes them have been told of.
-    if let Ok(attention) = projections::attention(&url).await {
+    if let Ok(attention) = projections::attention(&url, SystemClock.now()).await {
         findings.extend(waiting(&attention, approvers));
     }
     findings
@@ -65,6 +65,15 @@ fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
             "approvers",
             format!("without a passkey: {}{nobody}", missing.join(", ")),
             "llm-permission-proxy approver invite NAME prints a link that registers one",
+        ));
+    }
+    if !attention.locks.is_empty() {
+        let kinds = attention.locks.join(", ");
+        let count = counted(u64::try_from(attention.locks.len()).unwrap_or(u64::MAX), "lock");
+        findings.push(Finding::warning(
+            "locks",
+            format!("{count} in force: {kinds}"),
+            "llm-permission-proxy lock prints them with their reasons; unlock ID lifts one",
         ));
     }
     if unknown > 0 {
@@ -157,21 +166,26 @@ mod tests {
     #[test]
     fn what_waits_for_an_operator_is_told_with_what_to_do() {
         let approvers = ["anna", "bo"].map(|name| ApproverName::parse(name).unwrap());
-        let found = |unknown_applies, given_up_deliveries, deciders: &[&str]| {
+        let found = |unknown_applies, given_up_deliveries, deciders: &[&str], locks: &[&str]| {
             let depths = Depths {
                 unknown_applies,
                 given_up_deliveries,
                 ..Depths::default()
             };
-            let deciders = deciders.iter().map(|name| (*name).to_owned()).collect();
-            waiting(&Attention { depths, deciders }, &approvers)
+            let attention = Attention {
+                depths,
+                deciders: deciders.iter().map(|name| (*name).to_owned()).collect(),
+                locks: locks.iter().map(|kind| (*kind).to_owned()).collect(),
+            };
+            waiting(&attention, &approvers)
         };
-        let well = found(0, 0, &["anna", "bo", "eve"]);
+        let well = found(0, 0, &["anna", "bo", "eve"], &[]);
         assert!(well.iter().all(|finding| finding.grade() == Grade::Ok));
-        let bad = found(2, 1, &["anna"]);
+        let bad = found(2, 1, &["anna"], &["all", "agent"]);
         let told: Vec<&str> = bad.iter().map(Finding::found).collect();
         let expected = [
             "without a passkey: bo",
+            "2 locks in force: all, agent",
             "2 applies whose outcome nobody knows",
             "1 delivery given up",
         ];

@@ -164,8 +164,15 @@ pub(super) async fn carry_out(
         ("DELETE", ["locks", id]) => {
             let id = parsed("lock", id)?;
             let by = access::<action::LiftLock>(ledger, account).await?;
-            locks::lift(ledger, by, id).await.map_err(failure)?;
-            format!("lock {id} is lifted; what was made before it stays dead")
+            let lifted = locks::lift(ledger, by, id, revoke_keys).await;
+            let revoked = match lifted.map_err(failure)?.revoked.as_slice() {
+                [] => String::new(),
+                keys => {
+                    let keys: Vec<_> = keys.iter().map(|key| key.id.to_string()).collect();
+                    format!("; revoked with it: {}", keys.join(" "))
+                }
+            };
+            format!("lock {id} is lifted; what was made before it stays dead{revoked}")
         }
         ("POST", ["groups"]) => {
             let body: GroupBody = read(&asked)?;
@@ -232,7 +239,7 @@ pub(super) async fn carry_out(
     })
 }
 
-/// True where the keys of a user are to go with the user. Nothing else is asked for behind a path.
+/// True where the keys of a user are to go with the user, or those of a target with its lock. Nothing else is asked for behind a path.
 fn revokes_keys(asked: &Asked, path: &[&str]) -> Result<bool, String> {
     let [(name, value)] = asked.query.as_slice() else {
         return match asked.query.is_empty() {
@@ -240,7 +247,7 @@ fn revokes_keys(asked: &Asked, path: &[&str]) -> Result<bool, String> {
             false => Err("this is asked of the API, without --local".to_owned()),
         };
     };
-    let is_known = name == "revoke" && value == "keys" && matches!(path, ["users", _]);
+    let is_known = name == "revoke" && value == "keys" && matches!(path, ["users" | "locks", _]);
     match is_known {
         true => Ok(true),
         false => Err("this is asked of the API, without --local".to_owned()),

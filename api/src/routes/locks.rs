@@ -5,7 +5,7 @@ use crate::extract::params::{PathParams, QueryParams};
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
-use crate::shapes::locks::{Lock, LockList, LockRequest};
+use crate::shapes::locks::{LiftQuery, Lock, LockList, LockRequest};
 use crate::state::AppState;
 use app::{action, locks};
 use axum::Json;
@@ -66,11 +66,12 @@ async fn set_lock(
 
 /// Lift a lock
 ///
-/// One that has ended stays as it is. The service token lifts no lock on `all`, a user or a credential (403
+/// One that has ended stays as it is. With `revoke=keys` the agent keys of its target are revoked in the same
+/// commit: those of the agent or of the owner's agents, the key itself, or those that the user made. The service token lifts no lock on `all`, a user or a credential (403
 /// `person_required`).
 #[utoipa::path(
     delete, path = "/v1/locks/{lock_id}", tag = "locks",
-    params(("lock_id" = String, Path, description = "The lock's id")),
+    params(("lock_id" = String, Path, description = "The lock's id"), LiftQuery),
     security(("session" = []), ("service" = [])),
     responses(
         (status = 204, description = "Lifted"),
@@ -81,7 +82,8 @@ async fn lift_lock(
     State(state): State<AppState>,
     By(who): By<action::LiftLock>,
     PathParams(lock_id): PathParams<LockId>,
+    QueryParams(query): QueryParams<LiftQuery>,
 ) -> Result<StatusCode, ApiError> {
-    locks::lift(&state.app.ledger, who, lock_id).await?;
+    locks::lift(&state.app.ledger, who, lock_id, query.takes_keys()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

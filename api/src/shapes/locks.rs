@@ -1,12 +1,13 @@
 //! Locks.
 
 use super::lists::next;
+use super::users::Revoked;
 use crate::problem::ApiError;
 use app::locks::{ListedLock, Named, NewLock, lasting};
 use ledger::Providers;
 use projections::Page;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A lock to be set.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,6 +55,22 @@ impl LockRequest {
                 None => None,
             },
         })
+    }
+}
+
+/// Belongings of a target that do not count again once its lock is lifted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LiftQuery {
+    /// `keys`: the agent keys of the target are revoked in the same step.
+    #[param(inline)]
+    revoke: Option<Revoked>,
+}
+
+impl LiftQuery {
+    pub(crate) fn takes_keys(&self) -> bool {
+        self.revoke == Some(Revoked::Keys)
     }
 }
 

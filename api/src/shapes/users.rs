@@ -176,9 +176,9 @@ pub(crate) struct RevokeQuery {
     revoke: Option<Revoked>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Revoked {
+pub(super) enum Revoked {
     Keys,
 }
 

@@ -3,16 +3,18 @@
 use super::acting::{acting_session, still_acts};
 use super::approvals::approval_and_task;
 use super::authority::owner;
+use super::descriptions::owned_by;
+use super::keys::{minted_by, revoke_all};
 use super::locked::cancel;
 use super::users::living;
 use super::{Command, roster};
 use crate::aggregate::{Agent, Approver, Key, Lock, Task, User};
 use crate::error::Error;
 use crate::event::{Actor, LockLifted, LockSet, LockTarget, Role};
-use crate::id::{ApprovalId, LockId};
+use crate::id::{AgentId, ApprovalId, KeyId, LockId};
 use crate::name::CredentialId;
 use crate::rejection::Rejection;
-use crate::storage::LookupKey;
+use crate::storage::{LookupKey, LookupKind};
 use crate::writer::Transaction;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,12 +142,23 @@ async fn holder(
 pub struct LiftLock {
     /// The lock.
     pub lock_id: LockId,
+    /// Whether the agent keys of its target are revoked in the same step, so that none of them counts again.
+    pub revoke_keys: bool,
+}
+
+/// A lock that was lifted.
+#[derive(Debug, Clone)]
+pub struct Lifted {
+    /// The lock.
+    pub lock: Arc<Lock>,
+    /// The keys that were revoked with it.
+    pub revoked: Vec<Arc<Key>>,
 }
 
 impl Command for LiftLock {
-    type Answer = Arc<Lock>;
+    type Answer = Lifted;
 
-    async fn run(self, tx: &mut Transaction<'_>) -> Result<Arc<Lock>, Error> {
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<Lifted, Error> {
         still_acts(tx, Role::Admin).await?;
         let lock = tx.named::<Lock>(self.lock_id).await?;
         match tx.envelope().actor {
@@ -163,13 +176,63 @@ impl Command for LiftLock {
             }
             _ => {}
         }
-        if !lock.is_in_force(tx.context().now) {
-            return Ok(lock);
+        // The keys go while the lock still stops them.
+        let revoked = match self.revoke_keys {
+            true => {
+                let keys = keys_of(tx, &lock.target).await?;
+                revoke_all(tx, keys, Some(&lock.reason)).await?
+            }
+            false => Vec::new(),
+        };
+        if lock.is_in_force(tx.context().now) {
+            let lifted = tx.context().event(lock.id, LockLifted {});
+            tx.append(vec![lifted]).await?;
         }
-        let lifted = tx.context().event(lock.id, LockLifted {});
-        tx.append(vec![lifted]).await?;
-        tx.existing::<Lock>(lock.id).await
+        let lock = tx.existing::<Lock>(lock.id).await?;
+        Ok(Lifted { lock, revoked })
     }
+}
+
+/// The keys in force of a target: those of its agents, or those that its user made or confirmed.
+///
+/// # Errors
+/// [`Rejection::Invalid`] for a target that has no keys of its own.
+async fn keys_of(tx: &mut Transaction<'_>, target: &LockTarget) -> Result<Vec<Arc<Key>>, Error> {
+    let mut keys = match target {
+        LockTarget::Key(id) => vec![tx.existing::<Key>(*id).await?],
+        LockTarget::User(id) => minted_by(tx, *id).await?,
+        LockTarget::Agent(id) => of_agents(tx, &[*id]).await?,
+        LockTarget::Owner(id) => {
+            let agents = owned_by(tx, *id).await?;
+            let agents: Vec<AgentId> = agents.iter().map(|agent| agent.id).collect();
+            of_agents(tx, &agents).await?
+        }
+        LockTarget::All
+        | LockTarget::Task(_)
+        | LockTarget::Operation(_)
+        | LockTarget::Credential(_) => {
+            return Err(Rejection::Invalid {
+                code: "bad_request",
+                detail:
+                    "revoke: keys are revoked with a lock on an agent, an owner, a key or a user"
+                        .to_owned(),
+            }
+            .into());
+        }
+    };
+    keys.retain(|key| key.revoked_at.is_none());
+    Ok(keys)
+}
+
+/// Every key of these agents. What was decided before in this batch counts.
+async fn of_agents(tx: &mut Transaction<'_>, agents: &[AgentId]) -> Result<Vec<Arc<Key>>, Error> {
+    let mut keys = Vec::new();
+    for (row, stream) in tx.all_lookups(LookupKind::AgentKey).await? {
+        let id = KeyId::from_slice(&stream).ok_or_else(|| row.misleads())?;
+        let key = Error::none_if_erased(tx.load::<Key>(id).await)?;
+        keys.extend(key.filter(|key| agents.contains(&key.agent_id)));
+    }
+    Ok(keys)
 }
 
 /// Records that a lock ended a question. Answers whether it was this that recorded it.

@@ -56,7 +56,7 @@ pub use erasures::{EraseTarget, Erasure};
 pub use executions::{EndOperation, OperationStart, ResolveApply, StartOperation};
 pub use groups::{ChangeGroup, CreateGroup, DeleteGroup};
 pub use keys::{CreateKey, RevokeKey};
-pub use locks::{CancelLocked, LiftLock, Locked, SetLock};
+pub use locks::{CancelLocked, LiftLock, Lifted, Locked, SetLock};
 pub use passkeys::{LinkPrincipal, MakeFirstAdmin, OpenUserEnrolment, RevokeUserPasskey, StepUp};
 pub use renewals::RenewToken;
 pub use ruling::{RecordedRefusal, Ruling};

@@ -56,7 +56,7 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: permissions(Vec::new());
         Operator: create_template("deploy");
         Operator: DeleteTemplate { name: TemplateName::parse("deploy").unwrap() };
-        Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]) };
+        Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]), revoke_keys: false };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

@@ -33,6 +33,7 @@ fn lock(target: LockTarget) -> SetLock {
 fn lift(lock: &Locked) -> LiftLock {
     LiftLock {
         lock_id: lock.lock.id,
+        revoke_keys: false,
     }
 }
 
@@ -418,6 +419,7 @@ async fn a_lock_names_something_that_there_is_and_says_why() {
     }
     let unknown = LiftLock {
         lock_id: LockId::from_bytes([9; 16]),
+        revoke_keys: false,
     };
     assert_eq!(refusal(scene.run(unknown).await), Rejection::LockNotFound);
     assert!(scene.locks().is_empty());
@@ -491,4 +493,42 @@ async fn a_lock_goes_before_the_commands_that_wait_and_its_batch_begins_nothing(
     });
     assert!(refused.count() > 512, "the lock waited behind the flood");
     audited(scene.ledger).await;
+}
+
+#[tokio::test]
+async fn keys_that_are_revoked_with_a_lock_do_not_count_again() {
+    let scene = Scene::granted().await;
+    let first = scene.run(create_key("cak_one")).await.unwrap();
+    let second = scene.run(create_key("cak_two")).await.unwrap();
+    let key = LockTarget::Key(second.id);
+    let lift_with_keys = |locked: &Locked| LiftLock {
+        revoke_keys: true,
+        ..lift(locked)
+    };
+    for target in [
+        LockTarget::All,
+        LockTarget::Operation(cloudflare::CACHE_PURGE.id.into()),
+    ] {
+        let set = scene.run(lock(target)).await.unwrap();
+        let refused = scene.run(lift_with_keys(&set)).await;
+        assert_eq!(refusal(refused).code(), "bad_request");
+        scene.run(lift(&set)).await.unwrap();
+    }
+    let one = scene.run(lock(key)).await.unwrap();
+    let lifted = scene.run(lift_with_keys(&one)).await.unwrap();
+    let ids = |keys: &[std::sync::Arc<ledger::aggregate::Key>]| -> Vec<KeyId> {
+        keys.iter().map(|key| key.id).collect()
+    };
+    assert_eq!(ids(&lifted.revoked), [second.id]);
+    assert!(lifted.lock.lifted_at.is_some());
+    // Of the agent only what is in force is left to be revoked.
+    let agent = scene
+        .run(lock(LockTarget::Agent(first.agent_id)))
+        .await
+        .unwrap();
+    let lifted = scene.run(lift_with_keys(&agent)).await.unwrap();
+    assert_eq!(ids(&lifted.revoked), [first.id]);
+    // A lock that has ended gives its keys up too, once.
+    let again = scene.run(lift_with_keys(&agent)).await.unwrap();
+    assert_eq!(ids(&again.revoked), []);
 }

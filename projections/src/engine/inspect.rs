@@ -3,9 +3,11 @@
 use crate::engine::file::connect_inspector;
 use crate::engine::schema::{schema_hash, table_names};
 use crate::error::Error;
+use crate::moment;
 use crate::projection::Projection;
 use crate::projections::{DEPTHS, Depths};
 use crate::store::{FileState, ProjectionState, ProjectorLock, TableSet, file_of, stored_tables};
+use ledger::Timestamp;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -59,26 +61,34 @@ pub struct Attention {
     pub depths: Depths,
     /// Principals with a passkey that was not revoked. The user that one belongs to may be disabled.
     pub deciders: BTreeSet<String>,
+    /// The kinds of the locks in force, the newest first.
+    pub locks: Vec<String>,
 }
 
 /// Reads what waits for somebody, changing nothing; a service may be folding into the file.
 ///
 /// # Errors
 /// As [`inspect`], and where the tables are of another version.
-pub async fn attention(url: &str) -> Result<Attention, Error> {
+pub async fn attention(url: &str, now: Timestamp) -> Result<Attention, Error> {
     let path = file_of(url)?;
-    let read = tokio::task::spawn_blocking(move || read_attention(&connect_inspector(&path)?));
+    let read = tokio::task::spawn_blocking(move || read_attention(&connect_inspector(&path)?, now));
     read.await.map_err(|_| Error::Ended)?
 }
 
-fn read_attention(db: &Connection) -> Result<Attention, Error> {
+fn read_attention(db: &Connection, now: Timestamp) -> Result<Attention, Error> {
     let failed = || Error::sqlite("reading what waits");
     let depths = db.query_row(DEPTHS, [], |row| Depths::of_row(|at| row.get(at)));
     let sql =
         "SELECT DISTINCT approver_principal FROM approver_credentials WHERE status = 'active'";
     let mut deciders = db.prepare(sql).map_err(failed())?;
     let deciders = deciders.query_map([], |row| row.get(0)).map_err(failed())?;
+    let sql = "SELECT kind FROM locks WHERE lifted_at IS NULL AND (until IS NULL OR until > ?)
+               ORDER BY position DESC";
+    let mut locks = db.prepare(sql).map_err(failed())?;
+    let locks = locks.query_map([moment::to_text(now)], |row| row.get(0));
+    let locks = locks.map_err(failed())?;
     Ok(Attention {
+        locks: locks.collect::<Result<_, _>>().map_err(failed())?,
         depths: depths.map_err(failed())?,
         deciders: deciders.collect::<Result<_, _>>().map_err(failed())?,
     })

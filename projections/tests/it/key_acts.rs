@@ -70,7 +70,14 @@ impl Story {
                 let (locks, now) = (self.ledger.locks(), self.ledger.now());
                 let in_force = locks.all_in_force(now).map(|lock| lock.id).next();
                 if let Some(lock_id) = in_force {
-                    self.run(administrator(), LiftLock { lock_id }).await;
+                    self.run(
+                        administrator(),
+                        LiftLock {
+                            lock_id,
+                            revoke_keys: false,
+                        },
+                    )
+                    .await;
                 }
             }
             KeyStep::Open { key } => {

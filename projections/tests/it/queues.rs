@@ -232,10 +232,12 @@ async fn a_delivery_goes_from_owed_to_given_up_and_back() {
     assert_eq!(given_up.last_http_status, Some(503));
     let depths = projections.depths().await.unwrap();
     assert_eq!(depths.given_up_deliveries, 1);
-    let seen = projections::attention(&url_of(&path_of(&ledger)))
+    let now = Timestamp::from_seconds(0);
+    let seen = projections::attention(&url_of(&path_of(&ledger)), now)
         .await
         .unwrap();
     assert_eq!(seen.depths, depths, "a look from outside sees the same");
+    assert_eq!(seen.locks, [""; 0]);
 
     let reason = None;
     ledger
@@ -340,4 +342,34 @@ async fn pending_approvals_are_read_upstream_once() {
     let left = projections.approvals_without_pre_state(9).await.unwrap();
 
     assert_eq!(left, unread[1..]);
+}
+
+#[tokio::test]
+async fn a_look_from_outside_sees_the_locks_in_force() {
+    let (ledger, _projections, mut runner) = world::new().await;
+    let lock = |target, seconds: Option<u64>| ledger::command::SetLock {
+        target,
+        reason: "drill".to_owned(),
+        duration: seconds.map(Duration::from_secs),
+    };
+    let operation = providers::cloudflare::CACHE_PURGE.id.into();
+    let operation = ledger::event::LockTarget::Operation(operation);
+    ledger.run(lock(operation, Some(60))).await.unwrap();
+    let all = lock(ledger::event::LockTarget::All, None);
+    let all = ledger.run(all).await.unwrap();
+    catch_up(&mut runner).await;
+    let seen = async |at| {
+        let url = url_of(&path_of(&ledger));
+        projections::attention(&url, at).await.unwrap().locks
+    };
+    assert_eq!(seen(all.lock.set_at).await, ["all", "operation"]);
+    let later = all.lock.set_at.plus(Duration::from_secs(60));
+    assert_eq!(seen(later).await, ["all"], "the other has ended by itself");
+    let lift = ledger::command::LiftLock {
+        lock_id: all.lock.id,
+        revoke_keys: false,
+    };
+    ledger.run(lift).await.unwrap();
+    catch_up(&mut runner).await;
+    assert_eq!(seen(later).await, [""; 0]);
 }

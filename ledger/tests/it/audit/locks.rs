@@ -42,7 +42,11 @@ async fn told() -> History {
     let lock_id = scene.run(set).await.unwrap().lock.id;
     let stopped = scene.run(start(asked.apply.id, 0)).await.unwrap();
     assert_eq!(stopped, OperationStart::Stopped);
-    scene.run(LiftLock { lock_id }).await.unwrap();
+    let lift = LiftLock {
+        lock_id,
+        revoke_keys: false,
+    };
+    scene.run(lift).await.unwrap();
     let closed = scene.ledger.close().await;
     History::read(closed.path())
 }
