@@ -434,3 +434,57 @@ async fn until_sent(sandbox: &Sandbox, part: &str) {
     })
     .await;
 }
+
+/// The token by which the service is locked.
+const SERVICE_TOKEN: &str = "service-token-of-a-kill-0123456789abcdef";
+
+/// Locks a task while its first operation is upstream, kills the service once the lock stands, and starts it again:
+/// the second operation is claimed by nobody, whichever line the kill has met.
+#[tokio::test]
+async fn a_lock_stands_after_a_kill_before_the_next_claim() {
+    let mut sandbox = Sandbox::new().await;
+    let token = SERVICE_TOKEN.to_owned();
+    sandbox.settings.insert("SERVICE_TOKEN", token);
+    let (service, task) = granted(&sandbox).await;
+    sandbox.upstream.on_next_mutation(Fault::Hold);
+    let path = format!("/v1/tasks/{}/apply", task.id);
+    let body = json!({"operations": [purge("a"), purge("b")]});
+    {
+        let ask = service
+            .caller
+            .ask_with(Method::POST, &path, &task.token, Some("k"), Some(&body));
+        let lock = async {
+            drop(sandbox.event("apply.operation_started").await);
+            let lock = json!({"target": {"kind": "task", "id": task.id}, "reason": "drill"});
+            let locks = service
+                .caller
+                .ask_with(Method::POST, "/v1/locks", SERVICE_TOKEN, None, Some(&lock));
+            locks.await.unwrap()
+        };
+        tokio::pin!(ask);
+        tokio::select! {
+            biased;
+            locked = lock => assert_eq!(locked.status, 201, "{}", locked.text),
+            answer = &mut ask => panic!("it is held upstream: {answer:?}"),
+        }
+    }
+    // The first operation comes back, and the process dies while it may claim the second.
+    sandbox.upstream.release();
+    service.kill();
+
+    let service = sandbox.start().await;
+    drop(sandbox.event("apply.ended").await);
+    let events = sandbox.events().await;
+    let lock = events
+        .iter()
+        .position(|event| matches!(event.event, Event::LockSet(_)));
+    let after = &events[lock.unwrap()..];
+    let begun = after
+        .iter()
+        .filter(|event| matches!(event.event, Event::OperationStarted(_)));
+    assert_eq!(begun.count(), 0, "nothing begins after the lock's position");
+    assert_eq!(sandbox.upstream.mutations("purge_cache").len(), 1);
+    assert!(service.stop().await.success());
+    let checked = sandbox.run("ledger check");
+    assert!(checked.status.success(), "{checked:?}");
+}

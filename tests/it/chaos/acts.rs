@@ -3,6 +3,7 @@
 use super::agent::Agent;
 use super::client_ledger::{Acknowledged, Asked};
 use super::plan::{Act, Answer, Op};
+use super::world::SERVICE_TOKEN;
 use fixtures::caller::Reply;
 use fixtures::service::record;
 use reqwest::Method;
@@ -42,6 +43,7 @@ impl Agent<'_> {
             Act::Outside { marker } => self.outside(marker).await?,
             Act::Grant => self.grant().await?,
             Act::Close => self.close().await?,
+            Act::Lock => self.lock().await?,
             Act::Resolve { pick, executed } => self.resolve(*pick, *executed).await?,
             Act::Again => self.again().await?,
             Act::Look => {
@@ -215,6 +217,25 @@ impl Agent<'_> {
         if reply.status == 200 {
             self.world.clients().tasks[index].over = true;
             self.world.acknowledge(Acknowledged::TaskClosed { task });
+        }
+        Some(())
+    }
+
+    /// Nothing of the task begins from the answer on, and nobody lifts that.
+    async fn lock(&self) -> Option<()> {
+        let index = self.held(|task| !task.over && !task.closing)?;
+        let task = {
+            let mut clients = self.world.clients();
+            clients.tasks[index].closing = true;
+            clients.tasks[index].id.clone()
+        };
+        let body = json!({"target": {"kind": "task", "id": task}, "reason": "drill"});
+        let reply = self
+            .ask(Method::POST, "/v1/locks", SERVICE_TOKEN, None, Some(&body))
+            .await?;
+        if reply.status == 201 {
+            self.world.clients().tasks[index].over = true;
+            self.world.acknowledge(Acknowledged::TaskLocked { task });
         }
         Some(())
     }

@@ -25,7 +25,7 @@ const FINAL: [&str; 4] = [
 ];
 
 /// Refusals after which a token is of no use.
-const SPENT: [&str; 3] = ["token_expired", "token_revoked", "task_closed"];
+const SPENT: [&str; 4] = ["token_expired", "token_revoked", "task_closed", "locked"];
 
 /// One agent in one process of the service.
 pub(super) struct Agent<'a> {

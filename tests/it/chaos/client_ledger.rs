@@ -67,6 +67,9 @@ pub(super) enum Acknowledged {
     TaskClosed {
         task: String,
     },
+    TaskLocked {
+        task: String,
+    },
     TokenRenewed {
         task: String,
     },

@@ -108,6 +108,8 @@ pub(super) enum Act {
     /// Replaces the agent's grants, after which its tokens are stale.
     Grant,
     Close,
+    /// An operator locks a task.
+    Lock,
     /// A person settles an unknown outcome.
     Resolve {
         pick: u64,
@@ -197,6 +199,7 @@ impl Act {
             Outside,
             Grant,
             Close,
+            Lock,
             Resolve,
             Again,
             Look,
@@ -214,6 +217,7 @@ impl Act {
             (2, What::Outside),
             (3, What::Grant),
             (3, What::Close),
+            (3, What::Lock),
             (4, What::Resolve),
             (2, What::Again),
             (4, What::Look),
@@ -252,6 +256,7 @@ impl Act {
             },
             What::Grant => Self::Grant,
             What::Close => Self::Close,
+            What::Lock => Self::Lock,
             What::Resolve => Self::Resolve {
                 pick,
                 executed: rng.chance(50),

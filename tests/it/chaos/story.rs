@@ -3,7 +3,8 @@
 
 use super::client_ledger::marker_in;
 use ledger::event::{
-    AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, OnApproval, OperationOutcome,
+    AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval,
+    OperationOutcome,
 };
 use ledger::{Event, Recorded};
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub(super) struct Story {
 pub(super) struct TaskStory {
     pub(super) closed: bool,
     pub(super) tokens: usize,
+    /// The position of the first lock on it, which nobody lifts.
+    pub(super) locked_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(super) struct ApplyStory {
     /// The markers of its operations; empty text for a read, which may be sent again.
     pub(super) markers: Vec<String>,
     pub(super) operations: Vec<OperationStory>,
+    /// The position of the newest event that began one of them.
+    pub(super) begun_at: Option<u64>,
     pub(super) approval: Option<String>,
     pub(super) authorised: bool,
     /// It is to be carried out once it is approved.
@@ -101,6 +106,12 @@ impl Story {
         match &recorded.event {
             Event::TaskCreated(_) => drop(self.tasks.insert(stream(), TaskStory::default())),
             Event::TokenIssued(_) => self.task(&stream()).tokens += 1,
+            Event::LockSet(set) => {
+                if let LockTarget::Task(id) = set.target {
+                    let task = self.task(&id.to_string());
+                    task.locked_at.get_or_insert(recorded.position());
+                }
+            }
             Event::TaskClosed(_) => self.task(&stream()).closed = true,
             Event::AgentRegistered(agent) => {
                 self.agents.insert(stream(), agent.name.to_string());
@@ -145,6 +156,7 @@ impl Story {
                 task: accepted.task_id.to_string(),
                 key: accepted.idempotency_key.to_string(),
                 operations: vec![OperationStory::NotTried; markers.len()],
+                begun_at: None,
                 markers,
                 approval,
                 authorised,
@@ -163,6 +175,7 @@ impl Story {
             Event::ApplyAuthorised(_) => apply.authorised = true,
             Event::OperationStarted(started) => {
                 apply.operations[at(started.index)] = OperationStory::Started;
+                apply.begun_at = Some(recorded.position());
             }
             Event::OperationEnded(ended) => {
                 apply.operations[at(ended.index)] = match ended.outcome {

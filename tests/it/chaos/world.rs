@@ -16,6 +16,9 @@ use std::sync::{Mutex, MutexGuard};
 
 pub(super) const APPROVERS: [&str; 2] = ["alice", "bob"];
 
+/// The token by which tasks are locked.
+pub(super) const SERVICE_TOKEN: &str = "service-token-of-the-laboratory-0123456789";
+
 /// Everything that outlives a process.
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
@@ -36,6 +39,7 @@ impl World {
         settings.insert("APPROVAL_APPROVERS", APPROVERS.join(","));
         settings.insert("CALLBACK_MAX_RETRIES", "2".to_owned());
         settings.insert("RATE_LIMIT_RPS", "0".to_owned());
+        settings.insert("SERVICE_TOKEN", SERVICE_TOKEN.to_owned());
         let machine = Machine::under(&mut sandbox);
         Self {
             machine,

@@ -26,6 +26,10 @@ fn stands(told: &Acknowledged, story: &Story) -> bool {
     match told {
         Acknowledged::TaskOpened { task } => story.tasks.contains_key(task),
         Acknowledged::TaskClosed { task } => story.tasks.get(task).is_some_and(|task| task.closed),
+        Acknowledged::TaskLocked { task } => {
+            let task = story.tasks.get(task);
+            task.is_some_and(|task| task.locked_at.is_some())
+        }
         Acknowledged::TokenRenewed { task } => {
             story.tasks.get(task).is_some_and(|task| task.tokens > 1)
         }

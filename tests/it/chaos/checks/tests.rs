@@ -67,6 +67,7 @@ fn completed(marker: &str) -> ApplyStory {
         key: "k".to_owned(),
         markers: vec![marker.to_owned()],
         operations: vec![OperationStory::Succeeded],
+        begun_at: Some(5),
         approval: None,
         authorised: true,
         at_once: false,
@@ -216,6 +217,7 @@ fn every_acknowledged_answer_that_is_lost_is_found() {
     let lost = [
         Acknowledged::TaskOpened { task: word("x") },
         Acknowledged::TaskClosed { task: word("t") },
+        Acknowledged::TaskLocked { task: word("t") },
         Acknowledged::TokenRenewed { task: word("t") },
         Acknowledged::Granted {
             agent: word("agent-0"),
@@ -354,4 +356,17 @@ fn an_answer_that_none_of_our_requests_may_get_is_found() {
     let odd = "POST /v1/tasks was answered 500";
     let found = after(|evidence| evidence.clients.odd.push(odd.to_owned()));
     assert_eq!(found, odd);
+}
+
+#[test]
+fn an_operation_that_began_after_the_lock_on_its_task_is_found() {
+    let locked_at = |position| {
+        let mut evidence = sound();
+        let task = evidence.story.tasks.get_mut("t").unwrap();
+        task.locked_at = Some(position);
+        findings(&evidence)
+    };
+    assert_eq!(locked_at(6), [""; 0], "it began before");
+    let found = locked_at(4);
+    assert!(found.iter().any(|found| found.contains("its task was locked at 4")), "{found:?}");
 }

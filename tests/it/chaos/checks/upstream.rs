@@ -40,6 +40,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<String> {
         }
     }
     findings.extend(used_twice(&evidence.story));
+    findings.extend(begun_under_lock(&evidence.story));
     findings.extend(left_waiting(&evidence.story));
     findings
 }
@@ -118,6 +119,18 @@ fn left_waiting(story: &Story) -> Vec<String> {
     });
     left.map(|(id, _)| format!("approval {id} was to be carried out at once, and waits"))
         .collect()
+}
+
+/// What began after the lock on its task.
+fn begun_under_lock(story: &Story) -> Vec<String> {
+    let began = story.applies.iter().filter_map(|(id, apply)| {
+        let locked = story.tasks.get(&apply.task)?.locked_at?;
+        let begun = apply.begun_at.filter(|begun| *begun > locked)?;
+        Some(format!(
+            "apply {id} began an operation at {begun}, and its task was locked at {locked}"
+        ))
+    });
+    began.collect()
 }
 
 fn used_twice(story: &Story) -> Vec<String> {
