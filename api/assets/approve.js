@@ -1,6 +1,7 @@
 // The approval page: approve or deny, each confirmed with a passkey.
 
 import { Refused, able, assertion, countDown, explain, follow, hush, local, paper, ready, say, send, unable, unsigned } from "./ceremony.js";
+import { copyDigests } from "./copy.js";
 
 const approve = document.getElementById("approve");
 const deny = document.getElementById("deny");
@@ -176,5 +177,6 @@ if (able() && document.getElementById("undecidable")) {
 const stopFollowing = follow(heed, () => (content.dataset.upstream === "unread" || closed ? SOON : LATER));
 local();
 paper();
+copyDigests();
 // Who comes by a key of the inbox finds the button marked; pressing it is still to be done.
 if (["#approve", "#deny"].includes(location.hash)) document.querySelector(location.hash).focus();

@@ -3,6 +3,8 @@
 // tree of the one before is the beginning of its tree (RFC 6962); an event counts where its header's bytes are a
 // leaf of that tree.
 
+import { copyable } from "./copy.js";
+
 const main = document.getElementById("content");
 const root = main.dataset.root;
 /** The name under which this browser keeps what it knows of the log, by where the service is. */
@@ -199,6 +201,7 @@ function mark(row, header, hash) {
     term.textContent = name;
     code.textContent = hex(bytes);
     value.append(code);
+    if (bytes === hash) copyable(code);
     list.append(term, value);
   }
   proof.append(summary, list);

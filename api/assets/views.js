@@ -1,8 +1,9 @@
 // Views of who is logged in: brings the page up to date as things change, and answers the keyboard. Without it
 // the page reads as well.
 
-import { ask, askConfirmed, link } from "./api.js";
+import { ask, askConfirmed, link, table } from "./api.js";
 import { explain, hush, local, say } from "./ceremony.js";
+import { copyDigests } from "./copy.js";
 import { follow } from "./live.js";
 
 const main = document.getElementById("content");
@@ -62,6 +63,7 @@ async function refresh() {
   lists().replaceWith(document.importNode(list, true));
   for (const part of open) document.getElementById(part)?.setAttribute("open", "");
   local(lists());
+  copyDigests();
   document.dispatchEvent(new Event("lists"));
   if (list.textContent !== text) movedAt = performance.now();
   text = list.textContent;
@@ -113,15 +115,31 @@ async function grant(path, added) {
   return askConfirmed("PATCH", path, { permissions: [...permissions, added], instead_of: permissions });
 }
 
+/** Has the browser save a list as a file. */
+async function save(path) {
+  const file = document.createElement("a");
+  file.href = URL.createObjectURL(await table(path));
+  file.download = "history.csv";
+  file.click();
+  URL.revokeObjectURL(file.href);
+}
+
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
 async function act(button) {
-  const { method, path, done, shows, links, adds, empties } = button.dataset;
+  const { method, path, done, shows, links, adds, empties, saves, body } = button.dataset;
+  const reason = document.getElementById(button.dataset.reason);
+  if (reason && !reason.value.trim()) {
+    say("bad", "A reason is needed", "Say why in a few words; it is recorded for good.");
+    reason.focus();
+    return;
+  }
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   hush();
   try {
-    const answer = links ? await link(decodeURIComponent(links))
-      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : {});
+    const answer = saves ? await save(saves) : links ? await link(decodeURIComponent(links))
+      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : { ...(body && JSON.parse(body)), ...(reason && { reason: reason.value.trim() }) });
+    if (reason) reason.value = "";
     say("good", done, shows ? answer[shows] : "");
     await refresh().catch(() => {});
   } catch (error) {
@@ -181,3 +199,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 local();
+copyDigests();

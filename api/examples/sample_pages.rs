@@ -132,6 +132,7 @@ fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> Appr
         task_id: "0193a1f2-7c1e-7d43-9a55-3f1f5b0c9e11".to_owned(),
         approval_id: "0193a1f2-8d0b-7a5e-8b7c-52d1c0aa0e42".to_owned(),
         operations,
+        about: None,
         approvers: [("alice@example.com", 2), ("ops-oncall", 0)]
             .map(|(name, passkeys)| MayDecide {
                 name: ShownText::line(name),

@@ -7,7 +7,7 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
-    groups, health, keys, landing, ledger, lists, locks, me, pairing, projections, setup,
+    groups, health, history, keys, landing, ledger, lists, locks, me, pairing, projections, setup,
     shortcuts, stream, tasks, templates, users, views,
 };
 use crate::state::AppState;
@@ -42,6 +42,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(callbacks::router())
         .merge(projections::router())
         .merge(lists::router())
+        .merge(history::router())
         .merge(stream::router())
         .merge(ledger::router())
 }

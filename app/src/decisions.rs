@@ -91,6 +91,23 @@ pub fn over(approval: &Approval, now: Timestamp) -> Option<Rejection> {
     }
 }
 
+/// Holds a question that is open to the locks, also where nothing has recorded yet that one ended it.
+///
+/// # Errors
+/// [`Rejection::QuestionLocked`], and [`Rejection::CancelledByLock`] where the lock has ended since.
+pub async fn unlocked(ledger: &Ledger, approval: &Approval, apply: &Apply) -> Result<(), Error> {
+    let targets = ledger.lock_targets(apply).await?;
+    let (locks, now) = (ledger.locks(), ledger.now());
+    if let Some(lock) = locks.in_force(&targets, now) {
+        let kind = lock.target.named();
+        return Err(Rejection::QuestionLocked { kind }.into());
+    }
+    match locks.end(&targets, approval.created_at, now) {
+        true => Err(Rejection::CancelledByLock.into()),
+        false => Ok(()),
+    }
+}
+
 /// A question that is still to be decided.
 pub struct Undecided<'a> {
     app: &'a App,

@@ -69,7 +69,10 @@ fn waiting(attention: &Attention, approvers: &[ApproverName]) -> Vec<Finding> {
     }
     if !attention.locks.is_empty() {
         let kinds = attention.locks.join(", ");
-        let count = counted(u64::try_from(attention.locks.len()).unwrap_or(u64::MAX), "lock");
+        let count = counted(
+            u64::try_from(attention.locks.len()).unwrap_or(u64::MAX),
+            "lock",
+        );
         findings.push(Finding::warning(
             "locks",
             format!("{count} in force: {kinds}"),

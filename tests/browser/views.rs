@@ -11,7 +11,8 @@ use crate::waiting::until;
 use serde_json::{Value, json};
 
 /// Each with the key that leads to it.
-const VIEWS: [(&str, &str); 7] = [
+const VIEWS: [(&str, &str); 8] = [
+    ("history", "h"),
     ("tasks", "t"),
     ("agents", "a"),
     ("approvers", "p"),
@@ -204,6 +205,72 @@ async fn what_is_suggested_is_granted_with_a_passkey_and_taken_away_without() {
         .click("button[data-path='projections/rebuild']")
         .await;
     browser.told("being made anew").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_locked_from_its_view_and_the_inbox_says_so_until_it_is_lifted() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    service.ask_for_purge().await;
+    let agent = format!("{}/agents/deployer", service.origin);
+    browser.goto(&agent).await;
+    live(&browser).await;
+    browser.click("details.offer:has(#lock) summary").await;
+    look_closely(&browser, "agent-lock").await;
+    browser.click("#lock").await;
+    browser.told("A reason is needed").await;
+    assert_eq!(service.payloads("lock.set").len(), 0);
+    browser.write("#lock-reason", "its key leaked").await;
+    browser.click("#lock").await;
+    browser.told("It is locked").await;
+    let set = service.payloads("lock.set");
+    assert_eq!(set[0]["reason"], "its key leaked");
+    until("the lock", async || {
+        listed(&browser)
+            .await
+            .contains("A lock on the agent stands since")
+            .then_some(())
+    })
+    .await;
+    look_closely(&browser, "agent-locked").await;
+    browser.goto(&format!("{}/inbox", service.origin)).await;
+    live(&browser).await;
+    assert!(listed(&browser).await.contains("its key leaked"));
+    look_closely(&browser, "inbox-locked").await;
+    browser.expect_silent_console().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_is_copied_and_where_the_browser_refuses_it_is_marked() {
+    let driver = Driver::start();
+    let (service, browser) = at_the_inbox(&driver).await;
+    let deploy = json!([{"operation_id": "workers.deploy.write", "scope_type": "account",
+        "scope_id": "a1", "params": {"script_name": "site", "script": "export default {}"}}]);
+    let asked = service.ask(&deploy).await;
+    browser.goto(&asked.url).await;
+    let digest = browser.text(".files code.digest").await;
+    assert_eq!(digest.len(), 64);
+    let refuse = "navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))";
+    browser.script(refuse, Vec::new()).await;
+    browser.click(".files .copy").await;
+    until("the mark", async || {
+        let told = browser.text(".files .copy").await;
+        told.contains("Marked: copy it").then_some(())
+    })
+    .await;
+    let marked = browser.script("return String(getSelection())", Vec::new());
+    assert_eq!(marked.await, digest.as_str());
+    let allow = "navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }";
+    browser.script(allow, Vec::new()).await;
+    browser.click(".files .copy").await;
+    until("the copy", async || {
+        (browser.text(".files .copy").await.contains("Copied")).then_some(())
+    })
+    .await;
+    let copied = browser.script("return window.copied", Vec::new()).await;
+    assert_eq!(copied, digest.as_str());
+    look_closely(&browser, "question-with-digests").await;
+    browser.expect_silent_console().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

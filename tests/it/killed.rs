@@ -456,9 +456,13 @@ async fn a_lock_stands_after_a_kill_before_the_next_claim() {
         let lock = async {
             drop(sandbox.event("apply.operation_started").await);
             let lock = json!({"target": {"kind": "task", "id": task.id}, "reason": "drill"});
-            let locks = service
-                .caller
-                .ask_with(Method::POST, "/v1/locks", SERVICE_TOKEN, None, Some(&lock));
+            let locks = service.caller.ask_with(
+                Method::POST,
+                "/v1/locks",
+                SERVICE_TOKEN,
+                None,
+                Some(&lock),
+            );
             locks.await.unwrap()
         };
         tokio::pin!(ask);

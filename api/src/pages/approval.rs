@@ -4,6 +4,7 @@ use super::assets;
 use super::card::{OperationCard, UpstreamState, cost};
 use super::moment::Moment;
 use super::params::{Now, ParamValue};
+use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
@@ -26,6 +27,8 @@ pub struct ApprovalPage {
     pub approval_id: String,
     /// The operations, those that a wrong answer costs most first.
     pub operations: Vec<OperationCard>,
+    /// What the agent did before; `None` where that is not known now.
+    pub about: Option<AboutAgent>,
     /// Those whose passkeys count.
     pub approvers: Vec<MayDecide>,
     /// Lower-case hex of the 32 bytes that the decision is bound to.

@@ -77,6 +77,19 @@ impl NoticePage {
         }
     }
 
+    /// A lock stops what is asked, or has ended it.
+    #[must_use]
+    pub fn locked() -> Self {
+        Self {
+            title: "A lock has ended this request",
+            explanation: "Somebody has locked what it asks for, after it was asked. Nothing was decided, and \
+                          nothing comes of it any more.",
+            advice: "If it is still wanted once the lock is lifted, the agent has to ask again.",
+            request_id: None,
+            path: None,
+        }
+    }
+
     /// The link is opened more often than people do.
     #[must_use]
     pub fn too_often() -> Self {

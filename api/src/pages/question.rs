@@ -6,6 +6,7 @@ use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
 use super::moment::Moment;
 use super::receipt::Became;
+use super::record::AboutAgent;
 use super::says::Says;
 use super::shown::ShownText;
 use crate::problem::ApiError;
@@ -25,6 +26,8 @@ pub(crate) struct Question<'a> {
     pub(crate) passkeys: &'a [usize],
     /// The apply that used the approval last, where one did and is still recorded.
     pub(crate) used_by: Option<&'a Apply>,
+    /// What the agent did before, where that is known.
+    pub(crate) about: Option<&'a AboutAgent>,
     /// True where it would be carried out at once when it is approved now.
     pub(crate) executes: bool,
     pub(crate) now: Timestamp,
@@ -61,6 +64,7 @@ impl Question<'_> {
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),
             operations: cards.collect(),
+            about: self.about.cloned(),
             approvers: approval
                 .approvers
                 .iter()

@@ -51,6 +51,7 @@ fn respond_notice(error: ApiError, request: RequestId, path: &str) -> Response {
     refused(error, |status| {
         let page = match code {
             "admin_exists" => NoticePage::admin_exists(),
+            "locked" | "approval_cancelled" => NoticePage::locked(),
             _ => notice(status, NoticePage::link_not_valid, request),
         };
         page.at(path)

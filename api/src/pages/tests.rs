@@ -53,6 +53,60 @@ fn operation(upstream: UpstreamState) -> OperationCard {
     }
 }
 
+/// A record whose last answer is hostile.
+fn about() -> AboutAgent {
+    let at = Timestamp::from_seconds(1_795_350_000);
+    let last = projections::ApprovalView {
+        id: ledger::ApprovalId::from_bytes([1; 16]),
+        task_id: ledger::TaskId::from_bytes([2; 16]),
+        agent: ledger::AgentName::unchecked("ci"),
+        apply_id: ledger::ApplyId::from_bytes([3; 16]),
+        fingerprint: ledger::Fingerprint::of(b"x"),
+        state: projections::ApprovalStatus::Denied,
+        approvers: Vec::new(),
+        created_at: at,
+        expires_at: at,
+        continuation_seconds: 1,
+        deadline: None,
+        decided_at: Some(at),
+        decided_by: Some(ledger::ApproverName::unchecked(HOSTILE)),
+        decision_reason: Some(HOSTILE.to_owned()),
+        credential_id: None,
+        answer: Some(projections::ApprovalStatus::Denied),
+        answered_at: Some(at),
+        answered: Some(1),
+        pre_state_at: None,
+        ended_at: None,
+        end_reason: None,
+        consumed_by: None,
+        updated_at: at,
+        position: 0,
+    };
+    let record = app::agent_record::AgentRecord {
+        in_task: projections::Carried::default(),
+        in_period: projections::Carried::default(),
+        asked: vec![(projections::ApprovalStatus::Pending, false, 1)],
+        last: Some(last),
+        is_erased_in_part: true,
+    };
+    AboutAgent::of(record, at)
+}
+
+#[test]
+fn what_is_not_known_of_an_agent_is_said() {
+    let known = approval().render().unwrap();
+    assert!(known.contains("Records were erased from this ledger"));
+    let page = ApprovalPage {
+        about: None,
+        ..approval()
+    };
+    assert!(
+        page.render()
+            .unwrap()
+            .contains("What it did before is unknown")
+    );
+}
+
 fn approval() -> ApprovalPage {
     let now = Param::rows(&json!({"content": "192.0.2.1", "ttl": 60, "priority": 10}));
     ApprovalPage {
@@ -70,6 +124,7 @@ fn approval() -> ApprovalPage {
             operation(UpstreamState::Absent),
             operation(UpstreamState::NotApplicable),
         ],
+        about: Some(about()),
         approvers: vec![MayDecide {
             name: hostile(),
             passkeys: 1,
@@ -585,4 +640,104 @@ fn what_a_task_was_opened_with_is_attributed_to_its_opener() {
             "{said}"
         );
     }
+}
+
+fn folded(operation: &str, scope: &str, params: &Value, upstream: UpstreamState) -> OperationCard {
+    let operation = providers::all().parse(operation, scope, "z1", params);
+    OperationCard::of(1, &operation.unwrap(), upstream, &Before::default())
+}
+
+fn names(params: &[Param]) -> Vec<&str> {
+    params.iter().map(|param| param.name.original()).collect()
+}
+
+#[test]
+fn one_rule_is_read_field_by_field_and_its_defaults_are_folded() {
+    let id = "a".repeat(32);
+    let update = |enabled: bool| {
+        json!({"action": "update_rule", "ruleset_id": id, "rule_id": id, "rule": {
+            "action": "block", "expression": "ip.src eq 192.0.2.1", "description": "", "enabled": enabled}})
+    };
+    let now = |enabled: bool| {
+        UpstreamState::Present(Param::rows(&json!({"rule": {
+            "action": "log", "expression": "ip.src eq 192.0.2.1", "enabled": enabled}})))
+    };
+    let card = folded("waf.rules.write", "zone", &update(true), now(true));
+    assert_eq!(
+        names(&card.params),
+        [
+            "action",
+            "ruleset_id",
+            "rule_id",
+            "rule.action",
+            "rule.expression"
+        ]
+    );
+    assert_eq!(names(&card.defaults), ["rule.description", "rule.enabled"]);
+    let was: Vec<_> = card.params.iter().map(|param| &param.now).collect();
+    assert!(matches!(was[3], Now::Other(_)) && *was[4] == Now::Same);
+    // A rule that is switched on by it says so, and so does one that is switched off.
+    let on = folded("waf.rules.write", "zone", &update(true), now(false));
+    assert_eq!(names(&on.defaults), ["rule.description"]);
+    let off = folded("waf.rules.write", "zone", &update(false), now(true));
+    assert!(names(&off.params).contains(&"rule.enabled"));
+}
+
+#[test]
+fn settings_of_a_worker_that_say_nothing_are_folded_unless_they_change_something() {
+    let deploy = json!({"script_name": "site", "script": "export default {}", "logpush": false,
+        "tags": [], "observability": {"enabled": false}, "compatibility_date": "2026-01-01"});
+    let script = |logpush: bool| {
+        UpstreamState::Present(Param::rows(&json!({"logpush": logpush, "tags": ["shop"]})))
+    };
+    let card = folded(
+        "workers.deploy.write",
+        "account",
+        &deploy,
+        UpstreamState::Absent,
+    );
+    assert_eq!(names(&card.defaults), ["logpush", "observability", "tags"]);
+    let card = folded("workers.deploy.write", "account", &deploy, script(false));
+    assert_eq!(names(&card.defaults), ["logpush", "observability"]);
+    let card = folded("workers.deploy.write", "account", &deploy, script(true));
+    assert_eq!(names(&card.defaults), ["observability"]);
+    let unread = folded(
+        "workers.deploy.write",
+        "account",
+        &deploy,
+        UpstreamState::NotYetRead,
+    );
+    assert!(unread.defaults.is_empty());
+}
+
+#[test]
+fn every_digest_of_a_page_can_be_copied_whole() {
+    let params = json!({"script_name": "site", "script": format!("export default {{}};\n//{}", "x".repeat(3 << 20))});
+    let card = folded(
+        "workers.deploy.write",
+        "account",
+        &params,
+        UpstreamState::Absent,
+    );
+    let page = ApprovalPage {
+        operations: vec![card],
+        ..approval()
+    };
+    let html = page
+        .bounded("https://proxy.example/a/link")
+        .render()
+        .unwrap();
+    let fingerprint = format!(
+        "class=\"digest\" data-copy=\"{}\"",
+        "0123456789abcdef".repeat(4)
+    );
+    assert!(html.contains(&fingerprint), "{html}");
+    let digests = html
+        .matches("SHA-256</span> <code class=\"digest\">")
+        .count();
+    let cut = html
+        .matches("SHA-256 of this text: <code class=\"digest\">")
+        .count();
+    assert_eq!((digests, cut), (1, 1));
+    assert_eq!(html.matches("SHA-256").count(), digests + cut);
 }

@@ -8,7 +8,7 @@ use crate::extract::params::QueryParams;
 use crate::limits::counted_for::CountedFor;
 use crate::limits::request_id::ThisRequest;
 use crate::limits::turns::Turn;
-use crate::pages::{self, Became, Question, WantsPage};
+use crate::pages::{self, AboutAgent, Became, Question, WantsPage};
 use crate::problem::{ApiError, Problem};
 use crate::routes::landing;
 use crate::schemes::By;
@@ -17,7 +17,7 @@ use crate::shapes::passkeys::{
 };
 use crate::state::AppState;
 use app::decisions::{self, Undecided};
-use app::{QuestionAccess, action};
+use app::{QuestionAccess, action, agent_record};
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -87,6 +87,14 @@ async fn page(
     let passkeys = decisions::passkeys(ledger, &approval.approvers).await?;
     let executes = decisions::is_carried_out_at_once(ledger, &task, &apply).await?;
     let now = ledger.now();
+    let about = match decisions::over(&approval, now) {
+        None => {
+            decisions::unlocked(ledger, &approval, &apply).await?;
+            agent_record::beside(&state.app, &approval, now).await
+        }
+        Some(_) => None,
+    };
+    let about = about.map(|record| AboutAgent::of(record, now));
     let link = state.approval_url(approval.id);
     let simulated = state.config.simulated;
     let providers = ledger.rules().providers.clone();
@@ -98,6 +106,7 @@ async fn page(
             apply: &apply,
             passkeys: &passkeys,
             used_by: used_by.as_deref(),
+            about: about.as_ref(),
             executes,
             now,
             providers: &providers,

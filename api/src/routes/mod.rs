@@ -13,6 +13,7 @@ pub(crate) mod docs;
 pub(crate) mod enrolments;
 pub(crate) mod groups;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod landing;
 pub(crate) mod ledger;

@@ -40,7 +40,7 @@ pub(crate) fn next(next: Option<u64>) -> Option<String> {
 }
 
 /// A name that a filter gives.
-fn name<T>(
+pub(crate) fn name<T>(
     of: &str,
     text: Option<&str>,
     parse: fn(&str) -> Result<T, Rejection>,

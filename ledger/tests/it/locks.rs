@@ -275,7 +275,7 @@ async fn overlapping_locks_stop_until_the_last_is_lifted_in_whatever_order() {
         scene.execute(operator(), lift(last)).await.unwrap();
         let again = scene.execute(operator(), lift(last)).await.unwrap();
         let size = scene.size_now();
-        assert_eq!(again.lifted_at, Some(scene.now()));
+        assert_eq!(again.lock.lifted_at, Some(scene.now()));
         scene.execute(operator(), lift(last)).await.unwrap();
         assert_eq!(scene.names_since(size).await, [] as [&str; 0]);
         audited(scene.ledger).await;

@@ -3,8 +3,7 @@
 
 use super::client_ledger::marker_in;
 use ledger::event::{
-    AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval,
-    OperationOutcome,
+    AfterAttempt, ApplyEnd, AttemptOutcome, Authorisation, LockTarget, OnApproval, OperationOutcome,
 };
 use ledger::{Event, Recorded};
 use serde_json::Value;

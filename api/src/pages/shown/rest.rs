@@ -68,7 +68,7 @@ impl Rest {
         if let Some(digest) = &self.digest {
             write!(
                 f,
-                " SHA-256 of this text: <code>{}</code>",
+                r#" SHA-256 of this text: <code class="digest">{}</code>"#,
                 hex::encode(digest)
             )?;
         }

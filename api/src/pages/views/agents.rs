@@ -2,7 +2,7 @@
 
 use super::events::EventRow;
 use super::frame::Frame;
-use crate::pages::{Beside, Short};
+use crate::pages::{Beside, Record, Short};
 use askama::Template;
 use std::net::IpAddr;
 
@@ -35,6 +35,10 @@ pub(crate) struct AgentRow {
 pub(crate) struct AgentPage {
     pub(crate) frame: Frame,
     pub(crate) agent: AgentRow,
+    /// Since when it is locked, or every agent of its owner, or every one; and what of these.
+    pub(crate) locked: Option<(&'static str, Beside)>,
+    /// The body of the request that locks it, as JSON without its reason.
+    pub(crate) lock: String,
     pub(crate) grants: Vec<GrantRow>,
     pub(crate) grants_more: usize,
     /// Kinds of operation that people have approved each time.
@@ -44,6 +48,8 @@ pub(crate) struct AgentPage {
     pub(crate) record: Record,
     /// The address of its tasks.
     pub(crate) tasks: String,
+    /// The address of the answers to its questions.
+    pub(crate) history: String,
     pub(crate) events: Vec<EventRow>,
     pub(crate) older: Option<String>,
 }
@@ -54,6 +60,10 @@ pub(crate) struct GrantRow {
     pub(crate) level: &'static str,
     /// Until when; for good when absent.
     pub(crate) until: Option<Beside>,
+    /// How many of the agent's newest thousand applies have used it.
+    pub(crate) uses: u64,
+    /// When the newest of them did.
+    pub(crate) used: Option<Beside>,
 }
 
 /// A kind of operation that people have approved so many times, and never denied.
@@ -76,17 +86,6 @@ pub(crate) struct KeyRow {
     pub(crate) created: Beside,
     pub(crate) used: Option<Beside>,
     pub(crate) revoked: Option<Beside>,
-}
-
-/// The questions that an agent asked in the last thirty days, by their results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) asked: u64,
-    pub(crate) approved: u64,
-    pub(crate) denied: u64,
-    /// Nobody decided in time, or its task was closed before.
-    pub(crate) undecided: u64,
-    pub(crate) open: u64,
 }
 
 /// A machine that asks for a key of an agent.

@@ -9,6 +9,7 @@ use ledger::describe::who;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     Inbox,
+    History,
     Tasks,
     Agents,
     Approvers,
@@ -19,8 +20,9 @@ pub(crate) enum View {
 }
 
 impl View {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Inbox,
+        Self::History,
         Self::Tasks,
         Self::Agents,
         Self::Approvers,
@@ -33,6 +35,7 @@ impl View {
     const fn name(self) -> &'static str {
         match self {
             Self::Inbox => "Inbox",
+            Self::History => "History",
             Self::Tasks => "Tasks",
             Self::Agents => "Agents",
             Self::Ledger => "Ledger",
@@ -47,6 +50,7 @@ impl View {
     const fn path(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",
+            Self::History => "history",
             Self::Tasks => "tasks",
             Self::Agents => "agents",
             Self::Ledger => "ledger",
@@ -61,6 +65,7 @@ impl View {
     const fn key(self) -> char {
         match self {
             Self::Inbox => 'i',
+            Self::History => 'h',
             Self::Tasks => 't',
             Self::Agents => 'a',
             Self::Ledger => 'l',
@@ -74,9 +79,12 @@ impl View {
     /// The least role that sees it.
     const fn seen_by(self) -> Role {
         match self {
-            Self::Inbox | Self::Tasks | Self::Approvers | Self::Callbacks | Self::Ledger => {
-                Role::Viewer
-            }
+            Self::Inbox
+            | Self::History
+            | Self::Tasks
+            | Self::Approvers
+            | Self::Callbacks
+            | Self::Ledger => Role::Viewer,
             Self::Users => Role::Admin,
             Self::Agents | Self::System => Role::Operator,
         }
@@ -88,6 +96,7 @@ impl View {
     const fn kinds(self) -> &'static str {
         match self {
             Self::Inbox => "approval apply lock",
+            Self::History => "approval",
             Self::Tasks => "task apply approval",
             Self::Agents => "agent key task approval",
             Self::Approvers => "approver user",

@@ -3,20 +3,21 @@
 mod agents;
 mod events;
 mod frame;
+mod history;
 mod inbox;
 mod people;
 mod system;
 mod tasks;
 
 pub(crate) use agents::{
-    AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, Record,
-    SuggestionRow,
+    AgentPage, AgentRow, AgentsPage, GrantRow, KeyRow, PairingCard, PairingPage, SuggestionRow,
 };
 pub(crate) use events::{EventRow, LedgerPage};
 pub(crate) use frame::{Frame, View};
+pub(crate) use history::{AnswerRow, AnswerWord, HistoryPage};
 pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, LockNotice, RowState};
 pub(crate) use people::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };
-pub(crate) use system::{LimitRow, ProjectionRow, SystemPage};
+pub(crate) use system::{LimitRow, ProjectionRow, SignedRow, SystemPage};
 pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

@@ -19,6 +19,8 @@ pub(crate) struct SystemPage {
     pub(crate) projections: Vec<ProjectionRow>,
     /// How far a rebuild is that is under way.
     pub(crate) rebuilding: Option<Progress>,
+    /// How far the log is signed and witnessed; absent where it has no key.
+    pub(crate) signed: Option<SignedRow>,
     /// What waits, and how much of it.
     pub(crate) queues: Vec<(&'static str, u64)>,
     /// What is bounded, how much of it is taken (where that is counted), and the bound.
@@ -33,6 +35,18 @@ pub(crate) struct ProjectionRow {
     pub(crate) behind: u64,
     /// Why nothing is folded any more.
     pub(crate) stopped: Option<Short>,
+}
+
+/// How far the log is signed and witnessed.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedRow {
+    /// How many events the newest checkpoint covers.
+    pub(crate) signed: u64,
+    /// The reason for which none can be signed now.
+    pub(crate) failing: Option<Short>,
+    /// How many events the newest witnessed checkpoint covers, and who cosigned it; absent where none has been
+    /// witnessed since the start.
+    pub(crate) witnessed: Option<(u64, Vec<Short>)>,
 }
 
 #[derive(Debug, Clone)]

@@ -61,6 +61,46 @@ async fn a_locked_agent_is_refused_reads_nothing_and_its_key_counts_again_once_t
 }
 
 #[tokio::test]
+async fn the_link_of_a_question_that_is_locked_is_refused_before_anything_is_recorded_of_it() {
+    let keyed = Keyed::new().await;
+    let (_, key) = keyed.key().await;
+    let task = keyed.opened(&key).await;
+    let asked = keyed.apply(&key, &task, "k1", ssl()).await;
+    let url = asked.body["approval_url"].as_str().unwrap();
+    let path = url.strip_prefix("http://localhost:8080").unwrap();
+    let open = async |accept| {
+        let headers = [("accept", accept)];
+        keyed.with("", "GET", path, &headers, &Value::Null).await
+    };
+    assert_eq!(open("text/html").await.status, 200);
+    let set = lock(&keyed, json!({"kind": "task", "id": task})).await;
+    assert_eq!(open("text/html").await.status, 409);
+    assert_eq!(refusal(&open("application/json").await), (409, "locked"));
+    let lock = format!("/v1/locks/{}", set.body["id"].as_str().unwrap());
+    assert_eq!(keyed.ask("DELETE", &lock, &Value::Null).await.status, 204);
+    let dead = open("application/json").await;
+    assert_eq!(refusal(&dead), (410, "approval_cancelled"));
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_with_its_lock_proves_nothing_any_more() {
+    let keyed = Keyed::new().await;
+    let (id, key) = keyed.key().await;
+    let set = lock(&keyed, json!({"kind": "agent", "id": AGENT})).await;
+    let path = format!("/v1/locks/{}", set.body["id"].as_str().unwrap());
+    let unknown = format!("{path}?revoke=tokens");
+    assert_eq!(
+        keyed.ask("DELETE", &unknown, &Value::Null).await.status,
+        400
+    );
+    let path = format!("{path}?revoke=keys");
+    let lifted = keyed.ask("DELETE", &path, &Value::Null).await;
+    assert_eq!(lifted.status, 204);
+    keyed.stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(keyed.open(&key).await.status, 401, "{id}");
+}
+
+#[tokio::test]
 async fn the_service_token_stops_everything_and_does_not_let_it_go() {
     let keyed = Keyed::new().await;
     let (_, key) = keyed.key().await;

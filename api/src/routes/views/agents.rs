@@ -3,23 +3,23 @@
 use super::{Asked, events, older, on_scope, path_part, user_name};
 use crate::extract::params::{PathParams, QueryParams};
 use crate::pages::views::{
-    AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage, Record,
+    AgentPage, AgentRow, AgentsPage, Frame, GrantRow, KeyRow, PairingCard, PairingPage,
     SuggestionRow, View,
 };
-use crate::pages::{Beside, Short};
+use crate::pages::{Beside, Record, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
 use crate::shapes::lists::PageQuery;
 use crate::state::AppState;
+use app::agent_record::PERIOD;
 use app::{Acting, action, agents, keys, pairing as pairings};
 use axum::extract::State;
 use axum::response::Response;
 use ledger::event::Grant;
 use ledger::operation::ScopeId;
-use ledger::{AgentName, Providers, Rejection, Risk, Timestamp, UserId};
-use projections::{AgentFilter, ApprovalStatus, DecidedKind, Paging, Projection, TimelineTopic};
+use ledger::{AgentName, Locks, Providers, Rejection, Risk, Timestamp, UserId};
+use projections::{AgentFilter, DecidedKind, DoneUnasked, Paging, Projection, TimelineTopic};
 use serde_json::json;
-use std::time::Duration;
 use url::form_urlencoded;
 
 /// Grants and keys that are shown, and tags of a row.
@@ -28,8 +28,6 @@ const KEYS: u32 = 50;
 const TAGS: usize = 10;
 
 const TEXT: usize = 300;
-
-const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -149,8 +147,9 @@ async fn agent(
     let read = [Projection::Tasks, Projection::Timeline];
     let views = state.app.current_views(&read).await?;
     let now = ledger.now();
-    let counts = views.asked_by(name, now.minus(MONTH)).await?;
-    let decided = views.decided_kinds(name, now.minus(MONTH)).await?;
+    let counts = views.asked_by(name, now.minus(PERIOD)).await?;
+    let decided = views.decided_kinds(name, now.minus(PERIOD)).await?;
+    let done = views.done_unasked(name).await?;
     let suggestions = suggestions(&ledger.rules().providers, &grants, decided);
     let topic = Some(TimelineTopic::Agent(name.clone()));
     let timeline = views.timeline(topic, paging).await?;
@@ -160,6 +159,12 @@ async fn agent(
         .finish();
     Ok(AgentPage {
         tasks: format!("{}tasks?{tasks}", frame.root()),
+        locked: ledger
+            .locks()
+            .in_force(&Locks::targets_of_agent(Some(agent.as_ref())), now)
+            .map(|lock| (lock.target.named(), Beside::past(lock.set_at, now))),
+        lock: json!({"target": {"kind": "agent", "id": name.as_str()}}).to_string(),
+        history: format!("{}history?{tasks}", frame.root()),
         frame,
         agent: AgentRow {
             part: path_part(name.as_str()),
@@ -184,7 +189,7 @@ async fn agent(
         grants: grants
             .iter()
             .take(GRANTS)
-            .map(|it| grant(it, now))
+            .map(|it| grant(it, &done, now))
             .collect(),
         keys_more: keys.next.is_some(),
         keys: keys
@@ -198,19 +203,33 @@ async fn agent(
                 revoked: key.view.revoked_at.map(|at| Beside::past(at, now)),
             })
             .collect(),
-        record: record(&counts),
+        record: Record::of(&counts),
         older: older(asked, &[], timeline.next),
         events: events::rows(state, timeline).await?,
     })
 }
 
-fn grant(grant: &Grant, now: Timestamp) -> GrantRow {
+/// A grant with its use: what it covers of that which was done without a question.
+fn grant(grant: &Grant, done: &[DoneUnasked], now: Timestamp) -> GrantRow {
+    let used: Vec<_> = done
+        .iter()
+        .filter(|done| covers(grant, &done.operation, &done.scope_type, &done.scope_id))
+        .collect();
+    let newest = used.iter().map(|done| done.newest).max();
     let what = on_scope(grant.operation, grant.scope_type, &grant.scope_id);
     GrantRow {
         what: Short::line(what, TEXT),
         level: grant.granted_level.as_str(),
         until: grant.expires_at.map(|until| Beside::ahead(until, now)),
+        uses: used.iter().map(|done| done.times).sum(),
+        used: newest.map(|at| Beside::past(at, now)),
     }
+}
+
+fn covers(grant: &Grant, operation: &str, scope_type: &str, scope_id: &str) -> bool {
+    grant.operation.as_str() == operation
+        && grant.scope_type.as_str() == scope_type
+        && ScopeId::parse(scope_id).is_some_and(|id| grant.scope_id.covers(&id))
 }
 
 /// Grants that could be given: approved each time and often enough, not given yet, and nothing that a grant does
@@ -223,12 +242,8 @@ fn suggestions(
     const LEAST: u64 = 5;
     const MOST: usize = 10;
     let is_granted = |kind: &DecidedKind| {
-        let id = ScopeId::parse(&kind.scope_id);
-        grants.iter().any(|grant| {
-            grant.operation.as_str() == kind.operation
-                && grant.scope_type.as_str() == kind.scope_type
-                && id.as_ref().is_some_and(|id| grant.scope_id.covers(id))
-        })
+        let mut grants = grants.iter();
+        grants.any(|grant| covers(grant, &kind.operation, &kind.scope_type, &kind.scope_id))
     };
     let spared = |kind: &DecidedKind| {
         let entry = providers.entry(&kind.operation).ok()?;
@@ -255,22 +270,6 @@ fn suggestions(
             }
         })
         .collect()
-}
-
-fn record(counts: &[(ApprovalStatus, bool, u64)]) -> Record {
-    let mut record = Record::default();
-    for (state, is_decided, number) in counts {
-        record.asked += number;
-        let of = match state {
-            ApprovalStatus::Pending => &mut record.open,
-            ApprovalStatus::Denied => &mut record.denied,
-            // An approved one that was not continued in time has expired too.
-            _ if *is_decided => &mut record.approved,
-            _ => &mut record.undecided,
-        };
-        *of += number;
-    }
-    record
 }
 
 fn tags(tags: &[String]) -> Vec<Short> {

@@ -92,6 +92,7 @@ async fn read(
     // A script may be large, and others wait for this thread.
     let made = tokio::task::spawn_blocking(move || {
         let question = Question {
+            about: None,
             approval: &approval,
             task: &task,
             apply: &apply,

@@ -4,6 +4,7 @@
 mod agents;
 mod events;
 mod glances;
+mod history;
 mod inbox;
 mod people;
 mod system;
@@ -49,6 +50,7 @@ views! {
     "/agents/{agent}" => agents::show,
     "/pairing/{code}" => agents::pairing,
     "/approvers" => people::approvers,
+    "/history" => history::show,
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,
     "/users" => people::users,

@@ -1,7 +1,7 @@
 //! How the service stands.
 
 use super::Asked;
-use crate::pages::views::{Frame, LimitRow, ProjectionRow, SystemPage, View};
+use crate::pages::views::{Frame, LimitRow, ProjectionRow, SignedRow, SystemPage, View};
 use crate::pages::{Moment, Short};
 use crate::problem::ApiError;
 use crate::schemes::By;
@@ -49,6 +49,7 @@ async fn system(state: &AppState, who: &Acting, asked: &Asked) -> Result<SystemP
         events: status.head,
         projections: rows.collect(),
         rebuilding: views.rebuilding(),
+        signed: signed(state),
         queues: vec![
             ("Applies that may run", depths.ready_applies),
             ("Deliveries that are owed", depths.due_deliveries),
@@ -63,6 +64,23 @@ async fn system(state: &AppState, who: &Acting, asked: &Asked) -> Result<SystemP
             ),
         ],
         limits: limits(state),
+    })
+}
+
+fn signed(state: &AppState) -> Option<SignedRow> {
+    let checkpoints = state.app.ledger.checkpoints()?;
+    let witnessed = checkpoints.witnessed().map(|it| {
+        let own = checkpoints.key().name().as_str();
+        let signatures = it.note().signatures().iter();
+        let names = signatures.map(|signature| signature.name().as_str());
+        let names = names.filter(|name| *name != own);
+        let names = names.map(|name| Short::line(name, TEXT)).collect();
+        (it.size(), names)
+    });
+    Some(SignedRow {
+        signed: checkpoints.newest().map_or(0, |newest| newest.size()),
+        failing: checkpoints.failing().map(|why| Short::line(why, TEXT)),
+        witnessed,
     })
 }
 

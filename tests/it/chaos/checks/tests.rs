@@ -368,5 +368,10 @@ fn an_operation_that_began_after_the_lock_on_its_task_is_found() {
     };
     assert_eq!(locked_at(6), [""; 0], "it began before");
     let found = locked_at(4);
-    assert!(found.iter().any(|found| found.contains("its task was locked at 4")), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .any(|found| found.contains("its task was locked at 4")),
+        "{found:?}"
+    );
 }

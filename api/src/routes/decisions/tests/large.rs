@@ -57,7 +57,9 @@ async fn what_is_cut_can_be_downloaded_and_compared() {
         .await;
     let (_, html) = stage.look(&asked.path).await;
     let digest = hex::encode(Sha256::digest(script.as_bytes()));
-    assert!(html.contains(&format!("SHA-256 of this text: <code>{digest}</code>")));
+    assert!(html.contains(&format!(
+        r#"SHA-256 of this text: <code class="digest">{digest}</code>"#
+    )));
     let named = files(&html);
     assert!(named[0].ends_with(".txt"), "{named:?}");
     let (file, text) = stage.ask("GET", &named[0], "*/*", &Value::Null).await;

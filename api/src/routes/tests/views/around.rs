@@ -139,6 +139,49 @@ async fn an_agent_is_shown_with_its_grants_its_keys_and_its_record() {
 }
 
 #[tokio::test]
+async fn an_operator_locks_an_agent_from_its_view_which_says_that_it_is_locked() {
+    let scene = Scene::granted().await;
+    let stage = &scene.stage;
+    let path = format!("/agents/{AGENT}");
+    let operator = stage.session_of(Role::Operator).await;
+    let page = seen(stage, &path, &operator).await;
+    assert!(
+        page.html
+            .contains("id=\"lock\" data-method=\"POST\" data-path=\"locks\"")
+    );
+    assert!(!page.html.contains("id=\"locked\""));
+    let lock = json!({"target": {"kind": "agent", "id": AGENT}, "reason": "drill"});
+    let set = stage.send("POST", "/v1/locks", SERVICE_TOKEN, &lock).await;
+    assert_eq!(set.status, 201, "{set:?}");
+    let page = seen(stage, &path, &operator).await;
+    assert!(page.html.contains("A lock on the agent stands since"));
+}
+
+#[tokio::test]
+async fn a_grant_says_how_often_it_was_used_and_when() {
+    let scene = Scene::granted().await;
+    let stage = &scene.stage;
+    let operator = stage.session_of(Role::Operator).await;
+    let path = format!("/agents/{AGENT}");
+    assert!(
+        seen(stage, &path, &operator)
+            .await
+            .html
+            .contains("not used")
+    );
+    for key in ["k1", "k2"] {
+        scene.apply(key, &[dns("a.example.com")]).await;
+    }
+    // What a person approves uses no grant.
+    scene.apply("k3", &[dns("b.example.com"), ssl()]).await;
+    scene.decide(Decision::Approve, None).await;
+    stage.clock.advance(Duration::from_secs(120));
+    let page = seen(stage, &path, &operator).await;
+    assert!(page.html.contains("used 2 times, "), "{}", page.html);
+    assert!(page.html.contains("2 min ago"));
+}
+
+#[tokio::test]
 async fn what_was_approved_each_time_is_suggested_as_a_grant() {
     let scene = Scene::new().await;
     let stage = &scene.stage;
@@ -213,6 +256,9 @@ async fn the_system_says_how_far_its_read_tables_are() {
     );
     assert!(page.html.contains("<td data-name=\"behind\">0</td>"));
     assert!(page.html.contains("<strong>Ready</strong>"));
+    assert!(page.html.contains("No witness has cosigned a checkpoint"));
+    let signed = page.html.split("<dt>Signed</dt><dd>").nth(1).unwrap();
+    assert!(!signed.starts_with("0 of"), "{signed}");
     assert!(page.html.contains("data-path=\"projections/rebuild\""));
 }
 

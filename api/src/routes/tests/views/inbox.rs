@@ -158,7 +158,7 @@ async fn a_part_that_there_is_not_is_refused_as_a_page() {
 
 impl Stage {
     /// A task with a name and so many open questions, each about one record.
-    async fn ask_many(&self, name: &str, questions: usize, content: &str) {
+    pub(super) async fn ask_many(&self, name: &str, questions: usize, content: &str) {
         let ledger = &self.state.app.ledger;
         let system = || Origin::system("test");
         let create = CreateTask {

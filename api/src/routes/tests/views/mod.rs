@@ -1,6 +1,7 @@
 //! Views as a browser gets them, without scripts.
 
 mod around;
+mod history;
 mod inbox;
 
 use super::Scene;

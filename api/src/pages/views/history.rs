@@ -1,0 +1,65 @@
+//! What became of questions, the newest answer first.
+
+use super::frame::Frame;
+use crate::pages::{Beside, Short};
+use askama::Template;
+use projections::ApprovalStatus;
+
+/// Answers, the newest first.
+#[derive(Debug, Clone, Template)]
+#[template(path = "views/history.html")]
+pub(crate) struct HistoryPage {
+    pub(crate) frame: Frame,
+    /// The answers by which the list can be read.
+    pub(crate) words: Vec<AnswerWord>,
+    /// True where answers of every kind are listed.
+    pub(crate) is_all: bool,
+    /// Whose questions these are, where they are those of one agent.
+    pub(crate) agent: Option<Short>,
+    /// Whose answers these are, where they are those of one principal.
+    pub(crate) approver: Option<Short>,
+    /// The query of the same list as a table of text.
+    pub(crate) table: String,
+    pub(crate) rows: Vec<AnswerRow>,
+    pub(crate) older: Option<String>,
+}
+
+/// A kind of answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerWord {
+    /// Its word in a query.
+    pub(crate) action: &'static str,
+    pub(crate) answer: ApprovalStatus,
+    pub(crate) is_here: bool,
+}
+
+/// One question that was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct AnswerRow {
+    pub(crate) id: String,
+    pub(crate) task: String,
+    pub(crate) answer: ApprovalStatus,
+    pub(crate) agent: Short,
+    pub(crate) operations: Vec<Short>,
+    pub(crate) more: usize,
+    pub(crate) by: Option<Short>,
+    pub(crate) reason: Option<Short>,
+    pub(crate) at: Beside,
+    pub(crate) is_used: bool,
+}
+
+impl AnswerRow {
+    const fn tone(&self) -> &'static str {
+        match self.answer {
+            ApprovalStatus::Approved => "good",
+            ApprovalStatus::Denied => "bad",
+            _ => "neutral",
+        }
+    }
+}
+
+impl HistoryPage {
+    fn assets(&self) -> String {
+        self.frame.assets()
+    }
+}

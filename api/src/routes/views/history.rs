@@ -1,0 +1,90 @@
+//! What became of questions, page by page.
+
+use super::{Asked, older, on_scope};
+use crate::extract::params::QueryParams;
+use crate::pages::views::{AnswerRow, AnswerWord, Frame, HistoryPage, View};
+use crate::pages::{Beside, Short};
+use crate::problem::ApiError;
+use crate::schemes::By;
+use crate::shapes::history::{ANSWERS, HistoryQuery};
+use crate::state::AppState;
+use app::action;
+use axum::extract::State;
+use axum::response::Response;
+use ledger::Timestamp;
+use projections::{ApplyView, ApprovalView, Projection};
+
+/// Operations that a row names.
+const OPERATIONS: usize = 5;
+
+const TEXT: usize = 300;
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    asked: Asked,
+    by: Result<By<action::ListApprovals>, ApiError>,
+    query: Result<QueryParams<HistoryQuery>, ApiError>,
+) -> Response {
+    let made = async {
+        let By(who) = by?;
+        let QueryParams(query) = query?;
+        let (filter, paging) = query.read()?;
+        let answer = filter.answer;
+        let views = state.app.current_views(&[Projection::Tasks]).await?;
+        let page = views.history(filter, paging).await?;
+        let now = state.app.ledger.now();
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for approval in page.rows {
+            let apply = views.apply(approval.apply_id).await?;
+            rows.push(row(approval, apply, now));
+        }
+        let words = ANSWERS.iter().map(|(one, word)| AnswerWord {
+            action: word,
+            answer: *one,
+            is_here: answer == Some(*one),
+        });
+        let short = |name: &str| {
+            let mut kept = query.kept().into_iter();
+            kept.find(|(kept, _)| *kept == name)
+                .map(|(_, value)| Short::line(value, TEXT))
+        };
+        Ok(HistoryPage {
+            frame: Frame::of(&who, asked.path(), View::History, page.as_of),
+            older: older(&asked, &query.kept(), page.next),
+            table: query.table(),
+            words: words.collect(),
+            is_all: answer.is_none(),
+            agent: short("agent"),
+            approver: short("approver"),
+            rows,
+        })
+    };
+    asked.page(made.await)
+}
+
+fn row(approval: ApprovalView, apply: Option<ApplyView>, now: Timestamp) -> AnswerRow {
+    let operations = apply.map(|apply| apply.operations).unwrap_or_default();
+    let told = operations.iter().take(OPERATIONS).map(|it| {
+        let what = on_scope(it.operation_id, it.scope_type, &it.scope_id);
+        Short::line(what, TEXT)
+    });
+    let is_decided = approval.decided_at.is_some();
+    AnswerRow {
+        id: approval.id.to_string(),
+        task: approval.task_id.to_string(),
+        answer: approval.answer.unwrap_or(approval.state),
+        agent: Short::line(approval.agent.as_str(), TEXT),
+        operations: told.collect(),
+        more: operations.len().saturating_sub(OPERATIONS),
+        by: approval
+            .decided_by
+            .as_ref()
+            .map(|by| Short::line(by.as_str(), TEXT)),
+        reason: approval
+            .decision_reason
+            .filter(|reason| is_decided && !reason.is_empty())
+            .map(|reason| Short::line(reason, TEXT)),
+        at: Beside::past(approval.answered_at.unwrap_or(approval.updated_at), now),
+        is_used: approval.consumed_by.is_some(),
+    }
+}

@@ -1,0 +1,236 @@
+//! The history of answers, as JSON and as a table of text.
+
+use super::lists::{name, next, paging};
+use super::time;
+use crate::problem::ApiError;
+use ledger::{AgentName, ApproverName};
+use projections::{ApplyView, ApprovalStatus, ApprovalView, HistoryFilter, Paging};
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which answers.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryQuery {
+    /// Only those to questions of this agent.
+    agent: Option<String>,
+    /// Only those that this principal gave.
+    approver: Option<String>,
+    /// `APPROVED`, `DENIED`, `EXPIRED` or `CANCELLED`.
+    action: Option<String>,
+    /// Only those that were given then or later: RFC 3339 with an offset.
+    from: Option<String>,
+    /// Only those that were given before.
+    to: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// At most so many, 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+impl HistoryQuery {
+    pub(crate) fn read(&self) -> Result<(HistoryFilter, Paging), ApiError> {
+        let moment = |of, text: &Option<String>| match text {
+            Some(text) => time(of, text).map(Some),
+            None => Ok(None),
+        };
+        let filter = HistoryFilter {
+            agent: name("agent", self.agent.as_deref(), AgentName::parse)?,
+            approver: name("approver", self.approver.as_deref(), ApproverName::parse)?,
+            answer: self.action.as_deref().map(answer).transpose()?,
+            from: moment("query: from", &self.from)?,
+            to: moment("query: to", &self.to)?,
+        };
+        Ok((filter, paging(self.after.as_deref(), self.limit)?))
+    }
+
+    /// The same list from its beginning, as a query with its question mark.
+    pub(crate) fn table(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.kept()).append_pair("limit", "200");
+        format!("?{}", query.finish())
+    }
+
+    /// What it asks for besides the place in the list, as a query says it.
+    pub(crate) fn kept(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("agent", &self.agent),
+            ("approver", &self.approver),
+            ("action", &self.action),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        let given = all.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+            .collect()
+    }
+}
+
+/// The word of each answer.
+pub(crate) const ANSWERS: [(ApprovalStatus, &str); 4] = [
+    (ApprovalStatus::Approved, "APPROVED"),
+    (ApprovalStatus::Denied, "DENIED"),
+    (ApprovalStatus::Expired, "EXPIRED"),
+    (ApprovalStatus::Cancelled, "CANCELLED"),
+];
+
+fn answer(text: &str) -> Result<ApprovalStatus, ApiError> {
+    let found = ANSWERS.iter().find(|(_, word)| *word == text);
+    found.map(|(answer, _)| *answer).ok_or_else(|| {
+        ApiError::bad_request("query: action must be APPROVED, DENIED, EXPIRED or CANCELLED")
+    })
+}
+
+/// Answers, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HistoryList {
+    pub(crate) history: Vec<HistoryRow>,
+    /// The ledger's size that this is as of.
+    pub(crate) as_of: u64,
+    /// `after` of the next page; null at the end.
+    pub(crate) next: Option<String>,
+}
+
+impl HistoryList {
+    pub(crate) fn of(history: Vec<HistoryRow>, as_of: u64, after: Option<u64>) -> Self {
+        Self {
+            history,
+            as_of,
+            next: next(after),
+        }
+    }
+}
+
+/// One question that was answered, or that ended without an answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HistoryRow {
+    approval_id: String,
+    /// `APPROVED`, `DENIED`, `EXPIRED` or `CANCELLED`. What became of an approval afterwards changes nothing in it.
+    #[schema(example = "APPROVED")]
+    action: &'static str,
+    agent: String,
+    task_id: String,
+    /// What was asked.
+    operations: Vec<AskedOperation>,
+    /// The principals who decided; none where nobody did.
+    by: Vec<String>,
+    /// The words of the person who decided; else the code of what ended it. Text: escape it where it is shown.
+    reason: Option<String>,
+    requested_at: String,
+    decided_at: String,
+    /// Whether the approval has been used for an apply.
+    used: bool,
+}
+
+/// An operation that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+struct AskedOperation {
+    operation_id: String,
+    scope_type: String,
+    scope_id: String,
+}
+
+impl HistoryRow {
+    /// Of a question that has ended, and of the apply that asked it, where that is still recorded.
+    pub(crate) fn of(view: ApprovalView, apply: Option<&ApplyView>) -> Self {
+        let answer = view.answer.unwrap_or(view.state);
+        let word = ANSWERS.iter().find(|(one, _)| *one == answer);
+        let operations = apply.map(|apply| apply.operations.as_slice());
+        let operations = operations.unwrap_or_default().iter();
+        let is_decided = view.decided_at.is_some();
+        Self {
+            approval_id: view.id.to_string(),
+            action: word.map_or("CANCELLED", |(_, word)| word),
+            agent: view.agent.into(),
+            task_id: view.task_id.to_string(),
+            operations: operations
+                .map(|it| AskedOperation {
+                    operation_id: it.operation_id.to_string(),
+                    scope_type: it.scope_type.to_string(),
+                    scope_id: it.scope_id.to_string(),
+                })
+                .collect(),
+            by: view.decided_by.into_iter().map(Into::into).collect(),
+            reason: if is_decided {
+                view.decision_reason
+            } else {
+                view.end_reason
+            },
+            requested_at: view.created_at.to_string(),
+            decided_at: view.answered_at.unwrap_or(view.updated_at).to_string(),
+            used: view.consumed_by.is_some(),
+        }
+    }
+}
+
+/// The rows as RFC 4180 has them, with a line of names first.
+///
+/// # Errors
+/// [`ApiError::Internal`] where they cannot be written, which no row can cause.
+pub(crate) fn csv(rows: &[HistoryRow]) -> Result<Vec<u8>, ApiError> {
+    let mut table = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    let names = [
+        "approval_id",
+        "action",
+        "agent",
+        "task_id",
+        "operations",
+        "by",
+        "reason",
+        "requested_at",
+        "decided_at",
+        "used",
+    ];
+    table.write_record(names).map_err(ApiError::internal)?;
+    for row in rows {
+        let operations = row.operations.iter();
+        let operations: Vec<_> = operations
+            .map(|it| format!("{} on {} {}", it.operation_id, it.scope_type, it.scope_id))
+            .collect();
+        let cells = [
+            row.approval_id.as_str(),
+            row.action,
+            &row.agent,
+            &row.task_id,
+            &operations.join("\n"),
+            &row.by.join("\n"),
+            row.reason.as_deref().unwrap_or_default(),
+            &row.requested_at,
+            &row.decided_at,
+            if row.used { "true" } else { "false" },
+        ];
+        let cells = cells.map(cell);
+        table.write_record(&cells).map_err(ApiError::internal)?;
+    }
+    table.into_inner().map_err(ApiError::internal)
+}
+
+/// A cell that no program takes for a formula.
+fn cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_begins_as_a_formula_does() {
+        for begin in ["=HYPERLINK(\"a\")", "+1", "-1", "@a", "\ta", "\ra"] {
+            assert_eq!(cell(begin), format!("'{begin}"));
+        }
+        for plain in ["", "a=1", "'=1", " =1"] {
+            assert_eq!(cell(plain), plain);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What an agent did before it asked a question, as the person who is asked may want to know it.
+
+use crate::app::App;
+use ledger::Timestamp;
+use ledger::aggregate::Approval;
+use projections::{ApprovalStatus, ApprovalView, Carried, Projection};
+use std::time::Duration;
+
+/// How far back an agent's record goes.
+pub const PERIOD: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a page waits for the read tables; it is shown without them rather than late.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What is known of an agent besides a question of it. What was erased is in none of the numbers.
+#[derive(Debug, Clone)]
+pub struct AgentRecord {
+    /// The operations that the same task has asked for before.
+    pub in_task: Carried,
+    /// The operations that the agent has asked for in [`PERIOD`].
+    pub in_period: Carried,
+    /// The questions that it has asked in [`PERIOD`], this one included: for each state, and whether a person
+    /// has decided, how many.
+    pub asked: Vec<(ApprovalStatus, bool, u64)>,
+    /// A person's newest answer to the same operations in the same task.
+    pub last: Option<ApprovalView>,
+    /// True where something was erased from this ledger, which may be what is missing here.
+    pub is_erased_in_part: bool,
+}
+
+/// The record beside a question; `None` where the read tables do not give it in time.
+pub async fn beside(app: &App, approval: &Approval, now: Timestamp) -> Option<AgentRecord> {
+    match read(app, approval, now).await {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::warn!(%error, "a question is shown without the record of its agent");
+            None
+        }
+    }
+}
+
+async fn read(
+    app: &App,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<AgentRecord, projections::Error> {
+    let views = &app.projections;
+    let read = [Projection::Tasks, Projection::Timeline];
+    views.caught_up(&read, PATIENCE).await?;
+    let since = now.minus(PERIOD);
+    let agent = &approval.agent;
+    Ok(AgentRecord {
+        in_task: views
+            .carried_in_task(approval.task_id, approval.apply_id)
+            .await?,
+        in_period: views.carried_by(agent, since).await?,
+        asked: views.asked_by(agent, since).await?,
+        last: views.last_answer(approval.fingerprint, approval.id).await?,
+        is_erased_in_part: views.has_erased().await?,
+    })
+}
