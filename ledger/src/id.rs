@@ -159,6 +159,10 @@ id!(
     LockId
 );
 id!(
+    /// One version of the policy, and its stream.
+    PolicyId
+);
+id!(
     /// One request to the service, as in its logs.
     RequestId
 );
@@ -211,5 +215,5 @@ macro_rules! stream {
 }
 stream!(
     LedgerId, TaskId, ApplyId, ApprovalId, AgentId, ApproverId, DeliveryId, UserId, GroupId,
-    SessionId, KeyId, TemplateId, LockId
+    SessionId, KeyId, TemplateId, LockId, PolicyId
 );

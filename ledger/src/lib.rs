@@ -82,8 +82,8 @@ pub use fingerprint::{Fingerprint, Submission, SubmissionError, operations_of};
 pub use fork::{Fork, ForkError};
 pub use id::{
     AgentId, ApplyId, ApprovalId, ApproverId, CallbackId, CommandId, DeliveryId, DeviceId,
-    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId, RequestId,
-    SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
+    EnrolmentId, EventId, ExecutionId, GroupId, InvalidId, KeyId, LedgerId, LockId, PolicyId,
+    RequestId, SessionId, StreamId, TaskId, TemplateId, TokenId, UserId,
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};

@@ -384,6 +384,9 @@ refusals! {
     /// Asked before a lock that has been lifted.
     #[error("the approval was cancelled by a lock that was set after it was asked for; ask anew under a new key")]
     CancelledByLock => Gone, "approval_cancelled";
+    /// No such version of the policy.
+    #[error("there is no such version of the policy")]
+    PolicyVersionNotFound => NotFound, "policy_version_not_found";
     /// No such lock.
     #[error("there is no such lock")]
     LockNotFound => NotFound, "lock_not_found";

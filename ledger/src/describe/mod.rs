@@ -15,6 +15,7 @@ mod key;
 mod ledger;
 mod lock;
 mod operations;
+mod policy;
 mod session;
 mod task;
 mod template;

@@ -93,6 +93,8 @@ pub enum AggregateKind {
     Template,
     /// A lock.
     Lock,
+    /// A version of the policy.
+    Policy,
 }
 
 impl AggregateKind {
@@ -113,6 +115,7 @@ impl AggregateKind {
             Self::Key => "key",
             Self::Template => "template",
             Self::Lock => "lock",
+            Self::Policy => "policy",
         }
     }
 
@@ -134,6 +137,7 @@ impl AggregateKind {
             100..=109 => Self::Key,
             110..=119 => Self::Template,
             120..=129 => Self::Lock,
+            130..=139 => Self::Policy,
             _ => return None,
         })
     }
@@ -201,6 +205,8 @@ pub(super) mod by {
         &[Agent, Administrator, Operator, User, ServiceToken, AgentKey];
     pub(in super::super) const MANAGERS: &[ActorKind] =
         &[Administrator, Operator, User, ServiceToken];
+    /// Not the bootstrap token, which is an orchestrator's.
+    pub(in super::super) const POLICY_MAKERS: &[ActorKind] = &[Operator, User, ServiceToken];
     pub(in super::super) const USERS: &[ActorKind] = &[User];
     /// A push service says of a device that it is gone.
     pub(in super::super) const DEVICE_ENDERS: &[ActorKind] = &[User, Service("dispatcher")];

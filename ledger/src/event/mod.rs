@@ -18,6 +18,7 @@ mod group;
 mod key;
 mod kind;
 mod lock;
+mod policy;
 mod session;
 #[macro_use]
 mod table;
@@ -54,6 +55,7 @@ pub use group::{GroupChanged, GroupCreated, GroupDeleted};
 pub use key::{KeyCreated, KeyOrigin, KeyRevoked};
 pub use kind::{ActorKind, AggregateKind, EventKind, Traits};
 pub use lock::{LockLifted, LockSet, LockTarget, LockedOperation};
+pub use policy::{PolicyChanged, PolicyDocument, PolicyFormat, StoredTree};
 pub use session::{
     FailuresCounted, LoginFailed, LoginWay, PasskeyProof, SessionEnd, SessionEnded, SessionOpened,
     SessionProof, SessionTokenHash, SteppedUp,
@@ -97,7 +99,8 @@ mod stream {
     pub(super) use crate::id::{
         AgentId as Agent, ApplyId as Apply, ApprovalId as Approval, ApproverId as Approver,
         DeliveryId as Delivery, GroupId as Group, KeyId as Key, LedgerId as Ledger, LockId as Lock,
-        SessionId as Session, TaskId as Task, TemplateId as Template, UserId as User,
+        PolicyId as Policy, SessionId as Session, TaskId as Task, TemplateId as Template,
+        UserId as User,
     };
 }
 
@@ -245,6 +248,8 @@ events! {
         in Lock by MANAGERS under Lock [begins, looked_up];
     121, 1, "lock.lifted" => LockLifted(LockLifted)
         in Lock by MANAGERS under Lock;
+    130, 1, "policy.changed" => PolicyChanged(PolicyChanged)
+        in Policy by POLICY_MAKERS under Policy [begins, looked_up];
 }
 
 impl Event {

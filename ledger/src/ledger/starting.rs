@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::StreamId;
 use crate::locks::Locks;
+use crate::policy::CurrentPolicy;
 use crate::record::RecordHash;
 use crate::rules::Rules;
 use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
@@ -87,6 +88,7 @@ impl Ledger {
             recent: RecentEvents::default(),
             watchers: Watchers::default(),
             locks: watch::Sender::new(Arc::new(locks_at(&*log, head.size).await?)),
+            policy: watch::Sender::new(Arc::new(policy_at(&*log, head.size).await?)),
             size: watch::Sender::new(head.size),
             tree: watch::Sender::new(tree.whole().cloned()),
             is_clean: watch::Sender::new(!is_to_clean),
@@ -174,6 +176,21 @@ async fn locks_at(log: &dyn Log, size: u64) -> Result<Locks, ReadError> {
         }
     }
     Ok(locks)
+}
+
+/// The newest version of the policy. Without it nothing may be decided.
+async fn policy_at(log: &dyn Log, size: u64) -> Result<CurrentPolicy, ReadError> {
+    // Keys are versions in big-endian: the greatest is the newest.
+    let versions = log.all_lookups(LookupKind::Policy).await?;
+    let Some((key, value)) = versions.iter().max() else {
+        return Ok(CurrentPolicy::default());
+    };
+    let stream = StreamId::from_slice(value).ok_or_else(|| key.misleads())?;
+    let state = Entry::fold(&log.stream(stream, size).await?).state;
+    match &state {
+        State::PolicyVersion(policy) if state.answers_to(key) => Ok(policy.current()),
+        _ => Err(key.misleads()),
+    }
 }
 
 async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {

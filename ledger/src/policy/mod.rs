@@ -3,8 +3,10 @@
 //! A document is text that a person wrote. Saved, it is lowered to a [`Policy`], the tree that decisions and
 //! the auditor evaluate; its digest is what statements and records name.
 
+mod in_force;
 mod tree;
 
+pub use in_force::{CurrentPolicy, PolicyInForce};
 pub use tree::{
     Assurance, BreakGlass, Comparison, DefaultAction, Engine, Expr, InvalidRuleId, Limits, Mode,
     Need, NeedGroup, Policy, PolicyChange, PolicyDigest, PreState, Quantifier, RetentionMode, Rule,

@@ -53,6 +53,8 @@ pub enum LookupKind {
     OwnedAgent = 19,
     /// Lock → itself, for as long as the ledger lives.
     Lock = 20,
+    /// Version of the policy → its stream.
+    Policy = 21,
 }
 
 /// How long a row of the lookup table stays as it is.
@@ -170,6 +172,10 @@ impl LookupKey {
         Self(LookupKind::Lock, lock.as_bytes().to_vec())
     }
 
+    pub(crate) fn policy(version: u64) -> Self {
+        Self(LookupKind::Policy, version.to_be_bytes().to_vec())
+    }
+
     /// A name that stays taken after what had it was erased.
     pub(crate) fn erased_name(kind: NameKind, digest: &[u8]) -> Self {
         Self(LookupKind::ErasedName, [&[kind.number()], digest].concat())
@@ -215,7 +221,8 @@ impl LookupKey {
             | LookupKind::Template
             | LookupKind::MintedKey
             | LookupKind::OwnedAgent
-            | LookupKind::Lock => return None,
+            | LookupKind::Lock
+            | LookupKind::Policy => return None,
         };
         Some((kind, &self.1))
     }
@@ -443,6 +450,7 @@ impl Lookups {
             Event::KeyRevoked(_) => self.remove(LookupKey::minted_key(stream)),
             Event::TemplateCreated(e) => put(LookupKey::template(&e.name), stream.as_bytes()),
             Event::LockSet(_) => put(LookupKey::lock(stream), stream.as_bytes()),
+            Event::PolicyChanged(e) => put(LookupKey::policy(e.version), stream.as_bytes()),
             Event::TokenIssued(e) => put(LookupKey::token(e.token_id), stream.as_bytes()),
             Event::SessionOpened(e) => put(LookupKey::session(&e.token_hash), stream.as_bytes()),
             Event::ApplyAccepted(e) => {

@@ -40,6 +40,7 @@ impl Writer {
             lookups,
             events,
             locks,
+            policy,
             erasing,
         } = batch;
         let mut staged = Vec::with_capacity(events.len());
@@ -101,6 +102,7 @@ impl Writer {
             lookups,
             events: Vec::new(),
             locks,
+            policy,
             erasing,
         };
         let committed = Committed {

@@ -37,6 +37,7 @@ use crate::error::Error;
 use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
 use crate::locks::Locks;
+use crate::policy::CurrentPolicy;
 use crate::rules::Rules;
 use crate::storage::{Decided, Head, Storage, StorageError};
 use crate::tlog::Frontier;
@@ -79,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     /// The committed locks.
     pub(crate) locks: watch::Sender<Arc<Locks>>,
+    /// The committed policy.
+    pub(crate) policy: watch::Sender<Arc<CurrentPolicy>>,
     /// The log's size as of the last commit.
     pub(crate) size: watch::Sender<u64>,
     /// The tree over the whole log as of the last commit; `None` while it is still being filled.
@@ -241,6 +244,7 @@ impl Writer {
         let floor = self.rules.quotas.min_free_bytes;
         let is_short_of_room = self.room.is_below(floor);
         let locks = Arc::clone(&self.shared.locks.borrow());
+        let policy = Arc::clone(&self.shared.policy.borrow());
         for job in waiting.iter_mut() {
             let mut tx = Transaction {
                 storage: &mut *self.storage,
@@ -250,6 +254,7 @@ impl Writer {
                 batch: &batch,
                 own: Batch::default(),
                 locks: &locks,
+                policy: &policy,
                 envelope: job.envelope(),
                 context: Context {
                     now,
@@ -369,6 +374,9 @@ impl Writer {
                     locks.put(lock);
                 }
             });
+        }
+        if let Some(policy) = batch.policy {
+            self.shared.policy.send_replace(policy);
         }
         self.known.learn(batch.lookups);
         self.newest = staged

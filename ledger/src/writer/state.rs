@@ -1,8 +1,8 @@
 //! The aggregates that the writer keeps: one state for each stream, shared once committed.
 
 use crate::aggregate::{
-    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Lock, Session, Task,
-    Template, User,
+    Agent, Aggregate, Apply, Approval, Approver, Delivery, Group, Key, Lock, PolicyVersion,
+    Session, Task, Template, User,
 };
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -33,6 +33,7 @@ pub(crate) enum State {
     Key(Arc<Key>),
     Template(Arc<Template>),
     Lock(Arc<Lock>),
+    PolicyVersion(Arc<PolicyVersion>),
     /// Its payloads were erased, by the event at that position.
     Erased(u64),
 }
@@ -68,7 +69,19 @@ macro_rules! stored {
     )+};
 }
 stored!(
-    Task, Apply, Approval, Agent, Approver, Delivery, User, Group, Session, Key, Template, Lock
+    Task,
+    Apply,
+    Approval,
+    Agent,
+    Approver,
+    Delivery,
+    User,
+    Group,
+    Session,
+    Key,
+    Template,
+    Lock,
+    PolicyVersion
 );
 
 impl State {
@@ -99,6 +112,7 @@ impl State {
             | Self::Key(_)
             | Self::Template(_)
             | Self::Lock(_)
+            | Self::PolicyVersion(_)
             | Self::Erased(_) => None,
         }
     }
@@ -119,6 +133,7 @@ impl State {
             | Self::Key(_)
             | Self::Template(_)
             | Self::Lock(_)
+            | Self::PolicyVersion(_)
             | Self::Erased(_) => {
                 return None;
             }
@@ -140,6 +155,7 @@ impl State {
             Self::Key(state) => state.weight(),
             Self::Template(state) => state.weight(),
             Self::Lock(state) => state.weight(),
+            Self::PolicyVersion(state) => state.weight(),
         }
     }
 
@@ -174,6 +190,9 @@ impl State {
             (Self::Key(state), LookupKind::AgentKey) => state.hash.as_bytes() == key,
             (Self::Template(template), LookupKind::Template) => template.name.as_bytes() == key,
             (Self::Lock(lock), LookupKind::Lock) => lock.id.as_bytes() == key,
+            (Self::PolicyVersion(policy), LookupKind::Policy) => {
+                policy.version.to_be_bytes() == key
+            }
             (Self::Task(task), LookupKind::Token) => {
                 task.tokens.iter().any(|token| token.id.as_bytes() == key)
             }
@@ -230,6 +249,9 @@ impl State {
                 Some(AggregateKind::Key) => step(self, None, State::Key, event, at),
                 Some(AggregateKind::Template) => step(self, None, State::Template, event, at),
                 Some(AggregateKind::Lock) => step(self, None, State::Lock, event, at),
+                Some(AggregateKind::Policy) => {
+                    step(self, None, State::PolicyVersion, event, at);
+                }
                 Some(AggregateKind::Ledger) | None => {}
             },
             Self::Task(state) => step(self, Some(state), State::Task, event, at),
@@ -244,6 +266,9 @@ impl State {
             Self::Key(state) => step(self, Some(state), State::Key, event, at),
             Self::Template(state) => step(self, Some(state), State::Template, event, at),
             Self::Lock(state) => step(self, Some(state), State::Lock, event, at),
+            Self::PolicyVersion(state) => {
+                step(self, Some(state), State::PolicyVersion, event, at);
+            }
         }
     }
 }

@@ -4,13 +4,14 @@
 use super::known::KnownKeys;
 use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
-use crate::aggregate::{Lock, Task};
+use crate::aggregate::{Lock, PolicyVersion, Task};
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::error::Error;
 use crate::event::{Actor, Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
 use crate::locks::Locks;
+use crate::policy::{CurrentPolicy, PolicyInForce};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
@@ -70,6 +71,8 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Decided>,
     /// Locks that were set or lifted, each in its newest state last.
     pub(crate) locks: Vec<Arc<Lock>>,
+    /// The policy that was put, if one was.
+    pub(crate) policy: Option<Arc<CurrentPolicy>>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
     pub(crate) erasing: Option<Erasing>,
 }
@@ -96,6 +99,8 @@ pub struct Transaction<'w> {
     pub(super) own: Batch,
     /// The committed locks.
     pub(super) locks: &'w Arc<Locks>,
+    /// The committed policy.
+    pub(super) policy: &'w Arc<CurrentPolicy>,
     pub(super) envelope: Envelope,
     pub(super) context: Context<'w>,
     pub(super) refusals: &'w mut Refusals,
@@ -151,6 +156,17 @@ impl<'w> Transaction<'w> {
             locks.put(Arc::clone(lock));
         }
         Arc::new(locks)
+    }
+
+    /// The newest version of the policy as of this command.
+    pub(crate) fn current_policy(&self) -> &Arc<CurrentPolicy> {
+        let decided = self.own.policy.as_ref().or(self.batch.policy.as_ref());
+        decided.unwrap_or(self.policy)
+    }
+
+    /// The policy that this command is decided by; `None` where there is no document.
+    pub(crate) fn policy(&self) -> Option<&Arc<PolicyInForce>> {
+        self.current_policy().in_force.as_ref()
     }
 
     /// Notes that a session is valid as of this batch.
@@ -329,6 +345,9 @@ impl<'w> Transaction<'w> {
             if let State::Lock(lock) = &entry.state {
                 self.own.locks.push(Arc::clone(lock));
             }
+            if let State::PolicyVersion(policy) = &entry.state {
+                self.own.policy = Some(Arc::new(PolicyVersion::current(policy)));
+            }
             self.own.changed.insert(new.stream, entry);
             self.own.events.push(Decided {
                 new,
@@ -369,6 +388,7 @@ impl Batch {
         self.lookups.extend(decided.lookups);
         self.events.extend(decided.events);
         self.locks.extend(decided.locks);
+        self.policy = decided.policy.or(self.policy.take());
         self.erasing = decided.erasing.or(self.erasing.take());
     }
 }

@@ -190,9 +190,13 @@ impl History {
             {
                 Role::Viewer
             }
-            Some(AggregateKind::User | AggregateKind::Group | AggregateKind::Ledger) | None => {
-                Role::Admin
-            }
+            Some(
+                AggregateKind::User
+                | AggregateKind::Group
+                | AggregateKind::Ledger
+                | AggregateKind::Policy,
+            )
+            | None => Role::Admin,
         }
     }
 

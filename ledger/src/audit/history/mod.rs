@@ -21,6 +21,7 @@ mod keys;
 mod ledger_events;
 mod locks;
 mod passkeys;
+mod policies;
 mod reports;
 mod requests;
 mod sessions;
@@ -48,6 +49,7 @@ use approvers::KnownCredential;
 use carried_out::Promise;
 use closings::Closing;
 use erasures::Unproven;
+use policies::Policies;
 use reports::{Owing, Reports};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streams::{State, Streams, rule_of};
@@ -82,6 +84,7 @@ pub(super) struct History {
     agent_keys: HashSet<AgentKeyHash>,
     templates: HashSet<TemplateName>,
     locks: Locks,
+    policies: Policies,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -195,6 +198,7 @@ impl History {
             agent_keys: HashSet::new(),
             templates: HashSet::new(),
             locks: Locks::default(),
+            policies: Policies::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),
@@ -401,6 +405,7 @@ impl History {
             Some(AggregateKind::Key) => self.key_event(now, &event),
             Some(AggregateKind::Template) => self.template_event(now, &event),
             Some(AggregateKind::Lock) => self.lock_event(now, &event),
+            Some(AggregateKind::Policy) => self.policy_event(now, event),
             Some(AggregateKind::Ledger) | None => {}
         }
     }

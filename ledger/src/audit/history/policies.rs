@@ -1,0 +1,102 @@
+//! The policy: versions count up by one, and what decisions evaluate is the tree that the digest names.
+
+use super::streams::State;
+use super::{History, Now};
+use crate::audit::check::Check;
+use crate::audit::finding::Obstacle;
+use crate::event::{AggregateKind, Event, PolicyChanged, PolicyDocument};
+use crate::policy::{Policy, PolicyDigest};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The versions so far.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    /// The number of the newest; `None` before the first that was seen.
+    newest: Option<u64>,
+    /// The digest of each version's document.
+    digests: HashMap<u64, Option<PolicyDigest>>,
+    /// The tree of the newest version's document.
+    pub(super) in_force: Option<Arc<Policy>>,
+}
+
+impl History {
+    pub(super) fn policy_event(&mut self, now: &mut Now<'_>, event: Event) {
+        let Event::PolicyChanged(changed) = event else {
+            return;
+        };
+        let stream = now.header.stream_id;
+        now.expect(
+            changed.policy_id.as_bytes() == stream.as_bytes(),
+            Check::StreamIdentity,
+            || format!("it begins policy {} in stream {stream}", changed.policy_id),
+        );
+        self.counts_up(now, changed.version);
+        if let Some(document) = &changed.document {
+            let digest = document.tree.policy().digest();
+            now.expect(digest == document.digest, Check::Policy, || {
+                format!(
+                    "it names the digest {}, its tree has {digest}",
+                    document.digest
+                )
+            });
+        }
+        self.restores_what_was(now, &changed);
+        self.policies.take(changed);
+        self.streams
+            .put(stream, State::Ended(AggregateKind::Policy));
+    }
+
+    fn counts_up(&self, now: &mut Now<'_>, version: u64) {
+        match self.policies.newest {
+            None if self.partial || self.is_excerpt => {
+                now.cannot(Check::Policy, Obstacle::BeforeRange);
+            }
+            Some(newest) if self.is_excerpt && version > newest => {
+                now.cannot(Check::Policy, Obstacle::BeforeRange);
+            }
+            newest => {
+                let expected = newest.unwrap_or(0).saturating_add(1);
+                now.expect(version == expected, Check::Policy, || {
+                    format!("it is version {version}, and version {expected} comes next")
+                });
+            }
+        }
+    }
+
+    /// A rollback brings back the document of an earlier version, or none.
+    fn restores_what_was(&self, now: &mut Now<'_>, changed: &PolicyChanged) {
+        let digest = changed.document.as_ref().map(|document| document.digest);
+        let Some(restored) = changed.restores else {
+            return now.expect(digest.is_some(), Check::Policy, || {
+                "it has no document, and names no version that it brings back".to_owned()
+            });
+        };
+        let before = match restored {
+            0 => Some(&None),
+            version => self.policies.digests.get(&version),
+        };
+        match before {
+            Some(before) => now.expect(*before == digest, Check::Policy, || {
+                format!("its document is not that of version {restored}, which it brings back")
+            }),
+            None if (self.partial || self.is_excerpt) && restored < changed.version => {
+                now.cannot(Check::Policy, Obstacle::BeforeRange);
+            }
+            None => now.wrong(
+                Check::Policy,
+                format!("it brings back version {restored}, which was not there"),
+            ),
+        }
+    }
+}
+
+impl Policies {
+    fn take(&mut self, changed: PolicyChanged) {
+        let digest = changed.document.as_ref().map(|document| document.digest);
+        let tree = |document: &PolicyDocument| Arc::clone(document.tree.policy());
+        self.newest = Some(changed.version);
+        self.digests.insert(changed.version, digest);
+        self.in_force = changed.document.as_ref().map(tree);
+    }
+}
