@@ -1,14 +1,29 @@
 //! Policy documents: rules that say which operations run, which ask people, and which never run.
 //!
 //! A document is text that a person wrote. Saved, it is lowered to a [`Policy`], the tree that decisions and
-//! the auditor evaluate; its digest is what statements and records name.
+//! the auditor evaluate; its digest is what statements and records name. [`Prepared`] is a tree that was held to
+//! its [`bounds`], and [`evaluate`] says what it means for operations that are asked for.
 
+pub mod bounds;
+mod condition;
+mod evaluation;
+mod facts;
 mod in_force;
+mod prepared;
+mod requirement;
+#[cfg(test)]
+mod tests;
 mod tree;
+mod validate;
 
+pub use evaluation::{Evaluation, OperationEvaluation, OperationFacts, RuleResult, evaluate};
+pub use facts::{FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, window_of};
 pub use in_force::{CurrentPolicy, PolicyInForce};
+pub use prepared::Prepared;
+pub use requirement::{Requirement, RequirementDigest, Retention};
 pub use tree::{
     Assurance, BreakGlass, Comparison, DefaultAction, Engine, Expr, InvalidRuleId, Limits, Mode,
     Need, NeedGroup, Policy, PolicyChange, PolicyDigest, PreState, Quantifier, RetentionMode, Rule,
     RuleAction, RuleDigest, RuleId, TextTest, Value, Window,
 };
+pub use validate::{InvalidPolicy, read_block, read_pattern};

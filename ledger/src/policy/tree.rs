@@ -232,6 +232,17 @@ pub struct Need {
     pub assurance: Assurance,
 }
 
+impl Default for Need {
+    /// One of the approvers of the configuration.
+    fn default() -> Self {
+        Self {
+            group: NeedGroup::Default,
+            n: 1,
+            assurance: Assurance::Any,
+        }
+    }
+}
+
 /// The people of a need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NeedGroup {
@@ -270,7 +281,7 @@ impl<'de> Deserialize<'de> for NeedGroup {
 }
 
 /// What an approver must show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assurance {
     /// Whatever the ledger takes as a decision.
@@ -451,7 +462,7 @@ impl Rule {
     clippy::expect_used,
     reason = "a tree has text keys only, and integers that JSON writes"
 )]
-fn under(prefix: &[u8], tree: &impl Serialize) -> [u8; 32] {
+pub(super) fn under(prefix: &[u8], tree: &impl Serialize) -> [u8; 32] {
     let value = serde_json::to_value(tree).expect("a tree is JSON");
     let bytes = canonical::canonicalise(&value).expect("a tree has a canonical form");
     let digest = Sha256::new().chain_update(prefix).chain_update(bytes);
