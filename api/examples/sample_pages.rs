@@ -124,6 +124,7 @@ const PATH: &str = "/v1/approve/link";
 
 fn ask(operations: Vec<OperationCard>, simulated: bool, expires_in: i64) -> ApprovalPage {
     ApprovalPage {
+        asked_by: None,
         agent: ShownText::line("deploy-bot"),
         task_name: ShownText::line("Move the shop to the new origin"),
         opener_says: Says::default(),

@@ -255,6 +255,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "viewer")]
     pub role: Option<&'static str>,
+    /// Only with `denied_by_policy`: the rules that say so; none where the document's default does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<String>>,
 }
 
 impl Problem {
@@ -271,6 +274,7 @@ impl Problem {
             request_id: None,
             required_role: None,
             role: None,
+            rules: None,
         }
     }
 }
@@ -297,6 +301,9 @@ impl IntoResponse for ApiError {
         if let Self::Refused(Rejection::RoleRequired { required, role }) = &self {
             problem.required_role = Some(required.as_str());
             problem.role = Some(role.as_str());
+        }
+        if let Self::Refused(Rejection::DeniedByPolicy { rules, .. }) = &self {
+            problem.rules = Some(rules.clone());
         }
         let mut response = problem.into_response();
         let headers = response.headers_mut();

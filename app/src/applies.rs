@@ -1,18 +1,21 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
+use crate::policy::windows_at;
 use crate::principal::{Acting, Principal, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
 use crate::token::link::{Resume, SignedToken};
 use ledger::aggregate::{Agent, Apply, Approval, Task};
 use ledger::command::{
-    ContinueApply, NewCallback, RefuseApply, ResolveApply, Resume as Resumed, Standing,
-    SubmitApply, Submitted, permission_check, standing,
+    Asker, ContinueApply, NewCallback, RefuseApply, ResolveApply, Resume as Resumed, Standing,
+    SubmitApply, Submitted, permission_check, ruled, standing,
 };
-use ledger::event::{ApplyEnd, OnApproval, PermissionCheck};
+use ledger::event::{ApplyEnd, OnApproval, PermissionCheck, PolicyEvaluation};
 use ledger::operation::Operation;
+use ledger::policy::{Edge, Fact, Policy, Value};
 use ledger::{ApplyId, IdempotencyKey, Ledger, Purpose, Rejection, Timestamp};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,7 +32,34 @@ pub struct Planned {
     /// What upstream calls what each operation acts on.
     pub names: Vec<ScopeName>,
     pub agent: Option<Arc<Agent>>,
+    /// What the policy says of it, and its document, where one is in force.
+    pub evaluation: Option<(PolicyEvaluation, Arc<Policy>)>,
     pub now: Timestamp,
+}
+
+/// What the service knows of a request and the log does not. Where no policy is in force nobody asks.
+fn edge(app: &App, address: Option<IpAddr>) -> Edge {
+    let mut edge = Edge::default();
+    let policy = app.ledger.policy();
+    let Some(policy) = &policy.in_force else {
+        return edge;
+    };
+    edge.say(
+        "address",
+        match address {
+            Some(address) => Fact::Known(Value::Text(address.to_string())),
+            None => Fact::unknown("not_told"),
+        },
+    );
+    for name in ["country", "asn", "tls.subject", "tls.fingerprint"] {
+        edge.say(name, Fact::unknown("not_configured"));
+    }
+    let prepared = policy.prepared.as_ref();
+    if prepared.is_some_and(|prepared| prepared.windows().next().is_some()) {
+        let open = windows_at(&policy.policy, app.ledger.now());
+        edge.say_windows(policy.version, open);
+    }
+    edge
 }
 
 /// Checks operations as an apply of them would be checked. Nothing is recorded; upstream is asked for names of scopes that
@@ -37,17 +67,35 @@ pub struct Planned {
 ///
 /// # Errors
 /// The refusal that the apply would meet.
-pub async fn plan(app: &App, who: &TaskAccess, operations: &[Operation]) -> Result<Planned, Error> {
+pub async fn plan(
+    app: &App,
+    who: &TaskAccess,
+    operations: &[Operation],
+    address: Option<IpAddr>,
+) -> Result<Planned, Error> {
     let agent_id = who.task().agent_id;
     let agent = app.ledger.load::<Agent>(agent_id).await?;
     let now = app.ledger.now();
-    let check = permission_check(who.task(), agent.as_deref(), operations, now)?;
+    let mut check = permission_check(who.task(), agent.as_deref(), operations, now)?;
+    let mut evaluation = None;
+    if let Some(policy) = &app.ledger.policy().in_force {
+        let asker = Asker {
+            task: who.task(),
+            agent: agent.as_deref(),
+            token: &who.presented(),
+            edge: &edge(app, address),
+        };
+        let ruled = ruled(policy, &asker, operations, now)?;
+        check = ruled.check(check);
+        evaluation = Some((ruled.recorded, Arc::clone(&policy.policy)));
+    }
     let patience = scope_names::PATIENCE;
     let names = scope_names::read(&*app.scope_names, agent_id, operations, patience).await;
     Ok(Planned {
         check,
         names,
         agent,
+        evaluation,
         now,
     })
 }
@@ -59,6 +107,8 @@ pub struct Attempt<'a> {
     who: &'a TaskAccess,
     /// How long the caller wants to wait, where it said so.
     wait: Option<Duration>,
+    /// Where the request came from, where that is known.
+    address: Option<IpAddr>,
     begun: Instant,
 }
 
@@ -100,8 +150,16 @@ impl<'a> Attempt<'a> {
             app,
             who,
             wait,
+            address: None,
             begun: Instant::now(),
         }
+    }
+
+    /// Says where the request came from.
+    #[must_use]
+    pub const fn asked_from(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
     }
 
     /// Submits operations under a key.
@@ -120,6 +178,7 @@ impl<'a> Attempt<'a> {
             purpose,
             on_approval,
             callback,
+            edge: edge(self.app, self.address),
         };
         let ruling = self.app.ledger.execute(self.who.origin(), command).await?;
         Ok(ruling.accepted()?)
@@ -150,6 +209,7 @@ impl<'a> Attempt<'a> {
             token: self.who.presented(),
             key,
             resume,
+            edge: edge(self.app, self.address),
         };
         let ledger = &self.app.ledger;
         let ruling = ledger.execute(self.who.origin(), command.clone()).await?;
@@ -270,6 +330,8 @@ pub struct Detail {
     pub apply: Arc<Apply>,
     pub standing: Standing,
     pub agent: Option<Arc<Agent>>,
+    /// The policy in force, where there is one.
+    pub policy: Option<Arc<Policy>>,
     pub now: Timestamp,
 }
 
@@ -316,6 +378,11 @@ async fn detail(ledger: &Ledger, apply: Arc<Apply>) -> Result<Detail, Error> {
         standing: standing(&apply, approval.as_deref(), now),
         apply,
         agent,
+        policy: ledger
+            .policy()
+            .in_force
+            .as_ref()
+            .map(|policy| Arc::clone(&policy.policy)),
         now,
     })
 }

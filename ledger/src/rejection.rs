@@ -187,6 +187,20 @@ refusals! {
         /// The time.
         at: Timestamp,
     } => Gone, "approval_expired";
+    /// A rule denies it, or the document's default does.
+    #[error("{detail}")]
+    DeniedByPolicy {
+        /// Which rules, and why.
+        detail: String,
+        /// Their ids.
+        rules: Vec<String>,
+    } => Forbidden, "denied_by_policy";
+    /// Approved under an earlier version of the policy, which asked for less.
+    #[error("the policy has changed since this was asked for and wants another answer now; ask anew under a new key")]
+    PolicyChanged => Conflict, "policy_changed";
+    /// Cancelled when it was to go on.
+    #[error("the approval was cancelled because the policy has changed since it was asked for; ask anew under a new key")]
+    CancelledByPolicy => Gone, "approval_cancelled";
     /// Withdrawn.
     #[error("the approval was cancelled because its task was closed")]
     ApprovalCancelled => Gone, "approval_cancelled";

@@ -9,6 +9,7 @@ use super::says::Says;
 use super::shown::ShownText;
 use askama::Template;
 use ledger::Risk;
+use ledger::aggregate::Approval;
 
 /// Everything that one approval asks.
 #[derive(Debug, Clone, Template)]
@@ -21,6 +22,8 @@ pub struct ApprovalPage {
     pub opener_says: Says,
     /// The agent's own words about it.
     pub says: Says,
+    /// The rules of the policy that ask; absent where none do.
+    pub asked_by: Option<AskedByRules>,
     /// True where it is carried out at once after an approval.
     pub executes: bool,
     pub task_id: String,
@@ -42,6 +45,29 @@ pub struct ApprovalPage {
     pub simulated: bool,
     /// Where the page is, which is what its files are relative to.
     pub path: String,
+}
+
+/// The rules of the policy that ask, and why.
+#[derive(Debug, Clone)]
+pub struct AskedByRules {
+    /// Their ids.
+    pub rules: Vec<String>,
+    /// In the words of the policy.
+    pub reason: Option<ShownText>,
+}
+
+impl AskedByRules {
+    /// Of a question; `None` where no rule asks.
+    #[must_use]
+    pub fn of(approval: &Approval) -> Option<Self> {
+        let asked = approval.policy.as_ref()?;
+        let reason = asked.requirement.get().reason.as_str();
+        let rules = asked.rules.iter().map(ToString::to_string).collect();
+        (!asked.rules.is_empty()).then(|| Self {
+            rules,
+            reason: (!reason.is_empty()).then(|| ShownText::line(reason)),
+        })
+    }
 }
 
 /// One who may decide.

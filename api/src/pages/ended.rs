@@ -41,8 +41,12 @@ pub enum Ended {
     Cancelled,
     /// A lock was set after it was asked.
     LockedOut,
+    /// The policy denies it now, or wants another answer.
+    PolicyChanged,
     /// Approved and used; a lock was set before anything was sent.
     StoppedByLock,
+    /// Approved and used; the policy changed before anything was sent.
+    StoppedByPolicy,
 }
 
 #[derive(Debug, Clone)]
@@ -179,7 +183,9 @@ impl Ended {
             Self::Lapsed => "lapsed",
             Self::Cancelled => "cancelled",
             Self::LockedOut => "locked_out",
+            Self::PolicyChanged => "policy_changed",
             Self::StoppedByLock => "stopped_by_lock",
+            Self::StoppedByPolicy => "stopped_by_policy",
         }
     }
 
@@ -198,7 +204,9 @@ impl Ended {
             | Self::Lapsed
             | Self::Cancelled
             | Self::LockedOut
-            | Self::StoppedByLock => false,
+            | Self::PolicyChanged
+            | Self::StoppedByLock
+            | Self::StoppedByPolicy => false,
         }
     }
 
@@ -207,7 +215,7 @@ impl Ended {
         match self {
             Self::CarriedOut => "Carried out",
             Self::Failed | Self::FailedForNow => "Failed",
-            Self::Stopped | Self::StoppedByLock => "Stopped",
+            Self::Stopped | Self::StoppedByLock | Self::StoppedByPolicy => "Stopped",
             _ => "Ended",
         }
     }
@@ -227,7 +235,9 @@ impl Ended {
             | Self::Lapsed
             | Self::Cancelled
             | Self::LockedOut
-            | Self::StoppedByLock => "neutral",
+            | Self::PolicyChanged
+            | Self::StoppedByLock
+            | Self::StoppedByPolicy => "neutral",
         }
     }
 
@@ -240,12 +250,12 @@ impl Ended {
             Self::Failed | Self::FailedForNow => "Approved, but it failed",
             Self::InPart => "Approved, but carried out only in part",
             Self::Unknown => "Approved, outcome unknown",
-            Self::Stopped | Self::StoppedByLock => "Approved, but stopped",
+            Self::Stopped | Self::StoppedByLock | Self::StoppedByPolicy => "Approved, but stopped",
             Self::Used => "Approved and used",
             Self::Denied => "Denied",
             Self::Expired => "This request has expired",
             Self::Lapsed => "Approved, but not used in time",
-            Self::Cancelled | Self::LockedOut => "This request was cancelled",
+            Self::Cancelled | Self::LockedOut | Self::PolicyChanged => "This request was cancelled",
         }
     }
 
@@ -307,6 +317,13 @@ impl Ended {
                 "A lock was set after it was asked, so nothing more comes of it. If it is still wanted \
                  once the lock is lifted, the agent has to ask again."
             }
+            Self::PolicyChanged => {
+                "The policy has changed since it was asked, so nothing more comes of it. If it is still \
+                 wanted, the agent has to ask again."
+            }
+            Self::StoppedByPolicy => {
+                "The policy changed before everything was carried out. The approval has been used."
+            }
             Self::StoppedByLock => {
                 "A lock was set before everything was carried out. The approval has been used."
             }
@@ -325,7 +342,7 @@ impl Ended {
         match self {
             Self::Denied => "Denied",
             Self::Expired | Self::Lapsed => "Expired",
-            Self::Cancelled | Self::LockedOut => "Cancelled",
+            Self::Cancelled | Self::LockedOut | Self::PolicyChanged => "Cancelled",
             Self::Approved
             | Self::FailedForNow
             | Self::Running
@@ -336,6 +353,7 @@ impl Ended {
             | Self::Unknown
             | Self::Stopped
             | Self::StoppedByLock
+            | Self::StoppedByPolicy
             | Self::Used => "Approved",
         }
     }

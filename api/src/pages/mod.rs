@@ -27,7 +27,7 @@ pub(crate) mod views;
 mod watch;
 
 pub use account::AccountPage;
-pub use approval::{ApprovalPage, MayDecide};
+pub use approval::{ApprovalPage, AskedByRules, MayDecide};
 pub(crate) use bounded::ApprovalFile;
 pub use card::{OperationCard, ShownWarning, UpstreamState};
 pub use ended::{Ended, EndedOperation, EndedPage, OutcomeShown};

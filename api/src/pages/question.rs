@@ -1,6 +1,6 @@
 //! From what the ledger knows of an approval to the page that its link shows.
 
-use super::approval::{ApprovalPage, MayDecide};
+use super::approval::{ApprovalPage, AskedByRules, MayDecide};
 use super::card::{OperationCard, UpstreamState, act, warnings};
 use super::ended::{EndedOperation, EndedPage, OutcomeShown};
 use super::glance::{Glance, Told};
@@ -60,6 +60,7 @@ impl Question<'_> {
             task_name: ShownText::line(&self.task.name),
             opener_says: Says::of(&self.task.purpose),
             says: Says::of(&self.apply.purpose),
+            asked_by: AskedByRules::of(approval),
             executes: self.executes,
             task_id: approval.task_id.to_string(),
             approval_id: approval.id.to_string(),

@@ -3,7 +3,7 @@
 use super::ended::{Ended, OutcomeShown};
 use super::shown::ShownText;
 use ledger::Timestamp;
-use ledger::aggregate::{Apply, Approval, ApprovalState, OperationState};
+use ledger::aggregate::{Apply, Approval, ApprovalState, CancelledBy, OperationState};
 use ledger::event::{ApplyEnd, OperationOutcome};
 
 /// An approval that can no longer be decided, as far as an open page follows it.
@@ -31,8 +31,11 @@ impl Became {
             ApprovalState::Denied => (Ended::Denied, decided_at),
             ApprovalState::Expired if is_decided => (Ended::Lapsed, approval.expiry()),
             ApprovalState::Expired => (Ended::Expired, approval.expires_at),
-            ApprovalState::Cancelled if approval.is_locked_out => {
+            ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::Lock => {
                 (Ended::LockedOut, approval.changed_at)
+            }
+            ApprovalState::Cancelled if approval.cancelled_by == CancelledBy::Policy => {
+                (Ended::PolicyChanged, approval.changed_at)
             }
             ApprovalState::Cancelled => (Ended::Cancelled, approval.changed_at),
         };
@@ -63,6 +66,7 @@ impl Ended {
             Some(ApplyEnd::Failed) if any_done => Self::InPart,
             Some(ApplyEnd::Failed) => match apply.stopped.as_deref() {
                 Some("locked") => Self::StoppedByLock,
+                Some("policy") => Self::StoppedByPolicy,
                 Some(_) => Self::Stopped,
                 None => Self::Failed,
             },

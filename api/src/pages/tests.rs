@@ -110,6 +110,7 @@ fn what_is_not_known_of_an_agent_is_said() {
 fn approval() -> ApprovalPage {
     let now = Param::rows(&json!({"content": "192.0.2.1", "ttl": 60, "priority": 10}));
     ApprovalPage {
+        asked_by: None,
         agent: hostile(),
         task_name: hostile(),
         opener_says: says(),
@@ -186,6 +187,8 @@ const ENDS: [Ended; 16] = [
     Ended::Cancelled,
     Ended::LockedOut,
     Ended::StoppedByLock,
+    Ended::PolicyChanged,
+    Ended::StoppedByPolicy,
 ];
 
 fn every_page() -> Vec<String> {
@@ -740,4 +743,27 @@ fn every_digest_of_a_page_can_be_copied_whole() {
         .count();
     assert_eq!((digests, cut), (1, 1));
     assert_eq!(html.matches("SHA-256").count(), digests + cut);
+}
+
+#[test]
+fn the_page_says_which_rules_ask_and_why() {
+    let asked = |rules: &[&str]| ApprovalPage {
+        asked_by: Some(AskedByRules {
+            rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+            reason: Some(ShownText::line("From abroad or at night")),
+        }),
+        ..approval()
+    };
+    let html = asked(&["foreign"]).render().unwrap();
+    assert!(
+        html.contains("Asked by the policy’s rule <code>foreign</code>: "),
+        "{html}"
+    );
+    assert!(html.contains("From abroad or at night"), "{html}");
+    let html = asked(&["a", "b"]).render().unwrap();
+    assert!(
+        html.contains("rules <code>a</code>, <code>b</code>"),
+        "{html}"
+    );
+    assert!(!approval().render().unwrap().contains("Asked by the policy"));
 }

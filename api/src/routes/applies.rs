@@ -8,6 +8,7 @@ use crate::extract::prefer::PreferWait;
 use crate::limits::counted_for::CountedFor;
 use crate::problem::{ApiError, Problem};
 use crate::schemes::By;
+use crate::schemes::client_address::ClientAddress;
 use crate::shapes::answers::{ApplyDetail, ApplyEnded, ApplyRunning, ApplyWaiting};
 use crate::shapes::applies::{Applies, ApplyRequest, ContinueRequest, PlanRequest, ResolveRequest};
 use crate::shapes::mistakes::both;
@@ -53,12 +54,13 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn plan(
     State(state): State<AppState>,
     By(who): By<action::PlanApply>,
+    ClientAddress(address): ClientAddress,
     LargeJson(request, size, _room): LargeJson<PlanRequest>,
 ) -> Result<Json<Plan>, ApiError> {
     let providers = &state.app.ledger.rules().providers;
     within_limit(size, request.uploads(providers))?;
     let operations = request.operations(providers)?;
-    let planned = applies::plan(&state.app, &who, &operations).await?;
+    let planned = applies::plan(&state.app, &who, &operations, Some(address)).await?;
     Ok(Json(Plan::of(who.task().id, &planned, &operations)))
 }
 
@@ -90,6 +92,7 @@ async fn apply(
     State(state): State<AppState>,
     By(who): By<action::SubmitApply>,
     PreferWait(wait): PreferWait,
+    ClientAddress(address): ClientAddress,
     key: Result<Idempotency, ApiError>,
     request: Result<LargeJson<ApplyRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
@@ -110,7 +113,7 @@ async fn apply(
             permit: Some(permit),
         })
     });
-    let attempt = Attempt::new(&state.app, &who, wait);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
     let key = key.map(|Idempotency(key)| key);
     attempts::submit(&state, &attempt, key, asked).await
 }
@@ -141,10 +144,11 @@ async fn continue_apply(
     State(state): State<AppState>,
     By(who): By<action::ContinueApply>,
     PreferWait(wait): PreferWait,
+    ClientAddress(address): ClientAddress,
     key: Result<Idempotency, ApiError>,
     request: Result<StrictJson<ContinueRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let attempt = Attempt::new(&state.app, &who, wait);
+    let attempt = Attempt::new(&state.app, &who, wait).asked_from(address);
     let key = match key {
         Ok(Idempotency(key)) => key,
         Err(why) => return Err(attempts::refused(&attempt, None, why).await),
@@ -263,7 +267,8 @@ fn shown(detail: &Detail) -> ApplyDetail {
         agent: detail.agent.as_deref(),
         now: detail.now,
     };
-    ApplyDetail::of(&detail.apply, &detail.standing, granted)
+    let policy = detail.policy.as_deref();
+    ApplyDetail::of(&detail.apply, &detail.standing, granted, policy)
 }
 
 /// Only uploads may be larger than other bodies.

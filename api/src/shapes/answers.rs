@@ -1,11 +1,13 @@
 //! Answers to an apply. One shape for each way it can stand.
 
+use super::evaluation::EvaluationView;
 use super::plan::{Granted, PermissionCheckView};
 use super::shortened::shortened;
-use ledger::aggregate::{Apply, Approval, OperationState};
+use ledger::aggregate::{Apply, Approval, CancelledBy, OperationState};
 use ledger::command::Standing;
 use ledger::event::{ApplyEnd, CheckedOperation, Evidence, OnApproval, OperationOutcome};
 use ledger::operations_of;
+use ledger::policy::Policy;
 use projections::TaskStatus;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -327,22 +329,36 @@ pub(crate) struct ApplyDetail {
     pub(crate) results: Vec<OperationResult>,
     /// What was granted beforehand.
     pub(crate) permission_check: PermissionCheckView,
+    /// What the policy said of it; absent where no document was in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evaluation: Option<EvaluationView>,
 }
 
 impl ApplyDetail {
-    pub(crate) fn of(apply: &Apply, standing: &Standing, granted: Granted<'_>) -> Self {
+    /// With the document in force, where there is one.
+    pub(crate) fn of(
+        apply: &Apply,
+        standing: &Standing,
+        granted: Granted<'_>,
+        policy: Option<&Policy>,
+    ) -> Self {
+        let said = apply.evaluation.as_deref();
         let status = match standing {
             Standing::Waiting => TaskStatus::RequiresApproval,
             Standing::Approved => TaskStatus::Approved,
             Standing::Running => TaskStatus::Applying,
             Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
             Standing::Ended(ApplyEnd::Failed)
-            | Standing::Cancelled { by_lock: true }
+            | Standing::Cancelled {
+                by: CancelledBy::Lock | CancelledBy::Policy,
+            }
             | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
             Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,
             Standing::Denied { .. } => TaskStatus::Denied,
             Standing::Expired { .. } => TaskStatus::Expired,
-            Standing::Cancelled { by_lock: false } => TaskStatus::Closed,
+            Standing::Cancelled {
+                by: CancelledBy::Task,
+            } => TaskStatus::Closed,
         };
         let executes = apply.on_approval == OnApproval::Execute;
         Self {
@@ -364,6 +380,7 @@ impl ApplyDetail {
             operations: shortened(operations_of(apply.submission.as_bytes()).unwrap_or_default()),
             results: results(apply),
             permission_check: PermissionCheckView::of(&apply.check, granted),
+            evaluation: said.map(|said| EvaluationView::of(said, policy)),
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod catalog;
 pub(crate) mod devices;
+pub(crate) mod evaluation;
 pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod lists;

@@ -1,11 +1,13 @@
 //! What an apply would do, and what of it is granted beforehand.
 
+use super::evaluation::EvaluationView;
 use super::shortened::shortened;
 use app::ScopeName;
 use app::applies::Planned;
 use ledger::aggregate::Agent;
 use ledger::event::{CheckedOperation, PermissionCheck};
 use ledger::operation::{Before, Operation, Scope};
+use ledger::policy::RuleAction;
 use ledger::{Level, TaskId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +22,9 @@ pub(crate) struct Plan {
     pub(crate) requires_approval: bool,
     /// What is granted beforehand and what is not.
     pub(crate) permission_check: PermissionCheckView,
+    /// What the policy says of it; absent where no document is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evaluation: Option<EvaluationView>,
     /// What would be asked of upstream, one for each operation.
     pub(crate) planned_diff: Vec<PlannedOperation>,
 }
@@ -57,9 +62,12 @@ impl Plan {
             agent: planned.agent.as_deref(),
             now: planned.now,
         };
+        let said = planned.evaluation.as_ref();
+        let is_denied = said.is_some_and(|(said, _)| said.outcome == RuleAction::Deny);
         Self {
             task_id: task_id.to_string(),
-            requires_approval: !planned.check.missing.is_empty(),
+            evaluation: said.map(|(said, policy)| EvaluationView::of(said, Some(policy))),
+            requires_approval: !planned.check.missing.is_empty() && !is_denied,
             permission_check: PermissionCheckView::of(&planned.check, granted),
             planned_diff: PlannedOperation::all(operations, &planned.names),
         }

@@ -1,6 +1,8 @@
 //! Changes: what an event makes different for those who read, in the words of the surface.
 
-use ledger::aggregate::{Agent, Apply, Approval, Approver, Delivery, Session, Template};
+use ledger::aggregate::{
+    Agent, Apply, Approval, Approver, Delivery, PolicyVersion, Session, Template,
+};
 use ledger::event::AggregateKind;
 use ledger::{Error, Event, Ledger, Recorded, Rejection, Role, StreamId, TaskId, UserId};
 use std::collections::{BTreeSet, HashMap};
@@ -20,6 +22,7 @@ pub enum Kind {
     Key,
     Template,
     Lock,
+    Policy,
 }
 
 impl Kind {
@@ -39,6 +42,7 @@ impl Kind {
             Self::Key => "key",
             Self::Template => "template",
             Self::Lock => "lock",
+            Self::Policy => "policy",
         }
     }
 
@@ -51,7 +55,7 @@ impl Kind {
             | Self::Delivery
             | Self::Agent
             | Self::Approver => Role::Viewer,
-            Self::Key | Self::Template | Self::Lock => Role::Operator,
+            Self::Key | Self::Template | Self::Lock | Self::Policy => Role::Operator,
             Self::User | Self::Group | Self::Session => Role::Admin,
         }
     }
@@ -275,6 +279,10 @@ async fn load(ledger: &Ledger, recorded: &Recorded) -> Result<Topic, Error> {
         }
         AggregateKind::Key => Topic::Named(Kind::Key, stream.to_string()),
         AggregateKind::Lock => Topic::Named(Kind::Lock, stream.to_string()),
+        AggregateKind::Policy => {
+            let policy = ledger.existing::<PolicyVersion>(stream.into()).await?;
+            Topic::Named(Kind::Policy, policy.version.to_string())
+        }
         AggregateKind::Template => {
             let template = ledger.existing::<Template>(stream.into()).await?;
             Topic::Named(Kind::Template, template.name.to_string())

@@ -158,7 +158,7 @@ async fn an_apply_is_planned_submitted_decided_and_continued() {
     let (request, token) = (of_task(&issued), issued.token.into_revealed());
     let operations = vec![commands::dns_create("a")];
     let who = service.access::<action::PlanApply>(&token, request).await;
-    let planned = applies::plan(app, &who.unwrap(), &operations).await;
+    let planned = applies::plan(app, &who.unwrap(), &operations, None).await;
     assert_eq!(planned.unwrap().check.missing.len(), 1);
 
     let who = service.access::<action::SubmitApply>(&token, request).await;

@@ -4,13 +4,14 @@ use super::{Aggregate, Task};
 use crate::clock::Timestamp;
 use crate::event::{
     ApplyEnd, Authorisation, Event, Evidence, OnApproval, OperationOutcome, OperationStarted,
-    PermissionCheck,
+    PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, KeyId, TaskId, TokenId};
 use crate::name::{AgentName, IdempotencyKey};
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
+use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationState {
@@ -45,6 +46,8 @@ pub struct Apply {
     pub on_approval: OnApproval,
     /// The check against the grants.
     pub check: PermissionCheck,
+    /// What the policy said of it, where one was in force.
+    pub evaluation: Option<Arc<PolicyEvaluation>>,
     /// The approval that it waits or waited for.
     pub approval_id: Option<ApprovalId>,
     /// It may run: granted from the start, or an approval was consumed for it.
@@ -113,6 +116,7 @@ impl Aggregate for Apply {
                 purpose: accepted.purpose.clone(),
                 on_approval: accepted.on_approval,
                 check: accepted.check.clone(),
+                evaluation: accepted.evaluation.clone().map(Arc::new),
                 approval_id,
                 authorised,
                 token_id: accepted.token_id,
@@ -180,7 +184,9 @@ impl Aggregate for Apply {
                 _ => 64,
             })
             .sum();
-        768 + self.submission.len()
+        let policy = self.evaluation.as_ref().map_or(0, |said| said.weight());
+        768 + policy
+            + self.submission.len()
             + self.purpose.len()
             + outcomes
             + self.check.requested.len() * 192

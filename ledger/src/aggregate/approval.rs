@@ -2,13 +2,16 @@
 
 use super::{Aggregate, Apply, whole_seconds};
 use crate::clock::Timestamp;
-use crate::event::{ApprovalDecided, Approved, Denied, Event, PreState, ZoneNameRead, ZoneRead};
+use crate::event::{
+    ApprovalDecided, Approved, AskedByPolicy, Denied, Event, PreState, ZoneNameRead, ZoneRead,
+};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::{AgentName, ApproverName};
 use crate::operation::{Before, Operation, Scope};
 use crate::rejection::Rejection;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where an approval stands in the log. Deadlines that have passed but are not recorded yet are
@@ -36,6 +39,36 @@ impl ApprovalState {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Consumed => "consumed",
+        }
+    }
+}
+
+/// What cancels a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelledBy {
+    /// Its task was closed.
+    Task,
+    Lock,
+    /// The policy wants another answer now, or denies what was asked.
+    Policy,
+}
+
+impl CancelledBy {
+    fn of(reason: &str) -> Self {
+        match reason {
+            "locked" => Self::Lock,
+            "policy" => Self::Policy,
+            _ => Self::Task,
+        }
+    }
+
+    /// The refusal of who comes afterwards.
+    #[must_use]
+    pub const fn refusal(self) -> Rejection {
+        match self {
+            Self::Task => Rejection::ApprovalCancelled,
+            Self::Lock => Rejection::CancelledByLock,
+            Self::Policy => Rejection::CancelledByPolicy,
         }
     }
 }
@@ -74,8 +107,10 @@ pub struct Approval {
     pub used_at_once: bool,
     /// The newest apply that used it and gave it back, having applied nothing.
     pub released_by: Option<ApplyId>,
-    /// It was cancelled by a lock, and not because its task was closed.
-    pub is_locked_out: bool,
+    /// What cancelled it, where something did.
+    pub cancelled_by: CancelledBy,
+    /// The rules that ask, and what an answer needs, where a policy was in force.
+    pub policy: Option<Arc<AskedByPolicy>>,
 }
 
 impl Approval {
@@ -178,10 +213,7 @@ impl Approval {
     /// The refusal of who comes after it was cancelled.
     #[must_use]
     pub const fn cancellation(&self) -> Rejection {
-        match self.is_locked_out {
-            true => Rejection::CancelledByLock,
-            false => Rejection::ApprovalCancelled,
-        }
+        self.cancelled_by.refusal()
     }
 
     /// Where it stands at `now`, deadlines included: at the deadline itself it has expired.
@@ -221,7 +253,8 @@ impl Aggregate for Approval {
                 consumed_by: None,
                 used_at_once: false,
                 released_by: None,
-                is_locked_out: false,
+                cancelled_by: CancelledBy::Task,
+                policy: asked.policy.clone().map(Arc::new),
             });
             return;
         }
@@ -251,7 +284,7 @@ impl Aggregate for Approval {
                 ApprovalState::Expired
             }
             Event::ApprovalCancelled(cancelled) => {
-                approval.is_locked_out = cancelled.reason == "locked";
+                approval.cancelled_by = CancelledBy::of(&cancelled.reason);
                 ApprovalState::Cancelled
             }
             Event::ApprovalConsumed(consumed) => {
@@ -289,6 +322,7 @@ impl Aggregate for Approval {
                 ZoneNameRead::Known(text) | ZoneNameRead::Unavailable(text) => 96 + text.len(),
             })
             .sum();
-        1024 + read + zones + self.decision.as_ref().map_or(0, |_| 1024)
+        let policy = self.policy.as_ref().map_or(0, |_| 1024);
+        1024 + read + zones + policy + self.decision.as_ref().map_or(0, |_| 1024)
     }
 }

@@ -17,7 +17,7 @@ mod user;
 
 pub use agent::Agent;
 pub use apply::{Apply, OperationState};
-pub use approval::{Approval, ApprovalState};
+pub use approval::{Approval, ApprovalState, CancelledBy};
 pub use approver::{Approver, Credential, Enrolment};
 pub use delivery::{Delivery, DeliveryState};
 pub use group::Group;

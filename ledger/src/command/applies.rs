@@ -5,6 +5,7 @@ use super::callbacks::{NewCallback, Subject, with_deliveries};
 use super::continuations::carry_on;
 use super::devices::devices_of_approvers;
 use super::proof::prove_decision;
+use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
 use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
@@ -12,12 +13,13 @@ use crate::callback_report;
 use crate::error::Error;
 use crate::event::{
     ApplyAccepted, ApplyRefused, ApprovalRequested, Authorisation, CallbackOwner, CallbackSet,
-    LockTarget, OnApproval, PermissionCheck,
+    LockTarget, OnApproval, PermissionCheck, PolicyEvaluation,
 };
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::id::{ApplyId, ApprovalId, DeviceId, TaskId};
 use crate::name::IdempotencyKey;
 use crate::operation::Operation;
+use crate::policy::Edge;
 use crate::purpose::Purpose;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
@@ -53,6 +55,8 @@ pub struct SubmitApply {
     /// The receiver of events beside the orchestrator's callback. It replaces an earlier one of
     /// the agent's when the apply is accepted as new.
     pub callback: Option<NewCallback>,
+    /// What the service knows of the request and the log does not.
+    pub edge: Edge,
 }
 
 impl Command for SubmitApply {
@@ -104,6 +108,33 @@ impl Command for SubmitApply {
                     return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
                 }
             };
+        let policy = tx.policy().cloned();
+        let asker = Asker {
+            task: &task,
+            agent: agent.as_deref(),
+            token: &self.token,
+            edge: &self.edge,
+        };
+        let now = tx.context().now;
+        let ruled = policy.map(|policy| ruled(&policy, &asker, &self.operations, now));
+        let ruled = match ruled.transpose() {
+            Ok(ruled) => ruled,
+            Err(refused) => {
+                return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
+        };
+        if let Some(ruled) = &ruled
+            && let Some(refused) = ruled.refusal()
+        {
+            let said = Some(ruled.recorded.clone());
+            let key = Some(&self.key);
+            let refused = record(tx, &task, key, Some(fingerprint), refused, said).await?;
+            return Ok(Ruling::Refused(refused));
+        }
+        let check = match &ruled {
+            Some(ruled) => ruled.check(check),
+            None => check,
+        };
         tx.needs_room()?;
         let bytes = submission.len() + self.purpose.len();
         if let Err(refused) = tx.admit_bytes(&task, bytes) {
@@ -119,7 +150,11 @@ impl Command for SubmitApply {
                 None => None,
             }
         };
-        let shared = shared(known.as_deref(), &tx.context());
+        let shared = shared(known.as_deref(), &tx.context()).filter(|open| {
+            ruled
+                .as_ref()
+                .is_none_or(|ruled| ruled.is_answered_by(open))
+        });
         if !check.missing.is_empty() && shared.is_none() && has_most_open(tx, &task).await? {
             let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
@@ -157,6 +192,8 @@ impl Command for SubmitApply {
             purpose: self.purpose,
             on_approval: self.on_approval,
             check,
+            ruled,
+            shared: shared.map(|open| open.id),
             callback,
             devices,
         };
@@ -214,6 +251,10 @@ struct Asked<'a> {
     purpose: Purpose,
     on_approval: OnApproval,
     check: PermissionCheck,
+    /// What the policy says, where one is in force.
+    ruled: Option<Ruled>,
+    /// The open question about the same operations that it waits for too.
+    shared: Option<ApprovalId>,
     callback: Option<&'a NewCallback>,
     /// The devices of the people who are asked.
     devices: Vec<DeviceId>,
@@ -240,8 +281,8 @@ fn decide_submit(
     let task = registered.as_ref().unwrap_or(task);
     let mut authorisation = Authorisation::Granted;
     if !asked.check.missing.is_empty() {
-        let approval_id = match shared(known, context) {
-            Some(approval) => approval.id,
+        let approval_id = match asked.shared {
+            Some(approval) => approval,
             None => {
                 if let Some(known) = known {
                     events.extend(super::approvals::expire(context, task, known));
@@ -266,6 +307,7 @@ fn decide_submit(
             callback_id: task.callback_id(),
             purpose: asked.purpose,
             on_approval: asked.on_approval,
+            evaluation: asked.ruled.map(|ruled| ruled.recorded),
         },
     ));
     Ok(events)
@@ -280,7 +322,13 @@ fn ask(
 ) -> ApprovalId {
     let approval_id: ApprovalId = context.id();
     let time = question_time(task.question, context);
-    let expires_at = context.now.plus(time);
+    let policy = asked.ruled.as_ref().and_then(Ruled::asked);
+    let shorter = policy
+        .as_ref()
+        .and_then(|asked| asked.requirement.get().ttl());
+    let expires_at = context
+        .now
+        .plus(shorter.map_or(time, |shorter| shorter.min(time)));
     let requested = context.event(
         approval_id,
         ApprovalRequested {
@@ -292,6 +340,7 @@ fn ask(
             expires_at,
             continuation_seconds: seconds(time),
             approvers: context.rules.approvers.clone(),
+            policy,
         },
     );
     events.extend(with_deliveries(
@@ -325,7 +374,7 @@ impl Command for RefuseApply {
 
     async fn run(self, tx: &mut Transaction<'_>) -> Result<RecordedRefusal, Error> {
         let (task, _) = authenticate(tx, &self.token).await?;
-        record(tx, &task, self.key.as_ref(), None, self.refusal).await
+        record(tx, &task, self.key.as_ref(), None, self.refusal, None).await
     }
 }
 
@@ -449,7 +498,7 @@ pub(super) async fn refuse<T>(
     fingerprint: Option<Fingerprint>,
     refusal: Rejection,
 ) -> Result<Ruling<T>, Error> {
-    let refused = record(tx, task, key, fingerprint, refusal).await?;
+    let refused = record(tx, task, key, fingerprint, refusal, None).await?;
     Ok(Ruling::Refused(refused))
 }
 
@@ -459,6 +508,7 @@ async fn record(
     key: Option<&IdempotencyKey>,
     fingerprint: Option<Fingerprint>,
     refusal: Rejection,
+    evaluation: Option<PolicyEvaluation>,
 ) -> Result<RecordedRefusal, Error> {
     if tx.may_record_refusal(task.id) {
         let context = tx.context();
@@ -470,6 +520,7 @@ async fn record(
             code: refusal.code().to_owned(),
             detail: refusal.to_string(),
             fingerprint,
+            evaluation,
         };
         let event = context.event(stream, refused);
         tx.append(vec![event]).await?;

@@ -3,6 +3,7 @@
 use super::applies::{Submitted, after_locks, authenticate, refuse, refuse_locked, submitted};
 use super::locked::lock_on;
 use super::proof::prove_decision;
+use super::ruled::{Again, cancelled, look_again};
 use super::standing::approval_standing;
 use super::{Command, Presented, RecordedRefusal, Ruling};
 use crate::aggregate::{Apply, Approval, ApprovalState, Task};
@@ -11,9 +12,11 @@ use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisati
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
+use crate::policy::Edge;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
+use std::sync::Arc;
 
 /// The content of a resume token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct ContinueApply {
     pub key: IdempotencyKey,
     /// The content of the resume token.
     pub resume: Resume,
+    /// What the service knows of the request and the log does not.
+    pub edge: Edge,
 }
 
 impl Command for ContinueApply {
@@ -73,6 +78,21 @@ impl Command for ContinueApply {
         let approval = after_locks(tx, &task, approval).await?;
         if approval.state_at(tx.context().now) == ApprovalState::Approved {
             prove_decision(tx, &approval).await?;
+        }
+        let asked = match &apply {
+            Some(apply) => Arc::clone(apply),
+            None => tx.existing::<Apply>(approval.apply_id).await?,
+        };
+        let goes_on = apply.is_none() || asked.end.is_none() && !asked.authorised;
+        if goes_on && approval.is_open_at(tx.context().now) {
+            let edge = Some(&self.edge);
+            let again = look_again(tx, &task, &asked, Some(&*approval), edge).await?;
+            if let Again::Ends(refused) = again {
+                let events = cancelled(&tx.context(), &task, &approval);
+                tx.append(events).await?;
+                let fingerprint = Some(approval.fingerprint);
+                return refuse(tx, &task, Some(&self.key), fingerprint, refused).await;
+            }
         }
         if let Some(apply) = apply {
             carry_on(tx, &task, &apply, &approval).await?;
@@ -122,6 +142,7 @@ fn accept_again(
         callback_id: task.callback_id(),
         purpose: first.purpose.clone(),
         on_approval: first.on_approval,
+        evaluation: first.evaluation.as_deref().cloned(),
     }
 }
 

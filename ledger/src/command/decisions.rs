@@ -6,6 +6,7 @@ use super::authority::admit_key;
 use super::callbacks::{Subject, with_deliveries};
 use super::continuations::carry_on;
 use super::passkeys::is_owner_enabled;
+use super::ruled::{Again, cancelled, look_again};
 use super::{Command, RecordedRefusal, Ruling, locked};
 use crate::aggregate::{Apply, Approval, ApprovalState, Approver, Credential, Task};
 use crate::assertion::{Assertion, Expectation, PublicKey, Verified, verify_assertion};
@@ -122,6 +123,12 @@ async fn carry_out(
     let apply = tx.existing::<Apply>(approval.apply_id).await?;
     if apply.on_approval == OnApproval::Wait || !is_asker_in_force(tx, task, &apply).await? {
         return Ok(());
+    }
+    // It was asked for under the policy of its day.
+    let again = look_again(tx, task, &apply, Some(&*approval), None).await?;
+    if let Again::Ends(_) = again {
+        let events = cancelled(&tx.context(), task, &approval);
+        return tx.append(events).await;
     }
     carry_on(tx, task, &apply, &approval).await
 }

@@ -4,6 +4,7 @@ use super::Command;
 use super::acting::still_acts;
 use super::callbacks::{Subject, owe};
 use super::locked::{LOCKED, is_apply_dead};
+use super::ruled::{Again, POLICY, look_again};
 use super::tasks::stop;
 use crate::aggregate::{Apply, Approval, OperationState, Task};
 use crate::callback_report;
@@ -40,7 +41,7 @@ pub struct StartOperation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationStart {
     Go,
-    /// The task was closed, or a lock stops it; the apply has ended instead.
+    /// The task was closed, or a lock or a change of the policy stops it; the apply has ended instead.
     Stopped,
 }
 
@@ -50,10 +51,37 @@ impl Command for StartOperation {
     async fn run(self, tx: &mut Transaction<'_>) -> Result<OperationStart, Error> {
         let (apply, task) = apply_and_task(tx, self.apply_id).await?;
         let is_dead = is_apply_dead(tx, &task, &apply).await?;
+        let may_run = apply.is_running() && task.closed_at.is_none() && !is_dead;
+        if may_run && tx.policy().is_some() && is_ended_by_policy(tx, &task, &apply).await? {
+            let stopped = stop(&tx.context(), &task, &apply, POLICY);
+            tx.append(stopped).await?;
+            return Ok(OperationStart::Stopped);
+        }
         let (events, start) = decide_start(&self, &apply, &task, is_dead, &tx.context())?;
         tx.append(events).await?;
         Ok(start)
     }
+}
+
+/// Whether today's policy denies what was accepted before, or wants another answer than it got. What runs is not
+/// looked at: only what has not begun.
+async fn is_ended_by_policy(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+) -> Result<bool, Error> {
+    let waits = |state: &OperationState| *state == OperationState::Waiting;
+    let next = apply.next_operation();
+    let next = next.and_then(|next| apply.operations.get(next));
+    if !next.is_some_and(waits) {
+        return Ok(false);
+    }
+    let approval = match apply.approval_id {
+        Some(approval) => tx.load::<Approval>(approval).await?,
+        None => None,
+    };
+    let again = look_again(tx, task, apply, approval.as_deref(), None).await?;
+    Ok(matches!(again, Again::Ends(_)))
 }
 
 fn decide_start(

@@ -1,6 +1,6 @@
 //! The standing of an apply, its approval included: the answer to a repeated request.
 
-use crate::aggregate::{Apply, Approval, ApprovalState};
+use crate::aggregate::{Apply, Approval, ApprovalState, CancelledBy};
 use crate::clock::Timestamp;
 use crate::event::ApplyEnd;
 use crate::id::ApplyId;
@@ -21,10 +21,9 @@ pub enum Standing {
     Expired {
         at: Timestamp,
     },
-    /// Its task was closed while it waited, or a lock ended it.
+    /// Its task was closed while it waited, or something else ended it.
     Cancelled {
-        /// A lock did.
-        by_lock: bool,
+        by: CancelledBy,
     },
     ConsumedElsewhere {
         by: ApplyId,
@@ -41,8 +40,7 @@ impl Standing {
                 reason: reason.clone(),
             }),
             Self::Expired { at } => Some(Rejection::ApprovalExpired { at: *at }),
-            Self::Cancelled { by_lock: true } => Some(Rejection::CancelledByLock),
-            Self::Cancelled { by_lock: false } => Some(Rejection::ApprovalCancelled),
+            Self::Cancelled { by } => Some(by.refusal()),
             Self::ConsumedElsewhere { by } => Some(Rejection::ApprovalConsumed { by: *by }),
         }
     }
@@ -78,7 +76,7 @@ pub(super) fn approval_standing(apply: ApplyId, approval: &Approval, now: Timest
             at: approval.expiry(),
         },
         ApprovalState::Cancelled => Standing::Cancelled {
-            by_lock: approval.is_locked_out,
+            by: approval.cancelled_by,
         },
         ApprovalState::Consumed => match approval.consumed_by {
             Some(by) if by != apply => Standing::ConsumedElsewhere { by },

@@ -9,7 +9,8 @@ use crate::catalog::Level;
 use crate::clock::Timestamp;
 use crate::event::{
     ApplyAccepted, ApplyAuthorised, ApplyEnd, ApplyEnded, ApplyRefused, ApplyResolved,
-    Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted, RefusalsCounted,
+    Authorisation, OnApproval, OperationEnded, OperationOutcome, OperationStarted,
+    PolicyEvaluation, RefusalsCounted,
 };
 use crate::id::StreamId;
 use serde::Deserialize;
@@ -36,6 +37,10 @@ impl Describe for ApplyAccepted {
                     format!("waits for approval {approval}, to be carried out at once after it")
                 }
             },
+        };
+        let how = match &self.evaluation {
+            Some(said) => format!("{how}{}", by_policy(said)),
+            None => how,
         };
         let missing = &self.check.missing;
         let because = match missing.len() {
@@ -94,6 +99,19 @@ impl Describe for ApplyAccepted {
             approval.operations.clone_from(&topic.operations);
         }
         topics.put(stream, topic);
+    }
+}
+
+/// What the policy says of it: `, as rule office of policy 3 says`.
+fn by_policy(said: &PolicyEvaluation) -> String {
+    let version = said.version;
+    match said.rules.as_slice() {
+        [] => format!(", under policy {version}"),
+        rules => {
+            let rules = listed(rules, ToString::to_string);
+            let action = said.outcome.as_str();
+            format!(", since policy {version} says {action} by {rules}")
+        }
     }
 }
 

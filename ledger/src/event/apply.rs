@@ -1,5 +1,6 @@
 //! Events of an apply's stream. Frozen forms.
 
+use super::evaluation::PolicyEvaluation;
 use crate::catalog::{Level, OperationId, ScopeType};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CallbackId, ExecutionId, TaskId, TokenId};
@@ -64,9 +65,40 @@ impl OnApproval {
     }
 }
 
-/// `apply.accepted` 3.
+/// `apply.accepted` 4.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyAccepted {
+    /// The apply, which is also its stream.
+    pub apply_id: ApplyId,
+    /// Its task.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The idempotency key.
+    pub idempotency_key: IdempotencyKey,
+    /// SHA-256 over `submission`.
+    pub fingerprint: Fingerprint,
+    /// The canonical JSON that the fingerprint covers; the executor sends from it.
+    pub submission: String,
+    /// What was granted beforehand.
+    pub check: PermissionCheck,
+    /// Whether it may run or what it waits for.
+    pub authorisation: Authorisation,
+    /// The capability token that asked.
+    pub token_id: TokenId,
+    /// The task's callback at that moment.
+    pub callback_id: Option<CallbackId>,
+    /// The reason and the link that came with it.
+    pub purpose: Purpose,
+    /// How it goes on once it is approved.
+    pub on_approval: OnApproval,
+    /// What the policy said of it; absent where none was in force.
+    pub evaluation: Option<PolicyEvaluation>,
+}
+
+/// `apply.accepted` 3: no policy was in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyAcceptedV3 {
     /// The apply, which is also its stream.
     pub apply_id: ApplyId,
     /// Its task.
@@ -145,6 +177,26 @@ pub struct ApplyAcceptedV1 {
     pub callback_id: Option<CallbackId>,
 }
 
+impl From<ApplyAcceptedV3> for ApplyAccepted {
+    fn from(old: ApplyAcceptedV3) -> Self {
+        Self {
+            apply_id: old.apply_id,
+            task_id: old.task_id,
+            agent: old.agent,
+            idempotency_key: old.idempotency_key,
+            fingerprint: old.fingerprint,
+            submission: old.submission,
+            check: old.check,
+            authorisation: old.authorisation,
+            token_id: old.token_id,
+            callback_id: old.callback_id,
+            purpose: old.purpose,
+            on_approval: old.on_approval,
+            evaluation: None,
+        }
+    }
+}
+
 impl From<ApplyAcceptedV2> for ApplyAccepted {
     fn from(old: ApplyAcceptedV2) -> Self {
         Self {
@@ -160,6 +212,7 @@ impl From<ApplyAcceptedV2> for ApplyAccepted {
             callback_id: old.callback_id,
             purpose: old.purpose,
             on_approval: OnApproval::Wait,
+            evaluation: None,
         }
     }
 }
@@ -179,11 +232,12 @@ impl From<ApplyAcceptedV1> for ApplyAccepted {
             callback_id: old.callback_id,
             purpose: Purpose::default(),
             on_approval: OnApproval::Wait,
+            evaluation: None,
         }
     }
 }
 
-/// `apply.refused` 1: an attempt that was not accepted; it is the whole of its stream.
+/// `apply.refused` 2: an attempt that was not accepted; it is the whole of its stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyRefused {
     /// The task that it was for.
@@ -198,6 +252,39 @@ pub struct ApplyRefused {
     pub detail: String,
     /// SHA-256 of the request's operations, where they could be read.
     pub fingerprint: Option<Fingerprint>,
+    /// What the policy said of it, where that is why.
+    pub evaluation: Option<PolicyEvaluation>,
+}
+
+/// `apply.refused` 1: no policy refused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyRefusedV1 {
+    /// The task that it was for.
+    pub task_id: TaskId,
+    /// The agent's name.
+    pub agent: AgentName,
+    /// The idempotency key, where it had a valid one.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// The stable code of the refusal.
+    pub code: String,
+    /// The text that the caller got.
+    pub detail: String,
+    /// SHA-256 of the request's operations, where they could be read.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl From<ApplyRefusedV1> for ApplyRefused {
+    fn from(old: ApplyRefusedV1) -> Self {
+        Self {
+            task_id: old.task_id,
+            agent: old.agent,
+            idempotency_key: old.idempotency_key,
+            code: old.code,
+            detail: old.detail,
+            fingerprint: old.fingerprint,
+            evaluation: None,
+        }
+    }
 }
 
 /// `apply.refusals_counted` 1: refusals of one task and minute beyond those recorded one by one.

@@ -13,6 +13,7 @@ mod approver;
 mod delivery;
 mod envelope;
 mod erasure;
+mod evaluation;
 mod fork;
 mod group;
 mod key;
@@ -29,15 +30,16 @@ mod user;
 pub use acceptance::LedgerAccepted;
 pub use agent::{AgentDescribed, AgentRegistered, Grant, PermissionsReplaced};
 pub use apply::{
-    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAuthorised, ApplyEnd,
-    ApplyEnded, ApplyRefused, ApplyResolved, Authorisation, CheckedOperation, Evidence, OnApproval,
-    OperationEnded, OperationEndedV1, OperationOutcome, OperationStarted, OperationStartedV1,
-    PermissionCheck, ReadBefore, RefusalsCounted, StateBefore,
+    Agreement, ApplyAccepted, ApplyAcceptedV1, ApplyAcceptedV2, ApplyAcceptedV3, ApplyAuthorised,
+    ApplyEnd, ApplyEnded, ApplyRefused, ApplyRefusedV1, ApplyResolved, Authorisation,
+    CheckedOperation, Evidence, OnApproval, OperationEnded, OperationEndedV1, OperationOutcome,
+    OperationStarted, OperationStartedV1, PermissionCheck, ReadBefore, RefusalsCounted,
+    StateBefore,
 };
 pub use approval::{
     ApprovalCancelled, ApprovalConsumed, ApprovalDecided, ApprovalDecidedV1, ApprovalExpired,
-    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, PreState, PreStateRecorded,
-    PreStateRecordedV1, ZoneNameRead, ZoneRead,
+    ApprovalNarrowed, ApprovalReleased, ApprovalRequested, ApprovalRequestedV1, PreState,
+    PreStateRecorded, PreStateRecordedV1, ZoneNameRead, ZoneRead,
 };
 pub use approver::{
     ApproverRegistered, BackupEligibilityLearnt, CredentialPut, CredentialStatus, EnrolmentOpened,
@@ -49,6 +51,9 @@ pub use envelope::{Actor, Assurance, Envelope, Via};
 pub use erasure::{
     ErasedName, ErasedPayload, ErasedStream, ErasedSubject, KeptCounter, LedgerErased,
     LedgerErasedV1, NameKind, PositionRange, StreamKind,
+};
+pub use evaluation::{
+    AskedByPolicy, EvaluatedOperation, FactValue, PolicyEvaluation, ReadFact, StoredRequirement,
 };
 pub use fork::LedgerForked;
 pub use group::{GroupChanged, GroupCreated, GroupDeleted};
@@ -148,9 +153,9 @@ events! {
         in Task by OPENERS under PayloadForm [addresses];
     14, 1, "task.closed" => TaskClosed(TaskClosed)
         in Task by CLOSERS under PayloadForm [outlives_token];
-    20, 3, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1, 2 => ApplyAcceptedV2 }
+    20, 4, "apply.accepted" => ApplyAccepted(ApplyAccepted) { 1 => ApplyAcceptedV1, 2 => ApplyAcceptedV2, 3 => ApplyAcceptedV3 }
         in Apply by AGENT under Fingerprint [begins, looked_up] of task_id, agent;
-    21, 1, "apply.refused" => ApplyRefused(ApplyRefused)
+    21, 2, "apply.refused" => ApplyRefused(ApplyRefused) { 1 => ApplyRefusedV1 }
         in Apply by AGENT under PayloadForm [begins, alone] of task_id, agent;
     22, 1, "apply.refusals_counted" => RefusalsCounted(RefusalsCounted)
         in Apply by LEDGER under PayloadForm [begins, alone] of task_id;
@@ -164,7 +169,7 @@ events! {
         in Apply by ENDERS under ExecutionOrder told as ApplyFinished, ApplyFailed, ApplyUnknown [looked_up];
     27, 1, "apply.resolved" => ApplyResolved(ApplyResolved)
         in Apply by MANAGERS under ExecutionOrder told as ApplyFinished, ApplyFailed;
-    30, 1, "approval.requested" => ApprovalRequested(ApprovalRequested)
+    30, 2, "approval.requested" => ApprovalRequested(ApprovalRequested) { 1 => ApprovalRequestedV1 }
         in Approval by AGENT under ApprovalState told as ApprovalPending [begins, looked_up] of task_id, agent;
     31, 2, "approval.pre_state_recorded" => PreStateRecorded(PreStateRecorded) { 1 => PreStateRecordedV1 }
         in Approval by READER under ApprovalState;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::id::{AgentId, ApprovalId, ApproverId, KeyId, SessionId, TokenId, UserId};
 use crate::name::{AgentName, ApproverName, ClientSubject, CredentialId};
+use crate::policy::RuleAction;
 use std::collections::BTreeSet;
 
 #[test]
@@ -329,6 +330,18 @@ fn the_words_of_stored_events_keep_their_numbers() {
     frozen!(Authorisation:
         0 => Granted = Authorisation::Granted,
         1 => Awaiting = Authorisation::Awaiting(ApprovalId::from_bytes(bytes)),
+    );
+    frozen!(RuleAction:
+        0 => Allow = RuleAction::Allow,
+        1 => Ask = RuleAction::Ask,
+        2 => Deny = RuleAction::Deny,
+    );
+    frozen!(FactValue:
+        0 => Bool = FactValue::Bool(true),
+        1 => Int = FactValue::Int(0),
+        2 => Text = FactValue::Text(text()),
+        3 => Texts = FactValue::Texts(Vec::new()),
+        4 => Unknown = FactValue::Unknown(text()),
     );
     frozen!(Agreement:
         0 => Agrees = Agreement::Agrees,

@@ -96,6 +96,22 @@ pub const FACTS_OF_APPLY: &[&str] = &[
     "tls.subject",
 ];
 
+/// The names of facts that the log knows; the service says the others.
+pub const FACTS_FROM_LOG: &[&str] = &[
+    "agent.name",
+    "agent.organization",
+    "agent.owner",
+    "agent.site",
+    "agent.tags",
+    "allowed",
+    "counts.asked_1h",
+    "counts.denied_24h",
+    "counts.executed_1h",
+    "subject",
+    "task.id",
+    "task.name",
+];
+
 /// The names of facts that each operation has of its own, its params besides.
 pub const FACTS_OF_OPERATION: &[&str] = &["level", "operation", "risk", "scope.id", "scope.type"];
 

@@ -1,10 +1,11 @@
 //! The policy that holds, as the writer keeps it in memory.
 
+use super::prepared::Prepared;
 use super::tree::{Policy, PolicyDigest};
 use std::sync::Arc;
 
 /// The document that decisions evaluate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PolicyInForce {
     /// Its version.
     pub version: u64,
@@ -12,16 +13,29 @@ pub struct PolicyInForce {
     pub digest: PolicyDigest,
     /// The tree.
     pub policy: Arc<Policy>,
+    /// The tree, ready to be evaluated; `None`: it is beyond the bounds, and everything is refused.
+    pub prepared: Option<Arc<Prepared>>,
 }
+
+/// Versions are equal as their trees are.
+impl PartialEq for PolicyInForce {
+    fn eq(&self, other: &Self) -> bool {
+        (self.version, self.digest) == (other.version, other.digest)
+    }
+}
+
+impl Eq for PolicyInForce {}
 
 impl PolicyInForce {
     /// Of a version with a document.
     #[must_use]
-    pub const fn new(version: u64, digest: PolicyDigest, policy: Arc<Policy>) -> Self {
+    pub fn new(version: u64, digest: PolicyDigest, policy: Arc<Policy>) -> Self {
+        let prepared = Prepared::new(Arc::clone(&policy));
         Self {
             version,
             digest,
             policy,
+            prepared: prepared.ok().map(Arc::new),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the auditor evaluate; its digest is what statements and records name. [`Prepared`] is a tree that was held to
 //! its [`bounds`], and [`evaluate`] says what it means for operations that are asked for.
 
+mod asked;
 pub mod bounds;
 mod condition;
 mod evaluation;
@@ -16,8 +17,12 @@ mod tests;
 mod tree;
 mod validate;
 
+pub(crate) use asked::recordable;
+pub use asked::{Allowed, AskedOperation, Edge};
 pub use evaluation::{Evaluation, OperationEvaluation, OperationFacts, RuleResult, evaluate};
-pub use facts::{FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, window_of};
+pub use facts::{
+    FACTS_FROM_LOG, FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, window_of,
+};
 pub use in_force::{CurrentPolicy, PolicyInForce};
 pub use prepared::Prepared;
 pub use requirement::{Requirement, RequirementDigest, Retention};

@@ -3,6 +3,7 @@
 use super::facts::{FACTS_OF_OPERATION, window_of};
 use super::tree::{Expr, Mode, Policy, PolicyDigest, Rule};
 use super::validate::{InvalidPolicy, read_pattern};
+use crate::catalog::OperationId;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub(super) patterns: Patterns,
     /// The names of the facts that conditions read, in order.
     facts: BTreeSet<String>,
+    /// The indices of the rules that read params.
+    params: Vec<usize>,
     /// The indices of the rules that act, by priority.
     pub(super) levels: BTreeMap<u32, Vec<usize>>,
 }
@@ -43,7 +46,11 @@ impl Prepared {
             gather(&rule.when, &mut patterns, &mut facts);
         }
         let mut levels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        let mut params = Vec::new();
         for (index, rule) in policy.rules.iter().enumerate() {
+            if rule.when.any(&|part| matches!(part, Expr::Params)) {
+                params.push(index);
+            }
             if rule.mode == Mode::Enforce {
                 levels.entry(rule.priority).or_default().push(index);
             }
@@ -53,6 +60,7 @@ impl Prepared {
             policy,
             patterns,
             facts,
+            params,
             levels,
         })
     }
@@ -89,6 +97,13 @@ impl Prepared {
     pub fn facts_of_apply(&self) -> impl Iterator<Item = &str> {
         self.facts()
             .filter(|name| !FACTS_OF_OPERATION.contains(name))
+    }
+
+    /// Whether a rule about that operation reads its params.
+    #[must_use]
+    pub fn reads_params(&self, operation: OperationId) -> bool {
+        let mut reading = self.params.iter().filter_map(|index| self.rule(*index));
+        reading.any(|rule| rule.is_about(operation))
     }
 
     pub(super) fn rule(&self, index: usize) -> Option<&Rule> {

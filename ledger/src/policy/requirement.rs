@@ -1,10 +1,13 @@
 //! What an answer to a question needs, joined over everything that asked.
 
-use super::tree::{Assurance, Need, NeedGroup, PreState, RetentionMode, Rule, under};
+use super::tree::{
+    Assurance, Need, NeedGroup, PreState, RetentionMode, Rule, canonical_text, under,
+};
 use crate::catalog::Risk;
 use crate::digest::digest;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 const REQUIREMENT_PREFIX: &[u8] = b"llm-permission-proxy requirement v1";
 
@@ -87,6 +90,15 @@ impl Requirement {
         }
     }
 
+    /// Of a question that was asked without a document: one of the approvers of the configuration answers it for
+    /// this once.
+    #[must_use]
+    pub fn without_policy() -> Self {
+        let mut required = Self::of_default(Risk::Safe);
+        required.retention.modes = BTreeSet::from([RetentionMode::Once]);
+        required
+    }
+
     /// What is met only where both are: every need of both, the shortest time, the ways that both offer, the
     /// stricter word about the state.
     #[must_use]
@@ -117,9 +129,9 @@ impl Requirement {
         }
     }
 
-    /// Whether every answer that is enough for this one is enough for the other.
+    /// Whether the people who are enough for this one are enough for the other.
     #[must_use]
-    pub fn is_as_strict_as(&self, other: &Self) -> bool {
+    pub fn needs_as_much_as(&self, other: &Self) -> bool {
         let has = |needed: &Need| {
             let same =
                 |need: &&Need| (need.group, need.assurance) == (needed.group, needed.assurance);
@@ -128,16 +140,35 @@ impl Requirement {
                 .find(same)
                 .is_some_and(|need| need.n >= needed.n)
         };
+        other.needs.iter().all(has)
+    }
+
+    /// Whether every answer that is enough for this one is enough for the other.
+    #[must_use]
+    pub fn is_as_strict_as(&self, other: &Self) -> bool {
         let in_time = match (self.ttl_seconds, other.ttl_seconds) {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(ours), Some(theirs)) => ours <= theirs,
         };
-        other.needs.iter().all(has)
+        self.needs_as_much_as(other)
             && in_time
             && self.retention.modes.is_subset(&other.retention.modes)
             && self.retention.max_seconds <= other.retention.max_seconds
             && self.pre_state >= other.pre_state
+    }
+
+    /// How long a rule lets it stay open.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        let seconds = self.ttl_seconds?;
+        Some(Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// Its canonical JSON.
+    #[must_use]
+    pub(crate) fn canonical(&self) -> String {
+        canonical_text(self)
     }
 
     /// SHA-256 over its canonical JSON.

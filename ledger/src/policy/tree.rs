@@ -210,6 +210,18 @@ pub enum RuleAction {
     Deny,
 }
 
+impl RuleAction {
+    /// Its word in documents and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// Whether a rule acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -458,15 +470,21 @@ impl Rule {
     }
 }
 
+pub(super) fn under(prefix: &[u8], tree: &impl Serialize) -> [u8; 32] {
+    let bytes = canonical_text(tree);
+    let digest = Sha256::new().chain_update(prefix).chain_update(bytes);
+    digest.finalize().into()
+}
+
+/// The canonical JSON of a tree or of a part of one.
 #[expect(
     clippy::expect_used,
     reason = "a tree has text keys only, and integers that JSON writes"
 )]
-pub(super) fn under(prefix: &[u8], tree: &impl Serialize) -> [u8; 32] {
+pub(super) fn canonical_text(tree: &impl Serialize) -> String {
     let value = serde_json::to_value(tree).expect("a tree is JSON");
     let bytes = canonical::canonicalise(&value).expect("a tree has a canonical form");
-    let digest = Sha256::new().chain_update(prefix).chain_update(bytes);
-    digest.finalize().into()
+    String::from_utf8(bytes).expect("canonical JSON is UTF-8")
 }
 
 #[cfg(test)]

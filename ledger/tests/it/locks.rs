@@ -180,6 +180,7 @@ async fn a_question_from_before_a_lock_is_asked_anew_and_not_shared() {
         purpose: ledger::Purpose::default(),
         on_approval: OnApproval::Wait,
         callback: None,
+        edge: ledger::policy::Edge::default(),
     };
     let asked = async |name: &str| {
         let ruling = scene.execute(agent_with_key(&secret), ask(name)).await;

@@ -38,6 +38,7 @@ mod quotas;
 mod refusals;
 mod releases;
 mod renewals;
+mod ruled;
 mod scene;
 mod sessions;
 mod store;

@@ -6,7 +6,7 @@ use fixtures::commands::{
     purge, ssl_mode,
 };
 use fixtures::test_ledger::TestLedger;
-use ledger::aggregate::{Apply, ApprovalState, Task};
+use ledger::aggregate::{Apply, ApprovalState, CancelledBy, Task};
 use ledger::command::{
     AllowedEntry, CloseTask, CreateTask, OperationStart, ResolveApply, Standing, standing,
 };
@@ -146,7 +146,9 @@ async fn closing_cancels_what_waits_for_a_decision_or_for_its_continuation() {
     let approval = scene.approval(&pending).await;
     assert_eq!(
         standing(&pending.apply, Some(&approval), scene.now()),
-        Standing::Cancelled { by_lock: false }
+        Standing::Cancelled {
+            by: CancelledBy::Task
+        }
     );
     // Whoever holds the link learns it.
     let late = scene

@@ -57,6 +57,7 @@ impl Keyed {
             purpose: ledger::Purpose::default(),
             on_approval: ledger::event::OnApproval::Wait,
             callback: None,
+            edge: ledger::policy::Edge::default(),
         };
         let ruling = self
             .scene
@@ -108,6 +109,7 @@ async fn an_agent_opens_a_task_from_its_template_and_its_keys_open_it() {
         purpose: ledger::Purpose::default(),
         on_approval: ledger::event::OnApproval::Wait,
         callback: None,
+        edge: ledger::policy::Edge::default(),
     };
     let again = keyed
         .scene

@@ -104,11 +104,11 @@ impl ApplyView {
         self.authorised_at.is_none() && reason.is_some_and(|why| why.starts_with(USED_BY))
     }
 
-    /// Takes over what became of the approval that it waits for. A lock leaves the task open.
+    /// Takes over what became of the approval that it waits for. A lock and the policy leave the task open.
     fn apply_approval(
         &mut self,
         approval: ApprovalStatus,
-        is_locked: bool,
+        stopped_by: Option<&str>,
         consumed_by: Option<ApplyId>,
         at: Timestamp,
     ) {
@@ -117,10 +117,10 @@ impl ApplyView {
             ApprovalStatus::Approved => (TaskStatus::Approved, None),
             ApprovalStatus::Denied => (TaskStatus::Denied, Some("approval_denied".to_owned())),
             ApprovalStatus::Expired => (TaskStatus::Expired, Some("approval_expired".to_owned())),
-            ApprovalStatus::Cancelled if is_locked => {
-                (TaskStatus::Failed, Some("locked".to_owned()))
-            }
-            ApprovalStatus::Cancelled => (TaskStatus::Closed, Some("task_closed".to_owned())),
+            ApprovalStatus::Cancelled => match stopped_by {
+                Some(reason) => (TaskStatus::Failed, Some(reason.to_owned())),
+                None => (TaskStatus::Closed, Some("task_closed".to_owned())),
+            },
             // The event that authorises its user comes next.
             ApprovalStatus::Consumed if consumed_by == Some(self.id) => return,
             ApprovalStatus::Consumed => {
@@ -241,7 +241,7 @@ fn accept(folding: &mut Folding<'_, impl Parts>, accepted: &ApplyAccepted) -> Re
         // A late key hears what became of the approval before it came.
         apply.apply_approval(
             approval.state,
-            approval.is_locked(),
+            approval.stopped_by(),
             approval.consumed_by,
             at,
         );
@@ -284,11 +284,11 @@ fn update_waiting(folding: &mut Folding<'_, impl Parts>) -> Result<(), Error> {
     let id = ApprovalId::from(folding.recorded.stream_id());
     let approval = folding.known::<ApprovalView>("approval", &id)?;
     let (state, consumed_by) = (approval.state, approval.consumed_by);
-    let is_locked = approval.is_locked();
+    let stopped_by = approval.stopped_by();
     for apply_id in waiting_for(folding, id)? {
         let apply = folding.edit_known::<ApplyView>("apply", &apply_id)?;
         if apply.status.is_waiting() || apply.lost_it_to_another() {
-            apply.apply_approval(state, is_locked, consumed_by, at);
+            apply.apply_approval(state, stopped_by, consumed_by, at);
         }
     }
     Ok(())

@@ -147,9 +147,13 @@ impl ApprovalView {
         self.state == ApprovalStatus::Denied
     }
 
-    /// Whether a lock ended it.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.end_reason.as_deref() == Some("locked")
+    /// What ended it besides its task, where something did: a lock, or a change of the policy.
+    pub(crate) fn stopped_by(&self) -> Option<&'static str> {
+        match self.end_reason.as_deref() {
+            Some("locked") => Some("locked"),
+            Some("policy") => Some("policy"),
+            _ => None,
+        }
     }
 
     /// Keeps the first thing that becomes of the question.

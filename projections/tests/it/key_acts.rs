@@ -105,6 +105,7 @@ impl Story {
                     purpose: ledger::Purpose::default(),
                     on_approval: ledger::event::OnApproval::Wait,
                     callback: None,
+                    edge: ledger::policy::Edge::default(),
                 };
                 self.run(commands::agent_with_key(key), command).await;
             }

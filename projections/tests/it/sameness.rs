@@ -5,7 +5,7 @@ use crate::dump::dump;
 use crate::step::step;
 use crate::story::Story;
 use crate::world::url_of;
-use ledger::aggregate::{Agent, Apply, Approval, Delivery, DeliveryState};
+use ledger::aggregate::{Agent, Apply, Approval, CancelledBy, Delivery, DeliveryState};
 use ledger::command::{Standing, standing};
 use ledger::event::ApplyEnd;
 use ledger::{Event, Ledger, StreamId, TaskId, Timestamp};
@@ -152,12 +152,16 @@ async fn apply_agrees(ledger: &Ledger, projections: &Projections, stream: Stream
         Standing::Running => TaskStatus::Applying,
         Standing::Ended(ApplyEnd::Completed) => TaskStatus::Completed,
         Standing::Ended(ApplyEnd::Failed)
-        | Standing::Cancelled { by_lock: true }
+        | Standing::Cancelled {
+            by: CancelledBy::Lock | CancelledBy::Policy,
+        }
         | Standing::ConsumedElsewhere { .. } => TaskStatus::Failed,
         Standing::Ended(ApplyEnd::Unknown) => TaskStatus::Unknown,
         Standing::Denied { .. } => TaskStatus::Denied,
         Standing::Expired { .. } => TaskStatus::Expired,
-        Standing::Cancelled { by_lock: false } => TaskStatus::Closed,
+        Standing::Cancelled {
+            by: CancelledBy::Task,
+        } => TaskStatus::Closed,
     };
     assert_eq!(row.status, expected);
     assert_eq!(row.state, expected.apply_state());

@@ -104,7 +104,7 @@ impl View {
             Self::Users => "user group",
             Self::System => "",
             Self::Ledger => {
-                "task apply approval delivery agent approver user group session key template lock"
+                "task apply approval delivery agent approver user group session key template lock policy"
             }
         }
     }

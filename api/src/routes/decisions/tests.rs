@@ -175,6 +175,7 @@ impl Stage {
             purpose: ledger::Purpose::default(),
             on_approval: ledger::event::OnApproval::Wait,
             callback: None,
+            edge: ledger::policy::Edge::default(),
         };
         let ledger = &self.state.app.ledger;
         let submitted: Submitted = ledger

@@ -16,6 +16,7 @@ mod receipts;
 mod refusing;
 mod releasing;
 mod renewing;
+mod ruled;
 mod stream;
 mod stream_connections;
 mod stream_identities;

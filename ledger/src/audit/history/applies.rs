@@ -1,5 +1,6 @@
 //! Applies: asked for, authorised, executed in order, ended.
 
+use super::evaluations::POLICY;
 use super::locks::{LOCKED, targets_of};
 use super::requests::{Compared, Expected};
 use super::streams::{Seen, State};
@@ -121,6 +122,7 @@ impl History {
                 task.agent, refused.agent
             )
         });
+        self.refused_by_policy(now, refused);
     }
 
     fn apply_accepted(&mut self, now: &mut Now<'_>, accepted: &ApplyAccepted) {
@@ -385,6 +387,10 @@ impl History {
         if is_locked {
             self.ends_by_lock(now, false);
         }
+        let is_by_policy = ended.stopped.as_deref() == Some(POLICY);
+        if is_by_policy {
+            self.ends_by_policy(now);
+        }
         let Some(State::Apply(apply)) = self.streams.state(stream) else {
             return;
         };
@@ -403,7 +409,11 @@ impl History {
         {
             self.streams.put(used.into(), State::Consumed);
         }
-        if let Some(reason) = ended.stopped.as_ref().filter(|_| !is_locked) {
+        if let Some(reason) = ended
+            .stopped
+            .as_ref()
+            .filter(|_| !is_locked && !is_by_policy)
+        {
             self.ends_with_task(now, task_id, reason);
         }
     }

@@ -1,5 +1,6 @@
 //! Approvals: asked, decided once, consumed once.
 
+use super::evaluations::POLICY;
 use super::locks::LOCKED;
 use super::streams::{Seen, State};
 use super::{History, Now};
@@ -8,7 +9,7 @@ use crate::audit::check::Check;
 use crate::clock::Timestamp;
 use crate::event::{
     AggregateKind, ApplyAccepted, ApprovalConsumed, ApprovalExpired, ApprovalReleased,
-    ApprovalRequested, Approved, Denied, Event, OnApproval,
+    ApprovalRequested, Approved, AskedByPolicy, Denied, Event, OnApproval,
 };
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, CommandId, TaskId, TokenId};
@@ -56,6 +57,8 @@ pub(super) struct QuestionState {
     /// The token or key of the apply that asked, where it is to be carried out once it is approved.
     pub(super) executes_for: Option<TokenId>,
     pub(super) approved_by: Option<ApproverName>,
+    /// The rules that ask, and what an answer needs.
+    pub(super) policy: Option<AskedByPolicy>,
     /// The command that approved it.
     pub(super) approved_in: Option<CommandId>,
     phase: Phase,
@@ -170,8 +173,13 @@ impl History {
                 if is_locked {
                     self.ends_by_lock(now, true);
                 }
+                let is_by_policy = cancelled.reason == POLICY;
+                if is_by_policy {
+                    self.ends_by_policy(now);
+                    self.takes_back_promise(stream);
+                }
                 self.streams.put(stream, over);
-                if let Some(task_id) = task_id.filter(|_| !is_locked) {
+                if let Some(task_id) = task_id.filter(|_| !is_locked && !is_by_policy) {
                     self.ends_with_task(now, task_id, &cancelled.reason);
                 }
             }
@@ -239,8 +247,14 @@ impl History {
                 )
             });
             let time = task.question;
-            let in_time = time
-                .is_none_or(|time| asked.expires_at == now.at().plus(time) && continuation == time);
+            let shorter = asked
+                .policy
+                .as_ref()
+                .and_then(|policy| policy.requirement.get().ttl());
+            let in_time = time.is_none_or(|time| {
+                let waits = shorter.map_or(time, |shorter| shorter.min(time));
+                asked.expires_at == now.at().plus(waits) && continuation == time
+            });
             now.expect(in_time, Check::Deadline, || {
                 "it waits for another time than its task says".to_owned()
             });
@@ -258,6 +272,7 @@ impl History {
             executes_for: None,
             approved_by: None,
             approved_in: None,
+            policy: asked.policy,
             phase: Phase::Pending,
         };
         self.streams

@@ -57,6 +57,11 @@ impl History {
         }
     }
 
+    /// What is cancelled by the policy is not carried out.
+    pub(super) fn takes_back_promise(&mut self, approval: StreamId) {
+        self.promise.take_if(|promise| promise.approval == approval);
+    }
+
     /// Keeps the promise, and holds a use for an apply that no agent asked for against it.
     pub(super) fn is_carried_out(&mut self, now: &mut Now<'_>, apply: ApplyId) {
         let approval = now.header.stream_id;

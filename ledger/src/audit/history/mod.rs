@@ -16,6 +16,7 @@ mod decisions;
 mod deliveries;
 mod devices;
 mod erasures;
+mod evaluations;
 mod groups;
 mod keys;
 mod ledger_events;

@@ -5,7 +5,7 @@ use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::finding::Obstacle;
 use crate::event::{AggregateKind, Event, PolicyChanged, PolicyDocument};
-use crate::policy::{Policy, PolicyDigest};
+use crate::policy::{PolicyDigest, PolicyInForce};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub(super) struct Policies {
     newest: Option<u64>,
     /// The digest of each version's document.
     digests: HashMap<u64, Option<PolicyDigest>>,
-    /// The tree of the newest version's document.
-    pub(super) in_force: Option<Arc<Policy>>,
+    /// The document of the newest version.
+    pub(super) in_force: Option<Arc<PolicyInForce>>,
 }
 
 impl History {
@@ -92,11 +92,19 @@ impl History {
 }
 
 impl Policies {
+    /// Whether no version was seen so far.
+    pub(super) const fn is_unknown(&self) -> bool {
+        self.newest.is_none()
+    }
+
     fn take(&mut self, changed: PolicyChanged) {
         let digest = changed.document.as_ref().map(|document| document.digest);
-        let tree = |document: &PolicyDocument| Arc::clone(document.tree.policy());
+        let in_force = |document: &PolicyDocument| {
+            let policy = Arc::clone(document.tree.policy());
+            Arc::new(PolicyInForce::new(changed.version, document.digest, policy))
+        };
         self.newest = Some(changed.version);
         self.digests.insert(changed.version, digest);
-        self.in_force = changed.document.as_ref().map(tree);
+        self.in_force = changed.document.as_ref().map(in_force);
     }
 }

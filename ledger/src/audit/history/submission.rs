@@ -1,15 +1,19 @@
 //! The submission of an apply: its canonical bytes against its fingerprint, its check and its grants.
 
 use super::agents::AgentState;
+use super::evaluations::ByCatalog;
 use super::requests::Expected;
 use super::tasks::TaskState;
 use super::{History, Now};
 use crate::audit::check::Check;
 use crate::audit::history::streams::Seen;
 use crate::catalog::Risk;
-use crate::event::{ApplyAccepted, Authorisation, CheckedOperation, PermissionCheck};
+use crate::event::{
+    ApplyAccepted, AskedByPolicy, Authorisation, CheckedOperation, PermissionCheck,
+};
 use crate::fingerprint::{Fingerprint, Submission};
 use crate::operation::{Scope, ScopeId};
+use crate::policy::{Evaluation, RuleAction};
 use serde_json::Value;
 
 impl History {
@@ -139,14 +143,30 @@ impl History {
             Seen::Hidden(why) => return now.cannot(Check::Authorisation, why),
             Seen::Erased | Seen::Never => return,
         };
+        let covered = |checked: &CheckedOperation| {
+            scope_of(checked).is_some_and(|scope| {
+                let level = checked.required_level;
+                let grants = &agent.grants;
+                grants.cover(checked.operation, &scope, level, now.at())
+            })
+        };
+        let known = check.requested.iter().zip(&levels);
+        let by_catalog = ByCatalog {
+            operations: known
+                .map(|(checked, allowed)| (*allowed, covered(checked)))
+                .collect(),
+            always_asked: needs_approval,
+        };
+        if let Some(said) = self.evaluated(now, accepted, &by_catalog) {
+            return self.as_the_policy_says(now, accepted, &said);
+        }
+        if accepted.evaluation.is_some() {
+            return;
+        }
+        let levels = by_catalog.operations;
         let mut granted_beforehand = check.pre_approved.iter().peekable();
-        for (checked, allowed) in check.requested.iter().zip(levels) {
+        for (checked, (allowed, covered)) in check.requested.iter().zip(levels) {
             let safe = !needs_approval && allowed.is_some_and(|(_, risk)| risk < Risk::Sensitive);
-            let covered = scope_of(checked).is_some_and(|scope| {
-                agent
-                    .grants
-                    .cover(checked.operation, &scope, checked.required_level, now.at())
-            });
             // Equal operations are told apart by their order, as in the partition.
             let told = granted_beforehand.next_if_eq(&checked).is_some();
             now.expect(told == (safe && covered), Check::PermissionCheck, || {
@@ -169,6 +189,48 @@ impl History {
                 )
             });
         }
+    }
+}
+
+impl History {
+    /// What is asked about is what the policy asks about, in the words of its rules.
+    fn as_the_policy_says(
+        &mut self,
+        now: &mut Now<'_>,
+        accepted: &ApplyAccepted,
+        said: &Evaluation,
+    ) {
+        let check = &accepted.check;
+        let mut allowed = check.pre_approved.iter().peekable();
+        for (checked, said) in check.requested.iter().zip(&said.operations) {
+            let told = allowed.next_if_eq(&checked).is_some();
+            now.expect(
+                told == (said.outcome == RuleAction::Allow),
+                Check::Policy,
+                || {
+                    format!(
+                        "{} on {} {} is told as allowed by the policy and was not, or the other way round",
+                        checked.operation.as_str(),
+                        checked.scope_type,
+                        checked.scope_id
+                    )
+                },
+            );
+        }
+        let Authorisation::Awaiting(approval) = accepted.authorisation else {
+            return;
+        };
+        let asked = self.question(approval).map(|question| {
+            let asked = question.policy.as_ref();
+            let as_said = |asked: &AskedByPolicy| {
+                asked.rules == said.rules
+                    && said.requirement.as_ref() == Some(asked.requirement.get())
+            };
+            asked.is_some_and(as_said)
+        });
+        now.expect(asked.here().unwrap_or(true), Check::Policy, || {
+            "its question does not say what the policy asks, or why".to_owned()
+        });
     }
 }
 

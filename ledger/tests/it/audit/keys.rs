@@ -42,6 +42,7 @@ async fn told() -> History {
         purpose: ledger::Purpose::default(),
         on_approval: ledger::event::OnApproval::Wait,
         callback: None,
+        edge: ledger::policy::Edge::default(),
     };
     let submitted = scene.execute(agent_with_key(&key), submit).await.unwrap();
     assert!(submitted.accepted().unwrap().apply.authorised);

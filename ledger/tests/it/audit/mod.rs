@@ -16,6 +16,7 @@ mod recomputed;
 mod records;
 mod releases;
 mod roles;
+mod ruled;
 mod streams;
 
 use crate::scene::{Scene, end, failed, start, succeeded, unknown};

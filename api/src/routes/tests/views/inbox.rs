@@ -200,6 +200,7 @@ impl Stage {
                 purpose: ledger::Purpose::default(),
                 on_approval: ledger::event::OnApproval::Wait,
                 callback: None,
+                edge: ledger::policy::Edge::default(),
             };
             let ruling = ledger.execute(system(), submit).await;
             ruling.unwrap().accepted().unwrap();

@@ -1,0 +1,311 @@
+//! How decisions ask the policy: nothing is computed where no document is in force.
+
+use super::Presented;
+use crate::aggregate::{Agent, Apply, Approval, Task};
+use crate::catalog::Risk;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{
+    ApprovalCancelled, AskedByPolicy, PermissionCheck, PolicyEvaluation, StoredRequirement,
+};
+use crate::fingerprint::operations_of;
+use crate::operation::{Operation, Scope, ScopeId};
+use crate::policy::{
+    Allowed, AskedOperation, Edge, Evaluation, Fact, Facts, PolicyInForce, Prepared, Requirement,
+    RuleAction, Value, evaluate, recordable, window_of,
+};
+use crate::rejection::Rejection;
+use crate::storage::NewEvent;
+use crate::writer::{Context, Transaction};
+use std::sync::Arc;
+
+/// The reason in events for what a change of the policy cancels or stops.
+pub(super) const POLICY: &str = "policy";
+
+/// Who asks, and what the service knows of the request.
+pub struct Asker<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Its agent.
+    pub agent: Option<&'a Agent>,
+    /// What it presented.
+    pub token: &'a Presented,
+    /// What the service knows.
+    pub edge: &'a Edge,
+}
+
+/// What the policy in force says of an apply.
+#[derive(Debug, Clone)]
+pub struct Ruled {
+    /// What it says.
+    pub said: Evaluation,
+    /// As it is recorded.
+    pub recorded: PolicyEvaluation,
+}
+
+impl Ruled {
+    fn new(policy: &PolicyInForce, said: Evaluation) -> Self {
+        let recorded = PolicyEvaluation::of(policy.version, policy.digest, &said);
+        Self { said, recorded }
+    }
+
+    /// The refusal, where it denies.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Rejection> {
+        (self.said.outcome == RuleAction::Deny).then(|| denied(&self.said))
+    }
+
+    /// The check with what the policy says in the place of grants and risk.
+    #[must_use]
+    pub fn check(&self, mut check: PermissionCheck) -> PermissionCheck {
+        check.pre_approved.clear();
+        check.missing.clear();
+        for (asked, said) in check.requested.iter().zip(&self.said.operations) {
+            match said.outcome {
+                RuleAction::Allow => check.pre_approved.push(asked.clone()),
+                RuleAction::Ask | RuleAction::Deny => check.missing.push(asked.clone()),
+            }
+        }
+        check
+    }
+
+    /// Whether an answer to that question is enough.
+    pub(super) fn is_answered_by(&self, question: &Approval) -> bool {
+        match &self.said.requirement {
+            None => true,
+            Some(required) => answered(question).is_as_strict_as(required),
+        }
+    }
+
+    /// As a question records it.
+    pub(super) fn asked(&self) -> Option<AskedByPolicy> {
+        let requirement = self.said.requirement.clone()?;
+        Some(AskedByPolicy {
+            version: self.recorded.version,
+            digest: self.recorded.digest,
+            rules: self.said.rules.clone(),
+            requirement: StoredRequirement::from(requirement),
+        })
+    }
+}
+
+/// What an answer to a question was held to.
+fn answered(question: &Approval) -> Requirement {
+    match &question.policy {
+        Some(asked) => asked.requirement.get().clone(),
+        None => Requirement::without_policy(),
+    }
+}
+
+fn denied(said: &Evaluation) -> Rejection {
+    let rules: Vec<_> = said.rules.iter().map(ToString::to_string).collect();
+    let by = match rules.as_slice() {
+        [] => "its default".to_owned(),
+        [rule] => format!("its rule {rule}"),
+        rules => format!("its rules {}", rules.join(", ")),
+    };
+    let why = match said.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    Rejection::DeniedByPolicy {
+        detail: format!("the policy denies this by {by}{why}"),
+        rules,
+    }
+}
+
+/// What a policy in force says of a new apply.
+///
+/// # Errors
+/// [`Rejection::DeniedByPolicy`] for a policy that cannot be evaluated.
+pub fn ruled(
+    policy: &PolicyInForce,
+    asker: &Asker<'_>,
+    operations: &[Operation],
+    now: Timestamp,
+) -> Result<Ruled, Rejection> {
+    let prepared = prepared(policy)?;
+    let asked = operations.iter().map(|operation| {
+        let id = operation.entry.id;
+        // It was held to the allowlist before.
+        let (level, risk) = asker
+            .task
+            .allows(id, &operation.scope)
+            .unwrap_or((operation.entry.level, Risk::Sensitive));
+        let granted = |agent: &Agent| agent.is_granted(id, &operation.scope, level, now);
+        let allowed = Allowed {
+            level,
+            risk,
+            granted: asker.agent.is_some_and(granted),
+            always_asked: asker.task.needs_approval(),
+        };
+        AskedOperation::of(operation, allowed, prepared)
+    });
+    let asked: Vec<_> = asked.collect();
+    let facts = prepared.facts_of_apply().map(|name| {
+        let fact = of_log(name, asker.task, asker.agent, Some(asker.token));
+        let fact = fact.unwrap_or_else(|| asker.edge.fact(name, policy.version));
+        (name.to_owned(), recordable(fact))
+    });
+    let facts: Facts = facts.collect();
+    let said = say(prepared, &asked, &facts);
+    Ok(Ruled::new(policy, said))
+}
+
+fn prepared(policy: &PolicyInForce) -> Result<&Prepared, Rejection> {
+    policy
+        .prepared
+        .as_deref()
+        .ok_or_else(|| Rejection::DeniedByPolicy {
+            detail: "the policy in force is beyond what this version evaluates; everything is \
+                     refused until it is changed"
+                .to_owned(),
+            rules: Vec::new(),
+        })
+}
+
+fn say(policy: &Prepared, asked: &[AskedOperation<'_>], facts: &Facts) -> Evaluation {
+    let operations: Vec<_> = asked.iter().map(AskedOperation::facts).collect();
+    evaluate(policy, &operations, facts)
+}
+
+/// A fact that the log knows; `None` for one that only the service can tell.
+fn of_log(
+    name: &str,
+    task: &Task,
+    agent: Option<&Agent>,
+    token: Option<&Presented>,
+) -> Option<Fact> {
+    const NOT_SET: &str = "not_set";
+    let described = agent.map(|agent| &agent.described);
+    let text = |text: Option<&str>| Fact::text(text, NOT_SET);
+    Some(match name {
+        "agent.name" => text(Some(task.agent.as_str())),
+        "agent.owner" => {
+            let owner = described.and_then(|described| described.owner);
+            text(owner.map(|owner| owner.to_string()).as_deref())
+        }
+        "agent.organization" => text(described.and_then(|of| of.organization.as_deref())),
+        "agent.site" => text(described.and_then(|of| of.site.as_deref())),
+        "agent.tags" => match described {
+            Some(described) => {
+                let tags = described.tags.iter().cloned().map(Value::Text);
+                Fact::Known(Value::List(tags.collect()))
+            }
+            None => Fact::unknown(NOT_SET),
+        },
+        "task.id" => text(Some(&task.id.to_string())),
+        "task.name" => text(Some(&task.name)),
+        "subject" => match token {
+            Some(Presented::Token(token)) => text(Some(token.subject.as_str())),
+            Some(Presented::Key(_)) => Fact::unknown("agent_key"),
+            None => Fact::unknown("not_recorded"),
+        },
+        "counts.asked_1h" | "counts.denied_24h" | "counts.executed_1h" => {
+            Fact::unknown("not_counted")
+        }
+        "allowed" => Fact::unknown("not_told"),
+        _ => return None,
+    })
+}
+
+/// What today's policy says of an apply that was accepted before.
+#[derive(Debug)]
+pub(super) enum Again {
+    /// It goes on.
+    Holds,
+    /// It does not: the refusal.
+    Ends(Rejection),
+}
+
+/// Looks again at an apply that was accepted before, with today's policy and the facts that were recorded.
+/// What was granted then counts as granted: a grant that changed since strands nobody.
+pub(super) async fn look_again(
+    tx: &mut Transaction<'_>,
+    task: &Task,
+    apply: &Apply,
+    approval: Option<&Approval>,
+    edge: Option<&Edge>,
+) -> Result<Again, Error> {
+    let Some(policy) = tx.policy().cloned() else {
+        return Ok(Again::Holds);
+    };
+    let recorded = apply.evaluation.as_deref();
+    let same_version = recorded.is_some_and(|recorded| recorded.version == policy.version);
+    let prepared = match prepared(&policy) {
+        Ok(prepared) => prepared,
+        Err(refused) => return Ok(Again::Ends(refused)),
+    };
+    // Nothing but the time can make another answer of the same facts.
+    if same_version && (edge.is_none() || prepared.windows().next().is_none()) {
+        return Ok(Again::Holds);
+    }
+    let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
+    let said = say_again(&policy, prepared, (task, agent.as_deref()), apply, edge);
+    Ok(match said.outcome {
+        RuleAction::Allow => Again::Holds,
+        RuleAction::Deny => Again::Ends(denied(&said)),
+        RuleAction::Ask => {
+            let was_asked = recorded.is_some_and(|said| said.outcome == RuleAction::Ask);
+            let required = said.requirement.unwrap_or_else(Requirement::without_policy);
+            let is_enough = match approval {
+                Some(question) => answered(question).needs_as_much_as(&required),
+                // Something else than a question answered it.
+                None => was_asked && same_version,
+            };
+            match is_enough {
+                true => Again::Holds,
+                false => Again::Ends(Rejection::PolicyChanged),
+            }
+        }
+    })
+}
+
+fn say_again(
+    policy: &Arc<PolicyInForce>,
+    prepared: &Prepared,
+    (task, agent): (&Task, Option<&Agent>),
+    apply: &Apply,
+    edge: Option<&Edge>,
+) -> Evaluation {
+    let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
+    let asked = apply.check.requested.iter().enumerate();
+    let asked = asked.filter_map(|(index, checked)| {
+        let scope = ScopeId::parse(&checked.scope_id).map(|id| Scope {
+            scope_type: checked.scope_type,
+            id,
+        });
+        let allowed = scope.and_then(|scope| task.allows(checked.operation, &scope));
+        let allowed = Allowed {
+            level: checked.required_level,
+            risk: allowed.map_or(Risk::Sensitive, |(_, risk)| risk),
+            granted: true,
+            always_asked: task.needs_approval(),
+        };
+        AskedOperation::recorded(checked, submitted.get(index), allowed)
+    });
+    let asked: Vec<_> = asked.collect();
+    let recorded = apply.evaluation.as_ref().map(|said| said.facts());
+    let facts = prepared.facts_of_apply().map(|name| {
+        let fresh = edge.filter(|_| window_of(name).is_some());
+        let fresh = fresh.map(|edge| edge.fact(name, policy.version));
+        let known = recorded.as_ref().and_then(|facts| facts.get(name).cloned());
+        let fact = fresh
+            .or(known)
+            .or_else(|| of_log(name, task, agent, None))
+            .unwrap_or(Fact::unknown("not_recorded"));
+        (name.to_owned(), recordable(fact))
+    });
+    let facts: Facts = facts.collect();
+    say(prepared, &asked, &facts)
+}
+
+/// The events that cancel a question because the policy has changed.
+pub(super) fn cancelled(context: &Context<'_>, task: &Task, approval: &Approval) -> Vec<NewEvent> {
+    use super::callbacks::{Subject, with_deliveries};
+    let reason = POLICY.to_owned();
+    let cancelled = context.event(approval.id, ApprovalCancelled { reason });
+    let subject = Subject::approval(approval);
+    let message = crate::callback_report::cancelled(POLICY);
+    with_deliveries(context, task, cancelled, &subject, message)
+}

@@ -1,0 +1,103 @@
+//! What the policy said of applies: a record that comes to something else than the policy is found.
+
+use super::{altered, is_found};
+use crate::ruled::{always, policy, put, rule};
+use crate::scene::Scene;
+use fixtures::commands::{agent, purge, submit};
+use fixtures::history::History;
+use ledger::Decision;
+use ledger::audit::Check;
+use ledger::event::{ApplyAccepted, ApprovalRequested, Event};
+use ledger::policy::{Expr, RuleAction};
+
+/// One apply that a rule asks about and that is approved and continued, and one that is denied.
+async fn told() -> History {
+    let scene = Scene::granted().await;
+    put(
+        &scene,
+        1,
+        Some(policy([rule("ask", RuleAction::Ask, always())])),
+    )
+    .await;
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    scene.decided(&asked, Decision::Approve).await;
+    scene.continued(&asked).await.unwrap();
+    let unsure = Expr::Fact("window.office".to_owned());
+    put(
+        &scene,
+        2,
+        Some(policy([rule("no", RuleAction::Deny, unsure)])),
+    )
+    .await;
+    let denied = submit(&scene.token, "k2", vec![purge()]);
+    let ruling = scene.execute(agent(&scene.token), denied).await.unwrap();
+    ruling.accepted().unwrap_err();
+    let closed = scene.ledger.close().await;
+    History::read(closed.path())
+}
+
+#[track_caller]
+fn accepted_otherwise(history: &History, change: impl FnOnce(&mut ApplyAccepted)) {
+    let at = history.first("apply.accepted");
+    let report = altered(history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApplyAccepted(accepted) = event {
+                change(accepted);
+            }
+        });
+    });
+    is_found(&report, Check::Policy, at);
+}
+
+#[track_caller]
+fn asked_otherwise(history: &History, change: impl FnOnce(&mut ApprovalRequested)) {
+    let (at, accepted) = (
+        history.first("approval.requested"),
+        history.first("apply.accepted"),
+    );
+    let report = altered(history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApprovalRequested(asked) = event {
+                change(asked);
+            }
+        });
+    });
+    is_found(&report, Check::Policy, accepted);
+}
+
+#[tokio::test]
+async fn an_evaluation_that_is_not_what_the_policy_says_is_found() {
+    let history = told().await;
+    assert_eq!(history.verify().findings, []);
+    accepted_otherwise(&history, |accepted| {
+        accepted.evaluation.as_mut().unwrap().outcome = RuleAction::Allow;
+    });
+    accepted_otherwise(&history, |accepted| {
+        accepted.evaluation.as_mut().unwrap().rules.clear();
+    });
+    accepted_otherwise(&history, |accepted| {
+        accepted.evaluation.as_mut().unwrap().operations[0].trace = Some(vec![0]);
+    });
+    accepted_otherwise(&history, |accepted| {
+        accepted.evaluation.as_mut().unwrap().version = 2;
+    });
+    accepted_otherwise(&history, |accepted| accepted.evaluation = None);
+    asked_otherwise(&history, |asked| asked.policy = None);
+    asked_otherwise(&history, |asked| {
+        asked.policy.as_mut().unwrap().rules.clear();
+    });
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_policy_that_does_not_deny_is_found() {
+    let history = told().await;
+    let at = history.first("apply.refused");
+    let report = altered(&history, |history| {
+        history.alter(at, |event| {
+            if let Event::ApplyRefused(refused) = event {
+                refused.evaluation.as_mut().unwrap().outcome = RuleAction::Ask;
+            }
+        });
+    });
+    is_found(&report, Check::Policy, at);
+}

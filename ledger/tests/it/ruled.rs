@@ -1,0 +1,360 @@
+//! The policy in decisions: what its rules say stands in the place of grants and risk, and is recorded.
+
+use crate::scene::{Scene, end, start, succeeded};
+use fixtures::commands::{agent, continue_apply, dns_create, purge, ssl_mode, submit};
+use fixtures::history::History;
+use ledger::aggregate::{Apply, ApprovalState};
+use ledger::command::{Command, ContinueApply, OperationStart, SubmitApply, Submitted, standing};
+use ledger::event::{Event, FactValue, OnApproval, PolicyChanged, PolicyDocument, PolicyFormat};
+use ledger::policy::{
+    Assurance, Comparison, DefaultAction, Edge, Engine, Expr, Fact, Limits, Mode, Need, NeedGroup,
+    Policy, RetentionMode, Rule, RuleAction, Value, Window,
+};
+use ledger::{
+    Actor, Decision, Error, OperationId, Origin, PolicyId, Rejection, StreamId, Transaction,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Puts a tree in force as a saved document does, or takes the document away.
+pub(crate) struct Put(pub(crate) u64, pub(crate) Option<Policy>);
+
+impl Command for Put {
+    type Answer = ();
+
+    async fn run(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let policy_id = PolicyId::from(tx.context().id::<StreamId>());
+        let document = self.1.map(|policy| PolicyDocument {
+            digest: policy.digest(),
+            format: PolicyFormat::Toml,
+            source: "# as lowered".to_owned(),
+            tree: policy.into(),
+        });
+        let changed = PolicyChanged {
+            policy_id,
+            version: self.0,
+            restores: document.is_none().then_some(0),
+            document,
+        };
+        let event = tx.context().event(policy_id, changed);
+        tx.append(vec![event]).await
+    }
+}
+
+pub(crate) fn operator() -> Origin {
+    let name = "ops".to_owned();
+    Origin {
+        actor: Actor::Operator { name },
+        request_id: None,
+    }
+}
+
+pub(crate) fn rule(id: &str, action: RuleAction, when: Expr) -> Rule {
+    let asks = action == RuleAction::Ask;
+    Rule {
+        id: id.parse().unwrap(),
+        priority: 100,
+        action,
+        operations: None,
+        when,
+        reason: format!("because of {id}"),
+        mode: Mode::Enforce,
+        sensitive: false,
+        needs: asks.then(Need::default).into_iter().collect(),
+        ttl: 120,
+        retention: BTreeSet::from([RetentionMode::Once]),
+        max_duration: 3600,
+        pre_state: None,
+    }
+}
+
+pub(crate) fn always() -> Expr {
+    Expr::Literal(Value::Bool(true))
+}
+
+fn from(country: &str) -> Expr {
+    let (fact, text) = (
+        Expr::Fact("country".to_owned()),
+        Expr::Literal(Value::Text(country.to_owned())),
+    );
+    Expr::Compare(Comparison::Equal, Box::new(fact), Box::new(text))
+}
+
+pub(crate) fn policy(rules: impl IntoIterator<Item = Rule>) -> Policy {
+    Policy {
+        engine: Engine::LppCel1,
+        default: DefaultAction::Catalog,
+        policy_change: None,
+        break_glass: None,
+        limits: Limits::default(),
+        self_approval: false,
+        rules: rules.into_iter().collect(),
+        windows: BTreeMap::from([(
+            "office".to_owned(),
+            Window {
+                zone: "Europe/Berlin".to_owned(),
+                open: BTreeSet::from(["mon 09:00-18:00".to_owned()]),
+                except: BTreeSet::new(),
+            },
+        )]),
+    }
+}
+
+pub(crate) async fn put(scene: &Scene, version: u64, policy: Option<Policy>) {
+    scene
+        .execute(operator(), Put(version, policy))
+        .await
+        .unwrap();
+}
+
+fn edge(country: Option<&str>) -> Edge {
+    let mut edge = Edge::default();
+    if let Some(country) = country {
+        edge.say("country", Fact::Known(Value::Text(country.to_owned())));
+    }
+    edge
+}
+
+async fn try_submit(scene: &Scene, command: SubmitApply) -> Result<Submitted, Rejection> {
+    let ruling = scene.execute(agent(&scene.token), command).await.unwrap();
+    ruling.accepted()
+}
+
+async fn audited(scene: Scene) {
+    let closed = scene.ledger.close().await;
+    assert_eq!(History::read(closed.path()).verify().findings, []);
+}
+
+#[tokio::test]
+async fn a_rule_asks_although_a_grant_covers_it_and_allows_without_one() {
+    let scene = Scene::granted().await;
+    let asks = Rule {
+        operations: Some(BTreeSet::from([OperationId::of("cache.purge.execute")])),
+        ..rule("purges", RuleAction::Ask, always())
+    };
+    put(&scene, 1, Some(policy([asks]))).await;
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    let question = scene.approval(&asked).await;
+    assert_eq!(question.state, ApprovalState::Pending);
+    let why = question.policy.as_ref().unwrap();
+    assert_eq!(why.rules[0].as_str(), "purges");
+    assert_eq!(why.requirement.get().reason, "because of purges");
+    assert_eq!(
+        question.expires_at,
+        scene.now().plus(Duration::from_secs(120))
+    );
+    let granted = scene
+        .submitted("k2", vec![dns_create("a.example.com")])
+        .await;
+    assert!(granted.apply.authorised && granted.apply.approval_id.is_none());
+    scene.decided(&asked, Decision::Approve).await;
+    assert!(scene.continued(&asked).await.unwrap().apply.authorised);
+    audited(scene).await;
+
+    let scene = Scene::new().await;
+    let allows = rule("all", RuleAction::Allow, always());
+    put(&scene, 1, Some(policy([allows]))).await;
+    let allowed = scene.submitted("k1", vec![purge()]).await;
+    assert!(allowed.apply.authorised && allowed.apply.approval_id.is_none());
+    let sensitive = scene.submitted("k2", vec![ssl_mode("strict")]).await;
+    assert!(!sensitive.apply.authorised);
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn what_the_policy_denies_is_recorded_with_its_rules_and_leaves_the_key_free() {
+    let scene = Scene::granted().await;
+    let denies = rule("never", RuleAction::Deny, from("KP"));
+    put(&scene, 1, Some(policy([denies]))).await;
+    let ask = |country: Option<&str>| SubmitApply {
+        edge: edge(country),
+        ..submit(&scene.token, "k", vec![purge()])
+    };
+    let before = scene.size_now();
+    for (country, fact) in [
+        (Some("KP"), FactValue::Text("KP".to_owned())),
+        (None, FactValue::Unknown("not_told".to_owned())),
+    ] {
+        let refused = try_submit(&scene, ask(country)).await.unwrap_err();
+        assert_eq!(refused.code(), "denied_by_policy");
+        let told = "the policy denies this by its rule never: because of never";
+        assert_eq!(refused.to_string(), told);
+        let newest = scene.all().await.pop().unwrap();
+        let Event::ApplyRefused(refused) = newest else {
+            unreachable!();
+        };
+        let said = refused.evaluation.unwrap();
+        assert_eq!((said.version, said.outcome), (1, RuleAction::Deny));
+        assert_eq!(said.facts[0].value, fact);
+    }
+    let names = scene.names_since(before).await;
+    assert_eq!(names, ["apply.refused", "apply.refused"]);
+    let accepted = try_submit(&scene, ask(Some("DE"))).await.unwrap();
+    assert!(accepted.apply.authorised);
+    let again = try_submit(&scene, ask(Some("KP"))).await.unwrap();
+    assert_eq!((again.is_new, again.apply.id), (false, accepted.apply.id));
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn without_a_document_nothing_is_evaluated_or_recorded() {
+    let scene = Scene::granted().await;
+    let first = scene.submitted("k1", vec![purge()]).await;
+    assert_eq!(first.apply.evaluation, None);
+    put(
+        &scene,
+        1,
+        Some(policy([rule("no", RuleAction::Deny, always())])),
+    )
+    .await;
+    let denied = submit(&scene.token, "k2", vec![purge()]);
+    assert!(try_submit(&scene, denied).await.is_err());
+    put(&scene, 2, None).await;
+    let after = scene.submitted("k2", vec![purge()]).await;
+    assert_eq!(after.apply.evaluation, None);
+    assert!(after.apply.authorised);
+    audited(scene).await;
+}
+
+/// Tightened between approve and execute, and between two operations.
+#[tokio::test]
+async fn what_was_approved_or_runs_is_held_to_the_policy_of_its_moment() {
+    let scene = Scene::granted().await;
+    let approved = scene.approved("k1").await;
+    let running = scene
+        .submitted(
+            "k2",
+            vec![dns_create("a.example.com"), dns_create("b.example.com")],
+        )
+        .await;
+    scene.run(start(running.apply.id, 0)).await.unwrap();
+    let denies = rule("freeze", RuleAction::Deny, always());
+    put(&scene, 1, Some(policy([denies]))).await;
+    let refused = scene.continued(&approved).await.unwrap_err();
+    assert_eq!(refused.code(), "denied_by_policy");
+    let question = scene.approval(&approved).await;
+    assert_eq!(question.state, ApprovalState::Cancelled);
+    scene
+        .run(end(running.apply.id, 0, succeeded()))
+        .await
+        .unwrap();
+    let stopped = scene.run(start(running.apply.id, 1)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
+    let stopped = scene
+        .load::<Apply>(running.apply.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stopped.stopped.as_deref(), Some("policy"));
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_enough_for_todays_policy_goes_on() {
+    let scene = Scene::granted().await;
+    let approved = scene.approved("k1").await;
+    let granted = scene
+        .submitted("k2", vec![dns_create("a.example.com")])
+        .await;
+    let asks = rule("ask", RuleAction::Ask, always());
+    put(&scene, 1, Some(policy([asks.clone()]))).await;
+    assert!(scene.continued(&approved).await.unwrap().apply.authorised);
+    let go = scene.run(start(approved.apply.id, 0)).await.unwrap();
+    assert_eq!(go, OperationStart::Go);
+    // What was granted has no answer: it has to be asked anew.
+    let stopped = scene.run(start(granted.apply.id, 0)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
+
+    let asked = scene.submitted("k3", vec![purge()]).await;
+    scene.decided(&asked, Decision::Approve).await;
+    let stricter = Need {
+        assurance: Assurance::Passkey,
+        group: NeedGroup::Default,
+        n: 2,
+    };
+    let two = Rule {
+        needs: vec![stricter],
+        ..asks
+    };
+    put(&scene, 2, Some(policy([two]))).await;
+    let refused = scene.continued(&asked).await.unwrap_err();
+    assert_eq!(refused, Rejection::PolicyChanged);
+    assert_eq!(scene.approval(&asked).await.state, ApprovalState::Cancelled);
+    let question = scene.approval(&asked).await;
+    let late = standing(&asked.apply, Some(&question), scene.now()).refusal();
+    assert_eq!(late, Some(Rejection::CancelledByPolicy));
+    audited(scene).await;
+}
+
+/// Business hours are looked at again when what was approved is continued.
+#[tokio::test]
+async fn a_window_that_has_closed_since_is_seen_at_continue() {
+    let scene = Scene::granted().await;
+    let closed = Expr::Not(Box::new(Expr::Fact("window.office".to_owned())));
+    let rules = [
+        rule("closed", RuleAction::Deny, closed),
+        rule("ask", RuleAction::Ask, always()),
+    ];
+    put(&scene, 1, Some(policy(rules))).await;
+    let at = |open: bool| {
+        let mut edge = Edge::default();
+        edge.say_windows(1, BTreeMap::from([("office".to_owned(), open)]));
+        edge
+    };
+    let ask = SubmitApply {
+        edge: at(true),
+        ..submit(&scene.token, "k", vec![purge()])
+    };
+    let asked = try_submit(&scene, ask).await.unwrap();
+    scene.decided(&asked, Decision::Approve).await;
+    let late = ContinueApply {
+        edge: at(false),
+        ..continue_apply(&scene.token, &asked)
+    };
+    let ruling = scene.execute(agent(&scene.token), late).await.unwrap();
+    assert_eq!(ruling.accepted().unwrap_err().code(), "denied_by_policy");
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn what_is_carried_out_with_its_decision_is_held_to_the_policy_of_that_moment() {
+    let scene = Scene::granted().await;
+    let ask = SubmitApply {
+        on_approval: OnApproval::Execute,
+        ..submit(&scene.token, "k", vec![ssl_mode("strict")])
+    };
+    let asked = try_submit(&scene, ask).await.unwrap();
+    put(
+        &scene,
+        1,
+        Some(policy([rule("no", RuleAction::Deny, always())])),
+    )
+    .await;
+    scene.decided(&asked, Decision::Approve).await;
+    assert_eq!(scene.approval(&asked).await.state, ApprovalState::Cancelled);
+    let apply = scene.load::<Apply>(asked.apply.id).await.unwrap().unwrap();
+    assert!(!apply.authorised);
+    audited(scene).await;
+}
+
+#[tokio::test]
+async fn a_question_is_shared_only_where_its_answer_is_enough() {
+    let scene = Scene::granted().await;
+    put(
+        &scene,
+        1,
+        Some(policy([rule("ask", RuleAction::Ask, always())])),
+    )
+    .await;
+    let first = scene.submitted("k1", vec![purge()]).await;
+    let second = scene.submitted("k2", vec![purge()]).await;
+    assert_eq!(first.apply.approval_id, second.apply.approval_id);
+    let shorter = Rule {
+        ttl: 60,
+        ..rule("ask", RuleAction::Ask, always())
+    };
+    put(&scene, 2, Some(policy([shorter]))).await;
+    let third = scene.submitted("k3", vec![purge()]).await;
+    assert_ne!(first.apply.approval_id, third.apply.approval_id);
+    audited(scene).await;
+}
