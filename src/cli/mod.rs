@@ -15,6 +15,7 @@ mod moment;
 mod name;
 mod operate;
 mod people;
+mod policy;
 mod projections;
 mod replay;
 mod restore;
@@ -40,6 +41,7 @@ pub(crate) use operate::{ApplyCommand, CredentialCommand, DeliveryCommand, Erase
 pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
+pub(crate) use policy::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;
@@ -173,6 +175,9 @@ pub(crate) enum Command {
     Lock(LockArgs),
     /// Lift a lock
     Unlock(ApiRead<UnlockArgs>),
+    /// Check, try and compare policy documents
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Those who can decide
     Approver(ApiArgs<ApproverCommand>),
     /// Mint and look at tokens

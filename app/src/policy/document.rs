@@ -4,22 +4,19 @@ use super::condition::{self, Surroundings};
 use super::fields::{Fields, list_of, text_of};
 use super::names::Names;
 use super::people;
-use super::problem::{Code, Problem, Problems, quoted};
+use super::problem::{Code, Problem, Problems, plain, quoted};
 use super::source::{Node, Value};
 use super::{MOST_RULES, Read, doubts, windows};
 use ledger::OperationId;
+use ledger::policy::bounds::{
+    MAX_NEEDS, MAX_PEOPLE, MAX_PRIORITY, MAX_REASON_CHARS, MAX_WINDOWS, TTL_SECONDS,
+};
 use ledger::policy::{
-    Assurance, BreakGlass, DefaultAction, Engine, Expr, Limits, Mode, Need, NeedGroup, Policy,
-    PolicyChange, PreState, RetentionMode, Rule, RuleAction, Value as Constant, Window,
+    Assurance, BreakGlass, DefaultAction, Engine, Expr, Limits, Mode, Need, Policy, PolicyChange,
+    PreState, RetentionMode, Rule, RuleAction, Value as Constant, Window,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most needs of one rule.
-const MOST_NEEDS: usize = 16;
-/// Most people of one need.
-const MOST_PEOPLE: u32 = 100;
-/// Longest reason, in characters.
-const MOST_REASON: usize = 500;
 /// The default of `ttl`.
 const TTL: u32 = 600;
 /// The default of `max_duration`.
@@ -41,8 +38,22 @@ pub(super) fn read(root: &Node, names: &Names) -> Result<Read, Vec<Problem>> {
     }
     let mut warnings = Problems::default();
     doubts::find(&policy, &rules, &mut warnings);
+    let lines: BTreeMap<_, _> = rules
+        .iter()
+        .map(|placed| (placed.rule.id, placed.line))
+        .collect();
     policy.rules = rules.into_iter().map(|placed| placed.rule).collect();
     policy.rules.sort_unstable_by_key(|rule| rule.id);
+    // What the ledger holds a tree to, whoever made it; rules that cost too much together are found here.
+    if let Err(invalid) = policy.validate() {
+        problems.rule = invalid.rule.map(|id| id.to_string());
+        let line = invalid
+            .rule
+            .and_then(|id| lines.get(&id).copied().flatten());
+        let code = Code::of(invalid.code).unwrap_or(Code::BadValue);
+        problems.add(code, line, invalid.message);
+        return Err(problems.found);
+    }
     Ok(Read {
         policy,
         warnings: in_order(&mut warnings),
@@ -88,7 +99,7 @@ fn lower(root: &Node, names: &Names, problems: &mut Problems) -> Option<(Policy,
     let default = default.unwrap_or(DefaultAction::Catalog);
     if default == DefaultAction::Ask {
         let line = fields.line_of("default");
-        people.check(&[asks_default()], line, "the default asks", problems);
+        people.check(&[Need::default()], line, "the default asks", problems);
     }
     let rules = fields.get("rule").map_or_else(Vec::new, |node| {
         rules(node, names, &people, &windows, problems)
@@ -105,15 +116,6 @@ fn lower(root: &Node, names: &Names, problems: &mut Problems) -> Option<(Policy,
         windows,
     };
     Some((policy, rules))
-}
-
-/// One of the approvers of the configuration, as without a document.
-const fn asks_default() -> Need {
-    Need {
-        group: NeedGroup::Default,
-        n: 1,
-        assurance: Assurance::Any,
-    }
 }
 
 fn policy_change(
@@ -194,6 +196,11 @@ fn windows_of(node: &Node, problems: &mut Problems) -> BTreeMap<String, Window> 
     let Some(fields) = Fields::of(node, "windows", problems) else {
         return BTreeMap::new();
     };
+    if fields.entries().len() > MAX_WINDOWS {
+        let message = format!("a document has {MAX_WINDOWS} windows at most");
+        problems.add(Code::TooLong, fields.line, message);
+        return BTreeMap::new();
+    }
     let read = fields.entries().iter().map(|(name, node)| {
         let window = windows::read(name, node, problems);
         let window = window.unwrap_or_else(|| Window {
@@ -227,7 +234,7 @@ fn rules(
             Value::Text(id) => Some(id.as_str()),
             _ => None,
         });
-        problems.rule = id.map(|id| id.chars().take(64).collect());
+        problems.rule = id.map(|id| plain(&id.chars().take(64).collect::<String>()));
         if let Some(id) = id
             && !ids.insert(id)
         {
@@ -259,7 +266,7 @@ fn rule(
             .ok()
     });
     let priority = required(&mut fields, "priority", problems, |fields, problems| {
-        fields.number("priority", 0..=1_000_000, problems)
+        fields.number("priority", 0..=MAX_PRIORITY, problems)
     });
     let action = required(&mut fields, "action", problems, |fields, problems| {
         let words = [
@@ -283,7 +290,7 @@ fn rule(
     let mode = fields.word("mode", &mode, problems);
     let sensitive = fields.flag("sensitive", problems);
     let needs = needs_of(&mut fields, action, people, problems);
-    let ttl = fields.seconds("ttl", 60..=604_800, "1m to 7d", problems);
+    let ttl = fields.seconds("ttl", TTL_SECONDS, "1m to 7d", problems);
     let retention = retention(&mut fields, problems);
     let max_duration = fields.seconds("max_duration", 1..=315_360_000, "1s to 10y", problems);
     let pre_state = [("shown", PreState::Shown), ("bind", PreState::Bind)];
@@ -377,8 +384,8 @@ fn reason(fields: &mut Fields<'_>, problems: &mut Problems) -> String {
         return String::new();
     };
     let line = fields.line_of("reason");
-    if reason.chars().count() > MOST_REASON {
-        let message = format!("reason has {MOST_REASON} characters at most");
+    if reason.chars().count() > MAX_REASON_CHARS {
+        let message = format!("reason has {MAX_REASON_CHARS} characters at most");
         problems.add(Code::TooLong, line, message);
     }
     if reason.chars().any(char::is_control) {
@@ -403,7 +410,7 @@ fn needs_of(
             problems.add(Code::BadValue, node.line, message);
             None
         }
-        None if asks => Some(vec![asks_default()]),
+        None if asks => Some(vec![Need::default()]),
         None => None,
     };
     let read = read.unwrap_or_default();
@@ -417,7 +424,7 @@ fn needs(
     people: &people::People,
     problems: &mut Problems,
 ) -> Option<Vec<Need>> {
-    let nodes = list_of(node, what, 1..=MOST_NEEDS, problems)?;
+    let nodes = list_of(node, what, 1..=MAX_NEEDS, problems)?;
     let read: Vec<_> = nodes
         .iter()
         .map(|node| {
@@ -430,7 +437,7 @@ fn needs(
                     None
                 }
             };
-            let n = fields.number("n", 1..=MOST_PEOPLE, problems).unwrap_or(1);
+            let n = fields.number("n", 1..=MAX_PEOPLE, problems).unwrap_or(1);
             let words = [("any", Assurance::Any), ("passkey", Assurance::Passkey)];
             let assurance = fields.word("assurance", &words, problems);
             fields.finish("a need", problems);
@@ -444,6 +451,14 @@ fn needs(
     let mut needs = read.into_iter().collect::<Option<Vec<_>>>()?;
     // Their order means nothing.
     needs.sort_unstable_by_key(|need| (need.group, need.assurance, need.n));
+    let twice = needs.windows(2).any(|pair| match pair {
+        [one, other] => (one.group, one.assurance) == (other.group, other.assurance),
+        _ => false,
+    });
+    if twice {
+        let message = format!("{what} name a group twice: say how many with n");
+        problems.add(Code::BadValue, node.line, message);
+    }
     Some(needs)
 }
 
@@ -452,7 +467,12 @@ fn retention(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeSet<Reten
     let Some(texts) = fields.texts("retention", 1..=3, problems) else {
         return usual;
     };
-    let mut modes = BTreeSet::new();
+    let line = fields.line_of("retention");
+    let mut modes = BTreeSet::from([RetentionMode::Once]);
+    if !texts.iter().any(|(text, _)| *text == "once") {
+        let message = "retention has once: an answer can always hold for one apply";
+        problems.add(Code::BadValue, line, message);
+    }
     for (text, line) in texts {
         match text {
             "once" => modes.insert(RetentionMode::Once),

@@ -1,6 +1,7 @@
 //! Policy documents, from text to tree: what a person wrote is read, held to the language, and lowered to the
 //! [`Policy`] that decisions and the auditor evaluate.
 
+mod cases;
 mod condition;
 mod difference;
 mod document;
@@ -13,6 +14,9 @@ mod problem;
 mod source;
 mod windows;
 
+pub use cases::{
+    Case, CaseResult, OperationResult, Report, Traced, cases_from_json, read_cases, run_cases,
+};
 pub use difference::{Change, difference};
 pub use names::{Groups, KnownGroup, Names};
 pub use problem::{Code, Problem};
@@ -24,7 +28,7 @@ use ledger::policy::Policy;
 pub const MOST_BYTES: usize = 64 * 1024;
 
 /// Most rules of a document.
-pub const MOST_RULES: usize = 500;
+pub const MOST_RULES: usize = ledger::policy::bounds::MAX_RULES;
 
 /// How a document is written. Both have the same keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,6 +36,14 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// The code of that word.
+            pub(super) fn of(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -109,9 +117,21 @@ impl Problems {
             code,
             rule: self.rule.clone(),
             line,
-            message: message.into(),
+            message: plain(&message.into()),
         });
     }
+}
+
+/// A text without anything that moves a cursor: parsers quote what they were given.
+pub(super) fn plain(text: &str) -> String {
+    let plain = |letter: char| {
+        if letter.is_control() {
+            '\u{fffd}'
+        } else {
+            letter
+        }
+    };
+    text.chars().map(plain).collect()
 }
 
 /// A text of the document as it is quoted in a message: short, and without anything that moves a cursor.

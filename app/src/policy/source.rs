@@ -215,6 +215,23 @@ impl TomlReader<'_> {
     }
 }
 
+/// A value as JSON; `None` where it holds what is neither a text, an integer nor a truth value.
+pub(super) fn to_json(node: &Node) -> Option<serde_json::Value> {
+    Some(match &node.value {
+        Value::Bool(truth) => (*truth).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(to_json).collect::<Option<_>>()?,
+        Value::Table(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| Some((key.clone(), to_json(value)?)));
+            serde_json::Value::Object(fields.collect::<Option<_>>()?)
+        }
+        Value::Other(_) => return None,
+    })
+}
+
 fn too_deep() -> String {
     format!("tables and lists are nested deeper than {MOST_DEPTH} levels")
 }

@@ -112,3 +112,119 @@ pub(super) fn params_of(operation: OperationId) -> &'static [Param] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn is_of(value: &Value, param_type: &ParamType) -> bool {
+        match param_type {
+            ParamType::Bool => value.is_boolean(),
+            ParamType::Int => value.is_i64(),
+            ParamType::Text => value.is_string(),
+            ParamType::List(of) => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| is_of(item, of))),
+            ParamType::Object(params) => value.as_object().is_some_and(|fields| {
+                let known = |name: &str| params.iter().find(|param| param.name == name);
+                fields.iter().all(|(name, value)| {
+                    known(name).is_none_or(|param| is_of(value, &param.param_type))
+                })
+            }),
+            ParamType::Any => true,
+        }
+    }
+
+    /// Every param that this operation writes is in the table, with its type.
+    #[track_caller]
+    fn stands(operation: &str, params: Value) {
+        let entry = crate::all().entry(operation).unwrap();
+        let scope_type = entry.scope_type.as_str();
+        let read = crate::all()
+            .parse(operation, scope_type, "shop", &params)
+            .unwrap_or_else(|error| panic!("{operation} {params}: {error}"));
+        let accepted = read.effect().to_json();
+        let table = params_of(entry.id);
+        for (name, value) in accepted.as_object().unwrap() {
+            let param = table.iter().find(|param| param.name == name);
+            let param = param.unwrap_or_else(|| panic!("{operation}: {name} is not in the table"));
+            assert!(
+                is_of(value, &param.param_type),
+                "{operation}: {name} is {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_says_what_operations_write() {
+        let id = "372e67954025e0ba6aaa6d586b9e0b59";
+        stands("dns.record.read", json!({"record_id": id}));
+        stands(
+            "dns.record.read",
+            json!({"name": "a", "type": "A", "content": "192.0.2.1", "page": 1, "per_page": 5.0}),
+        );
+        stands(
+            "dns.record.write",
+            json!({"record_type": "A", "name": "a.example", "content": "192.0.2.1", "ttl": 60, "proxied": true,
+                   "comment": "x", "tags": ["a:b"], "settings": {"ipv4_only": true}}),
+        );
+        stands(
+            "dns.record.write",
+            json!({"type": "MX", "name": "a.example", "content": "b.example", "priority": 10}),
+        );
+        stands(
+            "dns.record.write",
+            json!({"type": "SRV", "name": "_a._tcp.example",
+                   "data": {"priority": 1, "weight": 1, "port": 1, "target": "b.example"}}),
+        );
+        stands(
+            "dns.record.write",
+            json!({"action": "delete", "record_id": id}),
+        );
+        stands("cache.purge.execute", json!({"purge_everything": true}));
+        let file =
+            json!({"url": "https://a.example/x", "headers": {"Origin": "https://b.example"}});
+        stands(
+            "cache.purge.execute",
+            json!({"files": ["https://a.example/x", file]}),
+        );
+        for name in ["tags", "hosts"] {
+            stands("cache.purge.execute", json!({name: ["a.example"]}));
+        }
+        stands("cache.purge.execute", json!({"prefixes": ["a.example/x"]}));
+        stands(
+            "workers.deploy.write",
+            json!({"script_name": "s", "script": "export default {}", "compatibility_date": "2026-01-01",
+                   "compatibility_flags": ["nodejs_compat"], "keep_bindings": ["secret_text"], "logpush": true,
+                   "tags": ["a"], "bindings": [{"type": "plain_text", "name": "A", "text": "b"}]}),
+        );
+        stands("waf.rules.read", json!({"ruleset_id": id}));
+        stands(
+            "waf.rules.read",
+            json!({"phase": "http_request_firewall_custom"}),
+        );
+        let rule =
+            json!({"action": "block", "expression": "ip.src eq 192.0.2.1", "description": "x"});
+        stands(
+            "waf.rules.write",
+            json!({"action": "add_rule", "ruleset_id": id, "rule": rule}),
+        );
+        stands(
+            "waf.rules.write",
+            json!({"action": "replace_phase", "phase": "http_request_firewall_custom", "rules": [rule]}),
+        );
+        stands(
+            "waf.rules.write",
+            json!({"action": "delete_rule", "ruleset_id": id, "rule_id": id}),
+        );
+        stands("ssl.mode.write", json!({"value": "strict"}));
+    }
+
+    #[test]
+    fn every_operation_of_the_catalog_is_in_the_table() {
+        for entry in super::super::CATALOG {
+            assert!(!params_of(entry.id).is_empty(), "{}", entry.id);
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! What a condition can read, with types.
 
 use ledger::Providers;
+use ledger::policy::Value;
 use ledger::provider::{Param, ParamType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The type of a part of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Type {
+pub(in super::super) enum Type {
     Bool,
     Int,
     Text,
@@ -35,6 +36,18 @@ impl fmt::Display for Type {
 }
 
 impl Type {
+    /// Whether a constant is of this type.
+    pub(in super::super) fn is_of(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Bool, Value::Bool(_))
+            | (Self::Int, Value::Int(_))
+            | (Self::Text, Value::Text(_))
+            | (Self::Any, _) => true,
+            (Self::List(of), Value::List(items)) => items.iter().all(|item| of.is_of(item)),
+            _ => false,
+        }
+    }
+
     /// Whether a value of this type can stand where one of the other is wanted.
     pub(super) fn fits(&self, wanted: &Self) -> bool {
         match (self, wanted) {

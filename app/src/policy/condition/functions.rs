@@ -4,14 +4,7 @@ use super::super::problem::{Code, quoted};
 use super::facts::{self, Type};
 use super::lower::{Lowering, Typed};
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, operators};
-use ipnet::IpNet;
-use ledger::policy::{Comparison, Expr, TextTest, Value};
-use regex::RegexBuilder;
-
-/// Longest pattern, in characters.
-const MOST_PATTERN: usize = 256;
-/// The most memory of a compiled pattern, in bytes.
-const MOST_COMPILED: usize = 256 * 1024;
+use ledger::policy::{Comparison, Expr, TextTest, Value, read_block, read_pattern};
 
 impl Lowering<'_> {
     pub(super) fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Typed> {
@@ -241,23 +234,8 @@ impl Lowering<'_> {
             let message = "the pattern of matches must be a constant";
             return self.refuse(pattern, Code::Profile, message);
         };
-        if source.chars().count() > MOST_PATTERN {
-            let message = format!("a pattern has {MOST_PATTERN} characters at most");
-            return self.refuse(pattern, Code::Pattern, message);
-        }
-        let compiled = RegexBuilder::new(source).size_limit(MOST_COMPILED).build();
-        if let Err(error) = compiled {
-            let why = match error {
-                regex::Error::CompiledTooBig(_) => {
-                    "it matches too much at once: repeat less".to_owned()
-                }
-                error => error
-                    .to_string()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .to_owned(),
-            };
+        if let Err(error) = read_pattern(source) {
+            let why = error.lines().last().unwrap_or_default();
             return self.refuse(pattern, Code::Pattern, format!("not a pattern: {why}"));
         }
         let text = self.lower_as(text, &Type::Text, "what matches looks at")?;
@@ -270,17 +248,10 @@ impl Lowering<'_> {
             let message = "the block of in_cidr must be a constant, such as \"10.0.0.0/8\"";
             return self.refuse(block, Code::Profile, message);
         };
-        let Ok(net) = text.parse::<IpNet>() else {
-            let message = format!(
-                "not a block of addresses such as \"10.0.0.0/8\": {}",
-                quoted(text)
-            );
-            return self.refuse(block, Code::BadValue, message);
+        let net = match read_block(text) {
+            Ok(net) => net,
+            Err(why) => return self.refuse(block, Code::BadValue, why),
         };
-        if net != net.trunc() {
-            let message = format!("{net} is an address in {}: write the block", net.trunc());
-            return self.refuse(block, Code::BadValue, message);
-        }
         let address = self.lower_as(address, &Type::Text, "what in_cidr looks at")?;
         let expr = Expr::InCidr(Box::new(address), net.to_string());
         Some(Typed::new(expr, Type::Bool))

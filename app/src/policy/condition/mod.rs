@@ -13,7 +13,8 @@ mod lower;
 mod parse;
 
 use super::problem::{Code, Problems};
-use facts::Type;
+pub(super) use facts::Type;
+use ledger::policy::bounds::{CONDITION_FUEL, MAX_NESTING, MAX_NODES};
 use ledger::policy::{Expr, RuleAction, Window};
 use ledger::{OperationId, Providers};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +23,6 @@ pub(super) use parse::on_a_large_stack;
 
 /// Longest condition, in bytes.
 const MOST_BYTES: usize = 2048;
-/// Most nodes of a condition.
-const MOST_NODES: usize = 200;
-/// Deepest condition, in nodes. Each can be two levels of JSON, of which a policy may have 64.
-const MOST_DEPTH: usize = 24;
-
 /// What a condition may name.
 pub(super) struct Surroundings<'a> {
     pub(super) action: Option<RuleAction>,
@@ -53,42 +49,32 @@ pub(super) fn read(
         problems.add(Code::Type, line, message);
         return None;
     }
-    let (nodes, depth) = extent(&condition.expr);
-    if nodes > MOST_NODES {
-        let message = format!("a condition has {MOST_NODES} parts at most, this one {nodes}");
-        problems.add(Code::TooCostly, line, message);
-        return None;
-    }
-    if depth > MOST_DEPTH {
-        let message = format!("the parts of a condition are nested {MOST_DEPTH} deep at most");
+    let expr = condition.expr;
+    if expr.nesting() > MAX_NESTING {
+        let message = format!("the parts of a condition are nested {MAX_NESTING} deep at most");
         problems.add(Code::TooDeep, line, message);
         return None;
     }
-    Some(condition.expr)
+    let nodes = expr.nodes();
+    if nodes > MAX_NODES {
+        let message = format!("a condition has {MAX_NODES} parts at most, this one {nodes}");
+        problems.add(Code::TooCostly, line, message);
+        return None;
+    }
+    if expr.cost() > CONDITION_FUEL {
+        let message = "a condition looks through too much: do less in exists and all";
+        problems.add(Code::TooCostly, line, message);
+        return None;
+    }
+    Some(expr)
 }
 
-/// How many nodes a condition has, and how many of them stand inside one another.
-fn extent(part: &Expr) -> (usize, usize) {
-    let parts: Vec<&Expr> = match part {
-        Expr::Literal(_) | Expr::Fact(_) | Expr::Params | Expr::Element => Vec::new(),
-        Expr::Field(one, _)
-        | Expr::Has(one, _)
-        | Expr::Not(one)
-        | Expr::Size(one)
-        | Expr::Matches(one, _)
-        | Expr::InCidr(one, _) => vec![one],
-        Expr::And(parts) | Expr::Or(parts) => parts.iter().collect(),
-        Expr::If(condition, then, otherwise) => vec![condition, then, otherwise],
-        Expr::Compare(_, left, right)
-        | Expr::In(left, right)
-        | Expr::Text(_, left, right)
-        | Expr::Quantified(_, left, right) => vec![left, right],
-    };
-    let extents = parts.into_iter().map(extent);
-    let (nodes, depth) = extents.fold((0, 0), |(nodes, depth), (more, deep)| {
-        (nodes + more, depth.max(deep))
-    });
-    (nodes + 1, depth + 1)
+/// The type of a fact, windows included; `None` where there is no such fact.
+pub(super) fn type_of_fact(name: &str) -> Option<Type> {
+    match name.strip_prefix("window.") {
+        Some(_) => Some(Type::Bool),
+        None => facts::type_of(name),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,142 @@
+//! `policy check`, `policy test` and `policy diff`, which need no service.
+
+use crate::cli::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
+use crate::output::{self, STDIN, Stdout, note, say};
+use crate::text_file;
+use anyhow::Context;
+use app::policy::{Format, Groups, Names, Problem, Read};
+use ledger::policy::{NeedGroup, Policy};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Does what is asked.
+///
+/// # Errors
+/// When a file cannot be read, or is no document where one is needed.
+pub(crate) fn policy(command: PolicyCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PolicyCommand::Check(args) => check(&args),
+        PolicyCommand::Test(args) => test(&args),
+        PolicyCommand::Diff(args) => diff(&args),
+    }
+}
+
+fn check(args: &CheckPolicyArgs) -> anyhow::Result<ExitCode> {
+    let (problems, code) = match read(&args.file)? {
+        Ok(read) => {
+            if !args.json {
+                let rules = read.policy.rules.len();
+                say!("valid: {rules} rule{}", if rules == 1 { "" } else { "s" });
+                match by_name(&read.policy) {
+                    true => {
+                        say!("its digest depends on the ids of its groups, which the service knows")
+                    }
+                    false => say!("digest {}", read.policy.digest()),
+                }
+            }
+            (read.warnings, ExitCode::SUCCESS)
+        }
+        Err(problems) => (problems, ExitCode::FAILURE),
+    };
+    let is_valid = code == ExitCode::SUCCESS;
+    for problem in &problems {
+        match args.json {
+            true => output::write_json(&mut Stdout, problem)?,
+            false if is_valid => say!("warning: {problem}"),
+            false => say!("{problem}"),
+        }
+    }
+    Ok(code)
+}
+
+/// Whether it names a group of people, whose id is not known here.
+fn by_name(policy: &Policy) -> bool {
+    let rules = policy.rules.iter().flat_map(|rule| &rule.needs);
+    let change = policy.policy_change.iter().flat_map(|change| &change.needs);
+    let review = policy.break_glass.iter().flat_map(|glass| &glass.review);
+    let groups = rules.chain(change).chain(review).map(|need| need.group);
+    let glass = policy.break_glass.iter().map(|glass| glass.group);
+    groups.chain(glass).any(|group| group != NeedGroup::Default)
+}
+
+fn test(args: &TestPolicyArgs) -> anyhow::Result<ExitCode> {
+    let Some(read) = tell(read(&args.file)?, &args.file) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let source = source(&args.cases)?;
+    let cases = app::policy::read_cases(&source, format(&args.cases), &providers::all());
+    let Some(cases) = tell(cases, &args.cases) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let policy = ledger::policy::Prepared::new(read.policy)?;
+    let report = app::policy::run_cases(&policy, &cases);
+    if args.json {
+        output::write_json(&mut Stdout, &report)?;
+    } else {
+        for result in &report.results {
+            match &result.detail {
+                None => say!("ok    {}", result.name),
+                Some(detail) => say!("FAIL  {}: {detail}", result.name),
+            }
+        }
+        say!("{} passed, {} failed", report.passed, report.failed);
+    }
+    Ok(match report.failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn diff(args: &DiffPoliciesArgs) -> anyhow::Result<ExitCode> {
+    let from = tell(read(&args.from)?, &args.from);
+    let to = tell(read(&args.to)?, &args.to);
+    let (Some(from), Some(to)) = (from, to) else {
+        anyhow::bail!("only documents that can be saved are compared");
+    };
+    let changes = app::policy::difference(&from.policy, &to.policy);
+    for change in &changes {
+        match args.json {
+            true => output::write_json(&mut Stdout, change)?,
+            false => say!("{change}"),
+        }
+    }
+    Ok(match changes.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// What was read, or its problems on standard error.
+fn tell<T>(read: Result<T, Vec<Problem>>, file: &Path) -> Option<T> {
+    read.map_err(|problems| {
+        for problem in problems {
+            note!("{}: {problem}", file.display());
+        }
+    })
+    .ok()
+}
+
+fn read(file: &Path) -> anyhow::Result<Result<Read, Vec<Problem>>> {
+    let names = Names {
+        groups: Groups::Unknown,
+        providers: providers::all(),
+    };
+    Ok(app::policy::read(&source(file)?, format(file), &names))
+}
+
+fn format(file: &Path) -> Format {
+    match file.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("json") => Format::Json,
+        _ => Format::Toml,
+    }
+}
+
+fn source(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let text = if file == Path::new(STDIN) {
+        text_file::read_from(std::io::stdin())
+    } else {
+        text_file::read(file)
+    };
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.as_bytes().to_vec())
+}
