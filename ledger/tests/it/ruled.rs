@@ -358,3 +358,120 @@ async fn a_question_is_shared_only_where_its_answer_is_enough() {
     assert_ne!(first.apply.approval_id, third.apply.approval_id);
     audited(scene).await;
 }
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.roll(from.len())].clone()
+    }
+
+    fn rule(&mut self, id: usize) -> Rule {
+        let type_of = Expr::Field(Box::new(Expr::Params), "type".to_owned());
+        let is_a = Expr::Compare(
+            Comparison::Equal,
+            Box::new(type_of),
+            Box::new(Expr::Literal(Value::Text("A".to_owned()))),
+        );
+        let when = self.pick(&[
+            always(),
+            from("KP"),
+            Expr::Not(Box::new(from("DE"))),
+            Expr::Fact("window.office".to_owned()),
+            Expr::Or(vec![from("DE"), Expr::Fact("window.office".to_owned())]),
+            is_a,
+        ]);
+        let action = self.pick(&[RuleAction::Allow, RuleAction::Ask, RuleAction::Deny]);
+        Rule {
+            priority: u32::try_from(self.roll(3)).unwrap(),
+            operations: Some(BTreeSet::from([
+                OperationId::of("dns.record.write"),
+                self.pick(&[
+                    OperationId::of("cache.purge.execute"),
+                    OperationId::of("ssl.mode.write"),
+                ]),
+            ])),
+            sensitive: self.roll(2) == 0,
+            mode: self.pick(&[Mode::Enforce, Mode::Enforce, Mode::Observe]),
+            ttl: self.pick(&[60, 120]),
+            ..rule(&format!("r{id}"), action, when)
+        }
+    }
+
+    fn edge(&mut self, version: u64) -> Edge {
+        let mut edge = edge(self.pick(&[None, Some("DE"), Some("KP")]));
+        let version = version.saturating_sub(self.pick(&[0, 0, 1]));
+        let open = self.roll(2) == 0;
+        edge.say_windows(version, BTreeMap::from([("office".to_owned(), open)]));
+        edge
+    }
+}
+
+/// What the auditor evaluates again is what the writer recorded, whatever the policy and the facts.
+#[tokio::test]
+async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_facts() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..12 {
+        let mut dice = Dice(seed);
+        let scene = match dice.roll(2) {
+            0 => Scene::new().await,
+            _ => Scene::granted().await,
+        };
+        let mut version = 0;
+        for step in 0..25 {
+            if dice.roll(4) == 0 {
+                version += 1;
+                let rules = (0..dice.roll(5)).map(|id| dice.rule(id));
+                let rules: Vec<_> = rules.collect();
+                put(&scene, version, Some(policy(rules))).await;
+                continue;
+            }
+            scene.clock.advance(Duration::from_secs(1));
+            let operations = dice.pick(&[
+                vec![purge()],
+                vec![ssl_mode("strict")],
+                vec![dns_create("a.example.com")],
+                vec![dns_create("a.example.com"), purge(), ssl_mode("off")],
+            ]);
+            let ask = SubmitApply {
+                edge: dice.edge(version),
+                ..submit(&scene.token, &format!("k{step}"), operations)
+            };
+            let Ok(asked) = try_submit(&scene, ask).await else {
+                seen.insert("denied");
+                continue;
+            };
+            if asked.approval.is_none() {
+                seen.insert("allowed");
+                scene.run(start(asked.apply.id, 0)).await.unwrap();
+                continue;
+            }
+            seen.insert("asked");
+            if scene.approval(&asked).await.state != ApprovalState::Pending {
+                continue;
+            }
+            scene.decided(&asked, Decision::Approve).await;
+            let go_on = ContinueApply {
+                edge: dice.edge(version),
+                ..continue_apply(&scene.token, &asked)
+            };
+            let ruling = scene.execute(agent(&scene.token), go_on).await.unwrap();
+            seen.insert(match ruling.accepted() {
+                Ok(_) => "continued",
+                Err(_) => "ended",
+            });
+        }
+        audited(scene).await;
+    }
+    let all = ["allowed", "asked", "continued", "denied", "ended"];
+    assert_eq!(seen, BTreeSet::from(all));
+}
