@@ -1,7 +1,7 @@
 //! What the policy says of an apply.
 
 use ledger::event::{EvaluatedOperation, FactValue, PolicyEvaluation};
-use ledger::policy::{FACTS_FROM_LOG, Mode, Policy, Rule, RuleAction};
+use ledger::policy::{FACTS_FROM_LOG, Mode, Policy, Rule};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
