@@ -407,6 +407,11 @@ impl Dice {
         }
     }
 
+    fn policy(&mut self) -> Policy {
+        let rules: Vec<_> = (0..self.roll(5)).map(|id| self.rule(id)).collect();
+        policy(rules)
+    }
+
     fn edge(&mut self, version: u64) -> Edge {
         let mut edge = edge(self.pick(&[None, Some("DE"), Some("KP")]));
         let version = version.saturating_sub(self.pick(&[0, 0, 1]));
@@ -430,9 +435,7 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
         for step in 0..25 {
             if dice.roll(4) == 0 {
                 version += 1;
-                let rules = (0..dice.roll(5)).map(|id| dice.rule(id));
-                let rules: Vec<_> = rules.collect();
-                put(&scene, version, Some(policy(rules))).await;
+                put(&scene, version, Some(dice.policy())).await;
                 continue;
             }
             scene.clock.advance(Duration::from_secs(1));
@@ -460,6 +463,10 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
                 continue;
             }
             scene.decided(&asked, Decision::Approve).await;
+            if dice.roll(3) == 0 {
+                version += 1;
+                put(&scene, version, Some(dice.policy())).await;
+            }
             let go_on = ContinueApply {
                 edge: dice.edge(version),
                 ..continue_apply(&scene.token, &asked)
