@@ -10,6 +10,7 @@ mod condition;
 mod evaluation;
 mod facts;
 mod in_force;
+mod needs;
 mod prepared;
 mod requirement;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use facts::{
     FACTS_FROM_LOG, FACTS_OF_APPLY, FACTS_OF_OPERATION, Fact, Facts, NOT_GIVEN, Why, window_of,
 };
 pub use in_force::{CurrentPolicy, PolicyInForce};
+pub use needs::{Candidates, are_met, assigned};
 pub use prepared::Prepared;
 pub use requirement::{Requirement, RequirementDigest, Retention};
 pub use tree::{
