@@ -126,7 +126,7 @@ async function save(path) {
 
 /** What a button of a row does: the request that it names, in full, and then the page anew. */
 async function act(button) {
-  const { method, path, done, shows, links, adds, empties, saves, body } = button.dataset;
+  const { method, path, done, shows, links, adds, empties, saves, locks } = button.dataset;
   const reason = document.getElementById(button.dataset.reason);
   if (reason && !reason.value.trim()) {
     say("bad", "A reason is needed", "Say why in a few words; it is recorded for good.");
@@ -138,7 +138,7 @@ async function act(button) {
   hush();
   try {
     const answer = saves ? await save(saves) : links ? await link(decodeURIComponent(links))
-      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : { ...(body && JSON.parse(body)), ...(reason && { reason: reason.value.trim() }) });
+      : adds ? await grant(path, JSON.parse(adds)) : await askConfirmed(method, path, empties ? { [empties]: [] } : locks ? { target: { kind: "agent", id: decodeURIComponent(locks) }, reason: reason.value.trim() } : {});
     if (reason) reason.value = "";
     say("good", done, shows ? answer[shows] : "");
     await refresh().catch(() => {});

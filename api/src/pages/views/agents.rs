@@ -37,8 +37,6 @@ pub(crate) struct AgentPage {
     pub(crate) agent: AgentRow,
     /// Since when it is locked, or every agent of its owner, or every one; and what of these.
     pub(crate) locked: Option<(&'static str, Beside)>,
-    /// The body of the request that locks it, as JSON without its reason.
-    pub(crate) lock: String,
     pub(crate) grants: Vec<GrantRow>,
     pub(crate) grants_more: usize,
     /// Kinds of operation that people have approved each time.

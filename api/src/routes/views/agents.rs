@@ -163,7 +163,6 @@ async fn agent(
             .locks()
             .in_force(&Locks::targets_of_agent(Some(agent.as_ref())), now)
             .map(|lock| (lock.target.named(), Beside::past(lock.set_at, now))),
-        lock: json!({"target": {"kind": "agent", "id": name.as_str()}}).to_string(),
         history: format!("{}history?{tasks}", frame.root()),
         frame,
         agent: AgentRow {

@@ -126,7 +126,8 @@ async fn a_link_is_opened_as_often_as_people_open_links() {
         }
         looked += 1;
     };
-    assert!((40..50).contains(&looked), "{looked}");
+    // More where the machine is so slow that time to look again comes meanwhile.
+    assert!((40..80).contains(&looked), "{looked}");
     assert_eq!(page.status, 429);
     assert_eq!(page.headers["retry-after"], "1");
     assert!(html.contains("Too many tries"));
