@@ -387,6 +387,7 @@ fn rules(config: &ApiConfig) -> Rules {
         token_audience: config.capability_jwt.audience.clone(),
         quotas: ledger::Quotas::default(),
         providers: providers::all(),
+        windows: ledger::policy::WindowClock::new(app::policy::windows_at),
     }
 }
 

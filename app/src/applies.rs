@@ -1,7 +1,6 @@
 //! Applies: planning, submitting, continuing, reading, settling.
 
 use crate::app::App;
-use crate::policy::windows_at;
 use crate::principal::{Acting, Principal, TaskAccess, TaskReading};
 use crate::refusal::Error;
 use crate::scope_names::{self, ScopeName};
@@ -40,10 +39,9 @@ pub struct Planned {
 /// What the service knows of a request and the log does not. Where no policy is in force nobody asks.
 fn edge(app: &App, address: Option<IpAddr>) -> Edge {
     let mut edge = Edge::default();
-    let policy = app.ledger.policy();
-    let Some(policy) = &policy.in_force else {
+    if app.ledger.policy().in_force.is_none() {
         return edge;
-    };
+    }
     edge.say(
         "address",
         match address {
@@ -53,11 +51,6 @@ fn edge(app: &App, address: Option<IpAddr>) -> Edge {
     );
     for name in ["country", "asn", "tls.subject", "tls.fingerprint"] {
         edge.say(name, Fact::unknown("not_configured"));
-    }
-    let prepared = policy.prepared.as_ref();
-    if prepared.is_some_and(|prepared| prepared.windows().next().is_some()) {
-        let open = windows_at(&policy.policy, app.ledger.now());
-        edge.say_windows(policy.version, open);
     }
     edge
 }
@@ -85,7 +78,8 @@ pub async fn plan(
             token: &who.presented(),
             edge: &edge(app, address),
         };
-        let ruled = ruled(policy, &asker, operations, now)?;
+        let clock = (&app.ledger.rules().windows, now);
+        let ruled = ruled(policy, &asker, operations, clock)?;
         check = ruled.check(check);
         evaluation = Some((ruled.recorded, Arc::clone(&policy.policy)));
     }
@@ -209,7 +203,6 @@ impl<'a> Attempt<'a> {
             token: self.who.presented(),
             key,
             resume,
-            edge: edge(self.app, self.address),
         };
         let ledger = &self.app.ledger;
         let ruling = ledger.execute(self.who.origin(), command.clone()).await?;

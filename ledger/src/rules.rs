@@ -3,6 +3,7 @@
 use crate::challenge::ChallengeKey;
 use crate::name::ApproverName;
 use crate::notifier::Notifier;
+use crate::policy::WindowClock;
 use crate::provider::Providers;
 use crate::push::PushRules;
 use crate::seal::MasterKeys;
@@ -39,6 +40,8 @@ pub struct Rules {
     pub quotas: Quotas,
     /// The upstreams of operations.
     pub providers: Providers,
+    /// Looks at the windows of policies.
+    pub windows: WindowClock,
 }
 
 /// Limits that keep one agent from filling the disk, or a person's day, for everybody. The same for all.

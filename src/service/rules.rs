@@ -27,6 +27,7 @@ pub(crate) fn rules(config: &Config, master_keys: MasterKeys) -> Rules {
         token_audience: config.auth.capability.audience.clone(),
         quotas: config.quotas,
         providers: providers::all(),
+        windows: ledger::policy::WindowClock::new(app::policy::windows_at),
     }
 }
 

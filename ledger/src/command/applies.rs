@@ -115,8 +115,9 @@ impl Command for SubmitApply {
             token: &self.token,
             edge: &self.edge,
         };
-        let now = tx.context().now;
-        let ruled = policy.map(|policy| ruled(&policy, &asker, &self.operations, now));
+        let context = tx.context();
+        let clock = (&context.rules.windows, context.now);
+        let ruled = policy.map(|policy| ruled(&policy, &asker, &self.operations, clock));
         let ruled = match ruled.transpose() {
             Ok(ruled) => ruled,
             Err(refused) => {

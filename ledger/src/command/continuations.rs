@@ -12,7 +12,6 @@ use crate::event::{ApplyAccepted, ApplyAuthorised, ApprovalConsumed, Authorisati
 use crate::fingerprint::Fingerprint;
 use crate::id::{ApplyId, ApprovalId, TaskId};
 use crate::name::IdempotencyKey;
-use crate::policy::Edge;
 use crate::rejection::Rejection;
 use crate::storage::{LookupKey, NewEvent};
 use crate::writer::{Context, Transaction};
@@ -38,8 +37,6 @@ pub struct ContinueApply {
     pub key: IdempotencyKey,
     /// The content of the resume token.
     pub resume: Resume,
-    /// What the service knows of the request and the log does not.
-    pub edge: Edge,
 }
 
 impl Command for ContinueApply {
@@ -85,8 +82,7 @@ impl Command for ContinueApply {
         };
         let goes_on = apply.is_none() || asked.end.is_none() && !asked.authorised;
         if goes_on && approval.is_open_at(tx.context().now) {
-            let edge = Some(&self.edge);
-            let again = look_again(tx, &task, &asked, Some(&*approval), edge).await?;
+            let again = look_again(tx, &task, &asked, Some(&*approval)).await?;
             if let Again::Ends(refused) = again {
                 let events = cancelled(&tx.context(), &task, &approval);
                 tx.append(events).await?;

@@ -125,7 +125,7 @@ async fn carry_out(
         return Ok(());
     }
     // It was asked for under the policy of its day.
-    let again = look_again(tx, task, &apply, Some(&*approval), None).await?;
+    let again = look_again(tx, task, &apply, Some(&*approval)).await?;
     if let Again::Ends(_) = again {
         let events = cancelled(&tx.context(), task, &approval);
         return tx.append(events).await;

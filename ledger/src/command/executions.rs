@@ -80,7 +80,7 @@ async fn is_ended_by_policy(
         Some(approval) => tx.load::<Approval>(approval).await?,
         None => None,
     };
-    let again = look_again(tx, task, apply, approval.as_deref(), None).await?;
+    let again = look_again(tx, task, apply, approval.as_deref()).await?;
     Ok(matches!(again, Again::Ends(_)))
 }
 

@@ -12,12 +12,12 @@ use crate::fingerprint::operations_of;
 use crate::operation::{Operation, Scope, ScopeId};
 use crate::policy::{
     Allowed, AskedOperation, Edge, Evaluation, Fact, Facts, PolicyInForce, Prepared, Requirement,
-    RuleAction, Value, evaluate, recordable, window_of,
+    RuleAction, Value, WindowClock, evaluate, recordable, window_of,
 };
 use crate::rejection::Rejection;
 use crate::storage::NewEvent;
 use crate::writer::{Context, Transaction};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 /// The reason in events for what a change of the policy cancels or stops.
 pub(super) const POLICY: &str = "policy";
@@ -122,7 +122,7 @@ pub fn ruled(
     policy: &PolicyInForce,
     asker: &Asker<'_>,
     operations: &[Operation],
-    now: Timestamp,
+    (windows, now): (&WindowClock, Timestamp),
 ) -> Result<Ruled, Rejection> {
     let prepared = prepared(policy)?;
     let asked = operations.iter().map(|operation| {
@@ -142,9 +142,11 @@ pub fn ruled(
         AskedOperation::of(operation, allowed, prepared)
     });
     let asked: Vec<_> = asked.collect();
+    let open = open_windows(policy, prepared, windows, now);
     let facts = prepared.facts_of_apply().map(|name| {
         let fact = of_log(name, asker.task, asker.agent, Some(asker.token));
-        let fact = fact.unwrap_or_else(|| asker.edge.fact(name, policy.version));
+        let fact = fact.or_else(|| of_windows(name, &open));
+        let fact = fact.unwrap_or_else(|| asker.edge.fact(name));
         (name.to_owned(), recordable(fact))
     });
     let facts: Facts = facts.collect();
@@ -167,6 +169,28 @@ fn prepared(policy: &PolicyInForce) -> Result<&Prepared, Rejection> {
 fn say(policy: &Prepared, asked: &[AskedOperation<'_>], facts: &Facts) -> Evaluation {
     let operations: Vec<_> = asked.iter().map(AskedOperation::facts).collect();
     evaluate(policy, &operations, facts)
+}
+
+/// The windows that the policy reads and is told of.
+fn open_windows(
+    policy: &PolicyInForce,
+    prepared: &Prepared,
+    windows: &WindowClock,
+    now: Timestamp,
+) -> BTreeMap<String, bool> {
+    match prepared.windows().next() {
+        Some(_) => windows.look(&policy.policy, now),
+        None => BTreeMap::new(),
+    }
+}
+
+/// Whether a window is open; `None` for another fact.
+fn of_windows(name: &str, open: &BTreeMap<String, bool>) -> Option<Fact> {
+    let window = window_of(name)?;
+    Some(match open.get(window) {
+        Some(is_open) => Fact::Known(Value::Bool(*is_open)),
+        None => Fact::unknown("not_told"),
+    })
 }
 
 /// A fact that the log knows; `None` for one that only the service can tell.
@@ -218,14 +242,14 @@ pub(super) enum Again {
     Ends(Rejection),
 }
 
-/// Looks again at an apply that was accepted before, with today's policy and the facts that were recorded.
+/// Looks again at an apply that was accepted before, with today's policy, its windows at this moment, and the
+/// facts that were recorded.
 /// What was granted then counts as granted: a grant that changed since strands nobody.
 pub(super) async fn look_again(
     tx: &mut Transaction<'_>,
     task: &Task,
     apply: &Apply,
     approval: Option<&Approval>,
-    edge: Option<&Edge>,
 ) -> Result<Again, Error> {
     let Some(policy) = tx.policy().cloned() else {
         return Ok(Again::Holds);
@@ -237,11 +261,13 @@ pub(super) async fn look_again(
         Err(refused) => return Ok(Again::Ends(refused)),
     };
     // Nothing but the time can make another answer of the same facts.
-    if same_version && (edge.is_none() || prepared.windows().next().is_none()) {
+    if same_version && prepared.windows().next().is_none() {
         return Ok(Again::Holds);
     }
     let agent = Error::none_if_erased(tx.load::<Agent>(task.agent_id).await)?;
-    let said = say_again(&policy, prepared, (task, agent.as_deref()), apply, edge);
+    let context = tx.context();
+    let open = open_windows(&policy, prepared, &context.rules.windows, context.now);
+    let said = say_again(prepared, (task, agent.as_deref()), apply, &open);
     Ok(match said.outcome {
         RuleAction::Allow => Again::Holds,
         RuleAction::Deny => Again::Ends(denied(&said)),
@@ -262,11 +288,10 @@ pub(super) async fn look_again(
 }
 
 fn say_again(
-    policy: &Arc<PolicyInForce>,
     prepared: &Prepared,
     (task, agent): (&Task, Option<&Agent>),
     apply: &Apply,
-    edge: Option<&Edge>,
+    open: &BTreeMap<String, bool>,
 ) -> Evaluation {
     let submitted = operations_of(apply.submission.as_bytes()).unwrap_or_default();
     let asked = apply.check.requested.iter().enumerate();
@@ -287,10 +312,8 @@ fn say_again(
     let asked: Vec<_> = asked.collect();
     let recorded = apply.evaluation.as_ref().map(|said| said.facts());
     let facts = prepared.facts_of_apply().map(|name| {
-        let fresh = edge.filter(|_| window_of(name).is_some());
-        let fresh = fresh.map(|edge| edge.fact(name, policy.version));
         let known = recorded.as_ref().and_then(|facts| facts.get(name).cloned());
-        let fact = fresh
+        let fact = of_windows(name, open)
             .or(known)
             .or_else(|| of_log(name, task, agent, None))
             .unwrap_or(Fact::unknown("not_recorded"));

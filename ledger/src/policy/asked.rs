@@ -1,14 +1,13 @@
 //! What an apply asks for and what the service knows of its request, as rules look at both.
 
 use super::evaluation::OperationFacts;
-use super::facts::{Fact, Facts, Why, window_of};
+use super::facts::{Fact, Facts, Why};
 use super::prepared::Prepared;
 use super::tree::Value;
 use crate::catalog::{Level, OperationId, Risk};
 use crate::event::CheckedOperation;
 use crate::operation::{Operation, Scope, ScopeId};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// The most bytes of a text that is a fact. A longer one is unknown: facts stand in the record.
 const MAX_FACT_BYTES: usize = 256;
@@ -99,40 +98,22 @@ impl<'a> AskedOperation<'a> {
     }
 }
 
-/// What the service knows of a request and the log does not: where it came from, and what the clocks of the
-/// policy's windows said. What is not said here is unknown.
+/// What the service knows of a request and the log does not: where it came from. What is not said here is
+/// unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edge {
-    facts: Facts,
-    windows: Option<(u64, BTreeMap<String, bool>)>,
-}
+pub struct Edge(Facts);
 
 impl Edge {
     /// Says what is known of `address`, `country`, `asn`, `tls.subject` or `tls.fingerprint`.
     pub fn say(&mut self, name: &'static str, fact: Fact) {
-        self.facts.set(name, fact);
+        self.0.set(name, fact);
     }
 
-    /// Says which windows of that version of the policy are open.
-    pub fn say_windows(&mut self, version: u64, open: BTreeMap<String, bool>) {
-        self.windows = Some((version, open));
-    }
-
-    /// What was said of a fact that only the service can know, under that version of the policy.
+    /// What was said of a fact that only the service can know.
     #[must_use]
-    pub fn fact(&self, name: &str, version: u64) -> Fact {
-        let Some(window) = window_of(name) else {
-            let said = self.facts.get(name).cloned();
-            return said.unwrap_or(Fact::unknown("not_told"));
-        };
-        match &self.windows {
-            Some((of, open)) if *of == version => match open.get(window) {
-                Some(is_open) => Fact::Known(Value::Bool(*is_open)),
-                None => Fact::unknown("not_told"),
-            },
-            Some(_) => Fact::unknown("policy_changed"),
-            None => Fact::unknown("not_told"),
-        }
+    pub fn fact(&self, name: &str) -> Fact {
+        let said = self.0.get(name).cloned();
+        said.unwrap_or(Fact::unknown("not_told"))
     }
 }
 

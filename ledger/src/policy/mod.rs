@@ -17,6 +17,7 @@ mod requirement;
 mod tests;
 mod tree;
 mod validate;
+mod window_clock;
 
 pub(crate) use asked::recordable;
 pub use asked::{Allowed, AskedOperation, Edge};
@@ -34,3 +35,4 @@ pub use tree::{
     RuleAction, RuleDigest, RuleId, TextTest, Value, Window,
 };
 pub use validate::{InvalidPolicy, read_block, read_pattern};
+pub use window_clock::WindowClock;

@@ -279,7 +279,6 @@ async fn what_a_key_asked_that_was_taken_away_waits_for_another_key() {
             approval_id: approval.id,
             fingerprint: approval.fingerprint,
         },
-        edge: ledger::policy::Edge::default(),
     };
     scene.clock.advance(Duration::from_secs(1));
     let continued = scene.execute(agent_with_key(&other), continued).await;

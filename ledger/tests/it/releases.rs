@@ -37,7 +37,6 @@ async fn under_a_new_key(
             approval_id: approval.id,
             fingerprint: approval.fingerprint,
         },
-        edge: ledger::policy::Edge::default(),
     };
     let ruling = scene.execute(agent(&scene.token), command).await;
     ruling.unwrap().accepted()

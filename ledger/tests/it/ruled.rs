@@ -1,19 +1,25 @@
 //! The policy in decisions: what its rules say stands in the place of grants and risk, and is recorded.
 
 use crate::scene::{Scene, end, start, succeeded};
-use fixtures::commands::{agent, continue_apply, dns_create, purge, ssl_mode, submit};
+use fixtures::approver::SoftApprover;
+use fixtures::commands::{agent, dns_create, purge, ssl_mode, submit};
 use fixtures::history::History;
+use fixtures::rules::APPROVER;
+use fixtures::test_ledger::{Setup, TestLedger};
 use ledger::aggregate::{Apply, ApprovalState};
-use ledger::command::{Command, ContinueApply, OperationStart, SubmitApply, Submitted, standing};
+use ledger::command::{Command, OperationStart, SubmitApply, Submitted, standing};
 use ledger::event::{Event, FactValue, OnApproval, PolicyChanged, PolicyDocument, PolicyFormat};
 use ledger::policy::{
     Assurance, Comparison, DefaultAction, Edge, Engine, Expr, Fact, Limits, Mode, Need, NeedGroup,
-    Policy, RetentionMode, Rule, RuleAction, Value, Window,
+    Policy, RetentionMode, Rule, RuleAction, Value, Window, WindowClock,
 };
 use ledger::{
-    Actor, Decision, Error, OperationId, Origin, PolicyId, Rejection, StreamId, Transaction,
+    Actor, Decision, Error, OperationId, Origin, PolicyId, Rejection, StreamId, Timestamp,
+    Transaction,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Puts a tree in force as a saved document does, or takes the document away.
@@ -118,6 +124,28 @@ fn edge(country: Option<&str>) -> Edge {
 async fn try_submit(scene: &Scene, command: SubmitApply) -> Result<Submitted, Rejection> {
     let ruling = scene.execute(agent(&scene.token), command).await.unwrap();
     ruling.accepted()
+}
+
+/// A scene with one window, which is open as the function says.
+async fn scene(
+    is_granted: bool,
+    is_open: impl Fn(Timestamp) -> bool + Send + Sync + 'static,
+) -> Scene {
+    let mut setup = Setup::default();
+    setup.rules.windows =
+        WindowClock::new(move |_, now| BTreeMap::from([("office".to_owned(), is_open(now))]));
+    let ledger = TestLedger::with(setup).await;
+    let alice = SoftApprover::new(APPROVER);
+    ledger.run(alice.registration()).await.unwrap();
+    if is_granted {
+        ledger.grant_all().await;
+    }
+    let token = ledger.task().await;
+    Scene {
+        ledger,
+        alice,
+        token,
+    }
 }
 
 async fn audited(scene: Scene) {
@@ -286,33 +314,28 @@ async fn an_answer_that_is_enough_for_todays_policy_goes_on() {
     audited(scene).await;
 }
 
-/// Business hours are looked at again when what was approved is continued.
+/// Business hours are looked at again when what was approved is continued, and before it is sent.
 #[tokio::test]
-async fn a_window_that_has_closed_since_is_seen_at_continue() {
-    let scene = Scene::granted().await;
+async fn a_window_that_has_closed_since_is_seen_at_continue_and_before_an_operation() {
+    let is_open = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&is_open);
+    let scene = scene(false, move |_| seen.load(Relaxed)).await;
     let closed = Expr::Not(Box::new(Expr::Fact("window.office".to_owned())));
     let rules = [
         rule("closed", RuleAction::Deny, closed),
         rule("ask", RuleAction::Ask, always()),
     ];
     put(&scene, 1, Some(policy(rules))).await;
-    let at = |open: bool| {
-        let mut edge = Edge::default();
-        edge.say_windows(1, BTreeMap::from([("office".to_owned(), open)]));
-        edge
-    };
-    let ask = SubmitApply {
-        edge: at(true),
-        ..submit(&scene.token, "k", vec![purge()])
-    };
-    let asked = try_submit(&scene, ask).await.unwrap();
+    let asked = scene.submitted("k1", vec![purge()]).await;
+    let in_time = scene.submitted("k2", vec![ssl_mode("strict")]).await;
     scene.decided(&asked, Decision::Approve).await;
-    let late = ContinueApply {
-        edge: at(false),
-        ..continue_apply(&scene.token, &asked)
-    };
-    let ruling = scene.execute(agent(&scene.token), late).await.unwrap();
-    assert_eq!(ruling.accepted().unwrap_err().code(), "denied_by_policy");
+    scene.decided(&in_time, Decision::Approve).await;
+    scene.continued(&in_time).await.unwrap();
+    is_open.store(false, Relaxed);
+    let late = scene.continued(&asked).await.unwrap_err();
+    assert_eq!(late.code(), "denied_by_policy");
+    let stopped = scene.run(start(in_time.apply.id, 0)).await.unwrap();
+    assert_eq!(stopped, OperationStart::Stopped);
     audited(scene).await;
 }
 
@@ -412,12 +435,8 @@ impl Dice {
         policy(rules)
     }
 
-    fn edge(&mut self, version: u64) -> Edge {
-        let mut edge = edge(self.pick(&[None, Some("DE"), Some("KP")]));
-        let version = version.saturating_sub(self.pick(&[0, 0, 1]));
-        let open = self.roll(2) == 0;
-        edge.say_windows(version, BTreeMap::from([("office".to_owned(), open)]));
-        edge
+    fn edge(&mut self) -> Edge {
+        edge(self.pick(&[None, Some("DE"), Some("KP")]))
     }
 }
 
@@ -427,10 +446,8 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
     let mut seen = BTreeSet::new();
     for seed in 0..12 {
         let mut dice = Dice(seed);
-        let scene = match dice.roll(2) {
-            0 => Scene::new().await,
-            _ => Scene::granted().await,
-        };
+        let is_open = |now: Timestamp| now.as_seconds() % 3 == 0;
+        let scene = scene(dice.roll(2) == 0, is_open).await;
         let mut version = 0;
         for step in 0..25 {
             if dice.roll(4) == 0 {
@@ -446,7 +463,7 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
                 vec![dns_create("a.example.com"), purge(), ssl_mode("off")],
             ]);
             let ask = SubmitApply {
-                edge: dice.edge(version),
+                edge: dice.edge(),
                 ..submit(&scene.token, &format!("k{step}"), operations)
             };
             let Ok(asked) = try_submit(&scene, ask).await else {
@@ -467,12 +484,8 @@ async fn the_auditor_comes_to_what_was_recorded_whatever_the_policy_and_the_fact
                 version += 1;
                 put(&scene, version, Some(dice.policy())).await;
             }
-            let go_on = ContinueApply {
-                edge: dice.edge(version),
-                ..continue_apply(&scene.token, &asked)
-            };
-            let ruling = scene.execute(agent(&scene.token), go_on).await.unwrap();
-            seen.insert(match ruling.accepted() {
+            scene.clock.advance(Duration::from_secs(1));
+            seen.insert(match scene.continued(&asked).await {
                 Ok(_) => "continued",
                 Err(_) => "ended",
             });

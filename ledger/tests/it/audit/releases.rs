@@ -25,7 +25,6 @@ async fn given_back() -> History {
             approval_id: approval.id,
             fingerprint: approval.fingerprint,
         },
-        edge: ledger::policy::Edge::default(),
     };
     let origin = fixtures::commands::agent(&scene.token);
     let again = scene

@@ -15,7 +15,6 @@ async fn continued(ledger: &TestLedger, token: &IssuedToken, asked: &Submitted) 
         token: presented(token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
-        edge: ledger::policy::Edge::default(),
     };
     refusal(ledger.run(command).await)
 }
@@ -100,7 +99,6 @@ async fn consumed(
         token: presented(&token).into(),
         key: fixtures::commands::key("k"),
         resume: resume(asked),
-        edge: ledger::policy::Edge::default(),
     };
     ledger
         .run(command)
