@@ -170,7 +170,7 @@ fn ended(ended: Ended) -> EndedPage {
 }
 
 /// Every way in which it can end.
-const ENDS: [Ended; 16] = [
+const ENDS: [Ended; 18] = [
     Ended::Approved,
     Ended::FailedForNow,
     Ended::Running,
