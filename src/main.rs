@@ -154,7 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(args) => command::ask_api(&environment, args),
         Command::Lock(args) => command::lock(&environment, args),
         Command::Unlock(args) => command::read_api(&environment, args),
-        Command::Policy(command) => command::policy(command),
+        Command::Policy(command) => command::policy(&environment, command),
         Command::Approver(args) => command::ask_api(&environment, args),
         Command::SubjectHeaders { subject } => command::subject_headers(&environment, &subject),
         Command::Completions(args) => command::completions(&args),

@@ -80,6 +80,19 @@ pub enum ApiError {
         /// The wrong part, and the right form.
         detail: String,
     },
+    /// A policy that cannot be saved: 400.
+    #[error("{}", app::Error::PolicyInvalid(.0.clone()))]
+    PolicyInvalid(Vec<app::policy::Problem>),
+    /// The route changes something that has versions, and the request names none: 428.
+    #[error(
+        "send if-match with the etag of the version that this follows, as GET answers it: if-match: \"3\""
+    )]
+    PreconditionRequired,
+    /// The body does not say that it is a policy: 415.
+    #[error(
+        "send the policy in no coding, with one content-type: application/toml, text/x-toml or application/json"
+    )]
+    UnsupportedPolicyType,
     /// The body is larger than the route takes: 413.
     #[error("the body is larger than {limit} bytes")]
     PayloadTooLarge {
@@ -158,7 +171,13 @@ impl ApiError {
                 "Payload too large",
                 "payload_too_large",
             ),
-            Self::UnsupportedMediaType => (
+            Self::PolicyInvalid(_) => (StatusCode::BAD_REQUEST, "Bad request", "policy_invalid"),
+            Self::PreconditionRequired => (
+                StatusCode::PRECONDITION_REQUIRED,
+                "Precondition required",
+                "precondition_required",
+            ),
+            Self::UnsupportedMediaType | Self::UnsupportedPolicyType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported media type",
                 "unsupported_media_type",
@@ -203,7 +222,10 @@ impl ApiError {
             | Self::Gone { .. }
             | Self::BadRequest { .. }
             | Self::PayloadTooLarge { .. }
+            | Self::PolicyInvalid(_)
+            | Self::PreconditionRequired
             | Self::UnsupportedMediaType
+            | Self::UnsupportedPolicyType
             | Self::RequestTimeout
             | Self::Internal(_) => None,
         }
@@ -220,6 +242,9 @@ const fn family(kind: RejectionKind) -> (StatusCode, &'static str) {
         RejectionKind::Gone => (StatusCode::GONE, "Gone"),
         RejectionKind::Invalid => (StatusCode::BAD_REQUEST, "Bad request"),
         RejectionKind::Limited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        RejectionKind::PreconditionFailed => {
+            (StatusCode::PRECONDITION_FAILED, "Precondition failed")
+        }
         RejectionKind::NoRoom => (StatusCode::INSUFFICIENT_STORAGE, "Insufficient storage"),
     }
 }
@@ -258,6 +283,38 @@ pub struct Problem {
     /// Only with `denied_by_policy`: the rules that say so; none where the document's default does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<String>>,
+    /// Only with `too_many_questions`: the limit that is reached, as a policy names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "per_agent")]
+    pub limit: Option<&'static str>,
+    /// Only with `policy_invalid`: everything that is wrong with the policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PolicyProblem>,
+}
+
+/// One problem of a policy.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct PolicyProblem {
+    /// Stable, for programs.
+    #[schema(example = "unknown_name")]
+    pub code: &'static str,
+    /// The id of the rule, as it is written.
+    pub rule: Option<String>,
+    /// The line, from 1; null in JSON.
+    pub line: Option<u32>,
+    /// For people.
+    pub message: String,
+}
+
+impl From<app::policy::Problem> for PolicyProblem {
+    fn from(problem: app::policy::Problem) -> Self {
+        Self {
+            code: problem.code.as_str(),
+            rule: problem.rule,
+            line: problem.line,
+            message: problem.message,
+        }
+    }
 }
 
 impl Problem {
@@ -275,6 +332,8 @@ impl Problem {
             required_role: None,
             role: None,
             rules: None,
+            limit: None,
+            errors: Vec::new(),
         }
     }
 }
@@ -304,6 +363,12 @@ impl IntoResponse for ApiError {
         }
         if let Self::Refused(Rejection::DeniedByPolicy { rules, .. }) = &self {
             problem.rules = Some(rules.clone());
+        }
+        if let Self::Refused(Rejection::TooManyQuestions { limit, .. }) = &self {
+            problem.limit = Some(limit);
+        }
+        if let Self::PolicyInvalid(problems) = &self {
+            problem.errors = problems.iter().cloned().map(Into::into).collect();
         }
         let mut response = problem.into_response();
         let headers = response.headers_mut();

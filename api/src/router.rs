@@ -7,8 +7,8 @@ use crate::problem::ApiError;
 use crate::routes::docs::Description;
 use crate::routes::{
     agents, applies, approvals, approvers, auth, callbacks, catalog, decisions, docs, enrolments,
-    groups, health, history, keys, landing, ledger, lists, locks, me, pairing, projections, setup,
-    shortcuts, stream, tasks, templates, users, views,
+    groups, health, history, keys, landing, ledger, lists, locks, me, pairing, policy, projections,
+    setup, shortcuts, stream, tasks, templates, users, views,
 };
 use crate::state::AppState;
 use axum::routing::get;
@@ -38,6 +38,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .merge(setup::router())
         .merge(templates::router())
         .merge(locks::router())
+        .merge(policy::router())
         .merge(approvers::router())
         .merge(callbacks::router())
         .merge(projections::router())

@@ -241,6 +241,12 @@ actions! {
     SetLock -> Acting: [RUNNER, Operator];
     /// Lift a lock.
     LiftLock -> Acting: [ADMIN, Operator];
+    /// Read the policy and its versions.
+    ReadPolicy -> Acting: [RUNNER];
+    /// Save a policy, or bring back an earlier one.
+    ChangePolicy -> Acting: [ADMIN];
+    /// Look what a policy would be worth.
+    TryPolicy -> Acting: [RUNNER];
     /// Read an agent's permissions.
     ReadPermissions -> Acting: [GRANTER, VIEWER];
     /// Replace an agent's permissions; giving is for administrators.

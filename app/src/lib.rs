@@ -25,6 +25,7 @@ pub mod locks;
 pub mod own_passkeys;
 pub mod pairing;
 pub mod passkey;
+pub mod policies;
 pub mod policy;
 mod principal;
 pub mod read_tables;

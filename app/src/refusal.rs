@@ -3,6 +3,7 @@
 
 use crate::identity::throttle::Throttled;
 use crate::passkey::PasskeyRefused;
+use crate::policy::Problem;
 use ledger::Rejection;
 use std::error::Error as StdError;
 
@@ -169,6 +170,9 @@ pub enum Error {
     /// As many passwords are being verified as may be.
     #[error("too many passwords are being verified: try again in a moment")]
     Busy,
+    /// A policy that cannot be saved.
+    #[error("the policy cannot be saved: {}", first_of(.0))]
+    PolicyInvalid(Vec<Problem>),
     /// It is not there.
     #[error("no such {what}")]
     NotFound {
@@ -196,5 +200,14 @@ impl From<Rejection> for Error {
 impl From<Throttled> for Error {
     fn from(throttled: Throttled) -> Self {
         Self::Throttled(throttled)
+    }
+}
+
+/// The first problem, and how many more there are.
+fn first_of(problems: &[Problem]) -> String {
+    match problems {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }

@@ -3,8 +3,10 @@
 mod callbacks;
 mod erasing;
 mod measuring;
+mod policies;
 mod starting;
 
+pub use policies::policy_at;
 pub use starting::{Opened, Surroundings, Unprovable};
 
 use crate::agent_key::AgentKeyHash;
@@ -21,7 +23,6 @@ use crate::label::UserName;
 use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId};
 use crate::password_hash::PasswordHash;
-use crate::policy::CurrentPolicy;
 use crate::rules::Rules;
 use crate::seal::{SealContext, SealError, Sealed};
 use crate::storage::{Log, LookupKey, LookupKind, ReadError};
@@ -250,12 +251,6 @@ impl Ledger {
     #[must_use]
     pub fn locks(&self) -> Arc<Locks> {
         Arc::clone(&self.shared.locks.borrow())
-    }
-
-    /// The policy as of the last commit.
-    #[must_use]
-    pub fn policy(&self) -> Arc<CurrentPolicy> {
-        Arc::clone(&self.shared.policy.borrow())
     }
 
     /// What of an apply can be locked; empty where no lock was ever set.

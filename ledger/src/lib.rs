@@ -46,6 +46,7 @@ pub mod provider;
 mod purpose;
 mod push;
 mod question_time;
+mod questions;
 pub mod record;
 mod rejection;
 mod rules;
@@ -87,7 +88,7 @@ pub use id::{
 };
 pub use identity::{Ceremony, IdentityStatement};
 pub use label::{GroupName, UserName};
-pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask};
+pub use ledger::{Ledger, Opened, Origin, Surroundings, Unprovable, WriterTask, policy_at};
 pub use locks::Locks;
 pub use name::{
     AgentName, ApproverName, ClaimsHash, ClientSubject, CredentialId, IdempotencyKey,

@@ -24,6 +24,8 @@ pub enum RejectionKind {
     Limited,
     /// There is no room to keep it.
     NoRoom,
+    /// It has changed since the caller read it.
+    PreconditionFailed,
 }
 
 /// When a lock ends by itself, in words that go on from *lifted*.
@@ -316,6 +318,18 @@ refusals! {
         /// The limit.
         most: usize,
     } => Limited, "too_many_open_approvals";
+    /// As many questions are open as may be.
+    #[error(
+        "{most} questions are open {}, and the limit {limit} allows no more: wait until one is decided or its time \
+         is over, then send this again under the same key",
+        of_limit(limit)
+    )]
+    TooManyQuestions {
+        /// Its key in a policy: `open`, `per_agent`, `per_owner` or `per_operation`.
+        limit: &'static str,
+        /// How many it allows.
+        most: u32,
+    } => Limited, "too_many_questions";
     /// So much was recorded for it within an hour that it has to wait.
     #[error(
         "this {whose} has used up its quota of {most} recorded bytes in an hour: wait as long as \
@@ -398,6 +412,12 @@ refusals! {
     /// Asked before a lock that has been lifted.
     #[error("the approval was cancelled by a lock that was set after it was asked for; ask anew under a new key")]
     CancelledByLock => Gone, "approval_cancelled";
+    /// It was changed meanwhile.
+    #[error("the policy is at version {newest}: read it again, and send if-match: \"{newest}\" once your change fits it")]
+    PolicyVersionMismatch {
+        /// The newest version.
+        newest: u64,
+    } => PreconditionFailed, "version_mismatch";
     /// No such version of the policy.
     #[error("there is no such version of the policy")]
     PolicyVersionNotFound => NotFound, "policy_version_not_found";
@@ -480,10 +500,22 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::QuotaUsedUp { retry_after, .. } => Some(*retry_after),
-            Self::TooManyOpenApprovals { .. } => Some(Duration::from_secs(30)),
+            Self::TooManyOpenApprovals { .. } | Self::TooManyQuestions { .. } => {
+                Some(Duration::from_secs(30))
+            }
             Self::InsufficientStorage => Some(Duration::from_secs(60)),
             _ => None,
         }
+    }
+}
+
+/// Which questions a limit counts, in words that go on from *are open*.
+fn of_limit(limit: &str) -> &'static str {
+    match limit {
+        "per_agent" => "of this agent",
+        "per_owner" => "of the agents of its owner",
+        "per_operation" => "about one of these operations",
+        _ => "in all",
     }
 }
 

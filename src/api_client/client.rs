@@ -5,10 +5,12 @@ use super::http::{bounded_answer, bounded_body, http_client, in_a_sentence};
 use super::request::ApiRequest;
 use anyhow::{Context, bail, ensure};
 use ledger::operation::shown;
+use reqwest::header::{CONTENT_TYPE, IF_MATCH};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
@@ -33,6 +35,8 @@ pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) code: String,
     detail: String,
+    /// What is wrong with what was sent, one by one, where it is told so.
+    pub(crate) problems: Vec<Value>,
 }
 
 /// The members of a refusal that are told (RFC 9457).
@@ -41,6 +45,8 @@ struct Problem {
     #[serde(default)]
     code: String,
     detail: String,
+    #[serde(default)]
+    errors: Vec<Value>,
 }
 
 impl Refused {
@@ -48,11 +54,13 @@ impl Refused {
         let problem = serde_json::from_slice(body).unwrap_or_else(|_| Problem {
             code: String::new(),
             detail: format!("{status} {}", String::from_utf8_lossy(body)),
+            errors: Vec::new(),
         });
         Self {
             status: status.as_u16(),
             code: problem.code,
             detail: shown(problem.detail.trim(), 2000),
+            problems: problem.errors,
         }
     }
 
@@ -136,6 +144,14 @@ impl ApiClient {
             .request(request.method.clone(), self.url(request)?);
         if let Some(body) = &request.body {
             building = building.json(body);
+        }
+        if let Some((media_type, text)) = &request.text {
+            building = building
+                .header(CONTENT_TYPE, *media_type)
+                .body(text.clone());
+        }
+        if let Some(version) = request.follows {
+            building = building.header(IF_MATCH, format!("\"{version}\""));
         }
         if let Some(token) = &self.token {
             building = building.bearer_auth(token.expose_secret());

@@ -10,6 +10,10 @@ pub(crate) struct ApiRequest {
     pub(crate) path: Vec<String>,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
+    /// A body that is no JSON of ours: its media type, and itself.
+    pub(crate) text: Option<(&'static str, String)>,
+    /// The version of the resource that a change follows.
+    pub(crate) follows: Option<u64>,
     pub(crate) shown: Shown,
 }
 
@@ -37,6 +41,8 @@ impl ApiRequest {
             path: path.map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
             body: None,
+            text: None,
+            follows: None,
             shown,
         }
     }
@@ -59,6 +65,18 @@ impl ApiRequest {
 
     pub(crate) fn with_query(mut self, name: &'static str, value: Option<String>) -> Self {
         self.query.extend(value.map(|value| (name, value)));
+        self
+    }
+
+    /// With a text as the body.
+    pub(crate) fn with_text(mut self, media_type: &'static str, text: String) -> Self {
+        self.text = Some((media_type, text));
+        self
+    }
+
+    /// As a change that follows that version.
+    pub(crate) fn following(mut self, version: u64) -> Self {
+        self.follows = Some(version);
         self
     }
 

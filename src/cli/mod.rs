@@ -16,6 +16,7 @@ mod name;
 mod operate;
 mod people;
 mod policy;
+mod policy_versions;
 mod projections;
 mod replay;
 mod restore;
@@ -42,6 +43,7 @@ pub(crate) use people::{
     GroupCommand, LoginArgs, LogoutArgs, PasswordArgs, UserCommand, UserRequest,
 };
 pub(crate) use policy::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
+pub(crate) use policy_versions::{ApplyPolicy, RollbackPolicy, ShowPolicy, back_to, in_force};
 pub(crate) use projections::{ProjectionsCommand, Rebuild};
 pub(crate) use replay::ReplayArgs;
 pub(crate) use restore::RestoreArgs;

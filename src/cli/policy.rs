@@ -1,5 +1,7 @@
-//! `policy …`: what is done with documents without a service.
+//! `policy …`: what is done with documents without a service, and with that of a service.
 
+use super::access::{ACCESS_HELP, ApiRead};
+use super::policy_versions::{ApplyPolicy, PolicyVersions, RollbackPolicy, ShowPolicy};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -47,6 +49,18 @@ pub(crate) enum PolicyCommand {
     /// Say where two documents differ
     #[command(after_help = DIFF_HELP)]
     Diff(DiffPoliciesArgs),
+    /// Save a document in a service: it is in force when this ends
+    #[command(after_help = ACCESS_HELP)]
+    Apply(ApiRead<ApplyPolicy>),
+    /// Print the document that is in force in a service, or that of a version
+    #[command(after_help = ACCESS_HELP)]
+    Show(ApiRead<ShowPolicy>),
+    /// Print the versions of a service, newest first
+    #[command(after_help = ACCESS_HELP)]
+    Versions(ApiRead<PolicyVersions>),
+    /// Bring back the document of an earlier version, or none
+    #[command(after_help = ACCESS_HELP)]
+    Rollback(ApiRead<RollbackPolicy>),
 }
 
 /// `policy check`

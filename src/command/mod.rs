@@ -25,6 +25,7 @@ mod login;
 mod operate;
 mod people;
 mod policy;
+mod policy_versions;
 mod projections;
 mod ready;
 mod replay_summary;

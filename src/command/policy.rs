@@ -1,6 +1,9 @@
-//! `policy check`, `policy test` and `policy diff`, which need no service.
+//! `policy check`, `policy test` and `policy diff`, which need no service; the others ask one.
 
+use super::ask_api::read_api;
+use super::policy_versions;
 use crate::cli::{CheckPolicyArgs, DiffPoliciesArgs, PolicyCommand, TestPolicyArgs};
+use crate::config::Environment;
 use crate::output::{self, STDIN, Stdout, note, say};
 use crate::text_file;
 use anyhow::Context;
@@ -13,11 +16,18 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// When a file cannot be read, or is no document where one is needed.
-pub(crate) fn policy(command: PolicyCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn policy(
+    environment: &Environment,
+    command: PolicyCommand,
+) -> anyhow::Result<ExitCode> {
     match command {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Test(args) => test(&args),
         PolicyCommand::Diff(args) => diff(&args),
+        PolicyCommand::Apply(args) => policy_versions::apply(environment, args),
+        PolicyCommand::Show(args) => policy_versions::show(environment, args),
+        PolicyCommand::Versions(args) => read_api(environment, args),
+        PolicyCommand::Rollback(args) => policy_versions::rollback(environment, args),
     }
 }
 

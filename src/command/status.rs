@@ -31,6 +31,12 @@ struct Status {
     /// Told while there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     locks_in_force: Option<u64>,
+    /// Told once there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u64>,
+    /// Whether that version has a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_in_force: Option<bool>,
     /// Of the read tables that are the furthest behind, in events.
     lag_events: Option<u64>,
     signed_size: Option<u64>,
@@ -79,7 +85,11 @@ impl Status {
             let labels = line.strip_prefix("build_info{version=\"")?;
             Some(shown(labels.split_once('"')?.0, 40))
         });
+        let policy_version = first("policy_version", "").filter(|version| *version > 0);
+        let in_force = first("policy_in_force", "").map(|is_one| is_one > 0);
         Self {
+            policy_version,
+            policy_in_force: in_force.filter(|_| policy_version.is_some()),
             ready: ready.ready,
             reasons: ready.reasons,
             version,
@@ -121,6 +131,13 @@ impl Status {
         if let Some(count) = self.locks_in_force {
             let locks = format!("{count} in force (lock; unlock ID)");
             line(Style::Bad, "locks", locks);
+        }
+        if let Some(version) = self.policy_version {
+            let text = match self.policy_in_force {
+                Some(false) => format!("version {version}: no document"),
+                _ => format!("version {version}"),
+            };
+            line(Style::Plain, "policy", text);
         }
         let open = |count: Option<u64>| match count {
             Some(0) | None => Style::Plain,
@@ -243,6 +260,18 @@ build_info{version=\"0.1.0\"} 1
         };
         assert_eq!(told(2)[1], "locks       2 in force (lock; unlock ID)");
         assert_eq!(told(0).len(), 6);
+    }
+
+    #[test]
+    fn the_policy_is_told_once_there_was_one() {
+        let told = |version: u32, in_force: u32| {
+            let metrics =
+                format!("{METRICS}policy_version {version}\npolicy_in_force {in_force}\n");
+            Status::of(ready(true), &metrics).lines(Terminal::plain())
+        };
+        assert_eq!(told(2, 1)[1], "policy      version 2");
+        assert_eq!(told(3, 0)[1], "policy      version 3: no document");
+        assert_eq!(told(0, 0).len(), 6);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod finding;
 mod keys;
 mod ledger_file;
 mod leftovers;
+mod policy;
 mod quantity;
 mod read_tables;
 mod report;
@@ -43,6 +44,7 @@ pub(crate) async fn examine(environment: &Environment) -> Examination {
             findings.extend(disk::look(&storage, floor));
             let ledger = ledger_file::look(&storage, keys(environment), &mut findings).await;
             findings.extend(checkpoints::look(&storage, &signing, ledger).await);
+            findings.extend(policy::look(&storage).await);
             findings.extend(read_tables::look(&storage, ledger, &approvers).await);
             findings.extend(running::look(environment, &storage));
             findings.extend(leftovers::look(&storage));

@@ -116,8 +116,17 @@ fn is_json(text: &str) -> bool {
 
 /// Reads a body whose permit is held until the request is answered.
 async fn read_and_hold(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
+    read_and_hold_most(request, state, BODY_LIMIT).await
+}
+
+/// As [`read_and_hold`], of at most so many bytes.
+pub(super) async fn read_and_hold_most(
+    request: Request,
+    state: &AppState,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
     let held = request.extensions().get::<HeldPermits>().cloned();
-    let (body, permit) = read(request, state, BODY_LIMIT).await?;
+    let (body, permit) = read(request, state, limit).await?;
     if let Some(held) = held {
         held.hold(permit);
     }

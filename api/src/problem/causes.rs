@@ -22,6 +22,7 @@ impl From<app::Error> for ApiError {
                 detail: busy.to_string(),
                 retry_after: Duration::from_secs(1),
             },
+            app::Error::PolicyInvalid(problems) => Self::PolicyInvalid(problems),
             app::Error::NotFound { what } => Self::NotFound { what },
             app::Error::Defect(cause) => Self::internal(cause),
         }

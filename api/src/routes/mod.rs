@@ -21,6 +21,7 @@ pub(crate) mod lists;
 pub(crate) mod locks;
 pub(crate) mod me;
 pub(crate) mod pairing;
+pub(crate) mod policy;
 pub(crate) mod projections;
 pub(crate) mod setup;
 pub(crate) mod shortcuts;

@@ -20,6 +20,7 @@ pub(crate) mod mistakes;
 pub(crate) mod pairing;
 pub(crate) mod passkeys;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod projections;
 pub(crate) mod sessions;
 pub(crate) mod shortcuts;

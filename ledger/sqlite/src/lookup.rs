@@ -147,6 +147,18 @@ impl<'a> LookupRows<'a> {
     }
 }
 
+/// The streams of all tasks that stand as open in the file.
+pub(super) async fn read_all_open_streams(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<StreamId>, ReadError> {
+    let failed = || database("reading all open streams");
+    let rows = sqlx::query("SELECT stream_id FROM open_streams")
+        .fetch_all(connection)
+        .await
+        .map_err(failed())?;
+    streams_of(&rows)
+}
+
 /// The streams of a task that stand as open in the file.
 pub(super) async fn read_open_streams(
     connection: &mut SqliteConnection,
@@ -158,9 +170,13 @@ pub(super) async fn read_open_streams(
         .fetch_all(connection)
         .await
         .map_err(failed())?;
+    streams_of(&rows)
+}
+
+fn streams_of(rows: &[sqlx::sqlite::SqliteRow]) -> Result<Vec<StreamId>, ReadError> {
     let mut streams = Vec::with_capacity(rows.len());
     for row in rows {
-        let bytes: Vec<u8> = row.try_get(0).map_err(failed())?;
+        let bytes: Vec<u8> = row.try_get(0).map_err(database("reading open streams"))?;
         streams.extend(StreamId::from_slice(&bytes));
     }
     Ok(streams)

@@ -4,7 +4,7 @@ use crate::append::signed;
 use crate::erasure::read_first_events;
 use crate::error::OpenError;
 use crate::failure::database;
-use crate::lookup::{read_all_lookups, read_lookups};
+use crate::lookup::{read_all_lookups, read_all_open_streams, read_lookups};
 use crate::scan::RecordScan;
 use crate::schema::{connect_reader, file_of};
 use crate::tail::read_head;
@@ -262,6 +262,10 @@ impl Log for Reader {
 
     fn all_lookups(&self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>> {
         Box::pin(async move { read_all_lookups(&mut *self.connection().await?, kind).await })
+    }
+
+    fn all_open_streams(&self) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>> {
+        Box::pin(async move { read_all_open_streams(&mut *self.connection().await?).await })
     }
 
     fn stream(

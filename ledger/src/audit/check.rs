@@ -80,6 +80,7 @@ checks! {
     AgentKey = "agent_key", "An agent key acts for its agent alone while it is in force, in tasks that a key of the agent opened, while their time lasts.";
     Template = "template", "A task that an agent opens with its key is what a template says that stands and names the agent.";
     Lock = "lock", "Nothing of a locked target begins, is decided or goes on, and nothing is cancelled or stopped by a lock unless one was set.";
+    QuestionLimit = "question_limit", "While a policy is in force no question is asked beyond its limits.";
     Policy = "policy", "Versions of the policy count up by one, a document's digest is that of its tree, and what the policy in force says of an apply is what is recorded of it.";
     PermissionRevision = "permission_revision", "Each change of an agent's grants raises its revision by one.";
     Fingerprint = "fingerprint", "A fingerprint is that of the operations as they will be sent, for this ledger, task and agent.";

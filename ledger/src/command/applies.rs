@@ -7,7 +7,7 @@ use super::devices::devices_of_approvers;
 use super::proof::prove_decision;
 use super::ruled::{Asker, Ruled, ruled};
 use super::tasks::{question_time, seconds};
-use super::{Command, Presented, RecordedRefusal, Ruling, permission_check};
+use super::{Command, Presented, RecordedRefusal, Ruling, permission_check, question_limits};
 use crate::aggregate::{Agent, Apply, Approval, ApprovalState, Task};
 use crate::callback_report;
 use crate::error::Error;
@@ -160,6 +160,13 @@ impl Command for SubmitApply {
             let most = tx.context().rules.quotas.open_approvals;
             let refused = Rejection::TooManyOpenApprovals { most };
             return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+        }
+        if !check.missing.is_empty() && shared.is_none() {
+            let (name, agent) = (&task.agent, agent.as_deref());
+            let passed = question_limits::passed(tx, name, agent, &self.operations).await?;
+            if let Some(refused) = passed {
+                return refuse(tx, &task, Some(&self.key), Some(fingerprint), refused).await;
+            }
         }
         // The approver was told how it goes on, and that does not change.
         let executes = self.on_approval == OnApproval::Execute;

@@ -21,6 +21,10 @@ impl Ledger {
         gauge("ledger_streams_watched", self.shared.watchers.count());
         let locks = self.locks();
         gauge("locks_in_force", locks.all_in_force(self.now()).count());
+        let policy = self.policy();
+        let version = usize::try_from(policy.version).unwrap_or(usize::MAX);
+        gauge("policy_version", version);
+        gauge("policy_in_force", usize::from(policy.in_force.is_some()));
         let sizes = &self.shared.sizes;
         gauge("ledger_keys_cached", sizes.keys.load(Ordering::Relaxed));
         let tasks = sizes.refused_tasks.load(Ordering::Relaxed);

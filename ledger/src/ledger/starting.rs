@@ -1,20 +1,21 @@
 //! Starting on a storage that was opened: nothing is decided, signed or answered before it is proven.
 
-use super::{Ledger, QUEUE, WriterTask};
+use super::{Ledger, QUEUE, WriterTask, policy_at};
+use crate::aggregate::ApprovalState;
 use crate::checkpoints::{Signer, SigningFrom};
 use crate::clock::{Clock, Random, Timestamp};
 use crate::error::Error;
 use crate::event::Recorded;
 use crate::id::StreamId;
 use crate::locks::Locks;
-use crate::policy::CurrentPolicy;
+use crate::questions::{OpenQuestion, Questions};
 use crate::record::RecordHash;
 use crate::rules::Rules;
 use crate::storage::{BoxFuture, Head, Log, LookupKind, ReadError, Storage};
 use crate::tlog::Frontier;
 use crate::writer::{
     Cache, CommitFaults, Entry, Job, MOST_RECORDED, MOST_RECORDED_BYTES, RecentEvents, Room,
-    Shared, State, Tree, Urgent, Usage, Watchers, Writer, describe,
+    Shared, State, Tree, Urgent, Usage, Watchers, Writer, describe, operations_of,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -103,6 +104,7 @@ impl Ledger {
         }
         let rules = Arc::new(surroundings.rules);
         let usage = usage_at(&*log, head.size, &rules).await;
+        let questions = questions_at(&*log, head.size).await?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let urgent = Urgent::default();
         let writer = Writer {
@@ -117,6 +119,7 @@ impl Ledger {
             faults: surroundings.faults,
             refusals: Default::default(),
             usage,
+            questions,
             room: Room::of(Arc::clone(&log)),
             known: Default::default(),
             newest,
@@ -178,19 +181,28 @@ async fn locks_at(log: &dyn Log, size: u64) -> Result<Locks, ReadError> {
     Ok(locks)
 }
 
-/// The newest version of the policy. Without it nothing may be decided.
-async fn policy_at(log: &dyn Log, size: u64) -> Result<CurrentPolicy, ReadError> {
-    // Keys are versions in big-endian: the greatest is the newest.
-    let versions = log.all_lookups(LookupKind::Policy).await?;
-    let Some((key, value)) = versions.iter().max() else {
-        return Ok(CurrentPolicy::default());
-    };
-    let stream = StreamId::from_slice(value).ok_or_else(|| key.misleads())?;
-    let state = Entry::fold(&log.stream(stream, size).await?).state;
-    match &state {
-        State::PolicyVersion(policy) if state.answers_to(key) => Ok(policy.current()),
-        _ => Err(key.misleads()),
+/// The questions that wait for a decision. Those whose time is over go when the writer first looks.
+async fn questions_at(log: &dyn Log, size: u64) -> Result<Questions, ReadError> {
+    let mut questions = Questions::default();
+    for stream in log.all_open_streams().await? {
+        let State::Approval(asked) = Entry::fold(&log.stream(stream, size).await?).state else {
+            continue;
+        };
+        if asked.state != ApprovalState::Pending {
+            continue;
+        }
+        let apply = Entry::fold(&log.stream(asked.apply_id.into(), size).await?);
+        let State::Apply(apply) = apply.state else {
+            continue;
+        };
+        let question = OpenQuestion {
+            agent: asked.agent.clone(),
+            operations: operations_of(&apply),
+            expires_at: asked.expires_at,
+        };
+        questions.take((asked.id, Some(question)));
     }
+    Ok(questions)
 }
 
 async fn newest_at(log: &dyn Log, size: u64) -> Result<Timestamp, ReadError> {

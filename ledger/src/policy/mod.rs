@@ -11,6 +11,7 @@ mod evaluation;
 mod facts;
 mod in_force;
 mod needs;
+mod not_carried_out;
 mod prepared;
 mod requirement;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use facts::{
 };
 pub use in_force::{CurrentPolicy, PolicyInForce};
 pub use needs::{Candidates, are_met, assigned};
+pub use not_carried_out::{NotCarriedOut, not_carried_out};
 pub use prepared::Prepared;
 pub use requirement::{Requirement, RequirementDigest, Retention};
 pub use tree::{
@@ -36,3 +38,6 @@ pub use tree::{
 };
 pub use validate::{InvalidPolicy, read_block, read_pattern};
 pub use window_clock::WindowClock;
+
+/// The most bytes of a document's text.
+pub const MAX_SOURCE_BYTES: usize = 64 * 1024;

@@ -155,6 +155,9 @@ pub trait Log: Send + Sync + 'static {
     /// As [`Storage::all_lookups`].
     fn all_lookups(&self, kind: LookupKind) -> BoxFuture<'_, Result<LookupValues, ReadError>>;
 
+    /// Every apply and approval that has not ended, of all tasks, in any order.
+    fn all_open_streams(&self) -> BoxFuture<'_, Result<Vec<StreamId>, ReadError>>;
+
     /// As [`Storage::stream`].
     fn stream(
         &self,

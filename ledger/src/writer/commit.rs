@@ -40,6 +40,7 @@ impl Writer {
             lookups,
             events,
             locks,
+            questions,
             policy,
             erasing,
         } = batch;
@@ -102,6 +103,7 @@ impl Writer {
             lookups,
             events: Vec::new(),
             locks,
+            questions,
             policy,
             erasing,
         };

@@ -27,7 +27,7 @@ pub(crate) use room::Room;
 pub use state::Stored;
 pub(crate) use state::{Cache, Entry, Found, State, existing};
 pub use transaction::{Context, Transaction};
-pub(crate) use transaction::{Erasing, erased_names};
+pub(crate) use transaction::{Erasing, erased_names, operations_of};
 pub(crate) use urgent::{Urgent, UrgentQueue};
 pub(crate) use usage::{MOST_RECORDED, MOST_RECORDED_BYTES, Usage};
 pub(crate) use watchers::Watchers;
@@ -38,6 +38,7 @@ use crate::event::{Event, FailuresCounted, RefusalsCounted};
 use crate::id::{LedgerId, StreamId};
 use crate::locks::Locks;
 use crate::policy::CurrentPolicy;
+use crate::questions::Questions;
 use crate::rules::Rules;
 use crate::storage::{Decided, Head, Storage, StorageError};
 use crate::tlog::Frontier;
@@ -119,6 +120,8 @@ pub(crate) struct Writer {
     pub(crate) faults: Option<Arc<dyn CommitFaults>>,
     pub(crate) refusals: Refusals,
     pub(crate) usage: Usage,
+    /// The questions that wait for a decision.
+    pub(crate) questions: Questions,
     pub(crate) room: Room,
     pub(crate) known: KnownKeys,
     pub(crate) newest: Timestamp,
@@ -243,6 +246,7 @@ impl Writer {
         }
         let floor = self.rules.quotas.min_free_bytes;
         let is_short_of_room = self.room.is_below(floor);
+        self.questions.end(now);
         let locks = Arc::clone(&self.shared.locks.borrow());
         let policy = Arc::clone(&self.shared.policy.borrow());
         for job in waiting.iter_mut() {
@@ -254,6 +258,7 @@ impl Writer {
                 batch: &batch,
                 own: Batch::default(),
                 locks: &locks,
+                questions: &self.questions,
                 policy: &policy,
                 envelope: job.envelope(),
                 context: Context {
@@ -374,6 +379,9 @@ impl Writer {
                     locks.put(lock);
                 }
             });
+        }
+        for changed in batch.questions {
+            self.questions.take(changed);
         }
         if let Some(policy) = batch.policy {
             self.shared.policy.send_replace(policy);

@@ -4,7 +4,8 @@
 use super::known::KnownKeys;
 use super::refusals::{Refusals, Refused};
 use super::state::{Cache, Entry, State, Stored, existing};
-use crate::aggregate::{Lock, PolicyVersion, Task};
+use crate::aggregate::{Apply, ApprovalState, Lock, PolicyVersion, Task};
+use crate::catalog::OperationId;
 use crate::clock::{Random, Timestamp};
 use crate::command::{Found, Sought};
 use crate::error::Error;
@@ -12,10 +13,11 @@ use crate::event::{Actor, Envelope, Event, InStream, Recorded};
 use crate::id::{EventId, LedgerId, SessionId, StreamId, TaskId, UserId};
 use crate::locks::Locks;
 use crate::policy::{CurrentPolicy, PolicyInForce};
+use crate::questions::{Changed, OpenQuestion, Questions, QuestionsNow};
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::storage::{Decided, LookupKey, LookupKind, Lookups, NewEvent, Storage};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A decision's context besides the states: time, randomness and rules come in from outside.
@@ -71,6 +73,8 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Decided>,
     /// Locks that were set or lifted, each in its newest state last.
     pub(crate) locks: Vec<Arc<Lock>>,
+    /// Questions that were opened or wait no more, in order.
+    pub(crate) questions: Vec<Changed>,
     /// The policy that was put, if one was.
     pub(crate) policy: Option<Arc<CurrentPolicy>>,
     /// The payloads that an event of the batch erases. The batch has no other command then.
@@ -99,6 +103,8 @@ pub struct Transaction<'w> {
     pub(super) own: Batch,
     /// The committed locks.
     pub(super) locks: &'w Arc<Locks>,
+    /// The committed questions.
+    pub(super) questions: &'w Questions,
     /// The committed policy.
     pub(super) policy: &'w Arc<CurrentPolicy>,
     pub(super) envelope: Envelope,
@@ -167,6 +173,12 @@ impl<'w> Transaction<'w> {
     /// The policy that this command is decided by; `None` where there is no document.
     pub(crate) fn policy(&self) -> Option<&Arc<PolicyInForce>> {
         self.current_policy().in_force.as_ref()
+    }
+
+    /// The questions that wait for a decision, as of this command.
+    pub(crate) fn questions(&self) -> QuestionsNow<'_> {
+        let since = self.batch.questions.iter().chain(&self.own.questions);
+        self.questions.with(since)
     }
 
     /// Notes that a session is valid as of this batch.
@@ -345,6 +357,7 @@ impl<'w> Transaction<'w> {
             if let State::Lock(lock) = &entry.state {
                 self.own.locks.push(Arc::clone(lock));
             }
+            self.note_question(new.stream, &entry.state);
             if let State::PolicyVersion(policy) = &entry.state {
                 self.own.policy = Some(Arc::new(PolicyVersion::current(policy)));
             }
@@ -356,6 +369,32 @@ impl<'w> Transaction<'w> {
             });
         }
         Ok(())
+    }
+
+    /// Keeps account of the questions that wait: one is opened by the apply that asks it, and waits no more
+    /// once it is anything else than pending.
+    fn note_question(&mut self, stream: StreamId, state: &State) {
+        match state {
+            State::Apply(apply) => {
+                let Some(id) = apply.approval_id else { return };
+                let asked = self.own.changed.get(&id.into());
+                let Some(State::Approval(asked)) = asked.map(|entry| &entry.state) else {
+                    return;
+                };
+                if asked.apply_id == apply.id && asked.state == ApprovalState::Pending {
+                    let question = OpenQuestion {
+                        agent: asked.agent.clone(),
+                        operations: operations_of(apply),
+                        expires_at: asked.expires_at,
+                    };
+                    self.own.questions.push((id, Some(question)));
+                }
+            }
+            State::Approval(question) if question.state != ApprovalState::Pending => {
+                self.own.questions.push((stream.into(), None));
+            }
+            _ => {}
+        }
     }
 
     /// Takes in an erasure. The event that says so has been appended. Each key leads to that user afterwards,
@@ -388,9 +427,16 @@ impl Batch {
         self.lookups.extend(decided.lookups);
         self.events.extend(decided.events);
         self.locks.extend(decided.locks);
+        self.questions.extend(decided.questions);
         self.policy = decided.policy.or(self.policy.take());
         self.erasing = decided.erasing.or(self.erasing.take());
     }
+}
+
+/// What an apply asks for, each once.
+pub(crate) fn operations_of(apply: &Apply) -> HashSet<OperationId> {
+    let asked = apply.check.requested.iter();
+    asked.map(|asked| asked.operation).collect()
 }
 
 /// The keys under which a name is still known after what had it was erased.

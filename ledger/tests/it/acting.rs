@@ -12,7 +12,7 @@ use ledger::aggregate::{Session, User};
 use ledger::command::{
     AgentChanges, ChangeGroup, ChangeUser, CloseTask, Command, CreateAgent, DeleteGroup,
     DeleteTemplate, DescribeAgent, EndSession, LiftLock, OpenEnrolment, OpenUserEnrolment,
-    ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey,
+    ResolveApply, RetryDelivery, RevokeCredential, RevokeKey, RevokeUserPasskey, RollbackPolicy,
 };
 use ledger::event::{AgentRegistered, SessionEnd};
 use ledger::{
@@ -57,6 +57,8 @@ fn rows() -> impl IntoIterator<Item = Row> {
         Operator: create_template("deploy");
         Operator: DeleteTemplate { name: TemplateName::parse("deploy").unwrap() };
         Admin: LiftLock { lock_id: LockId::from_bytes([1; 16]), revoke_keys: false };
+        Admin: fixtures::policies::put(fixtures::policies::policy(), 0);
+        Admin: RollbackPolicy { version: 0, follows: 0 };
         Operator: RevokeKey { agent: ci(), key_id: KeyId::from_bytes([1; 16]), reason: None };
         Admin: permissions(vec![grant(cloudflare::DNS_RECORD_WRITE)]);
         Admin: SoftApprover::new("alice").registration();

@@ -33,6 +33,8 @@ mod on_approval;
 mod passkeys;
 mod people_walks;
 mod permissions;
+mod policies;
+mod question_limits;
 mod question_times;
 mod quotas;
 mod refusals;

@@ -16,11 +16,12 @@ pub(crate) enum View {
     Callbacks,
     Ledger,
     Users,
+    Policy,
     System,
 }
 
 impl View {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Inbox,
         Self::History,
         Self::Tasks,
@@ -29,6 +30,7 @@ impl View {
         Self::Callbacks,
         Self::Ledger,
         Self::Users,
+        Self::Policy,
         Self::System,
     ];
 
@@ -42,6 +44,7 @@ impl View {
             Self::Approvers => "Approvers",
             Self::Callbacks => "Callbacks",
             Self::Users => "Users",
+            Self::Policy => "Policy",
             Self::System => "System",
         }
     }
@@ -57,6 +60,7 @@ impl View {
             Self::Approvers => "approvers",
             Self::Callbacks => "callbacks",
             Self::Users => "users",
+            Self::Policy => "policy",
             Self::System => "system",
         }
     }
@@ -72,6 +76,7 @@ impl View {
             Self::Approvers => 'p',
             Self::Callbacks => 'c',
             Self::Users => 'u',
+            Self::Policy => 'o',
             Self::System => 's',
         }
     }
@@ -86,7 +91,7 @@ impl View {
             | Self::Callbacks
             | Self::Ledger => Role::Viewer,
             Self::Users => Role::Admin,
-            Self::Agents | Self::System => Role::Operator,
+            Self::Agents | Self::Policy | Self::System => Role::Operator,
         }
     }
 }
@@ -102,6 +107,7 @@ impl View {
             Self::Approvers => "approver user",
             Self::Callbacks => "delivery",
             Self::Users => "user group",
+            Self::Policy => "policy group",
             Self::System => "",
             Self::Ledger => {
                 "task apply approval delivery agent approver user group session key template lock policy"

@@ -6,6 +6,7 @@ mod frame;
 mod history;
 mod inbox;
 mod people;
+mod policy;
 mod system;
 mod tasks;
 
@@ -19,5 +20,6 @@ pub(crate) use inbox::{InboxPage, InboxRow, InboxSection, LockNotice, RowState};
 pub(crate) use people::{
     ApproverRow, ApproversPage, CallbackRow, CallbacksPage, UserRow, UsersPage,
 };
+pub(crate) use policy::{PolicyPage, PolicyVersionRow, RuleRow};
 pub(crate) use system::{LimitRow, ProjectionRow, SignedRow, SystemPage};
 pub(crate) use tasks::{ApplyRow, OperationRow, Standing, TaskPage, TaskRow, TasksPage};

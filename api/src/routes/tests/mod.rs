@@ -11,6 +11,7 @@ mod lists;
 mod locks;
 mod pairing;
 mod people;
+mod policy;
 mod reading;
 mod receipts;
 mod refusing;

@@ -7,6 +7,7 @@ mod glances;
 mod history;
 mod inbox;
 mod people;
+mod policy;
 mod system;
 mod tasks;
 
@@ -54,6 +55,7 @@ views! {
     "/callbacks" => people::callbacks,
     "/ledger" => events::show,
     "/users" => people::users,
+    "/policy" => policy::show,
     "/system" => system::show,
 }
 

@@ -142,6 +142,7 @@ impl History {
         };
         if let Some(approval) = approval {
             self.waits_for(now, accepted, approval, fingerprint, requests.len());
+            self.question_opened(now, accepted);
         }
         let apply = ApplyState {
             task_id: accepted.task_id,

@@ -147,6 +147,7 @@ impl History {
         match event {
             Event::ApprovalRequested(asked) => self.approval_requested(now, asked),
             Event::ApprovalApproved(Approved(decided)) => {
+                self.question_closed(stream.into());
                 self.decided(now, &decided, Decision::Approve);
                 self.counts.approved += 1;
                 if let Some(State::Approval(question)) = self.streams.state(stream) {
@@ -157,6 +158,7 @@ impl History {
                 self.will_carry_out(now);
             }
             Event::ApprovalDenied(Denied(decided)) => {
+                self.question_closed(stream.into());
                 self.decided(now, &decided, Decision::Deny);
                 self.counts.denied += 1;
                 self.streams.put(stream, over);
@@ -164,10 +166,12 @@ impl History {
             Event::ApprovalConsumed(consumed) => self.approval_consumed(now, &consumed),
             Event::ApprovalReleased(released) => self.approval_released(now, &released),
             Event::ApprovalExpired(expired) => {
+                self.question_closed(stream.into());
                 self.approval_expired(now, &expired);
                 self.streams.put(stream, over);
             }
             Event::ApprovalCancelled(cancelled) => {
+                self.question_closed(stream.into());
                 let task_id = self.is_unconsumed(now);
                 let is_locked = cancelled.reason == LOCKED;
                 if is_locked {

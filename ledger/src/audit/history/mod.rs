@@ -23,6 +23,7 @@ mod ledger_events;
 mod locks;
 mod passkeys;
 mod policies;
+mod questions;
 mod reports;
 mod requests;
 mod sessions;
@@ -45,6 +46,7 @@ use crate::label::{GroupName, UserName};
 use crate::locks::Locks;
 use crate::name::{AgentName, ApproverName, CredentialId, TemplateName};
 use crate::provider::Providers;
+use crate::questions::Questions;
 use crate::record::Header;
 use approvers::KnownCredential;
 use carried_out::Promise;
@@ -86,6 +88,8 @@ pub(super) struct History {
     templates: HashSet<TemplateName>,
     locks: Locks,
     policies: Policies,
+    /// The questions that wait for a decision, as far as they can be seen.
+    questions: Questions,
     credentials: HashMap<CredentialId, KnownCredential>,
     /// Approvers whose payloads cannot be read, up to where they were erased, with the first position at
     /// which one of them has a credential: these are not known.
@@ -200,6 +204,7 @@ impl History {
             templates: HashSet::new(),
             locks: Locks::default(),
             policies: Policies::default(),
+            questions: Questions::default(),
             credentials: HashMap::new(),
             hidden_approvers: BTreeMap::new(),
             hidden_users: HashSet::new(),

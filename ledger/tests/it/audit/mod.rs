@@ -12,6 +12,8 @@ mod keys;
 mod lifetimes;
 mod locks;
 mod people;
+mod policies;
+mod questions;
 mod recomputed;
 mod records;
 mod releases;

@@ -1,0 +1,80 @@
+//! The most questions that may be open: asked for only where a new one would be.
+
+use crate::aggregate::Agent;
+use crate::error::Error;
+use crate::id::UserId;
+use crate::name::AgentName;
+use crate::operation::Operation;
+use crate::policy::Limits;
+use crate::rejection::Rejection;
+use crate::storage::LookupKey;
+use crate::writer::Transaction;
+
+/// The most open questions where there is no document. The other limits come with one.
+const WITHOUT_DOCUMENT: Limits = Limits {
+    open: 1000,
+    per_agent: 0,
+    per_owner: 0,
+    per_operation: 0,
+    per_address: 0,
+};
+
+/// The limit that one more question of this agent about these operations would pass, if one.
+pub(super) async fn passed(
+    tx: &mut Transaction<'_>,
+    name: &AgentName,
+    agent: Option<&Agent>,
+    operations: &[Operation],
+) -> Result<Option<Rejection>, Error> {
+    let in_force = tx.policy().map(|known| known.policy.limits);
+    let limits = in_force.unwrap_or(WITHOUT_DOCUMENT);
+    let questions = tx.questions();
+    let most_of_one = || {
+        let asked = operations.iter().map(|operation| operation.entry.id);
+        let counts = asked.map(|operation| questions.of_operation(operation));
+        counts.max().unwrap_or(0)
+    };
+    if is_reached(limits.open, || questions.all()) {
+        return Ok(Some(too_many("open", limits.open)));
+    }
+    if is_reached(limits.per_agent, || questions.of_agent(name)) {
+        return Ok(Some(too_many("per_agent", limits.per_agent)));
+    }
+    if is_reached(limits.per_operation, most_of_one) {
+        return Ok(Some(too_many("per_operation", limits.per_operation)));
+    }
+    let owner = agent.and_then(|agent| agent.described.owner);
+    if let Some(owner) = owner.filter(|_| limits.per_owner > 0) {
+        let asking = questions.agents();
+        let count = of_owner(tx, owner, asking).await?;
+        if is_reached(limits.per_owner, || count) {
+            return Ok(Some(too_many("per_owner", limits.per_owner)));
+        }
+    }
+    Ok(None)
+}
+
+fn is_reached(most: u32, count: impl Fn() -> usize) -> bool {
+    most > 0 && count() >= usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+/// How many questions the agents of an owner have open, by who answers for them now.
+async fn of_owner(
+    tx: &mut Transaction<'_>,
+    owner: UserId,
+    asking: Vec<(AgentName, usize)>,
+) -> Result<usize, Error> {
+    let mut count = 0;
+    for (name, open) in asking {
+        let agent = tx.find_state::<Agent>(&LookupKey::agent(&name)).await;
+        let agent = Error::none_if_erased(agent)?;
+        if agent.is_some_and(|agent| agent.described.owner == Some(owner)) {
+            count += open;
+        }
+    }
+    Ok(count)
+}
+
+const fn too_many(limit: &'static str, most: u32) -> Rejection {
+    Rejection::TooManyQuestions { limit, most }
+}
