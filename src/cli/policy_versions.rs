@@ -29,14 +29,14 @@ pub(crate) struct ApplyPolicy {
 #[derive(Debug, Args)]
 pub(crate) struct ShowPolicy {
     /// The version; the one in force where this is not given
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) version: Option<u64>,
+    #[arg(value_name = "VERSION")]
+    pub(crate) number: Option<u64>,
 }
 
 impl From<&ShowPolicy> for ApiRequest {
     fn from(args: &ShowPolicy) -> Self {
-        match args.version {
-            Some(version) => of_version(version),
+        match args.number {
+            Some(number) => of_version(number),
             None => in_force(),
         }
     }
@@ -60,7 +60,8 @@ impl From<PolicyVersions> for ApiRequest {
 #[derive(Debug, Args)]
 pub(crate) struct RollbackPolicy {
     /// The version to bring back; 0 is no document
-    pub(crate) version: u64,
+    #[arg(value_name = "VERSION")]
+    pub(crate) number: u64,
 
     /// The version that it follows; the one in force where this is not given
     #[arg(long, value_name = "VERSION")]

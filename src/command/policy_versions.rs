@@ -72,7 +72,7 @@ pub(super) fn rollback(
     let client = client(environment, access)?;
     super::runtime()?.block_on(async {
         let follows = follows(&client, asked.follows).await?;
-        saved(&client, &back_to(asked.version, follows), json).await
+        saved(&client, &back_to(asked.number, follows), json).await
     })
 }
 
